@@ -1,0 +1,340 @@
+SELECT T2.common_name, T1.seed_count FROM packet AS T1 JOIN plant AS T2 ON T1.plant_id = T2.plant_id;
+SELECT pl.common_name, p.seed_count FROM packet AS p INNER JOIN plant AS pl ON p.plant_id = pl.plant_id;
+SELECT member_name FROM member WHERE packets_borrowed > (SELECT AVG(packets_borrowed) FROM member);
+SELECT member_name FROM member WHERE packets_borrowed > (SELECT AVG(packets_borrowed) FROM member);
+SELECT AVG(age) FROM member;
+SELECT topic FROM workshop WHERE level = 'beginner';
+SELECT topic FROM workshop WHERE level = 'beginner';
+SELECT T1.member_name FROM member AS T1 JOIN packet AS T2 ON T1.member_id = T2.member_id JOIN plant AS T3 ON T2.plant_id = T3.plant_id WHERE T3.common_name = 'black radish' INTERSECT SELECT T1.member_name FROM member AS T1 JOIN packet AS T2 ON T1.member_id = T2.member_id JOIN plant AS T3 ON T2.plant_id = T3.plant_id WHERE T3.common_name = 'sea kale';
+SELECT p.common_name FROM plant AS p JOIN packet AS pa ON p.plant_id = pa.plant_id ORDER BY pa.seed_count DESC LIMIT 1;
+SELECT p.common_name FROM plant AS p JOIN packet AS pa ON p.plant_id = pa.plant_id ORDER BY pa.seed_count DESC LIMIT 1;
+SELECT T2.member_name, T1.seed_count FROM packet AS T1 JOIN member AS T2 ON T1.member_id = T2.member_id;
+SELECT T2.member_name, T1.seed_count FROM packet AS T1 JOIN member AS T2 ON T1.member_id = T2.member_id;
+SELECT p.common_name FROM plant AS p WHERE EXISTS (SELECT 1 FROM packet AS pa WHERE pa.plant_id = p.plant_id AND pa.store = 'drawer');
+SELECT w.topic FROM workshop AS w JOIN member AS m ON w.member_id = m.member_id WHERE m.member_name = 'Gus Pell';
+SELECT COUNT(*) FROM packet;
+SELECT COUNT(*) FROM packet;
+SELECT common_name FROM plant ORDER BY height_cm DESC LIMIT 1;
+SELECT T1.common_name FROM plant AS T1 JOIN packet AS T2 ON T1.plant_id = T2.plant_id JOIN member AS T3 ON T2.member_id = T3.member_id WHERE T3.packets_borrowed > 14;
+SELECT p.common_name FROM plant AS p JOIN packet AS pa ON p.plant_id = pa.plant_id JOIN member AS m ON pa.member_id = m.member_id WHERE m.member_name = 'Ines Prado';
+SELECT DISTINCT p.common_name FROM plant AS p JOIN packet AS pa ON p.plant_id = pa.plant_id JOIN member AS m ON pa.member_id = m.member_id WHERE m.member_name = 'Ines Prado';
+SELECT DISTINCT T1.member_name FROM member AS T1 JOIN workshop AS T2 ON T1.member_id = T2.member_id WHERE T2.places < (SELECT AVG(places) FROM workshop)
+SELECT store, COUNT(*) FROM packet WHERE seed_count > 70 GROUP BY store;
+SELECT COUNT(*) FROM member WHERE member_id NOT IN (SELECT member_id FROM packet);
+SELECT T1.common_name FROM plant AS T1 JOIN packet AS T2 ON T1.plant_id = T2.plant_id GROUP BY T1.plant_id ORDER BY COUNT(*) DESC LIMIT 1;
+SELECT T2.common_name FROM packet AS T1 JOIN plant AS T2 ON T1.plant_id = T2.plant_id GROUP BY T1.plant_id ORDER BY COUNT(*) DESC LIMIT 1;
+SELECT DISTINCT pl.common_name, m.member_name FROM packet AS p LEFT JOIN plant AS pl ON p.plant_id = pl.plant_id LEFT JOIN member AS m ON p.member_id = m.member_id;
+SELECT T1.common_name, T3.member_name FROM plant AS T1 JOIN packet AS T2 ON T1.plant_id = T2.plant_id JOIN member AS T3 ON T2.member_id = T3.member_id
+SELECT store, ROUND(AVG(seed_count), 2) AS average FROM packet GROUP BY store ORDER BY store ASC
+SELECT common_name FROM plant EXCEPT SELECT p.common_name FROM plant AS p JOIN packet AS pa ON p.plant_id = pa.plant_id JOIN member AS m ON pa.member_id = m.member_id WHERE m.village = 'Coldwell';
+SELECT store, COUNT(*) FROM packet GROUP BY store;
+SELECT AVG(fee), MIN(fee), MAX(fee) FROM workshop WHERE level = 'beginner';
+SELECT common_name FROM plant ORDER BY germination_days;
+SELECT common_name FROM plant GROUP BY common_name ORDER BY MIN(germination_days) ASC;
+SELECT level, COUNT(*) FROM workshop WHERE fee > 2 GROUP BY level;
+SELECT m.member_name FROM member AS m JOIN workshop AS w ON m.member_id = w.member_id WHERE w.level = 'beginner' INTERSECT SELECT m.member_name FROM member AS m JOIN workshop AS w ON m.member_id = w.member_id WHERE w.level = 'open';
+SELECT topic FROM workshop WHERE fee > (SELECT AVG(fee) FROM workshop);
+SELECT COUNT(*), level FROM workshop GROUP BY level;
+SELECT level, COUNT(workshop_id) AS total FROM workshop GROUP BY level ORDER BY total DESC;
+SELECT life_cycle FROM plant GROUP BY life_cycle ORDER BY COUNT(*) DESC LIMIT 1;
+SELECT COUNT(*) FROM member WHERE packets_borrowed > 13;
+SELECT m.member_name FROM member AS m JOIN packet AS p ON m.member_id = p.member_id JOIN plant AS pl ON p.plant_id = pl.plant_id WHERE pl.life_cycle = 'biennial' GROUP BY m.member_id ORDER BY COUNT(*) DESC LIMIT 1;
+SELECT village FROM member WHERE age > 82 AND age < 26;
+SELECT T1.member_name, COUNT(T2.packet_id) AS total FROM member AS T1 JOIN packet AS T2 ON T1.member_id = T2.member_id GROUP BY T1.member_name ORDER BY total DESC LIMIT 1;
+SELECT store FROM packet WHERE seed_count > 290 AND seed_count < 170;
+SELECT common_name FROM plant WHERE plant_id IN (SELECT plant_id FROM packet WHERE seed_count > 80)
+SELECT m.member_name FROM member AS m JOIN packet AS p ON m.member_id = p.member_id JOIN plant AS pl ON p.plant_id = pl.plant_id WHERE pl.height_cm > 110;
+SELECT common_name FROM plant WHERE germination_days > (SELECT MAX(germination_days) FROM plant WHERE family = 'daisy');
+SELECT common_name FROM plant EXCEPT SELECT p.common_name FROM plant AS p JOIN packet AS pa ON p.plant_id = pa.plant_id WHERE pa.store = 'drawer';
+SELECT member_name FROM member EXCEPT SELECT m.member_name FROM member AS m JOIN packet AS p ON m.member_id = p.member_id WHERE p.store = 'drawer';
+SELECT topic FROM workshop WHERE fee > (SELECT MAX(fee) FROM workshop WHERE level = 'advanced');
+SELECT m.village, AVG(w.places) FROM member AS m JOIN workshop AS w ON m.member_id = w.member_id GROUP BY m.village;
+SELECT common_name FROM plant WHERE life_cycle = 'annual' ORDER BY height_cm;
+SELECT DISTINCT T1.common_name FROM plant AS T1 JOIN packet AS T2 ON T1.plant_id = T2.plant_id WHERE T2.seed_count > 100;
+SELECT life_cycle FROM plant WHERE family <> 'cabbage';
+SELECT life_cycle FROM plant EXCEPT SELECT life_cycle FROM plant WHERE family = 'cabbage';
+SELECT village FROM member GROUP BY village HAVING AVG(packets_borrowed) >= 29
+SELECT p.seed_count FROM member AS m JOIN packet AS p ON m.member_id = p.member_id WHERE p.store = 'cellar' AND m.village = 'Coldwell';
+SELECT places FROM workshop WHERE topic = 'seed cleaning';
+SELECT COUNT(*) FROM workshop WHERE places > 22;
+SELECT COUNT(DISTINCT workshop_id) FROM workshop WHERE places > 22;
+SELECT topic FROM workshop ORDER BY places DESC LIMIT 2;
+SELECT w.topic FROM member AS m JOIN workshop AS w ON m.member_id = w.member_id WHERE m.member_name = 'Thandi Mokoena';
+SELECT AVG(fee), MIN(fee), MAX(fee) FROM workshop WHERE level = 'open';
+SELECT store FROM packet GROUP BY store ORDER BY COUNT(*) DESC LIMIT 1;
+SELECT store FROM packet GROUP BY store ORDER BY COUNT(*) DESC LIMIT 1;
+SELECT COUNT(*) FROM member AS T1 JOIN packet AS T2 ON T1.member_id = T2.member_id WHERE T1.member_name = 'Orla Fenn';
+SELECT COUNT(*) FROM member AS T1 JOIN workshop AS T2 ON T1.member_id = T2.member_id WHERE T1.member_name = 'Orla Fenn';
+SELECT member_name FROM member WHERE village = 'Thorne' AND packets_borrowed > 8;
+SELECT DISTINCT m.museum_name FROM museum AS m JOIN loan AS l ON m.museum_id = l.museum_id JOIN artefact AS a ON l.artefact_id = a.artefact_id WHERE a.title = 'sail maker''s bench';
+SELECT m.museum_name FROM museum AS m, loan AS l, artefact AS a WHERE m.museum_id = l.museum_id AND l.artefact_id = a.artefact_id AND a.title = 'sail maker''s bench';
+SELECT T1.museum_name FROM museum AS T1 LEFT JOIN curator AS T2 ON T1.museum_id = T2.museum_id AND T2.specialism = 'textiles' WHERE T2.curator_id IS NULL
+SELECT status FROM loan ORDER BY days LIMIT 1;
+SELECT status FROM loan ORDER BY days LIMIT 1;
+SELECT museum_name FROM museum WHERE museum_id NOT IN (SELECT museum_id FROM curator);
+SELECT T2.days FROM museum AS T1 JOIN loan AS T2 ON T1.museum_id = T2.museum_id WHERE T2.status = 'in transit' AND T1.city = 'Lissen';
+SELECT title FROM artefact EXCEPT SELECT T1.title FROM artefact AS T1 JOIN loan AS T2 ON T1.artefact_id = T2.artefact_id WHERE T2.status = 'in transit';
+SELECT title FROM artefact WHERE artefact_id NOT IN (SELECT artefact_id FROM loan WHERE status = 'in transit');
+SELECT DISTINCT m.museum_name FROM museum AS m JOIN loan AS l ON m.museum_id = l.museum_id WHERE l.days < (SELECT AVG(days) FROM loan);
+SELECT m.museum_name FROM museum AS m LEFT JOIN curator AS c ON m.museum_id = c.museum_id AND c.specialism = 'maps' WHERE c.curator_id IS NULL;
+SELECT T2.title FROM loan AS T1 JOIN artefact AS T2 ON T1.artefact_id = T2.artefact_id GROUP BY T1.artefact_id HAVING COUNT(*) >= 4;
+SELECT T1.title FROM artefact AS T1 JOIN loan AS T2 ON T1.artefact_id = T2.artefact_id WHERE T2.status = 'in transit' INTERSECT SELECT T1.title FROM artefact AS T1 JOIN loan AS T2 ON T1.artefact_id = T2.artefact_id WHERE T2.status = 'agreed';
+SELECT m.museum_name FROM museum AS m JOIN loan AS l ON m.museum_id = l.museum_id JOIN artefact AS a ON l.artefact_id = a.artefact_id WHERE a.material = 'glass' GROUP BY m.museum_id ORDER BY COUNT(*) DESC LIMIT 1;
+SELECT museum_name FROM museum WHERE staff_count = (SELECT MAX(staff_count) FROM museum) LIMIT 1;
+SELECT museum_name FROM museum WHERE annual_visitors > (SELECT MAX(annual_visitors) FROM museum WHERE museum_type = 'folk');
+SELECT a.material, AVG(m.annual_visitors) FROM artefact AS a JOIN loan AS l ON a.artefact_id = l.artefact_id JOIN museum AS m ON l.museum_id = m.museum_id GROUP BY a.material;
+SELECT title, insured_value FROM artefact
+SELECT (SELECT MAX(staff_count) FROM museum) AS highest, (SELECT MIN(staff_count) FROM museum) AS lowest;
+SELECT material FROM artefact ORDER BY insured_value LIMIT 1
+SELECT SUM(exhibitions_led) FROM curator WHERE specialism = 'textiles';
+SELECT curator_name, specialism FROM curator ORDER BY age DESC;
+SELECT curator_name, specialism FROM curator ORDER BY age DESC;
+SELECT m.museum_name, a.title FROM loan AS l INNER JOIN museum AS m ON l.museum_id = m.museum_id INNER JOIN artefact AS a ON l.artefact_id = a.artefact_id;
+SELECT T1.museum_name, T3.title FROM museum AS T1 JOIN loan AS T2 ON T1.museum_id = T2.museum_id JOIN artefact AS T3 ON T2.artefact_id = T3.artefact_id;
+SELECT museum_name FROM museum WHERE city = 'Trevanne' AND staff_count > 10;
+SELECT COUNT(*) FROM loan AS T1 JOIN museum AS T2 ON T1.museum_id = T2.museum_id WHERE T2.museum_type = 'art';
+SELECT COUNT(*) FROM curator;
+SELECT AVG(T2.days) FROM museum AS T1 JOIN loan AS T2 ON T1.museum_id = T2.museum_id WHERE T1.city = 'Lissen';
+SELECT city FROM museum GROUP BY city HAVING COUNT(*) > 2;
+SELECT title FROM artefact WHERE artefact_id NOT IN (SELECT artefact_id FROM loan);
+SELECT T1.title FROM artefact AS T1 LEFT JOIN loan AS T2 ON T1.artefact_id = T2.artefact_id WHERE T2.artefact_id IS NULL;
+SELECT c.curator_name FROM curator AS c JOIN museum AS m ON c.museum_id = m.museum_id WHERE m.museum_name = 'Gallery Verst';
+SELECT c.curator_name FROM curator AS c JOIN museum AS m ON c.museum_id = m.museum_id WHERE m.museum_name = 'Gallery Verst'
+SELECT COUNT(*) FROM museum WHERE opened < 1870 OR opened > 2000
+SELECT title FROM artefact WHERE material = 'wood' ORDER BY insured_value;
+SELECT title FROM artefact WHERE material = 'wood' ORDER BY insured_value;
+SELECT T1.material, AVG(T2.days) FROM artefact AS T1 JOIN loan AS T2 ON T1.artefact_id = T2.artefact_id GROUP BY T1.material;
+SELECT T1.museum_name FROM museum AS T1 JOIN curator AS T2 ON T1.museum_id = T2.museum_id GROUP BY T1.museum_id ORDER BY COUNT(*) DESC LIMIT 1;
+SELECT status, AVG(days) FROM loan GROUP BY status;
+SELECT status, AVG(days) FROM loan GROUP BY status;
+SELECT material FROM artefact GROUP BY material HAVING COUNT(*) > 2;
+SELECT MAX(age), MIN(age) FROM curator;
+SELECT DISTINCT curator_name FROM curator WHERE specialism = 'clocks' AND curator_name IS NOT NULL;
+SELECT COUNT(*), specialism FROM curator GROUP BY specialism;
+SELECT DISTINCT specialism, COUNT(*) OVER (PARTITION BY specialism) FROM curator
+SELECT l.days FROM museum AS m JOIN loan AS l ON m.museum_id = l.museum_id WHERE l.status = 'in transit' AND m.city = 'Halvard';
+SELECT DISTINCT T1.museum_name FROM museum AS T1 JOIN curator AS T2 ON T1.museum_id = T2.museum_id WHERE T2.specialism = 'textiles';
+SELECT T1.museum_name FROM museum AS T1 JOIN curator AS T2 ON T1.museum_id = T2.museum_id WHERE T2.specialism = 'textiles';
+SELECT title FROM artefact ORDER BY insured_value DESC LIMIT 1;
+SELECT weight_kg FROM artefact WHERE title LIKE '%flask%';
+SELECT m.museum_name FROM museum AS m JOIN loan AS l ON m.museum_id = l.museum_id JOIN artefact AS a ON l.artefact_id = a.artefact_id WHERE a.material = 'bronze' GROUP BY m.museum_id ORDER BY COUNT(*) DESC LIMIT 1;
+SELECT m.museum_name, (SELECT COUNT(*) FROM loan AS l WHERE l.museum_id = m.museum_id) AS total FROM museum AS m;
+SELECT m.museum_name, (SELECT COUNT(*) FROM loan AS l WHERE l.museum_id = m.museum_id) AS total FROM museum AS m;
+SELECT DISTINCT material FROM artefact;
+SELECT COUNT(*) FROM loan WHERE days > 200;
+SELECT T1.museum_name FROM museum AS T1 INNER JOIN loan AS T2 ON T1.museum_id = T2.museum_id GROUP BY T1.museum_id HAVING COUNT(*) >= 3;
+SELECT material, COUNT(*) FROM artefact GROUP BY material ORDER BY COUNT(*) DESC LIMIT 5;
+SELECT DISTINCT m.museum_name FROM museum AS m JOIN loan AS l ON m.museum_id = l.museum_id WHERE l.status = 'agreed';
+SELECT COUNT(DISTINCT status) FROM loan;
+SELECT COUNT(DISTINCT status) FROM loan;
+SELECT T2.curator_name, T1.museum_name FROM museum AS T1 JOIN curator AS T2 ON T1.museum_id = T2.museum_id ORDER BY T2.exhibitions_led;
+SELECT T2.curator_name FROM museum AS T1 JOIN curator AS T2 ON T1.museum_id = T2.museum_id WHERE T1.museum_name = 'Tillage Hall';
+SELECT T1.curator_name FROM curator AS T1 JOIN museum AS T2 ON T1.museum_id = T2.museum_id WHERE T2.museum_name = 'Tillage Hall';
+SELECT AVG(days), MIN(days), MAX(days) FROM loan WHERE status = 'on display';
+SELECT COUNT(*) FROM artefact WHERE insured_value > 33900;
+SELECT COUNT(*) FROM artefact WHERE made_year < 1620 OR made_year > 1810;
+SELECT COUNT(*) FROM artefact;
+SELECT beekeeper_name FROM beekeeper WHERE age BETWEEN 25 AND 72;
+SELECT beekeeper_name FROM beekeeper WHERE age BETWEEN 25 AND 72;
+SELECT apiary_name FROM apiary WHERE altitude BETWEEN 200 AND 530;
+SELECT apiary_name FROM apiary WHERE altitude BETWEEN 200 AND 530;
+SELECT h.honey_kg FROM beekeeper AS b JOIN hive AS h ON b.beekeeper_id = h.beekeeper_id WHERE h.hive_type = 'national' AND b.certificate = 'none';
+SELECT apiary_name FROM apiary ORDER BY altitude DESC LIMIT 3;
+SELECT T1.apiary_name FROM apiary AS T1 LEFT JOIN hive AS T2 ON T1.apiary_id = T2.apiary_id WHERE T2.apiary_id IS NULL;
+SELECT apiary_name FROM apiary WHERE apiary_id NOT IN (SELECT apiary_id FROM hive);
+SELECT apiary_name FROM apiary ORDER BY hive_places;
+SELECT AVG(stings_last_year) FROM beekeeper WHERE certificate = 'master';
+SELECT stings_last_year FROM beekeeper WHERE beekeeper_name = 'Signe Dahl';
+SELECT COUNT(*) FROM beekeeper;
+SELECT apiary_name FROM apiary WHERE altitude > (SELECT AVG(altitude) FROM apiary);
+SELECT a.apiary_name FROM apiary AS a JOIN hive AS h ON a.apiary_id = h.apiary_id WHERE h.hive_type = 'national';
+SELECT DISTINCT T1.apiary_name FROM apiary AS T1 JOIN hive AS T2 ON T1.apiary_id = T2.apiary_id WHERE T2.hive_type = 'national';
+SELECT apiary_name, altitude FROM apiary;
+SELECT apiary_name, altitude FROM apiary;
+SELECT T1.beekeeper_name, COUNT(*) FROM beekeeper AS T1 JOIN hive AS T2 ON T1.beekeeper_id = T2.beekeeper_id GROUP BY T1.beekeeper_id;
+SELECT COUNT(*), T2.beekeeper_name FROM hive AS T1 JOIN beekeeper AS T2 ON T1.beekeeper_id = T2.beekeeper_id GROUP BY T1.beekeeper_id;
+SELECT beekeeper_name FROM beekeeper ORDER BY age DESC LIMIT 1;
+SELECT beekeeper_name FROM beekeeper WHERE beekeeper_id NOT IN (SELECT beekeeper_id FROM hive);
+SELECT COUNT(*) FROM beekeeper WHERE joined NOT BETWEEN 2002 AND 2009
+SELECT DISTINCT T1.apiary_name FROM apiary AS T1 JOIN hive AS T2 ON T1.apiary_id = T2.apiary_id WHERE T2.frames < (SELECT AVG(frames) FROM hive);
+SELECT a.apiary_name FROM hive AS h JOIN apiary AS a ON h.apiary_id = a.apiary_id GROUP BY h.apiary_id ORDER BY COUNT(*) DESC LIMIT 1
+SELECT apiary_name FROM apiary WHERE landscape = 'woodland' AND altitude > 240;
+SELECT certificate FROM beekeeper ORDER BY stings_last_year ASC LIMIT 1
+SELECT certificate FROM beekeeper ORDER BY stings_last_year ASC LIMIT 1;
+SELECT beekeeper_name FROM beekeeper WHERE certificate = 'none';
+SELECT apiary_name FROM apiary EXCEPT SELECT T1.apiary_name FROM apiary AS T1 JOIN hive AS T2 ON T1.apiary_id = T2.apiary_id JOIN beekeeper AS T3 ON T2.beekeeper_id = T3.beekeeper_id WHERE T3.certificate = 'none'
+SELECT certificate FROM beekeeper GROUP BY certificate HAVING COUNT(*) = (SELECT MAX(total) FROM (SELECT COUNT(*) AS total FROM beekeeper GROUP BY certificate) AS totals)
+SELECT certificate FROM beekeeper GROUP BY certificate ORDER BY COUNT(*) DESC LIMIT 1;
+SELECT beekeeper_name FROM beekeeper WHERE age BETWEEN 27 AND 73;
+SELECT beekeeper_name FROM beekeeper WHERE age BETWEEN 27 AND 73;
+SELECT T1.apiary_name FROM apiary AS T1 JOIN hive AS T2 ON T1.apiary_id = T2.apiary_id ORDER BY T2.frames DESC LIMIT 1;
+SELECT a.apiary_name FROM apiary AS a JOIN hive AS h ON a.apiary_id = h.apiary_id ORDER BY h.frames DESC LIMIT 1;
+SELECT hive_type, AVG(frames) FROM hive GROUP BY hive_type;
+SELECT b.beekeeper_name FROM beekeeper AS b JOIN hive AS h ON b.beekeeper_id = h.beekeeper_id JOIN apiary AS a ON h.apiary_id = a.apiary_id WHERE a.apiary_name = 'Linden Row' INTERSECT SELECT b.beekeeper_name FROM beekeeper AS b JOIN hive AS h ON b.beekeeper_id = h.beekeeper_id JOIN apiary AS a ON h.apiary_id = a.apiary_id WHERE a.apiary_name = 'Heath End';
+SELECT apiary_name, landscape FROM apiary ORDER BY hive_places DESC;
+SELECT apiary_name, landscape FROM apiary ORDER BY hive_places DESC;
+SELECT COUNT(*) FROM hive WHERE hive_type = 'national';
+SELECT COUNT(*) FROM hive WHERE hive_type = 'national';
+SELECT COUNT(*) FROM beekeeper WHERE joined < 2001 OR joined > 2012;
+SELECT AVG(frames) FROM hive;
+SELECT finding FROM inspection ORDER BY minutes LIMIT 1;
+SELECT finding FROM inspection ORDER BY minutes LIMIT 1;
+SELECT COUNT(*) FROM beekeeper WHERE beekeeper_id NOT IN (SELECT beekeeper_id FROM hive);
+SELECT T1.apiary_name FROM apiary AS T1 JOIN hive AS T2 ON T1.apiary_id = T2.apiary_id JOIN beekeeper AS T3 ON T2.beekeeper_id = T3.beekeeper_id WHERE T3.beekeeper_name = 'Vera Novak';
+SELECT a.apiary_name FROM apiary AS a JOIN hive AS h ON a.apiary_id = h.apiary_id WHERE h.hive_type = 'top bar'
+SELECT DISTINCT T1.apiary_name FROM apiary AS T1 JOIN hive AS T2 ON T1.apiary_id = T2.apiary_id WHERE T2.hive_type = 'top bar';
+Sure! You can answer this by joining the two tables on their common column.
+SELECT COUNT(*) FROM hive WHERE built < 2007 OR built > 2020;
+SELECT beekeeper_name FROM beekeeper WHERE certificate = 'master'
+SELECT DISTINCT apiary_name FROM apiary WHERE landscape = 'orchard' AND apiary_name IS NOT NULL;
+SELECT a.landscape FROM apiary AS a JOIN hive AS h ON a.apiary_id = h.apiary_id WHERE h.hive_type = 'skep' INTERSECT SELECT a.landscape FROM apiary AS a JOIN hive AS h ON a.apiary_id = h.apiary_id WHERE h.hive_type = 'top bar';
+SELECT COUNT(*) FROM beekeeper WHERE joined < 1997 OR joined > 2017;
+SELECT T1.beekeeper_name, COUNT(T2.hive_id) AS total FROM beekeeper AS T1 JOIN hive AS T2 ON T1.beekeeper_id = T2.beekeeper_id JOIN apiary AS T3 ON T2.apiary_id = T3.apiary_id AND T3.landscape = 'heath' GROUP BY T1.beekeeper_name ORDER BY total DESC LIMIT 1;
+SELECT apiary_name, landscape FROM apiary ORDER BY altitude DESC;
+SELECT apiary_name, landscape FROM apiary ORDER BY altitude DESC;
+SELECT finding, AVG(minutes) FROM inspection GROUP BY finding;
+SELECT joined, COUNT(beekeeper_id) AS total FROM beekeeper GROUP BY joined ORDER BY total DESC LIMIT 1;
+SELECT DISTINCT a.apiary_name FROM apiary AS a JOIN hive AS h ON a.apiary_id = h.apiary_id JOIN beekeeper AS b ON h.beekeeper_id = b.beekeeper_id WHERE b.beekeeper_name = 'Vera Novak';
+SELECT DISTINCT T1.beekeeper_name FROM beekeeper AS T1 JOIN hive AS T2 ON T1.beekeeper_id = T2.beekeeper_id WHERE T2.honey_kg < (SELECT AVG(honey_kg) FROM hive);
+SELECT a.apiary_name FROM apiary AS a JOIN hive AS h ON a.apiary_id = h.apiary_id GROUP BY a.apiary_id HAVING COUNT(*) >= 5;
+SELECT hive_type FROM hive GROUP BY hive_type ORDER BY COUNT(*) DESC LIMIT 1;
+SELECT hive_type FROM hive GROUP BY hive_type ORDER BY COUNT(*) DESC LIMIT 1;
+SELECT b.beekeeper_name FROM beekeeper AS b JOIN hive AS h ON b.beekeeper_id = h.beekeeper_id GROUP BY b.beekeeper_id ORDER BY COUNT(*) DESC LIMIT 1;
+SELECT T1.apiary_name FROM apiary AS T1 JOIN hive AS T2 ON T1.apiary_id = T2.apiary_id GROUP BY T1.apiary_id HAVING COUNT(*) >= 2
+SELECT hive_type, COUNT(*) FROM hive GROUP BY hive_type ORDER BY COUNT(*) DESC LIMIT 3; SELECT warden_name FROM warden ORDER BY nationality, age DESC;
+SELECT warden_name FROM warden ORDER BY nationality, age DESC;
+SELECT AVG(peaks_climbed) FROM hiker WHERE club = 'Boot and Pole';
+SELECT seasons_served FROM warden WHERE INSTR(warden_name, '%Zubia%') > 0;
+SELECT club FROM hiker GROUP BY club ORDER BY COUNT(*) DESC LIMIT 1;
+SELECT hut_name FROM hut WHERE beds > (SELECT AVG(beds) FROM hut);
+SELECT hut_name FROM hut WHERE beds > (SELECT AVG(beds) FROM hut);
+SELECT club, COUNT(*) FROM hiker WHERE peaks_climbed > 38 GROUP BY club;
+SELECT h.hut_name FROM hut AS h JOIN stay AS s ON h.hut_id = s.hut_id WHERE s.board = 'none';
+SELECT h.hut_name FROM hut AS h JOIN stay AS s ON h.hut_id = s.hut_id WHERE s.board = 'none';
+SELECT club, COUNT(*) FROM hiker GROUP BY club ORDER BY COUNT(*) DESC LIMIT 4;
+SELECT AVG(age), MIN(age), MAX(age) FROM hiker WHERE club = 'Alpine Circle';
+SELECT valley, COUNT(hut_id) AS total FROM hut GROUP BY valley ORDER BY total DESC LIMIT 5;
+SELECT SUM(peaks_climbed) FROM hiker WHERE club = 'no club';
+SELECT COUNT(*) FROM hut AS T1 INNER JOIN stay AS T2 ON T1.hut_id = T2.hut_id WHERE T1.valley = 'Kaldbach';
+SELECT T2.hiker_name FROM stay AS T1 JOIN hiker AS T2 ON T1.hiker_id = T2.hiker_id GROUP BY T1.hiker_id HAVING COUNT(*) >= 4;
+SELECT h.hut_name FROM hut AS h JOIN warden AS w ON h.hut_id = w.hut_id WHERE w.nationality = 'Slovene';
+SELECT club, COUNT(*) FROM hiker GROUP BY club ORDER BY COUNT(*) DESC LIMIT 2;
+SELECT h.hut_name, COUNT(*) FROM hut AS h JOIN warden AS w ON h.hut_id = w.hut_id GROUP BY h.hut_id;
+SELECT h.hut_name, COUNT(*) FROM hut AS h JOIN warden AS w ON h.hut_id = w.hut_id GROUP BY h.hut_name;
+SELECT COUNT(*) FROM hut AS h JOIN warden AS w ON h.hut_id = w.hut_id WHERE h.hut_name = 'Snowfinch'
+SELECT COUNT(*) FROM hut AS T1 JOIN warden AS T2 ON T1.hut_id = T2.hut_id WHERE T1.hut_name = 'Snowfinch'
+SELECT MAX(bill), MIN(bill) FROM stay;
+SELECT AVG(altitude) FROM hut;
+SELECT AVG(altitude) FROM hut;
+SELECT COUNT(*) FROM hut AS T1 JOIN stay AS T2 ON T1.hut_id = T2.hut_id JOIN hiker AS T3 ON T2.hiker_id = T3.hiker_id WHERE T1.valley = 'Kaldbach' AND T3.club = 'Boot and Pole';
+SELECT h.hiker_name, MAX(s.nights) FROM hiker AS h JOIN stay AS s ON h.hiker_id = s.hiker_id GROUP BY h.hiker_id
+SELECT h.hiker_name FROM hiker AS h JOIN stay AS s ON h.hiker_id = s.hiker_id JOIN hut AS hu ON s.hut_id = hu.hut_id WHERE hu.valley = 'Sennental' GROUP BY h.hiker_id ORDER BY COUNT(*) DESC LIMIT 1;
+SELECT nationality, MAX(age), AVG(seasons_served) FROM warden GROUP BY nationality;
+SELECT h.hut_name FROM stay AS s JOIN hut AS h ON s.hut_id = h.hut_id GROUP BY s.hut_id ORDER BY COUNT(*) DESC LIMIT 1;
+SELECT T2.hut_name FROM stay AS T1 JOIN hut AS T2 ON T1.hut_id = T2.hut_id GROUP BY T1.hut_id ORDER BY COUNT(*) DESC LIMIT 1;
+SELECT warden_name FROM warden WHERE seasons_served > (SELECT MAX(seasons_served) FROM warden WHERE nationality = 'Welsh');
+SELECT COUNT(*) FROM warden
+SELECT COUNT(*) FROM warden;
+SELECT COUNT(*) FROM warden WHERE nationality = 'Welsh';
+SELECT h.valley FROM hut AS h JOIN warden AS w ON h.hut_id = w.hut_id WHERE w.nationality = 'Swiss' INTERSECT SELECT h.valley FROM hut AS h JOIN warden AS w ON h.hut_id = w.hut_id WHERE w.nationality = 'Slovene';
+SELECT DISTINCT hiker_name FROM hiker WHERE club = 'Alpine Circle' AND hiker_name IS NOT NULL;
+SELECT COUNT(*) FROM hiker WHERE club = 'Boot and Pole';
+SELECT COUNT(*) FROM hiker WHERE club = 'Boot and Pole';
+SELECT COUNT(stay_id) FROM stay WHERE hut_id IN (SELECT hut_id FROM hut WHERE valley = 'Val Fosca') AND hiker_id IN (SELECT hiker_id FROM hiker WHERE club = 'Boot and Pole');
+SELECT seasons_served FROM warden WHERE warden_name = 'Iker Zubia';
+SELECT seasons_served FROM warden WHERE warden_name = 'Iker Zubia' LIMIT 1;
+SELECT warden_name, age FROM warden;
+SELECT T2.hut_name, T1.nights FROM stay AS T1 JOIN hut AS T2 ON T1.hut_id = T2.hut_id;
+SELECT h.hut_name, s.nights FROM hut AS h JOIN stay AS s ON h.hut_id = s.hut_id;
+SELECT club, COUNT(*) FROM hiker WHERE peaks_climbed > 30 GROUP BY club;
+SELECT h.hiker_name FROM hiker AS h JOIN stay AS s ON h.hiker_id = s.hiker_id JOIN hut AS hu ON s.hut_id = hu.hut_id WHERE hu.altitude > 1200;
+SELECT COUNT(*) FROM stay WHERE bill > 220;
+SELECT T1.hut_name, SUM(T2.nights) FROM hut AS T1 JOIN stay AS T2 ON T1.hut_id = T2.hut_id GROUP BY T1.hut_id;
+SELECT hiker_name, peaks_climbed FROM hiker ORDER BY peaks_climbed ASC;
+SELECT hiker_name FROM hiker ORDER BY peaks_climbed;
+SELECT warden_name FROM warden WHERE nationality = 'Swiss' AND age > 40;
+SELECT warden_name FROM warden WHERE nationality = 'Swiss' AND age > 40;
+SELECT nationality FROM warden ORDER BY seasons_served ASC LIMIT 1
+SELECT warden_name FROM warden WHERE age > (SELECT MAX(age) FROM warden WHERE nationality = 'Welsh');
+SELECT DISTINCT T1.hut_name FROM hut AS T1 JOIN stay AS T2 ON T1.hut_id = T2.hut_id WHERE T2.nights > 4;
+SELECT warden_name FROM warden WHERE seasons_served >= 3 AND seasons_served <= 26;
+SELECT T2.hut_name FROM warden AS T1 JOIN hut AS T2 ON T1.hut_id = T2.hut_id GROUP BY T1.hut_id HAVING COUNT(*) >= 3;
+SELECT h.hut_name FROM stay AS s JOIN hut AS h ON s.hut_id = h.hut_id GROUP BY s.hut_id HAVING COUNT(*) >= 5;
+SELECT hut_name FROM hut WHERE altitude = (SELECT MAX(altitude) FROM hut);
+SELECT h.hut_name FROM hut AS h INNER JOIN stay AS s ON h.hut_id = s.hut_id INNER JOIN hiker AS hi ON s.hiker_id = hi.hiker_id WHERE hi.club = 'no club' GROUP BY h.hut_id ORDER BY COUNT(*) DESC LIMIT 1;
+SELECT COUNT(*) FROM hut WHERE hut_id NOT IN (SELECT hut_id FROM stay);
+SELECT hiker_name FROM hiker ORDER BY age DESC LIMIT 4;
+SELECT w.warden_name FROM hut AS h JOIN warden AS w ON h.hut_id = w.hut_id WHERE h.hut_name = 'Raven Saddle';
+SELECT valley FROM hut GROUP BY valley ORDER BY COUNT(*) DESC LIMIT 1;
+SELECT club FROM hiker GROUP BY club ORDER BY COUNT(*) DESC LIMIT 1;
+SELECT nationality FROM warden ORDER BY age LIMIT 1;
+SELECT hut_name FROM hut WHERE valley = 'Sennental' ORDER BY altitude;
+SELECT year FROM stay GROUP BY year ORDER BY COUNT(*) DESC LIMIT 1;
+SELECT SUM(bottle_price) FROM cider WHERE sweetness = 'sweet';
+SELECT method FROM harvest GROUP BY method ORDER BY COUNT(*) DESC LIMIT 1;
+SELECT MAX(trees), AVG(hectares), county FROM orchard GROUP BY county;
+SELECT sweetness FROM cider ORDER BY bottle_price LIMIT 1;
+SELECT sweetness FROM cider ORDER BY bottle_price ASC LIMIT 1;
+SELECT T1.variety_name, COUNT(T2.harvest_id) AS total FROM variety AS T1 JOIN harvest AS T2 ON T1.variety_id = T2.variety_id JOIN orchard AS T3 ON T2.orchard_id = T3.orchard_id AND T3.county = 'Merrow' GROUP BY T1.variety_name ORDER BY total DESC LIMIT 1
+SELECT sweetness FROM cider GROUP BY sweetness HAVING COUNT(*) > 4;
+SELECT sweetness FROM cider GROUP BY sweetness HAVING COUNT(*) > 4;
+SELECT v.variety_name FROM variety AS v JOIN harvest AS h ON v.variety_id = h.variety_id ORDER BY h.tonnes DESC LIMIT 1;
+SELECT sweetness, COUNT(*) FROM cider WHERE alcohol > 5 GROUP BY sweetness;
+SELECT method, AVG(tonnes) FROM harvest GROUP BY method;
+SELECT method, AVG(tonnes) FROM harvest GROUP BY method;
+SELECT taste FROM variety ORDER BY tannin_level ASC LIMIT 1;
+SELECT orchard_name FROM orchard WHERE soil = 'sand';
+SELECT COUNT(*) FROM variety AS T1 JOIN cider AS T2 ON T1.variety_id = T2.variety_id WHERE T1.variety_name = 'Late Orison';
+SELECT sweetness FROM cider GROUP BY sweetness HAVING COUNT(*) > 5;
+SELECT DISTINCT taste FROM variety WHERE taste IS NOT NULL ORDER BY taste ASC;
+SELECT DISTINCT taste FROM variety;
+SELECT AVG(bottle_price) FROM cider WHERE variety_id IN (SELECT variety_id FROM variety WHERE taste = 'sweet');
+SELECT orchard_name FROM orchard WHERE county = 'Overdale' UNION ALL SELECT orchard_name FROM orchard WHERE county = 'Stannery'
+SELECT DISTINCT v.variety_name FROM variety AS v JOIN cider AS c ON v.variety_id = c.variety_id WHERE c.sweetness = 'sweet'
+SELECT v.variety_name FROM variety AS v JOIN cider AS c ON v.variety_id = c.variety_id WHERE c.sweetness = 'sweet';
+SELECT COUNT(*) FROM cider WHERE bottle_price > 3;
+SELECT variety_name, taste FROM variety WHERE tannin_level IS NOT NULL ORDER BY tannin_level DESC;
+SELECT orchard_name FROM orchard WHERE county = 'Merrow' ORDER BY hectares;
+SELECT DISTINCT variety_name, taste, tannin_level FROM variety;
+SELECT COUNT(*) FROM harvest WHERE harvest_year < 2015 OR harvest_year > 2021;
+SELECT v.taste, AVG(h.tonnes) FROM variety AS v JOIN harvest AS h ON v.variety_id = h.variety_id GROUP BY v.taste
+SELECT o.orchard_name, v.variety_name FROM harvest AS h JOIN orchard AS o ON h.orchard_id = o.orchard_id JOIN variety AS v ON h.variety_id = v.variety_id;
+SELECT COUNT(*) FROM harvest AS T1 JOIN orchard AS T2 ON T1.orchard_id = T2.orchard_id WHERE T2.soil = 'sand';
+SELECT COUNT(*) FROM harvest AS T1 JOIN variety AS T2 ON T1.variety_id = T2.variety_id WHERE T2.taste = 'bittersweet';
+SELECT T1.variety_name, SUM(T2.alcohol) FROM variety AS T1 INNER JOIN cider AS T2 ON T1.variety_id = T2.variety_id GROUP BY T1.variety_id;
+SELECT soil, MAX(trees), ROUND(AVG(hectares), 1) FROM orchard GROUP BY soil ORDER BY soil;
+SELECT v.variety_name, MAX(c.alcohol) FROM variety AS v JOIN cider AS c ON v.variety_id = c.variety_id GROUP BY v.variety_id;
+SELECT COUNT(*) FROM harvest WHERE harvest_year < 2015 OR harvest_year > 2017;
+SELECT variety_name FROM variety WHERE taste = 'bittersharp' UNION SELECT v.variety_name FROM variety AS v JOIN cider AS c ON v.variety_id = c.variety_id WHERE c.sweetness = 'sweet';
+SELECT o.orchard_name FROM orchard AS o JOIN harvest AS h ON o.orchard_id = h.orchard_id JOIN variety AS v ON h.variety_id = v.variety_id WHERE v.variety_name = 'Sheep''s Nose Red';
+SELECT AVG(bottle_price) FROM cider WHERE sweetness = 'medium';
+SELECT MAX(alcohol), MIN(alcohol) FROM
+SELECT T1.variety_name FROM variety AS T1 JOIN harvest AS T2 ON T1.variety_id = T2.variety_id ORDER BY T2.tonnes DESC LIMIT 1;
+SELECT COUNT(*) FROM orchard WHERE orchard_id NOT IN (SELECT orchard_id FROM harvest);
+SELECT orchard_name FROM orchard WHERE soil != 'clay';
+SELECT brand FROM cider WHERE bottle_price >= 3 AND bottle_price <= 13;
+SELECT brand, MAX(bottle_price) FROM cider;
+SELECT brand FROM cider WHERE bottle_price = (SELECT MAX(bottle_price) FROM cider) LIMIT 1;
+SELECT AVG(hectares), MIN(hectares), MAX(hectares) FROM orchard WHERE soil = 'sand'
+SELECT T1.taste FROM variety AS T1 JOIN cider AS T2 ON T1.variety_id = T2.variety_id WHERE T2.sweetness = 'medium' INTERSECT SELECT T1.taste FROM variety AS T1 JOIN cider AS T2 ON T1.variety_id = T2.variety_id WHERE T2.sweetness = 'dry'
+SELECT county, COUNT(*) FROM orchard GROUP BY county ORDER BY COUNT(*) DESC LIMIT 2;
+SELECT DISTINCT v.variety_name FROM variety AS v JOIN harvest AS h ON v.variety_id = h.variety_id WHERE h.pickers < (SELECT AVG(pickers) FROM harvest);
+SELECT AVG(tannin_level), MIN(tannin_level), MAX(tannin_level) FROM variety WHERE taste = 'sharp';
+SELECT hectares FROM orchard WHERE orchard_name LIKE '%Wassail%';
+SELECT orchard_name FROM orchard WHERE hectares BETWEEN 5 AND 35;
+SELECT orchard_name FROM orchard WHERE hectares BETWEEN 5 AND 35;
+SELECT COUNT(DISTINCT soil) FROM orchard;
+SELECT county FROM orchard EXCEPT SELECT county FROM orchard WHERE soil = 'loam';
+SELECT MAX(bottle_price), MIN(bottle_price) FROM cider;
+SELECT MAX(bottle_price), MIN(bottle_price) FROM cider;
+SELECT soil FROM orchard GROUP BY soil ORDER BY COUNT(*) DESC LIMIT 1;
+SELECT COUNT(*) FROM harvest WHERE method = 'windfall';
+SELECT COUNT(*), taste FROM variety GROUP BY taste;
+SELECT T2.brand FROM variety AS T1 JOIN cider AS T2 ON T1.variety_id = T2.variety_id WHERE T1.variety_name = 'Tanner''s Gold';
+SELECT COUNT(*) FROM orchard WHERE trees > 2500
+SELECT COUNT(DISTINCT orchard_id) FROM orchard WHERE trees > 2500;
+SELECT COUNT(*) FROM variety;
+SELECT COUNT(*) FROM orchard;
+SELECT harvest_year FROM harvest GROUP BY harvest_year ORDER BY COUNT(*) DESC LIMIT 1;
+SELECT COUNT(*) FROM orchard;
+SELECT T2.variety_name, T1.bottle_price FROM cider AS T1 JOIN variety AS T2 ON T1.variety_id = T2.variety_id;
