@@ -1,0 +1,14 @@
+-- Any JSON, one object a line or a list of objects, whose keys the corpora file names.
+-- parameters: db_id_column, paths, question_column, sql_column
+select
+    row_number() over () - 1 as ordinal,
+    fields[$sql_column] as raw_sql,
+    fields[$db_id_column] as db_id,
+    fields[$question_column] as question
+from read_json(
+    $paths,
+    columns = {fields: 'map(varchar, varchar)'},
+    records = false,
+    maximum_object_size = 33554432,
+    hive_partitioning = false
+)

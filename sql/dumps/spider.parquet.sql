@@ -1,0 +1,15 @@
+-- Spider as Parquet. The empty rows supply the columns that a file lacks.
+-- parameters: paths
+with rows as (
+    select null::varchar as query, null::varchar as db_id, null::varchar as question
+    where false
+    union all by name
+    from read_parquet($paths, hive_partitioning = false)
+)
+
+select
+    row_number() over () - 1 as ordinal,
+    query as raw_sql,
+    db_id,
+    question
+from rows

@@ -1,0 +1,14 @@
+-- Spider's JSON: a list of objects, or one object a line.
+-- parameters: paths
+select
+    row_number() over () - 1 as ordinal,
+    query as raw_sql,
+    db_id as db_id,
+    question as question
+from read_json(
+    $paths,
+    columns = {query: 'varchar', db_id: 'varchar', question: 'varchar'},
+    records = true,
+    maximum_object_size = 33554432,
+    hive_partitioning = false
+)

@@ -1,0 +1,8 @@
+-- A folder of SQL files, one query each, in the order of their names.
+-- parameters: paths
+select
+    row_number() over () - 1 as ordinal,
+    content as raw_sql,
+    null as db_id,
+    null as question
+from read_text($paths)

@@ -1,0 +1,43 @@
+-- The form of text2sql-data: a list of entries, each a query in several wordings, the first canonical,
+-- with the questions that it answers. It counts once per question. Variables stay in the queries and
+-- are filled in in the questions, longer names first: name0 is also the end of city_name0.
+-- parameters: paths
+with sentences as (
+    select
+        "sql"[1] as raw_sql,
+        unnest(sentences) as sentence
+    from read_json(
+        $paths,
+        columns = {
+            "sql": 'varchar[]',
+            sentences: 'struct(
+                "text" varchar, variables map(varchar, varchar), "database" varchar, "table-id" varchar
+            )[]'
+        },
+        records = true,
+        maximum_object_size = 33554432,
+        hive_partitioning = false
+    )
+),
+
+named_sentences as (
+    select
+        raw_sql,
+        sentence,
+        list_reverse_sort(
+            list_transform(map_keys(sentence.variables), lambda name: (length(name), name))
+        ) as names
+    from sentences
+)
+
+select
+    row_number() over () - 1 as ordinal,
+    raw_sql,
+    -- WikiSQL's questions are each about one table.
+    coalesce(sentence."database", sentence."table-id") as db_id,
+    list_reduce(
+        list_transform(coalesce(names, []), lambda name: name[2]),
+        lambda question, name: replace(question, name, coalesce(sentence.variables[name], '')),
+        sentence."text"
+    ) as question
+from named_sentences

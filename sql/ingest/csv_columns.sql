@@ -1,0 +1,15 @@
+-- The columns of a CSV dump.
+-- parameters: paths
+select column_name
+from (
+    describe from read_csv(
+        $paths,
+        header = true,
+        all_varchar = true,
+        delim = ',',
+        quote = '"',
+        escape = '"',
+        max_line_size = 33554432,
+        hive_partitioning = false
+    )
+)

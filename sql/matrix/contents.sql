@@ -1,0 +1,28 @@
+-- The contents to compare, numbered in the order of their keys. Expects given_contents (content_key, corpus,
+-- templates_file, is_target), known_keys (content_key) and known_targets (content_key): what an earlier run
+-- has measured.
+-- parameters: none
+create or replace temp table contents as
+select
+    (row_number() over (order by content_key))::integer as content_id,
+    content_key,
+    corpus,
+    templates_file,
+    is_target,
+    content_key not in (from known_keys) as is_new
+from given_contents;
+
+create or replace temp table wanted_pairs as
+select
+    source.content_id as source_id,
+    target.content_id as target_id
+from contents as source
+cross join contents as target
+where
+    target.is_target
+    and source.content_id != target.content_id
+    and (
+        source.is_new
+        or target.is_new
+        or target.content_key not in (from known_targets)
+    );

@@ -1,0 +1,105 @@
+-- All measures for each ordered pair of contents of which one is new, the pair with itself included.
+-- Specification, section 4. What source and target do not share adds, with P the source:
+--   skew: ln(1 / skew) times the share of P that Q lacks;
+--   additive: (p + e) ln((p + e) / e) for P alone, e ln(e / (q + e)) for Q alone, all over 1 + e |union|;
+--   Jensen-Shannon: ln(2) / 2 times the share of each that the other lacks.
+-- parameters: skew, epsilon
+with directed_sums as (
+    select
+        a_id as source_id, b_id as target_id, n_shared, a_shared as source_shared,
+        b_shared as target_shared, a_skew as skew, a_additive as additive, jensen_shannon
+    from pair_sums
+    union all
+    select
+        b_id as source_id, a_id as target_id, n_shared, b_shared as source_shared,
+        a_shared as target_shared, b_skew as skew, b_additive as additive, jensen_shannon
+    from pair_sums
+),
+
+n_templated as (
+    select
+        content_id,
+        sum(n_queries)::bigint as n_templated
+    from units
+    where kind = 'template'
+    group by content_id
+),
+
+pairs as (
+    select
+        source.content_id as source_id,
+        target.content_id as target_id,
+        source.content_key as source_key,
+        target.content_key as target_key,
+        source.content_id = target.content_id as is_same
+    from contents as source
+    cross join contents as target
+    where source.is_new or target.is_new
+),
+
+measured as (
+    select
+        pairs.*,
+        p.n_ngrams as source_ngrams,
+        q.n_ngrams as target_ngrams,
+        p.n_distinct_ngrams + q.n_distinct_ngrams - coalesce(sums.n_shared, 0) as n_union,
+        coalesce(sums.source_shared, 0) as source_shared,
+        coalesce(sums.target_shared, 0) as target_shared,
+        coalesce(sums.skew, 0)::double / (1::bigint << 58) as skew,
+        (p.alone_as_source + q.alone_as_target + coalesce(sums.additive, 0))::double
+        / (1::bigint << 58) as additive,
+        coalesce(sums.jensen_shannon, 0)::double / (1::bigint << 58) as jensen_shannon,
+        coalesce(overlaps.n_templates_shared, 0) / n_templated.n_templated::double as template_coverage,
+        coalesce(overlaps.n_texts_shared, 0) / n_templated.n_templated::double as exact_overlap
+    from pairs
+    join content_totals as p on pairs.source_id = p.content_id
+    join content_totals as q on pairs.target_id = q.content_id
+    join n_templated on pairs.target_id = n_templated.content_id
+    left join directed_sums as sums
+        on pairs.source_id = sums.source_id and pairs.target_id = sums.target_id
+    left join unit_overlaps as overlaps
+        on pairs.source_id = overlaps.source_id and pairs.target_id = overlaps.target_id
+),
+
+divergences as (
+    select
+        source_id,
+        target_id,
+        source_key,
+        target_key,
+        case when is_same then 0.0 else
+            least(ln(1 / $skew), greatest(0.0,
+                ln(1 / $skew) * ((source_ngrams - source_shared) / source_ngrams::double) + skew))
+        end as kl_nats,
+        case when is_same then 0.0 else
+            greatest(0.0, additive / (1 + $epsilon * n_union))
+        end as additive_kl_nats,
+        case when is_same then 0.0 else
+            least(ln(2.0), greatest(0.0, (
+                ln(2.0) * ((source_ngrams - source_shared) / source_ngrams::double
+                    + (target_ngrams - target_shared) / target_ngrams::double)
+                + jensen_shannon) / 2))
+        end as js_nats,
+        if(is_same, 1.0, target_shared / target_ngrams::double) as ngram_coverage,
+        if(is_same, 1.0, template_coverage) as template_coverage,
+        if(is_same, 1.0, exact_overlap) as exact_overlap
+    from measured
+)
+
+select
+    there.source_key,
+    there.target_key,
+    there.kl_nats,
+    back.kl_nats as reverse_kl_nats,
+    exp(-there.kl_nats / ln(1 / $skew)) as kl_alignment,
+    there.additive_kl_nats,
+    exp(-there.additive_kl_nats / ln((1 + $epsilon) / $epsilon)) as additive_kl_alignment,
+    there.js_nats,
+    1 - there.js_nats / ln(2.0) as js_alignment,
+    there.ngram_coverage,
+    there.template_coverage,
+    there.exact_overlap
+from divergences as there
+join divergences as back
+    on there.source_id = back.target_id and there.target_id = back.source_id
+order by there.source_key, there.target_key

@@ -1,0 +1,47 @@
+-- The corpora with their counts. Expects given_corpora and the filled tables queries and ngram_counts.
+-- parameters: none
+insert into corpora
+with query_counts as (
+    select
+        corpus,
+        count(*) as n_queries,
+        count(template_id) as n_templated,
+        count(distinct sql) as n_distinct_queries,
+        count(distinct template_id) as n_distinct_templates
+    from queries
+    group by corpus
+),
+
+ngram_totals as (
+    select
+        corpus,
+        count(*) as n_distinct_ngrams,
+        sum(n_occurrences)::bigint as n_ngrams
+    from ngram_counts
+    group by corpus
+)
+
+select
+    given.corpus,
+    given.role,
+    given.format,
+    given.dialect,
+    given.path,
+    given.digest,
+    given.license,
+    given.model,
+    given.trained_on,
+    given.target,
+    query_counts.n_queries,
+    query_counts.n_templated,
+    query_counts.n_queries - query_counts.n_templated as n_rejected,
+    query_counts.n_distinct_queries,
+    query_counts.n_distinct_templates,
+    coalesce(ngram_totals.n_distinct_ngrams, 0) as n_distinct_ngrams,
+    coalesce(ngram_totals.n_ngrams, 0) as n_ngrams,
+    ngram_totals.n_ngrams is null as is_set_aside,
+    given.ingested_at
+from given_corpora as given
+join query_counts using (corpus)
+left join ngram_totals using (corpus)
+order by given.position;

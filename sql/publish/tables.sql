@@ -1,0 +1,105 @@
+-- The public tables, empty. Specification, section 8.
+-- parameters: none
+create table corpora (
+    corpus varchar primary key,
+    role varchar not null,
+    format varchar not null,
+    dialect varchar not null,
+    path varchar not null,
+    digest varchar not null,
+    license varchar,
+    model varchar,
+    trained_on varchar,
+    target varchar,
+    n_queries bigint not null,
+    n_templated bigint not null,
+    n_rejected bigint not null,
+    n_distinct_queries bigint not null,
+    n_distinct_templates bigint not null,
+    n_distinct_ngrams bigint not null,
+    n_ngrams bigint not null,
+    is_set_aside boolean not null,
+    ingested_at timestamptz not null
+);
+
+create table queries (
+    corpus varchar not null,
+    ordinal bigint not null,
+    sql varchar not null,
+    raw_sql varchar,
+    db_id varchar,
+    question varchar,
+    n_occurrences bigint not null,
+    template_id varchar,
+    reject_reason varchar
+);
+
+create table templates (
+    template_id varchar not null,
+    template varchar not null,
+    n_tokens bigint not null
+);
+
+create table alignment (
+    source varchar not null,
+    target varchar not null,
+    kl_nats double not null,
+    reverse_kl_nats double not null,
+    kl_alignment double not null,
+    additive_kl_nats double not null,
+    additive_kl_alignment double not null,
+    js_nats double not null,
+    js_alignment double not null,
+    ngram_coverage double not null,
+    template_coverage double not null,
+    exact_overlap double not null
+);
+
+create table alignment_ratio (
+    train varchar not null,
+    target varchar not null,
+    model varchar not null,
+    predictions varchar not null,
+    trained_on varchar,
+    train_alignment double not null,
+    predictions_alignment double not null,
+    predictions_parsed_share double not null,
+    alignment_ratio double not null,
+    ci_low double,
+    ci_high double,
+    verdict varchar
+);
+
+create table tuning_effect (
+    model varchar not null,
+    trained_on varchar not null,
+    target varchar not null,
+    predictions_before varchar not null,
+    predictions_after varchar not null,
+    alignment_before double not null,
+    alignment_after double not null,
+    js_before double not null,
+    js_after double not null
+);
+
+create table ngram_contributions (
+    source varchar not null,
+    target varchar not null,
+    direction varchar not null,
+    rank bigint not null,
+    ngram varchar not null,
+    source_probability double not null,
+    target_probability double not null,
+    contribution_nats double not null,
+    example_sql varchar
+);
+
+create table runs (
+    run_id varchar not null,
+    started_at timestamptz not null,
+    finished_at timestamptz not null,
+    parameters json not null,
+    versions json not null,
+    corpora_digests json not null,
+    set_aside json not null
+);

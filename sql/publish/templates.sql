@@ -1,0 +1,14 @@
+-- Every template that some query has.
+-- parameters: templates_files
+insert into templates
+select
+    template_id,
+    any_value(template) as template,
+    -- The tokens of a template are apart by one space; ORDER BY and its like are one token.
+    any_value(len(string_split(
+        regexp_replace(template, '(ORDER|GROUP|PARTITION) BY', '\1_BY', 'g'), ' '
+    ))) as n_tokens
+from read_parquet($templates_files)
+where template_id is not null
+group by template_id
+order by template_id;

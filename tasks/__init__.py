@@ -1,0 +1,1 @@
+"""The steps of the program, as plain functions that can be called and tested alone."""

@@ -1,0 +1,224 @@
+"""The corpora file: what there is to compare."""
+
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path, PurePath
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+from sqlglot.dialects import DIALECTS
+
+from tasks.errors import ConfigurationError
+from tasks.sqlfiles import declared_parameters, list_sql
+
+_DIALECTS = frozenset(name.lower() for name in DIALECTS)
+
+
+class ColumnMapping(BaseModel):
+    """Which column or key of a generic dump holds what."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sql: str
+    question: str | None = None
+    db_id: str | None = None
+
+
+class CorpusEntry(BaseModel):
+    """One ``[[corpus]]`` of the corpora file.
+
+    Attributes:
+        name: The corpus's name, unique in its file.
+        role: Training set, target workload, or a model's predictions on a target.
+        format: How the dump is laid out: the name of a file of ``sql/dumps``.
+        dialect: The SQL dialect, by sqlglot's name.
+        path: The dump, absolute. A relative one starts at the folder of the corpora file.
+        target: For predictions: the corpus whose questions they answer.
+        model: For predictions: the model that made them.
+        trained_on: For predictions of a tuned model: the corpus it was tuned on, listed or not.
+        license: The dump's licence.
+        glob: Which files to take where ``path`` is a folder.
+        columns: For generic formats: which column holds what.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")]
+    role: Literal["train", "target", "predictions"]
+    format: str
+    dialect: str
+    path: Path
+    target: str | None = None
+    model: str | None = None
+    trained_on: str | None = None
+    license: str | None = None
+    glob: str | None = None
+    columns: ColumnMapping | None = None
+
+    @field_validator("format")
+    @classmethod
+    def _check_format(cls, value: str) -> str:
+        if value not in formats():
+            raise ValueError(f"unknown format '{value}'; {_choose(value, formats())}")
+        return value
+
+    @field_validator("dialect")
+    @classmethod
+    def _check_dialect(cls, value: str) -> str:
+        if value not in _DIALECTS:
+            raise ValueError(f"unknown dialect '{value}'; {_choose(value, _DIALECTS)}")
+        return value
+
+    @field_validator("path")
+    @classmethod
+    def _make_absolute(cls, value: Path, info: ValidationInfo) -> Path:
+        folder: Path = (info.context or {}).get("folder", Path())
+        path = folder / value
+        # The file itself may be a link to one without a suffix, as in caches of data hubs.
+        return path.parent.resolve() / path.name
+
+    @field_validator("glob")
+    @classmethod
+    def _check_glob(cls, value: str | None) -> str | None:
+        if value is not None:
+            pattern = PurePath(value)
+            misplaced = any(part == ".." or ("**" in part and part != "**") for part in pattern.parts)
+            if misplaced or not pattern.parts or pattern.is_absolute():
+                raise ValueError(f"key 'glob': no pattern below path: '{value}'; try '*.sql'")
+        return value
+
+    @model_validator(mode="after")
+    def _check_keys_of_role(self) -> Self:
+        for key in ("target", "model", "trained_on"):
+            if self.role != "predictions" and getattr(self, key) is not None:
+                raise ValueError(
+                    f"key '{key}' is for predictions only; remove it, or set role = \"predictions\""
+                )
+            if self.role == "predictions" and key != "trained_on" and getattr(self, key) is None:
+                raise ValueError(f"key '{key}' is missing; predictions need it")
+        return self
+
+    @model_validator(mode="after")
+    def _check_columns(self) -> Self:
+        if is_generic(self.format) and self.columns is None:
+            raise ValueError(
+                f"key 'columns' is missing; format '{self.format}' needs it, as in "
+                'columns = { sql = "query" }'
+            )
+        if self.columns is not None and not is_generic(self.format):
+            generic = ", ".join(filter(is_generic, formats()))
+            raise ValueError(
+                f"key 'columns' does not go with format '{self.format}'; "
+                f"remove it, or use one of the formats {generic}"
+            )
+        return self
+
+
+@cache
+def formats() -> tuple[str, ...]:
+    """The dump formats: a file ``sql/dumps/<format>.sql`` for each.
+
+    Files ``<format>.<suffix>.sql`` beside it read the same format from files of another kind.
+    """
+    return tuple(name for name in list_sql("dumps") if "." not in name)
+
+
+def is_generic(format: str) -> bool:
+    """Whether a format leaves it to the corpora file which columns hold what."""
+    return "sql_column" in declared_parameters(f"dumps/{format}")
+
+
+def load_corpora(path: Path) -> list[CorpusEntry]:
+    """The corpora that a TOML file lists, in its order.
+
+    Raises:
+        ConfigurationError: The file cannot be read or says something that makes no sense; one line
+            names the file, the corpus and the key, and what to do.
+    """
+    document = _read_toml(path)
+    listed = document.pop("corpus", None)
+    for key in document:
+        raise ConfigurationError(
+            f"{path}: unknown key '{key}'; only [[corpus]] tables can stand there"
+        )
+    if not isinstance(listed, list) or not listed:
+        raise ConfigurationError(f"{path}: no corpus is listed; add a [[corpus]] table for each")
+    entries = [_check_entry(path, number, raw) for number, raw in enumerate(listed, start=1)]
+    _check_names(path, entries)
+    return entries
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+    except OSError as error:
+        problem = f"cannot be read ({error.strerror}); check the path"
+    except UnicodeDecodeError as error:
+        problem = f"is not UTF-8 (byte {error.start}); save it as UTF-8"
+    except tomllib.TOMLDecodeError as error:
+        problem = f"is not valid TOML: {error}; mend that line"
+    raise ConfigurationError(f"{path}: {problem}")
+
+
+def _check_entry(path: Path, number: int, raw: object) -> CorpusEntry:
+    name = raw.get("name") if isinstance(raw, Mapping) else None
+    corpus = f"corpus '{name}'" if isinstance(name, str) else f"corpus {number}"
+    try:
+        return CorpusEntry.model_validate(raw, context={"folder": path.parent})
+    except ValidationError as error:
+        problem = _explain(error.errors()[0])
+        raise ConfigurationError(f"{path}: {corpus}: {problem}") from None
+
+
+def _explain(error: ErrorDetails) -> str:
+    key = ".".join(map(str, error["loc"]))
+    if error["type"] == "missing":
+        return f"key '{key}' is missing; add it"
+    if error["type"] == "extra_forbidden":
+        *parents, unknown = error["loc"]
+        known = (ColumnMapping if parents else CorpusEntry).model_fields
+        return f"unknown key '{key}'; {_choose(str(unknown), known)}"
+    if error["type"] == "value_error":
+        return str(error["ctx"]["error"])
+    return f"key '{key}': {error['msg'][0].lower()}{error['msg'][1:]}"
+
+
+def _check_names(path: Path, entries: list[CorpusEntry]) -> None:
+    for name, count in Counter(entry.name for entry in entries).items():
+        if count > 1:
+            raise ConfigurationError(
+                f"{path}: corpus '{name}': key 'name': {count} corpora have it; "
+                "give each a name of its own"
+            )
+    roles = {entry.name: entry.role for entry in entries}
+    targets = [name for name, role in roles.items() if role == "target"]
+    for entry in entries:
+        if entry.target is None or entry.target in targets:
+            continue
+        role = roles.get(entry.target)
+        problem = (
+            f"'{entry.target}' has the role {role}" if role else f"'{entry.target}' is not listed"
+        )
+        remedy = _choose(entry.target, targets) if targets else "list a corpus with the role target"
+        raise ConfigurationError(
+            f"{path}: corpus '{entry.name}': key 'target': {problem}; {remedy}"
+        )
+
+
+def _choose(word: str, choices: Iterable[str]) -> str:
+    """What to do about a word that is none of the choices."""
+    choices = sorted(choices)
+    close = get_close_matches(word, choices, n=1)
+    return f"did you mean '{close[0]}'?" if close else f"use one of {', '.join(choices)}"

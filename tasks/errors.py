@@ -1,0 +1,44 @@
+"""What can go wrong for a user: one tree, mapped to the exit status of the command line."""
+
+from pathlib import Path
+
+
+class AlignError(Exception):
+    """Anything that a user is told in one line instead of a traceback."""
+
+    exit_code = 1
+
+
+class ConfigurationError(AlignError):
+    """A mistake in the corpora file, an option or an environment variable."""
+
+    exit_code = 2
+
+
+class CorpusError(AlignError):
+    """One dump cannot be used; its corpus is set aside and the others go on.
+
+    Attributes:
+        corpus: The corpus's name.
+        path: The dump, or the file of it that is at fault.
+        problem: What is wrong.
+        remedy: What to do about it.
+    """
+
+    exit_code = 3
+
+    def __init__(self, corpus: str, path: Path, problem: str, remedy: str) -> None:
+        # All four reach Exception, so that the error survives the way back from another process.
+        super().__init__(corpus, path, problem, remedy)
+        self.corpus = corpus
+        self.path = path
+        self.problem = problem
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        line = f"corpus '{self.corpus}' ({self.path}): {self.problem}; {self.remedy}"
+        return " ".join(line.splitlines())
+
+
+class WarehouseError(AlignError):
+    """The warehouse holds no results, or cannot be read, written or locked."""
