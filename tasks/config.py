@@ -2,7 +2,7 @@
 
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path, PurePath
@@ -77,9 +77,7 @@ class CorpusEntry(BaseModel):
     @field_validator("dialect")
     @classmethod
     def _check_dialect(cls, value: str) -> str:
-        if value not in _DIALECTS:
-            raise ValueError(f"unknown dialect '{value}'; {_choose(value, _DIALECTS)}")
-        return value
+        return check_dialect(value)
 
     @field_validator("path")
     @classmethod
@@ -94,7 +92,9 @@ class CorpusEntry(BaseModel):
     def _check_glob(cls, value: str | None) -> str | None:
         if value is not None:
             pattern = PurePath(value)
-            misplaced = any(part == ".." or ("**" in part and part != "**") for part in pattern.parts)
+            misplaced = any(
+                part == ".." or ("**" in part and part != "**") for part in pattern.parts
+            )
             if misplaced or not pattern.parts or pattern.is_absolute():
                 raise ValueError(f"key 'glob': no pattern below path: '{value}'; try '*.sql'")
         return value
@@ -135,6 +135,17 @@ def formats() -> tuple[str, ...]:
     return tuple(name for name in list_sql("dumps") if "." not in name)
 
 
+def check_dialect(dialect: str) -> str:
+    """The dialect, if sqlglot knows it.
+
+    Raises:
+        ValueError: It does not; the message says what it knows.
+    """
+    if dialect not in _DIALECTS:
+        raise ValueError(f"unknown dialect '{dialect}'; {_choose(dialect, _DIALECTS)}")
+    return dialect
+
+
 def is_generic(format: str) -> bool:
     """Whether a format leaves it to the corpora file which columns hold what."""
     return "sql_column" in declared_parameters(f"dumps/{format}")
@@ -150,10 +161,12 @@ def load_corpora(path: Path) -> list[CorpusEntry]:
     document = _read_toml(path)
     listed = document.pop("corpus", None)
     for key in document:
-        raise ConfigurationError(
-            f"{path}: unknown key '{key}'; only [[corpus]] tables can stand there"
-        )
-    if not isinstance(listed, list) or not listed:
+        raise ConfigurationError(f"{path}: unknown key '{key}'; list corpora as [[corpus]] tables")
+    if (
+        not isinstance(listed, list)
+        or not all(isinstance(raw, dict) for raw in listed)
+        or not listed
+    ):
         raise ConfigurationError(f"{path}: no corpus is listed; add a [[corpus]] table for each")
     entries = [_check_entry(path, number, raw) for number, raw in enumerate(listed, start=1)]
     _check_names(path, entries)
@@ -172,13 +185,14 @@ def _read_toml(path: Path) -> dict[str, Any]:
     raise ConfigurationError(f"{path}: {problem}")
 
 
-def _check_entry(path: Path, number: int, raw: object) -> CorpusEntry:
-    name = raw.get("name") if isinstance(raw, Mapping) else None
+def _check_entry(path: Path, number: int, raw: dict[str, Any]) -> CorpusEntry:
+    name = raw.get("name")
     corpus = f"corpus '{name}'" if isinstance(name, str) else f"corpus {number}"
     try:
         return CorpusEntry.model_validate(raw, context={"folder": path.parent})
     except ValidationError as error:
-        problem = _explain(error.errors()[0])
+        # A misspelt key is also a missing one: tell of the misspelling.
+        problem = _explain(min(error.errors(), key=lambda e: e["type"] != "extra_forbidden"))
         raise ConfigurationError(f"{path}: {corpus}: {problem}") from None
 
 

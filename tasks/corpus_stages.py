@@ -80,7 +80,7 @@ def count_corpus(
     with connect() as con, written_whole(destination) as temporary:
         distinct = query_sql(con, "ngrams/distinct_templates", templates=str(templates)).pl()
         size = pl.col("template").str.len_bytes().cum_sum() // _CHARACTERS_PER_COUNT
-        batches = distinct.partition_by(size.alias("batch"), maintain_order=True)
+        batches = distinct.with_columns(batch=size).partition_by("batch", maintain_order=True)
         if len(batches) <= 1:
             counts = count_ngrams(distinct, max_n).select(pl.lit(corpus).alias("corpus"), pl.all())
             table = counts.to_arrow()

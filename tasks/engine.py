@@ -30,16 +30,16 @@ def connect(
         database: The database's file; a database in memory where left out.
         read_only: Open the file for reading only.
         threads: How many to use; by default ``NL2SQL_ALIGN_THREADS``, else one per CPU.
-        memory_limit: As DuckDB writes it, ``"4GB"``; by default ``NL2SQL_ALIGN_MEMORY_LIMIT``, else 4 GB.
-        temp_directory: The folder in which to make one for what does not fit in memory; by default the
-            system's folder for temporary files. DuckDB removes what it wrote there.
+        memory_limit: Such as ``"4GB"``; by default ``NL2SQL_ALIGN_MEMORY_LIMIT``, else 4 GB.
+        temp_directory: The folder in which to make one for what does not fit in memory; by default
+            the system's for temporary files. DuckDB removes what it wrote there.
 
     Raises:
         ConfigurationError: The number of threads or the memory limit is none.
         duckdb.Error: The file cannot be opened.
     """
-    # Processes that share a folder of temporary files overwrite each other's. For a file the name must
-    # not change: a second connection of a process to it has to have the same settings.
+    # Processes that share a folder of temporary files overwrite each other's. For a database file
+    # the name must not change: a process's second connection to it must have the same settings.
     folder = (
         hashlib.sha256(str(database.resolve()).encode()).hexdigest() if database else uuid4().hex
     )
@@ -76,6 +76,6 @@ def _checked_memory_limit(limit: str | None) -> str:
         return _DEFAULT_MEMORY_LIMIT
     if not re.fullmatch(r"\d+(\.\d+)?\s*([KMGT]i?)?B", limit, re.IGNORECASE):
         raise ConfigurationError(
-            f"{limit!r} is no memory limit; set {MEMORY_LIMIT_VARIABLE} to a size such as 4GB or 500MB"
+            f"{limit!r} is no memory limit; set {MEMORY_LIMIT_VARIABLE} to a size such as 4GB"
         )
     return limit

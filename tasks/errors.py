@@ -37,7 +37,8 @@ class CorpusError(AlignError):
 
     def __str__(self) -> str:
         line = f"corpus '{self.corpus}' ({self.path}): {self.problem}; {self.remedy}"
-        return " ".join(line.splitlines())
+        # Names and messages may quote what is in the dump.
+        return "".join(c if c.isprintable() else " " for c in line)
 
 
 class WarehouseError(AlignError):

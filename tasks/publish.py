@@ -55,6 +55,7 @@ _GIVEN: Final = pa.schema(
         ("trained_on", pa.string()),
         ("target", pa.string()),
         ("content_key", pa.string()),
+        ("ngrams_file", pa.string()),
         ("ingested_at", pa.timestamp("us", tz="UTC")),
     ]
 )
@@ -131,6 +132,7 @@ def _given(corpora: list[IngestedCorpus]) -> list[dict[str, Any]]:
             "path": str(corpus.entry.path),
             "digest": corpus.digest,
             "content_key": corpus.content_key,
+            "ngrams_file": str(corpus.ngrams),
             "ingested_at": datetime.fromtimestamp(corpus.queries.stat().st_mtime, UTC),
         }
         for position, corpus in enumerate(corpora)
@@ -172,7 +174,7 @@ def ngram_files_of(database: Path) -> set[str]:
         return set()
     with connect(database, read_only=True) as con:
         try:
-            rows = con.execute("select distinct filename from ngram_files").fetchall()
+            rows = con.execute("select ngrams_file from corpora").fetchall()
         except duckdb.Error:
             return set()
     return {filename for (filename,) in rows}

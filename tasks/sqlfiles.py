@@ -6,8 +6,8 @@ A file starts with comment lines that say what it is for and which named paramet
     -- parameters: smoothing, source
     select ...
 
-or ``-- parameters: none``. A call that does not match what is declared, and a file whose statements do
-not use exactly what it declares, are refused before anything runs.
+or ``-- parameters: none``. A call that does not match what is declared, and a file whose statements
+do not use exactly what it declares, are refused before anything runs.
 """
 
 import re
@@ -39,7 +39,7 @@ def load_sql(name: str) -> str:
 
 @cache
 def list_sql(folder: str) -> tuple[str, ...]:
-    """The names, without ``.sql``, of the SQL files that stand directly in a folder of ``sql``, sorted."""
+    """The names, sorted and without ``.sql``, of the SQL files directly in a folder of ``sql``."""
     entries = files("sql").joinpath(folder).iterdir()
     return tuple(sorted(e.name.removesuffix(".sql") for e in entries if e.name.endswith(".sql")))
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
@@ -38,7 +39,7 @@ def stage_key(**parts: object) -> str:
 def written_whole(destination: Path) -> Iterator[Path]:
     """A temporary path beside ``destination``, renamed to it when the block ends well."""
     destination.parent.mkdir(parents=True, exist_ok=True)
-    temporary = destination.with_name(f"{_TEMPORARY}{os.getpid()}-{destination.name}")
+    temporary = destination.with_name(f"{_TEMPORARY}{uuid4().hex[:12]}-{destination.name}")
     try:
         yield temporary
         os.replace(temporary, destination)

@@ -9,6 +9,8 @@ with mapped as (
         delim = ',',
         quote = '"',
         escape = '"',
+        comment = '',
+        skip = 0,
         max_line_size = 33554432,
         hive_partitioning = false
     )

@@ -11,6 +11,8 @@ with rows as (
         delim = ',',
         quote = '"',
         escape = '"',
+        comment = '',
+        skip = 0,
         max_line_size = 33554432,
         hive_partitioning = false
     )

@@ -49,16 +49,16 @@ measured as (
         (p.alone_as_source + q.alone_as_target + coalesce(sums.additive, 0))::double
         / (1::bigint << 58) as additive,
         coalesce(sums.jensen_shannon, 0)::double / (1::bigint << 58) as jensen_shannon,
-        coalesce(overlaps.n_templates_shared, 0) / n_templated.n_templated::double as template_coverage,
-        coalesce(overlaps.n_texts_shared, 0) / n_templated.n_templated::double as exact_overlap
+        coalesce(common.n_templates_shared, 0) / n_templated.n_templated::double as template_coverage,
+        coalesce(common.n_texts_shared, 0) / n_templated.n_templated::double as exact_overlap
     from pairs
     join content_totals as p on pairs.source_id = p.content_id
     join content_totals as q on pairs.target_id = q.content_id
     join n_templated on pairs.target_id = n_templated.content_id
     left join directed_sums as sums
         on pairs.source_id = sums.source_id and pairs.target_id = sums.target_id
-    left join unit_overlaps as overlaps
-        on pairs.source_id = overlaps.source_id and pairs.target_id = overlaps.target_id
+    left join unit_overlaps as common
+        on pairs.source_id = common.source_id and pairs.target_id = common.target_id
 ),
 
 divergences as (

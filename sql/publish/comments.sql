@@ -9,6 +9,7 @@ comment on column corpora.target is 'The corpus whose questions these prediction
 comment on column corpora.n_rejected is 'Queries without a template; queries.reject_reason says why';
 comment on column corpora.n_ngrams is 'Occurrences of n-grams, over all queries';
 comment on column corpora.is_set_aside is 'True where no query gave an n-gram: such a corpus has no distribution and no alignment';
+comment on column corpora.ngrams_file is 'The Parquet file of the corpus''s n-gram counts; ngram_counts is a view over these';
 
 comment on table queries is 'Every query of every corpus, in the order of its dump.';
 comment on column queries.ordinal is 'Place in the dump, from 0; predictions answer the question of the same ordinal of their target';

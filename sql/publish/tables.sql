@@ -19,6 +19,7 @@ create table corpora (
     n_distinct_ngrams bigint not null,
     n_ngrams bigint not null,
     is_set_aside boolean not null,
+    ngrams_file varchar not null,
     ingested_at timestamptz not null
 );
 

@@ -1,0 +1,181 @@
+"""The command line, ``nl2sql-align``. Commands that only read import no Prefect."""
+
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from flows import show
+from flows.show import Format
+from tasks.errors import AlignError
+
+app = typer.Typer(
+    name="nl2sql-align",
+    help="Compare text-to-SQL data sets by the structure of their queries, to tell which one to "
+    "fine-tune on. Start with: nl2sql-align run CORPORA.toml",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The warehouse: where results stand.")]
+Form = Annotated[Format, typer.Option("--format", help="For people, or for programs.")]
+Require = Annotated[
+    str | None,
+    typer.Option(
+        metavar="EXPRESSION",
+        help="Exit with 4 unless every row meets this condition on its columns, written in SQL.",
+    ),
+]
+
+
+@app.command()
+def run(
+    corpora: Annotated[
+        Path, typer.Argument(metavar="CORPORA.toml", help="What there is to compare.")
+    ],
+    warehouse: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where results go; made if it is not there.")
+    ] = Path("warehouse"),
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Processes and threads; by default, one per CPU.")
+    ] = None,
+    memory_limit: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="DuckDB's limit, as in 4GB.")
+    ] = None,
+) -> None:
+    """Compare all corpora of a corpora file, and publish the results.
+
+    What an earlier run has done with the same dumps is not done again. Exits with 0 when every corpus was
+    taken, 3 when some were set aside, 2 when the corpora file is wrong.
+    """
+    from flows.run import run_align
+
+    raise typer.Exit(run_align(corpora, warehouse, threads, memory_limit))
+
+
+@app.command()
+def matrix(
+    warehouse: Folder,
+    metric: Annotated[
+        str, typer.Option(help=f"Which measure: {', '.join(show.METRICS)}.")
+    ] = "kl_alignment",
+    all_pairs: Annotated[
+        bool, typer.Option("--all", help="Every corpus as a target, not only the targets.")
+    ] = False,
+    form: Form = Format.TABLE,
+    require: Require = None,
+) -> None:
+    """Show how well each corpus is aligned with each target.
+
+    1 means the same n-gram distribution, 0.368 (1/e) nothing in common. JSON and CSV hold every ordered pair
+    with all measures.
+    """
+    from tasks import results
+
+    if metric not in show.METRICS:
+        raise typer.BadParameter(
+            f"{metric!r} is none of {', '.join(show.METRICS)}", param_hint="--metric"
+        )
+    rows = results.matrix(warehouse, require)
+    if form is Format.TABLE:
+        show.print_matrix(rows, metric, all_pairs)
+    else:
+        show.print_rows(rows, form)
+
+
+@app.command()
+def ratio(warehouse: Folder, form: Form = Format.TABLE, require: Require = None) -> None:
+    """Show the Alignment Ratios: which training set is closer to a target than a model already is.
+
+    Above 1, fine-tuning on the set should help that model on that target; below 1 it should not.
+    """
+    from tasks import results
+
+    rows = results.ratio(warehouse, require)
+    if form is Format.TABLE:
+        show.print_ratios(rows)
+    else:
+        show.print_rows(rows, form)
+
+
+@app.command()
+def rejects(
+    warehouse: Folder,
+    corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="Which corpus.")],
+    examples: Annotated[int, typer.Option(min=0, help="Queries to show for each reason.")] = 2,
+    form: Form = Format.TABLE,
+) -> None:
+    """Show which queries of a corpus have no template, and why."""
+    from tasks import results
+
+    rows = results.rejects(warehouse, corpus)
+    if form is Format.TABLE:
+        show.print_rejects(rows, corpus, examples)
+    else:
+        show.print_rows(rows, form)
+
+
+@app.command()
+def template(
+    sql: Annotated[str, typer.Argument(metavar="SQL", help="One query; - reads standard input.")],
+    dialect: Annotated[str, typer.Option(help="The query's dialect, by sqlglot's name.")] = "sqlite",
+    form: Form = Format.TABLE,
+) -> None:
+    """Print the structural template of one query, or why it is rejected (exit status 1)."""
+    from tasks.single import template_of
+
+    result = template_of(sys.stdin.read() if sql == "-" else sql, dialect)
+    if form is not Format.TABLE:
+        import polars as pl
+
+        row = {"dialect": dialect, "template": result.template, "reject_reason": result.reject_reason}
+        show.print_rows(pl.DataFrame([row], schema=dict.fromkeys(row, pl.String)), form)
+    elif result.template is not None:
+        print(result.template)
+    else:
+        show.err.print(f"rejected: {show.escape(result.reject_reason or '')}", soft_wrap=True)
+    if result.template is None:
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Runs the command line; the one place where errors become lines and exit statuses."""
+    try:
+        app()
+        status = 0
+    except SystemExit as end:  # usage errors among them: the framework has printed what is wrong
+        status = end.code if isinstance(end.code, int) else 1
+    except AlignError as error:
+        show.err.print(f"nl2sql-align: {show.escape(str(error))}", soft_wrap=True)
+        status = error.exit_code
+    except BrokenPipeError:  # the reader has gone, as in `nl2sql-align matrix DIR | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    except Exception as error:
+        if os.environ.get("NL2SQL_ALIGN_DEBUG"):
+            traceback.print_exc()
+        problem = f"{type(error).__name__}: {str(error) or 'no message'}".splitlines()[0]
+        show.err.print(
+            f"nl2sql-align: {show.escape(problem)}; set NL2SQL_ALIGN_DEBUG=1 to see where",
+            soft_wrap=True,
+        )
+        status = 1
+    _leave(status)
+
+
+def _leave(status: int) -> NoReturn:
+    """Exits without the tracebacks that the services of Prefect's temporary server print at their end."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if "prefect" in sys.modules:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""How steps run: retries, limits and names shown to people, for all tasks in one place."""
+
+import os
+from typing import Any, Final
+
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.tasks import Task
+
+from tasks.engine import THREADS_VARIABLE
+from tasks.errors import AlignError
+
+
+async def _may_pass(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+    """Whether trying again can help: for trouble with files, not for mistakes or bad data."""
+    error = await state.aresult(raise_on_failure=False)
+    return isinstance(error, OSError) and not isinstance(error, AlignError)
+
+
+# The stages' own files, named by content, are the cache. Prefect's would hash every argument of each call.
+STEP: Final[dict[str, Any]] = {
+    "cache_policy": NO_CACHE,
+    "persist_result": False,
+    "retries": 2,
+    "retry_delay_seconds": [1, 5],
+    "retry_condition_fn": _may_pass,
+}
+
+
+def max_workers() -> int:
+    """How many tasks run side by side, and with them how many parsing processes."""
+    return int(os.environ.get(THREADS_VARIABLE) or os.cpu_count() or 1)

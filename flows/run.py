@@ -1,0 +1,96 @@
+"""The main job as a command: it runs the flow in this process, shows how it goes on, and sums up."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from flows.show import err, escape, out
+from tasks import progress
+from tasks.config import load_corpora
+from tasks.engine import MEMORY_LIMIT_VARIABLE, THREADS_VARIABLE
+
+
+def run_align(
+    corpora: Path, warehouse: Path, threads: int | None, memory_limit: str | None
+) -> int:
+    """Runs the main job and prints where the results are.
+
+    Returns:
+        The exit status: 0, or 3 where corpora were set aside.
+    """
+    if threads is not None:
+        os.environ[THREADS_VARIABLE] = str(threads)
+    if memory_limit is not None:
+        os.environ[MEMORY_LIMIT_VARIABLE] = memory_limit
+    # A mistake there is told at once, before Prefect and its server take their seconds to start.
+    entries = load_corpora(corpora)
+    err.print(f"{len(entries)} corpora in {escape(str(corpora))}; starting Prefect", soft_wrap=True)
+    _silence_prefect()
+    from flows.align import align
+
+    with _shown():
+        summary = align(corpora, warehouse)
+    for reason in summary.set_aside.values():
+        err.print(f"nl2sql-align: set aside: {escape(reason)}", soft_wrap=True)
+    seconds = ", ".join(f"{name} {value:.1f} s" for name, value in summary.seconds.items())
+    err.print(
+        f"{len(summary.corpora)} corpora taken, {len(summary.set_aside)} set aside; "
+        f"{summary.n_parsed:,} distinct queries parsed, {summary.n_new_pairs:,} of "
+        f"{summary.n_pairs:,} pairs measured ({seconds})",
+        soft_wrap=True,
+    )
+    if not summary.corpora:
+        err.print("nl2sql-align: no corpus could be taken; nothing was published")
+    else:
+        shown = escape(str(warehouse))
+        out.print(f"Results: {shown}/alignment.duckdb", soft_wrap=True)
+        out.print(f"See them: nl2sql-align matrix {shown}; nl2sql-align ratio {shown}", soft_wrap=True)
+    return 3 if summary.set_aside else 0
+
+
+def _silence_prefect() -> None:
+    """Prefect's own lines are for its server's log; the run tells a person what matters."""
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
+    os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
+    logging.getLogger("prefect").setLevel(logging.CRITICAL)
+
+
+@contextmanager
+def _shown() -> Iterator[None]:
+    """Bars on a terminal, plain lines elsewhere."""
+    if not err.is_terminal:
+        with progress.listening(_print_line):
+            yield
+        return
+    with Progress(
+        TextColumn("{task.description:<10}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[text]}"),
+        console=err,
+        expand=False,
+    ) as bars:
+        tasks = {}
+
+        def show(said: progress.Progress) -> None:
+            if said.stage not in tasks:
+                tasks[said.stage] = bars.add_task(said.stage, total=said.total or 1, text="")
+            bars.update(
+                tasks[said.stage],
+                completed=said.done or 1,
+                total=said.total or 1,
+                text=escape(said.text),
+            )
+
+        with progress.listening(show):
+            yield
+
+
+def _print_line(said: progress.Progress) -> None:
+    counter = f" {said.done}/{said.total}" if said.total else ""
+    err.print(f"{said.stage}{counter}: {escape(said.text)}", soft_wrap=True)

@@ -1,0 +1,155 @@
+"""Results in the terminal: tables for people, JSON and CSV for programs."""
+
+import json
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from tasks.results import METRICS
+
+if TYPE_CHECKING:
+    import polars as pl
+
+out: Final = Console(highlight=False)
+err: Final = Console(stderr=True, highlight=False)
+
+_LONGEST_NAME: Final = 26
+
+
+class Format(StrEnum):
+    """How results are printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+def print_rows(rows: "pl.DataFrame", form: Format) -> None:
+    """Prints rows for programs: JSON, a list of objects, or CSV with a header."""
+    if form is Format.JSON:
+        json.dump(rows.to_dicts(), sys.stdout, ensure_ascii=False, indent=1, default=str)
+        sys.stdout.write("\n")
+    else:
+        sys.stdout.write(rows.write_csv())
+
+
+def shortened(name: str, width: int = _LONGEST_NAME) -> str:
+    """A long name without its middle."""
+    if len(name) <= width:
+        return name
+    half = (width - 1) // 2
+    return f"{name[: width - 1 - half]}…{name[len(name) - half :]}"
+
+
+def print_matrix(rows: "pl.DataFrame", metric: str, is_all: bool) -> None:
+    """One row per source and one column per target, in blocks as wide as the terminal.
+
+    Args:
+        rows: The result of ``tasks.results.matrix``.
+        metric: One of ``METRICS``.
+        is_all: Show every corpus as a target, not only those with that role.
+    """
+    shown = rows if is_all else rows.filter(rows["target_role"] == "target")
+    targets = list(dict.fromkeys(shown["target"]))
+    if not targets:
+        out.print("No corpus has the role target: all of them are shown.")
+        print_matrix(rows, metric, is_all=True)
+        return
+    sources = list(dict.fromkeys(zip(shown["source"], shown["source_role"], strict=True)))
+    values = {(s, t): v for s, t, v in shown.select("source", "target", metric).iter_rows()}
+    name_width = max(len(shortened(source)) for source, _ in sources) + 2
+    fitting = max(1, (out.width - name_width - 14) // 12)
+    for start in range(0, len(targets), fitting):
+        block = targets[start : start + fitting]
+        table = Table(box=None, pad_edge=False, title_justify="left", header_style="bold")
+        table.add_column(f"{metric} of …", no_wrap=True)
+        table.add_column("role", no_wrap=True)
+        for target in block:
+            table.add_column(escape(shortened(target)), justify="right", overflow="fold")
+        for source, role in sources:
+            cells = ["" if source == t else f"{values[source, t]:.3f}" for t in block]
+            table.add_row(escape(shortened(source)), role, *cells)
+        out.print(table)
+        if start + fitting < len(targets):
+            out.print()
+
+
+def print_ratios(rows: "pl.DataFrame") -> None:
+    """For each set of predictions, the training sets in the order of their Alignment Ratio."""
+    if rows.is_empty():
+        out.print("No Alignment Ratio: it needs a corpus with the role train and one with predictions.")
+        return
+    for (target, predictions), group in rows.group_by(
+        ["target", "predictions"], maintain_order=True
+    ):
+        first = group.row(0, named=True)
+        tuned = f", tuned on {first['trained_on']}" if first["trained_on"] else ""
+        out.print(
+            f"[bold]{escape(str(predictions))}[/] ({escape(first['model'])}{escape(tuned)}) on "
+            f"{escape(str(target))}: aligned at {first['predictions_alignment']:.3f}, "
+            f"{first['predictions_parsed_share']:.1%} of its answers parse"
+        )
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        table.add_column("  training set", no_wrap=True)
+        table.add_column("alignment", justify="right")
+        table.add_column("AR", justify="right")
+        table.add_column("")
+        for row in group.iter_rows(named=True):
+            ratio = row["alignment_ratio"]
+            words = "closer than the model is" if ratio > 1 else "no closer than the model is"
+            table.add_row(
+                f"  {escape(shortened(row['train']))}",
+                f"{row['train_alignment']:.3f}",
+                f"{ratio:.3f}",
+                words,
+                style="" if ratio > 1 else "dim",
+            )
+        out.print(table)
+        out.print()
+
+
+def print_rejects(rows: "pl.DataFrame", corpus: str, n_examples: int) -> None:
+    """The reasons for rejection in the order of their frequency, each with examples."""
+    if rows.is_empty():
+        out.print(f"{escape(corpus)}: no query was rejected.")
+        return
+    # Where in the text the parser gave up differs from query to query: not a reason of its own.
+    kinds = rows["reject_reason"].str.replace(r" \(line \d+, column \d+\)$", "")
+    counted = rows.with_columns(kinds.alias("kind"))
+    out.print(f"[bold]{escape(corpus)}[/]: {len(rows):,} queries rejected")
+    groups = sorted(
+        counted.group_by("kind", maintain_order=True), key=lambda group: (-len(group[1]), group[0])
+    )
+    for (kind,), group in groups:
+        out.print(f"[bold]{len(group):>7,}[/]  {escape(str(kind))}")
+        for ordinal, text in group.select("ordinal", "raw_sql").head(n_examples).iter_rows():
+            one_line = " ".join((text or "(none)").split()) or "(empty)"
+            out.print(
+                f"         [dim]{ordinal}:[/] {escape(printable(one_line))}",
+                overflow="ellipsis",
+                no_wrap=True,
+                crop=True,
+            )
+
+
+def printable(text: str) -> str:
+    """Text from a dump without what a terminal would obey: control and direction characters."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def check_metric(metric: str) -> str:
+    """The metric, if it is one.
+
+    Raises:
+        ValueError: It is none; the message lists them.
+    """
+    if metric not in METRICS:
+        raise ValueError(f"{metric!r} is no metric; choose from {', '.join(METRICS)}")
+    return metric
+
+

@@ -1,0 +1,9 @@
+-- The queries of a corpus that have no template, with the reasons.
+-- parameters: corpus
+select
+    ordinal,
+    reject_reason,
+    raw_sql
+from queries
+where corpus = $corpus and template_id is null
+order by ordinal

@@ -1,0 +1,172 @@
+"""The steps of a run, in terms of corpora and warehouse: what to do, what to reuse, what to set aside.
+
+``flows.align`` runs them as Prefect tasks.
+"""
+
+import sys
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from tasks.config import CorpusEntry
+from tasks.corpus_stages import count_corpus, join_templates, split_queries
+from tasks.errors import CorpusError
+from tasks.ingest import INGEST_VERSION, digest_dump, ingest_corpus
+from tasks.matrix import EPSILON, MATRIX_VERSION, SKEW, Content, MatrixReport, compute_matrix
+from tasks.ngrams import MAX_N, NGRAM_RULES_VERSION
+from tasks.publish import IngestedCorpus
+from tasks.templates import TEMPLATE_RULES_VERSION, Limits
+from tasks.warehouse import Warehouse, stage_key
+from tasks.workers import ParseJob
+
+_PACKAGES = ("nl2sql-align", "sqlglot", "duckdb", "polars", "pyarrow", "numpy", "prefect")
+
+
+def versions() -> dict[str, str]:
+    """Versions of everything that can change a number."""
+    return {
+        **{package: version(package) for package in _PACKAGES},
+        "python": ".".join(map(str, sys.version_info[:3])),
+        "ingest": str(INGEST_VERSION),
+        "template_rules": str(TEMPLATE_RULES_VERSION),
+        "ngram_rules": str(NGRAM_RULES_VERSION),
+        "matrix": str(MATRIX_VERSION),
+    }
+
+
+def parameters(limits: Limits = Limits()) -> dict[str, float]:
+    """The values that the specification leaves open or makes configurable."""
+    return {
+        "skew": SKEW,
+        "epsilon": EPSILON,
+        "max_n": MAX_N,
+        "max_characters": limits.max_characters,
+        "max_brackets": limits.max_brackets,
+    }
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """A corpus that this run cannot take."""
+
+    corpus: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An ingested corpus, and what is still to be parsed of it.
+
+    ``jobs`` is empty where an earlier run has parsed this content by the same rules.
+    """
+
+    entry: CorpusEntry
+    digest: str
+    templates_key: str
+    content_key: str
+    queries: Path
+    templates: Path
+    ngrams: Path
+    was_ingested: bool
+    n_distinct: int
+    jobs: tuple[ParseJob, ...]
+
+
+def prepare(entry: CorpusEntry, warehouse: Warehouse, limits: Limits = Limits()) -> Prepared | SetAside:
+    """Ingests a corpus, unless its content is there, and splits what is to be parsed into parts."""
+    try:
+        digest = digest_dump(entry)
+        queries_key = stage_key(
+            digest=digest,
+            format=entry.format,
+            columns=entry.columns.model_dump() if entry.columns else None,
+            version=INGEST_VERSION,
+        )
+        queries = warehouse.queries_file(queries_key)
+        is_new = not queries.exists()
+        if is_new:
+            ingest_corpus(entry, queries)
+    except CorpusError as error:
+        return SetAside(entry.name, str(error))
+    templates_key = stage_key(
+        queries=queries_key,
+        dialect=entry.dialect,
+        rules=TEMPLATE_RULES_VERSION,
+        parser=version("sqlglot"),
+        limits=[limits.max_characters, limits.max_brackets],
+    )
+    content_key = stage_key(templates=templates_key, rules=NGRAM_RULES_VERSION, max_n=MAX_N)
+    templates = warehouse.templates_file(templates_key)
+    n_distinct, jobs = 0, ()
+    if not templates.exists():
+        source = warehouse.scratch / f"{templates_key}-texts.parquet"
+        split = split_queries(queries, source)
+        n_distinct = split.n_distinct
+        jobs = tuple(
+            ParseJob(source, part, _part(warehouse, templates_key, part), entry.dialect, limits)
+            for part in range(split.n_parts)
+        )
+    return Prepared(
+        entry,
+        digest,
+        templates_key,
+        content_key,
+        queries,
+        templates,
+        warehouse.ngrams_file(entry.name, content_key),
+        is_new,
+        n_distinct,
+        jobs,
+    )
+
+
+def _part(warehouse: Warehouse, templates_key: str, part: int) -> Path:
+    return warehouse.scratch / f"{templates_key}-{part}.parquet"
+
+
+def finish(prepared: Prepared) -> IngestedCorpus:
+    """Puts the parsed parts of a corpus together and counts its n-grams, unless both are there."""
+    if not prepared.templates.exists():
+        parts = [job.destination for job in prepared.jobs]
+        join_templates(prepared.queries, parts, prepared.templates)
+    if not prepared.ngrams.exists():
+        metadata = {
+            "corpus": prepared.entry.name,
+            "digest": prepared.digest,
+            "dialect": prepared.entry.dialect,
+            "template_rules_version": str(TEMPLATE_RULES_VERSION),
+            "parser": f"sqlglot {version('sqlglot')}",
+        }
+        count_corpus(prepared.entry.name, prepared.templates, prepared.ngrams, metadata)
+    return IngestedCorpus(
+        prepared.entry,
+        prepared.digest,
+        prepared.content_key,
+        prepared.queries,
+        prepared.templates,
+        prepared.ngrams,
+    )
+
+
+def measure(corpora: list[IngestedCorpus], warehouse: Warehouse) -> MatrixReport:
+    """Measures all pairs of the corpora; those of known content are taken from the last run."""
+    contents = [
+        Content(
+            corpus.content_key,
+            corpus.entry.name,
+            corpus.ngrams,
+            corpus.templates,
+            corpus.entry.role == "target",
+        )
+        for corpus in corpora
+    ]
+    return compute_matrix(contents, warehouse.folder / "stages" / "pairs")
+
+
+def remove_unused_stages(corpora: list[IngestedCorpus], warehouse: Warehouse) -> None:
+    """Removes the stage files that this run's corpora do not stand on."""
+    used = {path for corpus in corpora for path in (corpus.queries, corpus.templates)}
+    for stage in ("queries", "templates"):
+        for file in (warehouse.folder / "stages" / stage).glob("*.parquet"):
+            if file not in used:
+                file.unlink()

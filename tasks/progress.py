@@ -1,0 +1,35 @@
+"""What a run says of itself while it goes on, to whoever listens in the same process."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One thing done: ``done`` of ``total`` in a stage (0 of 0 where the stage is one step)."""
+
+    stage: str
+    text: str
+    done: int = 0
+    total: int = 0
+
+
+Listener = Callable[[Progress], None]
+_listeners: list[Listener] = []
+
+
+def announce(stage: str, text: str, done: int = 0, total: int = 0) -> None:
+    """Tells all listeners that something was done."""
+    for listener in list(_listeners):
+        listener(Progress(stage, text, done, total))
+
+
+@contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Calls ``listener`` for everything announced in the block."""
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)

@@ -1,0 +1,135 @@
+"""Reading published results: the Python twins of the commands that only read."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import duckdb
+
+from tasks.engine import connect
+from tasks.errors import ConfigurationError, WarehouseError
+from tasks.sqlfiles import query_sql
+from tasks.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    import polars as pl
+
+METRICS: Final = (
+    "kl_alignment",
+    "kl_nats",
+    "reverse_kl_nats",
+    "additive_kl_nats",
+    "additive_kl_alignment",
+    "js_nats",
+    "js_alignment",
+    "ngram_coverage",
+    "template_coverage",
+    "exact_overlap",
+)
+"""The measures of a pair, by their columns in table ``alignment``."""
+
+
+def open_results(warehouse: Path) -> duckdb.DuckDBPyConnection:
+    """A read-only connection to the published results; close it, or use it in a ``with``.
+
+    Raises:
+        WarehouseError: There are none, or they cannot be read.
+    """
+    database = Warehouse(warehouse).database
+    if not database.is_file():
+        raise WarehouseError(
+            f"{warehouse} holds no results (no {database.name}); "
+            f"make some: nl2sql-align run CORPORA.toml --warehouse {warehouse}"
+        )
+    try:
+        return connect(database, read_only=True)
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0]
+        raise WarehouseError(
+            f"{database} cannot be read ({reason}); remove it and run again"
+        ) from None
+
+
+def matrix(warehouse: Path, require: str | None = None) -> "pl.DataFrame":
+    """The alignment of every ordered pair of corpora.
+
+    Args:
+        warehouse: The folder of the results.
+        require: A condition on the columns, in SQL, that every row has to meet.
+
+    Returns:
+        The rows of table ``alignment`` with the roles of both corpora, in the order of the corpora file.
+
+    Raises:
+        WarehouseError: There are no results.
+        RequirementError: A row does not meet the condition.
+    """
+    return _read(warehouse, "results/matrix", require)
+
+
+def ratio(warehouse: Path, require: str | None = None) -> "pl.DataFrame":
+    """The Alignment Ratio of every training set, for all predictions on all targets.
+
+    Args:
+        warehouse: The folder of the results.
+        require: A condition on the columns, in SQL, that every row has to meet.
+
+    Returns:
+        The rows of table ``alignment_ratio``; per predictions, the closest training set comes first.
+
+    Raises:
+        WarehouseError: There are no results.
+        RequirementError: A row does not meet the condition.
+    """
+    return _read(warehouse, "results/ratio", require)
+
+
+def rejects(warehouse: Path, corpus: str) -> "pl.DataFrame":
+    """The queries of a corpus that have no template: ``ordinal``, ``reject_reason``, ``raw_sql``.
+
+    Raises:
+        WarehouseError: There are no results.
+        ConfigurationError: There is no such corpus in them.
+    """
+    with open_results(warehouse) as con:
+        known = [name for (name,) in con.execute("select corpus from corpora").fetchall()]
+        if corpus not in known:
+            raise ConfigurationError(f"no corpus '{corpus}' in {warehouse}; there are: {', '.join(known)}")
+        return query_sql(con, "results/rejects", corpus=corpus).pl()
+
+
+class RequirementError(ConfigurationError):
+    """A row of the results does not meet the condition that the caller set."""
+
+    exit_code = 4
+
+
+def _read(warehouse: Path, name: str, require: str | None) -> "pl.DataFrame":
+    with open_results(warehouse) as con:
+        rows = query_sql(con, name).pl()
+        if require is not None:
+            _check(con, name, require)
+        return rows
+
+
+def _check(con: duckdb.DuckDBPyConnection, name: str, require: str) -> None:
+    """Raises if some row of the query does not meet the condition, or there is no row."""
+    rows = query_sql(con, name)
+    try:
+        failed = rows.filter(f"({require}) is not true")
+        n_rows, n_failed = len(rows), len(failed)
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigurationError(
+            f"--require: {reason}; the columns are: {', '.join(rows.columns)}"
+        ) from None
+    if n_failed or not n_rows:
+        names = [column for column in failed.columns[:4] if column in _IDENTIFYING]
+        example = failed.select(", ".join(names)).fetchone() if n_failed else ()
+        told = ", ".join(map(str, example or ()))
+        raise RequirementError(
+            f"required: {require}; it fails for {n_failed} of {n_rows} rows"
+            + (f", the first: {told}" if told else "")
+        )
+
+
+_IDENTIFYING: Final = {"source", "target", "train", "predictions", "model"}
