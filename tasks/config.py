@@ -233,6 +233,8 @@ def _check_names(path: Path, entries: list[CorpusEntry]) -> None:
 
 def _choose(word: str, choices: Iterable[str]) -> str:
     """What to do about a word that is none of the choices."""
-    choices = sorted(choices)
-    close = get_close_matches(word, choices, n=1)
-    return f"did you mean '{close[0]}'?" if close else f"use one of {', '.join(choices)}"
+    in_lower_case = {choice.lower(): choice for choice in sorted(choices)}
+    close = get_close_matches(word.lower(), in_lower_case, n=1)
+    if close:
+        return f"did you mean '{in_lower_case[close[0]]}'?"
+    return f"use one of {', '.join(in_lower_case.values())}"

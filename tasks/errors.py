@@ -8,6 +8,9 @@ class AlignError(Exception):
 
     exit_code = 1
 
+    def __str__(self) -> str:
+        return _in_one_line(super().__str__())
+
 
 class ConfigurationError(AlignError):
     """A mistake in the corpora file, an option or an environment variable."""
@@ -36,10 +39,13 @@ class CorpusError(AlignError):
         self.remedy = remedy
 
     def __str__(self) -> str:
-        line = f"corpus '{self.corpus}' ({self.path}): {self.problem}; {self.remedy}"
-        # Names and messages may quote what is in the dump.
-        return "".join(c if c.isprintable() else " " for c in line)
+        return _in_one_line(f"corpus '{self.corpus}' ({self.path}): {self.problem}; {self.remedy}")
 
 
 class WarehouseError(AlignError):
     """The warehouse holds no results, or cannot be read, written or locked."""
+
+
+def _in_one_line(text: str) -> str:
+    # What a message quotes may hold anything: line breaks, control sequences of terminals.
+    return "".join(character if character.isprintable() else " " for character in text)

@@ -44,7 +44,7 @@ def digest_dump(entry: CorpusEntry) -> str:
     for its files, by their names below the folder, in the order of these names.
 
     Raises:
-        CorpusError: The dump is missing, unreadable or a folder without files.
+        CorpusError: The dump is missing, unreadable, empty or a folder without files.
     """
     paths = _list_files(entry)
     if paths == [entry.path]:
@@ -73,8 +73,6 @@ def ingest_corpus(entry: CorpusEntry, destination: Path) -> IngestReport:
         AlignError: The file cannot be written.
     """
     paths = _list_files(entry)
-    if not any(path.stat().st_size for path in paths):
-        raise _fault(entry, "is empty", "fetch it anew")
     query = _dump_query(entry, paths[0])
     with (
         written_whole(destination) as temporary,
@@ -121,18 +119,19 @@ def _list_files(entry: CorpusEntry) -> list[Path]:
     try:
         if not entry.path.exists():
             raise _fault(entry, "is not there", "check path, or fetch the dump")
-        if pattern is None:
-            if entry.path.is_dir():
-                raise _fault(entry, "is a folder", "let path name a file, or add a glob")
-            return [entry.path]
-        if not entry.path.is_dir():
+        if pattern is None and entry.path.is_dir():
+            raise _fault(entry, "is a folder", "let path name a file, or add a glob")
+        if pattern is not None and not entry.path.is_dir():
             raise _fault(entry, "is not a folder", "let path name the folder that holds the files")
-        found = [path for path in entry.path.glob(pattern) if path.is_file()]
+        matches = [entry.path] if pattern is None else entry.path.glob(pattern)
+        paths = [path for path in matches if not path.is_dir()]
+        if not paths:
+            raise _fault(entry, f"holds no file that matches '{pattern}'", "check path and glob")
+        if not any(path.stat().st_size for path in paths):
+            raise _fault(entry, "is empty", "fetch it anew")
     except OSError as error:
         raise _unreadable(entry, error, entry.path) from None
-    if not found:
-        raise _fault(entry, f"holds no file that matches '{pattern}'", "check path and glob")
-    return sorted(found, key=lambda path: path.relative_to(entry.path).as_posix())
+    return sorted(paths, key=lambda path: path.relative_to(entry.path).as_posix())
 
 
 def _digest_file(entry: CorpusEntry, path: Path) -> str:

@@ -1,6 +1,7 @@
 """Publishing: one new DuckDB file with all results, put in the place of the old one in a single step."""
 
 import json
+import shutil
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +13,10 @@ import pyarrow as pa
 from tasks.config import CorpusEntry
 from tasks.engine import connect
 from tasks.sqlfiles import run_sql
-from tasks.warehouse import Warehouse, written_whole
+from tasks.warehouse import Warehouse, stage_key, written_whole
+
+PUBLISH_VERSION: Final = 1
+"""Goes up with every change of the published tables."""
 
 # Files of this version open in DuckDB 1.4 and newer.
 _STORAGE_VERSION: Final = "v1.4.0"
@@ -80,27 +84,40 @@ def publish(
         contributions: The n-grams behind them.
         record: What to say of the run; earlier runs' rows are kept.
     """
-    named_before = ngram_files_of(warehouse.database)
-    with written_whole(warehouse.database) as temporary:
-        temporary.unlink(missing_ok=True)
-        with connect() as con:
-            con.execute(
-                f"attach '{_quoted(temporary)}' as results (storage_version '{_STORAGE_VERSION}')"
-            )
-            con.execute("use results")
+    old = _read_old(warehouse.database)
+    given = pa.Table.from_pylist(_given(corpora), schema=_GIVEN)
+    results_key = stage_key(
+        version=PUBLISH_VERSION,
+        corpora=given.drop_columns("ingested_at").to_pylist(),
+        measures=[pairs.name, contributions.name],
+        versions=record.versions,
+    )
+    with written_whole(warehouse.database) as temporary, connect() as con:
+        is_same = results_key == old.results_key
+        if is_same:
+            shutil.copyfile(warehouse.database, temporary)
+        con.execute(
+            f"attach '{_quoted(temporary)}' as results (storage_version '{_STORAGE_VERSION}')"
+        )
+        con.execute("use results")
+        if not is_same:
+            con.register("given_corpora", given)
             _fill(con, corpora, pairs, contributions)
-            _add_runs(con, warehouse.database, record, corpora)
-            run_sql(con, "publish/comments")
-            con.execute("use memory")
-            con.execute("detach results")  # checkpoints: no .wal stays beside the file
-    _remove_unnamed(warehouse, named_before | {str(corpus.ngrams) for corpus in corpora})
+            con.unregister("given_corpora")
+            if old.runs is not None:
+                con.register("old_runs", old.runs)
+                con.execute("insert into runs by name from old_runs")
+                con.unregister("old_runs")
+        _add_run(con, record, results_key, corpora)
+        con.execute("use memory")
+        con.execute("detach results")  # checkpoints: no .wal stays beside the file
+    _remove_unnamed(warehouse, old.ngram_files | {str(corpus.ngrams) for corpus in corpora})
 
 
 def _fill(
     con: duckdb.DuckDBPyConnection, corpora: list[IngestedCorpus], pairs: Path, contributions: Path
 ) -> None:
     run_sql(con, "publish/tables")
-    con.register("given_corpora", pa.Table.from_pylist(_given(corpora), schema=_GIVEN))
     # A view cannot take parameters: file names are quoted into its text.
     files = ", ".join(f"'{_quoted(corpus.ngrams)}'" for corpus in corpora)
     con.execute(f"create view ngram_counts as from read_parquet([{files}])")
@@ -118,7 +135,7 @@ def _fill(
     run_sql(con, "publish/alignment_ratio")
     run_sql(con, "publish/tuning_effect")
     run_sql(con, "publish/ngram_contributions", contributions=str(contributions))
-    con.unregister("given_corpora")
+    run_sql(con, "publish/comments")
 
 
 def _given(corpora: list[IngestedCorpus]) -> list[dict[str, Any]]:
@@ -139,15 +156,14 @@ def _given(corpora: list[IngestedCorpus]) -> list[dict[str, Any]]:
     ]
 
 
-def _add_runs(
-    con: duckdb.DuckDBPyConnection, old: Path, record: RunRecord, corpora: list[IngestedCorpus]
+def _add_run(
+    con: duckdb.DuckDBPyConnection,
+    record: RunRecord,
+    results_key: str,
+    corpora: list[IngestedCorpus],
 ) -> None:
-    if old.exists():
-        con.execute(f"attach '{_quoted(old)}' as old (read_only)")
-        con.execute("insert into runs by name from old.runs order by started_at")
-        con.execute("detach old")
     con.execute(
-        "insert into runs values (?, ?, ?, ?, ?, ?, ?)",
+        "insert into runs values (?, ?, ?, ?, ?, ?, ?, ?)",
         [
             record.run_id,
             record.started_at,
@@ -156,6 +172,7 @@ def _add_runs(
             _json(record.versions),
             _json({corpus.entry.name: corpus.digest for corpus in corpora}),
             _json(record.set_aside),
+            results_key,
         ],
     )
 
@@ -168,16 +185,26 @@ def _quoted(path: Path) -> str:
     return str(path).replace("'", "''")
 
 
-def ngram_files_of(database: Path) -> set[str]:
-    """The n-gram files that a published database is a view over; none where there is no database."""
+@dataclass(frozen=True)
+class _Old:
+    """What the database in place says: nothing, where there is none or it cannot be read."""
+
+    results_key: str | None = None
+    runs: Any = None
+    ngram_files: frozenset[str] = frozenset()
+
+
+def _read_old(database: Path) -> _Old:
     if not database.exists():
-        return set()
-    with connect(database, read_only=True) as con:
-        try:
-            rows = con.execute("select ngrams_file from corpora").fetchall()
-        except duckdb.Error:
-            return set()
-    return {filename for (filename,) in rows}
+        return _Old()
+    try:
+        with connect(database, read_only=True) as con:
+            runs = con.sql("from runs order by started_at, finished_at").to_arrow_table()
+            files = con.execute("select ngrams_file from corpora").fetchall()
+        keys = runs.column("results_key").to_pylist()
+    except (duckdb.Error, KeyError):  # another version's tables: made anew, without its runs
+        return _Old()
+    return _Old(keys[-1] if keys else None, runs, frozenset(name for (name,) in files))
 
 
 def _remove_unnamed(warehouse: Warehouse, named: set[str]) -> None:

@@ -61,3 +61,4 @@ comment on table runs is 'The runs that published this warehouse''s results, the
 comment on column runs.versions is 'Versions of everything that can change a number';
 comment on column runs.corpora_digests is 'SHA-256 of each corpus''s dump';
 comment on column runs.set_aside is 'Corpora that the run could not take, with the reason';
+comment on column runs.results_key is 'Equal for runs whose results are the same: a digest of corpora, stages and versions';

@@ -102,5 +102,6 @@ create table runs (
     parameters json not null,
     versions json not null,
     corpora_digests json not null,
-    set_aside json not null
+    set_aside json not null,
+    results_key varchar not null
 );
