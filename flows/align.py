@@ -8,29 +8,32 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from prefect import flow, get_run_logger, task
+from prefect import flow, get_run_logger
 from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.policy import STEP, max_workers
+from flows.policy import max_workers, step
 from tasks import pipeline
-from tasks.config import load_corpora
+from tasks.config import CorpusEntry, load_corpora
 from tasks.pipeline import Prepared, SetAside
 from tasks.progress import announce
 from tasks.publish import IngestedCorpus, RunRecord, publish
 from tasks.warehouse import Warehouse
 from tasks.workers import parse_part, stop_workers
 
-prepare = task(pipeline.prepare, name="prepare", task_run_name="prepare {entry.name}", **STEP)
-parse = task(parse_part, name="parse", task_run_name="parse part {job.row_group}", **STEP)
-finish = task(pipeline.finish, name="count", task_run_name="count {prepared.entry.name}", **STEP)
-measure = task(pipeline.measure, name="measure", **STEP)
-publish_results = task(publish, name="publish", **STEP)
+prepare = step(pipeline.prepare, "prepare", "prepare {entry.name}")
+parse = step(parse_part, "parse", "parse part {job.row_group} of {job.source.name}")
+finish = step(pipeline.finish, "count", "count {prepared.entry.name}")
+measure = step(pipeline.measure, "measure")
+publish_results = step(publish, "publish")
+RUNNER: Any = ThreadPoolTaskRunner(max_workers=max_workers())
 
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What a run did: numbers of corpora, distinct queries parsed and pairs measured, and seconds."""
+    """What a run did, in numbers of corpora, distinct queries and ordered pairs, and in seconds."""
+    seconds.
+    """
 
     run_id: str
     warehouse: Path
@@ -46,9 +49,8 @@ class RunSummary:
 
 @flow(
     name="align",
-    description="Compare corpora of SQL queries by their structure: see the specification in docs/.",
-    task_runner=ThreadPoolTaskRunner(max_workers=max_workers()),
-    validate_parameters=True,
+    description="Compare corpora of SQL queries by their structure.",
+    task_runner=RUNNER,
     persist_result=False,
 )
 def align(corpora: Path, warehouse: Path = Path("warehouse")) -> RunSummary:
@@ -61,7 +63,8 @@ def align(corpora: Path, warehouse: Path = Path("warehouse")) -> RunSummary:
         warehouse: The folder of the results; made if it is not there.
 
     Returns:
-        What was done; ``set_aside`` names the corpora that could not be taken, each with its reason.
+        What was done; ``set_aside`` names the corpora that could not be taken, each with its
+        reason.
 
     Raises:
         ConfigurationError: The corpora file is wrong.
@@ -113,7 +116,7 @@ def align(corpora: Path, warehouse: Path = Path("warehouse")) -> RunSummary:
 
 
 def _prepare_all(
-    entries: list[Any], house: Warehouse
+    entries: list[CorpusEntry], house: Warehouse
 ) -> tuple[list[Prepared], list[SetAside]]:
     outcomes = _in_order(
         [prepare.submit(entry, house) for entry in entries],

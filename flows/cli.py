@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
+from rich.markup import escape
 
 from flows import show
 from flows.show import Format
 from tasks.errors import AlignError
+from tasks.results import METRICS
 
 app = typer.Typer(
     name="nl2sql-align",
@@ -50,8 +52,8 @@ def run(
 ) -> None:
     """Compare all corpora of a corpora file, and publish the results.
 
-    What an earlier run has done with the same dumps is not done again. Exits with 0 when every corpus was
-    taken, 3 when some were set aside, 2 when the corpora file is wrong.
+    What an earlier run has done with the same dumps is not done again. Exits with 0 when every
+    corpus was taken, 3 when some were set aside, 2 when the corpora file is wrong.
     """
     from flows.run import run_align
 
@@ -62,7 +64,7 @@ def run(
 def matrix(
     warehouse: Folder,
     metric: Annotated[
-        str, typer.Option(help=f"Which measure: {', '.join(show.METRICS)}.")
+        str, typer.Option(help=f"Which measure: {', '.join(METRICS)}.")
     ] = "kl_alignment",
     all_pairs: Annotated[
         bool, typer.Option("--all", help="Every corpus as a target, not only the targets.")
@@ -72,14 +74,14 @@ def matrix(
 ) -> None:
     """Show how well each corpus is aligned with each target.
 
-    1 means the same n-gram distribution, 0.368 (1/e) nothing in common. JSON and CSV hold every ordered pair
-    with all measures.
+    1 means the same n-gram distribution, 0.368 (1/e) nothing in common. JSON and CSV hold every
+    ordered pair with all measures.
     """
     from tasks import results
 
-    if metric not in show.METRICS:
+    if metric not in METRICS:
         raise typer.BadParameter(
-            f"{metric!r} is none of {', '.join(show.METRICS)}", param_hint="--metric"
+            f"{metric!r} is none of {', '.join(METRICS)}", param_hint="--metric"
         )
     rows = results.matrix(warehouse, require)
     if form is Format.TABLE:
@@ -123,7 +125,9 @@ def rejects(
 @app.command()
 def template(
     sql: Annotated[str, typer.Argument(metavar="SQL", help="One query; - reads standard input.")],
-    dialect: Annotated[str, typer.Option(help="The query's dialect, by sqlglot's name.")] = "sqlite",
+    dialect: Annotated[
+        str, typer.Option(help="The query's dialect, by sqlglot's name.")
+    ] = "sqlite",
     form: Form = Format.TABLE,
 ) -> None:
     """Print the structural template of one query, or why it is rejected (exit status 1)."""
@@ -133,12 +137,16 @@ def template(
     if form is not Format.TABLE:
         import polars as pl
 
-        row = {"dialect": dialect, "template": result.template, "reject_reason": result.reject_reason}
+        row = {
+            "dialect": dialect,
+            "template": result.template,
+            "reject_reason": result.reject_reason,
+        }
         show.print_rows(pl.DataFrame([row], schema=dict.fromkeys(row, pl.String)), form)
     elif result.template is not None:
         print(result.template)
     else:
-        show.err.print(f"rejected: {show.escape(result.reject_reason or '')}", soft_wrap=True)
+        show.err.print(f"rejected: {escape(result.reject_reason or '')}", soft_wrap=True)
     if result.template is None:
         raise typer.Exit(1)
 
@@ -151,7 +159,7 @@ def main() -> None:
     except SystemExit as end:  # usage errors among them: the framework has printed what is wrong
         status = end.code if isinstance(end.code, int) else 1
     except AlignError as error:
-        show.err.print(f"nl2sql-align: {show.escape(str(error))}", soft_wrap=True)
+        show.err.print(f"nl2sql-align: {escape(str(error))}", soft_wrap=True)
         status = error.exit_code
     except BrokenPipeError:  # the reader has gone, as in `nl2sql-align matrix DIR | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -161,7 +169,7 @@ def main() -> None:
             traceback.print_exc()
         problem = f"{type(error).__name__}: {str(error) or 'no message'}".splitlines()[0]
         show.err.print(
-            f"nl2sql-align: {show.escape(problem)}; set NL2SQL_ALIGN_DEBUG=1 to see where",
+            f"nl2sql-align: {escape(problem)}; set NL2SQL_ALIGN_DEBUG=1 to see where",
             soft_wrap=True,
         )
         status = 1
@@ -169,7 +177,7 @@ def main() -> None:
 
 
 def _leave(status: int) -> NoReturn:
-    """Exits without the tracebacks that the services of Prefect's temporary server print at their end."""
+    """Exits without the tracebacks that Prefect's temporary server prints at its end."""
     sys.stdout.flush()
     sys.stderr.flush()
     if "prefect" in sys.modules:

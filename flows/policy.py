@@ -1,7 +1,8 @@
 """How steps run: retries, limits and names shown to people, for all tasks in one place."""
 
 import os
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
 
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
@@ -10,6 +11,9 @@ from prefect.tasks import Task
 from tasks.engine import THREADS_VARIABLE
 from tasks.errors import AlignError
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 
 async def _may_pass(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
     """Whether trying again can help: for trouble with files, not for mistakes or bad data."""
@@ -17,14 +21,26 @@ async def _may_pass(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> 
     return isinstance(error, OSError) and not isinstance(error, AlignError)
 
 
-# The stages' own files, named by content, are the cache. Prefect's would hash every argument of each call.
-STEP: Final[dict[str, Any]] = {
-    "cache_policy": NO_CACHE,
-    "persist_result": False,
-    "retries": 2,
-    "retry_delay_seconds": [1, 5],
-    "retry_condition_fn": _may_pass,
-}
+def step(function: Callable[P, R], name: str, run_name: str | None = None) -> Task[P, R]:
+    """A plain function as a Prefect task.
+
+    Args:
+        function: What it does; imports no Prefect.
+        name: The task's name.
+        run_name: The name of each of its runs, with the function's arguments in braces.
+    """
+    return Task(
+        function,
+        name=name,
+        task_run_name=run_name,
+        # The stages' own files, named by content, are the cache. Prefect's would hash every
+        # argument.
+        cache_policy=NO_CACHE,
+        persist_result=False,
+        retries=2,
+        retry_delay_seconds=[1, 5],
+        retry_condition_fn=_may_pass,
+    )
 
 
 def max_workers() -> int:

@@ -1,4 +1,4 @@
-"""The main job as a command: it runs the flow in this process, shows how it goes on, and sums up."""
+"""The main job as a command: it runs the flow in this process, and shows how it goes on."""
 
 import logging
 import os
@@ -6,17 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from flows.show import err, escape, out
+from flows.show import err, out
 from tasks import progress
 from tasks.config import load_corpora
 from tasks.engine import MEMORY_LIMIT_VARIABLE, THREADS_VARIABLE
 
 
-def run_align(
-    corpora: Path, warehouse: Path, threads: int | None, memory_limit: str | None
-) -> int:
+def run_align(corpora: Path, warehouse: Path, threads: int | None, memory_limit: str | None) -> int:
     """Runs the main job and prints where the results are.
 
     Returns:
@@ -48,7 +47,9 @@ def run_align(
     else:
         shown = escape(str(warehouse))
         out.print(f"Results: {shown}/alignment.duckdb", soft_wrap=True)
-        out.print(f"See them: nl2sql-align matrix {shown}; nl2sql-align ratio {shown}", soft_wrap=True)
+        out.print(
+            f"See them: nl2sql-align matrix {shown}; nl2sql-align ratio {shown}", soft_wrap=True
+        )
     return 3 if summary.set_aside else 0
 
 

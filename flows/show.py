@@ -2,15 +2,12 @@
 
 import json
 import sys
-from collections.abc import Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-
-from tasks.results import METRICS
 
 if TYPE_CHECKING:
     import polars as pl
@@ -82,17 +79,23 @@ def print_matrix(rows: "pl.DataFrame", metric: str, is_all: bool) -> None:
 def print_ratios(rows: "pl.DataFrame") -> None:
     """For each set of predictions, the training sets in the order of their Alignment Ratio."""
     if rows.is_empty():
-        out.print("No Alignment Ratio: it needs a corpus with the role train and one with predictions.")
+        out.print(
+            "No Alignment Ratio: it needs a corpus with the role train and one with predictions."
+        )
         return
     for (target, predictions), group in rows.group_by(
         ["target", "predictions"], maintain_order=True
     ):
         first = group.row(0, named=True)
-        tuned = f", tuned on {first['trained_on']}" if first["trained_on"] else ""
+        tuned = f" tuned on {first['trained_on']}" if first["trained_on"] else ""
         out.print(
-            f"[bold]{escape(str(predictions))}[/] ({escape(first['model'])}{escape(tuned)}) on "
-            f"{escape(str(target))}: aligned at {first['predictions_alignment']:.3f}, "
-            f"{first['predictions_parsed_share']:.1%} of its answers parse"
+            f"[bold]{escape(str(predictions))}[/] on [bold]{escape(str(target))}[/] "
+            f"(model {escape(first['model'] + tuned)})",
+            soft_wrap=True,
+        )
+        out.print(
+            f"  its answers are aligned at {first['predictions_alignment']:.3f}; "
+            f"{first['predictions_parsed_share']:.1%} of them parse"
         )
         table = Table(box=None, pad_edge=False, header_style="bold")
         table.add_column("  training set", no_wrap=True)
@@ -101,7 +104,7 @@ def print_ratios(rows: "pl.DataFrame") -> None:
         table.add_column("")
         for row in group.iter_rows(named=True):
             ratio = row["alignment_ratio"]
-            words = "closer than the model is" if ratio > 1 else "no closer than the model is"
+            words = "closer than the model" if ratio > 1 else "no closer than the model"
             table.add_row(
                 f"  {escape(shortened(row['train']))}",
                 f"{row['train_alignment']:.3f}",
@@ -140,16 +143,3 @@ def print_rejects(rows: "pl.DataFrame", corpus: str, n_examples: int) -> None:
 def printable(text: str) -> str:
     """Text from a dump without what a terminal would obey: control and direction characters."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-
-
-def check_metric(metric: str) -> str:
-    """The metric, if it is one.
-
-    Raises:
-        ValueError: It is none; the message lists them.
-    """
-    if metric not in METRICS:
-        raise ValueError(f"{metric!r} is no metric; choose from {', '.join(METRICS)}")
-    return metric
-
-

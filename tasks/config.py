@@ -17,13 +17,14 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, PydanticCustomError
 from sqlglot.dialects import DIALECTS
 
 from tasks.errors import ConfigurationError
 from tasks.sqlfiles import declared_parameters, list_sql
 
 _DIALECTS = frozenset(name.lower() for name in DIALECTS)
+_MISTAKE = "mistake"
 
 
 class ColumnMapping(BaseModel):
@@ -71,7 +72,7 @@ class CorpusEntry(BaseModel):
     @classmethod
     def _check_format(cls, value: str) -> str:
         if value not in formats():
-            raise ValueError(f"unknown format '{value}'; {_choose(value, formats())}")
+            raise _mistake(f"unknown format '{value}'; {_choose(value, formats())}")
         return value
 
     @field_validator("dialect")
@@ -96,30 +97,30 @@ class CorpusEntry(BaseModel):
                 part == ".." or ("**" in part and part != "**") for part in pattern.parts
             )
             if misplaced or not pattern.parts or pattern.is_absolute():
-                raise ValueError(f"key 'glob': no pattern below path: '{value}'; try '*.sql'")
+                raise _mistake(f"key 'glob': no pattern below path: '{value}'; try '*.sql'")
         return value
 
     @model_validator(mode="after")
     def _check_keys_of_role(self) -> Self:
         for key in ("target", "model", "trained_on"):
             if self.role != "predictions" and getattr(self, key) is not None:
-                raise ValueError(
+                raise _mistake(
                     f"key '{key}' is for predictions only; remove it, or set role = \"predictions\""
                 )
             if self.role == "predictions" and key != "trained_on" and getattr(self, key) is None:
-                raise ValueError(f"key '{key}' is missing; predictions need it")
+                raise _mistake(f"key '{key}' is missing; predictions need it")
         return self
 
     @model_validator(mode="after")
     def _check_columns(self) -> Self:
         if is_generic(self.format) and self.columns is None:
-            raise ValueError(
+            raise _mistake(
                 f"key 'columns' is missing; format '{self.format}' needs it, as in "
                 'columns = { sql = "query" }'
             )
         if self.columns is not None and not is_generic(self.format):
             generic = ", ".join(filter(is_generic, formats()))
-            raise ValueError(
+            raise _mistake(
                 f"key 'columns' does not go with format '{self.format}'; "
                 f"remove it, or use one of the formats {generic}"
             )
@@ -142,7 +143,7 @@ def check_dialect(dialect: str) -> str:
         ValueError: It does not; the message says what it knows.
     """
     if dialect not in _DIALECTS:
-        raise ValueError(f"unknown dialect '{dialect}'; {_choose(dialect, _DIALECTS)}")
+        raise _mistake(f"unknown dialect '{dialect}'; {_choose(dialect, _DIALECTS)}")
     return dialect
 
 
@@ -204,8 +205,8 @@ def _explain(error: ErrorDetails) -> str:
         *parents, unknown = error["loc"]
         known = (ColumnMapping if parents else CorpusEntry).model_fields
         return f"unknown key '{key}'; {_choose(str(unknown), known)}"
-    if error["type"] == "value_error":
-        return str(error["ctx"]["error"])
+    if error["type"] == _MISTAKE:
+        return error["msg"]
     return f"key '{key}': {error['msg'][0].lower()}{error['msg'][1:]}"
 
 
@@ -229,6 +230,11 @@ def _check_names(path: Path, entries: list[CorpusEntry]) -> None:
         raise ConfigurationError(
             f"{path}: corpus '{entry.name}': key 'target': {problem}; {remedy}"
         )
+
+
+def _mistake(text: str) -> PydanticCustomError:
+    """A ValueError that, unlike a plain one, does not outlive the model's ValidationError."""
+    return PydanticCustomError(_MISTAKE, "{text}", {"text": text})
 
 
 def _choose(word: str, choices: Iterable[str]) -> str:

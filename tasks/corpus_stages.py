@@ -1,4 +1,4 @@
-"""The stages of one corpus between its dump and its n-gram counts, each from files to one new file."""
+"""The stages of one corpus between its queries and its n-gram counts, from files to a file."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,7 @@ class SplitReport:
 
 
 def split_queries(queries: Path, destination: Path) -> SplitReport:
-    """Writes the distinct queries of a corpus into one Parquet file of which each row group is a part.
+    """Writes the distinct queries of a corpus into one Parquet file; each row group is a part.
 
     Args:
         queries: The corpus's queries, as ingested.

@@ -1,7 +1,7 @@
 """The alignment of every ordered pair of corpora (specification, section 4).
 
-Pairs are known by the content of their corpora, not by their names: sums that an earlier run made are used
-again, and only pairs with new content are joined.
+Pairs are known by the content of their corpora, not by their names: sums that an earlier run made
+are used again, and only pairs with new content are joined.
 """
 
 from collections.abc import Mapping
@@ -54,7 +54,9 @@ class MatrixReport:
 
 def measures_key(skew: float = SKEW, epsilon: float = EPSILON) -> str:
     """The part of the matrix files' names that tells by which rules they were made."""
-    return stage_key(version=MATRIX_VERSION, skew=skew, epsilon=epsilon, n=CONTRIBUTIONS_PER_PAIR)[:12]
+    return stage_key(version=MATRIX_VERSION, skew=skew, epsilon=epsilon, n=CONTRIBUTIONS_PER_PAIR)[
+        :12
+    ]
 
 
 def compute_matrix(
@@ -117,9 +119,7 @@ def _known(folder: Path, pattern: str, keys: list[str]) -> pa.Table | None:
     table = pq.read_table(files[-1])
     wanted = pa.array(keys, pa.string())
     return table.filter(
-        pc.and_(
-            pc.is_in(table["source_key"], wanted), pc.is_in(table["target_key"], wanted)
-        )
+        pc.and_(pc.is_in(table["source_key"], wanted), pc.is_in(table["target_key"], wanted))
     )
 
 

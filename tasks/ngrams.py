@@ -1,9 +1,9 @@
 """Counting the n-grams of templates (specification, section 3).
 
-Each distinct template is counted once and weighed by how often it occurs. All windows of one length are
-handled by a few vector operations: a window of n tokens is known by the pair (window of its first n-1
-tokens, last token), renumbered at each n, so that equal numbers mean equal n-grams and hash collisions
-cannot happen. Windows that no longer token can make valid are dropped on the way.
+Each distinct template is counted once and weighed by how often it occurs. All windows of one length
+are handled by a few vector operations: a window of n tokens is known by the pair (window of its
+first n-1 tokens, last token), renumbered at each n, so that equal numbers mean equal n-grams and
+hash collisions cannot happen. Windows that no longer token can make valid are dropped on the way.
 """
 
 from typing import Final
@@ -47,13 +47,14 @@ def count_ngrams(templates: pl.DataFrame, max_n: int = MAX_N) -> pl.DataFrame:
     """Counts the n-grams of one corpus, or of a part of one.
 
     Args:
-        templates: One row per distinct template: ``template``, ``n_occurrences`` (how many queries have it)
-            and ``example_ordinal`` (the place of one of them).
+        templates: One row per distinct template: ``template``, ``n_occurrences`` (how many queries
+            have it) and ``example_ordinal`` (the place of one of them).
         max_n: The longest n-gram, in tokens.
 
     Returns:
-        A row per distinct n-gram, in the order of length and text: ``ngram``, ``ngram_length`` (tokens),
-        ``n_occurrences``, ``example_ordinal`` (the smallest of the templates that hold it).
+        A row per distinct n-gram, in the order of length and text: ``ngram``, ``ngram_length``
+        (tokens), ``n_occurrences``, ``example_ordinal`` (the smallest of the templates that hold
+        it).
     """
     templates = templates.filter(pl.col("template") != "").sort("example_ordinal")
     if templates.is_empty():
@@ -79,7 +80,8 @@ def count_ngrams(templates: pl.DataFrame, max_n: int = MAX_N) -> pl.DataFrame:
 
     frames: list[pl.DataFrame] = []
     starts = np.flatnonzero(~is_comma)
-    numbers = np.zeros(len(starts), np.int64)  # per window: its n-gram's number among those of its length
+    # Per window: its n-gram's number among those of its length.
+    numbers = np.zeros(len(starts), np.int64)
     for n in range(1, max_n + 1):
         last = starts + (n - 1)
         alive = last < ends[starts]
@@ -91,20 +93,18 @@ def count_ngrams(templates: pl.DataFrame, max_n: int = MAX_N) -> pl.DataFrame:
         grown = pc.dictionary_encode(pa.array(numbers * len(vocabulary) + codes[last]))
         numbers = grown.indices.to_numpy().astype(np.int64)
         valid = (
-            (depth[last + 1] == depth[starts])
-            & ~is_comma[last]
-            & (words[last + 1] > words[starts])
+            (depth[last + 1] == depth[starts]) & ~is_comma[last] & (words[last + 1] > words[starts])
         )
         if not valid.any():
             continue
         # Windows stand in the order of templates, so that the first of each n-gram is its example.
-        of_ngram, first, inverse = np.unique(
-            numbers[valid], return_index=True, return_inverse=True
-        )
+        of_ngram, first, inverse = np.unique(numbers[valid], return_index=True, return_inverse=True)
         at = starts[valid][first]
         owner = template_of[at]
         # Sums of counts stay below 2**53, where floats are exact.
-        counts = np.bincount(inverse, weights=weights[template_of[starts[valid]]], minlength=len(of_ngram))
+        counts = np.bincount(
+            inverse, weights=weights[template_of[starts[valid]]], minlength=len(of_ngram)
+        )
         frames.append(
             pl.DataFrame(
                 {

@@ -1,8 +1,9 @@
 """The process that parses: it may crash or hang on a query, and is then replaced.
 
-Run as ``python -m tasks.parse_worker PROGRESS_FD``. Reads jobs as JSON lines from standard input and
-answers each with a JSON line. Before each query it writes that query's row into the shared progress file, so
-that whoever started it knows which query it died of. Imports neither Prefect nor DuckDB.
+Run as ``python -m tasks.parse_worker PROGRESS_FD``. Reads jobs as JSON lines from standard input
+and answers each with a JSON line. Before each query it writes that query's row into the shared
+progress file, so that whoever started it knows which query it died of. Imports neither Prefect nor
+DuckDB.
 """
 
 import gc
@@ -32,13 +33,15 @@ SCHEMA: Final = pa.schema(
 )
 
 
-def parse_part(job: dict[str, Any], templatizer: Templatizer, progress: mmap.mmap) -> dict[str, int]:
+def parse_part(
+    job: dict[str, Any], templatizer: Templatizer, progress: mmap.mmap
+) -> dict[str, int]:
     """Templatizes one part of a corpus.
 
     Args:
-        job: ``source`` and ``row_group`` (a Parquet file of distinct queries, and which part of it),
-            ``destination`` (a Parquet file with the columns of ``SCHEMA``), ``skip`` (reject reasons by
-            row, for queries that ended earlier workers).
+        job: ``source`` and ``row_group`` (a Parquet file of distinct queries, and which part of
+            it), ``destination`` (a Parquet file with the columns of ``SCHEMA``), ``skip`` (reject
+            reasons by row, for queries that ended earlier workers).
         templatizer: For the corpus's dialect and limits.
         progress: Where the row at work is written.
 
@@ -76,8 +79,8 @@ def parse_part(job: dict[str, Any], templatizer: Templatizer, progress: mmap.mma
 
 def main() -> None:
     """Serves jobs until standard input ends."""
-    # Parse trees are cycles, thousands a second. Collecting them in batches, not at every 700th object,
-    # takes a quarter off the time of a query.
+    # Parse trees are cycles, thousands a second. Collecting them in batches, not at every 700th
+    # object, takes a quarter off the time of a query.
     gc.disable()
     progress = mmap.mmap(int(sys.argv[1]), PROGRESS_BYTES)
     templatizers: dict[tuple[str, int, int], Templatizer] = {}

@@ -1,4 +1,4 @@
-"""The steps of a run, in terms of corpora and warehouse: what to do, what to reuse, what to set aside.
+"""The steps of a run: what to do for each corpus, what to reuse, what to set aside.
 
 ``flows.align`` runs them as Prefect tasks.
 """
@@ -15,7 +15,7 @@ from tasks.ingest import INGEST_VERSION, digest_dump, ingest_corpus
 from tasks.matrix import EPSILON, MATRIX_VERSION, SKEW, Content, MatrixReport, compute_matrix
 from tasks.ngrams import MAX_N, NGRAM_RULES_VERSION
 from tasks.publish import IngestedCorpus
-from tasks.templates import TEMPLATE_RULES_VERSION, Limits
+from tasks.templates import DEFAULT_LIMITS, TEMPLATE_RULES_VERSION, Limits
 from tasks.warehouse import Warehouse, stage_key
 from tasks.workers import ParseJob
 
@@ -34,7 +34,7 @@ def versions() -> dict[str, str]:
     }
 
 
-def parameters(limits: Limits = Limits()) -> dict[str, float]:
+def parameters(limits: Limits = DEFAULT_LIMITS) -> dict[str, float]:
     """The values that the specification leaves open or makes configurable."""
     return {
         "skew": SKEW,
@@ -72,7 +72,9 @@ class Prepared:
     jobs: tuple[ParseJob, ...]
 
 
-def prepare(entry: CorpusEntry, warehouse: Warehouse, limits: Limits = Limits()) -> Prepared | SetAside:
+def prepare(
+    entry: CorpusEntry, warehouse: Warehouse, limits: Limits = DEFAULT_LIMITS
+) -> Prepared | SetAside:
     """Ingests a corpus, unless its content is there, and splits what is to be parsed into parts."""
     try:
         digest = digest_dump(entry)
@@ -97,7 +99,8 @@ def prepare(entry: CorpusEntry, warehouse: Warehouse, limits: Limits = Limits())
     )
     content_key = stage_key(templates=templates_key, rules=NGRAM_RULES_VERSION, max_n=MAX_N)
     templates = warehouse.templates_file(templates_key)
-    n_distinct, jobs = 0, ()
+    n_distinct = 0
+    jobs: tuple[ParseJob, ...] = ()
     if not templates.exists():
         source = warehouse.scratch / f"{templates_key}-texts.parquet"
         split = split_queries(queries, source)

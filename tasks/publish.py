@@ -1,4 +1,4 @@
-"""Publishing: one new DuckDB file with all results, put in the place of the old one in a single step."""
+"""Publishing: a new DuckDB file with all results takes the old one's place in a single step."""
 
 import json
 import shutil
@@ -74,8 +74,8 @@ def publish(
 ) -> None:
     """Replaces the published database by one with the results of this run.
 
-    Readers that have the old file open keep it, with the n-gram files that it names, until the run after
-    this one.
+    Readers that have the old file open keep it, with the n-gram files that it names, until the run
+    after this one.
 
     Args:
         warehouse: Whose database it is.
@@ -207,7 +207,7 @@ def _read_old(database: Path) -> _Old:
     return _Old(keys[-1] if keys else None, runs, frozenset(name for (name,) in files))
 
 
-def _remove_unnamed(warehouse: Warehouse, named: set[str]) -> None:
+def _remove_unnamed(warehouse: Warehouse, named: frozenset[str]) -> None:
     for file in warehouse.ngrams.glob("*.parquet"):
         if str(file) not in named:
             file.unlink()

@@ -57,7 +57,8 @@ def matrix(warehouse: Path, require: str | None = None) -> "pl.DataFrame":
         require: A condition on the columns, in SQL, that every row has to meet.
 
     Returns:
-        The rows of table ``alignment`` with the roles of both corpora, in the order of the corpora file.
+        The rows of table ``alignment`` with the roles of both corpora, in the order of the corpora
+        file.
 
     Raises:
         WarehouseError: There are no results.
@@ -74,7 +75,8 @@ def ratio(warehouse: Path, require: str | None = None) -> "pl.DataFrame":
         require: A condition on the columns, in SQL, that every row has to meet.
 
     Returns:
-        The rows of table ``alignment_ratio``; per predictions, the closest training set comes first.
+        The rows of table ``alignment_ratio``; per predictions, the closest training set comes
+        first.
 
     Raises:
         WarehouseError: There are no results.
@@ -93,8 +95,11 @@ def rejects(warehouse: Path, corpus: str) -> "pl.DataFrame":
     with open_results(warehouse) as con:
         known = [name for (name,) in con.execute("select corpus from corpora").fetchall()]
         if corpus not in known:
-            raise ConfigurationError(f"no corpus '{corpus}' in {warehouse}; there are: {', '.join(known)}")
-        return query_sql(con, "results/rejects", corpus=corpus).pl()
+            raise ConfigurationError(
+                f"no corpus '{corpus}' in {warehouse}; there are: {', '.join(known)}"
+            )
+        rejected: pl.DataFrame = query_sql(con, "results/rejects", corpus=corpus).pl()
+        return rejected
 
 
 class RequirementError(ConfigurationError):
@@ -105,7 +110,7 @@ class RequirementError(ConfigurationError):
 
 def _read(warehouse: Path, name: str, require: str | None) -> "pl.DataFrame":
     with open_results(warehouse) as con:
-        rows = query_sql(con, name).pl()
+        rows: pl.DataFrame = query_sql(con, name).pl()
         if require is not None:
             _check(con, name, require)
         return rows
@@ -113,23 +118,23 @@ def _read(warehouse: Path, name: str, require: str | None) -> "pl.DataFrame":
 
 def _check(con: duckdb.DuckDBPyConnection, name: str, require: str) -> None:
     """Raises if some row of the query does not meet the condition, or there is no row."""
-    rows = query_sql(con, name)
+    relation = query_sql(con, name)
+    columns = relation.columns
     try:
-        failed = rows.filter(f"({require}) is not true")
-        n_rows, n_failed = len(rows), len(failed)
+        failed = relation.filter(f"({require}) is not true").pl()
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]
         raise ConfigurationError(
-            f"--require: {reason}; the columns are: {', '.join(rows.columns)}"
+            f"--require: {reason}; the columns are: {', '.join(columns)}"
         ) from None
-    if n_failed or not n_rows:
-        names = [column for column in failed.columns[:4] if column in _IDENTIFYING]
-        example = failed.select(", ".join(names)).fetchone() if n_failed else ()
-        told = ", ".join(map(str, example or ()))
-        raise RequirementError(
-            f"required: {require}; it fails for {n_failed} of {n_rows} rows"
-            + (f", the first: {told}" if told else "")
-        )
+    n_rows = len(relation.pl())
+    if n_rows and failed.is_empty():
+        return
+    told = f"it fails for {len(failed):,} of {n_rows:,} rows"
+    if len(failed):
+        names = [column for column in columns if column in _IDENTIFYING]
+        told += f", the first: {', '.join(failed.select(names).row(0))}"
+    raise RequirementError(f"required: {require}; {told}")
 
 
 _IDENTIFYING: Final = {"source", "target", "train", "predictions", "model"}

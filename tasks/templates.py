@@ -10,12 +10,12 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import ParseError, TokenError
-from sqlglot.tokens import Token, TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 from tasks.vocabulary import (
     CAST_FUNCTIONS,
@@ -41,6 +41,9 @@ class Limits:
 
     max_characters: int = 100_000
     max_brackets: int = 200
+
+
+DEFAULT_LIMITS: Final = Limits()
 
 
 class Templated(NamedTuple):
@@ -117,7 +120,9 @@ def _actions(dialect: Dialect) -> list[int]:
         if not text[0].isalpha():
             actions[token_type] = _SYMBOL
     for text, token_type in tokenizer.KEYWORDS.items():
-        if text[0].isalpha():  # MOD and %, AND and &&: what is written decides, see _Reader.template
+        if text[
+            0
+        ].isalpha():  # MOD and %, AND and &&: what is written decides, see _Reader.template
             actions[token_type] = _KEYWORD
     for token_type in parser.TYPE_TOKENS:
         if token_type.name not in _STRUCTURAL_TYPES:
@@ -143,7 +148,7 @@ class Templatizer:
         limits: What is rejected unparsed.
     """
 
-    def __init__(self, dialect: str, limits: Limits = Limits()) -> None:
+    def __init__(self, dialect: str, limits: Limits = DEFAULT_LIMITS) -> None:
         self.limits = limits
         self.dialect = Dialect.get_or_raise(dialect)
         self.actions = _actions(self.dialect)
@@ -308,7 +313,9 @@ class _Reader:
         self.count = len(tokens)
         self.out: list[str] = []
         self.brackets: list[str] = []  # per open bracket, the word before it, or ""
-        self.rows_skip: tuple[int, int] | None = None  # VALUES: last token of row one, of the last row
+        self.rows_skip: tuple[int, int] | None = (
+            None  # VALUES: last token of row one, of the last row
+        )
         # From the tree, by offset in the text: names and where they end; names of typed columns; quoted
         # function names; strings with a type before them.
         self.names: dict[int, int] = {}
@@ -344,7 +351,11 @@ class _Reader:
     def _extend_dashed_names(self, tree: exp.Expr) -> None:
         # An unquoted `my-project.tab` is several tokens, of which the tree marks the first.
         for name in tree.find_all(exp.Identifier):
-            if name._meta and "-" in name.this and self.sql.startswith(name.this, name._meta["start"]):
+            if (
+                name._meta
+                and "-" in name.this
+                and self.sql.startswith(name.this, name._meta["start"])
+            ):
                 start = name._meta["start"]
                 self.names[start] = start + len(name.this) - 1
 
@@ -457,7 +468,7 @@ class _Reader:
         self.out.extend(words)
         if word == "VALUES":
             self._note_rows(i)
-        elif word == "COLLATE" or word == "SET" and words[0] == "CHARACTER":
+        elif word == "COLLATE" or (word == "SET" and words[0] == "CHARACTER"):
             return self._name_end(i + 1)
         elif word == "USING" and self.brackets and self.brackets[-1] in CONVERT_FUNCTIONS:
             return i + 2
@@ -488,7 +499,7 @@ class _Reader:
             self.out.append(word)
         if word == "RETURNS":
             return self._type_end(i + 1)
-        if word == "COLLATE" or word == "SET" and self._text(i - 1) == "CHARACTER":
+        if word == "COLLATE" or (word == "SET" and self._text(i - 1) == "CHARACTER"):
             return self._name_end(i + 1)
         return i + 1
 
@@ -500,9 +511,7 @@ class _Reader:
                 return end
         if self._text(i + 1) == "<":
             return end
-        if not self._opens(i + 1) and (
-            self._touches_dot(i) or self._text(i + 1) == "=>"
-        ):
+        if not self._opens(i + 1) and (self._touches_dot(i) or self._text(i + 1) == "=>"):
             return i + 1
         self.out.extend(_words(self.tokens[i].text))
         return i + 1
@@ -636,16 +645,17 @@ class _Reader:
                 depth -= 1
                 if depth == 0:
                     return j
-            elif action in (_LITERAL, _STRING, _COMMA, _DASH):
-                pass
-            elif token.token_type in (TokenType.NULL, TokenType.PLUS):
+            elif action in (_LITERAL, _STRING, _COMMA, _DASH) or token.token_type in (
+                TokenType.NULL,
+                TokenType.PLUS,
+            ):
                 pass
             elif action == _BIND or (action == _COLON and not self._ends_operand(j - 1)):
                 j = self._name_end(j + 1)
                 continue
-            elif action == _TYPE and self._action(j + 1) == _STRING:
-                pass
-            elif action == _NAME and self._is_constant_name(token):
+            elif (action == _TYPE and self._action(j + 1) == _STRING) or (
+                action == _NAME and self._is_constant_name(token)
+            ):
                 pass
             else:
                 return 0
@@ -690,8 +700,11 @@ class _Reader:
             if after == ")":
                 return function == "WEEK" and word.endswith("DAY")
             return function in DATE_FUNCTIONS and self._text(i + 2) != "INTERVAL"
-        return before == _COMMA and after == ")" and function in DATE_FUNCTIONS and (
-            word in INTERVAL_UNITS
+        return (
+            before == _COMMA
+            and after == ")"
+            and function in DATE_FUNCTIONS
+            and (word in INTERVAL_UNITS)
         )
 
 

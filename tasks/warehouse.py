@@ -1,8 +1,8 @@
 """The warehouse folder: what stands where, under which name, and how a file comes to stand there.
 
-Every stage writes new files under temporary names and renames them when they are whole. A stage file is
-named by a key, the digest of everything that can change its content, so that a file that is there is right
-and is never written again.
+Every stage writes new files under temporary names and renames them when they are whole. A stage
+file is named by a key, the digest of everything that can change its content, so that a file that is
+there is right and is never written again.
 """
 
 import hashlib
@@ -42,7 +42,7 @@ def written_whole(destination: Path) -> Iterator[Path]:
     temporary = destination.with_name(f"{_TEMPORARY}{uuid4().hex[:12]}-{destination.name}")
     try:
         yield temporary
-        os.replace(temporary, destination)
+        temporary.replace(destination)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -102,7 +102,8 @@ class Warehouse:
         except Timeout:
             who = holder.read_text() if holder.exists() else "another process"
             raise WarehouseError(
-                f"{self.folder} is in use by {who}; wait for it to end, or choose another --warehouse"
+                f"{self.folder} is in use by {who}; wait for it to end, "
+                "or choose another --warehouse"
             ) from None
         except OSError as error:
             raise WarehouseError(

@@ -1,8 +1,8 @@
 """Parsing in processes of their own, so that no query can take the run with it.
 
-The parser is compiled: deeply nested SQL ends its process with a segmentation fault that no ``except``
-catches. A worker process that dies, or stays with one query for too long, is replaced, its part of the
-corpus is done again, and the query that it died of is rejected with that reason.
+The parser is compiled: deeply nested SQL ends its process with a segmentation fault that no
+``except`` catches. A worker process that dies, or stays with one query for too long, is replaced,
+its part of the corpus is done again, and the query that it died of is rejected with that reason.
 """
 
 import atexit
@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from mmap import mmap
 from pathlib import Path
@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from tasks.errors import AlignError
 from tasks.parse_worker import PROGRESS_BYTES
-from tasks.templates import Limits
+from tasks.templates import DEFAULT_LIMITS, Limits
 
 SECONDS_PER_QUERY: Final = 20.0
 # The parser leaks a little memory on each rejected query: a worker that has grown is replaced.
@@ -38,7 +38,7 @@ class ParseJob:
     row_group: int
     destination: Path
     dialect: str
-    limits: Limits = Limits()
+    limits: Limits = DEFAULT_LIMITS
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class _WorkerLost(Exception):
 
 class _Worker:
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile()
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the worker lives
         self._file.truncate(PROGRESS_BYTES)
         self._progress = mmap(self._file.fileno(), PROGRESS_BYTES)
         package_folder = str(Path(__file__).resolve().parents[1])
@@ -110,10 +110,8 @@ class _Worker:
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
-                try:
+                with suppress(OSError):
                     pipe.close()
-                except OSError:
-                    pass
         self._progress.close()
         self._file.close()
 
@@ -137,15 +135,16 @@ def _leased() -> Iterator[list[_Worker]]:
 def parse_part(job: ParseJob, seconds_per_query: float = SECONDS_PER_QUERY) -> ParseReport:
     """Parses one part of a corpus in a worker process.
 
-    As many workers run as calls are under way; they are kept for further calls until ``stop_workers``.
+    As many workers run as calls are under way; they are kept for further calls until
+    ``stop_workers``.
 
     Args:
         job: What to parse, and where the templates go.
         seconds_per_query: A worker that stays with one query for longer is ended.
 
     Returns:
-        What came of it. A query at which two workers in turn were lost is rejected; one loss alone may be
-        an accident of the machine.
+        What came of it. A query at which two workers in turn were lost is rejected; one loss alone
+        may be an accident of the machine.
 
     Raises:
         AlignError: Workers cannot be started, or die outside of any query.
