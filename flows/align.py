@@ -32,8 +32,6 @@ RUNNER: Any = ThreadPoolTaskRunner(max_workers=max_workers())
 @dataclass(frozen=True)
 class RunSummary:
     """What a run did, in numbers of corpora, distinct queries and ordered pairs, and in seconds."""
-    seconds.
-    """
 
     run_id: str
     warehouse: Path

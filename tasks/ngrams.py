@@ -6,6 +6,7 @@ first n-1 tokens, last token), renumbered at each n, so that equal numbers mean 
 hash collisions cannot happen. Windows that no longer token can make valid are dropped on the way.
 """
 
+import re
 from typing import Final
 
 import numpy as np
@@ -25,22 +26,19 @@ COUNTS_SCHEMA: Final = {
 }
 
 # A template's tokens are apart by one space; these three have one inside.
-_JOINED: Final = ("ORDER BY", "GROUP BY", "PARTITION BY")
+_JOINED: Final = r"\b(ORDER|GROUP|PARTITION) BY\b"
 _GLUE: Final = "\x1f"
 
 
 def split_template(template: str) -> list[str]:
     """A template's tokens; the inverse of joining them by a space."""
-    for joined in _JOINED:
-        template = template.replace(joined, joined.replace(" ", _GLUE))
-    return [token.replace(_GLUE, " ") for token in template.split(" ")] if template else []
+    glued = re.sub(_JOINED, rf"\1{_GLUE}BY", template)
+    return [token.replace(_GLUE, " ") for token in glued.split(" ")] if template else []
 
 
 def token_lists(templates: pl.Series) -> pl.Series:
     """The tokens of each template, as lists, with the space inside a token as U+001F."""
-    for joined in _JOINED:
-        templates = templates.str.replace_all(joined, joined.replace(" ", _GLUE), literal=True)
-    return templates.str.split(" ")
+    return templates.str.replace_all(_JOINED, f"${{1}}{_GLUE}BY").str.split(" ")
 
 
 def count_ngrams(templates: pl.DataFrame, max_n: int = MAX_N) -> pl.DataFrame:
