@@ -6,7 +6,7 @@ select
     any_value(template) as template,
     -- The tokens of a template are apart by one space; ORDER BY and its like are one token.
     any_value(len(string_split(
-        regexp_replace(template, '(ORDER|GROUP|PARTITION) BY', '\1_BY', 'g'), ' '
+        regexp_replace(template, '\b(ORDER|GROUP|PARTITION) BY\b', '\1_BY', 'g'), ' '
     ))) as n_tokens
 from read_parquet($templates_files)
 where template_id is not null
