@@ -1,5 +1,6 @@
 """The main job: from dumps to published alignments."""
 
+import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -12,9 +13,10 @@ from prefect import flow, get_run_logger
 from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.policy import max_workers, step
+from flows.policy import step
 from tasks import pipeline
 from tasks.config import CorpusEntry, load_corpora
+from tasks.engine import bounded
 from tasks.pipeline import Prepared, SetAside
 from tasks.progress import announce
 from tasks.publish import IngestedCorpus, RunRecord, publish
@@ -26,7 +28,6 @@ parse = step(parse_part, "parse", "parse part {job.row_group} of {job.source.nam
 finish = step(pipeline.finish, "count", "count {prepared.entry.name}")
 measure = step(pipeline.measure, "measure")
 publish_results = step(publish, "publish")
-RUNNER: Any = ThreadPoolTaskRunner(max_workers=max_workers())
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,15 @@ class RunSummary:
 @flow(
     name="align",
     description="Compare corpora of SQL queries by their structure.",
-    task_runner=RUNNER,
+    task_runner=ThreadPoolTaskRunner(max_workers=os.cpu_count() or 1),  # type: ignore[arg-type]
     persist_result=False,
 )
-def align(corpora: Path, warehouse: Path = Path("warehouse")) -> RunSummary:
+def align(
+    corpora: Path,
+    warehouse: Path = Path("warehouse"),
+    threads: int | None = None,
+    memory_limit: str | None = None,
+) -> RunSummary:
     """Ingests, templatizes, counts, measures and publishes the corpora of a corpora file.
 
     What an earlier run has done with the same content by the same rules is not done again.
@@ -59,20 +65,22 @@ def align(corpora: Path, warehouse: Path = Path("warehouse")) -> RunSummary:
     Args:
         corpora: The corpora file (TOML).
         warehouse: The folder of the results; made if it is not there.
+        threads: Processes and threads; by default ``NL2SQL_ALIGN_THREADS``, else one per CPU.
+        memory_limit: Such as ``4GB``; by default ``NL2SQL_ALIGN_MEMORY_LIMIT``, else 4 GB.
 
     Returns:
         What was done; ``set_aside`` names the corpora that could not be taken, each with its
         reason.
 
     Raises:
-        ConfigurationError: The corpora file is wrong.
+        ConfigurationError: The corpora file is wrong, or a limit.
         WarehouseError: The warehouse is in use or cannot be written.
     """
     started_at = datetime.now(UTC)
     entries = load_corpora(corpora)
     house = Warehouse(warehouse.resolve())
     clock = _Clock()
-    with house.locked():
+    with house.locked(), bounded(threads, memory_limit, house.scratch):
         try:
             prepared, set_aside = _prepare_all(entries, house)
             clock.lap("ingest")

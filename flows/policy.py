@@ -1,6 +1,5 @@
 """How steps run: retries, limits and names shown to people, for all tasks in one place."""
 
-import os
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
@@ -8,7 +7,6 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
 
-from tasks.engine import THREADS_VARIABLE
 from tasks.errors import AlignError
 
 P = ParamSpec("P")
@@ -41,8 +39,3 @@ def step(function: Callable[P, R], name: str, run_name: str | None = None) -> Ta
         retry_delay_seconds=[1, 5],
         retry_condition_fn=_may_pass,
     )
-
-
-def max_workers() -> int:
-    """How many tasks run side by side, and with them how many parsing processes."""
-    return int(os.environ.get(THREADS_VARIABLE) or os.cpu_count() or 1)

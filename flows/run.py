@@ -12,7 +12,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from flows.show import err, out
 from tasks import progress
 from tasks.config import load_corpora
-from tasks.engine import MEMORY_LIMIT_VARIABLE, THREADS_VARIABLE
 
 
 def run_align(corpora: Path, warehouse: Path, threads: int | None, memory_limit: str | None) -> int:
@@ -21,10 +20,6 @@ def run_align(corpora: Path, warehouse: Path, threads: int | None, memory_limit:
     Returns:
         The exit status: 0, or 3 where corpora were set aside.
     """
-    if threads is not None:
-        os.environ[THREADS_VARIABLE] = str(threads)
-    if memory_limit is not None:
-        os.environ[MEMORY_LIMIT_VARIABLE] = memory_limit
     # A mistake there is told at once, before Prefect and its server take their seconds to start.
     entries = load_corpora(corpora)
     err.print(f"{len(entries)} corpora in {escape(str(corpora))}; starting Prefect", soft_wrap=True)
@@ -32,7 +27,7 @@ def run_align(corpora: Path, warehouse: Path, threads: int | None, memory_limit:
     from flows.align import align
 
     with _shown():
-        summary = align(corpora, warehouse)
+        summary = align(corpora, warehouse, threads, memory_limit)
     for reason in summary.set_aside.values():
         err.print(f"nl2sql-align: set aside: {escape(reason)}", soft_wrap=True)
     seconds = ", ".join(f"{name} {value:.1f} s" for name, value in summary.seconds.items())

@@ -4,20 +4,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import duckdb
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.engine import connect
+from tasks.engine import connect, resources
 from tasks.ngrams import MAX_N, NGRAM_RULES_VERSION, count_ngrams
 from tasks.sqlfiles import query_sql
 from tasks.warehouse import written_whole
 
-# About half a second of parsing: enough to share out, and little to repeat when a worker is lost.
-_QUERIES_PER_PART: Final = 4096
-_MAX_PARTS: Final = 256
-# Bounds the memory of counting: some 120 bytes a token and n-gram length.
-_CHARACTERS_PER_COUNT: Final = 16_000_000
+# A part is about a second of parsing: enough to share out, little to repeat when a worker is lost.
+_LARGEST_PART: Final = 8192
+_SMALLEST_PART: Final = 1024
+# Counting takes some 250 bytes of memory for each character of the templates at a time.
+_MEMORY_PER_CHARACTER: Final = 250
 
 
 @dataclass(frozen=True)
@@ -33,31 +34,43 @@ def split_queries(queries: Path, destination: Path) -> SplitReport:
 
     Args:
         queries: The corpus's queries, as ingested.
-        destination: Where the parts go: ``first_ordinal``, ``sql``.
+        destination: Where the parts go: ``first_ordinal``, ``sql``, ``n_queries``.
     """
-    with connect() as con, written_whole(destination) as temporary:
-        texts = query_sql(con, "templates/distinct_queries", queries=str(queries)).to_arrow_table()
-        rows = max(_QUERIES_PER_PART, -(-texts.num_rows // _MAX_PARTS))
-        pq.write_table(texts, temporary, row_group_size=rows, compression="lz4")
-        return SplitReport(texts.num_rows, -(-texts.num_rows // rows))
+    n_queries = pq.read_metadata(queries).num_rows
+    rows = min(_LARGEST_PART, max(_SMALLEST_PART, n_queries // 16))
+    n_distinct = n_parts = 0
+    with _connected() as con, written_whole(destination) as temporary:
+        texts = query_sql(con, "templates/distinct_queries", queries=str(queries))
+        reader = texts.to_arrow_reader(rows)
+        with pq.ParquetWriter(temporary, reader.schema, compression="lz4") as writer:
+            for batch in reader:
+                writer.write_batch(batch, row_group_size=batch.num_rows)
+                n_distinct += batch.num_rows
+                n_parts += 1
+    return SplitReport(n_distinct, n_parts)
 
 
-def join_templates(queries: Path, parts: list[Path], destination: Path) -> None:
+def join_templates(texts: Path, parts: list[Path], destination: Path) -> None:
     """Writes one row per distinct query of a corpus, with its template or reject reason.
 
     Args:
-        queries: The corpus's queries, as ingested.
+        texts: The distinct queries, as split.
         parts: What the parser made of each part.
         destination: ``first_ordinal``, ``sql``, ``n_queries``, ``template``, ``template_id``,
             ``reject_reason``, ``comparable_key``.
     """
-    with connect() as con, written_whole(destination) as temporary:
+    with _connected() as con, written_whole(destination) as temporary:
         query_sql(
             con,
             "templates/templates_of_queries",
-            queries=str(queries),
+            texts=str(texts),
             parts=[str(part) for part in parts],
         ).write_parquet(str(temporary), compression="zstd")
+
+
+def _connected() -> duckdb.DuckDBPyConnection:
+    """A connection for a step of which several run side by side."""
+    return connect(shares=resources().threads)
 
 
 def count_corpus(
@@ -77,9 +90,10 @@ def count_corpus(
         The number of distinct n-grams.
     """
     said = {**metadata, "ngram_rules_version": str(NGRAM_RULES_VERSION), "max_n": str(max_n)}
-    with connect() as con, written_whole(destination) as temporary:
+    with _connected() as con, written_whole(destination) as temporary:
         distinct = query_sql(con, "ngrams/distinct_templates", templates=str(templates)).pl()
-        size = pl.col("template").str.len_bytes().cum_sum() // _CHARACTERS_PER_COUNT
+        at_a_time = max(1, resources().memory_bytes // resources().threads // _MEMORY_PER_CHARACTER)
+        size = pl.col("template").str.len_bytes().cum_sum() // at_a_time
         batches = distinct.with_columns(batch=size).partition_by("batch", maintain_order=True)
         if len(batches) <= 1:
             counts = count_ngrams(distinct, max_n).select(pl.lit(corpus).alias("corpus"), pl.all())

@@ -1,43 +1,100 @@
-"""DuckDB connections, all with the same settings."""
+"""DuckDB connections, all with the same settings, and how much of the machine a run may use."""
 
 import hashlib
 import os
 import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 from uuid import uuid4
 
 import duckdb
 
 from tasks.errors import ConfigurationError
 
-THREADS_VARIABLE = "NL2SQL_ALIGN_THREADS"
-MEMORY_LIMIT_VARIABLE = "NL2SQL_ALIGN_MEMORY_LIMIT"
-_DEFAULT_MEMORY_LIMIT = "4GB"
+THREADS_VARIABLE: Final = "NL2SQL_ALIGN_THREADS"
+MEMORY_LIMIT_VARIABLE: Final = "NL2SQL_ALIGN_MEMORY_LIMIT"
+_DEFAULT_MEMORY_LIMIT: Final = "4GB"
+_UNITS: Final = {"": 1, "K": 1000, "M": 1000**2, "G": 1000**3, "T": 1000**4}
+_BINARY_UNITS: Final = {"K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a run may use.
+
+    Attributes:
+        threads: Threads of DuckDB, and processes and tasks side by side.
+        memory_bytes: DuckDB's memory, over all connections at work at a time; batches of other
+            steps are sized by it.
+        temp_directory: The folder for what does not fit in memory.
+    """
+
+    threads: int
+    memory_bytes: int
+    temp_directory: Path
+
+
+_bounds: dict[str, str | None] = {}
+_temp_directory: list[Path] = []
+
+
+def resources() -> Resources:
+    """What may be used: as bounded, else as the environment says, else 4 GB and every CPU.
+
+    Raises:
+        ConfigurationError: The environment holds no number of threads, or no memory limit.
+    """
+    return Resources(
+        _threads(_bounds.get("threads") or os.environ.get(THREADS_VARIABLE)),
+        _memory(_bounds.get("memory") or os.environ.get(MEMORY_LIMIT_VARIABLE)),
+        _temp_directory[-1] if _temp_directory else Path(tempfile.gettempdir()),
+    )
+
+
+@contextmanager
+def bounded(
+    threads: int | None, memory_limit: str | None, temp_directory: Path
+) -> Iterator[Resources]:
+    """Bounds what everything in this process uses during the block.
+
+    Args:
+        threads: By default ``NL2SQL_ALIGN_THREADS``, else one per CPU.
+        memory_limit: Such as ``"4GB"``; by default ``NL2SQL_ALIGN_MEMORY_LIMIT``, else 4 GB.
+        temp_directory: Where what does not fit in memory goes.
+
+    Raises:
+        ConfigurationError: The number of threads or the memory limit is none.
+    """
+    before = dict(_bounds)
+    _bounds.update(threads=str(threads) if threads is not None else None, memory=memory_limit)
+    _temp_directory.append(temp_directory)
+    try:
+        yield resources()
+    finally:
+        _temp_directory.pop()
+        _bounds.clear()
+        _bounds.update(before)
 
 
 def connect(
-    database: Path | None = None,
-    *,
-    read_only: bool = False,
-    threads: int | None = None,
-    memory_limit: str | None = None,
-    temp_directory: Path | None = None,
+    database: Path | None = None, *, read_only: bool = False, shares: int = 1
 ) -> duckdb.DuckDBPyConnection:
     """A DuckDB connection that never fetches anything; as a context manager, it closes itself.
 
     Args:
         database: The database's file; a database in memory where left out.
         read_only: Open the file for reading only.
-        threads: How many to use; by default ``NL2SQL_ALIGN_THREADS``, else one per CPU.
-        memory_limit: Such as ``"4GB"``; by default ``NL2SQL_ALIGN_MEMORY_LIMIT``, else 4 GB.
-        temp_directory: The folder in which to make one for what does not fit in memory; by default
-            the system's for temporary files. DuckDB removes what it wrote there.
+        shares: How many such connections are at work side by side, and share the memory.
 
     Raises:
         ConfigurationError: The number of threads or the memory limit is none.
         duckdb.Error: The file cannot be opened.
     """
+    bounds = resources()
     # Processes that share a folder of temporary files overwrite each other's. For a database file
     # the name must not change: a process's second connection to it must have the same settings.
     folder = (
@@ -49,33 +106,31 @@ def connect(
         config={
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
-            "threads": _checked_threads(threads or os.environ.get(THREADS_VARIABLE)),
-            "memory_limit": _checked_memory_limit(
-                memory_limit or os.environ.get(MEMORY_LIMIT_VARIABLE)
-            ),
+            "threads": bounds.threads,
+            "memory_limit": f"{bounds.memory_bytes // shares}B",
             "temp_directory": str(
-                (temp_directory or Path(tempfile.gettempdir()))
-                / f"nl2sql-align-{os.getpid()}-{folder[:16]}"
+                bounds.temp_directory / f"nl2sql-align-{os.getpid()}-{folder[:16]}"
             ),
         },
     )
 
 
-def _checked_threads(threads: int | str | None) -> int:
+def _threads(threads: str | None) -> int:
     if not threads:
         return os.cpu_count() or 1
-    if not re.fullmatch(r"[1-9]\d{0,3}", str(threads)):
+    if not re.fullmatch(r"[1-9]\d{0,3}", threads):
         raise ConfigurationError(
             f"{threads!r} is no number of threads; set {THREADS_VARIABLE} to a whole number above 0"
         )
     return int(threads)
 
 
-def _checked_memory_limit(limit: str | None) -> str:
-    if not limit:
-        return _DEFAULT_MEMORY_LIMIT
-    if not re.fullmatch(r"\d+(\.\d+)?\s*([KMGT]i?)?B", limit, re.IGNORECASE):
+def _memory(limit: str | None) -> int:
+    limit = limit or _DEFAULT_MEMORY_LIMIT
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(I?)B", limit.upper())
+    if not match:
         raise ConfigurationError(
             f"{limit!r} is no memory limit; set {MEMORY_LIMIT_VARIABLE} to a size such as 4GB"
         )
-    return limit
+    number, unit, is_binary = match.groups()
+    return int(float(number) * (_BINARY_UNITS if is_binary and unit else _UNITS)[unit])

@@ -5,7 +5,7 @@ are used again, and only pairs with new content are joined.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -75,22 +75,21 @@ def compute_matrix(
         The files: one row per ordered pair of content keys with all measures, and the n-grams that
         make most of the divergence of each pair whose target has that role.
     """
-    contents = sorted({content.key: content for content in contents}.values(), key=lambda c: c.key)
-    targets = sorted(content.key for content in contents if content.is_target)
+    # Corpora of equal content are one here; it is a target where one of them is.
+    targets = sorted({content.key for content in contents if content.is_target})
+    unique = {content.key: content for content in contents}
+    contents = [replace(unique[key], is_target=key in targets) for key in sorted(unique)]
     rules = measures_key(skew, epsilon)
-    name = stage_key(rules=rules, contents=[content.key for content in contents], targets=targets)
+    name = stage_key(rules=rules, contents=sorted(unique), targets=targets)
     pairs = folder / f"pairs-{rules}-{name}.parquet"
     contributions = folder / f"contributions-{rules}-{name}.parquet"
     if pairs.exists() and contributions.exists():
         return MatrixReport(pairs, contributions, len(contents) ** 2, 0)
-    known = {
-        kind: _known(folder, f"{kind}-{rules}-*.parquet", [content.key for content in contents])
-        for kind in ("pairs", "contributions")
-    }
+    known = _known(folder, rules, sorted(unique), targets)
     with connect() as con:
         new = _measure(con, contents, known, skew, epsilon)
     for kind, path in (("pairs", pairs), ("contributions", contributions)):
-        tables = [table for table in (known[kind], new[kind]) if table is not None]
+        tables = [table for table in (known.get(kind), new[kind]) if table is not None]
         keys = [(name, "ascending") for name in _ORDER if name in new[kind].column_names]
         with written_whole(path) as temporary:
             pq.write_table(pa.concat_tables(tables).sort_by(keys), temporary, compression="zstd")
@@ -111,22 +110,35 @@ _CONTENTS: Final = pa.schema(
 )
 
 
-def _known(folder: Path, pattern: str, keys: list[str]) -> pa.Table | None:
-    """What an earlier run measured of these contents."""
-    files = sorted(folder.glob(pattern), key=lambda path: path.stat().st_mtime_ns)
-    if not files:
-        return None
-    table = pq.read_table(files[-1])
-    wanted = pa.array(keys, pa.string())
-    return table.filter(
-        pc.and_(pc.is_in(table["source_key"], wanted), pc.is_in(table["target_key"], wanted))
-    )
+def _known(folder: Path, rules: str, keys: list[str], targets: list[str]) -> dict[str, pa.Table]:
+    """What the last run measured of these contents, and the n-grams behind it for these targets.
+
+    What it said of former targets is left out: it says nothing of sources that came since.
+    """
+    runs = [
+        {"pairs": pairs, "contributions": contributions}
+        for pairs in folder.glob(f"pairs-{rules}-*.parquet")
+        # A run that was killed between its two files has measured nothing.
+        if (contributions := folder / f"contributions-{pairs.name.partition('-')[2]}").exists()
+    ]
+    if not runs:
+        return {}
+    last = max(runs, key=lambda files: files["pairs"].stat().st_mtime_ns)
+    is_source = pc.field("source_key").isin(pa.array(keys, pa.string()))
+    is_target = {
+        kind: pc.field("target_key").isin(pa.array(wanted, pa.string()))
+        for kind, wanted in (("pairs", keys), ("contributions", targets))
+    }
+    return {
+        kind: pq.read_table(path, filters=is_source & is_target[kind])
+        for kind, path in last.items()
+    }
 
 
 def _measure(
     con: duckdb.DuckDBPyConnection,
     contents: list[Content],
-    known: Mapping[str, pa.Table | None],
+    known: Mapping[str, pa.Table],
     skew: float,
     epsilon: float,
 ) -> dict[str, pa.Table]:
@@ -138,8 +150,7 @@ def _measure(
         ("known_keys", "pairs", "source_key"),
         ("known_targets", "contributions", "target_key"),
     ):
-        table = known[kind]
-        keys = pa.array([], pa.string()) if table is None else pc.unique(table[column])
+        keys = pc.unique(known[kind][column]) if known else pa.array([], pa.string())
         con.register(view, pa.table({"content_key": keys}))
     run_sql(con, "matrix/contents")
     run_sql(

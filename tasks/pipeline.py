@@ -130,8 +130,8 @@ def _part(warehouse: Warehouse, templates_key: str, part: int) -> Path:
 def finish(prepared: Prepared) -> IngestedCorpus:
     """Puts the parsed parts of a corpus together and counts its n-grams, unless both are there."""
     if not prepared.templates.exists():
-        parts = [job.destination for job in prepared.jobs]
-        join_templates(prepared.queries, parts, prepared.templates)
+        texts = prepared.jobs[0].source
+        join_templates(texts, [job.destination for job in prepared.jobs], prepared.templates)
     if not prepared.ngrams.exists():
         metadata = {
             "corpus": prepared.entry.name,

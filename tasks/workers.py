@@ -20,6 +20,7 @@ from mmap import mmap
 from pathlib import Path
 from typing import Any, Final
 
+from tasks.engine import resources
 from tasks.errors import AlignError
 from tasks.parse_worker import PROGRESS_BYTES
 from tasks.templates import DEFAULT_LIMITS, Limits
@@ -117,26 +118,32 @@ class _Worker:
 
 
 _idle: list[_Worker] = []
-_idle_lock = threading.Lock()
+_leases: set[object] = set()
+_change = threading.Condition()
 
 
 @contextmanager
 def _leased() -> Iterator[list[_Worker]]:
     """A worker for the block's use; a block that loses it puts another in the list, or none."""
-    with _idle_lock:
-        held = [_idle.pop()] if _idle else [_Worker()]
+    with _change:
+        _change.wait_for(lambda: len(_leases) < resources().threads)
+        lease = object()
+        _leases.add(lease)
+        held = [_idle.pop()] if _idle else []
     try:
         yield held
     finally:
-        with _idle_lock:
+        with _change:
             _idle.extend(held)
+            _leases.remove(lease)
+            _change.notify()
 
 
 def parse_part(job: ParseJob, seconds_per_query: float = SECONDS_PER_QUERY) -> ParseReport:
     """Parses one part of a corpus in a worker process.
 
-    As many workers run as calls are under way; they are kept for further calls until
-    ``stop_workers``.
+    As many workers run as calls are under way, at most one per thread that a run may use; they are
+    kept for further calls until ``stop_workers``.
 
     Args:
         job: What to parse, and where the templates go.
@@ -184,7 +191,7 @@ def parse_part(job: ParseJob, seconds_per_query: float = SECONDS_PER_QUERY) -> P
 
 def stop_workers() -> None:
     """Ends all idle workers."""
-    with _idle_lock:
+    with _change:
         while _idle:
             _idle.pop().stop()
 

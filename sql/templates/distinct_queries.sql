@@ -1,8 +1,9 @@
--- The distinct texts of one corpus, in the order in which they first occur.
+-- The distinct texts of one corpus, in the order in which they first occur, and how often each does.
 -- parameters: queries
 select
     min(ordinal) as first_ordinal,
-    sql
+    sql,
+    count(*) as n_queries
 from read_parquet($queries)
 group by sql
 order by first_ordinal

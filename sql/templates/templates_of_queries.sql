@@ -1,14 +1,5 @@
 -- Each distinct text of one corpus with its template, put together from the parsed parts.
--- parameters: queries, parts
-with texts as (
-    select
-        min(ordinal) as first_ordinal,
-        sql,
-        count(*) as n_queries
-    from read_parquet($queries)
-    group by sql
-)
-
+-- parameters: texts, parts
 select
     texts.first_ordinal,
     texts.sql,
@@ -17,6 +8,6 @@ select
     md5(parsed.template) as template_id,
     parsed.reject_reason,
     parsed.comparable_key
-from texts
+from read_parquet($texts) as texts
 join read_parquet($parts) as parsed using (first_ordinal)
 order by texts.first_ordinal
