@@ -32,7 +32,11 @@ publish_results = step(publish, "publish")
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What a run did, in numbers of corpora, distinct queries and ordered pairs, and in seconds."""
+    """What a run did, in numbers of corpora, distinct queries and ordered pairs, and in seconds.
+
+    A corpus none of whose queries has a template stands in ``corpora``, those that are published,
+    and in ``set_aside``.
+    """
 
     run_id: str
     warehouse: Path
@@ -87,9 +91,12 @@ def align(
             n_crashed = _parse_all(prepared)
             clock.lap("templates")
             done = _finish_all(prepared)
+            set_aside += pipeline.without_ngrams(done, house)
             clock.lap("ngrams")
         finally:
             stop_workers()
+        for one in set_aside:
+            get_run_logger().warning(one.reason)
         run_id = str(uuid4())
         n_pairs = n_new_pairs = 0
         if done:
@@ -134,8 +141,6 @@ def _prepare_all(
         ),
     )
     set_aside = [outcome for outcome in outcomes if isinstance(outcome, SetAside)]
-    for one in set_aside:
-        get_run_logger().warning(one.reason)
     return [outcome for outcome in outcomes if isinstance(outcome, Prepared)], set_aside
 
 

@@ -2,6 +2,8 @@
 
 import logging
 import os
+import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from flows.show import err, out
 from tasks import progress
 from tasks.config import load_corpora
+from tasks.engine import bounded
 
 
 def run_align(corpora: Path, warehouse: Path, threads: int | None, memory_limit: str | None) -> int:
@@ -20,19 +23,22 @@ def run_align(corpora: Path, warehouse: Path, threads: int | None, memory_limit:
     Returns:
         The exit status: 0, or 3 where corpora were set aside.
     """
-    # A mistake there is told at once, before Prefect and its server take their seconds to start.
-    entries = load_corpora(corpora)
+    # A mistake is told at once, before Prefect and its server take their seconds to start.
+    with bounded(threads, memory_limit, warehouse):
+        entries = load_corpora(corpora)
     err.print(f"{len(entries)} corpora in {escape(str(corpora))}; starting Prefect", soft_wrap=True)
     _silence_prefect()
+    _end_on_signals()
     from flows.align import align
 
     with _shown():
         summary = align(corpora, warehouse, threads, memory_limit)
     for reason in summary.set_aside.values():
         err.print(f"nl2sql-align: set aside: {escape(reason)}", soft_wrap=True)
+    n_taken = len({*summary.corpora} - {*summary.set_aside})
     seconds = ", ".join(f"{name} {value:.1f} s" for name, value in summary.seconds.items())
     err.print(
-        f"{len(summary.corpora)} corpora taken, {len(summary.set_aside)} set aside; "
+        f"{n_taken} corpora taken, {len(summary.set_aside)} set aside; "
         f"{summary.n_parsed:,} distinct queries parsed, {summary.n_new_pairs:,} of "
         f"{summary.n_pairs:,} pairs measured ({seconds})",
         soft_wrap=True,
@@ -53,6 +59,12 @@ def _silence_prefect() -> None:
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
     os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
     logging.getLogger("prefect").setLevel(logging.CRITICAL)
+
+
+def _end_on_signals() -> None:
+    """Ends this process on these signals as on Ctrl-C, and with it Prefect's temporary server."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _frame: sys.exit(128 + number))
 
 
 @contextmanager

@@ -12,8 +12,9 @@ from rich.table import Table
 if TYPE_CHECKING:
     import polars as pl
 
-out: Final = Console(highlight=False)
-err: Final = Console(stderr=True, highlight=False)
+# No emoji: the `:date:` of `x::date::text` is none.
+out: Final = Console(highlight=False, emoji=False)
+err: Final = Console(stderr=True, highlight=False, emoji=False)
 
 _LONGEST_NAME: Final = 26
 
@@ -51,10 +52,13 @@ def print_matrix(rows: "pl.DataFrame", metric: str, is_all: bool) -> None:
         metric: One of ``METRICS``.
         is_all: Show every corpus as a target, not only those with that role.
     """
+    if rows.is_empty():
+        out.print("No alignment: no corpus has a query with a template.")
+        return
     shown = rows if is_all else rows.filter(rows["target_role"] == "target")
     targets = list(dict.fromkeys(shown["target"]))
     if not targets:
-        out.print("No corpus has the role target: all of them are shown.")
+        out.print("No target can be compared with: all corpora are shown.")
         print_matrix(rows, metric, is_all=True)
         return
     sources = list(dict.fromkeys(zip(shown["source"], shown["source_role"], strict=True)))
@@ -90,7 +94,7 @@ def print_ratios(rows: "pl.DataFrame") -> None:
         tuned = f" tuned on {first['trained_on']}" if first["trained_on"] else ""
         out.print(
             f"[bold]{escape(str(predictions))}[/] on [bold]{escape(str(target))}[/] "
-            f"(model {escape(first['model'] + tuned)})",
+            f"(model {escape(printable(first['model'] + tuned))})",
             soft_wrap=True,
         )
         out.print(
@@ -129,7 +133,7 @@ def print_rejects(rows: "pl.DataFrame", corpus: str, n_examples: int) -> None:
         counted.group_by("kind", maintain_order=True), key=lambda group: (-len(group[1]), group[0])
     )
     for (kind,), group in groups:
-        out.print(f"[bold]{len(group):>7,}[/]  {escape(str(kind))}")
+        out.print(f"[bold]{len(group):>7,}[/]  {escape(printable(str(kind)))}")
         for ordinal, text in group.select("ordinal", "raw_sql").head(n_examples).iter_rows():
             one_line = " ".join((text or "(none)").split()) or "(empty)"
             out.print(

@@ -1,16 +1,18 @@
 """The process that parses: it may crash or hang on a query, and is then replaced.
 
 Run as ``python -m tasks.parse_worker PROGRESS_FD``. Reads jobs as JSON lines from standard input
-and answers each with a JSON line. Before each query it writes that query's row into the shared
-progress file, so that whoever started it knows which query it died of. Imports neither Prefect nor
-DuckDB.
+and answers each with a JSON line; ends when standard input does. Before each query it writes that
+query's row into the shared progress file, so that whoever started it knows which query it died of.
+Imports neither Prefect nor DuckDB.
 """
 
 import gc
 import hashlib
 import json
 import mmap
+import os
 import resource
+import signal
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +23,12 @@ import pyarrow.parquet as pq
 from tasks.templates import Limits, Templatizer
 
 PROGRESS_BYTES: Final = 8
-_COLLECT_EVERY: Final = 512
+NO_ROW: Final = 2 ** (8 * PROGRESS_BYTES) - 1
+"""What stands in the progress file outside of any query."""
+
+# Parse trees are cycles: collected at every 700th object, as is Python's habit, they cost time; not
+# collected within a query, one at which the parser tries again and again takes gigabytes.
+_OBJECTS_PER_COLLECTION: Final = 10_000
 
 SCHEMA: Final = pa.schema(
     [
@@ -41,47 +48,66 @@ def parse_part(
     Args:
         job: ``source`` and ``row_group`` (a Parquet file of distinct queries, and which part of
             it), ``destination`` (a Parquet file with the columns of ``SCHEMA``), ``skip`` (reject
-            reasons by row, for queries that ended earlier workers).
+            reasons by row, for queries that ended earlier workers), ``seconds_per_query``.
         templatizer: For the corpus's dialect and limits.
         progress: Where the row at work is written.
 
     Returns:
-        ``n_queries``, ``n_rejected`` and ``peak_bytes`` of this process.
+        ``n_queries``, ``n_rejected`` and the ``resident_bytes`` of this process.
     """
     table = pq.ParquetFile(job["source"]).read_row_group(
         job["row_group"], columns=["first_ordinal", "sql"]
     )
     skip = {int(row): reason for row, reason in job["skip"].items()}
+    # Whoever started this process ends it sooner; where that one is gone, the system does.
+    seconds = 3 * job["seconds_per_query"]
     templates: list[str | None] = []
     reasons: list[str | None] = []
     keys: list[bytes | None] = []
     for row, sql in enumerate(table["sql"].to_pylist()):
         progress[:] = row.to_bytes(PROGRESS_BYTES, "little")
-        if row in skip:
-            template, reason, text = None, skip[row], None
-        else:
-            template, reason, text = templatizer(sql)
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        template, reason, text = None, skip.get(row), None
+        if reason is None:
+            try:
+                template, reason, text = templatizer(sql)
+            except Exception as error:
+                reason = f"fails in the parser: {type(error).__name__}"
         templates.append(template)
         reasons.append(reason)
         keys.append(None if text is None else hashlib.md5(text.encode("utf-8", "replace")).digest())
-        if row % _COLLECT_EVERY == 0:
-            gc.collect()
+    progress[:] = NO_ROW.to_bytes(PROGRESS_BYTES, "little")
+    signal.setitimer(signal.ITIMER_REAL, 0)
     result = pa.table([table["first_ordinal"], templates, reasons, keys], schema=SCHEMA)
-    temporary = Path(job["destination"] + ".part")
+    # Of a name of its own: the worker of a run that was killed may still be at the same part.
+    temporary = Path(f"{job['destination']}.{os.getpid()}.part")
     pq.write_table(result, temporary, compression="zstd")
     temporary.replace(job["destination"])
     return {
         "n_queries": len(templates),
         "n_rejected": templates.count(None),
-        "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "resident_bytes": _resident_bytes(),
     }
+
+
+def _resident_bytes() -> int:
+    """The memory that this process takes now; 0 where the system does not say.
+
+    Its peak (``ru_maxrss``) would not do: it starts at that of the process that started this one.
+    """
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    except OSError:
+        return 0
 
 
 def main() -> None:
     """Serves jobs until standard input ends."""
-    # Parse trees are cycles, thousands a second. Collecting them in batches, not at every 700th
-    # object, takes a quarter off the time of a query.
-    gc.disable()
+    # Ctrl-C reaches all processes of a terminal; whoever started this one ends it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_OBJECTS_PER_COLLECTION)
     progress = mmap.mmap(int(sys.argv[1]), PROGRESS_BYTES)
     templatizers: dict[tuple[str, int, int], Templatizer] = {}
     for line in sys.stdin:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+import pyarrow.parquet as pq
+
 from tasks.config import CorpusEntry
 from tasks.corpus_stages import count_corpus, join_templates, split_queries
 from tasks.errors import CorpusError
@@ -151,8 +153,30 @@ def finish(prepared: Prepared) -> IngestedCorpus:
     )
 
 
+def without_ngrams(corpora: list[IngestedCorpus], warehouse: Warehouse) -> list[SetAside]:
+    """The corpora that are published, but have no distribution to compare."""
+    empty = [corpus.entry for corpus in corpora if not _has_ngrams(corpus)]
+    faults = [
+        CorpusError(
+            entry.name,
+            entry.path,
+            f"none of its queries has a template in dialect '{entry.dialect}'",
+            f"check format and dialect; nl2sql-align rejects {warehouse.folder} {entry.name}",
+        )
+        for entry in empty
+    ]
+    return [SetAside(fault.corpus, str(fault)) for fault in faults]
+
+
+def _has_ngrams(corpus: IngestedCorpus) -> bool:
+    n_ngrams: int = pq.read_metadata(corpus.ngrams).num_rows
+    return n_ngrams > 0
+
+
 def measure(corpora: list[IngestedCorpus], warehouse: Warehouse) -> MatrixReport:
     """Measures all pairs of the corpora; those of known content are taken from the last run."""
+    # Where no corpus can be compared, all are given: there must be files to read.
+    comparable = list(filter(_has_ngrams, corpora)) or corpora
     contents = [
         Content(
             corpus.content_key,
@@ -161,7 +185,7 @@ def measure(corpora: list[IngestedCorpus], warehouse: Warehouse) -> MatrixReport
             corpus.templates,
             corpus.entry.role == "target",
         )
-        for corpus in corpora
+        for corpus in comparable
     ]
     return compute_matrix(contents, warehouse.folder / "stages" / "pairs")
 

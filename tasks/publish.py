@@ -12,6 +12,8 @@ import pyarrow as pa
 
 from tasks.config import CorpusEntry
 from tasks.engine import connect
+from tasks.errors import WarehouseError
+from tasks.results import is_locked, open_database, quoted
 from tasks.sqlfiles import run_sql
 from tasks.warehouse import Warehouse, stage_key, written_whole
 
@@ -97,7 +99,7 @@ def publish(
         if is_same:
             shutil.copyfile(warehouse.database, temporary)
         con.execute(
-            f"attach '{_quoted(temporary)}' as results (storage_version '{_STORAGE_VERSION}')"
+            f"attach '{quoted(temporary)}' as results (storage_version '{_STORAGE_VERSION}')"
         )
         con.execute("use results")
         if not is_same:
@@ -119,7 +121,7 @@ def _fill(
 ) -> None:
     run_sql(con, "publish/tables")
     # A view cannot take parameters: file names are quoted into its text.
-    files = ", ".join(f"'{_quoted(corpus.ngrams)}'" for corpus in corpora)
+    files = ", ".join(f"'{quoted(corpus.ngrams)}'" for corpus in corpora)
     con.execute(f"create view ngram_counts as from read_parquet([{files}])")
     for corpus in corpora:
         run_sql(
@@ -181,10 +183,6 @@ def _json(value: dict[str, Any]) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")
-
-
 @dataclass(frozen=True)
 class _Old:
     """What the database in place says: nothing, where there is none or it cannot be read."""
@@ -198,12 +196,16 @@ def _read_old(database: Path) -> _Old:
     if not database.exists():
         return _Old()
     try:
-        with connect(database, read_only=True) as con:
+        with open_database(database) as con:
             runs = con.sql("from runs order by started_at, finished_at").to_arrow_table()
             files = con.execute("select ngrams_file from corpora").fetchall()
         keys = runs.column("results_key").to_pylist()
-    except (duckdb.Error, KeyError):  # another version's tables: made anew, without its runs
-        return _Old()
+    except (duckdb.Error, KeyError) as error:
+        if isinstance(error, duckdb.Error) and is_locked(error):
+            raise WarehouseError(
+                f"{database} is open for writing in another process; close it there and run again"
+            ) from None
+        return _Old()  # another version's tables: made anew, without its runs
     return _Old(keys[-1] if keys else None, runs, frozenset(name for (name,) in files))
 
 

@@ -41,12 +41,40 @@ def open_results(warehouse: Path) -> duckdb.DuckDBPyConnection:
             f"make some: nl2sql-align run CORPORA.toml --warehouse {warehouse}"
         )
     try:
-        return connect(database, read_only=True)
+        return open_database(database)
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]
-        raise WarehouseError(
-            f"{database} cannot be read ({reason}); remove it and run again"
-        ) from None
+        remedy = "close it there" if is_locked(error) else "remove it and run again"
+        raise WarehouseError(f"{database} cannot be read ({reason}); {remedy}") from None
+
+
+def open_database(database: Path) -> duckdb.DuckDBPyConnection:
+    """A read-only connection to a published database as it is now.
+
+    Connecting to its path would give what this process may still have open there: an older one.
+
+    Raises:
+        duckdb.Error: It cannot be opened.
+    """
+    con = connect()
+    try:
+        con.execute(f"attach '{quoted(database)}' as results (read_only)")
+        con.execute("use results")
+        con.table("corpora")  # raises where the file is a database of something else
+    except duckdb.Error:
+        con.close()
+        raise
+    return con
+
+
+def is_locked(error: duckdb.Error) -> bool:
+    """Whether a database cannot be opened because another process has it open for writing."""
+    return isinstance(error, duckdb.IOException) and "Could not set lock" in str(error)
+
+
+def quoted(path: Path) -> str:
+    """A path for a SQL string literal, where no parameter can stand."""
+    return str(path).replace("'", "''")
 
 
 def matrix(warehouse: Path, require: str | None = None) -> "pl.DataFrame":
@@ -121,7 +149,8 @@ def _check(con: duckdb.DuckDBPyConnection, name: str, require: str) -> None:
     relation = query_sql(con, name)
     columns = relation.columns
     try:
-        failed = relation.filter(f"({require}) is not true").pl()
+        duckdb.SQLExpression(require)  # one expression, all of it: "a) or (b" would mean another
+        failed = relation.filter(f"({require}\n) is not true").pl()
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]
         raise ConfigurationError(
@@ -130,7 +159,7 @@ def _check(con: duckdb.DuckDBPyConnection, name: str, require: str) -> None:
     n_rows = len(relation.pl())
     if n_rows and failed.is_empty():
         return
-    told = f"it fails for {len(failed):,} of {n_rows:,} rows"
+    told = f"it fails for {len(failed):,} of {n_rows:,} rows" if n_rows else "there are no rows"
     if len(failed):
         names = [column for column in columns if column in _IDENTIFYING]
         told += f", the first: {', '.join(failed.select(names).row(0))}"

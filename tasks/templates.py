@@ -1,12 +1,13 @@
 """From a SQL text to its structural template (specification, section 2).
 
-The text is tokenised and parsed once. The parse tree says which tokens are names and where column types
-stand; the rest follows from the token and its neighbours. Nothing is generated back from the tree, so that
-a template keeps the form in which its query was written.
+The text is tokenised and parsed once. The parse tree says which tokens are names and where column
+types stand; the rest follows from the token and its neighbours. Nothing is generated back from the
+tree, so that a template keeps the form in which its query was written.
 """
 
 import logging
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -18,18 +19,22 @@ from sqlglot.errors import ParseError, TokenError
 from sqlglot.tokenizer_core import Token, TokenType
 
 from tasks.vocabulary import (
+    BARE_FUNCTIONS,
     CAST_FUNCTIONS,
+    CHARACTER_SET_FUNCTIONS,
     CONVERT_FUNCTIONS,
     DATE_FUNCTIONS,
     DATE_PARTS,
-    INTERVAL_UNITS,
+    DDL_KEYWORDS,
     JOINED_KEYWORDS,
+    PAIRED_KEYWORDS,
+    SHORT_DATE_PARTS,
     TEXT_KEYWORDS,
     TYPE_FOLLOWERS,
 )
 
 TEMPLATE_RULES_VERSION: Final = 1
-"""Goes up with every change that can alter a template; stored templates of another version are redone."""
+"""Goes up with every change that can alter a template: stored templates are then redone."""
 
 # "contains unsupported syntax, falling back to Command": rejected here with a reason of its own.
 logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
@@ -37,7 +42,7 @@ logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
 
 @dataclass(frozen=True)
 class Limits:
-    """What is too large to be parsed: deep nesting ends the parser's process, and length costs time."""
+    """What is too large to be parsed: depth ends the parser's process, length costs time."""
 
     max_characters: int = 100_000
     max_brackets: int = 200
@@ -47,7 +52,7 @@ DEFAULT_LIMITS: Final = Limits()
 
 
 class Templated(NamedTuple):
-    """What became of one query: a template and its comparable text, or the reason why there is none."""
+    """What became of a query: a template and its comparable text, or why there is none."""
 
     template: str | None
     reject_reason: str | None
@@ -59,31 +64,38 @@ def parser_version() -> str:
     return f"sqlglot {version('sqlglot')}"
 
 
-# What to do with a token, decided by its type once per dialect. Indexing a list by the token type is
-# several times faster than hashing an enum member.
-_SYMBOL, _KEYWORD, _COMMA, _NAME, _LITERAL, _STRING, _DROP, _TYPE = range(8)
-_OPEN, _CLOSE, _DASH, _DCOLON, _COLON, _BIND, _AS = range(8, 15)
+# What to do with a token, decided by its type once per dialect. Indexing a list by the token type
+# is several times faster than hashing an enum member. From _KEYWORD on, a token may be a name.
+_LITERAL, _DROP, _SYMBOL, _COMMA, _OPEN, _CLOSE, _DASH, _DOT, _AS, _ANGLE = range(10)
+_ARGUMENT, _DCOLON, _PARAMETER, _KEYWORD, _NAME, _TYPE, _STRING = range(10, 17)
 
 _ACTION_TOKENS: Final = {
     _NAME: "VAR IDENTIFIER",
-    _LITERAL: "NUMBER BIT_STRING HEX_STRING BYTE_STRING TRUE FALSE PLACEHOLDER INTRODUCER",
+    _LITERAL: "NUMBER BIT_STRING HEX_STRING BYTE_STRING TRUE FALSE INTRODUCER",
     _STRING: "STRING NATIONAL_STRING RAW_STRING NATIONAL_RAW_STRING HEREDOC_STRING UNICODE_STRING",
-    _DROP: "DOT HINT SPACE BREAK",
+    _DROP: "HINT SPACE BREAK",
     _COMMA: "COMMA",
     _OPEN: "L_PAREN L_BRACKET L_BRACE",
     _CLOSE: "R_PAREN R_BRACKET R_BRACE",
     _DASH: "DASH",
-    _DCOLON: "DCOLON",
-    _COLON: "COLON",
-    _BIND: "PARAMETER SESSION_PARAMETER DOLLAR",
+    _DOT: "DOT",
     _AS: "ALIAS",
+    _ANGLE: "LT GT",
+    _ARGUMENT: "FARROW COLON_EQ",
+    _DCOLON: "DCOLON QDCOLON",
+    _PARAMETER: "PARAMETER SESSION_PARAMETER DOLLAR COLON PLACEHOLDER",
 }
 # Lexed as types, but structure in their own right: a type only where the grammar wants one.
 _STRUCTURAL_TYPES: Final = (
     "INTERVAL UNION NULL ARRAY LIST MAP STRUCT ENUM SET OBJECT TABLE NESTED VOID UNKNOWN RANGE ROW"
 ).split()
-_GENERIC_TYPES: Final = frozenset({"ARRAY", "STRUCT", "MAP", "RANGE"})
 _NORMALISED_SYMBOLS: Final = {"<>": "!=", "==": "="}
+_OPENERS: Final = frozenset(
+    {"IN", "EXTRACT", *CAST_FUNCTIONS, *CHARACTER_SET_FUNCTIONS, *DATE_FUNCTIONS}
+)
+_TIME_ZONES: Final = tuple(
+    (*words, "TIME", "ZONE") for words in (("WITH", "LOCAL"), ("WITH",), ("WITHOUT",))
+)
 
 _STATEMENTS: Final = (
     exp.Query,
@@ -99,8 +111,12 @@ _STATEMENTS: Final = (
     exp.TruncateTable,
     exp.Pivot,
 )
-# Nodes that tell more than a name: of typed columns, quoted function names, typed literals.
-_NOTED: Final = frozenset(
+_DEFINITIONS: Final = (exp.Create, exp.Drop, exp.Alter, exp.TruncateTable)
+
+# Kinds of things in a parse tree. Some nodes tell more than a name: of typed columns, quoted
+# function names, typed literals.
+_LEAF, _LIST, _NODE, _IDENTIFIER, _NOTED = range(5)
+_NOTED_NODES: Final = frozenset(
     {
         exp.Anonymous,
         exp.Cast,
@@ -112,29 +128,46 @@ _NOTED: Final = frozenset(
 )
 
 
+class _Kinds(dict[type, int]):
+    def __missing__(self, key: type) -> int:
+        if key is exp.Identifier:
+            kind = _IDENTIFIER
+        elif key in _NOTED_NODES:
+            kind = _NOTED
+        elif issubclass(key, exp.Expr):
+            kind = _NODE
+        else:
+            kind = _LIST if issubclass(key, list) else _LEAF
+        self[key] = kind
+        return kind
+
+
+_KINDS: Final = _Kinds()
+
+
 def _actions(dialect: Dialect) -> list[int]:
     """One action per token type."""
     tokenizer, parser = dialect.tokenizer_class, dialect.parser_class
     actions = [_KEYWORD] * (max(TokenType) + 1)
-    for text, token_type in (*tokenizer.KEYWORDS.items(), *tokenizer.SINGLE_TOKENS.items()):
-        if not text[0].isalpha():
-            actions[token_type] = _SYMBOL
-    for text, token_type in tokenizer.KEYWORDS.items():
-        if text[
-            0
-        ].isalpha():  # MOD and %, AND and &&: what is written decides, see _Reader.template
-            actions[token_type] = _KEYWORD
+    lexed = (*tokenizer.KEYWORDS.items(), *tokenizer.SINGLE_TOKENS.items())
+    # A type with both a word and a sign (MOD and %, AND and &&) is a keyword: its text is kept.
+    for text, token_type in sorted(lexed, key=lambda pair: pair[0][0].isalpha()):
+        actions[token_type] = _KEYWORD if text[0].isalpha() else _SYMBOL
     for token_type in parser.TYPE_TOKENS:
         if token_type.name not in _STRUCTURAL_TYPES:
             actions[token_type] = _TYPE
     for action, names in _ACTION_TOKENS.items():
         for name in names.split():
             actions[TokenType[name]] = action
+    if TokenType.MOD in parser.PLACEHOLDER_PARSERS:
+        actions[TokenType.MOD] = _PARAMETER  # %s
+    if tokenizer.__module__.endswith(("tsql", "fabric")):
+        actions[TokenType.HASH] = _DROP  # of #temporary tables
     return actions
 
 
 def _words(text: str) -> tuple[str, ...]:
-    """A keyword's or symbol's template tokens: upper-cased, one per word, but for the joined ones."""
+    """A keyword's or sign's template tokens: upper-cased, one per word, but for the joined ones."""
     words = tuple(text.upper().split())
     joined = " ".join(words)
     return (joined,) if joined in JOINED_KEYWORDS else words
@@ -151,14 +184,19 @@ class Templatizer:
     def __init__(self, dialect: str, limits: Limits = DEFAULT_LIMITS) -> None:
         self.limits = limits
         self.dialect = Dialect.get_or_raise(dialect)
+        parser = self.dialect.parser_class
         self.actions = _actions(self.dialect)
-        self.words: dict[str, tuple[str, ...]] = {}
-        self.colon_is_path: bool = self.dialect.parser_class.COLON_IS_VARIANT_EXTRACT
+        # By a keyword's text as written: its template tokens, and what is to be done after it.
+        self.keywords: dict[str, tuple[tuple[str, ...], _Handler | None]] = {}
+        self.bare_functions = frozenset(parser.NO_PAREN_FUNCTIONS)
+        self.bound_by_colon = frozenset(parser.COLON_PLACEHOLDER_TOKENS)
+        self.braces_bind: bool = TokenType.L_BRACE in parser.PLACEHOLDER_PARSERS
+        self.colon_is_path: bool = parser.COLON_IS_VARIANT_EXTRACT
+        self.convert_type_is_first = dialect in {"tsql", "fabric", "redshift"}
         self.double_quoted_is_constant = dialect == "sqlite"
         self.has_dashed_names = dialect == "bigquery"
         self.has_hash_parameters = "#" not in self.dialect.tokenizer_class.COMMENTS
-        self.convert_type_is_first = dialect in {"tsql", "fabric", "redshift"}
-        self.ends_operand = {token.name for token in self.dialect.parser_class.NO_PAREN_FUNCTIONS}
+        self.has_sized_arrays: bool = self.dialect.SUPPORTS_FIXED_SIZE_ARRAYS
 
     def __call__(self, sql: str) -> Templated:
         """The query's template, or why it has none.
@@ -167,42 +205,61 @@ class Templatizer:
             sql: The text of one query.
 
         Returns:
-            The template with the text that leakage is judged by, or a reject reason; never an exception
-            for what a text holds.
+            The template with the text that leakage is judged by, or a reject reason; never an
+            exception for what a text holds.
         """
         if not sql or sql.isspace():
             return _rejected("empty")
         if len(sql) > self.limits.max_characters:
             return _rejected(f"longer than {self.limits.max_characters:,} characters")
         text = sql
-        if self.has_hash_parameters and "##" in sql:
+        if "##" in sql and self.has_hash_parameters:
             text = _HASH_PARAMETER.sub(_as_parameter, sql)
         try:
-            tokens = self.dialect.tokenize(text)
+            tokens = self._tokenize(text)
         except TokenError as error:
             return _rejected(f"does not tokenise{_missing(error)}")
-        while tokens and tokens[-1].token_type == TokenType.SEMICOLON:
-            tokens.pop()
         if not tokens:
             return _rejected("empty")
         if self._nests_too_deep(sql, tokens):
             return _rejected(f"nested deeper than {self.limits.max_brackets} brackets")
         try:
-            trees = self.dialect.parser().parse(tokens, text)
+            read, trees = self._parse(text, tokens)
         except ParseError as error:
             return _rejected(f"does not parse: {_parse_problem(error)}")
-        except (TypeError, ValueError, AttributeError, LookupError, RecursionError) as error:
+        except Exception as error:
             # A slip of the parser on broken text is that text's failure, not the run's.
             return _rejected(f"does not parse: {type(error).__name__} in the parser")
-        statements = [tree for tree in trees if tree is not None]
-        if len(statements) != 1:
-            return _rejected("more than one statement" if statements else "empty")
-        tree = statements[0]
+        if len(trees) != 1:
+            return _rejected("more than one statement" if trees else "empty")
+        tree = trees[0]
         if not isinstance(tree, _STATEMENTS):
             kind = str(tree.this).upper() if isinstance(tree, exp.Command) else type(tree).__name__
             return _rejected(f"not a query, DML or DDL statement: {kind[:30]}")
-        template = " ".join(_Reader(self, text, tokens, tree).template())
+        template = " ".join(_Reader(self, text, read, tree).template())
         return Templated(template, None, comparable_text(sql, tokens))
+
+    def _tokenize(self, text: str) -> list[Token]:
+        """The tokens without closing semicolons."""
+        tokens = self.dialect.tokenize(text)
+        while tokens and tokens[-1].token_type == TokenType.SEMICOLON:
+            tokens.pop()
+        return tokens
+
+    def _parse(self, text: str, tokens: list[Token]) -> tuple[list[Token], list[exp.Expr]]:
+        """The statements, and the tokens that they were parsed from."""
+        if "?" in text:
+            tokens = _without_ordinals(tokens)
+        try:
+            trees = self.dialect.parser().parse(tokens, text)
+        except ParseError:
+            # A comment between its words keeps ORDER BY from being lexed as one.
+            if not any(start in text for start in _COMMENT_STARTS):
+                raise
+            text = _blank_comments(text, tokens)
+            tokens = self._tokenize(text)
+            trees = self.dialect.parser().parse(tokens, text)
+        return tokens, [tree for tree in trees if tree is not None]
 
     def _nests_too_deep(self, sql: str, tokens: list[Token]) -> bool:
         limit = self.limits.max_brackets
@@ -224,49 +281,67 @@ def templatizer(dialect: str) -> Templatizer:
 
 _COMMENT_STARTS: Final = ("--", "/*", "#", "//")
 _WHITE_SPACE: Final = re.compile(r"\s+")
+_QUOTED: Final = re.compile("""('[^']*'|"[^"]*"|`[^`]*`)""")
+# What can make a quote, or the lack of one, mean something else than in _QUOTED.
+_UNUSUAL_QUOTING: Final = re.compile(r"--|/\*|#|//|[\\\[$]|'{3}|\"{3}")
+_QUOTE: Final = re.compile("['\"`[$]")
+_QUOTED_TOKENS: Final = frozenset(
+    TokenType[name] for name in ("IDENTIFIER", *_ACTION_TOKENS[_STRING].split())
+)
 
 
 def comparable_text(sql: str, tokens: list[Token]) -> str:
     """The text by which two queries count as the same (``exact_overlap``).
 
-    Comments and the closing semicolon are gone, white space outside literals is one space, letters outside
-    quotes are lower case.
+    Comments and the closing semicolon are gone, white space outside literals is one space, letters
+    outside quotes are lower case.
 
     Args:
         sql: The query's text.
         tokens: Its tokens, without closing semicolons.
     """
-    done = tokens[0].start
+    done, end = tokens[0].start, tokens[-1].end + 1
+    if not _UNUSUAL_QUOTING.search(sql):
+        pieces = _QUOTED.split(sql[done:end])
+        pieces[::2] = [_fold(piece) for piece in pieces[::2]]
+        return "".join(pieces)
     parts: list[str] = []
-    if any(start in sql for start in _COMMENT_STARTS):
-        for token in tokens:
-            if token.token_type != TokenType.HINT:
-                parts.append(" " if token.start > done else "")
-                done = token.end + 1
-                parts.append(_lower_outside_quotes(sql[token.start : done]))
-        return "".join(parts).strip()
-    # Without comments, all that lies between quoted tokens folds in one go.
-    for token in [token for token in tokens if _IS_QUOTED[token.token_type]]:
-        parts.append(_WHITE_SPACE.sub(" ", sql[done : token.start]).lower())
+    for token in tokens:
+        if token.token_type == TokenType.HINT:
+            continue
+        parts.append(" " if token.start > done else "")
         done = token.end + 1
-        parts.append(_lower_outside_quotes(sql[token.start : done]))
-    parts.append(_WHITE_SPACE.sub(" ", sql[done : tokens[-1].end + 1]).lower())
+        text = sql[token.start : done]
+        quote = _QUOTE.search(text) if token.token_type in _QUOTED_TOKENS else None
+        start = quote.start() if quote else len(text)
+        parts.append(_fold(text[:start]) + text[start:])
+    return "".join(parts).strip()
+
+
+def _fold(text: str) -> str:
+    return _WHITE_SPACE.sub(" ", text).lower()
+
+
+def _blank_comments(sql: str, tokens: list[Token]) -> str:
+    """The text with spaces for all that is in no token, so that offsets stay true."""
+    parts: list[str] = []
+    done = 0
+    for token in tokens:
+        if token.token_type != TokenType.HINT:
+            parts.append(" " * (token.start - done))
+            done = token.end + 1
+            parts.append(sql[token.start : done])
     return "".join(parts)
 
 
-_IS_QUOTED: Final = [
-    token_type.name in {"IDENTIFIER", *_ACTION_TOKENS[_STRING].split()}
-    for token_type in sorted(TokenType)
-]
-_IS_QUOTED.insert(0, False)
-_QUOTE: Final = re.compile("['\"`[$]")
-
-
-def _lower_outside_quotes(text: str) -> str:
-    if text[0] in "'\"`[":
-        return text
-    quote = _QUOTE.search(text)
-    return text.lower() if quote is None else text[: quote.start()].lower() + text[quote.start() :]
+def _without_ordinals(tokens: list[Token]) -> list[Token]:
+    """The tokens without the numbers of ``?1`` and ``?2``, which the parser does not know."""
+    question, number = TokenType.PLACEHOLDER, TokenType.NUMBER
+    return [
+        token
+        for before, token in zip([None, *tokens], tokens, strict=False)
+        if token.token_type != number or before is None or before.token_type != question
+    ]
 
 
 def _rejected(reason: str) -> Templated:
@@ -299,8 +374,8 @@ def _parse_problem(error: ParseError) -> str:
 class _Reader:
     """One pass over the tokens of one parsed query.
 
-    Each handler takes the index of a token, appends what the template keeps of it to ``out`` and returns the
-    index to go on from.
+    Each handler takes the index of a token, appends what the template keeps of it to ``out`` and
+    returns the index to go on from.
     """
 
     def __init__(
@@ -311,28 +386,48 @@ class _Reader:
         self.sql = sql
         self.tokens = tokens
         self.count = len(tokens)
+        self.tree = tree
         self.out: list[str] = []
-        self.brackets: list[str] = []  # per open bracket, the word before it, or ""
-        self.rows_skip: tuple[int, int] | None = (
-            None  # VALUES: last token of row one, of the last row
-        )
-        # From the tree, by offset in the text: names and where they end; names of typed columns; quoted
-        # function names; strings with a type before them.
+        # Per open bracket: the word before it, where that matters, or the bracket itself.
+        self.brackets: list[str] = [""]
+        self.dropped_to = -1  # the last token of the type or parameter dropped last
+        self.date_parts: set[int] = set()
+        self.rows_end = (-1, -1)  # of VALUES: the last tokens of the first and of the last row
+        # From the tree, by offset in the text: names and where they end; names of typed columns;
+        # quoted function names; strings with a type before them.
         self.names: dict[int, int] = {}
         self.typed_names: set[int] = set()
         self.function_names: set[int] = set()
         self.cast_strings: set[int] = set()
-        names = self.names
-        for node in tree.walk():
-            kind = type(node)
-            if kind is exp.Identifier:
-                meta = node._meta
-                if meta:
-                    names[meta["start"]] = meta["end"]
-            elif kind in _NOTED:
-                self._note(node)
+        self.alters_types = False
+        self._walk(tree)
         if "-" in sql and templatizer.has_dashed_names:
-            self._extend_dashed_names(tree)
+            self._extend_dashed_names()
+
+    # The tree --------------------------------------------------------------------------------
+
+    def _walk(self, tree: exp.Expr) -> None:
+        # As tree.walk(), in half of its time.
+        names, kinds, noted = self.names, _KINDS, []
+        nodes = [tree]
+        for node in nodes:
+            for value in node.args.values():
+                if value:
+                    kind = kinds[value.__class__]
+                    for one in value if kind == _LIST else (value,):
+                        kind = kinds[one.__class__]
+                        if kind == _IDENTIFIER:
+                            meta = one._meta
+                            if meta:
+                                names[meta["start"]] = meta["end"]
+                        elif kind >= _NODE:
+                            nodes.append(one)
+                            if kind == _NOTED:
+                                noted.append(one)
+        for node in noted:
+            self._note(node)
+        for start in self.function_names:
+            names.pop(start, None)
 
     def _note(self, node: exp.Expr) -> None:
         inner = node.this
@@ -343,54 +438,64 @@ class _Reader:
             if type(inner) is exp.Literal and inner._meta:
                 self.cast_strings.add(inner._meta["start"])
         elif isinstance(node.args.get("kind") or node.args.get("dtype"), exp.DataType):
+            self.alters_types |= type(node) is exp.AlterColumn
             while isinstance(inner, exp.Expr) and type(inner) is not exp.Identifier:
                 inner = inner.this
             if isinstance(inner, exp.Identifier) and inner._meta:
                 self.typed_names.add(inner._meta["start"])
 
-    def _extend_dashed_names(self, tree: exp.Expr) -> None:
+    def _extend_dashed_names(self) -> None:
         # An unquoted `my-project.tab` is several tokens, of which the tree marks the first.
-        for name in tree.find_all(exp.Identifier):
-            if (
-                name._meta
-                and "-" in name.this
-                and self.sql.startswith(name.this, name._meta["start"])
-            ):
+        for name in self.tree.find_all(exp.Identifier):
+            if name._meta and "-" in name.this:
                 start = name._meta["start"]
-                self.names[start] = start + len(name.this) - 1
+                if self.sql.startswith(name.this, start):
+                    self.names[start] = start + len(name.this) - 1
+
+    # The pass --------------------------------------------------------------------------------
 
     def template(self) -> list[str]:
         """The template's tokens."""
         tokens, actions, names, out = self.tokens, self.actions, self.names, self.out
-        memo = self.templatizer.words
+        keywords, opening = self.templatizer.keywords, TokenType.L_PAREN
+        variable = TokenType.VAR
         i, count = 0, self.count
         while i < count:
             token = tokens[i]
             action = actions[token.token_type]
-            if action == _SYMBOL or action == _LITERAL or action == _DROP:
+            if action >= _KEYWORD:
+                end = names.get(token.start)
+                if end is not None:
+                    i = i + 1 if end == token.end else self._past(i, end)
+                    if token.start in self.typed_names:
+                        i = self._column_type_end(i)
+                elif action == _KEYWORD:
+                    known = keywords.get(token.text)
+                    if known is None:
+                        words = _words(token.text)
+                        known = keywords[token.text] = words, _AFTER.get(token.text.upper())
+                    out += known[0]
+                    i = i + 1 if known[1] is None else known[1](self, i)
+                elif (
+                    i + 1 < count
+                    and tokens[i + 1].token_type == opening
+                    and token.token_type == variable
+                    and (token.text[0].isalpha() or token.text[0] == "_")
+                ):
+                    out.append(token.text.upper())
+                    i += 1
+                else:
+                    i = _HANDLERS[action](self, i)
+            elif action <= _SYMBOL:
                 if action == _SYMBOL:
                     text = token.text
-                    out.append(_NORMALISED_SYMBOLS.get(text) or text.upper())
+                    out.append(_NORMALISED_SYMBOLS.get(text, text))
                 i += 1
-            elif token.start in names:
-                i = self._name(i)
-            elif action == _KEYWORD:
-                text = token.text
-                words = memo.get(text)
-                if words is None:
-                    words = memo[text] = _words(text)
-                i = self._keyword(i, words)
-            elif action == _COMMA:
-                out.append(",")
-                i += 1
-                if self.brackets and self.brackets[-1] in CONVERT_FUNCTIONS:
-                    if not self.templatizer.convert_type_is_first:
-                        i = self._type_end(i)
             else:
                 i = _HANDLERS[action](self, i)
         return out
 
-    # Looking around ---------------------------------------------------------------------------------
+    # Looking around --------------------------------------------------------------------------
 
     def _action(self, i: int) -> int:
         return self.actions[self.tokens[i].token_type] if 0 <= i < self.count else -1
@@ -401,33 +506,30 @@ class _Reader:
     def _is_name(self, i: int) -> bool:
         return 0 <= i < self.count and self.tokens[i].start in self.names
 
+    def _is_number(self, i: int) -> bool:
+        return 0 <= i < self.count and self.tokens[i].token_type == TokenType.NUMBER
+
     def _opens(self, i: int) -> bool:
         return i < self.count and self.tokens[i].token_type == TokenType.L_PAREN
 
-    def _touches_dot(self, i: int) -> bool:
-        tokens = self.tokens
-        return (i > 0 and tokens[i - 1].token_type == TokenType.DOT) or (
-            i + 1 < self.count and tokens[i + 1].token_type == TokenType.DOT
-        )
-
     def _ends_operand(self, i: int) -> bool:
-        """Whether a minus or colon after token ``i`` has its left operand there."""
+        """Whether a sign after token ``i`` has its left operand there."""
         if i < 0:
             return False
-        if self._is_name(i):
+        if i == self.dropped_to or self._is_name(i):
             return True
         action = self._action(i)
-        if action == _NAME:
-            return self._text(i) not in TEXT_KEYWORDS or self._action(i - 1) == _BIND
         if action == _KEYWORD:
-            word = self._text(i)
             return (
-                word in ("END", "NULL")
-                or self.tokens[i].token_type.name in self.templatizer.ends_operand
-                or word in INTERVAL_UNITS
-                or self._action(i - 1) in (_BIND, _COLON)
+                self.tokens[i].token_type in self.templatizer.bare_functions
+                or self._text(i) in ("END", "NULL")
+                or self._text(i) in DATE_PARTS
             )
-        return action in (_LITERAL, _STRING, _CLOSE, _TYPE)
+        if action == _NAME:
+            return self._text(i) not in TEXT_KEYWORDS
+        if action == _TYPE:
+            return self._text(i) in DATE_PARTS
+        return action in (_LITERAL, _STRING, _CLOSE)
 
     def _closing(self, i: int) -> int:
         """The index of the bracket that closes the one at ``i``; the last token where none does."""
@@ -439,95 +541,138 @@ class _Reader:
                 return j
         return self.count - 1
 
-    # Handlers ---------------------------------------------------------------------------------------
-
-    def _name(self, i: int) -> int:
-        token = self.tokens[i]
-        start = token.start
-        if start in self.function_names:
-            if token.text.isidentifier():
-                self.out.append(token.text.upper())
-            return i + 1
-        if self._is_date_part(i):
-            self.out.append(token.text.upper())
-            return i + 1
-        end = self.names[start]
-        i += 1
+    def _past(self, i: int, end: int) -> int:
+        """The index of the first token after the offset ``end``."""
         while i < self.count and self.tokens[i].start <= end:
             i += 1
-        return self._type_end(i) if start in self.typed_names else i
+        return i
 
-    def _keyword(self, i: int, words: tuple[str, ...]) -> int:
-        if self._touches_dot(i) and words[0].isidentifier() and not self._opens(i + 1):
-            return i + 1  # a name spelled like a keyword, of which the tree keeps no position
-        word = words[-1]
-        if i + 1 < self.count and self.tokens[i + 1].token_type == TokenType.FARROW:
-            return i + 1  # a named argument
-        if word in _GENERIC_TYPES and self._text(i + 1) == "<":
-            return self._type_end(i)
-        self.out.extend(words)
-        if word == "VALUES":
-            self._note_rows(i)
-        elif word == "COLLATE" or (word == "SET" and words[0] == "CHARACTER"):
-            return self._name_end(i + 1)
-        elif word == "USING" and self.brackets and self.brackets[-1] in CONVERT_FUNCTIONS:
-            return i + 2
-        elif word == "RETURNS" or (word == "RETURNING" and self._action(i + 1) == _TYPE):
-            return self._type_end(i + 1)
-        return i + 1
+    # Words -----------------------------------------------------------------------------------
 
     def _leftover(self, i: int) -> int:
         """A variable or quoted word that the tree does not hold as a name."""
         token = self.tokens[i]
         word = token.text.upper()
         if token.token_type == TokenType.IDENTIFIER:
+            if token.start in self.function_names:
+                function = word.rpartition(".")[2]
+                self.out += [function] if function.isidentifier() else []
             return i + 1
-        follows = self.tokens[i + 1].token_type if i + 1 < self.count else None
-        if follows == TokenType.FARROW:
-            return i + 1  # a named argument
-        if follows == TokenType.L_PAREN:
-            if not word.isidentifier():
-                return i + 1  # a fragment of broken text, such as a number with a typographic minus
-        else:
-            if self._touches_dot(i):
-                return i + 1
-            if not (word in TEXT_KEYWORDS or word in INTERVAL_UNITS or self._is_date_part(i)):
-                return i + 1
-        if word == "BY" and self.out and f"{self.out[-1]} BY" in JOINED_KEYWORDS:
-            self.out[-1] += " BY"
-        else:
-            self.out.append(word)
-        if word == "RETURNS":
-            return self._type_end(i + 1)
-        if word == "COLLATE" or (word == "SET" and self._text(i - 1) == "CHARACTER"):
-            return self._name_end(i + 1)
-        return i + 1
+        if not (
+            word in TEXT_KEYWORDS
+            or word in DATE_PARTS
+            or word in BARE_FUNCTIONS
+            or i in self.date_parts
+            or self._text(i - 1) in PAIRED_KEYWORDS.get(word, ())
+            or (word in DDL_KEYWORDS and isinstance(self.tree, _DEFINITIONS))
+        ):
+            return i + 1
+        self.out.append(word)
+        after = _AFTER.get(word)
+        return after(self, i) if after else i + 1
 
     def _type(self, i: int) -> int:
-        """A word lexed as a type: a typed literal's type, or else a function, keyword or lost name."""
+        """A word lexed as a type: a typed literal's type, or else a function or keyword."""
+        opens = self._opens(i + 1)
         end = self._type_end(i)
-        if self._action(end) == _STRING:
-            if end == i + 1 or self.tokens[end].start in self.cast_strings:
-                return end
-        if self._text(i + 1) == "<":
+        if self._action(end) == _STRING and (
+            end == i + 1 or self.tokens[end].start in self.cast_strings
+        ):
             return end
-        if not self._opens(i + 1) and (self._touches_dot(i) or self._text(i + 1) == "=>"):
-            return i + 1
-        self.out.extend(_words(self.tokens[i].text))
+        if self._text(i + 1) == "<" or (self._text(i) == "BINARY" and not opens):
+            return i + 1 if opens else end
+        self.dropped_to = -1
+        self.out += _words(self.tokens[i].text)
         return i + 1
 
+    def _string(self, i: int) -> int:
+        return i + 1
+
+    def _unkeep(self, i: int) -> None:
+        """Takes back the word at ``i``, which turns out to be a name that the tree lacks."""
+        if i < 0 or i == self.dropped_to or self._is_name(i):
+            return
+        if self._action(i) in (_KEYWORD, _NAME, _TYPE):
+            words = _words(self.tokens[i].text)
+            if tuple(self.out[-len(words) :]) == words:
+                del self.out[-len(words) :]
+
+    # After certain keywords --------------------------------------------------------------------
+
+    def _after_generic(self, i: int) -> int:
+        if self._text(i + 1) != "<":
+            return i + 1
+        self.out.pop()
+        return self._type_end(i)
+
+    def _after_values(self, i: int) -> int:
+        """Finds the rows of an INSERT's VALUES at ``i``, of which the first one is kept."""
+        if self._opens(i + 1) and self._inserts(i):
+            first = last = self._closing(i + 1)
+            while self._action(last + 1) == _COMMA and self._opens(last + 2):
+                last = self._closing(last + 2)
+            self.rows_end = (first, last)
+        return i + 1
+
+    def _inserts(self, i: int) -> bool:
+        depth = 0
+        for j in range(i - 1, -1, -1):
+            action = self._action(j)
+            depth += (action == _CLOSE) - (action == _OPEN)
+            if depth < 0:
+                return False
+            if depth == 0 and action == _KEYWORD:
+                word = self._text(j)
+                if word in ("INSERT", "REPLACE"):
+                    return True
+                if word in ("SELECT", "FROM"):
+                    return False
+        return False
+
+    def _after_naming(self, i: int) -> int:
+        """COLLATE and CHARACTER SET, in definitions with an equals sign."""
+        if self._text(i + 1) == "=":
+            self.out.append("=")
+            i += 1
+        return self._name_end(i + 1)
+
+    def _after_set(self, i: int) -> int:
+        return self._after_naming(i) if self._text(i - 1) == "CHARACTER" else i + 1
+
+    def _after_using(self, i: int) -> int:
+        return self._name_end(i + 1) if self.brackets[-1] in CHARACTER_SET_FUNCTIONS else i + 1
+
+    def _after_returns(self, i: int) -> int:
+        return i + 1 if self._text(i + 1) == "TABLE" else self._type_end(i + 1)
+
+    def _after_returning(self, i: int) -> int:
+        is_type = self._action(i + 1) == _TYPE and not self._is_name(i + 1)
+        return self._type_end(i + 1) if is_type else i + 1
+
+    def _after_type(self, i: int) -> int:
+        return self._type_end(i + 1) if self.alters_types else i + 1
+
+    # Signs -----------------------------------------------------------------------------------
+
     def _open(self, i: int) -> int:
-        text = self.tokens[i].text
-        self.out.append(text)
-        before = ""
-        if i and text == "(":
-            if not self._is_name(i - 1) and self._action(i - 1) in (_KEYWORD, _NAME, _TYPE):
-                before = self._text(i - 1)
+        bracket = self.tokens[i].text
+        before = self._text(i - 1) if bracket == "(" else bracket
+        if before not in _OPENERS or self._is_name(i - 1):
+            if bracket == "{" and self._parameter_end(i) > i:
+                return self._parameter(i)
+            self.out.append(bracket)
+            self.brackets.append(bracket)
+            return i + 1
+        self.out.append(bracket)
         if before == "IN":
             end = self._constants_end(i)
             if end:
                 self.out.append(")")
                 return end + 1
+        elif before in DATE_FUNCTIONS:
+            self._find_date_part(i, before)
+        elif before == "EXTRACT" and self._text(i + 2) == "FROM":
+            self._take_date_part(i + 1)
         self.brackets.append(before)
         if before in CONVERT_FUNCTIONS and self.templatizer.convert_type_is_first:
             return self._type_end(i + 1)
@@ -535,90 +680,211 @@ class _Reader:
 
     def _close(self, i: int) -> int:
         self.out.append(self.tokens[i].text)
-        if self.brackets:
+        if len(self.brackets) > 1:
             self.brackets.pop()
-        if self.rows_skip and self.rows_skip[0] == i:
-            return self.rows_skip[1] + 1
-        return i + 1
+        return self.rows_end[1] + 1 if i == self.rows_end[0] else i + 1
 
-    def _as(self, i: int) -> int:
-        if self.brackets and self.brackets[-1] in CAST_FUNCTIONS:
+    def _comma(self, i: int) -> int:
+        self.out.append(",")
+        if self.brackets[-1] in CONVERT_FUNCTIONS and not self.templatizer.convert_type_is_first:
             return self._type_end(i + 1)
         return i + 1
 
-    def _string(self, i: int) -> int:
-        return i + 1
+    def _as(self, i: int) -> int:
+        return self._type_end(i + 1, is_cast=True) if self.brackets[-1] in CAST_FUNCTIONS else i + 1
+
+    def _double_colon(self, i: int) -> int:
+        self.out.append(self.tokens[i].text)
+        return self._type_end(i + 1)
 
     def _dash(self, i: int) -> int:
-        number = i + 1 < self.count and self.tokens[i + 1].token_type == TokenType.NUMBER
+        number = self._is_number(i + 1) or (self._action(i + 1) == _DOT and self._is_number(i + 2))
         if not number or self._ends_operand(i - 1):
             self.out.append("-")
         return i + 1
 
-    def _double_colon(self, i: int) -> int:
-        self.out.append("::")
-        return self._type_end(i + 1)
+    def _angle(self, i: int) -> int:
+        """A comparison; or a shift, lexed as two because it could close two types."""
+        text = self.tokens[i].text
+        shifts = self._text(i + 1) == text
+        self.out.append(text * 2 if shifts else text)
+        return i + 2 if shifts else i + 1
 
-    def _colon(self, i: int) -> int:
-        if not self._ends_operand(i - 1):
-            return self._name_end(i + 1)  # :name, a bind parameter
-        self.out.append(":")
+    def _not(self, i: int) -> int:
+        """An exclamation mark, lexed apart from the tilde of ``!~`` and ``!~*``."""
+        if self._text(i + 1).startswith("~") and self._ends_operand(i - 1):
+            self.out[-1] += self._text(i + 1)
+            return i + 2
+        return i + 1
+
+    def _dot(self, i: int) -> int:
+        """A dot: words on both sides are names, also those that the tree does not hold."""
+        if self._is_number(i + 1):
+            return i + 2
+        if i and self.tokens[i - 1].end + 1 == self.tokens[i].start:
+            self._unkeep(i - 1)
+        if self._action(i + 1) in (_KEYWORD, _NAME, _TYPE, _AS) and not self._opens(i + 2):
+            end = self.names.get(self.tokens[i + 1].start)
+            if end is None:
+                self.dropped_to = i + 1
+                return i + 2
+        return i + 1
+
+    def _argument(self, i: int) -> int:
+        """The sign after a named argument, or an assignment."""
+        self._unkeep(i - 1)
+        self.out.append(self.tokens[i].text)
+        return i + 1
+
+    def _parameter(self, i: int) -> int:
+        """The sign of a bind parameter; or an operator, where an operand stands before it."""
+        end = self._parameter_end(i)
+        if end > i:
+            self.dropped_to = end - 1
+            return end
+        text = self.tokens[i].text
+        if text != ":":
+            self.out.append(text)
+            return i + 1
+        if self.brackets[-1] == "{":
+            self._unkeep(i - 1)
+        self.out.append(text)
         # A key of a JSON path, spelled like anything; further keys touch a dot.
         return self._name_end(i + 1) if self.templatizer.colon_is_path else i + 1
 
-    def _bind(self, i: int) -> int:
-        return self._name_end(i + 1)
+    def _parameter_end(self, i: int) -> int:
+        """Past the bind parameter at ``i``; ``i`` where there is none."""
+        text, after = self.tokens[i].text, self._action(i + 1)
+        if text == "{":
+            is_one = self.templatizer.braces_bind and after in (_NAME, _KEYWORD, _TYPE)
+            return self._closing(i) + 1 if is_one else i
+        if self._action(i) != _PARAMETER:
+            return i
+        if text == "?":
+            return i if self._ends_operand(i - 1) else i + 1
+        if text == "%":
+            if self._ends_operand(i - 1):
+                return i
+            end = self._closing(i + 1) + 1 if self._opens(i + 1) else i + 1
+            return end + 1 if self._text(end) == "S" else end
+        if text == ":":
+            binds = i + 1 < self.count and (
+                self.tokens[i + 1].token_type in self.templatizer.bound_by_colon
+            )
+            return i if not binds or self._ends_operand(i - 1) else self._name_end(i + 1)
+        while text == "@" and self._text(i + 1) == "@":
+            i += 1
+        if self._text(i + 1) == "{":
+            return self._closing(i + 1) + 1
+        end = self._name_end(i + 1)
+        return end if end > i + 1 else i
 
-    # Spans ------------------------------------------------------------------------------------------
+    # Date parts ------------------------------------------------------------------------------
+
+    def _find_date_part(self, i: int, function: str) -> None:
+        """Finds the date part of a function whose bracket opens at ``i``.
+
+        The tree takes it for a column where its dialect has no such function, and can take a column
+        for it where both have such names.
+        """
+        if self._action(i + 1) == _STRING:
+            return  # the date part
+        closing = self._closing(i)
+        depth = commas = 0
+        for j in range(i, closing):
+            action = self._action(j)
+            depth += (action == _OPEN) - (action == _CLOSE)
+            commas += depth == 1 and action == _COMMA
+        if commas + 1 < DATE_FUNCTIONS[function]:
+            return
+        candidates = [
+            j
+            for j, neighbour in ((i + 1, i + 2), (closing - 1, closing - 2))
+            if self._action(neighbour) == _COMMA
+            and self.tokens[j].token_type != TokenType.IDENTIFIER
+            and self._can_be_date_part(j, function)
+        ]
+        if candidates:
+            chosen = min(candidates, key=self._is_unlike_a_date_part)
+            self._take_date_part(chosen)
+            for j in candidates:
+                if j != chosen:
+                    self.names.setdefault(self.tokens[j].start, self.tokens[j].end)
+
+    def _can_be_date_part(self, i: int, function: str) -> bool:
+        if self._text(i) not in SHORT_DATE_PARTS:
+            return self._text(i) in DATE_PARTS
+        # DATEDIFF(d, a, b), but not DATE_TRUNC(d, WEEK(MONDAY))
+        return "_" not in function or not self._is_name(i)
+
+    def _is_unlike_a_date_part(self, i: int) -> tuple[bool, bool]:
+        return self._is_name(i), self._text(i) in SHORT_DATE_PARTS
+
+    def _take_date_part(self, i: int) -> None:
+        self.names.pop(self.tokens[i].start, None)
+        self.date_parts.add(i)
+
+    # Spans -----------------------------------------------------------------------------------
 
     def _name_end(self, i: int) -> int:
         """Past the name or number at ``i``, if there is one, with its dotted parts."""
         if self._action(i) in (_NAME, _KEYWORD, _TYPE, _LITERAL, _STRING, _AS):
             i += 1
-            while i + 1 < self.count and self.tokens[i].token_type == TokenType.DOT:
+            while self._action(i) == _DOT and i + 1 < self.count and not self._opens(i + 2):
                 i += 2
+            self.dropped_to = i - 1
         return i
 
-    def _type_end(self, i: int) -> int:
+    def _column_type_end(self, i: int) -> int:
+        """Past the type at ``i`` of a column, unless it comes after another keyword."""
+        if self._text(i) in ("TYPE", "SET"):
+            is_type = self._opens(i + 1)  # SET('a', 'b')
+            return self._type_end(i, is_column=True) if is_type else i
+        return self._type_end(i, is_column=True)
+
+    def _type_end(self, i: int, *, is_cast: bool = False, is_column: bool = False) -> int:
         """Past the type whose name starts at ``i``, with its parameters, fields and brackets."""
         if self._action(i) not in (_NAME, _KEYWORD, _TYPE):
             return i
         word = self._text(i)
         i += 1
-        while i + 1 < self.count and self.tokens[i].token_type == TokenType.DOT:
+        while i + 1 < self.count and self._action(i) == _DOT:
             word = self._text(i + 1)
             i += 2
         while self._text(i) in TYPE_FOLLOWERS.get(word, ()):
             word = self._text(i)
             i += 1
-        if word == "INTERVAL":
-            while self._text(i) in INTERVAL_UNITS or self._text(i) == "TO":
-                i += 1
+        while word == "INTERVAL" and (self._text(i) in DATE_PARTS or self._text(i) == "TO"):
+            i += 1
         if self._text(i) == "<":
             i = self._generics_end(i)
-        if self._opens(i):
+        elif self._opens(i):
             i = self._closing(i) + 1
-        while self._text(i) in ("UNSIGNED", "SIGNED", "ZEROFILL", "VARYING"):
+        while self._text(i) in ("UNSIGNED", "SIGNED", "VARYING"):
             i += 1
-        for words in (("WITH", "LOCAL"), ("WITH",), ("WITHOUT",)):
-            phrase = (*words, "TIME", "ZONE")
-            if tuple(self._text(i + k) for k in range(len(phrase))) == phrase:
-                i += len(phrase)
-                break
-        if self._text(i) in ("CHARACTER SET", "CHARSET"):
+        for words in _TIME_ZONES:
+            if all(self._text(i + k) == word for k, word in enumerate(words)):
+                i += len(words)
+        if is_cast and self._text(i) in ("CHARACTER SET", "CHARSET"):
             i = self._name_end(i + 1)
-        elif self._text(i) == "CHARACTER" and self._text(i + 1) == "SET":
+        elif is_cast and self._text(i) == "CHARACTER" and self._text(i + 1) == "SET":
             i = self._name_end(i + 2)
-        while self._text(i) in ("[", "ARRAY", "LIST"):
-            if self._text(i) != "[":
+        i = self._array_end(i, is_column or self.templatizer.has_sized_arrays)
+        self.dropped_to = i - 1
+        return i
+
+    def _array_end(self, i: int, may_have_size: bool) -> int:
+        """Past the brackets at ``i`` that make the type before them an array's."""
+        while True:
+            if self._text(i) in ("ARRAY", "LIST"):
+                may_have_size = True
                 i += 1
-            elif self._text(i + 1) == "]":
+            elif self._text(i) == "[" and self._text(i + 1) == "]":
                 i += 2
-            elif self._text(i + 2) == "]" and self._action(i + 1) == _LITERAL:
+            elif self._text(i) == "[" and self._text(i + 2) == "]" and may_have_size:
                 i += 3
             else:
-                break
-        return i
+                return i
 
     def _generics_end(self, i: int) -> int:
         depth = 0
@@ -633,90 +899,81 @@ class _Reader:
         return i
 
     def _constants_end(self, i: int) -> int:
-        """The closing bracket of an IN list of constants only that opens at ``i``; 0 for any other."""
+        """The closing bracket of an IN list of constants only that opens at ``i``; 0 for others."""
         depth = 0
-        j = i
-        while j < self.count:
-            token = self.tokens[j]
-            action = self.actions[token.token_type]
-            if action == _OPEN and token.token_type == TokenType.L_PAREN:
+        expected = True  # a constant, or the bracket before one
+        while i < self.count:
+            action = self._action(i)
+            if action == _OPEN and self._opens(i) and expected:
                 depth += 1
-            elif action == _CLOSE and token.token_type == TokenType.R_PAREN:
+                i += 1
+            elif action == _CLOSE:
                 depth -= 1
                 if depth == 0:
-                    return j
-            elif action in (_LITERAL, _STRING, _COMMA, _DASH) or token.token_type in (
-                TokenType.NULL,
-                TokenType.PLUS,
-            ):
-                pass
-            elif action == _BIND or (action == _COLON and not self._ends_operand(j - 1)):
-                j = self._name_end(j + 1)
-                continue
-            elif (action == _TYPE and self._action(j + 1) == _STRING) or (
-                action == _NAME and self._is_constant_name(token)
-            ):
-                pass
+                    return i
+                expected = False
+                i += 1
+            elif action == _COMMA:
+                expected = True
+                i += 1
             else:
-                return 0
-            j += 1
+                end = self._constant_end(i)
+                # Adjacent strings are one.
+                if end == i or not (expected or action == self._action(i - 1) == _STRING):
+                    return 0
+                expected = False
+                i = end
         return 0
 
-    def _is_constant_name(self, token: Token) -> bool:
-        """A word in double quotes, where SQLite falls back to a string."""
-        return self.templatizer.double_quoted_is_constant and self.sql[token.start] == '"'
-
-    def _note_rows(self, i: int) -> None:
-        """Finds the rows of an INSERT's VALUES at ``i``, of which the first one is kept."""
-        if not self._opens(i + 1):
-            return
-        depth = 0
-        for j in range(i - 1, -1, -1):
-            action = self._action(j)
-            depth += (action == _CLOSE) - (action == _OPEN)
-            if depth < 0 or (depth == 0 and self._text(j) in ("SELECT", "FROM")):
-                return
-            if depth == 0 and self._text(j) in ("INSERT", "REPLACE"):
-                break
-        else:
-            return
-        first = last = self._closing(i + 1)
-        while self._action(last + 1) == _COMMA and self._opens(last + 2):
-            last = self._closing(last + 2)
-        self.rows_skip = (first, last)
-
-    def _is_date_part(self, i: int) -> bool:
-        """Whether the word at ``i`` is a date part by its place, whatever the tree takes it for."""
-        word = self._text(i)
-        if word not in DATE_PARTS or self.tokens[i].token_type == TokenType.IDENTIFIER:
-            return False
-        before, after = self._action(i - 1), self._text(i + 1)
-        if before in (_LITERAL, _STRING) and self._text(i - 2) == "INTERVAL":
-            return word in INTERVAL_UNITS
-        if not self.brackets or after not in (",", ")", "FROM"):
-            return False
-        function = self.brackets[-1]
-        if before == _OPEN:
-            if after == ")":
-                return function == "WEEK" and word.endswith("DAY")
-            return function in DATE_FUNCTIONS and self._text(i + 2) != "INTERVAL"
-        return (
-            before == _COMMA
-            and after == ")"
-            and function in DATE_FUNCTIONS
-            and (word in INTERVAL_UNITS)
-        )
+    def _constant_end(self, i: int) -> int:
+        """Past the constant at ``i``; ``i`` where there is none."""
+        token = self.tokens[i]
+        action = self._action(i)
+        if action == _DASH or token.token_type == TokenType.PLUS:
+            end = i + 1 if self._action(i + 1) != _DOT else i + 2
+            return end + 1 if self._is_number(end) else i
+        if action == _DOT:
+            return i + 2 if self._is_number(i + 1) else i
+        if token.token_type == TokenType.INTRODUCER:
+            return i + 2
+        if action in (_LITERAL, _STRING) or token.token_type == TokenType.NULL:
+            return i + 1
+        if action == _TYPE and not self._is_name(i):
+            end = self._type_end(i)
+            return end + 1 if self._action(end) == _STRING else i
+        if action == _NAME and self.templatizer.double_quoted_is_constant:
+            # SQLite takes a word in double quotes for a string if there is no such column.
+            return i + 1 if self.sql[token.start] == '"' else i
+        return self._parameter_end(i)
 
 
-_HANDLERS: Final = {
-    _NAME: _Reader._leftover,
-    _STRING: _Reader._string,
-    _TYPE: _Reader._type,
+_Handler = Callable[[_Reader, int], int]
+
+_HANDLERS: Final[dict[int, _Handler]] = {
+    _COMMA: _Reader._comma,
     _OPEN: _Reader._open,
     _CLOSE: _Reader._close,
     _DASH: _Reader._dash,
-    _DCOLON: _Reader._double_colon,
-    _COLON: _Reader._colon,
-    _BIND: _Reader._bind,
+    _DOT: _Reader._dot,
     _AS: _Reader._as,
+    _ANGLE: _Reader._angle,
+    _ARGUMENT: _Reader._argument,
+    _DCOLON: _Reader._double_colon,
+    _PARAMETER: _Reader._parameter,
+    _NAME: _Reader._leftover,
+    _TYPE: _Reader._type,
+    _STRING: _Reader._string,
 }
+
+_AFTER: Final[dict[str, _Handler]] = {
+    **dict.fromkeys(("ARRAY", "STRUCT", "MAP", "RANGE"), _Reader._after_generic),
+    **dict.fromkeys(("COLLATE", "CHARACTER SET", "CHARSET"), _Reader._after_naming),
+    "SET": _Reader._after_set,
+    "VALUES": _Reader._after_values,
+    "USING": _Reader._after_using,
+    "RETURNS": _Reader._after_returns,
+    "RETURNING": _Reader._after_returning,
+    "TYPE": _Reader._after_type,
+    "!": _Reader._not,
+}
+"""What is to be done after a keyword."""

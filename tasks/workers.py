@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -22,13 +23,14 @@ from typing import Any, Final
 
 from tasks.engine import resources
 from tasks.errors import AlignError
-from tasks.parse_worker import PROGRESS_BYTES
+from tasks.parse_worker import NO_ROW, PROGRESS_BYTES
 from tasks.templates import DEFAULT_LIMITS, Limits
 
 SECONDS_PER_QUERY: Final = 20.0
-# The parser leaks a little memory on each rejected query: a worker that has grown is replaced.
-_REPLACE_AT_BYTES: Final = 1_500_000_000
-_NO_ROW: Final = 2 ** (8 * PROGRESS_BYTES) - 1
+# To start, and to read and write files: a second, more on a machine that is busy.
+_SECONDS_OUTSIDE_QUERIES: Final = 90.0
+# A worker that has grown, by a large query or a leak of the parser, is replaced.
+_REPLACE_AT_BYTES: Final = 500_000_000
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class ParseReport:
 
 
 class _WorkerLost(Exception):
-    """The worker died, or had to be ended; ``row`` is the query it was at."""
+    """The worker died, or had to be ended; ``row`` is the query it was at, ``NO_ROW`` for none."""
 
     def __init__(self, row: int, reason: str) -> None:
         super().__init__(reason)
@@ -65,42 +67,64 @@ class _Worker:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the worker lives
         self._file.truncate(PROGRESS_BYTES)
         self._progress = mmap(self._file.fileno(), PROGRESS_BYTES)
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - likewise
         package_folder = str(Path(__file__).resolve().parents[1])
         paths = [package_folder, *filter(None, [os.environ.get("PYTHONPATH")])]
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tasks.parse_worker", str(self._file.fileno())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            pass_fds=[self._file.fileno()],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-        )
+        try:
+            self._process = subprocess.Popen(
+                # -P: what lies in the user's folder must not stand in for our modules.
+                [sys.executable, "-P", "-m", "tasks.parse_worker", str(self._file.fileno())],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                pass_fds=[self._file.fileno()],
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+            )
+        except OSError:
+            self._close()
+            raise
 
-    def run(self, job: dict[str, Any], seconds_per_query: float) -> dict[str, int]:
+    def run(self, job: dict[str, Any]) -> dict[str, int]:
+        """The worker's answer to a job.
+
+        Raises:
+            _WorkerLost: There is none, and the worker is ended.
+        """
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None and stdout is not None
-        self._progress[:] = _NO_ROW.to_bytes(PROGRESS_BYTES, "little")
+        self._progress[:] = NO_ROW.to_bytes(PROGRESS_BYTES, "little")
         try:
             stdin.write(json.dumps(job).encode() + b"\n")
             stdin.flush()
         except OSError:
-            self.stop()
-            raise _WorkerLost(_NO_ROW, "did not start") from None
+            raise self._lost() from None
+        seconds = job["seconds_per_query"]
+        row, since = NO_ROW, time.monotonic()
         with selectors.DefaultSelector() as selector:
             selector.register(stdout, selectors.EVENT_READ)
-            row = self._row()
-            while not selector.select(seconds_per_query):
-                if self._row() == row:
-                    self.stop()
-                    raise _WorkerLost(row, f"takes longer than {seconds_per_query:g} s to parse")
-                row = self._row()
+            while not selector.select(seconds / 4):
+                now = time.monotonic()
+                if self._row() != row:
+                    row, since = self._row(), now
+                elif now - since > (_SECONDS_OUTSIDE_QUERIES if row == NO_ROW else seconds):
+                    raise self._lost(f"takes longer than {seconds:g} s to parse")
         answer = stdout.readline()
-        if not answer:
-            row = self._row()
-            self.stop()
-            raise _WorkerLost(row, "ends the parser's process")
+        if not answer.endswith(b"\n"):
+            raise self._lost()
         result: dict[str, int] = json.loads(answer)
         return result
+
+    def _lost(self, reason: str = "ends the parser's process") -> _WorkerLost:
+        """Ends the worker; tells at which query, or what it said last where it was at none."""
+        row = self._row()
+        self._process.kill()
+        self._process.wait()
+        if row == NO_ROW:
+            self._errors.seek(0)
+            said = self._errors.read().decode("utf-8", "replace").split("\n")
+            reason = next((line for line in reversed(said) if line.strip()), "it says nothing")
+        self.stop()
+        return _WorkerLost(row, reason)
 
     def _row(self) -> int:
         return int.from_bytes(self._progress[:], "little")
@@ -113,8 +137,12 @@ class _Worker:
             if pipe is not None:
                 with suppress(OSError):
                     pipe.close()
+        self._close()
+
+    def _close(self) -> None:
         self._progress.close()
         self._file.close()
+        self._errors.close()
 
 
 _idle: list[_Worker] = []
@@ -161,7 +189,7 @@ def parse_part(job: ParseJob, seconds_per_query: float = SECONDS_PER_QUERY) -> P
     with _leased() as held:
         while True:
             if not held:
-                held.append(_Worker())
+                held.append(_started())
             request = {
                 "source": str(job.source),
                 "row_group": job.row_group,
@@ -170,23 +198,36 @@ def parse_part(job: ParseJob, seconds_per_query: float = SECONDS_PER_QUERY) -> P
                 "max_characters": job.limits.max_characters,
                 "max_brackets": job.limits.max_brackets,
                 "skip": skip,
+                "seconds_per_query": seconds_per_query,
             }
             try:
-                answer = held[0].run(request, seconds_per_query)
+                answer = held[0].run(request)
             except _WorkerLost as loss:
                 held.clear()
-                if loss.row in lost_at and loss.row == _NO_ROW:
-                    raise AlignError(
-                        f"the process that parses {job.source} {loss.reason}; "
-                        f"try: {sys.executable} -m tasks.parse_worker"
-                    ) from None
+                # At a query that was skipped, the worker has died of something else.
+                if loss.row in skip or (loss.row == NO_ROW and loss.row in lost_at):
+                    raise _failure(loss.reason) from None
                 if loss.row in lost_at:
                     skip[loss.row] = loss.reason
                 lost_at.add(loss.row)
                 continue
-            if answer["peak_bytes"] > _REPLACE_AT_BYTES:
+            if answer["resident_bytes"] > _REPLACE_AT_BYTES:
                 held.pop().stop()
             return ParseReport(answer["n_queries"], answer["n_rejected"], len(skip))
+
+
+def _started() -> _Worker:
+    try:
+        return _Worker()
+    except OSError as error:
+        raise _failure(str(error)) from None
+
+
+def _failure(reason: str) -> AlignError:
+    return AlignError(
+        f"queries cannot be parsed: the parser's process does not run ({reason}); "
+        "check free memory and disk space, or install the program anew"
+    )
 
 
 def stop_workers() -> None:

@@ -2,12 +2,20 @@
 -- over: terms of KL(source || target), which sum to kl_nats; under: terms of KL(target || source), which sum
 -- to reverse_kl_nats. Equal contributions rank in the order of their n-grams.
 -- parameters: skew, most
-with directions as (
-    select source_id, target_id, 'over' as direction, source_id as p_id, target_id as q_id
+with measured_pairs as (
+    select wanted_pairs.*
     from wanted_pairs
+    -- Contents without n-grams have no distribution to compare with.
+    semi join content_totals as source on wanted_pairs.source_id = source.content_id
+    semi join content_totals as target on wanted_pairs.target_id = target.content_id
+),
+
+directions as (
+    select source_id, target_id, 'over' as direction, source_id as p_id, target_id as q_id
+    from measured_pairs
     union all
     select source_id, target_id, 'under' as direction, target_id as p_id, source_id as q_id
-    from wanted_pairs
+    from measured_pairs
 ),
 
 terms as (

@@ -1,0 +1,107 @@
+"""What tests of several kinds share."""
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis.configuration import set_hypothesis_home_dir
+
+from tasks.config import CorpusEntry
+from tasks.corpus_stages import count_corpus, join_templates, split_queries
+from tasks.parse_worker import SCHEMA as PARSED
+from tasks.publish import IngestedCorpus
+from tasks.warehouse import Warehouse, stage_key
+
+# The same examples in every run, and nothing kept between runs.
+hypothesis.settings.register_profile(
+    "repeatable", derandomize=True, database=None, deadline=None, max_examples=30
+)
+hypothesis.settings.load_profile("repeatable")
+_HYPOTHESIS_HOME = tempfile.mkdtemp(prefix="hypothesis-")
+set_hypothesis_home_dir(_HYPOTHESIS_HOME)
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(_HYPOTHESIS_HOME, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def shared_folder() -> Path:
+    """The folder with the real dumps; tests that need it are skipped where it is not there."""
+    folder = Path(__file__).resolve().parents[2] / "shared"
+    if not (folder / "corpora" / "corpora.toml").is_file():
+        pytest.skip(f"needs the real dumps, which are not there: {folder}")
+    return folder
+
+
+# A query's text and its template, or a template alone; None for a rejected one.
+Query = str | None | tuple[str, str | None]
+MakeCorpus = Callable[..., IngestedCorpus]
+
+
+@pytest.fixture(scope="session")
+def make_corpus() -> MakeCorpus:
+    """Puts a corpus with given templates into a warehouse, as if it had been ingested and parsed.
+
+    Call it as ``make_corpus(folder, "name", queries, role="target", db_ids=[...])``; other keywords
+    are keys of the corpora file.
+    """
+    return _make_corpus
+
+
+def _make_corpus(
+    warehouse: Path,
+    name: str,
+    queries: Sequence[Query],
+    *,
+    role: str = "train",
+    db_ids: Sequence[str | None] | None = None,
+    **keys: Any,
+) -> IngestedCorpus:
+    if role == "predictions":
+        keys = {"model": "model", **keys}
+    entry = CorpusEntry(
+        name=name, role=role, format="lines", dialect="sqlite", path=f"/dumps/{name}.sql", **keys
+    )
+    house = Warehouse(warehouse)
+    pairs = [one if isinstance(one, tuple) else (f"-- {one}", one) for one in queries]
+    key = stage_key(pairs=pairs, db_ids=list(db_ids or []))
+    queries_file, templates_file = house.queries_file(key), house.templates_file(key)
+    texts_file, parsed_file = house.scratch / f"{key}-texts", house.scratch / f"{key}-parsed"
+    queries_file.parent.mkdir(parents=True, exist_ok=True)
+    sqls = [sql for sql, _ in pairs]
+    pq.write_table(
+        pa.table(
+            {
+                "ordinal": pa.array(range(len(pairs)), pa.int64()),
+                "sql": pa.array(sqls, pa.string()),
+                "raw_sql": pa.array(sqls, pa.string()),
+                "db_id": pa.array(db_ids or [None] * len(pairs), pa.string()),
+                "question": pa.array([None] * len(pairs), pa.string()),
+            }
+        ),
+        queries_file,
+    )
+    split_queries(queries_file, texts_file)
+    parsed = [
+        {
+            "first_ordinal": sqls.index(sql),
+            "template": template,
+            "reject_reason": "does not parse" if template is None else None,
+            "comparable_key": None if template is None else hashlib.md5(sql.encode()).digest(),
+        }
+        for sql, template in dict(pairs).items()
+    ]
+    pq.write_table(pa.Table.from_pylist(parsed, schema=PARSED), parsed_file)
+    join_templates(texts_file, [parsed_file], templates_file)
+    ngrams_file = house.ngrams_file(name, key)
+    count_corpus(name, templates_file, ngrams_file, {"corpus": name})
+    shutil.rmtree(house.scratch)
+    return IngestedCorpus(entry, "0" * 64, key, queries_file, templates_file, ngrams_file)

@@ -1,0 +1,1 @@
+"""Runs of the flows, on Prefect's test harness."""

@@ -1,0 +1,90 @@
+"""One Prefect test server for all flows: it takes ten seconds to start."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+SAMPLES = Path(__file__).resolve().parents[2] / "samples"
+
+
+@pytest.fixture(scope="session")
+def prefect_home(tmp_path_factory):
+    """A Prefect home of the tests' own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect")))
+        patch.setenv("PREFECT_LOGGING_LEVEL", "CRITICAL")
+        patch.setenv("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
+        patch.delenv("PREFECT_API_URL", raising=False)
+        yield
+
+
+@pytest.fixture(scope="session")
+def align(prefect_home):
+    """The main job's flow, with a Prefect server to run it on."""
+    import flows  # noqa: F401 - sets Prefect up
+    from prefect.testing.utilities import prefect_test_harness
+
+    assert os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
+    with prefect_test_harness(server_startup_timeout=120):
+        from flows.align import align
+
+        yield align
+
+
+@pytest.fixture(scope="session")
+def sample_run(align, tmp_path_factory):
+    """The summary of a run over the sample corpora in a warehouse of its own; not to be changed."""
+    return align(SAMPLES / "corpora.toml", tmp_path_factory.mktemp("samples") / "warehouse")
+
+
+class Corpora:
+    """A corpora file whose dumps hold one query a line, to be changed between runs."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.entries = {}
+        self.path = folder / "corpora.toml"
+
+    def add(self, name, queries, role="train", **keys):
+        """Lists a corpus, or replaces it; ``queries`` are the lines or the bytes of its dump."""
+        if role == "predictions":
+            keys = {"model": "model", **keys}
+        keys = {"format": "lines", "dialect": "sqlite", "path": f"{name}.sql", **keys}
+        self.entries[name] = {"name": name, "role": role, **keys}
+        if isinstance(queries, bytes):
+            self.dump(name).write_bytes(queries)
+        elif queries is not None:
+            self.dump(name).write_text("".join(f"{query}\n" for query in queries))
+        return self
+
+    def dump(self, name):
+        return self.folder / self.entries[name]["path"]
+
+    def write(self, order=None):
+        """Writes the corpora file, in the order in which corpora were added or another one."""
+        self.path.write_text(
+            "\n".join(
+                "[[corpus]]\n"
+                + "".join(f'{key} = "{value}"\n' for key, value in self.entries[name].items())
+                for name in order or self.entries
+            )
+        )
+        return self.path
+
+
+@pytest.fixture
+def corpora(tmp_path):
+    """Two training sets, a target and predictions on it."""
+    folder = tmp_path / "dumps"
+    folder.mkdir()
+    joined = "SELECT a FROM b JOIN c ON d = e WHERE f = {} ORDER BY g"
+    counted = "SELECT count(*) , a FROM b GROUP BY a HAVING count(*) > {}"
+    nested = "SELECT a FROM b WHERE c IN (SELECT d FROM e WHERE f > {})"
+    return (
+        Corpora(folder)
+        .add("near", [joined.format(i) for i in range(5)] + [counted.format(i) for i in range(4)])
+        .add("far", [nested.format(i) for i in range(6)] + ["SELECT broken FROM"])
+        .add("dev", [joined.format(9), counted.format(9), "SELECT a FROM b"], "target")
+        .add("base", ["SELECT a FROM b", nested.format(1), ""], "predictions", target="dev")
+    )

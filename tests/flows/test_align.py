@@ -1,0 +1,477 @@
+"""The main job: what it publishes, and that it does again only what has to be done again."""
+
+import json
+from itertools import product
+
+import pyarrow.parquet as pq
+import pytest
+
+from tasks import corpus_stages, matrix, pipeline
+from tasks.errors import AlignError, ConfigurationError, WarehouseError
+from tasks.templates import DEFAULT_LIMITS, TEMPLATE_RULES_VERSION, Limits
+from tasks.warehouse import Warehouse
+from tests.flows.conftest import SAMPLES
+from tests.flows.warehouses import leftovers, read, redone, stage_files, tables
+
+pytestmark = pytest.mark.flow
+
+
+# What is published
+
+
+def test_every_table_is_filled_from_the_sample_corpora(sample_run):
+    assert all(tables(sample_run.warehouse).values())
+    assert leftovers(sample_run.warehouse) == []
+
+
+def test_the_summary_counts_what_was_done(sample_run):
+    names = [name for (name,) in read(sample_run.warehouse, "select corpus from corpora")]
+    [n_distinct] = read(sample_run.warehouse, "select sum(n_distinct_queries) from corpora")[0]
+    assert list(sample_run.corpora) == names
+    assert sample_run.set_aside == {}
+    assert sample_run.n_ingested == len(names) == 7
+    assert sample_run.n_parsed == n_distinct
+    assert sample_run.n_crashed == 0
+    assert sample_run.n_pairs == sample_run.n_new_pairs == 49
+    assert list(sample_run.seconds) == ["ingest", "templates", "ngrams", "matrix", "publish"]
+    assert all(seconds >= 0 for seconds in sample_run.seconds.values())
+
+
+def test_the_matrix_has_a_row_for_every_ordered_pair(sample_run):
+    rows = read(sample_run.warehouse, "select source, target, kl_alignment from alignment")
+    assert sorted(row[:2] for row in rows) == sorted(product(sample_run.corpora, repeat=2))
+    assert all(alignment == 1 for source, target, alignment in rows if source == target)
+    assert all(1 / 2.7183 <= alignment <= 1 for *_, alignment in rows)
+
+
+def test_the_sample_corpora_align_as_their_readme_says(sample_run):
+    to_dev = dict(
+        read(
+            sample_run.warehouse,
+            "select source, kl_alignment from alignment where target = 'orchard-dev'",
+        )
+    )
+    sets = ["harbour-train", "ledger-train", "synth-train"]
+    models = ["sprig-1b-base", "sprig-1b-tuned", "oak-7b-base"]
+    assert max(sets, key=to_dev.__getitem__) == "harbour-train"
+    assert to_dev["ledger-train"] < min(to_dev[model] for model in models)
+    assert to_dev["synth-train"] < min(to_dev[model] for model in models)
+
+
+def test_the_ratio_promises_a_gain_where_it_should(sample_run):
+    rows = read(
+        sample_run.warehouse, "select predictions, train, alignment_ratio from alignment_ratio"
+    )
+    ratios = {(predictions, train): ratio for predictions, train, ratio in rows}
+    assert len(ratios) == 9
+    assert ratios["sprig-1b-base", "harbour-train"] > 1.2
+    assert ratios["sprig-1b-base", "ledger-train"] < 1
+    assert ratios["sprig-1b-base", "synth-train"] < 1
+    assert ratios["oak-7b-base", "harbour-train"] <= 1.05
+    [effect] = read(
+        sample_run.warehouse, "select model, alignment_before, alignment_after from tuning_effect"
+    )
+    assert effect[0] == "sprig-1b"
+    assert effect[1] < effect[2]
+
+
+def test_the_run_is_recorded(sample_run):
+    [row] = read(
+        sample_run.warehouse,
+        "select run_id, finished_at > started_at, parameters, versions, corpora_digests, set_aside"
+        " from runs",
+    )
+    run_id, is_later, *texts = row
+    parameters, versions, digests, set_aside = map(json.loads, texts)
+    assert run_id == sample_run.run_id
+    assert is_later
+    assert parameters["corpora"] == str(SAMPLES / "corpora.toml")
+    assert parameters["skew"] == 0.01
+    assert versions["template_rules"] == str(TEMPLATE_RULES_VERSION)
+    assert {"sqlglot", "duckdb", "python", "matrix"} < versions.keys()
+    assert digests.keys() == set(sample_run.corpora)
+    assert set_aside == {}
+
+
+def test_counts_carry_where_they_come_from(sample_run):
+    [(digest, file)] = read(
+        sample_run.warehouse,
+        "select digest, ngrams_file from corpora where corpus = 'harbour-train'",
+    )
+    metadata = pq.read_schema(file).metadata
+    assert metadata[b"corpus"] == b"harbour-train"
+    assert metadata[b"digest"] == digest.encode()
+    assert metadata[b"template_rules_version"] == str(TEMPLATE_RULES_VERSION).encode()
+    assert metadata[b"max_n"] == b"15"
+
+
+# What is done again
+
+
+@pytest.fixture
+def first(align, corpora, tmp_path):
+    """A first run over four small corpora."""
+    return align(corpora.write(), tmp_path / "warehouse")
+
+
+def again(align, corpora, warehouse, **keywords):
+    """Another run, and how many files of each stage it wrote."""
+    before = stage_files(warehouse)
+    summary = align(corpora.write(), warehouse, **keywords)
+    return summary, redone(before, stage_files(warehouse))
+
+
+NOTHING = {"queries": 0, "templates": 0, "ngrams": 0, "pairs": 0}
+
+
+def test_nothing_is_done_twice(align, corpora, first):
+    before, files = tables(first.warehouse, aside=()), stage_files(first.warehouse)
+    summary, done = again(align, corpora, first.warehouse)
+    assert done == NOTHING
+    assert stage_files(first.warehouse) == files
+    assert (summary.n_ingested, summary.n_parsed, summary.n_pairs, summary.n_new_pairs) == (
+        *(0, 0),
+        *(16, 0),
+    )
+    assert tables(first.warehouse, aside=()) == before
+    runs = read(first.warehouse, "select run_id from runs order by started_at")
+    assert runs == [(first.run_id,), (summary.run_id,)]
+
+
+def test_nothing_is_done_twice_after_the_results_are_lost(align, corpora, first):
+    before = tables(first.warehouse)
+    Warehouse(first.warehouse).database.unlink()
+    _, done = again(align, corpora, first.warehouse)
+    assert done == NOTHING
+    assert tables(first.warehouse) == before
+
+
+def test_a_changed_dump_is_done_again_and_no_other(align, corpora, first):
+    corpora.add("far", ["SELECT a FROM b WHERE c > 1", "SELECT 1"])
+    summary, done = again(align, corpora, first.warehouse)
+    assert done == {"queries": 1, "templates": 1, "ngrams": 1, "pairs": 1}
+    assert (summary.n_ingested, summary.n_parsed) == (1, 2)
+    assert (summary.n_pairs, summary.n_new_pairs) == (16, 7)
+    assert read(first.warehouse, "select n_queries from corpora where corpus = 'far'") == [(2,)]
+
+
+def test_a_dump_that_was_only_touched_is_not_done_again(align, corpora, first):
+    corpora.add("far", corpora.dump("far").read_text().splitlines())
+    assert again(align, corpora, first.warehouse)[1] == NOTHING
+
+
+def test_a_new_corpus_is_added(align, corpora, first):
+    corpora.add("more", ["SELECT max(a) FROM b"])
+    summary, done = again(align, corpora, first.warehouse)
+    assert done == {"queries": 1, "templates": 1, "ngrams": 1, "pairs": 1}
+    assert (summary.n_parsed, summary.n_pairs, summary.n_new_pairs) == (1, 25, 9)
+    assert read(first.warehouse, "select count(*) from alignment") == [(25,)]
+
+
+def test_a_removed_corpus_is_gone_and_nothing_is_redone(align, corpora, first):
+    del corpora.entries["far"]
+    summary, done = again(align, corpora, first.warehouse)
+    assert {**done, "pairs": 0} == NOTHING
+    assert (summary.n_pairs, summary.n_new_pairs) == (9, 0)
+    names = {"near", "dev", "base"}
+    for table, column in (
+        ("corpora", "corpus"),
+        ("queries", "corpus"),
+        ("ngram_counts", "corpus"),
+        ("alignment", "source"),
+        ("alignment", "target"),
+        ("ngram_contributions", "source"),
+    ):
+        found = read(first.warehouse, f"select distinct {column} from {table}")
+        assert {name for (name,) in found} == names
+    # The counts that the database before this one names are kept, for its readers' sake.
+    assert len(list(Warehouse(first.warehouse).ngrams.iterdir())) == 4
+    again(align, corpora, first.warehouse)
+    assert len(list(Warehouse(first.warehouse).ngrams.iterdir())) == 3
+    assert len(list((first.warehouse / "stages" / "queries").iterdir())) == 3
+
+
+def test_a_corpus_that_comes_back_is_as_it_was(align, corpora, first):
+    before = tables(first.warehouse)
+    entries = dict(corpora.entries)
+    del corpora.entries["far"]
+    again(align, corpora, first.warehouse)
+    corpora.entries = entries
+    again(align, corpora, first.warehouse)
+    assert tables(first.warehouse) == before
+
+
+def test_another_dialect_is_parsed_anew_from_the_same_queries(align, corpora, first):
+    corpora.entries["far"]["dialect"] = "postgres"
+    summary, done = again(align, corpora, first.warehouse)
+    assert {**done, "pairs": 0} == {"queries": 0, "templates": 1, "ngrams": 1, "pairs": 0}
+    assert (summary.n_ingested, summary.n_parsed) == (0, 7)
+
+
+def test_another_name_is_counted_anew_and_not_parsed(align, corpora, first):
+    entry = corpora.entries.pop("far")
+    corpora.entries["farther"] = {**entry, "name": "farther"}
+    summary, done = again(align, corpora, first.warehouse)
+    assert done == {"queries": 0, "templates": 0, "ngrams": 1, "pairs": 0}
+    assert (summary.n_parsed, summary.n_new_pairs) == (0, 0)
+    found = read(first.warehouse, "select corpus from corpora where corpus like 'far%'")
+    assert found == [("farther",)]
+
+
+def test_another_role_redoes_no_counts(align, corpora, first):
+    corpora.entries["far"]["role"] = "target"
+    summary, done = again(align, corpora, first.warehouse)
+    assert {**done, "pairs": 0} == NOTHING
+    assert summary.n_parsed == 0
+    targets = read(first.warehouse, "select distinct target from ngram_contributions order by all")
+    assert targets == [("dev",), ("far",)]
+
+
+def test_new_template_rules_redo_templates_and_what_follows(align, corpora, first, monkeypatch):
+    monkeypatch.setattr(pipeline, "TEMPLATE_RULES_VERSION", TEMPLATE_RULES_VERSION + 1)
+    before = tables(first.warehouse)
+    summary, done = again(align, corpora, first.warehouse)
+    assert done == {"queries": 0, "templates": 4, "ngrams": 4, "pairs": 1}
+    assert (summary.n_ingested, summary.n_parsed, summary.n_new_pairs) == (0, first.n_parsed, 16)
+    assert tables(first.warehouse) == before
+
+
+def test_new_ngram_rules_redo_counts_and_what_follows(align, corpora, first, monkeypatch):
+    for module in (pipeline, corpus_stages):
+        monkeypatch.setattr(module, "NGRAM_RULES_VERSION", 1_000)
+    summary, done = again(align, corpora, first.warehouse)
+    assert done == {"queries": 0, "templates": 0, "ngrams": 4, "pairs": 1}
+    assert (summary.n_parsed, summary.n_new_pairs) == (0, 16)
+
+
+def test_new_measures_redo_the_matrix_only(align, corpora, first, monkeypatch):
+    monkeypatch.setattr(matrix, "MATRIX_VERSION", 1_000)
+    summary, done = again(align, corpora, first.warehouse)
+    assert done == {"queries": 0, "templates": 0, "ngrams": 0, "pairs": 1}
+    assert (summary.n_parsed, summary.n_new_pairs) == (0, 16)
+
+
+def test_the_same_dump_under_two_names_is_parsed_once(align, corpora, tmp_path):
+    entry = corpora.entries["near"]
+    corpora.entries["twin"] = {**entry, "name": "twin", "role": "target"}
+    summary = align(corpora.write(), tmp_path / "warehouse")
+    distinct = "select count(distinct sql) from queries where corpus != 'twin'"
+    distinct += " group by corpus"
+    assert summary.n_parsed == sum(n for (n,) in read(summary.warehouse, distinct))
+    rows = read(
+        summary.warehouse,
+        "select * exclude (source, target) from alignment"
+        " where source in ('near', 'twin') and target in ('near', 'twin')",
+    )
+    assert len(rows) == 4
+    assert len(set(rows)) == 1
+    assert rows[0][:3] == (0, 0, 1)
+    for name in ("near", "twin"):
+        assert read(summary.warehouse, "from ngram_counts where corpus = ?", name)
+    of_twin = "select source, ngram, contribution_nats from ngram_contributions where target = ?"
+    assert read(summary.warehouse, of_twin, "twin")
+
+
+def test_the_same_dump_in_two_dialects_is_two_corpora(align, corpora, tmp_path):
+    queries = ["SELECT `a` FROM b", "SELECT [a] FROM b"]
+    corpora.add("near", queries, dialect="mysql").add("far", queries, dialect="tsql")
+    warehouse = align(corpora.write(), tmp_path / "warehouse").warehouse
+    rejected = "select ordinal from queries where corpus = ? and template_id is null"
+    assert read(warehouse, rejected, "near") == [(1,)]
+    assert read(warehouse, rejected, "far") == [(0,)]
+
+
+def test_results_are_the_same_to_the_bit_in_any_order(align, sample_run, tmp_path):
+    text = (SAMPLES / "corpora.toml").read_text()
+    _, *entries = text.split("[[corpus]]")
+    entries = [entry.replace('path = "', f'path = "{SAMPLES}/') for entry in entries]
+    permuted = tmp_path / "corpora.toml"
+    permuted.write_text("".join("[[corpus]]" + entry for entry in entries[3:] + entries[2::-1]))
+    summary = align(permuted, tmp_path / "warehouse", threads=1)
+    assert sorted(summary.corpora) == sorted(sample_run.corpora)
+    assert summary.corpora != sample_run.corpora
+    first, second = tables(sample_run.warehouse), tables(summary.warehouse)
+    for table in first:
+        assert first[table] == second[table], table
+
+
+# What cannot be taken
+
+
+def spoil(corpora):
+    """Adds a corpus with each fault that a dump can have; its name says which."""
+    whole = (SAMPLES / "harbour-train.json").read_bytes()
+    parquet = (SAMPLES / "synth-train.parquet").read_bytes()
+    corpora.add("missing", None)
+    corpora.add("cut-json", whole[: len(whole) // 2], format="spider", path="cut.json")
+    corpora.add("cut-parquet", parquet[:-100], format="gretel", path="cut.parquet")
+    corpora.add("not-utf-8", "SELECT 'é'\n".encode("latin-1"))
+    corpora.add("empty", b"")
+    corpora.add("wrong-format", whole, format="bird", path="wrong.json")
+    corpora.add("no-sql", ["Sure, here is a query:", "I do not know.", ""])
+    return {name for name in corpora.entries if name not in ("near", "far", "dev", "base")}
+
+
+@pytest.fixture
+def spoiled(align, corpora, tmp_path):
+    names = spoil(corpora)
+    return names, align(corpora.write(), tmp_path / "warehouse")
+
+
+@pytest.mark.fault
+def test_corpora_that_cannot_be_taken_are_set_aside_each_with_its_reason(corpora, spoiled):
+    names, summary = spoiled
+    assert summary.set_aside.keys() == names
+    for name, reason in summary.set_aside.items():
+        assert reason.startswith(f"corpus '{name}' ({corpora.dump(name)}): "), reason
+        assert "; " in reason
+        assert "\n" not in reason
+    for name, words in {
+        "missing": "is not there",
+        "cut-json": "is damaged or not in format 'spider'",
+        "cut-parquet": "is damaged or not in format 'gretel'",
+        "not-utf-8": "is not UTF-8 text, at byte 8",
+        "empty": "is empty",
+        "wrong-format": "has no queries where format 'bird' keeps them",
+        "no-sql": "none of its queries has a template in dialect 'sqlite'",
+    }.items():
+        assert words in summary.set_aside[name]
+
+
+@pytest.mark.fault
+def test_corpora_set_aside_do_not_hold_up_the_others(align, corpora, spoiled, tmp_path):
+    names, summary = spoiled
+    for name in names:
+        del corpora.entries[name]
+    alone = align(corpora.write(), tmp_path / "alone")
+    assert summary.n_pairs == alone.n_pairs == 16
+    found, expected = tables(summary.warehouse), tables(alone.warehouse)
+    for table in ("templates", "ngram_counts", "alignment", "alignment_ratio"):
+        assert found[table] == expected[table]
+    assert leftovers(summary.warehouse) == []
+
+
+@pytest.mark.fault
+def test_what_was_set_aside_is_recorded_with_the_run(spoiled):
+    names, summary = spoiled
+    [(recorded,)] = read(summary.warehouse, "select set_aside from runs")
+    assert json.loads(recorded) == summary.set_aside
+    rows = read(summary.warehouse, "select corpus, is_set_aside from corpora")
+    # Read, but without a distribution: it stands there with its rejected queries.
+    assert {name for name, is_aside in rows if is_aside} == {"no-sql"}
+    assert not names - {"no-sql"} & {name for name, _ in rows}
+    reasons = read(summary.warehouse, "select reject_reason from queries where corpus = 'no-sql'")
+    assert len(reasons) == 3
+    assert all(reason for (reason,) in reasons)
+
+
+@pytest.mark.fault
+def test_a_mended_dump_is_taken_in_the_next_run(align, corpora, spoiled):
+    _, summary = spoiled
+    corpora.add("missing", ["SELECT 1"])
+    summary, done = again(align, corpora, summary.warehouse)
+    assert "missing" not in summary.set_aside
+    assert done == {"queries": 1, "templates": 1, "ngrams": 1, "pairs": 1}
+
+
+@pytest.mark.fault
+def test_predictions_stay_when_their_target_is_set_aside(align, corpora, tmp_path):
+    corpora.add("dev2", ["SELECT a FROM b"], "target")
+    corpora.add("base2", ["SELECT a FROM b"], "predictions", target="dev2")
+    corpora.dump("dev").unlink()
+    summary = align(corpora.write(), tmp_path / "warehouse")
+    assert list(summary.set_aside) == ["dev"]
+    assert "base" in summary.corpora
+    ratios = read(summary.warehouse, "select predictions, train from alignment_ratio order by all")
+    assert ratios == [("base2", "far"), ("base2", "near")]
+    assert read(summary.warehouse, "select count(*) from alignment") == [(25,)]
+
+
+@pytest.mark.fault
+def test_earlier_results_stay_when_no_corpus_can_be_taken(align, corpora, first):
+    before = tables(first.warehouse, aside=())
+    for name in corpora.entries:
+        corpora.dump(name).unlink()
+    summary = align(corpora.path, first.warehouse)
+    assert summary.corpora == ()
+    assert summary.set_aside.keys() == corpora.entries.keys()
+    assert tables(first.warehouse, aside=()) == before
+
+
+@pytest.mark.fault
+def test_corpora_without_a_single_template_are_published_all_the_same(align, corpora, tmp_path):
+    corpora.entries.clear()
+    corpora.add("a", ["no"]).add("b", ["neither this"], "target")
+    summary = align(corpora.write(), tmp_path / "warehouse")
+    assert summary.set_aside.keys() == {"a", "b"}
+    assert read(summary.warehouse, "select corpus, n_rejected from corpora") == [("a", 1), ("b", 1)]
+    assert read(summary.warehouse, "from alignment") == []
+
+
+@pytest.mark.fault
+def test_a_query_that_ends_the_parser_loses_nothing_else(align, corpora, tmp_path):
+    corpora.add("far", ["SELECT 1", "SELECT 1 FROM a" + " JOIN a" * 60, "SELECT a FROM b"])
+    with pytest.MonkeyPatch.context() as patch:
+        # Parameters of a task are bound when it is called: the default is what a run uses.
+        patch.setattr("tasks.workers.parse_part.__defaults__", (0.5,))
+        summary = align(corpora.write(), tmp_path / "warehouse")
+    assert summary.n_crashed == 1
+    assert summary.set_aside == {}
+    rejected = read(
+        summary.warehouse,
+        "select ordinal, reject_reason from queries where corpus = 'far' and template_id is null",
+    )
+    assert rejected == [(1, "takes longer than 0.5 s to parse")]
+
+
+# What stops a run
+
+
+@pytest.mark.fault
+def test_a_mistake_in_the_corpora_file_stops_the_run_before_it_starts(align, corpora, tmp_path):
+    corpora.entries["base"]["target"] = "nowhere"
+    with pytest.raises(ConfigurationError, match=r"corpus 'base': key 'target': 'nowhere' is not"):
+        align(corpora.write(), tmp_path / "warehouse")
+    assert not (tmp_path / "warehouse").exists()
+
+
+@pytest.mark.fault
+def test_a_warehouse_in_use_is_left_alone(align, corpora, first):
+    files = stage_files(first.warehouse)
+    with (
+        Warehouse(first.warehouse).locked(),
+        pytest.raises(WarehouseError, match=r"is in use by process \d+ on "),
+    ):
+        align(corpora.write(), first.warehouse)
+    assert stage_files(first.warehouse) == files
+    align(corpora.write(), first.warehouse)
+
+
+@pytest.mark.fault
+def test_a_file_in_place_of_the_warehouse_is_told_in_one_line(align, corpora, tmp_path):
+    (tmp_path / "file").write_text("here")
+    for path in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(WarehouseError) as caught:
+            align(corpora.write(), path)
+        assert str(caught.value).startswith(f"{path} cannot be written (")
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.fault
+def test_a_failing_parser_is_told_in_one_line_and_leaves_the_warehouse_free(
+    align, corpora, first, monkeypatch
+):
+    before = tables(first.warehouse, aside=())
+    corpora.add("far", ["SELECT 1"])
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    with pytest.raises(AlignError, match=r"^queries cannot be parsed: .*it says nothing"):
+        align(corpora.write(), first.warehouse)
+    monkeypatch.undo()
+    assert tables(first.warehouse, aside=()) == before
+    assert leftovers(first.warehouse) == []
+    assert align(corpora.write(), first.warehouse).n_parsed == 1
+
+
+def test_limits_of_the_parser_stand_in_the_record_of_the_run():
+    assert DEFAULT_LIMITS == Limits()
+    assert pipeline.parameters()["max_brackets"] == DEFAULT_LIMITS.max_brackets

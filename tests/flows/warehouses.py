@@ -1,0 +1,79 @@
+"""Looking at a warehouse from outside: its tables to compare, its files to tell what was redone."""
+
+from pathlib import Path
+
+import duckdb
+
+from tasks.warehouse import Warehouse
+
+TABLES = (
+    "corpora",
+    "queries",
+    "templates",
+    "ngram_counts",
+    "alignment",
+    "alignment_ratio",
+    "tuning_effect",
+    "ngram_contributions",
+)
+"""The public tables and views, but for ``runs``."""
+
+# When and where, not what.
+_ASIDE = {"ingested_at", "ngrams_file", "path"}
+
+
+def read(warehouse, query, *parameters):
+    """The rows of a query on the published results."""
+    with duckdb.connect(str(Warehouse(Path(warehouse)).database), read_only=True) as con:
+        return con.execute(query, list(parameters)).fetchall()
+
+
+def tables(warehouse, aside=_ASIDE):
+    """All rows of the public tables, sorted, numbers to the last bit."""
+    found = {}
+    with duckdb.connect(str(Warehouse(Path(warehouse)).database), read_only=True) as con:
+        for table in TABLES:
+            relation = con.table(table)
+            columns = [column for column in relation.columns if column not in aside]
+            rows = relation.project(", ".join(columns)).fetchall()
+            found[table] = sorted(
+                (tuple(v.hex() if isinstance(v, float) else v for v in row) for row in rows),
+                key=repr,
+            )
+            assert rows or table in ("tuning_effect", "alignment_ratio"), f"{table} is empty"
+    return found
+
+
+def stage_files(warehouse):
+    """Each stage file with what changes when it is written again."""
+    house = Warehouse(Path(warehouse))
+    paths = [*house.ngrams.iterdir(), *(house.folder / "stages").rglob("*.*")]
+    stats = {path: path.stat() for path in paths}
+    return {
+        path.relative_to(house.folder).as_posix(): (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+        for path, stat in stats.items()
+    }
+
+
+def redone(before, after):
+    """How many files each stage has written between two looks at the stage files."""
+    counts = dict.fromkeys(("queries", "templates", "ngrams", "pairs"), 0)
+    for name, stat in after.items():
+        if before.get(name) != stat:
+            counts[Path(name).parent.name] += not Path(name).name.startswith("contributions-")
+    return counts
+
+
+def leftovers(warehouse):
+    """Files that only a run at work may have."""
+    house = Warehouse(Path(warehouse))
+    files = [path.relative_to(house.folder).as_posix() for path in house.folder.rglob("*")]
+    return [
+        name
+        for name in files
+        if "tmp" in name
+        or "scratch" in name
+        or name.endswith((".part", ".wal", ".lock-holder"))
+        or not name.endswith((".lock", ".duckdb", ".parquet", "ngrams"))
+        and not name.startswith("stages")
+    ]

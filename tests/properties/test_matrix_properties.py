@@ -1,0 +1,249 @@
+"""The measures of random corpora are those of the reference, whatever the way to them."""
+
+import itertools
+import math
+import random
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from tasks.engine import THREADS_VARIABLE
+from tasks.matrix import CONTRIBUTIONS_PER_PAIR, compute_matrix
+from tests import reference
+from tests.properties.contents import bits_of, rows_of, templated, write_content
+from tests.properties.strategies import TOKENS, some_templates
+
+# Texts are few, so that corpora share some of these as well.
+queries = some_templates.flatmap(
+    lambda templates: st.lists(
+        st.sampled_from(["a", "b", "c", "d"]),
+        min_size=len(templates),
+        max_size=len(templates),
+    ).map(lambda texts: _with_texts(texts, templates))
+)
+
+
+def _with_texts(texts, templates):
+    # The same text has the same template everywhere.
+    pairs = zip(texts, templates, strict=True)
+    return [(f"{text} {template}", template) for text, template in pairs]
+
+
+corpora = st.lists(st.tuples(queries, st.booleans()), min_size=2, max_size=4)
+
+
+def has_ngrams(queries):
+    return bool(reference.ngram_counts(templated(queries).templates))
+
+
+def measure(folder, contents):
+    """The rows of both tables, with the corpora's names for their keys."""
+    report = compute_matrix(contents, folder)
+    names = {content.key: content.corpus for content in contents}
+    pairs = {
+        (names[row.pop("source_key")], names[row.pop("target_key")]): row
+        for row in rows_of(report.pairs)
+    }
+    return pairs, rows_of(report.contributions)
+
+
+@settings(max_examples=25)
+@given(corpora)
+def test_measures_are_those_of_the_reference(tmp_path_factory, corpora):
+    folder = tmp_path_factory.mktemp("matrix")
+    contents = [
+        write_content(folder, f"corpus-{i}", queries, is_target)
+        for i, (queries, is_target) in enumerate(corpora)
+    ]
+    pairs, contributions = measure(folder / "pairs", contents)
+    taken = {
+        content: queries
+        for content, (queries, _) in zip(contents, corpora, strict=True)
+        if has_ngrams(queries)
+    }
+    assert pairs.keys() == {(a.corpus, b.corpus) for a in taken for b in taken}
+    assert {key for row in contributions for key in (row["source_key"], row["target_key"])} <= {
+        content.key for content in taken
+    }
+    for source, target in itertools.product(taken, repeat=2):
+        row = pairs[source.corpus, target.corpus]
+        p, q = templated(taken[source]), templated(taken[target])
+        assert row == pytest.approx(reference.measures(p, q), rel=0, abs=1e-9)
+        assert 1 / math.e <= row["kl_alignment"] <= 1
+        for metric, value in row.items():
+            assert value >= 0, metric
+            assert value <= 1 or metric.endswith("_nats"), metric
+        assert row["js_nats"] <= math.log(2)
+        assert row["js_nats"] == pairs[target.corpus, source.corpus]["js_nats"]
+        assert row["reverse_kl_nats"] == pairs[target.corpus, source.corpus]["kl_nats"]
+        found = [
+            term
+            for term in contributions
+            if (term["source_key"], term["target_key"]) == (source.key, target.key)
+        ]
+        if target.is_target and source != target:
+            check_contributions(found, p, q)
+        else:
+            assert not found
+
+
+def check_contributions(found, source, target):
+    p = reference.distribution(reference.ngram_counts(source.templates))
+    q = reference.distribution(reference.ngram_counts(target.templates))
+    for direction, one, other in (("over", p, q), ("under", q, p)):
+        rows = [row for row in found if row["direction"] == direction]
+        values = [row["contribution_nats"] for row in rows]
+        terms = reference.skew_terms(one, other)
+        wanted = sorted((value for value in terms.values() if value > 1e-12), reverse=True)
+        assert [row["rank"] for row in rows] == list(range(1, len(rows) + 1))
+        assert values == sorted(values, reverse=True)
+        assert values == pytest.approx(wanted[:CONTRIBUTIONS_PER_PAIR], abs=1e-12)
+        for row in rows:
+            assert row["contribution_nats"] == pytest.approx(terms[row["ngram"]], abs=1e-12)
+            assert row["source_probability"] == p.get(row["ngram"], 0.0)
+            assert row["target_probability"] == q.get(row["ngram"], 0.0)
+
+
+@settings(max_examples=12)
+@given(queries, st.integers(1, 7), st.integers(1, 7))
+def test_equal_distributions_are_aligned_exactly(tmp_path_factory, queries, times, other_times):
+    assume(has_ngrams(queries))
+    folder = tmp_path_factory.mktemp("matrix")
+    contents = [
+        write_content(folder, "once", queries * times, is_target=True),
+        write_content(folder, "again", queries * other_times),
+    ]
+    pairs, contributions = measure(folder / "pairs", contents)
+    assert len(pairs) == 4
+    assert not contributions
+    for row in pairs.values():
+        assert row["kl_nats"] == row["reverse_kl_nats"] == row["js_nats"] == 0
+        assert row["kl_alignment"] == row["js_alignment"] == 1
+        assert row["additive_kl_nats"] == pytest.approx(0, abs=1e-12)
+        assert row["ngram_coverage"] == row["template_coverage"] == row["exact_overlap"] == 1
+    for name in ("once", "again"):
+        assert pairs[name, name]["additive_kl_nats"] == 0
+        assert pairs[name, name]["additive_kl_alignment"] == 1
+
+
+@settings(max_examples=12)
+@given(queries, queries)
+def test_disjoint_corpora_are_aligned_as_little_as_can_be(tmp_path_factory, queries, others):
+    assume(has_ngrams(queries))
+    # The other corpus has the same structure in words of its own.
+    others = [(f"other {sql}", _in_other_words(template)) for sql, template in others]
+    folder = tmp_path_factory.mktemp("matrix")
+    contents = [write_content(folder, "one", queries), write_content(folder, "other", others)]
+    pairs, _ = measure(folder / "pairs", contents)
+    for pair in (("one", "other"), ("other", "one")):
+        row = pairs[pair]
+        assert row["kl_nats"] == row["reverse_kl_nats"] == math.log(100)
+        assert row["kl_alignment"] == math.exp(-1)
+        assert row["js_nats"] == math.log(2)
+        assert row["js_alignment"] == 0
+        assert row["ngram_coverage"] == row["template_coverage"] == row["exact_overlap"] == 0
+
+
+def _in_other_words(template):
+    words = (
+        f"OTHER_{token.replace(' ', '_')}" if token[0].isalpha() or token[0] == "_" else token
+        for token in reference.tokens_of(template)
+    )
+    return " ".join(["OTHER", *words])
+
+
+@settings(max_examples=10)
+@given(corpora, st.randoms(use_true_random=False))
+def test_no_order_and_no_name_changes_a_bit(tmp_path_factory, corpora, random):
+    folder = tmp_path_factory.mktemp("matrix")
+    contents = [
+        write_content(folder, f"corpus-{i}", queries, is_target, key=f"key-{i}")
+        for i, (queries, is_target) in enumerate(corpora)
+    ]
+    (folder / "again").mkdir()
+    shuffled = [
+        write_content(
+            folder / "again",
+            f"named-{i}",
+            random.sample(queries, len(queries)),
+            is_target,
+            key=f"key-{i}",
+        )
+        for i, (queries, is_target) in enumerate(corpora)
+    ]
+    random.shuffle(shuffled)
+    assert_same_bits(
+        compute_matrix(contents, folder / "one"), compute_matrix(shuffled, folder / "other")
+    )
+
+
+def assert_same_bits(one, other):
+    assert bits_of(one.pairs) == bits_of(other.pairs)
+    assert bits_of(one.contributions) == bits_of(other.contributions)
+    assert one.pairs.name == other.pairs.name
+    assert one.contributions.name == other.contributions.name
+
+
+@settings(max_examples=12)
+@given(
+    st.lists(queries, min_size=3, max_size=4),
+    # Each run has some of the corpora, each with a role; nothing is said of it where it has none.
+    st.lists(st.dictionaries(st.integers(0, 3), st.booleans(), min_size=1), min_size=2, max_size=4),
+)
+def test_measuring_what_is_new_gives_what_measuring_all_gives(tmp_path_factory, corpora, runs):
+    folder = tmp_path_factory.mktemp("matrix")
+    for i, roles in enumerate(runs):
+        contents = [
+            write_content(folder, f"corpus-{number}", corpora[number], is_target)
+            for number, is_target in roles.items()
+            if number < len(corpora)
+        ]
+        if not contents:
+            continue
+        grown = compute_matrix(contents, folder / "grown")
+        assert_same_bits(grown, compute_matrix(contents, folder / f"scratch-{i}"))
+        assert sorted((folder / "grown").iterdir()) == sorted([grown.pairs, grown.contributions])
+        assert compute_matrix(contents, folder / "grown").n_new == 0
+
+
+def test_a_target_that_was_none_for_a_run_gets_the_contributions_of_what_came_meanwhile(tmp_path):
+    a, b, t = (
+        [(template, template)] for template in ("SELECT FROM", "SELECT WHERE", "SELECT LIMIT")
+    )
+
+    def contents(roles):
+        corpora = {"a": a, "b": b, "t": t}
+        return [write_content(tmp_path, n, corpora[n], role) for n, role in roles.items()]
+
+    compute_matrix(contents({"a": False, "t": True}), tmp_path / "grown")
+    compute_matrix(contents({"a": False, "b": False, "t": False}), tmp_path / "grown")
+    last = contents({"a": False, "b": False, "t": True})
+    assert_same_bits(
+        compute_matrix(last, tmp_path / "grown"), compute_matrix(last, tmp_path / "scratch")
+    )
+
+
+@pytest.fixture(scope="module")
+def large_contents(tmp_path_factory):
+    """Corpora of so many n-grams that DuckDB shares them out between threads."""
+    folder = tmp_path_factory.mktemp("large")
+    generator = random.Random(0)
+    contents = []
+    for i in range(3):
+        frequencies = [generator.random() ** 6 for _ in TOKENS]
+        templates = [
+            " ".join(generator.choices(TOKENS, frequencies, k=generator.randint(1, 40)))
+            for _ in range(2500)
+        ]
+        queries = [(template, template) for template in templates]
+        contents.append(write_content(folder, f"corpus-{i}", queries, is_target=i > 0))
+    return contents
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_the_number_of_threads_changes_no_bit(large_contents, tmp_path, monkeypatch, threads):
+    monkeypatch.setenv(THREADS_VARIABLE, str(threads))
+    report = compute_matrix(large_contents, tmp_path)
+    monkeypatch.setenv(THREADS_VARIABLE, "3")
+    assert_same_bits(report, compute_matrix(large_contents, tmp_path / "again"))

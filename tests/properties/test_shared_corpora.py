@@ -1,0 +1,90 @@
+"""The measures of real corpora are those of the reference."""
+
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+
+import pyarrow.parquet as pq
+import pytest
+
+from tasks import pipeline
+from tasks.config import load_corpora
+from tasks.ingest import ingest_corpus
+from tasks.pipeline import Prepared
+from tasks.warehouse import Warehouse
+from tasks.workers import parse_part, stop_workers
+from tests import reference
+from tests.properties.contents import rows_of
+
+pytestmark = pytest.mark.shared
+
+NAMES = ("spider-train", "spider-dev", "bird-dev", "codellama-7b-base")
+
+
+@pytest.fixture(scope="module")
+def corpora(shared_folder, tmp_path_factory):
+    """The corpora after all their stages, and the measures of their pairs."""
+    house = Warehouse(tmp_path_factory.mktemp("real") / "warehouse")
+    listed = {entry.name: entry for entry in load_corpora(shared_folder / "corpora/corpora.toml")}
+    entries = [listed[name] for name in NAMES]
+    try:
+        with house.locked(), ThreadPoolExecutor(2) as pool:
+            prepared = list(pool.map(pipeline.prepare, entries, itertools.repeat(house)))
+            assert all(isinstance(one, Prepared) for one in prepared)
+            reports = list(pool.map(parse_part, [job for one in prepared for job in one.jobs]))
+            finished = list(pool.map(pipeline.finish, prepared))
+            report = pipeline.measure(finished, house)
+    finally:
+        stop_workers()
+    assert sum(one.n_crashed for one in reports) == 0
+    names = {one.content_key: one.entry.name for one in finished}
+    pairs = {
+        (names[row.pop("source_key")], names[row.pop("target_key")]): row
+        for row in rows_of(report.pairs)
+    }
+    return {one.entry.name: one for one in finished}, pairs
+
+
+@pytest.fixture(scope="module")
+def expected(corpora):
+    """What the reference makes of the same queries and templates."""
+    finished, _ = corpora
+    return {name: of_reference(corpus) for name, corpus in finished.items()}
+
+
+def of_reference(corpus):
+    templates = {
+        row["sql"]: row["template"]
+        for row in pq.read_table(corpus.templates, columns=["sql", "template"]).to_pylist()
+    }
+    queries = pq.read_table(corpus.queries, columns=["sql"])["sql"].to_pylist()
+    kept = [(sql, templates[sql]) for sql in queries if templates[sql] is not None]
+    return reference.Corpus(
+        [template for _, template in kept], [reference.comparable_text(sql) for sql, _ in kept]
+    )
+
+
+def test_counts_are_those_of_the_reference(corpora, expected):
+    for name, corpus in corpora[0].items():
+        table = pq.read_table(corpus.ngrams, columns=["ngram", "n_occurrences"])
+        counts = dict(zip(*(column.to_pylist() for column in table.columns), strict=True))
+        assert counts == reference.ngram_counts(expected[name].templates)
+
+
+@pytest.mark.parametrize(("source", "target"), itertools.product(NAMES, repeat=2))
+def test_measures_are_those_of_the_reference(corpora, expected, source, target):
+    _, pairs = corpora
+    wanted = reference.measures(expected[source], expected[target])
+    assert pairs[source, target] == pytest.approx(wanted, rel=0, abs=1e-9)
+
+
+def test_spider_is_aligned_as_the_specification_says(corpora):
+    _, pairs = corpora
+    assert len(pairs) == len(NAMES) ** 2
+    assert round(pairs["spider-train", "spider-dev"]["kl_alignment"], 3) == 0.848
+
+
+def test_ingesting_again_gives_the_same_bytes(corpora, tmp_path):
+    for name, corpus in corpora[0].items():
+        again = tmp_path / f"{name}.parquet"
+        ingest_corpus(corpus.entry, again)
+        assert again.read_bytes() == corpus.queries.read_bytes()

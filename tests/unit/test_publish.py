@@ -1,0 +1,453 @@
+"""The published database: what is in it, and how it takes the place of the one before."""
+
+import itertools
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+
+from tasks.errors import WarehouseError
+from tasks.matrix import Content, compute_matrix
+from tasks.publish import RunRecord, publish
+from tasks.results import open_results
+from tasks.warehouse import Warehouse
+from tests import reference
+
+# Specification, section 8.
+COLUMNS = {
+    "corpora": "corpus role format dialect path digest license model trained_on target n_queries "
+    "n_templated n_rejected n_distinct_templates n_distinct_ngrams n_ngrams ingested_at",
+    "queries": "corpus ordinal sql raw_sql db_id question n_occurrences template_id reject_reason",
+    "templates": "template_id template n_tokens",
+    "ngram_counts": "corpus ngram ngram_length n_occurrences",
+    "alignment": "source target kl_nats reverse_kl_nats kl_alignment additive_kl_nats "
+    "additive_kl_alignment js_nats js_alignment ngram_coverage template_coverage exact_overlap",
+    "alignment_ratio": "train target model predictions trained_on train_alignment "
+    "predictions_alignment predictions_parsed_share alignment_ratio ci_low ci_high verdict",
+    "tuning_effect": "model trained_on target predictions_before predictions_after "
+    "alignment_before alignment_after js_before js_after",
+    "ngram_contributions": "source target direction rank ngram source_probability "
+    "target_probability contribution_nats example_sql",
+    "runs": "run_id started_at finished_at parameters versions",
+}
+
+TRAIN_DATABASES = ["one", "one", None, "two"]
+TRAIN = ["SELECT FROM", "SELECT FROM WHERE =", "SELECT FROM WHERE =", None]
+DEV = ["SELECT FROM", "SELECT COUNT ( * ) FROM GROUP BY ORDER BY"]
+BASE = ["SELECT FROM", None]
+TUNED = ["SELECT FROM", "SELECT COUNT ( * ) FROM"]
+OTHER = ["DELETE FROM", "REORDER BY", "ORDER BY GROUP BY"]
+
+
+# A folder whose name SQL and patterns could trip over.
+FOLDER = "it's [1] *"
+
+
+@pytest.fixture
+def house(tmp_path):
+    return Warehouse(tmp_path / FOLDER)
+
+
+@pytest.fixture
+def run(house, make_corpus):
+    """Publishes corpora, each given by name, queries and keys of the corpora file."""
+    return runner(house, make_corpus)
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory, make_corpus):
+    """A warehouse with results, for tests that only read them."""
+    house = Warehouse(tmp_path_factory.mktemp("published") / FOLDER)
+    return house, runner(house, make_corpus)(*ALL, OTHER_CORPUS)
+
+
+def runner(house, make_corpus):
+    started_at = datetime(2026, 1, 1, tzinfo=UTC)
+    numbers = itertools.count(1)
+
+    def run(*given, **record):
+        corpora = [make_corpus(house.folder, name, some, **keys) for name, some, keys in given]
+        contents = [
+            Content(c.content_key, c.entry.name, c.ngrams, c.templates, c.entry.role == "target")
+            for c in corpora
+        ]
+        matrix = compute_matrix(contents, house.folder / "stages" / "pairs")
+        number = next(numbers)
+        at = started_at + timedelta(hours=number)
+        said = RunRecord(f"run-{number}", at, {"skew": 0.01}, {"duckdb": "2"})
+        publish(house, corpora, matrix.pairs, matrix.contributions, replace(said, **record))
+        return corpora
+
+    return run
+
+
+TRAIN_CORPUS = ("train", TRAIN, {"license": "MIT", "db_ids": TRAIN_DATABASES})
+DEV_CORPUS = ("dev", DEV, {"role": "target"})
+BASE_CORPUS = ("base", BASE, {"role": "predictions", "target": "dev"})
+TUNED_CORPUS = ("tuned", TUNED, {"role": "predictions", "target": "dev", "trained_on": "train"})
+ALL = (TRAIN_CORPUS, DEV_CORPUS, BASE_CORPUS, TUNED_CORPUS)
+OTHER_CORPUS = ("other", OTHER, {})
+QUERIES = {name: queries for name, queries, _ in (*ALL, OTHER_CORPUS)}
+
+
+def rows(house, query):
+    with open_results(house.folder) as con:
+        return con.sql(query).fetchall()
+
+
+def dicts(house, query):
+    with open_results(house.folder) as con:
+        return con.sql(query).to_arrow_table().to_pylist()
+
+
+def templated(queries):
+    kept = [template for template in queries if template is not None]
+    return reference.Corpus(kept, kept)
+
+
+def test_every_public_table_has_the_columns_of_the_specification(published):
+    house, _ = published
+    found = rows(house, "select table_name, column_name from duckdb_columns() where not internal")
+    for table, columns in COLUMNS.items():
+        assert set(columns.split()) <= {column for name, column in found if name == table}, table
+    assert {name for name, _ in found} == COLUMNS.keys()
+
+
+def test_every_table_and_column_has_a_comment(published):
+    house, _ = published
+    uncommented = rows(
+        house,
+        """
+        with described as (
+            select table_name, column_name, comment, internal from duckdb_columns()
+            union all select table_name, null, comment, internal from duckdb_tables()
+            union all select view_name, null, comment, internal from duckdb_views()
+        )
+        select table_name, column_name from described where comment is null and not internal
+        """,
+    )
+    assert uncommented == []
+
+
+def test_any_client_since_duckdb_1_4_can_open_the_file(published):
+    house, _ = published
+    with duckdb.connect(str(house.database), read_only=True) as con:
+        [(tags,)] = con.sql(
+            "select tags from duckdb_databases() where database_name = 'alignment'"
+        ).fetchall()
+    assert tags == {"storage_version": "v1.4.0+"}
+
+
+def test_nothing_but_the_database_is_left_beside_it(house, run):
+    run(*ALL)
+    run(*ALL)
+    assert sorted(path.name for path in house.folder.iterdir()) == [
+        "alignment.duckdb",
+        "ngrams",
+        "stages",
+    ]
+    assert {path.suffix for path in house.ngrams.iterdir()} == {".parquet"}
+
+
+def test_corpora_are_counted(published):
+    house, corpora = published
+    train = corpora[0]
+    [row] = dicts(house, "from corpora where corpus = 'train'")
+    counts = reference.ngram_counts(templated(TRAIN).templates)
+    assert row.pop("ingested_at") is not None
+    assert row == {
+        "corpus": "train",
+        "role": "train",
+        "format": "lines",
+        "dialect": "sqlite",
+        "path": str(train.entry.path),
+        "digest": train.digest,
+        "license": "MIT",
+        "model": None,
+        "trained_on": None,
+        "target": None,
+        "n_queries": 4,
+        "n_templated": 3,
+        "n_rejected": 1,
+        "n_distinct_queries": 3,
+        "n_distinct_templates": 2,
+        "n_distinct_ngrams": len(counts),
+        "n_ngrams": counts.total(),
+        "is_set_aside": False,
+        "ngrams_file": str(train.ngrams),
+    }
+    assert rows(house, "select corpus from corpora") == [(name,) for name in QUERIES]
+
+
+def test_queries_keep_their_order_and_what_became_of_them(published):
+    house, _ = published
+    found = rows(
+        house,
+        """
+        select ordinal, sql, raw_sql, db_id, n_occurrences, template, reject_reason
+        from queries left join templates using (template_id) where corpus = 'train'
+        """,
+    )
+    assert sorted(found) == [
+        (i, f"-- {template}", f"-- {template}", db_id, 1, template, reason)
+        for i, (template, db_id, reason) in enumerate(
+            zip(TRAIN, TRAIN_DATABASES, [*[None] * 3, "does not parse"], strict=True)
+        )
+    ]
+
+
+def test_templates_stand_once_each_with_their_length(published):
+    house, _ = published
+    found = dict(rows(house, "select template, n_tokens from templates"))
+    wanted = {template for queries in QUERIES.values() for template in queries if template}
+    assert found == {template: len(reference.tokens_of(template)) for template in wanted}
+    assert rows(house, "select count(*) from templates") == [(len(wanted),)]
+    assert rows(house, "select template_id = md5(template) from templates group by all") == [
+        (True,)
+    ]
+
+
+def test_the_counts_are_those_of_all_corpora(published):
+    house, _ = published
+    found = rows(house, "select corpus, ngram, n_occurrences from ngram_counts")
+    assert {(corpus, ngram): count for corpus, ngram, count in found} == {
+        (name, ngram): count
+        for name, queries in QUERIES.items()
+        for ngram, count in reference.ngram_counts(templated(queries).templates).items()
+    }
+
+
+def test_every_pair_of_corpora_has_its_measures(published):
+    house, _ = published
+    found = dicts(house, "from alignment")
+    queries = {name: templated(some) for name, some in QUERIES.items()}
+    names = list(queries)
+    pairs = [(row.pop("source"), row.pop("target")) for row in found]
+    assert pairs == [(source, target) for source in names for target in names]
+    for (source, target), row in zip(pairs, found, strict=True):
+        assert row == pytest.approx(reference.measures(queries[source], queries[target]))
+
+
+def test_corpora_of_equal_content_have_rows_each(house, run):
+    run(DEV_CORPUS, ("copy", DEV, {}), TRAIN_CORPUS)
+    found = {
+        (s, t): kl for s, t, kl in rows(house, "select source, target, kl_nats from alignment")
+    }
+    assert len(found) == 9
+    assert found["copy", "dev"] == found["dev", "copy"] == found["copy", "copy"] == 0
+    assert found["copy", "train"] == found["dev", "train"] > 0
+    assert rows(house, "select distinct source, target from ngram_contributions order by all") == [
+        ("train", "dev")
+    ]
+
+
+def test_each_training_set_has_a_ratio_for_each_set_of_predictions(published):
+    house, _ = published
+    queries = {name: templated(some) for name, some in QUERIES.items()}
+    found = dicts(house, "from alignment_ratio")
+    assert {(row["train"], row["predictions"]) for row in found} == {
+        (train, predictions) for train in ("train", "other") for predictions in ("base", "tuned")
+    }
+    for row in found:
+        train, predictions = row["train"], row["predictions"]
+        assert row["target"] == "dev"
+        assert row["model"] == "model"
+        assert row["trained_on"] == {"base": None, "tuned": "train"}[predictions]
+        assert row["predictions_parsed_share"] == {"base": 0.5, "tuned": 1.0}[predictions]
+        assert row["alignment_ratio"] == row["train_alignment"] / row["predictions_alignment"]
+        assert row["alignment_ratio"] == pytest.approx(
+            reference.alignment_ratio(queries[train], queries[predictions], queries["dev"])
+        )
+
+
+def test_tuning_has_an_effect_for_the_same_model_and_target(house, run):
+    other = ("dev-2", DEV[:1], {"role": "target"})
+    other_target = ("base-2", BASE, {"role": "predictions", "target": "dev-2"})
+    other_model = ("base-3", BASE, {"role": "predictions", "target": "dev", "model": "another"})
+    run(*ALL, other, other_target, other_model)
+    [row] = dicts(house, "from tuning_effect")
+    before, after = (
+        reference.measures(templated(queries), templated(DEV)) for queries in (BASE, TUNED)
+    )
+    assert row == {
+        "model": "model",
+        "trained_on": "train",
+        "target": "dev",
+        "predictions_before": "base",
+        "predictions_after": "tuned",
+        "alignment_before": pytest.approx(before["kl_alignment"]),
+        "alignment_after": pytest.approx(after["kl_alignment"]),
+        "js_before": pytest.approx(before["js_nats"]),
+        "js_after": pytest.approx(after["js_nats"]),
+    }
+
+
+def test_contributions_name_a_query_of_the_side_that_has_more(published):
+    house, _ = published
+    found = rows(
+        house,
+        """
+        select direction, rank, ngram, example_sql from ngram_contributions
+        where source = 'train' and target = 'dev'
+        """,
+    )
+    assert ("over", 1) in {(direction, rank) for direction, rank, _, _ in found}
+    for direction, _, ngram, sql in found:
+        queries = TRAIN if direction == "over" else DEV
+        assert ngram in set(reference.ngrams_of(sql.removeprefix("-- ")))
+        assert sql.removeprefix("-- ") in queries
+    assert rows(house, "select distinct target from ngram_contributions") == [("dev",)]
+
+
+def test_a_corpus_without_ngrams_is_set_aside(house, run):
+    empty = ("empty", [None, "*"], {"role": "target"})
+    nothing = ("nothing", [None], {"role": "predictions", "target": "dev"})
+    run(*ALL, empty, nothing)
+    aside = rows(house, "select corpus, n_queries, n_ngrams from corpora where is_set_aside")
+    assert aside == [("empty", 2, 0), ("nothing", 1, 0)]
+    for table, columns in (
+        ("alignment", "source target"),
+        ("alignment_ratio", "train target predictions"),
+        ("ngram_contributions", "source target"),
+    ):
+        for column in columns.split():
+            assert (
+                rows(house, f"select 1 from {table} where {column} in ('empty', 'nothing')") == []
+            )
+    assert rows(house, "select count(*) from queries where corpus in ('empty', 'nothing')") == [
+        (3,)
+    ]
+
+
+def test_no_number_is_infinite_or_none(house, run):
+    run(*ALL, ("empty", [None], {"role": "target"}))
+    for table in ("alignment", "alignment_ratio", "tuning_effect", "ngram_contributions"):
+        for row in dicts(house, f"from {table}"):
+            for value in row.values():
+                assert not isinstance(value, float) or abs(value) < float("inf")
+
+
+@pytest.mark.parametrize("is_changed", [True, False], ids=["new results", "the same results"])
+def test_runs_accumulate(house, run, is_changed):
+    run(DEV_CORPUS, set_aside={"lost": 'is not there; "quoted"'})
+    run(DEV_CORPUS, *([TRAIN_CORPUS] if is_changed else []))
+    run(DEV_CORPUS)
+    found = dicts(house, "from runs")
+    assert [row["run_id"] for row in found] == ["run-1", "run-2", "run-3"]
+    assert rows(house, "select set_aside->>'lost' from runs limit 1") == [
+        ('is not there; "quoted"',)
+    ]
+    assert rows(house, "select distinct (parameters->'skew')::double from runs") == [(0.01,)]
+    assert rows(house, "select distinct versions->>'duckdb' from runs") == [("2",)]
+    assert len({row["results_key"] for row in found}) == 1 + is_changed
+    assert all(row["started_at"] < row["finished_at"] for row in found)
+
+
+@pytest.mark.parametrize("is_changed", [True, False], ids=["new results", "the same results"])
+def test_a_reader_keeps_the_results_that_it_has_open(house, run, is_changed):
+    run(TRAIN_CORPUS, DEV_CORPUS)
+    # Another program's connection: its settings are not ours.
+    with duckdb.connect(str(house.database), read_only=True) as reader:
+        reader.sql("from corpora").fetchall()
+        run(*([] if is_changed else [TRAIN_CORPUS]), DEV_CORPUS)
+        assert reader.sql("select corpus from corpora").fetchall() == [("train",), ("dev",)]
+        assert len(reader.sql("select distinct corpus from ngram_counts").fetchall()) == 2
+        assert reader.sql("select count(*) from runs").fetchall() == [(1,)]
+        # Who opens the database now, in the same process too, gets the new one.
+        assert rows(house, "select count(*) from runs") == [(2,)]
+        assert rows(house, "select count(*) from corpora") == [(1 if is_changed else 2,)]
+
+
+def test_runs_are_kept_while_a_reader_has_results_open(house, run):
+    run(TRAIN_CORPUS, DEV_CORPUS)
+    with (
+        duckdb.connect(str(house.database), read_only=True) as other,
+        open_results(house.folder) as reader,
+    ):
+        run(DEV_CORPUS)
+        run(TRAIN_CORPUS)
+        assert other.sql("select count(*) from runs").fetchall() == [(1,)]
+        assert reader.sql("select count(*) from runs").fetchall() == [(1,)]
+    assert rows(house, "select run_id from runs") == [("run-1",), ("run-2",), ("run-3",)]
+
+
+def test_counts_are_removed_when_no_database_names_them_any_more(house, run):
+    [train, dev] = run(TRAIN_CORPUS, DEV_CORPUS)
+    run(DEV_CORPUS)
+    assert train.ngrams.exists()
+    run(DEV_CORPUS)
+    assert not train.ngrams.exists()
+    assert dev.ngrams.exists()
+    [changed] = run(("dev", DEV[:1], {"role": "target"}))
+    assert dev.ngrams.exists()
+    assert changed.ngrams.exists()
+
+
+def test_a_failure_leaves_the_old_results_and_nothing_else(house, run, monkeypatch):
+    run(TRAIN_CORPUS)
+    before = house.database.read_bytes()
+
+    def fail(*_args):
+        raise RuntimeError("no")
+
+    monkeypatch.setattr("tasks.publish._add_run", fail)
+    with pytest.raises(RuntimeError, match="no"):
+        run(DEV_CORPUS)
+    assert house.database.read_bytes() == before
+    assert sorted(path.name for path in house.folder.iterdir()) == [
+        "alignment.duckdb",
+        "ngrams",
+        "stages",
+    ]
+
+
+@pytest.mark.parametrize("content", [b"", b"this is no database" * 1000])
+def test_a_damaged_database_is_replaced(house, run, content):
+    house.folder.mkdir(parents=True)
+    house.database.write_bytes(content)
+    run(DEV_CORPUS)
+    assert rows(house, "select corpus from corpora") == [("dev",)]
+
+
+def test_a_database_of_other_tables_is_replaced(house, run):
+    house.folder.mkdir(parents=True)
+    with duckdb.connect(str(house.database)) as con:
+        con.execute("create table runs as select 1 as started_at, 2 as finished_at")
+        con.execute("create table corpora as select 'x' as ngrams_file")
+    run(DEV_CORPUS)
+    assert rows(house, "select run_id from runs") == [("run-1",)]
+
+
+def test_a_database_that_is_open_for_writing_elsewhere_is_not_replaced(house, run):
+    run(DEV_CORPUS)
+    code = (
+        "import duckdb, sys; con = duckdb.connect(sys.argv[1]); print('open', flush=True); input()"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code, str(house.database)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with holder:
+        assert holder.stdout.readline() == "open\n"
+        with pytest.raises(WarehouseError, match="is open for writing in another process; close"):
+            run(DEV_CORPUS)
+        with pytest.raises(WarehouseError, match=r"cannot be read \(.*\); close it there$"):
+            open_results(house.folder)
+        holder.communicate("\n")
+    run(DEV_CORPUS)
+    assert rows(house, "select count(*) from runs") == [(2,)]
+
+
+def test_the_stage_files_are_what_the_database_was_made_from(published):
+    house, corpora = published
+    for corpus in corpora:
+        metadata = pq.read_schema(corpus.ngrams).metadata
+        assert metadata[b"corpus"].decode() == corpus.entry.name
+    named = {name for (name,) in rows(house, "select ngrams_file from corpora")}
+    assert named == {str(path) for path in house.ngrams.iterdir()}

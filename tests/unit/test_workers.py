@@ -1,0 +1,363 @@
+"""Parsing in worker processes: whatever a query does to one, only that query is lost."""
+
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from mmap import mmap
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tasks import parse_worker, workers
+from tasks.engine import bounded
+from tasks.errors import AlignError
+from tasks.parse_worker import NO_ROW, PROGRESS_BYTES
+from tasks.single import template_of
+from tasks.templates import DEFAULT_LIMITS, Templatizer
+from tasks.workers import ParseJob, parse_part, stop_workers
+
+GOOD = ["SELECT a FROM b", "SELECT a FROM b WHERE c > 1", "SELECT count(*) FROM b GROUP BY a"]
+# The parser goes down one level with each, and to the ground in T-SQL.
+DEEP = "SELECT 1 FROM a, " * 4000 + "a"
+# Each join without a condition doubles what the parser tries.
+SLOW = "SELECT 1 FROM a" + " JOIN a" * 60
+
+
+@pytest.fixture(autouse=True)
+def no_workers():
+    """None that an earlier test started, and none left over."""
+    stop_workers()
+    yield
+    stop_workers()
+    assert worker_ids() == []
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """The workers that the test starts, in their order."""
+    started = []
+
+    class Noted(workers._Worker):
+        def __init__(self):
+            super().__init__()
+            started.append(self)
+
+    monkeypatch.setattr(workers, "_Worker", Noted)
+    return started
+
+
+def make_job(folder, queries, dialect="sqlite"):
+    source = folder / "texts.parquet"
+    pq.write_table(pa.table({"first_ordinal": range(len(queries)), "sql": queries}), source)
+    return ParseJob(source, 0, folder / "templates.parquet", dialect)
+
+
+def outcomes(job):
+    """The template and the reject reason of each query."""
+    table = pq.read_table(job.destination)
+    assert table["first_ordinal"].to_pylist() == list(range(len(table)))
+    return list(zip(table["template"].to_pylist(), table["reject_reason"].to_pylist(), strict=True))
+
+
+def expected(queries, dialect="sqlite"):
+    templatizer = Templatizer(dialect)
+    return [tuple(templatizer(query))[:2] for query in queries]
+
+
+def worker_ids():
+    """The processes of workers that this process has started and that still run."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            arguments = (folder / "cmdline").read_bytes().split(b"\0")
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+        except (OSError, IndexError):
+            continue
+        if parent == os.getpid() and b"tasks.parse_worker" in arguments:
+            found.append(int(folder.name))
+    return found
+
+
+@contextmanager
+def stack_of(size):
+    """Processes started in the block have a stack of this many bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
+    resource.setrlimit(resource.RLIMIT_STACK, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_STACK, (soft, hard))
+
+
+def test_a_part_is_parsed_as_the_rules_say(tmp_path):
+    queries = [*GOOD, "", "SELECT FROM WHERE (", "PRAGMA table_info(a)"]
+    job = make_job(tmp_path, queries)
+    report = parse_part(job)
+    assert outcomes(job) == expected(queries)
+    assert report == workers.ParseReport(n_queries=6, n_rejected=3, n_crashed=0)
+
+
+def test_only_the_row_group_asked_for_is_parsed(tmp_path):
+    job = make_job(tmp_path, GOOD)
+    table = pa.table({"first_ordinal": [0, 1, 2], "sql": GOOD})
+    pq.write_table(table, job.source, row_group_size=1)
+    parse_part(ParseJob(job.source, 1, job.destination, "sqlite"))
+    assert pq.read_table(job.destination)["first_ordinal"].to_pylist() == [1]
+
+
+def test_a_worker_is_kept_for_the_next_part(tmp_path, started):
+    for _ in range(3):
+        parse_part(make_job(tmp_path, GOOD))
+    assert len(started) == 1
+    assert worker_ids() == [started[0]._process.pid]
+    stop_workers()
+    assert worker_ids() == []
+
+
+def test_no_more_workers_run_than_a_run_may_have(tmp_path, started):
+    jobs = []
+    for number in range(3):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        jobs.append(make_job(folder, GOOD))
+    with bounded(1, None, tmp_path):
+        threads = [threading.Thread(target=parse_part, args=[job]) for job in jobs]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(started) == 1
+    assert all(outcomes(job) == expected(GOOD) for job in jobs)
+
+
+def test_limits_reach_the_worker(tmp_path):
+    job = make_job(tmp_path, ["SELECT ((1))", "SELECT 1 FROM a"])
+    limits = type(DEFAULT_LIMITS)(max_characters=13, max_brackets=1)
+    parse_part(ParseJob(job.source, 0, job.destination, "sqlite", limits))
+    reasons = [reason for _, reason in outcomes(job)]
+    assert reasons == ["nested deeper than 1 brackets", "longer than 13 characters"]
+
+
+# Queries that harm
+
+
+@pytest.mark.parametrize(
+    ("query", "dialect"),
+    [
+        ("SELECT " + "(" * 5000 + "1" + ")" * 5000, "sqlite"),
+        ("SELECT " + "[" * 5000 + "1" + "]" * 5000, "duckdb"),
+        ("SELECT * FROM " + "(SELECT * FROM " * 5000 + "a" + ")" * 5000, "sqlite"),
+    ],
+)
+def test_deep_brackets_are_told_as_the_reason(tmp_path, query, dialect):
+    job = make_job(tmp_path, [GOOD[0], query, GOOD[1]], dialect)
+    report = parse_part(job)
+    assert outcomes(job)[1] == (None, "nested deeper than 200 brackets")
+    assert [outcomes(job)[0], outcomes(job)[2]] == expected(GOOD[:2], dialect)
+    assert report.n_crashed == 0
+
+
+def test_nesting_without_brackets_loses_no_other_query(tmp_path):
+    """Which of these a parser survives differs from build to build; the queries between do not."""
+    deep = [
+        "SELECT " + "NOT " * 20_000 + "1",
+        "SELECT " + "- " * 40_000 + "1",
+        "SELECT " + "CASE WHEN a THEN b ELSE " * 3000 + "1" + " END" * 3000,
+        "SELECT " + "INTERVAL " * 9000 + "1 day",
+        "SELECT " + ".".join("a" * 40_000) + " FROM b",
+        "SELECT " + "+".join("1" * 40_000),
+        "SELECT 1 WHERE " + " AND ".join("a" * 14_000),
+        " UNION ".join(["SELECT 1"] * 6000),
+        "SELECT a" + "::int" * 18_000,
+    ]
+    queries = [query for pair in zip(deep, GOOD * 3, strict=True) for query in pair]
+    job = make_job(tmp_path, queries)
+    report = parse_part(job)
+    assert outcomes(job)[1::2] == expected(GOOD * 3)
+    assert all((template is None) != (reason is None) for template, reason in outcomes(job))
+    assert report.n_queries == len(queries)
+
+
+@pytest.mark.fault
+def test_a_query_that_ends_the_parser_is_rejected_and_no_other(tmp_path, started):
+    queries = [*GOOD, DEEP, *GOOD]
+    job = make_job(tmp_path, queries, "tsql")
+    with stack_of(1_000_000):
+        report = parse_part(job)
+    assert [worker._process.returncode for worker in started] == [-signal.SIGSEGV] * 2 + [None]
+    assert report == workers.ParseReport(n_queries=7, n_rejected=1, n_crashed=1)
+    assert outcomes(job)[3] == (None, "ends the parser's process")
+    assert outcomes(job)[:3] == outcomes(job)[4:] == expected(GOOD, "tsql")
+
+
+@pytest.mark.fault
+def test_each_of_several_harmful_queries_is_found(tmp_path):
+    queries = [DEEP, GOOD[0], DEEP + " ", DEEP + "  ", GOOD[1]]
+    job = make_job(tmp_path, queries, "tsql")
+    with stack_of(1_000_000):
+        report = parse_part(job)
+    assert report.n_crashed == 3
+    assert [template for template, _ in outcomes(job)] == [
+        *(None, expected(GOOD, "tsql")[0][0]),
+        *(None, None, expected(GOOD, "tsql")[1][0]),
+    ]
+
+
+@pytest.mark.fault
+def test_a_query_that_never_ends_is_rejected_and_no_other(tmp_path, started):
+    job = make_job(tmp_path, [*GOOD, SLOW, *GOOD])
+    before = time.monotonic()
+    report = parse_part(job, seconds_per_query=0.5)
+    # Three starts of a worker, and twice what is waited for a query.
+    assert time.monotonic() - before < 20
+    assert report.n_crashed == 1
+    assert outcomes(job)[3] == (None, "takes longer than 0.5 s to parse")
+    assert outcomes(job)[:3] == outcomes(job)[4:] == expected(GOOD)
+    assert len(started) == 3
+
+
+def test_a_start_may_take_longer_than_a_query(tmp_path):
+    job = make_job(tmp_path, GOOD)
+    parse_part(job, seconds_per_query=0.05)
+    assert outcomes(job) == expected(GOOD)
+
+
+@pytest.mark.fault
+def test_a_query_at_which_the_parser_tries_again_and_again_takes_little_memory(tmp_path, started):
+    """Collected only now and then, what the parser threw away took 400 MB here."""
+    job = make_job(tmp_path, ["SELECT 1 FROM a" + " JOIN a" * 17])
+    parse_part(job)
+    status = Path(f"/proc/{started[0]._process.pid}/status").read_text()
+    [peak] = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")]
+    assert int(peak) < 200_000  # kB
+
+
+def test_a_slip_in_our_own_rules_rejects_the_query(tmp_path):
+    class Slipping(Templatizer):
+        def __call__(self, sql):
+            if sql == GOOD[1]:
+                raise IndexError("list index out of range")
+            return super().__call__(sql)
+
+    job = make_job(tmp_path, GOOD)
+    progress = mmap(-1, PROGRESS_BYTES)
+    request = {
+        "source": str(job.source),
+        "row_group": 0,
+        "destination": str(job.destination),
+        "skip": {},
+        "seconds_per_query": 20,
+    }
+    parse_worker.parse_part(request, Slipping("sqlite"), progress)
+    assert outcomes(job)[1] == (None, "fails in the parser: IndexError")
+    assert [outcomes(job)[0], outcomes(job)[2]] == [expected(GOOD)[0], expected(GOOD)[2]]
+    assert int.from_bytes(progress[:], "little") == NO_ROW
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+
+
+def test_one_query_is_parsed_as_those_of_a_run():
+    with stack_of(1_000_000):
+        assert template_of(DEEP, "tsql").reject_reason == "ends the parser's process"
+    assert template_of("SELECT a FROM b").template == "SELECT FROM"
+
+
+# Accidents
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM])
+def test_a_worker_ended_from_outside_loses_nothing(tmp_path, started, number):
+    queries = [f"SELECT b{i} FROM c WHERE d IN (SELECT e FROM f)" for i in range(4000)]
+    job = make_job(tmp_path, queries)
+    ended_at = []
+
+    def end():
+        while not ended_at:
+            row = started[0]._row() if started else NO_ROW
+            if 500 < row < NO_ROW:
+                os.kill(started[0]._process.pid, number)
+                ended_at.append(row)
+            time.sleep(0.001)
+
+    thread = threading.Thread(target=end)
+    thread.start()
+    report = parse_part(job)
+    thread.join()
+    assert ended_at[0] < 3999
+    assert len(started) == 2
+    assert report == workers.ParseReport(n_queries=4000, n_rejected=0, n_crashed=0)
+    assert outcomes(job) == expected(queries)
+
+
+@pytest.mark.fault
+def test_a_worker_ended_between_two_parts_is_replaced(tmp_path, started):
+    job = make_job(tmp_path, GOOD)
+    parse_part(job)
+    os.kill(started[0]._process.pid, signal.SIGKILL)
+    started[0]._process.wait()
+    assert parse_part(job).n_crashed == 0
+    assert outcomes(job) == expected(GOOD)
+    assert len(started) == 2
+
+
+def check_failure(job, *parts):
+    with pytest.raises(AlignError) as caught:
+        parse_part(job)
+    message = str(caught.value)
+    assert message.startswith("queries cannot be parsed: the parser's process does not run (")
+    assert "\n" not in message
+    for part in parts:
+        assert part in message
+    assert caught.value.exit_code == 1
+    assert not job.destination.exists()
+
+
+@pytest.mark.fault
+def test_a_worker_that_cannot_be_started_is_told_in_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "no-python"))
+    check_failure(make_job(tmp_path, GOOD), "No such file or directory", "no-python")
+
+
+@pytest.mark.fault
+def test_a_worker_that_ends_at_once_is_told_in_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    check_failure(make_job(tmp_path, GOOD), "it says nothing")
+
+
+@pytest.mark.fault
+def test_what_a_worker_says_when_it_cannot_start_is_told(tmp_path, monkeypatch):
+    (tmp_path / "pyarrow.py").write_text("raise ImportError('no pyarrow for this machine')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    check_failure(make_job(tmp_path, GOOD), "ImportError: no pyarrow for this machine")
+
+
+@pytest.mark.fault
+def test_a_worker_that_cannot_write_is_told_in_one_line(tmp_path):
+    job = make_job(tmp_path, GOOD)
+    job = ParseJob(job.source, 0, tmp_path / "missing" / "templates.parquet", "sqlite")
+    check_failure(job, "No such file or directory", "check free memory and disk space")
+
+
+def test_what_lies_in_the_users_folder_does_not_stand_in_for_our_modules(tmp_path, monkeypatch):
+    for name in ("tasks", "sqlglot"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise SystemExit('not ours')")
+    monkeypatch.chdir(tmp_path)
+    job = make_job(tmp_path, GOOD)
+    parse_part(job)
+    assert outcomes(job) == expected(GOOD)
+
+
+def test_ctrl_c_is_left_to_the_one_who_started_the_worker(tmp_path, started):
+    job = make_job(tmp_path, GOOD)
+    parse_part(job)
+    os.kill(started[0]._process.pid, signal.SIGINT)
+    time.sleep(0.1)
+    parse_part(job)
+    assert len(started) == 1
