@@ -114,7 +114,7 @@ def main() -> None:
         job = json.loads(line)
         key = (job["dialect"], job["max_characters"], job["max_brackets"])
         if key not in templatizers:
-            templatizers[key] = Templatizer(key[0], Limits(*key[1:]))
+            templatizers[key] = Templatizer(key[0], Limits(*key[1:]), shares_parses=True)
         print(json.dumps(parse_part(job, templatizers[key], progress)), flush=True)
 
 

@@ -18,6 +18,7 @@ from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import ParseError, TokenError
 from sqlglot.tokenizer_core import Token, TokenType
 
+from tasks.shapes import Shapes
 from tasks.vocabulary import (
     BARE_FUNCTIONS,
     CAST_FUNCTIONS,
@@ -49,6 +50,8 @@ class Limits:
 
 
 DEFAULT_LIMITS: Final = Limits()
+# Bounds the memory of a process; some hundred bytes each.
+_MAX_SHAPES: Final = 200_000
 
 
 class Templated(NamedTuple):
@@ -66,8 +69,8 @@ def parser_version() -> str:
 
 # What to do with a token, decided by its type once per dialect. Indexing a list by the token type
 # is several times faster than hashing an enum member. From _KEYWORD on, a token may be a name.
-_LITERAL, _DROP, _SYMBOL, _COMMA, _OPEN, _CLOSE, _DASH, _DOT, _AS, _ANGLE = range(10)
-_ARGUMENT, _DCOLON, _PARAMETER, _KEYWORD, _NAME, _TYPE, _STRING = range(10, 17)
+_LITERAL, _STRING, _DROP, _SYMBOL, _COMMA, _CLOSE, _OPEN, _DASH, _DOT, _AS, _ANGLE = range(11)
+_ARGUMENT, _DCOLON, _PARAMETER, _KEYWORD, _NAME, _TYPE = range(11, 17)
 
 _ACTION_TOKENS: Final = {
     _NAME: "VAR IDENTIFIER",
@@ -97,6 +100,13 @@ _TIME_ZONES: Final = tuple(
     (*words, "TIME", "ZONE") for words in (("WITH", "LOCAL"), ("WITH",), ("WITHOUT",))
 )
 
+
+class _Statements(dict[type, bool]):
+    def __missing__(self, key: type) -> bool:
+        self[key] = issubclass(key, _STATEMENTS)
+        return self[key]
+
+
 _STATEMENTS: Final = (
     exp.Query,
     exp.Values,
@@ -111,11 +121,12 @@ _STATEMENTS: Final = (
     exp.TruncateTable,
     exp.Pivot,
 )
+_IS_STATEMENT: Final = _Statements()
 _DEFINITIONS: Final = (exp.Create, exp.Drop, exp.Alter, exp.TruncateTable)
 
 # Kinds of things in a parse tree. Some nodes tell more than a name: of typed columns, quoted
 # function names, typed literals.
-_LEAF, _LIST, _NODE, _IDENTIFIER, _NOTED = range(5)
+_LEAF, _NODE, _NOTED, _IDENTIFIER, _LIST = range(5)
 _NOTED_NODES: Final = frozenset(
     {
         exp.Anonymous,
@@ -179,9 +190,12 @@ class Templatizer:
     Args:
         dialect: A sqlglot dialect name.
         limits: What is rejected unparsed.
+        shares_parses: Parse one query of each shape only, see ``tasks.shapes``.
     """
 
-    def __init__(self, dialect: str, limits: Limits = DEFAULT_LIMITS) -> None:
+    def __init__(
+        self, dialect: str, limits: Limits = DEFAULT_LIMITS, *, shares_parses: bool = False
+    ) -> None:
         self.limits = limits
         self.dialect = Dialect.get_or_raise(dialect)
         parser = self.dialect.parser_class
@@ -194,9 +208,11 @@ class Templatizer:
         self.colon_is_path: bool = parser.COLON_IS_VARIANT_EXTRACT
         self.convert_type_is_first = dialect in {"tsql", "fabric", "redshift"}
         self.double_quoted_is_constant = dialect == "sqlite"
-        self.has_dashed_names = dialect == "bigquery"
+        self.has_long_names = dialect == "bigquery"
         self.has_hash_parameters = "#" not in self.dialect.tokenizer_class.COMMENTS
         self.has_sized_arrays: bool = self.dialect.SUPPORTS_FIXED_SIZE_ARRAYS
+        self._shapes = Shapes(self.dialect) if shares_parses else None
+        self._templates_of_shapes: dict[str, str] = {}
 
     def __call__(self, sql: str) -> Templated:
         """The query's template, or why it has none.
@@ -223,6 +239,21 @@ class Templatizer:
             return _rejected("empty")
         if self._nests_too_deep(sql, tokens):
             return _rejected(f"nested deeper than {self.limits.max_brackets} brackets")
+        shape = self._shapes.key(text, tokens) if self._shapes else None
+        template = self._templates_of_shapes.get(shape) if shape else None
+        if template is None:
+            parsed = self._template_of(text, tokens)
+            if parsed.template is None:
+                return parsed
+            template = parsed.template
+            if shape:
+                if len(self._templates_of_shapes) >= _MAX_SHAPES:
+                    self._templates_of_shapes.clear()
+                self._templates_of_shapes[shape] = template
+        return Templated(template, None, comparable_text(sql, tokens))
+
+    def _template_of(self, text: str, tokens: list[Token]) -> Templated:
+        """The template alone, by parsing, or why there is none."""
         try:
             read, trees = self._parse(text, tokens)
         except ParseError as error:
@@ -233,11 +264,10 @@ class Templatizer:
         if len(trees) != 1:
             return _rejected("more than one statement" if trees else "empty")
         tree = trees[0]
-        if not isinstance(tree, _STATEMENTS):
+        if not _IS_STATEMENT[type(tree)]:
             kind = str(tree.this).upper() if isinstance(tree, exp.Command) else type(tree).__name__
             return _rejected(f"not a query, DML or DDL statement: {kind[:30]}")
-        template = " ".join(_Reader(self, text, read, tree).template())
-        return Templated(template, None, comparable_text(sql, tokens))
+        return Templated(" ".join(_Reader(self, text, read, tree).template()), None, None)
 
     def _tokenize(self, text: str) -> list[Token]:
         """The tokens without closing semicolons."""
@@ -254,7 +284,7 @@ class Templatizer:
             trees = self.dialect.parser().parse(tokens, text)
         except ParseError:
             # A comment between its words keeps ORDER BY from being lexed as one.
-            if not any(start in text for start in _COMMENT_STARTS):
+            if not _holds(text, _COMMENT_STARTS):
                 raise
             text = _blank_comments(text, tokens)
             tokens = self._tokenize(text)
@@ -280,10 +310,9 @@ def templatizer(dialect: str) -> Templatizer:
 
 
 _COMMENT_STARTS: Final = ("--", "/*", "#", "//")
-_WHITE_SPACE: Final = re.compile(r"\s+")
 _QUOTED: Final = re.compile("""('[^']*'|"[^"]*"|`[^`]*`)""")
 # What can make a quote, or the lack of one, mean something else than in _QUOTED.
-_UNUSUAL_QUOTING: Final = re.compile(r"--|/\*|#|//|[\\\[$]|'{3}|\"{3}")
+_UNUSUAL_QUOTING: Final = ("\\", "[", "$", "'''", '"""')
 _QUOTE: Final = re.compile("['\"`[$]")
 _QUOTED_TOKENS: Final = frozenset(
     TokenType[name] for name in ("IDENTIFIER", *_ACTION_TOKENS[_STRING].split())
@@ -301,7 +330,7 @@ def comparable_text(sql: str, tokens: list[Token]) -> str:
         tokens: Its tokens, without closing semicolons.
     """
     done, end = tokens[0].start, tokens[-1].end + 1
-    if not _UNUSUAL_QUOTING.search(sql):
+    if not _holds(sql, _COMMENT_STARTS) and not _holds(sql, _UNUSUAL_QUOTING):
         pieces = _QUOTED.split(sql[done:end])
         pieces[::2] = [_fold(piece) for piece in pieces[::2]]
         return "".join(pieces)
@@ -318,8 +347,16 @@ def comparable_text(sql: str, tokens: list[Token]) -> str:
     return "".join(parts).strip()
 
 
+def _holds(text: str, parts: tuple[str, ...]) -> bool:
+    for part in parts:  # any() takes three times as long
+        if part in text:
+            return True
+    return False
+
+
 def _fold(text: str) -> str:
-    return _WHITE_SPACE.sub(" ", text).lower()
+    # What stands at the ends shows if there was white space before it.
+    return " ".join(f".{text}.".split())[1:-1].lower()
 
 
 def _blank_comments(sql: str, tokens: list[Token]) -> str:
@@ -392,42 +429,49 @@ class _Reader:
         self.brackets: list[str] = [""]
         self.dropped_to = -1  # the last token of the type or parameter dropped last
         self.date_parts: set[int] = set()
-        self.rows_end = (-1, -1)  # of VALUES: the last tokens of the first and of the last row
-        # From the tree, by offset in the text: names and where they end; names of typed columns;
-        # quoted function names; strings with a type before them.
-        self.names: dict[int, int] = {}
+        self.jumps: dict[int, int] = {}  # from a comma or bracket on over what is dropped
+        # From the tree, by offset in the text: names; where names of several tokens end; names of
+        # typed columns; quoted function names; strings with a type before them.
+        self.names: set[int] = set()
+        self.name_ends: dict[int, int] = {}
         self.typed_names: set[int] = set()
         self.function_names: set[int] = set()
         self.cast_strings: set[int] = set()
         self.alters_types = False
         self._walk(tree)
-        if "-" in sql and templatizer.has_dashed_names:
-            self._extend_dashed_names()
+        if templatizer.has_long_names:
+            self._find_long_names()
 
     # The tree --------------------------------------------------------------------------------
 
     def _walk(self, tree: exp.Expr) -> None:
         # As tree.walk(), in half of its time.
-        names, kinds, noted = self.names, _KINDS, []
-        nodes = [tree]
+        names, kinds = self.names, _KINDS
+        nodes, noted = [tree], []
         for node in nodes:
             for value in node.args.values():
                 if value:
                     kind = kinds[value.__class__]
-                    for one in value if kind == _LIST else (value,):
-                        kind = kinds[one.__class__]
-                        if kind == _IDENTIFIER:
-                            meta = one._meta
-                            if meta:
-                                names[meta["start"]] = meta["end"]
-                        elif kind >= _NODE:
-                            nodes.append(one)
-                            if kind == _NOTED:
-                                noted.append(one)
+                    if kind == _IDENTIFIER:
+                        if value._meta:
+                            names.add(value._meta["start"])
+                    elif kind == _LIST:
+                        for item in value:
+                            kind = kinds[item.__class__]
+                            if kind == _IDENTIFIER:
+                                if item._meta:
+                                    names.add(item._meta["start"])
+                            elif kind:
+                                nodes.append(item)
+                                if kind == _NOTED:
+                                    noted.append(item)
+                    elif kind:
+                        nodes.append(value)
+                        if kind == _NOTED:
+                            noted.append(value)
         for node in noted:
             self._note(node)
-        for start in self.function_names:
-            names.pop(start, None)
+        names -= self.function_names
 
     def _note(self, node: exp.Expr) -> None:
         inner = node.this
@@ -444,55 +488,71 @@ class _Reader:
             if isinstance(inner, exp.Identifier) and inner._meta:
                 self.typed_names.add(inner._meta["start"])
 
-    def _extend_dashed_names(self) -> None:
+    def _find_long_names(self) -> None:
         # An unquoted `my-project.tab` is several tokens, of which the tree marks the first.
         for name in self.tree.find_all(exp.Identifier):
-            if name._meta and "-" in name.this:
-                start = name._meta["start"]
-                if self.sql.startswith(name.this, start):
-                    self.names[start] = start + len(name.this) - 1
+            if name._meta:
+                start, end = name._meta["start"], name._meta["end"]
+                if "-" in name.this and self.sql.startswith(name.this, start):
+                    end = start + len(name.this) - 1
+                self.name_ends[start] = end
 
     # The pass --------------------------------------------------------------------------------
 
     def template(self) -> list[str]:
         """The template's tokens."""
-        tokens, actions, names, out = self.tokens, self.actions, self.names, self.out
-        keywords, opening = self.templatizer.keywords, TokenType.L_PAREN
-        variable = TokenType.VAR
-        i, count = 0, self.count
-        while i < count:
-            token = tokens[i]
+        # Nearly all of the time goes here: the frequent cases stand in the loop itself.
+        tokens, actions, out, brackets = self.tokens, self.actions, self.out, self.brackets
+        names, jumps, keywords = self.names, self.jumps, self.templatizer.keywords
+        special_names = self.typed_names or self.name_ends
+        variable, opening = TokenType.VAR, TokenType.L_PAREN
+        last, go_on = self.count - 1, 0
+        for i, token in enumerate(tokens):
+            if i < go_on:
+                continue
             action = actions[token.token_type]
             if action >= _KEYWORD:
-                end = names.get(token.start)
-                if end is not None:
-                    i = i + 1 if end == token.end else self._past(i, end)
-                    if token.start in self.typed_names:
-                        i = self._column_type_end(i)
+                if token.start in names:
+                    if special_names:
+                        go_on = self._special_name(i)
                 elif action == _KEYWORD:
-                    known = keywords.get(token.text)
+                    text = token.text
+                    known = keywords.get(text)
                     if known is None:
-                        words = _words(token.text)
-                        known = keywords[token.text] = words, _AFTER.get(token.text.upper())
+                        known = keywords[text] = _words(text), _AFTER.get(text.upper())
                     out += known[0]
-                    i = i + 1 if known[1] is None else known[1](self, i)
+                    if known[1] is not None:
+                        go_on = known[1](self, i)
                 elif (
-                    i + 1 < count
+                    i < last
                     and tokens[i + 1].token_type == opening
                     and token.token_type == variable
                     and (token.text[0].isalpha() or token.text[0] == "_")
                 ):
                     out.append(token.text.upper())
-                    i += 1
+                elif action == _NAME:
+                    go_on = self._leftover(i)
                 else:
-                    i = _HANDLERS[action](self, i)
-            elif action <= _SYMBOL:
-                if action == _SYMBOL:
-                    text = token.text
-                    out.append(_NORMALISED_SYMBOLS.get(text, text))
-                i += 1
-            else:
-                i = _HANDLERS[action](self, i)
+                    go_on = self._type(i)
+            elif action == _SYMBOL:
+                out.append(_NORMALISED_SYMBOLS.get(token.text, token.text))
+            elif action == _COMMA:
+                out.append(",")
+                go_on = jumps.get(i, go_on)
+            elif action == _OPEN:
+                if token.text == "(" and tokens[i - 1].text.upper() not in _OPENERS:
+                    out.append("(")
+                    brackets.append("(")
+                else:
+                    go_on = self._open(i)
+            elif action == _CLOSE:
+                out.append(token.text)
+                brackets.pop()
+                go_on = jumps.get(i, go_on)
+            elif action > _CLOSE:
+                go_on = _HANDLERS[action](self, i)
+            elif special_names and token.start in special_names:
+                go_on = self._special_name(i)  # CREATE TABLE t ('a' INT)
         return out
 
     # Looking around --------------------------------------------------------------------------
@@ -541,13 +601,27 @@ class _Reader:
                 return j
         return self.count - 1
 
-    def _past(self, i: int, end: int) -> int:
-        """The index of the first token after the offset ``end``."""
-        while i < self.count and self.tokens[i].start <= end:
-            i += 1
-        return i
+    def _commas(self, i: int) -> list[int]:
+        """The commas between the arguments in the bracket that opens at ``i``."""
+        depth = 0
+        commas: list[int] = []
+        for j in range(i, self._closing(i)):
+            action = self._action(j)
+            depth += (action == _OPEN) - (action == _CLOSE)
+            if depth == 1 and action == _COMMA:
+                commas.append(j)
+        return commas
 
     # Words -----------------------------------------------------------------------------------
+
+    def _special_name(self, i: int) -> int:
+        """A name that may be of several tokens, or have a type behind it."""
+        start = self.tokens[i].start
+        end = self.name_ends.get(start, start)
+        i += 1
+        while i < self.count and self.tokens[i].start <= end:
+            i += 1
+        return self._column_type_end(i) if start in self.typed_names else i
 
     def _leftover(self, i: int) -> int:
         """A variable or quoted word that the tree does not hold as a name."""
@@ -585,9 +659,6 @@ class _Reader:
         self.out += _words(self.tokens[i].text)
         return i + 1
 
-    def _string(self, i: int) -> int:
-        return i + 1
-
     def _unkeep(self, i: int) -> None:
         """Takes back the word at ``i``, which turns out to be a name that the tree lacks."""
         if i < 0 or i == self.dropped_to or self._is_name(i):
@@ -611,7 +682,7 @@ class _Reader:
             first = last = self._closing(i + 1)
             while self._action(last + 1) == _COMMA and self._opens(last + 2):
                 last = self._closing(last + 2)
-            self.rows_end = (first, last)
+            self.jumps[first] = last + 1
         return i + 1
 
     def _inserts(self, i: int) -> bool:
@@ -656,14 +727,13 @@ class _Reader:
 
     def _open(self, i: int) -> int:
         bracket = self.tokens[i].text
-        before = self._text(i - 1) if bracket == "(" else bracket
-        if before not in _OPENERS or self._is_name(i - 1):
-            if bracket == "{" and self._parameter_end(i) > i:
-                return self._parameter(i)
-            self.out.append(bracket)
+        if bracket == "{" and self._parameter_end(i) > i:
+            return self._parameter(i)
+        self.out.append(bracket)
+        before = self._text(i - 1)
+        if bracket != "(" or before not in _OPENERS or self._is_name(i - 1):
             self.brackets.append(bracket)
             return i + 1
-        self.out.append(bracket)
         if before == "IN":
             end = self._constants_end(i)
             if end:
@@ -674,20 +744,11 @@ class _Reader:
         elif before == "EXTRACT" and self._text(i + 2) == "FROM":
             self._take_date_part(i + 1)
         self.brackets.append(before)
-        if before in CONVERT_FUNCTIONS and self.templatizer.convert_type_is_first:
-            return self._type_end(i + 1)
-        return i + 1
-
-    def _close(self, i: int) -> int:
-        self.out.append(self.tokens[i].text)
-        if len(self.brackets) > 1:
-            self.brackets.pop()
-        return self.rows_end[1] + 1 if i == self.rows_end[0] else i + 1
-
-    def _comma(self, i: int) -> int:
-        self.out.append(",")
-        if self.brackets[-1] in CONVERT_FUNCTIONS and not self.templatizer.convert_type_is_first:
-            return self._type_end(i + 1)
+        if before in CONVERT_FUNCTIONS:
+            if self.templatizer.convert_type_is_first:
+                return self._type_end(i + 1)
+            for comma in self._commas(i)[:1]:
+                self.jumps[comma] = self._type_end(comma + 1)
         return i + 1
 
     def _as(self, i: int) -> int:
@@ -724,8 +785,7 @@ class _Reader:
         if i and self.tokens[i - 1].end + 1 == self.tokens[i].start:
             self._unkeep(i - 1)
         if self._action(i + 1) in (_KEYWORD, _NAME, _TYPE, _AS) and not self._opens(i + 2):
-            end = self.names.get(self.tokens[i + 1].start)
-            if end is None:
+            if not self._is_name(i + 1):
                 self.dropped_to = i + 1
                 return i + 2
         return i + 1
@@ -789,14 +849,10 @@ class _Reader:
         """
         if self._action(i + 1) == _STRING:
             return  # the date part
-        closing = self._closing(i)
-        depth = commas = 0
-        for j in range(i, closing):
-            action = self._action(j)
-            depth += (action == _OPEN) - (action == _CLOSE)
-            commas += depth == 1 and action == _COMMA
-        if commas + 1 < DATE_FUNCTIONS[function]:
+        commas = self._commas(i)
+        if len(commas) + 1 < DATE_FUNCTIONS[function]:
             return
+        closing = self._closing(i)
         candidates = [
             j
             for j, neighbour in ((i + 1, i + 2), (closing - 1, closing - 2))
@@ -809,7 +865,7 @@ class _Reader:
             self._take_date_part(chosen)
             for j in candidates:
                 if j != chosen:
-                    self.names.setdefault(self.tokens[j].start, self.tokens[j].end)
+                    self.names.add(self.tokens[j].start)
 
     def _can_be_date_part(self, i: int, function: str) -> bool:
         if self._text(i) not in SHORT_DATE_PARTS:
@@ -821,7 +877,7 @@ class _Reader:
         return self._is_name(i), self._text(i) in SHORT_DATE_PARTS
 
     def _take_date_part(self, i: int) -> None:
-        self.names.pop(self.tokens[i].start, None)
+        self.names.discard(self.tokens[i].start)
         self.date_parts.add(i)
 
     # Spans -----------------------------------------------------------------------------------
@@ -950,9 +1006,6 @@ class _Reader:
 _Handler = Callable[[_Reader, int], int]
 
 _HANDLERS: Final[dict[int, _Handler]] = {
-    _COMMA: _Reader._comma,
-    _OPEN: _Reader._open,
-    _CLOSE: _Reader._close,
     _DASH: _Reader._dash,
     _DOT: _Reader._dot,
     _AS: _Reader._as,
@@ -960,9 +1013,6 @@ _HANDLERS: Final[dict[int, _Handler]] = {
     _ARGUMENT: _Reader._argument,
     _DCOLON: _Reader._double_colon,
     _PARAMETER: _Reader._parameter,
-    _NAME: _Reader._leftover,
-    _TYPE: _Reader._type,
-    _STRING: _Reader._string,
 }
 
 _AFTER: Final[dict[str, _Handler]] = {
