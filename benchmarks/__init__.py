@@ -1,0 +1,1 @@
+"""Benchmarks: what the pipeline costs, beside what a user would otherwise write."""

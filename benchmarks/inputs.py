@@ -1,0 +1,82 @@
+"""What the contestants work on: corpora files, and queries and templates as plain Parquet."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import duckdb
+
+from benchmarks.generate import write_corpora_file, write_corpus, write_many
+from tasks.config import CorpusEntry, load_corpora
+
+ROOT = Path(__file__).resolve().parents[1]
+DUMPS = Path("..", "shared", "corpora", "corpora.toml")
+WHOLE_JOB = ("spider-train", "bird-train", "sql-create-context-train", "spider-dev", "bird-dev")
+_SIZES = (8660, 9428, 8000, 1034, 1534)
+
+
+def real_corpora(folder: Path, dumps: Path, names: Iterable[str] | None = None) -> Path:
+    """A corpora file of real dumps, or of those named.
+
+    Where there are no dumps: the samples, and generated corpora as large as ``WHOLE_JOB``.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if dumps.exists():
+        wanted = None if names is None else set(names)
+        entries = [e for e in load_corpora(dumps) if wanted is None or e.name in wanted]
+    else:
+        for number, (name, size) in enumerate(zip(WHOLE_JOB, _SIZES, strict=True)):
+            write_corpus(folder / f"{name}-like.parquet", size, f"real {number}")
+        like = write_corpora_file(folder / "like.toml", [f"{name}-like" for name in WHOLE_JOB], 1)
+        entries = [*load_corpora(ROOT / "samples" / "corpora.toml"), *load_corpora(like)]
+    path = folder / ("whole-job.toml" if names else "all.toml")
+    path.write_text("\n".join(map(_toml, entries)), encoding="utf-8")
+    return path
+
+
+def _toml(entry: CorpusEntry) -> str:
+    values = entry.model_dump(exclude_none=True)
+    columns = values.pop("columns", None)
+    lines = ["[[corpus]]", *(f"{key} = {_quoted(value)}" for key, value in values.items())]
+    if columns:
+        inner = ", ".join(f"{key} = {_quoted(value)}" for key, value in columns.items())
+        lines.append(f"columns = {{ {inner} }}")
+    return "\n".join([*lines, ""])
+
+
+def _quoted(value: object) -> str:
+    escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def synthetic(folder: Path, n_queries: int) -> Path:
+    """A corpora file with one generated corpus, made if it is not there."""
+    name = f"synthetic-{n_queries}"
+    if not (folder / f"{name}.parquet").exists():
+        write_corpus(folder / f"{name}.parquet", n_queries)
+    return write_corpora_file(folder / f"{name}.toml", [name], 1)
+
+
+def many(folder: Path, n_corpora: int, n_queries: int, n_added: int) -> tuple[Path, Path]:
+    """Two corpora files with many generated corpora: without and with one more."""
+    folder /= f"many-{n_corpora}-{n_queries}"
+    if not (folder / "corpora.toml").exists():
+        write_many(folder, n_corpora, n_queries)
+        write_corpus(folder / "added.parquet", n_added, "added")
+    first = folder / "corpora.toml"
+    second = folder / "one-more.toml"
+    added = write_corpora_file(folder / "added.toml", ["added"], 0).read_text("utf-8")
+    second.write_text(f"{first.read_text('utf-8')}\n{added}", encoding="utf-8")
+    return first, second
+
+
+def export(warehouse: Path, queries: Path, templates: Path) -> None:
+    """Writes the queries and the templates that contestants share from a finished run."""
+    with duckdb.connect(warehouse / "alignment.duckdb", read_only=True) as con:
+        for path, columns, join in (
+            (queries, "role, dialect, sql", ""),
+            (templates, "template", "join templates using (template_id)"),
+        ):
+            con.sql(
+                f"select corpus, {columns} from queries join corpora using (corpus) {join} "
+                "order by corpora.rowid, queries.ordinal"
+            ).write_parquet(str(path))

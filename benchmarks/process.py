@@ -1,0 +1,100 @@
+"""Runs a contestant in a process of its own and tells what it took."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+_INTERVAL_SECONDS = 0.03
+_ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a contestant took, its start included, and what it said of itself.
+
+    ``peak_bytes`` is the largest sum over all its processes at one time, memory that they share
+    counted once (PSS); ``samples`` are these sums with their times on ``time.monotonic``.
+    """
+
+    seconds: float
+    cpu_seconds: float
+    peak_bytes: int
+    said: dict[str, Any]
+    samples: list[tuple[float, int]] = field(repr=False, default_factory=list)
+
+    def peak_between(self, start: float, end: float) -> int:
+        """The largest sum in a span of time."""
+        inside = [size for at, size in self.samples if start <= at <= end]
+        return max(inside, default=0)
+
+
+class ContestantFailed(Exception):
+    """A contestant ended with an error."""
+
+
+def run_contestant(
+    name: str, *arguments: object, environment: dict[str, str] | None = None
+) -> Taken:
+    """Runs ``python -m benchmarks.contestants NAME ARGUMENTS...``, which says a JSON object.
+
+    Raises:
+        ContestantFailed: It ended with an error.
+    """
+    command = [sys.executable, "-m", "benchmarks.contestants", name, *map(str, arguments)]
+    start = time.monotonic()
+    with subprocess.Popen(
+        command,
+        cwd=_ROOT,
+        env={**os.environ, "PYTHONHASHSEED": "0", **(environment or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        samples: list[tuple[float, int]] = []
+        while True:
+            before = time.monotonic()
+            samples.append((before, _session_bytes(process.pid)))
+            cost = time.monotonic() - before
+            ended, status, usage = os.wait4(process.pid, os.WNOHANG)
+            if ended:
+                break
+            # Looking costs the more, the more memory there is: never more than a tenth of one CPU.
+            time.sleep(max(_INTERVAL_SECONDS, 10 * cost))
+        end = time.monotonic()
+        process.returncode = os.waitstatus_to_exitcode(status)
+        answer, errors = process.stdout.read(), process.stderr.read()
+    if process.returncode:
+        raise ContestantFailed(f"{' '.join(command)}: {errors.decode(errors='replace')[-3000:]}")
+    said = json.loads(answer.splitlines()[-1]) if answer.strip() else {}
+    return Taken(
+        end - start,
+        usage.ru_utime + usage.ru_stime,
+        max(size for _, size in samples),
+        said,
+        samples,
+    )
+
+
+def _session_bytes(session: int) -> int:
+    """Memory of all processes of a session, shared pages counted once."""
+    total = 0
+    for entry in os.scandir("/proc"):
+        if not entry.name.isdigit():
+            continue
+        try:
+            stat = Path(entry.path, "stat").read_text()
+            if int(stat.rpartition(")")[2].split()[3]) != session:
+                continue
+            for line in Path(entry.path, "smaps_rollup").read_text().splitlines():
+                if line.startswith("Pss:"):
+                    total += int(line.split()[1]) * 1024
+                    break
+        except (OSError, ValueError):
+            continue
+    return total

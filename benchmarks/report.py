@@ -1,0 +1,93 @@
+"""Writes the results as Markdown."""
+
+import os
+import platform
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+_PACKAGES = (
+    "nl2sql-align duckdb numpy polars prefect pyarrow scikit-learn scipy sqlglot sqlglotc"
+).split()
+
+
+@dataclass(frozen=True)
+class Bar:
+    """What was asked for, and what was measured."""
+
+    what: str
+    wanted: str
+    measured: str
+    is_met: bool
+
+
+@dataclass
+class Report:
+    """Tables and bars, in the order in which they came."""
+
+    bars: list[Bar] = field(default_factory=list)
+    parts: list[str] = field(default_factory=list)
+
+    def bar(self, what: str, wanted: str, measured: str, is_met: bool) -> None:
+        """Notes a bar, and says it at once."""
+        self.bars.append(Bar(what, wanted, measured, is_met))
+        say(f"{'met' if is_met else 'MISSED'}: {what}: {measured} ({wanted})")
+
+    def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Notes a table with its heading."""
+        lines = [f"## {title}", "", _row(header), _row(["---", *["---:"] * (len(header) - 1)])]
+        self.parts.append("\n".join([*lines, *map(_row, rows)]))
+
+    def note(self, text: str) -> None:
+        """Notes a paragraph."""
+        self.parts.append(text)
+
+    def write(self, path: Path, how: str) -> None:
+        """Writes the page."""
+        bars = [
+            [bar.what, bar.wanted, bar.measured, "met" if bar.is_met else "**missed**"]
+            for bar in self.bars
+        ]
+        page = [
+            "# Results of the benchmarks",
+            f"Written by {how}; do not edit. Times are medians of the repetitions, in wall-clock "
+            "seconds unless they say CPU. Memory is the largest sum over all processes at one "
+            "time, what they share counted once (PSS).",
+            "\n".join([_row(("what", "bar", "measured", "")), _row(["---"] * 4), *map(_row, bars)]),
+            *self.parts,
+            f"## Machine\n\n{machine()}",
+        ]
+        path.write_text("\n\n".join(page) + "\n", encoding="utf-8")
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def say(text: str) -> None:
+    """A line on how it goes on."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def machine() -> str:
+    """Facts about the machine, and versions."""
+    model = platform.machine()
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.partition(":")[2].strip()
+            break
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    lines = [
+        f"* {len(os.sched_getaffinity(0))} CPUs, {model}; {memory:.0f} GB of memory; "
+        f"{platform.system()} {platform.release().partition('-')[0]}",
+        f"* Python {platform.python_version()}",
+    ]
+    for package in _PACKAGES:
+        try:
+            lines.append(f"* {package} {version(package)}")
+        except PackageNotFoundError:
+            continue
+    load = " ".join(f"{value:.1f}" for value in os.getloadavg())
+    return "\n".join([*lines, f"* load average at the end: {load}"])

@@ -1,0 +1,412 @@
+"""Runs all contestants on the same data in one session and writes ``benchmarks/RESULTS.md``.
+
+    python -m benchmarks.run [--quick] [--only SECTION ...] [--repeat N] [--sizes N ...]
+
+Every contestant runs in a process of its own; repetitions take turns, so that a slow minute of the
+machine falls on all of them. Data is made below ``build/benchmarks`` and kept for the next time.
+"""
+
+import argparse
+import math
+import shutil
+import statistics
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import inputs
+from benchmarks.ours import STAGES
+from benchmarks.process import Taken, run_contestant
+from benchmarks.report import Report, say
+
+_NO_SHAPES: dict[str, str] = {}
+
+
+@dataclass(frozen=True)
+class Session:
+    """What one call of the benchmarks does, and where."""
+
+    data: Path
+    dumps: Path
+    scratch: Path
+    repeat: int
+    sizes: tuple[int, ...]
+    many: tuple[int, int, int]
+    report: Report
+
+    def warehouse(self) -> Path:
+        """An empty folder."""
+        folder = self.scratch / "warehouse"
+        shutil.rmtree(folder, ignore_errors=True)
+        return folder
+
+    def in_turns(self, contestants: dict[str, Callable[[], Taken]]) -> dict[str, list[Taken]]:
+        """Runs all of them, one after the other, as often as is to be repeated."""
+        results: dict[str, list[Taken]] = {name: [] for name in contestants}
+        for turn in range(self.repeat):
+            for name, contestant in contestants.items():
+                taken = contestant()
+                results[name].append(taken)
+                say(f"  {turn + 1}/{self.repeat} {name}: {taken.seconds:.2f} s")
+        return results
+
+
+def median(runs: list[Taken], key: str = "") -> float:
+    """The median of what the process took, or of what it said under that key."""
+    return statistics.median(float(run.said[key]) if key else run.seconds for run in runs)
+
+
+def peak(runs: list[Taken]) -> str:
+    return f"{statistics.median(run.peak_bytes for run in runs) / 1e6:,.0f} MB"
+
+
+def stage_rows(runs: list[Taken]) -> list[list[str]]:
+    """A row per stage: seconds, share, peak memory."""
+    spent = {
+        stage: statistics.median(
+            run.said["marks"][stage][1] - run.said["marks"][stage][0] for run in runs
+        )
+        for stage in STAGES
+    }
+    whole = median(runs)
+    rows = []
+    for stage, value in spent.items():
+        memory = (
+            statistics.median(run.peak_between(*run.said["marks"][stage]) for run in runs) / 1e6
+        )
+        rows.append([stage, f"{value:.2f}", f"{value / whole:.0%}", f"{memory:,.0f} MB"])
+    start = max(0.0, whole - sum(spent.values()))
+    rows.append(["start of Python", f"{start:.2f}", f"{start / whole:.0%}", ""])
+    rows.append(["**whole**", f"{whole:.2f}", "100%", peak(runs)])
+    return rows
+
+
+def work(taken: Taken) -> float:
+    """Seconds in our stages, without the start of Python."""
+    return sum(end - start for start, end in taken.said["marks"].values())
+
+
+_STAGE_HEADER = ("stage", "seconds", "share", "peak memory")
+
+
+def ours(session: Session, corpora: Path, **environment: str) -> Taken:
+    return run_contestant("ours", corpora, session.warehouse(), environment=environment)
+
+
+# Sections ----------------------------------------------------------------------------------------
+
+
+def whole_job(session: Session) -> None:
+    """Ours against textbook, and n-grams against scikit-learn and SQL."""
+    corpora = inputs.real_corpora(session.data, session.dumps, inputs.WHOLE_JOB)
+    warehouse = session.warehouse()
+    run_contestant("ours", corpora, warehouse)
+    queries, templates = session.data / "queries.parquet", session.data / "templates.parquet"
+    inputs.export(warehouse, queries, templates)
+    runs = session.in_turns(
+        {
+            "textbook": lambda: run_contestant("textbook", queries),
+            "ours": lambda: ours(session, corpora),
+            "ours, without the cache of shapes": lambda: ours(session, corpora, **_NO_SHAPES),
+            "ours, with Prefect": lambda: run_contestant(
+                "ours-with-prefect", corpora, session.warehouse()
+            ),
+        }
+    )
+    base = median(runs["textbook"])
+    session.report.table(
+        "Whole job",
+        ("contestant", "seconds", "CPU seconds", "textbook / this", "peak memory"),
+        [
+            [
+                name,
+                f"{median(taken):.2f}",
+                f"{statistics.median(one.cpu_seconds for one in taken):.2f}",
+                f"{base / median(taken):.2f}",
+                peak(taken),
+            ]
+            for name, taken in runs.items()
+        ],
+    )
+    ratio = base / median(runs["ours"])
+    plain = base / median(runs["ours, without the cache of shapes"])
+    session.report.bar(
+        "whole job against *textbook*",
+        "at least 5 times faster",
+        f"{ratio:.1f} times; {plain:.1f} without the cache of shapes",
+        ratio >= 5,
+    )
+    session.report.table(
+        "Whole job by stage, without Prefect", _STAGE_HEADER, stage_rows(runs["ours"])
+    )
+
+    counted = session.in_turns(
+        {
+            "ours": lambda: run_contestant("our-ngrams", templates),
+            "SQL only": lambda: run_contestant("sql-only", templates),
+            "scikit-learn": lambda: run_contestant("scikit-learn", templates),
+            "scikit-learn, distinct templates": lambda: run_contestant(
+                "scikit-learn", templates, "distinct"
+            ),
+            "textbook": lambda: run_contestant("textbook-ngrams", templates),
+        }
+    )
+    base = median(counted["ours"], "seconds")
+    session.report.table(
+        "Counting n-grams",
+        ("contestant", "seconds", "this / ours", "peak memory", "distinct n-grams", "occurrences"),
+        [
+            [
+                name,
+                f"{median(taken, 'seconds'):.3f}",
+                f"{median(taken, 'seconds') / base:.1f}",
+                peak(taken),
+                f"{taken[0].said['n_distinct']:,}",
+                f"{taken[0].said['n_ngrams']:,}",
+            ]
+            for name, taken in counted.items()
+        ],
+    )
+    session.report.note(
+        "Templates in memory to counts in memory. scikit-learn has no rules for commas and "
+        "brackets and counts more; the counts of the others are equal."
+    )
+    for name, factor in (("scikit-learn", 15), ("SQL only", 4)):
+        ratio = median(counted[name], "seconds") / base
+        session.report.bar(
+            f"n-gram counting against *{name}*",
+            f"at least {factor} times faster",
+            f"{ratio:.1f} times",
+            ratio >= factor,
+        )
+
+
+def templates(session: Session) -> None:
+    """CPU time per distinct query against the parser alone, and two processes against one."""
+    queries = session.data / "queries.parquet"
+    if not queries.exists():
+        warehouse = session.warehouse()
+        corpora = inputs.real_corpora(session.data, session.dumps, inputs.WHOLE_JOB)
+        run_contestant("ours", corpora, warehouse)
+        inputs.export(warehouse, queries, session.data / "templates.parquet")
+    runs = session.in_turns(
+        {
+            "`sqlglot.parse_one`": lambda: run_contestant("parse-one", queries),
+            "ours": lambda: run_contestant("our-templates", queries),
+            "ours, without the cache of shapes": lambda: run_contestant(
+                "our-templates", queries, environment=_NO_SHAPES
+            ),
+        }
+    )
+    each = {
+        name: statistics.median(one.said["cpu_seconds"] / one.said["n"] for one in taken)
+        for name, taken in runs.items()
+    }
+    base = each["`sqlglot.parse_one`"]
+    session.report.table(
+        "Templates",
+        ("contestant", "CPU microseconds per distinct query", "this / parse_one"),
+        [[name, f"{value * 1e6:.0f}", f"{value / base:.2f}"] for name, value in each.items()],
+    )
+    plain = each["ours, without the cache of shapes"] / base
+    session.report.bar(
+        "templates: CPU time per distinct query, no cache of shapes",
+        "at most 1.5 times `sqlglot.parse_one`",
+        f"{plain:.2f} times",
+        plain <= 1.5,
+    )
+    session.report.bar(
+        "templates: the same, with the cache",
+        "below 1.0 times",
+        f"{each['ours'] / base:.2f} times",
+        each["ours"] < base,
+    )
+    size = min(100_000, max(session.sizes))
+    corpora = inputs.synthetic(session.data, size)
+    warehouse = session.warehouse()
+    run_contestant("ours", corpora, warehouse)
+    many_queries = session.data / f"queries-{size}.parquet"
+    inputs.export(warehouse, many_queries, session.data / f"templates-{size}.parquet")
+    folder = session.scratch / "parts"
+    folder.mkdir(exist_ok=True)
+    runs = session.in_turns(
+        {f"{n}": lambda n=n: run_contestant("our-workers", many_queries, folder, n) for n in (1, 2)}
+    )
+    speedup = median(runs["1"], "seconds") / median(runs["2"], "seconds")
+    session.report.bar(
+        f"templates: 2 processes against one, {size:,} queries",
+        "at least 1.6 times as fast",
+        f"{speedup:.2f} times",
+        speedup >= 1.6,
+    )
+
+
+def growth(session: Session) -> None:
+    """One corpus of each size: seconds, memory, and how they grow."""
+    start = statistics.median(
+        ours(session, inputs.synthetic(session.data, 10)).seconds for _ in range(session.repeat)
+    )
+    taken: dict[int, Taken] = {}
+    rows = []
+    for size in session.sizes:
+        corpora = inputs.synthetic(session.data, size)
+        # The largest ones take minutes, in which a machine's moods even out.
+        runs = [ours(session, corpora) for _ in range(session.repeat if size <= 100_000 else 1)]
+        one = sorted(runs, key=lambda run: run.seconds)[len(runs) // 2]
+        taken[size] = one
+        say(f"  {size:,}: {one.seconds:.1f} s, {one.peak_bytes / 1e6:,.0f} MB")
+        session.report.table(f"{size:,} queries", _STAGE_HEADER, stage_rows([one]))
+        rows.append(
+            [
+                f"{size:,}",
+                f"{one.seconds:.1f}",
+                f"{one.cpu_seconds:.1f}",
+                f"{one.seconds / size * 1e6:.0f}",
+                f"{one.peak_bytes / 1e6:,.0f} MB",
+            ]
+        )
+    session.report.table(
+        "Growth", ("queries", "seconds", "CPU seconds", "microseconds a query", "peak memory"), rows
+    )
+    session.report.note(f"A run on ten queries, taken as start-up: {start:.2f} s.")
+    largest = max(session.sizes)
+    if largest == 2_500_000:
+        one = taken[largest]
+        session.report.bar(
+            "2.5 million queries",
+            "under 10 minutes, under 6 GB",
+            f"{one.seconds / 60:.1f} minutes, {one.peak_bytes / 1e9:.2f} GB",
+            one.seconds < 600 and one.peak_bytes < 6e9,
+        )
+    smallest = min((size for size in session.sizes if size >= 100_000), default=min(session.sizes))
+    if smallest < largest:
+        a, b = taken[smallest], taken[largest]
+        factor = math.log(largest / smallest)
+        time = math.log((b.seconds - start) / (a.seconds - start)) / factor
+        memory = math.log(b.peak_bytes / a.peak_bytes) / factor
+        session.report.bar(
+            f"growth from {smallest:,} to {largest:,} queries",
+            "time exponent at most 1.05, memory exponent at most 0.5",
+            f"{time:.3f} and {memory:.3f}",
+            time <= 1.05 and memory <= 0.5,
+        )
+
+
+def memory(session: Session) -> None:
+    """A million queries with little memory."""
+    size = min(1_000_000, max(session.sizes))
+    corpora = inputs.synthetic(session.data, size)
+    one = ours(session, corpora, NL2SQL_ALIGN_MEMORY_LIMIT="1GB")
+    session.report.table(
+        f"{size:,} queries with `--memory-limit 1GB`", _STAGE_HEADER, stage_rows([one])
+    )
+    session.report.bar(
+        f"{size:,} queries with `--memory-limit 1GB`",
+        "finishes",
+        f"{one.seconds:.0f} s, {one.peak_bytes / 1e6:,.0f} MB",
+        True,
+    )
+
+
+def matrix(session: Session) -> None:
+    """Many corpora: all pairs, one corpus more, and nothing new."""
+    n_corpora, n_queries, n_added = session.many
+    first, second = inputs.many(session.data, n_corpora, n_queries, n_added)
+    warehouse = session.warehouse()
+    full = run_contestant("ours", first, warehouse)
+    session.report.table(
+        f"{n_corpora} corpora of {n_queries:,} queries", _STAGE_HEADER, stage_rows([full])
+    )
+    same = run_contestant("ours", first, warehouse)
+    added = run_contestant("ours", second, warehouse)
+    session.report.table(
+        f"One corpus of {n_added:,} queries added", _STAGE_HEADER, stage_rows([added])
+    )
+    session.report.table("Nothing changed", _STAGE_HEADER, stage_rows([same]))
+    start, end = full.said["marks"]["matrix"]
+    most = full.peak_between(start, end)
+    session.report.bar(
+        f"matrix of {n_corpora} corpora of {n_queries:,} queries",
+        "under 30 s, under 3 GB",
+        f"{end - start:.1f} s, {most / 1e9:.2f} GB",
+        end - start < 30 and most < 3e9,
+    )
+    share = work(added) / work(full)
+    session.report.bar(
+        f"{n_corpora} corpora in place, one of {n_added:,} queries added",
+        "at most 5 % of the full job",
+        f"{share:.1%} ({work(added):.2f} s of {work(full):.1f} s)",
+        share <= 0.05,
+    )
+    session.report.bar(
+        f"nothing changed, {n_corpora} corpora",
+        "under 2 s of work",
+        f"{work(same):.2f} s",
+        work(same) < 2,
+    )
+
+
+def exact(session: Session) -> None:
+    """Our tables against the plain path's, on every corpus."""
+    corpora = inputs.real_corpora(session.data, session.dumps)
+    warehouse = session.warehouse()
+    run_contestant("ours", corpora, warehouse)
+    said = run_contestant("exact", corpora, warehouse, session.scratch / "plain").said
+    different = ", ".join(said["different"]) or "all equal"
+    session.report.bar(
+        "exactness: templates, counts and measures are the plain path's, bit for bit",
+        "on every real corpus",
+        f"{said['n_corpora']} corpora, {said['n_queries']:,} queries, {said['n_ngrams']:,} counts, "
+        f"{said['n_pairs']:,} pairs: {different}",
+        not said["different"],
+    )
+
+
+SECTIONS = {
+    "whole-job": whole_job,
+    "templates": templates,
+    "growth": growth,
+    "memory": memory,
+    "matrix": matrix,
+    "exact": exact,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="small sizes, each once: two minutes")
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, help="some of the sections")
+    parser.add_argument("--repeat", type=int, help="how often to repeat; 5, or 1 if quick")
+    parser.add_argument("--sizes", nargs="+", type=int, help="queries of the synthetic corpora")
+    parser.add_argument("--many", nargs=3, type=int, metavar=("CORPORA", "QUERIES", "ADDED"))
+    parser.add_argument("--data", type=Path, default=Path("build/benchmarks"))
+    parser.add_argument("--dumps", type=Path, default=inputs.ROOT / inputs.DUMPS)
+    parser.add_argument("--output", type=Path, default=inputs.ROOT / "benchmarks" / "RESULTS.md")
+    arguments = parser.parse_args()
+    sections = arguments.only or [
+        name for name in SECTIONS if not (arguments.quick and name in ("memory", "exact"))
+    ]
+    sizes = (2_000, 10_000) if arguments.quick else (10_000, 100_000, 1_000_000, 2_500_000)
+    arguments.data.mkdir(parents=True, exist_ok=True)
+    report = Report()
+    with tempfile.TemporaryDirectory(dir=arguments.data) as scratch:
+        session = Session(
+            arguments.data.resolve(),
+            arguments.dumps.resolve(),
+            Path(scratch).resolve(),
+            arguments.repeat or (1 if arguments.quick else 5),
+            tuple(sorted(arguments.sizes or sizes)),
+            tuple(arguments.many or ((20, 500, 100) if arguments.quick else (200, 5000, 1000))),
+            report,
+        )
+        for name in sections:
+            say(name)
+            SECTIONS[name](session)
+    how = f"`python -m benchmarks.run{' --quick' if arguments.quick else ''}`"
+    report.write(arguments.output, how)
+    say(f"Results: {arguments.output}")
+
+
+if __name__ == "__main__":
+    main()
