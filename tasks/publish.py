@@ -61,6 +61,8 @@ _GIVEN: Final = pa.schema(
         ("trained_on", pa.string()),
         ("target", pa.string()),
         ("content_key", pa.string()),
+        ("queries_file", pa.string()),
+        ("templates_file", pa.string()),
         ("ngrams_file", pa.string()),
         ("ingested_at", pa.timestamp("us", tz="UTC")),
     ]
@@ -123,15 +125,10 @@ def _fill(
     # A view cannot take parameters: file names are quoted into its text.
     files = ", ".join(f"'{quoted(corpus.ngrams)}'" for corpus in corpora)
     con.execute(f"create view ngram_counts as from read_parquet([{files}])")
-    for corpus in corpora:
-        run_sql(
-            con,
-            "publish/queries",
-            corpus=corpus.entry.name,
-            queries=str(corpus.queries),
-            templates=str(corpus.templates),
-        )
-    run_sql(con, "publish/templates", templates_files=[str(corpus.templates) for corpus in corpora])
+    queries = sorted({str(corpus.queries) for corpus in corpora})
+    templates = sorted({str(corpus.templates) for corpus in corpora})
+    run_sql(con, "publish/queries", queries_files=queries, templates_files=templates)
+    run_sql(con, "publish/templates", templates_files=templates)
     run_sql(con, "publish/corpora")
     run_sql(con, "publish/alignment", pairs=str(pairs))
     run_sql(con, "publish/alignment_ratio")
@@ -151,6 +148,8 @@ def _given(corpora: list[IngestedCorpus]) -> list[dict[str, Any]]:
             "path": str(corpus.entry.path),
             "digest": corpus.digest,
             "content_key": corpus.content_key,
+            "queries_file": str(corpus.queries),
+            "templates_file": str(corpus.templates),
             "ngrams_file": str(corpus.ngrams),
             "ingested_at": datetime.fromtimestamp(corpus.queries.stat().st_mtime, UTC),
         }

@@ -1,4 +1,5 @@
--- Sums over the n-grams that two contents share, once for each unordered pair of which one is new.
+-- Sums over the n-grams that two contents share, once for each unordered pair of which one is new. The new
+-- one comes first, so that its condition filters the table before the join; of two new ones, either.
 -- What is not shared has a closed form: see divergences.sql.
 -- parameters: skew
 create or replace temp table pair_sums as
@@ -22,7 +23,7 @@ with shared as (
         b.alone_as_target as b_alone_as_target
     from counts as a
     join counts as b using (ngram_id)
-    where a.content_id < b.content_id and (a.is_new or b.is_new)
+    where a.is_new and (not b.is_new or a.content_id < b.content_id)
 )
 
 select

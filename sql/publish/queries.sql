@@ -1,8 +1,9 @@
--- The queries of one corpus, with what became of them.
--- parameters: corpus, queries, templates
+-- The queries of all corpora, with what became of them. Expects given_corpora. One statement for all: an
+-- insert per corpus took several times as long.
+-- parameters: queries_files, templates_files
 insert into queries
 select
-    $corpus as corpus,
+    given.corpus,
     ingested.ordinal,
     ingested.sql,
     ingested.raw_sql,
@@ -11,6 +12,8 @@ select
     1 as n_occurrences,
     parsed.template_id,
     parsed.reject_reason
-from read_parquet($queries) as ingested
-join read_parquet($templates) as parsed using (sql)
-order by ingested.ordinal;
+from read_parquet($queries_files, filename = true) as ingested
+join given_corpora as given on ingested.filename = given.queries_file
+join read_parquet($templates_files, filename = true) as parsed
+    on given.templates_file = parsed.filename and ingested.sql = parsed.sql
+order by given.position, ingested.ordinal;
