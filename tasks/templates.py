@@ -185,7 +185,7 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 class Templatizer:
-    """Turns the queries of one dialect into templates.
+    """Turns the queries of one dialect into templates, for one thread.
 
     Args:
         dialect: A sqlglot dialect name.
@@ -198,14 +198,16 @@ class Templatizer:
     ) -> None:
         self.limits = limits
         self.dialect = Dialect.get_or_raise(dialect)
-        parser = self.dialect.parser_class
+        rules = self.dialect.parser_class
+        # Made once: making them anew takes as long as tokenising a query of ten words.
+        self.tokenizer, self.parser = self.dialect.tokenizer(), self.dialect.parser()
         self.actions = _actions(self.dialect)
         # By a keyword's text as written: its template tokens, and what is to be done after it.
         self.keywords: dict[str, tuple[tuple[str, ...], _Handler | None]] = {}
-        self.bare_functions = frozenset(parser.NO_PAREN_FUNCTIONS)
-        self.bound_by_colon = frozenset(parser.COLON_PLACEHOLDER_TOKENS)
-        self.braces_bind: bool = TokenType.L_BRACE in parser.PLACEHOLDER_PARSERS
-        self.colon_is_path: bool = parser.COLON_IS_VARIANT_EXTRACT
+        self.bare_functions = frozenset(rules.NO_PAREN_FUNCTIONS)
+        self.bound_by_colon = frozenset(rules.COLON_PLACEHOLDER_TOKENS)
+        self.braces_bind: bool = TokenType.L_BRACE in rules.PLACEHOLDER_PARSERS
+        self.colon_is_path: bool = rules.COLON_IS_VARIANT_EXTRACT
         self.convert_type_is_first = dialect in {"tsql", "fabric", "redshift"}
         self.double_quoted_is_constant = dialect == "sqlite"
         self.has_long_names = dialect == "bigquery"
@@ -271,7 +273,7 @@ class Templatizer:
 
     def _tokenize(self, text: str) -> list[Token]:
         """The tokens without closing semicolons."""
-        tokens = self.dialect.tokenize(text)
+        tokens = self.tokenizer.tokenize(text)
         while tokens and tokens[-1].token_type == TokenType.SEMICOLON:
             tokens.pop()
         return tokens
@@ -281,14 +283,14 @@ class Templatizer:
         if "?" in text:
             tokens = _without_ordinals(tokens)
         try:
-            trees = self.dialect.parser().parse(tokens, text)
+            trees = self.parser.parse(tokens, text)
         except ParseError:
             # A comment between its words keeps ORDER BY from being lexed as one.
             if not _holds(text, _COMMENT_STARTS):
                 raise
             text = _blank_comments(text, tokens)
             tokens = self._tokenize(text)
-            trees = self.dialect.parser().parse(tokens, text)
+            trees = self.parser.parse(tokens, text)
         return tokens, [tree for tree in trees if tree is not None]
 
     def _nests_too_deep(self, sql: str, tokens: list[Token]) -> bool:
@@ -348,10 +350,7 @@ def comparable_text(sql: str, tokens: list[Token]) -> str:
 
 
 def _holds(text: str, parts: tuple[str, ...]) -> bool:
-    for part in parts:  # any() takes three times as long
-        if part in text:
-            return True
-    return False
+    return any(part in text for part in parts)
 
 
 def _fold(text: str) -> str:
@@ -399,13 +398,20 @@ def _missing(error: TokenError) -> str:
     return f": {found[0]}" if found else ""
 
 
+# Which of several missing parts the parser names first differs from process to process.
+_INCOMPLETE: Final = re.compile(r"Required keyword: '\w+' missing for <class '[\w.]*?(\w+)'>")
+_TOKEN_SHOWN: Final = re.compile(r" but got <Token .*")
+
+
 def _parse_problem(error: ParseError) -> str:
     """What the parser missed, and where, without the query's text around it."""
     if not error.errors:
         return (str(error).splitlines() or ["unknown"])[0][:100]
     first = error.errors[0]
-    description = str(first.get("description") or "unknown").splitlines()[0].rstrip(".")[:100]
-    return f"{description} (line {first.get('line')}, column {first.get('col')})"
+    description = str(first.get("description") or "unknown").splitlines()[0].rstrip(".")
+    description = _TOKEN_SHOWN.sub("", _INCOMPLETE.sub(r"incomplete \1", description))
+    place = f" (line {first.get('line')}, column {first.get('col')})"
+    return description[:100] + place
 
 
 class _Reader:
@@ -784,11 +790,11 @@ class _Reader:
             return i + 2
         if i and self.tokens[i - 1].end + 1 == self.tokens[i].start:
             self._unkeep(i - 1)
-        if self._action(i + 1) in (_KEYWORD, _NAME, _TYPE, _AS) and not self._opens(i + 2):
-            if not self._is_name(i + 1):
-                self.dropped_to = i + 1
-                return i + 2
-        return i + 1
+        is_word = self._action(i + 1) in (_KEYWORD, _NAME, _TYPE, _AS)
+        if not is_word or self._is_name(i + 1) or self._opens(i + 2):
+            return i + 1
+        self.dropped_to = i + 1
+        return i + 2
 
     def _argument(self, i: int) -> int:
         """The sign after a named argument, or an assignment."""

@@ -78,7 +78,8 @@ class _Worker:
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
                 pass_fds=[self._file.fileno()],
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+                # The parser goes through sets: with one order of theirs, each process says the same.
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONHASHSEED": "0"},
             )
         except OSError:
             self._close()
