@@ -18,12 +18,13 @@ LOCK_VENV := build/lock
 .DELETE_ON_ERROR:
 # Two pips in one environment would disturb each other
 .NOTPARALLEL:
-.PHONY: help align test lock clean
+.PHONY: help align test bench lock clean
 
 help:
 	@echo 'make align              set up and compare the sample corpora; results go to warehouse/'
 	@echo 'make align EXTRAS=dask  the same, with prefect-dask'
 	@echo 'make test               set up and run the linter, the type checker and the tests'
+	@echo 'make bench              set up and measure, beside other ways to do it; BENCH=--quick for a look'
 	@echo 'make lock               bring requirements/ in line with pyproject.toml'
 	@echo 'make lock UPGRADE=1     the same, with the newest versions'
 	@echo 'make clean              remove the environment and all caches, not the results'
@@ -37,6 +38,9 @@ test: $(STAMPS)/dev $(STAMPS)/project
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/pytest
+
+bench: $(STAMPS)/bench $(STAMPS)/project
+	$(BIN)/python -m benchmarks.run $(BENCH)
 
 # ---- the environment ------------------------------------------------------------------------------
 
@@ -53,8 +57,8 @@ $(STAMPS)/%: requirements/%.txt | $(STAMPS)/venv
 	@$(BIN)/python $(INSTALL) --require-hashes -r $<
 	@touch $@
 
-# What the run-time lock holds stands in these two as well: they only add the rest
-$(STAMPS)/dev $(STAMPS)/dask: | $(STAMPS)/main
+# What the run-time lock holds stands in these as well: they only add the rest
+$(STAMPS)/dev $(STAMPS)/bench $(STAMPS)/dask: | $(STAMPS)/main
 
 $(STAMPS)/project: pyproject.toml | $(STAMPS)/main
 	@echo 'Installing nl2sql-align'
@@ -75,6 +79,7 @@ lock:
 	@$(LOCK_VENV)/bin/python $(INSTALL) $(LOCKER)
 	@$(compile) - pyproject.toml -o requirements/main.txt
 	@$(compile) - pyproject.toml -o requirements/dev.txt --extra dev -c requirements/main.txt
+	@$(compile) - pyproject.toml -o requirements/bench.txt --extra bench -c requirements/main.txt -c requirements/dev.txt
 	@$(compile) - pyproject.toml -o requirements/dask.txt --extra dask -c requirements/main.txt -c requirements/dev.txt
 	@rm -rf $(LOCK_VENV)
 
