@@ -1,9 +1,12 @@
 """One Prefect test server for all flows: it takes ten seconds to start."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
+
+import flows  # noqa: F401 - sets Prefect up, and so comes before it
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 
@@ -22,7 +25,6 @@ def prefect_home(tmp_path_factory):
 @pytest.fixture(scope="session")
 def align(prefect_home):
     """The main job's flow, with a Prefect server to run it on."""
-    import flows  # noqa: F401 - sets Prefect up
     from prefect.testing.utilities import prefect_test_harness
 
     assert os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
@@ -73,14 +75,12 @@ class Corpora:
         return self.path
 
 
-@pytest.fixture
-def corpora(tmp_path):
+def small_corpora(folder):
     """Two training sets, a target and predictions on it."""
-    folder = tmp_path / "dumps"
-    folder.mkdir()
     joined = "SELECT a FROM b JOIN c ON d = e WHERE f = {} ORDER BY g"
     counted = "SELECT count(*) , a FROM b GROUP BY a HAVING count(*) > {}"
     nested = "SELECT a FROM b WHERE c IN (SELECT d FROM e WHERE f > {})"
+    folder.mkdir()
     return (
         Corpora(folder)
         .add("near", [joined.format(i) for i in range(5)] + [counted.format(i) for i in range(4)])
@@ -88,3 +88,35 @@ def corpora(tmp_path):
         .add("dev", [joined.format(9), counted.format(9), "SELECT a FROM b"], "target")
         .add("base", ["SELECT a FROM b", nested.format(1), ""], "predictions", target="dev")
     )
+
+
+@pytest.fixture(scope="session")
+def small_folder(tmp_path_factory):
+    """Where the small corpora and their warehouse stand: results name files by their full paths."""
+    return tmp_path_factory.mktemp("small")
+
+
+@pytest.fixture
+def corpora(small_folder):
+    """The small corpora, for each test as they were at first."""
+    shutil.rmtree(small_folder / "dumps", ignore_errors=True)
+    return small_corpora(small_folder / "dumps")
+
+
+@pytest.fixture(scope="session")
+def _first_run(align, small_folder, tmp_path_factory):
+    shutil.rmtree(small_folder / "dumps", ignore_errors=True)
+    corpora = small_corpora(small_folder / "dumps")
+    summary = align(corpora.write(), small_folder / "warehouse")
+    kept = tmp_path_factory.mktemp("kept") / "warehouse"
+    shutil.copytree(summary.warehouse, kept)
+    return summary, kept
+
+
+@pytest.fixture
+def first(_first_run, corpora):
+    """The summary of a first run over the small corpora, with its warehouse as it was then."""
+    summary, kept = _first_run
+    shutil.rmtree(summary.warehouse)
+    shutil.copytree(kept, summary.warehouse)
+    return summary

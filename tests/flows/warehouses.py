@@ -74,6 +74,8 @@ def leftovers(warehouse):
         if "tmp" in name
         or "scratch" in name
         or name.endswith((".part", ".wal", ".lock-holder"))
-        or not name.endswith((".lock", ".duckdb", ".parquet", "ngrams"))
-        and not name.startswith("stages")
+        or (
+            not name.endswith((".lock", ".duckdb", ".parquet", "ngrams"))
+            and not name.startswith("stages")
+        )
     ]
