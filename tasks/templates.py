@@ -9,7 +9,6 @@ import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from importlib.metadata import version
 from typing import Final, NamedTuple
 
@@ -305,12 +304,6 @@ class Templatizer:
         return deepest > limit
 
 
-@cache
-def templatizer(dialect: str) -> Templatizer:
-    """The templatizer of a dialect with the default limits, made once per process."""
-    return Templatizer(dialect)
-
-
 _COMMENT_STARTS: Final = ("--", "/*", "#", "//")
 _QUOTED: Final = re.compile("""('[^']*'|"[^"]*"|`[^`]*`)""")
 # What can make a quote, or the lack of one, mean something else than in _QUOTED.
@@ -430,6 +423,7 @@ class _Reader:
         self.tokens = tokens
         self.count = len(tokens)
         self.tree = tree
+        self.is_definition = isinstance(tree, _DEFINITIONS)
         self.out: list[str] = []
         # Per open bracket: the word before it, where that matters, or the bracket itself.
         self.brackets: list[str] = [""]
@@ -572,6 +566,19 @@ class _Reader:
     def _is_name(self, i: int) -> bool:
         return 0 <= i < self.count and self.tokens[i].start in self.names
 
+    def _is_word(self, i: int) -> bool:
+        if self._action(i) not in (_KEYWORD, _NAME, _TYPE, _AS):
+            return False
+        token = self.tokens[i]
+        return (
+            token.token_type == TokenType.IDENTIFIER
+            or token.text[0].isalpha()
+            or token.text[0] == "_"
+        )
+
+    def _is_type(self, i: int) -> bool:
+        return self._action(i) == _TYPE and not self._is_name(i)
+
     def _is_number(self, i: int) -> bool:
         return 0 <= i < self.count and self.tokens[i].token_type == TokenType.NUMBER
 
@@ -644,7 +651,7 @@ class _Reader:
             or word in BARE_FUNCTIONS
             or i in self.date_parts
             or self._text(i - 1) in PAIRED_KEYWORDS.get(word, ())
-            or (word in DDL_KEYWORDS and isinstance(self.tree, _DEFINITIONS))
+            or (word in DDL_KEYWORDS and self.is_definition)
         ):
             return i + 1
         self.out.append(word)
@@ -653,17 +660,22 @@ class _Reader:
 
     def _type(self, i: int) -> int:
         """A word lexed as a type: a typed literal's type, or else a function or keyword."""
-        opens = self._opens(i + 1)
         end = self._type_end(i)
         if self._action(end) == _STRING and (
             end == i + 1 or self.tokens[end].start in self.cast_strings
         ):
             return end
-        if self._text(i + 1) == "<" or (self._text(i) == "BINARY" and not opens):
-            return i + 1 if opens else end
+        if self._text(i + 1) == "<" or self._casts_without_brackets(i, end):
+            return end
         self.dropped_to = -1
         self.out += _words(self.tokens[i].text)
         return i + 1
+
+    def _casts_without_brackets(self, i: int, end: int) -> bool:
+        """MySQL's ``BINARY name``; types without a name in ``CREATE FUNCTION f(INT, INT)``."""
+        if self.is_definition and self._action(i - 1) in (_COMMA, _OPEN):
+            return self._action(end) in (_COMMA, _CLOSE)
+        return self._text(i) == "BINARY" and self._is_name(i + 1)
 
     def _unkeep(self, i: int) -> None:
         """Takes back the word at ``i``, which turns out to be a name that the tree lacks."""
@@ -723,8 +735,7 @@ class _Reader:
         return i + 1 if self._text(i + 1) == "TABLE" else self._type_end(i + 1)
 
     def _after_returning(self, i: int) -> int:
-        is_type = self._action(i + 1) == _TYPE and not self._is_name(i + 1)
-        return self._type_end(i + 1) if is_type else i + 1
+        return self._type_end(i + 1) if self._is_type(i + 1) else i + 1
 
     def _after_type(self, i: int) -> int:
         return self._type_end(i + 1) if self.alters_types else i + 1
@@ -790,8 +801,7 @@ class _Reader:
             return i + 2
         if i and self.tokens[i - 1].end + 1 == self.tokens[i].start:
             self._unkeep(i - 1)
-        is_word = self._action(i + 1) in (_KEYWORD, _NAME, _TYPE, _AS)
-        if not is_word or self._is_name(i + 1) or self._opens(i + 2):
+        if not self._is_word(i + 1) or self._is_name(i + 1) or self._opens(i + 2):
             return i + 1
         self.dropped_to = i + 1
         return i + 2
@@ -807,7 +817,8 @@ class _Reader:
         end = self._parameter_end(i)
         if end > i:
             self.dropped_to = end - 1
-            return end
+            # CREATE PROCEDURE p (@x INT)
+            return self._type_end(end) if self.is_definition and self._is_type(end) else end
         text = self.tokens[i].text
         if text != ":":
             self.out.append(text)
@@ -1000,7 +1011,7 @@ class _Reader:
             return i + 2
         if action in (_LITERAL, _STRING) or token.token_type == TokenType.NULL:
             return i + 1
-        if action == _TYPE and not self._is_name(i):
+        if self._is_type(i):
             end = self._type_end(i)
             return end + 1 if self._action(end) == _STRING else i
         if action == _NAME and self.templatizer.double_quoted_is_constant:

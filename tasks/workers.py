@@ -78,7 +78,7 @@ class _Worker:
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
                 pass_fds=[self._file.fileno()],
-                # The parser goes through sets: with one order of theirs, each process says the same.
+                # The parser goes through sets: in one order, so that each process says the same.
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONHASHSEED": "0"},
             )
         except OSError:

@@ -18,6 +18,7 @@ def prefect_home(tmp_path_factory):
         patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect")))
         patch.setenv("PREFECT_LOGGING_LEVEL", "CRITICAL")
         patch.setenv("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
+        patch.setenv("PREFECT_LOGGING_TO_API_ENABLED", "false")
         patch.delenv("PREFECT_API_URL", raising=False)
         yield
 
