@@ -84,7 +84,7 @@ _ACTION_TOKENS: Final = {
     _AS: "ALIAS",
     _ANGLE: "LT GT",
     _ARGUMENT: "FARROW COLON_EQ",
-    _DCOLON: "DCOLON QDCOLON",
+    _DCOLON: "DCOLON QDCOLON DOTCOLON COLON_GT NCOLON_GT",
     _PARAMETER: "PARAMETER SESSION_PARAMETER DOLLAR COLON PLACEHOLDER",
 }
 # Lexed as types, but structure in their own right: a type only where the grammar wants one.
@@ -174,6 +174,10 @@ def _actions(dialect: Dialect) -> list[int]:
     if tokenizer.__module__.endswith(("tsql", "fabric")):
         actions[TokenType.HASH] = _DROP  # of #temporary tables
     return actions
+
+
+def _is_letter(character: str) -> bool:
+    return character.isalpha() or character == "_"
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -461,10 +465,11 @@ class _Reader:
                             if kind == _IDENTIFIER:
                                 if item._meta:
                                     names.add(item._meta["start"])
-                            elif kind:
+                            elif kind == _NODE:
                                 nodes.append(item)
-                                if kind == _NOTED:
-                                    noted.append(item)
+                            elif kind == _NOTED:
+                                nodes.append(item)
+                                noted.append(item)
                     elif kind:
                         nodes.append(value)
                         if kind == _NOTED:
@@ -483,10 +488,11 @@ class _Reader:
                 self.cast_strings.add(inner._meta["start"])
         elif isinstance(node.args.get("kind") or node.args.get("dtype"), exp.DataType):
             self.alters_types |= type(node) is exp.AlterColumn
-            while isinstance(inner, exp.Expr) and type(inner) is not exp.Identifier:
-                inner = inner.this
-            if isinstance(inner, exp.Identifier) and inner._meta:
-                self.typed_names.add(inner._meta["start"])
+            named = node.args.get("rename_to") or inner
+            if isinstance(named, exp.Expr):
+                found = named.find_all(exp.Identifier)
+                starts = [name._meta["start"] for name in found if name._meta]
+                self.typed_names.update(sorted(starts)[-1:])
 
     def _find_long_names(self) -> None:
         # An unquoted `my-project.tab` is several tokens, of which the tree marks the first.
@@ -527,7 +533,7 @@ class _Reader:
                     i < last
                     and tokens[i + 1].token_type == opening
                     and token.token_type == variable
-                    and (token.text[0].isalpha() or token.text[0] == "_")
+                    and _is_letter(token.text[0])
                 ):
                     out.append(token.text.upper())
                 elif action == _NAME:
@@ -570,11 +576,7 @@ class _Reader:
         if self._action(i) not in (_KEYWORD, _NAME, _TYPE, _AS):
             return False
         token = self.tokens[i]
-        return (
-            token.token_type == TokenType.IDENTIFIER
-            or token.text[0].isalpha()
-            or token.text[0] == "_"
-        )
+        return token.token_type == TokenType.IDENTIFIER or _is_letter(token.text[0])
 
     def _is_type(self, i: int) -> bool:
         return self._action(i) == _TYPE and not self._is_name(i)
@@ -854,7 +856,7 @@ class _Reader:
         if self._text(i + 1) == "{":
             return self._closing(i + 1) + 1
         end = self._name_end(i + 1)
-        return end if end > i + 1 else i
+        return i if end == i + 1 and text == "@" else end  # DuckDB's @(-1) is an operator
 
     # Date parts ------------------------------------------------------------------------------
 
