@@ -1,0 +1,1 @@
+"""Templates: SQL in, template out."""
