@@ -1,5 +1,6 @@
 """What tests of several kinds share."""
 
+import gc
 import hashlib
 import shutil
 import tempfile
@@ -30,6 +31,9 @@ set_hypothesis_home_dir(_HYPOTHESIS_HOME)
 
 def pytest_unconfigure() -> None:
     shutil.rmtree(_HYPOTHESIS_HOME, ignore_errors=True)
+    # Hypothesis times the collector. Called when the interpreter ends, its callback keeps DuckDB's
+    # objects alive, and these then complain on standard error.
+    gc.callbacks.clear()
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,83 @@
+"""The steps of the main job without Prefect, which takes ten seconds to start, as a process to end.
+
+``python -m tests.faults.steps run WAREHOUSE CORPORA.toml ...`` does a run for each corpora file in
+turn. ``... cut WAREHOUSE CORPORA.toml`` does one run after another in the same warehouse, each
+ended without warning when it has put one or two files in their places, until one comes through.
+"""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tasks import pipeline
+from tasks.config import load_corpora
+from tasks.engine import bounded
+from tasks.pipeline import Prepared
+from tasks.publish import RunRecord, publish
+from tasks.warehouse import Warehouse
+from tasks.workers import parse_part, stop_workers
+
+
+def run(warehouse: Path, corpora: Path) -> None:
+    """What ``flows.align`` does, in its order."""
+    started_at = datetime.now(UTC)
+    entries = load_corpora(corpora)
+    house = Warehouse(warehouse.resolve())
+    with house.locked(), bounded(None, None, house.scratch), ThreadPoolExecutor(2) as pool:
+        try:
+            outcomes = list(pool.map(lambda entry: pipeline.prepare(entry, house), entries))
+            prepared = [one for one in outcomes if isinstance(one, Prepared)]
+            unique = {one.templates_key: one for one in prepared}.values()
+            list(pool.map(parse_part, [job for one in unique for job in one.jobs]))
+            done = list(pool.map(pipeline.finish, prepared))
+        finally:
+            stop_workers()
+        matrix = pipeline.measure(done, house)
+        record = RunRecord(f"run at {time.time_ns()}", started_at, {}, pipeline.versions())
+        publish(house, done, matrix.pairs, matrix.contributions, record)
+        pipeline.remove_unused_stages(done, house)
+
+
+def cut(warehouse: Path, corpora: Path) -> int:
+    """Runs that end before each of their files is in its place; how many it took."""
+    for number in range(100):
+        if (child := os.fork()) == 0:
+            # Two at times: the matrix is two files, and half a matrix is none.
+            _end_before(file=1 if number % 3 else 2)
+            run(warehouse, corpora)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        if status == 0:
+            return number
+        assert os.WIFSIGNALED(status), status
+        assert os.WTERMSIG(status) == signal.SIGKILL
+    raise AssertionError("no run came through")
+
+
+def _end_before(file: int) -> None:
+    replace: Callable[[Path, Path], Path] = Path.replace
+    placed: list[Path] = []
+
+    def replace_or_end(self: Path, target: Path) -> Path:
+        if "scratch" not in Path(target).parts:
+            if len(placed) == file:
+                os.kill(os.getpid(), signal.SIGKILL)
+            placed.append(Path(target))
+        return replace(self, target)
+
+    Path.replace = replace_or_end  # type: ignore[assignment,method-assign]
+
+
+if __name__ == "__main__":
+    command, folder, *files = sys.argv[1:]
+    if command == "cut":
+        print(cut(Path(folder), Path(files[0])))
+    else:
+        for file in files:
+            run(Path(folder), Path(file))
+            print(file, flush=True)

@@ -1,0 +1,120 @@
+"""What a reader sees while runs replace the results: always those of one whole run."""
+
+import subprocess
+import sys
+
+import duckdb
+import pytest
+
+from tasks.warehouse import Warehouse
+from tests.faults.steps import run
+from tests.faults.test_interruptions import start
+from tests.flows.conftest import small_corpora
+
+pytestmark = pytest.mark.fault
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Corpora files of which each lists other corpora, or other dumps for the same ones."""
+    corpora = small_corpora(tmp_path / "dumps")
+    found = []
+    for number in range(4):
+        if number % 2:
+            corpora.add(f"more-{number}", [f"SELECT max(a) FROM b LIMIT {number}"], "target")
+            # A dump of its own for each state: a run reads it when its turn comes.
+            queries = ["SELECT a FROM b WHERE c > 1"] * number + ["SELECT d ORDER BY e"]
+            corpora.add("near", queries, path=f"near-{number}.sql")
+        else:
+            corpora.entries.pop(f"more-{number - 1}", None)
+            corpora.add("far", [f"SELECT {', '.join('a' * (number + 1))} FROM b"], path=f"{number}")
+        path = corpora.write()
+        found.append(path.rename(path.with_name(f"corpora-{number}.toml")))
+    return found
+
+
+LOOK = """
+select
+    (select list(corpus order by corpus) from corpora) as names,
+    (select list(distinct source order by source) from alignment) as sources,
+    (select list(distinct target order by target) from alignment) as targets,
+    (select count(*) from alignment) as n_pairs,
+    (select list((corpus, n_ngrams, n_distinct_ngrams) order by corpus) from corpora) as told,
+    (
+        select list((corpus, n, n_distinct) order by corpus)
+        from (
+            select corpus, sum(n_occurrences)::bigint as n, count(*) as n_distinct
+            from ngram_counts
+            group by corpus
+        )
+    ) as counted,
+    (select json_keys(corpora_digests) from runs order by started_at desc limit 1) as recorded
+"""
+
+
+def look(warehouse):
+    """Opens the results, reads and closes; the corpora found there, when they make a whole."""
+    with duckdb.connect(str(Warehouse(warehouse).database), read_only=True) as con:
+        [row] = con.execute(LOOK).fetchall()
+    names, sources, targets, n_pairs, told, counted, recorded = row
+    assert names == sources == targets == sorted(recorded)
+    assert n_pairs == len(names) ** 2
+    assert told == counted
+    return tuple(names), tuple(told)
+
+
+def test_a_reader_in_a_loop_sees_one_whole_state_after_another(files, tmp_path):
+    warehouse = tmp_path / "warehouse"
+    run(warehouse, files[0])
+    process = start("run", warehouse, *files[1:], *files[:2], stdout=subprocess.DEVNULL)
+    seen = []
+    while process.poll() is None:
+        seen.append(look(warehouse))
+    assert process.returncode == 0
+    assert len(seen) > 20
+    assert len(set(seen)) >= 3, "the reader came too seldom to see the states change"
+
+
+def test_a_reader_that_keeps_the_results_open_sees_them_unchanged(files, tmp_path):
+    warehouse = tmp_path / "warehouse"
+    run(warehouse, files[0])
+    with duckdb.connect(str(Warehouse(warehouse).database), read_only=True) as con:
+        before = con.execute(LOOK).fetchall()
+        run(warehouse, files[1])
+        assert con.execute(LOOK).fetchall() == before
+    # The same process, once it has closed the old file.
+    assert look(warehouse)[0] != tuple(before[0][0])
+
+
+READER = """
+import sys
+import duckdb
+con = duckdb.connect(sys.argv[1], read_only=True)
+con.execute("from alignment").fetchall()
+print("open", flush=True)
+sys.stdin.read()
+con.execute("select sum(n_occurrences) from ngram_counts").fetchall()
+"""
+
+
+def test_a_reader_does_not_hold_up_a_run(files, tmp_path):
+    warehouse = tmp_path / "warehouse"
+    run(warehouse, files[0])
+    with subprocess.Popen(
+        [sys.executable, "-c", READER, str(Warehouse(warehouse).database)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as reader:
+        assert reader.stdout.readline() == "open\n"
+        run(warehouse, files[1])
+        reader.stdin.close()
+        assert reader.wait(timeout=60) == 0
+
+
+def test_a_reader_leaves_nothing_beside_the_results(files, tmp_path):
+    warehouse = tmp_path / "warehouse"
+    run(warehouse, files[0])
+    before = sorted(warehouse.iterdir())
+    look(warehouse)
+    assert sorted(warehouse.iterdir()) == before
