@@ -89,6 +89,16 @@ def test_the_same_template_is_no_overlap_of_texts(tmp_path):
     assert row["kl_nats"] == 0
 
 
+def test_a_text_that_reads_like_a_template_is_none(tmp_path):
+    contents = [
+        write_content(tmp_path, "source", [("SELECT FROM", "SELECT")], key="s"),
+        write_content(tmp_path, "target", [("SELECT", "SELECT FROM")], key="t"),
+    ]
+    for row in rows_of(compute_matrix(contents, tmp_path / "pairs").pairs):
+        share = float(row["source_key"] == row["target_key"])
+        assert (row["template_coverage"], row["exact_overlap"]) == (share, share)
+
+
 def test_a_corpus_with_itself(measured):
     pairs, _, _ = measured
     for key in "st":
