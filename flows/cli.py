@@ -158,18 +158,20 @@ def main() -> None:
         status = 0
     except SystemExit as end:  # usage errors among them: the framework has printed what is wrong
         status = end.code if isinstance(end.code, int) else 1
+        if isinstance(end.__context__, BrokenPipeError):
+            status = 0
     except AlignError as error:
         show.err.print(f"nl2sql-align: {escape(str(error))}", soft_wrap=True)
         status = error.exit_code
     except BrokenPipeError:  # the reader has gone, as in `nl2sql-align matrix DIR | head -1`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
     except Exception as error:
         if os.environ.get("NL2SQL_ALIGN_DEBUG"):
             traceback.print_exc()
         problem = f"{type(error).__name__}: {str(error) or 'no message'}".splitlines()[0]
+        told = escape(show.printable(problem))
         show.err.print(
-            f"nl2sql-align: {escape(problem)}; set NL2SQL_ALIGN_DEBUG=1 to see where",
+            f"nl2sql-align: {told}; set NL2SQL_ALIGN_DEBUG=1 to see where",
             soft_wrap=True,
         )
         status = 1
@@ -177,9 +179,12 @@ def main() -> None:
 
 
 def _leave(status: int) -> NoReturn:
-    """Exits without the tracebacks that Prefect's temporary server prints at its end."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    """Exits without a word of a reader that has gone, or of Prefect's server at its end."""
+    for stream in filter(None, (sys.__stdout__, sys.__stderr__)):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     if "prefect" in sys.modules:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     sys.exit(status)

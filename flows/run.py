@@ -4,8 +4,9 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rich.markup import escape
@@ -15,6 +16,7 @@ from flows.show import err, out
 from tasks import progress
 from tasks.config import load_corpora
 from tasks.engine import bounded
+from tasks.warehouse import Warehouse
 
 
 def run_align(corpora: Path, warehouse: Path, threads: int | None, memory_limit: str | None) -> int:
@@ -23,14 +25,17 @@ def run_align(corpora: Path, warehouse: Path, threads: int | None, memory_limit:
     Returns:
         The exit status: 0, or 3 where corpora were set aside.
     """
-    # A mistake is told at once, before Prefect and its server take their seconds to start.
+    # What stops a run is told at once, before Prefect and its server take their seconds to start.
     with bounded(threads, memory_limit, warehouse):
         entries = load_corpora(corpora)
+    with Warehouse(warehouse.resolve()).locked():
+        pass
     err.print(f"{len(entries)} corpora in {escape(str(corpora))}; starting Prefect", soft_wrap=True)
     _silence_prefect()
     _end_on_signals()
     from flows.align import align
 
+    _start_server()
     with _shown():
         summary = align(corpora, warehouse, threads, memory_limit)
     for reason in summary.set_aside.values():
@@ -64,7 +69,27 @@ def _silence_prefect() -> None:
 def _end_on_signals() -> None:
     """Ends this process on these signals as on Ctrl-C, and with it Prefect's temporary server."""
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, _frame: sys.exit(128 + number))
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as it is under nohup
+            signal.signal(number, lambda number, _frame: sys.exit(128 + number))
+
+
+def _start_server() -> None:
+    """Starts Prefect's temporary server, unless another one is set up, out of reach of Ctrl-C.
+
+    That goes to all processes of a terminal, as does the terminal's end; but a flow cannot end
+    without its server.
+    """
+    from prefect import get_client
+
+    def start() -> None:
+        # A process starts with the signals blocked that are so in the thread that starts it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+        with suppress(Exception), get_client(sync_client=True) as client:  # the flow will tell
+            client.api_healthcheck()
+
+    starting = threading.Thread(target=start, daemon=True)
+    starting.start()
+    starting.join()
 
 
 @contextmanager

@@ -12,9 +12,16 @@ from rich.table import Table
 if TYPE_CHECKING:
     import polars as pl
 
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leaves it to the command line what becomes of a reader that has gone."""
+        raise BrokenPipeError
+
+
 # No emoji: the `:date:` of `x::date::text` is none.
-out: Final = Console(highlight=False, emoji=False)
-err: Final = Console(stderr=True, highlight=False, emoji=False)
+out: Final = _Console(highlight=False, emoji=False)
+err: Final = _Console(stderr=True, highlight=False, emoji=False)
 
 _LONGEST_NAME: Final = 26
 

@@ -1,0 +1,835 @@
+"""The command line as a user meets it: in a process of its own, with and without a terminal."""
+
+import csv
+import fcntl
+import inspect
+import io
+import json
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import polars as pl
+import pytest
+import typer
+
+from flows.cli import app, main
+from tasks.errors import AlignError, ConfigurationError, WarehouseError
+from tasks.results import RequirementError, matrix, ratio, rejects
+from tasks.single import template_of
+from tasks.warehouse import Warehouse
+
+SAMPLES = Path(__file__).resolve().parents[2] / "samples"
+COMMAND = str(Path(sys.executable).with_name("nl2sql-align"))
+COMMANDS = ("run", "matrix", "ratio", "rejects", "template")
+
+# What a terminal would obey, and what Rich would.
+ESCAPES = "\x1b[31m\x1b]0;title\x07\x08\x7f\x9b31m\u202e"
+MARKUP = "[red]x[/red] [/] :warning: x::date::text [link=http://example.org]"
+HOSTILE = f"{ESCAPES} {MARKUP} \\"
+
+COLOURS = re.compile("\x1b\\[(?:[0-9;]*;)?(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])(?:;[0-9;]*)?m")
+SEQUENCES = re.compile("\x1b\\[[0-9;?]*[a-zA-Z]")
+
+
+@dataclass
+class Ended:
+    """A command that has ended: its status and what it wrote."""
+
+    status: int
+    out: str
+    err: str = ""
+
+    @property
+    def error_lines(self):
+        return self.err.splitlines()
+
+
+def environment(**variables):
+    """This process's, but for what would make a difference to how things are shown."""
+    names = "NO_COLOR FORCE_COLOR PY_COLORS CLICOLOR_FORCE TTY_COMPATIBLE GITHUB_ACTIONS COLUMNS"
+    kept = {name: value for name, value in os.environ.items() if name not in names.split()}
+    return {**kept, "TERM": "xterm-256color", **variables}
+
+
+def cli(*arguments, **keywords):
+    """Runs a command without a terminal."""
+    variables = keywords.pop("variables", {})
+    ended = subprocess.run(
+        [COMMAND, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=environment(**variables),
+        **keywords,
+    )
+    return Ended(ended.returncode, ended.stdout, ended.stderr)
+
+
+def cli_on_terminal(*arguments, columns=80, variables=None, keys=None):
+    """Runs a command on a terminal of its own.
+
+    ``keys`` is called again and again with what the terminal shows so far, and gives what to type.
+    """
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    process = subprocess.Popen(
+        [COMMAND, *map(str, arguments)],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        env=environment(**variables or {}),
+    )
+    os.close(theirs)
+    shown, until = b"", time.monotonic() + 120
+    while time.monotonic() < until:
+        if select.select([ours], [], [], 0.05)[0]:
+            try:
+                piece = os.read(ours, 65536)
+            except OSError:  # the terminal is closed by its last process
+                break
+            if not piece:
+                break
+            shown += piece
+        elif process.poll() is not None:
+            break
+        typed = keys(shown.decode(errors="replace")) if keys else b""
+        if typed:
+            os.write(ours, typed)
+    os.close(ours)
+    return Ended(process.wait(timeout=30), shown.decode())
+
+
+@pytest.fixture
+def called(monkeypatch, capsys):
+    """Calls the command line in this process: quicker, where it makes no difference."""
+
+    def call(*arguments):
+        with monkeypatch.context() as patch:
+            for name in {*os.environ} - {*environment()}:
+                patch.delenv(name)
+            patch.setenv("COLUMNS", "80")
+            patch.setattr(sys, "argv", [COMMAND, *map(str, arguments)])
+            patch.setattr("flows.cli._leave", sys.exit)  # that would close our standard error
+            with pytest.raises(SystemExit) as ended:
+                main()
+        written = capsys.readouterr()
+        return Ended(ended.value.code, written.out, written.err)
+
+    return call
+
+
+def marked(mark):
+    """Processes, of whatever parent, that have a mark in their environment."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
+            if state != "Z" and mark.encode() in (folder / "environ").read_bytes():
+                found.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+        except OSError:
+            continue
+    return found
+
+
+# Runs: each starts Prefect, which takes ten seconds, so that those needed are done at once.
+
+
+@dataclass
+class Run:
+    """A run with its warehouse, and the processes that it left."""
+
+    ended: Ended
+    warehouse: Path
+    left: list[str]
+
+
+HARMFUL = [
+    f"SELECT {MARKUP} FROM",
+    f"SELECT '{ESCAPES}' FROM FROM",
+    f"{ESCAPES} not SQL",
+    f"SELECT a FROM {ESCAPES}",
+]
+
+
+def write_corpora(folder):
+    """A corpora file whose target is sound, with corpora that are not."""
+    folder.mkdir()
+    objects = [{"query": sql, "question": "?", "db_id": "d"} for sql in [*HARMFUL, "SELECT a"]]
+    (folder / "hostile.json").write_text(json.dumps(objects))
+    (folder / "keys.json").write_text(json.dumps([{f"{HOSTILE} {i}": i for i in range(3)}]))
+    (folder / "good.sql").write_text("SELECT a FROM b\nSELECT count(*) FROM b GROUP BY c\n")
+    (folder / "cut.json").write_text('[{"query": "SELECT 1", "db_')
+    entry = '[[corpus]]\nname="{}"\nrole="{}"\nformat="{}"\ndialect="sqlite"\npath="{}"\n'
+    path = folder / "corpora.toml"
+    path.write_text(
+        entry.format("good", "target", "lines", "good.sql")
+        + entry.format("hostile", "train", "spider", "hostile.json")
+        + entry.format("keys", "train", "spider", "keys.json")
+        + entry.format("cut", "train", "spider", "cut.json")
+        + entry.format("missing", "train", "lines", r"no\u001b[31m [red]\u0007 such.sql")
+        + entry.format("answers", "predictions", "lines", "good.sql")
+        + f"target='good'\nmodel={json.dumps(MARKUP + ESCAPES[:5])}\n"
+    )
+    return path
+
+
+def write_long_corpora(folder):
+    """A corpora file with which a run is still parsing when a signal comes."""
+    folder.mkdir()
+    lines = "\n".join("SELECT " + ", ".join("ab" * (i % 90)) + f" c{i}" for i in range(60_000))
+    (folder / "long.sql").write_text(lines)
+    path = folder / "corpora.toml"
+    path.write_text(
+        '[[corpus]]\nname="long"\nrole="train"\nformat="lines"\ndialect="sqlite"\npath="long.sql"\n'
+    )
+    return path
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory):
+    """All runs that the tests look at, by name, done side by side."""
+    folder = tmp_path_factory.mktemp("cli")
+    harmful, long = write_corpora(folder / "harmful"), write_long_corpora(folder / "long")
+
+    def prepared(name):
+        mark, home = f"marked-{uuid4().hex}", folder / f"prefect-{name}"
+        return mark, {"PREFECT_HOME": str(home), "NL2SQL_ALIGN_TEST": mark, "COLUMNS": "80"}
+
+    def done(name, ended):
+        warehouse, mark = folder / f"warehouse-{name}", marks[name]
+        # A child that was told to end may need a moment to be gone.
+        until = time.monotonic() + 5
+        while (left := marked(mark)) and time.monotonic() < until:
+            time.sleep(0.1)
+        return Run(ended, warehouse, left)
+
+    marks, variables = {}, {}
+    for name in ("terminal", "plain", "interrupted"):
+        marks[name], variables[name] = prepared(name)
+
+    def arguments(name, file):
+        return "run", file, "--warehouse", folder / f"warehouse-{name}"
+
+    def terminal():
+        line = arguments("terminal", SAMPLES / "corpora.toml")
+        return cli_on_terminal(*line, variables=variables["terminal"])
+
+    def plain():
+        return cli(*arguments("plain", harmful), variables=variables["plain"])
+
+    def interrupted():
+        presses = []
+
+        def press(shown):
+            if not presses and "templates" in shown:
+                presses.append(b"\x03")
+                return presses[0]
+            return b""
+
+        line = arguments("interrupted", long)
+        return cli_on_terminal(*line, variables=variables["interrupted"], keys=press)
+
+    with ThreadPoolExecutor() as pool:
+        waiting = {
+            function.__name__: pool.submit(function) for function in (terminal, plain, interrupted)
+        }
+        return {name: done(name, future.result()) for name, future in waiting.items()}
+
+
+@pytest.fixture(scope="session")
+def samples(runs):
+    """The warehouse of the sample corpora."""
+    return runs["terminal"].warehouse
+
+
+def check_quiet(text):
+    """No traceback, and nothing that Prefect or its server say of themselves."""
+    for word in (
+        "Traceback",
+        "Error:",
+        "uvicorn",
+        "INFO",
+        "WARNING",
+        "Finished in state",
+        "nanobind",
+    ):
+        assert word not in text, text
+    assert len(re.findall("(?i)prefect", text)) <= 1  # "starting Prefect"
+
+
+@pytest.mark.flow
+def test_a_run_on_a_terminal_shows_bars_and_ends_well(runs):
+    run = runs["terminal"]
+    shown = SEQUENCES.sub("", run.ended.out)
+    assert run.ended.status == 0
+    check_quiet(shown)
+    for stage in ("ingest", "templates", "ngrams"):
+        assert re.search(rf"{stage} +━+ 7/7 ", shown), stage
+    assert "7 corpora taken, 0 set aside; " in shown
+    # The cursor that the bars hid is there again.
+    assert run.ended.out.count("\x1b[?25h") == run.ended.out.count("\x1b[?25l") == 1
+    *_, results, hint = shown.replace("\r", "").splitlines()
+    assert results == f"Results: {run.warehouse}/alignment.duckdb"
+    assert hint.startswith(f"See them: nl2sql-align matrix {run.warehouse}")
+    assert (run.warehouse / "alignment.duckdb").is_file()
+
+
+@pytest.mark.flow
+def test_a_run_without_a_terminal_writes_plain_lines(runs):
+    ended = runs["plain"].ended
+    assert ended.status == 3
+    check_quiet(ended.err)
+    assert "\x1b" not in ended.out + ended.err
+    first, *lines = ended.error_lines
+    assert first.endswith("corpora.toml; starting Prefect")
+    assert sorted(lines[:6]) == sorted(set(lines[:6]))
+    assert [line.split(":")[0] for line in lines[:6]] == [f"ingest {n}/6" for n in range(1, 7)]
+    assert lines[-1].startswith("3 corpora taken, 3 set aside; ")
+    assert ended.out.splitlines() == [
+        f"Results: {runs['plain'].warehouse}/alignment.duckdb",
+        f"See them: nl2sql-align matrix {runs['plain'].warehouse}; "
+        f"nl2sql-align ratio {runs['plain'].warehouse}",
+    ]
+
+
+@pytest.mark.flow
+@pytest.mark.fault
+def test_each_corpus_set_aside_is_named_in_a_line_with_its_cause(runs):
+    line = re.compile(r"^nl2sql-align: set aside: corpus '(\w+)' \(.*?\): (.*)$", re.MULTILINE)
+    told = dict(line.findall(runs["plain"].ended.err))
+    assert told.keys() == {"keys", "cut", "missing"}
+    assert "is not there; check path" in told["missing"]
+    assert "is damaged or not in format 'spider'" in told["cut"]
+    assert "has no queries where format 'spider' keeps them" in told["keys"]
+    # What the dump holds is shown as text.
+    assert MARKUP in told["keys"]
+
+
+@pytest.mark.flow
+@pytest.mark.fault
+def test_ctrl_c_ends_a_run_and_leaves_the_warehouse_free(runs):
+    run = runs["interrupted"]
+    assert run.ended.status == 130
+    check_quiet(run.ended.out)
+    assert "^C" in run.ended.out
+    assert run.ended.out.count("\x1b[?25h") == 1
+    assert not (run.warehouse / "alignment.duckdb").exists()
+    assert not (run.warehouse / "stages" / "scratch").exists()
+    with Warehouse(run.warehouse).locked():
+        pass
+
+
+WAIT = """
+import atexit, time
+from flows.run import _end_on_signals
+_end_on_signals()
+atexit.register(print, "ended in order")
+print("ready", flush=True)
+time.sleep({seconds})
+"""
+
+
+def send(number, *prefix, seconds=60):
+    """What a process writes and ends with that handles signals as a run does."""
+    line = [*prefix, sys.executable, "-c", WAIT.format(seconds=seconds)]
+    with subprocess.Popen(
+        line, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment()
+    ) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(number)
+        return process.stdout.read(), process.wait(timeout=60)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_run_ends_in_order_on_a_signal(number, status):
+    """With what is registered for the end: Prefect's server is ended there."""
+    assert send(number) == ("ended in order\n", status)
+
+
+def test_a_run_goes_on_under_nohup():
+    assert send(signal.SIGHUP, "nohup", seconds=1) == ("ended in order\n", 0)
+
+
+@pytest.mark.flow
+@pytest.mark.parametrize("name", ["terminal", "plain", "interrupted"])
+def test_no_process_outlives_its_run(runs, name):
+    assert runs[name].left == []
+
+
+# Mistakes, told before Prefect starts
+
+LISTED = '[[corpus]]\nname="a"\nrole="train"\nformat="lines"\ndialect="sqlite"\npath="a.sql"\n'
+PREDICTED = LISTED.replace("train", "predictions").replace('"a"', '"b"') + 'model="m"\n'
+MISTAKES = {
+    "malformed": ("[[corpus]\n", "is not valid TOML"),
+    "not UTF-8": (b"name = '\xe9'", "is not UTF-8"),
+    "empty": ("", "no corpus is listed"),
+    "unknown key": (LISTED + 'dialekt="sqlite"\n', "corpus 'a': unknown key 'dialekt'; did you"),
+    "missing key": (LISTED.replace('path="a.sql"\n', ""), "corpus 'a': key 'path' is missing"),
+    "duplicate name": (LISTED * 2, "corpus 'a': key 'name': 2 corpora have it"),
+    "target not listed": (LISTED + PREDICTED + 'target="c"\n', "key 'target': 'c' is not listed"),
+    "target missing": (LISTED + PREDICTED, "corpus 'b': key 'target' is missing"),
+    "unknown format": (LISTED.replace("lines", "linen"), "unknown format 'linen'; did you mean"),
+    "unknown dialect": (LISTED.replace("sqlite", "sqlight"), "unknown dialect 'sqlight'"),
+    "hostile": (LISTED.replace('"a"', r'"\u001b[31m[red]"'), "key 'name'"),
+}
+
+
+@pytest.mark.fault
+def test_a_run_in_a_warehouse_in_use_is_refused(tmp_path):
+    with Warehouse(tmp_path).locked():
+        ended = cli("run", SAMPLES / "corpora.toml", "--warehouse", tmp_path)
+    assert (ended.status, ended.out) == (1, "")
+    assert ended.error_lines == [
+        f"nl2sql-align: {tmp_path} is in use by process {os.getpid()} on {os.uname().nodename}; "
+        "wait for it to end, or choose another --warehouse"
+    ]
+
+
+@pytest.mark.fault
+def test_a_warehouse_that_cannot_be_written_is_told_in_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        ended = cli("run", SAMPLES / "corpora.toml", "--warehouse", folder)
+        assert (ended.status, ended.out) == (1, "")
+        [line] = ended.error_lines
+        assert line.startswith(f"nl2sql-align: {folder} cannot be written (")
+        assert line.endswith("); choose another --warehouse")
+
+
+def check_usage_error(ended, words):
+    assert ended.status == 2
+    assert ended.out == ""
+    [line] = ended.error_lines
+    assert line.startswith("nl2sql-align: ")
+    assert words in line
+    assert "\x1b" not in line
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_in_the_corpora_file_is_told_in_one_line(tmp_path, name, called):
+    content, words = MISTAKES[name]
+    path = tmp_path / "corpora.toml"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    ended = called("run", path, "--warehouse", tmp_path / "warehouse")
+    check_usage_error(ended, words)
+    assert str(path) in ended.err
+    assert not (tmp_path / "warehouse").exists()
+
+
+def test_a_missing_corpora_file_is_told_in_one_line(tmp_path):
+    check_usage_error(cli("run", tmp_path / "none.toml"), "none.toml: cannot be read (No such file")
+    check_usage_error(cli("run", tmp_path), "cannot be read (Is a directory)")
+
+
+def test_limits_that_are_none_are_told_in_one_line(tmp_path):
+    file = SAMPLES / "corpora.toml"
+    check_usage_error(cli("run", file, "--memory-limit", "much"), "'much' is no memory limit")
+    threads = cli("run", file, variables={"NL2SQL_ALIGN_THREADS": "all"})
+    check_usage_error(threads, "'all' is no number of threads")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["fly"],
+        ["run"],
+        ["run", "a", "b"],
+        ["run", "a", "--threads", "0"],
+        ["run", "a", "--speed", "9"],
+        ["matrix"],
+        ["matrix", "a", "--metric", "length"],
+        ["matrix", "a", "--format", "xml"],
+        ["rejects", "a"],
+        ["template"],
+    ],
+)
+def test_wrong_usage_ends_with_2_and_a_word_on_it(arguments, called):
+    ended = called(*arguments)
+    assert ended.status == 2
+    assert ended.out == ""
+    assert "Usage: nl2sql-align" in ended.err
+    assert "Traceback" not in ended.err
+
+
+def test_a_mistake_is_told_before_prefect_is_imported(tmp_path):
+    assert "prefect" not in modules_after("run", tmp_path / "none.toml")
+
+
+# Commands that only read
+
+
+def modules_after(*arguments):
+    """The top-level modules that a command has imported when it ends."""
+    script = """
+import sys
+from flows.cli import main
+try:
+    main()
+finally:
+    print(*{name.partition(".")[0] for name in sys.modules}, file=sys.stderr)
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", script, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment(),
+    )
+    return set(ended.stderr.splitlines()[-1].split())
+
+
+@pytest.mark.flow
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["matrix"],
+        ["ratio", "--format", "json"],
+        ["rejects", "harbour-train", "--format", "csv"],
+        ["template", "SELECT a"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_commands_that_read_import_no_prefect(samples, arguments):
+    command, *options = arguments
+    if command in ("matrix", "ratio", "rejects"):
+        options.insert(0, str(samples))
+    modules = modules_after(command, *options)
+    assert "typer" in modules
+    assert not modules & {"prefect", "fastapi", "sqlalchemy", "uvicorn", "numpy.f2py"}
+    if command == "--help":
+        assert "polars" not in modules
+
+
+@pytest.mark.flow
+def test_matrix_shows_the_targets_for_people(samples):
+    ended = cli("matrix", samples)
+    assert (ended.status, ended.err) == (0, "")
+    header, *lines = ended.out.splitlines()
+    assert header.split() == ["kl_alignment", "of", "…", "role", "orchard-dev"]
+    assert [line.split()[:2] for line in lines] == [
+        ["harbour-train", "train"],
+        ["ledger-train", "train"],
+        ["synth-train", "train"],
+        ["orchard-dev", "target"],
+        ["sprig-1b-base", "predictions"],
+        ["sprig-1b-tuned", "predictions"],
+        ["oak-7b-base", "predictions"],
+    ]
+    values = {line.split()[0]: line.split()[2:] for line in lines}
+    assert values["orchard-dev"] == []
+    assert 0.8 < float(values["harbour-train"][0]) < 1
+
+
+@pytest.mark.flow
+def test_matrix_shows_any_measure_and_every_corpus(samples):
+    every = cli("matrix", samples, "--all", "--metric", "js_nats").out
+    assert "js_nats of …" in every
+    for name in matrix(samples)["target"].unique():
+        assert name in every
+
+
+@pytest.mark.flow
+@pytest.mark.parametrize("command", ["matrix", "ratio", "rejects"])
+def test_json_and_csv_hold_what_the_python_twin_gives(samples, command):
+    extra = ["harbour-train"] if command == "rejects" else []
+    twin = {"matrix": matrix, "ratio": ratio, "rejects": rejects}[command](samples, *extra)
+    assert len(twin) > 3
+    as_json = cli(command, samples, *extra, "--format", "json")
+    as_csv = cli(command, samples, *extra, "--format", "csv")
+    assert (as_json.status, as_json.err, as_csv.status, as_csv.err) == (0, "", 0, "")
+    assert json.loads(as_json.out) == twin.to_dicts()
+    rows = list(csv.DictReader(io.StringIO(as_csv.out)))
+    assert [*rows[0]] == twin.columns
+    assert len(rows) == len(twin)
+    for name in (name for name, kind in twin.schema.items() if kind == pl.Float64):
+        assert [float(row[name]) if row[name] else None for row in rows] == twin[name].to_list()
+
+
+@pytest.mark.flow
+def test_ratio_tells_which_set_is_closer_than_the_model(samples):
+    out = cli("ratio", samples).out
+    [block] = [block for block in out.split("\n\n") if block.startswith("sprig-1b-base")]
+    head, told, _, best, *others = block.splitlines()
+    assert head == "sprig-1b-base on orchard-dev (model sprig-1b)"
+    assert re.fullmatch(r"  its answers are aligned at 0\.\d{3}; 9\d\.\d% of them parse", told)
+    assert best.split()[0] == "harbour-train"
+    assert best.rstrip().endswith(" closer than the model")
+    assert "no closer" not in best
+    assert all("no closer than the model" in line for line in others)
+    assert "(model sprig-1b tuned on harbour-train)" in out
+
+
+@pytest.mark.flow
+def test_rejects_counts_reasons_and_shows_examples(samples):
+    found = rejects(samples, "harbour-train")
+    out = cli("rejects", samples, "harbour-train").out
+    assert out.splitlines()[0] == f"harbour-train: {len(found)} queries rejected"
+    assert "more than one statement" in out
+    none = cli("rejects", samples, "harbour-train", "--examples", "0").out
+    assert len(none.splitlines()) < len(out.splitlines())
+    assert not re.search(r"^ +\d+: ", none, re.MULTILINE)
+
+
+@pytest.mark.flow
+def test_rejects_of_an_unknown_corpus_lists_the_known_ones(samples):
+    ended = cli("rejects", samples, "harbor")
+    check_usage_error(ended, "no corpus 'harbor' in ")
+    assert "harbour-train" in ended.err
+
+
+@pytest.mark.flow
+def test_require_decides_the_status(samples):
+    held = cli("matrix", samples, "--require", "kl_alignment > 0.3")
+    assert (held.status, held.err) == (0, "")
+    failed = cli("matrix", samples, "--require", "kl_alignment > 0.9 or target != 'orchard-dev'")
+    assert failed.status == 4
+    assert failed.out == ""
+    [line] = failed.error_lines
+    assert re.search(r"it fails for \d of 49 rows, the first: ledger-train, orchard-dev$", line)
+    ratios = cli("ratio", samples, "--require", "alignment_ratio < 2", "--format", "json")
+    assert ratios.status == 0
+    assert len(json.loads(ratios.out)) == 9
+    assert cli("ratio", samples, "--require", "alignment_ratio > 1").status == 4
+
+
+@pytest.mark.flow
+def test_a_condition_that_makes_no_sense_is_told_with_the_columns(samples, called):
+    for condition in ("alignment > 0", "kl_alignment >", "1; drop table alignment", "(" * 50):
+        ended = called("matrix", samples, "--require", condition)
+        check_usage_error(ended, "--require: ")
+        assert "kl_alignment" in ended.err
+    assert called("matrix", samples).status == 0
+
+
+def test_a_missing_warehouse_is_told_with_what_makes_one(tmp_path, called):
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "none", tmp_path, tmp_path / "file"):
+        for arguments in (["matrix", folder], ["ratio", folder], ["rejects", folder, "a"]):
+            ended = called(*arguments)
+            assert (ended.status, ended.out) == (1, "")
+            [line] = ended.error_lines
+            assert line == (
+                f"nl2sql-align: {folder} holds no results (no alignment.duckdb); "
+                f"make some: nl2sql-align run CORPORA.toml --warehouse {folder}"
+            )
+
+
+@pytest.mark.fault
+def test_damaged_results_are_told_in_one_line(tmp_path):
+    (tmp_path / "alignment.duckdb").write_text("this is no database")
+    ended = cli("matrix", tmp_path)
+    assert (ended.status, ended.out) == (1, "")
+    [line] = ended.error_lines
+    assert "alignment.duckdb cannot be read (" in line
+
+
+def test_template_prints_a_template_or_the_reason_for_none(called):
+    ended = cli("template", "SELECT a FROM b WHERE c = 'x' -- why")
+    assert (ended.status, ended.out, ended.err) == (0, "SELECT FROM WHERE =\n", "")
+    ended = called("template", "SELECT `a` FROM b", "--dialect", "postgres")
+    assert (ended.status, ended.out) == (1, "")
+    assert re.fullmatch("rejected: does not parse: .*\n", ended.err)
+    ended = cli("template", "-", input="SELECT a\nFROM b\n")
+    assert (ended.status, ended.out) == (0, "SELECT FROM\n")
+
+
+def test_template_in_json_and_csv(called):
+    ended = called("template", "SELECT a", "--format", "json")
+    expected = {"dialect": "sqlite", "template": "SELECT", "reject_reason": None}
+    assert (ended.status, json.loads(ended.out)) == (0, [expected])
+    ended = called("template", "", "--format", "csv", "--dialect", "mysql")
+    assert ended.status == 1
+    assert ended.out == "dialect,template,reject_reason\nmysql,,empty\n"
+
+
+def test_template_in_an_unknown_dialect_is_told_in_one_line():
+    check_usage_error(cli("template", "SELECT 1", "--dialect", "sqlit"), "did you mean 'sqlite'?")
+
+
+@pytest.mark.fault
+def test_template_survives_what_ends_the_parser():
+    deep = "SELECT " + "(" * 5000 + "1" + ")" * 5000
+    ended = cli("template", "-", input=deep)
+    assert ended.status == 1
+    assert ended.err == "rejected: nested deeper than 200 brackets\n"
+
+
+# Python twins
+
+
+def test_every_command_has_a_twin_in_python():
+    twins = {
+        "run": "flows.align:align",
+        "matrix": "tasks.results:matrix",
+        "ratio": "tasks.results:ratio",
+        "rejects": "tasks.results:rejects",
+        "template": "tasks.single:template_of",
+    }
+    commands = {command.callback.__name__: command.callback for command in app.registered_commands}
+    assert commands.keys() == twins.keys() == set(COMMANDS)
+    of_terminal = {"form", "metric", "all_pairs", "examples"}
+    for name, place in twins.items():
+        module, function = place.split(":")
+        if name == "run":  # imports Prefect: its source tells
+            source = (SAMPLES.parent / "flows" / "align.py").read_text()
+            parameters = set(re.search(r"def align\((.*?)\) ->", source, re.DOTALL)[1].split())
+            parameters = {word.rstrip(":") for word in parameters}
+        else:
+            parameters = set(inspect.signature(getattr(sys.modules[module], function)).parameters)
+        assert set(inspect.signature(commands[name]).parameters) - of_terminal <= parameters, name
+
+
+@pytest.mark.flow
+def test_twins_raise_what_the_commands_say(samples, tmp_path):
+    for call, kind, status in (
+        (lambda: matrix(tmp_path), WarehouseError, 1),
+        (lambda: rejects(samples, "none"), ConfigurationError, 2),
+        (lambda: matrix(samples, "kl_alignment > 2"), RequirementError, 4),
+        (lambda: ratio(samples, "nothing"), ConfigurationError, 2),
+        (lambda: template_of("SELECT 1", "none"), ConfigurationError, 2),
+    ):
+        with pytest.raises(AlignError) as caught:
+            call()
+        assert type(caught.value) is kind
+        assert caught.value.exit_code == status
+
+
+# How it looks
+
+
+@pytest.mark.parametrize("command", [(), *((command,) for command in COMMANDS)])
+def test_help_teaches(command, called):
+    ended = called(*command, "--help")
+    assert (ended.status, ended.err) == (0, "")
+    assert f"Usage: nl2sql-align {' '.join(command)}".rstrip() in ended.out
+    assert all(len(line) <= 80 for line in ended.out.splitlines())
+    assert "\x1b" not in ended.out
+    for name in COMMANDS if not command else ():
+        assert name in ended.out
+    if command in (("matrix",), ("ratio",)):
+        assert "--require" in ended.out
+        assert "Exit with 4" in ended.out
+
+
+def test_options_have_help():
+    for command in typer.main.get_command(app).commands.values():
+        assert command.help
+        for parameter in command.params:
+            assert getattr(parameter, "help", None), f"{command.name} {parameter.name}"
+
+
+@pytest.mark.flow
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["matrix", "--all"],
+        ["matrix", "--all", "--metric", "additive_kl_alignment"],
+        ["ratio"],
+        ["rejects", "good"],
+        ["rejects", "hostile", "--examples", "9"],
+    ],
+    ids=" ".join,
+)
+def test_tables_keep_within_80_columns(samples, runs, arguments, called):
+    command, *options = arguments
+    warehouse = runs["plain"].warehouse if command == "rejects" else samples
+    for ended in (
+        called(command, warehouse, *options),
+        cli_on_terminal(command, warehouse, *options),
+    ):
+        assert ended.status == 0
+        lines = SEQUENCES.sub("", ended.out).replace("\r", "").splitlines()
+        assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.flow
+def test_what_a_dump_holds_is_shown_as_text(runs):
+    warehouse = runs["plain"].warehouse
+    ended = cli("rejects", warehouse, "hostile", "--examples", "9", variables={"COLUMNS": "300"})
+    assert ended.status == 0
+    assert not [c for c in ended.out if not c.isprintable() and c != "\n"]
+    assert MARKUP in ended.out
+    # As it stands in the dump, for programs.
+    rows = json.loads(cli("rejects", warehouse, "hostile", "--format", "json").out)
+    assert [row["raw_sql"] for row in rows] == HARMFUL
+    shown = cli("ratio", warehouse).out
+    assert f"(model {MARKUP}" in shown
+    assert "\x1b" not in shown
+
+
+@pytest.mark.flow
+def test_colours_are_for_terminals_and_only_where_wanted(samples):
+    for arguments in (["matrix", samples], ["--help"]):
+        plain = cli(*arguments)
+        assert "\x1b" not in plain.out + plain.err
+        without = cli_on_terminal(*arguments, variables={"NO_COLOR": "1"})
+        assert not COLOURS.search(without.out)
+        dumb = cli_on_terminal(*arguments, variables={"TERM": "dumb"})
+        assert not COLOURS.search(dumb.out)
+    assert "\x1b[1m" in cli_on_terminal("matrix", samples).out
+
+
+@pytest.mark.flow
+@pytest.mark.parametrize("arguments", [["matrix", "--all"], ["matrix", "--format", "json"]])
+def test_a_reader_that_leaves_early_is_no_error(samples, arguments):
+    command, *options = arguments
+    # A pipe holds some of what is written: the reader leaves before.
+    line = f"{COMMAND} {command} {samples} {' '.join(options)} | true; echo ${{PIPESTATUS[0]}}"
+    ended = subprocess.run(
+        ["bash", "-c", line], capture_output=True, text=True, timeout=60, env=environment()
+    )
+    assert ended.stderr == ""
+    assert ended.stdout == "0\n"
+
+
+def test_a_closed_output_is_no_traceback():
+    with subprocess.Popen(
+        [COMMAND, "template", "SELECT 1"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    ) as process:
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait(timeout=60) == 0
+
+
+@pytest.mark.fault
+def test_an_unforeseen_error_is_one_line_and_a_traceback_on_demand(tmp_path):
+    script = """
+import sys
+from tasks import results
+def fail(*arguments):
+    raise RuntimeError("first \\x1b[31mline\\nsecond")
+results.matrix = fail
+from flows.cli import main
+main()
+"""
+    line = [sys.executable, "-c", script, "matrix", str(tmp_path)]
+    for variables in ({}, {"NL2SQL_ALIGN_DEBUG": "1"}):
+        ended = subprocess.run(
+            line, capture_output=True, text=True, timeout=60, env=environment(**variables)
+        )
+        assert ended.returncode == 1
+        *traceback, last = ended.stderr.splitlines()
+        assert last.startswith("nl2sql-align: RuntimeError: first ")
+        assert last.endswith("set NL2SQL_ALIGN_DEBUG=1 to see where")
+        assert bool(traceback) == bool(variables)
+        assert "\x1b" not in last
