@@ -11,7 +11,13 @@ from typing import Final
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.tokenizer_core import Token, TokenType
 
-from tasks.vocabulary import BARE_FUNCTIONS, DATE_FUNCTIONS, DATE_PARTS, TEXT_KEYWORDS
+from tasks.vocabulary import (
+    BARE_FUNCTIONS,
+    DATE_FUNCTIONS,
+    DATE_PARTS,
+    PAIRED_KEYWORDS,
+    TEXT_KEYWORDS,
+)
 
 # Statements whose parsing turns on few words. Others (DDL above all) match many that are common
 # names of columns, and are rare.
@@ -21,7 +27,6 @@ _ASIDE: Final = re.compile(r"--|/\*|//|[#?]")
 _LITERALS: Final = ("STRING", "NUMBER")
 _ASKED_FOR_A_GAP: Final = ("DASH", "DOT", "PARAMETER", "DOLLAR", "COLON", "HASH")
 _NAME: Final = "a"  # Words kept in a key are upper-cased: none can be taken for these.
-_QUOTED: Final = "q"
 _STRING: Final = "s"
 _NUMBER: Final = "n"
 
@@ -87,12 +92,13 @@ class Shapes:
                 function = ""
             else:
                 function = token.text.upper()
-                is_plain = kind == var
-                if function in matched:
-                    parts.append(function if is_plain else f'"{function}')
-                else:
-                    parts.append(_NAME if is_plain else _QUOTED)
-                if not is_plain:
-                    function = f'"{function}'
+                is_kept = function in matched or (
+                    function in PAIRED_KEYWORDS and parts[-1] in PAIRED_KEYWORDS[function]
+                )
+                if kind == var:
+                    parts.append(function if is_kept else _NAME)
+                else:  # the kind of quote tells: SQLite takes "x" for a string, `x` never
+                    function = f"{text[token.start]}{function}"
+                    parts.append(function if is_kept else text[token.start])
             end = token.end
         return "\x00".join(parts)

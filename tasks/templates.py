@@ -33,7 +33,7 @@ from tasks.vocabulary import (
     TYPE_FOLLOWERS,
 )
 
-TEMPLATE_RULES_VERSION: Final = 1
+TEMPLATE_RULES_VERSION: Final = 2
 """Goes up with every change that can alter a template: stored templates are then redone."""
 
 # "contains unsupported syntax, falling back to Command": rejected here with a reason of its own.
@@ -75,7 +75,7 @@ _ACTION_TOKENS: Final = {
     _NAME: "VAR IDENTIFIER",
     _LITERAL: "NUMBER BIT_STRING HEX_STRING BYTE_STRING TRUE FALSE INTRODUCER",
     _STRING: "STRING NATIONAL_STRING RAW_STRING NATIONAL_RAW_STRING HEREDOC_STRING UNICODE_STRING",
-    _DROP: "HINT SPACE BREAK",
+    _DROP: "HINT SPACE BREAK SEMICOLON",
     _COMMA: "COMMA",
     _OPEN: "L_PAREN L_BRACKET L_BRACE",
     _CLOSE: "R_PAREN R_BRACKET R_BRACE",
@@ -176,10 +176,6 @@ def _actions(dialect: Dialect) -> list[int]:
     return actions
 
 
-def _is_letter(character: str) -> bool:
-    return character.isalpha() or character == "_"
-
-
 def _words(text: str) -> tuple[str, ...]:
     """A keyword's or sign's template tokens: upper-cased, one per word, but for the joined ones."""
     words = tuple(text.upper().split())
@@ -209,6 +205,7 @@ class Templatizer:
         self.keywords: dict[str, tuple[tuple[str, ...], _Handler | None]] = {}
         self.bare_functions = frozenset(rules.NO_PAREN_FUNCTIONS)
         self.bound_by_colon = frozenset(rules.COLON_PLACEHOLDER_TOKENS)
+        self.at_operates = "@" in rules.NO_PAREN_FUNCTION_PARSERS  # DuckDB's absolute value
         self.braces_bind: bool = TokenType.L_BRACE in rules.PLACEHOLDER_PARSERS
         self.colon_is_path: bool = rules.COLON_IS_VARIANT_EXTRACT
         self.convert_type_is_first = dialect in {"tsql", "fabric", "redshift"}
@@ -238,8 +235,8 @@ class Templatizer:
             text = _HASH_PARAMETER.sub(_as_parameter, sql)
         try:
             tokens = self._tokenize(text)
-        except TokenError as error:
-            return _rejected(f"does not tokenise{_missing(error)}")
+        except TokenError:
+            return _rejected("does not tokenise")
         if not tokens:
             return _rejected("empty")
         if self._nests_too_deep(sql, tokens):
@@ -275,10 +272,12 @@ class Templatizer:
         return Templated(" ".join(_Reader(self, text, read, tree).template()), None, None)
 
     def _tokenize(self, text: str) -> list[Token]:
-        """The tokens without closing semicolons."""
+        """The tokens without semicolons at either end."""
         tokens = self.tokenizer.tokenize(text)
         while tokens and tokens[-1].token_type == TokenType.SEMICOLON:
             tokens.pop()
+        while tokens and tokens[0].token_type == TokenType.SEMICOLON:
+            del tokens[0]
         return tokens
 
     def _parse(self, text: str, tokens: list[Token]) -> tuple[list[Token], list[exp.Expr]]:
@@ -314,7 +313,8 @@ _QUOTED: Final = re.compile("""('[^']*'|"[^"]*"|`[^`]*`)""")
 _UNUSUAL_QUOTING: Final = ("\\", "[", "$", "'''", '"""')
 _QUOTE: Final = re.compile("['\"`[$]")
 _QUOTED_TOKENS: Final = frozenset(
-    TokenType[name] for name in ("IDENTIFIER", *_ACTION_TOKENS[_STRING].split())
+    TokenType[name]
+    for name in f"IDENTIFIER BIT_STRING HEX_STRING BYTE_STRING {_ACTION_TOKENS[_STRING]}".split()
 )
 
 
@@ -388,11 +388,6 @@ _HASH_PARAMETER: Final = re.compile(r"##\w+(?::\w+)?(?:\?[^#\n]*)?##")
 def _as_parameter(match: re.Match[str]) -> str:
     """A bind parameter that parses, of the same length, so that offsets stay true."""
     return "@" + "p" * (len(match[0]) - 1)
-
-
-def _missing(error: TokenError) -> str:
-    found = re.search(r"Missing \S{1,5} from line (\d+)", str(error))
-    return f": {found[0]}" if found else ""
 
 
 # Which of several missing parts the parser names first differs from process to process.
@@ -525,7 +520,9 @@ class _Reader:
                     text = token.text
                     known = keywords.get(text)
                     if known is None:
-                        known = keywords[text] = _words(text), _AFTER.get(text.upper())
+                        is_word = token.token_type != TokenType.UNKNOWN or text.isalpha()
+                        words = _words(text) if is_word else ()  # a sign that no dialect has
+                        known = keywords[text] = words, _AFTER.get(text.upper())
                     out += known[0]
                     if known[1] is not None:
                         go_on = known[1](self, i)
@@ -533,7 +530,7 @@ class _Reader:
                     i < last
                     and tokens[i + 1].token_type == opening
                     and token.token_type == variable
-                    and _is_letter(token.text[0])
+                    and token.text.isidentifier()
                 ):
                     out.append(token.text.upper())
                 elif action == _NAME:
@@ -553,7 +550,8 @@ class _Reader:
                     go_on = self._open(i)
             elif action == _CLOSE:
                 out.append(token.text)
-                brackets.pop()
+                if len(brackets) > 1:
+                    brackets.pop()
                 go_on = jumps.get(i, go_on)
             elif action > _CLOSE:
                 go_on = _HANDLERS[action](self, i)
@@ -576,7 +574,7 @@ class _Reader:
         if self._action(i) not in (_KEYWORD, _NAME, _TYPE, _AS):
             return False
         token = self.tokens[i]
-        return token.token_type == TokenType.IDENTIFIER or _is_letter(token.text[0])
+        return token.token_type == TokenType.IDENTIFIER or token.text[0].isalpha()
 
     def _is_type(self, i: int) -> bool:
         return self._action(i) == _TYPE and not self._is_name(i)
@@ -654,6 +652,7 @@ class _Reader:
             or i in self.date_parts
             or self._text(i - 1) in PAIRED_KEYWORDS.get(word, ())
             or (word in DDL_KEYWORDS and self.is_definition)
+            or (self._opens(i + 1) and re.sub("[$#@]", "_", word).isidentifier())
         ):
             return i + 1
         self.out.append(word)
@@ -839,6 +838,8 @@ class _Reader:
             return self._closing(i) + 1 if is_one else i
         if self._action(i) != _PARAMETER:
             return i
+        if text == "@" and self.templatizer.at_operates:
+            return i
         if text == "?":
             return i if self._ends_operand(i - 1) else i + 1
         if text == "%":
@@ -855,8 +856,7 @@ class _Reader:
             i += 1
         if self._text(i + 1) == "{":
             return self._closing(i + 1) + 1
-        end = self._name_end(i + 1)
-        return i if end == i + 1 and text == "@" else end  # DuckDB's @(-1) is an operator
+        return self._name_end(i + 1)
 
     # Date parts ------------------------------------------------------------------------------
 
