@@ -312,10 +312,10 @@ _QUOTED: Final = re.compile("""('[^']*'|"[^"]*"|`[^`]*`)""")
 # What can make a quote, or the lack of one, mean something else than in _QUOTED.
 _UNUSUAL_QUOTING: Final = ("\\", "[", "$", "'''", '"""')
 _QUOTE: Final = re.compile("['\"`[$]")
-_QUOTED_TOKENS: Final = frozenset(
-    TokenType[name]
-    for name in f"IDENTIFIER BIT_STRING HEX_STRING BYTE_STRING {_ACTION_TOKENS[_STRING]}".split()
-)
+_QUOTED_TOKENS: Final = f"IDENTIFIER BIT_STRING HEX_STRING BYTE_STRING {_ACTION_TOKENS[_STRING]}"
+_IS_QUOTED: Final = [False] * (max(TokenType) + 1)
+for _name in _QUOTED_TOKENS.split():
+    _IS_QUOTED[TokenType[_name]] = True
 
 
 def comparable_text(sql: str, tokens: list[Token]) -> str:
@@ -329,20 +329,27 @@ def comparable_text(sql: str, tokens: list[Token]) -> str:
         tokens: Its tokens, without closing semicolons.
     """
     done, end = tokens[0].start, tokens[-1].end + 1
-    if not _holds(sql, _COMMENT_STARTS) and not _holds(sql, _UNUSUAL_QUOTING):
+    has_comments = _holds(sql, _COMMENT_STARTS)
+    if not has_comments and not _holds(sql, _UNUSUAL_QUOTING):
         pieces = _QUOTED.split(sql[done:end])
         pieces[::2] = [_fold(piece) for piece in pieces[::2]]
         return "".join(pieces)
     parts: list[str] = []
     for token in tokens:
-        if token.token_type == TokenType.HINT:
+        is_quoted = _IS_QUOTED[token.token_type]
+        if has_comments and token.token_type != TokenType.HINT:
+            parts.append(" " if token.start > done else "")
+        elif is_quoted:
+            parts.append(_fold(sql[done : token.start]))
+        else:
             continue
-        parts.append(" " if token.start > done else "")
         done = token.end + 1
         text = sql[token.start : done]
-        quote = _QUOTE.search(text) if token.token_type in _QUOTED_TOKENS else None
+        quote = _QUOTE.search(text) if is_quoted else None
         start = quote.start() if quote else len(text)
         parts.append(_fold(text[:start]) + text[start:])
+    if not has_comments:
+        parts.append(_fold(sql[done:end]))
     return "".join(parts).strip()
 
 
@@ -406,6 +413,12 @@ def _parse_problem(error: ParseError) -> str:
     return description[:100] + place
 
 
+def _start_of(node: exp.Expr) -> int:
+    """A node's offset in the text; -1 where it has none."""
+    start = node.meta.get("start")
+    return start if isinstance(start, int) else -1  # a comment "sqlglot.meta start=x" sets it
+
+
 class _Reader:
     """One pass over the tokens of one parsed query.
 
@@ -453,13 +466,13 @@ class _Reader:
                     kind = kinds[value.__class__]
                     if kind == _IDENTIFIER:
                         if value._meta:
-                            names.add(value._meta["start"])
+                            names.add(value._meta.get("start", -1))
                     elif kind == _LIST:
                         for item in value:
                             kind = kinds[item.__class__]
                             if kind == _IDENTIFIER:
                                 if item._meta:
-                                    names.add(item._meta["start"])
+                                    names.add(item._meta.get("start", -1))
                             elif kind == _NODE:
                                 nodes.append(item)
                             elif kind == _NOTED:
@@ -476,27 +489,27 @@ class _Reader:
     def _note(self, node: exp.Expr) -> None:
         inner = node.this
         if type(node) is exp.Anonymous:
-            if type(inner) is exp.Identifier and inner._meta:
-                self.function_names.add(inner._meta["start"])
+            if type(inner) is exp.Identifier:
+                self.function_names.add(_start_of(inner))
         elif type(node) is exp.Cast:
-            if type(inner) is exp.Literal and inner._meta:
-                self.cast_strings.add(inner._meta["start"])
+            if type(inner) is exp.Literal:
+                self.cast_strings.add(_start_of(inner))
         elif isinstance(node.args.get("kind") or node.args.get("dtype"), exp.DataType):
             self.alters_types |= type(node) is exp.AlterColumn
             named = node.args.get("rename_to") or inner
             if isinstance(named, exp.Expr):
-                found = named.find_all(exp.Identifier)
-                starts = [name._meta["start"] for name in found if name._meta]
-                self.typed_names.update(sorted(starts)[-1:])
+                self.typed_names.add(
+                    max(map(_start_of, named.find_all(exp.Identifier)), default=-1)
+                )
 
     def _find_long_names(self) -> None:
         # An unquoted `my-project.tab` is several tokens, of which the tree marks the first.
         for name in self.tree.find_all(exp.Identifier):
-            if name._meta:
-                start, end = name._meta["start"], name._meta["end"]
-                if "-" in name.this and self.sql.startswith(name.this, start):
-                    end = start + len(name.this) - 1
-                self.name_ends[start] = end
+            start = _start_of(name)
+            if start >= 0 and "-" in name.this and self.sql.startswith(name.this, start):
+                self.name_ends[start] = start + len(name.this) - 1
+            elif start >= 0:
+                self.name_ends[start] = name.meta["end"]
 
     # The pass --------------------------------------------------------------------------------
 
@@ -896,8 +909,9 @@ class _Reader:
         return self._is_name(i), self._text(i) in SHORT_DATE_PARTS
 
     def _take_date_part(self, i: int) -> None:
-        self.names.discard(self.tokens[i].start)
-        self.date_parts.add(i)
+        if self.tokens[i].text.isidentifier():
+            self.names.discard(self.tokens[i].start)
+            self.date_parts.add(i)
 
     # Spans -----------------------------------------------------------------------------------
 
@@ -912,9 +926,9 @@ class _Reader:
 
     def _column_type_end(self, i: int) -> int:
         """Past the type at ``i`` of a column, unless it comes after another keyword."""
-        if self._text(i) in ("TYPE", "SET"):
-            is_type = self._opens(i + 1)  # SET('a', 'b')
-            return self._type_end(i, is_column=True) if is_type else i
+        is_set_type = self._opens(i + 1)  # SET('a', 'b')
+        if self._text(i) in ("TYPE", "SET") and not is_set_type:
+            return i
         return self._type_end(i, is_column=True)
 
     def _type_end(self, i: int, *, is_cast: bool = False, is_column: bool = False) -> int:
