@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tasks import corpus_stages
 from tasks.engine import resources
-from tasks.ngrams import COUNTS_SCHEMA, count_ngrams, split_template
+from tasks.ngrams import COUNTS_SCHEMA, count_ngrams, ngram_incidence, split_template
 from tests import reference
 from tests.properties.strategies import some_templates, templates
 
@@ -41,6 +41,17 @@ def test_counts_are_those_of_the_reference(queries, max_n):
         assert example == next(
             i for i, query in enumerate(queries) if ngram in reference.ngrams_of(query, max_n)
         )
+
+
+@given(some_templates, st.integers(1, 17))
+def test_counts_are_sums_of_what_each_template_holds(queries, max_n):
+    frame = frame_of(queries)
+    incidence = ngram_incidence(frame["template"], max_n)
+    counts = count_ngrams(frame, max_n)
+    assert incidence.ngrams.to_list() == counts["ngram"].to_list()
+    assert (frame["n_occurrences"].to_numpy() @ incidence.counts).tolist() == counts[
+        "n_occurrences"
+    ].to_list()
 
 
 @given(templates)
