@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,9 +12,10 @@ import duckdb
 import pyarrow as pa
 
 from tasks.config import CorpusEntry
+from tasks.decisions import DECISION_TABLES
 from tasks.engine import connect
 from tasks.errors import WarehouseError
-from tasks.results import is_locked, open_database, quoted
+from tasks.results import is_locked, open_database, quoted, quoted_name
 from tasks.sqlfiles import run_sql
 from tasks.warehouse import Warehouse, stage_key, written_whole
 
@@ -108,10 +110,11 @@ def publish(
             con.register("given_corpora", given)
             _fill(con, corpora, pairs, contributions)
             con.unregister("given_corpora")
-            if old.runs is not None:
-                con.register("old_runs", old.runs)
-                con.execute("insert into runs by name from old_runs")
-                con.unregister("old_runs")
+            for table, rows in old.kept.items():
+                if con.table(table).columns == rows.column_names:  # else another version's
+                    con.register("old_rows", rows)
+                    con.execute(f"insert into {quoted_name(table)} from old_rows")
+                    con.unregister("old_rows")
         _add_run(con, record, results_key, corpora)
         con.execute("use memory")
         con.execute("detach results")  # checkpoints: no .wal stays beside the file
@@ -187,7 +190,7 @@ class _Old:
     """What the database in place says: nothing, where there is none or it cannot be read."""
 
     results_key: str | None = None
-    runs: Any = None
+    kept: Mapping[str, pa.Table] = field(default_factory=dict)
     ngram_files: frozenset[str] = frozenset()
 
 
@@ -196,16 +199,21 @@ def _read_old(database: Path) -> _Old:
         return _Old()
     try:
         with open_database(database) as con:
-            runs = con.sql("from runs order by started_at, finished_at").to_arrow_table()
+            tables = {name for (name,) in con.execute("show tables").fetchall()}
+            kept = {
+                table: con.table(table).to_arrow_table()
+                for table in ("runs", *DECISION_TABLES)
+                if table in tables
+            }
             files = con.execute("select ngrams_file from corpora").fetchall()
-        keys = runs.column("results_key").to_pylist()
+        keys = kept["runs"].column("results_key").to_pylist()
     except (duckdb.Error, KeyError) as error:
         if isinstance(error, duckdb.Error) and is_locked(error):
             raise WarehouseError(
                 f"{database} is open for writing in another process; close it there and run again"
             ) from None
         return _Old()  # another version's tables: made anew, without its runs
-    return _Old(keys[-1] if keys else None, runs, frozenset(name for (name,) in files))
+    return _Old(keys[-1] if keys else None, kept, frozenset(name for (name,) in files))
 
 
 def _remove_unnamed(warehouse: Warehouse, named: frozenset[str]) -> None:

@@ -77,6 +77,11 @@ def quoted(path: Path) -> str:
     return str(path).replace("'", "''")
 
 
+def quoted_name(name: str) -> str:
+    """A name of a table or column, for where no parameter can stand."""
+    return '"' + name.replace('"', '""') + '"'
+
+
 def matrix(warehouse: Path, require: str | None = None) -> "pl.DataFrame":
     """The alignment of every ordered pair of corpora.
 
