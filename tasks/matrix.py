@@ -4,17 +4,20 @@ Pairs are known by the content of their corpora, not by their names: sums that a
 are used again, and only pairs with new content are joined.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import duckdb
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.engine import connect
+from tasks.engine import connect, resources
 from tasks.sqlfiles import query_sql, run_sql
 from tasks.warehouse import stage_key, written_whole
 
@@ -99,6 +102,11 @@ def compute_matrix(
     return MatrixReport(pairs, contributions, len(contents) ** 2, new["pairs"].num_rows)
 
 
+# Terms fall with the probability: mostly, the largest are among so many n-grams of a content.
+_CANDIDATES: Final = 2000
+# Shared n-grams of a block of pairs: some 12 bytes each at worst, mostly a tenth of that.
+_MATCHES_PER_BLOCK: Final = 30_000_000
+
 _ORDER: Final = ("source_key", "target_key", "direction", "rank")
 _CONTENTS: Final = pa.schema(
     [
@@ -153,18 +161,101 @@ def _measure(
         keys = pc.unique(known[kind][column]) if known else pa.array([], pa.string())
         con.register(view, pa.table({"content_key": keys}))
     run_sql(con, "matrix/contents")
+    ngram_files = [str(content.ngrams) for content in contents]
     run_sql(
         con,
-        "matrix/load_counts",
-        ngram_files=[str(content.ngrams) for content in contents],
+        "matrix/count_values",
+        ngram_files=ngram_files,
         epsilon=epsilon,
+        n_candidates=_CANDIDATES,
     )
-    run_sql(con, "matrix/pair_sums", skew=skew)
+    run_sql(con, "matrix/counts", ngram_files=ngram_files)
+    run_sql(con, "matrix/pair_sums_table")
+    for shared in _shared_values(con):
+        con.register("shared_values", shared)
+        run_sql(con, "matrix/pair_sums", skew=skew)
+        con.unregister("shared_values")
     templates_files = [str(content.templates) for content in contents]
     run_sql(con, "matrix/unit_overlaps", templates_files=templates_files)
+    pairs = query_sql(con, "matrix/divergences", skew=skew, epsilon=epsilon).to_arrow_table()
+    run_sql(con, "matrix/largest_terms", skew=skew, most=CONTRIBUTIONS_PER_PAIR)
+    if _is_filled(con, "open_directions"):
+        run_sql(con, "matrix/all_candidates")
+        if known:  # else every n-gram is there
+            run_sql(con, "matrix/counts", ngram_files=ngram_files)
+        run_sql(con, "matrix/largest_terms", skew=skew, most=CONTRIBUTIONS_PER_PAIR)
     return {
-        "pairs": query_sql(con, "matrix/divergences", skew=skew, epsilon=epsilon).to_arrow_table(),
-        "contributions": query_sql(
-            con, "matrix/contributions", skew=skew, most=CONTRIBUTIONS_PER_PAIR
-        ).to_arrow_table(),
+        "pairs": pairs,
+        "contributions": query_sql(con, "matrix/contributions").to_arrow_table(),
     }
+
+
+def _is_filled(con: duckdb.DuckDBPyConnection, table: str) -> bool:
+    return con.execute(f"select 1 from {table} limit 1").fetchone() is not None
+
+
+def _shared_values(con: duckdb.DuckDBPyConnection) -> Iterator[pa.Table]:
+    """How many n-grams have which two counts in two contents, for all pairs with a new content.
+
+    With a row per content and count, and a column per n-gram, that is the product of a sparse
+    matrix with its own transpose: each n-gram that two contents share is one addition.
+
+    Yields:
+        ``a_value``, ``b_value``, ``n_shared`` for a block of new contents a with all b from the
+        first of the block on.
+    """
+    from scipy.sparse import coo_array
+
+    counts = con.sql("from counts").to_arrow_table()
+    value = counts["value_id"].to_numpy()
+    ngram = counts["ngram_id"].to_numpy()
+    content_of, n_new = _contents_of_values(con)
+    if not len(value):
+        return
+    shape = (len(content_of), int(ngram.max()) + 1)
+    incidence = coo_array((np.ones(len(value), np.int32), (value, ngram)), shape=shape).tocsr()
+    n_contents = np.bincount(ngram, minlength=shape[1])
+    matched = np.bincount(content_of[value], n_contents[ngram]).astype(np.float64)
+    del counts, value, ngram
+
+    def product(block: tuple[int, int]) -> pa.Table:
+        first, last = block
+        result = (incidence[first:] @ incidence[first:last].T.tocsr()).tocoo()
+        return pa.table(
+            {
+                "a_value": pa.array(result.col + np.int32(first), pa.int32()),
+                "b_value": pa.array(result.row + np.int32(first), pa.int32()),
+                "n_shared": pa.array(result.data, pa.int32()),
+            }
+        )
+
+    blocks = list(_blocks(content_of[:n_new], matched))
+    threads = resources().threads
+    with ThreadPoolExecutor(threads) as pool:
+        # As many at a time as there are threads: a product can be large.
+        for at in range(0, len(blocks), threads):
+            yield pa.concat_tables(pool.map(product, blocks[at : at + threads]))
+
+
+def _contents_of_values(con: duckdb.DuckDBPyConnection) -> tuple[npt.NDArray[np.int64], int]:
+    """Each value's content, numbered in the order of values, and how many values are new ones'."""
+    values = con.sql(
+        "select content_id, is_new from count_values join contents using (content_id) "
+        "order by value_id"
+    ).to_arrow_table()
+    ids = values["content_id"].to_numpy()
+    starts = np.concatenate(([0], (ids[1:] != ids[:-1]).astype(np.int64)))[: len(ids)]
+    return np.cumsum(starts), int(pc.sum(values["is_new"]).as_py() or 0)
+
+
+def _blocks(
+    content_of: npt.NDArray[np.int64], matched: npt.NDArray[np.float64]
+) -> Iterator[tuple[int, int]]:
+    """Divides the values of new contents into blocks of whole contents, of a bounded product."""
+    first, total = 0, 0.0
+    ends = np.flatnonzero(np.diff(content_of, append=-1)) + 1
+    for content, end in enumerate(ends.tolist()):
+        total += float(matched[content])
+        if total >= _MATCHES_PER_BLOCK or content == len(ends) - 1:
+            yield first, end
+            first, total = end, 0.0

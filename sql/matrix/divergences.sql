@@ -16,15 +16,6 @@ with directed_sums as (
     from pair_sums
 ),
 
-n_templated as (
-    select
-        content_id,
-        sum(n_queries)::bigint as n_templated
-    from units
-    where kind = 'template'
-    group by content_id
-),
-
 pairs as (
     select
         source.content_id as source_id,

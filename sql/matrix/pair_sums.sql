@@ -1,10 +1,12 @@
--- Sums over the n-grams that two contents share, once for each unordered pair of which one is new. The new
--- one comes first, so that its condition filters the table before the join; of two new ones, either.
--- What is not shared has a closed form: see divergences.sql.
+-- Adds the sums over the n-grams that two contents share, once for each unordered pair: what is not shared has
+-- a closed form, see divergences.sql. Expects shared_values (a_value, b_value, n_shared): how many n-grams
+-- have these two counts in two contents; the pairs of a block, among them each content with itself and two
+-- contents of the block in both orders. With n_shared times a term, a pair's sum stays below 2^63.
 -- parameters: skew
-create or replace temp table pair_sums as
+insert into pair_sums
 with shared as (
     select
+        n_shared,
         a.content_id as a_id,
         b.content_id as b_id,
         a.n_occurrences as a_occurrences,
@@ -21,24 +23,29 @@ with shared as (
         b.alone_as_source as b_alone_as_source,
         a.alone_as_target as a_alone_as_target,
         b.alone_as_target as b_alone_as_target
-    from counts as a
-    join counts as b using (ngram_id)
-    where a.is_new and (not b.is_new or a.content_id < b.content_id)
+    from shared_values
+    join count_values as a on shared_values.a_value = a.value_id
+    join count_values as b on shared_values.b_value = b.value_id
+    where
+        shared_values.a_value < shared_values.b_value
+        and a.content_id != b.content_id
 )
 
 select
     a_id,
     b_id,
-    count(*) as n_shared,
-    sum(a_occurrences)::bigint as a_shared,
-    sum(b_occurrences)::bigint as b_shared,
-    sum((-a_p * ln((1 - $skew) * (b_p / a_p) + $skew) * (1::bigint << 58))::bigint) as a_skew,
-    sum((-b_p * ln((1 - $skew) * (a_p / b_p) + $skew) * (1::bigint << 58))::bigint) as b_skew,
-    sum(((a_smoothed * ln_ratio_smoothed - a_alone_as_source - b_alone_as_target)
+    sum(n_shared)::bigint as n_shared,
+    sum(n_shared * a_occurrences)::bigint as a_shared,
+    sum(n_shared * b_occurrences)::bigint as b_shared,
+    sum(n_shared * (-a_p * ln((1 - $skew) * (b_p / a_p) + $skew) * (1::bigint << 58))::bigint)
+        as a_skew,
+    sum(n_shared * (-b_p * ln((1 - $skew) * (a_p / b_p) + $skew) * (1::bigint << 58))::bigint)
+        as b_skew,
+    sum(n_shared * ((a_smoothed * ln_ratio_smoothed - a_alone_as_source - b_alone_as_target)
         * (1::bigint << 58))::bigint) as a_additive,
-    sum(((-b_smoothed * ln_ratio_smoothed - b_alone_as_source - a_alone_as_target)
+    sum(n_shared * ((-b_smoothed * ln_ratio_smoothed - b_alone_as_source - a_alone_as_target)
         * (1::bigint << 58))::bigint) as b_additive,
-    sum(((a_p * (a_ln_p - ln_middle) + b_p * (b_ln_p - ln_middle))
+    sum(n_shared * ((a_p * (a_ln_p - ln_middle) + b_p * (b_ln_p - ln_middle))
         * (1::bigint << 58))::bigint) as jensen_shannon
 from shared
 group by a_id, b_id;

@@ -3,6 +3,7 @@
 import itertools
 import math
 import random
+from unittest.mock import patch
 
 import pytest
 from hypothesis import assume, given, settings
@@ -190,8 +191,14 @@ def assert_same_bits(one, other):
     st.lists(queries, min_size=3, max_size=4),
     # Each run has some of the corpora, each with a role; nothing is said of it where it has none.
     st.lists(st.dictionaries(st.integers(0, 3), st.booleans(), min_size=1), min_size=2, max_size=4),
+    st.integers(1, 40),
+    st.integers(1, 200),
 )
-def test_measuring_what_is_new_gives_what_measuring_all_gives(tmp_path_factory, corpora, runs):
+def test_measuring_what_is_new_gives_what_measuring_all_gives(
+    tmp_path_factory, corpora, runs, candidates, matches
+):
+    """Also where few n-grams are looked at first, and a block of pairs ends early."""
+    limits = patch.multiple("tasks.matrix", _CANDIDATES=candidates, _MATCHES_PER_BLOCK=matches)
     folder = tmp_path_factory.mktemp("matrix")
     for i, roles in enumerate(runs):
         contents = [
@@ -201,7 +208,8 @@ def test_measuring_what_is_new_gives_what_measuring_all_gives(tmp_path_factory, 
         ]
         if not contents:
             continue
-        grown = compute_matrix(contents, folder / "grown")
+        with limits:
+            grown = compute_matrix(contents, folder / "grown")
         assert_same_bits(grown, compute_matrix(contents, folder / f"scratch-{i}"))
         assert sorted((folder / "grown").iterdir()) == sorted([grown.pairs, grown.contributions])
         assert compute_matrix(contents, folder / "grown").n_new == 0

@@ -1,0 +1,8 @@
+-- Makes every n-gram a candidate of the contents that stand as p in a direction that is still open.
+-- parameters: none
+create or replace temp table candidates as
+select
+    content_id,
+    1 as least_occurrences,
+    0.0 as p_of_others
+from (select distinct p_id as content_id from open_directions);

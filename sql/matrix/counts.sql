@@ -1,0 +1,23 @@
+-- The n-grams that some new content has, or that are candidates of a content, with numbers in no order, and
+-- which contents have them how often: value_id stands for a content and a count.
+-- parameters: ngram_files
+create or replace temp table vocabulary as
+select
+    ngram,
+    (row_number() over () - 1)::integer as ngram_id
+from (
+    select distinct counted.ngram
+    from read_parquet($ngram_files) as counted
+    join contents using (corpus)
+    left join candidates using (content_id)
+    where contents.is_new or counted.n_occurrences >= candidates.least_occurrences
+);
+
+create or replace temp table counts as
+select
+    count_values.value_id,
+    vocabulary.ngram_id
+from read_parquet($ngram_files) as counted
+join vocabulary using (ngram)
+join contents using (corpus)
+join count_values using (content_id, n_occurrences);
