@@ -169,7 +169,7 @@ def _measure(
         epsilon=epsilon,
         n_candidates=_CANDIDATES,
     )
-    run_sql(con, "matrix/counts", ngram_files=ngram_files)
+    _load_counts(con, contents)
     run_sql(con, "matrix/pair_sums_table")
     for shared in _shared_values(con):
         con.register("shared_values", shared)
@@ -182,12 +182,27 @@ def _measure(
     if _is_filled(con, "open_directions"):
         run_sql(con, "matrix/all_candidates")
         if known:  # else every n-gram is there
-            run_sql(con, "matrix/counts", ngram_files=ngram_files)
+            _load_counts(con, contents)
         run_sql(con, "matrix/largest_terms", skew=skew, most=CONTRIBUTIONS_PER_PAIR)
     return {
         "pairs": pairs,
         "contributions": query_sql(con, "matrix/contributions").to_arrow_table(),
     }
+
+
+def _load_counts(con: duckdb.DuckDBPyConnection, contents: list[Content]) -> None:
+    wanted = con.execute(
+        "select corpus from contents left join candidates using (content_id) "
+        "where is_new or candidates.content_id is not null"
+    ).fetchall()
+    files = {content.corpus: str(content.ngrams) for content in contents}
+    run_sql(
+        con,
+        "matrix/counts",
+        ngram_files=list(files.values()),
+        # Where there is nothing to look for, any file finds it.
+        vocabulary_files=[files[corpus] for (corpus,) in wanted] or list(files.values())[:1],
+    )
 
 
 def _is_filled(con: duckdb.DuckDBPyConnection, table: str) -> bool:

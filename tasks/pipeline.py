@@ -16,7 +16,7 @@ from tasks.errors import CorpusError
 from tasks.ingest import INGEST_VERSION, digest_dump, ingest_corpus
 from tasks.matrix import EPSILON, MATRIX_VERSION, SKEW, Content, MatrixReport, compute_matrix
 from tasks.ngrams import MAX_N, NGRAM_RULES_VERSION
-from tasks.publish import IngestedCorpus
+from tasks.publish import PUBLISH_VERSION, IngestedCorpus
 from tasks.templates import DEFAULT_LIMITS, TEMPLATE_RULES_VERSION, Limits
 from tasks.warehouse import Warehouse, stage_key
 from tasks.workers import ParseJob
@@ -33,6 +33,7 @@ def versions() -> dict[str, str]:
         "template_rules": str(TEMPLATE_RULES_VERSION),
         "ngram_rules": str(NGRAM_RULES_VERSION),
         "matrix": str(MATRIX_VERSION),
+        "publish": str(PUBLISH_VERSION),
     }
 
 

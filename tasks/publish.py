@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, Final
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from tasks.config import CorpusEntry
 from tasks.decisions import DECISION_TABLES
@@ -24,6 +26,10 @@ PUBLISH_VERSION: Final = 1
 
 # Files of this version open in DuckDB 1.4 and newer.
 _STORAGE_VERSION: Final = "v1.4.0"
+# An old database that has so large a share of the queries is changed, not made anew.
+_MOSTLY: Final = 0.8
+_QUERIES_PER_BATCH: Final = 200_000
+_ANY_ORDINAL: Final = 2**62
 
 
 @dataclass(frozen=True)
@@ -93,14 +99,14 @@ def publish(
     old = _read_old(warehouse.database)
     given = pa.Table.from_pylist(_given(corpora), schema=_GIVEN)
     results_key = stage_key(
-        version=PUBLISH_VERSION,
         corpora=given.drop_columns("ingested_at").to_pylist(),
         measures=[pairs.name, contributions.name],
         versions=record.versions,
     )
     with written_whole(warehouse.database) as temporary, connect() as con:
         is_same = results_key == old.results_key
-        if is_same:
+        is_kept = is_same or _is_mostly_known(corpora, old, record)
+        if is_kept:
             shutil.copyfile(warehouse.database, temporary)
         con.execute(
             f"attach '{quoted(temporary)}' as results (storage_version '{_STORAGE_VERSION}')"
@@ -108,9 +114,10 @@ def publish(
         con.execute("use results")
         if not is_same:
             con.register("given_corpora", given)
+            run_sql(con, "publish/keep" if is_kept else "publish/tables")
             _fill(con, corpora, pairs, contributions)
             con.unregister("given_corpora")
-            for table, rows in old.kept.items():
+            for table, rows in {} if is_kept else old.kept.items():
                 if con.table(table).columns == rows.column_names:  # else another version's
                     con.register("old_rows", rows)
                     con.execute(f"insert into {quoted_name(table)} from old_rows")
@@ -118,26 +125,83 @@ def publish(
         _add_run(con, record, results_key, corpora)
         con.execute("use memory")
         con.execute("detach results")  # checkpoints: no .wal stays beside the file
-    _remove_unnamed(warehouse, old.ngram_files | {str(corpus.ngrams) for corpus in corpora})
+    _remove_unnamed(
+        warehouse, old.n_queries_by_file.keys() | {str(corpus.ngrams) for corpus in corpora}
+    )
+
+
+def _is_mostly_known(corpora: list[IngestedCorpus], old: "_Old", record: RunRecord) -> bool:
+    """Whether it is cheaper to change the old database than to make a new one."""
+    if old.versions != record.versions:
+        return False
+    n_queries = {corpus: _n_queries(corpus) for corpus in corpora}
+    n_known = sum(
+        n for corpus, n in n_queries.items() if str(corpus.ngrams) in old.n_queries_by_file
+    )
+    n_then = sum(old.n_queries_by_file.values())
+    return n_known >= _MOSTLY * max(n_then, sum(n_queries.values()))
+
+
+def _n_queries(corpus: IngestedCorpus) -> int:
+    n_queries: int = pq.read_metadata(corpus.queries).num_rows
+    return n_queries
 
 
 def _fill(
     con: duckdb.DuckDBPyConnection, corpora: list[IngestedCorpus], pairs: Path, contributions: Path
 ) -> None:
-    run_sql(con, "publish/tables")
     # A view cannot take parameters: file names are quoted into its text.
     files = ", ".join(f"'{quoted(corpus.ngrams)}'" for corpus in corpora)
-    con.execute(f"create view ngram_counts as from read_parquet([{files}])")
-    queries = sorted({str(corpus.queries) for corpus in corpora})
-    templates = sorted({str(corpus.templates) for corpus in corpora})
-    run_sql(con, "publish/queries", queries_files=queries, templates_files=templates)
-    run_sql(con, "publish/templates", templates_files=templates)
-    run_sql(con, "publish/corpora")
+    con.execute(f"create or replace view ngram_counts as from read_parquet([{files}])")
+    known = {name for (name,) in con.execute("select corpus from known_corpora").fetchall()}
+    unknown = [corpus for corpus in corpora if corpus.entry.name not in known]
+    for some, first, last in _batches(unknown):
+        run_sql(
+            con,
+            "publish/queries",
+            corpora=[corpus.entry.name for corpus in some],
+            queries_files=sorted({str(corpus.queries) for corpus in some}),
+            templates_files=sorted({str(corpus.templates) for corpus in some}),
+            first_ordinal=first,
+            last_ordinal=last,
+        )
+    if unknown:
+        templates = sorted({str(corpus.templates) for corpus in unknown})
+        run_sql(con, "publish/templates", templates_files=templates)
+    # Where all are known, nothing is taken from the file.
+    ngram_files = [str(corpus.ngrams) for corpus in unknown or corpora[:1]]
+    run_sql(con, "publish/corpora", ngram_files=ngram_files)
     run_sql(con, "publish/alignment", pairs=str(pairs))
     run_sql(con, "publish/alignment_ratio")
     run_sql(con, "publish/tuning_effect")
     run_sql(con, "publish/ngram_contributions", contributions=str(contributions))
     run_sql(con, "publish/comments")
+
+
+def _batches(
+    corpora: list[IngestedCorpus],
+) -> Iterator[tuple[list[IngestedCorpus], int, int]]:
+    """Some corpora together, with all their ordinals, or one that is large by ranges of these.
+
+    An insert for each corpus takes several times as long; one insert for all of them sorts, and so
+    holds, all texts at once.
+    """
+    some: list[IngestedCorpus] = []
+    total = 0
+    for corpus in corpora:
+        n_queries = _n_queries(corpus)
+        if some and total + n_queries > _QUERIES_PER_BATCH:
+            yield some, 0, _ANY_ORDINAL
+            some, total = [], 0
+        if n_queries > _QUERIES_PER_BATCH:
+            for first in range(0, n_queries, _QUERIES_PER_BATCH):
+                after = first + _QUERIES_PER_BATCH
+                yield [corpus], first, after - 1 if after < n_queries else _ANY_ORDINAL
+        else:
+            some.append(corpus)
+            total += n_queries
+    if some:
+        yield some, 0, _ANY_ORDINAL
 
 
 def _given(corpora: list[IngestedCorpus]) -> list[dict[str, Any]]:
@@ -191,7 +255,8 @@ class _Old:
 
     results_key: str | None = None
     kept: Mapping[str, pa.Table] = field(default_factory=dict)
-    ngram_files: frozenset[str] = frozenset()
+    versions: Mapping[str, str] | None = None
+    n_queries_by_file: Mapping[str, int] = field(default_factory=dict)
 
 
 def _read_old(database: Path) -> _Old:
@@ -205,18 +270,21 @@ def _read_old(database: Path) -> _Old:
                 for table in ("runs", *DECISION_TABLES)
                 if table in tables
             }
-            files = con.execute("select ngrams_file from corpora").fetchall()
+            files = con.execute("select ngrams_file, n_queries from corpora").fetchall()
         keys = kept["runs"].column("results_key").to_pylist()
+        versions = kept["runs"].column("versions").to_pylist()
     except (duckdb.Error, KeyError) as error:
         if isinstance(error, duckdb.Error) and is_locked(error):
             raise WarehouseError(
                 f"{database} is open for writing in another process; close it there and run again"
             ) from None
         return _Old()  # another version's tables: made anew, without its runs
-    return _Old(keys[-1] if keys else None, kept, frozenset(name for (name,) in files))
+    if not keys:
+        return _Old()
+    return _Old(keys[-1], kept, json.loads(versions[-1]), dict(files))
 
 
-def _remove_unnamed(warehouse: Warehouse, named: frozenset[str]) -> None:
+def _remove_unnamed(warehouse: Warehouse, named: AbstractSet[str]) -> None:
     for file in warehouse.ngrams.glob("*.parquet"):
         if str(file) not in named:
             file.unlink()

@@ -1,13 +1,14 @@
 -- The n-grams that some new content has, or that are candidates of a content, with numbers in no order, and
--- which contents have them how often: value_id stands for a content and a count.
--- parameters: ngram_files
+-- which contents have them how often: value_id stands for a content and a count. vocabulary_files are those
+-- of the contents that are new or have candidates.
+-- parameters: ngram_files, vocabulary_files
 create or replace temp table vocabulary as
 select
     ngram,
     (row_number() over () - 1)::integer as ngram_id
 from (
     select distinct counted.ngram
-    from read_parquet($ngram_files) as counted
+    from read_parquet($vocabulary_files) as counted
     join contents using (corpus)
     left join candidates using (content_id)
     where contents.is_new or counted.n_occurrences >= candidates.least_occurrences

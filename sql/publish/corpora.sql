@@ -1,5 +1,6 @@
--- The corpora with their counts. Expects given_corpora and the filled tables queries and ngram_counts.
--- parameters: none
+-- The corpora with their counts. Expects given_corpora, known_corpora and the filled table queries; ngram_files
+-- are those of corpora that are not known.
+-- parameters: ngram_files
 insert into corpora
 with query_counts as (
     select
@@ -9,7 +10,11 @@ with query_counts as (
         count(distinct sql) as n_distinct_queries,
         count(distinct template_id) as n_distinct_templates
     from queries
+    where corpus not in (select corpus from known_corpora)
     group by corpus
+    union all
+    select corpus, n_queries, n_templated, n_distinct_queries, n_distinct_templates
+    from known_corpora
 ),
 
 ngram_totals as (
@@ -17,8 +22,13 @@ ngram_totals as (
         corpus,
         count(*) as n_distinct_ngrams,
         sum(n_occurrences)::bigint as n_ngrams
-    from ngram_counts
+    from read_parquet($ngram_files)
+    where corpus not in (select corpus from known_corpora)
     group by corpus
+    union all
+    select corpus, n_distinct_ngrams, n_ngrams
+    from known_corpora
+    where not is_set_aside
 )
 
 select

@@ -1,5 +1,5 @@
 -- The n-grams that make the divergences, with a query for each from the side that has more of it.
--- Expects given_corpora and the filled tables queries and ngram_counts.
+-- Expects given_corpora and the filled tables queries and ngram_counts; pairs that are there stay.
 -- parameters: contributions
 insert into ngram_contributions
 with named as (
@@ -13,7 +13,11 @@ with named as (
     from read_parquet($contributions) as terms
     join given_corpora as source on terms.source_key = source.content_key
     join given_corpora as target on terms.target_key = target.content_key
-    where target.role = 'target'
+    where
+        target.role = 'target'
+        and (source.corpus, target.corpus) not in (
+            select (source, target) from ngram_contributions
+        )
 ),
 
 examples as (

@@ -1,7 +1,27 @@
--- The queries of all corpora, with what became of them. Expects given_corpora. One statement for all: an
--- insert per corpus took several times as long.
--- parameters: queries_files, templates_files
+-- The queries of some corpora, or of a range of one, with what became of them. Expects given_corpora. A text that
+-- occurs first at a query's own place is found by that place; only texts that occur again are compared.
+-- parameters: corpora, queries_files, templates_files, first_ordinal, last_ordinal
 insert into queries
+with parsed as (
+    select
+        filename,
+        first_ordinal,
+        template_id,
+        reject_reason
+    from read_parquet($templates_files, filename = true)
+    where first_ordinal between $first_ordinal and $last_ordinal
+),
+
+parsed_again as (
+    select
+        filename,
+        sql,
+        template_id,
+        reject_reason
+    from read_parquet($templates_files, filename = true)
+    where n_queries > 1 and first_ordinal <= $last_ordinal
+)
+
 select
     given.corpus,
     ingested.ordinal,
@@ -10,10 +30,15 @@ select
     ingested.db_id,
     ingested.question,
     1 as n_occurrences,
-    parsed.template_id,
-    parsed.reject_reason
+    coalesce(parsed.template_id, parsed_again.template_id) as template_id,
+    coalesce(parsed.reject_reason, parsed_again.reject_reason) as reject_reason
 from read_parquet($queries_files, filename = true) as ingested
 join given_corpora as given on ingested.filename = given.queries_file
-join read_parquet($templates_files, filename = true) as parsed
-    on given.templates_file = parsed.filename and ingested.sql = parsed.sql
+left join parsed
+    on given.templates_file = parsed.filename and ingested.ordinal = parsed.first_ordinal
+left join parsed_again
+    on given.templates_file = parsed_again.filename and ingested.sql = parsed_again.sql
+where
+    ingested.ordinal between $first_ordinal and $last_ordinal
+    and given.corpus in $corpora
 order by given.position, ingested.ordinal;

@@ -105,3 +105,6 @@ create table runs (
     set_aside json not null,
     results_key varchar not null
 );
+
+-- What an earlier run has published and this one keeps; see keep.sql.
+create temp table known_corpora as from corpora;

@@ -1,4 +1,4 @@
--- Every template that some query has.
+-- Every template that some query of these files has and that is not there yet.
 -- parameters: templates_files
 insert into templates
 select
@@ -9,6 +9,8 @@ select
         regexp_replace(template, '\b(ORDER|GROUP|PARTITION) BY\b', '\1_BY', 'g'), ' '
     ))) as n_tokens
 from read_parquet($templates_files)
-where template_id is not null
+where
+    template_id is not null
+    and template_id not in (select template_id from templates)
 group by template_id
 order by template_id;

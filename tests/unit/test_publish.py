@@ -1,6 +1,7 @@
 """The published database: what is in it, and how it takes the place of the one before."""
 
 import itertools
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -329,6 +330,48 @@ def test_no_number_is_infinite_or_none(house, run):
         for row in dicts(house, f"from {table}"):
             for value in row.values():
                 assert not isinstance(value, float) or abs(value) < float("inf")
+
+
+REDUCED_CORPUS = ("train", TRAIN[:2], {"license": "GPL"})
+DEV_AS_TRAIN = ("dev", DEV, {"role": "train"})
+OTHER_AS_TARGET = ("other", OTHER, {"role": "target"})
+COPY = ("copy", TRAIN, {"role": "target", "db_ids": TRAIN_DATABASES})
+
+
+@pytest.mark.parametrize(
+    "runs",
+    [
+        [ALL, (*ALL, OTHER_CORPUS)],
+        [(*ALL, OTHER_CORPUS), (OTHER_CORPUS, *ALL[:2])],
+        [(*ALL, OTHER_CORPUS), (REDUCED_CORPUS, *ALL[1:], COPY), (*ALL, OTHER_AS_TARGET)],
+        [(TRAIN_CORPUS, DEV_AS_TRAIN, OTHER_CORPUS), (OTHER_AS_TARGET, DEV_CORPUS, TRAIN_CORPUS)],
+    ],
+    ids=["added", "removed", "changed and back", "other roles"],
+)
+@pytest.mark.parametrize("share", [0, 0.8], ids=["always kept", "mostly known"])
+def test_an_old_database_changed_holds_what_a_new_one_holds(
+    tmp_path, make_corpus, monkeypatch, runs, share
+):
+    monkeypatch.setattr("tasks.publish._MOSTLY", share)
+    monkeypatch.setattr("tasks.publish._QUERIES_PER_BATCH", 3)
+    house = Warehouse(tmp_path / FOLDER)
+    run = runner(house, make_corpus)
+    for given in runs:
+        run(*given)
+    changed = {table: dicts(house, contents_of(table)) for table in COLUMNS}
+    shutil.rmtree(house.folder)
+    monkeypatch.undo()
+    runner(house, make_corpus)(*runs[-1])
+    assert changed == {table: dicts(house, contents_of(table)) for table in COLUMNS}
+
+
+def contents_of(table):
+    """A query of what a table holds, without what differs from run to run."""
+    if table == "runs":
+        return "select corpora_digests, results_key from runs order by rowid desc limit 1"
+    if table == "corpora":
+        return "select row_number() over (order by rowid), * exclude ingested_at from corpora"
+    return f"from {table} order by all"
 
 
 @pytest.mark.parametrize("is_changed", [True, False], ids=["new results", "the same results"])

@@ -1,0 +1,25 @@
+-- Leaves in an earlier run's tables what holds still: queries, their templates, and the n-grams that make the
+-- divergences, of corpora whose content is the same. The others are emptied, to be filled anew. Expects given_corpora.
+-- parameters: none
+create or replace temp table known_corpora as
+select corpora.*
+from corpora
+join given_corpora as given
+    on corpora.corpus = given.corpus and corpora.ngrams_file = given.ngrams_file;
+
+delete from queries
+where corpus not in (select corpus from known_corpora);
+
+delete from templates
+where template_id not in (select template_id from queries where template_id is not null);
+
+delete from ngram_contributions
+where
+    source not in (select corpus from known_corpora)
+    or target not in (select corpus from known_corpora)
+    or target not in (select corpus from given_corpora where role = 'target');
+
+delete from corpora;
+delete from alignment;
+delete from alignment_ratio;
+delete from tuning_effect;
