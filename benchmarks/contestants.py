@@ -88,13 +88,14 @@ def our_ngrams(templates: str, destination: str = "") -> dict[str, Any]:
 
 def our_templates(queries: str) -> dict[str, Any]:
     """Each distinct query to its template, one by one, in this process."""
-    import gc
-
+    from tasks.parse_worker import collect_seldom
+    from tasks.shapes import parses_are_shared
     from tasks.templates import Templatizer
 
     texts = distinct_texts(queries)
-    templatizers = {dialect: Templatizer(dialect) for dialect in texts}
-    gc.disable()  # as the worker processes do
+    is_shared = parses_are_shared()
+    templatizers = {dialect: Templatizer(dialect, shares_parses=is_shared) for dialect in texts}
+    collect_seldom()
     start, cpu_start = seconds(), cpu_seconds()
     n = n_rejected = 0
     for dialect, sqls in texts.items():
@@ -102,8 +103,6 @@ def our_templates(queries: str) -> dict[str, Any]:
         for sql in sqls:
             n_rejected += templatize(sql).template is None
             n += 1
-            if n % 512 == 0:
-                gc.collect()
     return {
         "seconds": seconds() - start,
         "cpu_seconds": cpu_seconds() - cpu_start,
@@ -143,8 +142,10 @@ def our_workers(queries: str, folder: str, workers: str) -> dict[str, Any]:
 
 
 def parse_one(queries: str, collect: str = "as-python-does") -> dict[str, Any]:
-    """``sqlglot.parse_one`` of each distinct query, and nothing else."""
-    import gc
+    """``sqlglot.parse_one`` of each distinct query, and nothing else.
+
+    With ``collect`` as ``seldom``, garbage is collected as seldom as in our workers.
+    """
     import logging
 
     import sqlglot
@@ -152,14 +153,14 @@ def parse_one(queries: str, collect: str = "as-python-does") -> dict[str, Any]:
     logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
     texts = distinct_texts(queries)
     if collect == "seldom":
-        gc.disable()
+        from tasks.parse_worker import collect_seldom
+
+        collect_seldom()
     start, cpu_start = seconds(), cpu_seconds()
     n = 0
     for dialect, sqls in texts.items():
         for sql in sqls:
             n += 1
-            if collect == "seldom" and n % 512 == 0:
-                gc.collect()
             try:
                 sqlglot.parse_one(sql, dialect=dialect)
             except sqlglot.errors.SqlglotError:
@@ -170,25 +171,27 @@ def parse_one(queries: str, collect: str = "as-python-does") -> dict[str, Any]:
 # Textbook -----------------------------------------------------------------------------------------
 
 
-def textbook(queries: str) -> dict[str, Any]:
+def textbook(queries: str, template_by: str = "tree") -> dict[str, Any]:
     """The whole job as the paper tells it, in plain Python: no sharing of work, one process.
 
     Gives the skew divergence only, for every ordered pair; ours measures more.
+
+    Args:
+        queries: Every query of every corpus.
+        template_by: ``tree`` for ``textbook_template``; ``ours`` to borrow our ``Templatizer``, so
+            that only counting and comparing are plain.
     """
     import pyarrow.parquet as pq
 
-    from tasks.templates import Templatizer
-
     start = seconds()
-    templatizers: dict[str, Templatizer] = {}
+    template_of = textbook_template if template_by == "tree" else our_template
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     in_templates = in_ngrams = 0.0
+    n_queries = 0
     for row in pq.read_table(queries).to_pylist():
-        dialect = row["dialect"]
-        if dialect not in templatizers:
-            templatizers[dialect] = Templatizer(dialect)
+        n_queries += 1
         before = seconds()
-        template = templatizers[dialect](row["sql"]).template
+        template = template_of(row["sql"], row["dialect"])
         between = seconds()
         if template:
             counts[row["corpus"]].update(slices(template))
@@ -206,9 +209,60 @@ def textbook(queries: str) -> dict[str, Any]:
         "templates": in_templates,
         "ngrams": in_ngrams,
         "matrix": in_matrix,
+        "n_queries": n_queries,
         "n_ngrams": sum(sum(count.values()) for count in counts.values()),
         "kl_nats": [[*pair, value] for pair, value in divergences.items()],
     }
+
+
+def textbook_template(sql: str, dialect: str) -> str | None:
+    """A query's template with sqlglot's own means: names and literals out of the tree, back to SQL.
+
+    Close to ours, see ``textbook_agreement``: SQL that is generated has sqlglot's spelling, not the
+    query's.
+    """
+    import sqlglot
+    from sqlglot import exp
+
+    try:
+        tree = sqlglot.parse_one(sql, dialect=dialect)
+    except sqlglot.errors.SqlglotError:
+        return None
+    for node in tree.walk():
+        if isinstance(node, exp.Identifier):
+            node.set("this", "_")
+            node.set("quoted", False)
+        elif isinstance(node, exp.Literal):
+            node.set("this", "_")
+            node.set("is_string", False)
+    text = tree.sql(dialect=dialect, comments=False).replace("<>", "!=")
+    return " ".join(
+        token.text.upper()
+        for token in sqlglot.tokenize(text, dialect=dialect)
+        if token.text not in ("_", ".") and token.text.upper() != "AS"
+    )
+
+
+def our_template(sql: str, dialect: str) -> str | None:
+    """The same by our rules, each query parsed for itself."""
+    from tasks.templates import Templatizer
+
+    if dialect not in _templatizers:
+        _templatizers[dialect] = Templatizer(dialect)
+    template: str | None = _templatizers[dialect](sql).template
+    return template
+
+
+_templatizers: dict[str, Any] = {}
+
+
+def textbook_agreement(queries: str) -> dict[str, Any]:
+    """How many of textbook's templates are ours, letter by letter."""
+    import pyarrow.parquet as pq
+
+    rows = pq.read_table(queries, columns=["sql", "dialect"]).to_pylist()
+    n_equal = sum(textbook_template(**row) == our_template(**row) for row in rows)
+    return {"n": len(rows), "n_equal": n_equal}
 
 
 def tokens_of(template: str) -> list[str]:
@@ -435,6 +489,7 @@ CONTESTANTS = {
     "scikit-learn": scikit_learn,
     "sql-only": sql_only,
     "textbook": textbook,
+    "textbook-agreement": textbook_agreement,
     "textbook-ngrams": textbook_ngrams,
 }
 

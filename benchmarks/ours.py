@@ -6,13 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
-from tasks import pipeline
-from tasks.config import load_corpora
-from tasks.engine import bounded
-from tasks.pipeline import Prepared
-from tasks.publish import RunRecord, publish
+from tasks.engine import bounded, resources
 from tasks.warehouse import Warehouse
-from tasks.workers import parse_part, stop_workers
+from tasks.workers import parse_part, start_worker, stop_workers
 
 STAGES = ("ingest", "templates", "ngrams", "matrix", "publish")
 
@@ -28,6 +24,15 @@ def run(corpora: Path, warehouse: Path, workers: int | None = None) -> dict[str,
     Returns:
         Per stage, when it began and when it ended, on the clock of ``time.monotonic``.
     """
+    house = Warehouse(warehouse.resolve())
+    if not house.database.exists():
+        for _ in range(workers or resources().threads):  # they start while this process loads
+            start_worker()
+    from tasks import pipeline
+    from tasks.config import load_corpora
+    from tasks.pipeline import Prepared
+    from tasks.publish import RunRecord, publish
+
     marks: dict[str, list[float]] = {}
     last = time.monotonic()
 
@@ -38,7 +43,6 @@ def run(corpora: Path, warehouse: Path, workers: int | None = None) -> dict[str,
         last = now
 
     started_at = datetime.now(UTC)
-    house = Warehouse(warehouse.resolve())
     entries = load_corpora(corpora)
     with (
         house.locked(),

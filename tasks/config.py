@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal, Self
 
@@ -18,12 +19,10 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
-from sqlglot.dialects import DIALECTS
 
 from tasks.errors import ConfigurationError
 from tasks.sqlfiles import declared_parameters, list_sql
 
-_DIALECTS = frozenset(name.lower() for name in DIALECTS)
 _MISTAKE = "mistake"
 
 
@@ -142,9 +141,18 @@ def check_dialect(dialect: str) -> str:
     Raises:
         ValueError: It does not; the message says what it knows.
     """
-    if dialect not in _DIALECTS:
-        raise _mistake(f"unknown dialect '{dialect}'; {_choose(dialect, _DIALECTS)}")
+    if dialect not in _dialects():
+        raise _mistake(f"unknown dialect '{dialect}'; {_choose(dialect, _dialects())}")
     return dialect
+
+
+@cache
+def _dialects() -> frozenset[str]:
+    """The dialects of sqlglot: a module each. They are not loaded: the parser is in its workers."""
+    found = find_spec("sqlglot")
+    folders = (found and found.submodule_search_locations) or []
+    modules = [file.stem for folder in folders for file in Path(folder, "dialects").glob("*.py")]
+    return frozenset(modules) - {"__init__", "dialect"}
 
 
 def is_generic(format: str) -> bool:

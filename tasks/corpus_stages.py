@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import duckdb
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.engine import connect, resources
+from tasks.engine import connected, resources
 from tasks.ngrams import MAX_N, NGRAM_RULES_VERSION, count_ngrams
 from tasks.sqlfiles import query_sql
 from tasks.warehouse import written_whole
@@ -39,7 +38,7 @@ def split_queries(queries: Path, destination: Path) -> SplitReport:
     n_queries = pq.read_metadata(queries).num_rows
     rows = min(_LARGEST_PART, max(_SMALLEST_PART, n_queries // 16))
     n_distinct = n_parts = 0
-    with _connected() as con, written_whole(destination) as temporary:
+    with connected() as con, written_whole(destination) as temporary:
         texts = query_sql(con, "templates/distinct_queries", queries=str(queries))
         reader = texts.to_arrow_reader(rows)
         with pq.ParquetWriter(temporary, reader.schema, compression="lz4") as writer:
@@ -59,18 +58,13 @@ def join_templates(texts: Path, parts: list[Path], destination: Path) -> None:
         destination: ``first_ordinal``, ``sql``, ``n_queries``, ``template``, ``template_id``,
             ``reject_reason``, ``comparable_key``.
     """
-    with _connected() as con, written_whole(destination) as temporary:
+    with connected() as con, written_whole(destination) as temporary:
         query_sql(
             con,
             "templates/templates_of_queries",
             texts=str(texts),
             parts=[str(part) for part in parts],
         ).write_parquet(str(temporary), compression="zstd")
-
-
-def _connected() -> duckdb.DuckDBPyConnection:
-    """A connection for a step of which several run side by side."""
-    return connect(shares=resources().threads)
 
 
 def count_corpus(
@@ -90,7 +84,7 @@ def count_corpus(
         The number of distinct n-grams.
     """
     said = {**metadata, "ngram_rules_version": str(NGRAM_RULES_VERSION), "max_n": str(max_n)}
-    with _connected() as con, written_whole(destination) as temporary:
+    with connected() as con, written_whole(destination) as temporary:
         distinct = query_sql(con, "ngrams/distinct_templates", templates=str(templates)).pl()
         at_a_time = max(1, resources().memory_bytes // resources().threads // _MEMORY_PER_CHARACTER)
         size = pl.col("template").str.len_bytes().cum_sum() // at_a_time

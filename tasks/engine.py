@@ -4,16 +4,19 @@ import hashlib
 import os
 import re
 import tempfile
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
-import duckdb
-
 from tasks.errors import ConfigurationError
+
+# Loaded with the first connection: parsing processes can be started before, and start meanwhile.
+if TYPE_CHECKING:
+    import duckdb
 
 THREADS_VARIABLE: Final = "NL2SQL_ALIGN_THREADS"
 MEMORY_LIMIT_VARIABLE: Final = "NL2SQL_ALIGN_MEMORY_LIMIT"
@@ -40,6 +43,9 @@ class Resources:
 
 _bounds: dict[str, str | None] = {}
 _temp_directory: list[Path] = []
+_lock = threading.Lock()
+# The database that the steps of a bounded block share, once there is one.
+_shared: "list[duckdb.DuckDBPyConnection]" = []
 
 
 def resources() -> Resources:
@@ -69,31 +75,64 @@ def bounded(
     Raises:
         ConfigurationError: The number of threads or the memory limit is none.
     """
-    before = dict(_bounds)
+    before, shared_before = dict(_bounds), list(_shared)
+    _shared.clear()
     _bounds.update(threads=str(threads) if threads is not None else None, memory=memory_limit)
     _temp_directory.append(temp_directory)
     try:
         yield resources()
     finally:
         _temp_directory.pop()
+        for con in _shared:
+            con.close()
+        _shared[:] = shared_before
         _bounds.clear()
         _bounds.update(before)
 
 
+@contextmanager
+def connected() -> "Iterator[duckdb.DuckDBPyConnection]":
+    """A connection for a step of which several run side by side, with an empty database of its own.
+
+    Within ``bounded``, all of them share the threads and the memory of one instance: to make one
+    for each step takes longer than many a step.
+
+    Raises:
+        ConfigurationError: The number of threads or the memory limit is none.
+    """
+    with ExitStack() as stack:
+        if _temp_directory:
+            with _lock:
+                if not _shared:
+                    _shared.append(connect())
+            con = stack.enter_context(_shared[0].cursor())
+        else:
+            con = stack.enter_context(connect())
+        name = f"step_{uuid4().hex}"
+        con.execute(f"attach ':memory:' as {name}")
+        con.execute(f"use {name}")
+        try:
+            yield con
+        finally:
+            con.execute("use memory")
+            con.execute(f"detach {name}")
+
+
 def connect(
-    database: Path | None = None, *, read_only: bool = False, shares: int = 1
-) -> duckdb.DuckDBPyConnection:
+    database: Path | None = None, *, read_only: bool = False
+) -> "duckdb.DuckDBPyConnection":
     """A DuckDB connection that never fetches anything; as a context manager, it closes itself.
 
     Args:
         database: The database's file; a database in memory where left out.
         read_only: Open the file for reading only.
-        shares: How many such connections are at work side by side, and share the memory.
 
     Raises:
         ConfigurationError: The number of threads or the memory limit is none.
         duckdb.Error: The file cannot be opened.
     """
+    import duckdb
+
     bounds = resources()
     # Processes that share a folder of temporary files overwrite each other's. For a database file
     # the name must not change: a process's second connection to it must have the same settings.
@@ -107,7 +146,9 @@ def connect(
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
             "threads": bounds.threads,
-            "memory_limit": f"{bounds.memory_bytes // shares}B",
+            "memory_limit": f"{bounds.memory_bytes}B",
+            # A file's content is read once in most steps: kept, it would only take memory.
+            "enable_external_file_cache": False,
             "temp_directory": str(
                 bounds.temp_directory / f"nl2sql-align-{os.getpid()}-{folder[:16]}"
             ),

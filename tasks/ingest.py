@@ -17,7 +17,7 @@ import duckdb
 import pyarrow as pa
 
 from tasks.config import CorpusEntry
-from tasks.engine import MEMORY_LIMIT_VARIABLE, connect, resources
+from tasks.engine import MEMORY_LIMIT_VARIABLE, connected
 from tasks.errors import AlignError, CorpusError
 from tasks.sqlfiles import list_sql, query_sql, run_sql
 from tasks.warehouse import written_whole
@@ -77,7 +77,7 @@ def ingest_corpus(entry: CorpusEntry, destination: Path) -> IngestReport:
     with (
         written_whole(destination) as temporary,
         _staged(entry, paths, temporary) as staged,
-        connect(shares=resources().threads) as con,
+        connected() as con,
     ):
         # The name of a file is taken as it is, not as a pattern.
         patterns = [glob.escape(str(path)) for path in staged]

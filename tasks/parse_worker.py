@@ -3,7 +3,7 @@
 Run as ``python -m tasks.parse_worker PROGRESS_FD``. Reads jobs as JSON lines from standard input
 and answers each with a JSON line; ends when standard input does. Before each query it writes that
 query's row into the shared progress file, so that whoever started it knows which query it died of.
-Imports neither Prefect nor DuckDB.
+Imports nothing but the parser, so that it starts soon and stays small.
 """
 
 import gc
@@ -17,54 +17,37 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from tasks.templates import Limits, Templatizer
-
-PROGRESS_BYTES: Final = 8
-NO_ROW: Final = 2 ** (8 * PROGRESS_BYTES) - 1
-"""What stands in the progress file outside of any query."""
+from tasks.shapes import parses_are_shared
+from tasks.template_rules import NO_ROW, PROGRESS_BYTES, Limits
+from tasks.templates import Templatizer
 
 # Parse trees are cycles: collected at every 700th object, as is Python's habit, they cost time; not
 # collected within a query, one at which the parser tries again and again takes gigabytes.
 _OBJECTS_PER_COLLECTION: Final = 10_000
 
-SCHEMA: Final = pa.schema(
-    [
-        ("first_ordinal", pa.int64()),
-        ("template", pa.string()),
-        ("reject_reason", pa.string()),
-        ("comparable_key", pa.binary(16)),
-    ]
-)
 
-
-def parse_part(
+def parse_queries(
     job: dict[str, Any], templatizer: Templatizer, progress: mmap.mmap
-) -> dict[str, int]:
-    """Templatizes one part of a corpus.
+) -> dict[str, Any]:
+    """Templatizes some queries.
 
     Args:
-        job: ``source`` and ``row_group`` (a Parquet file of distinct queries, and which part of
-            it), ``destination`` (a Parquet file with the columns of ``SCHEMA``), ``skip`` (reject
-            reasons by row, for queries that ended earlier workers), ``seconds_per_query``.
-        templatizer: For the corpus's dialect and limits.
+        job: ``queries`` (their texts), ``skip`` (reject reasons by row, for queries that ended
+            earlier workers), ``seconds_per_query``.
+        templatizer: For the queries' dialect and limits.
         progress: Where the row at work is written.
 
     Returns:
-        ``n_queries``, ``n_rejected`` and the ``resident_bytes`` of this process.
+        ``templates``, ``reject_reasons`` and ``comparable_keys`` (hexadecimal), for each query a
+        value or None; and the ``resident_bytes`` of this process.
     """
-    table = pq.ParquetFile(job["source"]).read_row_group(
-        job["row_group"], columns=["first_ordinal", "sql"]
-    )
     skip = {int(row): reason for row, reason in job["skip"].items()}
     # Whoever started this process ends it sooner; where that one is gone, the system does.
     seconds = 3 * job["seconds_per_query"]
     templates: list[str | None] = []
     reasons: list[str | None] = []
-    keys: list[bytes | None] = []
-    for row, sql in enumerate(table["sql"].to_pylist()):
+    keys: list[str | None] = []
+    for row, sql in enumerate(job["queries"]):
         progress[:] = row.to_bytes(PROGRESS_BYTES, "little")
         signal.setitimer(signal.ITIMER_REAL, seconds)
         template, reason, text = None, skip.get(row), None
@@ -75,17 +58,15 @@ def parse_part(
                 reason = f"fails in the parser: {type(error).__name__}"
         templates.append(template)
         reasons.append(reason)
-        keys.append(None if text is None else hashlib.md5(text.encode("utf-8", "replace")).digest())
+        keys.append(
+            None if text is None else hashlib.md5(text.encode("utf-8", "replace")).hexdigest()
+        )
     progress[:] = NO_ROW.to_bytes(PROGRESS_BYTES, "little")
     signal.setitimer(signal.ITIMER_REAL, 0)
-    result = pa.table([table["first_ordinal"], templates, reasons, keys], schema=SCHEMA)
-    # Of a name of its own: the worker of a run that was killed may still be at the same part.
-    temporary = Path(f"{job['destination']}.{os.getpid()}.part")
-    pq.write_table(result, temporary, compression="zstd")
-    temporary.replace(job["destination"])
     return {
-        "n_queries": len(templates),
-        "n_rejected": templates.count(None),
+        "templates": templates,
+        "reject_reasons": reasons,
+        "comparable_keys": keys,
         "resident_bytes": _resident_bytes(),
     }
 
@@ -101,21 +82,32 @@ def _resident_bytes() -> int:
         return 0
 
 
+def collect_seldom() -> None:
+    """Sets Python's collector of garbage for parsing; what is there now is kept for good."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_OBJECTS_PER_COLLECTION)
+
+
 def main() -> None:
     """Serves jobs until standard input ends."""
     # Ctrl-C reaches all processes of a terminal; whoever started this one ends it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_OBJECTS_PER_COLLECTION)
+    collect_seldom()
     progress = mmap.mmap(int(sys.argv[1]), PROGRESS_BYTES)
+    # What the parser may print must not stand between the answers.
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    is_shared = parses_are_shared()
     templatizers: dict[tuple[str, int, int], Templatizer] = {}
-    for line in sys.stdin:
+    for line in sys.stdin.buffer:
         job = json.loads(line)
         key = (job["dialect"], job["max_characters"], job["max_brackets"])
         if key not in templatizers:
-            templatizers[key] = Templatizer(key[0], Limits(*key[1:]), shares_parses=True)
-        print(json.dumps(parse_part(job, templatizers[key], progress)), flush=True)
+            templatizers[key] = Templatizer(key[0], Limits(*key[1:]), shares_parses=is_shared)
+        answer = parse_queries(job, templatizers[key], progress)
+        answers.write(json.dumps(answer).encode() + b"\n")
+        answers.flush()
 
 
 if __name__ == "__main__":

@@ -17,9 +17,9 @@ from tasks.ingest import INGEST_VERSION, digest_dump, ingest_corpus
 from tasks.matrix import EPSILON, MATRIX_VERSION, SKEW, Content, MatrixReport, compute_matrix
 from tasks.ngrams import MAX_N, NGRAM_RULES_VERSION
 from tasks.publish import PUBLISH_VERSION, IngestedCorpus
-from tasks.templates import DEFAULT_LIMITS, TEMPLATE_RULES_VERSION, Limits
+from tasks.template_rules import DEFAULT_LIMITS, TEMPLATE_RULES_VERSION, Limits
 from tasks.warehouse import Warehouse, stage_key
-from tasks.workers import ParseJob
+from tasks.workers import ParseJob, start_worker
 
 _PACKAGES = ("nl2sql-align", "sqlglot", "duckdb", "polars", "pyarrow", "numpy", "prefect")
 
@@ -87,21 +87,23 @@ def prepare(
             columns=entry.columns.model_dump() if entry.columns else None,
             version=INGEST_VERSION,
         )
+        templates_key = stage_key(
+            queries=queries_key,
+            dialect=entry.dialect,
+            rules=TEMPLATE_RULES_VERSION,
+            parser=version("sqlglot"),
+            limits=[limits.max_characters, limits.max_brackets],
+        )
+        templates = warehouse.templates_file(templates_key)
+        if not templates.exists():
+            start_worker()  # ready when the queries are
         queries = warehouse.queries_file(queries_key)
         is_new = not queries.exists()
         if is_new:
             ingest_corpus(entry, queries)
     except CorpusError as error:
         return SetAside(entry.name, str(error))
-    templates_key = stage_key(
-        queries=queries_key,
-        dialect=entry.dialect,
-        rules=TEMPLATE_RULES_VERSION,
-        parser=version("sqlglot"),
-        limits=[limits.max_characters, limits.max_brackets],
-    )
     content_key = stage_key(templates=templates_key, rules=NGRAM_RULES_VERSION, max_n=MAX_N)
-    templates = warehouse.templates_file(templates_key)
     n_distinct = 0
     jobs: tuple[ParseJob, ...] = ()
     if not templates.exists():

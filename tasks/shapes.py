@@ -5,6 +5,7 @@ the same template. The key keeps everything else: keywords, operators, function 
 that some parser might match by its text, and whether there is a gap where a parser asks for one.
 """
 
+import os
 import re
 from typing import Final
 
@@ -19,6 +20,8 @@ from tasks.vocabulary import (
     TEXT_KEYWORDS,
 )
 
+SHARE_PARSES_VARIABLE: Final = "NL2SQL_ALIGN_SHARE_PARSES"
+
 # Statements whose parsing turns on few words. Others (DDL above all) match many that are common
 # names of columns, and are rare.
 _CACHED_STATEMENTS: Final = (TokenType.SELECT, TokenType.WITH)
@@ -29,6 +32,14 @@ _ASKED_FOR_A_GAP: Final = ("DASH", "DOT", "PARAMETER", "DOLLAR", "COLON", "HASH"
 _NAME: Final = "a"  # Words kept in a key are upper-cased: none can be taken for these.
 _STRING: Final = "s"
 _NUMBER: Final = "n"
+
+
+def parses_are_shared() -> bool:
+    """Whether a run shares parses: unless ``NL2SQL_ALIGN_SHARE_PARSES`` is 0.
+
+    Results are the same; without, each distinct query is parsed for itself.
+    """
+    return os.environ.get(SHARE_PARSES_VARIABLE) != "0"
 
 
 class Shapes:

@@ -8,8 +8,6 @@ tree, so that a template keeps the form in which its query was written.
 import logging
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Final, NamedTuple
 
 from sqlglot import exp
@@ -18,6 +16,7 @@ from sqlglot.errors import ParseError, TokenError
 from sqlglot.tokenizer_core import Token, TokenType
 
 from tasks.shapes import Shapes
+from tasks.template_rules import DEFAULT_LIMITS, Limits
 from tasks.vocabulary import (
     BARE_FUNCTIONS,
     CAST_FUNCTIONS,
@@ -33,22 +32,10 @@ from tasks.vocabulary import (
     TYPE_FOLLOWERS,
 )
 
-TEMPLATE_RULES_VERSION: Final = 2
-"""Goes up with every change that can alter a template: stored templates are then redone."""
-
 # "contains unsupported syntax, falling back to Command": rejected here with a reason of its own.
 logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What is too large to be parsed: depth ends the parser's process, length costs time."""
-
-    max_characters: int = 100_000
-    max_brackets: int = 200
-
-
-DEFAULT_LIMITS: Final = Limits()
 # Bounds the memory of a process; some hundred bytes each.
 _MAX_SHAPES: Final = 200_000
 
@@ -59,11 +46,6 @@ class Templated(NamedTuple):
     template: str | None
     reject_reason: str | None
     comparable_text: str | None
-
-
-def parser_version() -> str:
-    """The version of the parser, which can change a template as well as the rules here can."""
-    return f"sqlglot {version('sqlglot')}"
 
 
 # What to do with a token, decided by its type once per dialect. Indexing a list by the token type

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from mmap import mmap
@@ -23,19 +23,25 @@ from typing import Any, Final
 
 from tasks.engine import resources
 from tasks.errors import AlignError
-from tasks.parse_worker import NO_ROW, PROGRESS_BYTES
-from tasks.templates import DEFAULT_LIMITS, Limits
+from tasks.template_rules import DEFAULT_LIMITS, NO_ROW, PROGRESS_BYTES, Limits
+from tasks.warehouse import written_whole
 
 SECONDS_PER_QUERY: Final = 20.0
 # To start, and to read and write files: a second, more on a machine that is busy.
 _SECONDS_OUTSIDE_QUERIES: Final = 90.0
 # A worker that has grown, by a large query or a leak of the parser, is replaced.
 _REPLACE_AT_BYTES: Final = 500_000_000
+# What a worker is given at a time: as much as to make talking cheap, little to hold several times.
+_CHARACTERS_AT_A_TIME: Final = 4_000_000
 
 
 @dataclass(frozen=True)
 class ParseJob:
-    """One part of a corpus to parse: row group ``row_group`` of ``source`` into ``destination``."""
+    """One part of a corpus to parse: row group ``row_group`` of ``source`` into ``destination``.
+
+    ``source`` is a Parquet file with ``first_ordinal`` and ``sql``; ``destination`` one with
+    ``first_ordinal``, ``template``, ``reject_reason`` and ``comparable_key``.
+    """
 
     source: Path
     row_group: int
@@ -84,21 +90,19 @@ class _Worker:
         except OSError:
             self._close()
             raise
+        assert self._process.stdin is not None
+        os.set_blocking(self._process.stdin.fileno(), False)
 
-    def run(self, job: dict[str, Any]) -> dict[str, int]:
+    def run(self, job: dict[str, Any]) -> dict[str, Any]:
         """The worker's answer to a job.
 
         Raises:
             _WorkerLost: There is none, and the worker is ended.
         """
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin is not None and stdout is not None
+        stdout = self._process.stdout
+        assert stdout is not None
         self._progress[:] = NO_ROW.to_bytes(PROGRESS_BYTES, "little")
-        try:
-            stdin.write(json.dumps(job).encode() + b"\n")
-            stdin.flush()
-        except OSError:
-            raise self._lost() from None
+        self._send(json.dumps(job).encode() + b"\n")
         seconds = job["seconds_per_query"]
         row, since = NO_ROW, time.monotonic()
         with selectors.DefaultSelector() as selector:
@@ -112,8 +116,23 @@ class _Worker:
         answer = stdout.readline()
         if not answer.endswith(b"\n"):
             raise self._lost()
-        result: dict[str, int] = json.loads(answer)
+        result: dict[str, Any] = json.loads(answer)
         return result
+
+    def _send(self, message: bytes) -> None:
+        """Gives the worker a message that may be larger than what a pipe holds."""
+        stdin = self._process.stdin
+        assert stdin is not None
+        rest = memoryview(message)
+        with selectors.DefaultSelector() as selector:
+            selector.register(stdin, selectors.EVENT_WRITE)
+            while rest:
+                if not selector.select(_SECONDS_OUTSIDE_QUERIES):
+                    raise self._lost("takes nothing in")
+                try:
+                    rest = rest[os.write(stdin.fileno(), rest) :]
+                except OSError:
+                    raise self._lost() from None
 
     def _lost(self, reason: str = "ends the parser's process") -> _WorkerLost:
         """Ends the worker; tells at which query, or what it said last where it was at none."""
@@ -168,6 +187,13 @@ def _leased() -> Iterator[list[_Worker]]:
             _change.notify()
 
 
+def start_worker() -> None:
+    """Starts one more worker, without waiting for it, if a run may have one more."""
+    with _change:
+        if len(_leases) + len(_idle) < resources().threads:
+            _idle.append(_started())
+
+
 def parse_part(job: ParseJob, seconds_per_query: float = SECONDS_PER_QUERY) -> ParseReport:
     """Parses one part of a corpus in a worker process.
 
@@ -183,38 +209,86 @@ def parse_part(job: ParseJob, seconds_per_query: float = SECONDS_PER_QUERY) -> P
         may be an accident of the machine.
 
     Raises:
-        AlignError: Workers cannot be started, or die outside of any query.
+        AlignError: Workers cannot be started, die outside of any query, or their answers cannot be
+            written.
     """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    part = pq.ParquetFile(job.source).read_row_group(
+        job.row_group, columns=["first_ordinal", "sql"]
+    )
+    templates: list[str | None] = []
+    reasons: list[str | None] = []
+    keys: list[bytes | None] = []
+    n_crashed = 0
+    with _leased() as held:
+        for queries in _portions(part["sql"].to_pylist()):
+            answer, n_lost = _parsed(queries, job, seconds_per_query, held)
+            n_crashed += n_lost
+            templates += answer["templates"]
+            reasons += answer["reject_reasons"]
+            keys += [key and bytes.fromhex(key) for key in answer["comparable_keys"]]
+    table = pa.table(
+        {
+            "first_ordinal": part["first_ordinal"],
+            "template": pa.array(templates, pa.string()),
+            "reject_reason": pa.array(reasons, pa.string()),
+            "comparable_key": pa.array(keys, pa.binary(16)),
+        }
+    )
+    try:
+        with written_whole(job.destination) as temporary:
+            pq.write_table(table, temporary, compression="zstd")
+    except OSError as error:
+        raise AlignError(
+            f"{job.destination} cannot be written ({error.strerror or error}); check disk space"
+        ) from None
+    return ParseReport(len(templates), templates.count(None), n_crashed)
+
+
+def _portions(queries: list[str]) -> Iterator[Sequence[str]]:
+    """The queries, in lists of a limited size."""
+    start = size = 0
+    for end, query in enumerate(queries):
+        if size and size + len(query) > _CHARACTERS_AT_A_TIME:
+            yield queries[start:end]
+            start, size = end, 0
+        size += len(query)
+    yield queries[start:]
+
+
+def _parsed(
+    queries: Sequence[str], job: ParseJob, seconds_per_query: float, held: list[_Worker]
+) -> tuple[dict[str, Any], int]:
+    """What workers answer, and how many queries ended them; ``held`` is the worker to use."""
     skip: dict[int, str] = {}
     lost_at: set[int] = set()
-    with _leased() as held:
-        while True:
-            if not held:
-                held.append(_started())
-            request = {
-                "source": str(job.source),
-                "row_group": job.row_group,
-                "destination": str(job.destination),
-                "dialect": job.dialect,
-                "max_characters": job.limits.max_characters,
-                "max_brackets": job.limits.max_brackets,
-                "skip": skip,
-                "seconds_per_query": seconds_per_query,
-            }
-            try:
-                answer = held[0].run(request)
-            except _WorkerLost as loss:
-                held.clear()
-                # At a query that was skipped, the worker has died of something else.
-                if loss.row in skip or (loss.row == NO_ROW and loss.row in lost_at):
-                    raise _failure(loss.reason) from None
-                if loss.row in lost_at:
-                    skip[loss.row] = loss.reason
-                lost_at.add(loss.row)
-                continue
-            if answer["resident_bytes"] > _REPLACE_AT_BYTES:
-                held.pop().stop()
-            return ParseReport(answer["n_queries"], answer["n_rejected"], len(skip))
+    while True:
+        if not held:
+            held.append(_started())
+        request = {
+            "queries": queries,
+            "dialect": job.dialect,
+            "max_characters": job.limits.max_characters,
+            "max_brackets": job.limits.max_brackets,
+            "skip": skip,
+            "seconds_per_query": seconds_per_query,
+        }
+        try:
+            answer = held[0].run(request)
+        except _WorkerLost as loss:
+            held.clear()
+            # At a query that was skipped, the worker has died of something else.
+            if loss.row in skip or (loss.row == NO_ROW and loss.row in lost_at):
+                raise _failure(loss.reason) from None
+            if loss.row in lost_at:
+                skip[loss.row] = loss.reason
+            lost_at.add(loss.row)
+            continue
+        if answer["resident_bytes"] > _REPLACE_AT_BYTES:
+            held.pop().stop()
+        return answer, len(skip)
 
 
 def _started() -> _Worker:

@@ -16,9 +16,17 @@ from hypothesis.configuration import set_hypothesis_home_dir
 
 from tasks.config import CorpusEntry
 from tasks.corpus_stages import count_corpus, join_templates, split_queries
-from tasks.parse_worker import SCHEMA as PARSED
 from tasks.publish import IngestedCorpus
 from tasks.warehouse import Warehouse, stage_key
+
+_PARSED = pa.schema(
+    [
+        ("first_ordinal", pa.int64()),
+        ("template", pa.string()),
+        ("reject_reason", pa.string()),
+        ("comparable_key", pa.binary(16)),
+    ]
+)
 
 # The same examples in every run, and nothing kept between runs.
 hypothesis.settings.register_profile(
@@ -103,7 +111,7 @@ def _make_corpus(
         }
         for sql, template in dict(pairs).items()
     ]
-    pq.write_table(pa.Table.from_pylist(parsed, schema=PARSED), parsed_file)
+    pq.write_table(pa.Table.from_pylist(parsed, schema=_PARSED), parsed_file)
     join_templates(texts_file, [parsed_file], templates_file)
     ngrams_file = house.ngrams_file(name, key)
     count_corpus(name, templates_file, ngrams_file, {"corpus": name})

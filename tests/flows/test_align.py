@@ -8,7 +8,7 @@ import pytest
 
 from tasks import corpus_stages, matrix, pipeline
 from tasks.errors import AlignError, ConfigurationError, WarehouseError
-from tasks.templates import DEFAULT_LIMITS, TEMPLATE_RULES_VERSION
+from tasks.template_rules import DEFAULT_LIMITS, TEMPLATE_RULES_VERSION
 from tasks.warehouse import Warehouse
 from tests.flows.conftest import SAMPLES, small_corpora
 from tests.flows.warehouses import leftovers, read, redone, stage_files, tables

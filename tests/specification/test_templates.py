@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.templates import Limits, Templatizer
+from tasks.template_rules import Limits
+from tasks.templates import Templatizer
 
 PAIRS = [
     json.loads(line)

@@ -4,8 +4,16 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from sqlglot.dialects import DIALECTS
 
-from tasks.config import CorpusEntry, formats, is_generic, load_corpora
+from tasks.config import (
+    CorpusEntry,
+    _dialects,
+    check_dialect,
+    formats,
+    is_generic,
+    load_corpora,
+)
 from tasks.errors import ConfigurationError
 
 TARGET = """
@@ -88,6 +96,10 @@ def test_each_format_is_a_file():
     assert set(formats()) >= {"spider", "bird", "lines", "csv", "text2sql_data"}
     assert "spider.parquet" not in formats()
     assert [name for name in formats() if is_generic(name)] == ["csv", "jsonl", "parquet"]
+
+
+def test_dialects_are_those_of_the_parser():
+    assert {check_dialect(name.lower()) for name in DIALECTS} == _dialects()
 
 
 def changed(old: str, new: str, text: str = TARGET) -> str:

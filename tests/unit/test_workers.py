@@ -17,9 +17,9 @@ import pytest
 from tasks import parse_worker, workers
 from tasks.engine import bounded
 from tasks.errors import AlignError
-from tasks.parse_worker import NO_ROW, PROGRESS_BYTES
 from tasks.single import template_of
-from tasks.templates import DEFAULT_LIMITS, Templatizer
+from tasks.template_rules import DEFAULT_LIMITS, NO_ROW, PROGRESS_BYTES
+from tasks.templates import Templatizer
 from tasks.workers import ParseJob, parse_part, stop_workers
 
 GOOD = ["SELECT a FROM b", "SELECT a FROM b WHERE c > 1", "SELECT count(*) FROM b GROUP BY a"]
@@ -245,18 +245,12 @@ def test_a_slip_in_our_own_rules_rejects_the_query(tmp_path):
                 raise IndexError("list index out of range")
             return super().__call__(sql)
 
-    job = make_job(tmp_path, GOOD)
     progress = mmap(-1, PROGRESS_BYTES)
-    request = {
-        "source": str(job.source),
-        "row_group": 0,
-        "destination": str(job.destination),
-        "skip": {},
-        "seconds_per_query": 20,
-    }
-    parse_worker.parse_part(request, Slipping("sqlite"), progress)
-    assert outcomes(job)[1] == (None, "fails in the parser: IndexError")
-    assert [outcomes(job)[0], outcomes(job)[2]] == [expected(GOOD)[0], expected(GOOD)[2]]
+    request = {"queries": GOOD, "skip": {}, "seconds_per_query": 20}
+    answer = parse_worker.parse_queries(request, Slipping("sqlite"), progress)
+    found = list(zip(answer["templates"], answer["reject_reasons"], strict=True))
+    assert found[1] == (None, "fails in the parser: IndexError")
+    assert [found[0], found[2]] == [expected(GOOD)[0], expected(GOOD)[2]]
     assert int.from_bytes(progress[:], "little") == NO_ROW
     assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
 
@@ -332,16 +326,57 @@ def test_a_worker_that_ends_at_once_is_told_in_one_line(tmp_path, monkeypatch):
 
 @pytest.mark.fault
 def test_what_a_worker_says_when_it_cannot_start_is_told(tmp_path, monkeypatch):
-    (tmp_path / "pyarrow.py").write_text("raise ImportError('no pyarrow for this machine')")
+    (tmp_path / "sqlglot.py").write_text("raise ImportError('no sqlglot for this machine')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    check_failure(make_job(tmp_path, GOOD), "ImportError: no pyarrow for this machine")
+    check_failure(make_job(tmp_path, GOOD), "ImportError: no sqlglot for this machine")
 
 
 @pytest.mark.fault
-def test_a_worker_that_cannot_write_is_told_in_one_line(tmp_path):
+def test_templates_that_cannot_be_written_are_told_in_one_line(tmp_path):
     job = make_job(tmp_path, GOOD)
-    job = ParseJob(job.source, 0, tmp_path / "missing" / "templates.parquet", "sqlite")
-    check_failure(job, "No such file or directory", "check free memory and disk space")
+    destination = job.source / "templates.parquet"
+    with pytest.raises(AlignError) as caught:
+        parse_part(ParseJob(job.source, 0, destination, "sqlite"))
+    assert str(caught.value).startswith(f"{destination} cannot be written (")
+
+
+def test_workers_are_started_ahead_up_to_those_that_a_run_may_have(tmp_path, started):
+    with bounded(2, None, tmp_path):
+        for _ in range(3):
+            workers.start_worker()
+        assert len(started) == 2
+        parse_part(make_job(tmp_path, GOOD))
+    assert len(started) == 2
+
+
+def test_a_part_of_many_characters_is_parsed_in_portions(tmp_path, monkeypatch, started):
+    monkeypatch.setattr(workers, "_CHARACTERS_AT_A_TIME", 40)
+    queries = [*GOOD, "SELECT 1 FROM " + "a" * 80, "", *GOOD, "PRAGMA a", DEEP]
+    job = make_job(tmp_path, queries, "tsql")
+    with stack_of(1_000_000):
+        report = parse_part(job)
+    assert report == workers.ParseReport(n_queries=10, n_rejected=3, n_crashed=1)
+    assert outcomes(job)[:-1] == expected(queries[:-1], "tsql")
+    assert outcomes(job)[-1] == (None, "ends the parser's process")
+    assert len(started) == 3
+
+
+@pytest.mark.fault
+def test_what_the_parser_prints_is_no_answer(tmp_path, monkeypatch, started):
+    (tmp_path / "sitecustomize.py").write_text(
+        "from tasks.templates import Templatizer\n"
+        "tokenize = Templatizer._tokenize\n"
+        "def noisy(self, text):\n"
+        "    print('{}', flush=True)\n"
+        "    return tokenize(self, text)\n"
+        "Templatizer._tokenize = noisy\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    job = make_job(tmp_path, GOOD)
+    parse_part(job)
+    assert outcomes(job) == expected(GOOD)
+    started[0]._errors.seek(0)
+    assert started[0]._errors.read() == b"{}\n" * len(GOOD)
 
 
 def test_what_lies_in_the_users_folder_does_not_stand_in_for_our_modules(tmp_path, monkeypatch):

@@ -1,0 +1,24 @@
+"""What is fixed about templates, for those who need not load the parser to know it."""
+
+from dataclasses import dataclass
+from typing import Final
+
+TEMPLATE_RULES_VERSION: Final = 2
+"""Goes up with every change that can alter a template: stored templates are then redone."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is too large to be parsed: depth ends the parser's process, length costs time."""
+
+    max_characters: int = 100_000
+    max_brackets: int = 200
+
+
+DEFAULT_LIMITS: Final = Limits()
+
+PROGRESS_BYTES: Final = 8
+"""The size of the file in which a parsing process says which row it is at."""
+
+NO_ROW: Final = 2 ** (8 * PROGRESS_BYTES) - 1
+"""What stands in that file outside of any query."""
