@@ -32,6 +32,8 @@ _ASKED_FOR_A_GAP: Final = ("DASH", "DOT", "PARAMETER", "DOLLAR", "COLON", "HASH"
 _NAME: Final = "a"  # Words kept in a key are upper-cased: none can be taken for these.
 _STRING: Final = "s"
 _NUMBER: Final = "n"
+# Words are noted, so that each is looked at once: this many, to bound their memory.
+_MAX_NOTED: Final = 50_000
 
 
 def parses_are_shared() -> bool:
@@ -60,6 +62,8 @@ class Shapes:
         self._asks = [False] * (max(TokenType) + 1)
         for name in _ASKED_FOR_A_GAP:
             self._asks[TokenType[name]] = True
+        self._words: dict[str, str] = {}
+        self._names: dict[str, tuple[str, str]] = {}
         # T-SQL's CONVERT takes its third argument, a number, for a format: the wrong ones fail.
         self._keeps_numbers = tokenizer.__module__.endswith(("tsql", "fabric"))
 
@@ -72,44 +76,69 @@ class Shapes:
         """
         if tokens[0].token_type not in _CACHED_STATEMENTS or _ASIDE.search(text):
             return None
-        keeps, asks, matched = self._keeps, self._asks, self._matched
-        var, string, opening = TokenType.VAR, TokenType.STRING, TokenType.L_PAREN
+        keeps, asks, words, names = self._keeps, self._asks, self._words, self._names
+        var, string, number = TokenType.VAR, TokenType.STRING, TokenType.NUMBER
+        opening, interval = TokenType.L_PAREN, TokenType.INTERVAL
         parts: list[str] = []
         function = ""  # the word just seen, a function's name if a bracket follows
-        end = -1
+        before = tokens[0]
         is_asked = False
         for token in tokens:
             kind = token.token_type
             if is_asked:
                 is_asked = False
-                parts.append("<" if token.start == end + 1 else "_")
-            if keeps[kind]:
+                parts.append("<" if token.start == before.end + 1 else "_")
+            if kind == var:
+                name = token.text
+                function, part = names.get(name) or self._name(name)
+                parts.append(part or (_NAME, function)[parts[-1] in PAIRED_KEYWORDS[function]])
+            elif keeps[kind]:
                 if kind == opening and function:
                     if function in DATE_FUNCTIONS or function == "EXTRACT":
                         return None
                     parts[-1] = function
-                elif kind == TokenType.INTERVAL:
+                elif kind == interval:
                     return None  # INTERVAL '1 day' and INTERVAL '1' DAY parse apart
                 function = ""
-                parts.append(token.text.upper())
+                word = token.text
+                parts.append(words.get(word) or self._word(word))
                 if asks[kind]:
                     is_asked = True
-                    parts.append("<" if token.start == end + 1 else "_")
+                    parts.append("<" if token.start == before.end + 1 else "_")
             elif kind == string:
                 parts.append(_STRING)
                 function = ""
-            elif kind == TokenType.NUMBER:
+            elif kind == number:
                 parts.append(token.text if self._keeps_numbers else _NUMBER)
                 function = ""
-            else:
-                function = token.text.upper()
-                is_kept = function in matched or (
-                    function in PAIRED_KEYWORDS and parts[-1] in PAIRED_KEYWORDS[function]
-                )
-                if kind == var:
-                    parts.append(function if is_kept else _NAME)
-                else:  # the kind of quote tells: SQLite takes "x" for a string, `x` never
-                    function = f"{text[token.start]}{function}"
-                    parts.append(function if is_kept else text[token.start])
-            end = token.end
+            else:  # the kind of quote tells: SQLite takes "x" for a string, `x` never
+                quote = text[token.start]
+                word = token.text.upper()
+                is_kept = word in self._matched or parts[-1] in PAIRED_KEYWORDS.get(word, ())
+                function = f"{quote}{word}"
+                parts.append(function if is_kept else quote)
+            before = token
         return "\x00".join(parts)
+
+    def _word(self, text: str) -> str:
+        """What a key keeps of a word or sign; noted for the next time."""
+        if len(self._words) >= _MAX_NOTED:
+            self._words.clear()
+        word = self._words[text] = text.upper()
+        return word
+
+    def _name(self, text: str) -> tuple[str, str]:
+        """A word in upper case, and what a key keeps of it; noted for the next time.
+
+        The latter is empty where it depends on the word before.
+        """
+        if len(self._names) >= _MAX_NOTED:
+            self._names.clear()
+        word = text.upper()
+        part = _NAME
+        if word in self._matched:
+            part = word
+        elif word in PAIRED_KEYWORDS:
+            part = ""
+        self._names[text] = word, part
+        return word, part

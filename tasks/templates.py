@@ -270,7 +270,7 @@ class Templatizer:
             trees = self.parser.parse(tokens, text)
         except ParseError:
             # A comment between its words keeps ORDER BY from being lexed as one.
-            if not _holds(text, _COMMENT_STARTS):
+            if not _has_comments(text):
                 raise
             text = _blank_comments(text, tokens)
             tokens = self._tokenize(text)
@@ -289,10 +289,7 @@ class Templatizer:
         return deepest > limit
 
 
-_COMMENT_STARTS: Final = ("--", "/*", "#", "//")
 _QUOTED: Final = re.compile("""('[^']*'|"[^"]*"|`[^`]*`)""")
-# What can make a quote, or the lack of one, mean something else than in _QUOTED.
-_UNUSUAL_QUOTING: Final = ("\\", "[", "$", "'''", '"""')
 _QUOTE: Final = re.compile("['\"`[$]")
 _QUOTED_TOKENS: Final = f"IDENTIFIER BIT_STRING HEX_STRING BYTE_STRING {_ACTION_TOKENS[_STRING]}"
 _IS_QUOTED: Final = [False] * (max(TokenType) + 1)
@@ -311,9 +308,12 @@ def comparable_text(sql: str, tokens: list[Token]) -> str:
         tokens: Its tokens, without closing semicolons.
     """
     done, end = tokens[0].start, tokens[-1].end + 1
-    has_comments = _holds(sql, _COMMENT_STARTS)
-    if not has_comments and not _holds(sql, _UNUSUAL_QUOTING):
-        pieces = _QUOTED.split(sql[done:end])
+    has_comments = _has_comments(sql)
+    if not has_comments and not _has_unusual_quotes(sql):
+        text = sql[done:end]
+        if "'" not in text and '"' not in text and "`" not in text:
+            return _fold(text)
+        pieces = _QUOTED.split(text)
         pieces[::2] = [_fold(piece) for piece in pieces[::2]]
         return "".join(pieces)
     parts: list[str] = []
@@ -335,8 +335,14 @@ def comparable_text(sql: str, tokens: list[Token]) -> str:
     return "".join(parts).strip()
 
 
-def _holds(text: str, parts: tuple[str, ...]) -> bool:
-    return any(part in text for part in parts)
+def _has_comments(text: str) -> bool:
+    """Whether comments may start in it."""
+    return "--" in text or "/*" in text or "#" in text or "//" in text
+
+
+def _has_unusual_quotes(text: str) -> bool:
+    """Whether a quote, or the lack of one, may mean something else than in ``_QUOTED``."""
+    return "\\" in text or "[" in text or "$" in text or "'''" in text or '"""' in text
 
 
 def _fold(text: str) -> str:
