@@ -1,14 +1,14 @@
 """The pipeline, stage by stage, without Prefect."""
 
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
 from tasks.engine import bounded, resources
 from tasks.warehouse import Warehouse
-from tasks.workers import parse_part, start_worker, stop_workers
+from tasks.workers import ParseJob, ParseReport, parse_part, start_worker, stop_workers
 
 STAGES = ("ingest", "templates", "ngrams", "matrix", "publish")
 
@@ -22,7 +22,8 @@ def run(corpora: Path, warehouse: Path, workers: int | None = None) -> dict[str,
         workers: How many steps, and with them parsing processes, run side by side.
 
     Returns:
-        Per stage, when it began and when it ended, on the clock of ``time.monotonic``.
+        Per stage, when it began and when it ended, on the clock of ``time.monotonic``. A stage
+        begins where the one before it ends; what of it was done sooner counts there.
     """
     house = Warehouse(warehouse.resolve())
     if not house.database.exists():
@@ -30,7 +31,7 @@ def run(corpora: Path, warehouse: Path, workers: int | None = None) -> dict[str,
             start_worker()
     from tasks import pipeline
     from tasks.config import load_corpora
-    from tasks.pipeline import Prepared
+    from tasks.pipeline import Parts, Prepared
     from tasks.publish import RunRecord, publish
 
     marks: dict[str, list[float]] = {}
@@ -50,13 +51,23 @@ def run(corpora: Path, warehouse: Path, workers: int | None = None) -> dict[str,
         ThreadPoolExecutor(bounds.threads) as pool,
     ):
         try:
-            outcomes = list(pool.map(lambda entry: pipeline.prepare(entry, house), entries))
+            parts = Parts()
+            parsing: dict[Future[ParseReport], ParseJob] = {}
+            preparing = [pool.submit(pipeline.prepare, entry, house) for entry in entries]
+            for future in as_completed(preparing):
+                outcome = future.result()
+                if isinstance(outcome, Prepared):
+                    parsing |= {pool.submit(parse_part, job): job for job in parts.add(outcome)}
+            outcomes = [future.result() for future in preparing]
             prepared = [outcome for outcome in outcomes if isinstance(outcome, Prepared)]
             lap("ingest")
-            unique = {one.templates_key: one for one in prepared}.values()
-            list(pool.map(parse_part, [job for one in unique for job in one.jobs]))
+            counting = {one.entry.name: pool.submit(pipeline.finish, one) for one in parts.parsed()}
+            for parsed in as_completed(parsing):
+                parsed.result()
+                for one in parts.done(parsing[parsed]):
+                    counting[one.entry.name] = pool.submit(pipeline.finish, one)
             lap("templates")
-            done = list(pool.map(pipeline.finish, prepared))
+            done = [counting[one.entry.name].result() for one in prepared]
             lap("ngrams")
         finally:
             stop_workers()

@@ -44,20 +44,34 @@ class Report:
         """Notes a paragraph."""
         self.parts.append(text)
 
-    def write(self, path: Path, how: str) -> None:
-        """Writes the page."""
+    def write(self, path: Path, command: str) -> None:
+        """Writes the page: what was asked for and reached, then the tables, then how to redo it.
+
+        Args:
+            path: The page.
+            command: What it was made by.
+        """
+        n_met = sum(bar.is_met for bar in self.bars)
         bars = [
             [bar.what, bar.wanted, bar.measured, "met" if bar.is_met else "**missed**"]
             for bar in self.bars
         ]
+        header = _row(("what", "bar", "measured", ""))
         page = [
             "# Results of the benchmarks",
-            f"Written by {how}; do not edit. Times are medians of the repetitions, in wall-clock "
-            "seconds unless they say CPU. Memory is the largest sum over all processes at one "
-            "time, what they share counted once (PSS).",
-            "\n".join([_row(("what", "bar", "measured", "")), _row(["---"] * 4), *map(_row, bars)]),
+            f"{n_met} of {len(self.bars)} bars met, on {_processors()}. Written by `{command}`; "
+            "do not edit.",
+            "\n".join([header, _row(["---"] * 4), *map(_row, bars)]),
+            "Times are wall-clock seconds unless they say CPU, and medians of the repetitions, "
+            "which take turns; each contestant is a process of its own, its start included. Memory "
+            "is the largest sum over all processes at one time, what they share counted once (PSS).",
             *self.parts,
-            f"## Machine\n\n{machine()}",
+            f"## Machine and versions\n\n{machine()}",
+            f"## To reproduce\n\n```sh\nmake bench          # all of it, an hour\n"
+            "make bench BENCH=--quick   # small sizes, two minutes\n"
+            f"{command}\n```\n\nThe real corpora are used where they are (`--dumps CORPORA.toml`), "
+            "else the samples and generated corpora of the same sizes. `--only` and `--sizes` take "
+            "parts of it.",
         ]
         path.write_text("\n\n".join(page) + "\n", encoding="utf-8")
 
@@ -71,16 +85,20 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def machine() -> str:
-    """Facts about the machine, and versions."""
+def _processors() -> str:
     model = platform.machine()
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
             model = line.partition(":")[2].strip()
             break
+    return f"{len(os.sched_getaffinity(0))} CPUs, {model}"
+
+
+def machine() -> str:
+    """Facts about the machine, and versions."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     lines = [
-        f"* {len(os.sched_getaffinity(0))} CPUs, {model}; {memory:.0f} GB of memory; "
+        f"* {_processors()}; {memory:.0f} GB of memory; "
         f"{platform.system()} {platform.release().partition('-')[0]}",
         f"* Python {platform.python_version()}",
     ]
@@ -90,4 +108,4 @@ def machine() -> str:
         except PackageNotFoundError:
             continue
     load = " ".join(f"{value:.1f}" for value in os.getloadavg())
-    return "\n".join([*lines, f"* load average at the end: {load}"])
+    return "\n".join([*lines, f"* load average at the end, the last contestant's: {load}"])

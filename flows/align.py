@@ -2,11 +2,11 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 from uuid import uuid4
 
 from prefect import flow, get_run_logger
@@ -17,11 +17,13 @@ from flows.policy import step
 from tasks import pipeline
 from tasks.config import CorpusEntry, load_corpora
 from tasks.engine import bounded
-from tasks.pipeline import Prepared, SetAside
+from tasks.pipeline import Parts, Prepared, SetAside
 from tasks.progress import announce
 from tasks.publish import IngestedCorpus, RunRecord, publish
 from tasks.warehouse import Warehouse
-from tasks.workers import parse_part, stop_workers
+from tasks.workers import ParseJob, ParseReport, parse_part, stop_workers
+
+R = TypeVar("R")
 
 prepare = step(pipeline.prepare, "prepare", "prepare {entry.name}")
 parse = step(parse_part, "parse", "parse part {job.row_group} of {job.source.name}")
@@ -86,11 +88,12 @@ def align(
     clock = _Clock()
     with house.locked(), bounded(threads, memory_limit, house.scratch):
         try:
-            prepared, set_aside = _prepare_all(entries, house)
+            parts = Parts()
+            prepared, set_aside, parsing = _prepare_all(entries, house, parts)
             clock.lap("ingest")
-            n_crashed = _parse_all(prepared)
+            counting, n_parsed, n_crashed = _parse_all(parsing, parts)
             clock.lap("templates")
-            done = _finish_all(prepared)
+            done = _finish_all(prepared, counting)
             set_aside += pipeline.without_ngrams(done, house)
             clock.lap("ngrams")
         finally:
@@ -120,7 +123,7 @@ def align(
         corpora=tuple(corpus.entry.name for corpus in done),
         set_aside={one.corpus: one.reason for one in set_aside},
         n_ingested=sum(one.was_ingested for one in prepared),
-        n_parsed=sum(one.n_distinct for one in _unique(prepared)),
+        n_parsed=n_parsed,
         n_crashed=n_crashed,
         n_pairs=n_pairs,
         n_new_pairs=n_new_pairs,
@@ -129,54 +132,61 @@ def align(
 
 
 def _prepare_all(
-    entries: list[CorpusEntry], house: Warehouse
-) -> tuple[list[Prepared], list[SetAside]]:
-    outcomes = _in_order(
-        [prepare.submit(entry, house) for entry in entries],
-        "ingest",
-        lambda outcome: (
-            f"{outcome.corpus}: set aside"
-            if isinstance(outcome, SetAside)
-            else f"{outcome.entry.name}: {_ingest_words(outcome)}"
-        ),
-    )
-    set_aside = [outcome for outcome in outcomes if isinstance(outcome, SetAside)]
-    return [outcome for outcome in outcomes if isinstance(outcome, Prepared)], set_aside
+    entries: list[CorpusEntry], house: Warehouse, parts: Parts
+) -> tuple[list[Prepared], list[SetAside], dict[PrefectFuture[ParseReport], ParseJob]]:
+    """Prepares the corpora, and lets each be parsed as soon as it is there."""
+    futures = [prepare.submit(entry, house) for entry in entries]
+    parsing: dict[PrefectFuture[ParseReport], ParseJob] = {}
+    for outcome in _announced(futures, "ingest", _ingest_words):
+        if isinstance(outcome, Prepared):
+            parsing |= {parse.submit(job): job for job in parts.add(outcome)}
+    outcomes = [future.result() for future in futures]
+    prepared = [outcome for outcome in outcomes if isinstance(outcome, Prepared)]
+    return prepared, [one for one in outcomes if isinstance(one, SetAside)], parsing
 
 
-def _ingest_words(prepared: Prepared) -> str:
-    if prepared.jobs:
-        return f"{prepared.n_distinct:,} distinct queries to parse"
-    return "as in an earlier run"
+def _ingest_words(outcome: Prepared | SetAside) -> str:
+    if isinstance(outcome, SetAside):
+        return f"{outcome.corpus}: set aside"
+    if outcome.jobs:
+        return f"{outcome.entry.name}: {outcome.n_distinct:,} distinct queries to parse"
+    return f"{outcome.entry.name}: as in an earlier run"
 
 
-def _parse_all(prepared: list[Prepared]) -> int:
-    jobs = [job for one in _unique(prepared) for job in one.jobs]
-    reports = _in_order(
-        [parse.submit(job) for job in jobs],
-        "templates",
-        lambda report: f"{report.n_queries:,} queries, {report.n_rejected:,} rejected",
-    )
-    return sum(report.n_crashed for report in reports)
+def _parse_all(
+    parsing: dict[PrefectFuture[ParseReport], ParseJob], parts: Parts
+) -> tuple[dict[str, PrefectFuture[IngestedCorpus]], int, int]:
+    """Waits for what is parsed, and lets each corpus be counted as soon as all of it is."""
+    counting = {one.entry.name: finish.submit(one) for one in parts.parsed()}
+    n_parsed = n_crashed = 0
+    for done, future in enumerate(as_completed(list(parsing)), 1):
+        report = future.result()
+        n_parsed += report.n_queries
+        n_crashed += report.n_crashed
+        words = f"{report.n_queries:,} queries, {report.n_rejected:,} rejected"
+        announce("templates", words, done, len(parsing))
+        for one in parts.done(parsing[future]):
+            counting[one.entry.name] = finish.submit(one)
+    return counting, n_parsed, n_crashed
 
 
-def _finish_all(prepared: list[Prepared]) -> list[IngestedCorpus]:
-    futures = [finish.submit(one) for one in prepared]
-    return _in_order(futures, "ngrams", lambda corpus: corpus.entry.name)
-
-
-def _unique(prepared: list[Prepared]) -> Iterable[Prepared]:
-    """One of those that share a dump's content: it is parsed once."""
-    return {one.templates_key: one for one in prepared}.values()
-
-
-def _in_order(
-    futures: list[PrefectFuture[Any]], stage: str, words: Callable[[Any], str]
-) -> list[Any]:
-    """The futures' results in their order, announced as they come."""
-    for done, future in enumerate(as_completed(futures), 1):
-        announce(stage, words(future.result()), done, len(futures))
+def _finish_all(
+    prepared: list[Prepared], counting: dict[str, PrefectFuture[IngestedCorpus]]
+) -> list[IngestedCorpus]:
+    futures = [counting[one.entry.name] for one in prepared]
+    for _ in _announced(futures, "ngrams", lambda corpus: corpus.entry.name):
+        pass
     return [future.result() for future in futures]
+
+
+def _announced(
+    futures: list[PrefectFuture[R]], stage: str, words: Callable[[R], str]
+) -> Iterator[R]:
+    """The futures' results, announced as they come."""
+    for done, future in enumerate(as_completed(futures), 1):
+        result = future.result()
+        announce(stage, words(result), done, len(futures))
+        yield result
 
 
 class _Clock:

@@ -80,7 +80,10 @@ def bounded(
     _bounds.update(threads=str(threads) if threads is not None else None, memory=memory_limit)
     _temp_directory.append(temp_directory)
     try:
-        yield resources()
+        bounds = resources()
+        # Polars asks once, when it is loaded.
+        os.environ.setdefault("POLARS_MAX_THREADS", str(bounds.threads))
+        yield bounds
     finally:
         _temp_directory.pop()
         for con in _shared:

@@ -4,6 +4,7 @@
 """
 
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -126,6 +127,36 @@ def prepare(
         n_distinct,
         jobs,
     )
+
+
+class Parts:
+    """Which corpora wait for which parts to be parsed; contents that corpora share, once."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, list[Prepared]] = {}
+        self._open: dict[Path, str] = {}
+        self._n_open: Counter[str] = Counter()
+
+    def add(self, prepared: Prepared) -> tuple[ParseJob, ...]:
+        """What is to be parsed for one more corpus."""
+        key = prepared.templates_key
+        waiting = self._waiting.setdefault(key, [])
+        waiting.append(prepared)
+        if len(waiting) > 1:
+            return ()
+        self._open |= {job.destination: key for job in prepared.jobs}
+        self._n_open[key] = len(prepared.jobs)
+        return prepared.jobs
+
+    def parsed(self) -> list[Prepared]:
+        """The corpora of which nothing was to be parsed; to be asked when all are added."""
+        return [one for key, n in self._n_open.items() if n == 0 for one in self._waiting[key]]
+
+    def done(self, job: ParseJob) -> list[Prepared]:
+        """The corpora that a part completes; to be told when all are added."""
+        key = self._open[job.destination]
+        self._n_open[key] -= 1
+        return self._waiting[key] if self._n_open[key] == 0 else []
 
 
 def _part(warehouse: Warehouse, templates_key: str, part: int) -> Path:
