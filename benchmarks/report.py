@@ -63,8 +63,9 @@ class Report:
             "do not edit.",
             "\n".join([header, _row(["---"] * 4), *map(_row, bars)]),
             "Times are wall-clock seconds unless they say CPU, and medians of the repetitions, "
-            "which take turns; each contestant is a process of its own, its start included. Memory "
-            "is the largest sum over all processes at one time, what they share counted once (PSS).",
+            "which take turns; each contestant is a process of its own, its start included. "
+            "Memory is the largest sum over all processes at one time, what they share counted "
+            "once (PSS).",
             *self.parts,
             f"## Machine and versions\n\n{machine()}",
             f"## To reproduce\n\n```sh\nmake bench          # all of it, an hour\n"

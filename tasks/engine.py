@@ -30,9 +30,9 @@ class Resources:
     """What a run may use.
 
     Attributes:
-        threads: Threads of DuckDB, and processes and tasks side by side.
-        memory_bytes: DuckDB's memory, over all connections at work at a time; batches of other
-            steps are sized by it.
+        threads: Threads of DuckDB and of Polars, and processes and steps side by side.
+        memory_bytes: DuckDB's memory, over all steps at work at a time; batches of other steps,
+            and the size up to which a parsing process is kept, go by it.
         temp_directory: The folder for what does not fit in memory.
     """
 
@@ -43,7 +43,8 @@ class Resources:
 
 _bounds: dict[str, str | None] = {}
 _temp_directory: list[Path] = []
-_lock = threading.Lock()
+_change = threading.Condition()
+_at_work: list[object] = []
 # The database that the steps of a bounded block share, once there is one.
 _shared: "list[duckdb.DuckDBPyConnection]" = []
 
@@ -98,14 +99,15 @@ def connected() -> "Iterator[duckdb.DuckDBPyConnection]":
     """A connection for a step of which several run side by side, with an empty database of its own.
 
     Within ``bounded``, all of them share the threads and the memory of one instance: to make one
-    for each step takes longer than many a step.
+    for each step takes longer than many a step. Steps beyond the number of threads wait here.
 
     Raises:
         ConfigurationError: The number of threads or the memory limit is none.
     """
     with ExitStack() as stack:
+        stack.enter_context(_turn())
         if _temp_directory:
-            with _lock:
+            with _change:
                 if not _shared:
                     _shared.append(connect())
             con = stack.enter_context(_shared[0].cursor())
@@ -119,6 +121,21 @@ def connected() -> "Iterator[duckdb.DuckDBPyConnection]":
         finally:
             con.execute("use memory")
             con.execute(f"detach {name}")
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    """One of as many blocks side by side as there may be threads."""
+    turn = object()
+    with _change:
+        _change.wait_for(lambda: len(_at_work) < resources().threads)
+        _at_work.append(turn)
+    try:
+        yield
+    finally:
+        with _change:
+            _at_work.remove(turn)
+            _change.notify()
 
 
 def connect(

@@ -29,8 +29,10 @@ from tasks.warehouse import written_whole
 SECONDS_PER_QUERY: Final = 20.0
 # To start, and to read and write files: a second, more on a machine that is busy.
 _SECONDS_OUTSIDE_QUERIES: Final = 90.0
-# A worker that has grown, by a large query or a leak of the parser, is replaced.
+# A worker that has grown, by a large query or a leak of the parser, is replaced: at this size, or
+# sooner where all of them would take more than half of the memory that a run may use.
 _REPLACE_AT_BYTES: Final = 500_000_000
+_LEAST_WORKER_BYTES: Final = 150_000_000
 # What a worker is given at a time: as much as to make talking cheap, little to hold several times.
 _CHARACTERS_AT_A_TIME: Final = 4_000_000
 
@@ -286,9 +288,15 @@ def _parsed(
                 skip[loss.row] = loss.reason
             lost_at.add(loss.row)
             continue
-        if answer["resident_bytes"] > _REPLACE_AT_BYTES:
+        if answer["resident_bytes"] > _largest_worker():
             held.pop().stop()
         return answer, len(skip)
+
+
+def _largest_worker() -> int:
+    bounds = resources()
+    share = bounds.memory_bytes // 2 // bounds.threads
+    return max(_LEAST_WORKER_BYTES, min(_REPLACE_AT_BYTES, share))
 
 
 def _started() -> _Worker:

@@ -17,6 +17,7 @@ import pytest
 from tasks import parse_worker, workers
 from tasks.engine import bounded
 from tasks.errors import AlignError
+from tasks.shapes import SHARE_PARSES_VARIABLE, parses_are_shared
 from tasks.single import template_of
 from tasks.template_rules import DEFAULT_LIMITS, NO_ROW, PROGRESS_BYTES
 from tasks.templates import Templatizer
@@ -359,6 +360,13 @@ def test_a_part_of_many_characters_is_parsed_in_portions(tmp_path, monkeypatch, 
     assert outcomes(job)[:-1] == expected(queries[:-1], "tsql")
     assert outcomes(job)[-1] == (None, "ends the parser's process")
     assert len(started) == 3
+
+
+def test_parses_are_shared_unless_the_environment_says_otherwise(monkeypatch):
+    monkeypatch.delenv(SHARE_PARSES_VARIABLE, raising=False)
+    assert parses_are_shared()
+    monkeypatch.setenv(SHARE_PARSES_VARIABLE, "0")
+    assert not parses_are_shared()
 
 
 @pytest.mark.fault
