@@ -33,9 +33,10 @@ def run_align(corpora: Path, warehouse: Path, threads: int | None, memory_limit:
     err.print(f"{len(entries)} corpora in {escape(str(corpora))}; starting Prefect", soft_wrap=True)
     _silence_prefect()
     _end_on_signals()
-    from flows.align import align
+    server = _start_server()
+    from flows.align import align  # takes its seconds, while the server takes its own
 
-    _start_server()
+    server.join()
     with _shown():
         summary = align(corpora, warehouse, threads, memory_limit)
     for reason in summary.set_aside.values():
@@ -73,8 +74,8 @@ def _end_on_signals() -> None:
             signal.signal(number, lambda number, _frame: sys.exit(128 + number))
 
 
-def _start_server() -> None:
-    """Starts Prefect's temporary server, unless another one is set up, out of reach of Ctrl-C.
+def _start_server() -> threading.Thread:
+    """A thread that starts Prefect's temporary server, unless another one is set up, out of reach of Ctrl-C.
 
     That goes to all processes of a terminal, as does the terminal's end; but a flow cannot end
     without its server.
@@ -89,7 +90,7 @@ def _start_server() -> None:
 
     starting = threading.Thread(target=start, daemon=True)
     starting.start()
-    starting.join()
+    return starting
 
 
 @contextmanager

@@ -41,6 +41,10 @@ class Resources:
     temp_directory: Path
 
 
+# Steps on single corpora go to disk beyond this part of the memory: sorting a large corpus takes all
+# that it is given, and gains little by it. The rest is for parsing and counting beside them.
+_STEPS_SHARE: Final = 3 / 8
+
 _bounds: dict[str, str | None] = {}
 _temp_directory: list[Path] = []
 _change = threading.Condition()
@@ -109,7 +113,7 @@ def connected() -> "Iterator[duckdb.DuckDBPyConnection]":
         if _temp_directory:
             with _change:
                 if not _shared:
-                    _shared.append(connect())
+                    _shared.append(connect(memory_share=_STEPS_SHARE))
             con = stack.enter_context(_shared[0].cursor())
         else:
             con = stack.enter_context(connect())
@@ -139,13 +143,14 @@ def _turn() -> Iterator[None]:
 
 
 def connect(
-    database: Path | None = None, *, read_only: bool = False
+    database: Path | None = None, *, read_only: bool = False, memory_share: float = 1.0
 ) -> "duckdb.DuckDBPyConnection":
     """A DuckDB connection that never fetches anything; as a context manager, it closes itself.
 
     Args:
         database: The database's file; a database in memory where left out.
         read_only: Open the file for reading only.
+        memory_share: How much of the memory that a run may use is DuckDB's here.
 
     Raises:
         ConfigurationError: The number of threads or the memory limit is none.
@@ -154,6 +159,8 @@ def connect(
     import duckdb
 
     bounds = resources()
+    # DuckDB makes the folder that it spills to, but none above it.
+    bounds.temp_directory.mkdir(parents=True, exist_ok=True)
     # Processes that share a folder of temporary files overwrite each other's. For a database file
     # the name must not change: a process's second connection to it must have the same settings.
     folder = (
@@ -166,7 +173,7 @@ def connect(
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
             "threads": bounds.threads,
-            "memory_limit": f"{bounds.memory_bytes}B",
+            "memory_limit": f"{int(bounds.memory_bytes * memory_share)}B",
             # A file's content is read once in most steps: kept, it would only take memory.
             "enable_external_file_cache": False,
             "temp_directory": str(

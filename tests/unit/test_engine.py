@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+import time
 
 import duckdb
 import pytest
@@ -27,7 +28,15 @@ def test_steps_share_one_instance_and_see_nothing_of_each_other(tmp_path):
         n_databases = "select count(*) from duckdb_databases() where database_name like 'step_%'"
         assert one.sql(n_databases).fetchall() == other.sql(n_databases).fetchall() == [(2,)]
         assert settings(one)["threads"] == "3"
-        assert settings(one)["memory_limit"] == settings(other)["memory_limit"] == "953.6 MiB"
+        assert settings(one)["memory_limit"] == settings(other)["memory_limit"] == "357.6 MiB"
+
+
+def test_what_does_not_fit_in_memory_goes_to_a_folder_that_is_made_for_it(tmp_path):
+    folder = tmp_path / "stages" / "scratch"
+    with bounded(1, "60MB", folder), connected() as con:
+        con.execute("create table t as select range::varchar as a from range(3000000)")
+        assert con.sql("select count(*) from t").fetchall() == [(3_000_000,)]
+        assert any(folder.iterdir())
 
 
 def test_a_step_leaves_nothing_behind_also_where_it_fails(tmp_path):
@@ -46,11 +55,11 @@ def test_no_more_steps_are_at_work_than_threads_are_allowed(tmp_path):
 
     def step():
         nonlocal at_work, most
-        with connected() as con:
+        with connected():
             with change:
                 at_work += 1
                 most = max(most, at_work)
-            con.sql("select count(*) from range(1000000)").fetchall()
+            time.sleep(0.1)
             with change:
                 at_work -= 1
 
