@@ -75,10 +75,10 @@ def _end_on_signals() -> None:
 
 
 def _start_server() -> threading.Thread:
-    """A thread that starts Prefect's temporary server, unless another one is set up, out of reach of Ctrl-C.
+    """A thread that starts Prefect's temporary server, unless another one is set up.
 
-    That goes to all processes of a terminal, as does the terminal's end; but a flow cannot end
-    without its server.
+    The server is out of reach of Ctrl-C. That goes to all processes of a terminal, as does the
+    terminal's end; but a flow cannot end without its server.
     """
     from prefect import get_client
 

@@ -41,8 +41,8 @@ class Resources:
     temp_directory: Path
 
 
-# Steps on single corpora go to disk beyond this part of the memory: sorting a large corpus takes all
-# that it is given, and gains little by it. The rest is for parsing and counting beside them.
+# Steps on single corpora go to disk beyond this part of the memory: sorting a large corpus takes
+# all that it is given, and gains little by it. The rest is for parsing and counting beside them.
 _STEPS_SHARE: Final = 3 / 8
 
 _bounds: dict[str, str | None] = {}
