@@ -1,9 +1,9 @@
 """Counting the n-grams of templates (specification, section 3).
 
-Each distinct template is counted once and weighed by how often it occurs. All windows of one length
-are handled by a few vector operations: a window of n tokens is known by the pair (window of its
-first n-1 tokens, last token), renumbered at each n, so that equal numbers mean equal n-grams and
-hash collisions cannot happen. Windows that no longer token can make valid are dropped on the way.
+Each distinct template is counted once and weighed by how often it occurs. The places where an
+n-gram can start are sorted by the tokens that follow, so that equal n-grams of any length stand
+side by side, in the order of their texts, and their counts are sums over ranges. What is compared
+are numbers of tokens, never hashes: no two n-grams can be taken for one.
 """
 
 import re
@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -42,24 +41,42 @@ def split_template(template: str) -> list[str]:
     return [token.replace(_GLUE, " ") for token in glued.split(" ")] if template else []
 
 
-def token_lists(templates: pl.Series) -> pl.Series:
-    """The tokens of each template, as lists, with the space inside a token as U+001F."""
-    return templates.str.replace_all(_JOINED, f"${{1}}{_GLUE}BY").str.split(" ")
+Integers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class _Windows:
-    """The valid runs of one length, in the order of their templates and of their starts.
+class _Text:
+    """The tokens of templates, one after the other.
 
-    ``template`` is each run's template (its row), ``ngram`` a number that equal n-grams of this
-    length share, ``offset`` and ``length`` its place in the template's text, in characters.
+    Attributes:
+        utf8: The templates, with a space behind each.
+        offsets: Where each token starts in it; each takes all up to the space before the next.
+        template: The row of each token's template.
+        n_left: How many tokens its template still has at each, itself among them.
+        codes: Each token's rank in the vocabulary, from 1; ``max_n`` zeros behind the last token.
+        vocabulary: The tokens in the order of their texts.
+    """
+
+    utf8: pa.Buffer
+    offsets: Integers
+    template: Integers
+    n_left: Integers
+    codes: Integers
+    vocabulary: pl.Series
+
+
+@dataclass(frozen=True)
+class _Groups:
+    """The n-grams of one length: ``rows`` holds the places where they start, group by group.
+
+    ``rows`` are indices into the sorted places, ``firsts`` where each group begins in them, and
+    ``is_ngram`` whether its runs are n-grams.
     """
 
     n: int
-    template: npt.NDArray[np.int64]
-    ngram: npt.NDArray[np.int64]
-    offset: npt.NDArray[np.int64]
-    length: npt.NDArray[np.int64]
+    rows: Integers
+    firsts: Integers
+    is_ngram: npt.NDArray[np.bool]
 
 
 def count_ngrams(templates: pl.DataFrame, max_n: int = MAX_N) -> pl.DataFrame:
@@ -75,28 +92,29 @@ def count_ngrams(templates: pl.DataFrame, max_n: int = MAX_N) -> pl.DataFrame:
         (tokens), ``n_occurrences``, ``example_ordinal`` (the smallest of the templates that hold
         it).
     """
-    templates = templates.filter(pl.col("template") != "").sort("example_ordinal")
-    weights = templates["n_occurrences"].to_numpy().astype(np.int64)
-    frames: list[pl.DataFrame] = []
-    for windows in _valid_windows(templates["template"], max_n):
-        # Windows stand in the order of templates, so that the first of each n-gram is its example.
-        of_ngram, first, inverse = np.unique(windows.ngram, return_index=True, return_inverse=True)
-        owner = windows.template[first]
-        # Sums of counts stay below 2**53, where floats are exact.
-        counts = np.bincount(inverse, weights=weights[windows.template], minlength=len(of_ngram))
-        frames.append(
-            pl.DataFrame(
-                {
-                    "ngram": _texts(templates["template"], windows, first),
-                    "ngram_length": pl.Series([windows.n], dtype=pl.Int32).new_from_index(
-                        0, len(first)
-                    ),
-                    "n_occurrences": counts.astype(np.int64),
-                    "example_ordinal": templates["example_ordinal"].gather(owner),
-                }
-            ).sort("ngram")
-        )
-    return pl.concat(frames) if frames else pl.DataFrame(schema=COUNTS_SCHEMA)
+    templates = templates.sort("example_ordinal")
+    text = _read(templates["template"], max_n)
+    places, is_new = _sorted_places(text, max_n)
+    # Most places are followed by the same tokens as others: they are summed up once, for all n.
+    firsts = np.flatnonzero(is_new)
+    weights = templates["n_occurrences"].to_numpy().astype(np.int64)[text.template[places]]
+    weights = np.add.reduceat(weights, firsts)
+    places = np.minimum.reduceat(places, firsts)
+    lengths, counts, examples = [], [], []
+    for groups in _grouped(text, places, max_n):
+        counts.append(np.add.reduceat(weights[groups.rows], groups.firsts)[groups.is_ngram])
+        # Templates stand in the order of their ordinals: the first place has the smallest.
+        first_places = np.minimum.reduceat(places[groups.rows], groups.firsts)
+        examples.append(first_places[groups.is_ngram])
+        lengths.append(np.full(len(counts[-1]), groups.n, np.int32))
+    ngrams = _ngrams(text, np.concatenate(examples), np.concatenate(lengths))
+    owners = text.template[np.concatenate(examples)]
+    counted = ngrams.with_columns(
+        n_occurrences=np.concatenate(counts),
+        example_ordinal=templates["example_ordinal"].to_numpy()[owners],
+    )
+    order = _order(ngrams)
+    return counted if order is None else counted[order]
 
 
 @dataclass(frozen=True)
@@ -122,86 +140,133 @@ def ngram_incidence(templates: pl.Series, max_n: int = MAX_N) -> Incidence:
     Returns:
         The matrix, with the n-grams in the order of length and text.
     """
-    from scipy.sparse import coo_array
+    from scipy.sparse import csc_array
 
-    rows: list[npt.NDArray[np.int64]] = []
-    columns: list[npt.NDArray[np.int64]] = []
-    ngrams: list[pl.Series] = []
-    n_ngrams = 0
-    for windows in _valid_windows(templates, max_n):
-        _, first, inverse = np.unique(windows.ngram, return_index=True, return_inverse=True)
-        texts = _texts(templates, windows, first)
-        order = texts.arg_sort().to_numpy()
-        place = np.empty(len(order), np.int64)
-        place[order] = np.arange(len(order))
-        rows.append(windows.template)
-        columns.append(n_ngrams + place[inverse])
-        ngrams.append(texts.gather(order))
-        n_ngrams += len(order)
-    at = (np.concatenate([*rows, []]).astype(np.int64), np.concatenate([*columns, []]).astype(int))
-    ones = np.ones(len(at[0]), np.int64)
-    counts = coo_array((ones, at), shape=(len(templates), n_ngrams)).tocsr()
-    return Incidence(pl.concat([pl.Series([], dtype=pl.String), *ngrams]).alias("ngram"), counts)
-
-
-def _texts(templates: pl.Series, windows: _Windows, at: npt.NDArray[np.int64]) -> pl.Series:
-    """The n-grams at these windows."""
-    frame = pl.DataFrame(
-        {
-            "template": templates.gather(windows.template[at]),
-            "offset": windows.offset[at],
-            "length": windows.length[at],
-        }
+    text = _read(templates, max_n)
+    places, _ = _sorted_places(text, max_n)
+    lengths, sizes, owners, examples = [], [], [], []
+    for groups in _grouped(text, places, max_n):
+        size = np.diff(groups.firsts, append=len(groups.rows))
+        owners.append(text.template[places[groups.rows[np.repeat(groups.is_ngram, size)]]])
+        sizes.append(size[groups.is_ngram])
+        examples.append(places[groups.rows[groups.firsts[groups.is_ngram]]])
+        lengths.append(np.full(len(examples[-1]), groups.n, np.int32))
+    ngrams = _ngrams(text, np.concatenate(examples), np.concatenate(lengths))
+    rows, starts = np.concatenate(owners), np.cumsum(np.concatenate([[0], *sizes]))
+    counts = csc_array(
+        (np.ones(len(rows), np.int64), rows, starts), shape=(len(templates), len(ngrams))
     )
-    return frame.select(pl.col("template").str.slice("offset", "length"))["template"]
+    order = _order(ngrams)
+    if order is not None:
+        ngrams, counts = ngrams[order], counts[:, order.to_numpy()]
+    counts = counts.tocsr()
+    counts.sum_duplicates()
+    return Incidence(ngrams["ngram"], counts)
 
 
-def _valid_windows(templates: pl.Series, max_n: int) -> Iterator[_Windows]:
-    if not templates.len():
-        return
-    lists = token_lists(templates)
-    lengths = np.where(templates == "", 0, lists.list.len().to_numpy().astype(np.int64))
-    tokens = lists.filter(templates != "").explode()
-    if not tokens.len():
-        return
-    encoded = pc.dictionary_encode(tokens.to_arrow().cast(pa.large_string()))
-    codes = encoded.indices.to_numpy().astype(np.int64)
-    vocabulary = pl.Series(encoded.dictionary)
-    ends = np.repeat(np.cumsum(lengths), lengths)  # per token: where its template ends
-    template_of = np.repeat(np.arange(len(lengths)), lengths)
+def _read(templates: pl.Series, max_n: int) -> _Text:
+    rows = np.flatnonzero((templates != "").to_numpy())
+    templates = templates.gather(rows)
+    glued, ends = _spaced(templates.str.replace_all(_JOINED, f"${{1}}{_GLUE}BY"))
+    # Cut behind each space, the text is an Arrow array of the tokens as it stands.
+    offsets = np.concatenate(([0], np.flatnonzero(np.frombuffer(glued, np.uint8) == 32) + 1))
+    tokens = pa.LargeStringArray.from_buffers(
+        len(offsets) - 1, pa.py_buffer(offsets), glued
+    ).dictionary_encode()
+    vocabulary = pl.Series(tokens.dictionary, dtype=pl.String).str.head(-1)
+    order = vocabulary.arg_sort()
+    rank = np.empty(len(order), np.int64)
+    rank[order.to_numpy()] = np.arange(1, len(order) + 1)
+    codes = np.append(rank[tokens.indices.to_numpy()], np.zeros(max_n, np.int64))
+    n_tokens = np.diff(np.searchsorted(offsets, ends), prepend=0)
+    return _Text(
+        utf8=_spaced(templates)[0],
+        offsets=offsets,
+        template=np.repeat(rows, n_tokens),
+        n_left=np.repeat(np.cumsum(n_tokens), n_tokens) - np.arange(len(tokens)),
+        codes=codes,
+        vocabulary=vocabulary.gather(order),
+    )
 
-    is_comma = (vocabulary == ",").to_numpy()[codes]
-    is_word = vocabulary.str.contains(r"^[\p{L}_]").to_numpy()[codes]
-    steps = (vocabulary == "(").to_numpy().astype(np.int64) - (vocabulary == ")").to_numpy()
-    depth = np.concatenate(([0], np.cumsum(steps[codes])))  # open brackets before each token
-    words = np.concatenate(([0], np.cumsum(is_word)))
-    characters = vocabulary.str.len_chars().to_numpy().astype(np.int64)[codes] + 1
-    offsets = np.concatenate(([0], np.cumsum(characters)))
-    template_offsets = offsets[np.cumsum(lengths) - lengths]
 
-    starts = np.flatnonzero(~is_comma)
-    # Per window: its n-gram's number among those of its length.
-    numbers = np.zeros(len(starts), np.int64)
+def _spaced(texts: pl.Series) -> tuple[pa.Buffer, Integers]:
+    """Texts in UTF-8, one after the other with a space behind each, and where each then ends."""
+    array = (texts + " ").rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
+    _, ends, utf8 = array.buffers()
+    ends = np.frombuffer(ends, np.int64, len(array) + 1)
+    return utf8.slice(0, ends[-1]), ends[1:]
+
+
+def _sorted_places(text: _Text, max_n: int) -> tuple[Integers, npt.NDArray[np.bool]]:
+    """The places where an n-gram can start, in the order of up to ``max_n`` tokens there.
+
+    Beside each stands whether these tokens differ from those at the place before.
+    """
+    n_tokens, bits = len(text.n_left), max(1, len(text.vocabulary).bit_length())
+    # As many tokens as go into 63 bits are one number, which sorts as they do.
+    width = min(max_n, 63 // bits)
+    key = np.zeros(n_tokens, np.int64)
+    for i in range(width):
+        key = (key << bits) | np.where(text.n_left > i, text.codes[i : i + n_tokens], 0)
+    # Ranks of runs of one width, a step apart, are a number for a longer run, which sorts as well.
+    while width < max_n:
+        step = min(width, max_n - width)
+        values, ranks = np.unique(key, return_inverse=True)
+        ahead = np.where(text.n_left > step, np.append(ranks[step:] + 1, np.zeros(step, int)), 0)
+        key = ranks * (len(values) + 1) + ahead
+        width += step
+    is_comma = np.append(False, text.vocabulary == ",")
+    places = np.flatnonzero(~is_comma[text.codes[:n_tokens]])
+    key = key[places]
+    order = np.argsort(key)
+    return places[order], np.diff(key[order], prepend=-1) != 0
+
+
+def _grouped(text: _Text, places: Integers, max_n: int) -> Iterator[_Groups]:
+    """The groups of equal runs of each length, in the order of their texts."""
+    is_comma = np.append(False, text.vocabulary == ",")
+    is_word = np.append(False, text.vocabulary.str.contains(r"^[\p{L}_]"))
+    steps = np.append(0, (text.vocabulary == "(").cast(int) - (text.vocabulary == ")").cast(int))
+    depth = np.append(0, np.cumsum(steps[text.codes]))  # open brackets before each token
+    words = np.append(0, np.cumsum(is_word[text.codes]))
+
+    rows = np.arange(len(places))
+    is_first = rows == 0
     for n in range(1, max_n + 1):
-        last = starts + (n - 1)
-        alive = last < ends[starts]
-        # A bracket closed that was not opened inside can be mended by no further token.
-        alive[alive] = depth[last[alive] + 1] >= depth[starts[alive]]
-        starts, last, numbers = starts[alive], last[alive], numbers[alive]
-        if not len(starts):
-            return
-        grown = pc.dictionary_encode(pa.array(numbers * len(vocabulary) + codes[last]))
-        numbers = grown.indices.to_numpy().astype(np.int64)
-        valid = (
-            (depth[last + 1] == depth[starts]) & ~is_comma[last] & (words[last + 1] > words[starts])
+        at = places[rows]
+        last = np.where(text.n_left[at] >= n, text.codes[at + (n - 1)], 0)
+        is_first[1:] |= last[1:] != last[:-1]
+        # A group ends as one: where its template does, or where a bracket closes that was not
+        # opened inside, which no further token can mend.
+        alive = (last != 0) & (depth[at + n] >= depth[at])
+        rows, is_first, at, last = rows[alive], is_first[alive], at[alive], last[alive]
+        firsts = np.flatnonzero(is_first)
+        first = at[firsts]
+        is_ngram = (
+            (depth[first + n] == depth[first])
+            & ~is_comma[last[firsts]]
+            & (words[first + n] > words[first])
         )
-        if valid.any():
-            at = starts[valid]
-            owner = template_of[at]
-            yield _Windows(
-                n=n,
-                template=owner,
-                ngram=numbers[valid],
-                offset=offsets[at] - template_offsets[owner],
-                length=offsets[at + n] - offsets[at] - 1,
-            )
+        yield _Groups(n, rows, firsts, is_ngram)
+
+
+def _ngrams(text: _Text, places: Integers, lengths: npt.NDArray[np.int32]) -> pl.DataFrame:
+    """The texts and lengths of the n-grams at some places: ``ngram``, ``ngram_length``."""
+    starts = text.offsets[places]
+    sizes = text.offsets[places + lengths] - 1 - starts
+    frame = pl.DataFrame({"start": starts, "size": sizes, "ngram_length": lengths})
+    utf8 = pl.lit(text.utf8.to_pybytes())
+    return frame.select(utf8.bin.slice("start", "size").cast(pl.String).alias("ngram"), "ngram_length")
+
+
+def _order(ngrams: pl.DataFrame) -> pl.Series | None:
+    """The order of length and text, or None where it is that of the rows.
+
+    Token by token is text by text but for tokens with a space inside beside the word before it
+    (``GROUP BY``, ``GROUP``), and for control characters.
+    """
+    ngram, length = ngrams["ngram"], ngrams["ngram_length"]
+    n = len(ngrams) - 1
+    if not ((ngram.head(n) > ngram.tail(n)) & (length.head(n) == length.tail(n))).any():
+        return None
+    return ngrams.select(pl.arg_sort_by("ngram_length", "ngram")).to_series()
