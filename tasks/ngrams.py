@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -66,17 +67,20 @@ class _Text:
 
 
 @dataclass(frozen=True)
-class _Groups:
-    """The n-grams of one length: ``rows`` holds the places where they start, group by group.
+class _Runs:
+    """The longest runs to look at, one for each token that starts an n-gram, in order.
 
-    ``rows`` are indices into the sorted places, ``firsts`` where each group begins in them, and
-    ``is_ngram`` whether its runs are n-grams.
+    Attributes:
+        starts: The token where each starts.
+        firsts: Where among them each distinct run first stands.
+        n_shared: How many tokens each distinct run begins with as the one before it does.
+        valid: For each distinct run, bit n is set where its first n tokens are an n-gram.
     """
 
-    n: int
-    rows: Integers
+    starts: Integers
     firsts: Integers
-    is_ngram: npt.NDArray[np.bool]
+    n_shared: Integers
+    valid: Integers
 
 
 def count_ngrams(templates: pl.DataFrame, max_n: int = MAX_N) -> pl.DataFrame:
@@ -94,27 +98,23 @@ def count_ngrams(templates: pl.DataFrame, max_n: int = MAX_N) -> pl.DataFrame:
     """
     templates = templates.sort("example_ordinal")
     text = _read(templates["template"], max_n)
-    places, is_new = _sorted_places(text, max_n)
-    # Most places are followed by the same tokens as others: they are summed up once, for all n.
-    firsts = np.flatnonzero(is_new)
-    weights = templates["n_occurrences"].to_numpy().astype(np.int64)[text.template[places]]
-    weights = np.add.reduceat(weights, firsts)
-    places = np.minimum.reduceat(places, firsts)
+    runs = _sorted_runs(text, max_n)
+    weights = templates["n_occurrences"].to_numpy().astype(np.int64)[text.template[runs.starts]]
+    weights = np.add.reduceat(weights, runs.firsts)
+    # Templates stand in the order of their ordinals: an n-gram's first start has the smallest.
+    starts = np.minimum.reduceat(runs.starts, runs.firsts)
     lengths, counts, examples = [], [], []
-    for groups in _grouped(text, places, max_n):
-        counts.append(np.add.reduceat(weights[groups.rows], groups.firsts)[groups.is_ngram])
-        # Templates stand in the order of their ordinals: the first place has the smallest.
-        first_places = np.minimum.reduceat(places[groups.rows], groups.firsts)
-        examples.append(first_places[groups.is_ngram])
-        lengths.append(np.full(len(counts[-1]), groups.n, np.int32))
-    ngrams = _ngrams(text, np.concatenate(examples), np.concatenate(lengths))
-    owners = text.template[np.concatenate(examples)]
-    counted = ngrams.with_columns(
-        n_occurrences=np.concatenate(counts),
-        example_ordinal=templates["example_ordinal"].to_numpy()[owners],
+    for n, firsts, is_ngram in _prefixes(runs, max_n):
+        counts.append(np.add.reduceat(weights, firsts)[is_ngram])
+        examples.append(np.minimum.reduceat(starts, firsts)[is_ngram])
+        lengths.append(np.full(len(counts[-1]), n, np.int32))
+    example = np.concatenate(examples)
+    ordinals = templates["example_ordinal"].to_numpy()[text.template[example]]
+    ngrams = _ngrams(text, example, np.concatenate(lengths)).with_columns(
+        n_occurrences=np.concatenate(counts), example_ordinal=ordinals
     )
     order = _order(ngrams)
-    return counted if order is None else counted[order]
+    return ngrams if order is None else ngrams[order]
 
 
 @dataclass(frozen=True)
@@ -143,18 +143,19 @@ def ngram_incidence(templates: pl.Series, max_n: int = MAX_N) -> Incidence:
     from scipy.sparse import csc_array
 
     text = _read(templates, max_n)
-    places, _ = _sorted_places(text, max_n)
+    runs = _sorted_runs(text, max_n)
     lengths, sizes, owners, examples = [], [], [], []
-    for groups in _grouped(text, places, max_n):
-        size = np.diff(groups.firsts, append=len(groups.rows))
-        owners.append(text.template[places[groups.rows[np.repeat(groups.is_ngram, size)]]])
-        sizes.append(size[groups.is_ngram])
-        examples.append(places[groups.rows[groups.firsts[groups.is_ngram]]])
-        lengths.append(np.full(len(examples[-1]), groups.n, np.int32))
+    for n, firsts, is_ngram in _prefixes(runs, max_n):
+        begins = runs.firsts[firsts]
+        size = np.diff(begins, append=len(runs.starts))
+        sizes.append(size[is_ngram])
+        owners.append(text.template[runs.starts[np.repeat(is_ngram, size)]])
+        examples.append(runs.starts[begins[is_ngram]])
+        lengths.append(np.full(len(sizes[-1]), n, np.int32))
     ngrams = _ngrams(text, np.concatenate(examples), np.concatenate(lengths))
-    rows, starts = np.concatenate(owners), np.cumsum(np.concatenate([[0], *sizes]))
+    rows, columns = np.concatenate(owners), np.cumsum(np.concatenate([[0], *sizes]))
     counts = csc_array(
-        (np.ones(len(rows), np.int64), rows, starts), shape=(len(templates), len(ngrams))
+        (np.ones(len(rows), np.int64), rows, columns), shape=(len(templates), len(ngrams))
     )
     order = _order(ngrams)
     if order is not None:
@@ -169,22 +170,21 @@ def _read(templates: pl.Series, max_n: int) -> _Text:
     templates = templates.gather(rows)
     glued, ends = _spaced(templates.str.replace_all(_JOINED, f"${{1}}{_GLUE}BY"))
     # Cut behind each space, the text is an Arrow array of the tokens as it stands.
-    offsets = np.concatenate(([0], np.flatnonzero(np.frombuffer(glued, np.uint8) == 32) + 1))
-    tokens = pa.LargeStringArray.from_buffers(
-        len(offsets) - 1, pa.py_buffer(offsets), glued
-    ).dictionary_encode()
+    offsets = np.append(0, np.flatnonzero(np.frombuffer(glued, np.uint8) == ord(" ")) + 1)
+    tokens = pc.dictionary_encode(
+        pa.LargeStringArray.from_buffers(len(offsets) - 1, pa.py_buffer(offsets), glued)
+    )
     vocabulary = pl.Series(tokens.dictionary, dtype=pl.String).str.head(-1)
-    order = vocabulary.arg_sort()
+    order = vocabulary.arg_sort().to_numpy()
     rank = np.empty(len(order), np.int64)
-    rank[order.to_numpy()] = np.arange(1, len(order) + 1)
-    codes = np.append(rank[tokens.indices.to_numpy()], np.zeros(max_n, np.int64))
+    rank[order] = np.arange(1, len(order) + 1)
     n_tokens = np.diff(np.searchsorted(offsets, ends), prepend=0)
     return _Text(
         utf8=_spaced(templates)[0],
         offsets=offsets,
         template=np.repeat(rows, n_tokens),
         n_left=np.repeat(np.cumsum(n_tokens), n_tokens) - np.arange(len(tokens)),
-        codes=codes,
+        codes=np.append(rank[tokens.indices.to_numpy()], np.zeros(max_n, np.int64)),
         vocabulary=vocabulary.gather(order),
     )
 
@@ -197,57 +197,66 @@ def _spaced(texts: pl.Series) -> tuple[pa.Buffer, Integers]:
     return utf8.slice(0, ends[-1]), ends[1:]
 
 
-def _sorted_places(text: _Text, max_n: int) -> tuple[Integers, npt.NDArray[np.bool]]:
-    """The places where an n-gram can start, in the order of up to ``max_n`` tokens there.
-
-    Beside each stands whether these tokens differ from those at the place before.
-    """
-    n_tokens, bits = len(text.n_left), max(1, len(text.vocabulary).bit_length())
-    # As many tokens as go into 63 bits are one number, which sorts as they do.
-    width = min(max_n, 63 // bits)
-    key = np.zeros(n_tokens, np.int64)
-    for i in range(width):
-        key = (key << bits) | np.where(text.n_left > i, text.codes[i : i + n_tokens], 0)
-    # Ranks of runs of one width, a step apart, are a number for a longer run, which sorts as well.
-    while width < max_n:
-        step = min(width, max_n - width)
-        values, ranks = np.unique(key, return_inverse=True)
-        ahead = np.where(text.n_left > step, np.append(ranks[step:] + 1, np.zeros(step, int)), 0)
-        key = ranks * (len(values) + 1) + ahead
-        width += step
-    is_comma = np.append(False, text.vocabulary == ",")
-    places = np.flatnonzero(~is_comma[text.codes[:n_tokens]])
-    key = key[places]
-    order = np.argsort(key)
-    return places[order], np.diff(key[order], prepend=-1) != 0
-
-
-def _grouped(text: _Text, places: Integers, max_n: int) -> Iterator[_Groups]:
-    """The groups of equal runs of each length, in the order of their texts."""
-    is_comma = np.append(False, text.vocabulary == ",")
-    is_word = np.append(False, text.vocabulary.str.contains(r"^[\p{L}_]"))
+def _valid_lengths(text: _Text, max_n: int) -> Integers:
+    """For each token, bit n is set where the n tokens from there on are an n-gram."""
+    n_tokens = len(text.n_left)
+    is_comma = np.append(False, text.vocabulary == ",")[text.codes]
+    is_word = np.append(False, text.vocabulary.str.contains(r"^[\p{L}_]"))[text.codes]
     steps = np.append(0, (text.vocabulary == "(").cast(int) - (text.vocabulary == ")").cast(int))
     depth = np.append(0, np.cumsum(steps[text.codes]))  # open brackets before each token
-    words = np.append(0, np.cumsum(is_word[text.codes]))
-
-    rows = np.arange(len(places))
-    is_first = rows == 0
+    valid = np.zeros(n_tokens, np.int64)
+    has_word = np.zeros(n_tokens, np.bool)
+    alive = ~is_comma[:n_tokens]
     for n in range(1, max_n + 1):
-        at = places[rows]
-        last = np.where(text.n_left[at] >= n, text.codes[at + (n - 1)], 0)
-        is_first[1:] |= last[1:] != last[:-1]
-        # A group ends as one: where its template does, or where a bracket closes that was not
-        # opened inside, which no further token can mend.
-        alive = (last != 0) & (depth[at + n] >= depth[at])
-        rows, is_first, at, last = rows[alive], is_first[alive], at[alive], last[alive]
-        firsts = np.flatnonzero(is_first)
-        first = at[firsts]
-        is_ngram = (
-            (depth[first + n] == depth[first])
-            & ~is_comma[last[firsts]]
-            & (words[first + n] > words[first])
-        )
-        yield _Groups(n, rows, firsts, is_ngram)
+        inside = depth[n : n + n_tokens] - depth[:n_tokens]
+        # A bracket closed that was not opened inside can be mended by no further token.
+        alive &= (text.n_left >= n) & (inside >= 0)
+        has_word |= is_word[n - 1 : n - 1 + n_tokens]
+        is_ngram = alive & has_word & (inside == 0) & ~is_comma[n - 1 : n - 1 + n_tokens]
+        valid |= is_ngram.astype(np.int64) << n
+    return valid
+
+
+def _sorted_runs(text: _Text, max_n: int) -> _Runs:
+    """From each token, the longest n-gram that starts there, in the order of their tokens."""
+    valid = _valid_lengths(text, max_n)
+    n_tokens = len(valid)
+    # The place of the highest bit set, exact: sums of powers of two below 2**53.
+    length = np.frexp(valid)[1] - 1
+    bits = max(1, len(text.vocabulary).bit_length())
+    key, width = np.zeros(n_tokens, np.int64), 0
+    for i in range(max_n):
+        # As many tokens as fit are one number, which sorts as they do; then its rank stands for it.
+        if width + bits > 63:
+            values, key = np.unique(key, return_inverse=True)
+            width = len(values).bit_length()
+        key = (key << bits) + text.codes[i : i + n_tokens] * (length > i)
+        width += bits
+    starts = np.flatnonzero(valid)
+    key = key[starts]
+    order = np.argsort(key)
+    starts = starts[order]
+    firsts = np.flatnonzero(np.diff(key[order], prepend=-1))
+    distinct = starts[firsts]
+    n_shared, is_shared = np.zeros(len(firsts), np.int64), np.arange(len(firsts)) > 0
+    for i in range(max_n):
+        token = text.codes[distinct + i] * (length[distinct] > i)
+        is_shared[1:] &= (token[1:] == token[:-1])
+        n_shared += is_shared
+    return _Runs(starts, firsts, n_shared, valid[distinct])
+
+
+def _prefixes(
+    runs: _Runs, max_n: int
+) -> Iterator[tuple[int, Integers, npt.NDArray[np.bool]]]:
+    """For each n, the runs by their first n tokens.
+
+    Yields:
+        n, where among the distinct runs each group begins, and whether it is an n-gram's. 
+    """
+    for n in range(1, max_n + 1):
+        firsts = np.flatnonzero(runs.n_shared < n)
+        yield n, firsts, (runs.valid[firsts] >> n & 1).astype(np.bool)
 
 
 def _ngrams(text: _Text, places: Integers, lengths: npt.NDArray[np.int32]) -> pl.DataFrame:
