@@ -63,7 +63,7 @@ class _Text:
     template: Integers
     n_left: Integers
     codes: Integers
-    vocabulary: pl.Series
+    vocabulary: list[str]
 
 
 @dataclass(frozen=True)
@@ -100,18 +100,23 @@ def count_ngrams(templates: pl.DataFrame, max_n: int = MAX_N) -> pl.DataFrame:
     text = _read(templates["template"], max_n)
     runs = _sorted_runs(text, max_n)
     weights = templates["n_occurrences"].to_numpy().astype(np.int64)[text.template[runs.starts]]
-    weights = np.add.reduceat(weights, runs.firsts)
+    # The weight of all runs before each distinct one, and at the end that of all.
+    before = np.append(0, np.cumsum(weights))[np.append(runs.firsts, len(weights))]
     # Templates stand in the order of their ordinals: an n-gram's first start has the smallest.
     starts = np.minimum.reduceat(runs.starts, runs.firsts)
     lengths, counts, examples = [], [], []
     for n, firsts, is_ngram in _prefixes(runs, max_n):
-        counts.append(np.add.reduceat(weights, firsts)[is_ngram])
+        counts.append(np.diff(before[firsts], append=before[-1])[is_ngram])
         examples.append(np.minimum.reduceat(starts, firsts)[is_ngram])
         lengths.append(np.full(len(counts[-1]), n, np.int32))
     example = np.concatenate(examples)
     ordinals = templates["example_ordinal"].to_numpy()[text.template[example]]
-    ngrams = _ngrams(text, example, np.concatenate(lengths)).with_columns(
-        n_occurrences=np.concatenate(counts), example_ordinal=ordinals
+    ngrams = _ngrams(
+        text,
+        example,
+        np.concatenate(lengths),
+        n_occurrences=np.concatenate(counts),
+        example_ordinal=ordinals,
     )
     order = _order(ngrams)
     return ngrams if order is None else ngrams[order]
@@ -166,16 +171,16 @@ def ngram_incidence(templates: pl.Series, max_n: int = MAX_N) -> Incidence:
 
 
 def _read(templates: pl.Series, max_n: int) -> _Text:
-    rows = np.flatnonzero((templates != "").to_numpy())
-    templates = templates.gather(rows)
+    is_full = templates != ""
+    rows, templates = np.flatnonzero(is_full), templates.filter(is_full)
     glued, ends = _spaced(templates.str.replace_all(_JOINED, f"${{1}}{_GLUE}BY"))
     # Cut behind each space, the text is an Arrow array of the tokens as it stands.
     offsets = np.append(0, np.flatnonzero(np.frombuffer(glued, np.uint8) == ord(" ")) + 1)
     tokens = pc.dictionary_encode(
         pa.LargeStringArray.from_buffers(len(offsets) - 1, pa.py_buffer(offsets), glued)
     )
-    vocabulary = pl.Series(tokens.dictionary, dtype=pl.String).str.head(-1)
-    order = vocabulary.arg_sort().to_numpy()
+    vocabulary = [token[:-1] for token in tokens.dictionary.to_pylist()]
+    order = sorted(range(len(vocabulary)), key=vocabulary.__getitem__)
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(1, len(order) + 1)
     n_tokens = np.diff(np.searchsorted(offsets, ends), prepend=0)
@@ -185,7 +190,7 @@ def _read(templates: pl.Series, max_n: int) -> _Text:
         template=np.repeat(rows, n_tokens),
         n_left=np.repeat(np.cumsum(n_tokens), n_tokens) - np.arange(len(tokens)),
         codes=np.append(rank[tokens.indices.to_numpy()], np.zeros(max_n, np.int64)),
-        vocabulary=vocabulary.gather(order),
+        vocabulary=[vocabulary[i] for i in order],
     )
 
 
@@ -200,9 +205,10 @@ def _spaced(texts: pl.Series) -> tuple[pa.Buffer, Integers]:
 def _valid_lengths(text: _Text, max_n: int) -> Integers:
     """For each token, bit n is set where the n tokens from there on are an n-gram."""
     n_tokens = len(text.n_left)
-    is_comma = np.append(False, text.vocabulary == ",")[text.codes]
-    is_word = np.append(False, text.vocabulary.str.contains(r"^[\p{L}_]"))[text.codes]
-    steps = np.append(0, (text.vocabulary == "(").cast(int) - (text.vocabulary == ")").cast(int))
+    is_word = pl.Series(["", *text.vocabulary]).str.contains(r"^[\p{L}_]").to_numpy()[text.codes]
+    is_comma = np.array([token == "," for token in ["", *text.vocabulary]])[text.codes]
+    brackets = {"(": 1, ")": -1}
+    steps = np.array([brackets.get(token, 0) for token in ["", *text.vocabulary]])
     depth = np.append(0, np.cumsum(steps[text.codes]))  # open brackets before each token
     valid = np.zeros(n_tokens, np.int64)
     has_word = np.zeros(n_tokens, np.bool)
@@ -230,7 +236,8 @@ def _sorted_runs(text: _Text, max_n: int) -> _Runs:
         if width + bits > 63:
             values, key = np.unique(key, return_inverse=True)
             width = len(values).bit_length()
-        key = (key << bits) + text.codes[i : i + n_tokens] * (length > i)
+        key <<= bits
+        key += text.codes[i : i + n_tokens] * (length > i)
         width += bits
     starts = np.flatnonzero(valid)
     key = key[starts]
@@ -259,13 +266,15 @@ def _prefixes(
         yield n, firsts, (runs.valid[firsts] >> n & 1).astype(np.bool)
 
 
-def _ngrams(text: _Text, places: Integers, lengths: npt.NDArray[np.int32]) -> pl.DataFrame:
-    """The texts and lengths of the n-grams at some places: ``ngram``, ``ngram_length``."""
-    starts = text.offsets[places]
-    sizes = text.offsets[places + lengths] - 1 - starts
-    frame = pl.DataFrame({"start": starts, "size": sizes, "ngram_length": lengths})
-    utf8 = pl.lit(text.utf8.to_pybytes())
-    return frame.select(utf8.bin.slice("start", "size").cast(pl.String).alias("ngram"), "ngram_length")
+def _ngrams(
+    text: _Text, starts: Integers, lengths: npt.NDArray[np.int32], **columns: Integers
+) -> pl.DataFrame:
+    """The texts and lengths of some runs, ``ngram`` and ``ngram_length``, before other columns."""
+    offset = text.offsets[starts]
+    size = text.offsets[starts + lengths] - 1 - offset
+    table = pl.DataFrame({"offset": offset, "size": size, "ngram_length": lengths, **columns})
+    ngram = pl.lit(text.utf8.to_pybytes()).bin.slice("offset", "size").cast(pl.String)
+    return table.select(ngram.alias("ngram"), "ngram_length", *columns)
 
 
 def _order(ngrams: pl.DataFrame) -> pl.Series | None:
