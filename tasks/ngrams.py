@@ -61,7 +61,7 @@ class _Text:
     utf8: pa.Buffer
     offsets: Integers
     template: Integers
-    n_left: Integers
+    n_left: npt.NDArray[np.int32]
     codes: Integers
     vocabulary: list[str]
 
@@ -188,7 +188,7 @@ def _read(templates: pl.Series, max_n: int) -> _Text:
         utf8=_spaced(templates)[0],
         offsets=offsets,
         template=np.repeat(rows, n_tokens),
-        n_left=np.repeat(np.cumsum(n_tokens), n_tokens) - np.arange(len(tokens)),
+        n_left=(np.repeat(np.cumsum(n_tokens), n_tokens) - np.arange(len(tokens))).astype(np.int32),
         codes=np.append(rank[tokens.indices.to_numpy()], np.zeros(max_n, np.int64)),
         vocabulary=[vocabulary[i] for i in order],
     )
@@ -209,7 +209,8 @@ def _valid_lengths(text: _Text, max_n: int) -> Integers:
     is_comma = np.array([token == "," for token in ["", *text.vocabulary]])[text.codes]
     brackets = {"(": 1, ")": -1}
     steps = np.array([brackets.get(token, 0) for token in ["", *text.vocabulary]])
-    depth = np.append(0, np.cumsum(steps[text.codes]))  # open brackets before each token
+    # Open brackets before each token.
+    depth = np.append(0, np.cumsum(steps[text.codes])).astype(np.int32)
     valid = np.zeros(n_tokens, np.int64)
     has_word = np.zeros(n_tokens, np.bool)
     alive = ~is_comma[:n_tokens]
