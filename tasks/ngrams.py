@@ -249,18 +249,16 @@ def _sorted_runs(text: _Text, max_n: int) -> _Runs:
     n_shared, is_shared = np.zeros(len(firsts), np.int64), np.arange(len(firsts)) > 0
     for i in range(max_n):
         token = text.codes[distinct + i] * (length[distinct] > i)
-        is_shared[1:] &= (token[1:] == token[:-1])
+        is_shared[1:] &= token[1:] == token[:-1]
         n_shared += is_shared
     return _Runs(starts, firsts, n_shared, valid[distinct])
 
 
-def _prefixes(
-    runs: _Runs, max_n: int
-) -> Iterator[tuple[int, Integers, npt.NDArray[np.bool]]]:
+def _prefixes(runs: _Runs, max_n: int) -> Iterator[tuple[int, Integers, npt.NDArray[np.bool]]]:
     """For each n, the runs by their first n tokens.
 
     Yields:
-        n, where among the distinct runs each group begins, and whether it is an n-gram's. 
+        n, where among the distinct runs each group begins, and whether it is an n-gram's.
     """
     for n in range(1, max_n + 1):
         firsts = np.flatnonzero(runs.n_shared < n)
