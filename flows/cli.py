@@ -123,6 +123,25 @@ def rejects(
 
 
 @app.command()
+def explain(
+    warehouse: Folder,
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A corpus.")],
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="What it is compared with.")],
+    top: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Groups of n-grams to show a direction.")
+    ] = 10,
+    form: Form = Format.TABLE,
+) -> None:
+    """Show why two corpora differ: structures in words, then the n-grams behind the divergence.
+
+    JSON holds all of it, CSV the n-grams.
+    """
+    from tasks import explain
+
+    show.print_explanation(explain.explain(warehouse, source, target, top), form)
+
+
+@app.command()
 def template(
     sql: Annotated[str, typer.Argument(metavar="SQL", help="One query; - reads standard input.")],
     dialect: Annotated[

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import asdict
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
@@ -11,6 +12,8 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from tasks.explain import Direction, Explanation
 
 
 class _Console(Console):
@@ -24,6 +27,7 @@ out: Final = _Console(highlight=False, emoji=False)
 err: Final = _Console(stderr=True, highlight=False, emoji=False)
 
 _LONGEST_NAME: Final = 26
+_LONGEST_EXAMPLE: Final = 160
 
 
 class Format(StrEnum):
@@ -149,6 +153,67 @@ def print_rejects(rows: "pl.DataFrame", corpus: str, n_examples: int) -> None:
                 no_wrap=True,
                 crop=True,
             )
+
+
+def print_explanation(explanation: "Explanation", form: Format) -> None:
+    """Why two corpora differ: in words, as n-grams, and how these sum to the divergence."""
+    if form is Format.JSON:
+        parts = {
+            **vars(explanation),
+            "sums": [asdict(one) for one in explanation.sums],
+            "ngrams": explanation.ngrams.to_dicts(),
+            "features": explanation.features.to_dicts(),
+        }
+        json.dump(parts, sys.stdout, ensure_ascii=False, indent=1)
+        sys.stdout.write("\n")
+        return
+    ngrams = explanation.ngrams
+    if form is Format.CSV:
+        print_rows(ngrams.with_columns(ngrams["folded"].list.join(" | ")), form)
+        return
+    source, target = escape(explanation.source), escape(explanation.target)
+    out.print(
+        f"[bold]{source}[/] is aligned with [bold]{target}[/] at {explanation.kl_alignment:.3f}",
+        soft_wrap=True,
+    )
+    for sentence in explanation.sentences:
+        out.print(f"  {escape(sentence)}", soft_wrap=True)
+    for total in explanation.sums:
+        more, less = (source, target) if total.direction == "over" else (target, source)
+        out.print(
+            f"\n[bold]What {more} has more of than {less}[/]: "
+            f"KL({more} || {less}) = {total.divergence_nats:.3f} nats",
+            soft_wrap=True,
+        )
+        _print_ngrams(ngrams.filter(ngrams["direction"] == total.direction))
+        out.print(_sum_in_words(total), soft_wrap=True, style="dim")
+
+
+def _print_ngrams(rows: "pl.DataFrame") -> None:
+    # One line for each n-gram, and one for a query that has it: a table would break both.
+    out.print("     nats  share   source   target  n-gram, and a query that has it", style="bold")
+    for row in rows.iter_rows(named=True):
+        folded = f"  [dim](+ {len(row['folded'])} inside it)[/]" if row["folded"] else ""
+        out.print(
+            f"  {row['group_nats']:7.4f} {row['share']:6.1%} {row['source_probability']:8.3%} "
+            f"{row['target_probability']:8.3%}  {escape(printable(row['ngram']))}{folded}",
+            soft_wrap=True,
+        )
+        for side in ("source", "target"):
+            if row[f"{side}_sql"] is not None:
+                one_line = printable(" ".join(row[f"{side}_sql"].split()))
+                told = escape(shortened(one_line, _LONGEST_EXAMPLE))
+                out.print(f"{'':11}[dim]{side}: {told}[/]", soft_wrap=True)
+
+
+def _sum_in_words(total: "Direction") -> str:
+    share = total.shown_nats / total.divergence_nats if total.divergence_nats > 0 else 0.0
+    return (
+        f"  shown: {total.shown_nats:.4f} ({share:.1%}, {total.n_shown:,} n-grams); "
+        f"others it has more of: {total.rest_nats:.4f} ({total.n_rest:,}); "
+        f"what it has less of: {total.opposite_nats:.4f} ({total.n_opposite:,}); "
+        f"together {total.divergence_nats:.4f}"
+    )
 
 
 def printable(text: str) -> str:

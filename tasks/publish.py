@@ -21,7 +21,7 @@ from tasks.results import is_locked, open_database, quoted, quoted_name
 from tasks.sqlfiles import run_sql
 from tasks.warehouse import Warehouse, stage_key, written_whole
 
-PUBLISH_VERSION: Final = 1
+PUBLISH_VERSION: Final = 2
 """Goes up with every change of the published tables."""
 
 # Files of this version open in DuckDB 1.4 and newer.
@@ -175,6 +175,7 @@ def _fill(
     run_sql(con, "publish/alignment_ratio")
     run_sql(con, "publish/tuning_effect")
     run_sql(con, "publish/ngram_contributions", contributions=str(contributions))
+    run_sql(con, "publish/structural_features")
     run_sql(con, "publish/comments")
 
 

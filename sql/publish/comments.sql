@@ -93,7 +93,15 @@ comment on column ngram_contributions.ngram is 'Its tokens, apart by one space';
 comment on column ngram_contributions.source_probability is 'Its share of the source''s n-gram occurrences';
 comment on column ngram_contributions.target_probability is 'Its share of the target''s n-gram occurrences';
 comment on column ngram_contributions.contribution_nats is 'The n-gram''s term, in nats';
+comment on column ngram_contributions.folded_under is 'The longest of these n-grams that contains it and occurs as often in both corpora, so that it says nothing of its own; null where there is none';
 comment on column ngram_contributions.example_sql is 'The first query that has the n-gram: of the source for over, of the target for under';
+
+comment on table structural_features is 'How often each corpus uses each named structure: what it counts stands in docs/explain.md.';
+comment on column structural_features.corpus is 'Whose templated queries';
+comment on column structural_features.feature is 'The structure: inner_join, nesting_depth, window_function, hardness_extra, ...';
+comment on column structural_features.n_queries is 'Queries that have it at least once';
+comment on column structural_features.share is 'Their share of the corpus''s templated queries';
+comment on column structural_features.mean is 'How often a templated query has it on average: joins, predicates, levels, tokens';
 
 comment on table runs is 'The runs that published this warehouse''s results, the last one included.';
 comment on column runs.run_id is 'A name for the run, made at random';

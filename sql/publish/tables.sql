@@ -92,7 +92,16 @@ create table ngram_contributions (
     source_probability double not null,
     target_probability double not null,
     contribution_nats double not null,
+    folded_under varchar,
     example_sql varchar
+);
+
+create table structural_features (
+    corpus varchar not null,
+    feature varchar not null,
+    n_queries bigint not null,
+    share double not null,
+    mean double not null
 );
 
 create table runs (

@@ -1,0 +1,10 @@
+-- The query at each of some places, with its template: ordinals are places in the corpus.
+-- parameters: corpus, ordinals
+select
+    queries.ordinal,
+    queries.sql,
+    templates.template
+from queries
+join templates on queries.template_id = templates.template_id
+where queries.corpus = $corpus and list_contains($ordinals::bigint[], queries.ordinal)
+order by queries.ordinal

@@ -1,0 +1,13 @@
+-- What is known of two corpora: their divergences and where their n-grams stand.
+-- parameters: source, target
+select
+    alignment.kl_nats,
+    alignment.reverse_kl_nats,
+    alignment.kl_alignment,
+    alignment.ngram_coverage,
+    source.ngrams_file as source_file,
+    target.ngrams_file as target_file
+from alignment
+join corpora as source on alignment.source = source.corpus
+join corpora as target on alignment.target = target.corpus
+where alignment.source = $source and alignment.target = $target

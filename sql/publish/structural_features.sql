@@ -1,0 +1,223 @@
+-- How often each corpus uses each named structure, from its templates, each weighed by its queries. Expects
+-- the filled tables queries and templates. A feature is a number per template: how many joins, how deep the
+-- nesting. share is over the templated queries where it is above 0. docs/explain.md has the definitions.
+-- parameters: none
+insert into structural_features
+with recursive weights as (
+    select corpus, template_id, count(*) as n_queries
+    from queries
+    where template_id is not null
+    group by corpus, template_id
+),
+
+-- Brackets are taken out from the inside outwards, in place of each p, or s for a subquery: small letters, since
+-- words of templates are large. Subqueries wait until no other bracket is left, so that n_peeled counts
+-- how deep they nest.
+reduced as (
+    select
+        template_id,
+        ' ' || regexp_replace(template, '\( (SELECT|WITH)\b', '‹ \1', 'g') || ' ' as text,
+        0 as n_peeled
+    from templates
+
+    union all
+
+    select
+        template_id,
+        if(
+            regexp_matches(text, '\( [^()‹]*\)'),
+            regexp_replace(text, '\( [^()‹]*\)', 'p', 'g'),
+            regexp_replace(text, '‹ [^()‹]*\)', 's', 'g')
+        ) as text,
+        n_peeled + if(regexp_matches(text, '\( [^()‹]*\)'), 0, 1) as n_peeled
+    from reduced
+    where regexp_matches(text, '[(‹] [^()‹]*\)')
+),
+
+outermost as materialized (
+    select
+        template_id,
+        n_peeled,
+        regexp_replace(text, '^ WITH (RECURSIVE )?((, )?(p )?((NOT )?MATERIALIZED )?s )+', ' ') as text
+    from reduced
+    where not regexp_matches(text, '[(‹] [^()‹]*\)')
+),
+
+-- The clauses of the first SELECT, for Spider's hardness: what follows a set operation counts as nested.
+first_selects as (
+    select
+        template_id,
+        regexp_matches(text, ' (UNION|INTERSECT|EXCEPT|MINUS) ')::bigint as n_set_operations,
+        regexp_extract(text, '^(.*?) (?:UNION|INTERSECT|EXCEPT|MINUS) ', 1) as before_set_operation,
+        if(before_set_operation = '', text, before_set_operation || ' ') as head
+    from outermost
+),
+
+clauses as (
+    select
+        *,
+        regexp_extract(head, '^ SELECT(.*?) (?:FROM |$)', 1) as select_text,
+        regexp_extract(head, ' FROM( .*?)(?:WHERE |GROUP BY |HAVING |ORDER BY |LIMIT |$)', 1) as from_text,
+        regexp_extract(head, ' WHERE( .*?)(?:GROUP BY |HAVING |ORDER BY |LIMIT |$)', 1) as where_text,
+        regexp_extract(head, ' GROUP BY( .*?)(?:HAVING |ORDER BY |LIMIT |$)', 1) as group_text,
+        regexp_extract(head, ' HAVING( .*?)(?:ORDER BY |LIMIT |$)', 1) as having_text,
+        regexp_extract(head, ' ORDER BY( .*?)(?:LIMIT |$)', 1) as order_text
+    from first_selects
+),
+
+-- Spider's official evaluation: its component1, component2 and others.
+hardness_counts as (
+    select
+        template_id,
+        starts_with(head, ' SELECT ') as is_select,
+        contains(head, ' WHERE ')::bigint + contains(head, ' GROUP BY ')::bigint
+        + contains(head, ' ORDER BY ')::bigint + contains(head, ' LIMIT ')::bigint
+        + len(regexp_extract_all(from_text, '\bJOIN\b|,'))
+        + len(regexp_extract_all(from_text || where_text || having_text, '\b(OR|LIKE)\b')) as component1,
+        n_set_operations + len(regexp_extract_all(where_text || having_text, '\bs\b')) as component2,
+        (
+            len(regexp_extract_all(select_text || order_text, '\b(COUNT|SUM|AVG|MIN|MAX) p'))
+            + len(regexp_extract_all(where_text || having_text, '\bNOT\b')) > 1
+        )::bigint
+        + contains(select_text, ',')::bigint
+        + (
+            len(regexp_extract_all(where_text, '\b(AND|OR)\b'))
+            > len(regexp_extract_all(where_text, '\bBETWEEN\b'))
+        )::bigint
+        + contains(group_text, ',')::bigint as others
+    from clauses
+),
+
+hardness as (
+    select
+        template_id,
+        case
+            when not is_select then null
+            when component1 <= 1 and component2 = 0 and others = 0 then 'easy'
+            when component2 = 0 and (component1 <= 1 and others <= 2 or component1 <= 2 and others < 2)
+                then 'medium'
+            when
+                component2 = 0 and component1 <= 2 and others > 2
+                or component2 = 0 and component1 = 3 and others <= 2
+                or component2 <= 1 and component1 <= 1 and others = 0
+                then 'hard'
+            else 'extra'
+        end as hardness
+    from hardness_counts
+),
+
+-- What a query does at its outermost level, and what its words say wherever they stand.
+levels as (
+    select
+        outermost.template_id,
+        outermost.n_peeled as nesting_depth,
+        regexp_matches(outermost.text, ' ORDER BY ')::bigint as ordering,
+        regexp_matches(outermost.text, ' (LIMIT|TOP|FETCH) ')::bigint as row_limit,
+        ordering * row_limit as ordering_with_limit,
+        coalesce(hardness.hardness = 'easy', false)::bigint as hardness_easy,
+        coalesce(hardness.hardness = 'medium', false)::bigint as hardness_medium,
+        coalesce(hardness.hardness = 'hard', false)::bigint as hardness_hard,
+        coalesce(hardness.hardness = 'extra', false)::bigint as hardness_extra
+    from outermost
+    join hardness using (template_id)
+),
+
+-- Several words that mean one thing are made one word.
+respelled as (
+    select
+        template_id,
+        regexp_replace(regexp_replace(regexp_replace(
+            template,
+            '\b(INNER|LEFT|RIGHT|FULL|CROSS)( OUTER)? JOIN\b', '\1_JOIN', 'g'),
+            '\bWITH (RECURSIVE )?(\( (, )*\) )?((NOT )?MATERIALIZED )?\( (SELECT|WITH|VALUES)\b', 'CTE \6', 'g'),
+            '\bFROM ,', 'FROM COMMA_JOIN', 'g') as template
+    from templates
+),
+
+words as (
+    select template_id, unnest(string_split(template, ' ')) as word
+    from respelled
+),
+
+word_counts as (
+    select
+        template_id,
+        count(*) filter (
+            word in ('JOIN', 'INNER_JOIN', 'LEFT_JOIN', 'RIGHT_JOIN', 'FULL_JOIN', 'CROSS_JOIN', 'STRAIGHT_JOIN', 'COMMA_JOIN')
+        ) as joins,
+        count(*) filter (word = 'JOIN') as plain_join,
+        count(*) filter (word = 'INNER_JOIN') as inner_join,
+        count(*) filter (word in ('LEFT_JOIN', 'RIGHT_JOIN', 'FULL_JOIN')) as outer_join,
+        count(*) filter (word = 'CROSS_JOIN') as cross_join,
+        count(*) filter (word = 'COMMA_JOIN') as comma_join,
+        count(*) filter (word = 'CTE') as cte,
+        count(*) filter (word in ('UNION', 'INTERSECT', 'EXCEPT', 'MINUS')) as set_operation,
+        count(*) filter (
+            word in (
+                'COUNT', 'SUM', 'AVG', 'MIN', 'MAX', 'TOTAL', 'MEDIAN', 'STDDEV', 'VARIANCE',
+                'GROUP_CONCAT', 'STRING_AGG', 'ARRAY_AGG', 'LISTAGG', 'COUNT_BIG', 'COUNTIF', 'COUNT_IF'
+            )
+        ) as aggregate,
+        count(*) filter (word = 'GROUP') as grouping,
+        count(*) filter (word = 'HAVING') as having,
+        count(*) filter (word = 'DISTINCT') as distinct_values,
+        count(*) filter (word = 'CASE') as case_expression,
+        count(*) filter (word = 'OVER') as window_function,
+        count(*) filter (word in ('CAST', 'TRY_CAST', 'SAFE_CAST', 'CONVERT', 'TRY_CONVERT', '::')) as type_conversion,
+        count(*) filter (word in ('/', '+', '-', '%')) as arithmetic,
+        count(*) filter (
+            word in (
+                '=', '!=', '<', '>', '<=', '>=', 'IN', 'BETWEEN', 'LIKE', 'ILIKE', 'GLOB', 'REGEXP',
+                'RLIKE', 'SIMILAR', 'IS', 'EXISTS'
+            )
+        ) as predicates,
+        count(*) filter (word in ('LIKE', 'ILIKE', 'GLOB', 'REGEXP', 'RLIKE', 'SIMILAR')) as text_pattern,
+        count(*) filter (word in ('IN', 'EXISTS')) as membership,
+        count(*) filter (word = 'OR') as alternative,
+        count(*) filter (word = 'NULL') as null_value
+    from words
+    group by template_id
+),
+
+features as (
+    select
+        word_counts.*,
+        levels.* exclude (template_id),
+        templates.n_tokens as length_tokens
+    from word_counts
+    join levels using (template_id)
+    join templates using (template_id)
+),
+
+in_corpora as (
+    select weights.corpus, weights.n_queries, features.* exclude (template_id)
+    from weights
+    join features using (template_id)
+),
+
+using_them as (
+    unpivot (
+        select corpus, sum(n_queries * (columns(* exclude (corpus, n_queries)) > 0)::bigint)
+        from in_corpora
+        group by corpus
+    ) on columns(* exclude (corpus)) into name feature value n_queries
+),
+
+times_used as (
+    unpivot (
+        select corpus, sum(n_queries * columns(* exclude (corpus, n_queries)))
+        from in_corpora
+        group by corpus
+    ) on columns(* exclude (corpus)) into name feature value n_uses
+)
+
+select
+    corpora.corpus,
+    using_them.feature,
+    using_them.n_queries::bigint as n_queries,
+    using_them.n_queries / corpora.n_templated::double as share,
+    times_used.n_uses / corpora.n_templated::double as mean
+from using_them
+join times_used using (corpus, feature)
+join corpora using (corpus)
+order by corpora.rowid, using_them.feature;
