@@ -142,6 +142,53 @@ def explain(
 
 
 @app.command()
+def headroom(
+    warehouse: Folder,
+    target: Annotated[
+        str | None, typer.Option(metavar="T", help="Only this target; by default all.")
+    ] = None,
+    splits: Annotated[int, typer.Option(min=1, help="How often the target is split.")] = 20,
+    seed: Annotated[str, typer.Option(help="What the splits are hashed from.")] = "0",
+    form: Form = Format.TABLE,
+) -> None:
+    """Show the Headroom Ratios: a second ratio, judged on databases that no answer has seen.
+
+    Above 1, a model's answers mixed with the training set come closer to the target than alone.
+    """
+    from tasks import headroom
+
+    rows = headroom.headroom(warehouse, target, splits=splits, seed=seed)
+    if form is Format.TABLE:
+        show.print_headroom(rows)
+    else:
+        show.print_rows(rows, form)
+
+
+@app.command()
+def calibrate(
+    warehouse: Folder,
+    outcomes: Annotated[
+        Path, typer.Argument(metavar="OUTCOMES.csv", help="Scores before and after tuning.")
+    ],
+    replicates: Annotated[
+        int, typer.Option(min=1, help="Bootstrap samples behind the interval of a cut.")
+    ] = 1000,
+    seed: Annotated[str, typer.Option(help="What all that is drawn is hashed from.")] = "0",
+    form: Form = Format.TABLE,
+) -> None:
+    """Show how often the ratios were right about real outcomes of fine-tuning.
+
+    The file's columns: model, predictions, train, train_rows, target, metric, before, after. JSON
+    holds all of the result, CSV the outcomes with their ratios.
+    """
+    from tasks import calibration
+
+    show.print_calibration(
+        calibration.calibrate(warehouse, outcomes, seed=seed, replicates=replicates), form
+    )
+
+
+@app.command()
 def template(
     sql: Annotated[str, typer.Argument(metavar="SQL", help="One query; - reads standard input.")],
     dialect: Annotated[

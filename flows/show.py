@@ -13,6 +13,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     import polars as pl
 
+    from tasks.calibration import Calibration
     from tasks.explain import Direction, Explanation
 
 
@@ -214,6 +215,134 @@ def _sum_in_words(total: "Direction") -> str:
         f"what it has less of: {total.opposite_nats:.4f} ({total.n_opposite:,}); "
         f"together {total.divergence_nats:.4f}"
     )
+
+
+def print_headroom(rows: "pl.DataFrame") -> None:
+    """For each set of predictions, the training sets in the order of their Headroom Ratio."""
+    for (target, predictions), group in rows.group_by(
+        ["target", "predictions"], maintain_order=True
+    ):
+        first = group.row(0, named=True)
+        out.print(
+            f"[bold]{escape(str(predictions))}[/] on [bold]{escape(str(target))}[/] "
+            f"(halves share no {'database' if first['split_by'] == 'databases' else 'query'})",
+            soft_wrap=True,
+        )
+        if group["headroom_ratio"].null_count() == len(group):
+            out.print("  no Headroom Ratio: the predictions are not one per question")
+            continue
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for name in ("AR", "headroom", "best weight"):
+            if not table.columns:
+                table.add_column("  training set", no_wrap=True)
+            table.add_column(name, justify="right")
+        for row in group.sort(
+            "headroom_ratio", "train", descending=[True, False], nulls_last=True
+        ).iter_rows(named=True):
+            table.add_row(
+                f"  {escape(shortened(row['train']))}",
+                f"{row['alignment_ratio']:.3f}",
+                f"{row['headroom_ratio']:.4f}",
+                f"{row['best_weight']:.0%}",
+                style="" if row["headroom_ratio"] > 1 else "dim",
+            )
+        out.print(table)
+
+
+def print_calibration(calibration: "Calibration", form: Format) -> None:
+    """How often the ratios were right, what went against them, and what that is worth."""
+    frames = ("rows", "summary", "misses", "parts", "tuning")
+    if form is Format.JSON:
+        parts = {**vars(calibration), **{n: getattr(calibration, n).to_dicts() for n in frames}}
+        json.dump(parts, sys.stdout, ensure_ascii=False, indent=1)
+        sys.stdout.write("\n")
+        return
+    if form is Format.CSV:
+        print_rows(calibration.rows, form)
+        return
+    summary = calibration.summary
+    for (metric,), part in summary.group_by(["metric"], maintain_order=True):
+        out.print(f"[bold]{escape(printable(str(metric)))}[/]")
+        for (case,), group in part.group_by(["outcome_case"], maintain_order=True):
+            _print_case(str(case), group)
+        out.print()
+    _print_misses(calibration)
+    if calibration.parts.height:
+        out.print("[bold]Random parts of a training set[/]: alignment (standard deviation)")
+        for row in calibration.parts.iter_rows(named=True):
+            out.print(
+                f"  {escape(row['train'])}, {row['train_rows']:,} rows: "
+                f"{row['alignment_mean']:.3f} ({row['alignment_sd']:.3f}); "
+                f"the whole: {row['alignment_whole']:.3f}",
+                soft_wrap=True,
+            )
+    out.print("[bold]What these outcomes say, and what not[/]")
+    for remark in calibration.remarks:
+        out.print(f"  {escape(printable(remark))}", soft_wrap=True)
+    for name, n in calibration.left_out.items():
+        out.print(
+            f"  Left out: {_counted(n, 'outcome')} of {escape(printable(name))}, "
+            "without a ratio in these results.",
+            soft_wrap=True,
+        )
+
+
+def _print_case(case: str, group: "pl.DataFrame") -> None:
+    first = group.row(0, named=True)
+    out.print(
+        f"  [bold]{escape(case)}[/]: {_counted(first['n_rows'], 'outcome')} from "
+        f"{_counted(first['n_starting_points'], 'starting point')}, {first['n_gained']} gained",
+        soft_wrap=True,
+    )
+    for row in group.iter_rows(named=True):
+        parts = []
+        if row["n_true_gain"] is not None:
+            parts.append(
+                f"above 1: {row['n_true_gain']} gained, {row['n_false_gain']} not; "
+                f"else: {row['n_missed_gain']} gained, {row['n_true_none']} not"
+            )
+            parts.append(
+                "nothing to separate"
+                if row["cut"] is None
+                else f"best cut {row['cut']:.4f}{_interval(row, 'cut')}"
+            )
+        if row["spearman"] is not None:
+            parts.append(f"Spearman {row['spearman']:.2f}{_interval(row, 'spearman')}")
+            parts.append(f"Pearson {row['pearson']:.2f}{_interval(row, 'pearson')}")
+        if parts:
+            out.print(f"    {row['measure']}: {'; '.join(parts)}", soft_wrap=True)
+
+
+def _counted(n: int, noun: str) -> str:
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def _interval(row: "dict[str, float | None]", name: str) -> str:
+    low, high = row[f"{name}_low"], row[f"{name}_high"]
+    digits = 4 if name == "cut" else 2
+    return "" if low is None or high is None else f" ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def _print_misses(calibration: "Calibration") -> None:
+    misses = calibration.misses
+    if misses.is_empty():
+        out.print("Every outcome went as the Alignment Ratio said.")
+        return
+    out.print(
+        f"[bold]{len(misses)} of {len(calibration.rows)} outcomes went against the Alignment "
+        "Ratio[/]",
+        soft_wrap=True,
+    )
+    for row in misses.iter_rows(named=True):
+        second = row["headroom_ratio"]
+        rows = "" if row["train_rows"] is None else f" ({row['train_rows']:,} rows)"
+        told = (
+            f"  {row['predictions']} on {row['train']}{rows}, {row['metric']}: AR "
+            f"{row['alignment_ratio']:.3f}"
+            + ("" if second is None else f", headroom {second:.4f}")
+            + f", {row['before']:.3f} to {row['after']:.3f}"
+        )
+        out.print(escape(printable(told)), soft_wrap=True)
 
 
 def printable(text: str) -> str:

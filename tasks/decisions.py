@@ -13,7 +13,12 @@ from tasks.warehouse import Warehouse, written_whole
 if TYPE_CHECKING:
     import polars as pl
 
-DECISION_TABLES: Final[tuple[str, ...]] = ()
+DECISION_TABLES: Final[tuple[str, ...]] = (
+    "headroom_ratio",
+    "calibration",
+    "calibration_summary",
+    "calibration_parts",
+)
 """Tables of the published database that commands fill, and that later runs carry over."""
 
 _SECONDS_TO_WAIT: Final = 60.0

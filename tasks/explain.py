@@ -253,8 +253,8 @@ def _pair(
                 f"corpus '{name}' has no n-grams, and so no divergence to explain; "
                 f"see why: nl2sql-align rejects {warehouse} {name}"
             )
-    [row] = query_sql(con, "explain/pair", source=source, target=target).pl().to_dicts()
-    return row
+    rows: pl.DataFrame = query_sql(con, "explain/pair", source=source, target=target).pl()
+    return rows.row(0, named=True)
 
 
 def _direction(
@@ -318,8 +318,9 @@ def _examples(
 def effect_size(one: float, other: float) -> float:
     """Cohen's h, the difference of two shares on a scale on which it is as easy to see anywhere.
 
-    From 12 % to 0.3 % is as far as from 50 % to 70 %. Positive where the first is larger; 0.2 counts
-    as small, 0.8 as large (Cohen, Statistical Power Analysis for the Behavioral Sciences, 1988).
+    From 12 % to 0.3 % is as far as from 50 % to 79 %. Positive where the first is larger; 0.2
+    counts as small, 0.8 as large (Cohen, Statistical Power Analysis for the Behavioral Sciences,
+    1988).
     """
     return 2 * (asin(sqrt(one)) - asin(sqrt(other)))
 
@@ -362,8 +363,9 @@ def in_words(features: "pl.DataFrame", source: str, target: str, most: int = 6) 
     }
     if all(map(sum, hardness.values())):
         sentences.append(
-            f"By Spider's hardness ({', '.join(HARDNESS)}): {target} "
-            f"{_list_of_shares(hardness['target'])}; {source} {_list_of_shares(hardness['source'])}."
+            f"By Spider's hardness ({', '.join(HARDNESS)}): "
+            f"{target} {_list_of_shares(hardness['target'])}; "
+            f"{source} {_list_of_shares(hardness['source'])}."
         )
     return sentences
 

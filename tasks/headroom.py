@@ -35,7 +35,7 @@ WEIGHTS: Final = tuple(step / 20 for step in range(21))
 
 HEADROOM_TABLE: Final = "headroom_ratio"
 
-# Below any probability of an n-gram: instead of a division by 0 whose result is then multiplied by 0.
+# Below any probability of an n-gram: where one is 0, its term is to be 0 and no division by 0.
 _TINY: Final = 1e-30
 
 _Vector = npt.NDArray[np.int64]
@@ -186,7 +186,9 @@ def _of_target(
     return [
         {
             **{column: row[column] for column in row if column in _SCHEMA},
-            **_ratio(of_answers.get(row["predictions"], {}).get(row["train"]), of_gold[row["train"]]),
+            **_ratio(
+                of_answers.get(row["predictions"], {}).get(row["train"]), of_gold[row["train"]]
+            ),
             "split_by": "databases" if is_by_database else "queries",
         }
         for row in rows
@@ -228,7 +230,7 @@ def _divergences(
         q = _probabilities(target.counts(n_templates, judged), matrix)
         if not p.any() or not q.any():
             return dict.fromkeys(trains, None)
-        # What the judging half lacks costs ln(1/skew) however it is mixed: only the rest is looked at.
+        # What the judging half lacks costs ln(1/skew) however it is mixed: the rest is looked at.
         held = q > 0
         p, q = p[held], q[held]
         for train, t in trains.items():

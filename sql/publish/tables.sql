@@ -115,5 +115,91 @@ create table runs (
     results_key varchar not null
 );
 
+create table headroom_ratio (
+    train varchar not null,
+    target varchar not null,
+    predictions varchar not null,
+    model varchar not null,
+    trained_on varchar,
+    alignment_ratio double not null,
+    headroom_ratio double,
+    best_weight double,
+    gold_gain double,
+    split_by varchar not null,
+    n_splits bigint not null,
+    seed varchar not null,
+    run_id varchar not null
+);
+
+create table calibration (
+    outcomes varchar not null,
+    outcomes_digest varchar not null,
+    model varchar not null,
+    predictions varchar not null,
+    train varchar not null,
+    train_rows bigint,
+    target varchar not null,
+    metric varchar not null,
+    before double not null,
+    after double not null,
+    gain double not null,
+    part varchar not null,
+    is_tuned boolean not null,
+    outcome_case varchar not null,
+    alignment_ratio double not null,
+    headroom_ratio double,
+    train_alignment double not null,
+    predictions_alignment double not null,
+    train_js_nats double not null,
+    predictions_js_nats double not null,
+    n_splits bigint not null,
+    seed varchar not null,
+    run_id varchar not null
+);
+
+create table calibration_summary (
+    outcomes varchar not null,
+    outcomes_digest varchar not null,
+    metric varchar not null,
+    outcome_case varchar not null,
+    measure varchar not null,
+    n_rows bigint not null,
+    n_starting_points bigint not null,
+    n_models bigint not null,
+    n_gained bigint not null,
+    spearman double,
+    spearman_low double,
+    spearman_high double,
+    pearson double,
+    pearson_low double,
+    pearson_high double,
+    n_true_gain bigint,
+    n_false_gain bigint,
+    n_missed_gain bigint,
+    n_true_none bigint,
+    cut double,
+    cut_low double,
+    cut_high double,
+    n_replicates bigint not null,
+    seed varchar not null,
+    run_id varchar not null
+);
+
+create table calibration_parts (
+    outcomes varchar not null,
+    outcomes_digest varchar not null,
+    train varchar not null,
+    target varchar not null,
+    train_rows bigint not null,
+    n_draws bigint not null,
+    alignment_whole double not null,
+    alignment_mean double not null,
+    alignment_sd double not null,
+    alignment_low double not null,
+    alignment_high double not null,
+    seed varchar not null,
+    run_id varchar not null
+);
+
 -- What an earlier run has published and this one keeps; see keep.sql.
 create temp table known_corpora as from corpora;
