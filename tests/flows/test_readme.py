@@ -52,6 +52,16 @@ def test_its_ratios_are_those_of_the_samples(con):
     assert [(line[0], line[2]) for line in shown if line[0] != "its"] == rows
 
 
+def test_its_explanation_is_the_one_of_the_samples(sample_run, capsys):
+    from flows import show
+    from tasks.explain import explain
+
+    found = explain(sample_run.warehouse, "synth-train", "orchard-dev", top=1)
+    show.print_explanation(found, show.Format.TABLE)
+    command = "explain warehouse synth-train orchard-dev --top 1"
+    assert capsys.readouterr().out.splitlines() == printed(command)
+
+
 def test_its_python_names_exist():
     for block in blocks("python"):
         imports = [line for line in block.splitlines() if line.startswith("from ")]

@@ -17,6 +17,7 @@ import termios
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from uuid import uuid4
 
@@ -32,7 +33,16 @@ from tasks.warehouse import Warehouse
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 COMMAND = str(Path(sys.executable).with_name("nl2sql-align"))
-COMMANDS = ("run", "matrix", "ratio", "rejects", "template")
+COMMANDS = (
+    "run",
+    "matrix",
+    "ratio",
+    "rejects",
+    "explain",
+    "headroom",
+    "calibrate",
+    "template",
+)
 
 # What a terminal would obey, and what Rich would.
 ESCAPES = "\x1b[31m\x1b]0;title\x07\x08\x7f\x9b31m\u202e"
@@ -501,6 +511,7 @@ finally:
         ["matrix"],
         ["ratio", "--format", "json"],
         ["rejects", "harbour-train", "--format", "csv"],
+        ["explain", "synth-train", "orchard-dev"],
         ["template", "SELECT a"],
     ],
     ids=lambda arguments: arguments[0],
@@ -679,6 +690,9 @@ def test_every_command_has_a_twin_in_python():
         "matrix": "tasks.results:matrix",
         "ratio": "tasks.results:ratio",
         "rejects": "tasks.results:rejects",
+        "explain": "tasks.explain:explain",
+        "headroom": "tasks.headroom:headroom",
+        "calibrate": "tasks.calibration:calibrate",
         "template": "tasks.single:template_of",
     }
     commands = {command.callback.__name__: command.callback for command in app.registered_commands}
@@ -691,7 +705,7 @@ def test_every_command_has_a_twin_in_python():
             parameters = set(re.search(r"def align\((.*?)\) ->", source, re.DOTALL)[1].split())
             parameters = {word.rstrip(":") for word in parameters}
         else:
-            parameters = set(inspect.signature(getattr(sys.modules[module], function)).parameters)
+            parameters = set(inspect.signature(getattr(import_module(module), function)).parameters)
         assert set(inspect.signature(commands[name]).parameters) - of_terminal <= parameters, name
 
 
