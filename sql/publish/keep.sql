@@ -19,6 +19,9 @@ where
     or target not in (select corpus from known_corpora)
     or target not in (select corpus from given_corpora where role = 'target');
 
+delete from structural_features
+where corpus not in (select corpus from known_corpora);
+
 delete from corpora;
 delete from alignment;
 delete from alignment_ratio;

@@ -1,13 +1,19 @@
 -- How often each corpus uses each named structure, from its templates, each weighed by its queries. Expects
--- the filled tables queries and templates. A feature is a number per template: how many joins, how deep the
--- nesting. share is over the templated queries where it is above 0. docs/explain.md has the definitions.
+-- known_corpora, whose rows are there, and the filled tables queries and templates. A feature is a number per
+-- template: how many joins, how deep the nesting. docs/explain.md has the definitions.
 -- parameters: none
 insert into structural_features
 with recursive weights as (
     select corpus, template_id, count(*) as n_queries
     from queries
-    where template_id is not null
+    where template_id is not null and corpus not in (select corpus from known_corpora)
     group by corpus, template_id
+),
+
+new_templates as (
+    select template_id, template, n_tokens
+    from templates
+    semi join weights using (template_id)
 ),
 
 -- Brackets are taken out from the inside outwards, in place of each p, or s for a subquery: small letters, since
@@ -18,7 +24,7 @@ reduced as (
         template_id,
         ' ' || regexp_replace(template, '\( (SELECT|WITH)\b', '‹ \1', 'g') || ' ' as text,
         0 as n_peeled
-    from templates
+    from new_templates
 
     union all
 
@@ -131,7 +137,7 @@ respelled as (
             '\b(INNER|LEFT|RIGHT|FULL|CROSS)( OUTER)? JOIN\b', '\1_JOIN', 'g'),
             '\bWITH (RECURSIVE )?(\( (, )*\) )?((NOT )?MATERIALIZED )?\( (SELECT|WITH|VALUES)\b', 'CTE \6', 'g'),
             '\bFROM ,', 'FROM COMMA_JOIN', 'g') as template
-    from templates
+    from new_templates
 ),
 
 words as (
@@ -183,10 +189,10 @@ features as (
     select
         word_counts.*,
         levels.* exclude (template_id),
-        templates.n_tokens as length_tokens
+        new_templates.n_tokens as length_tokens
     from word_counts
     join levels using (template_id)
-    join templates using (template_id)
+    join new_templates using (template_id)
 ),
 
 in_corpora as (

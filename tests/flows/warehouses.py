@@ -15,6 +15,7 @@ TABLES = (
     "alignment_ratio",
     "tuning_effect",
     "ngram_contributions",
+    "structural_features",
 )
 """The public tables and views, but for ``runs``."""
 

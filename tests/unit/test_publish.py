@@ -33,6 +33,11 @@ COLUMNS = {
     "alignment_before alignment_after js_before js_after",
     "ngram_contributions": "source target direction rank ngram source_probability "
     "target_probability contribution_nats example_sql",
+    "structural_features": "corpus feature n_queries share mean",
+    "headroom_ratio": "train target predictions headroom_ratio seed run_id",
+    "calibration": "outcomes outcomes_digest model predictions train metric gain run_id",
+    "calibration_summary": "outcomes metric outcome_case measure spearman pearson cut run_id",
+    "calibration_parts": "outcomes train target train_rows alignment_mean run_id",
     "runs": "run_id started_at finished_at parameters versions",
 }
 
