@@ -344,17 +344,22 @@ def in_words(features: "pl.DataFrame", source: str, target: str, most: int = 6) 
         features: As in ``Explanation``.
         source: What the sentences call the source.
         target: What they call the target.
-        most: How many differences of shares; only those with an effect of 0.2 or more are told.
+        most: How many differences of shares; only those with an effect of 0.2 or more are told,
+            and of features with the same shares (joins, JOIN without INNER) only one.
     """
     rows = {row["feature"]: row for row in features.iter_rows(named=True)}
     notable = sorted(
         (rows[name] for name in FEATURES if abs(rows[name]["effect"]) >= _NOTABLE_EFFECT),
         key=lambda row: (-abs(row["effect"]), row["feature"]),
     )
+    told: list[dict[str, Any]] = []
+    for row in notable:
+        if not any(_is_same(row, other) for other in told):
+            told.append(row)
     sentences = [
         f"{target} uses {FEATURES[row['feature']]} in {percent(row['target_share'])} of its "
         f"queries, {source} in {percent(row['source_share'])}."
-        for row in notable[:most]
+        for row in told[:most]
     ]
     sentences.append(_averages(rows, source, target))
     hardness = {
@@ -368,6 +373,11 @@ def in_words(features: "pl.DataFrame", source: str, target: str, most: int = 6) 
             f"{source} {_list_of_shares(hardness['source'])}."
         )
     return sentences
+
+
+def _is_same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two features say one thing: nearly the same shares on both sides."""
+    return all(abs(one[side] - other[side]) < 0.01 for side in ("source_share", "target_share"))
 
 
 def _averages(rows: dict[str, dict[str, Any]], source: str, target: str) -> str:

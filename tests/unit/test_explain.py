@@ -126,6 +126,7 @@ def test_the_largest_differences_are_told_in_words(house):
     sentences = explain(house.folder, "train", "dev").sentences
     assert "dev uses INNER JOIN in 75 % of its queries, train in 0 %." in sentences
     assert not any("uses joins" in sentence for sentence in sentences)
+    assert sum("train in 70 %" in sentence for sentence in sentences) == 1
     assert "dev uses JOIN without INNER in 0 % of its queries, train in 70 %." in sentences
     assert "dev uses window functions in 25 % of its queries, train in 0 %." in sentences
     assert not any("CASE" in sentence for sentence in sentences)
