@@ -276,6 +276,14 @@ def print_calibration(calibration: "Calibration", form: Format) -> None:
                 f"the whole: {row['alignment_whole']:.3f}",
                 soft_wrap=True,
             )
+    if calibration.tuning.height:
+        out.print("[bold]How tuning moved the predictions[/]: alignment with the target")
+        for row in calibration.tuning.iter_rows(named=True):
+            out.print(
+                f"  {escape(row['predictions_before'])} to {escape(row['predictions_after'])}: "
+                f"{row['alignment_before']:.3f} to {row['alignment_after']:.3f}",
+                soft_wrap=True,
+            )
     out.print("[bold]What these outcomes say, and what not[/]")
     for remark in calibration.remarks:
         out.print(f"  {escape(printable(remark))}", soft_wrap=True)

@@ -146,6 +146,7 @@ def test_the_result_is_kept_and_replaces_the_one_before(house, outcomes, capsys)
     show.print_calibration(first, show.Format.TABLE)
     shown = " ".join(capsys.readouterr().out.split())
     assert "right on train, em: AR" in shown
+    assert "bad to tuned: 0." in shown
     assert "Left out: 1 outcome of elsewhere" in shown
     show.print_calibration(first, show.Format.JSON)
     assert json.loads(capsys.readouterr().out)["summary"] == first.summary.to_dicts()
