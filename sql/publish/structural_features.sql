@@ -149,7 +149,10 @@ word_counts as (
     select
         template_id,
         count(*) filter (
-            word in ('JOIN', 'INNER_JOIN', 'LEFT_JOIN', 'RIGHT_JOIN', 'FULL_JOIN', 'CROSS_JOIN', 'STRAIGHT_JOIN', 'COMMA_JOIN')
+            word in (
+                'JOIN', 'INNER_JOIN', 'LEFT_JOIN', 'RIGHT_JOIN', 'FULL_JOIN', 'CROSS_JOIN',
+                'STRAIGHT_JOIN', 'COMMA_JOIN'
+            )
         ) as joins,
         count(*) filter (word = 'JOIN') as plain_join,
         count(*) filter (word = 'INNER_JOIN') as inner_join,
