@@ -1,0 +1,200 @@
+"""Corpora as they are resampled: which template each unit holds, and which n-grams each template."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+import duckdb
+import numpy as np
+import polars as pl
+import pyarrow.parquet as pq
+
+from tasks.ngrams import Incidence, ngram_incidence
+from tasks.publish import IngestedCorpus
+from tasks.resampling import Classes, Counts, Floats, Integers, Shared, ngram_classes
+from tasks.resampling import replicate_counts, shared_classes, unit_keys
+from tasks.sqlfiles import query_sql
+from tasks.warehouse import stage_key
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+Unit = Literal["database", "query"]
+
+MOST_UNITS: Final = 10_000
+"""Of more units than these, random groups are drawn: the spread is known as well, to 1 % or so."""
+
+_KNOWN_SHARE: Final = 0.9
+_TEMPLATES_AT_A_TIME: Final = 20_000
+
+
+class SampleKey(NamedTuple):
+    """What a sample is made from.
+
+    ``asked`` is the corpus whose queries say which unit each query is of: the target, for
+    predictions that are resampled with it, else the corpus itself.
+    """
+
+    queries: Path
+    templates: Path
+    asked: Path
+    asked_templates: Path
+    unit: Unit
+
+    @property
+    def is_paired(self) -> bool:
+        return self.asked != self.queries
+
+    @property
+    def name(self) -> str:
+        """Equal for samples whose replicates are equal."""
+        return stage_key(
+            queries=self.queries.stem,
+            templates=self.templates.stem,
+            asked=self.asked.stem,
+            unit=self.unit,
+        )
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A corpus with its units, and its n-grams as far as some target has them.
+
+    Attributes:
+        unit: What is drawn again as a whole; ``query`` where databases are not known.
+        keys: What stands for each unit; see ``tasks.resampling.unit_keys``.
+        of_units: How many queries of each unit (row) have each template (column).
+        classes: The n-grams of each template.
+        ngrams: The numbers of the n-grams in the vocabulary, ascending.
+    """
+
+    unit: Unit
+    keys: "np.ndarray[tuple[int], np.dtype[np.uint64]]"
+    of_units: "csr_array"
+    classes: Classes
+    ngrams: Integers
+
+    @property
+    def n_queries(self) -> int:
+        """Queries with a template."""
+        return int(self.of_units.sum())
+
+    def counts(self, weights: Floats) -> Counts:
+        """The n-gram counts of replicates in which each unit (column) has a weight."""
+        template_weights = np.ascontiguousarray((self.of_units.T @ weights.T).T)
+        return replicate_counts(self.classes, template_weights)
+
+
+def own_sample(corpus: IngestedCorpus, unit: Unit) -> SampleKey:
+    """A corpus that is resampled on its own."""
+    return SampleKey(corpus.queries, corpus.templates, corpus.queries, corpus.templates, unit)
+
+
+def sample_with(predictions: IngestedCorpus, target: IngestedCorpus, unit: Unit) -> SampleKey:
+    """Predictions, resampled with the questions that they answer where there is one for each."""
+    n_answers, n_questions = (
+        pq.read_metadata(corpus.queries).num_rows for corpus in (predictions, target)
+    )
+    if n_answers != n_questions:
+        return own_sample(predictions, unit)
+    return SampleKey(
+        predictions.queries, predictions.templates, target.queries, target.templates, unit
+    )
+
+
+def vocabulary_of(con: duckdb.DuckDBPyConnection, ngram_files: Sequence[Path]) -> pl.DataFrame:
+    """The n-grams of some corpora with a number each: ``ngram``, ``ngram_id``."""
+    files = [str(file) for file in ngram_files]
+    frame: pl.DataFrame = query_sql(con, "resampling/vocabulary", ngram_files=files).pl()
+    return frame
+
+
+def load_sample(
+    con: duckdb.DuckDBPyConnection, key: SampleKey, vocabulary: pl.DataFrame, seed: int
+) -> Sample:
+    """Reads a corpus as it is resampled."""
+    from scipy.sparse import coo_array
+
+    unit = _unit(con, key)
+    rows: pl.DataFrame = query_sql(
+        con,
+        "resampling/units",
+        queries=str(key.queries),
+        templates=str(key.templates),
+        asked=str(key.asked),
+        by_database=unit == "database",
+        most=MOST_UNITS,
+    ).pl()
+    units = rows["unit"].unique().sort()
+    templates = rows["template"].unique().sort()
+    of_units = coo_array(
+        (
+            rows["n_queries"].to_numpy().astype(np.float64),
+            (_places(rows["unit"], units), _places(rows["template"], templates)),
+        ),
+        shape=(len(units), len(templates)),
+    ).tocsr()
+    incidence, totals, ngrams = _known_ngrams(templates, vocabulary)
+    classes = ngram_classes(incidence)
+    return Sample(
+        unit,
+        unit_keys(key.asked.stem, units.to_list(), seed),
+        of_units,
+        Classes(classes.counts, classes.of_ngram, totals),
+        ngrams,
+    )
+
+
+def shared_by(source: Sample, target: Sample) -> Shared:
+    """The n-grams that both samples have."""
+    _, in_source, in_target = np.intersect1d(
+        source.ngrams, target.ngrams, assume_unique=True, return_indices=True
+    )
+    return shared_classes(
+        source.classes.of_ngram[in_source], target.classes.of_ngram[in_target]
+    )
+
+
+def _unit(con: duckdb.DuckDBPyConnection, key: SampleKey) -> Unit:
+    """Databases where they are known and there are several, as far as they are wanted."""
+    if key.unit == "query":
+        return "query"
+    [(n_queries, n_with_database, n_databases)] = query_sql(
+        con, "resampling/databases", queries=str(key.asked), templates=str(key.asked_templates)
+    ).fetchall()
+    is_known = n_databases > 1 and n_with_database >= _KNOWN_SHARE * n_queries
+    return "database" if is_known else "query"
+
+
+def _places(values: pl.Series, of: pl.Series) -> Integers:
+    """The place of each value in a sorted series that holds it."""
+    return of.search_sorted(values).to_numpy().astype(np.int64)
+
+
+def _known_ngrams(
+    templates: pl.Series, vocabulary: pl.DataFrame
+) -> tuple[Incidence, Integers, Integers]:
+    """The n-grams of templates that are in a vocabulary, all n-grams' numbers, and their ids."""
+    from scipy.sparse import csr_array, vstack
+
+    parts: list[csr_array] = []
+    totals: list[Integers] = []
+    for start in range(0, len(templates), _TEMPLATES_AT_A_TIME):
+        part = ngram_incidence(templates.slice(start, _TEMPLATES_AT_A_TIME))
+        known = pl.DataFrame({"ngram": part.ngrams}).with_row_index("column")
+        known = known.join(vocabulary, on="ngram", how="inner").sort("column")
+        columns, ids = known["column"].to_numpy(), known["ngram_id"].to_numpy()
+        kept = part.counts.tocsc()[:, columns].tocoo()
+        shape = (part.counts.shape[0], len(vocabulary))
+        parts.append(csr_array((kept.data, (kept.row, ids[kept.col])), shape=shape))
+        totals.append(np.asarray(part.counts.sum(axis=1), np.int64).reshape(-1))
+    if not parts:
+        return Incidence(vocabulary["ngram"][:0], csr_array((0, 0))), np.zeros(0, int), np.zeros(0, int)
+    counts = vstack(parts).tocsc()
+    ngrams = np.flatnonzero(np.diff(counts.indptr)).astype(np.int64)
+    return (
+        Incidence(vocabulary["ngram"].gather(ngrams), counts[:, ngrams].tocsr()),
+        np.concatenate(totals),
+        ngrams,
+    )
