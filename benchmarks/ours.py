@@ -10,7 +10,7 @@ from tasks.engine import bounded, resources
 from tasks.warehouse import Warehouse
 from tasks.workers import ParseJob, ParseReport, parse_part, start_worker, stop_workers
 
-STAGES = ("ingest", "templates", "ngrams", "matrix", "publish")
+STAGES = ("ingest", "templates", "ngrams", "matrix", "intervals", "publish")
 
 
 def run(corpora: Path, warehouse: Path, workers: int | None = None) -> dict[str, list[float]]:
@@ -73,13 +73,15 @@ def run(corpora: Path, warehouse: Path, workers: int | None = None) -> dict[str,
             stop_workers()
         report = pipeline.measure(done, house)
         lap("matrix")
+        intervals = pipeline.resample(done, report, house)
+        lap("intervals")
         record = RunRecord(
             str(uuid4()),
             started_at,
             {**pipeline.parameters(), "corpora": str(corpora.resolve())},
             pipeline.versions(),
         )
-        publish(house, done, report.pairs, report.contributions, record)
+        publish(house, done, report.pairs, report.contributions, record, intervals)
         pipeline.remove_unused_stages(done, house)
         lap("publish")
     return marks

@@ -17,9 +17,11 @@ from flows.policy import step
 from tasks import pipeline
 from tasks.config import CorpusEntry, load_corpora
 from tasks.engine import bounded
+from tasks.intervals import Resampling
 from tasks.pipeline import Parts, Prepared, SetAside
 from tasks.progress import announce
 from tasks.publish import IngestedCorpus, RunRecord, publish
+from tasks.samples import Unit
 from tasks.warehouse import Warehouse
 from tasks.workers import ParseJob, ParseReport, parse_part, stop_workers
 
@@ -29,6 +31,7 @@ prepare = step(pipeline.prepare, "prepare", "prepare {entry.name}")
 parse = step(parse_part, "parse", "parse part {job.row_group} of {job.source.name}")
 finish = step(pipeline.finish, "count", "count {prepared.entry.name}")
 measure = step(pipeline.measure, "measure")
+resample = step(pipeline.resample, "resample")
 publish_results = step(publish, "publish")
 
 
@@ -63,6 +66,8 @@ def align(
     warehouse: Path = Path("warehouse"),
     threads: int | None = None,
     memory_limit: str | None = None,
+    replicates: int | None = None,
+    unit: Unit = "database",
 ) -> RunSummary:
     """Ingests, templatizes, counts, measures and publishes the corpora of a corpora file.
 
@@ -73,6 +78,9 @@ def align(
         warehouse: The folder of the results; made if it is not there.
         threads: Processes and threads; by default ``NL2SQL_ALIGN_THREADS``, else one per CPU.
         memory_limit: Such as ``4GB``; by default ``NL2SQL_ALIGN_MEMORY_LIMIT``, else 4 GB.
+        replicates: Of each alignment and ratio, for its interval; by default, as many as the
+            verdicts need. 0 for no intervals.
+        unit: What is drawn again as a whole: databases, where they are known, or single queries.
 
     Returns:
         What was done; ``set_aside`` names the corpora that could not be taken, each with its
@@ -85,6 +93,7 @@ def align(
     started_at = datetime.now(UTC)
     entries = load_corpora(corpora)
     house = Warehouse(warehouse.resolve())
+    how = Resampling(replicates, unit)
     clock = _Clock()
     with house.locked(), bounded(threads, memory_limit, house.scratch):
         try:
@@ -107,14 +116,18 @@ def align(
             n_pairs, n_new_pairs = matrix.n_pairs, matrix.n_new
             announce("matrix", f"{n_pairs:,} pairs, {n_new_pairs:,} measured anew")
             clock.lap("matrix")
+            intervals = resample(done, matrix, house, how)
+            if intervals is not None:
+                announce("intervals", f"{intervals.n_new:,} of {intervals.n_pairs:,} pairs resampled")
+            clock.lap("intervals")
             record = RunRecord(
                 run_id,
                 started_at,
-                {**pipeline.parameters(), "corpora": str(corpora.resolve())},
+                {**pipeline.parameters(resampling=how), "corpora": str(corpora.resolve())},
                 pipeline.versions(),
                 {one.corpus: one.reason for one in set_aside},
             )
-            publish_results(house, done, matrix.pairs, matrix.contributions, record)
+            publish_results(house, done, matrix.pairs, matrix.contributions, record, intervals)
             pipeline.remove_unused_stages(done, house)
             clock.lap("publish")
     return RunSummary(

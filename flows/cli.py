@@ -3,6 +3,7 @@
 import os
 import sys
 import traceback
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -35,6 +36,13 @@ Require = Annotated[
 ]
 
 
+class Resampled(StrEnum):
+    """What is drawn again as a whole."""
+
+    DATABASE = "database"
+    QUERY = "query"
+
+
 @app.command()
 def run(
     corpora: Annotated[
@@ -49,6 +57,21 @@ def run(
     memory_limit: Annotated[
         str | None, typer.Option(metavar="SIZE", help="DuckDB's limit, as in 4GB.")
     ] = None,
+    replicates: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Bootstrap replicates for intervals and verdicts; by default 200, and more where a "
+            "verdict needs them. 0 for none.",
+        ),
+    ] = None,
+    resample: Annotated[
+        Resampled,
+        typer.Option(
+            help="What is drawn again as a whole: databases, where they are known, or queries."
+        ),
+    ] = Resampled.DATABASE,
 ) -> None:
     """Compare all corpora of a corpora file, and publish the results.
 
@@ -57,7 +80,7 @@ def run(
     """
     from flows.run import run_align
 
-    raise typer.Exit(run_align(corpora, warehouse, threads, memory_limit))
+    raise typer.Exit(run_align(corpora, warehouse, threads, memory_limit, replicates, resample.value))
 
 
 @app.command()

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -18,8 +19,18 @@ from tasks.config import load_corpora
 from tasks.engine import bounded
 from tasks.warehouse import Warehouse
 
+if TYPE_CHECKING:
+    from tasks.samples import Unit
 
-def run_align(corpora: Path, warehouse: Path, threads: int | None, memory_limit: str | None) -> int:
+
+def run_align(
+    corpora: Path,
+    warehouse: Path,
+    threads: int | None,
+    memory_limit: str | None,
+    replicates: int | None,
+    unit: "Unit",
+) -> int:
     """Runs the main job and prints where the results are.
 
     Returns:
@@ -38,7 +49,7 @@ def run_align(corpora: Path, warehouse: Path, threads: int | None, memory_limit:
 
     server.join()
     with _shown():
-        summary = align(corpora, warehouse, threads, memory_limit)
+        summary = align(corpora, warehouse, threads, memory_limit, replicates, unit)
     for reason in summary.set_aside.values():
         err.print(f"nl2sql-align: set aside: {escape(reason)}", soft_wrap=True)
     n_taken = len({*summary.corpora} - {*summary.set_aside})

@@ -54,8 +54,7 @@ class Resampling:
     """How a run resamples.
 
     Attributes:
-        replicates: How many; by default 200, and up to 2,000 where a verdict depends on it. 0 for
-            none: no intervals and no ceilings.
+        replicates: How many; by default 200, and up to 2,000 where a verdict depends on it.
         unit: What is drawn again as a whole. ``database``, where databases are known and there are
             several, else queries; or ``query``, always queries, as if those of one database
             were independent.
@@ -209,13 +208,14 @@ def compute_intervals(
         unit=how.unit,
     )
     files = {kind: folder / f"{kind}-{rules}-{name}.parquet" for kind in _SCHEMAS}
-    sets = _Sets(corpora, how) if how.replicates != 0 else _Sets([], how)
+    sets = _Sets(corpora, how)
     n_new = 0
     if not all(file.exists() for file in files.values()):
         tables, n_new = _resample(sets, _divergences(pairs), folder, rules, how)
         for kind, file in files.items():
-            with written_whole(file) as temporary:
-                tables[kind].write_parquet(temporary)
+            if not file.exists():  # of a run that was killed here, the first ones may be there
+                with written_whole(file) as temporary:
+                    tables[kind].write_parquet(temporary)
     for old in folder.glob("*.parquet"):
         if old not in files.values():
             old.unlink()

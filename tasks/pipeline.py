@@ -14,6 +14,14 @@ import pyarrow.parquet as pq
 from tasks.config import CorpusEntry
 from tasks.corpus_stages import count_corpus, join_templates, split_queries
 from tasks.errors import CorpusError
+from tasks.intervals import (
+    CONFIDENCE,
+    DEFAULT_RESAMPLING,
+    INTERVALS_VERSION,
+    IntervalsReport,
+    Resampling,
+    compute_intervals,
+)
 from tasks.ingest import INGEST_VERSION, digest_dump, ingest_corpus
 from tasks.matrix import EPSILON, MATRIX_VERSION, SKEW, Content, MatrixReport, compute_matrix
 from tasks.ngrams import MAX_N, NGRAM_RULES_VERSION
@@ -22,7 +30,7 @@ from tasks.template_rules import DEFAULT_LIMITS, TEMPLATE_RULES_VERSION, Limits
 from tasks.warehouse import Warehouse, stage_key
 from tasks.workers import ParseJob, start_worker
 
-_PACKAGES = ("nl2sql-align", "sqlglot", "duckdb", "polars", "pyarrow", "numpy", "prefect")
+_PACKAGES = ("nl2sql-align", "sqlglot", "duckdb", "polars", "pyarrow", "numpy", "scipy", "prefect")
 
 
 def versions() -> dict[str, str]:
@@ -34,11 +42,14 @@ def versions() -> dict[str, str]:
         "template_rules": str(TEMPLATE_RULES_VERSION),
         "ngram_rules": str(NGRAM_RULES_VERSION),
         "matrix": str(MATRIX_VERSION),
+        "intervals": str(INTERVALS_VERSION),
         "publish": str(PUBLISH_VERSION),
     }
 
 
-def parameters(limits: Limits = DEFAULT_LIMITS) -> dict[str, float]:
+def parameters(
+    limits: Limits = DEFAULT_LIMITS, resampling: Resampling = DEFAULT_RESAMPLING
+) -> dict[str, float | str | None]:
     """The values that the specification leaves open or makes configurable."""
     return {
         "skew": SKEW,
@@ -46,6 +57,10 @@ def parameters(limits: Limits = DEFAULT_LIMITS) -> dict[str, float]:
         "max_n": MAX_N,
         "max_characters": limits.max_characters,
         "max_brackets": limits.max_brackets,
+        "confidence": CONFIDENCE,
+        "replicates": resampling.replicates,
+        "resampled_unit": resampling.unit,
+        "seed": resampling.seed,
     }
 
 
@@ -222,6 +237,23 @@ def measure(corpora: list[IngestedCorpus], warehouse: Warehouse) -> MatrixReport
         for corpus in comparable
     ]
     return compute_matrix(contents, warehouse.folder / "stages" / "pairs")
+
+
+def resample(
+    corpora: list[IngestedCorpus],
+    matrix: MatrixReport,
+    warehouse: Warehouse,
+    how: Resampling = DEFAULT_RESAMPLING,
+) -> IntervalsReport | None:
+    """Intervals, verdicts and ceilings; None where no replicates are wanted.
+
+    Pairs of known content are taken from the last run.
+    """
+    if how.replicates == 0:
+        return None
+    comparable = list(filter(_has_ngrams, corpora))
+    folder = warehouse.folder / "stages" / "intervals"
+    return compute_intervals(comparable, matrix.pairs, folder, how)
 
 
 def remove_unused_stages(corpora: list[IngestedCorpus], warehouse: Warehouse) -> None:

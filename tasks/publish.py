@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
 import pyarrow as pa
@@ -20,6 +20,9 @@ from tasks.errors import WarehouseError
 from tasks.results import is_locked, open_database, quoted, quoted_name
 from tasks.sqlfiles import run_sql
 from tasks.warehouse import Warehouse, stage_key, written_whole
+
+if TYPE_CHECKING:
+    from tasks.intervals import IntervalsReport
 
 PUBLISH_VERSION: Final = 2
 """Goes up with every change of the published tables."""
@@ -83,6 +86,7 @@ def publish(
     pairs: Path,
     contributions: Path,
     record: RunRecord,
+    intervals: "IntervalsReport | None" = None,
 ) -> None:
     """Replaces the published database by one with the results of this run.
 
@@ -95,12 +99,14 @@ def publish(
         pairs: The measures of all pairs of contents.
         contributions: The n-grams behind them.
         record: What to say of the run; earlier runs' rows are kept.
+        intervals: Intervals, verdicts and ceilings; without them, their columns and tables are
+            empty.
     """
     old = _read_old(warehouse.database)
     given = pa.Table.from_pylist(_given(corpora), schema=_GIVEN)
     results_key = stage_key(
         corpora=given.drop_columns("ingested_at").to_pylist(),
-        measures=[pairs.name, contributions.name],
+        measures=[pairs.name, contributions.name, intervals and intervals.ratios.name],
         versions=record.versions,
     )
     with written_whole(warehouse.database) as temporary, connect() as con:
@@ -115,7 +121,7 @@ def publish(
         if not is_same:
             con.register("given_corpora", given)
             run_sql(con, "publish/keep" if is_kept else "publish/tables")
-            _fill(con, corpora, pairs, contributions)
+            _fill(con, corpora, pairs, contributions, intervals)
             con.unregister("given_corpora")
             for table, rows in {} if is_kept else old.kept.items():
                 if con.table(table).columns == rows.column_names:  # else another version's
@@ -148,7 +154,11 @@ def _n_queries(corpus: IngestedCorpus) -> int:
 
 
 def _fill(
-    con: duckdb.DuckDBPyConnection, corpora: list[IngestedCorpus], pairs: Path, contributions: Path
+    con: duckdb.DuckDBPyConnection,
+    corpora: list[IngestedCorpus],
+    pairs: Path,
+    contributions: Path,
+    intervals: "IntervalsReport | None",
 ) -> None:
     # A view cannot take parameters: file names are quoted into its text.
     files = ", ".join(f"'{quoted(corpus.ngrams)}'" for corpus in corpora)
@@ -173,6 +183,14 @@ def _fill(
     run_sql(con, "publish/corpora", ngram_files=ngram_files)
     run_sql(con, "publish/alignment", pairs=str(pairs))
     run_sql(con, "publish/alignment_ratio")
+    if intervals is not None:
+        run_sql(
+            con,
+            "publish/intervals",
+            intervals=str(intervals.intervals),
+            ratios=str(intervals.ratios),
+            ceilings=str(intervals.ceilings),
+        )
     run_sql(con, "publish/tuning_effect")
     run_sql(con, "publish/ngram_contributions", contributions=str(contributions))
     run_sql(con, "publish/structural_features")

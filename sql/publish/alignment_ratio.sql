@@ -1,6 +1,7 @@
 -- The Alignment Ratio of each training set, for each target and predictions on it: specification, section 5.
+-- Intervals and verdicts come later: see intervals.sql.
 -- parameters: none
-insert into alignment_ratio
+insert into alignment_ratio by name
 select
     train.corpus as train,
     predictions.target,
@@ -10,10 +11,7 @@ select
     of_train.kl_alignment as train_alignment,
     of_predictions.kl_alignment as predictions_alignment,
     predictions.n_templated / predictions.n_queries::double as predictions_parsed_share,
-    of_train.kl_alignment / of_predictions.kl_alignment as alignment_ratio,
-    null as ci_low,
-    null as ci_high,
-    null as verdict
+    of_train.kl_alignment / of_predictions.kl_alignment as alignment_ratio
 from corpora as predictions
 cross join corpora as train
 join alignment as of_train

@@ -25,4 +25,6 @@ where corpus not in (select corpus from known_corpora);
 delete from corpora;
 delete from alignment;
 delete from alignment_ratio;
+delete from alignment_intervals;
+delete from ceilings;
 delete from tuning_effect;

@@ -68,7 +68,49 @@ create table alignment_ratio (
     alignment_ratio double not null,
     ci_low double,
     ci_high double,
-    verdict varchar
+    verdict varchar,
+    ln_standard_error double,
+    ln_bias double,
+    train_unit varchar,
+    n_train_units bigint,
+    target_unit varchar,
+    n_target_units bigint,
+    predictions_unit varchar,
+    n_predictions_units bigint,
+    is_paired boolean,
+    n_replicates bigint,
+    seed bigint
+);
+
+create table alignment_intervals (
+    source varchar not null,
+    target varchar not null,
+    kl_alignment double not null,
+    ci_low double,
+    ci_high double,
+    target_ceiling double,
+    ln_standard_error double,
+    ln_bias double,
+    source_unit varchar not null,
+    n_source_units bigint not null,
+    target_unit varchar not null,
+    n_target_units bigint not null,
+    is_paired boolean not null,
+    n_replicates bigint not null,
+    seed bigint not null
+);
+
+create table ceilings (
+    target varchar not null,
+    ceiling double,
+    half_alignment double,
+    half_low double,
+    half_high double,
+    quarter_alignment double,
+    unit varchar not null,
+    n_units bigint not null,
+    n_queries bigint not null,
+    n_splits bigint not null
 );
 
 create table tuning_effect (

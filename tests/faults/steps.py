@@ -38,8 +38,9 @@ def run(warehouse: Path, corpora: Path) -> None:
         finally:
             stop_workers()
         matrix = pipeline.measure(done, house)
+        intervals = pipeline.resample(done, matrix, house)
         record = RunRecord(f"run at {time.time_ns()}", started_at, {}, pipeline.versions())
-        publish(house, done, matrix.pairs, matrix.contributions, record)
+        publish(house, done, matrix.pairs, matrix.contributions, record, intervals)
         pipeline.remove_unused_stages(done, house)
 
 

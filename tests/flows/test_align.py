@@ -33,7 +33,7 @@ def test_the_summary_counts_what_was_done(sample_run):
     assert sample_run.n_parsed == n_distinct
     assert sample_run.n_crashed == 0
     assert sample_run.n_pairs == sample_run.n_new_pairs == 49
-    assert list(sample_run.seconds) == ["ingest", "templates", "ngrams", "matrix", "publish"]
+    assert list(sample_run.seconds) == ["ingest", "templates", "ngrams", "matrix", "intervals", "publish"]
     assert all(seconds >= 0 for seconds in sample_run.seconds.values())
 
 
@@ -116,7 +116,7 @@ def again(align, corpora, warehouse, **keywords):
     return summary, redone(before, stage_files(warehouse))
 
 
-NOTHING = {"queries": 0, "templates": 0, "ngrams": 0, "pairs": 0}
+NOTHING = {"queries": 0, "templates": 0, "ngrams": 0, "pairs": 0, "intervals": 0}
 
 
 def test_nothing_is_done_twice(align, corpora, first):
@@ -144,7 +144,7 @@ def test_nothing_is_done_twice_after_the_results_are_lost(align, corpora, first)
 def test_a_changed_dump_is_done_again_and_no_other(align, corpora, first):
     corpora.add("far", ["SELECT a FROM b WHERE c > 1", "SELECT 1"])
     summary, done = again(align, corpora, first.warehouse)
-    assert done == {"queries": 1, "templates": 1, "ngrams": 1, "pairs": 1}
+    assert done == {"queries": 1, "templates": 1, "ngrams": 1, "pairs": 1, "intervals": 1}
     assert (summary.n_ingested, summary.n_parsed) == (1, 2)
     assert (summary.n_pairs, summary.n_new_pairs) == (16, 7)
     assert read(first.warehouse, "select n_queries from corpora where corpus = 'far'") == [(2,)]
@@ -158,7 +158,7 @@ def test_a_dump_that_was_only_touched_is_not_done_again(align, corpora, first):
 def test_a_new_corpus_is_added(align, corpora, first):
     corpora.add("more", ["SELECT max(a) FROM b"])
     summary, done = again(align, corpora, first.warehouse)
-    assert done == {"queries": 1, "templates": 1, "ngrams": 1, "pairs": 1}
+    assert done == {"queries": 1, "templates": 1, "ngrams": 1, "pairs": 1, "intervals": 1}
     assert (summary.n_parsed, summary.n_pairs, summary.n_new_pairs) == (1, 25, 9)
     assert read(first.warehouse, "select count(*) from alignment") == [(25,)]
 
@@ -166,7 +166,7 @@ def test_a_new_corpus_is_added(align, corpora, first):
 def test_a_removed_corpus_is_gone_and_nothing_is_redone(align, corpora, first):
     del corpora.entries["far"]
     summary, done = again(align, corpora, first.warehouse)
-    assert {**done, "pairs": 0} == NOTHING
+    assert {**done, "pairs": 0, "intervals": 0} == NOTHING
     assert (summary.n_pairs, summary.n_new_pairs) == (9, 0)
     names = {"near", "dev", "base"}
     for table, column in (
@@ -200,7 +200,7 @@ def test_a_corpus_that_comes_back_is_as_it_was(align, corpora, first):
 def test_another_dialect_is_parsed_anew_from_the_same_queries(align, corpora, first):
     corpora.entries["far"]["dialect"] = "postgres"
     summary, done = again(align, corpora, first.warehouse)
-    assert {**done, "pairs": 0} == {"queries": 0, "templates": 1, "ngrams": 1, "pairs": 0}
+    assert {**done, "pairs": 0, "intervals": 0} == {"queries": 0, "templates": 1, "ngrams": 1, "pairs": 0, "intervals": 1}
     assert (summary.n_ingested, summary.n_parsed) == (0, 7)
 
 
@@ -208,7 +208,7 @@ def test_another_name_is_counted_anew_and_not_parsed(align, corpora, first):
     entry = corpora.entries.pop("far")
     corpora.entries["farther"] = {**entry, "name": "farther"}
     summary, done = again(align, corpora, first.warehouse)
-    assert done == {"queries": 0, "templates": 0, "ngrams": 1, "pairs": 0}
+    assert done == {"queries": 0, "templates": 0, "ngrams": 1, "pairs": 0, "intervals": 1}
     assert (summary.n_parsed, summary.n_new_pairs) == (0, 0)
     found = read(first.warehouse, "select corpus from corpora where corpus like 'far%'")
     assert found == [("farther",)]
@@ -217,7 +217,7 @@ def test_another_name_is_counted_anew_and_not_parsed(align, corpora, first):
 def test_another_role_redoes_no_counts(align, corpora, first):
     corpora.entries["far"]["role"] = "target"
     summary, done = again(align, corpora, first.warehouse)
-    assert {**done, "pairs": 0} == NOTHING
+    assert {**done, "pairs": 0, "intervals": 0} == NOTHING
     assert summary.n_parsed == 0
     targets = read(first.warehouse, "select distinct target from ngram_contributions order by all")
     assert targets == [("dev",), ("far",)]
@@ -227,7 +227,7 @@ def test_new_template_rules_redo_templates_and_what_follows(align, corpora, firs
     monkeypatch.setattr(pipeline, "TEMPLATE_RULES_VERSION", TEMPLATE_RULES_VERSION + 1)
     before = tables(first.warehouse)
     summary, done = again(align, corpora, first.warehouse)
-    assert done == {"queries": 0, "templates": 4, "ngrams": 4, "pairs": 1}
+    assert done == {"queries": 0, "templates": 4, "ngrams": 4, "pairs": 1, "intervals": 1}
     assert (summary.n_ingested, summary.n_parsed, summary.n_new_pairs) == (0, first.n_parsed, 16)
     assert tables(first.warehouse) == before
 
@@ -236,14 +236,14 @@ def test_new_ngram_rules_redo_counts_and_what_follows(align, corpora, first, mon
     for module in (pipeline, corpus_stages):
         monkeypatch.setattr(module, "NGRAM_RULES_VERSION", 1_000)
     summary, done = again(align, corpora, first.warehouse)
-    assert done == {"queries": 0, "templates": 0, "ngrams": 4, "pairs": 1}
+    assert done == {"queries": 0, "templates": 0, "ngrams": 4, "pairs": 1, "intervals": 1}
     assert (summary.n_parsed, summary.n_new_pairs) == (0, 16)
 
 
 def test_new_measures_redo_the_matrix_only(align, corpora, first, monkeypatch):
     monkeypatch.setattr(matrix, "MATRIX_VERSION", 1_000)
     summary, done = again(align, corpora, first.warehouse)
-    assert done == {"queries": 0, "templates": 0, "ngrams": 0, "pairs": 1}
+    assert done == {"queries": 0, "templates": 0, "ngrams": 0, "pairs": 1, "intervals": 1}
     assert (summary.n_parsed, summary.n_new_pairs) == (0, 16)
 
 
@@ -369,7 +369,7 @@ def test_a_mended_dump_is_taken_in_the_next_run(align, corpora, first):
     corpora.add("more", ["SELECT 1"])
     summary, done = again(align, corpora, first.warehouse)
     assert summary.set_aside == {}
-    assert done == {"queries": 1, "templates": 1, "ngrams": 1, "pairs": 1}
+    assert done == {"queries": 1, "templates": 1, "ngrams": 1, "pairs": 1, "intervals": 1}
 
 
 @pytest.mark.fault

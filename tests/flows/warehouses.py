@@ -16,6 +16,8 @@ TABLES = (
     "tuning_effect",
     "ngram_contributions",
     "structural_features",
+    "alignment_intervals",
+    "ceilings",
 )
 """The public tables and views, but for ``runs``."""
 
@@ -58,10 +60,14 @@ def stage_files(warehouse):
 
 def redone(before, after):
     """How many files each stage has written between two looks at the stage files."""
-    counts = dict.fromkeys(("queries", "templates", "ngrams", "pairs"), 0)
+    counts = dict.fromkeys(("queries", "templates", "ngrams", "pairs", "intervals"), 0)
     for name, stat in after.items():
         if before.get(name) != stat:
-            counts[Path(name).parent.name] += not Path(name).name.startswith("contributions-")
+            # These two stages write several files together.
+            is_counted = not Path(name).name.startswith(
+                ("contributions-", "intervals-", "ratios-", "ceilings-")
+            )
+            counts[Path(name).parent.name] += is_counted
     return counts
 
 

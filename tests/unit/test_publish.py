@@ -38,6 +38,8 @@ COLUMNS = {
     "calibration": "outcomes outcomes_digest model predictions train metric gain run_id",
     "calibration_summary": "outcomes metric outcome_case measure spearman pearson cut run_id",
     "calibration_parts": "outcomes train target train_rows alignment_mean run_id",
+    "alignment_intervals": "source target kl_alignment ci_low ci_high",
+    "ceilings": "target ceiling half_alignment half_low half_high",
     "runs": "run_id started_at finished_at parameters versions",
 }
 
