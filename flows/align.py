@@ -118,7 +118,9 @@ def align(
             clock.lap("matrix")
             intervals = resample(done, matrix, house, how)
             if intervals is not None:
-                announce("intervals", f"{intervals.n_new:,} of {intervals.n_pairs:,} pairs resampled")
+                announce(
+                    "intervals", f"{intervals.n_new:,} of {intervals.n_pairs:,} pairs resampled"
+                )
             clock.lap("intervals")
             record = RunRecord(
                 run_id,

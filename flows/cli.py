@@ -80,7 +80,9 @@ def run(
     """
     from flows.run import run_align
 
-    raise typer.Exit(run_align(corpora, warehouse, threads, memory_limit, replicates, resample.value))
+    raise typer.Exit(
+        run_align(corpora, warehouse, threads, memory_limit, replicates, resample.value)
+    )
 
 
 @app.command()

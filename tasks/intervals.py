@@ -253,7 +253,11 @@ class _Sets:
 
 
 def _resample(
-    sets: _Sets, divergences: dict[tuple[str, str], float], folder: Path, rules: str, how: Resampling
+    sets: _Sets,
+    divergences: dict[tuple[str, str], float],
+    folder: Path,
+    rules: str,
+    how: Resampling,
 ) -> tuple[dict[str, pl.DataFrame], int]:
     """The rows of all tables, and for how many pairs of samples replicates were made."""
     known, old_ceilings = _read_known(folder, rules)
@@ -374,12 +378,12 @@ class _Replicates:
                     if name not in of_targets:
                         of_targets[name] = _counts(target, block)
                     made[pair.key].append(
-                        skew_divergences(of_source, of_targets[name], shared_by(source, target), SKEW)
+                        skew_divergences(
+                            of_source, of_targets[name], shared_by(source, target), SKEW
+                        )
                     )
         for key, pair in pairs.items():
-            drawn = [
-                _Drawn(sample.unit, len(sample.keys)) for sample in map(self.sample, pair)
-            ]
+            drawn = [_Drawn(sample.unit, len(sample.keys)) for sample in map(self.sample, pair)]
             before = [self._known[key].kl_nats] if key in self._known else []
             # To 12 digits: processors differ in the last bits of a logarithm.
             values = np.concatenate([*before, *made[key]]).round(12)
@@ -470,8 +474,8 @@ def _ceiling_row(sample: Sample, name: str) -> dict[str, Any]:
     The divergence of two samples of one population falls as a power of their size; which power, the
     divergence of quarters tells. Carried on, it gives that of two samples of the target's full size.
     """
-    halves = _split_divergences(sample, 2)
-    quarters = _split_divergences(sample, 4)
+    halves = split_divergences(sample, 2)
+    quarters = split_divergences(sample, 4)
     half = _mean(halves)
     quarter = _mean(quarters)
     ceiling = None
@@ -492,8 +496,16 @@ def _ceiling_row(sample: Sample, name: str) -> dict[str, Any]:
     }
 
 
-def _split_divergences(sample: Sample, parts: int) -> Floats:
-    """The divergence between two parts of a sample, drawn at random in each of the splits."""
+def split_divergences(sample: Sample, parts: int) -> Floats:
+    """The divergence between two random parts of a sample, for each of many splits.
+
+    Args:
+        sample: A corpus as it is resampled: units stay whole.
+        parts: Each of the two has one unit in so many.
+
+    Returns:
+        Nats; empty where there are too few units.
+    """
     size = len(sample.keys) // parts
     if not size:
         return np.zeros(0)

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from tasks.config import CorpusEntry
 from tasks.corpus_stages import count_corpus, join_templates, split_queries
 from tasks.errors import CorpusError
+from tasks.ingest import INGEST_VERSION, digest_dump, ingest_corpus
 from tasks.intervals import (
     CONFIDENCE,
     DEFAULT_RESAMPLING,
@@ -22,7 +23,6 @@ from tasks.intervals import (
     Resampling,
     compute_intervals,
 )
-from tasks.ingest import INGEST_VERSION, digest_dump, ingest_corpus
 from tasks.matrix import EPSILON, MATRIX_VERSION, SKEW, Content, MatrixReport, compute_matrix
 from tasks.ngrams import MAX_N, NGRAM_RULES_VERSION
 from tasks.publish import PUBLISH_VERSION, IngestedCorpus

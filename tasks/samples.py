@@ -12,8 +12,17 @@ import pyarrow.parquet as pq
 
 from tasks.ngrams import Incidence, ngram_incidence
 from tasks.publish import IngestedCorpus
-from tasks.resampling import Classes, Counts, Floats, Integers, Shared, ngram_classes
-from tasks.resampling import replicate_counts, shared_classes, unit_keys
+from tasks.resampling import (
+    Classes,
+    Counts,
+    Floats,
+    Integers,
+    Shared,
+    ngram_classes,
+    replicate_counts,
+    shared_classes,
+    unit_keys,
+)
 from tasks.sqlfiles import query_sql
 from tasks.warehouse import stage_key
 
@@ -151,9 +160,7 @@ def shared_by(source: Sample, target: Sample) -> Shared:
     _, in_source, in_target = np.intersect1d(
         source.ngrams, target.ngrams, assume_unique=True, return_indices=True
     )
-    return shared_classes(
-        source.classes.of_ngram[in_source], target.classes.of_ngram[in_target]
-    )
+    return shared_classes(source.classes.of_ngram[in_source], target.classes.of_ngram[in_target])
 
 
 def _unit(con: duckdb.DuckDBPyConnection, key: SampleKey) -> Unit:
@@ -190,7 +197,11 @@ def _known_ngrams(
         parts.append(csr_array((kept.data, (kept.row, ids[kept.col])), shape=shape))
         totals.append(np.asarray(part.counts.sum(axis=1), np.int64).reshape(-1))
     if not parts:
-        return Incidence(vocabulary["ngram"][:0], csr_array((0, 0))), np.zeros(0, int), np.zeros(0, int)
+        return (
+            Incidence(vocabulary["ngram"][:0], csr_array((0, 0))),
+            np.zeros(0, int),
+            np.zeros(0, int),
+        )
     counts = vstack(parts).tocsc()
     ngrams = np.flatnonzero(np.diff(counts.indptr)).astype(np.int64)
     return (

@@ -33,7 +33,14 @@ def test_the_summary_counts_what_was_done(sample_run):
     assert sample_run.n_parsed == n_distinct
     assert sample_run.n_crashed == 0
     assert sample_run.n_pairs == sample_run.n_new_pairs == 49
-    assert list(sample_run.seconds) == ["ingest", "templates", "ngrams", "matrix", "intervals", "publish"]
+    assert list(sample_run.seconds) == [
+        "ingest",
+        "templates",
+        "ngrams",
+        "matrix",
+        "intervals",
+        "publish",
+    ]
     assert all(seconds >= 0 for seconds in sample_run.seconds.values())
 
 
@@ -200,7 +207,13 @@ def test_a_corpus_that_comes_back_is_as_it_was(align, corpora, first):
 def test_another_dialect_is_parsed_anew_from_the_same_queries(align, corpora, first):
     corpora.entries["far"]["dialect"] = "postgres"
     summary, done = again(align, corpora, first.warehouse)
-    assert {**done, "pairs": 0, "intervals": 0} == {"queries": 0, "templates": 1, "ngrams": 1, "pairs": 0, "intervals": 1}
+    assert {**done, "pairs": 0, "intervals": 0} == {
+        "queries": 0,
+        "templates": 1,
+        "ngrams": 1,
+        "pairs": 0,
+        "intervals": 1,
+    }
     assert (summary.n_ingested, summary.n_parsed) == (0, 7)
 
 

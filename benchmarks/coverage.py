@@ -1,0 +1,274 @@
+"""How often intervals hold the truth, where the truth is known.
+
+    python -m benchmarks.coverage [--trials 500] [--output docs/coverage.md]
+
+Draws training set, target and predictions again and again from populations (``population.py``), makes
+intervals by several methods from the same replicates, and counts which of them hold
+
+* the value *at the sets' sizes*: the mean over all draws of sets of these sizes, and
+* the value *of the populations*: that of endless sets.
+
+The same trials give the same table.
+"""
+
+import argparse
+import math
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from benchmarks.population import Design, Sets, draw, population
+from tasks.intervals import CONFIDENCE, FIRST_LOOK, split_divergences, student_interval
+from tasks.matrix import SKEW
+from tasks.resampling import Floats, poisson_weights, skew_divergences
+from tasks.samples import Sample, shared_by
+
+DESIGNS: Final = (
+    Design("100 templates; 40 databases", 100, 1.1, 200, 140, 60, 40, 50),
+    Design("100 templates; 11 databases", 100, 1.1, 200, 69, 130, 11, 140),
+    Design("100 templates; 800 queries", 100, 1.1, None, 5000, 1, 800, 1),
+    Design("1,200 templates; 60 databases", 1200, 1.3, 30, 140, 60, 60, 20),
+    Design("1,200 templates; 20 databases", 1200, 1.3, 30, 140, 60, 20, 50),
+    Design("the same, queries resampled", 1200, 1.3, 30, 140, 60, 20, 50, is_by_query=True),
+    Design("1,200 templates; 11 databases", 1200, 1.3, 100, 69, 130, 11, 140),
+    Design("1,200 templates; 800 queries", 1200, 1.3, None, 5000, 1, 800, 1),
+)
+METHODS: Final = ("percentile", "basic", "BCa", "t", "shipped")
+QUANTITIES: Final = ("A(T, S)", "A(B, S)", "AR")
+_MOST_LEFT_OUT: Final = 100
+_SCALE: Final = math.log(1 / SKEW)
+_TAIL: Final = (1 - CONFIDENCE) / 2
+
+Ends = tuple[float, float]
+
+
+class Quantity(NamedTuple):
+    """An estimate with its replicates and jackknife values, one array of these for each set."""
+
+    estimate: float
+    replicates: Floats
+    left_out: Sequence[Floats]
+
+
+def percentile(of: Quantity) -> Ends:
+    low, high = np.quantile(of.replicates, [_TAIL, 1 - _TAIL])
+    return float(low), float(high)
+
+
+def basic(of: Quantity) -> Ends:
+    low, high = percentile(of)
+    return 2 * of.estimate - high, 2 * of.estimate - low
+
+
+def bca(of: Quantity) -> Ends:
+    """Bias-corrected and accelerated. Source: Efron 1987, doi 10.1080/01621459.1987.10478410."""
+    from scipy.special import ndtr, ndtri
+
+    below = np.mean(of.replicates < of.estimate) + np.mean(of.replicates <= of.estimate)
+    n = len(of.replicates)
+    bias = ndtri(min(max(below / 2, 0.5 / n), 1 - 0.5 / n))
+    influences = [(len(one) - 1) * (one.mean() - one) for one in of.left_out]
+    cubes = sum((u**3).sum() / len(u) ** 3 for u in influences)
+    squares = sum((u**2).sum() / len(u) ** 2 for u in influences)
+    acceleration = cubes / (6 * squares**1.5) if squares else 0.0
+    shifted = bias + ndtri([_TAIL, 1 - _TAIL])
+    low, high = np.quantile(of.replicates, ndtr(bias + shifted / (1 - acceleration * shifted)))
+    return float(low), float(high)
+
+
+def student(of: Quantity, n_units: int) -> Ends:
+    """About the estimate, by the replicates' standard deviation alone."""
+    from scipy.special import stdtrit
+
+    reach = float(stdtrit(n_units - 1, 1 - _TAIL) * of.replicates.std(ddof=1))
+    return of.estimate - reach, of.estimate + reach
+
+
+def shipped(of: Quantity, n_units: int) -> Ends:
+    interval = student_interval(of.estimate, of.replicates, n_units)
+    assert interval.low is not None
+    assert interval.high is not None
+    return interval.low, interval.high
+
+
+def logs(source: Sample, target: Sample, of_source: Floats, of_target: Floats) -> Floats:
+    """The logarithm of the alignment for each pair of rows of unit weights."""
+    shared = shared_by(source, target)
+    counts = source.counts(of_source), target.counts(of_target)
+    return -skew_divergences(*counts, shared, SKEW) / _SCALE
+
+
+def quantities(sets: Sets) -> dict[str, Quantity]:
+    """What is estimated from a draw."""
+    n_train, n_target = len(sets.train.keys), len(sets.target.keys)
+
+    def all_of(of_train: Floats, of_target: Floats) -> dict[str, Floats]:
+        alignment = logs(sets.train, sets.target, of_train, of_target)
+        predictions = logs(sets.predictions, sets.target, of_target, of_target)
+        return {"A(T, S)": alignment, "A(B, S)": predictions, "AR": alignment - predictions}
+
+    looks = range(FIRST_LOOK)
+    plain = all_of(np.ones((1, n_train)), np.ones((1, n_target)))
+    drawn = all_of(
+        *(poisson_weights(one.keys, looks).astype(float) for one in (sets.train, sets.target))
+    )
+    without_train, without_target = without_one(n_train), without_one(n_target)
+    left_out = [
+        all_of(without_train, np.ones((len(without_train), n_target))),
+        all_of(np.ones((len(without_target), n_train)), without_target),
+    ]
+    return {
+        name: Quantity(float(plain[name][0]), drawn[name], [one[name] for one in left_out])
+        for name in plain
+    }
+
+
+def without_one(n_units: int) -> Floats:
+    """The jackknife's weights: each row leaves out a unit, or a hundredth of them where many."""
+    group = np.arange(n_units) % _MOST_LEFT_OUT
+    return (group != np.arange(min(n_units, _MOST_LEFT_OUT))[:, None]).astype(float)
+
+
+class Outcome(NamedTuple):
+    """What the trials of a design gave, by quantity: an entry for each trial."""
+
+    design: Design
+    truths: dict[str, float]
+    estimates: dict[str, Floats]
+    intervals: dict[str, dict[str, Floats]]
+    ceilings: Floats
+    between_draws: Floats
+
+
+def run_design(design: Design, n_trials: int) -> Outcome:
+    """All trials of a design."""
+    people = population(design.n_templates, design.power)
+    alignments = [
+        -people.divergence(source, people.target) / _SCALE
+        for source in (people.train, people.predictions)
+    ]
+    truths = dict(zip(QUANTITIES, (*alignments, alignments[0] - alignments[1]), strict=True))
+    estimates: dict[str, list[float]] = {name: [] for name in QUANTITIES}
+    intervals: dict[str, dict[str, list[Ends]]] = {
+        name: {method: [] for method in METHODS} for name in QUANTITIES
+    }
+    ceilings, between = [], []
+    before: Sample | None = None
+    for trial in range(n_trials):
+        sets = draw(design, trial)
+        n_units = min(len(sets.train.keys), len(sets.target.keys))
+        for name, of in quantities(sets).items():
+            estimates[name].append(of.estimate)
+            ends = (percentile(of), basic(of), bca(of), student(of, n_units), shipped(of, n_units))
+            for method, one in zip(METHODS, ends, strict=True):
+                intervals[name][method].append(one)
+        half, quarter = (float(split_divergences(sets.target, parts).mean()) for parts in (2, 4))
+        ceilings.append(math.exp(-half * min(1.0, half / quarter) / _SCALE))
+        if before is not None:
+            ones = (np.ones((1, len(one.keys))) for one in (before, sets.target))
+            between.append(float(logs(before, sets.target, *ones)[0]))
+        before = sets.target
+    return Outcome(
+        design,
+        truths,
+        {name: np.array(some) for name, some in estimates.items()},
+        {
+            name: {method: np.array(some) for method, some in by_method.items()}
+            for name, by_method in intervals.items()
+        },
+        np.array(ceilings),
+        np.array(between),
+    )
+
+
+def coverage(intervals: Floats, truth: float) -> float:
+    """The share of intervals (rows of two ends) that hold a value."""
+    return float(((intervals[:, 0] <= truth) & (truth <= intervals[:, 1])).mean())
+
+
+def coverage_rows(outcome: Outcome) -> list[list[str]]:
+    """For each quantity, how often each method holds either truth."""
+    rows = []
+    for name in QUANTITIES:
+        found = outcome.estimates[name]
+        at_size, in_population = float(found.mean()), outcome.truths[name]
+        spread = float(found.std(ddof=1))
+        row = [
+            outcome.design.name,
+            name,
+            f"{math.exp(at_size):.3f}",
+            f"{math.exp(in_population):.3f}",
+            f"{(at_size - in_population) / spread:+.1f}",
+        ]
+        for method in METHODS:
+            ends = outcome.intervals[name][method]
+            row.append(
+                f"{100 * coverage(ends, at_size):.0f} / {100 * coverage(ends, in_population):.0f}"
+            )
+        width = float((outcome.intervals[name]["shipped"] @ [-1, 1]).mean()) / spread
+        rows.append([*row, f"{width:.1f}"])
+    return rows
+
+
+def ceiling_row(outcome: Outcome) -> list[str]:
+    """What the ceiling should be, and what it was said to be."""
+    truth = math.exp(float(outcome.between_draws.mean()))
+    low, high = np.quantile(outcome.ceilings, [_TAIL, 1 - _TAIL])
+    said = float(outcome.ceilings.mean())
+    return [outcome.design.name, f"{truth:.3f}", f"{said:.3f}", f"{low:.3f} to {high:.3f}"]
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def page(outcomes: Sequence[Outcome], n_trials: int) -> str:
+    """The results as a page."""
+    rows = [row for outcome in outcomes for row in coverage_rows(outcome)]
+    header = ("sets", "of", "at size", "endless", "bias / sd", *METHODS, "width / sd")
+    ceilings = [ceiling_row(outcome) for outcome in outcomes]
+    return (
+        "\n\n".join(
+            [
+                "# Coverage of the intervals",
+                f"Written by `python -m benchmarks.coverage --trials {n_trials}`; what it means stands in "
+                "[how-sure.md](how-sure.md).",
+                f"Percentage of {n_trials:,} intervals, of {FIRST_LOOK} replicates each, that hold the value "
+                "at the sets' sizes / of the populations; 95 is wanted. T is the training set, S the "
+                "target, B the predictions. *Bias* is the logarithm of the value at size minus that of "
+                "the populations; *sd* is the standard deviation of the estimate over the draws; *width* "
+                "is that of the shipped interval (an exact 95 % interval without bias has 3.9).",
+                table(header, rows),
+                "## Ceilings",
+                "The alignment of two sets of the target's size, drawn anew, and the ceiling that one such "
+                "set is given.",
+                table(("target", "of two draws", "ceiling, mean", "95 % of ceilings"), ceilings),
+            ]
+        )
+        + "\n"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--trials", type=int, default=500)
+    parser.add_argument("--only", type=int, nargs="+", help="some designs, by their numbers from 0")
+    parser.add_argument("--output", type=Path)
+    arguments = parser.parse_args()
+    designs = [DESIGNS[i] for i in arguments.only or range(len(DESIGNS))]
+    with ProcessPoolExecutor() as pool:
+        outcomes = list(pool.map(run_design, designs, [arguments.trials] * len(designs)))
+    text = page(outcomes, arguments.trials)
+    if arguments.output:
+        arguments.output.write_text(text, encoding="utf-8")
+    else:
+        sys.stdout.write(text)
+
+
+if __name__ == "__main__":
+    main()
