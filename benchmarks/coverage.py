@@ -2,8 +2,8 @@
 
     python -m benchmarks.coverage [--trials 500] [--output docs/coverage.md]
 
-Draws training set, target and predictions again and again from populations (``population.py``), makes
-intervals by several methods from the same replicates, and counts which of them hold
+Draws training set, target and predictions again and again from populations (``population.py``),
+makes intervals by several methods from the same replicates, and counts which of them hold
 
 * the value *at the sets' sizes*: the mean over all draws of sets of these sizes, and
 * the value *of the populations*: that of endless sets.
@@ -227,30 +227,39 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
+_PAGE: Final = """\
+# Coverage of the intervals
+
+Written by `python -m benchmarks.coverage --trials {n_trials}`; what it means stands in
+[how-sure.md](how-sure.md).
+
+Percentage of {n_trials} intervals, of {n_replicates} replicates each, that hold the value at the
+sets' sizes / of the populations; 95 is wanted. T is the training set, S the target, B the predictions. *At size* is
+the mean over the draws, *endless* the value of the populations; *bias* is the logarithm of the
+first minus that of the second; *sd* is the estimate's standard deviation over the draws; *width* is
+that of the shipped interval (3.9 sd where it is exact and there is no bias).
+
+{coverages}
+
+## Ceilings
+
+The alignment of two sets of the target's size, drawn anew, and the ceilings that such sets are
+given.
+
+{ceilings}
+"""
+
+
 def page(outcomes: Sequence[Outcome], n_trials: int) -> str:
     """The results as a page."""
-    rows = [row for outcome in outcomes for row in coverage_rows(outcome)]
     header = ("sets", "of", "at size", "endless", "bias / sd", *METHODS, "width / sd")
+    rows = [row for outcome in outcomes for row in coverage_rows(outcome)]
     ceilings = [ceiling_row(outcome) for outcome in outcomes]
-    return (
-        "\n\n".join(
-            [
-                "# Coverage of the intervals",
-                f"Written by `python -m benchmarks.coverage --trials {n_trials}`; what it means stands in "
-                "[how-sure.md](how-sure.md).",
-                f"Percentage of {n_trials:,} intervals, of {FIRST_LOOK} replicates each, that hold the value "
-                "at the sets' sizes / of the populations; 95 is wanted. T is the training set, S the "
-                "target, B the predictions. *Bias* is the logarithm of the value at size minus that of "
-                "the populations; *sd* is the standard deviation of the estimate over the draws; *width* "
-                "is that of the shipped interval (an exact 95 % interval without bias has 3.9).",
-                table(header, rows),
-                "## Ceilings",
-                "The alignment of two sets of the target's size, drawn anew, and the ceiling that one such "
-                "set is given.",
-                table(("target", "of two draws", "ceiling, mean", "95 % of ceilings"), ceilings),
-            ]
-        )
-        + "\n"
+    return _PAGE.format(
+        n_trials=n_trials,
+        n_replicates=FIRST_LOOK,
+        coverages=table(header, rows),
+        ceilings=table(("target", "of two draws", "ceiling, mean", "95 % of ceilings"), ceilings),
     )
 
 

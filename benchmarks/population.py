@@ -29,9 +29,9 @@ _HEAD: Final = 3
 class Design(NamedTuple):
     """A population, and the sizes of the sets that are drawn from it.
 
-    ``alikeness`` is the Dirichlet concentration of a database's templates: the lower, the more alike
-    are the queries of one database. None draws queries alone, without databases; sizes are then
-    1 query to a unit.
+    ``alikeness`` is the Dirichlet concentration of a database's templates: the lower, the more
+    alike are the queries of one database. None draws queries alone, without databases; sizes are
+    then 1 query to a unit.
     """
 
     name: str

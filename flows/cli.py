@@ -62,8 +62,8 @@ def run(
         typer.Option(
             min=0,
             metavar="N",
-            help="Bootstrap replicates for intervals and verdicts; by default 200, and more where a "
-            "verdict needs them. 0 for none.",
+            help="Bootstrap replicates for intervals and verdicts; by default 200, and more where "
+            "a verdict needs them. 0 for none.",
         ),
     ] = None,
     resample: Annotated[

@@ -1,8 +1,8 @@
-"""How sure alignments and ratios are: bootstrap intervals, verdicts, ceilings (specification, section 5).
+"""How sure alignments and ratios are: intervals, verdicts, ceilings (specification, section 5).
 
 What a replicate makes of a pair is kept by the content of its corpora: only pairs with new content
-are resampled. A ratio's replicates follow from those of its two alignments, because a target has the
-same weights in both.
+are resampled. A ratio's replicates follow from those of its two alignments, because a target has
+the same weights in both.
 """
 
 import math
@@ -98,11 +98,11 @@ def student_interval(
 ) -> Interval:
     """A t interval about an estimate, that reaches on to where its bias would put it.
 
-    Resampling draws some n-grams not at all and so lowers an alignment as sampling did: the mean of
-    the replicates lies as far below the estimate as, in the best case, the estimate lies below the
-    populations' alignment. Quantiles of the replicates count that bias twice, a reflected (basic) or
-    BCa interval not at all. This one is right about both values as far as any was that was
-    tried: see ``docs/how-sure.md``.
+    Resampling leaves some n-grams out, and so lowers an alignment once more, as drawing the sets
+    did: the replicates' mean lies as far below the estimate as, in the best case, the estimate lies
+    below the alignment of the populations. Quantiles of the replicates (percentile interval) have
+    that bias twice; reflected ones (basic) hold the populations' value at best, not the one at the
+    sets' sizes. This interval holds both where any does: see ``docs/how-sure.md``.
 
     Args:
         estimate: The logarithm of an alignment or ratio.
@@ -200,8 +200,10 @@ def compute_intervals(
     )[:12]
     name = stage_key(
         corpora=[
-            [corpus.entry.name, corpus.entry.role, corpus.entry.target, corpus.content_key]
-            + [corpus.queries.stem, corpus.templates.stem]
+            [
+                *(corpus.entry.name, corpus.entry.role, corpus.entry.target),
+                *(corpus.content_key, corpus.queries.stem, corpus.templates.stem),
+            ]
             for corpus in corpora
         ],
         looks=how.looks(),
@@ -471,8 +473,8 @@ def _ends(interval: Interval) -> tuple[float | None, float | None]:
 def _ceiling_row(sample: Sample, name: str) -> dict[str, Any]:
     """How well halves of a target are aligned, and what that says of the whole.
 
-    The divergence of two samples of one population falls as a power of their size; which power, the
-    divergence of quarters tells. Carried on, it gives that of two samples of the target's full size.
+    The divergence of two samples of one population falls as a power of their size; which power,
+    quarters and halves tell. Carried on, it gives that of two samples of the target's full size.
     """
     halves = split_divergences(sample, 2)
     quarters = split_divergences(sample, 4)

@@ -3,8 +3,8 @@
 A replicate gives each unit (a database, or a query) a weight: how often it was drawn. The weight is
 a function of the seed, the replicate's number, the set and the unit alone, so that replicates can
 be added, made in any order and with any number of threads, and sets that share their units are
-weighed alike. Weights are Poisson(1) counts, as in the Poisson bootstrap (Hanley and MacGibbon 2006,
-doi 10.1016/j.cmpb.2006.04.006; Chamandy et al. 2012).
+weighed alike. Weights are Poisson(1) counts: the Poisson bootstrap (Hanley and MacGibbon 2006,
+doi 10.1016/j.cmpb.2006.04.006).
 
 Counts of replicates are exact: sums of products of whole numbers below 2**53. N-grams that occur
 equally often in every template of a corpus are counted once for all of them, as a class: Spider's
@@ -65,7 +65,8 @@ def uniforms(keys: npt.NDArray[np.uint64], replicates: range) -> Floats:
         mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         mixed ^= mixed >> np.uint64(31)
-    return (mixed >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    result: Floats = (mixed >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    return result
 
 
 def poisson_weights(keys: npt.NDArray[np.uint64], replicates: range) -> Integers:
@@ -131,7 +132,7 @@ def replicate_counts(classes: Classes, template_weights: Floats) -> Counts:
 
 @dataclass(frozen=True)
 class Shared:
-    """What two corpora share: pairs of a class of each, and how many n-grams each pair stands for."""
+    """What two corpora share: pairs of a class of each, and for how many n-grams each stands."""
 
     of_source: Integers
     of_target: Integers

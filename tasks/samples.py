@@ -1,4 +1,4 @@
-"""Corpora as they are resampled: which template each unit holds, and which n-grams each template."""
+"""Corpora as they are resampled: the templates of each unit, and the n-grams of each template."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -53,6 +53,7 @@ class SampleKey(NamedTuple):
 
     @property
     def is_paired(self) -> bool:
+        """Whether it is drawn together with the questions that it answers."""
         return self.asked != self.queries
 
     @property
