@@ -29,6 +29,8 @@ err: Final = _Console(stderr=True, highlight=False, emoji=False)
 
 _LONGEST_NAME: Final = 26
 _LONGEST_EXAMPLE: Final = 160
+# An interval by databases is rough where it rests on fewer than these.
+FEW_DATABASES: Final = 30
 
 
 class Format(StrEnum):
@@ -117,19 +119,41 @@ def print_ratios(rows: "pl.DataFrame") -> None:
         table.add_column("  training set", no_wrap=True)
         table.add_column("alignment", justify="right")
         table.add_column("AR", justify="right")
-        table.add_column("")
+        table.add_column("95 % interval", justify="right")
+        table.add_column("verdict")
         for row in group.iter_rows(named=True):
-            ratio = row["alignment_ratio"]
-            words = "closer than the model" if ratio > 1 else "no closer than the model"
             table.add_row(
                 f"  {escape(shortened(row['train']))}",
                 f"{row['train_alignment']:.3f}",
-                f"{ratio:.3f}",
-                words,
-                style="" if ratio > 1 else "dim",
+                f"{row['alignment_ratio']:.3f}",
+                _interval(row["ci_low"], row["ci_high"]),
+                row["verdict"] or "",
+                style="dim" if row["verdict"] == "no gain" else "",
             )
         out.print(table)
         out.print()
+    _print_few(rows)
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f"{low:.3f} to {high:.3f}"
+
+
+def _print_few(rows: "pl.DataFrame") -> None:
+    """Says which intervals rest on few databases."""
+    few = {
+        row[name]: row[f"n_{side}_units"]
+        for side, name in (("train", "train"), ("target", "target"))
+        for row in rows.iter_rows(named=True)
+        if row[f"{side}_unit"] == "database" and row[f"n_{side}_units"] < FEW_DATABASES
+    }
+    if few:
+        named = ", ".join(f"{escape(name)} ({n})" for name, n in sorted(few.items()))
+        out.print(
+            f"Intervals rest on fewer than {FEW_DATABASES} databases of {named}: "
+            "read them as rough.",
+            soft_wrap=True,
+        )
 
 
 def print_rejects(rows: "pl.DataFrame", corpus: str, n_examples: int) -> None:
