@@ -234,10 +234,10 @@ Written by `python -m benchmarks.coverage --trials {n_trials}`; what it means st
 [how-sure.md](how-sure.md).
 
 Percentage of {n_trials} intervals, of {n_replicates} replicates each, that hold the value at the
-sets' sizes / of the populations; 95 is wanted. T is the training set, S the target, B the predictions. *At size* is
-the mean over the draws, *endless* the value of the populations; *bias* is the logarithm of the
-first minus that of the second; *sd* is the estimate's standard deviation over the draws; *width* is
-that of the shipped interval (3.9 sd where it is exact and there is no bias).
+sets' sizes / of the populations; 95 is wanted. T is the training set, S the target, B the
+predictions. *At size* is the mean over the draws, *endless* the value of the populations; *bias* is
+the logarithm of the first minus that of the second; *sd* is the estimate's standard deviation over
+the draws; *width* is that of the shipped interval (3.9 sd where it is exact and there is no bias).
 
 {coverages}
 

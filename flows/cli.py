@@ -242,6 +242,30 @@ def template(
         raise typer.Exit(1)
 
 
+@app.command(name="sample-size")
+def sample_size(
+    warehouse: Folder,
+    target: Annotated[str, typer.Option(metavar="T", help="Which target.")],
+    candidates: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="A,B,C", help="Which training sets to rank; all by default."
+        ),
+    ] = None,
+    trials: Annotated[int, typer.Option(min=1, help="Samples of each size.")] = 200,
+    form: Form = Format.TABLE,
+) -> None:
+    """Show how many of a target's queries it takes to rank training sets as all of them do."""
+    from tasks import sample_size
+
+    names = [name.strip() for name in candidates.split(",")] if candidates else None
+    rows = sample_size.sample_size(warehouse, target, names, trials)
+    if form is Format.TABLE:
+        show.print_sample_sizes(rows, sample_size.recommendation(rows))
+    else:
+        show.print_rows(rows, form)
+
+
 def main() -> None:
     """Runs the command line; the one place where errors become lines and exit statuses."""
     try:

@@ -42,12 +42,17 @@ class Format(StrEnum):
 
 
 def print_rows(rows: "pl.DataFrame", form: Format) -> None:
-    """Prints rows for programs: JSON, a list of objects, or CSV with a header."""
+    """Prints rows for programs: JSON, a list of objects, or CSV with a header.
+
+    In CSV, a list is its values apart by spaces: names of corpora hold none.
+    """
     if form is Format.JSON:
         json.dump(rows.to_dicts(), sys.stdout, ensure_ascii=False, indent=1, default=str)
         sys.stdout.write("\n")
     else:
-        sys.stdout.write(rows.write_csv())
+        lists = [name for name, kind in rows.schema.items() if kind.is_nested()]
+        joined = [rows[name].list.join(" ") for name in lists]
+        sys.stdout.write(rows.with_columns(joined).write_csv())
 
 
 def shortened(name: str, width: int = _LONGEST_NAME) -> str:
@@ -154,6 +159,26 @@ def _print_few(rows: "pl.DataFrame") -> None:
             "read them as rough.",
             soft_wrap=True,
         )
+
+
+def print_sample_sizes(rows: "pl.DataFrame", recommendation: str) -> None:
+    """For each size and smoothing, how stable the ranking of training sets is."""
+    smoothings = list(dict.fromkeys(rows["smoothing"]))
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("queries", justify="right")
+    for smoothing in smoothings:
+        table.add_column(f"{smoothing}\ntau", justify="right")
+        table.add_column("\nwinner", justify="right")
+        table.add_column("\ntop two", justify="right")
+    for (size,), group in rows.group_by("n_queries", maintain_order=True):
+        cells = [f"{size:,}"]
+        for row in group.iter_rows(named=True):
+            shares = (row["same_winner_share"], row["same_first_two_share"])
+            cells += [f"{row['kendall_tau']:.2f}", *(f"{share:.0%}" for share in shares)]
+        table.add_row(*cells)
+    out.print(table)
+    out.print()
+    out.print(escape(recommendation), soft_wrap=True)
 
 
 def print_rejects(rows: "pl.DataFrame", corpus: str, n_examples: int) -> None:

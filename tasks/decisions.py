@@ -19,6 +19,7 @@ DECISION_TABLES: Final[tuple[str, ...]] = (
     "calibration_summary",
     "calibration_parts",
 )
+DECISION_TABLES: Final[tuple[str, ...]] = ("sample_size",)
 """Tables of the published database that commands fill, and that later runs carry over."""
 
 _SECONDS_TO_WAIT: Final = 60.0

@@ -142,6 +142,20 @@ comment on column structural_features.feature is 'The structure: inner_join, nes
 comment on column structural_features.n_queries is 'Queries that have it at least once';
 comment on column structural_features.share is 'Their share of the corpus''s templated queries';
 comment on column structural_features.mean is 'How often a templated query has it on average: joins, predicates, levels, tokens';
+comment on table sample_size is 'How stable the ranking of training sets is with fewer queries of a target: filled by nl2sql-align sample-size.';
+comment on column sample_size.target is 'The target';
+comment on column sample_size.smoothing is 'The divergence that ranks: skew (kl_nats), additive (additive_kl_nats) or js (js_nats)';
+comment on column sample_size.n_queries is 'Queries with a template in each sample; the last size is all that the target has';
+comment on column sample_size.n_candidates is 'Training sets that are ranked';
+comment on column sample_size.kendall_tau is 'Mean Kendall tau-b of the samples'' rankings with that of all queries: 1 for the same order, 0 for none in common';
+comment on column sample_size.tau_low is '2.5 % of the samples have a lower Kendall tau';
+comment on column sample_size.tau_high is '2.5 % of the samples have a higher one';
+comment on column sample_size.same_winner_share is 'Share of the samples with the same closest training set';
+comment on column sample_size.same_first_two_share is 'Share of the samples that put the two closest training sets in the same order';
+comment on column sample_size.candidates is 'The training sets in the order of the whole target, the closest first';
+comment on column sample_size.n_trials is 'Samples of each size, drawn without replacement';
+comment on column sample_size.seed is 'The seed of the samples';
+comment on column sample_size.run_id is 'The run whose results were sampled';
 
 comment on table runs is 'The runs that published this warehouse''s results, the last one included.';
 comment on column runs.run_id is 'A name for the run, made at random';

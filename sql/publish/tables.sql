@@ -144,6 +144,20 @@ create table structural_features (
     n_queries bigint not null,
     share double not null,
     mean double not null
+create table sample_size (
+    target varchar not null,
+    smoothing varchar not null,
+    n_queries bigint not null,
+    n_candidates bigint not null,
+    kendall_tau double not null,
+    tau_low double not null,
+    tau_high double not null,
+    same_winner_share double not null,
+    same_first_two_share double not null,
+    candidates varchar[] not null,
+    n_trials bigint not null,
+    seed bigint not null,
+    run_id varchar not null
 );
 
 create table runs (

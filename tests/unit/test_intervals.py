@@ -202,13 +202,29 @@ def test_a_copy_of_the_target_has_no_interval_but_a_ratio(resample):
     assert ratios[0]["ci_low"] is not None
 
 
-def test_more_replicates_are_made_where_a_verdict_needs_them(resample):
-    near = ("near", queries(30, 2), {"db_ids": databases(30, 6)})
+def test_more_replicates_are_made_where_a_verdict_needs_them(resample, monkeypatch):
+    def doubtful(*names):
+        """Has the ratios of these training sets on the edge, however many replicates there are."""
+        errors = {row["train"]: row["ln_standard_error"] for row in first}
+        of_names = [errors[name] for name in names]
+        monkeypatch.setattr(
+            intervals,
+            "is_doubtful",
+            lambda interval, n, n_units: n > 200 or interval.standard_error in of_names,
+        )
+
     far = ("far", [(f"-- {i}", "DELETE FROM WHERE =") for i in range(30)], {})
-    _, _, ratios, _ = resample(near, far, DEV, BASE)
+    sets = (TRAIN, far, DEV, BASE)
+    _, _, first, _ = resample(*sets)
+    assert {row["n_replicates"] for row in first} == {intervals.FIRST_LOOK}
+    doubtful("train")
+    _, _, ratios, _ = resample(*sets, folder="more")
     n_replicates = {row["train"]: row["n_replicates"] for row in ratios}
-    assert n_replicates["far"] == intervals.FIRST_LOOK
-    assert n_replicates["near"] in (600, intervals.MOST_REPLICATES)
+    assert n_replicates == {"train": intervals.MOST_REPLICATES, "far": intervals.FIRST_LOOK}
+    _, _, exactly, _ = resample(*sets, replicates=intervals.MOST_REPLICATES, folder="exactly")
+    assert [row for row in exactly if row["train"] == "train"] == [
+        row for row in ratios if row["train"] == "train"
+    ]
 
 
 def test_a_ceiling_is_between_that_of_halves_and_1(resample):

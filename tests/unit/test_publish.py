@@ -40,6 +40,7 @@ COLUMNS = {
     "calibration_parts": "outcomes train target train_rows alignment_mean run_id",
     "alignment_intervals": "source target kl_alignment ci_low ci_high",
     "ceilings": "target ceiling half_alignment half_low half_high",
+    "sample_size": "target smoothing n_queries kendall_tau same_winner_share seed run_id",
     "runs": "run_id started_at finished_at parameters versions",
 }
 
