@@ -134,8 +134,7 @@ def recommendation(rows: pl.DataFrame, smoothing: str = SMOOTHINGS[0]) -> str:
     """What the result of ``sample_size`` says, in a sentence."""
     rows = rows.filter(pl.col("smoothing") == smoothing).sort("n_queries")
     names = rows["candidates"][0].to_list()
-    n_all = rows["n_queries"].max()
-    target = rows["target"][0]
+    n_all, target = int(rows["n_queries"][-1]), str(rows["target"][0])
     ranked = _smallest(rows, "kendall_tau", GOOD_TAU)
     best = _smallest(rows, "same_winner_share", GOOD_SHARE)
     two = _smallest(rows, "same_first_two_share", GOOD_SHARE)
