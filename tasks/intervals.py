@@ -206,6 +206,7 @@ def compute_intervals(
             ]
             for corpus in corpora
         ],
+        pairs=pairs.name,
         looks=how.looks(),
         unit=how.unit,
     )

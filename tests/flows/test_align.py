@@ -212,7 +212,7 @@ def test_another_dialect_is_parsed_anew_from_the_same_queries(align, corpora, fi
         "templates": 1,
         "ngrams": 1,
         "pairs": 0,
-        "intervals": 1,
+        "intervals": 0,
     }
     assert (summary.n_ingested, summary.n_parsed) == (0, 7)
 
