@@ -74,5 +74,5 @@ def test_it_names_every_format_and_command():
     from tasks.config import formats
 
     assert [name for name in formats() if f"`{name}`" not in README] == []
-    commands = [command.callback.__name__ for command in app.registered_commands]
+    commands = [command.name or command.callback.__name__ for command in app.registered_commands]
     assert [name for name in commands if f"nl2sql-align {name}" not in README] == []
