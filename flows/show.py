@@ -131,7 +131,7 @@ def print_ratios(rows: "pl.DataFrame") -> None:
                 f"  {escape(shortened(row['train']))}",
                 f"{row['train_alignment']:.3f}",
                 f"{row['alignment_ratio']:.3f}",
-                _interval(row["ci_low"], row["ci_high"]),
+                _ends(row["ci_low"], row["ci_high"]),
                 row["verdict"] or "",
                 style="dim" if row["verdict"] == "no gain" else "",
             )
@@ -140,7 +140,7 @@ def print_ratios(rows: "pl.DataFrame") -> None:
     _print_few(rows)
 
 
-def _interval(low: float | None, high: float | None) -> str:
+def _ends(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f"{low:.3f} to {high:.3f}"
 
 

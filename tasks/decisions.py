@@ -18,8 +18,8 @@ DECISION_TABLES: Final[tuple[str, ...]] = (
     "calibration",
     "calibration_summary",
     "calibration_parts",
+    "sample_size",
 )
-DECISION_TABLES: Final[tuple[str, ...]] = ("sample_size",)
 """Tables of the published database that commands fill, and that later runs carry over."""
 
 _SECONDS_TO_WAIT: Final = 60.0

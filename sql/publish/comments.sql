@@ -142,6 +142,7 @@ comment on column structural_features.feature is 'The structure: inner_join, nes
 comment on column structural_features.n_queries is 'Queries that have it at least once';
 comment on column structural_features.share is 'Their share of the corpus''s templated queries';
 comment on column structural_features.mean is 'How often a templated query has it on average: joins, predicates, levels, tokens';
+
 comment on table sample_size is 'How stable the ranking of training sets is with fewer queries of a target: filled by nl2sql-align sample-size.';
 comment on column sample_size.target is 'The target';
 comment on column sample_size.smoothing is 'The divergence that ranks: skew (kl_nats), additive (additive_kl_nats) or js (js_nats)';

@@ -144,6 +144,8 @@ create table structural_features (
     n_queries bigint not null,
     share double not null,
     mean double not null
+);
+
 create table sample_size (
     target varchar not null,
     smoothing varchar not null,
