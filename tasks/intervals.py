@@ -7,14 +7,17 @@ the same weights in both.
 
 import math
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import duckdb
 import numpy as np
 import polars as pl
 
-from tasks.engine import connect
+from tasks.engine import connect, resources
 from tasks.matrix import SKEW
 from tasks.publish import IngestedCorpus
 from tasks.resampling import SEED, Counts, Floats, poisson_weights, skew_divergences, uniforms
@@ -264,7 +267,18 @@ def _resample(
 ) -> tuple[dict[str, pl.DataFrame], int]:
     """The rows of all tables, and for how many pairs of samples replicates were made."""
     known, old_ceilings = _read_known(folder, rules)
-    replicates = _Replicates(sets, known, how)
+    with connect() as con:
+        return _tables(sets, divergences, known, old_ceilings, _Replicates(sets, known, how, con))
+
+
+def _tables(
+    sets: _Sets,
+    divergences: dict[tuple[str, str], float],
+    known: _Known,
+    old_ceilings: dict[str, dict[str, Any]],
+    replicates: "_Replicates",
+) -> tuple[dict[str, pl.DataFrame], int]:
+    how = replicates.how
     first, *later = how.looks() if sets.pairs else (0,)
     replicates.extend(sets.pairs.values(), first)
 
@@ -333,22 +347,24 @@ def _resample(
 class _Replicates:
     """Makes replicates of pairs, as far as they are not known."""
 
-    def __init__(self, sets: _Sets, known: _Known, how: Resampling) -> None:
+    def __init__(
+        self, sets: _Sets, known: _Known, how: Resampling, con: duckdb.DuckDBPyConnection
+    ) -> None:
+        self.how = how
         self.made: set[tuple[str, str]] = set()
+        self._con = con
         self._sets = sets
         self._known = known
-        self._seed = how.seed
         self._samples: dict[str, Sample] = {}
         self._vocabulary: pl.DataFrame | None = None
 
     def sample(self, key: SampleKey) -> Sample:
         """A corpus as it is resampled, read once."""
         if key.name not in self._samples:
-            with connect() as con:
-                if self._vocabulary is None:
-                    files = [target.ngrams for target in self._sets.targets]
-                    self._vocabulary = vocabulary_of(con, files)
-                self._samples[key.name] = load_sample(con, key, self._vocabulary, self._seed)
+            if self._vocabulary is None:
+                files = [target.ngrams for target in self._sets.targets]
+                self._vocabulary = vocabulary_of(self._con, files)
+            self._samples[key.name] = load_sample(self._con, key, self._vocabulary, self.how.seed)
         return self._samples[key.name]
 
     def extend(self, pairs: Iterable[_Pair], n: int) -> None:
@@ -371,20 +387,25 @@ class _Replicates:
             for start in range(replicates.start, replicates.stop, _BLOCK)
         ]
         made: dict[tuple[str, str], list[Floats]] = {key: [] for key in pairs}
+        for pair in pairs.values():  # reads what is not read yet, one after the other
+            self.sample(pair.source), self.sample(pair.target)
         for block in blocks:
-            of_targets: dict[str, Counts] = {}
-            for some in sources.values():
+            targets = {pair.target.name: pair.target for pair in pairs.values()}
+            of_targets = {
+                name: _counts(self.sample(target), block) for name, target in targets.items()
+            }
+
+            def one(some: list[_Pair], block: range, of_targets: dict[str, Counts]) -> None:
                 source = self.sample(some[0].source)
                 of_source = _counts(source, block)
                 for pair in some:
-                    name, target = pair.target.name, self.sample(pair.target)
-                    if name not in of_targets:
-                        of_targets[name] = _counts(target, block)
-                    made[pair.key].append(
-                        skew_divergences(
-                            of_source, of_targets[name], shared_by(source, target), SKEW
-                        )
-                    )
+                    shared = shared_by(source, self.sample(pair.target))
+                    of_target = of_targets[pair.target.name]
+                    made[pair.key].append(skew_divergences(of_source, of_target, shared, SKEW))
+
+            # Each source for itself: no number depends on how many are at work.
+            with ThreadPoolExecutor(resources().threads) as pool:
+                list(pool.map(one, sources.values(), repeat(block), repeat(of_targets)))
         for key, pair in pairs.items():
             drawn = [_Drawn(sample.unit, len(sample.keys)) for sample in map(self.sample, pair)]
             before = [self._known[key].kl_nats] if key in self._known else []
