@@ -19,6 +19,9 @@ DECISION_TABLES: Final[tuple[str, ...]] = (
     "calibration_summary",
     "calibration_parts",
     "sample_size",
+    "selections",
+    "selection_curves",
+    "mixtures",
 )
 """Tables of the published database that commands fill, and that later runs carry over."""
 

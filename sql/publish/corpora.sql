@@ -51,6 +51,7 @@ select
     coalesce(ngram_totals.n_ngrams, 0) as n_ngrams,
     ngram_totals.n_ngrams is null as is_set_aside,
     given.ngrams_file,
+    given.templates_file,
     given.ingested_at
 from given_corpora as given
 join query_counts using (corpus)

@@ -20,6 +20,7 @@ create table corpora (
     n_ngrams bigint not null,
     is_set_aside boolean not null,
     ngrams_file varchar not null,
+    templates_file varchar not null,
     ingested_at timestamptz not null
 );
 
@@ -261,3 +262,64 @@ create table calibration_parts (
 
 -- What an earlier run has published and this one keeps; see keep.sql.
 create temp table known_corpora as from corpora;
+
+create table selections (
+    selection varchar not null,
+    run_id varchar not null,
+    target varchar not null,
+    method varchar not null,
+    budget bigint not null,
+    seed bigint not null,
+    parameters json not null,
+    n_taken bigint not null,
+    n_taken_templates bigint not null,
+    kl_nats double not null,
+    kl_alignment double not null,
+    pool_alignment double not null,
+    best_size bigint,
+    source varchar not null,
+    license varchar,
+    n_queries bigint not null,
+    n_rejected bigint not null,
+    n_overlapping bigint not null,
+    n_repeated bigint not null,
+    n_candidates bigint not null,
+    n_taken_from_source bigint not null,
+    n_templates_from_source bigint not null,
+    source_alignment double,
+    alignment_without_source double,
+    digest varchar not null,
+    created_at timestamptz not null
+);
+
+create table selection_curves (
+    selection varchar not null,
+    run_id varchar not null,
+    target varchar not null,
+    method varchar not null,
+    n_rows bigint not null,
+    n_templates bigint not null,
+    kl_nats double not null,
+    kl_alignment double not null,
+    random_alignment double not null
+);
+
+create table mixtures (
+    mixture varchar not null,
+    run_id varchar not null,
+    target varchar not null,
+    seed bigint not null,
+    replicates bigint not null,
+    unit varchar not null,
+    source varchar not null,
+    ngram_weight double not null,
+    row_weight double not null,
+    row_weight_low double not null,
+    row_weight_high double not null,
+    source_alignment double not null,
+    kl_nats double not null,
+    kl_alignment double not null,
+    gap_nats double not null,
+    pool_alignment double not null,
+    created_at timestamptz not null
+);

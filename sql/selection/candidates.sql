@@ -1,0 +1,74 @@
+-- The rows of the sources with a template, in the order of the sources and the dumps; why some are no candidates;
+-- noise that is a function of seed, corpus and ordinal alone; and each candidate's place among those of its
+-- source and template: texts that are there already come after those that are not. Expects given_sources
+-- (position, corpus, templates_file), target_queries and literals_of.
+-- parameters: overlap, seed, templates_files
+create or replace temp table candidates as
+with texts as (
+    select
+        given.position,
+        given.corpus,
+        parsed.sql,
+        parsed.template_id,
+        parsed.comparable_key,
+        case
+            when $overlap = 'none' then null
+            when parsed.comparable_key in (select comparable_key from target_queries)
+                then 'exact overlap'
+            when
+                $overlap = 'near'
+                and parsed.template_id in (select template_id from target_queries)
+                and (parsed.template_id, telling_literals(parsed.sql)) in (
+                    select (template_id, literals) from target_queries where literals is not null
+                )
+                then 'near overlap'
+        end as overlap
+    from read_parquet($templates_files, filename = true) as parsed
+    join given_sources as given on parsed.filename = given.templates_file
+    where parsed.template_id is not null
+),
+
+rows_of_sources as (
+    select
+        texts.position,
+        asked.ordinal,
+        texts.template_id,
+        texts.comparable_key,
+        texts.overlap,
+        md5_number_lower(concat_ws(chr(31), $seed, texts.corpus, asked.ordinal)) as noise,
+        -- The same question with the same text again adds nothing; without a question, who knows.
+        asked.question is not null and row_number() over (
+            partition by texts.comparable_key, asked.question
+            order by texts.position, asked.ordinal
+        ) > 1 as is_repeated
+    from queries as asked
+    join texts on asked.corpus = texts.corpus and asked.sql = texts.sql
+),
+
+judged as (
+    select
+        * exclude (overlap, is_repeated),
+        coalesce(overlap, if(is_repeated, 'repeated', null)) as excluded
+    from rows_of_sources
+),
+
+copies as (
+    select
+        *,
+        row_number() over (
+            partition by position, template_id, excluded, comparable_key order by noise, ordinal
+        ) as copy
+    from judged
+)
+
+select
+    position,
+    ordinal,
+    template_id,
+    excluded,
+    noise,
+    row_number() over (
+        partition by position, template_id, excluded order by copy, noise, ordinal
+    ) as place
+from copies
+order by position, ordinal;

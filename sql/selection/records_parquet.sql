@@ -1,0 +1,14 @@
+-- Rows of a Parquet dump as they stand in it, as JSON, numbered as they were when it was ingested.
+-- parameters: ordinals, paths
+with rows as (
+    select
+        row_number() over () - 1 as ordinal,
+        dump
+    from read_parquet($paths, hive_partitioning = false) as dump
+)
+
+select
+    ordinal,
+    to_json(dump)::varchar as record
+from rows
+where ordinal in (select unnest($ordinals::bigint[]))

@@ -1,0 +1,316 @@
+"""What can be trained on, beside what it is to be like: candidates and target as n-gram counts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+import duckdb
+import numpy as np
+import polars as pl
+
+from tasks.choosing import Cells, Floats, Integers, Target
+from tasks.errors import ConfigurationError, WarehouseError
+from tasks.ngrams import ngram_incidence
+from tasks.resampling import poisson_weights, row_keys, unit_keys
+from tasks.sqlfiles import query_sql, run_sql
+from tasks.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+Overlap = Literal["exact", "near", "none"]
+Unit = Literal["database", "query"]
+
+_TEMPLATES_AT_A_TIME: Final = 20_000
+# Databases are drawn again where they are known of at least this share of the queries.
+_KNOWN_SHARE: Final = 0.9
+
+
+@dataclass(frozen=True)
+class TargetQueries:
+    """The target's queries with a template.
+
+    Attributes:
+        corpus: The target's name.
+        templates: Its distinct templates.
+        counts: How often each distinct template has each n-gram: a column per n-gram of the target.
+        n_ngrams: How many n-grams each template has.
+        template: The template of each query, a row of ``counts``.
+        ordinal: Each query's place in the dump.
+        db_id: Each query's database, null where it is not known.
+    """
+
+    corpus: str
+    templates: pl.Series
+    counts: "csr_array"
+    n_ngrams: Floats
+    template: Integers
+    ordinal: Integers
+    db_id: pl.Series
+
+    @property
+    def unit(self) -> Unit:
+        """What is drawn again as a whole: databases where they are known and there are several."""
+        known = self.db_id.drop_nulls()
+        is_known = len(known) >= _KNOWN_SHARE * len(self.db_id) and known.n_unique() > 1
+        return "database" if is_known else "query"
+
+    def units(self) -> pl.Series:
+        """The name of the unit that each query is of; one without a database is its own."""
+        queries = pl.Series(self.ordinal).cast(pl.String)
+        if self.unit == "query":
+            return pl.select("query " + queries).to_series()
+        return pl.select(
+            pl.coalesce("database " + self.db_id, pl.lit("query ") + queries)
+        ).to_series()
+
+    def shares(self, weights: Integers) -> Floats:
+        """The n-gram distributions of the target with such weights of its queries.
+
+        Args:
+            weights: A row per distribution, a column per query.
+
+        Returns:
+            A row per distribution; rows in which no query with an n-gram has a weight are left out.
+        """
+        n_templates = len(self.n_ngrams)
+        of_templates = np.stack(
+            [np.bincount(self.template, weights=row, minlength=n_templates) for row in weights]
+        )
+        totals = (of_templates * self.n_ngrams).sum(axis=1)
+        counted = np.ascontiguousarray((self.counts.T @ of_templates.T).T)
+        return np.asarray(counted[totals > 0] / totals[totals > 0, None], np.float64)
+
+    def resampled(self, replicates: int, seed: int, of: Integers | None = None) -> Integers:
+        """How often each query (column) is there in each replicate (row).
+
+        Args:
+            replicates: How many.
+            seed: Another seed gives other replicates.
+            of: The weights of the queries in what is drawn from; by default one each.
+        """
+        units = self.units()
+        names = units.unique().sort()
+        keys = unit_keys(self.corpus, names.to_list(), seed)
+        drawn = poisson_weights(keys, range(replicates))
+        place = names.search_sorted(units).to_numpy()
+        weights = drawn[:, place]
+        return weights if of is None else weights * of
+
+    def as_target(
+        self, replicates: int, seed: int, of: Integers | None = None, columns: Integers | None = None
+    ) -> Target:
+        """What a choice is to be like.
+
+        Args:
+            replicates: On how many resamples the choice is to do well; 0 for the target alone.
+            seed: Of the resamples.
+            of: The weights of the queries; by default one each.
+            columns: The n-grams to look at; by default all.
+        """
+        weights = np.ones(len(self.template), np.int64) if of is None else of
+        shares = self.shares(weights[None, :])
+        if not len(shares):
+            raise ConfigurationError(f"the target '{self.corpus}' has no n-grams to be like")
+        resampled = self.shares(self.resampled(replicates, seed, weights)) if replicates else shares
+        if not len(resampled):
+            resampled = shares
+        if columns is not None:
+            shares, resampled = shares[:, columns], resampled[:, columns]
+        return Target(shares[0], resampled)
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The candidates of some corpora, and the target.
+
+    Attributes:
+        sources: The corpora, in the order given: ``corpus``, ``role``, ``dialect``, ``license``,
+            ``digest``, ``n_queries``, ``n_rejected``, ``n_candidates``, ``n_overlapping``,
+            ``n_repeated``.
+        cells: What there is to choose from.
+        templates: The distinct templates, the rows of ``cells.counts``.
+        template_ids: Their ids.
+        columns: For each column of ``cells.counts`` that of ``target.counts`` with its n-gram, or
+            the first of its n-grams.
+        row_cells: The cell of each candidate, in the order of the sources and their dumps.
+        noise: A number in (0, 1) for each candidate, a function of the seed and the row alone.
+        target: The target.
+    """
+
+    sources: pl.DataFrame
+    cells: Cells
+    templates: pl.Series
+    template_ids: pl.Series
+    columns: Integers
+    row_cells: Integers
+    noise: Floats
+    target: TargetQueries
+
+
+def load_pool(
+    con: duckdb.DuckDBPyConnection,
+    warehouse: Path,
+    target: str,
+    sources: Sequence[str],
+    overlap: Overlap,
+    seed: int,
+) -> Pool:
+    """Reads the candidates; they stay in the connection's table ``candidates``.
+
+    Args:
+        con: A connection to the published results.
+        warehouse: Their folder.
+        target: The corpus to be like.
+        sources: The corpora to choose from; by default, where empty, all with the role train.
+        overlap: Which rows are no candidates for being in the target too.
+        seed: Of the rows' noise.
+
+    Raises:
+        ConfigurationError: There is no such corpus, or nothing to choose from.
+        WarehouseError: The results were made by an earlier version, or their files are gone.
+    """
+    named = list(dict.fromkeys(sources)) or _training_corpora(con, target)
+    corpora = _describe(con, warehouse, [*named, target])
+    given = corpora.filter(pl.col("corpus") != target)
+    if target in named:
+        raise ConfigurationError(f"'{target}' is the target: it cannot be chosen from as well")
+    place = {name: i for i, name in enumerate(named)}
+    given = given.with_columns(position=pl.col("corpus").replace_strict(place)).sort("position")
+    con.register("given_sources", given.to_arrow())
+    [target_file] = corpora.filter(pl.col("corpus") == target)["templates_file"]
+    run_sql(con, "selection/target_queries", target=target, templates_file=target_file)
+    files = sorted(set(given["templates_file"]))
+    run_sql(con, "selection/candidates", overlap=overlap, seed=seed, templates_files=files)
+    counted = query_sql(con, "selection/excluded").pl()
+    given = given.join(counted, on="position", how="left", maintain_order="left")
+    counts = ("n_candidates", "n_overlapping", "n_repeated")
+    given = given.with_columns(pl.col(*counts).fill_null(0))
+    if not given["n_candidates"].sum():
+        raise ConfigurationError(f"{', '.join(named)}: no query with a template is left to choose")
+    return _count(con, target, given)
+
+
+def _training_corpora(con: duckdb.DuckDBPyConnection, target: str) -> list[str]:
+    names = con.execute("select corpus from corpora where role = 'train' order by rowid").fetchall()
+    return [name for (name,) in names if name != target]
+
+
+def _describe(con: duckdb.DuckDBPyConnection, warehouse: Path, names: list[str]) -> pl.DataFrame:
+    """What there is to say of the corpora, and where their templates stand."""
+    house = Warehouse(warehouse)
+    try:
+        corpora = query_sql(con, "selection/templates_files", names=names).pl()
+    except duckdb.BinderException:
+        raise WarehouseError(
+            f"{house.database} was made by an earlier version; run it again: "
+            f"nl2sql-align run CORPORA.toml --warehouse {warehouse}"
+        ) from None
+    known = set(corpora["corpus"])
+    for name in names:
+        if name not in known:
+            there = con.execute("select corpus from corpora order by rowid").fetchall()
+            raise ConfigurationError(
+                f"no corpus '{name}' in {warehouse}; there are: "
+                + ", ".join(one for (one,) in there)
+            )
+    # By name: the folder may have been moved since.
+    paths = [house.templates_file(Path(file).stem) for file in corpora["templates_file"]]
+    for path in paths:
+        if not path.is_file():
+            raise WarehouseError(f"{path} is gone; run again with the same --warehouse")
+    return corpora.with_columns(templates_file=pl.Series([str(path) for path in paths]))
+
+
+def _count(con: duckdb.DuckDBPyConnection, target: str, sources: pl.DataFrame) -> Pool:
+    asked = con.sql(
+        "select ordinal, db_id, template from target_queries join templates using (template_id) "
+        "order by ordinal"
+    ).pl()
+    target_templates = asked["template"].unique().sort()
+    incidence = ngram_incidence(target_templates)
+    target_queries = TargetQueries(
+        target,
+        target_templates,
+        incidence.counts.astype(np.float64),
+        np.asarray(incidence.counts.sum(axis=1), np.float64).reshape(-1),
+        target_templates.search_sorted(asked["template"]).to_numpy().astype(np.int64),
+        asked["ordinal"].to_numpy().astype(np.int64),
+        asked["db_id"].cast(pl.String),
+    )
+    cells = query_sql(con, "selection/cells").pl()
+    texts = cells.unique("template_id", keep="first", maintain_order=True)
+    templates = texts["template"]
+    counts, n_ngrams = _counts_of(templates, incidence.ngrams)
+    columns, multiplicity = _distinct_columns(counts, incidence.counts)
+    ids = {one: i for i, one in enumerate(texts["template_id"])}
+    numbered = cells.select("template_id", "position").with_row_index("cell")
+    noise = query_sql(con, "selection/noise").pl()
+    noise = noise.join(numbered, on=["template_id", "position"], maintain_order="left")
+    # The 53 bits of a fraction, in the middle of their interval: never 0 and never 1.
+    fractions = ((noise["noise"].to_numpy() >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+    return Pool(
+        sources,
+        Cells(
+            counts.tocsc()[:, columns].tocsr(),
+            multiplicity,
+            n_ngrams,
+            cells["template_id"].replace_strict(ids, return_dtype=pl.Int64).to_numpy(),
+            cells["position"].to_numpy().astype(np.int64),
+            cells["n_rows"].to_numpy().astype(np.int64),
+            sources["n_candidates"].to_numpy().astype(np.int64),
+        ),
+        templates,
+        texts["template_id"],
+        columns,
+        noise["cell"].to_numpy().astype(np.int64),
+        fractions,
+        target_queries,
+    )
+
+
+def _distinct_columns(pool: "csr_array", target: "csr_array") -> tuple[Integers, Floats]:
+    """The first of each n-grams with equal counts everywhere, and how many there are of each.
+
+    N-grams that the pool lacks are left out. Equal columns have equal sums of their counts times
+    the rows' 128-bit keys; those that differ have the same sum with a probability of 2**-128.
+    """
+    from scipy.sparse import vstack
+
+    n_in_pool = np.diff(pool.tocsc().indptr)
+    columns = vstack([pool, target]).tocsc()
+    sums = []
+    for part in ("low", "high"):
+        keys = row_keys(part, columns.shape[0])
+        terms = keys[columns.indices] * columns.data.astype(np.uint64)
+        ends = np.concatenate(([np.uint64(0)], np.cumsum(terms)))
+        sums.append(ends[columns.indptr[1:]] - ends[columns.indptr[:-1]])
+    frame = pl.DataFrame({"low": sums[0], "high": sums[1], "n": n_in_pool}).with_row_index("at")
+    distinct = (
+        frame.filter(pl.col("n") > 0)
+        .group_by("low", "high", maintain_order=True)
+        .agg(pl.col("at").first(), pl.len().alias("n_equal"))
+    )
+    return distinct["at"].to_numpy().astype(np.int64), distinct["n_equal"].cast(float).to_numpy()
+
+
+def _counts_of(templates: pl.Series, ngrams: pl.Series) -> "tuple[csr_array, Floats]":
+    """How often templates have certain n-grams, and how many n-grams they have, these and others.
+
+    Templates are counted by the batch: what they have beside the target's n-grams is most of it.
+    """
+    from scipy.sparse import csr_array, vstack
+
+    wanted = pl.DataFrame({"ngram": ngrams}).with_row_index("to")
+    parts, totals = [csr_array((0, len(ngrams)))], [np.zeros(0)]
+    for start in range(0, len(templates), _TEMPLATES_AT_A_TIME):
+        part = ngram_incidence(templates.slice(start, _TEMPLATES_AT_A_TIME))
+        totals.append(np.asarray(part.counts.sum(axis=1), np.float64).reshape(-1))
+        known = pl.DataFrame({"ngram": part.ngrams}).with_row_index("column")
+        known = known.join(wanted, on="ngram", how="inner").sort("column")
+        kept = part.counts.tocsc()[:, known["column"].to_numpy()].tocoo()
+        at = (kept.row, known["to"].to_numpy()[kept.col])
+        shape = (part.counts.shape[0], len(ngrams))
+        parts.append(csr_array((kept.data.astype(np.float64), at), shape=shape))
+    return vstack(parts).tocsr(), np.concatenate(totals)
