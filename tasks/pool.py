@@ -156,6 +156,7 @@ def load_pool(
     sources: Sequence[str],
     overlap: Overlap,
     seed: int,
+    is_whole: bool = False,
 ) -> Pool:
     """Reads the candidates; they stay in the connection's table ``candidates``.
 
@@ -166,6 +167,7 @@ def load_pool(
         sources: The corpora to choose from; by default, where empty, all with the role train.
         overlap: Which rows are no candidates for being in the target too.
         seed: Of the rows' noise.
+        is_whole: Keep rows that repeat another one's question and text.
 
     Raises:
         ConfigurationError: There is no such corpus, or nothing to choose from.
@@ -182,7 +184,12 @@ def load_pool(
     [target_file] = corpora.filter(pl.col("corpus") == target)["templates_file"]
     run_sql(con, "selection/target_queries", target=target, templates_file=target_file)
     files = sorted(set(given["templates_file"]))
-    run_sql(con, "selection/candidates", overlap=overlap, seed=seed, templates_files=files)
+    run_sql(
+        con,
+        "selection/candidates",
+        overlap=overlap, seed=seed, is_whole=is_whole,
+        templates_files=files,
+    )
     counted = query_sql(con, "selection/excluded").pl()
     given = given.join(counted, on="position", how="left", maintain_order="left")
     counts = ("n_candidates", "n_overlapping", "n_repeated")

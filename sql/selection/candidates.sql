@@ -2,7 +2,7 @@
 -- noise that is a function of seed, corpus and ordinal alone; and each candidate's place among those of its
 -- source and template: texts that are there already come after those that are not. Expects given_sources
 -- (position, corpus, templates_file), target_queries and literals_of.
--- parameters: overlap, seed, templates_files
+-- parameters: is_whole, overlap, seed, templates_files
 create or replace temp table candidates as
 with texts as (
     select
@@ -37,7 +37,7 @@ rows_of_sources as (
         texts.overlap,
         md5_number_lower(concat_ws(chr(31), $seed, texts.corpus, asked.ordinal)) as noise,
         -- The same question with the same text again adds nothing; without a question, who knows.
-        asked.question is not null and row_number() over (
+        not $is_whole and asked.question is not null and row_number() over (
             partition by texts.comparable_key, asked.question
             order by texts.position, asked.ordinal
         ) > 1 as is_repeated

@@ -1,0 +1,54 @@
+"""Choosing training data as a flow, to be run on a Prefect server after the main job."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from prefect import flow
+
+from flows.policy import step
+from tasks import selection
+from tasks.selection import Method, Options
+
+select_rows = step(selection.select, "select", "select from {sources} for {target}")
+
+
+@flow(
+    name="select",
+    description="Choose training rows whose templates are distributed as a target's are.",
+    persist_result=False,
+)
+def select(
+    warehouse: Path,
+    target: str,
+    budget: int,
+    out: Path,
+    sources: Sequence[str] = (),
+    method: Method = "direct",
+    seed: int = 0,
+    min_templates: int = 0,
+    max_share: float = 1.0,
+) -> str:
+    """Chooses rows from the published corpora, and writes them out.
+
+    Args:
+        warehouse: The folder of the results.
+        target: The corpus to be like.
+        budget: How many rows to take.
+        out: The folder to write.
+        sources: The corpora to choose from; by default all with the role train.
+        method: One of ``tasks.selection``'s.
+        seed: Of all noise.
+        min_templates: How many distinct templates to take at least.
+        max_share: The largest share of the budget that one source may give.
+
+    Returns:
+        The selection's name in tables ``selections`` and ``selection_curves``.
+
+    Raises:
+        ConfigurationError: There is no such corpus, or an option makes no sense.
+        WarehouseError: There are no results, or another run holds them.
+    """
+    options = Options(
+        budget, method=method, seed=seed, min_templates=min_templates, max_share=max_share
+    )
+    return select_rows(Path(warehouse), target, tuple(sources), Path(out), options).selection
