@@ -142,7 +142,9 @@ def _print(rows: list[dict[str, Any]], budgets: list[int]) -> None:
         f"\n{first['target']}, halves of {first['halves']} "
         f"(one aligned with the other: {first['half_on_half']:.3f})\n"
     )
-    print("| method | " + " | ".join(f"{budget:,} rows" for budget in budgets) + " | own half | s |")
+    print(
+        "| method | " + " | ".join(f"{budget:,} rows" for budget in budgets) + " | own half | s |"
+    )
     print("| --- |" + " ---: |" * (len(budgets) + 2))
     for method in dict.fromkeys(row["method"] for row in rows):
         of_method = {row["budget"]: row for row in rows if row["method"] == method}

@@ -264,6 +264,111 @@ def sample_size(
         show.print_sample_sizes(rows, sample_size.recommendation(rows))
     else:
         show.print_rows(rows, form)
+Sources = Annotated[
+    str,
+    typer.Option(
+        "--from", metavar="A,B", help="The corpora to take from; by default all for training."
+    ),
+]
+Seed = Annotated[int, typer.Option(min=0, help="Another one gives other noise.")]
+
+
+@app.command()
+def select(
+    warehouse: Folder,
+    target: Annotated[str, typer.Option(metavar="CORPUS", help="What to be like.")],
+    budget: Annotated[int, typer.Option(metavar="N", help="How many rows to take.")],
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the rows go.")],
+    sources: Sources = "",
+    method: Annotated[
+        str, typer.Option(help="direct, greedy, importance or random; see docs/selection.md.")
+    ] = "direct",
+    seed: Seed = 0,
+    min_templates: Annotated[
+        int, typer.Option(metavar="K", help="Take at least so many distinct templates.")
+    ] = 0,
+    cap: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="A=SHARE", help="At most this share of the budget from A; repeatable."
+        ),
+    ] = None,
+    max_share: Annotated[
+        float, typer.Option(help="At most this share of the budget from any one corpus.")
+    ] = 1.0,
+    exclude_overlap: Annotated[
+        str,
+        typer.Option(
+            help="Leave out rows that the target has: exact, near (other names, the same "
+            "template and literals) or none."
+        ),
+    ] = "near",
+    stop: Annotated[
+        bool, typer.Option("--stop", help="With greedy: take fewer rows if more make it worse.")
+    ] = False,
+    form: Form = Format.TABLE,
+) -> None:
+    """Choose training rows whose templates are distributed as a target's are.
+
+    Writes selection.jsonl and selection.parquet (the rows, with question and all other fields of
+    their dumps), selection.json (how they were chosen) and templates.csv into a folder.
+    """
+    from tasks import selection
+    from tasks.selection import Options
+
+    options = Options(
+        budget,
+        method=method,  # type: ignore[arg-type]
+        seed=seed,
+        min_templates=min_templates,
+        caps=_caps(cap or []),
+        max_share=max_share,
+        exclude_overlap=exclude_overlap,  # type: ignore[arg-type]
+        stop=stop,
+    )
+    made = selection.select(warehouse, target, _names(sources), out, options)
+    if form is Format.TABLE:
+        show.print_selection(made)
+    else:
+        show.print_rows(made.sources, form)
+
+
+@app.command()
+def mix(
+    warehouse: Folder,
+    target: Annotated[str, typer.Option(metavar="CORPUS", help="What to be like.")],
+    sources: Sources = "",
+    replicates: Annotated[
+        int, typer.Option(help="How often the target is drawn again for the intervals.")
+    ] = 200,
+    seed: Seed = 0,
+    form: Form = Format.TABLE,
+) -> None:
+    """Weigh whole corpora so that their mixture is as near to a target as it can be."""
+    from tasks import mixture
+
+    made = mixture.mix(warehouse, target, _names(sources), replicates, seed)
+    if form is Format.TABLE:
+        show.print_mixture(made)
+    else:
+        show.print_rows(made.sources, form)
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _caps(given: list[str]) -> dict[str, float]:
+    caps = {}
+    for one in given:
+        name, _, share = one.rpartition("=")
+        try:
+            caps[name] = float(share)
+        except ValueError:
+            name = ""
+        if not name:
+            raise typer.BadParameter(f"{one!r} is not like bird-train=0.5", param_hint="--cap")
+    return caps
 
 
 def main() -> None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from tasks.calibration import Calibration
     from tasks.explain import Direction, Explanation
+    from tasks.mixture import Mixture
+    from tasks.selection import Selection
 
 
 class _Console(Console):
@@ -179,6 +181,81 @@ def print_sample_sizes(rows: "pl.DataFrame", recommendation: str) -> None:
     out.print(table)
     out.print()
     out.print(escape(recommendation), soft_wrap=True)
+
+
+def print_selection(made: "Selection") -> None:
+    """What was taken from where, and how near it is to the target, at steps of the budget."""
+    out.print(
+        f"[bold]{made.n_taken:,} rows[/] with {made.n_templates:,} templates for "
+        f"[bold]{escape(made.target)}[/], by {made.options.method}: "
+        f"aligned at [bold]{made.kl_alignment:.3f}[/]",
+        soft_wrap=True,
+    )
+    whole = made.sources.drop_nulls("source_alignment").sort("source_alignment", descending=True)
+    best = whole.row(0, named=True) if len(whole) else None
+    before = f"; the best whole corpus, {escape(best['source'])}, at " if best else ""
+    value = f"{best['source_alignment']:.3f}" if best else ""
+    out.print(f"  all candidates at {made.pool_alignment:.3f}{before}{value}", soft_wrap=True)
+    table = _plain_table(
+        "  source", "taken", "candidates", "overlap", "alone", "without", "license"
+    )
+    for row in made.sources.sort("n_taken_from_source", descending=True).iter_rows(named=True):
+        table.add_row(
+            f"  {escape(shortened(row['source']))}",
+            f"{row['n_taken_from_source']:,}",
+            f"{row['n_candidates']:,}",
+            f"{row['n_overlapping']:,}",
+            _number(row["source_alignment"]),
+            _number(row["alignment_without_source"]),
+            escape(printable(row["license"] or "")),
+            style="" if row["n_taken_from_source"] else "dim",
+        )
+    out.print(table)
+    steps = _plain_table("  rows", "templates", "alignment", "at random")
+    for row in made.curve.iter_rows(named=True):
+        steps.add_row(
+            f"  {row['n_rows']:,}",
+            f"{row['n_templates']:,}",
+            f"{row['kl_alignment']:.3f}",
+            f"{row['random_alignment']:.3f}",
+        )
+    out.print(steps)
+    if made.best_size is not None:
+        out.print(f"  The cross-entropy was lowest after {made.best_size:,} rows.")
+    for note in made.notes:
+        out.print(f"  Note: {escape(note)}", soft_wrap=True)
+    out.print(f"  Written to {escape(str(made.folder))}/selection.jsonl", soft_wrap=True)
+
+
+def print_mixture(made: "Mixture") -> None:
+    """The share of rows to draw from each corpus, with intervals."""
+    out.print(
+        f"The mixture nearest to [bold]{escape(made.target)}[/] is aligned at "
+        f"[bold]{made.kl_alignment:.3f}[/]; all rows of these corpora at {made.pool_alignment:.3f}",
+        soft_wrap=True,
+    )
+    table = _plain_table("  corpus", "share of rows", "95 % interval", "alone")
+    for row in made.sources.iter_rows(named=True):
+        table.add_row(
+            f"  {escape(shortened(row['source']))}",
+            f"{row['row_weight']:.3f}",
+            f"{row['row_weight_low']:.3f} to {row['row_weight_high']:.3f}",
+            f"{row['source_alignment']:.3f}",
+            style="" if row["row_weight"] >= 0.0005 else "dim",
+        )
+    out.print(table)
+
+
+def _plain_table(first: str, *others: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(first, no_wrap=True)
+    for other in others:
+        table.add_column(other, justify="left" if other == "license" else "right")
+    return table
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
 
 
 def print_rejects(rows: "pl.DataFrame", corpus: str, n_examples: int) -> None:

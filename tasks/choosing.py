@@ -30,7 +30,7 @@ _EXCHANGES: Final = 300
 _EXCHANGES_ON_THE_WAY: Final = 40
 _LEAST_GAIN: Final = 1e-6
 _PRIOR_ROWS: Final = 30.0
-_GROWTH: Final = 0.1
+_GROWTH: Final = 0.02
 _UNLIMITED: Final = np.iinfo(np.int64).max
 
 
@@ -191,28 +191,30 @@ class _Search:
     def grow(self, size: int) -> None:
         while (n := int(self.taken.sum())) < size:
             step = min(max(1, int(n * _GROWTH)), size - n)
-            self._add(step, max(1, step // 20))
+            self._add(step, step)
             if self.taken.sum() == n:  # the pool, or what its sources may give, is used up
                 return
             self.now = self.look()
 
     def exchange(self, size: int, most: int) -> None:
-        step = max(1, size // 10)
+        largest = step = max(1.0, size / 10)
         for _ in range(most):
+            n = int(step)
             before = self.taken, self.now
             self.taken = self.taken.copy()
-            removed = self._remove(step, max(1, step // 10))
+            removed = self._remove(n, max(1, n // 10))
             self.now = self.look()
-            self._add(removed, max(1, step // 10))
+            self._add(removed, max(1, n // 10))
             # Sources' limits may leave less room than was made.
             if removed and self.taken.sum() == before[0].sum():
                 self.now = self.look()
                 if self.now.divergence < before[1].divergence - _LEAST_GAIN:
+                    step = min(1.3 * step, largest)
                     continue
             self.taken, self.now = before
-            if step == 1:
+            if n == 1:
                 break
-            step //= 2
+            step = max(1.0, step / 2)
 
     def _add(self, n: int, most: int) -> None:
         room = np.minimum(self.cells.n_rows - self.taken, most)
@@ -499,4 +501,3 @@ def _most_often(
     if not can_give.any():
         return None
     return int(np.argmax(np.where(can_give, taken, -1)))
-

@@ -62,9 +62,7 @@ def original_records(
     return pl.Series("record", list(_checked(rows, records)), dtype=pl.String)
 
 
-def _checked(
-    rows: pl.DataFrame, records: dict[tuple[str, int], str]
-) -> Iterator[str | None]:
+def _checked(rows: pl.DataFrame, records: dict[tuple[str, int], str]) -> Iterator[str | None]:
     for source, ordinal, raw_sql in rows.select("source", "ordinal", "raw_sql").iter_rows():
         record = records.get((source, ordinal))
         if record is not None:

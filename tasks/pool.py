@@ -99,7 +99,11 @@ class TargetQueries:
         return weights if of is None else weights * of
 
     def as_target(
-        self, replicates: int, seed: int, of: Integers | None = None, columns: Integers | None = None
+        self,
+        replicates: int,
+        seed: int,
+        of: Integers | None = None,
+        columns: Integers | None = None,
     ) -> Target:
         """What a choice is to be like.
 
@@ -187,7 +191,9 @@ def load_pool(
     run_sql(
         con,
         "selection/candidates",
-        overlap=overlap, seed=seed, is_whole=is_whole,
+        overlap=overlap,
+        seed=seed,
+        is_whole=is_whole,
         templates_files=files,
     )
     counted = query_sql(con, "selection/excluded").pl()

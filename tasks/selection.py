@@ -17,7 +17,6 @@ import polars as pl
 
 from tasks.choosing import (
     CHOOSING_VERSION,
-    Cells,
     Integers,
     Target,
     alignment,
@@ -277,7 +276,7 @@ def _notes(
     if unlicensed:
         notes.append(
             f"no license is known of {', '.join(unlicensed)}: add it to the corpora file "
-            "(license = \"...\")"
+            '(license = "...")'
         )
     return tuple(notes)
 
@@ -309,8 +308,9 @@ def _taken_from(
             n_taken_from_source=np.bincount(
                 cells.source, weights=taken, minlength=n_sources
             ).astype(np.int64),
-            n_templates_from_source=np.bincount(cells.source, weights=taken > 0, minlength=n_sources)
-            .astype(np.int64),
+            n_templates_from_source=np.bincount(
+                cells.source, weights=taken > 0, minlength=n_sources
+            ).astype(np.int64),
             alignment_without_source=pl.Series(
                 [None if nats is None else alignment(nats) for nats in without], dtype=pl.Float64
             ),
