@@ -1,11 +1,11 @@
 """How near selections come to queries of the target that they were not made for.
 
-The target's queries are split into halves, at random (by a hash) or so that they share no database. Each method
-selects for one half, and what it takes is aligned with the other one; then the halves change roles. Shown is the
-mean of both. Rows that overlap with either half are not chosen from.
+The target's queries are split into halves, at random (by a hash) or so that they share no database.
+Each method selects for one half, and what it takes is aligned with the other one; then the halves
+change roles. Shown is the mean of both. Rows that overlap with either half are not chosen from.
 
     python -m benchmarks.selection --warehouse DIR
-    python -m benchmarks.selection --warehouse DIR --targets spider-dev --budgets 1000 --seeds 1
+    python -m benchmarks.selection --warehouse DIR --targets spider-dev --budgets 1000
 """
 
 import argparse

@@ -6,6 +6,7 @@ that have one template, and chooses how many rows to take from each. Nothing is 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from heapq import heapify, heappop, heapreplace
 from typing import TYPE_CHECKING, Final
 
@@ -166,15 +167,27 @@ class _Search:
         """The n-grams of what is taken now, and what they say of the divergence."""
         weights = self.cells.per_template(self.taken).astype(np.float64)
         total = float((weights * self.cells.n_ngrams).sum())
+        p = self.by_ngram @ weights
         if total:
-            p = (self.by_ngram @ weights) / total
-        else:  # before there is anything, rows are judged as additions to the target itself
-            p, total = self.target.shares, 1000.0
+            p /= total
         return _State.of(p, total, self.target.resampled, self.cells.multiplicity)
+
+    @cached_property
+    def alone(self) -> Floats:
+        """The divergence of each template on its own, from the target as it is."""
+        counts = self.cells.counts
+        of_each = np.maximum(self.cells.n_ngrams, 1.0)
+        p = counts.data / np.repeat(of_each, np.diff(counts.indptr))
+        terms = counts.copy()
+        terms.data = _terms(p, self.target.shares[counts.indices]) - LARGEST * p
+        nats: Floats = np.round(LARGEST + terms @ self.cells.multiplicity, 12)
+        return nats
 
     def effects(self, sign: int) -> Floats:
         """What one row more (1) or less (-1) of each template does to the divergence, about."""
         now, cells = self.now, self.cells
+        if not now.total:
+            return self.alone
         slope = np.full(len(now.p), -LARGEST)
         # Nothing can be removed where nothing is.
         at = np.arange(len(now.p)) if sign > 0 else np.flatnonzero(now.p)
@@ -332,7 +345,8 @@ def choose_greedily(
     One row more with ``m`` n-grams, ``s_v`` of n-gram ``v``, changes the cross-entropy by
     ``ln((W + m) / W) - sum_v q_v ln((c_v + s_v) / c_v)``, where ``c_v`` are the counts of what is
     taken and ``W`` their sum. Counts start with those of thirty average rows of the pool, so that
-    none is 0 and the first rows do not have to be like the target each on its own; the target's n-grams that the pool lacks are left out, since nothing changes their part.
+    none is 0 and the first rows need not be like the target each on its own; the target's n-grams
+    that the pool lacks are left out, since nothing changes their part.
     The sum never grows while rows are added, so that a candidate's last known value bounds it: in a
     heap for each ``m`` only the first has to be looked at again.
 
@@ -362,7 +376,7 @@ def choose_greedily(
     bounds.data = q[columns] * np.log1p(occurrences / c[columns])
     first = np.asarray(bounds.sum(axis=1)).ravel()
     heaps: dict[int, list[tuple[float, int]]] = {}
-    for template in np.flatnonzero(available):
+    for template in np.flatnonzero(available).tolist():
         heaps.setdefault(int(cells.n_ngrams[template]), []).append(
             (-float(first[template]), int(template))
         )

@@ -27,6 +27,7 @@ MIXTURE_VERSION: Final = 1
 REPLICATES: Final = 200
 
 _GAP_NATS: Final = 1e-5
+_SMALLEST: Final = 1e-9
 _STEPS: Final = 5000
 
 
@@ -178,7 +179,7 @@ def nearest_mixture(
     """
     n = len(shares)
     weights = np.full(n, 1.0 / n)
-    if start is not None:  # a weight of 0 would stay 0
+    if start is not None:
         weights = 0.99 * start + 0.01 * weights
     step = 1.0
     nats, gradient = _look(weights, shares, target, multiplicity)
@@ -187,6 +188,8 @@ def nearest_mixture(
         if gap <= _GAP_NATS:
             break
         moved = weights * np.exp(-step * (gradient - gradient.min()))
+        # A weight of 0 could never come back.
+        moved = np.maximum(moved / moved.sum(), _SMALLEST)
         moved /= moved.sum()
         new, new_gradient = _look(moved, shares, target, multiplicity)
         if new <= nats:

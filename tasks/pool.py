@@ -233,7 +233,10 @@ def _describe(con: duckdb.DuckDBPyConnection, warehouse: Path, names: list[str])
     for path in paths:
         if not path.is_file():
             raise WarehouseError(f"{path} is gone; run again with the same --warehouse")
-    return corpora.with_columns(templates_file=pl.Series([str(path) for path in paths]))
+    described: pl.DataFrame = corpora.with_columns(
+        templates_file=pl.Series([str(path) for path in paths])
+    )
+    return described
 
 
 def _count(con: duckdb.DuckDBPyConnection, target: str, sources: pl.DataFrame) -> Pool:

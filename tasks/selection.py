@@ -169,7 +169,7 @@ def select(
         AlignError: The folder cannot be written.
     """
     warehouse, out = Path(warehouse), Path(out)
-    options.check(sources or options.caps or ())
+    options.check(sources or list(options.caps or {}))
     with open_results(warehouse) as con:
         pool = load_pool(con, warehouse, target, sources, options.exclude_overlap, options.seed)
         options.check(pool.sources["corpus"].to_list())

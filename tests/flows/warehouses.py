@@ -22,7 +22,7 @@ TABLES = (
 """The public tables and views, but for ``runs``."""
 
 # When and where, not what.
-_ASIDE = {"ingested_at", "ngrams_file", "path"}
+_ASIDE = {"ingested_at", "ngrams_file", "path", "templates_file"}
 
 
 def read(warehouse, query, *parameters):

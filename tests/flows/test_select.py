@@ -1,0 +1,50 @@
+"""Selecting after a run: what is written aligns as it says when it is ingested itself."""
+
+import json
+
+import polars as pl
+import pytest
+
+from tests.flows.conftest import SAMPLES
+from tests.flows.warehouses import read
+
+pytestmark = pytest.mark.flow
+
+
+def test_a_selection_ingested_as_a_corpus_aligns_as_it_says(align, sample_run, tmp_path):
+    from flows.select import select
+
+    out, again = tmp_path / "out", tmp_path / "again"
+    name = select(sample_run.warehouse, "orchard-dev", 150, out)
+    told = json.loads((out / "selection.json").read_text())
+    assert told["selection"] == name
+    corpora = tmp_path / "corpora.toml"
+    target = json.dumps(str(SAMPLES / "orchard-dev.json"))
+    corpora.write_text(
+        '[[corpus]]\nname = "chosen"\nrole = "train"\nformat = "jsonl"\ndialect = "sqlite"\n'
+        'path = "out/selection.jsonl"\ncolumns = { sql = "sql", question = "question" }\n'
+        '[[corpus]]\nname = "orchard-dev"\nrole = "target"\nformat = "spider"\n'
+        f'dialect = "sqlite"\npath = {target}\n'
+    )
+    align(corpora, again)
+    [(alignment, nats, overlap)] = read(
+        again,
+        "select kl_alignment, kl_nats, exact_overlap from alignment "
+        "where source = 'chosen' and target = 'orchard-dev'",
+    )
+    assert told["kl_alignment"] == pytest.approx(alignment, abs=1e-12)
+    assert told["kl_nats"] == pytest.approx(nats, abs=1e-12)
+    assert overlap == 0
+
+
+def test_rows_come_with_all_fields_of_their_dumps(sample_run, tmp_path):
+    from tasks.selection import Options, select
+
+    select(sample_run.warehouse, "orchard-dev", [], tmp_path, Options(60, max_share=0.4))
+    rows = pl.read_parquet(tmp_path / "selection.parquet")
+    records = [json.loads(record) for record in rows["record"]]
+    contexts = {"SQL" in r or "query" in r or "sql_context" in r for r in records}
+    assert contexts == {True}
+    assert rows["source"].n_unique() == 3
+    for sql, record in zip(rows["raw_sql"], records, strict=True):
+        assert sql in record.values()
