@@ -67,7 +67,8 @@ def test_a_selection_is_what_its_rows_are(folder, tmp_path, method):
     assert made.n_templates == rows["template"].n_unique()
     taken = dict(made.sources.select("source", "n_taken_from_source").iter_rows())
     assert taken == {name: (rows["source"] == name).sum() for name in ("near", "far")}
-    lines = [json.loads(line) for line in (tmp_path / "selection.jsonl").open()]
+    written = (tmp_path / "selection.jsonl").read_text()
+    lines = [json.loads(line) for line in written.splitlines()]
     assert [line["sql"] for line in lines] == rows["sql"].to_list()
     queries = {"near": NEAR, "far": FAR}
     assert all(queries[line["source"]][line["ordinal"]][0] == line["raw_sql"] for line in lines)
