@@ -287,10 +287,10 @@ def select(
     min_templates: Annotated[
         int, typer.Option(metavar="K", help="Take at least so many distinct templates.")
     ] = 0,
-    cap: Annotated[
+    caps: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="A=SHARE", help="At most this share of the budget from A; repeatable."
+            "--cap", metavar="A=SHARE", help="At most this share of the budget from A; repeatable."
         ),
     ] = None,
     max_share: Annotated[
@@ -321,7 +321,7 @@ def select(
         method=method,  # type: ignore[arg-type]
         seed=seed,
         min_templates=min_templates,
-        caps=_caps(cap or []),
+        caps=_caps(caps or []),
         max_share=max_share,
         exclude_overlap=exclude_overlap,  # type: ignore[arg-type]
         stop=stop,

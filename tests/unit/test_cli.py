@@ -16,7 +16,7 @@ import sys
 import termios
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib import import_module
 from pathlib import Path
 from uuid import uuid4
@@ -28,6 +28,7 @@ import typer
 from flows.cli import app, main
 from tasks.errors import AlignError, ConfigurationError, WarehouseError
 from tasks.results import RequirementError, matrix, ratio, rejects
+from tasks.selection import Options
 from tasks.single import template_of
 from tasks.warehouse import Warehouse
 
@@ -41,6 +42,8 @@ COMMANDS = (
     "explain",
     "headroom",
     "calibrate",
+    "select",
+    "mix",
     "template",
 )
 
@@ -693,6 +696,8 @@ def test_every_command_has_a_twin_in_python():
         "explain": "tasks.explain:explain",
         "headroom": "tasks.headroom:headroom",
         "calibrate": "tasks.calibration:calibrate",
+        "select": "tasks.selection:select",
+        "mix": "tasks.mixture:mix",
         "template": "tasks.single:template_of",
     }
     commands = {command.callback.__name__: command.callback for command in app.registered_commands}
@@ -706,6 +711,8 @@ def test_every_command_has_a_twin_in_python():
             parameters = {word.rstrip(":") for word in parameters}
         else:
             parameters = set(inspect.signature(getattr(import_module(module), function)).parameters)
+        if name == "select":
+            parameters |= {field.name for field in fields(Options)}
         assert set(inspect.signature(commands[name]).parameters) - of_terminal <= parameters, name
 
 

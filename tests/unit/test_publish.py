@@ -41,6 +41,10 @@ COLUMNS = {
     "alignment_intervals": "source target kl_alignment ci_low ci_high",
     "ceilings": "target ceiling half_alignment half_low half_high",
     "sample_size": "target smoothing n_queries kendall_tau same_winner_share seed run_id",
+    "selections": "selection target method budget source license n_taken_from_source kl_alignment "
+    "run_id",
+    "selection_curves": "selection target method n_rows kl_alignment random_alignment run_id",
+    "mixtures": "mixture target source row_weight row_weight_low row_weight_high run_id",
     "runs": "run_id started_at finished_at parameters versions",
 }
 
@@ -188,6 +192,7 @@ def test_corpora_are_counted(published):
         "n_ngrams": counts.total(),
         "is_set_aside": False,
         "ngrams_file": str(train.ngrams),
+        "templates_file": str(train.templates),
     }
     assert rows(house, "select corpus from corpora") == [(name,) for name in QUERIES]
 
