@@ -264,6 +264,8 @@ def sample_size(
         show.print_sample_sizes(rows, sample_size.recommendation(rows))
     else:
         show.print_rows(rows, form)
+
+
 Sources = Annotated[
     str,
     typer.Option(

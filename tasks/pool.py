@@ -11,8 +11,9 @@ import polars as pl
 
 from tasks.choosing import Cells, Floats, Integers, Target
 from tasks.errors import ConfigurationError, WarehouseError
-from tasks.ngrams import ngram_incidence
-from tasks.resampling import poisson_weights, row_keys, unit_keys
+from tasks.ngrams import Incidence, ngram_incidence
+from tasks.resampling import ngram_classes, poisson_weights, unit_keys
+from tasks.samples import Unit
 from tasks.sqlfiles import query_sql, run_sql
 from tasks.warehouse import Warehouse
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 Overlap = Literal["exact", "near", "none"]
-Unit = Literal["database", "query"]
 
 _TEMPLATES_AT_A_TIME: Final = 20_000
 # Databases are drawn again where they are known of at least this share of the queries.
@@ -259,7 +259,7 @@ def _count(con: duckdb.DuckDBPyConnection, target: str, sources: pl.DataFrame) -
     texts = cells.unique("template_id", keep="first", maintain_order=True)
     templates = texts["template"]
     counts, n_ngrams = _counts_of(templates, incidence.ngrams)
-    columns, multiplicity = _distinct_columns(counts, incidence.counts)
+    columns, multiplicity = _distinct_columns(counts, incidence)
     ids = {one: i for i, one in enumerate(texts["template_id"])}
     numbered = cells.select("template_id", "position").with_row_index("cell")
     noise = query_sql(con, "selection/noise").pl()
@@ -286,29 +286,19 @@ def _count(con: duckdb.DuckDBPyConnection, target: str, sources: pl.DataFrame) -
     )
 
 
-def _distinct_columns(pool: "csr_array", target: "csr_array") -> tuple[Integers, Floats]:
+def _distinct_columns(pool: "csr_array", target: Incidence) -> tuple[Integers, Floats]:
     """The first of each n-grams with equal counts everywhere, and how many there are of each.
 
-    N-grams that the pool lacks are left out. Equal columns have equal sums of their counts times
-    the rows' 128-bit keys; those that differ have the same sum with a probability of 2**-128.
+    N-grams that the pool lacks are left out.
     """
     from scipy.sparse import vstack
 
-    n_in_pool = np.diff(pool.tocsc().indptr)
-    columns = vstack([pool, target]).tocsc()
-    sums = []
-    for part in ("low", "high"):
-        keys = row_keys(part, columns.shape[0])
-        terms = keys[columns.indices] * columns.data.astype(np.uint64)
-        ends = np.concatenate(([np.uint64(0)], np.cumsum(terms)))
-        sums.append(ends[columns.indptr[1:]] - ends[columns.indptr[:-1]])
-    frame = pl.DataFrame({"low": sums[0], "high": sums[1], "n": n_in_pool}).with_row_index("at")
-    distinct = (
-        frame.filter(pl.col("n") > 0)
-        .group_by("low", "high", maintain_order=True)
-        .agg(pl.col("at").first(), pl.len().alias("n_equal"))
-    )
-    return distinct["at"].to_numpy().astype(np.int64), distinct["n_equal"].cast(float).to_numpy()
+    present = np.flatnonzero(np.diff(pool.tocsc().indptr))
+    counts = vstack([pool.astype(np.int64), target.counts]).tocsc()[:, present].tocsr()
+    classes = ngram_classes(Incidence(target.ngrams.gather(present), counts))
+    _, first, n_equal = np.unique(classes.of_ngram, return_index=True, return_counts=True)
+    order = np.argsort(first)
+    return present[first[order]].astype(np.int64), n_equal[order].astype(np.float64)
 
 
 def _counts_of(templates: pl.Series, ngrams: pl.Series) -> "tuple[csr_array, Floats]":

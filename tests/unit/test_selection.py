@@ -1,6 +1,7 @@
 """Selections and mixtures from a small warehouse: what is taken, left out, written and recorded."""
 
 import json
+import math
 
 import polars as pl
 import pytest
@@ -164,6 +165,18 @@ def test_mistakes_are_told_in_one_line(folder, tmp_path, target, sources, option
 def test_stage_files_that_are_gone_are_named(folder, tmp_path):
     with pytest.raises(WarehouseError, match="holds no results"):
         select(tmp_path, "dev", [], tmp_path / "out", Options(1))
+
+
+@pytest.mark.parametrize("method", ["direct", "greedy", "importance", "random"])
+def test_where_nothing_is_shared_rows_are_taken_all_the_same(tmp_path, make_corpus, method):
+    house = Warehouse(tmp_path / "warehouse")
+    rows = [("SELECT 1", "VALUES"), *some("n", "UPDATE SET", 4)]
+    runner(house, make_corpus)(
+        ("train", rows, {}), ("dev", some("t", "DELETE", 5), {"role": "target"})
+    )
+    made = select(house.folder, "dev", [], tmp_path / "out", Options(3, method=method))
+    assert made.n_taken == 3
+    assert made.kl_alignment == pytest.approx(math.exp(-1))
 
 
 def test_a_mixture_is_recorded_with_its_intervals(folder):
