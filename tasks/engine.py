@@ -83,6 +83,8 @@ def bounded(
     before, shared_before = dict(_bounds), list(_shared)
     _shared.clear()
     _bounds.update(threads=str(threads) if threads is not None else None, memory=memory_limit)
+    # DuckDB makes the folder that it spills to, but none above it.
+    temp_directory.mkdir(parents=True, exist_ok=True)
     _temp_directory.append(temp_directory)
     try:
         bounds = resources()
@@ -159,8 +161,6 @@ def connect(
     import duckdb
 
     bounds = resources()
-    # DuckDB makes the folder that it spills to, but none above it.
-    bounds.temp_directory.mkdir(parents=True, exist_ok=True)
     # Processes that share a folder of temporary files overwrite each other's. For a database file
     # the name must not change: a process's second connection to it must have the same settings.
     folder = (

@@ -239,6 +239,8 @@ def parse_part(job: ParseJob, seconds_per_query: float = SECONDS_PER_QUERY) -> P
             "comparable_key": pa.array(keys, pa.binary(16)),
         }
     )
+    if not job.source.exists():  # its run has been interrupted, and has cleared up
+        raise AlignError(f"{job.source} is gone: the run that wrote it has ended")
     try:
         with written_whole(job.destination) as temporary:
             pq.write_table(table, temporary, compression="zstd")
