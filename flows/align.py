@@ -31,7 +31,7 @@ prepare = step(pipeline.prepare, "prepare", "prepare {entry.name}")
 parse = step(parse_part, "parse", "parse part {job.row_group} of {job.source.name}")
 finish = step(pipeline.finish, "count", "count {prepared.entry.name}")
 measure = step(pipeline.measure, "measure")
-resample = step(pipeline.resample, "resample")
+resample_pairs = step(pipeline.resample, "resample")
 publish_results = step(publish, "publish")
 
 
@@ -67,7 +67,7 @@ def align(
     threads: int | None = None,
     memory_limit: str | None = None,
     replicates: int | None = None,
-    unit: Unit = "database",
+    resample: Unit = "database",
 ) -> RunSummary:
     """Ingests, templatizes, counts, measures and publishes the corpora of a corpora file.
 
@@ -80,7 +80,7 @@ def align(
         memory_limit: Such as ``4GB``; by default ``NL2SQL_ALIGN_MEMORY_LIMIT``, else 4 GB.
         replicates: Of each alignment and ratio, for its interval; by default, as many as the
             verdicts need. 0 for no intervals.
-        unit: What is drawn again as a whole: databases, where they are known, or single queries.
+        resample: What is drawn again as a whole: databases, where they are known, or single queries.
 
     Returns:
         What was done; ``set_aside`` names the corpora that could not be taken, each with its
@@ -93,7 +93,7 @@ def align(
     started_at = datetime.now(UTC)
     entries = load_corpora(corpora)
     house = Warehouse(warehouse.resolve())
-    how = Resampling(replicates, unit)
+    how = Resampling(replicates, resample)
     clock = _Clock()
     with house.locked(), bounded(threads, memory_limit, house.scratch):
         try:
@@ -116,7 +116,7 @@ def align(
             n_pairs, n_new_pairs = matrix.n_pairs, matrix.n_new
             announce("matrix", f"{n_pairs:,} pairs, {n_new_pairs:,} measured anew")
             clock.lap("matrix")
-            intervals = resample(done, matrix, house, how)
+            intervals = resample_pairs(done, matrix, house, how)
             if intervals is not None:
                 announce(
                     "intervals", f"{intervals.n_new:,} of {intervals.n_pairs:,} pairs resampled"

@@ -252,14 +252,14 @@ def sample_size(
             "--from", metavar="A,B,C", help="Which training sets to rank; all by default."
         ),
     ] = None,
-    trials: Annotated[int, typer.Option(min=1, help="Samples of each size.")] = 200,
+    n_trials: Annotated[int, typer.Option("--trials", min=1, help="Samples of each size.")] = 200,
     form: Form = Format.TABLE,
 ) -> None:
     """Show how many of a target's queries it takes to rank training sets as all of them do."""
     from tasks import sample_size
 
     names = [name.strip() for name in candidates.split(",")] if candidates else None
-    rows = sample_size.sample_size(warehouse, target, names, trials)
+    rows = sample_size.sample_size(warehouse, target, names, n_trials)
     if form is Format.TABLE:
         show.print_sample_sizes(rows, sample_size.recommendation(rows))
     else:

@@ -42,7 +42,7 @@ COMMANDS = (
     "explain",
     "headroom",
     "calibrate",
-    "sample_size",
+    "sample-size",
     "select",
     "mix",
     "template",
@@ -696,13 +696,16 @@ def test_every_command_has_a_twin_in_python():
         "rejects": "tasks.results:rejects",
         "explain": "tasks.explain:explain",
         "headroom": "tasks.headroom:headroom",
-        "sample_size": "tasks.sample_size:sample_size",
+        "sample-size": "tasks.sample_size:sample_size",
         "calibrate": "tasks.calibration:calibrate",
         "select": "tasks.selection:select",
         "mix": "tasks.mixture:mix",
         "template": "tasks.single:template_of",
     }
-    commands = {command.callback.__name__: command.callback for command in app.registered_commands}
+    commands = {
+        command.name or command.callback.__name__: command.callback
+        for command in app.registered_commands
+    }
     assert commands.keys() == twins.keys() == set(COMMANDS)
     of_terminal = {"form", "metric", "all_pairs", "examples"}
     for name, place in twins.items():
