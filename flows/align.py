@@ -80,7 +80,8 @@ def align(
         memory_limit: Such as ``4GB``; by default ``NL2SQL_ALIGN_MEMORY_LIMIT``, else 4 GB.
         replicates: Of each alignment and ratio, for its interval; by default, as many as the
             verdicts need. 0 for no intervals.
-        resample: What is drawn again as a whole: databases, where they are known, or single queries.
+        resample: What is drawn again as a whole: databases, where they are known, or single
+            queries.
 
     Returns:
         What was done; ``set_aside`` names the corpora that could not be taken, each with its
