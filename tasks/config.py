@@ -1,5 +1,6 @@
 """The corpora file: what there is to compare."""
 
+import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterable
@@ -7,7 +8,7 @@ from difflib import get_close_matches
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path, PurePath
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -20,20 +21,67 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from tasks.clean import KINDS, Kind, Statements
 from tasks.errors import ConfigurationError
 from tasks.sqlfiles import declared_parameters, list_sql
 
 _MISTAKE = "mistake"
+AUTO: Final = "auto"
+"""The format or dialect that is left to the program."""
+ALIASES: Final = {
+    "archer": "spider",
+    "cosql": "sparc",
+    "json": "jsonl",
+    "kaggledbqa": "spider",
+    "omnisql": "synsql",
+    "sciencebenchmark": "spider",
+    "sharegpt": "chat",
+}
+"""Data sets and names whose form is that of another format."""
+# Fine-tuning data holds the answers of an assistant, with talk and fences around their SQL.
+_ANSWER_FORMATS: Final = frozenset({"alpaca", "chat"})
+_NESTED_FORMATS: Final = ("jsonl", "parquet")
+_JSON_PATH: Final = re.compile(r"""\$(\.("[^"]+"|[^."\[\]*]+)|\[\d+\])+""")
 
 
 class ColumnMapping(BaseModel):
-    """Which column or key of a generic dump holds what."""
+    """Which column, key or JSON path of a generic dump holds what.
+
+    Attributes:
+        sql: The query.
+        question: What it answers.
+        db_id: The database that it is for.
+        frequency: How often it occurs.
+        rows: The JSON path of a list in each object, whose items are the rows. What a row lacks is
+            looked for in the object.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     sql: str
     question: str | None = None
     db_id: str | None = None
+    frequency: str | None = None
+    rows: str | None = None
+
+    @property
+    def named(self) -> dict[str, str]:
+        """The columns that are named, without the place of the rows."""
+        return self.model_dump(exclude_none=True, exclude={"rows"})
+
+    @property
+    def is_nested(self) -> bool:
+        """Whether values are deeper in a row than its own keys: some column is a JSON path."""
+        return self.rows is not None or any(v.startswith("$") for v in self.named.values())
+
+    @model_validator(mode="after")
+    def _check_paths(self) -> Self:
+        for key, value in self.model_dump(exclude_none=True).items():
+            if not value or (value.startswith("$") and not _JSON_PATH.fullmatch(value)):
+                raise _mistake(f"key 'columns.{key}': no JSON path: '{value}'; try '$.meta.sql'")
+        if self.rows is not None and not self.rows.startswith("$"):
+            raise _mistake(f"key 'columns.rows': no JSON path: '{self.rows}'; try '$.data'")
+        return self
 
 
 class CorpusEntry(BaseModel):
@@ -42,15 +90,21 @@ class CorpusEntry(BaseModel):
     Attributes:
         name: The corpus's name, unique in its file.
         role: Training set, target workload, or a model's predictions on a target.
-        format: How the dump is laid out: the name of a file of ``sql/dumps``.
-        dialect: The SQL dialect, by sqlglot's name.
-        path: The dump, absolute. A relative one starts at the folder of the corpora file.
+        format: How the dump is laid out: the name of a file of ``sql/dumps``, or ``auto``.
+        dialect: The SQL dialect, by sqlglot's name; ``auto`` takes the one that parses most.
+        path: The dump, absolute: a file, a folder, or a pattern of files. A relative one starts at
+            the folder of the corpora file.
         target: For predictions: the corpus whose questions they answer.
         model: For predictions: the model that made them.
         trained_on: For predictions of a tuned model: the corpus it was tuned on, listed or not.
         license: The dump's licence.
         glob: Which files to take where ``path`` is a folder.
         columns: For generic formats: which column holds what.
+        clean: ``llm`` takes the first SQL statement out of each text, ``none`` takes the text as it
+            is. By default ``llm`` for predictions and for answers in chats.
+        statements: Which statements of a text with several are taken; by default such a text is
+            rejected.
+        kinds: Which kinds of statements are not rejected.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -58,7 +112,7 @@ class CorpusEntry(BaseModel):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")]
     role: Literal["train", "target", "predictions"]
     format: str
-    dialect: str
+    dialect: str = AUTO
     path: Path
     target: str | None = None
     model: str | None = None
@@ -66,18 +120,31 @@ class CorpusEntry(BaseModel):
     license: str | None = None
     glob: str | None = None
     columns: ColumnMapping | None = None
+    clean: Literal["llm", "none"] | None = None
+    statements: Statements = "reject"
+    kinds: Annotated[tuple[Kind, ...], Field(min_length=1)] = KINDS
+
+    @property
+    def cleans(self) -> bool:
+        """Whether the first statement is taken out of each text."""
+        if self.clean is not None:
+            return self.clean == "llm"
+        return self.role == "predictions" or self.format in _ANSWER_FORMATS
 
     @field_validator("format")
     @classmethod
     def _check_format(cls, value: str) -> str:
-        if value not in formats():
-            raise _mistake(f"unknown format '{value}'; {_choose(value, formats())}")
+        value = ALIASES.get(value, value)
+        if value != AUTO and value not in formats():
+            raise _mistake(
+                f"unknown format '{value}'; {_choose(value, (AUTO, *ALIASES, *formats()))}"
+            )
         return value
 
     @field_validator("dialect")
     @classmethod
     def _check_dialect(cls, value: str) -> str:
-        return check_dialect(value)
+        return value if value == AUTO else check_dialect(value)
 
     @field_validator("path")
     @classmethod
@@ -108,6 +175,11 @@ class CorpusEntry(BaseModel):
                 )
             if self.role == "predictions" and key != "trained_on" and getattr(self, key) is None:
                 raise _mistake(f"key '{key}' is missing; predictions need it")
+        if self.role == "predictions" and self.statements == "each":
+            raise _mistake(
+                "key 'statements': \"each\" does not go with predictions, which answer one "
+                'question each; try "first"'
+            )
         return self
 
     @model_validator(mode="after")
@@ -117,11 +189,21 @@ class CorpusEntry(BaseModel):
                 f"key 'columns' is missing; format '{self.format}' needs it, as in "
                 'columns = { sql = "query" }'
             )
+        if self.columns is not None and self.format == AUTO:
+            raise _mistake(
+                f"key 'columns' does not go with format '{AUTO}'; remove it, or name the format"
+            )
         if self.columns is not None and not is_generic(self.format):
             generic = ", ".join(filter(is_generic, formats()))
             raise _mistake(
                 f"key 'columns' does not go with format '{self.format}'; "
                 f"remove it, or use one of the formats {generic}"
+            )
+        is_nested = self.columns is not None and self.columns.is_nested
+        if is_nested and self.format not in _NESTED_FORMATS:
+            raise _mistake(
+                f"key 'columns': JSON paths do not go with format '{self.format}'; "
+                f"name columns, or use one of the formats {', '.join(_NESTED_FORMATS)}"
             )
         return self
 
@@ -157,7 +239,7 @@ def _dialects() -> frozenset[str]:
 
 def is_generic(format: str) -> bool:
     """Whether a format leaves it to the corpora file which columns hold what."""
-    return "sql_column" in declared_parameters(f"dumps/{format}")
+    return format != AUTO and "sql_column" in declared_parameters(f"dumps/{format}")
 
 
 def load_corpora(path: Path) -> list[CorpusEntry]:

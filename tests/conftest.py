@@ -75,6 +75,7 @@ def _make_corpus(
     *,
     role: str = "train",
     db_ids: Sequence[str | None] | None = None,
+    frequencies: Sequence[int] | None = None,
     **keys: Any,
 ) -> IngestedCorpus:
     if role == "predictions":
@@ -84,7 +85,7 @@ def _make_corpus(
     )
     house = Warehouse(warehouse)
     pairs = [one if isinstance(one, tuple) else (f"-- {one}", one) for one in queries]
-    key = stage_key(pairs=pairs, db_ids=list(db_ids or []))
+    key = stage_key(pairs=pairs, db_ids=list(db_ids or []), frequencies=frequencies)
     queries_file, templates_file = house.queries_file(key), house.templates_file(key)
     texts_file, parsed_file = house.scratch / f"{key}-texts", house.scratch / f"{key}-parsed"
     queries_file.parent.mkdir(parents=True, exist_ok=True)
@@ -97,6 +98,7 @@ def _make_corpus(
                 "raw_sql": pa.array(sqls, pa.string()),
                 "db_id": pa.array(db_ids or [None] * len(pairs), pa.string()),
                 "question": pa.array([None] * len(pairs), pa.string()),
+                "n_occurrences": pa.array(frequencies or [1] * len(pairs), pa.int64()),
             }
         ),
         queries_file,

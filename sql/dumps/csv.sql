@@ -1,7 +1,9 @@
 -- Any CSV with a header, whose columns the corpora file names.
--- parameters: db_id_column, paths, question_column, sql_column
+-- parameters: db_id_column, frequency_column, paths, question_column, sql_column
 with mapped as (
-    select columns(lambda name: name in ($sql_column, $db_id_column, $question_column))
+    select columns(
+        lambda name: name in ($sql_column, $db_id_column, $question_column, $frequency_column)
+    )
     from read_csv(
         $paths,
         header = true,
@@ -25,5 +27,6 @@ select
     row_number() over () - 1 as ordinal,
     fields[$sql_column] as raw_sql,
     fields[$db_id_column] as db_id,
-    fields[$question_column] as question
+    fields[$question_column] as question,
+    fields[$frequency_column] as n_occurrences
 from rows

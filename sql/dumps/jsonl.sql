@@ -1,10 +1,11 @@
 -- Any JSON, one object a line or a list of objects, whose keys the corpora file names.
--- parameters: db_id_column, paths, question_column, sql_column
+-- parameters: db_id_column, frequency_column, paths, question_column, sql_column
 select
     row_number() over () - 1 as ordinal,
     fields[$sql_column] as raw_sql,
     fields[$db_id_column] as db_id,
-    fields[$question_column] as question
+    fields[$question_column] as question,
+    fields[$frequency_column] as n_occurrences
 from read_json(
     $paths,
     columns = {fields: 'map(varchar, varchar)'},

@@ -4,7 +4,7 @@ with rows as (
     select null::varchar as query, null::varchar as db_id, null::varchar as question
     where false
     union all by name
-    from read_parquet($paths, hive_partitioning = false)
+    from read_parquet($paths, union_by_name = true, hive_partitioning = false)
 )
 
 select

@@ -5,5 +5,6 @@ select
     count(distinct ordinal) as n_ordinals,
     count(raw_sql) as n_raw_sql,
     count(db_id) as n_db_ids,
-    count(question) as n_questions
+    count(question) as n_questions,
+    count(*) filter (n_occurrences > 1) as n_frequencies
 from read_parquet($path)

@@ -3,7 +3,7 @@
 select
     min(ordinal) as first_ordinal,
     sql,
-    count(*) as n_queries
+    sum(n_occurrences)::bigint as n_queries
 from read_parquet($queries)
 group by sql
 order by first_ordinal

@@ -95,7 +95,7 @@ def test_generic_formats_name_their_columns(tmp_path):
 def test_each_format_is_a_file():
     assert set(formats()) >= {"spider", "bird", "lines", "csv", "text2sql_data"}
     assert "spider.parquet" not in formats()
-    assert [name for name in formats() if is_generic(name)] == ["csv", "jsonl", "parquet"]
+    assert [name for name in formats() if is_generic(name)] == ["csv", "jsonl", "parquet", "tsv"]
 
 
 def test_dialects_are_those_of_the_parser():
@@ -118,7 +118,7 @@ def changed(old: str, new: str, text: str = TARGET) -> str:
         ("[[corpus]\n", "is not valid TOML: "),
         ("\n\nname = \n", "(at line 3, column 8); mend that line"),
         (changed("format", "fromat"), "corpus 'dev': unknown key 'fromat'; did you mean 'format'?"),
-        (TARGET + "x = 1\n", "corpus 'dev': unknown key 'x'; use one of columns, dialect, format,"),
+        (TARGET + "x = 1\n", "corpus 'dev': unknown key 'x'; use one of clean, columns, dialect,"),
         (changed('name = "dev"\n', ""), "corpus 1: key 'name' is missing; add it"),
         (changed('"dev"', "7"), "corpus 1: key 'name': input should be a valid string"),
         (changed('"dev"', '"a b"'), "corpus 'a b': key 'name': string should match pattern"),
@@ -141,7 +141,7 @@ def changed(old: str, new: str, text: str = TARGET) -> str:
         (changed('"spider"', '"jsonl"'), "key 'columns' is missing; format 'jsonl' needs it"),
         (
             changed('"spider"', '"jsonl"') + 'columns = { sql = "q", schema = "s" }\n',
-            "unknown key 'columns.schema'; use one of db_id, question, sql",
+            "unknown key 'columns.schema'; use one of db_id, frequency, question, rows, sql",
         ),
         (
             changed('"spider"', '"jsonl"') + 'columns = { question = "q" }\n',

@@ -1,0 +1,16 @@
+-- Alpaca's form for fine-tuning as Parquet: the SQL is in output.
+-- The empty rows supply the columns that a file lacks.
+-- parameters: paths
+with rows as (
+    select null::varchar as instruction, null::varchar as "input", null::varchar as "output"
+    where false
+    union all by name
+    from read_parquet($paths, union_by_name = true, hive_partitioning = false)
+)
+
+select
+    row_number() over () - 1 as ordinal,
+    "output" as raw_sql,
+    null as db_id,
+    concat_ws(chr(10), instruction, nullif("input", '')) as question
+from rows

@@ -1,0 +1,14 @@
+-- Alpaca's form for fine-tuning as JSON: the SQL is in output.
+-- parameters: paths
+select
+    row_number() over () - 1 as ordinal,
+    "output" as raw_sql,
+    null as db_id,
+    concat_ws(chr(10), instruction, nullif("input", '')) as question
+from read_json(
+    $paths,
+    columns = {instruction: 'varchar', "input": 'varchar', "output": 'varchar'},
+    records = true,
+    maximum_object_size = 33554432,
+    hive_partitioning = false
+)

@@ -1,0 +1,17 @@
+-- BigQuery's INFORMATION_SCHEMA.JOBS as Parquet. Rows without a text are no queries.
+-- The empty rows supply the columns that a file lacks.
+-- parameters: paths
+with rows as (
+    select null::varchar as query, null::varchar as project_id
+    where false
+    union all by name
+    from read_parquet($paths, union_by_name = true, hive_partitioning = false)
+)
+
+select
+    row_number() over () - 1 as ordinal,
+    query as raw_sql,
+    project_id as db_id,
+    null as question
+from rows
+where query is not null

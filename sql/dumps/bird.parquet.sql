@@ -1,0 +1,15 @@
+-- BIRD as Parquet. The empty rows supply the columns that a file lacks.
+-- parameters: paths
+with rows as (
+    select null::varchar as "SQL", null::varchar as db_id, null::varchar as question
+    where false
+    union all by name
+    from read_parquet($paths, union_by_name = true, hive_partitioning = false)
+)
+
+select
+    row_number() over () - 1 as ordinal,
+    "SQL" as raw_sql,
+    db_id as db_id,
+    question as question
+from rows

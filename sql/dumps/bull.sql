@@ -1,0 +1,14 @@
+-- BULL's JSON (FinSQL): a list of objects; questions in English or Chinese.
+-- parameters: paths
+select
+    row_number() over () - 1 as ordinal,
+    sql_query as raw_sql,
+    db_name as db_id,
+    question as question
+from read_json(
+    $paths,
+    columns = {sql_query: 'varchar', db_name: 'varchar', question: 'varchar'},
+    records = true,
+    maximum_object_size = 33554432,
+    hive_partitioning = false
+)

@@ -1,0 +1,14 @@
+-- NSText2SQL: one object a line. The instruction holds a schema and ends with the question, as a comment.
+-- parameters: paths
+select
+    row_number() over () - 1 as ordinal,
+    output as raw_sql,
+    null as db_id,
+    nullif(trim(regexp_extract(instruction, '(?:^|\n)--([^\n]*)\s*$', 1)), '') as question
+from read_json(
+    $paths,
+    columns = {instruction: 'varchar', output: 'varchar'},
+    records = true,
+    maximum_object_size = 33554432,
+    hive_partitioning = false
+)

@@ -1,0 +1,28 @@
+-- Snowflake's QUERY_HISTORY as CSV. Rows without a text are no queries.
+-- The empty rows supply the columns that a file lacks.
+-- parameters: paths
+with rows as (
+    select null::varchar as query_text, null::varchar as database_name
+    where false
+    union all by name
+    from read_csv(
+        $paths,
+        header = true,
+        all_varchar = true,
+        delim = ',',
+        quote = '"',
+        escape = '"',
+        comment = '',
+        skip = 0,
+        max_line_size = 33554432,
+        hive_partitioning = false
+    )
+)
+
+select
+    row_number() over () - 1 as ordinal,
+    query_text as raw_sql,
+    database_name as db_id,
+    null as question
+from rows
+where query_text is not null

@@ -1,0 +1,25 @@
+-- SParC's and CoSQL's JSON: a list of interactions, each of several turns. Each turn's query counts; the
+-- final goal of an interaction is that of its last turn.
+-- parameters: paths
+with turns as (
+    select
+        database_id,
+        unnest(interaction) as turn
+    from read_json(
+        $paths,
+        columns = {
+            database_id: 'varchar',
+            interaction: 'struct(query varchar, utterance varchar)[]'
+        },
+        records = true,
+        maximum_object_size = 33554432,
+        hive_partitioning = false
+    )
+)
+
+select
+    row_number() over () - 1 as ordinal,
+    turn.query as raw_sql,
+    database_id as db_id,
+    turn.utterance as question
+from turns

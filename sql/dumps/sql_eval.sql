@@ -1,0 +1,40 @@
+-- defog's sql-eval as CSV: several correct queries after each other, of which the first counts. Columns in
+-- braces may each be left out: all of them count, also where a GROUP BY {} stands for them.
+-- The empty rows supply the columns that a file lacks.
+-- parameters: paths
+with rows as (
+    select null::varchar as query, null::varchar as db_name, null::varchar as question
+    where false
+    union all by name
+    from read_csv(
+        $paths,
+        header = true,
+        all_varchar = true,
+        delim = ',',
+        quote = '"',
+        escape = '"',
+        comment = '',
+        skip = 0,
+        max_line_size = 33554432,
+        hive_partitioning = false
+    )
+),
+
+alternatives as (
+    select
+        *,
+        string_split(query, ';')[1] as first_query
+    from rows
+)
+
+select
+    row_number() over () - 1 as ordinal,
+    query as raw_sql,
+    replace(replace(
+        replace(
+            first_query, 'GROUP BY {}', 'GROUP BY ' || regexp_extract(first_query, '\{([^{}]+)\}', 1)
+        ), '{', ''
+    ), '}', '') as "sql",
+    db_name as db_id,
+    question as question
+from alternatives

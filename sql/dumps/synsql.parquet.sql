@@ -1,0 +1,15 @@
+-- SynSQL (OmniSQL) as Parquet. The empty rows supply the columns that a file lacks.
+-- parameters: paths
+with rows as (
+    select null::varchar as "sql", null::varchar as db_id, null::varchar as question
+    where false
+    union all by name
+    from read_parquet($paths, union_by_name = true, hive_partitioning = false)
+)
+
+select
+    row_number() over () - 1 as ordinal,
+    "sql" as raw_sql,
+    db_id as db_id,
+    question as question
+from rows

@@ -1,0 +1,14 @@
+-- SynSQL's JSON (OmniSQL): a list of objects, or one object a line.
+-- parameters: paths
+select
+    row_number() over () - 1 as ordinal,
+    "sql" as raw_sql,
+    db_id as db_id,
+    question as question
+from read_json(
+    $paths,
+    columns = {"sql": 'varchar', db_id: 'varchar', question: 'varchar'},
+    records = true,
+    maximum_object_size = 33554432,
+    hive_partitioning = false
+)

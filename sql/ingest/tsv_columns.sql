@@ -1,0 +1,17 @@
+-- The columns of a dump of tab-separated values.
+-- parameters: paths
+select column_name
+from (
+    describe from read_csv(
+        $paths,
+        header = true,
+        all_varchar = true,
+        delim = '\t',
+        quote = '"',
+        escape = '"',
+        comment = '',
+        skip = 0,
+        max_line_size = 33554432,
+        hive_partitioning = false
+    )
+)
