@@ -20,7 +20,7 @@ from tasks.engine import bounded
 from tasks.intervals import Resampling
 from tasks.pipeline import Parts, Prepared, SetAside
 from tasks.progress import announce
-from tasks.publish import IngestedCorpus, RunRecord, publish
+from tasks.publish import AS_WRITTEN, AsWritten, IngestedCorpus, RunRecord, publish
 from tasks.samples import Unit
 from tasks.warehouse import Warehouse
 from tasks.workers import ParseJob, ParseReport, parse_part, stop_workers
@@ -40,7 +40,7 @@ class RunSummary:
     """What a run did, in numbers of corpora, distinct queries and ordered pairs, and in seconds.
 
     A corpus none of whose queries has a template stands in ``corpora``, those that are published,
-    and in ``set_aside``.
+    and in ``set_aside``. ``notes`` say what was decided for corpora, and what to know of them.
     """
 
     run_id: str
@@ -53,6 +53,7 @@ class RunSummary:
     n_pairs: int
     n_new_pairs: int
     seconds: dict[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @flow(
@@ -100,12 +101,16 @@ def align(
         try:
             parts = Parts()
             prepared, set_aside, parsing = _prepare_all(entries, house, parts)
+            uncleaned, _, more = _prepare_all(pipeline.as_written(prepared), house, parts)
             clock.lap("ingest")
-            counting, n_parsed, n_crashed = _parse_all(parsing, parts)
+            counting, n_parsed, n_crashed = _parse_all(parsing | more, parts)
             clock.lap("templates")
             done = _finish_all(prepared, counting)
+            written = _finish_all(uncleaned, counting)
             set_aside += pipeline.without_ngrams(done, house)
             clock.lap("ngrams")
+            notes = [note for one in prepared for note in one.notes]
+            notes += pipeline.observations(done, house)
         finally:
             stop_workers()
         for one in set_aside:
@@ -126,12 +131,22 @@ def align(
             record = RunRecord(
                 run_id,
                 started_at,
-                {**pipeline.parameters(resampling=how), "corpora": str(corpora.resolve())},
+                {
+                    **pipeline.parameters((one.entry for one in done), resampling=how),
+                    "corpora": str(corpora.resolve()),
+                },
                 pipeline.versions(),
                 {one.corpus: one.reason for one in set_aside},
+                notes,
             )
-            publish_results(house, done, matrix.pairs, matrix.contributions, record, intervals)
-            pipeline.remove_unused_stages(done, house)
+            as_written = None
+            if written:
+                keys = {one.entry.name.removesuffix(AS_WRITTEN): one.content_key for one in written}
+                as_written = AsWritten(keys, pipeline.measure_as_written(written, done, house))
+            publish_results(
+                house, done, matrix.pairs, matrix.contributions, record, intervals, as_written
+            )
+            pipeline.remove_unused_stages(done + written, house)
             clock.lap("publish")
     return RunSummary(
         run_id=run_id,
@@ -144,6 +159,7 @@ def align(
         n_pairs=n_pairs,
         n_new_pairs=n_new_pairs,
         seconds=clock.laps,
+        notes=tuple(notes),
     )
 
 

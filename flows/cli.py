@@ -373,6 +373,36 @@ def _caps(given: list[str]) -> dict[str, float]:
     return caps
 
 
+@app.command()
+def inspect(
+    path: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A dump: a file, a folder, or a pattern.")
+    ],
+    glob: Annotated[
+        str | None, typer.Option(metavar="PATTERN", help="Which files of a folder to take.")
+    ] = None,
+    dialect: Annotated[
+        str, typer.Option(help="The SQL's dialect; by default, the one that parses most.")
+    ] = "auto",
+    role: Annotated[str, typer.Option(help="train, target or predictions.")] = "train",
+    examples: Annotated[int, typer.Option(min=0, help="Queries to show.")] = 3,
+    form: Form = Format.TABLE,
+) -> None:
+    """Show what a dump is taken for, its first queries, and the entry for a corpora file."""
+    from tasks.inspection import inspect_dump
+
+    found = inspect_dump(path, glob, dialect, role, examples)
+    if form is Format.TABLE:
+        show.print_inspection(found)
+    elif form is Format.JSON:
+        show.print_object(found.as_dict())
+    else:
+        import polars as pl
+
+        columns = ("ordinal", "sql", "template", "reject_reason")
+        show.print_rows(pl.DataFrame(found.examples, schema=columns), form)
+
+
 def main() -> None:
     """Runs the command line; the one place where errors become lines and exit statuses."""
     try:

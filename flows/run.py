@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from flows.show import err, out
+from flows.show import err, out, printable
 from tasks import progress
 from tasks.config import load_corpora
 from tasks.engine import bounded
@@ -52,6 +52,8 @@ def run_align(
         summary = align(corpora, warehouse, threads, memory_limit, replicates, unit)
     for reason in summary.set_aside.values():
         err.print(f"nl2sql-align: set aside: {escape(reason)}", soft_wrap=True)
+    for note in summary.notes:
+        err.print(f"nl2sql-align: note: {escape(printable(note))}", soft_wrap=True)
     n_taken = len({*summary.corpora} - {*summary.set_aside})
     seconds = ", ".join(f"{name} {value:.1f} s" for name, value in summary.seconds.items())
     err.print(

@@ -4,7 +4,7 @@ import json
 import sys
 from dataclasses import asdict
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
 from rich.markup import escape
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tasks.explain import Direction, Explanation
     from tasks.mixture import Mixture
     from tasks.selection import Selection
+    from tasks.inspection import Inspection
 
 
 class _Console(Console):
@@ -57,6 +58,44 @@ def print_rows(rows: "pl.DataFrame", form: Format) -> None:
         sys.stdout.write(rows.with_columns(joined).write_csv())
 
 
+def print_object(value: dict[str, Any]) -> None:
+    """Prints one object as JSON."""
+    json.dump(value, sys.stdout, ensure_ascii=False, indent=1, default=str)
+    sys.stdout.write("\n")
+
+
+def print_inspection(found: "Inspection") -> None:
+    """What a dump was taken for, its first queries with their templates, and its entry."""
+    out.print(f"[bold]{escape(printable(str(found.path)))}[/]", soft_wrap=True)
+    out.print(f"  {escape(printable(found.format_reason))}", soft_wrap=True)
+    encoding = "" if found.encoding.name == "utf-8" else f", in {found.encoding.name}"
+    if found.encoding.n_replaced:
+        encoding += f", {found.encoding.n_replaced:,} characters could not be told"
+    out.print(f"  {found.n_queries:,} queries{encoding}")
+    if found.n_cleaned:
+        out.print(f"  {found.n_cleaned:,} texts cleaned: their first SQL statement is taken")
+    ranked = sorted(
+        found.dialect_shares.items(), key=lambda pair: (-pair[1], pair[0] != found.dialect)
+    )
+    shown = ", ".join(f"{name} {share:.1%}" for name, share in ranked[:4])
+    told = f", which parses most ({shown})" if shown else ""
+    out.print(f"  dialect {found.dialect}{told}", soft_wrap=True)
+    n_rejected = sum(found.reject_reasons.values())
+    out.print(
+        f"  {found.n_parsed - n_rejected:,} of the first {found.n_parsed:,} queries have a template"
+    )
+    for reason, count in list(found.reject_reasons.items())[:10]:
+        out.print(f"  [bold]{count:>7,}[/]  {escape(printable(reason))}", soft_wrap=True)
+    for example in found.examples:
+        out.print()
+        one_line = " ".join(example["sql"].split()) or "(empty)"
+        out.print(f"[dim]{example['ordinal']}:[/] {escape(printable(one_line))}", soft_wrap=True)
+        became = example["template"] or f"rejected: {example['reject_reason']}"
+        out.print(f"   [bold]{escape(printable(became))}[/]", soft_wrap=True)
+    out.print("\nFor the corpora file:\n")
+    out.print(escape(found.entry), soft_wrap=True)
+
+
 def shortened(name: str, width: int = _LONGEST_NAME) -> str:
     """A long name without its middle."""
     if len(name) <= width:
@@ -84,21 +123,34 @@ def print_matrix(rows: "pl.DataFrame", metric: str, is_all: bool) -> None:
         return
     sources = list(dict.fromkeys(zip(shown["source"], shown["source_role"], strict=True)))
     values = {(s, t): v for s, t, v in shown.select("source", "target", metric).iter_rows()}
+    parsed = dict(rows.select("source", "source_parsed_share").iter_rows())
+    marked = shown.filter(shown["is_unevenly_parsed"])
+    uneven = set(marked.select("source", "target").iter_rows())
     name_width = max(len(shortened(source)) for source, _ in sources) + 2
-    fitting = max(1, (out.width - name_width - 14) // 12)
+    fitting = max(1, (out.width - name_width - 22) // 12)
     for start in range(0, len(targets), fitting):
         block = targets[start : start + fitting]
         table = Table(box=None, pad_edge=False, title_justify="left", header_style="bold")
         table.add_column(f"{metric} of …", no_wrap=True)
         table.add_column("role", no_wrap=True)
+        table.add_column("parsed", justify="right", no_wrap=True)
         for target in block:
             table.add_column(escape(shortened(target)), justify="right", overflow="fold")
         for source, role in sources:
-            cells = ["" if source == t else f"{values[source, t]:.3f}" for t in block]
-            table.add_row(escape(shortened(source)), role, *cells)
+            cells = [
+                ""
+                if source == t
+                else f"{values[source, t]:.3f}{'*' if (source, t) in uneven else ' '}"
+                for t in block
+            ]
+            table.add_row(escape(shortened(source)), role, f"{parsed[source]:.1%}", *cells)
         out.print(table)
         if start + fitting < len(targets):
             out.print()
+    if any((source, target) in uneven for source, _ in sources for target in targets):
+        out.print(
+            "* The shares of queries that parse differ by more than 0.1: see nl2sql-align rejects."
+        )
 
 
 def print_ratios(rows: "pl.DataFrame") -> None:
@@ -122,6 +174,8 @@ def print_ratios(rows: "pl.DataFrame") -> None:
             f"  its answers are aligned at {first['predictions_alignment']:.3f}; "
             f"{first['predictions_parsed_share']:.1%} of them parse"
         )
+        if first["n_cleaned"]:
+            out.print(f"  {_cleaning_words(group)}", soft_wrap=True)
         table = Table(box=None, pad_edge=False, header_style="bold")
         table.add_column("  training set", no_wrap=True)
         table.add_column("alignment", justify="right")
@@ -256,6 +310,22 @@ def _plain_table(first: str, *others: str) -> Table:
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
+
+
+def _cleaning_words(group: "pl.DataFrame") -> str:
+    """How many answers of some predictions were cleaned, and what that changes."""
+    n_cleaned = group["n_cleaned"][0]
+    told = f"{n_cleaned:,} of them cleaned: their first SQL statement is taken"
+    before = group["alignment_ratio_as_written"]
+    if before.is_null().all():
+        return f"{told}; as they were written, none parses"
+    changes = (group["alignment_ratio"] - before).drop_nulls()
+    change = max(abs(value) for value in changes.to_list())
+    if f"{change:.3f}" == "0.000":
+        return f"{told}, which changes no ratio by 0.001"
+    sides = ((group["alignment_ratio"] > 1) != (before > 1)).sum()
+    crossed = f", {sides} of them to the other side of 1" if sides else ""
+    return f"{told}, which changes ratios by up to {change:.3f}{crossed}"
 
 
 def print_rejects(rows: "pl.DataFrame", corpus: str, n_examples: int) -> None:

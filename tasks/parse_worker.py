@@ -99,10 +99,10 @@ def main() -> None:
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     is_shared = parses_are_shared()
-    templatizers: dict[tuple[str, int, int], Templatizer] = {}
+    templatizers: dict[tuple[Any, ...], Templatizer] = {}
     for line in sys.stdin.buffer:
         job = json.loads(line)
-        key = (job["dialect"], job["max_characters"], job["max_brackets"])
+        key = (job["dialect"], job["max_characters"], job["max_brackets"], tuple(job["kinds"]))
         if key not in templatizers:
             templatizers[key] = Templatizer(key[0], Limits(*key[1:]), shares_parses=is_shared)
         answer = parse_queries(job, templatizers[key], progress)

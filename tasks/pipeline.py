@@ -5,16 +5,21 @@
 
 import sys
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.config import CorpusEntry
+from tasks.config import AUTO, CorpusEntry
 from tasks.corpus_stages import count_corpus, join_templates, split_queries
+from tasks.dialects import CANDIDATES, CLEARLY_MORE, FORMAT_DIALECTS, choose_dialect
+from tasks.engine import connected
 from tasks.errors import CorpusError
-from tasks.ingest import INGEST_VERSION, digest_dump, ingest_corpus
+from tasks.ingest import INGEST_VERSION, digest_dump, ingest_corpus, text_settings
 from tasks.intervals import (
     CONFIDENCE,
     DEFAULT_RESAMPLING,
@@ -25,7 +30,9 @@ from tasks.intervals import (
 )
 from tasks.matrix import EPSILON, MATRIX_VERSION, SKEW, Content, MatrixReport, compute_matrix
 from tasks.ngrams import MAX_N, NGRAM_RULES_VERSION
-from tasks.publish import PUBLISH_VERSION, IngestedCorpus
+from tasks.publish import AS_WRITTEN, PUBLISH_VERSION, IngestedCorpus
+from tasks.recognise import settled
+from tasks.sqlfiles import query_sql
 from tasks.template_rules import DEFAULT_LIMITS, TEMPLATE_RULES_VERSION, Limits
 from tasks.warehouse import Warehouse, stage_key
 from tasks.workers import ParseJob, start_worker
@@ -48,10 +55,17 @@ def versions() -> dict[str, str]:
 
 
 def parameters(
-    limits: Limits = DEFAULT_LIMITS, resampling: Resampling = DEFAULT_RESAMPLING
-) -> dict[str, float | str | None]:
+    entries: Iterable[CorpusEntry] = (),
+    limits: Limits = DEFAULT_LIMITS,
+    resampling: Resampling = DEFAULT_RESAMPLING,
+) -> dict[str, Any]:
     """The values that the specification leaves open or makes configurable."""
     return {
+        # What became of the texts of each corpus before they were parsed, and how they were parsed.
+        "texts": {
+            entry.name: {"dialect": entry.dialect, **text_settings(entry), "kinds": entry.kinds}
+            for entry in entries
+        },
         "skew": SKEW,
         "epsilon": EPSILON,
         "max_n": MAX_N,
@@ -76,7 +90,8 @@ class SetAside:
 class Prepared:
     """An ingested corpus, and what is still to be parsed of it.
 
-    ``jobs`` is empty where an earlier run has parsed this content by the same rules.
+    ``jobs`` is empty where an earlier run has parsed this content by the same rules. ``notes`` say
+    what was decided for the corpus. The format and dialect of ``entry`` are known.
     """
 
     entry: CorpusEntry
@@ -89,29 +104,32 @@ class Prepared:
     was_ingested: bool
     n_distinct: int
     jobs: tuple[ParseJob, ...]
+    notes: tuple[str, ...] = ()
 
 
 def prepare(
     entry: CorpusEntry, warehouse: Warehouse, limits: Limits = DEFAULT_LIMITS
 ) -> Prepared | SetAside:
     """Ingests a corpus, unless its content is there, and splits what is to be parsed into parts."""
+    notes = []
     try:
+        entry, recognised = settled(entry)
+        if recognised:
+            notes.append(f"{entry.name}: {recognised}")
         digest = digest_dump(entry)
         queries_key = stage_key(
             digest=digest,
             format=entry.format,
             columns=entry.columns.model_dump() if entry.columns else None,
+            # A folder's digest knows its files; that of an archive does not know which are taken.
+            glob=entry.glob,
+            kind=entry.path.suffix,
+            texts=text_settings(entry),
             version=INGEST_VERSION,
         )
-        templates_key = stage_key(
-            queries=queries_key,
-            dialect=entry.dialect,
-            rules=TEMPLATE_RULES_VERSION,
-            parser=version("sqlglot"),
-            limits=[limits.max_characters, limits.max_brackets],
-        )
-        templates = warehouse.templates_file(templates_key)
-        if not templates.exists():
+        limits = replace(limits, kinds=entry.kinds)
+        templates_key = _templates_key(entry, queries_key, limits)
+        if not warehouse.templates_file(templates_key).exists():
             start_worker()  # ready when the queries are
         queries = warehouse.queries_file(queries_key)
         is_new = not queries.exists()
@@ -119,6 +137,10 @@ def prepare(
             ingest_corpus(entry, queries)
     except CorpusError as error:
         return SetAside(entry.name, str(error))
+    entry, chosen = _with_dialect(entry, queries, queries_key, warehouse)
+    notes += chosen
+    templates_key = _templates_key(entry, queries_key, limits)
+    templates = warehouse.templates_file(templates_key)
     content_key = stage_key(templates=templates_key, rules=NGRAM_RULES_VERSION, max_n=MAX_N)
     n_distinct = 0
     jobs: tuple[ParseJob, ...] = ()
@@ -137,11 +159,116 @@ def prepare(
         content_key,
         queries,
         templates,
-        warehouse.ngrams_file(entry.name, content_key),
+        _ngrams_file(entry, content_key, warehouse),
         is_new,
         n_distinct,
         jobs,
+        tuple(notes),
     )
+
+
+def _templates_key(entry: CorpusEntry, queries_key: str, limits: Limits) -> str:
+    return stage_key(
+        queries=queries_key,
+        dialect=entry.dialect,
+        rules=TEMPLATE_RULES_VERSION,
+        parser=version("sqlglot"),
+        limits=[limits.max_characters, limits.max_brackets, sorted(limits.kinds)],
+    )
+
+
+def _with_dialect(
+    entry: CorpusEntry, queries: Path, queries_key: str, warehouse: Warehouse
+) -> tuple[CorpusEntry, list[str]]:
+    """The corpus with its dialect, chosen where it is left open, and what to say of that."""
+    if entry.dialect != AUTO:
+        return entry, []
+    choice = choose_dialect(
+        queries,
+        warehouse.scratch,
+        [FORMAT_DIALECTS.get(entry.format)],
+        _dialects_file(entry, queries_key, warehouse),
+    )
+    chosen = entry.model_copy(update={"dialect": choice.dialect})
+    return chosen, [f"{entry.name}: {choice.reason}"]
+
+
+def _dialects_file(entry: CorpusEntry, key: str, warehouse: Warehouse) -> Path:
+    """Where it is kept which dialects parse how much of a content."""
+    own = FORMAT_DIALECTS.get(entry.format)
+    name = stage_key(
+        content=key, own=own, given=entry.dialect, candidates=CANDIDATES, parser=version("sqlglot")
+    )
+    return warehouse.folder / "stages" / "dialects" / f"{name}.json"
+
+
+def _ngrams_file(entry: CorpusEntry, content_key: str, warehouse: Warehouse) -> Path:
+    if entry.name.endswith(AS_WRITTEN):
+        return warehouse.folder / "stages" / "as_written" / "ngrams" / f"{content_key}.parquet"
+    return warehouse.ngrams_file(entry.name, content_key)
+
+
+def as_written(prepared: Iterable[Prepared]) -> list[CorpusEntry]:
+    """The predictions of which some texts were cleaned, as corpora whose texts are not.
+
+    They are measured too, to tell whether the cleaning changes a ratio, but are not published.
+    """
+    entries = []
+    for one in prepared:
+        if one.entry.role == "predictions" and one.entry.cleans and _n_cleaned(one.queries):
+            name = one.entry.name + AS_WRITTEN
+            entries.append(one.entry.model_copy(update={"name": name, "clean": "none"}))
+    return entries
+
+
+def _n_cleaned(queries: Path) -> int:
+    with connected() as con:
+        [(n_cleaned,)] = query_sql(con, "ingest/count_cleaned", queries=str(queries)).fetchall()
+        return int(n_cleaned)
+
+
+def observations(corpora: list[IngestedCorpus], warehouse: Warehouse) -> list[str]:
+    """What a user should know of the corpora: one line each.
+
+    Other dialects that parse clearly more, texts in other encodings, and predictions that are not
+    as many as the questions of their target.
+    """
+    found = []
+    n_rows = {one.entry.name: pq.read_metadata(one.queries).num_rows for one in corpora}
+    for one in corpora:
+        entry, name = one.entry, one.entry.name
+        said = pq.read_metadata(one.queries).metadata or {}
+        encoding = said.get(b"encoding", b"utf-8").decode()
+        n_replaced = int(said.get(b"n_replaced", b"0"))
+        if encoding != "utf-8" or n_replaced:
+            found.append(f"{name}: read as {encoding}; {n_replaced:,} characters could not be told")
+        expected = n_rows.get(entry.target) if entry.target else None
+        if expected is not None and expected != n_rows[name]:
+            found.append(
+                f"{name}: {n_rows[name]:,} predictions for the {expected:,} questions of "
+                f"{entry.target}: are answers missing, or do line breaks stand within some?"
+            )
+        found += _better_dialect(one, warehouse)
+    return found
+
+
+def _better_dialect(corpus: IngestedCorpus, warehouse: Warehouse) -> list[str]:
+    """A warning where another dialect parses clearly more than the one given."""
+    counts = pq.read_table(corpus.templates, columns=["n_queries", "template"])
+    n_queries = pc.sum(counts["n_queries"]).as_py()
+    n_templated = pc.sum(counts.filter(pc.is_valid(counts["template"]))["n_queries"]).as_py() or 0
+    if n_queries - n_templated < CLEARLY_MORE * n_queries:
+        return []
+    entry = corpus.entry
+    kept = _dialects_file(entry, corpus.queries.stem, warehouse)
+    choice = choose_dialect(corpus.queries, warehouse.scratch, [entry.dialect], kept)
+    if choice.shares[choice.dialect] < choice.shares[entry.dialect] + CLEARLY_MORE:
+        return []
+    return [
+        f"{entry.name}: dialect '{choice.dialect}' would parse clearly more than "
+        f"'{entry.dialect}': {choice.shares[choice.dialect]:.1%} and "
+        f"{choice.shares[entry.dialect]:.1%} of {choice.n_sampled} queries"
+    ]
 
 
 class Parts:
@@ -222,7 +349,18 @@ def _has_ngrams(corpus: IngestedCorpus) -> bool:
     return n_ngrams > 0
 
 
-def measure(corpora: list[IngestedCorpus], warehouse: Warehouse) -> MatrixReport:
+def measure_as_written(
+    written: list[IngestedCorpus], corpora: list[IngestedCorpus], warehouse: Warehouse
+) -> Path:
+    """Measures predictions as they were written with their targets, into a file of pairs."""
+    targets = {one.entry.target for one in written}
+    wanted = [*written, *(one for one in corpora if one.entry.name in targets)]
+    return measure(wanted, warehouse, warehouse.folder / "stages" / "as_written" / "pairs").pairs
+
+
+def measure(
+    corpora: list[IngestedCorpus], warehouse: Warehouse, folder: Path | None = None
+) -> MatrixReport:
     """Measures all pairs of the corpora; those of known content are taken from the last run."""
     # Where no corpus can be compared, all are given: there must be files to read.
     comparable = list(filter(_has_ngrams, corpora)) or corpora
@@ -236,7 +374,7 @@ def measure(corpora: list[IngestedCorpus], warehouse: Warehouse) -> MatrixReport
         )
         for corpus in comparable
     ]
-    return compute_matrix(contents, warehouse.folder / "stages" / "pairs")
+    return compute_matrix(contents, folder or warehouse.folder / "stages" / "pairs")
 
 
 def resample(
@@ -258,8 +396,10 @@ def resample(
 
 def remove_unused_stages(corpora: list[IngestedCorpus], warehouse: Warehouse) -> None:
     """Removes the stage files that this run's corpora do not stand on."""
-    used = {path for corpus in corpora for path in (corpus.queries, corpus.templates)}
-    for stage in ("queries", "templates"):
+    used = {
+        path for corpus in corpora for path in (corpus.queries, corpus.templates, corpus.ngrams)
+    }
+    for stage in ("queries", "templates", "as_written/ngrams"):
         for file in (warehouse.folder / "stages" / stage).glob("*.parquet"):
             if file not in used:
                 file.unlink()

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 PUBLISH_VERSION: Final = 4
 """Goes up with every change of the published tables."""
 
+AS_WRITTEN: Final = "~as-written"
+"""What follows a corpus's name where its texts are not cleaned; no corpus's name has it."""
+
 # Files of this version open in DuckDB 1.4 and newer.
 _STORAGE_VERSION: Final = "v1.4.0"
 # An old database that has so large a share of the queries is changed, not made anew.
@@ -56,6 +59,15 @@ class RunRecord:
     parameters: dict[str, Any]
     versions: dict[str, str]
     set_aside: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class AsWritten:
+    """Predictions without cleaning: their content keys by name, and their pairs with targets."""
+
+    content_keys: dict[str, str]
+    pairs: Path
 
 
 _GIVEN: Final = pa.schema(
@@ -76,8 +88,10 @@ _GIVEN: Final = pa.schema(
         ("templates_file", pa.string()),
         ("ngrams_file", pa.string()),
         ("ingested_at", pa.timestamp("us", tz="UTC")),
+        ("cleaning", pa.string()),
     ]
 )
+_AS_WRITTEN: Final = pa.schema([("corpus", pa.string()), ("content_key", pa.string())])
 
 
 def publish(
@@ -87,6 +101,7 @@ def publish(
     contributions: Path,
     record: RunRecord,
     intervals: "IntervalsReport | None" = None,
+    as_written: AsWritten | None = None,
 ) -> None:
     """Replaces the published database by one with the results of this run.
 
@@ -101,12 +116,14 @@ def publish(
         record: What to say of the run; earlier runs' rows are kept.
         intervals: Intervals, verdicts and ceilings; without them, their columns and tables are
             empty.
+        as_written: What cleaned predictions would be without that.
     """
     old = _read_old(warehouse.database)
     given = pa.Table.from_pylist(_given(corpora), schema=_GIVEN)
     results_key = stage_key(
         corpora=given.drop_columns("ingested_at").to_pylist(),
         measures=[pairs.name, contributions.name, intervals and intervals.ratios.name],
+        as_written=as_written.content_keys if as_written else {},
         versions=record.versions,
     )
     with written_whole(warehouse.database) as temporary, connect() as con:
@@ -121,7 +138,7 @@ def publish(
         if not is_same:
             con.register("given_corpora", given)
             run_sql(con, "publish/keep" if is_kept else "publish/tables")
-            _fill(con, corpora, pairs, contributions, intervals)
+            _fill(con, corpora, pairs, contributions, intervals, as_written)
             con.unregister("given_corpora")
             for table, rows in {} if is_kept else old.kept.items():
                 if con.table(table).columns == rows.column_names:  # else another version's
@@ -159,6 +176,7 @@ def _fill(
     pairs: Path,
     contributions: Path,
     intervals: "IntervalsReport | None",
+    as_written: AsWritten | None,
 ) -> None:
     # A view cannot take parameters: file names are quoted into its text.
     files = ", ".join(f"'{quoted(corpus.ngrams)}'" for corpus in corpora)
@@ -180,9 +198,15 @@ def _fill(
         run_sql(con, "publish/templates", templates_files=templates)
     # Where all are known, nothing is taken from the file.
     ngram_files = [str(corpus.ngrams) for corpus in unknown or corpora[:1]]
-    run_sql(con, "publish/corpora", ngram_files=ngram_files)
+    queries = sorted({str(corpus.queries) for corpus in corpora})
+    run_sql(con, "publish/corpora", ngram_files=ngram_files, queries_files=queries)
     run_sql(con, "publish/alignment", pairs=str(pairs))
-    run_sql(con, "publish/alignment_ratio")
+    keys = as_written.content_keys if as_written else {}
+    rows = [{"corpus": corpus, "content_key": key} for corpus, key in keys.items()]
+    con.register("given_as_written", pa.Table.from_pylist(rows, schema=_AS_WRITTEN))
+    pairs_as_written = as_written.pairs if as_written else pairs
+    run_sql(con, "publish/alignment_ratio", pairs_as_written=str(pairs_as_written))
+    con.unregister("given_as_written")
     if intervals is not None:
         run_sql(
             con,
@@ -232,6 +256,7 @@ def _given(corpora: list[IngestedCorpus]) -> list[dict[str, Any]]:
                 include={"role", "format", "dialect", "license", "model", "trained_on", "target"}
             ),
             "path": str(corpus.entry.path),
+            "cleaning": "llm" if corpus.entry.cleans else "none",
             "digest": corpus.digest,
             "content_key": corpus.content_key,
             "queries_file": str(corpus.queries),
@@ -250,7 +275,7 @@ def _add_run(
     corpora: list[IngestedCorpus],
 ) -> None:
     con.execute(
-        "insert into runs values (?, ?, ?, ?, ?, ?, ?, ?)",
+        "insert into runs values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             record.run_id,
             record.started_at,
@@ -260,11 +285,12 @@ def _add_run(
             _json({corpus.entry.name: corpus.digest for corpus in corpora}),
             _json(record.set_aside),
             results_key,
+            _json(record.notes),
         ],
     )
 
 
-def _json(value: dict[str, Any]) -> str:
+def _json(value: dict[str, Any] | list[str]) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
@@ -289,7 +315,7 @@ def _read_old(database: Path) -> _Old:
                 for table in ("runs", *DECISION_TABLES)
                 if table in tables
             }
-            files = con.execute("select ngrams_file, n_queries from corpora").fetchall()
+            files = con.execute("select ngrams_file, n_rows from corpora").fetchall()
         keys = kept["runs"].column("results_key").to_pylist()
         versions = kept["runs"].column("versions").to_pylist()
     except (duckdb.Error, KeyError) as error:

@@ -3,16 +3,22 @@
 from dataclasses import dataclass
 from typing import Final
 
+from tasks.clean import KINDS, Kind
+
 TEMPLATE_RULES_VERSION: Final = 2
 """Goes up with every change that can alter a template: stored templates are then redone."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What is too large to be parsed: depth ends the parser's process, length costs time."""
+    """What is too large to be parsed: depth ends the parser's process, length costs time.
+
+    ``kinds`` are those kinds of statements that get a template.
+    """
 
     max_characters: int = 100_000
     max_brackets: int = 200
+    kinds: tuple[Kind, ...] = KINDS
 
 
 DEFAULT_LIMITS: Final = Limits()

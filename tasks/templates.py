@@ -15,6 +15,7 @@ from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import ParseError, TokenError
 from sqlglot.tokenizer_core import Token, TokenType
 
+from tasks.clean import KINDS, Kind
 from tasks.shapes import Shapes
 from tasks.template_rules import DEFAULT_LIMITS, Limits
 from tasks.vocabulary import (
@@ -104,6 +105,14 @@ _STATEMENTS: Final = (
 )
 _IS_STATEMENT: Final = _Statements()
 _DEFINITIONS: Final = (exp.Create, exp.Drop, exp.Alter, exp.TruncateTable)
+_CHANGES: Final = (exp.Insert, exp.MultitableInserts, exp.Update, exp.Delete, exp.Merge)
+
+
+def _kind(tree: exp.Expr) -> Kind:
+    if isinstance(tree, _DEFINITIONS):
+        return "ddl"
+    return "dml" if isinstance(tree, _CHANGES) else "query"
+
 
 # Kinds of things in a parse tree. Some nodes tell more than a name: of typed columns, quoted
 # function names, typed literals.
@@ -251,6 +260,8 @@ class Templatizer:
         if not _IS_STATEMENT[type(tree)]:
             kind = str(tree.this).upper() if isinstance(tree, exp.Command) else type(tree).__name__
             return _rejected(f"not a query, DML or DDL statement: {kind[:30]}")
+        if len(self.limits.kinds) < len(KINDS) and (kind := _kind(tree)) not in self.limits.kinds:
+            return _rejected(f"left out by kinds: {kind}")
         return Templated(" ".join(_Reader(self, text, read, tree).template()), None, None)
 
     def _tokenize(self, text: str) -> list[Token]:

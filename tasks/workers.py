@@ -276,6 +276,7 @@ def _parsed(
             "dialect": job.dialect,
             "max_characters": job.limits.max_characters,
             "max_brackets": job.limits.max_brackets,
+            "kinds": job.limits.kinds,
             "skip": skip,
             "seconds_per_query": seconds_per_query,
         }

@@ -1,6 +1,15 @@
--- The measures of every ordered pair of corpora. Expects given_corpora.
+-- The measures of every ordered pair of corpora. A pair is parsed unevenly where
+-- the shares of queries with a template differ by more than a tenth: what does not parse may be what makes
+-- the difference. Expects given_corpora and the filled table corpora.
 -- parameters: pairs
 insert into alignment
+with parsed_shares as (
+    select
+        corpus,
+        n_templated / n_queries::double as parsed_share
+    from corpora
+)
+
 select
     source.corpus as source,
     target.corpus as target,
@@ -13,9 +22,14 @@ select
     pairs.js_alignment,
     pairs.ngram_coverage,
     pairs.template_coverage,
-    pairs.exact_overlap
+    pairs.exact_overlap,
+    source_parsed.parsed_share as source_parsed_share,
+    target_parsed.parsed_share as target_parsed_share,
+    abs(source_parsed.parsed_share - target_parsed.parsed_share) > 0.1 as is_unevenly_parsed
 from given_corpora as source
 cross join given_corpora as target
 join read_parquet($pairs) as pairs
     on source.content_key = pairs.source_key and target.content_key = pairs.target_key
+join parsed_shares as source_parsed on source.corpus = source_parsed.corpus
+join parsed_shares as target_parsed on target.corpus = target_parsed.corpus
 order by source.position, target.position;

@@ -11,7 +11,7 @@ comment on column corpora.license is 'The dump''s licence, where the corpora fil
 comment on column corpora.model is 'For predictions: the model that made them';
 comment on column corpora.trained_on is 'The corpus that the model behind these predictions was fine-tuned on; null for an untuned model';
 comment on column corpora.target is 'The corpus whose questions these predictions answer';
-comment on column corpora.n_queries is 'Queries in the dump';
+comment on column corpora.n_queries is 'Queries in the dump, each as often as it occurs there: the sum of queries.n_occurrences';
 comment on column corpora.n_templated is 'Queries with a template';
 comment on column corpora.n_rejected is 'Queries without a template; queries.reject_reason says why';
 comment on column corpora.n_distinct_queries is 'Different texts of queries';
@@ -22,6 +22,11 @@ comment on column corpora.is_set_aside is 'True where no query gave an n-gram: s
 comment on column corpora.templates_file is 'The Parquet file of its distinct queries with their templates';
 comment on column corpora.ngrams_file is 'The Parquet file of the corpus''s n-gram counts; ngram_counts is a view over these';
 comment on column corpora.ingested_at is 'When the dump was read';
+comment on column corpora.n_rows is 'Rows of table queries: as n_queries, but with each text of a query log once';
+comment on column corpora.n_cleaned is 'Rows whose text was templated otherwise than it stands in the dump';
+comment on column corpora.cleaning is 'llm: the first SQL statement was taken out of each text; none: texts were taken as they are';
+comment on column corpora.encoding is 'How the dump''s text was encoded; utf-8 for binary forms too';
+comment on column corpora.n_replaced_characters is 'Characters of the dump that its encoding does not have; U+FFFD stands in their places';
 
 comment on table queries is 'Every query of every corpus, in the order of its dump.';
 comment on column queries.corpus is 'The corpus that has the query';
@@ -60,6 +65,10 @@ comment on column alignment.ngram_coverage is 'Share of the target''s n-gram occ
 comment on column alignment.template_coverage is 'Share of the target''s templated queries whose whole template occurs in the source';
 comment on column alignment.exact_overlap is 'Share of the target''s templated queries whose text stands in the source: leakage, not fitness';
 
+comment on column alignment.source_parsed_share is 'Share of the source''s queries that have a template: the others say nothing here';
+comment on column alignment.target_parsed_share is 'Share of the target''s queries that have a template';
+comment on column alignment.is_unevenly_parsed is 'True where these shares differ by more than 0.1: what did not parse may make the difference';
+
 comment on table alignment_ratio is 'Alignment Ratio of each training set, for each set of predictions on a target.';
 comment on column alignment_ratio.train is 'The training set';
 comment on column alignment_ratio.target is 'The target of both';
@@ -70,6 +79,8 @@ comment on column alignment_ratio.train_alignment is 'kl_alignment of the traini
 comment on column alignment_ratio.predictions_alignment is 'kl_alignment of the predictions with the target';
 comment on column alignment_ratio.predictions_parsed_share is 'Share of the predictions that have a template: the model is judged on these only';
 comment on column alignment_ratio.alignment_ratio is 'train_alignment / predictions_alignment: above 1, the training set is closer to the target than the model is';
+comment on column alignment_ratio.n_cleaned is 'Predictions whose text was cleaned before it was templated';
+comment on column alignment_ratio.alignment_ratio_as_written is 'The ratio without that cleaning; null where no prediction parses then';
 comment on column alignment_ratio.ci_low is 'Lower end of the 95 % bootstrap interval; null without resampling, or where a set has a single unit';
 comment on column alignment_ratio.ci_high is 'Upper end of the 95 % bootstrap interval';
 comment on column alignment_ratio.verdict is 'gain where the interval is above 1, no gain where it is below, undecided where it holds 1; null without resampling';
@@ -167,6 +178,7 @@ comment on column runs.parameters is 'The values it computed with';
 comment on column runs.versions is 'Versions of everything that can change a number';
 comment on column runs.corpora_digests is 'SHA-256 of each corpus''s dump';
 comment on column runs.set_aside is 'Corpora that the run could not take, with the reason';
+comment on column runs.notes is 'What was decided for corpora (format, dialect), and what a user should know of them';
 comment on column runs.results_key is 'Equal for runs whose results are the same: a digest of corpora, stages and versions';
 
 comment on table headroom_ratio is 'Whether a model''s answers, mixed with a training set, come closer to databases of the target that neither has seen: filled by nl2sql-align headroom.';

@@ -1,19 +1,28 @@
--- The corpora with their counts. Expects given_corpora, known_corpora and the filled table queries; ngram_files
--- are those of corpora that are not known.
--- parameters: ngram_files
+-- The corpora with their counts: queries as often as they occur. Expects given_corpora, known_corpora and the
+-- filled table queries; ngram_files are those of corpora that are not known, queries_files those of all.
+-- parameters: ngram_files, queries_files
 insert into corpora
 with query_counts as (
     select
         corpus,
-        count(*) as n_queries,
-        count(template_id) as n_templated,
+        count(*) as n_rows,
+        count(*) filter (sql != coalesce(raw_sql, '')) as n_cleaned,
+        sum(n_occurrences)::bigint as n_queries,
+        coalesce(sum(n_occurrences) filter (template_id is not null), 0)::bigint as n_templated,
         count(distinct sql) as n_distinct_queries,
         count(distinct template_id) as n_distinct_templates
     from queries
     where corpus not in (select corpus from known_corpora)
     group by corpus
     union all
-    select corpus, n_queries, n_templated, n_distinct_queries, n_distinct_templates
+    select
+        corpus,
+        n_rows,
+        n_cleaned,
+        n_queries,
+        n_templated,
+        n_distinct_queries,
+        n_distinct_templates
     from known_corpora
 ),
 
@@ -29,6 +38,15 @@ ngram_totals as (
     select corpus, n_distinct_ngrams, n_ngrams
     from known_corpora
     where not is_set_aside
+),
+
+texts as (
+    select
+        file_name as queries_file,
+        any_value(decode(value)) filter (decode(key) = 'encoding') as encoding,
+        any_value(decode(value)) filter (decode(key) = 'n_replaced') as n_replaced
+    from parquet_kv_metadata($queries_files)
+    group by file_name
 )
 
 select
@@ -52,8 +70,14 @@ select
     ngram_totals.n_ngrams is null as is_set_aside,
     given.ngrams_file,
     given.templates_file,
-    given.ingested_at
+    given.ingested_at,
+    query_counts.n_rows,
+    query_counts.n_cleaned,
+    given.cleaning,
+    coalesce(texts.encoding, 'utf-8') as encoding,
+    coalesce(texts.n_replaced::bigint, 0) as n_replaced_characters
 from given_corpora as given
 join query_counts using (corpus)
 left join ngram_totals using (corpus)
+left join texts using (queries_file)
 order by given.position;

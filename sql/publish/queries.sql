@@ -29,7 +29,7 @@ select
     ingested.raw_sql,
     ingested.db_id,
     ingested.question,
-    1 as n_occurrences,
+    ingested.n_occurrences,
     coalesce(parsed.template_id, parsed_again.template_id) as template_id,
     coalesce(parsed.reject_reason, parsed_again.reject_reason) as reject_reason
 from read_parquet($queries_files, filename = true) as ingested

@@ -4,7 +4,7 @@
 -- parameters: none
 insert into structural_features
 with recursive weights as (
-    select corpus, template_id, count(*) as n_queries
+    select corpus, template_id, sum(n_occurrences)::bigint as n_queries
     from queries
     where template_id is not null and corpus not in (select corpus from known_corpora)
     group by corpus, template_id

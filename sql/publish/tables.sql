@@ -21,7 +21,12 @@ create table corpora (
     is_set_aside boolean not null,
     ngrams_file varchar not null,
     templates_file varchar not null,
-    ingested_at timestamptz not null
+    ingested_at timestamptz not null,
+    n_rows bigint not null,
+    n_cleaned bigint not null,
+    cleaning varchar not null,
+    encoding varchar not null,
+    n_replaced_characters bigint not null
 );
 
 create table queries (
@@ -54,7 +59,10 @@ create table alignment (
     js_alignment double not null,
     ngram_coverage double not null,
     template_coverage double not null,
-    exact_overlap double not null
+    exact_overlap double not null,
+    source_parsed_share double not null,
+    target_parsed_share double not null,
+    is_unevenly_parsed boolean not null
 );
 
 create table alignment_ratio (
@@ -80,7 +88,9 @@ create table alignment_ratio (
     n_predictions_units bigint,
     is_paired boolean,
     n_replicates bigint,
-    seed bigint
+    seed bigint,
+    n_cleaned bigint not null,
+    alignment_ratio_as_written double
 );
 
 create table alignment_intervals (
@@ -171,7 +181,8 @@ create table runs (
     versions json not null,
     corpora_digests json not null,
     set_aside json not null,
-    results_key varchar not null
+    results_key varchar not null,
+    notes json not null
 );
 
 create table headroom_ratio (

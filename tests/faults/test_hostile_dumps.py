@@ -132,7 +132,10 @@ def test_hostile_files_are_taken_or_refused(tmp_path, name):
         assert "must be unique" in found
 
 
-@pytest.mark.parametrize("name", ["../../x", "a'; drop table b; --", "\N{PILE OF POO}", "", "a/b", "x" * 101])
+@pytest.mark.parametrize(
+    "name",
+    ["../../x", "a'; drop table b; --", "\N{PILE OF POO}", "", "a/b", "x" * 101],
+)
 def test_names_that_lead_elsewhere_are_no_names(tmp_path, name):
     with pytest.raises(ValueError, match="name"):
         entry(tmp_path / "a", "lines", name=name)

@@ -46,6 +46,7 @@ COMMANDS = (
     "select",
     "mix",
     "template",
+    "inspect",
 )
 
 # What a terminal would obey, and what Rich would.
@@ -536,7 +537,7 @@ def test_matrix_shows_the_targets_for_people(samples):
     ended = cli("matrix", samples)
     assert (ended.status, ended.err) == (0, "")
     header, *lines = ended.out.splitlines()
-    assert header.split() == ["kl_alignment", "of", "…", "role", "orchard-dev"]
+    assert header.split() == ["kl_alignment", "of", "…", "role", "parsed", "orchard-dev"]
     assert [line.split()[:2] for line in lines] == [
         ["harbour-train", "train"],
         ["ledger-train", "train"],
@@ -546,7 +547,7 @@ def test_matrix_shows_the_targets_for_people(samples):
         ["sprig-1b-tuned", "predictions"],
         ["oak-7b-base", "predictions"],
     ]
-    values = {line.split()[0]: line.split()[2:] for line in lines}
+    values = {line.split()[0]: line.split()[3:] for line in lines}
     assert values["orchard-dev"] == []
     assert 0.8 < float(values["harbour-train"][0]) < 1
 
@@ -701,6 +702,7 @@ def test_every_command_has_a_twin_in_python():
         "select": "tasks.selection:select",
         "mix": "tasks.mixture:mix",
         "template": "tasks.single:template_of",
+        "inspect": "tasks.inspection:inspect_dump",
     }
     commands = {
         command.name or command.callback.__name__: command.callback

@@ -193,6 +193,11 @@ def test_corpora_are_counted(published):
         "is_set_aside": False,
         "ngrams_file": str(train.ngrams),
         "templates_file": str(train.templates),
+        "n_rows": 4,
+        "n_cleaned": 0,
+        "cleaning": "none",
+        "encoding": "utf-8",
+        "n_replaced_characters": 0,
     }
     assert rows(house, "select corpus from corpora") == [(name,) for name in QUERIES]
 
@@ -242,8 +247,48 @@ def test_every_pair_of_corpora_has_its_measures(published):
     names = list(queries)
     pairs = [(row.pop("source"), row.pop("target")) for row in found]
     assert pairs == [(source, target) for source in names for target in names]
+    shares = {
+        name: sum(template is not None for template in some) / len(some)
+        for name, some in QUERIES.items()
+    }
     for (source, target), row in zip(pairs, found, strict=True):
+        assert row.pop("source_parsed_share") == shares[source]
+        assert row.pop("target_parsed_share") == shares[target]
+        assert row.pop("is_unevenly_parsed") == (abs(shares[source] - shares[target]) > 0.1)
         assert row == pytest.approx(reference.measures(queries[source], queries[target]))
+    assert len(set(shares.values())) > 1
+
+
+def test_a_frequency_is_as_many_occurrences(tmp_path, make_corpus):
+    """A log of frequencies gives the numbers of one that repeats its queries."""
+    templates = ["SELECT * FROM", "SELECT FROM WHERE = ORDER BY", None]
+    frequencies = [5, 1, 3]
+    repeated = [t for t, n in zip(templates, frequencies, strict=True) for _ in range(n)]
+    found = []
+    for name, queries, keys in (
+        ("weighed", templates, {"frequencies": frequencies}),
+        ("repeated", repeated, {}),
+    ):
+        house = Warehouse(tmp_path / name)
+        runner(house, make_corpus)(
+            ("log", queries, {"role": "target", **keys}),
+            ("other", ["SELECT * FROM", "SELECT COUNT ( )"], {}),
+        )
+        counts = "n_queries, n_templated, n_rejected, n_distinct_queries, n_ngrams"
+        found.append(
+            [
+                rows(house, f"select {counts} from corpora"),
+                rows(house, "from alignment"),
+                rows(house, "select ngram, n_occurrences from ngram_counts order by corpus, ngram"),
+                rows(
+                    house, "select sum(n_occurrences) from queries group by template_id order by 1"
+                ),
+            ]
+        )
+        n_rows = len(queries)
+        assert rows(house, "select n_rows from corpora where corpus = 'log'") == [(n_rows,)]
+    assert found[0] == found[1]
+    assert found[0][0][0][:3] == (9, 6, 3)
 
 
 def test_corpora_of_equal_content_have_rows_each(house, run):

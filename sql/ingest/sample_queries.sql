@@ -1,0 +1,14 @@
+-- A sample of the distinct texts of one corpus, the same in every run: the first by their digests.
+-- parameters: longest, n, queries
+with texts as (
+    select distinct "sql"
+    from read_parquet($queries)
+    where trim("sql") != '' and length("sql") <= $longest
+)
+
+select
+    row_number() over (order by md5("sql"), "sql") - 1 as first_ordinal,
+    "sql"
+from texts
+order by first_ordinal
+limit $n
