@@ -109,7 +109,7 @@ def recognise(entry: CorpusEntry) -> Recognition:
             names, rows = _table(source)
             return _of_rows(entry, "parquet", names, rows)
         text = _start(source, _PEEKED_BYTES).decode("utf-8", "replace").lstrip("\ufeff")
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         problem = f"cannot be read ({str(error).splitlines()[0] if str(error) else error!r})"
         raise CorpusError(entry.name, source.path, problem, "check that it is whole") from None
     return _of_text(entry, source, text.replace("\r\n", "\n"))
