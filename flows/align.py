@@ -101,12 +101,12 @@ def align(
         try:
             parts = Parts()
             prepared, set_aside, parsing = _prepare_all(entries, house, parts)
-            uncleaned, _, more = _prepare_all(pipeline.as_written(prepared), house, parts)
+            uncleaned, _, more = _prepare_all(pipeline.as_written(prepared), house, parts, None)
             clock.lap("ingest")
             counting, n_parsed, n_crashed = _parse_all(parsing | more, parts)
             clock.lap("templates")
             done = _finish_all(prepared, counting)
-            written = _finish_all(uncleaned, counting)
+            written = [counting[one.entry.name].result() for one in uncleaned]
             set_aside += pipeline.without_ngrams(done, house)
             clock.lap("ngrams")
             notes = [note for one in prepared for note in one.notes]
@@ -164,12 +164,12 @@ def align(
 
 
 def _prepare_all(
-    entries: list[CorpusEntry], house: Warehouse, parts: Parts
+    entries: list[CorpusEntry], house: Warehouse, parts: Parts, stage: str | None = "ingest"
 ) -> tuple[list[Prepared], list[SetAside], dict[PrefectFuture[ParseReport], ParseJob]]:
     """Prepares the corpora, and lets each be parsed as soon as it is there."""
     futures = [prepare.submit(entry, house) for entry in entries]
     parsing: dict[PrefectFuture[ParseReport], ParseJob] = {}
-    for outcome in _announced(futures, "ingest", _ingest_words):
+    for outcome in _announced(futures, stage, _ingest_words):
         if isinstance(outcome, Prepared):
             parsing |= {parse.submit(job): job for job in parts.add(outcome)}
     outcomes = [future.result() for future in futures]
@@ -212,12 +212,13 @@ def _finish_all(
 
 
 def _announced(
-    futures: list[PrefectFuture[R]], stage: str, words: Callable[[R], str]
+    futures: list[PrefectFuture[R]], stage: str | None, words: Callable[[R], str]
 ) -> Iterator[R]:
-    """The futures' results, announced as they come."""
+    """The futures' results as they come, announced where they belong to a stage."""
     for done, future in enumerate(as_completed(futures), 1):
         result = future.result()
-        announce(stage, words(result), done, len(futures))
+        if stage is not None:
+            announce(stage, words(result), done, len(futures))
         yield result
 
 

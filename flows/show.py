@@ -315,17 +315,17 @@ def _number(value: float | None) -> str:
 def _cleaning_words(group: "pl.DataFrame") -> str:
     """How many answers of some predictions were cleaned, and what that changes."""
     n_cleaned = group["n_cleaned"][0]
-    told = f"{n_cleaned:,} of them cleaned: their first SQL statement is taken"
+    told = f"{n_cleaned:,} of them cleaned"
     before = group["alignment_ratio_as_written"]
     if before.is_null().all():
         return f"{told}; as they were written, none parses"
     changes = (group["alignment_ratio"] - before).drop_nulls()
     change = max(abs(value) for value in changes.to_list())
     if f"{change:.3f}" == "0.000":
-        return f"{told}, which changes no ratio by 0.001"
+        return f"{told}: no ratio changes by 0.001"
     sides = ((group["alignment_ratio"] > 1) != (before > 1)).sum()
     crossed = f", {sides} of them to the other side of 1" if sides else ""
-    return f"{told}, which changes ratios by up to {change:.3f}{crossed}"
+    return f"{told}: ratios change by up to {change:.3f}{crossed}"
 
 
 def print_rejects(rows: "pl.DataFrame", corpus: str, n_examples: int) -> None:

@@ -292,6 +292,8 @@ def list_files(entry: CorpusEntry) -> list[Path]:
         elif patterns:
             paths = list({p: None for pattern in patterns for p in folder.glob(pattern)})
             paths = [path for path in paths if not path.is_dir()]
+            if not paths and entry.glob is None and folder != entry.path:
+                raise _fault(entry, "is not there", "check path, or fetch the dump")
             if not paths:
                 problem = f"holds no file that matches '{patterns[0]}'"
                 raise _fault(entry, problem, "check path and glob")
