@@ -154,7 +154,7 @@ def align(
         corpora=tuple(corpus.entry.name for corpus in done),
         set_aside={one.corpus: one.reason for one in set_aside},
         n_ingested=sum(one.was_ingested for one in prepared),
-        n_parsed=n_parsed,
+        n_parsed=n_parsed - sum(one.n_distinct for one in uncleaned),
         n_crashed=n_crashed,
         n_pairs=n_pairs,
         n_new_pairs=n_new_pairs,

@@ -314,7 +314,7 @@ def spoil(corpora):
     corpora.add("missing", None)
     corpora.add("cut-json", whole[: len(whole) // 2], format="spider", path="cut.json")
     corpora.add("cut-parquet", parquet[:-100], format="gretel", path="cut.parquet")
-    corpora.add("not-utf-8", "SELECT 'é'\n".encode("latin-1"))
+    corpora.add("no-text", bytes(range(256)))
     corpora.add("empty", b"")
     corpora.add("wrong-format", whole, format="bird", path="wrong.json")
     corpora.add("no-sql", ["Sure, here is a query:", "I do not know.", ""])
@@ -342,7 +342,7 @@ def test_corpora_that_cannot_be_taken_are_set_aside_each_with_its_reason(spoiled
         "missing": "is not there",
         "cut-json": "is damaged or not in format 'spider'",
         "cut-parquet": "is damaged or not in format 'gretel'",
-        "not-utf-8": "is not UTF-8 text, at byte 8",
+        "no-text": "is no text, at byte 128",
         "empty": "is empty",
         "wrong-format": "has no queries where format 'bird' keeps them",
         "no-sql": "none of its queries has a template in dialect 'sqlite'",
