@@ -1,6 +1,6 @@
 -- How many queries of a corpus have each template.
 -- parameters: corpus
-select template_id, count(*) as n_queries
+select template_id, sum(n_occurrences)::bigint as n_queries
 from queries
 where corpus = $corpus and template_id is not null
 group by template_id
