@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from tasks.calibration import Calibration
     from tasks.explain import Direction, Explanation
+    from tasks.inspection import Inspection
     from tasks.mixture import Mixture
     from tasks.selection import Selection
-    from tasks.inspection import Inspection
 
 
 class _Console(Console):
