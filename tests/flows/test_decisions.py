@@ -1,0 +1,61 @@
+"""The decisions as flows: each says what its Python call says, and fills its table."""
+
+import shutil
+
+import pytest
+
+from tests.flows.warehouses import read
+
+pytestmark = pytest.mark.flow
+
+
+@pytest.fixture(scope="module")
+def warehouse(sample_run, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("decisions") / "warehouse"
+    return shutil.copytree(sample_run.warehouse, folder)
+
+
+def test_a_mixture_is_recorded(warehouse):
+    from flows.decisions import mix
+
+    weights = mix(warehouse, "orchard-dev", replicates=20)
+    assert sum(weights.values()) == pytest.approx(1)
+    assert dict(read(warehouse, "select source, row_weight from mixtures")) == weights
+
+
+def test_sample_sizes_are_recommended(warehouse):
+    from flows.decisions import sample_sizes
+
+    assert "queries of orchard-dev" in sample_sizes(warehouse, "orchard-dev", n_trials=5)
+    [(n_trials,)] = read(warehouse, "select distinct n_trials from sample_size")
+    assert n_trials == 5
+
+
+def test_outcomes_are_held_against_the_ratios(warehouse, tmp_path):
+    from flows.decisions import calibrate
+
+    outcomes = tmp_path / "outcomes.csv"
+    outcomes.write_text(
+        "model,predictions,train,train_rows,target,metric,before,after\n"
+        "sprig-1b,sprig-1b-base,harbour-train,,orchard-dev,exact,0.2,0.5\n"
+        "oak-7b,oak-7b-base,harbour-train,,orchard-dev,exact,0.6,0.5\n"
+    )
+    assert calibrate(warehouse, outcomes)
+    rows = read(warehouse, "select predictions, gain from calibration order by predictions")
+    assert [name for name, _ in rows] == ["oak-7b-base", "sprig-1b-base"]
+    assert [gain for _, gain in rows] == pytest.approx([-0.1, 0.3])
+
+
+def test_headroom_is_recorded(warehouse):
+    from flows.decisions import headroom_ratios
+
+    n_rows = headroom_ratios(warehouse, "orchard-dev")
+    assert read(warehouse, "select count(*) from headroom_ratio") == [(n_rows,)]
+    assert n_rows == 9
+
+
+def test_a_difference_is_told_in_words(warehouse):
+    from flows.decisions import explain_pair
+
+    told = explain_pair(warehouse, "synth-train", "orchard-dev")
+    assert any("window functions" in sentence for sentence in told)
