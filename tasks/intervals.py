@@ -34,7 +34,7 @@ from tasks.samples import (
 )
 from tasks.warehouse import stage_key, written_whole
 
-INTERVALS_VERSION: Final = 1
+INTERVALS_VERSION: Final = 2
 """Goes up with every change that can alter an interval, a verdict or a ceiling."""
 
 CONFIDENCE: Final = 0.95
@@ -48,8 +48,11 @@ _DOUBT: Final = 3.0
 N_SPLITS: Final = 200
 """How often a target is split into halves for its ceiling."""
 
-# Replicates are made in blocks, to bound memory.
-_BLOCK: Final = 200
+LEAST_SPLITS: Final = 20
+"""So often where a target has a million classes of n-grams: its halves hardly differ."""
+
+_NUMBERS_IN_SPLITS: Final = 20_000_000
+_NUMBERS_AT_A_TIME: Final = 16_000_000
 
 
 @dataclass(frozen=True)
@@ -382,15 +385,14 @@ class _Replicates:
         sources: dict[str, list[_Pair]] = {}
         for pair in pairs.values():
             sources.setdefault(pair.source.name, []).append(pair)
-        blocks = [
-            range(start, min(start + _BLOCK, replicates.stop))
-            for start in range(replicates.start, replicates.stop, _BLOCK)
-        ]
+        targets = {pair.target.name: pair.target for pair in pairs.values()}
         made: dict[tuple[str, str], list[Floats]] = {key: [] for key in pairs}
-        for pair in pairs.values():  # reads what is not read yet, one after the other
-            self.sample(pair.source), self.sample(pair.target)
-        for block in blocks:
-            targets = {pair.target.name: pair.target for pair in pairs.values()}
+        # Reads what is not read yet, one after the other.
+        largest = max(self.sample(pair.source).n_classes for pair in pairs.values())
+        n_classes = sum(self.sample(target).n_classes for target in targets.values())
+        at_a_time = _rows_at_a_time(n_classes + resources().threads * largest)
+        for start in range(replicates.start, replicates.stop, at_a_time):
+            block = range(start, min(start + at_a_time, replicates.stop))
             of_targets = {
                 name: _counts(self.sample(target), block) for name, target in targets.items()
             }
@@ -413,6 +415,11 @@ class _Replicates:
             values = np.concatenate([*before, *made[key]]).round(12)
             self._known[key] = _Resampled(drawn[0], drawn[1], values)
             self.made.add(key)
+
+
+def _rows_at_a_time(n_classes: int) -> int:
+    """How many replicates of so many classes to hold at once: it changes no bit of any."""
+    return max(1, _NUMBERS_AT_A_TIME // max(1, n_classes))
 
 
 def _counts(sample: Sample, replicates: range) -> Counts:
@@ -516,8 +523,13 @@ def _ceiling_row(sample: Sample, name: str) -> dict[str, Any]:
         "unit": sample.unit,
         "n_units": len(sample.keys),
         "n_queries": sample.n_queries,
-        "n_splits": N_SPLITS,
+        "n_splits": n_splits(sample),
     }
+
+
+def n_splits(sample: Sample) -> int:
+    """How often a target is split: seldom where it is large, and one split like another."""
+    return min(N_SPLITS, max(LEAST_SPLITS, _NUMBERS_IN_SPLITS // max(1, sample.n_classes)))
 
 
 def split_divergences(sample: Sample, parts: int) -> Floats:
@@ -533,15 +545,23 @@ def split_divergences(sample: Sample, parts: int) -> Floats:
     size = len(sample.keys) // parts
     if not size:
         return np.zeros(0)
-    # Another constant than 0, so that splits are not the replicates' weights by another name.
-    drawn = uniforms(sample.keys ^ np.uint64(0x5DEECE66D5DEECE6), range(N_SPLITS))
-    place = drawn.argsort(axis=1, kind="stable").argsort(axis=1, kind="stable")
-    one, other = (
-        sample.counts(((place >= start) & (place < start + size)).astype(np.float64))
-        for start in (0, size)
-    )
-    divergences = skew_divergences(one, other, shared_by(sample, sample), SKEW)
-    return divergences[np.isfinite(divergences)]
+    shared = shared_by(sample, sample)
+    divergences = []
+    splits = range(n_splits(sample))
+    at_a_time = _rows_at_a_time(2 * sample.n_classes)
+    for start in splits[::at_a_time]:
+        # Another constant than 0, so that splits are not the replicates' weights by another name.
+        drawn = uniforms(
+            sample.keys ^ np.uint64(0x5DEECE66D5DEECE6), splits[start : start + at_a_time]
+        )
+        place = drawn.argsort(axis=1, kind="stable").argsort(axis=1, kind="stable")
+        one, other = (
+            sample.counts(((place >= first) & (place < first + size)).astype(np.float64))
+            for first in (0, size)
+        )
+        divergences.append(skew_divergences(one, other, shared, SKEW))
+    made = np.concatenate(divergences)
+    return made[np.isfinite(made)]
 
 
 def _mean(values: Floats) -> float | None:

@@ -90,6 +90,11 @@ class Sample:
         """Queries with a template."""
         return int(self.of_units.sum())
 
+    @property
+    def n_classes(self) -> int:
+        """Classes of n-grams: the numbers that a replicate's counts take."""
+        return int(self.classes.counts.shape[1])
+
     def counts(self, weights: Floats) -> Counts:
         """The n-gram counts of replicates in which each unit (column) has a weight."""
         template_weights = np.ascontiguousarray((self.of_units.T @ weights.T).T)
