@@ -75,7 +75,8 @@ def bounded(
     Args:
         threads: By default ``NL2SQL_ALIGN_THREADS``, else one per CPU.
         memory_limit: Such as ``"4GB"``; by default ``NL2SQL_ALIGN_MEMORY_LIMIT``, else 4 GB.
-        temp_directory: Where what does not fit in memory goes.
+        temp_directory: Where what does not fit in memory goes; DuckDB makes this folder, but none
+            above it.
 
     Raises:
         ConfigurationError: The number of threads or the memory limit is none.
@@ -83,8 +84,6 @@ def bounded(
     before, shared_before = dict(_bounds), list(_shared)
     _shared.clear()
     _bounds.update(threads=str(threads) if threads is not None else None, memory=memory_limit)
-    # DuckDB makes the folder that it spills to, but none above it.
-    temp_directory.mkdir(parents=True, exist_ok=True)
     _temp_directory.append(temp_directory)
     try:
         bounds = resources()

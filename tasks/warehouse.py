@@ -112,6 +112,7 @@ class Warehouse:
         try:
             holder.write_text(f"process {os.getpid()} on {os.uname().nodename}")
             self._remove_leftovers()
+            self.scratch.mkdir(parents=True, exist_ok=True)
             yield
         finally:
             holder.unlink(missing_ok=True)

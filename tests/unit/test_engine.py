@@ -1,5 +1,6 @@
 """How much of the machine the steps may use, and the connections that they share."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -32,7 +33,7 @@ def test_steps_share_one_instance_and_see_nothing_of_each_other(tmp_path):
 
 
 def test_what_does_not_fit_in_memory_goes_to_a_folder_that_is_made_for_it(tmp_path):
-    folder = tmp_path / "stages" / "scratch"
+    folder = tmp_path / "scratch"
     with bounded(1, "60MB", folder), connected() as con:
         con.execute("create table t as select range::varchar as a from range(3000000)")
         assert con.sql("select count(*) from t").fetchall() == [(3_000_000,)]
@@ -79,7 +80,13 @@ def test_polars_obeys_the_number_of_threads(tmp_path):
         "    import polars\n"
         "    print(polars.thread_pool_size())\n"
     )
+    # What an earlier run in this process has set would be inherited.
+    unset = {name: value for name, value in os.environ.items() if name != "POLARS_MAX_THREADS"}
     said = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True
+        [sys.executable, "-c", code, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=unset,
     )
     assert said.stdout == "3\n"

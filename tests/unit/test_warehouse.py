@@ -183,7 +183,6 @@ def test_the_lock_is_free_after_the_block(tmp_path, error):
     house = Warehouse(tmp_path)
     try:
         with house.locked():
-            house.scratch.mkdir(parents=True)
             (house.scratch / "part.parquet").write_text("")
             if error:
                 raise error
