@@ -75,8 +75,8 @@ def bounded(
     Args:
         threads: By default ``NL2SQL_ALIGN_THREADS``, else one per CPU.
         memory_limit: Such as ``"4GB"``; by default ``NL2SQL_ALIGN_MEMORY_LIMIT``, else 4 GB.
-        temp_directory: Where what does not fit in memory goes; DuckDB makes this folder, but none
-            above it.
+        temp_directory: The folder for what does not fit in memory; it is there, or nothing may
+            need it.
 
     Raises:
         ConfigurationError: The number of threads or the memory limit is none.

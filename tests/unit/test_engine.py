@@ -32,8 +32,9 @@ def test_steps_share_one_instance_and_see_nothing_of_each_other(tmp_path):
         assert settings(one)["memory_limit"] == settings(other)["memory_limit"] == "357.6 MiB"
 
 
-def test_what_does_not_fit_in_memory_goes_to_a_folder_that_is_made_for_it(tmp_path):
+def test_what_does_not_fit_in_memory_goes_to_the_folder_for_it(tmp_path):
     folder = tmp_path / "scratch"
+    folder.mkdir()
     with bounded(1, "60MB", folder), connected() as con:
         con.execute("create table t as select range::varchar as a from range(3000000)")
         assert con.sql("select count(*) from t").fetchall() == [(3_000_000,)]
