@@ -1,0 +1,73 @@
+-- The n-grams that make most of each divergence, nested ones added to the one that contains them, with the template of
+-- the query that is their example.
+-- parameters: most
+with terms as (
+    select
+        source,
+        target,
+        direction,
+        coalesce(folded_under, ngram) as head,
+        sum(round(contribution_nats * 1e9)::bigint) as group_nats,
+        count(*) - 1 as n_folded
+    from ngram_contributions
+    group by all
+),
+
+groups as (
+    select
+        terms.*,
+        own.source_probability,
+        own.target_probability,
+        own.example_sql,
+        if(own.direction = 'over', own.source, own.target) as example_corpus,
+        row_number() over (
+            partition by terms.source, terms.target, terms.direction order by terms.group_nats desc, terms.head
+        ) as place
+    from terms
+    join ngram_contributions as own
+        on
+            terms.source = own.source
+            and terms.target = own.target
+            and terms.direction = own.direction
+            and terms.head = own.ngram
+),
+
+shown as (
+    select *
+    from groups
+    where place <= $most
+),
+
+examples as (
+    select distinct
+        example_corpus,
+        example_sql
+    from shown
+),
+
+example_templates as (
+    select
+        examples.example_corpus,
+        examples.example_sql,
+        min(templates.template) as template
+    from examples
+    join queries on examples.example_corpus = queries.corpus and examples.example_sql = queries.sql
+    join templates on queries.template_id = templates.template_id
+    group by all
+)
+
+select
+    shown.source,
+    shown.target,
+    shown.direction,
+    shown.head as ngram,
+    shown.group_nats / 1e9 as group_nats,
+    shown.n_folded,
+    shown.source_probability,
+    shown.target_probability,
+    shown.example_sql,
+    example_templates.template
+from shown
+left join example_templates
+    on shown.example_corpus = example_templates.example_corpus and shown.example_sql = example_templates.example_sql
+order by shown.source, shown.target, shown.direction, shown.place

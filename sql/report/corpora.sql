@@ -1,0 +1,20 @@
+-- The corpora with their counts, in the order of the corpora file.
+-- parameters: none
+select
+    corpus,
+    role,
+    format,
+    dialect,
+    digest,
+    license,
+    model,
+    trained_on,
+    target,
+    n_queries,
+    n_templated,
+    n_rejected,
+    n_distinct_templates,
+    n_distinct_ngrams,
+    is_set_aside
+from corpora
+order by rowid

@@ -1,0 +1,20 @@
+-- The results' own run: the first of those that published them as they are now, runs without a change being the others.
+-- parameters: none
+with last as (
+    select results_key
+    from runs
+    order by rowid desc
+    limit 1
+)
+
+select
+    run_id,
+    finished_at,
+    parameters,
+    versions,
+    set_aside,
+    results_key
+from runs
+where results_key = (select results_key from last)
+order by rowid
+limit 1

@@ -1,0 +1,325 @@
+"""The results as one HTML file that needs no network: ``report.html`` beside the database.
+
+The page holds its data as JSON and draws itself. Everything from dumps reaches it as text: the JSON
+holds no ``<``, the script makes text nodes only, and the page's content security policy allows
+this one script and style, by digest, and nothing else.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from tasks.errors import WarehouseError
+from tasks.explain import FEATURES, HARDNESS
+from tasks.results import open_results
+from tasks.sqlfiles import list_sql, load_sql, query_sql
+from tasks.warehouse import Warehouse, stage_key, written_whole
+
+if TYPE_CHECKING:
+    import duckdb
+    import polars as pl
+
+# N-grams shown of a pair and direction, as long as all pairs together stay below the other number:
+# what keeps the page small where there are many corpora.
+_MOST_NGRAMS: Final = 10
+_MOST_ROWS: Final = 12_000
+_LEAST_NGRAMS: Final = 3
+_MOST_REASONS: Final = 5
+_LONGEST_TEXT: Final = 400
+# Above this many corpora, an optimal order of the leaves would take longer than the rest.
+_MOST_ORDERED: Final = 100
+_NEEDED: Final = ("structural_features", "alignment_intervals", "ceilings")
+_LABELS: Final = {
+    **FEATURES,
+    **{f"hardness_{name}": f"Spider's hardness: {name}" for name in HARDNESS},
+    "length_tokens": "length in tokens",
+}
+
+
+def report_file(warehouse: Path | str) -> Path:
+    """Where the report of a warehouse stands."""
+    return Path(warehouse) / "report.html"
+
+
+def write_report(
+    warehouse: Path | str, out: Path | str | None = None, *, only_if_changed: bool = False
+) -> bool:
+    """Writes the report of the published results, whole or not at all.
+
+    The same results give the same bytes.
+
+    Args:
+        warehouse: The folder of the results.
+        out: The file; by default ``report.html`` in the folder.
+        only_if_changed: Leave a report that is there and shows these results.
+
+    Returns:
+        Whether it was written.
+
+    Raises:
+        WarehouseError: There are no results, or the file cannot be written.
+    """
+    warehouse = Path(warehouse)
+    destination = report_file(warehouse) if out is None else Path(out)
+    with open_results(warehouse) as con:
+        tables = {name for (name,) in con.execute("show tables").fetchall()}
+        if not tables.issuperset(_NEEDED):
+            raise WarehouseError(
+                f"{warehouse} was made by an earlier version, without what the report shows; "
+                f"run it again: nl2sql-align run CORPORA.toml --warehouse {warehouse}"
+            )
+        [run] = query_sql(con, "report/run").pl().rows(named=True)
+        key = stage_key(results=run["results_key"], page=_page_digest())
+        if only_if_changed and _key_of(destination) == key:
+            return False
+        page = _page(key, _data(con, run))
+    try:
+        with written_whole(destination) as temporary:
+            temporary.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise WarehouseError(
+            f"{destination} cannot be written ({error.strerror}); name another: --out FILE"
+        ) from None
+    return True
+
+
+# ---- the page ---------------------------------------------------------------------------------
+
+
+@cache
+def _part(name: str) -> str:
+    return files("tasks").joinpath("page", name).read_text(encoding="utf-8")
+
+
+@cache
+def _page_digest() -> str:
+    """Of everything but the results that the page is made from."""
+    parts = [_part(name) for name in ("report.html", "report.css", "report.js")]
+    source = Path(__file__).read_text(encoding="utf-8")
+    return stage_key(parts=parts, source=source, sql=[load_sql(f"report/{n}") for n in _queries()])
+
+
+@cache
+def _queries() -> tuple[str, ...]:
+    return tuple(name.removeprefix("report/") for name in list_sql("report"))
+
+
+def _page(key: str, data: Mapping[str, Any]) -> str:
+    style, script = _part("report.css"), _part("report.js")
+    policy = "; ".join(
+        (
+            "default-src 'none'",
+            f"script-src '{_digest(script)}'",
+            f"style-src '{_digest(style)}'",
+            "base-uri 'none'",
+            "form-action 'none'",
+        )
+    )
+    values = {
+        "KEY": key,
+        "POLICY": policy,
+        "STYLE": style,
+        "SCRIPT": script,
+        "DATA": _harmless_json(data),
+    }
+    # One pass over the page's own text: what is put in is never looked at again.
+    pieces = _part("report.html").split("%%")
+    return "".join(
+        values[piece] if position % 2 else piece for position, piece in enumerate(pieces)
+    )
+
+
+def _digest(text: str) -> str:
+    """How a content security policy names an inline script or style."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _harmless_json(data: Mapping[str, Any]) -> str:
+    """JSON that ends no script element, whatever its texts hold."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    # Dumps may hold halves of surrogate pairs, which UTF-8 cannot.
+    text = text.encode("utf-8", "replace").decode("utf-8")
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+def _key_of(page: Path) -> str | None:
+    """Which results and which program a report was made from, where it is one."""
+    try:
+        with page.open(encoding="utf-8") as lines:
+            head = lines.read(2_000)
+    except (OSError, UnicodeDecodeError):
+        return None
+    _, mark, rest = head.partition('<meta name="nl2sql-align-report" content="')
+    return rest.partition('"')[0] if mark else None
+
+
+# ---- the data ---------------------------------------------------------------------------------
+
+
+def _data(con: "duckdb.DuckDBPyConnection", run: Mapping[str, Any]) -> dict[str, Any]:
+    corpora = query_sql(con, "report/corpora").pl()
+    names = corpora["corpus"].to_list()
+    place = {name: position for position, name in enumerate(names)}
+    alignment = query_sql(con, "report/alignment").pl()
+    texts = _Texts()
+    return {
+        "run": {
+            "id": run["run_id"],
+            "finished": run["finished_at"].strftime("%Y-%m-%d %H:%M UTC"),
+            "parameters": json.loads(run["parameters"]),
+            "versions": json.loads(run["versions"]),
+            "set_aside": json.loads(run["set_aside"]),
+        },
+        "corpora": corpora.to_dicts(),
+        "clustered": _clustered(alignment, len(names)),
+        "alignment": _matrices(alignment, len(names)),
+        "intervals": _columns(query_sql(con, "report/intervals").pl(), place, "source", "target"),
+        "ceilings": _columns(query_sql(con, "report/ceilings").pl(), place, "target"),
+        "ratios": _columns(
+            query_sql(con, "results/ratio").pl(), place, "train", "target", "predictions"
+        ),
+        "features": _features(query_sql(con, "report/features").pl(), place),
+        "contributions": _contributions(con, place, texts),
+        "curves": _curves(query_sql(con, "report/curves").pl(), place),
+        "rejects": [
+            [place[corpus], reason, n, shortened(example)]
+            for corpus, reason, n, example in query_sql(con, "report/rejects", most=_MOST_REASONS)
+            .pl()
+            .iter_rows()
+        ],
+        "texts": texts.all,
+    }
+
+
+class _Texts:
+    """Texts that stand in the page once, and are named by their places."""
+
+    def __init__(self) -> None:
+        self._places: dict[str, int] = {}
+
+    @property
+    def all(self) -> list[str]:
+        return list(self._places)
+
+    def place(self, text: str | None) -> int:
+        return self._places.setdefault(shortened(text) or "", len(self._places))
+
+
+def shortened(text: str | None) -> str | None:
+    """A text on one line and without its middle, if it is long."""
+    if text is None:
+        return None
+    one_line = " ".join(text.split())
+    half = _LONGEST_TEXT // 2
+    return one_line if len(one_line) <= _LONGEST_TEXT else f"{one_line[:half]}…{one_line[-half:]}"
+
+
+def _matrices(alignment: "pl.DataFrame", n: int) -> dict[str, list[list[int] | None]]:
+    """Of each measure the rows, sources, with a column for each target, in millionths."""
+    sources = alignment["source"].to_list()
+    targets = alignment["target"].to_list()
+    found: dict[str, list[list[int] | None]] = {}
+    for measure in alignment.columns[2:]:
+        rows: list[list[int] | None] = [None] * n
+        for source, target, value in zip(sources, targets, alignment[measure], strict=True):
+            row = rows[source]
+            if row is None:
+                row = rows[source] = [-1] * n
+            row[target] = round(value * 1e6)
+        found[measure] = rows
+    return found
+
+
+def _clustered(alignment: "pl.DataFrame", n: int) -> list[int]:
+    """The places of the corpora in an order that puts those alike side by side."""
+    import numpy as np
+
+    known = sorted(set(alignment["source"].to_list()))
+    rest = [place for place in range(n) if place not in set(known)]
+    if len(known) < 3:
+        return [*known, *rest]
+    from scipy.cluster.hierarchy import leaves_list, linkage
+    from scipy.spatial.distance import squareform
+
+    size = len(known)
+    distances = alignment["js_nats"].to_numpy().reshape(size, size)  # symmetric, and 0 with itself
+    tree = linkage(
+        squareform(np.maximum(distances, distances.T), checks=False),
+        "average",
+        optimal_ordering=size <= _MOST_ORDERED,
+    )
+    return [*(known[leaf] for leaf in leaves_list(tree)), *rest]
+
+
+def _columns(rows: "pl.DataFrame", place: Mapping[str, int], *names: str) -> dict[str, list[Any]]:
+    """A table by its columns: corpora by their places, numbers with six digits after the point."""
+    import polars as pl
+
+    found: dict[str, list[Any]] = {}
+    for column in rows.columns:
+        values = rows[column].to_list()
+        if column in names:
+            values = [place[value] for value in values]
+        elif rows.schema[column] in (pl.Float64, pl.Float32):
+            values = [None if value is None else round(value, 6) for value in values]
+        found[column] = values
+    return found
+
+
+def _features(rows: "pl.DataFrame", place: Mapping[str, int]) -> dict[str, Any]:
+    """Each feature with, by corpus, the share of queries that have it and its mean."""
+    found: dict[str, dict[int, list[float]]] = {}
+    for corpus, feature, share, mean in rows.iter_rows():
+        found.setdefault(feature, {})[place[corpus]] = [round(share, 4), round(mean, 3)]
+    return {_LABELS.get(name, name): values for name, values in _in_order(found)}
+
+
+def _in_order(found: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
+    order = {name: position for position, name in enumerate(_LABELS)}
+    return sorted(found.items(), key=lambda item: (order.get(item[0], len(order)), item[0]))
+
+
+def _contributions(
+    con: "duckdb.DuckDBPyConnection", place: Mapping[str, int], texts: _Texts
+) -> list[list[Any]]:
+    """For each pair: its places, and by direction the n-grams behind the divergence.
+
+    An n-gram is the place of its text, its term with those folded under it in millionths of a nat,
+    how many these are, its probabilities in source and target in millionths, and the places of an
+    example's text and template.
+    """
+    [(n_pairs,)] = con.execute(
+        "select count(distinct (source, target)) from ngram_contributions"
+    ).fetchall()
+    most = max(_LEAST_NGRAMS, min(_MOST_NGRAMS, _MOST_ROWS // max(1, 2 * n_pairs)))
+    pairs: dict[tuple[int, int], tuple[list[Sequence[int]], list[Sequence[int]]]] = {}
+    for row in query_sql(con, "report/contributions", most=most).pl().iter_rows(named=True):
+        over, under = pairs.setdefault((place[row["source"]], place[row["target"]]), ([], []))
+        (over if row["direction"] == "over" else under).append(
+            [
+                texts.place(row["ngram"]),
+                round(row["group_nats"] * 1e6),
+                row["n_folded"],
+                round(row["source_probability"] * 1e6),
+                round(row["target_probability"] * 1e6),
+                texts.place(row["example_sql"]),
+                texts.place(row["template"]),
+            ]
+        )
+    return [[source, target, *both] for (source, target), both in sorted(pairs.items())]
+
+
+def _curves(rows: "pl.DataFrame", place: Mapping[str, int]) -> list[list[list[float]]]:
+    """By corpus: numbers of templates, and the share of its queries that these many cover."""
+    found: list[list[list[float]]] = [[[], []] for _ in place]
+    for corpus, n_templates, share in rows.iter_rows():
+        found[place[corpus]][0].append(n_templates)
+        found[place[corpus]][1].append(round(share, 4))
+    return found
