@@ -21,6 +21,7 @@ from tasks.intervals import Resampling
 from tasks.pipeline import Parts, Prepared, SetAside
 from tasks.progress import announce
 from tasks.publish import AS_WRITTEN, AsWritten, IngestedCorpus, RunRecord, publish
+from tasks.report import write_report
 from tasks.samples import Unit
 from tasks.warehouse import Warehouse
 from tasks.workers import ParseJob, ParseReport, parse_part, stop_workers
@@ -33,6 +34,7 @@ finish = step(pipeline.finish, "count", "count {prepared.entry.name}")
 measure = step(pipeline.measure, "measure")
 resample_pairs = step(pipeline.resample, "resample")
 publish_results = step(publish, "publish")
+report = step(write_report, "report")
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,8 @@ def align(
             )
             pipeline.remove_unused_stages(done + written, house)
             clock.lap("publish")
+            report(house.folder, only_if_changed=True)
+            clock.lap("report")
     return RunSummary(
         run_id=run_id,
         warehouse=house.folder,

@@ -131,6 +131,21 @@ def ratio(warehouse: Folder, form: Form = Format.TABLE, require: Require = None)
 
 
 @app.command()
+def report(
+    warehouse: Folder,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Where to write it; by default DIR/report.html."),
+    ] = None,
+) -> None:
+    """Write the results as one HTML file that needs no network; a run does so at its end."""
+    from tasks.report import report_file, write_report
+
+    write_report(warehouse, out)
+    show.out.print(f"Report: {escape(str(out or report_file(warehouse)))}", soft_wrap=True)
+
+
+@app.command()
 def rejects(
     warehouse: Folder,
     corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="Which corpus.")],

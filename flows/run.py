@@ -67,6 +67,7 @@ def run_align(
     else:
         shown = escape(str(warehouse))
         out.print(f"Results: {shown}/alignment.duckdb", soft_wrap=True)
+        out.print(f"Report:  {shown}/report.html", soft_wrap=True)
         out.print(
             f"See them: nl2sql-align matrix {shown}; nl2sql-align ratio {shown}", soft_wrap=True
         )

@@ -18,7 +18,7 @@ from tasks.errors import WarehouseError
 from tasks.explain import FEATURES, HARDNESS
 from tasks.results import open_results
 from tasks.sqlfiles import list_sql, load_sql, query_sql
-from tasks.warehouse import Warehouse, stage_key, written_whole
+from tasks.warehouse import stage_key, written_whole
 
 if TYPE_CHECKING:
     import duckdb

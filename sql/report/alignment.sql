@@ -3,7 +3,7 @@
 with places as (
     select
         corpus,
-        rowid as place
+        row_number() over (order by rowid) - 1 as place
     from corpora
 )
 

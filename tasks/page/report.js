@@ -31,8 +31,11 @@ const percent = (share) => {
   const value = 100 * share;
   if (value === 0) return "0 %";
   if (value < 0.1) return "under 0.1 %";
+  if (value > 99.9 && value < 100) return "over 99.9 %";
   return value < 10 || (value > 99 && value < 100) ? `${value.toFixed(1)} %` : `${value.toFixed(0)} %`;
 };
+// Of n-grams, whose shares are small
+const precise = (share) => (share === 0 ? "0 %" : `${Number((100 * share).toPrecision(2))} %`);
 const interval = (low, high) => (low === null || low === undefined ? "" : `${fixed(low)} to ${fixed(high)}`);
 
 // A table of columns as rows, by key
@@ -96,6 +99,13 @@ function verdictOf(row) {
   return h("span", { class: `verdict ${kind(row.verdict)}` }, `${sign} ${words}`);
 }
 
+// Where there is no room for the words: they are in a title, and in what screen readers say
+function shortVerdict(row) {
+  if (!row.verdict) return "";
+  const [sign, words] = VERDICTS[row.verdict];
+  return h("span", { class: kind(row.verdict), title: `${words}: ${interval(row.ci_low, row.ci_high)}`, role: "img", "aria-label": words }, sign);
+}
+
 // ---- state ---------------------------------------------------------------------------------------------------------
 
 const firstWithRatio = targets.find((t) => ratios.some((row) => row.target === t));
@@ -104,7 +114,7 @@ const state = {
   metric: "kl_alignment",
   swapped: false,
   rows: comparable.length > MANY ? "train" : "all",
-  columns: "target",
+  columns: comparable.length > 12 && withRole("target").length ? "target" : "all",
   order: "clustered",
   find: "",
   predictions: "untuned",
@@ -158,7 +168,7 @@ function ranking(t) {
   const at = (value) => Math.max(0, Math.min(100, ((value - low) / (1 - low)) * 100));
   const axis = h("th", { scope: "col" }, "Alignment", h("div", { class: "axis", "aria-hidden": "true" },
     [0.4, 0.6, 0.8, 1].map((value) => h("span", { "--at": at(value) }, value.toFixed(1)))));
-  const heads = ["Training set", axis, "#", "#95 % interval", ...predictions.map((p) => h("th", { scope: "col" }, `AR of ${name(p)}`))];
+  const heads = ["Training set", axis, "#", "#95 % interval", ...predictions.map((p) => h("th", { scope: "col", class: "model" }, `AR of ${name(p)}`))];
   const lines = (shown) => table(heads, shown.map((s) => {
     const row = intervals.get(`${s} ${t}`);
     const overlap = METRICS.exact_overlap.value(s, t);
@@ -172,11 +182,11 @@ function ranking(t) {
       h("td", { class: "n" }, row ? interval(row.ci_low, row.ci_high) : ""),
       predictions.map((p) => {
         const one = ratios.find((ratio) => ratio.train === s && ratio.predictions === p && ratio.target === t);
-        return h("td", {}, one ? [h("div", {}, fixed(one.alignment_ratio)), h("div", {}, verdictOf(one))] : "");
+        return h("td", { class: "n" }, one ? [fixed(one.alignment_ratio), " ", shortVerdict(one)] : "");
       }));
   }), { "aria-label": `Training sets for ${name(t)}` });
   return h("div", { id: "ranking" }, h("h3", {}, `Training sets for ${name(t)}`), answer(t, order),
-    ceiling ? h("p", { class: "soft" }, `The dashed line is the ceiling, ${fixed(ceiling)}.`) : null,
+    h("p", { class: "soft" }, ceiling ? `The dashed line is the ceiling, ${fixed(ceiling)}. ` : "", predictions.length ? "AR is the Alignment Ratio: ▲ gain, ◆ undecided, ▼ no gain, by its 95 % interval." : ""),
     limited(order, 20, lines));
 }
 
@@ -217,7 +227,6 @@ function chooseTarget(t) {
 function drawMatrix() {
   const roles = [["all", "all"], ...["train", "target", "predictions"].filter((role) => withRole(role).length).map((role) => [role, role])];
   const set = (key) => (value) => { state[key] = value; fillMatrix(); };
-  const columns = withRole("target").length ? state.columns : (state.columns = "all");
   body("matrix").replaceChildren(
     h("p", {}, "Rows are sources, columns are targets. Point at a cell, or move with the arrow keys, to read all measures; a click, or Enter, shows below what differs."),
     h("div", { class: "tools" },
@@ -225,7 +234,7 @@ function drawMatrix() {
       chooser("Direction", [["", "row compared with column"], ["swapped", "column compared with row"]], state.swapped ? "swapped" : "",
         (value) => { state.swapped = value === "swapped"; fillMatrix(); }, "direction"),
       chooser("Rows", roles, state.rows, set("rows"), "rows"),
-      chooser("Columns", roles, columns, set("columns"), "columns"),
+      chooser("Columns", roles, state.columns, set("columns"), "columns"),
       chooser("Order", [["clustered", "alike side by side"], ["listed", "as in the corpora file"], ["name", "by name"]], state.order, set("order"), "order"),
       h("label", {}, "Name contains", h("input", { type: "search", id: "find", oninput: (event) => set("find")(event.target.value) }))),
     h("div", { id: "heat" }));
@@ -238,6 +247,11 @@ function places(role) {
   return order.filter((i) => chosen.has(i));
 }
 
+// Which of three colours of text can be read on a shade, light or dark
+function shadeClass(share) {
+  return share > 0.62 ? "high" : share > 0.52 ? "mid" : "low";
+}
+
 function fillMatrix() {
   const metric = METRICS[state.metric];
   const columns = places(state.columns);
@@ -246,7 +260,7 @@ function fillMatrix() {
   const cell = (s, t) => {
     const value = state.swapped ? metric.value(t, s) : metric.value(s, t);
     const share = Math.max(0, Math.min(1, (value - metric.low) / (metric.high - metric.low)));
-    const node = h("td", { "--v": (100 * share).toFixed(1), class: share > 0.5 ? "high" : null, tabindex: "-1" }, value.toFixed(2));
+    const node = h("td", { "--v": (100 * share).toFixed(1), class: shadeClass(share), tabindex: "-1" }, value.toFixed(2));
     node.pair = state.swapped ? [t, s] : [s, t];
     return node;
   };
@@ -260,10 +274,10 @@ function fillMatrix() {
     grid.addEventListener("mouseout", hideTip);
     grid.addEventListener("click", (event) => { if (event.target.pair) { event.target.focus(); choosePair(...event.target.pair); } });
     return h("div", { class: "heat" }, h("table", { "aria-label": `${metric.label} of ${state.swapped ? "columns with rows" : "rows with columns"}` },
-      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, state.swapped ? "target ↓ source →" : "source ↓ target →"), columns.map((t) => h("th", { scope: "col", title: name(t) }, h("div", {}, name(t)))))), grid));
+      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, h("div", {}, state.swapped ? "target ↓" : "source ↓"), h("div", {}, state.swapped ? "source →" : "target →")), columns.map((t) => h("th", { scope: "col", title: name(t) }, h("div", {}, name(t)))))), grid));
   };
   document.getElementById("heat").replaceChildren(
-    h("div", { class: "scale", "aria-hidden": "true" }, fixed(metric.low), h("i"), fixed(metric.high)),
+    h("div", { class: "scale", "aria-hidden": "true" }, fixed(metric.low), h("span", { class: "ramp" }), fixed(metric.high)),
     rows.length && columns.length ? limited(rows, MANY + 20, draw) : h("p", {}, "No corpus is left by this choice."));
 }
 
@@ -348,15 +362,15 @@ function ratioFigure(p, rows, at, ticks) {
   const [first] = rows;
   const tuned = first.trained_on === null ? "" : `, tuned on ${first.trained_on}`;
   const axis = h("th", { scope: "col" }, h("div", { class: "axis", "aria-hidden": "true" }, ticks.map((tick) => h("span", { "--at": at(tick) }, String(tick)))));
-  const draw = (shown) => table(["Training set", axis, "#AR", "#95 % interval", "Verdict"], shown.map((row) => h("tr", {},
+  const draw = (shown) => table(["Training set", axis, "#AR", "Verdict", "#95 % interval"], shown.map((row) => h("tr", {},
     h("th", { scope: "row" }, name(row.train)),
     h("td", { class: "plot" }, h("div", { class: `track ${kind(row.verdict)}`, "aria-hidden": "true" },
       h("div", { class: "mark solid", "--at": at(1) }),
       row.ci_low === null ? null : h("div", { class: "span", "--at": at(row.ci_low), "--to": at(row.ci_high) - at(row.ci_low) }),
       h("div", { class: `dot ${kind(row.verdict)}`, "--at": at(row.alignment_ratio) }))),
     h("td", { class: "n" }, fixed(row.alignment_ratio)),
-    h("td", { class: "n" }, interval(row.ci_low, row.ci_high)),
-    h("td", {}, verdictOf(row)))), { "aria-label": `Alignment Ratios of ${name(p)}` });
+    h("td", {}, verdictOf(row)),
+    h("td", { class: "n" }, interval(row.ci_low, row.ci_high)))), { "aria-label": `Alignment Ratios of ${name(p)}` });
   return h("figure", {}, h("h3", {}, `${name(p)} (model ${first.model}${tuned})`),
     h("p", { class: "soft" }, `Its answers are aligned at ${fixed(first.predictions_alignment)}; ${percent(first.predictions_parsed_share)} of them parse.`),
     limited(rows, 20, draw));
@@ -412,7 +426,7 @@ function bar([ngram, nats, folded, p, q, sql, template], side, most, s, t) {
       h("div", { class: `track ${side === 0 ? "over" : "under"}`, "aria-hidden": "true" }, h("div", { class: "mark solid", "--at": 50 }), h("div", { class: "bar", "--to": (100 * nats) / most })),
       h("span", { class: "n" }, fixed(nats / 1e6, 4))),
     h("details", {},
-      h("summary", {}, `${percent(p / 1e6)} of the n-grams of ${name(s)}, ${percent(q / 1e6)} of ${name(t)}${folded ? `; with ${folded} inside it` : ""}`),
+      h("summary", {}, `${precise(p / 1e6)} of the n-grams of ${name(s)}, ${precise(q / 1e6)} of ${name(t)}${folded ? `; with ${folded} inside it` : ""}`),
       data.texts[sql] ? [h("div", {}, `A query of ${name(more)} that has it:`), h("span", { class: "sql" }, data.texts[sql])] : null,
       data.texts[template] ? [h("div", {}, "Its template:"), h("span", { class: "sql" }, data.texts[template])] : null));
 }
@@ -430,7 +444,7 @@ function drawStructures() {
     .filter((row) => row.s[0] || row.t[0])
     .sort((a, b) => Math.abs(b.effect) - Math.abs(a.effect) || a.label.localeCompare(b.label, "en"));
   const share = (side, value) => h("td", { class: `share ${side}` }, h("div", { "--to": 100 * value[0] }, h("span", {}, percent(value[0]))));
-  const draw = (shown) => table(["Structure", name(s), name(t), "#Mean per query", "#", "#Effect"], shown.map((row) => h("tr", {},
+  const draw = (shown) => table(["Structure", name(s), name(t), "#Mean in source", "#Mean in target", "#Effect"], shown.map((row) => h("tr", {},
     h("th", { scope: "row" }, row.label), share("first", row.s), share("second", row.t),
     h("td", { class: "n" }, fixed(row.s[1], 2)), h("td", { class: "n" }, fixed(row.t[1], 2)),
     h("td", { class: "n" }, `${row.effect > 0 ? "+" : ""}${fixed(row.effect, 2)}`))), { "aria-label": `Structures of ${name(s)} and ${name(t)}` });

@@ -8,6 +8,7 @@ import pytest
 
 from tasks import corpus_stages, matrix, pipeline
 from tasks.errors import AlignError, ConfigurationError, WarehouseError
+from tasks.report import report_file
 from tasks.template_rules import DEFAULT_LIMITS, TEMPLATE_RULES_VERSION
 from tasks.warehouse import Warehouse
 from tests.flows.conftest import SAMPLES, small_corpora
@@ -40,6 +41,7 @@ def test_the_summary_counts_what_was_done(sample_run):
         "matrix",
         "intervals",
         "publish",
+        "report",
     ]
     assert all(seconds >= 0 for seconds in sample_run.seconds.values())
 
@@ -128,9 +130,11 @@ NOTHING = {"queries": 0, "templates": 0, "ngrams": 0, "pairs": 0, "intervals": 0
 
 def test_nothing_is_done_twice(align, corpora, first):
     before, files = tables(first.warehouse, aside=()), stage_files(first.warehouse)
+    report = report_file(first.warehouse).stat()
     summary, done = again(align, corpora, first.warehouse)
     assert done == NOTHING
     assert stage_files(first.warehouse) == files
+    assert report_file(first.warehouse).stat().st_ino == report.st_ino
     assert (summary.n_ingested, summary.n_parsed, summary.n_pairs, summary.n_new_pairs) == (
         *(0, 0),
         *(16, 0),

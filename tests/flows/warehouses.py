@@ -83,7 +83,7 @@ def leftovers(warehouse):
         or "scratch" in name
         or name.endswith((".part", ".wal", ".lock-holder"))
         or (
-            not name.endswith((".lock", ".duckdb", ".parquet", "ngrams"))
+            not name.endswith((".lock", ".duckdb", ".parquet", "ngrams", "report.html"))
             and not name.startswith("stages")
         )
     ]

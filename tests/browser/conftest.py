@@ -1,0 +1,116 @@
+"""A real browser, and a report of corpora that would like to be more than text."""
+
+import os
+import shutil
+from datetime import UTC, datetime
+
+import duckdb
+import pytest
+
+from tasks import pipeline
+from tasks.intervals import Resampling
+from tasks.publish import RunRecord, publish
+from tasks.report import report_file, write_report
+from tasks.warehouse import Warehouse
+
+# Each would show itself if it were more than text: as an element, a dialog or an error.
+HOSTILE_SQL = "SELECT '</script><script>broken=1</script><img src=x onerror=broken=1>' FROM t"
+HOSTILE_NAME = """x"'><img src=x onerror="broken=1">%%DATA%%"""
+HOSTILE_MODEL = "<b onclick=alert(1)>model</b>&amp;"
+
+JOINED = "SELECT FROM JOIN ON = WHERE ="
+COUNTED = "SELECT COUNT ( * ) FROM GROUP BY HAVING COUNT ( * ) >"
+NESTED = "SELECT FROM WHERE IN ( SELECT FROM WHERE > )"
+WINDOW = "SELECT RANK ( ) OVER ( PARTITION BY ORDER BY DESC ) FROM"
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory, make_corpus):
+    """A warehouse of six corpora with intervals and verdicts, one of them with a hostile name."""
+    house = Warehouse(tmp_path_factory.mktemp("reported"))
+
+    def corpus(name, queries, **keys):
+        return make_corpus(house.folder, name, queries, **keys)
+
+    hostile = (HOSTILE_SQL, WINDOW)
+    corpora = [
+        corpus("near", [JOINED] * 12 + [COUNTED] * 8 + [NESTED]),
+        corpus("far", [WINDOW] * 9 + [NESTED] * 3 + ["SELECT FROM"]),
+        corpus("odd", [hostile] * 7 + [JOINED] * 2 + [None], license="<i>MIT</i>"),
+        corpus("dev", [JOINED] * 10 + [COUNTED] * 9 + [NESTED] * 2, role="target"),
+        corpus("test", [WINDOW] * 6 + [COUNTED] * 5, role="target"),
+        corpus(
+            "base",
+            ["SELECT FROM"] * 12 + [COUNTED] * 6 + [None] * 3,
+            role="predictions",
+            target="dev",
+            model=HOSTILE_MODEL,
+        ),
+    ]
+    matrix = pipeline.measure(corpora, house)
+    how = Resampling(100, "query")
+    intervals = pipeline.resample(corpora, matrix, house, how)
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    record = RunRecord("run-1", at, pipeline.parameters(), pipeline.versions())
+    publish(house, corpora, matrix.pairs, matrix.contributions, record, intervals)
+    # No corpora file could name a corpus so; a database that somebody sends could.
+    with duckdb.connect(str(house.database)) as con:
+        for table, column in con.execute(
+            "select table_name, column_name from duckdb_columns() "
+            "where column_name in ('corpus', 'source', 'target', 'train') "
+            "and table_name in (select table_name from duckdb_tables())"
+        ).fetchall():
+            con.execute(
+                f"update {table} set {column} = ? where {column} = ?", [HOSTILE_NAME, "odd"]
+            )
+    return house
+
+
+@pytest.fixture(scope="session")
+def report(published):
+    """The path of the report."""
+    write_report(published.folder)
+    return report_file(published.folder)
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """A headless Chromium; tests that need it are skipped where there is none."""
+    found = filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
+    path = next(found, None)
+    if path is None:
+        pytest.skip("needs a browser: install chromium (Debian: apt-get install chromium)")
+    from playwright.sync_api import sync_playwright
+
+    # Its sandbox does not run as root, which containers are.
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(chromium, report):
+    """Opens the report without a network: call it with Playwright's options for a context.
+
+    Whatever the page complains about fails the test.
+    """
+    contexts, complaints = [], []
+
+    def open_page(path=report, **options):
+        context = chromium.new_context(offline=True, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("dialog", lambda dialog: complaints.append(dialog.message))
+        page.on("requestfailed", lambda request: complaints.append(request.url))
+        page.goto(path.as_uri())
+        page.wait_for_selector("html[data-drawn]", timeout=20_000)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
