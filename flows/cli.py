@@ -43,6 +43,16 @@ class Resampled(StrEnum):
     QUERY = "query"
 
 
+class Picture(StrEnum):
+    """What there is to draw."""
+
+    MATRIX = "matrix"
+    RATIOS = "ratios"
+    DIFFERENCES = "differences"
+    SAMPLE_SIZE = "sample-size"
+    BUDGET = "budget"
+
+
 @app.command()
 def run(
     corpora: Annotated[
@@ -143,6 +153,30 @@ def report(
 
     write_report(warehouse, out)
     show.out.print(f"Report: {escape(str(out or report_file(warehouse)))}", soft_wrap=True)
+
+
+@app.command()
+def plot(
+    kind: Annotated[Picture, typer.Argument(metavar="KIND", help=f"{', '.join(Picture)}.")],
+    warehouse: Folder,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="FILE", help="A .png, .svg or .pdf file.")
+    ],
+    target: Annotated[
+        str | None, typer.Option(metavar="T", help="Which target; by default, the first with rows.")
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option(metavar="S", help="For differences: what differs from the target.")
+    ] = None,
+    metric: Annotated[
+        str, typer.Option(help=f"For matrix: {', '.join(METRICS)}.")
+    ] = "kl_alignment",
+) -> None:
+    """Draw a picture of the results for a paper or a wiki page."""
+    from tasks.pictures import plot
+
+    plot(warehouse, kind.value, out, target=target, source=source, metric=metric)
+    show.out.print(f"Picture: {escape(str(out))}", soft_wrap=True)
 
 
 @app.command()

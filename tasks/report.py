@@ -178,7 +178,7 @@ def _data(con: "duckdb.DuckDBPyConnection", run: Mapping[str, Any]) -> dict[str,
             "set_aside": json.loads(run["set_aside"]),
         },
         "corpora": corpora.to_dicts(),
-        "clustered": _clustered(alignment, len(names)),
+        "clustered": clustered(alignment, len(names)),
         "alignment": _matrices(alignment, len(names)),
         "intervals": _columns(query_sql(con, "report/intervals").pl(), place, "source", "target"),
         "ceilings": _columns(query_sql(con, "report/ceilings").pl(), place, "target"),
@@ -237,8 +237,13 @@ def _matrices(alignment: "pl.DataFrame", n: int) -> dict[str, list[list[int] | N
     return found
 
 
-def _clustered(alignment: "pl.DataFrame", n: int) -> list[int]:
-    """The places of the corpora in an order that puts those alike side by side."""
+def clustered(alignment: "pl.DataFrame", n: int) -> list[int]:
+    """The places of the corpora in an order that puts those alike side by side.
+
+    Args:
+        alignment: The rows of ``sql/report/alignment.sql``.
+        n: How many corpora there are; those without a row come last.
+    """
     import numpy as np
 
     known = sorted(set(alignment["source"].to_list()))

@@ -412,7 +412,7 @@ function drawDifferences() {
     const most = Math.max(...sides.flat().map((row) => row[1]), 1);
     parts.push(
       h("p", { class: "legend" }, h("span", { class: "first" }, `${name(s)} has more of it`), h("span", { class: "second" }, `${name(t)} has more of it`)),
-      h("p", { class: "soft" }, "The largest n-grams behind the divergence, in nats; shorter ones that say the same are added to the one that contains them. Right: terms of the divergence of the source from the target. Left: terms of the other direction."),
+      h("p", { class: "soft" }, "Of the 20 largest terms of each direction, in nats; shorter n-grams that say the same are added to the one that contains them. Right: terms of the divergence of the source from the target. Left: terms of the other direction. nl2sql-align explain takes all terms together."),
       h("ul", { class: "bars", id: "bars" }, sides.flatMap((rows, side) => rows.map((row) => bar(row, side, most, s, t)))));
   }
   body("differences").replaceChildren(...parts);
