@@ -17,6 +17,7 @@ from flows.show import err, out, printable
 from tasks import progress
 from tasks.config import load_corpora
 from tasks.engine import bounded
+from tasks.highlights import highlights
 from tasks.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -68,8 +69,12 @@ def run_align(
         shown = escape(str(warehouse))
         out.print(f"Results: {shown}/alignment.duckdb", soft_wrap=True)
         out.print(f"Report:  {shown}/report.html", soft_wrap=True)
+        for sentence in highlights(warehouse):
+            out.print(f"  {escape(printable(sentence))}", soft_wrap=True)
         out.print(
-            f"See them: nl2sql-align matrix {shown}; nl2sql-align ratio {shown}", soft_wrap=True
+            f"See more: nl2sql-align ratio {shown}; nl2sql-align matrix {shown}; "
+            f"nl2sql-align explain {shown} SOURCE TARGET",
+            soft_wrap=True,
         )
     return 3 if summary.set_aside else 0
 

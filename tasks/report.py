@@ -176,10 +176,15 @@ def _data(con: "duckdb.DuckDBPyConnection", run: Mapping[str, Any]) -> dict[str,
             "parameters": json.loads(run["parameters"]),
             "versions": json.loads(run["versions"]),
             "set_aside": json.loads(run["set_aside"]),
+            "notes": json.loads(run["notes"]),
         },
         "corpora": corpora.to_dicts(),
         "clustered": clustered(alignment, len(names)),
         "alignment": _matrices(alignment, len(names)),
+        "uneven": [
+            [place[source], place[target]]
+            for source, target in query_sql(con, "report/uneven").pl().iter_rows()
+        ],
         "intervals": _columns(query_sql(con, "report/intervals").pl(), place, "source", "target"),
         "ceilings": _columns(query_sql(con, "report/ceilings").pl(), place, "target"),
         "ratios": _columns(

@@ -13,6 +13,7 @@ select
     parameters,
     versions,
     set_aside,
+    notes,
     results_key
 from runs
 where results_key = (select results_key from last)

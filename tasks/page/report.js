@@ -47,6 +47,8 @@ function rowsOf(columns) {
 const ratios = rowsOf(data.ratios);
 const intervals = new Map(rowsOf(data.intervals).map((row) => [`${row.source} ${row.target}`, row]));
 const ceilings = new Map(rowsOf(data.ceilings).map((row) => [row.target, row]));
+const uneven = new Set(data.uneven.map(([s, t]) => `${s} ${t}`));
+const parsedShare = (i) => (corpora[i].n_queries ? corpora[i].n_templated / corpora[i].n_queries : 0);
 const contributions = new Map(data.contributions.map((pair) => [`${pair[0]} ${pair[1]}`, pair]));
 
 // ---- measures ------------------------------------------------------------------------------------------------------
@@ -173,7 +175,8 @@ function ranking(t) {
     const row = intervals.get(`${s} ${t}`);
     const overlap = METRICS.exact_overlap.value(s, t);
     return h("tr", {},
-      h("th", { scope: "row" }, name(s), overlap >= 0.005 ? h("div", { class: "flag" }, `holds ${percent(overlap)} of the target's queries`) : null),
+      h("th", { scope: "row" }, name(s), overlap >= 0.005 ? h("div", { class: "flag" }, `holds ${percent(overlap)} of the target's queries`) : null,
+        uneven.has(`${s} ${t}`) ? h("div", { class: "flag" }, `${percent(parsedShare(s))} of it parses, ${percent(parsedShare(t))} of the target`) : null),
       h("td", { class: "plot" }, h("div", { class: "track plain", "aria-hidden": "true" },
         ceiling ? h("div", { class: "mark", "--at": at(ceiling) }) : null,
         row ? h("div", { class: "span", "--at": at(row.ci_low), "--to": at(row.ci_high) - at(row.ci_low) }) : null,
@@ -260,7 +263,7 @@ function fillMatrix() {
   const cell = (s, t) => {
     const value = state.swapped ? metric.value(t, s) : metric.value(s, t);
     const share = Math.max(0, Math.min(1, (value - metric.low) / (metric.high - metric.low)));
-    const node = h("td", { "--v": (100 * share).toFixed(1), class: shadeClass(share), tabindex: "-1" }, value.toFixed(2));
+    const node = h("td", { "--v": (100 * share).toFixed(1), class: shadeClass(share), tabindex: "-1" }, value.toFixed(2), uneven.has(`${s} ${t}`) ? h("sup", {}, "*") : null);
     node.pair = state.swapped ? [t, s] : [s, t];
     return node;
   };
@@ -277,7 +280,7 @@ function fillMatrix() {
       h("thead", {}, h("tr", {}, h("th", { scope: "col" }, h("div", {}, state.swapped ? "target ↓" : "source ↓"), h("div", {}, state.swapped ? "source →" : "target →")), columns.map((t) => h("th", { scope: "col", title: name(t) }, h("div", {}, name(t)))))), grid));
   };
   document.getElementById("heat").replaceChildren(
-    h("div", { class: "scale", "aria-hidden": "true" }, fixed(metric.low), h("span", { class: "ramp" }), fixed(metric.high)),
+    h("div", { class: "scale" }, fixed(metric.low), h("span", { class: "ramp" }), fixed(metric.high), data.uneven.length ? "* one side parses much less than the other" : ""),
     rows.length && columns.length ? limited(rows, MANY + 20, draw) : h("p", {}, "No corpus is left by this choice."));
 }
 
@@ -323,6 +326,7 @@ function showPair(node) {
   const lines = Object.values(METRICS).map((metric) => h("tr", {}, h("td", {}, metric.label), h("td", { class: "n" }, fixed(metric.value(s, t))), h("td", { class: "n" }, fixed(metric.value(t, s)))));
   showTip(node.getBoundingClientRect(), h("strong", {}, name(s)), " compared with ", h("strong", {}, name(t)),
     row ? h("div", {}, `95 % interval of the alignment: ${interval(row.ci_low, row.ci_high)}`) : "",
+    uneven.has(`${s} ${t}`) ? h("div", { class: "flag" }, `${percent(parsedShare(s))} and ${percent(parsedShare(t))} of their queries parse`) : "",
     h("table", {}, h("thead", {}, h("tr", {}, h("th", {}), h("th", { class: "n" }, "this"), h("th", { class: "n" }, "reverse"))), h("tbody", {}, lines)));
 }
 
@@ -372,7 +376,7 @@ function ratioFigure(p, rows, at, ticks) {
     h("td", {}, verdictOf(row)),
     h("td", { class: "n" }, interval(row.ci_low, row.ci_high)))), { "aria-label": `Alignment Ratios of ${name(p)}` });
   return h("figure", {}, h("h3", {}, `${name(p)} (model ${first.model}${tuned})`),
-    h("p", { class: "soft" }, `Its answers are aligned at ${fixed(first.predictions_alignment)}; ${percent(first.predictions_parsed_share)} of them parse.`),
+    h("p", { class: "soft" }, `Its answers are aligned at ${fixed(first.predictions_alignment)}; ${percent(first.predictions_parsed_share)} of them parse.${first.n_cleaned ? ` ${count(first.n_cleaned)} were cleaned first.` : ""}`),
     limited(rows, 20, draw));
 }
 
@@ -498,16 +502,18 @@ function drawTemplates() {
 function drawParsing() {
   const reasons = new Map();
   for (const [i, reason, n, example] of data.rejects) reasons.set(i, [...(reasons.get(i) || []), { reason, n, example }]);
-  const rows = [...everyone].sort((a, b) => corpora[a].n_templated / corpora[a].n_queries - corpora[b].n_templated / corpora[b].n_queries || a - b);
-  const draw = (shown) => table(["Corpus", "Role", "Dialect", "#Queries", "Parsed", "Rejected, and why"], shown.map((i) => {
+  const rows = [...everyone].sort((a, b) => parsedShare(a) - parsedShare(b) || a - b);
+  const draw = (shown) => table(["Corpus", "Role", "Dialect", "#Queries", "Parsed", "#Cleaned", "Rejected, and why"], shown.map((i) => {
     const one = corpora[i];
-    const share = one.n_queries ? one.n_templated / one.n_queries : 0;
+    const share = parsedShare(i);
     return h("tr", {}, h("th", { scope: "row" }, one.corpus, one.is_set_aside ? h("div", { class: "flag" }, "set aside: no query has an n-gram") : null),
       h("td", {}, one.role), h("td", {}, one.dialect), h("td", { class: "n" }, count(one.n_queries)),
       h("td", { class: "share first" }, h("div", { "--to": 100 * share }, h("span", {}, percent(share)))),
+      h("td", { class: "n" }, one.n_cleaned ? count(one.n_cleaned) : ""),
       h("td", {}, one.n_rejected ? h("details", {}, h("summary", {}, count(one.n_rejected)), h("ul", {}, (reasons.get(i) || []).map((why) => h("li", {}, `${count(why.n)}: ${why.reason}`, h("span", { class: "sql" }, why.example || "(empty)"))))) : "0"));
   }), { "aria-label": "Corpora and how much of them parses" });
-  body("parsing").replaceChildren(h("p", {}, "The corpora with the least parsed queries first. Rejected queries are counted, and left out of every measure."), limited(rows, MANY, draw));
+  body("parsing").replaceChildren(h("p", {}, "The corpora with the least parsed queries first. Rejected queries are counted, and left out of every measure."),
+    data.run.notes.length ? h("ul", { class: "notes" }, data.run.notes.map((note) => h("li", {}, note))) : "", limited(rows, MANY, draw));
 }
 
 // ---- versions ------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 
 
 def cells(page):
-    return page.locator("#matrix td").all_inner_texts()
+    return [text.rstrip("*") for text in page.locator("#matrix td").all_inner_texts()]
 
 
 def test_the_first_answer_names_the_closest_training_set_and_its_verdict(opened):
@@ -40,6 +40,9 @@ def test_the_matrix_shows_the_published_numbers(opened, published):
     page.select_option("#columns", "all")
     rows = matrix(published.folder)
     assert cells(page) == [f"{value:.2f}" for value in rows["kl_alignment"]]
+    marks = [text.endswith("*") for text in page.locator("#matrix td").all_inner_texts()]
+    assert marks == rows["is_unevenly_parsed"].to_list()
+    assert any(marks)
     page.select_option("#metric", "kl_nats")
     assert cells(page) == [f"{abs(value):.2f}" for value in rows["kl_nats"]]
     page.select_option("#direction", "swapped")

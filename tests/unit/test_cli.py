@@ -298,9 +298,13 @@ def test_a_run_on_a_terminal_shows_bars_and_ends_well(runs):
     assert "7 corpora taken, 0 set aside; " in shown
     # The cursor that the bars hid is there again.
     assert run.ended.out.count("\x1b[?25h") == run.ended.out.count("\x1b[?25l") == 1
-    *_, results, hint = shown.replace("\r", "").splitlines()
+    *_, results, report, closest, verdicts, hint = shown.replace("\r", "").splitlines()
     assert results == f"Results: {run.warehouse}/alignment.duckdb"
-    assert hint.startswith(f"See them: nl2sql-align matrix {run.warehouse}")
+    assert report == f"Report:  {run.warehouse}/report.html"
+    assert closest == "  Closest training sets: harbour-train to orchard-dev (0.909)."
+    assert "the surest gain: harbour-train for sprig-1b-base, 1.32" in verdicts
+    assert hint.startswith(f"See more: nl2sql-align ratio {run.warehouse}")
+    assert (run.warehouse / "report.html").is_file()
     assert (run.warehouse / "alignment.duckdb").is_file()
 
 
@@ -315,11 +319,15 @@ def test_a_run_without_a_terminal_writes_plain_lines(runs):
     assert sorted(lines[:6]) == sorted(set(lines[:6]))
     assert [line.split(":")[0] for line in lines[:6]] == [f"ingest {n}/6" for n in range(1, 7)]
     assert lines[-1].startswith("3 corpora taken, 3 set aside; ")
-    assert ended.out.splitlines() == [
-        f"Results: {runs['plain'].warehouse}/alignment.duckdb",
-        f"See them: nl2sql-align matrix {runs['plain'].warehouse}; "
-        f"nl2sql-align ratio {runs['plain'].warehouse}",
-    ]
+    results, report, *told, hint = ended.out.splitlines()
+    assert results == f"Results: {runs['plain'].warehouse}/alignment.duckdb"
+    assert report == f"Report:  {runs['plain'].warehouse}/report.html"
+    assert 1 <= len(told) <= 3
+    assert all(sentence.startswith("  ") and sentence.endswith(".") for sentence in told)
+    assert hint == (
+        f"See more: nl2sql-align ratio {runs['plain'].warehouse}; nl2sql-align matrix "
+        f"{runs['plain'].warehouse}; nl2sql-align explain {runs['plain'].warehouse} SOURCE TARGET"
+    )
 
 
 @pytest.mark.flow
