@@ -1,6 +1,8 @@
 """What the README shows is what the program does."""
 
 import re
+import runpy
+import sys
 from pathlib import Path
 
 import duckdb
@@ -76,3 +78,12 @@ def test_it_names_every_format_and_command():
     assert [name for name in formats() if f"`{name}`" not in README] == []
     commands = [command.name or command.callback.__name__ for command in app.registered_commands]
     assert [name for name in commands if f"nl2sql-align {name}" not in README] == []
+
+
+def test_the_example_runs_and_finds_the_closest(sample_run, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["example.py", str(sample_run.warehouse)])
+    runpy.run_path(str(ROOT / "docs" / "example.py"))
+    printed = capsys.readouterr().out
+    assert printed.startswith("orchard-dev: harbour-train is closest, at 0.909\n")
+    assert "sprig-1b-base" in printed
+    assert printed.splitlines()[-1].startswith("orchard-dev uses ")

@@ -1,0 +1,32 @@
+"""From results to a decision, in Python: ``python docs/example.py warehouse``.
+
+Each step stands alone: paste it into a notebook, where the value of ``results`` shows the matrix.
+"""
+
+import sys
+
+import polars as pl
+
+from tasks.explain import explain
+from tasks.notebook import load
+
+results = load(sys.argv[1])
+
+# Which training set is closest to each target?
+closest = (
+    results.alignment.filter(pl.col("source_role") == "train", pl.col("target_role") == "target")
+    .sort("kl_alignment", descending=True)
+    .group_by("target", maintain_order=True)
+    .first()
+)
+for row in closest.iter_rows(named=True):
+    print(f"{row['target']}: {row['source']} is closest, at {row['kl_alignment']:.3f}")
+
+# Which models should gain from which training set?
+gains = results.ratios.filter(verdict="gain").select("predictions", "train", "alignment_ratio")
+print(gains)
+
+# Why is the farthest training set so far away?
+far = results.alignment.filter(source_role="train", target_role="target").sort("kl_alignment")
+source, target = far.select("source", "target").row(0)
+print(explain(sys.argv[1], source, target).sentences[0])
