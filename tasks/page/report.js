@@ -519,7 +519,7 @@ function drawParsing() {
 // ---- versions ------------------------------------------------------------------------------------------------------
 
 function drawVersions() {
-  const pairs = (title, values) => [h("h3", {}, title), h("div", { class: "wide" }, h("table", {}, h("tbody", {}, Object.entries(values).map(([key, value]) => h("tr", {}, h("th", { scope: "row" }, key), h("td", {}, value === null ? "by default" : String(value)))))))];
+  const pairs = (title, values) => [h("h3", {}, title), h("div", { class: "wide" }, h("table", {}, h("tbody", {}, Object.entries(values).map(([key, value]) => h("tr", {}, h("th", { scope: "row" }, key), h("td", {}, value === null ? "by default" : typeof value === "object" ? JSON.stringify(value) : String(value)))))))];
   const aside = Object.entries(data.run.set_aside);
   body("versions").replaceChildren(
     ...pairs("Run", { "first run with these results": data.run.id, finished: data.run.finished }),
