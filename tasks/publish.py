@@ -17,6 +17,7 @@ from tasks.config import CorpusEntry
 from tasks.decisions import DECISION_TABLES
 from tasks.engine import connect
 from tasks.errors import WarehouseError
+from tasks.progress import announce
 from tasks.results import is_locked, open_database, quoted, quoted_name
 from tasks.sqlfiles import run_sql
 from tasks.warehouse import Warehouse, stage_key, written_whole
@@ -24,8 +25,14 @@ from tasks.warehouse import Warehouse, stage_key, written_whole
 if TYPE_CHECKING:
     from tasks.intervals import IntervalsReport
 
-PUBLISH_VERSION: Final = 6
+PUBLISH_VERSION: Final = 8
 """Goes up with every change of the published tables."""
+
+DRIFT_THRESHOLD: Final = 0.02
+"""How far an alignment may move from where it stood before that is called a drift."""
+
+HISTORY_TABLES: Final = ("runs", "alignment_history", "alignment_ratio_history")
+"""Tables to which every run adds rows."""
 
 AS_WRITTEN: Final = "~as-written"
 """What follows a corpus's name where its texts are not cleaned; no corpus's name has it."""
@@ -60,6 +67,7 @@ class RunRecord:
     versions: dict[str, str]
     set_aside: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    drift_threshold: float = DRIFT_THRESHOLD
 
 
 @dataclass(frozen=True)
@@ -140,17 +148,35 @@ def publish(
             run_sql(con, "publish/keep" if is_kept else "publish/tables")
             _fill(con, corpora, pairs, contributions, intervals, as_written)
             con.unregister("given_corpora")
-            for table, rows in {} if is_kept else old.kept.items():
-                if con.table(table).columns == rows.column_names:  # else another version's
-                    con.register("old_rows", rows)
-                    con.execute(f"insert into {quoted_name(table)} from old_rows")
-                    con.unregister("old_rows")
+            if not is_kept:
+                _carry_over(con, old.kept)
         _add_run(con, record, results_key, corpora)
+        run_sql(
+            con,
+            "publish/history",
+            run_id=record.run_id,
+            drift_threshold=record.drift_threshold,
+        )
         con.execute("use memory")
         con.execute("detach results")  # checkpoints: no .wal stays beside the file
     _remove_unnamed(
         warehouse, old.n_queries_by_file.keys() | {str(corpus.ngrams) for corpus in corpora}
     )
+
+
+def _carry_over(con: duckdb.DuckDBPyConnection, kept: Mapping[str, pa.Table]) -> None:
+    """Fills new tables with an old database's rows, as far as another version's have their columns.
+
+    A table that has come to need a column that the rows lack stays empty, and that is said.
+    """
+    for table, rows in kept.items():
+        columns = [name for name in con.table(table).columns if name in rows.column_names]
+        con.register("old_rows", rows.select(columns))
+        try:
+            con.execute(f"insert into {quoted_name(table)} by name from old_rows")
+        except (duckdb.ConstraintException, duckdb.ConversionException):
+            announce("publish", f"table {table} of an earlier version is left out: it has changed")
+        con.unregister("old_rows")
 
 
 def _is_mostly_known(corpora: list[IngestedCorpus], old: "_Old", record: RunRecord) -> bool:
@@ -312,7 +338,7 @@ def _read_old(database: Path) -> _Old:
             tables = {name for (name,) in con.execute("show tables").fetchall()}
             kept = {
                 table: con.table(table).to_arrow_table()
-                for table in ("runs", *DECISION_TABLES)
+                for table in (*HISTORY_TABLES, *DECISION_TABLES)
                 if table in tables
             }
             files = con.execute("select ngrams_file, n_rows from corpora").fetchall()

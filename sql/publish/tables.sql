@@ -185,6 +185,99 @@ create table runs (
     notes json not null
 );
 
+create table alignment_history (
+    run_id varchar not null,
+    run_number bigint not null,
+    started_at timestamptz not null,
+    source varchar not null,
+    target varchar not null,
+    kl_nats double not null,
+    kl_alignment double not null,
+    js_alignment double not null,
+    ngram_coverage double not null,
+    template_coverage double not null,
+    exact_overlap double not null,
+    drift_from double,
+    is_drift boolean not null
+);
+
+create table alignment_ratio_history (
+    run_id varchar not null,
+    run_number bigint not null,
+    started_at timestamptz not null,
+    train varchar not null,
+    target varchar not null,
+    model varchar not null,
+    predictions varchar not null,
+    train_alignment double not null,
+    predictions_alignment double not null,
+    alignment_ratio double not null,
+    ci_low double,
+    ci_high double,
+    verdict varchar,
+    is_verdict_changed boolean not null
+);
+
+create view alignment_change as
+with ordered as (
+    select
+        *,
+        lag(kl_alignment) over pair as previous_kl_alignment,
+        lag(run_id) over pair as previous_run_id,
+        first(kl_alignment) over pair as first_kl_alignment,
+        row_number() over pair as n_runs,
+        lead(run_number) over pair is null as is_last
+    from alignment_history
+    window pair as (partition by source, target order by run_number)
+)
+
+select
+    source,
+    target,
+    kl_alignment,
+    previous_kl_alignment,
+    kl_alignment - previous_kl_alignment as change,
+    first_kl_alignment,
+    kl_alignment - first_kl_alignment as change_since_first,
+    n_runs,
+    is_drift,
+    run_id,
+    previous_run_id,
+    started_at
+from ordered
+where is_last;
+
+create view alignment_ratio_change as
+with ordered as (
+    select
+        *,
+        lag(alignment_ratio) over pair as previous_alignment_ratio,
+        lag(verdict) over pair as previous_verdict,
+        lag(run_id) over pair as previous_run_id,
+        row_number() over pair as n_runs,
+        lead(run_number) over pair is null as is_last
+    from alignment_ratio_history
+    window pair as (partition by train, predictions order by run_number)
+)
+
+select
+    train,
+    target,
+    model,
+    predictions,
+    alignment_ratio,
+    previous_alignment_ratio,
+    alignment_ratio - previous_alignment_ratio as change,
+    verdict,
+    previous_verdict,
+    n_runs,
+    is_verdict_changed,
+    run_id,
+    previous_run_id,
+    started_at
+from ordered
+where is_last;
+
 create table headroom_ratio (
     train varchar not null,
     target varchar not null,

@@ -11,9 +11,11 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
+from tasks import progress
 from tasks.errors import WarehouseError
+from tasks.history import changes
 from tasks.matrix import Content, compute_matrix
-from tasks.publish import RunRecord, publish
+from tasks.publish import DRIFT_THRESHOLD, RunRecord, publish
 from tasks.results import open_results
 from tasks.warehouse import Warehouse
 from tests import reference
@@ -46,6 +48,10 @@ COLUMNS = {
     "selection_curves": "selection target method n_rows kl_alignment random_alignment run_id",
     "mixtures": "mixture target source row_weight row_weight_low row_weight_high run_id",
     "runs": "run_id started_at finished_at parameters versions",
+    "alignment_history": "run_id run_number started_at source target kl_alignment is_drift",
+    "alignment_ratio_history": "run_id train target predictions alignment_ratio is_verdict_changed",
+    "alignment_change": "source target kl_alignment previous_kl_alignment change run_id",
+    "alignment_ratio_change": "train predictions alignment_ratio change verdict run_id",
 }
 
 TRAIN_DATABASES = ["one", "one", None, "two"]
@@ -552,3 +558,129 @@ def test_the_stage_files_are_what_the_database_was_made_from(published):
         assert metadata[b"corpus"].decode() == corpus.entry.name
     named = {name for (name,) in rows(house, "select ngrams_file from corpora")}
     assert named == {str(path) for path in house.ngrams.iterdir()}
+
+
+# History
+
+
+def numbered(templates):
+    return [(f"-- {number}", template) for number, template in enumerate(templates)]
+
+
+def moved(n_changed):
+    """A training set of which some queries are other ones, a target, and predictions."""
+    train = ["SELECT FROM WHERE ="] * (20 - n_changed) + ["SELECT FROM GROUP BY"] * n_changed
+    return (
+        ("train", numbered(train), {}),
+        ("dev", numbered(["SELECT FROM WHERE ="] * 9 + ["SELECT FROM"]), {"role": "target"}),
+        (
+            "base",
+            numbered(["SELECT FROM WHERE ="] * 3 + ["SELECT COUNT ( * ) FROM"]),
+            {"role": "predictions", "target": "dev"},
+        ),
+    )
+
+
+def test_each_run_adds_its_alignments_with_the_targets(house, run):
+    run(*moved(0))
+    run(*moved(0))
+    run(*moved(5))
+    assert rows(
+        house,
+        "select run_id, run_number, source, target from alignment_history where source = 'train'",
+    ) == [(f"run-{n}", n, "train", "dev") for n in (1, 2, 3)]
+    [(now, before, change, since_first, n_runs)] = rows(
+        house,
+        "select kl_alignment, previous_kl_alignment, change, change_since_first, n_runs "
+        "from alignment_change where source = 'train'",
+    )
+    assert change == since_first == now - before < 0
+    assert n_runs == 3
+    assert rows(
+        house, "select kl_alignment from alignment where source = 'train' and target = 'dev'"
+    ) == [(now,)]
+
+
+def test_small_steps_add_up_to_a_drift_and_start_anew_from_there(house, run):
+    for n_changed in range(6):
+        run(*moved(n_changed))
+    found = rows(
+        house,
+        "select kl_alignment, drift_from, is_drift from alignment_history "
+        "where source = 'train' order by run_number",
+    )
+    base = found[0][0]
+    expected = [(base, None, False)]
+    for value, _, _ in found[1:]:
+        is_drift = abs(value - base) > DRIFT_THRESHOLD
+        expected.append((value, base, is_drift))
+        base = value if is_drift else base
+    assert found == expected
+    assert {is_drift for *_, is_drift in found} == {True, False}
+
+
+def test_a_ratio_that_crosses_1_changes_its_verdict(house, run):
+    for n_changed in (0, 1, 12, 12, 0):
+        run(*moved(n_changed))
+    found = rows(
+        house,
+        "select alignment_ratio > 1, is_verdict_changed from alignment_ratio_history "
+        "order by run_number",
+    )
+    assert found == [(True, False), (True, False), (False, True), (False, False), (True, True)]
+    assert rows(house, "select is_verdict_changed from alignment_ratio_change") == [(True,)]
+
+
+def test_history_survives_another_version_of_its_tables(house, run):
+    """As a column more would be, or one less; ids and values are what counts."""
+    run(*moved(0))
+    with duckdb.connect(str(house.database)) as con:
+        con.execute("drop view alignment_change")
+        con.execute("alter table alignment_history drop drift_from")
+        con.execute("alter table alignment_history add column other varchar default 'x'")
+        con.execute("update runs set versions = '{}', results_key = 'other'")
+    run(*moved(0))
+    assert rows(
+        house, "select run_id, run_number from alignment_history where source = 'train'"
+    ) == [
+        ("run-1", 1),
+        ("run-2", 2),
+    ]
+    assert rows(house, "select run_id from runs") == [("run-1",), ("run-2",)]
+
+
+def test_a_table_that_cannot_be_carried_over_is_told(house, run):
+    run(*moved(0))
+    with duckdb.connect(str(house.database)) as con:
+        con.execute("drop view alignment_change")
+        con.execute("alter table alignment_history drop source")
+        con.execute("update runs set versions = '{}', results_key = 'other'")
+    said = []
+    with progress.listening(said.append):
+        run(*moved(0))
+    assert [one.text for one in said if "alignment_history" in one.text] == [
+        "table alignment_history of an earlier version is left out: it has changed"
+    ]
+    assert rows(house, "select distinct run_id from alignment_history") == [("run-2",)]
+
+
+def test_changes_of_a_run_are_told(house, run):
+    run(*moved(0))
+    first = changes(house.folder, "run-1")
+    assert first.new == ("base", "dev", "train")
+    assert (first.changed, first.drifts, first.verdicts) == ((), (), ())
+    run(*moved(12), ("more", ["SELECT FROM", None], {}))
+    found = changes(house.folder, "run-2")
+    assert found.new == ("more",)
+    assert found.rejects == (("more", 1, 0.5, "does not parse"),)
+    [drift] = found.drifts
+    assert (drift.source, drift.target, drift.drift_from) == ("train", "dev", found_at(house, 1))
+    assert drift.drift == drift.kl_alignment - drift.drift_from < -DRIFT_THRESHOLD
+    [verdict] = found.verdicts
+    assert (verdict.train, verdict.target, verdict.predictions) == ("train", "dev", "base")
+    assert verdict.previous_alignment_ratio > 1 > verdict.alignment_ratio
+
+
+def found_at(house, run_number):
+    query = "select kl_alignment from alignment_history where source = 'train' and run_number = "
+    return rows(house, query + str(run_number))[0][0]
