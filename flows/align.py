@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,17 +11,26 @@ from typing import TypeVar
 from uuid import uuid4
 
 from prefect import flow, get_run_logger
+from prefect.exceptions import MissingContextError
 from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from flows import artifacts
 from flows.policy import step
 from tasks import pipeline
 from tasks.config import CorpusEntry, load_corpora
 from tasks.engine import bounded
 from tasks.intervals import Resampling
 from tasks.pipeline import Parts, Prepared, SetAside
-from tasks.progress import announce
-from tasks.publish import AS_WRITTEN, AsWritten, IngestedCorpus, RunRecord, publish
+from tasks.progress import Progress, announce, listening
+from tasks.publish import (
+    AS_WRITTEN,
+    DRIFT_THRESHOLD,
+    AsWritten,
+    IngestedCorpus,
+    RunRecord,
+    publish,
+)
 from tasks.report import write_report
 from tasks.samples import Unit
 from tasks.warehouse import Warehouse
@@ -71,6 +81,8 @@ def align(
     memory_limit: str | None = None,
     replicates: int | None = None,
     resample: Unit = "database",
+    drift_threshold: float = DRIFT_THRESHOLD,
+    wait_seconds: float = 0.0,
 ) -> RunSummary:
     """Ingests, templatizes, counts, measures and publishes the corpora of a corpora file.
 
@@ -85,6 +97,9 @@ def align(
             verdicts need. 0 for no intervals.
         resample: What is drawn again as a whole: databases, where they are known, or single
             queries.
+        drift_threshold: How far an alignment with a target may move, from where it stood when it
+            last had or at first, before that is called a drift.
+        wait_seconds: How long to wait where another run holds the warehouse.
 
     Returns:
         What was done; ``set_aside`` names the corpora that could not be taken, each with its
@@ -99,7 +114,12 @@ def align(
     house = Warehouse(warehouse.resolve())
     how = Resampling(replicates, resample)
     clock = _Clock()
-    with house.locked(), bounded(threads, memory_limit, house.scratch):
+    with (
+        listening(_log),
+        listening(artifacts.ProgressArtifacts()),
+        house.locked(wait_seconds),
+        bounded(threads, memory_limit, house.scratch),
+    ):
         try:
             parts = Parts()
             prepared, set_aside, parsing = _prepare_all(entries, house, parts)
@@ -135,11 +155,13 @@ def align(
                 started_at,
                 {
                     **pipeline.parameters((one.entry for one in done), resampling=how),
+                    "drift_threshold": drift_threshold,
                     "corpora": str(corpora.resolve()),
                 },
                 pipeline.versions(),
                 {one.corpus: one.reason for one in set_aside},
                 notes,
+                drift_threshold=drift_threshold,
             )
             as_written = None
             if written:
@@ -152,7 +174,7 @@ def align(
             clock.lap("publish")
             report(house.folder, only_if_changed=True)
             clock.lap("report")
-    return RunSummary(
+    summary = RunSummary(
         run_id=run_id,
         warehouse=house.folder,
         corpora=tuple(corpus.entry.name for corpus in done),
@@ -165,6 +187,15 @@ def align(
         seconds=clock.laps,
         notes=tuple(notes),
     )
+    if done:
+        artifacts.leave(summary)
+    return summary
+
+
+def _log(said: Progress) -> None:
+    """What is done, in the run's log on the server."""
+    with suppress(MissingContextError):  # said in a thread that runs no task
+        get_run_logger().info("%s: %s", said.stage, said.text)
 
 
 def _prepare_all(

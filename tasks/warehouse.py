@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -18,8 +18,10 @@ from uuid import uuid4
 from filelock import FileLock, Timeout
 
 from tasks.errors import WarehouseError
+from tasks.progress import announce
 
 _TEMPORARY = ".tmp-"
+_SECONDS_BETWEEN_TRIES = 0.2
 
 
 def stage_key(**parts: object) -> str:
@@ -98,11 +100,16 @@ class Warehouse:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.folder / ".lock")
-            lock.acquire(timeout=seconds)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                if seconds <= 0:
+                    raise
+                announce("wait", f"{self.folder} is in use by {_read_holder(holder)}")
+                lock.acquire(timeout=seconds, poll_interval=_SECONDS_BETWEEN_TRIES)
         except Timeout:
-            who = holder.read_text() if holder.exists() else "another process"
             raise WarehouseError(
-                f"{self.folder} is in use by {who}; wait for it to end, "
+                f"{self.folder} is in use by {_read_holder(holder)}; wait for it to end, "
                 "or choose another --warehouse"
             ) from None
         except OSError as error:
@@ -124,3 +131,10 @@ class Warehouse:
         shutil.rmtree(self.scratch, ignore_errors=True)
         for leftover in self.folder.rglob(f"{_TEMPORARY}*"):
             leftover.unlink(missing_ok=True)
+
+
+def _read_holder(file: Path) -> str:
+    """Who holds a warehouse, as far as that is known: it may have ended in the meantime."""
+    with suppress(OSError):
+        return file.read_text() or "another process"
+    return "another process"

@@ -1,0 +1,282 @@
+"""A Prefect server, a work pool and a worker on this machine, as ``make serve`` starts them.
+
+All of it stands in one folder, Prefect's home: database, logs, and a lock file that is held as long
+as any process of the service lives. ``supervise`` keeps server and worker alive in the foreground,
+for a service manager; ``start`` puts it in the background and deploys what ``prefect.yaml`` lists.
+"""
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final, NoReturn
+
+import typer
+from rich.markup import escape
+
+from flows.show import err, out
+from tasks.warehouse import written_whole
+
+POOL: Final = "nl2sql-align"
+"""The work pool, as ``prefect.yaml`` names it."""
+
+RUNS_AT_A_TIME: Final = 2
+_HOST: Final = "127.0.0.1"
+_SECONDS_TO_START: Final = 180.0
+_SECONDS_TO_END: Final = 30.0
+_LONGEST_PAUSE: Final = 60.0
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
+Home = Annotated[Path, typer.Option(metavar="DIR", help="Prefect's home.")]
+Port = Annotated[int, typer.Option(help="The server's port.")]
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service that is up, as its folder tells."""
+
+    pid: int
+    url: str
+
+
+def running(home: Path) -> Service | None:
+    """The service whose home a folder is; None where no process of it lives."""
+    try:
+        with (home / "serve.lock").open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return None
+    except BlockingIOError:
+        with suppress(OSError, ValueError, TypeError):
+            return Service(**json.loads((home / "serve.json").read_text()))
+        return Service(0, "")  # it has only just started
+    return None
+
+
+@app.command()
+def start(home: Home = Path(".prefect"), port: Port = 4200) -> None:
+    """Start the service in the background, unless it is up, and deploy what prefect.yaml lists."""
+    home = home.resolve()
+    home.mkdir(parents=True, exist_ok=True)
+    if running(home) is None:
+        log = home / "serve.log"
+        arguments = ["supervise", "--home", str(home), "--port", str(port)]
+        with log.open("ab") as file:
+            supervisor = subprocess.Popen(
+                [sys.executable, "-m", "flows.serve", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                start_new_session=True,
+            )
+        out.print("Starting Prefect's server (it takes some 20 seconds)", soft_wrap=True)
+        _wait_until_up(home, supervisor, log)
+    service = running(home)
+    if service is None or not service.pid:
+        _fail(f"the service is neither up nor down; see {home}/serve.log, and make stop")
+    deploying = subprocess.run(
+        [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
+        env=_environment(home, service.url),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    (home / "deploy.log").write_text(deploying.stdout + deploying.stderr)
+    if deploying.returncode:
+        _fail(f"prefect.yaml cannot be deployed; see {home}/deploy.log")
+    out.print(f"Prefect is up: {service.url.removesuffix('/api')} (logs: {home}/*.log)")
+    out.print(f"In your shell: export PREFECT_API_URL={service.url}", soft_wrap=True)
+
+
+@app.command()
+def stop(home: Home = Path(".prefect")) -> None:
+    """End the service, and runs that are under way; a run that is ended can be started again."""
+    home = home.resolve()
+    service = running(home)
+    if service is None:
+        out.print("Prefect is not up")
+        return
+    # Without its supervisor, ended by force, server and worker are still in its group.
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            if number is signal.SIGTERM and _is_alive(service.pid):
+                os.kill(service.pid, number)
+            elif service.pid:
+                os.killpg(service.pid, number)
+        until = time.monotonic() + _SECONDS_TO_END
+        while time.monotonic() < until:
+            if running(home) is None:
+                (home / "serve.json").unlink(missing_ok=True)
+                out.print("Prefect has ended")
+                return
+            time.sleep(0.1)
+    _fail(f"processes of group {service.pid} do not end")
+
+
+@app.command()
+def supervise(home: Home = Path(".prefect"), port: Port = 4200) -> None:
+    """Keep server and worker alive in the foreground until a signal ends it."""
+    home = home.resolve()
+    home.mkdir(parents=True, exist_ok=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with (home / "serve.lock").open("ab") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _fail(f"another service has {home}")
+        url = f"http://{_HOST}:{port}/api"
+        environment = _environment(home, url)
+        os.environ.update(environment)
+        server = _Child(
+            "server",
+            ["server", "start", "--host", _HOST, "--port", str(port), "--log-level", "WARNING"],
+            home,
+            lock.fileno(),
+        )
+        worker = _Child(
+            "worker",
+            ["worker", "start", "--pool", POOL, "--type", "process", "--name", "here"],
+            home,
+            lock.fileno(),
+        )
+        try:
+            server.keep_alive()
+            while not _is_healthy(url):
+                server.keep_alive()
+                time.sleep(0.25)
+            _make_pool()
+            with written_whole(home / "serve.json") as temporary:
+                temporary.write_text(json.dumps(asdict(Service(os.getpid(), url))))
+            while True:
+                server.keep_alive()
+                worker.keep_alive()
+                time.sleep(1)
+        except KeyboardInterrupt:
+            pass
+        finally:
+            worker.end()
+            server.end()
+
+
+class _Child:
+    """One process of Prefect's, started again when it ends, after pauses that grow."""
+
+    def __init__(self, name: str, arguments: list[str], home: Path, lock: int) -> None:
+        self._name = name
+        self._arguments = arguments
+        self._log = home / f"{name}.log"
+        self._lock = lock
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started = 0.0
+        self._pause = 0.0
+
+    def keep_alive(self) -> None:
+        now = time.monotonic()
+        if self._process is not None:
+            if self._process.poll() is None:
+                return
+            if now - self._started > 10 * _LONGEST_PAUSE:
+                self._pause = 0.0
+            if now - self._started < self._pause:
+                return
+            print(f"{self._name} ended with {self._process.returncode}; see {self._log}")
+            sys.stdout.flush()
+        self._pause = min(_LONGEST_PAUSE, 2 * self._pause or 2.0)
+        self._started = now
+        with self._log.open("ab") as file:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "prefect", *self._arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                # The lock is held as long as one of the processes is there.
+                pass_fds=[self._lock],
+            )
+
+    def end(self) -> None:
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(_SECONDS_TO_END / 3)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def _environment(home: Path, url: str) -> dict[str, str]:
+    """What the processes of a service, and those that talk to it, are to know."""
+    return {
+        **os.environ,
+        "PREFECT_HOME": str(home),
+        "PREFECT_API_URL": url,
+        "NL2SQL_ALIGN_PROJECT": str(Path.cwd()),
+    }
+
+
+def _make_pool() -> None:
+    """Makes the work pool, or brings its limit in line."""
+    from prefect import get_client
+    from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
+    from prefect.exceptions import ObjectNotFound
+    from prefect.workers.process import ProcessWorker
+
+    with get_client(sync_client=True) as client:
+        try:
+            client.read_work_pool(POOL)
+            client.update_work_pool(POOL, WorkPoolUpdate(concurrency_limit=RUNS_AT_A_TIME))
+        except ObjectNotFound:
+            template: dict[str, Any] = ProcessWorker.get_default_base_job_template()
+            client.create_work_pool(
+                WorkPoolCreate(
+                    name=POOL,
+                    type="process",
+                    base_job_template=template,
+                    concurrency_limit=RUNS_AT_A_TIME,
+                )
+            )
+
+
+def _wait_until_up(home: Path, supervisor: subprocess.Popen[bytes], log: Path) -> None:
+    until = time.monotonic() + _SECONDS_TO_START
+    while not ((service := running(home)) and service.pid == supervisor.pid):
+        if supervisor.poll() is not None:
+            _fail(f"the service has ended; see {log} and {home}/server.log")
+        if time.monotonic() > until:
+            supervisor.terminate()
+            _fail(f"the server does not answer; see {home}/server.log")
+        time.sleep(0.2)
+
+
+def _is_healthy(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def _is_alive(pid: int) -> bool:
+    if not pid:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _fail(problem: str) -> NoReturn:
+    err.print(f"nl2sql-align: {escape(problem)}", soft_wrap=True)
+    raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    app()
