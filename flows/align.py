@@ -52,7 +52,8 @@ class RunSummary:
     """What a run did, in numbers of corpora, distinct queries and ordered pairs, and in seconds.
 
     A corpus none of whose queries has a template stands in ``corpora``, those that are published,
-    and in ``set_aside``. ``notes`` say what was decided for corpora, and what to know of them.
+    and in ``set_aside``. ``notes`` say what was decided for corpora, and what to know of them;
+    ``problems`` say what the nightly job could not take from its folders.
     """
 
     run_id: str
@@ -66,6 +67,7 @@ class RunSummary:
     n_new_pairs: int
     seconds: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
 
 
 @flow(
@@ -170,6 +172,7 @@ def align(
             publish_results(
                 house, done, matrix.pairs, matrix.contributions, record, intervals, as_written
             )
+            pipeline.remember(done, house)
             pipeline.remove_unused_stages(done + written, house)
             clock.lap("publish")
             report(house.folder, only_if_changed=True)

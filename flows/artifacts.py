@@ -20,6 +20,7 @@ from prefect.artifacts import (
 from prefect.events import emit_event
 
 from tasks import results
+from tasks.discovery import Discovery
 from tasks.history import Changes, changes
 from tasks.progress import Progress
 
@@ -44,7 +45,7 @@ def leave(summary: "RunSummary") -> None:
         _leave_tables(summary.warehouse)
         create_markdown_artifact(
             run_summary(summary, found),
-            key=_key("run-summary", summary.warehouse),
+            key=key_of("run-summary", summary.warehouse),
             description=f"What the last run in {summary.warehouse} found",
         )
     except Exception as error:
@@ -108,7 +109,7 @@ def _leave_tables(warehouse: Path) -> None:
         row[target] = None if source == target else round(value, 4)
     create_table_artifact(
         list(table.values()),
-        key=_key("alignment-matrix", warehouse),
+        key=key_of("alignment-matrix", warehouse),
         description="kl_alignment with each target: 1 is identical, 0.368 is nothing in common",
     )
     ratios = results.ratio(warehouse)
@@ -118,7 +119,7 @@ def _leave_tables(warehouse: Path) -> None:
             {key: round(v, 4) if isinstance(v, float) else v for key, v in row.items()}
             for row in ratios.select(*columns, "verdict").iter_rows(named=True)
         ],
-        key=_key("alignment-ratios", warehouse),
+        key=key_of("alignment-ratios", warehouse),
         description="Alignment Ratios: above 1, tuning on the training set should help",
     )
 
@@ -160,6 +161,21 @@ def run_summary(summary: "RunSummary", found: Changes) -> str:
     return "\n".join(lines) + "\n"
 
 
+def discovery_summary(found: Discovery) -> str:
+    """What a look through folders found, as Markdown."""
+    lines = ["# What there is to compare"]
+    for title, names in (
+        ("New", found.new),
+        ("Changed", found.changed),
+        ("Still being copied: left for the next run", found.waiting),
+        ("Retired: the dump is gone, the results are kept", found.retired),
+        ("Pruned", found.pruned),
+    ):
+        lines += _section(title, list(names))
+    lines += _section("Problems", [_plain(problem) for problem in found.problems])
+    return "\n".join(lines if len(lines) > 1 else [*lines, "", "Nothing has changed."]) + "\n"
+
+
 def _section(title: str, items: list[str]) -> list[str]:
     if not items:
         return []
@@ -177,7 +193,8 @@ def _plain(text: object) -> str:
     return re.sub(r"[\\`*_{}\[\]<>|&#~]", lambda mark: f"&#{ord(mark[0])};", str(text))
 
 
-def _key(name: str, warehouse: Path) -> str:
+def key_of(name: str, warehouse: Path) -> str:
+    """The key of an artifact about a warehouse: lower case and dashes."""
     slug = re.sub(r"[^a-z0-9]+", "-", warehouse.name.lower()).strip("-")
     return f"{name}-{slug}" if slug else name
 

@@ -11,6 +11,7 @@ from pathlib import Path, PurePath
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
+    AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
@@ -105,6 +106,9 @@ class CorpusEntry(BaseModel):
         statements: Which statements of a text with several are taken; by default such a text is
             rejected.
         kinds: Which kinds of statements are not rejected.
+        digest: The SHA-256 of the dump's content in an earlier run, whose stage files are to be
+            used: the dump is not read.
+        retired_at: Since when the dump is known to be gone.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -123,6 +127,8 @@ class CorpusEntry(BaseModel):
     clean: Literal["llm", "none"] | None = None
     statements: Statements = "reject"
     kinds: Annotated[tuple[Kind, ...], Field(min_length=1)] = KINDS
+    digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    retired_at: AwareDatetime | None = None
 
     @property
     def cleans(self) -> bool:
@@ -249,7 +255,7 @@ def load_corpora(path: Path) -> list[CorpusEntry]:
         ConfigurationError: The file cannot be read or says something that makes no sense; one line
             names the file, the corpus and the key, and what to do.
     """
-    document = _read_toml(path)
+    document = read_toml(path)
     listed = document.pop("corpus", None)
     for key in document:
         raise ConfigurationError(f"{path}: unknown key '{key}'; list corpora as [[corpus]] tables")
@@ -259,12 +265,17 @@ def load_corpora(path: Path) -> list[CorpusEntry]:
         or not listed
     ):
         raise ConfigurationError(f"{path}: no corpus is listed; add a [[corpus]] table for each")
-    entries = [_check_entry(path, number, raw) for number, raw in enumerate(listed, start=1)]
+    entries = [check_entry(path, number, raw) for number, raw in enumerate(listed, start=1)]
     _check_names(path, entries)
     return entries
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
+    """What a TOML file says.
+
+    Raises:
+        ConfigurationError: It cannot be read, or is none.
+    """
     try:
         return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     except OSError as error:
@@ -276,7 +287,17 @@ def _read_toml(path: Path) -> dict[str, Any]:
     raise ConfigurationError(f"{path}: {problem}")
 
 
-def _check_entry(path: Path, number: int, raw: dict[str, Any]) -> CorpusEntry:
+def check_entry(path: Path, number: int, raw: dict[str, Any]) -> CorpusEntry:
+    """A corpus as a TOML file describes it.
+
+    Args:
+        path: The file.
+        number: The corpus's place in it, for when it has no name.
+        raw: Its keys.
+
+    Raises:
+        ConfigurationError: They make no sense.
+    """
     name = raw.get("name")
     corpus = f"corpus '{name}'" if isinstance(name, str) else f"corpus {number}"
     try:

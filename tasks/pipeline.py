@@ -3,6 +3,7 @@
 ``flows.align`` runs them as Prefect tasks.
 """
 
+import json
 import sys
 from collections import Counter
 from collections.abc import Iterable
@@ -34,7 +35,7 @@ from tasks.publish import AS_WRITTEN, PUBLISH_VERSION, IngestedCorpus
 from tasks.recognise import settled
 from tasks.sqlfiles import query_sql
 from tasks.template_rules import DEFAULT_LIMITS, TEMPLATE_RULES_VERSION, Limits
-from tasks.warehouse import Warehouse, stage_key
+from tasks.warehouse import Warehouse, stage_key, written_whole
 from tasks.workers import ParseJob, start_worker
 
 _PACKAGES = ("nl2sql-align", "sqlglot", "duckdb", "polars", "pyarrow", "numpy", "scipy", "prefect")
@@ -116,7 +117,7 @@ def prepare(
         entry, recognised = settled(entry)
         if recognised:
             notes.append(f"{entry.name}: {recognised}")
-        digest = digest_dump(entry)
+        digest = entry.digest or digest_dump(entry)
         queries_key = stage_key(
             digest=digest,
             format=entry.format,
@@ -133,6 +134,13 @@ def prepare(
             start_worker()  # ready when the queries are
         queries = warehouse.queries_file(queries_key)
         is_new = not queries.exists()
+        if is_new and entry.digest:
+            raise CorpusError(
+                entry.name,
+                entry.path,
+                "is not to be read, and what an earlier run made of it is gone",
+                "remove keys digest and retired_at, or this corpus",
+            )
         if is_new:
             ingest_corpus(entry, queries)
     except CorpusError as error:
@@ -392,6 +400,20 @@ def resample(
     comparable = list(filter(_has_ngrams, corpora))
     folder = warehouse.folder / "stages" / "intervals"
     return compute_intervals(comparable, matrix.pairs, folder, how)
+
+
+def remember(corpora: list[IngestedCorpus], warehouse: Warehouse) -> None:
+    """Writes down what was taken, and as what, for runs that lack some of the dumps."""
+    cards = {
+        one.entry.name: {
+            "entry": one.entry.model_dump(mode="json", exclude_defaults=True, exclude={"path"})
+            | {"path": str(one.entry.path)},
+            "digest": one.digest,
+        }
+        for one in corpora
+    }
+    with written_whole(warehouse.cards) as temporary:
+        temporary.write_text(json.dumps(cards, indent=1, sort_keys=True), encoding="utf-8")
 
 
 def remove_unused_stages(corpora: list[IngestedCorpus], warehouse: Warehouse) -> None:

@@ -97,6 +97,7 @@ _GIVEN: Final = pa.schema(
         ("ngrams_file", pa.string()),
         ("ingested_at", pa.timestamp("us", tz="UTC")),
         ("cleaning", pa.string()),
+        ("retired_at", pa.timestamp("us", tz="UTC")),
     ]
 )
 _AS_WRITTEN: Final = pa.schema([("corpus", pa.string()), ("content_key", pa.string())])
@@ -129,7 +130,8 @@ def publish(
     old = _read_old(warehouse.database)
     given = pa.Table.from_pylist(_given(corpora), schema=_GIVEN)
     results_key = stage_key(
-        corpora=given.drop_columns("ingested_at").to_pylist(),
+        corpora=given.drop_columns(["ingested_at", "retired_at"]).to_pylist(),
+        retired_at=[str(corpus.entry.retired_at) for corpus in corpora],
         measures=[pairs.name, contributions.name, intervals and intervals.ratios.name],
         as_written=as_written.content_keys if as_written else {},
         versions=record.versions,
@@ -282,6 +284,7 @@ def _given(corpora: list[IngestedCorpus]) -> list[dict[str, Any]]:
                 include={"role", "format", "dialect", "license", "model", "trained_on", "target"}
             ),
             "path": str(corpus.entry.path),
+            "retired_at": corpus.entry.retired_at,
             "cleaning": "llm" if corpus.entry.cleans else "none",
             "digest": corpus.digest,
             "content_key": corpus.content_key,

@@ -82,6 +82,11 @@ class Warehouse:
         """The n-gram counts of one corpus."""
         return self.ngrams / f"{corpus}-{key}.parquet"
 
+    @property
+    def cards(self) -> Path:
+        """What the last run took, for a run that has to do without some of the dumps."""
+        return self.folder / "stages" / "corpora.json"
+
     def pairs_file(self, key: str) -> Path:
         """The sums for the pairs of a run's corpora; see ``tasks.matrix``."""
         return self.folder / "stages" / "pairs" / f"{key}.parquet"

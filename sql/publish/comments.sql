@@ -27,6 +27,7 @@ comment on column corpora.n_cleaned is 'Rows whose text was templated otherwise 
 comment on column corpora.cleaning is 'llm: the first SQL statement was taken out of each text; none: texts were taken as they are';
 comment on column corpora.encoding is 'How the dump''s text was encoded; utf-8 for binary forms too';
 comment on column corpora.n_replaced_characters is 'Characters of the dump that its encoding does not have; U+FFFD stands in their places';
+comment on column corpora.retired_at is 'Since when its dump is gone, as the nightly flow found; null where it is there';
 
 comment on table queries is 'Every query of every corpus, in the order of its dump.';
 comment on column queries.corpus is 'The corpus that has the query';

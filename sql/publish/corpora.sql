@@ -75,7 +75,8 @@ select
     query_counts.n_cleaned,
     given.cleaning,
     coalesce(texts.encoding, 'utf-8') as encoding,
-    coalesce(texts.n_replaced::bigint, 0) as n_replaced_characters
+    coalesce(texts.n_replaced::bigint, 0) as n_replaced_characters,
+    given.retired_at
 from given_corpora as given
 join query_counts using (corpus)
 left join ngram_totals using (corpus)

@@ -26,7 +26,8 @@ create table corpora (
     n_cleaned bigint not null,
     cleaning varchar not null,
     encoding varchar not null,
-    n_replaced_characters bigint not null
+    n_replaced_characters bigint not null,
+    retired_at timestamptz
 );
 
 create table queries (

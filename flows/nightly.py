@@ -1,0 +1,90 @@
+"""The nightly job: looks for dumps, and runs the main job over what there is."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from prefect import flow, get_run_logger
+from prefect.artifacts import create_markdown_artifact
+
+from flows.align import RunSummary, align
+from flows.artifacts import discovery_summary, key_of
+from flows.policy import step
+from tasks import discovery
+from tasks.errors import ConfigurationError
+from tasks.publish import DRIFT_THRESHOLD
+from tasks.warehouse import Warehouse
+
+discover = step(discovery.discover, "discover")
+
+
+@flow(
+    name="nightly",
+    description="Look through folders of dumps, and compare what is there.",
+    persist_result=False,
+)
+def nightly(
+    folders: list[Path],
+    warehouse: Path = Path("warehouse"),
+    settle_minutes: float = discovery.SETTLE_SECONDS / 60,
+    prune: bool = False,
+    threads: int | None = None,
+    memory_limit: str | None = None,
+    drift_threshold: float = DRIFT_THRESHOLD,
+    wait_seconds: float = 0.0,
+) -> RunSummary | None:
+    """Takes new and changed dumps, keeps vanished ones as retired, leaves those still being copied.
+
+    Args:
+        folders: Where dumps are put. A dump has a corpus.toml in its folder, a NAME.corpus.toml
+            beside its file, or the layout of Spider, BIRD, Gretel or a Hugging Face data set.
+        warehouse: The folder of the results; made if it is not there.
+        settle_minutes: A dump is left for the next night while one of its files has changed so
+            recently.
+        prune: Drop the corpora whose dumps are gone, and their results.
+        threads: Processes and threads; by default ``NL2SQL_ALIGN_THREADS``, else one per CPU.
+        memory_limit: Such as ``4GB``; by default ``NL2SQL_ALIGN_MEMORY_LIMIT``, else 4 GB.
+        drift_threshold: How far an alignment with a target may move, from where it stood when it
+            last had or at first, before that is called a drift.
+        wait_seconds: How long to wait where another run holds the warehouse.
+
+    Returns:
+        What was done; ``problems`` says what could not be taken. None where all that is there is
+        still being copied.
+
+    Raises:
+        ConfigurationError: None of the folders is there, or there is no dump in them.
+        WarehouseError: The warehouse is in use or cannot be written.
+    """
+    house = Warehouse(warehouse.resolve())
+    found = discover(
+        folders,
+        house,
+        settle_seconds=60 * settle_minutes,
+        prune=prune,
+        wait_seconds=wait_seconds,
+    )
+    for problem in found.problems:
+        get_run_logger().warning(problem)
+    try:
+        create_markdown_artifact(
+            discovery_summary(found),
+            key=key_of("discovery", house.folder),
+            description="What the last look through the folders found",
+        )
+    except Exception as error:
+        get_run_logger().warning("The discovery's artifact could not be left: %s", error)
+    if found.corpora is None:
+        if found.waiting:
+            return None
+        shown = ", ".join(map(str, folders))
+        why = found.problems[0] if found.problems else "put one there, with a corpus.toml"
+        raise ConfigurationError(f"there is no dump in {shown}; {why}")
+    summary = align(
+        found.corpora,
+        house.folder,
+        threads,
+        memory_limit,
+        drift_threshold=drift_threshold,
+        wait_seconds=wait_seconds,
+    )
+    return replace(summary, problems=found.problems)
