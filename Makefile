@@ -18,11 +18,13 @@ LOCK_VENV := build/lock
 .DELETE_ON_ERROR:
 # Two pips in one environment would disturb each other
 .NOTPARALLEL:
-.PHONY: help align test bench lock clean
+.PHONY: help align serve stop test bench lock clean
 
 help:
 	@echo 'make align              set up and compare the sample corpora; results go to warehouse/'
 	@echo 'make align EXTRAS=dask  the same, with prefect-dask'
+	@echo 'make serve              set up and start a Prefect server and a worker here, in .prefect/; PORT=4201 for another port'
+	@echo 'make stop               end them'
 	@echo 'make test               set up and run the linter, the type checker and the tests'
 	@echo 'make bench              set up and measure, beside other ways to do it; BENCH=--quick for a look'
 	@echo 'make lock               bring requirements/ in line with pyproject.toml'
@@ -32,6 +34,12 @@ help:
 
 align: $(STAMPS)/main $(EXTRAS:%=$(STAMPS)/%) $(STAMPS)/project
 	$(BIN)/nl2sql-align run samples/corpora.toml --warehouse warehouse
+
+serve: $(STAMPS)/main $(STAMPS)/project
+	@$(BIN)/python -m flows.serve start $(if $(PORT),--port $(PORT))
+
+stop:
+	@$(BIN)/python -m flows.serve stop
 
 test: $(STAMPS)/dev $(STAMPS)/project
 	$(BIN)/ruff check

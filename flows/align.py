@@ -2,7 +2,6 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
 
+import pyarrow.parquet as pq
 from prefect import flow, get_run_logger
 from prefect.exceptions import MissingContextError
 from prefect.futures import PrefectFuture, as_completed
@@ -119,18 +119,21 @@ def align(
     with (
         listening(_log),
         listening(artifacts.ProgressArtifacts()),
+        house.explaining(),
         house.locked(wait_seconds),
         bounded(threads, memory_limit, house.scratch),
     ):
         try:
+            house.remove_damaged()
             parts = Parts()
             prepared, set_aside, parsing = _prepare_all(entries, house, parts)
             uncleaned, _, more = _prepare_all(pipeline.as_written(prepared), house, parts, None)
             clock.lap("ingest")
             counting, n_parsed, n_crashed = _parse_all(parsing | more, parts)
             clock.lap("templates")
-            done = _finish_all(prepared, counting)
-            written = [counting[one.entry.name].result() for one in uncleaned]
+            done, failed = _finish_all(prepared, counting, house)
+            written, _ = _finish_all(uncleaned, counting, house, None)
+            set_aside += failed
             set_aside += pipeline.without_ngrams(done, house)
             clock.lap("ngrams")
             notes = [note for one in prepared for note in one.notes]
@@ -174,6 +177,7 @@ def align(
             )
             pipeline.remember(done, house)
             pipeline.remove_unused_stages(done + written, house)
+            house.seal()
             clock.lap("publish")
             report(house.folder, only_if_changed=True)
             clock.lap("report")
@@ -197,6 +201,8 @@ def align(
 
 def _log(said: Progress) -> None:
     """What is done, in the run's log on the server."""
+    if not said.text:
+        return
     with suppress(MissingContextError):  # said in a thread that runs no task
         get_run_logger().info("%s: %s", said.stage, said.text)
 
@@ -207,19 +213,36 @@ def _prepare_all(
     """Prepares the corpora, and lets each be parsed as soon as it is there."""
     futures = [prepare.submit(entry, house) for entry in entries]
     parsing: dict[PrefectFuture[ParseReport], ParseJob] = {}
-    for outcome in _announced(futures, stage, _ingest_words):
+    by_future = dict(zip(futures, entries, strict=True))
+    outcomes: dict[str, Prepared | SetAside] = {}
+    for done, future in enumerate(as_completed(futures), 1):
+        outcome = _outcome(future, by_future[future], house)
+        outcomes[by_future[future].name] = outcome
+        if stage is not None:
+            announce(stage, _ingest_words(outcome), done, len(futures))
         if isinstance(outcome, Prepared):
             parsing |= {parse.submit(job): job for job in parts.add(outcome)}
-    outcomes = [future.result() for future in futures]
-    prepared = [outcome for outcome in outcomes if isinstance(outcome, Prepared)]
-    return prepared, [one for one in outcomes if isinstance(one, SetAside)], parsing
+    in_order = [outcomes[entry.name] for entry in entries]
+    prepared = [outcome for outcome in in_order if isinstance(outcome, Prepared)]
+    return prepared, [one for one in in_order if isinstance(one, SetAside)], parsing
+
+
+def _outcome(future: PrefectFuture[R], entry: CorpusEntry, house: Warehouse) -> R | SetAside:
+    """What came of a step for one corpus; an error that is its own does not stop the others."""
+    try:
+        return future.result()
+    except Exception as error:
+        return pipeline.blamed(entry, error, house)
 
 
 def _ingest_words(outcome: Prepared | SetAside) -> str:
     if isinstance(outcome, SetAside):
         return f"{outcome.corpus}: set aside"
     if outcome.jobs:
-        return f"{outcome.entry.name}: {outcome.n_distinct:,} distinct queries to parse"
+        return (
+            f"{outcome.entry.name}: {outcome.n_distinct:,} distinct queries to parse, "
+            f"{outcome.seconds:.1f} s"
+        )
     return f"{outcome.entry.name}: as in an earlier run"
 
 
@@ -228,36 +251,54 @@ def _parse_all(
 ) -> tuple[dict[str, PrefectFuture[IngestedCorpus]], int, int]:
     """Waits for what is parsed, and lets each corpus be counted as soon as all of it is."""
     counting = {one.entry.name: finish.submit(one) for one in parts.parsed()}
-    n_parsed = n_crashed = 0
+    reports: dict[Path, list[ParseReport]] = {}
     for done, future in enumerate(as_completed(list(parsing)), 1):
-        report = future.result()
-        n_parsed += report.n_queries
-        n_crashed += report.n_crashed
-        words = f"{report.n_queries:,} queries, {report.n_rejected:,} rejected"
-        announce("templates", words, done, len(parsing))
-        for one in parts.done(parsing[future]):
+        job = parsing[future]
+        reports.setdefault(job.source, []).append(future.result())
+        complete = parts.done(job)
+        of_corpus = reports[job.source]
+        names = [one.entry.name for one in complete if not one.entry.name.endswith(AS_WRITTEN)]
+        words = (
+            f"{', '.join(names)}: "
+            f"{sum(one.n_queries for one in of_corpus):,} distinct queries, "
+            f"{sum(one.n_rejected for one in of_corpus):,} rejected, "
+            f"{sum(one.seconds for one in of_corpus):.1f} s"
+        )
+        announce("templates", words if names else "", done, len(parsing))
+        for one in complete:
             counting[one.entry.name] = finish.submit(one)
-    return counting, n_parsed, n_crashed
+    all_reports = [report for some in reports.values() for report in some]
+    return (
+        counting,
+        sum(report.n_queries for report in all_reports),
+        sum(report.n_crashed for report in all_reports),
+    )
 
 
 def _finish_all(
-    prepared: list[Prepared], counting: dict[str, PrefectFuture[IngestedCorpus]]
-) -> list[IngestedCorpus]:
-    futures = [counting[one.entry.name] for one in prepared]
-    for _ in _announced(futures, "ngrams", lambda corpus: corpus.entry.name):
-        pass
-    return [future.result() for future in futures]
-
-
-def _announced(
-    futures: list[PrefectFuture[R]], stage: str | None, words: Callable[[R], str]
-) -> Iterator[R]:
-    """The futures' results as they come, announced where they belong to a stage."""
-    for done, future in enumerate(as_completed(futures), 1):
-        result = future.result()
+    prepared: list[Prepared],
+    counting: dict[str, PrefectFuture[IngestedCorpus]],
+    house: Warehouse,
+    stage: str | None = "ngrams",
+) -> tuple[list[IngestedCorpus], list[SetAside]]:
+    """Waits for what is counted."""
+    by_future = {counting[one.entry.name]: one.entry for one in prepared}
+    outcomes: dict[str, IngestedCorpus | SetAside] = {}
+    for done, future in enumerate(as_completed(list(by_future)), 1):
+        entry = by_future[future]
+        outcome = _outcome(future, entry, house)
+        outcomes[entry.name] = outcome
+        words = "set aside"
+        if isinstance(outcome, IngestedCorpus):
+            n_ngrams = pq.read_metadata(outcome.ngrams).num_rows
+            words = f"{n_ngrams:,} distinct n-grams, {outcome.seconds:.1f} s"
         if stage is not None:
-            announce(stage, words(result), done, len(futures))
-        yield result
+            announce(stage, f"{entry.name}: {words}", done, len(by_future))
+    in_order = [outcomes[one.entry.name] for one in prepared]
+    return (
+        [one for one in in_order if isinstance(one, IngestedCorpus)],
+        [one for one in in_order if isinstance(one, SetAside)],
+    )
 
 
 class _Clock:

@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 
 from flows import show
-from flows.show import Format
+from flows.show import Format, LogFormat
 from tasks.errors import AlignError
 from tasks.results import METRICS
 
@@ -27,6 +27,15 @@ app = typer.Typer(
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The warehouse: where results stand.")]
 Form = Annotated[Format, typer.Option("--format", help="For people, or for programs.")]
+Wait = Annotated[
+    float,
+    typer.Option(
+        "--wait", min=0, metavar="SECONDS", help="Wait so long where another run has the warehouse."
+    ),
+]
+LogForm = Annotated[
+    LogFormat, typer.Option(help="How the run says what it does, on standard error.")
+]
 Require = Annotated[
     str | None,
     typer.Option(
@@ -82,17 +91,52 @@ def run(
             help="What is drawn again as a whole: databases, where they are known, or queries."
         ),
     ] = Resampled.DATABASE,
+    wait: Wait = 0.0,
+    log_format: LogForm = LogFormat.TEXT,
 ) -> None:
     """Compare all corpora of a corpora file, and publish the results.
 
     What an earlier run has done with the same dumps is not done again. Exits with 0 when every
     corpus was taken, 3 when some were set aside, 2 when the corpora file is wrong.
     """
-    from flows.run import run_align
+    from flows.run import Manner, run_align
 
-    raise typer.Exit(
-        run_align(corpora, warehouse, threads, memory_limit, replicates, resample.value)
-    )
+    manner = Manner(threads, memory_limit, wait, log_format)
+    raise typer.Exit(run_align(corpora, warehouse, manner, replicates, resample.value))
+
+
+@app.command()
+def nightly(
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="FOLDER...", help="Where dumps are put.")
+    ],
+    warehouse: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where results go; made if it is not there.")
+    ] = Path("warehouse"),
+    settle_minutes: Annotated[
+        float, typer.Option(min=0, help="Leave a dump that has changed so recently for later.")
+    ] = 10.0,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Drop corpora whose dumps are gone, and their results.")
+    ] = False,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Processes and threads; by default, one per CPU.")
+    ] = None,
+    memory_limit: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="DuckDB's limit, as in 4GB.")
+    ] = None,
+    wait: Wait = 0.0,
+    log_format: LogForm = LogFormat.TEXT,
+) -> None:
+    """Look through folders of dumps, and compare what is there: what the nightly flow does.
+
+    A dump has a corpus.toml in its folder, a NAME.corpus.toml beside its file, or the layout of
+    Spider, BIRD, Gretel or a Hugging Face data set. Exits with 3 when something could not be taken.
+    """
+    from flows.run import Manner, run_nightly
+
+    manner = Manner(threads, memory_limit, wait, log_format)
+    raise typer.Exit(run_nightly(folders, warehouse, manner, settle_minutes, prune))
 
 
 @app.command()

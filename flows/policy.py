@@ -1,22 +1,37 @@
 """How steps run: retries, limits and names shown to people, for all tasks in one place."""
 
+import errno
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
+import duckdb
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
 
-from tasks.errors import AlignError
+from tasks.errors import DatabaseInUseError
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+_PAUSES = [1.0, 5.0, 25.0]
+_LASTING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.ENOENT})
 
 
 async def _may_pass(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
     """Whether trying again can help: for trouble with files, not for mistakes or bad data."""
     error = await state.aresult(raise_on_failure=False)
-    return isinstance(error, OSError) and not isinstance(error, AlignError)
+    return may_pass(error)
+
+
+def may_pass(error: object) -> bool:
+    """Whether an error is one of files or locks, which may be gone a moment later.
+
+    A full disk, or one that cannot be written, is not: that takes a hand.
+    """
+    if isinstance(error, OSError):
+        return error.errno not in _LASTING
+    return isinstance(error, duckdb.IOException | DatabaseInUseError)
 
 
 def step(function: Callable[P, R], name: str, run_name: str | None = None) -> Task[P, R]:
@@ -35,7 +50,7 @@ def step(function: Callable[P, R], name: str, run_name: str | None = None) -> Ta
         # argument.
         cache_policy=NO_CACHE,
         persist_result=False,
-        retries=2,
-        retry_delay_seconds=[1, 5],
+        retries=len(_PAUSES),
+        retry_delay_seconds=_PAUSES,
         retry_condition_fn=_may_pass,
     )

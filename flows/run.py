@@ -1,5 +1,6 @@
 """The main job as a command: it runs the flow in this process, and shows how it goes on."""
 
+import json
 import logging
 import os
 import signal
@@ -7,13 +8,15 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from flows.show import err, out, printable
+from flows.show import LogFormat, err, out, printable
 from tasks import progress
 from tasks.config import load_corpora
 from tasks.engine import bounded
@@ -21,50 +24,111 @@ from tasks.highlights import highlights
 from tasks.warehouse import Warehouse
 
 if TYPE_CHECKING:
+    from flows.align import RunSummary
     from tasks.samples import Unit
 
 
+@dataclass(frozen=True)
+class Manner:
+    """What a run may use, and how it behaves towards others and towards the terminal.
+
+    ``wait_seconds`` is how long to wait where another run holds the warehouse.
+    """
+
+    threads: int | None = None
+    memory_limit: str | None = None
+    wait_seconds: float = 0.0
+    log_format: LogFormat = LogFormat.TEXT
+
+
 def run_align(
-    corpora: Path,
-    warehouse: Path,
-    threads: int | None,
-    memory_limit: str | None,
-    replicates: int | None,
-    unit: "Unit",
+    corpora: Path, warehouse: Path, manner: Manner, replicates: int | None, unit: "Unit"
 ) -> int:
     """Runs the main job and prints where the results are.
 
     Returns:
         The exit status: 0, or 3 where corpora were set aside.
     """
+    teller = _Teller(manner.log_format)
     # What stops a run is told at once, before Prefect and its server take their seconds to start.
-    with bounded(threads, memory_limit, warehouse):
+    with bounded(manner.threads, manner.memory_limit, warehouse):
         entries = load_corpora(corpora)
-    with Warehouse(warehouse.resolve()).locked():
-        pass
-    err.print(f"{len(entries)} corpora in {escape(str(corpora))}; starting Prefect", soft_wrap=True)
-    _silence_prefect()
-    _end_on_signals()
-    server = _start_server()
-    from flows.align import align  # takes its seconds, while the server takes its own
+    _await(warehouse, manner, teller)
+    teller.tell("start", f"{len(entries)} corpora in {corpora}; starting Prefect")
+    with _prefect():
+        from flows.align import align  # takes its seconds, while the server takes its own
+    with teller.showing():
+        summary = align(
+            corpora,
+            warehouse,
+            manner.threads,
+            manner.memory_limit,
+            replicates,
+            unit,
+            wait_seconds=manner.wait_seconds,
+        )
+    return _tell(summary, warehouse, teller)
 
-    server.join()
-    with _shown():
-        summary = align(corpora, warehouse, threads, memory_limit, replicates, unit)
+
+def run_nightly(
+    folders: list[Path], warehouse: Path, manner: Manner, settle_minutes: float, prune: bool
+) -> int:
+    """Runs the nightly job and prints what it found.
+
+    Returns:
+        The exit status: 0, or 3 where something could not be taken.
+    """
+    teller = _Teller(manner.log_format)
+    with bounded(manner.threads, manner.memory_limit, warehouse):
+        pass
+    _await(warehouse, manner, teller)
+    teller.tell("start", f"{len(folders)} folders to look through; starting Prefect")
+    with _prefect():
+        from flows.nightly import nightly
+    with teller.showing():
+        summary = nightly(
+            folders,
+            warehouse,
+            settle_minutes,
+            prune,
+            manner.threads,
+            manner.memory_limit,
+            wait_seconds=manner.wait_seconds,
+        )
+    if summary is None:
+        teller.tell("end", "all dumps are still being copied; nothing was done")
+        return 0
+    for problem in summary.problems:
+        teller.tell("problem", f"nl2sql-align: {problem}")
+    status = _tell(summary, warehouse, teller)
+    return 3 if summary.problems else status
+
+
+def _await(warehouse: Path, manner: Manner, teller: "_Teller") -> None:
+    """Waits for the warehouse, if need be, or raises."""
+    with (
+        progress.listening(lambda said: teller.tell(said.stage, said.text)),
+        Warehouse(warehouse.resolve()).locked(manner.wait_seconds),
+    ):
+        pass
+
+
+def _tell(summary: "RunSummary", warehouse: Path, teller: "_Teller") -> int:
+    """Says what came of a run; its exit status."""
     for reason in summary.set_aside.values():
-        err.print(f"nl2sql-align: set aside: {escape(reason)}", soft_wrap=True)
+        teller.tell("set aside", f"nl2sql-align: set aside: {reason}")
     for note in summary.notes:
-        err.print(f"nl2sql-align: note: {escape(printable(note))}", soft_wrap=True)
+        teller.tell("note", f"nl2sql-align: note: {printable(note)}")
     n_taken = len({*summary.corpora} - {*summary.set_aside})
     seconds = ", ".join(f"{name} {value:.1f} s" for name, value in summary.seconds.items())
-    err.print(
+    teller.tell(
+        "end",
         f"{n_taken} corpora taken, {len(summary.set_aside)} set aside; "
         f"{summary.n_parsed:,} distinct queries parsed, {summary.n_new_pairs:,} of "
         f"{summary.n_pairs:,} pairs measured ({seconds})",
-        soft_wrap=True,
     )
     if not summary.corpora:
-        err.print("nl2sql-align: no corpus could be taken; nothing was published")
+        teller.tell("end", "nl2sql-align: no corpus could be taken; nothing was published")
     else:
         shown = escape(str(warehouse))
         out.print(f"Results: {shown}/alignment.duckdb", soft_wrap=True)
@@ -77,6 +141,53 @@ def run_align(
             soft_wrap=True,
         )
     return 3 if summary.set_aside else 0
+
+
+class _Teller:
+    """Says what a run does: to people, with bars on a terminal, or to programs, as JSON lines."""
+
+    def __init__(self, form: LogFormat) -> None:
+        self._is_json = form is LogFormat.JSON
+
+    def tell(self, stage: str, text: str) -> None:
+        """Says one thing that is not a step."""
+        if self._is_json:
+            self._write(progress.Progress(stage, text))
+        else:
+            err.print(escape(text), soft_wrap=True)
+
+    @contextmanager
+    def showing(self) -> Iterator[None]:
+        """Says all that is announced in the block."""
+        if self._is_json:
+            with progress.listening(self._write):
+                yield
+        else:
+            with _shown():
+                yield
+
+    def _write(self, said: progress.Progress) -> None:
+        if not said.text:
+            return
+        line: dict[str, str | int] = {
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "stage": said.stage,
+            "text": said.text,
+        }
+        if said.total:
+            line |= {"done": said.done, "total": said.total}
+        sys.stderr.write(json.dumps(line, ensure_ascii=False) + "\n")
+        sys.stderr.flush()
+
+
+@contextmanager
+def _prefect() -> Iterator[None]:
+    """Starts Prefect's server while the block imports what needs it."""
+    _silence_prefect()
+    _end_on_signals()
+    server = _start_server()
+    yield
+    server.join()
 
 
 def _silence_prefect() -> None:
@@ -133,17 +244,16 @@ def _shown() -> Iterator[None]:
         def show(said: progress.Progress) -> None:
             if said.stage not in tasks:
                 tasks[said.stage] = bars.add_task(said.stage, total=said.total or 1, text="")
-            bars.update(
-                tasks[said.stage],
-                completed=said.done or 1,
-                total=said.total or 1,
-                text=escape(said.text),
-            )
+            bars.update(tasks[said.stage], completed=said.done or 1, total=said.total or 1)
+            if said.text:
+                bars.update(tasks[said.stage], text=escape(said.text))
 
         with progress.listening(show):
             yield
 
 
 def _print_line(said: progress.Progress) -> None:
+    if not said.text:
+        return
     counter = f" {said.done}/{said.total}" if said.total else ""
     err.print(f"{said.stage}{counter}: {escape(said.text)}", soft_wrap=True)

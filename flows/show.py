@@ -44,6 +44,13 @@ class Format(StrEnum):
     CSV = "csv"
 
 
+class LogFormat(StrEnum):
+    """How a run says what it does, on standard error."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
 def print_rows(rows: "pl.DataFrame", form: Format) -> None:
     """Prints rows for programs: JSON, a list of objects, or CSV with a header.
 

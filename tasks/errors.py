@@ -46,6 +46,10 @@ class WarehouseError(AlignError):
     """The warehouse holds no results, or cannot be read, written or locked."""
 
 
+class DatabaseInUseError(WarehouseError):
+    """Another process has the published database open for writing, which may pass."""
+
+
 def _in_one_line(text: str) -> str:
     # What a message quotes may hold anything: line breaks, control sequences of terminals.
     return "".join(character if character.isprintable() else " " for character in text)

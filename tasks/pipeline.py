@@ -5,6 +5,7 @@
 
 import json
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ from tasks.config import AUTO, CorpusEntry
 from tasks.corpus_stages import count_corpus, join_templates, split_queries
 from tasks.dialects import CANDIDATES, CLEARLY_MORE, FORMAT_DIALECTS, choose_dialect
 from tasks.engine import connected
-from tasks.errors import CorpusError
+from tasks.errors import AlignError, CorpusError
 from tasks.ingest import INGEST_VERSION, digest_dump, ingest_corpus, text_settings
 from tasks.intervals import (
     CONFIDENCE,
@@ -106,6 +107,7 @@ class Prepared:
     n_distinct: int
     jobs: tuple[ParseJob, ...]
     notes: tuple[str, ...] = ()
+    seconds: float = 0.0
 
 
 def prepare(
@@ -113,6 +115,7 @@ def prepare(
 ) -> Prepared | SetAside:
     """Ingests a corpus, unless its content is there, and splits what is to be parsed into parts."""
     notes = []
+    started = time.perf_counter()
     try:
         entry, recognised = settled(entry)
         if recognised:
@@ -172,6 +175,7 @@ def prepare(
         n_distinct,
         jobs,
         tuple(notes),
+        time.perf_counter() - started,
     )
 
 
@@ -315,6 +319,7 @@ def _part(warehouse: Warehouse, templates_key: str, part: int) -> Path:
 
 def finish(prepared: Prepared) -> IngestedCorpus:
     """Puts the parsed parts of a corpus together and counts its n-grams, unless both are there."""
+    started = time.perf_counter()
     if not prepared.templates.exists():
         texts = prepared.jobs[0].source
         join_templates(texts, [job.destination for job in prepared.jobs], prepared.templates)
@@ -334,6 +339,7 @@ def finish(prepared: Prepared) -> IngestedCorpus:
         prepared.queries,
         prepared.templates,
         prepared.ngrams,
+        time.perf_counter() - started,
     )
 
 
@@ -400,6 +406,22 @@ def resample(
     comparable = list(filter(_has_ngrams, corpora))
     folder = warehouse.folder / "stages" / "intervals"
     return compute_intervals(comparable, matrix.pairs, folder, how)
+
+
+def blamed(entry: CorpusEntry, error: BaseException, warehouse: Warehouse) -> SetAside:
+    """The corpus set aside for an error that is its own.
+
+    Raises:
+        WarehouseError: The error is one of the warehouse.
+        BaseException: The error itself, where other corpora would meet it too.
+    """
+    if isinstance(error, AlignError) or not isinstance(error, Exception):
+        raise error
+    if (trouble := warehouse.trouble(error)) is not None:
+        raise trouble from error
+    problem = f"{type(error).__name__}: {error}".splitlines()[0]
+    fault = CorpusError(entry.name, entry.path, problem, "check the dump, and run again")
+    return SetAside(entry.name, str(fault))
 
 
 def remember(corpora: list[IngestedCorpus], warehouse: Warehouse) -> None:

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Progress:
-    """One thing done: ``done`` of ``total`` in a stage (0 of 0 where the stage is one step)."""
+    """One thing done: ``done`` of ``total`` in a stage (0 of 0 where the stage is one step).
+
+    ``text`` is for people, a line about a whole corpus or a whole stage; a part of one has none.
+    """
 
     stage: str
     text: str

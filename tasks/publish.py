@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from tasks.config import CorpusEntry
 from tasks.decisions import DECISION_TABLES
 from tasks.engine import connect
-from tasks.errors import WarehouseError
+from tasks.errors import DatabaseInUseError
 from tasks.progress import announce
 from tasks.results import is_locked, open_database, quoted, quoted_name
 from tasks.sqlfiles import run_sql
@@ -55,6 +55,7 @@ class IngestedCorpus:
     queries: Path
     templates: Path
     ngrams: Path
+    seconds: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,10 @@ def publish(
     )
     with written_whole(warehouse.database) as temporary, connect() as con:
         is_same = results_key == old.results_key
+        if old.versions is not None and old.versions.get("publish") != record.versions.get(
+            "publish"
+        ):
+            announce("publish", "the results of another version are made anew; its history is kept")
         is_kept = is_same or _is_mostly_known(corpora, old, record)
         if is_kept:
             shutil.copyfile(warehouse.database, temporary)
@@ -349,10 +354,13 @@ def _read_old(database: Path) -> _Old:
         versions = kept["runs"].column("versions").to_pylist()
     except (duckdb.Error, KeyError) as error:
         if isinstance(error, duckdb.Error) and is_locked(error):
-            raise WarehouseError(
+            raise DatabaseInUseError(
                 f"{database} is open for writing in another process; close it there and run again"
             ) from None
-        return _Old()  # another version's tables: made anew, without its runs
+        # Another version's tables, or a damaged file.
+        why = str(error).splitlines()[0]
+        announce("publish", f"{database} cannot be read ({why}): made anew, without its history")
+        return _Old()
     if not keys:
         return _Old()
     return _Old(keys[-1], kept, json.loads(versions[-1]), dict(files))

@@ -5,23 +5,26 @@ file is named by a key, the digest of everything that can change its content, so
 there is right and is never written again.
 """
 
+import errno
 import hashlib
 import json
 import os
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
-from tasks.errors import WarehouseError
+from tasks.errors import AlignError, WarehouseError
 from tasks.progress import announce
 
 _TEMPORARY = ".tmp-"
 _SECONDS_BETWEEN_TRIES = 0.2
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
 def stage_key(**parts: object) -> str:
@@ -47,6 +50,15 @@ def written_whole(destination: Path) -> Iterator[Path]:
         temporary.replace(destination)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class _Seal:
+    """How a file was when it was whole."""
+
+    size: int
+    mtime_ns: int
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -131,11 +143,106 @@ class Warehouse:
             shutil.rmtree(self.scratch, ignore_errors=True)
             lock.release()
 
+    def trouble(self, error: Exception) -> WarehouseError | None:
+        """What an error says of the disk or the folder; None where it is about something else."""
+        text = str(error).splitlines()[0] if str(error) else ""
+        number = error.errno if isinstance(error, OSError) else None
+        reasons = {number: os.strerror(number or 0) for number in _OF_THE_DISK}
+        reason = next((r for n, r in reasons.items() if n == number or r in text), None)
+        if reason is not None:
+            return WarehouseError(
+                f"{self.folder} cannot be written ({reason}); make room or check the disk, and run "
+                "again: what is published stays, and what is done is not done again"
+            )
+        if isinstance(error, OSError) and str(self.folder) in text:
+            return WarehouseError(f"{self.folder} cannot be used ({text}); check it, and run again")
+        return None
+
+    @contextmanager
+    def explaining(self) -> Iterator[None]:
+        """Turns trouble with the disk, in the block, into an error that says so in one line."""
+        try:
+            yield
+        except Exception as error:
+            trouble = None if isinstance(error, AlignError) else self.trouble(error)
+            if trouble is None:
+                raise
+            raise trouble from error
+
+    def remove_damaged(self) -> list[Path]:
+        """Removes the stage files that are no longer what was written, for the run to make anew.
+
+        Returns:
+            Those files.
+        """
+        seals = self._read_seals()
+        files = _stage_files(self.folder)
+        names = [path.relative_to(self.folder).as_posix() for path in files]
+        with ThreadPoolExecutor() as pool:
+            are_whole = list(pool.map(_is_as_sealed, files, map(seals.get, names)))
+        damaged = [path for path, is_whole in zip(files, are_whole, strict=True) if not is_whole]
+        for path in damaged:
+            announce("check", f"{path} is damaged: made anew")
+            path.unlink(missing_ok=True)
+        return damaged
+
+    def seal(self) -> None:
+        """Notes the digests of all stage files, by which damage is found later."""
+        known = self._read_seals()
+        seals = {}
+        for path in _stage_files(self.folder):
+            name, stat = path.relative_to(self.folder).as_posix(), path.stat()
+            old = known.get(name)
+            is_known = old and (old.size, old.mtime_ns) == (stat.st_size, stat.st_mtime_ns)
+            sha256 = old.sha256 if old and is_known else _sha256(path)
+            seals[name] = asdict(_Seal(stat.st_size, stat.st_mtime_ns, sha256))
+        with written_whole(self._seals) as temporary:
+            temporary.write_text(json.dumps(seals, indent=1), encoding="utf-8")
+
+    @property
+    def _seals(self) -> Path:
+        return self.folder / "stages" / "seals.json"
+
+    def _read_seals(self) -> dict[str, _Seal]:
+        try:
+            seals = json.loads(self._seals.read_text(encoding="utf-8"))
+            return {name: _Seal(**seal) for name, seal in seals.items()}
+        except (OSError, ValueError, TypeError, AttributeError):
+            return {}
+
     def _remove_leftovers(self) -> None:
         """What a killed run left behind. Safe under the lock: nobody else writes here."""
         shutil.rmtree(self.scratch, ignore_errors=True)
         for leftover in self.folder.rglob(f"{_TEMPORARY}*"):
             leftover.unlink(missing_ok=True)
+
+
+def _stage_files(folder: Path) -> list[Path]:
+    """The files that no run changes once they are there."""
+    found = [*(folder / "ngrams").glob("*.parquet"), *(folder / "stages").rglob("*.parquet")]
+    scratch = folder / "stages" / "scratch"
+    return sorted(path for path in found if scratch not in path.parents)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _is_as_sealed(path: Path, seal: _Seal | None) -> bool:
+    """Whether a file is whole; one without a seal, of a run that was ended, when it can be read."""
+    if seal is not None:
+        return path.stat().st_size == seal.size and _sha256(path) == seal.sha256
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            for _ in file.iter_batches():
+                pass
+    except (OSError, pa.ArrowException):
+        return False
+    return True
 
 
 def _read_holder(file: Path) -> str:

@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from mmap import mmap
 from pathlib import Path
 from typing import Any, Final
@@ -59,6 +59,7 @@ class ParseReport:
     n_queries: int
     n_rejected: int
     n_crashed: int
+    seconds: float = field(default=0.0, compare=False)
 
 
 class _WorkerLost(Exception):
@@ -225,6 +226,7 @@ def parse_part(job: ParseJob, seconds_per_query: float = SECONDS_PER_QUERY) -> P
     keys: list[bytes | None] = []
     n_crashed = 0
     with _leased() as held:
+        started = time.perf_counter()
         for queries in _portions(part["sql"].to_pylist()):
             answer, n_lost = _parsed(queries, job, seconds_per_query, held)
             n_crashed += n_lost
@@ -248,7 +250,8 @@ def parse_part(job: ParseJob, seconds_per_query: float = SECONDS_PER_QUERY) -> P
         raise AlignError(
             f"{job.destination} cannot be written ({error.strerror or error}); check disk space"
         ) from None
-    return ParseReport(len(templates), templates.count(None), n_crashed)
+    seconds = time.perf_counter() - started
+    return ParseReport(len(templates), templates.count(None), n_crashed, seconds)
 
 
 def _portions(queries: list[str]) -> Iterator[Sequence[str]]:

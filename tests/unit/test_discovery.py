@@ -15,7 +15,9 @@ from tasks.discovery import discover, to_toml
 from tasks.errors import ConfigurationError, WarehouseError
 from tasks.warehouse import Warehouse
 
-SPIDER = [{"query": f"SELECT a FROM b WHERE c = {i}", "db_id": "d", "question": "?"} for i in (1, 2)]
+SPIDER = [
+    {"query": f"SELECT a FROM b WHERE c = {i}", "db_id": "d", "question": "?"} for i in (1, 2)
+]
 BIRD = [{"SQL": "SELECT a FROM b WHERE c = 1", "db_id": "d", "question": "?"}]
 LATER = timedelta(hours=1)
 
@@ -157,9 +159,7 @@ def test_what_is_wrong_with_one_does_not_stop_the_others(dumps, house):
         'role = "predictions"\ntarget = "nowhere"\nmodel = "m"\nformat = "lines"',
     )
     put(dumps / "twice" / "spider" / "dev.json")
-    found = discover(
-        [dumps, dumps / "not-there"], house, now=datetime.now(UTC) + LATER
-    )
+    found = discover([dumps, dumps / "not-there"], house, now=datetime.now(UTC) + LATER)
     assert list(listed(found)) == ["spider-dev"]
     told = "\n".join(found.problems)
     assert len(found.problems) == 5
@@ -318,7 +318,7 @@ def test_a_corpora_file_says_again_what_entries_say(tmp_path):
         dialect="sqlite",
         path=tmp_path / 'it\'s "odd"\\ \t\x7f é',
         license="line\nbreak\x01",
-        columns={"sql": "$.a.\"b c\"", "question": "q"},
+        columns={"sql": '$.a."b c"', "question": "q"},
         kinds=("query",),
         digest="a" * 64,
         retired_at=datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC),
