@@ -145,9 +145,9 @@ class Warehouse:
 
     def trouble(self, error: Exception) -> WarehouseError | None:
         """What an error says of the disk or the folder; None where it is about something else."""
-        text = str(error).splitlines()[0] if str(error) else ""
+        text = " ".join(str(error).split())
         number = error.errno if isinstance(error, OSError) else None
-        reasons = {number: os.strerror(number or 0) for number in _OF_THE_DISK}
+        reasons = {n: os.strerror(n) for n in _OF_THE_DISK}
         reason = next((r for n, r in reasons.items() if n == number or r in text), None)
         if reason is not None:
             return WarehouseError(

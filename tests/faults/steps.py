@@ -28,7 +28,13 @@ def run(warehouse: Path, corpora: Path) -> None:
     started_at = datetime.now(UTC)
     entries = load_corpora(corpora)
     house = Warehouse(warehouse.resolve())
-    with house.locked(), bounded(None, None, house.scratch), ThreadPoolExecutor(2) as pool:
+    with (
+        house.explaining(),
+        house.locked(),
+        bounded(None, None, house.scratch),
+        ThreadPoolExecutor(2) as pool,
+    ):
+        house.remove_damaged()
         try:
             outcomes = list(pool.map(lambda entry: pipeline.prepare(entry, house), entries))
             prepared = [one for one in outcomes if isinstance(one, Prepared)]
@@ -41,7 +47,9 @@ def run(warehouse: Path, corpora: Path) -> None:
         intervals = pipeline.resample(done, matrix, house)
         record = RunRecord(f"run at {time.time_ns()}", started_at, {}, pipeline.versions())
         publish(house, done, matrix.pairs, matrix.contributions, record, intervals)
+        pipeline.remember(done, house)
         pipeline.remove_unused_stages(done, house)
+        house.seal()
 
 
 def cut(warehouse: Path, corpora: Path) -> int:

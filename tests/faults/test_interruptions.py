@@ -9,12 +9,15 @@ import sys
 import time
 from pathlib import Path
 
+import duckdb
 import pytest
 
+from tasks import progress
+from tasks.errors import AlignError, WarehouseError
 from tasks.warehouse import Warehouse
 from tests.faults.steps import run
 from tests.flows.conftest import SAMPLES, small_corpora
-from tests.flows.warehouses import leftovers, tables
+from tests.flows.warehouses import leftovers, stage_files, tables
 
 pytestmark = pytest.mark.fault
 
@@ -164,3 +167,124 @@ def test_stage_files_that_are_lost_are_made_again(tmp_path):
     run(warehouse, corpora.path)
     assert tables(warehouse) == before
     check_clean(warehouse)
+
+
+def damage(path, how):
+    """What a disk, or a hand, does to a file; the times stay."""
+    times = path.stat()
+    content = bytearray(path.read_bytes())
+    if how == "truncated":
+        content = content[: len(content) // 2]
+    elif how == "empty":
+        content = bytearray()
+    else:  # within a page of data: the file still opens
+        content[len(content) // 3] ^= 0xFF
+    path.write_bytes(content)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+@pytest.mark.parametrize("how", ["truncated", "empty", "changed"])
+def test_stage_files_that_are_damaged_are_made_again(tmp_path, how):
+    corpora = small_corpora(tmp_path / "dumps")
+    warehouse = tmp_path / "warehouse"
+    run(warehouse, corpora.write())
+    before = tables(warehouse)
+    stages = list(warehouse.rglob("*.parquet"))
+    assert {path.parent.name for path in stages} >= {"queries", "templates", "ngrams", "pairs"}
+    for path in stages:
+        damage(path, how)
+    said = []
+    with progress.listening(said.append):
+        run(warehouse, corpora.path)
+    assert {one.text for one in said if one.stage == "check"} == {
+        f"{path} is damaged: made anew" for path in stages
+    }
+    assert tables(warehouse) == before
+    check_clean(warehouse)
+
+
+def test_a_file_without_a_seal_is_kept_when_it_can_be_read(tmp_path):
+    """As of a run that was ended before it noted what it had written."""
+    corpora = small_corpora(tmp_path / "dumps")
+    warehouse = tmp_path / "warehouse"
+    run(warehouse, corpora.write())
+    before = stage_files(warehouse)
+    (warehouse / "stages" / "seals.json").unlink()
+    [damaged, *_] = (warehouse / "stages" / "templates").glob("*.parquet")
+    damage(damaged, "truncated")
+    assert Warehouse(warehouse).remove_damaged() == [damaged]
+    run(warehouse, corpora.path)
+    after = stage_files(warehouse)
+    name = damaged.relative_to(warehouse).as_posix()
+    unchanged = [file for file in before if file.endswith(".parquet") and file != name]
+    assert [file for file in unchanged if before[file] != after[file]] == []
+
+
+def test_a_clock_that_was_set_back_changes_nothing(tmp_path):
+    """All files are of tomorrow, and so is the last run."""
+    corpora = small_corpora(tmp_path / "dumps")
+    warehouse = tmp_path / "warehouse"
+    run(warehouse, corpora.write())
+    before = tables(warehouse)
+    tomorrow = time.time() + 86400
+    for path in [*warehouse.rglob("*"), *corpora.folder.iterdir()]:
+        os.utime(path, (tomorrow, tomorrow))
+    with duckdb.connect(str(Warehouse(warehouse).database)) as con:
+        con.execute("update runs set started_at = started_at + interval 1 day")
+        con.execute("update alignment_history set started_at = started_at + interval 1 day")
+    corpora.add("near", ["SELECT max(a) FROM b GROUP BY c"])
+    run(warehouse, corpora.write())
+    undisturbed = tmp_path / "undisturbed"
+    run(undisturbed, corpora.path)
+    assert tables(warehouse) == tables(undisturbed) != before
+    with duckdb.connect(str(Warehouse(warehouse).database), read_only=True) as con:
+        change = con.execute(
+            "select n_runs, change < 0 from alignment_change "
+            "where source = 'near' and target = 'dev'"
+        ).fetchall()
+    assert change == [(2, True)]
+
+
+def test_a_full_disk_is_told_and_leaves_the_results(tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounting = ["mount", "-t", "tmpfs", "-o", "size=30m", "tmpfs", str(disk)]
+    if subprocess.run(mounting, capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount a tmpfs")
+    try:
+        corpora = small_corpora(tmp_path / "dumps")
+        warehouse = disk / "warehouse"
+        run(warehouse, corpora.write())
+        before = tables(warehouse, aside=())
+        (disk / "filling").write_bytes(bytes(shutil.disk_usage(disk).free - 100_000))
+        corpora.add("near", [f"SELECT a{i} FROM b WHERE c = {i}" for i in range(3000)])
+        with pytest.raises(AlignError, match=r"cannot be written \(No space left on device"):
+            run(warehouse, corpora.write())
+        assert tables(warehouse, aside=()) == before
+        assert leftovers(warehouse) == []
+        (disk / "filling").unlink()
+        corpora.add("near", ["SELECT max(a) FROM b GROUP BY c"])
+        run(warehouse, corpora.write())
+        assert tables(warehouse) != before
+        check_clean(warehouse)
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_a_warehouse_that_cannot_be_written_is_told(tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounting = ["mount", "-t", "tmpfs", "-o", "size=30m", "tmpfs", str(disk)]
+    if subprocess.run(mounting, capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount a tmpfs")
+    try:
+        corpora = small_corpora(tmp_path / "dumps")
+        warehouse = disk / "warehouse"
+        run(warehouse, corpora.write())
+        before = tables(warehouse, aside=())
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        with pytest.raises(WarehouseError, match=r"cannot be written \(Read-only file system\)"):
+            run(warehouse, corpora.path)
+        assert tables(warehouse, aside=()) == before
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)

@@ -27,7 +27,7 @@ def test_it_runs_read_only_and_finds_something(sample_run, number, question, sql
 
 def test_it_finds_what_changed_and_what_is_copied(align, corpora, first):
     """What the samples have none of."""
-    queries = dict((number, sql.replace("orchard-dev", "dev")) for number, _, sql in QUERIES)
+    queries = {number: sql.replace("orchard-dev", "dev") for number, _, sql in QUERIES}
     corpora.add("near", ["SELECT a FROM b;"] * 30)
     summary = align(corpora.write(), first.warehouse)
     with duckdb.connect(str(summary.warehouse / "alignment.duckdb"), read_only=True) as con:
