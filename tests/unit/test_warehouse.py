@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from tasks import progress
 from tasks.errors import WarehouseError
 from tasks.warehouse import Warehouse, stage_key, written_whole
 
@@ -165,7 +166,10 @@ def test_a_second_run_of_the_same_process_is_refused(tmp_path):
 def test_who_waits_gets_the_lock_when_it_is_free(tmp_path):
     with holding(tmp_path) as holder:
         holder.stdin.close()  # it ends soon
-        with Warehouse(tmp_path).locked(seconds=60):
+        said = []
+        with progress.listening(said.append), Warehouse(tmp_path).locked(seconds=60):
+            [one] = said
+            assert re.fullmatch(rf".* is in use by process {holder.pid} on \S+", one.text)
             assert f"process {os.getpid()} " in (tmp_path / ".lock-holder").read_text()
 
 

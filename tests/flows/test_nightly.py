@@ -1,0 +1,181 @@
+"""The nightly flow over folders, and what runs leave on the server."""
+
+import errno
+import json
+import shutil
+import time
+
+import duckdb
+import pytest
+
+from tasks.errors import AlignError, ConfigurationError, DatabaseInUseError
+from tests.flows.conftest import SAMPLES
+from tests.flows.warehouses import leftovers, read
+
+pytestmark = pytest.mark.flow
+
+
+@pytest.fixture
+def nightly(align):
+    from flows.nightly import nightly
+
+    return nightly
+
+
+@pytest.fixture
+def dumps(tmp_path):
+    folder = tmp_path / "dumps"
+    (folder / "spider").mkdir(parents=True)
+    shutil.copy(SAMPLES / "harbour-train.json", folder / "spider" / "train_spider.json")
+    shutil.copy(SAMPLES / "orchard-dev.json", folder / "spider" / "dev.json")
+    (folder / "shop").mkdir()
+    (folder / "shop" / "log.sql").write_text("SELECT a FROM b\n" * 9 + "SELECT max(a) FROM b\n")
+    (folder / "shop" / "corpus.toml").write_text('role = "train"\nformat = "lines"')
+    return folder
+
+
+def events(name):
+    """What was sent under a name, from the server."""
+    from prefect import get_client
+    from prefect.events.filters import EventFilter, EventNameFilter
+
+    filter = EventFilter(event=EventNameFilter(name=[name]))
+    for _ in range(50):
+        with get_client(sync_client=True) as client:
+            body = {"filter": filter.model_dump(mode="json")}
+            found = client.request("POST", "/events/filter", json=body).json()["events"]
+        if found:
+            return found
+        time.sleep(0.2)
+    return []
+
+
+def artifact(key):
+    from prefect.artifacts import Artifact
+
+    found = Artifact.get(key)
+    assert found is not None, key
+    return found.data
+
+
+def test_night_after_night(nightly, dumps, tmp_path):
+    warehouse = tmp_path / "house"
+
+    def night(**options):
+        return nightly([dumps], warehouse, settle_minutes=0, threads=2, **options)
+
+    def corpora():
+        found = read(warehouse, "select corpus, retired_at is not null from corpora order by all")
+        return dict(found)
+
+    first = night()
+    assert (first.set_aside, first.problems) == ({}, ())
+    assert corpora() == {"shop": False, "spider-dev": False, "spider-train": False}
+    before = read(warehouse, "from alignment where source = 'shop' order by target")
+
+    # A dump is gone, another one has changed, a third one has no meaning.
+    shutil.rmtree(dumps / "shop")
+    changed = json.loads((dumps / "spider" / "train_spider.json").read_text())[:40]
+    for row in changed:
+        row["query"] = "SELECT max(a) FROM b WHERE c IN (SELECT d FROM e)"
+    (dumps / "spider" / "train_spider.json").write_text(json.dumps(changed))
+    (dumps / "bad").mkdir()
+    (dumps / "bad" / "corpus.toml").write_text('role = "trane"')
+    second = night(drift_threshold=0.05)
+    assert corpora() == {"shop": True, "spider-dev": False, "spider-train": False}
+    assert [problem for problem in second.problems if "bad/corpus.toml" in problem]
+    assert second.n_ingested == 1
+    kept = read(warehouse, "from alignment where source = 'shop' order by target")
+    assert [row for row in kept if row[1] != "spider-train"] == [
+        row for row in before if row[1] != "spider-train"
+    ]
+    matrix = json.loads(artifact("alignment-matrix-house"))
+    assert {row["source"] for row in matrix} == {"shop", "spider-dev", "spider-train"}
+    told = artifact("run-summary-house")
+    assert "- Changed: spider-train" in told
+    assert "spider-train with spider-dev: " in told.partition("## Drift")[2]
+    found = artifact("discovery-house")
+    assert "## Retired: the dump is gone, the results are kept\n\n- shop" in found
+    [event] = events("nl2sql-align.drift")
+    assert event["resource"]["prefect.resource.id"] == (
+        "nl2sql-align.alignment.spider-train.spider-dev"
+    )
+    assert event["payload"]["run_id"] == second.run_id
+    assert event["payload"]["drift"] < -0.05
+
+    third = night(prune=True)
+    assert corpora() == {"spider-dev": False, "spider-train": False}
+    assert third.n_new_pairs == third.n_ingested == 0
+    assert [f for f in leftovers(warehouse) if not f.startswith("nightly")] == []
+
+
+def test_nothing_but_dumps_still_being_copied_is_no_failure(nightly, dumps, tmp_path):
+    assert nightly([dumps], tmp_path / "house") is None
+    with pytest.raises(ConfigurationError, match="there is no dump in"):
+        nightly([tmp_path / "house"], tmp_path / "other")
+
+
+def test_what_can_pass_is_tried_again(align):
+    from flows.policy import may_pass
+
+    assert may_pass(OSError(errno.EAGAIN, "busy"))
+    assert may_pass(OSError(errno.ESTALE, "a network folder"))
+    assert may_pass(duckdb.IOException("Could not read"))
+    assert may_pass(DatabaseInUseError("it is open"))
+    assert not may_pass(OSError(errno.ENOSPC, "full"))
+    assert not may_pass(AlignError("a mistake"))
+    assert not may_pass(ValueError("a bug"))
+
+
+def test_an_error_of_one_corpus_does_not_stop_the_others(align, corpora, first, monkeypatch):
+    """Whatever it is: a bug in a parser of dumps, or a library's."""
+    from tasks import pipeline
+
+    ingest = pipeline.ingest_corpus
+
+    def fail(entry, destination):
+        if entry.name == "far":
+            raise ValueError("no idea what this is")
+        return ingest(entry, destination)
+
+    monkeypatch.setattr(pipeline, "ingest_corpus", fail)
+    corpora.add("far", ["SELECT new FROM dump"]).add("more", ["SELECT a FROM b"])
+    summary = align(corpora.write(), first.warehouse)
+    assert set(summary.corpora) == {"near", "dev", "base", "more"}
+    [reason] = summary.set_aside.values()
+    assert reason == (
+        f"corpus 'far' ({corpora.dump('far')}): ValueError: no idea what this is; "
+        "check the dump, and run again"
+    )
+
+
+def test_what_messages_quote_is_no_markup():
+    from flows.align import RunSummary
+    from flows.artifacts import run_summary
+    from tasks.history import Changes
+
+    changes = Changes((), (), (("a", 1, 0.5, "<script>|`x`"),), (), ())
+    summary = RunSummary(
+        "1", SAMPLES, ("a",), {"b": "corpus 'b': **bold** [a](b)"}, 0, 0, 0, 1, 1, {"ingest": 0.1}
+    )
+    text = run_summary(summary, changes)
+    assert not {"<script>", "**bold**", "[a](b)", "|"} & set(text.split())
+    assert "&#60;script&#62;" in text
+
+
+def test_progress_is_told_to_programs(capsys):
+    from flows.run import _Teller
+    from flows.show import LogFormat
+    from tasks.progress import announce
+
+    teller = _Teller(LogFormat.JSON)
+    with teller.showing():
+        announce("templates", "a: 3 queries", 1, 2)
+        announce("templates", "", 2, 2)
+    teller.tell("end", "done é")
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [(one["stage"], one["text"], one.get("done")) for one in lines] == [
+        ("templates", "a: 3 queries", 1),
+        ("end", "done é", None),
+    ]
+    assert all(one["time"].endswith("+00:00") for one in lines)

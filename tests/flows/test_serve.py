@@ -1,0 +1,189 @@
+"""The whole way on a real server: up, deployed, a run by hand and one by schedule, down."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+import yaml
+
+from flows.serve import running
+from tasks.config import load_corpora
+from tests.flows.conftest import SAMPLES
+from tests.flows.warehouses import read
+
+pytestmark = [pytest.mark.flow, pytest.mark.service]
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A project with our prefect.yaml, whose nightly run takes dumps that have just come."""
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "flows").symlink_to(ROOT / "flows")
+    (folder / "samples").symlink_to(SAMPLES)
+    given = yaml.safe_load((ROOT / "prefect.yaml").read_text())
+    [nightly] = [one for one in given["deployments"] if one["name"] == "nightly"]
+    [schedule] = nightly["schedules"]
+    assert (schedule["cron"], schedule["timezone"]) == ("0 2 * * *", "UTC")
+    nightly["parameters"]["settle_minutes"] = 0
+    (folder / "prefect.yaml").write_text(yaml.safe_dump(given))
+    return folder
+
+
+def serve(project, command, *options, seconds=200):
+    environment = {name: v for name, v in os.environ.items() if not name.startswith("PREFECT_")}
+    environment |= {
+        "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
+        "PREFECT_WORKER_QUERY_SECONDS": "1",
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "flows.serve", command, *map(str, options)],
+        cwd=project,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def service(project):
+    """The service, up."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    home = project / ".prefect"
+    try:
+        started = serve(project, "start", "--port", port)
+        logs = "".join(log.read_text()[-3000:] for log in home.glob("*.log"))
+        assert started.returncode == 0, started.stderr + logs
+        assert f"export PREFECT_API_URL=http://127.0.0.1:{port}/api" in started.stdout
+        yield running(home)
+    finally:
+        stopped = serve(project, "stop")
+    assert (stopped.returncode, stopped.stdout) == (0, "Prefect has ended\n"), stopped.stderr
+    assert running(home) is None
+    assert not (home / "serve.json").exists()
+
+
+def call(service, path, **body):
+    request = urllib.request.Request(
+        f"{service.url}/{path}",
+        data=json.dumps(body).encode() if body else None,
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)
+
+
+def finished(service, run_id, seconds=120):
+    """A flow run, when it has ended."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        run = call(service, f"flow_runs/{run_id}")
+        if run["state"]["type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED"):
+            return run
+        time.sleep(0.5)
+    raise AssertionError(f"it does not end: {run['state']}")
+
+
+def test_runs_by_hand_and_by_schedule_complete(service, project):
+    deployments = {
+        one["name"] + " " + one["entrypoint"]: one
+        for one in call(service, "deployments/filter", limit=50)
+    }
+    ad_hoc = deployments["ad-hoc flows/align.py:align"]
+    nightly = deployments["nightly flows/nightly.py:nightly"]
+    assert "ad-hoc flows/select.py:select" in deployments
+    for one in deployments.values():
+        assert one["global_concurrency_limit"]["limit"] == 1
+        assert one["work_pool_name"] == "nl2sql-align"
+        for name, parameter in one["parameter_openapi_schema"]["properties"].items():
+            assert parameter.get("description"), f"{one['name']}: {name}"
+    [schedule] = nightly["schedules"]
+    assert (schedule["slug"], schedule["active"]) == ("every-night", True)
+
+    # The schedule's next run, moved to now.
+    until = time.monotonic() + 60
+    while not (
+        scheduled := call(
+            service,
+            "flow_runs/filter",
+            deployments={"id": {"any_": [nightly["id"]]}},
+            flow_runs={"state": {"type": {"any_": ["SCHEDULED"]}}},
+            sort="EXPECTED_START_TIME_ASC",
+        )
+    ):
+        assert time.monotonic() < until, "the schedule makes no runs"
+        time.sleep(0.5)
+    by_schedule = scheduled[0]
+    assert by_schedule["auto_scheduled"]
+    call(
+        service,
+        f"flow_runs/{by_schedule['id']}/set_state",
+        state={
+            "type": "SCHEDULED",
+            "state_details": {"scheduled_time": "2026-01-01T00:00:00Z"},
+        },
+        force=True,
+    )
+    by_hand = call(
+        service,
+        f"deployments/{ad_hoc['id']}/create_flow_run",
+        parameters={"warehouse": "by-hand"},
+        state={"type": "SCHEDULED"},
+    )
+    for run, warehouse in ((by_hand, "by-hand"), (by_schedule, "warehouse-nightly")):
+        ended = finished(service, run["id"])
+        assert ended["state"]["type"] == "COMPLETED", ended["state"]
+        names = {name for (name,) in read(project / warehouse, "select corpus from corpora")}
+        assert names == {entry.name for entry in load_corpora(SAMPLES / "corpora.toml")}
+        left = call(service, "artifacts/filter", artifacts={"flow_run_id": {"any_": [run["id"]]}})
+        keys = {one["key"] for one in left if one["key"]}
+        assert keys >= {f"{kind}-{warehouse}" for kind in ("alignment-matrix", "run-summary")}
+
+
+def test_a_worker_that_is_killed_is_started_again(service, project):
+    worker = workers(service)[0]
+    os.kill(worker, signal.SIGKILL)
+    until = time.monotonic() + 30
+    while not (after := [pid for pid in workers(service) if pid != worker]):
+        assert time.monotonic() < until
+        time.sleep(0.2)
+    assert len(after) == 1
+    assert "worker ended with -9" in (project / ".prefect" / "serve.log").read_text()
+
+
+def workers(service):
+    """The processes of Prefect's worker in the service's group."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            arguments = (folder / "cmdline").read_bytes().split(b"\0")
+            group = int((folder / "stat").read_text().rpartition(")")[2].split()[2])
+        except (OSError, ValueError, IndexError):
+            continue
+        if group == service.pid and b"worker" in arguments:
+            found.append(int(folder.name))
+    return found
+
+
+def test_it_is_up_only_once(service, project):
+    assert serve(project, "supervise").returncode == 1
+    again = serve(project, "start")
+    assert again.returncode == 0
+    assert service.url in again.stdout
+    assert running(project / ".prefect") == service
+
+
+def test_without_a_service_there_is_nothing_to_stop(tmp_path):
+    stopped = serve(tmp_path, "stop")
+    assert (stopped.returncode, stopped.stdout) == (0, "Prefect is not up\n")
