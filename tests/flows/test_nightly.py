@@ -111,8 +111,9 @@ def test_night_after_night(nightly, dumps, tmp_path):
 
 def test_nothing_but_dumps_still_being_copied_is_no_failure(nightly, dumps, tmp_path):
     assert nightly([dumps], tmp_path / "house") is None
+    (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigurationError, match="there is no dump in"):
-        nightly([tmp_path / "house"], tmp_path / "other")
+        nightly([tmp_path / "empty"], tmp_path / "other")
 
 
 def test_what_can_pass_is_tried_again(align):
