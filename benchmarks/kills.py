@@ -28,15 +28,15 @@ COMMAND = "import sys; from flows.cli import main; sys.argv[0] = 'nl2sql-align';
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--runs", type=int, default=50)
+    options.add_argument("--kills", type=int, default=50)
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--prefect", action="store_true", help="whole commands, with their server")
     given = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        campaign(Path(folder), given.runs, given.seed, given.prefect)
+        campaign(Path(folder), given.kills, given.seed, given.prefect)
 
 
-def campaign(folder: Path, n_runs: int, seed: int, with_prefect: bool) -> None:
+def campaign(folder: Path, n_kills: int, seed: int, with_prefect: bool) -> None:
     files = changed_samples(folder)
     undisturbed, disturbed = folder / "undisturbed", folder / "disturbed"
     seconds = []
@@ -50,17 +50,18 @@ def campaign(folder: Path, n_runs: int, seed: int, with_prefect: bool) -> None:
     reader.start()
     moments = random.Random(seed)
     counts: Counter[str] = Counter()
-    for number in range(n_runs):
+    number = 0
+    while counts["run killed"] + counts["parser killed, run completed"] < n_kills:
         process = begin(disturbed, files[(number + 1) % 2], with_prefect)
-        until = time.monotonic() + moments.uniform(0.1, 1) * seconds[1]
         if number % 3 == 2:
-            counts[kill_a_worker(process, until, moments)] += 1
+            counts[kill_a_worker(process, moments)] += 1
         else:
-            time.sleep(max(0.0, until - time.monotonic()))
+            time.sleep(moments.uniform(0.05, 0.8) * min(seconds))
             process.send_signal(signal.SIGKILL)
             was_killed = process.wait() == -signal.SIGKILL
             counts["run killed" if was_killed else "run over before the kill"] += 1
-        print(f"{number + 1}/{n_runs}", dict(counts), flush=True)
+        number += 1
+        print(number, dict(counts), flush=True)
     assert begin(disturbed, files[0], with_prefect).wait() == 0
     reader.stop()
 
@@ -93,17 +94,15 @@ def begin(warehouse: Path, corpora: Path, with_prefect: bool) -> "subprocess.Pop
     )
 
 
-def kill_a_worker(process: "subprocess.Popen[str]", until: float, moments: random.Random) -> str:
-    """Kills one of a run's parsers, at a moment or as soon as there is one; the run goes on."""
-    killed = False
+def kill_a_worker(process: "subprocess.Popen[str]", moments: random.Random) -> str:
+    """Kills one of a run's parsers, some moment after there is one; the run goes on."""
+    pause, killed = moments.uniform(0, 0.5), False
     while process.poll() is None and not killed:
-        workers = workers_of(process.pid)
-        if workers and time.monotonic() >= until - 0.5:
-            try:
-                os.kill(moments.choice(workers), signal.SIGKILL)
+        if workers_of(process.pid):
+            time.sleep(pause)
+            for worker in workers_of(process.pid)[:1]:
+                os.kill(worker, signal.SIGKILL)
                 killed = True
-            except ProcessLookupError:
-                continue
         time.sleep(0.002)
     assert process.wait() == 0, "a run did not survive the loss of a parser"
     return "parser killed, run completed" if killed else "run over before a parser was killed"

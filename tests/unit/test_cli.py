@@ -701,6 +701,7 @@ def test_template_survives_what_ends_the_parser():
 def test_every_command_has_a_twin_in_python():
     twins = {
         "run": "flows.align:align",
+        "nightly": "flows.nightly:nightly",
         "matrix": "tasks.results:matrix",
         "ratio": "tasks.results:ratio",
         "rejects": "tasks.results:rejects",
