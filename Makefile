@@ -79,7 +79,7 @@ $(STAMPS)/project: pyproject.toml | $(STAMPS)/main
 # (fewest): the same inputs are to give the same numbers. setuptools installs the project itself.
 compile = printf 'setuptools\n' | $(LOCK_VENV)/bin/uv pip compile --quiet --no-config \
 	--universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
-	--no-strip-extras --annotation-style line --custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade)
+	--strip-extras --annotation-style line --custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade)
 
 lock:
 	@rm -rf $(LOCK_VENV)

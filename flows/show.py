@@ -218,7 +218,8 @@ def _print_few(rows: "pl.DataFrame") -> None:
     if few:
         named = ", ".join(f"{escape(name)} ({n})" for name, n in sorted(few.items()))
         out.print(
-            f"Intervals rest on fewer than {FEW_DATABASES} databases of {named}: read them as rough."
+            f"Intervals rest on fewer than {FEW_DATABASES} databases of {named}: "
+            "read them as rough."
         )
 
 
