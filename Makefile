@@ -60,9 +60,11 @@ $(STAMPS)/venv:
 	@$(PYTHON) -m venv --clear $(VENV)
 	@mkdir -p $(STAMPS) && touch $@
 
+# The lock names all there is to install. Were pip to look for what packages ask for (no --no-deps), it would
+# find newer ones and refuse them.
 $(STAMPS)/%: requirements/%.txt | $(STAMPS)/venv
 	@echo 'Installing $<'
-	@$(BIN)/python $(INSTALL) --require-hashes -r $<
+	@$(BIN)/python $(INSTALL) --no-deps --require-hashes -r $<
 	@touch $@
 
 # What the run-time lock holds stands in these as well: they only add the rest
@@ -79,7 +81,7 @@ $(STAMPS)/project: pyproject.toml | $(STAMPS)/main
 # (fewest): the same inputs are to give the same numbers. setuptools installs the project itself.
 compile = printf 'setuptools\n' | $(LOCK_VENV)/bin/uv pip compile --quiet --no-config \
 	--universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
-	--strip-extras --annotation-style line --custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade)
+	--no-strip-extras --annotation-style line --custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade)
 
 lock:
 	@rm -rf $(LOCK_VENV)
