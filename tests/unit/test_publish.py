@@ -204,6 +204,7 @@ def test_corpora_are_counted(published):
         "cleaning": "none",
         "encoding": "utf-8",
         "n_replaced_characters": 0,
+        "retired_at": None,
     }
     assert rows(house, "select corpus from corpora") == [(name,) for name in QUERIES]
 
@@ -422,11 +423,13 @@ def test_an_old_database_changed_holds_what_a_new_one_holds(
     run = runner(house, make_corpus)
     for given in runs:
         run(*given)
-    changed = {table: dicts(house, contents_of(table)) for table in COLUMNS}
+    # What earlier runs found is no part of what a new database holds.
+    results = [table for table in COLUMNS if not table.endswith(("_history", "_change"))]
+    changed = {table: dicts(house, contents_of(table)) for table in results}
     shutil.rmtree(house.folder)
     monkeypatch.undo()
     runner(house, make_corpus)(*runs[-1])
-    assert changed == {table: dicts(house, contents_of(table)) for table in COLUMNS}
+    assert changed == {table: dicts(house, contents_of(table)) for table in results}
 
 
 def contents_of(table):
