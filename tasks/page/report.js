@@ -280,7 +280,7 @@ function fillMatrix() {
       h("thead", {}, h("tr", {}, h("th", { scope: "col" }, h("div", {}, state.swapped ? "target ↓" : "source ↓"), h("div", {}, state.swapped ? "source →" : "target →")), columns.map((t) => h("th", { scope: "col", title: name(t) }, h("div", {}, name(t)))))), grid));
   };
   document.getElementById("heat").replaceChildren(
-    h("div", { class: "scale" }, fixed(metric.low), h("span", { class: "ramp" }), fixed(metric.high), data.uneven.length ? "* one side parses much less than the other" : ""),
+    h("div", { class: "scale" }, fixed(metric.low), h("span", { class: "ramp" }), fixed(metric.high), data.uneven.length ? h("span", {}, "* one side parses much less than the other") : null),
     rows.length && columns.length ? limited(rows, MANY + 20, draw) : h("p", {}, "No corpus is left by this choice."));
 }
 
@@ -503,14 +503,15 @@ function drawParsing() {
   const reasons = new Map();
   for (const [i, reason, n, example] of data.rejects) reasons.set(i, [...(reasons.get(i) || []), { reason, n, example }]);
   const rows = [...everyone].sort((a, b) => parsedShare(a) - parsedShare(b) || a - b);
-  const draw = (shown) => table(["Corpus", "Role", "Dialect", "#Queries", "Parsed", "#Cleaned", "Rejected, and why"], shown.map((i) => {
+  const draw = (shown) => table(["Corpus", "Parsed", "#Queries", "Rejected, and why", "#Cleaned", "Role", "Dialect"], shown.map((i) => {
     const one = corpora[i];
     const share = parsedShare(i);
     return h("tr", {}, h("th", { scope: "row" }, one.corpus, one.is_set_aside ? h("div", { class: "flag" }, "set aside: no query has an n-gram") : null),
-      h("td", {}, one.role), h("td", {}, one.dialect), h("td", { class: "n" }, count(one.n_queries)),
       h("td", { class: "share first" }, h("div", { "--to": 100 * share }, h("span", {}, percent(share)))),
+      h("td", { class: "n" }, count(one.n_queries)),
+      h("td", {}, one.n_rejected ? h("details", {}, h("summary", {}, count(one.n_rejected)), h("ul", {}, (reasons.get(i) || []).map((why) => h("li", {}, `${count(why.n)}: ${why.reason}`, h("span", { class: "sql" }, why.example || "(empty)"))))) : "0"),
       h("td", { class: "n" }, one.n_cleaned ? count(one.n_cleaned) : ""),
-      h("td", {}, one.n_rejected ? h("details", {}, h("summary", {}, count(one.n_rejected)), h("ul", {}, (reasons.get(i) || []).map((why) => h("li", {}, `${count(why.n)}: ${why.reason}`, h("span", { class: "sql" }, why.example || "(empty)"))))) : "0"));
+      h("td", {}, one.role), h("td", {}, one.dialect));
   }), { "aria-label": "Corpora and how much of them parses" });
   body("parsing").replaceChildren(h("p", {}, "The corpora with the least parsed queries first. Rejected queries are counted, and left out of every measure."),
     data.run.notes.length ? h("ul", { class: "notes" }, data.run.notes.map((note) => h("li", {}, note))) : "", limited(rows, MANY, draw));
