@@ -47,6 +47,8 @@ COMMANDS = (
     "mix",
     "template",
     "inspect",
+    "report",
+    "plot",
 )
 
 # What a terminal would obey, and what Rich would.
@@ -713,6 +715,8 @@ def test_every_command_has_a_twin_in_python():
         "mix": "tasks.mixture:mix",
         "template": "tasks.single:template_of",
         "inspect": "tasks.inspection:inspect_dump",
+        "report": "tasks.report:write_report",
+        "plot": "tasks.pictures:plot",
     }
     commands = {
         command.name or command.callback.__name__: command.callback
