@@ -91,7 +91,7 @@ def run(
             help="What is drawn again as a whole: databases, where they are known, or queries."
         ),
     ] = Resampled.DATABASE,
-    wait: Wait = 0.0,
+    wait_seconds: Wait = 0.0,
     log_format: LogForm = LogFormat.TEXT,
 ) -> None:
     """Compare all corpora of a corpora file, and publish the results.
@@ -101,7 +101,7 @@ def run(
     """
     from flows.run import Manner, run_align
 
-    manner = Manner(threads, memory_limit, wait, log_format)
+    manner = Manner(threads, memory_limit, wait_seconds, log_format)
     raise typer.Exit(run_align(corpora, warehouse, manner, replicates, resample.value))
 
 
@@ -125,7 +125,7 @@ def nightly(
     memory_limit: Annotated[
         str | None, typer.Option(metavar="SIZE", help="DuckDB's limit, as in 4GB.")
     ] = None,
-    wait: Wait = 0.0,
+    wait_seconds: Wait = 0.0,
     log_format: LogForm = LogFormat.TEXT,
 ) -> None:
     """Look through folders of dumps, and compare what is there: what the nightly flow does.
@@ -135,7 +135,7 @@ def nightly(
     """
     from flows.run import Manner, run_nightly
 
-    manner = Manner(threads, memory_limit, wait, log_format)
+    manner = Manner(threads, memory_limit, wait_seconds, log_format)
     raise typer.Exit(run_nightly(folders, warehouse, manner, settle_minutes, prune))
 
 

@@ -49,6 +49,7 @@ COMMANDS = (
     "inspect",
     "report",
     "plot",
+    "nightly",
 )
 
 # What a terminal would obey, and what Rich would.
@@ -723,12 +724,13 @@ def test_every_command_has_a_twin_in_python():
         for command in app.registered_commands
     }
     assert commands.keys() == twins.keys() == set(COMMANDS)
-    of_terminal = {"form", "metric", "all_pairs", "examples"}
+    of_terminal = {"form", "metric", "all_pairs", "examples", "log_format"}
     for name, place in twins.items():
         module, function = place.split(":")
-        if name == "run":  # imports Prefect: its source tells
-            source = (SAMPLES.parent / "flows" / "align.py").read_text()
-            parameters = set(re.search(r"def align\((.*?)\) ->", source, re.DOTALL)[1].split())
+        if module.startswith("flows."):  # imports Prefect: its source tells
+            source = (SAMPLES.parent / f"{module.replace('.', '/')}.py").read_text()
+            said = re.search(rf"def {function}\((.*?)\) ->", source, re.DOTALL)[1]
+            parameters = set(said.split())
             parameters = {word.rstrip(":") for word in parameters}
         else:
             parameters = set(inspect.signature(getattr(import_module(module), function)).parameters)
