@@ -2,7 +2,7 @@
 
 ``python -m tests.faults.steps run WAREHOUSE CORPORA.toml ...`` does a run for each corpora file in
 turn. ``... cut WAREHOUSE CORPORA.toml`` does one run after another in the same warehouse, each
-ended without warning when it has put one or two files in their places, until one comes through.
+ended without warning when it has put one or more files in their places, until one comes through.
 """
 
 import os
@@ -56,8 +56,8 @@ def cut(warehouse: Path, corpora: Path) -> int:
     """Runs that end before each of their files is in its place; how many it took."""
     for number in range(100):
         if (child := os.fork()) == 0:
-            # Two at times: the matrix is two files, and half a matrix is none.
-            _end_before(file=1 if number % 3 else 2)
+            # Ever more: the matrix is two files, the intervals are four, and a part of them is none.
+            _end_before(file=1 + number // 3)
             run(warehouse, corpora)
             os._exit(0)
         _, status = os.waitpid(child, 0)
