@@ -36,7 +36,7 @@ from tasks.publish import AS_WRITTEN, PUBLISH_VERSION, IngestedCorpus
 from tasks.recognise import settled
 from tasks.sqlfiles import query_sql
 from tasks.template_rules import DEFAULT_LIMITS, TEMPLATE_RULES_VERSION, Limits
-from tasks.warehouse import Warehouse, stage_key, written_whole
+from tasks.warehouse import Warehouse, stage_key, write_changed
 from tasks.workers import ParseJob, start_worker
 
 _PACKAGES = ("nl2sql-align", "sqlglot", "duckdb", "polars", "pyarrow", "numpy", "scipy", "prefect")
@@ -434,8 +434,7 @@ def remember(corpora: list[IngestedCorpus], warehouse: Warehouse) -> None:
         }
         for one in corpora
     }
-    with written_whole(warehouse.cards) as temporary:
-        temporary.write_text(json.dumps(cards, indent=1, sort_keys=True), encoding="utf-8")
+    write_changed(warehouse.cards, json.dumps(cards, indent=1, sort_keys=True))
 
 
 def remove_unused_stages(corpora: list[IngestedCorpus], warehouse: Warehouse) -> None:

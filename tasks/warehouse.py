@@ -61,6 +61,14 @@ class _Seal:
     sha256: str
 
 
+def write_changed(destination: Path, text: str) -> None:
+    """Writes a text whole, unless it stands there already."""
+    content = text.encode()
+    if not destination.exists() or destination.read_bytes() != content:
+        with written_whole(destination) as temporary:
+            temporary.write_bytes(content)
+
+
 @dataclass(frozen=True)
 class Warehouse:
     """The folder that a run writes and that users query."""
@@ -196,8 +204,7 @@ class Warehouse:
             is_known = old and (old.size, old.mtime_ns) == (stat.st_size, stat.st_mtime_ns)
             sha256 = old.sha256 if old and is_known else _sha256(path)
             seals[name] = asdict(_Seal(stat.st_size, stat.st_mtime_ns, sha256))
-        with written_whole(self._seals) as temporary:
-            temporary.write_text(json.dumps(seals, indent=1), encoding="utf-8")
+        write_changed(self._seals, json.dumps(seals, indent=1))
 
     @property
     def _seals(self) -> Path:

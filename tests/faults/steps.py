@@ -56,7 +56,7 @@ def cut(warehouse: Path, corpora: Path) -> int:
     """Runs that end before each of their files is in its place; how many it took."""
     for number in range(100):
         if (child := os.fork()) == 0:
-            # Ever more: the matrix is two files, the intervals are four, and a part of them is none.
+            # Ever more: the matrix is two files, intervals are four, and a part of them is none.
             _end_before(file=1 + number // 3)
             run(warehouse, corpora)
             os._exit(0)
