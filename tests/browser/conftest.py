@@ -73,9 +73,13 @@ def report(published):
     return report_file(published.folder)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium():
-    """A headless Chromium; tests that need it are skipped where there is none."""
+    """A headless Chromium; tests that need it are skipped where there is none.
+
+    For these tests only: Playwright keeps an event loop running, in which Prefect's calls would no
+    longer wait for their answers.
+    """
     found = filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
     path = next(found, None)
     if path is None:
