@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from contextlib import contextmanager
 
 import pytest
@@ -165,7 +166,7 @@ def test_a_second_run_of_the_same_process_is_refused(tmp_path):
 
 def test_who_waits_gets_the_lock_when_it_is_free(tmp_path):
     with holding(tmp_path) as holder:
-        holder.stdin.close()  # it ends soon
+        threading.Timer(1.0, holder.stdin.close).start()  # it ends after we have come
         said = []
         with progress.listening(said.append), Warehouse(tmp_path).locked(seconds=60):
             [one] = said
