@@ -96,11 +96,15 @@ def test_night_after_night(nightly, dumps, tmp_path):
     assert "spider-train with spider-dev: " in told.partition("## Drift")[2]
     found = artifact("discovery-house")
     assert "## Retired: the dump is gone, the results are kept\n\n- shop" in found
-    [event] = events("nl2sql-align.drift")
+    # Runs of other tests have the same server, and may drift too.
+    [event] = [
+        event
+        for event in events("nl2sql-align.drift")
+        if event["payload"]["run_id"] == second.run_id
+    ]
     assert event["resource"]["prefect.resource.id"] == (
         "nl2sql-align.alignment.spider-train.spider-dev"
     )
-    assert event["payload"]["run_id"] == second.run_id
     assert event["payload"]["drift"] < -0.05
 
     third = night(prune=True)
