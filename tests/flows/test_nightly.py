@@ -34,8 +34,11 @@ def dumps(tmp_path):
     return folder
 
 
-def events(name):
-    """What was sent under a name, from the server."""
+def events(name, run_id):
+    """What a run sent under a name, from the server, where it arrives a little later.
+
+    Runs of other tests have the same server.
+    """
     from prefect import get_client
     from prefect.events.filters import EventFilter, EventNameFilter
 
@@ -43,7 +46,8 @@ def events(name):
     for _ in range(50):
         with get_client(sync_client=True) as client:
             body = {"filter": filter.model_dump(mode="json")}
-            found = client.request("POST", "/events/filter", json=body).json()["events"]
+            answer = client.request("POST", "/events/filter", json=body).json()
+        found = [event for event in answer["events"] if event["payload"]["run_id"] == run_id]
         if found:
             return found
         time.sleep(0.2)
@@ -96,12 +100,7 @@ def test_night_after_night(nightly, dumps, tmp_path):
     assert "spider-train with spider-dev: " in told.partition("## Drift")[2]
     found = artifact("discovery-house")
     assert "## Retired: the dump is gone, the results are kept\n\n- shop" in found
-    # Runs of other tests have the same server, and may drift too.
-    [event] = [
-        event
-        for event in events("nl2sql-align.drift")
-        if event["payload"]["run_id"] == second.run_id
-    ]
+    [event] = events("nl2sql-align.drift", second.run_id)
     assert event["resource"]["prefect.resource.id"] == (
         "nl2sql-align.alignment.spider-train.spider-dev"
     )
