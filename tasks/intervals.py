@@ -359,7 +359,7 @@ class _Replicates:
         self._sets = sets
         self._known = known
         self._samples: dict[str, Sample] = {}
-        self._vocabulary: pl.DataFrame | None = None
+        self._vocabulary: pl.Series | None = None
 
     def sample(self, key: SampleKey) -> Sample:
         """A corpus as it is resampled, read once."""

@@ -34,6 +34,7 @@ COUNTS_SCHEMA: Final = {
 # A template's tokens are apart by one space; these three have one inside.
 _JOINED: Final = r"\b(ORDER|GROUP|PARTITION) BY\b"
 _GLUE: Final = "\x1f"
+_TEMPLATES_AT_A_TIME: Final = 20_000
 
 
 def split_template(template: str) -> list[str]:
@@ -168,6 +169,35 @@ def ngram_incidence(templates: pl.Series, max_n: int = MAX_N) -> Incidence:
     counts = counts.tocsr()
     counts.sum_duplicates()
     return Incidence(ngrams["ngram"], counts)
+
+
+def count_known(templates: pl.Series, ngrams: pl.Series) -> "tuple[csr_array, Integers]":
+    """How often some n-grams occur in each of some distinct templates.
+
+    Templates are counted by the batch: what they hold beside these n-grams is most of it.
+
+    Args:
+        templates: Distinct templates.
+        ngrams: Distinct n-grams.
+
+    Returns:
+        A sparse matrix (CSR, int64) with a row per template and a column per n-gram given, and how
+        many n-grams each template has, these and others.
+    """
+    from scipy.sparse import csr_array, vstack
+
+    wanted = pl.DataFrame({"ngram": ngrams}).with_row_index("to")
+    parts = [csr_array((0, len(ngrams)), dtype=np.int64)]
+    totals = [np.zeros(0, np.int64)]
+    for start in range(0, len(templates), _TEMPLATES_AT_A_TIME):
+        part = ngram_incidence(templates.slice(start, _TEMPLATES_AT_A_TIME))
+        totals.append(np.asarray(part.counts.sum(axis=1), np.int64).reshape(-1))
+        known = pl.DataFrame({"ngram": part.ngrams}).with_row_index("column")
+        known = known.join(wanted, on="ngram", how="inner").sort("column")
+        kept = part.counts.tocsc()[:, known["column"].to_numpy()].tocoo()
+        at = (kept.row, known["to"].to_numpy()[kept.col])
+        parts.append(csr_array((kept.data, at), shape=(part.counts.shape[0], len(ngrams))))
+    return vstack(parts).tocsr(), np.concatenate(totals)
 
 
 def _read(templates: pl.Series, max_n: int) -> _Text:

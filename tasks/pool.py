@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Literal
 
 import duckdb
 import numpy as np
@@ -11,9 +11,9 @@ import polars as pl
 
 from tasks.choosing import Cells, Floats, Integers, Target
 from tasks.errors import ConfigurationError, WarehouseError
-from tasks.ngrams import Incidence, ngram_incidence
+from tasks.ngrams import Incidence, count_known, ngram_incidence
 from tasks.resampling import ngram_classes, poisson_weights, unit_keys
-from tasks.samples import Unit
+from tasks.samples import Unit, unit_known
 from tasks.sqlfiles import query_sql, run_sql
 from tasks.warehouse import Warehouse
 
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 Overlap = Literal["exact", "near", "none"]
-
-_TEMPLATES_AT_A_TIME: Final = 20_000
-# Databases are drawn again where they are known of at least this share of the queries.
-_KNOWN_SHARE: Final = 0.9
 
 
 @dataclass(frozen=True)
@@ -53,8 +49,7 @@ class TargetQueries:
     def unit(self) -> Unit:
         """What is drawn again as a whole: databases where they are known and there are several."""
         known = self.db_id.drop_nulls()
-        is_known = len(known) >= _KNOWN_SHARE * len(self.db_id) and known.n_unique() > 1
-        return "database" if is_known else "query"
+        return unit_known(len(self.db_id), len(known), known.n_unique())
 
     def units(self) -> pl.Series:
         """The name of the unit that each query is of; one without a database is its own."""
@@ -258,7 +253,7 @@ def _count(con: duckdb.DuckDBPyConnection, target: str, sources: pl.DataFrame) -
     cells = query_sql(con, "selection/cells").pl()
     texts = cells.unique("template_id", keep="first", maintain_order=True)
     templates = texts["template"]
-    counts, n_ngrams = _counts_of(templates, incidence.ngrams)
+    counts, n_ngrams = count_known(templates, incidence.ngrams)
     columns, multiplicity = _distinct_columns(counts, incidence)
     ids = {one: i for i, one in enumerate(texts["template_id"])}
     numbered = cells.select("template_id", "position").with_row_index("cell")
@@ -269,9 +264,9 @@ def _count(con: duckdb.DuckDBPyConnection, target: str, sources: pl.DataFrame) -
     return Pool(
         sources,
         Cells(
-            counts.tocsc()[:, columns].tocsr(),
+            counts.tocsc()[:, columns].tocsr().astype(np.float64),
             multiplicity,
-            n_ngrams,
+            n_ngrams.astype(np.float64),
             cells["template_id"].replace_strict(ids, return_dtype=pl.Int64).to_numpy(),
             cells["position"].to_numpy().astype(np.int64),
             cells["n_rows"].to_numpy().astype(np.int64),
@@ -294,29 +289,8 @@ def _distinct_columns(pool: "csr_array", target: Incidence) -> tuple[Integers, F
     from scipy.sparse import vstack
 
     present = np.flatnonzero(np.diff(pool.tocsc().indptr))
-    counts = vstack([pool.astype(np.int64), target.counts]).tocsc()[:, present].tocsr()
+    counts = vstack([pool, target.counts]).tocsc()[:, present].tocsr()
     classes = ngram_classes(Incidence(target.ngrams.gather(present), counts))
     _, first, n_equal = np.unique(classes.of_ngram, return_index=True, return_counts=True)
     order = np.argsort(first)
     return present[first[order]].astype(np.int64), n_equal[order].astype(np.float64)
-
-
-def _counts_of(templates: pl.Series, ngrams: pl.Series) -> "tuple[csr_array, Floats]":
-    """How often templates have certain n-grams, and how many n-grams they have, these and others.
-
-    Templates are counted by the batch: what they have beside the target's n-grams is most of it.
-    """
-    from scipy.sparse import csr_array, vstack
-
-    wanted = pl.DataFrame({"ngram": ngrams}).with_row_index("to")
-    parts, totals = [csr_array((0, len(ngrams)))], [np.zeros(0)]
-    for start in range(0, len(templates), _TEMPLATES_AT_A_TIME):
-        part = ngram_incidence(templates.slice(start, _TEMPLATES_AT_A_TIME))
-        totals.append(np.asarray(part.counts.sum(axis=1), np.float64).reshape(-1))
-        known = pl.DataFrame({"ngram": part.ngrams}).with_row_index("column")
-        known = known.join(wanted, on="ngram", how="inner").sort("column")
-        kept = part.counts.tocsc()[:, known["column"].to_numpy()].tocoo()
-        at = (kept.row, known["to"].to_numpy()[kept.col])
-        shape = (part.counts.shape[0], len(ngrams))
-        parts.append(csr_array((kept.data.astype(np.float64), at), shape=shape))
-    return vstack(parts).tocsr(), np.concatenate(totals)

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 
-from tasks.ngrams import Incidence, ngram_incidence
+from tasks.ngrams import Incidence, count_known
 from tasks.publish import IngestedCorpus
 from tasks.resampling import (
     Classes,
@@ -35,7 +35,6 @@ MOST_UNITS: Final = 10_000
 """Of more units than these, random groups are drawn: the spread is known as well, to 1 % or so."""
 
 _KNOWN_SHARE: Final = 0.9
-_TEMPLATES_AT_A_TIME: Final = 20_000
 
 
 class SampleKey(NamedTuple):
@@ -118,15 +117,15 @@ def sample_with(predictions: IngestedCorpus, target: IngestedCorpus, unit: Unit)
     )
 
 
-def vocabulary_of(con: duckdb.DuckDBPyConnection, ngram_files: Sequence[Path]) -> pl.DataFrame:
-    """The n-grams of some corpora with a number each: ``ngram``, ``ngram_id``."""
+def vocabulary_of(con: duckdb.DuckDBPyConnection, ngram_files: Sequence[Path]) -> pl.Series:
+    """The n-grams of some corpora, in their order: an n-gram's number is its place."""
     files = [str(file) for file in ngram_files]
     frame: pl.DataFrame = query_sql(con, "resampling/vocabulary", ngram_files=files).pl()
-    return frame
+    return frame["ngram"]
 
 
 def load_sample(
-    con: duckdb.DuckDBPyConnection, key: SampleKey, vocabulary: pl.DataFrame, seed: int
+    con: duckdb.DuckDBPyConnection, key: SampleKey, vocabulary: pl.Series, seed: int
 ) -> Sample:
     """Reads a corpus as it is resampled."""
     from scipy.sparse import coo_array
@@ -150,8 +149,10 @@ def load_sample(
         ),
         shape=(len(units), len(templates)),
     ).tocsr()
-    incidence, totals, ngrams = _known_ngrams(templates, vocabulary)
-    classes = ngram_classes(incidence)
+    known, totals = count_known(templates, vocabulary)
+    counts = known.tocsc()
+    ngrams = np.flatnonzero(np.diff(counts.indptr)).astype(np.int64)
+    classes = ngram_classes(Incidence(vocabulary.gather(ngrams), counts[:, ngrams].tocsr()))
     return Sample(
         unit,
         unit_keys(key.asked.stem, units.to_list(), seed),
@@ -176,6 +177,11 @@ def _unit(con: duckdb.DuckDBPyConnection, key: SampleKey) -> Unit:
     [(n_queries, n_with_database, n_databases)] = query_sql(
         con, "resampling/databases", queries=str(key.asked), templates=str(key.asked_templates)
     ).fetchall()
+    return unit_known(n_queries, n_with_database, n_databases)
+
+
+def unit_known(n_queries: int, n_with_database: int, n_databases: int) -> Unit:
+    """What can be drawn again of queries: databases where most are known and there are several."""
     is_known = n_databases > 1 and n_with_database >= _KNOWN_SHARE * n_queries
     return "database" if is_known else "query"
 
@@ -183,35 +189,3 @@ def _unit(con: duckdb.DuckDBPyConnection, key: SampleKey) -> Unit:
 def _places(values: pl.Series, of: pl.Series) -> Integers:
     """The place of each value in a sorted series that holds it."""
     return of.search_sorted(values).to_numpy().astype(np.int64)
-
-
-def _known_ngrams(
-    templates: pl.Series, vocabulary: pl.DataFrame
-) -> tuple[Incidence, Integers, Integers]:
-    """The n-grams of templates that are in a vocabulary, all n-grams' numbers, and their ids."""
-    from scipy.sparse import csr_array, vstack
-
-    parts: list[csr_array] = []
-    totals: list[Integers] = []
-    for start in range(0, len(templates), _TEMPLATES_AT_A_TIME):
-        part = ngram_incidence(templates.slice(start, _TEMPLATES_AT_A_TIME))
-        known = pl.DataFrame({"ngram": part.ngrams}).with_row_index("column")
-        known = known.join(vocabulary, on="ngram", how="inner").sort("column")
-        columns, ids = known["column"].to_numpy(), known["ngram_id"].to_numpy()
-        kept = part.counts.tocsc()[:, columns].tocoo()
-        shape = (part.counts.shape[0], len(vocabulary))
-        parts.append(csr_array((kept.data, (kept.row, ids[kept.col])), shape=shape))
-        totals.append(np.asarray(part.counts.sum(axis=1), np.int64).reshape(-1))
-    if not parts:
-        return (
-            Incidence(vocabulary["ngram"][:0], csr_array((0, 0))),
-            np.zeros(0, int),
-            np.zeros(0, int),
-        )
-    counts = vstack(parts).tocsc()
-    ngrams = np.flatnonzero(np.diff(counts.indptr)).astype(np.int64)
-    return (
-        Incidence(vocabulary["ngram"].gather(ngrams), counts[:, ngrams].tocsr()),
-        np.concatenate(totals),
-        ngrams,
-    )
