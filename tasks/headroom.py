@@ -156,7 +156,6 @@ def _of_target(
     matrix = ngram_incidence(templates["template"]).counts
     place = {template: row for row, template in enumerate(templates["template_id"])}
     corpora: dict[str, _Corpus] = {}
-    units: dict[int, str] = {}
     for name in sorted(names):
         queries = query_sql(con, "headroom/queries", corpus=name).pl()
         corpora[name] = _Corpus(

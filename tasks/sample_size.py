@@ -100,6 +100,7 @@ def sample_size(
         classes, found, np.bincount(of_query, minlength=len(distinct))[None, :].astype(float)
     )
     names = [candidate.corpus for candidate in found]
+    run_id = last_run(warehouse)
     rows = []
     weights = np.zeros((n_trials, len(distinct)))
     done = 0
@@ -116,7 +117,7 @@ def sample_size(
                     "candidates": [names[i] for i in whole[smoothing][0].argsort(kind="stable")],
                     "n_trials": n_trials,
                     "seed": seed,
-                    "run_id": last_run(warehouse),
+                    "run_id": run_id,
                 }
             )
     result = pl.DataFrame(rows)

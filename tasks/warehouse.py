@@ -107,10 +107,6 @@ class Warehouse:
         """What the last run took, for a run that has to do without some of the dumps."""
         return self.folder / "stages" / "corpora.json"
 
-    def pairs_file(self, key: str) -> Path:
-        """The sums for the pairs of a run's corpora; see ``tasks.matrix``."""
-        return self.folder / "stages" / "pairs" / f"{key}.parquet"
-
     @contextmanager
     def locked(self, seconds: float = 0.0) -> Iterator[None]:
         """Holds the warehouse against other runs; the system frees it when its holder dies.
