@@ -248,46 +248,42 @@ def test_a_clock_that_was_set_back_changes_nothing(tmp_path):
     assert change == [(2, True)]
 
 
-def test_a_full_disk_is_told_and_leaves_the_results(tmp_path):
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounting = ["mount", "-t", "tmpfs", "-o", "size=30m", "tmpfs", str(disk)]
+@pytest.fixture
+def disk(tmp_path):
+    """A small disk of its own."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounting = ["mount", "-t", "tmpfs", "-o", "size=30m", "tmpfs", str(folder)]
     if subprocess.run(mounting, capture_output=True, check=False).returncode:
         pytest.skip("needs the right to mount a tmpfs")
-    try:
-        corpora = small_corpora(tmp_path / "dumps")
-        warehouse = disk / "warehouse"
-        run(warehouse, corpora.write())
-        before = tables(warehouse, aside=())
-        (disk / "filling").write_bytes(bytes(shutil.disk_usage(disk).free - 100_000))
-        corpora.add("near", [f"SELECT a{i} FROM b WHERE c = {i}" for i in range(3000)])
-        with pytest.raises(AlignError, match=r"cannot be written .*No space left on device"):
-            run(warehouse, corpora.write())
-        assert tables(warehouse, aside=()) == before
-        assert leftovers(warehouse) == []
-        (disk / "filling").unlink()
-        corpora.add("near", ["SELECT max(a) FROM b GROUP BY c"])
-        run(warehouse, corpora.write())
-        assert tables(warehouse) != before
-        check_clean(warehouse)
-    finally:
-        subprocess.run(["umount", "-l", str(disk)], check=True)
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def test_a_warehouse_that_cannot_be_written_is_told(tmp_path):
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounting = ["mount", "-t", "tmpfs", "-o", "size=30m", "tmpfs", str(disk)]
-    if subprocess.run(mounting, capture_output=True, check=False).returncode:
-        pytest.skip("needs the right to mount a tmpfs")
-    try:
-        corpora = small_corpora(tmp_path / "dumps")
-        warehouse = disk / "warehouse"
+def test_a_full_disk_is_told_and_leaves_the_results(tmp_path, disk):
+    corpora = small_corpora(tmp_path / "dumps")
+    warehouse = disk / "warehouse"
+    run(warehouse, corpora.write())
+    before = tables(warehouse, aside=())
+    (disk / "filling").write_bytes(bytes(shutil.disk_usage(disk).free - 100_000))
+    corpora.add("near", [f"SELECT a{i} FROM b WHERE c = {i}" for i in range(3000)])
+    with pytest.raises(AlignError, match=r"cannot be written .*No space left on device"):
         run(warehouse, corpora.write())
-        before = tables(warehouse, aside=())
-        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
-        with pytest.raises(WarehouseError, match=r"cannot be written \(Read-only file system\)"):
-            run(warehouse, corpora.path)
-        assert tables(warehouse, aside=()) == before
-    finally:
-        subprocess.run(["umount", "-l", str(disk)], check=True)
+    assert tables(warehouse, aside=()) == before
+    assert leftovers(warehouse) == []
+    (disk / "filling").unlink()
+    corpora.add("near", ["SELECT max(a) FROM b GROUP BY c"])
+    run(warehouse, corpora.write())
+    assert tables(warehouse) != before
+    check_clean(warehouse)
+
+
+def test_a_warehouse_that_cannot_be_written_is_told(tmp_path, disk):
+    corpora = small_corpora(tmp_path / "dumps")
+    warehouse = disk / "warehouse"
+    run(warehouse, corpora.write())
+    before = tables(warehouse, aside=())
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    with pytest.raises(WarehouseError, match=r"cannot be written \(Read-only file system\)"):
+        run(warehouse, corpora.path)
+    assert tables(warehouse, aside=()) == before
