@@ -129,7 +129,7 @@ def align(
             prepared, set_aside, parsing = _prepare_all(entries, house, parts)
             uncleaned, _, more = _prepare_all(pipeline.as_written(prepared), house, parts, None)
             clock.lap("ingest")
-            counting, n_parsed, n_crashed = _parse_all(parsing | more, parts)
+            counting, n_parsed, n_crashed = _parse_all(parsing, more, parts)
             clock.lap("templates")
             done, failed = _finish_all(prepared, counting, house)
             written, _ = _finish_all(uncleaned, counting, house, None)
@@ -187,7 +187,7 @@ def align(
         corpora=tuple(corpus.entry.name for corpus in done),
         set_aside={one.corpus: one.reason for one in set_aside},
         n_ingested=sum(one.was_ingested for one in prepared),
-        n_parsed=n_parsed - sum(one.n_distinct for one in uncleaned),
+        n_parsed=n_parsed,
         n_crashed=n_crashed,
         n_pairs=n_pairs,
         n_new_pairs=n_new_pairs,
@@ -247,32 +247,38 @@ def _ingest_words(outcome: Prepared | SetAside) -> str:
 
 
 def _parse_all(
-    parsing: dict[PrefectFuture[ParseReport], ParseJob], parts: Parts
+    parsing: dict[PrefectFuture[ParseReport], ParseJob],
+    unnamed: dict[PrefectFuture[ParseReport], ParseJob],
+    parts: Parts,
 ) -> tuple[dict[str, PrefectFuture[IngestedCorpus]], int, int]:
-    """Waits for what is parsed, and lets each corpus be counted as soon as all of it is."""
+    """Waits for what is parsed, and lets each corpus be counted as soon as all of it is.
+
+    Nothing is announced of parts in ``unnamed``, and their queries do not count as parsed.
+    """
     counting = {one.entry.name: finish.submit(one) for one in parts.parsed()}
     reports: dict[Path, list[ParseReport]] = {}
-    for done, future in enumerate(as_completed(list(parsing)), 1):
-        job = parsing[future]
-        reports.setdefault(job.source, []).append(future.result())
+    n_done = n_parsed = n_crashed = 0
+    jobs = parsing | unnamed
+    for future in as_completed(list(jobs)):
+        job, report = jobs[future], future.result()
+        n_crashed += report.n_crashed
         complete = parts.done(job)
-        of_corpus = reports[job.source]
-        names = [one.entry.name for one in complete if not one.entry.name.endswith(AS_WRITTEN)]
-        words = (
-            f"{', '.join(names)}: "
-            f"{sum(one.n_queries for one in of_corpus):,} distinct queries, "
-            f"{sum(one.n_rejected for one in of_corpus):,} rejected, "
-            f"{sum(one.seconds for one in of_corpus):.1f} s"
-        )
-        announce("templates", words if names else "", done, len(parsing))
+        if future in parsing:
+            n_done += 1
+            n_parsed += report.n_queries
+            of_corpus = reports.setdefault(job.source, [])
+            of_corpus.append(report)
+            names = [one.entry.name for one in complete if not one.entry.name.endswith(AS_WRITTEN)]
+            words = (
+                f"{', '.join(names)}: "
+                f"{sum(one.n_queries for one in of_corpus):,} distinct queries, "
+                f"{sum(one.n_rejected for one in of_corpus):,} rejected, "
+                f"{sum(one.seconds for one in of_corpus):.1f} s"
+            )
+            announce("templates", words if names else "", n_done, len(parsing))
         for one in complete:
             counting[one.entry.name] = finish.submit(one)
-    all_reports = [report for some in reports.values() for report in some]
-    return (
-        counting,
-        sum(report.n_queries for report in all_reports),
-        sum(report.n_crashed for report in all_reports),
-    )
+    return counting, n_parsed, n_crashed
 
 
 def _finish_all(
