@@ -1,4 +1,7 @@
-"""The pipeline, stage by stage, without Prefect."""
+"""The pipeline, stage by stage, without Prefect.
+
+Without predictions as they were written, too: what cleaning changes is measured in the flow only.
+"""
 
 import time
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
@@ -10,7 +13,7 @@ from tasks.engine import bounded, resources
 from tasks.warehouse import Warehouse
 from tasks.workers import ParseJob, ParseReport, parse_part, start_worker, stop_workers
 
-STAGES = ("ingest", "templates", "ngrams", "matrix", "intervals", "publish")
+STAGES = ("ingest", "templates", "ngrams", "matrix", "intervals", "publish", "report")
 
 
 def run(corpora: Path, warehouse: Path, workers: int | None = None) -> dict[str, list[float]]:
@@ -33,6 +36,7 @@ def run(corpora: Path, warehouse: Path, workers: int | None = None) -> dict[str,
     from tasks.config import load_corpora
     from tasks.pipeline import Parts, Prepared
     from tasks.publish import RunRecord, publish
+    from tasks.report import write_report
 
     marks: dict[str, list[float]] = {}
     last = time.monotonic()
@@ -51,6 +55,7 @@ def run(corpora: Path, warehouse: Path, workers: int | None = None) -> dict[str,
         ThreadPoolExecutor(bounds.threads) as pool,
     ):
         try:
+            house.remove_damaged()
             parts = Parts()
             parsing: dict[Future[ParseReport], ParseJob] = {}
             preparing = [pool.submit(pipeline.prepare, entry, house) for entry in entries]
@@ -82,6 +87,10 @@ def run(corpora: Path, warehouse: Path, workers: int | None = None) -> dict[str,
             pipeline.versions(),
         )
         publish(house, done, report.pairs, report.contributions, record, intervals)
+        pipeline.remember(done, house)
         pipeline.remove_unused_stages(done, house)
+        house.seal()
         lap("publish")
+        write_report(house.folder, only_if_changed=True)
+        lap("report")
     return marks
