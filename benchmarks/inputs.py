@@ -6,7 +6,8 @@ from pathlib import Path
 import duckdb
 
 from benchmarks.generate import write_corpora_file, write_corpus, write_many
-from tasks.config import CorpusEntry, load_corpora
+from tasks.config import load_corpora
+from tasks.discovery import to_toml
 
 ROOT = Path(__file__).resolve().parents[1]
 DUMPS = Path("..", "shared", "corpora", "corpora.toml")
@@ -29,23 +30,8 @@ def real_corpora(folder: Path, dumps: Path, names: Iterable[str] | None = None) 
         like = write_corpora_file(folder / "like.toml", [f"{name}-like" for name in WHOLE_JOB], 1)
         entries = [*load_corpora(ROOT / "samples" / "corpora.toml"), *load_corpora(like)]
     path = folder / ("whole-job.toml" if names else "all.toml")
-    path.write_text("\n".join(map(_toml, entries)), encoding="utf-8")
+    path.write_text(to_toml(entries), encoding="utf-8")
     return path
-
-
-def _toml(entry: CorpusEntry) -> str:
-    values = entry.model_dump(exclude_none=True)
-    columns = values.pop("columns", None)
-    lines = ["[[corpus]]", *(f"{key} = {_quoted(value)}" for key, value in values.items())]
-    if columns:
-        inner = ", ".join(f"{key} = {_quoted(value)}" for key, value in columns.items())
-        lines.append(f"columns = {{ {inner} }}")
-    return "\n".join([*lines, ""])
-
-
-def _quoted(value: object) -> str:
-    escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
 
 
 def synthetic(folder: Path, n_queries: int) -> Path:

@@ -464,7 +464,8 @@ def _write(
         file.unlink(missing_ok=True)
         return None
     with written_whole(file) as temporary:
-        temporary.write_text(to_toml(entries), encoding="utf-8")
+        header = "# Written by the nightly flow: what it found, and what it kept.\n\n"
+        temporary.write_text(header + to_toml(entries), encoding="utf-8")
     return file
 
 
@@ -475,9 +476,7 @@ def to_toml(entries: Sequence[CorpusEntry]) -> str:
         given = entry.model_dump(exclude_defaults=True)
         lines = [f"{key} = {_toml(value)}" for key, value in given.items()]
         tables.append("\n".join(["[[corpus]]", *lines]))
-    return "# Written by the nightly flow: what it found, and what it kept.\n\n" + "\n\n".join(
-        [*tables, ""]
-    )
+    return "\n\n".join([*tables, ""])
 
 
 def _toml(value: object) -> str:

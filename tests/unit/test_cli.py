@@ -295,9 +295,9 @@ def test_a_run_on_a_terminal_shows_bars_and_ends_well(runs):
     shown = SEQUENCES.sub("", run.ended.out)
     assert run.ended.status == 0
     check_quiet(shown)
-    # Predictions of which texts were cleaned are parsed as they were written, too.
-    for stage, n_parts in (("ingest", 7), ("templates", 8), ("ngrams", 7)):
-        assert re.search(rf"{stage} +━+ {n_parts}/{n_parts} ", shown), stage
+    # Predictions of which texts were cleaned are parsed as they were written, too: nothing is told.
+    for stage in ("ingest", "templates", "ngrams"):
+        assert re.search(rf"{stage} +━+ 7/7 ", shown), stage
     assert "7 corpora taken, 0 set aside; " in shown
     # The cursor that the bars hid is there again.
     assert run.ended.out.count("\x1b[?25h") == run.ended.out.count("\x1b[?25l") == 1
