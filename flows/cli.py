@@ -346,13 +346,14 @@ def sample_size(
         ),
     ] = None,
     n_trials: Annotated[int, typer.Option("--trials", min=1, help="Samples of each size.")] = 200,
+    seed: Annotated[int, typer.Option(min=0, help="Another one gives other samples.")] = 0,
     form: Form = Format.TABLE,
 ) -> None:
     """Show how many of a target's queries it takes to rank training sets as all of them do."""
     from tasks import sample_size
 
-    names = [name.strip() for name in candidates.split(",")] if candidates else None
-    rows = sample_size.sample_size(warehouse, target, names, n_trials)
+    names = _names(candidates) if candidates else None
+    rows = sample_size.sample_size(warehouse, target, names, n_trials, seed)
     if form is Format.TABLE:
         show.print_sample_sizes(rows, sample_size.recommendation(rows))
     else:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-CHOOSING_VERSION: Final = 1
+CHOOSING_VERSION: Final = 2
 """Goes up with every change that can alter a choice."""
 
 LARGEST: Final = float(np.log(1 / SKEW))

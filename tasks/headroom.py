@@ -20,6 +20,7 @@ from tasks.errors import ConfigurationError
 from tasks.matrix import SKEW
 from tasks.ngrams import ngram_incidence
 from tasks.results import open_results
+from tasks.samples import unit_known
 from tasks.sqlfiles import query_sql
 
 if TYPE_CHECKING:
@@ -130,18 +131,19 @@ _SCHEMA: Final = {
 
 @dataclass(frozen=True)
 class _Corpus:
-    """The templates of some queries: per query its template's row and its place."""
+    """The templates of some queries: per query its place, its template's row and its frequency."""
 
     ordinals: _Vector
     templates: _Vector
+    n_occurrences: _Vector
 
     def counts(self, n_templates: int, ordinals: Collection[int] | None = None) -> _Vector:
         """How many of the queries, or of those at some places, each template has."""
-        kept = self.templates
+        kept = np.ones(len(self.ordinals), bool)
         if ordinals is not None:
-            places = np.fromiter(ordinals, np.int64, len(ordinals))
-            kept = kept[np.isin(self.ordinals, places)]
-        return np.bincount(kept, minlength=n_templates).astype(np.int64)
+            kept = np.isin(self.ordinals, np.fromiter(ordinals, np.int64, len(ordinals)))
+        weights = self.n_occurrences[kept]
+        return np.bincount(self.templates[kept], weights, minlength=n_templates).astype(np.int64)
 
 
 def _of_target(
@@ -161,14 +163,18 @@ def _of_target(
         corpora[name] = _Corpus(
             queries["ordinal"].to_numpy().astype(np.int64),
             np.array([place[template] for template in queries["template_id"]], np.int64),
+            queries["n_occurrences"].to_numpy().astype(np.int64),
         )
     # A rejected question's database counts too: its answers are judged like the others.
     questions = con.execute(
         "select ordinal, db_id from queries where corpus = ? order by ordinal", [target]
     ).fetchall()
-    is_by_database = all(db_id is not None for _, db_id in questions)
-    is_by_database = is_by_database and len({db_id for _, db_id in questions}) > 1
-    units = {ordinal: str(db_id if is_by_database else ordinal) for ordinal, db_id in questions}
+    known = [db_id for _, db_id in questions if db_id is not None]
+    is_by_database = unit_known(len(questions), len(known), len(set(known))) == "database"
+    units = {
+        ordinal: str(ordinal if db_id is None or not is_by_database else db_id)
+        for ordinal, db_id in questions
+    }
     halves = [half for split in range(splits) for half in _halves(units, f"{seed}|{split}")]
     trains = {
         name: _probabilities(corpora[name].counts(len(place)), matrix)

@@ -21,7 +21,7 @@ from tasks.pool import Pool, load_pool
 from tasks.results import open_results
 from tasks.warehouse import stage_key
 
-MIXTURE_VERSION: Final = 1
+MIXTURE_VERSION: Final = 2
 """Goes up with every change that can alter a weight."""
 
 REPLICATES: Final = 200

@@ -33,6 +33,7 @@ class TargetQueries:
         counts: How often each distinct template has each n-gram: a column per n-gram of the target.
         n_ngrams: How many n-grams each template has.
         template: The template of each query, a row of ``counts``.
+        n_occurrences: How often each query counts.
         ordinal: Each query's place in the dump.
         db_id: Each query's database, null where it is not known.
     """
@@ -42,6 +43,7 @@ class TargetQueries:
     counts: "csr_array"
     n_ngrams: Floats
     template: Integers
+    n_occurrences: Integers
     ordinal: Integers
     db_id: pl.Series
 
@@ -83,7 +85,7 @@ class TargetQueries:
         Args:
             replicates: How many.
             seed: Another seed gives other replicates.
-            of: The weights of the queries in what is drawn from; by default one each.
+            of: The weights of the queries in what is drawn from; by default how often each counts.
         """
         units = self.units()
         names = units.unique().sort()
@@ -91,7 +93,7 @@ class TargetQueries:
         drawn = poisson_weights(keys, range(replicates))
         place = names.search_sorted(units).to_numpy()
         weights = drawn[:, place]
-        return weights if of is None else weights * of
+        return weights * (self.n_occurrences if of is None else of)
 
     def as_target(
         self,
@@ -105,10 +107,10 @@ class TargetQueries:
         Args:
             replicates: On how many resamples the choice is to do well; 0 for the target alone.
             seed: Of the resamples.
-            of: The weights of the queries; by default one each.
+            of: The weights of the queries; by default how often each counts.
             columns: The n-grams to look at; by default all.
         """
-        weights = np.ones(len(self.template), np.int64) if of is None else of
+        weights = self.n_occurrences if of is None else of
         shares = self.shares(weights[None, :])
         if not len(shares):
             raise ConfigurationError(f"the target '{self.corpus}' has no n-grams to be like")
@@ -166,7 +168,8 @@ def load_pool(
         sources: The corpora to choose from; by default, where empty, all with the role train.
         overlap: Which rows are no candidates for being in the target too.
         seed: Of the rows' noise.
-        is_whole: Keep rows that repeat another one's question and text.
+        is_whole: Keep rows that repeat another one's question and text, and count each as often as
+            it occurs in a log; else a row is there to be taken once.
 
     Raises:
         ConfigurationError: There is no such corpus, or nothing to choose from.
@@ -236,8 +239,8 @@ def _describe(con: duckdb.DuckDBPyConnection, warehouse: Path, names: list[str])
 
 def _count(con: duckdb.DuckDBPyConnection, target: str, sources: pl.DataFrame) -> Pool:
     asked = con.sql(
-        "select ordinal, db_id, template from target_queries join templates using (template_id) "
-        "order by ordinal"
+        "select ordinal, db_id, template, n_occurrences from target_queries "
+        "join templates using (template_id) order by ordinal"
     ).pl()
     target_templates = asked["template"].unique().sort()
     incidence = ngram_incidence(target_templates)
@@ -247,6 +250,7 @@ def _count(con: duckdb.DuckDBPyConnection, target: str, sources: pl.DataFrame) -
         incidence.counts.astype(np.float64),
         np.asarray(incidence.counts.sum(axis=1), np.float64).reshape(-1),
         target_templates.search_sorted(asked["template"]).to_numpy().astype(np.int64),
+        asked["n_occurrences"].to_numpy().astype(np.int64),
         asked["ordinal"].to_numpy().astype(np.int64),
         asked["db_id"].cast(pl.String),
     )

@@ -40,6 +40,9 @@ GOOD_TAU: Final = 0.9
 GOOD_SHARE: Final = 0.95
 """From this share of trials on, a winner or an order of two counts as found."""
 
+MOST_DRAWN: Final = 100_000
+"""Larger samples than these are not tried: of a larger target, only all of its queries."""
+
 _FIRST_SIZE: Final = 10
 _STEPS: Final = (1, 1.5, 2, 3, 4, 6, 8)
 
@@ -69,7 +72,8 @@ def sample_size(
     """How stable the ranking of training sets is when fewer queries of a target are at hand.
 
     Each trial draws queries of the target without replacement; its samples of different sizes are
-    parts of each other. The result is put into table ``sample_size`` too.
+    parts of each other. A query that a log has several times can be drawn as often. The result is
+    put into table ``sample_size`` too.
 
     Args:
         warehouse: The folder of the results.
@@ -85,27 +89,35 @@ def sample_size(
 
     Raises:
         WarehouseError: There are no results.
-        ConfigurationError: There is no such target or candidate, or fewer than two candidates.
+        ConfigurationError: There is no such target or candidate, fewer than two candidates, or no
+            trial.
     """
-    templates, sets = _read(warehouse, target, candidates)
-    distinct = templates.unique().sort()
+    if n_trials < 1:
+        raise ConfigurationError(f"trials: {n_trials} is no number of samples; take 1 or more")
+    queries, sets = _read(warehouse, target, candidates)
+    distinct = queries["template"].unique().sort()
     incidence = ngram_incidence(distinct)
     classes = ngram_classes(incidence)
-    of_query = distinct.search_sorted(templates).to_numpy().astype(np.int64)
+    of_query = distinct.search_sorted(queries["template"]).to_numpy().astype(np.int64)
+    n_occurrences = queries["n_occurrences"].to_numpy().astype(np.int64)
     found = [_placed(one, candidate, incidence.ngrams) for candidate, one in sets]
-    keys = unit_keys(f"sample-size {target}", [str(i) for i in range(len(of_query))], seed)
-    order = uniforms(keys, range(n_trials)).argsort(axis=1, kind="stable")
-    drawn = of_query[order]
-    whole = _divergences(
-        classes, found, np.bincount(of_query, minlength=len(distinct))[None, :].astype(float)
-    )
+    n_all = int(n_occurrences.sum())
+    sizes = sizes_up_to(n_all)
+    drawn = of_query[
+        draw_queries(n_occurrences, [0, *sizes][-2], n_trials, f"sample-size {target}", seed)
+    ]
+    everything = np.bincount(of_query, n_occurrences, len(distinct)).astype(np.float64)
+    whole = _divergences(classes, found, everything[None, :])
     names = [candidate.corpus for candidate in found]
     run_id = last_run(warehouse)
     rows = []
     weights = np.zeros((n_trials, len(distinct)))
     done = 0
-    for size in sizes_up_to(len(of_query)):
-        np.add.at(weights, (np.arange(n_trials)[:, None], drawn[:, done:size]), 1.0)
+    for size in sizes:
+        if size == n_all:
+            weights[:] = everything
+        else:
+            np.add.at(weights, (np.arange(n_trials)[:, None], drawn[:, done:size]), 1.0)
         done = size
         for smoothing, of_sample in _divergences(classes, found, weights).items():
             rows.append(
@@ -126,9 +138,42 @@ def sample_size(
 
 
 def sizes_up_to(n_queries: int) -> list[int]:
-    """Sizes to try: 10, 15, 20, 30, 40, 60, 80, 100, 150 and so on, and all."""
-    sizes = (int(step * _FIRST_SIZE * 10**power) for power in range(8) for step in _STEPS)
-    return [*(size for size in sizes if size < n_queries), n_queries]
+    """Sizes to try: 10, 15, 20, 30, 40, 60, 80, 100, 150 and so on to 100,000, and all."""
+    sizes = (int(step * _FIRST_SIZE * 10**power) for power in range(5) for step in _STEPS)
+    return [*(size for size in sizes if size < n_queries and size <= MOST_DRAWN), n_queries]
+
+
+def draw_queries(
+    n_occurrences: Integers, n_drawn: int, n_trials: int, owner: str, seed: int = SEED
+) -> Integers:
+    """Draws queries without replacement, in each of some trials.
+
+    Args:
+        n_occurrences: How often each query is there.
+        n_drawn: How many to draw; no more than there are, and at most ``MOST_DRAWN``.
+        n_trials: How often.
+        owner: What they are drawn for: another one gives other draws.
+        seed: Likewise.
+
+    Returns:
+        The place of each query drawn (column), in the order of drawing, for each trial (row).
+    """
+    ends = np.cumsum(n_occurrences)
+    n_all = int(ends[-1])
+    is_small = n_all <= 4 * MOST_DRAWN
+    # Of so many, a quarter more draws than are wanted hold more than enough that differ.
+    n_keys = n_all if is_small else n_drawn * 5 // 4 + 100
+    keys = unit_keys(owner, [str(i) for i in range(n_keys)], seed)
+    drawn = np.empty((n_trials, n_drawn), np.int64)
+    for trial in range(n_trials):
+        [noise] = uniforms(keys, range(trial, trial + 1))
+        if is_small:
+            places = noise.argsort(kind="stable")
+        else:
+            places = (noise * n_all).astype(np.int64)
+            places = places[np.sort(np.unique(places, return_index=True)[1])]
+        drawn[trial] = np.searchsorted(ends, places[:n_drawn], side="right")
+    return drawn
 
 
 def recommendation(rows: pl.DataFrame, smoothing: str = SMOOTHINGS[0]) -> str:
@@ -162,8 +207,8 @@ def _smallest(rows: pl.DataFrame, column: str, enough: float) -> int:
 
 def _read(
     warehouse: Path, target: str, candidates: Sequence[str] | None
-) -> tuple[pl.Series, list[tuple[dict[str, object], pl.DataFrame]]]:
-    """The template of each of the target's queries, and the training sets with shared n-grams."""
+) -> tuple[pl.DataFrame, list[tuple[dict[str, object], pl.DataFrame]]]:
+    """The target's queries, and the training sets with the n-grams that they share with it."""
     with open_results(warehouse) as con:
         roles = dict(con.execute("select corpus, role from corpora").fetchall())
         targets = [name for name, role in roles.items() if role == "target"]
@@ -171,7 +216,7 @@ def _read(
             raise ConfigurationError(
                 f"no target '{target}' in {warehouse}; there are: {', '.join(targets) or 'none'}"
             )
-        templates: pl.DataFrame = query_sql(con, "sample_size/queries", target=target).pl()
+        queries: pl.DataFrame = query_sql(con, "sample_size/queries", target=target).pl()
         sets: pl.DataFrame = query_sql(con, "sample_size/candidates", epsilon=EPSILON).pl()
         shared: pl.DataFrame = query_sql(con, "sample_size/shared_counts", target=target).pl()
     known = sets["corpus"].to_list()
@@ -182,13 +227,11 @@ def _read(
                 f"there are: {', '.join(known) or 'none'}"
             )
     wanted = list(dict.fromkeys(candidates or known))
-    if len(wanted) < 2 or templates.is_empty():
+    if len(wanted) < 2 or queries.is_empty():
         what = "fewer than two training sets to rank" if len(wanted) < 2 else "no templates"
         raise ConfigurationError(f"target '{target}' in {warehouse}: there are {what}")
     rows = {row["corpus"]: row for row in sets.iter_rows(named=True)}
-    return templates["template"], [
-        (rows[name], shared.filter(pl.col("corpus") == name)) for name in wanted
-    ]
+    return queries, [(rows[name], shared.filter(pl.col("corpus") == name)) for name in wanted]
 
 
 def _placed(counts: pl.DataFrame, row: dict[str, object], ngrams: pl.Series) -> _Candidate:
@@ -255,12 +298,22 @@ def _jensen_shannon(p: Floats, q: Floats, shared: Shared) -> Floats:
     return result
 
 
+def kendall_taus(whole: Floats, of_samples: Floats) -> Floats:
+    """Kendall's tau-b of one ranking with several (rows); 0 where one of the two ranks nothing.
+
+    All of them at once: one at a time, SciPy's takes most of the time of ``sample_size``.
+    """
+    one, other = np.triu_indices(len(whole), 1)
+    expected = np.sign(whole[one] - whole[other])
+    found = np.sign(of_samples[:, one] - of_samples[:, other])
+    n_untied = np.abs(found).sum(axis=1) * np.abs(expected).sum()
+    taus: Floats = (found @ expected) / np.sqrt(np.maximum(n_untied, 1.0))
+    return taus
+
+
 def _stability(whole: Floats, of_samples: Floats) -> dict[str, object]:
     """How well samples (rows) rank candidates (columns) as the whole target does."""
-    from scipy.stats import kendalltau
-
-    taus = np.array([kendalltau(whole, one).statistic for one in of_samples])
-    taus = np.nan_to_num(taus)  # where all candidates are equally far: no ranking at all
+    taus = kendall_taus(whole, of_samples)
     first, second = whole.argsort(kind="stable")[:2]
     return {
         "n_candidates": len(whole),

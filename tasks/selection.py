@@ -336,9 +336,10 @@ def _taken_from(
 def _taken_templates(pool: Pool, taken: Integers) -> pl.DataFrame:
     """How often each template is taken, could be taken, and stands in the target."""
     cells = pool.cells
-    in_target = pool.target.templates.gather(pool.target.template).value_counts(name="n_in_target")
-    in_target.columns = ["template", "n_in_target"]
-    n_target = len(pool.target.template)
+    asked = pool.target
+    n_target = int(asked.n_occurrences.sum())
+    of_target = np.bincount(asked.template, asked.n_occurrences, minlength=len(asked.templates))
+    in_target = pl.DataFrame({"template": asked.templates, "n_in_target": of_target})
     per_template, n_taken = cells.per_template(taken), int(taken.sum())
     return (
         pl.DataFrame(

@@ -1,6 +1,6 @@
--- The templated queries of a corpus, in their order. db_id is null where it is not known.
+-- The templated queries of a corpus, in their order, and how often each counts.
 -- parameters: corpus
-select ordinal, db_id, template_id
+select ordinal, template_id, n_occurrences
 from queries
 where corpus = $corpus and template_id is not null
 order by ordinal

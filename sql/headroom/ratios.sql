@@ -1,5 +1,11 @@
--- The pairs of training set and predictions, with what each consists of.
+-- The pairs of training set and predictions, with how many answers and questions stand in their dumps.
 -- parameters: none
+with n_rows as (
+    select corpus, count(*) as n
+    from queries
+    group by corpus
+)
+
 select
     alignment_ratio.train,
     alignment_ratio.target,
@@ -7,9 +13,9 @@ select
     alignment_ratio.model,
     alignment_ratio.trained_on,
     alignment_ratio.alignment_ratio,
-    predictions.n_queries as n_answers,
-    target.n_queries as n_questions
+    answers.n as n_answers,
+    questions.n as n_questions
 from alignment_ratio
-join corpora as predictions on alignment_ratio.predictions = predictions.corpus
-join corpora as target on alignment_ratio.target = target.corpus
+join n_rows as answers on alignment_ratio.predictions = answers.corpus
+join n_rows as questions on alignment_ratio.target = questions.corpus
 order by alignment_ratio.target, alignment_ratio.predictions, alignment_ratio.train

@@ -1,8 +1,9 @@
--- The templates of a target's queries, in the order of its dump.
+-- The templates of a target's queries, and how often each counts, in the order of its dump.
 -- parameters: target
 select
     queries.ordinal,
-    templates.template
+    templates.template,
+    queries.n_occurrences
 from queries
 join templates using (template_id)
 where queries.corpus = $target

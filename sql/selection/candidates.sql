@@ -35,6 +35,7 @@ rows_of_sources as (
         texts.template_id,
         texts.comparable_key,
         texts.overlap,
+        if($is_whole, asked.n_occurrences, 1) as n_copies,
         md5_number_lower(concat_ws(chr(31), $seed, texts.corpus, asked.ordinal)) as noise,
         -- The same question with the same text again adds nothing; without a question, who knows.
         not $is_whole and asked.question is not null and row_number() over (
@@ -66,6 +67,7 @@ select
     ordinal,
     template_id,
     excluded,
+    n_copies,
     noise,
     row_number() over (
         partition by position, template_id, excluded order by copy, noise, ordinal

@@ -4,7 +4,7 @@ select
     templates.template,
     candidates.template_id,
     candidates.position,
-    count(*) as n_rows
+    sum(candidates.n_copies)::bigint as n_rows
 from candidates
 join templates using (template_id)
 where candidates.excluded is null

@@ -1,4 +1,4 @@
--- The target's queries with a template: text, database, and what an overlap with them is told by. Two queries
+-- The target's queries with a template: database, how often each counts, and what an overlap with them is told by. Two queries
 -- are nearly the same where template and literals are: literals in their order, without quotes, in lower case.
 -- A list of literals without one that says something (short numbers say nothing: LIMIT 1, > 10) is none.
 -- parameters: target, templates_file
@@ -22,6 +22,7 @@ select
     asked.ordinal,
     asked.db_id,
     asked.template_id,
+    asked.n_occurrences,
     parsed.comparable_key,
     telling_literals(asked.sql) as literals
 from queries as asked

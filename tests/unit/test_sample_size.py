@@ -13,7 +13,14 @@ from tasks.ngrams import ngram_incidence
 from tasks.publish import RunRecord, publish
 from tasks.resampling import ngram_classes
 from tasks.results import open_results
-from tasks.sample_size import recommendation, sample_size, sizes_up_to
+from tasks.sample_size import (
+    MOST_DRAWN,
+    draw_queries,
+    kendall_taus,
+    recommendation,
+    sample_size,
+    sizes_up_to,
+)
 from tasks.warehouse import Warehouse
 from tests import reference
 
@@ -30,12 +37,9 @@ CANDIDATES = {
 }
 
 
-@pytest.fixture(scope="module")
-def warehouse(tmp_path_factory, make_corpus):
-    folder = tmp_path_factory.mktemp("sampled")
+def warehouse_with(folder, make_corpus, target, **keys):
     corpora = [make_corpus(folder, name, some) for name, some in CANDIDATES.items()]
-    queries = [*((f"-- {i}", template) for i, template in enumerate(TARGET)), ("broken", None)]
-    corpora.append(make_corpus(folder, "dev", queries, role="target"))
+    corpora.append(make_corpus(folder, "dev", target, role="target", **keys))
     contents = [
         Content(c.content_key, c.entry.name, c.ngrams, c.templates, c.entry.role == "target")
         for c in corpora
@@ -44,6 +48,12 @@ def warehouse(tmp_path_factory, make_corpus):
     said = RunRecord("a-run", datetime(2026, 1, 1, tzinfo=UTC), {}, {})
     publish(Warehouse(folder), corpora, matrix.pairs, matrix.contributions, said)
     return folder
+
+
+@pytest.fixture(scope="module")
+def warehouse(tmp_path_factory, make_corpus):
+    queries = [*((f"-- {i}", template) for i, template in enumerate(TARGET)), ("broken", None)]
+    return warehouse_with(tmp_path_factory.mktemp("sampled"), make_corpus, queries)
 
 
 def test_all_queries_rank_as_the_matrix_does(warehouse):
@@ -62,8 +72,8 @@ def test_all_queries_rank_as_the_matrix_does(warehouse):
 
 
 def test_divergences_of_a_sample_are_those_of_the_reference(warehouse):
-    templates, sets = module._read(warehouse, "dev", None)
-    distinct = templates.unique().sort()
+    queries, sets = module._read(warehouse, "dev", None)
+    distinct = queries["template"].unique().sort()
     incidence = ngram_incidence(distinct)
     found = [module._placed(one, row, incidence.ngrams) for row, one in sets]
     # The second sample lacks a template, and with it n-grams that the target has.
@@ -100,6 +110,41 @@ def test_sizes():
     assert sizes_up_to(100) == [10, 15, 20, 30, 40, 60, 80, 100]
     assert sizes_up_to(7) == [7]
     assert sizes_up_to(1034)[-4:] == [600, 800, 1000, 1034]
+
+    large = sizes_up_to(10**9)
+    assert large[-3:] == [80_000, MOST_DRAWN, 10**9]
+
+
+def test_kendall_tau_is_that_of_scipy():
+    from scipy.stats import kendalltau
+
+    whole = np.array([0.3, 0.1, 0.2, 0.2, 0.9])
+    samples = np.array([[3, 1, 2, 2, 9], [9, 2, 2, 1, 0], [1, 2, 3, 4, 5]], float)
+    wanted = [kendalltau(whole, one).statistic for one in samples]
+    assert kendall_taus(whole, samples) == pytest.approx(wanted, abs=1e-12)
+    assert kendall_taus(whole, np.ones((1, 5))).tolist() == [0.0]
+
+
+def test_queries_of_a_log_are_drawn_as_often_as_they_occur():
+    small = draw_queries(np.array([1, 0, 3, 2]), 6, 50, "dev")
+    assert {tuple(sorted(one)) for one in small.tolist()} == {(0, 2, 2, 2, 3, 3)}
+    assert len({tuple(one) for one in small.tolist()}) > 20
+    # Too many to put in order: each is still drawn once at most.
+    large = draw_queries(np.array([10**12, 400_000, 3 * 10**12]), 1000, 20, "dev")
+    assert np.bincount(large.ravel(), minlength=3)[1] == 0
+    assert np.mean(large == 2) == pytest.approx(0.75, abs=0.02)
+    most = MOST_DRAWN
+    rows = draw_queries(np.ones(4 * most + 1, int), most, 1, "dev")
+    assert len(np.unique(rows)) == most
+    assert rows.tolist() == draw_queries(np.ones(4 * most + 1, int), most, 1, "dev").tolist()
+
+
+def test_a_frequent_query_counts_as_often_as_it_occurs(tmp_path, make_corpus):
+    once = [("-- a", PLAIN), ("-- b", JOINED)]
+    copies = [query for query in once for _ in range(20)]
+    as_rows = warehouse_with(tmp_path / "rows", make_corpus, copies)
+    as_log = warehouse_with(tmp_path / "log", make_corpus, once, frequencies=[20, 20])
+    assert sample_size(as_log, "dev").equals(sample_size(as_rows, "dev"))
 
 
 def stability(taus, winners, twos):

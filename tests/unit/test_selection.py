@@ -133,6 +133,34 @@ def test_caps_and_least_templates_hold_for_every_method(folder, tmp_path, method
     assert made.n_templates >= 3
 
 
+def test_frequencies_of_a_log_count(tmp_path, make_corpus):
+    house = Warehouse(tmp_path / "house")
+    queries = [("-- a", JOIN), ("-- b", COUNT), ("-- c", NEST)]
+    runner(house, make_corpus)(
+        ("log", queries, {"frequencies": [50, 1, 1]}),
+        ("far", FAR, {}),
+        ("dev", TARGET, {"role": "target", "frequencies": [1] * 9 + [30]}),
+    )
+    known = dict(
+        table(house.folder, "alignment")
+        .filter(target="dev")
+        .select("source", "kl_alignment")
+        .iter_rows()
+    )
+    mixed = mix(house.folder, "dev", replicates=20).sources
+    for name, alone in mixed.select("source", "source_alignment").iter_rows():
+        assert alone == pytest.approx(known[name], abs=1e-12)
+    # A row of a log can be trained on once; the target counts as often as it occurs.
+    made = select(house.folder, "dev", ["far"], tmp_path / "all", Options(60))
+    assert made.kl_alignment == pytest.approx(known["far"], abs=1e-12)
+    taken = select(house.folder, "dev", ["log"], tmp_path / "three", Options(60))
+    assert taken.n_taken == 3
+    counted = pl.read_csv(tmp_path / "three" / "templates.csv")
+    in_target = dict(counted.select("template", "n_in_target").iter_rows())
+    assert in_target == {JOIN: 6, COUNT: 3, NEST: 0}
+    assert counted["share_in_target"].sum() == pytest.approx(9 / 39)
+
+
 def test_greedy_stops_where_more_rows_are_worse(folder, tmp_path):
     made = select(folder, "dev", [], tmp_path, Options(70, method="greedy", stop=True))
     assert made.n_taken == made.best_size < 70
