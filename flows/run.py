@@ -5,9 +5,8 @@ import logging
 import os
 import signal
 import sys
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,9 +16,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from flows.show import LogFormat, err, out, printable
+from flows.temporary_server import start_unless_there
 from tasks import progress
 from tasks.config import load_corpora
 from tasks.engine import bounded
+from tasks.errors import AlignError
 from tasks.highlights import highlights
 from tasks.warehouse import Warehouse
 
@@ -182,12 +183,38 @@ class _Teller:
 
 @contextmanager
 def _prefect() -> Iterator[None]:
-    """Starts Prefect's server while the block imports what needs it."""
+    """Starts a Prefect server, where none is set up, while the block imports what needs it."""
     _silence_prefect()
     _end_on_signals()
-    server = _start_server()
+    server = start_unless_there()
     yield
-    server.join()
+    if server is not None:
+        try:
+            server.wait()
+        except OSError as error:
+            raise AlignError(
+                f"Prefect's server does not start ({error}); check memory and disk, or set "
+                "PREFECT_API_URL to a server that is up"
+            ) from None
+    else:
+        _check_server()
+
+
+def _check_server() -> None:
+    """Looks whether the server that is set up answers.
+
+    Raises:
+        AlignError: It does not.
+    """
+    from prefect import get_client
+    from prefect.settings import get_current_settings
+
+    with get_client(sync_client=True) as client:
+        if client.api_healthcheck() is not None:
+            raise AlignError(
+                f"Prefect's server at {get_current_settings().api.url} does not answer; start it, "
+                "or unset PREFECT_API_URL for a temporary one"
+            )
 
 
 def _silence_prefect() -> None:
@@ -198,29 +225,10 @@ def _silence_prefect() -> None:
 
 
 def _end_on_signals() -> None:
-    """Ends this process on these signals as on Ctrl-C, and with it Prefect's temporary server."""
+    """Ends this process on these signals as on Ctrl-C: in order."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as it is under nohup
             signal.signal(number, lambda number, _frame: sys.exit(128 + number))
-
-
-def _start_server() -> threading.Thread:
-    """A thread that starts Prefect's temporary server, unless another one is set up.
-
-    The server is out of reach of Ctrl-C. That goes to all processes of a terminal, as does the
-    terminal's end; but a flow cannot end without its server.
-    """
-    from prefect import get_client
-
-    def start() -> None:
-        # A process starts with the signals blocked that are so in the thread that starts it.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
-        with suppress(Exception), get_client(sync_client=True) as client:  # the flow will tell
-            client.api_healthcheck()
-
-    starting = threading.Thread(target=start, daemon=True)
-    starting.start()
-    return starting
 
 
 @contextmanager

@@ -391,6 +391,35 @@ def test_a_run_goes_on_under_nohup():
     assert send(signal.SIGHUP, "nohup", seconds=1) == ("ended in order\n", 0)
 
 
+OWNER = """
+import sys
+from flows.temporary_server import TemporaryServer
+server = TemporaryServer()
+print(server._process.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("number", [signal.SIGKILL, None], ids=["killed", "ended"])
+def test_the_server_of_a_run_ends_with_it(tmp_path, number):
+    mark = f"marked-{uuid4().hex}"
+    with subprocess.Popen(
+        [sys.executable, "-c", OWNER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment(NL2SQL_ALIGN_TEST=mark, PREFECT_HOME=str(tmp_path)),
+    ) as owner:
+        server = int(owner.stdout.readline())
+        assert Path(f"/proc/{server}").exists()
+        if number is not None:
+            owner.send_signal(number)
+    until = time.monotonic() + 30
+    while marked(mark):
+        assert time.monotonic() < until, marked(mark)
+        time.sleep(0.02)
+
+
 @pytest.mark.flow
 @pytest.mark.parametrize("name", ["terminal", "plain", "interrupted"])
 def test_no_process_outlives_its_run(runs, name):

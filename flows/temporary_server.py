@@ -1,0 +1,108 @@
+"""Prefect's server for one process: it is there for what that process runs, and ends with it.
+
+The server that Prefect itself would start outlives a process that is killed. This one holds the
+other end of a pipe, which the system closes however its owner ends. As a program it is that server.
+"""
+
+import atexit
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from contextlib import suppress
+from typing import Final
+
+_HOST: Final = "127.0.0.1"
+_SECONDS_TO_END: Final = 5.0
+
+
+class TemporaryServer:
+    """A server that is starting, for flows that this process runs from now on."""
+
+    def __init__(self) -> None:
+        from prefect.context import refresh_global_settings_context
+        from prefect.settings import get_current_settings
+
+        self._seconds = get_current_settings().server.ephemeral.startup_timeout_seconds
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the server lives
+        self._process = subprocess.Popen(
+            # -P: what lies beside this file must not stand in for modules.
+            [sys.executable, "-P", __file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env={**os.environ, "PREFECT_UI_ENABLED": "false"},
+            # Ctrl-C and the end of a terminal go to all its processes, but a flow needs its server
+            # until it has ended.
+            start_new_session=True,
+        )
+        atexit.register(self.stop)
+        assert self._process.stdout is not None
+        self._port = int(self._process.stdout.readline())
+        os.environ["PREFECT_API_URL"] = f"http://{_HOST}:{self._port}/api"
+        refresh_global_settings_context()
+
+    def wait(self) -> None:
+        """Waits until the server answers.
+
+        Raises:
+            OSError: It has ended, with what it said last, or takes too long.
+        """
+        connection = http.client.HTTPConnection(_HOST, self._port, timeout=self._seconds)
+        try:
+            connection.request("GET", "/api/health")
+            connection.getresponse()
+        except (OSError, http.client.HTTPException) as error:
+            self._errors.seek(0)
+            said = self._errors.read().decode("utf-8", "replace").split()
+            raise OSError(" ".join(said)[-200:] or str(error)) from None
+        finally:
+            connection.close()
+
+    def stop(self) -> None:
+        """Ends the server, and waits for its end."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(2 * _SECONDS_TO_END)
+        self._process.kill()
+        self._process.wait()
+
+
+def start_unless_there() -> TemporaryServer | None:
+    """Starts a server where none is set up; Prefect's settings say whether one is."""
+    from prefect.settings import get_current_settings
+
+    settings = get_current_settings()
+    is_wanted = settings.api.url is None and settings.server.ephemeral.enabled
+    return TemporaryServer() if is_wanted else None
+
+
+def _end_with_owner() -> None:
+    sys.stdin.buffer.read()
+    # It ends in order, unless it takes too long: it writes down what it has been told.
+    os.kill(os.getpid(), signal.SIGTERM)
+    threading.Event().wait(_SECONDS_TO_END)
+    os._exit(1)
+
+
+def _serve() -> None:
+    """Is the server: says its port, answers requests, and ends when standard input does."""
+    threading.Thread(target=_end_with_owner, daemon=True).start()
+    with socket.create_server((_HOST, 0)) as listening:
+        # Who connects from now on is answered when the server is up.
+        print(listening.getsockname()[1], flush=True)
+        import uvicorn
+        from prefect.server.api.server import create_app
+
+        app = create_app(ephemeral=True, final=True)
+        config = uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1)
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+if __name__ == "__main__":
+    _serve()
