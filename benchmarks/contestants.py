@@ -39,11 +39,18 @@ def cpu_seconds() -> float:
 # Ours ---------------------------------------------------------------------------------------------
 
 
-def ours(corpora: str, warehouse: str, workers: str = "") -> dict[str, Any]:
+def ours(corpora: str, warehouse: str) -> dict[str, Any]:
     """The whole job without Prefect."""
     from benchmarks.ours import run
 
-    return {"marks": run(Path(corpora), Path(warehouse), int(workers) if workers else None)}
+    return {"marks": run(Path(corpora), Path(warehouse))}
+
+
+def our_measures(corpora: str, warehouse: str) -> dict[str, Any]:
+    """The whole job but for intervals and the report, without Prefect."""
+    from benchmarks.ours import MEASURES, run
+
+    return {"marks": run(Path(corpora), Path(warehouse), stages=MEASURES)}
 
 
 def ours_with_prefect(corpora: str, warehouse: str) -> dict[str, Any]:
@@ -146,26 +153,44 @@ def parse_one(queries: str, collect: str = "as-python-does") -> dict[str, Any]:
 
     With ``collect`` as ``seldom``, garbage is collected as seldom as in our workers.
     """
-    import logging
-
-    import sqlglot
-
-    logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
     texts = distinct_texts(queries)
     if collect == "seldom":
         from tasks.parse_worker import collect_seldom
 
         collect_seldom()
     start, cpu_start = seconds(), cpu_seconds()
-    n = 0
+    n = parse_all(texts)
+    return {"seconds": seconds() - start, "cpu_seconds": cpu_seconds() - cpu_start, "n": n}
+
+
+def parse_one_side_by_side(queries: str, processes: str) -> dict[str, Any]:
+    """``sqlglot.parse_one`` in processes that share nothing: what this machine gives at best."""
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    n = int(processes)
+    texts = distinct_texts(queries)
+    shares = [{dialect: sqls[i::n] for dialect, sqls in texts.items()} for i in range(n)]
+    start = seconds()
+    with ProcessPoolExecutor(n, mp_context=get_context("spawn")) as pool:
+        n_parsed = sum(pool.map(parse_all, shares))
+    return {"seconds": seconds() - start, "n": n_parsed}
+
+
+def parse_all(texts: dict[str, list[str]]) -> int:
+    """Parses the texts of each dialect; how many there are."""
+    import logging
+
+    import sqlglot
+
+    logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
     for dialect, sqls in texts.items():
         for sql in sqls:
-            n += 1
             try:
                 sqlglot.parse_one(sql, dialect=dialect)
             except sqlglot.errors.SqlglotError:
                 continue
-    return {"seconds": seconds() - start, "cpu_seconds": cpu_seconds() - cpu_start, "n": n}
+    return sum(map(len, texts.values()))
 
 
 # Textbook -----------------------------------------------------------------------------------------
@@ -482,10 +507,12 @@ CONTESTANTS = {
     "exact": exact,
     "ours": ours,
     "ours-with-prefect": ours_with_prefect,
+    "our-measures": our_measures,
     "our-ngrams": our_ngrams,
     "our-templates": our_templates,
     "our-workers": our_workers,
     "parse-one": parse_one,
+    "parse-one-side-by-side": parse_one_side_by_side,
     "scikit-learn": scikit_learn,
     "sql-only": sql_only,
     "textbook": textbook,

@@ -4,6 +4,7 @@ Without predictions as they were written, too: what cleaning changes is measured
 """
 
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,15 +15,17 @@ from tasks.warehouse import Warehouse
 from tasks.workers import ParseJob, ParseReport, parse_part, start_worker, stop_workers
 
 STAGES = ("ingest", "templates", "ngrams", "matrix", "intervals", "publish", "report")
+MEASURES = tuple(stage for stage in STAGES if stage not in ("intervals", "report"))
+"""What it takes to publish the measures: intervals and the report say more than those."""
 
 
-def run(corpora: Path, warehouse: Path, workers: int | None = None) -> dict[str, list[float]]:
+def run(corpora: Path, warehouse: Path, stages: Sequence[str] = STAGES) -> dict[str, list[float]]:
     """Runs the main job.
 
     Args:
         corpora: The corpora file.
         warehouse: The folder of the results.
-        workers: How many steps, and with them parsing processes, run side by side.
+        stages: ``STAGES``, or ``MEASURES``.
 
     Returns:
         Per stage, when it began and when it ended, on the clock of ``time.monotonic``. A stage
@@ -30,7 +33,7 @@ def run(corpora: Path, warehouse: Path, workers: int | None = None) -> dict[str,
     """
     house = Warehouse(warehouse.resolve())
     if not house.database.exists():
-        for _ in range(workers or resources().threads):  # they start while this process loads
+        for _ in range(resources().threads):  # they start while this process loads
             start_worker()
     from tasks import pipeline
     from tasks.config import load_corpora
@@ -51,8 +54,9 @@ def run(corpora: Path, warehouse: Path, workers: int | None = None) -> dict[str,
     entries = load_corpora(corpora)
     with (
         house.locked(),
-        bounded(workers, None, house.scratch) as bounds,
-        ThreadPoolExecutor(bounds.threads) as pool,
+        bounded(None, None, house.scratch) as bounds,
+        # Twice as many as parsing processes: parts are read and written while others are parsed.
+        ThreadPoolExecutor(2 * bounds.threads) as pool,
     ):
         try:
             house.remove_damaged()
@@ -78,8 +82,10 @@ def run(corpora: Path, warehouse: Path, workers: int | None = None) -> dict[str,
             stop_workers()
         report = pipeline.measure(done, house)
         lap("matrix")
-        intervals = pipeline.resample(done, report, house)
-        lap("intervals")
+        intervals = None
+        if "intervals" in stages:
+            intervals = pipeline.resample(done, report, house)
+            lap("intervals")
         record = RunRecord(
             str(uuid4()),
             started_at,
@@ -91,6 +97,7 @@ def run(corpora: Path, warehouse: Path, workers: int | None = None) -> dict[str,
         pipeline.remove_unused_stages(done, house)
         house.seal()
         lap("publish")
-        write_report(house.folder, only_if_changed=True)
-        lap("report")
+        if "report" in stages:
+            write_report(house.folder, only_if_changed=True)
+            lap("report")
     return marks

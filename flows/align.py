@@ -73,7 +73,8 @@ class RunSummary:
 @flow(
     name="align",
     description="Compare corpora of SQL queries by their structure.",
-    task_runner=ThreadPoolTaskRunner(max_workers=os.cpu_count() or 1),  # type: ignore[arg-type]
+    # Twice as many as parsing processes: parts are read and written while others are parsed.
+    task_runner=ThreadPoolTaskRunner(max_workers=2 * (os.cpu_count() or 1)),  # type: ignore[arg-type]
     persist_result=False,
 )
 def align(
