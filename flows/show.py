@@ -114,6 +114,8 @@ def shortened(name: str, width: int = _LONGEST_NAME) -> str:
 def print_matrix(rows: "pl.DataFrame", metric: str, is_all: bool) -> None:
     """One row per source and one column per target, in blocks as wide as the terminal.
 
+    The last row of alignments is what another sample of each target would reach.
+
     Args:
         rows: The result of ``tasks.results.matrix``.
         metric: One of ``METRICS``.
@@ -131,6 +133,7 @@ def print_matrix(rows: "pl.DataFrame", metric: str, is_all: bool) -> None:
     sources = list(dict.fromkeys(zip(shown["source"], shown["source_role"], strict=True)))
     values = {(s, t): v for s, t, v in shown.select("source", "target", metric).iter_rows()}
     parsed = dict(rows.select("source", "source_parsed_share").iter_rows())
+    ceilings = dict(rows.select("target", "target_ceiling").iter_rows())
     marked = shown.filter(shown["is_unevenly_parsed"])
     uneven = set(marked.select("source", "target").iter_rows())
     name_width = max(len(shortened(source)) for source, _ in sources) + 2
@@ -151,6 +154,9 @@ def print_matrix(rows: "pl.DataFrame", metric: str, is_all: bool) -> None:
                 for t in block
             ]
             table.add_row(escape(shortened(source)), role, f"{parsed[source]:.1%}", *cells)
+        if metric == "kl_alignment" and any(ceilings[t] is not None for t in block):
+            cells = [f"{_number(ceilings[t])} " for t in block]
+            table.add_row("(ceiling)", "", "", *cells, style="dim")
         out.print(table)
         if start + fitting < len(targets):
             out.print()
@@ -181,6 +187,12 @@ def print_ratios(rows: "pl.DataFrame") -> None:
             f"  its answers are aligned at {first['predictions_alignment']:.3f}; "
             f"{first['predictions_parsed_share']:.1%} of them parse"
         )
+        if first["target_ceiling"] is not None:
+            out.print(
+                f"  the ceiling of {escape(str(target))} is {first['target_ceiling']:.3f}, an AR "
+                f"of {first['target_ceiling'] / first['predictions_alignment']:.3f}",
+                soft_wrap=True,
+            )
         if first["n_cleaned"]:
             out.print(f"  {_cleaning_words(group)}", soft_wrap=True)
         table = Table(box=None, pad_edge=False, header_style="bold")

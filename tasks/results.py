@@ -90,8 +90,9 @@ def matrix(warehouse: Path, require: str | None = None) -> "pl.DataFrame":
         require: A condition on the columns, in SQL, that every row has to meet.
 
     Returns:
-        The rows of table ``alignment`` with the roles of both corpora, in the order of the corpora
-        file.
+        The rows of table ``alignment`` in the order of the corpora file, with the roles of both
+        corpora; ``ci_low``, ``ci_high`` (the 95 % interval of ``kl_alignment``) and
+        ``target_ceiling`` for pairs with a target.
 
     Raises:
         WarehouseError: There are no results.
@@ -108,8 +109,8 @@ def ratio(warehouse: Path, require: str | None = None) -> "pl.DataFrame":
         require: A condition on the columns, in SQL, that every row has to meet.
 
     Returns:
-        The rows of table ``alignment_ratio``; per predictions, the closest training set comes
-        first.
+        The rows of table ``alignment_ratio``, with ``target_ceiling``; per predictions, the closest
+        training set comes first.
 
     Raises:
         WarehouseError: There are no results.

@@ -1,5 +1,8 @@
--- The Alignment Ratios; per predictions, the closest training set first.
+-- The Alignment Ratios, with the target's ceiling; per predictions, the closest training set first.
 -- parameters: none
-select *
-from alignment_ratio
-order by target, predictions, alignment_ratio desc, train
+select
+    ratios.*,
+    ceilings.ceiling as target_ceiling
+from alignment_ratio as ratios
+left join ceilings on ratios.target = ceilings.target
+order by ratios.target, ratios.predictions, ratios.alignment_ratio desc, ratios.train

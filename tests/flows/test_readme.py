@@ -41,7 +41,9 @@ def test_its_matrix_is_the_one_of_the_samples(con):
     rows = con.execute(
         "select source, format('{:.3f}', kl_alignment) from alignment where target = 'orchard-dev'"
     ).fetchall()
+    [(ceiling,)] = con.execute("select format('{:.3f}', ceiling) from ceilings").fetchall()
     shown = {line.split()[0]: line.split()[-1] for line in printed("matrix warehouse")[1:]}
+    assert shown.pop("(ceiling)") == ceiling
     assert shown == {source: "99.4%" if source == "orchard-dev" else a for source, a in rows}
 
 

@@ -587,6 +587,7 @@ def test_matrix_shows_the_targets_for_people(samples):
         ["sprig-1b-base", "predictions"],
         ["sprig-1b-tuned", "predictions"],
         ["oak-7b-base", "predictions"],
+        ["(ceiling)", f"{matrix(samples)['target_ceiling'].drop_nulls()[0]:.3f}"],
     ]
     values = {line.split()[0]: line.split()[3:] for line in lines}
     assert values["orchard-dev"] == []
@@ -622,9 +623,10 @@ def test_json_and_csv_hold_what_the_python_twin_gives(samples, command):
 def test_ratio_tells_which_set_is_closer_than_the_model(samples):
     out = cli("ratio", samples).out
     [block] = [block for block in out.split("\n\n") if block.startswith("sprig-1b-base")]
-    head, told, _, best, *others = block.splitlines()
+    head, told, ceiling, _, best, *others = block.splitlines()
     assert head == "sprig-1b-base on orchard-dev (model sprig-1b)"
     assert re.fullmatch(r"  its answers are aligned at 0\.\d{3}; 9\d\.\d% of them parse", told)
+    assert re.fullmatch(r"  the ceiling of orchard-dev is 0\.\d{3}, an AR of 1\.\d{3}", ceiling)
     assert best.split()[0] == "harbour-train"
     assert best.split()[-1] == "gain" and "no gain" not in best
     assert len(others) == 2
