@@ -1,7 +1,7 @@
 # make help   says what there is to make
 
 PYTHON ?= python3
-# Optional parts to install with the program, apart from each other by spaces: dask
+# Optional parts to install with the program, apart from each other by spaces: dask s3
 EXTRAS ?=
 
 VENV := .venv
@@ -22,7 +22,7 @@ LOCK_VENV := build/lock
 
 help:
 	@echo 'make align              set up and compare the sample corpora; results go to warehouse/'
-	@echo 'make align EXTRAS=dask  the same, with prefect-dask'
+	@echo 'make align EXTRAS=dask  the same, with prefect-dask; s3 reads and writes s3:// addresses'
 	@echo 'make serve              set up and start a Prefect server and a worker here, in .prefect/; PORT=4201 for another port'
 	@echo 'make stop               end them'
 	@echo 'make test               set up and run the linter, the type checker and the tests'
@@ -68,7 +68,7 @@ $(STAMPS)/%: requirements/%.txt | $(STAMPS)/venv
 	@touch $@
 
 # What the run-time lock holds stands in these as well: they only add the rest
-$(STAMPS)/dev $(STAMPS)/bench $(STAMPS)/dask: | $(STAMPS)/main
+$(STAMPS)/dev $(STAMPS)/bench $(STAMPS)/dask $(STAMPS)/s3: | $(STAMPS)/main
 
 $(STAMPS)/project: pyproject.toml | $(STAMPS)/main
 	@echo 'Installing nl2sql-align'
@@ -91,6 +91,7 @@ lock:
 	@$(compile) - pyproject.toml -o requirements/dev.txt --extra dev -c requirements/main.txt
 	@$(compile) - pyproject.toml -o requirements/bench.txt --extra bench -c requirements/main.txt -c requirements/dev.txt
 	@$(compile) - pyproject.toml -o requirements/dask.txt --extra dask -c requirements/main.txt -c requirements/dev.txt
+	@$(compile) - pyproject.toml -o requirements/s3.txt --extra s3 -c requirements/main.txt -c requirements/dev.txt
 	@rm -rf $(LOCK_VENV)
 
 clean:

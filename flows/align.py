@@ -17,6 +17,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows import artifacts
 from flows.policy import step
+from flows.runners import Runner, submitting_to
 from tasks import pipeline
 from tasks.config import CorpusEntry, load_corpora
 from tasks.engine import bounded
@@ -34,7 +35,7 @@ from tasks.publish import (
 from tasks.report import write_report
 from tasks.samples import Unit
 from tasks.warehouse import Warehouse
-from tasks.workers import ParseJob, ParseReport, parse_part, stop_workers
+from tasks.workers import ParseJob, ParseReport, parse_part
 
 R = TypeVar("R")
 
@@ -86,6 +87,8 @@ def align(
     resample: Unit = "database",
     drift_threshold: float = DRIFT_THRESHOLD,
     wait_seconds: float = 0.0,
+    runner: Runner = Runner.LOCAL,
+    dask_address: str | None = None,
 ) -> RunSummary:
     """Ingests, templatizes, counts, measures and publishes the corpora of a corpora file.
 
@@ -103,6 +106,9 @@ def align(
         drift_threshold: How far an alignment with a target may move, from where it stood when it
             last had or at first, before that is called a drift.
         wait_seconds: How long to wait where another run holds the warehouse.
+        runner: What ingests, parses and counts: ``local``, this machine, or ``dask``, the workers
+            of a Dask cluster.
+        dask_address: The scheduler of the cluster; by default, one on this machine is made.
 
     Returns:
         What was done; ``set_aside`` names the corpora that could not be taken, each with its
@@ -124,7 +130,7 @@ def align(
         house.locked(wait_seconds),
         bounded(threads, memory_limit, house.scratch),
     ):
-        try:
+        with submitting_to(runner, dask_address, house):
             house.remove_damaged()
             parts = Parts()
             prepared, set_aside, parsing = _prepare_all(entries, house, parts)
@@ -139,8 +145,6 @@ def align(
             clock.lap("ngrams")
             notes = [note for one in prepared for note in one.notes]
             notes += pipeline.observations(done, house)
-        finally:
-            stop_workers()
         for one in set_aside:
             get_run_logger().warning(one.reason)
         run_id = str(uuid4())

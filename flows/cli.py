@@ -11,6 +11,7 @@ import typer
 from rich.markup import escape
 
 from flows import show
+from flows.runners import Runner
 from flows.show import Format, LogFormat
 from tasks.errors import AlignError
 from tasks.results import METRICS
@@ -35,6 +36,16 @@ Wait = Annotated[
 ]
 LogForm = Annotated[
     LogFormat, typer.Option(help="How the run says what it does, on standard error.")
+]
+RunBy = Annotated[
+    Runner, typer.Option(help="What parses and counts: this machine, or a Dask cluster's workers.")
+]
+DaskAddress = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="The scheduler of a Dask cluster; by default, runner dask starts one here.",
+    ),
 ]
 Require = Annotated[
     str | None,
@@ -93,6 +104,8 @@ def run(
     ] = Resampled.DATABASE,
     wait_seconds: Wait = 0.0,
     log_format: LogForm = LogFormat.TEXT,
+    runner: RunBy = Runner.LOCAL,
+    dask_address: DaskAddress = None,
 ) -> None:
     """Compare all corpora of a corpora file, and publish the results.
 
@@ -101,7 +114,7 @@ def run(
     """
     from flows.run import Manner, run_align
 
-    manner = Manner(threads, memory_limit, wait_seconds, log_format)
+    manner = Manner(threads, memory_limit, wait_seconds, log_format, runner, dask_address)
     raise typer.Exit(run_align(corpora, warehouse, manner, replicates, resample.value))
 
 
@@ -127,6 +140,8 @@ def nightly(
     ] = None,
     wait_seconds: Wait = 0.0,
     log_format: LogForm = LogFormat.TEXT,
+    runner: RunBy = Runner.LOCAL,
+    dask_address: DaskAddress = None,
 ) -> None:
     """Look through folders of dumps, and compare what is there: what the nightly flow does.
 
@@ -135,7 +150,7 @@ def nightly(
     """
     from flows.run import Manner, run_nightly
 
-    manner = Manner(threads, memory_limit, wait_seconds, log_format)
+    manner = Manner(threads, memory_limit, wait_seconds, log_format, runner, dask_address)
     raise typer.Exit(run_nightly(folders, warehouse, manner, settle_minutes, prune))
 
 

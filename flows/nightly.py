@@ -9,6 +9,7 @@ from prefect.artifacts import create_markdown_artifact
 from flows.align import RunSummary, align
 from flows.artifacts import discovery_summary, key_of
 from flows.policy import step
+from flows.runners import Runner
 from tasks import discovery
 from tasks.errors import ConfigurationError
 from tasks.publish import DRIFT_THRESHOLD
@@ -31,6 +32,8 @@ def nightly(
     memory_limit: str | None = None,
     drift_threshold: float = DRIFT_THRESHOLD,
     wait_seconds: float = 0.0,
+    runner: Runner = Runner.LOCAL,
+    dask_address: str | None = None,
 ) -> RunSummary | None:
     """Takes new and changed dumps, keeps vanished ones as retired, leaves those still being copied.
 
@@ -46,6 +49,9 @@ def nightly(
         drift_threshold: How far an alignment with a target may move, from where it stood when it
             last had or at first, before that is called a drift.
         wait_seconds: How long to wait where another run holds the warehouse.
+        runner: What ingests, parses and counts: ``local``, this machine, or ``dask``, the workers
+            of a Dask cluster.
+        dask_address: The scheduler of the cluster; by default, one on this machine is made.
 
     Returns:
         What was done; ``problems`` says what could not be taken. None where all that is there is
@@ -86,5 +92,7 @@ def nightly(
         memory_limit,
         drift_threshold=drift_threshold,
         wait_seconds=wait_seconds,
+        runner=runner,
+        dask_address=dask_address,
     )
     return replace(summary, problems=found.problems)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from flows.runners import Runner, check_runner
 from flows.show import LogFormat, err, out, printable
 from flows.temporary_server import start_unless_there
 from tasks import progress
@@ -40,6 +41,8 @@ class Manner:
     memory_limit: str | None = None
     wait_seconds: float = 0.0
     log_format: LogFormat = LogFormat.TEXT
+    runner: Runner = Runner.LOCAL
+    dask_address: str | None = None
 
 
 def run_align(
@@ -52,6 +55,7 @@ def run_align(
     """
     teller = _Teller(manner.log_format)
     # What stops a run is told at once, before Prefect and its server take their seconds to start.
+    check_runner(manner.runner, manner.dask_address)
     with bounded(manner.threads, manner.memory_limit, warehouse):
         entries = load_corpora(corpora)
     _await(warehouse, manner, teller)
@@ -67,6 +71,8 @@ def run_align(
             replicates,
             unit,
             wait_seconds=manner.wait_seconds,
+            runner=manner.runner,
+            dask_address=manner.dask_address,
         )
     return _tell(summary, warehouse, teller)
 
@@ -80,6 +86,7 @@ def run_nightly(
         The exit status: 0, or 3 where something could not be taken.
     """
     teller = _Teller(manner.log_format)
+    check_runner(manner.runner, manner.dask_address)
     with bounded(manner.threads, manner.memory_limit, warehouse):
         pass
     _await(warehouse, manner, teller)
@@ -95,6 +102,8 @@ def run_nightly(
             manner.threads,
             manner.memory_limit,
             wait_seconds=manner.wait_seconds,
+            runner=manner.runner,
+            dask_address=manner.dask_address,
         )
     if summary is None:
         teller.tell("end", "all dumps are still being copied; nothing was done")
@@ -221,6 +230,7 @@ def _silence_prefect() -> None:
     """Prefect's own lines are for its server's log; the run tells a person what matters."""
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
     os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
+    os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "critical")
     logging.getLogger("prefect").setLevel(logging.CRITICAL)
 
 

@@ -1,0 +1,79 @@
+"""Runs whose steps are done by the worker processes of a real Dask cluster on this machine."""
+
+import os
+import signal
+
+import pytest
+
+from flows.runners import Runner
+from tasks import progress
+from tasks.errors import ConfigurationError
+from tests.flows.warehouses import leftovers, tables
+
+pytest.importorskip("prefect_dask", reason="needs the extra dask")
+
+pytestmark = [pytest.mark.flow, pytest.mark.fault]
+
+N_QUERIES = 4000
+
+
+@pytest.fixture
+def larger(corpora):
+    """Corpora of which one has several parts."""
+    queries = [
+        f"SELECT a{i} FROM b WHERE c IN (SELECT d{i % 7}) OR e > 1" for i in range(N_QUERIES)
+    ]
+    return corpora.add("near", queries)
+
+
+class Killer:
+    """Ends, by SIGKILL, a worker that is at work when the first part of a corpus is parsed."""
+
+    def __init__(self):
+        self.killed = None
+        self.workers = set()
+
+    def __call__(self, said):
+        if said.stage != "templates" or self.killed is not None:
+            return
+        from prefect.context import FlowRunContext
+
+        client = FlowRunContext.get().task_runner.client
+        pids = client.run(os.getpid)
+        self.workers = set(pids.values())
+        busy = [worker for worker, steps in client.processing().items() if steps]
+        self.killed = pids[busy[0]]
+        os.kill(self.killed, signal.SIGKILL)
+
+
+def test_a_worker_killed_in_the_middle_changes_no_bit(align, larger, tmp_path):
+    killer = Killer()
+    with progress.listening(killer):
+        summary = align(larger.write(), tmp_path / "dask", threads=2, runner="dask")
+    assert len(killer.workers) == 2
+    assert killer.killed in killer.workers
+    for worker in killer.workers:
+        with pytest.raises(ProcessLookupError):
+            os.kill(worker, 0)
+    assert summary.set_aside == {}
+    assert summary.n_parsed > N_QUERIES
+    alone = align(larger.write(), tmp_path / "local")
+    assert tables(summary.warehouse) == tables(alone.warehouse)
+    assert leftovers(summary.warehouse) == []
+
+
+def test_a_cluster_that_is_there_is_used_if_it_has_the_same_versions(align, corpora, tmp_path):
+    from distributed import LocalCluster
+
+    from flows import dask_cluster
+
+    with LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address=None) as cluster:
+        how = {"runner": Runner.DASK, "dask_address": cluster.scheduler_address}
+        with pytest.MonkeyPatch.context() as patch:
+            others = {**dask_cluster.versions(), "sqlglot": "1.0"}
+            patch.setattr(dask_cluster, "versions", lambda: others)
+            with pytest.raises(ConfigurationError, match=r"has sqlglot .*, and this run 1\.0"):
+                align(corpora.write(), tmp_path / "warehouse", **how)
+        summary = align(corpora.path, tmp_path / "warehouse", **how)
+    assert summary.n_parsed > 0
+    assert set(summary.corpora) == set(corpora.entries)
