@@ -9,6 +9,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path, PurePath
 from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     AwareDatetime,
@@ -93,8 +94,10 @@ class CorpusEntry(BaseModel):
         role: Training set, target workload, or a model's predictions on a target.
         format: How the dump is laid out: the name of a file of ``sql/dumps``, or ``auto``.
         dialect: The SQL dialect, by sqlglot's name; ``auto`` takes the one that parses most.
+        url: The dump's address on an object store, where ``path`` was one.
         path: The dump, absolute: a file, a folder, or a pattern of files. A relative one starts at
-            the folder of the corpora file.
+            the folder of the corpora file. Of a dump with an address, its local copy, once there is
+            one.
         target: For predictions: the corpus whose questions they answer.
         model: For predictions: the model that made them.
         trained_on: For predictions of a tuned model: the corpus it was tuned on, listed or not.
@@ -117,6 +120,7 @@ class CorpusEntry(BaseModel):
     role: Literal["train", "target", "predictions"]
     format: str
     dialect: str = AUTO
+    url: str | None = None
     path: Path
     target: str | None = None
     model: str | None = None
@@ -137,6 +141,32 @@ class CorpusEntry(BaseModel):
             return self.clean == "llm"
         return self.role == "predictions" or self.format in _ANSWER_FORMATS
 
+    @property
+    def place(self) -> Path | str:
+        """Where the dump is, as users know it."""
+        return self.url or self.path
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_address(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        if "url" in data:
+            raise _mistake("unknown key 'url'; let path name the address")
+        path = data.get("path")
+        if not isinstance(path, str) or "://" not in path:
+            return data
+        parts = urlsplit(path)
+        is_container = parts.scheme.startswith("abfs") and not parts.password
+        if ("@" in parts.netloc and not is_container) or (
+            parts.scheme.startswith("http") and parts.query
+        ):
+            raise _mistake(
+                "key 'path': the address holds what may be credentials; take them out, and let the "
+                "environment have them"
+            )
+        return {**data, "url": path}
+
     @field_validator("format")
     @classmethod
     def _check_format(cls, value: str) -> str:
@@ -155,6 +185,8 @@ class CorpusEntry(BaseModel):
     @field_validator("path")
     @classmethod
     def _make_absolute(cls, value: Path, info: ValidationInfo) -> Path:
+        if info.data.get("url") is not None:
+            return value
         folder: Path = (info.context or {}).get("folder", Path())
         path = folder / value
         # The file itself may be a link to one without a suffix, as in caches of data hubs.

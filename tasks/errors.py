@@ -23,14 +23,14 @@ class CorpusError(AlignError):
 
     Attributes:
         corpus: The corpus's name.
-        path: The dump, or the file of it that is at fault.
+        path: The dump, its address, or the file of it that is at fault.
         problem: What is wrong.
         remedy: What to do about it.
     """
 
     exit_code = 3
 
-    def __init__(self, corpus: str, path: Path, problem: str, remedy: str) -> None:
+    def __init__(self, corpus: str, path: Path | str, problem: str, remedy: str) -> None:
         # All four reach Exception, so that the error survives the way back from another process.
         super().__init__(corpus, path, problem, remedy)
         self.corpus = corpus

@@ -491,4 +491,4 @@ def _unreadable(entry: CorpusEntry, error: OSError, path: Path) -> CorpusError:
 
 
 def _fault(entry: CorpusEntry, problem: str, remedy: str, path: Path | None = None) -> CorpusError:
-    return CorpusError(entry.name, path or entry.path, problem, remedy)
+    return CorpusError(entry.name, entry.url or path or entry.path, problem, remedy)

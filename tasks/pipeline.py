@@ -34,6 +34,7 @@ from tasks.matrix import EPSILON, MATRIX_VERSION, SKEW, Content, MatrixReport, c
 from tasks.ngrams import MAX_N, NGRAM_RULES_VERSION
 from tasks.publish import AS_WRITTEN, PUBLISH_VERSION, IngestedCorpus
 from tasks.recognise import settled
+from tasks.remote import fetched, remove_unused_copies
 from tasks.sqlfiles import query_sql
 from tasks.template_rules import DEFAULT_LIMITS, TEMPLATE_RULES_VERSION, Limits
 from tasks.warehouse import Warehouse, stage_key, write_changed
@@ -117,6 +118,8 @@ def prepare(
     notes = []
     started = time.perf_counter()
     try:
+        if entry.url is not None:
+            entry = fetched(entry, warehouse)
         entry, recognised = settled(entry)
         if recognised:
             notes.append(f"{entry.name}: {recognised}")
@@ -140,7 +143,7 @@ def prepare(
         if is_new and entry.digest:
             raise CorpusError(
                 entry.name,
-                entry.path,
+                entry.place,
                 "is not to be read, and what an earlier run made of it is gone",
                 "remove keys digest and retired_at, or this corpus",
             )
@@ -349,7 +352,7 @@ def without_ngrams(corpora: list[IngestedCorpus], warehouse: Warehouse) -> list[
     faults = [
         CorpusError(
             entry.name,
-            entry.path,
+            entry.place,
             f"none of its queries has a template in dialect '{entry.dialect}'",
             f"check format and dialect; nl2sql-align rejects {warehouse.folder} {entry.name}",
         )
@@ -420,7 +423,7 @@ def blamed(entry: CorpusEntry, error: BaseException, warehouse: Warehouse) -> Se
     if (trouble := warehouse.trouble(error)) is not None:
         raise trouble from error
     problem = f"{type(error).__name__}: {error}".splitlines()[0]
-    fault = CorpusError(entry.name, entry.path, problem, "check the dump, and run again")
+    fault = CorpusError(entry.name, entry.place, problem, "check the dump, and run again")
     return SetAside(entry.name, str(fault))
 
 
@@ -428,8 +431,10 @@ def remember(corpora: list[IngestedCorpus], warehouse: Warehouse) -> None:
     """Writes down what was taken, and as what, for runs that lack some of the dumps."""
     cards = {
         one.entry.name: {
-            "entry": one.entry.model_dump(mode="json", exclude_defaults=True, exclude={"path"})
-            | {"path": str(one.entry.path)},
+            "entry": one.entry.model_dump(
+                mode="json", exclude_defaults=True, exclude={"path", "url"}
+            )
+            | {"path": str(one.entry.place)},
             "digest": one.digest,
         }
         for one in corpora
@@ -438,7 +443,8 @@ def remember(corpora: list[IngestedCorpus], warehouse: Warehouse) -> None:
 
 
 def remove_unused_stages(corpora: list[IngestedCorpus], warehouse: Warehouse) -> None:
-    """Removes the stage files that this run's corpora do not stand on."""
+    """Removes the stage files, and copies of dumps, that this run's corpora do not stand on."""
+    remove_unused_copies({corpus.digest for corpus in corpora}, warehouse)
     used = {
         path for corpus in corpora for path in (corpus.queries, corpus.templates, corpus.ngrams)
     }

@@ -288,7 +288,7 @@ def _given(corpora: list[IngestedCorpus]) -> list[dict[str, Any]]:
             **corpus.entry.model_dump(
                 include={"role", "format", "dialect", "license", "model", "trained_on", "target"}
             ),
-            "path": str(corpus.entry.path),
+            "path": str(corpus.entry.place),
             "retired_at": corpus.entry.retired_at,
             "cleaning": "llm" if corpus.entry.cleans else "none",
             "digest": corpus.digest,

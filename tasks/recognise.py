@@ -111,7 +111,9 @@ def recognise(entry: CorpusEntry) -> Recognition:
         text = _start(source, _PEEKED_BYTES).decode("utf-8", "replace").lstrip("\ufeff")
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         problem = f"cannot be read ({str(error).splitlines()[0] if str(error) else error!r})"
-        raise CorpusError(entry.name, source.path, problem, "check that it is whole") from None
+        raise CorpusError(
+            entry.name, entry.url or source.path, problem, "check that it is whole"
+        ) from None
     return _of_text(entry, source, text.replace("\r\n", "\n"))
 
 
@@ -298,7 +300,7 @@ def _is_sql(text: str) -> bool:
 def _unknown(entry: CorpusEntry, why: str) -> CorpusError:
     return CorpusError(
         entry.name,
-        entry.path,
+        entry.place,
         f"is in no form that is known: {why}",
         "name its format, and columns",
     )

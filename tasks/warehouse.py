@@ -90,6 +90,11 @@ class Warehouse:
         """For files that are worth nothing after their run."""
         return self.folder / "stages" / "scratch"
 
+    @property
+    def copies(self) -> Path:
+        """Local copies of dumps on object stores."""
+        return self.folder / "dumps"
+
     def queries_file(self, key: str) -> Path:
         """The queries of one dump, as ingested."""
         return self.folder / "stages" / "queries" / f"{key}.parquet"
