@@ -52,7 +52,8 @@ LEAST_SPLITS: Final = 20
 """So often where a target has a million classes of n-grams: its halves hardly differ."""
 
 _NUMBERS_IN_SPLITS: Final = 20_000_000
-_NUMBERS_AT_A_TIME: Final = 16_000_000
+# Some ten arrays of 8 bytes a number stand side by side, in a part of the memory that may be used.
+_BYTES_PER_NUMBER: Final = 256
 
 
 @dataclass(frozen=True)
@@ -419,7 +420,7 @@ class _Replicates:
 
 def _rows_at_a_time(n_classes: int) -> int:
     """How many replicates of so many classes to hold at once: it changes no bit of any."""
-    return max(1, _NUMBERS_AT_A_TIME // max(1, n_classes))
+    return max(1, resources().memory_bytes // _BYTES_PER_NUMBER // max(1, n_classes))
 
 
 def _counts(sample: Sample, replicates: range) -> Counts:

@@ -13,7 +13,7 @@ training set has 11,916 n-grams in 2,603 classes.
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -23,7 +23,7 @@ import numpy.typing as npt
 from tasks.ngrams import Incidence
 
 if TYPE_CHECKING:
-    from scipy.sparse import csr_array
+    from scipy.sparse import csc_array, csr_array
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -34,6 +34,7 @@ SEED: Final = 0
 # The probability of drawing a unit at most 0, 1, 2, ... times.
 _POISSON: Final = np.cumsum([math.exp(-1) / math.factorial(k) for k in range(19)])
 _GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
+_NUMBERS_PER_BLOCK: Final = 2_000_000
 
 
 def unit_keys(owner: str, units: Sequence[str], seed: int = SEED) -> npt.NDArray[np.uint64]:
@@ -99,9 +100,7 @@ def ngram_classes(incidence: Incidence) -> Classes:
     sums = []
     for part in ("low", "high"):
         keys = unit_keys(part, [str(row) for row in range(columns.shape[0])])
-        with np.errstate(over="ignore"):
-            terms = keys[columns.indices] * columns.data.astype(np.uint64)
-            sums.append(np.add.reduceat(terms, columns.indptr[:-1]))
+        sums.append(np.concatenate([_weighted_sums(keys, block) for block in _blocks(columns)]))
     order = np.lexsort(sums)
     starts = np.zeros(len(order), bool)
     starts[:1] = True
@@ -110,6 +109,20 @@ def ngram_classes(incidence: Incidence) -> Classes:
     of_ngram = np.empty(len(order), np.int64)
     of_ngram[order] = np.cumsum(starts) - 1
     return Classes(columns[:, order[starts]].tocsr(), of_ngram, totals)
+
+
+def _blocks(columns: "csc_array") -> "Iterator[csc_array]":
+    """A matrix in blocks of columns, so that sums over it take little memory."""
+    step = max(1, _NUMBERS_PER_BLOCK * columns.shape[1] // max(1, columns.nnz))
+    for start in range(0, columns.shape[1], step):
+        yield columns[:, start : start + step]
+
+
+def _weighted_sums(keys: npt.NDArray[np.uint64], columns: "csc_array") -> npt.NDArray[np.uint64]:
+    """Each column's sum of its counts times its rows' keys, modulo 2**64."""
+    with np.errstate(over="ignore"):
+        terms = keys[columns.indices] * columns.data.astype(np.uint64)
+        return np.add.reduceat(terms, columns.indptr[:-1])
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from tasks.resampling import (
     shared_classes,
     unit_keys,
 )
-from tasks.sqlfiles import query_sql
+from tasks.sqlfiles import query_sql, run_sql
 from tasks.warehouse import stage_key
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def load_sample(
     from scipy.sparse import coo_array
 
     unit = _unit(con, key)
-    rows: pl.DataFrame = query_sql(
+    run_sql(
         con,
         "resampling/units",
         queries=str(key.queries),
@@ -139,20 +139,25 @@ def load_sample(
         asked=str(key.asked),
         by_database=unit == "database",
         most=MOST_UNITS,
-    ).pl()
-    units = rows["unit"].unique().sort()
-    templates = rows["template"].unique().sort()
+    )
+    units: pl.Series = query_sql(con, "resampling/unit_names").pl()["unit"]
+    templates: pl.Series = query_sql(con, "resampling/unit_templates").pl()["template"]
+    counts = query_sql(con, "resampling/unit_counts").fetchnumpy()
     of_units = coo_array(
         (
-            rows["n_queries"].to_numpy().astype(np.float64),
-            (_places(rows["unit"], units), _places(rows["template"], templates)),
+            counts["n_queries"].astype(np.float64),
+            (counts["unit_number"], counts["template_number"]),
         ),
         shape=(len(units), len(templates)),
     ).tocsr()
     known, totals = count_known(templates, vocabulary)
-    counts = known.tocsc()
-    ngrams = np.flatnonzero(np.diff(counts.indptr)).astype(np.int64)
-    classes = ngram_classes(Incidence(vocabulary.gather(ngrams), counts[:, ngrams].tocsr()))
+    # Of large corpora these are the largest numbers of all: no copy is kept longer than needed.
+    columns = known.tocsc()
+    del known
+    ngrams = np.flatnonzero(np.diff(columns.indptr)).astype(np.int64)
+    if len(ngrams) < len(vocabulary):
+        columns = columns[:, ngrams]
+    classes = ngram_classes(Incidence(vocabulary.gather(ngrams), columns))
     return Sample(
         unit,
         unit_keys(key.asked.stem, units.to_list(), seed),
@@ -184,8 +189,3 @@ def unit_known(n_queries: int, n_with_database: int, n_databases: int) -> Unit:
     """What can be drawn again of queries: databases where most are known and there are several."""
     is_known = n_databases > 1 and n_with_database >= _KNOWN_SHARE * n_queries
     return "database" if is_known else "query"
-
-
-def _places(values: pl.Series, of: pl.Series) -> Integers:
-    """The place of each value in a sorted series that holds it."""
-    return of.search_sorted(values).to_numpy().astype(np.int64)

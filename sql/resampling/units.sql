@@ -1,19 +1,38 @@
--- How often each template occurs in each unit of a corpus. A unit is a database, or a query: what is drawn again
--- as a whole. A query whose database is not known is a unit of its own,
--- with all its occurrences in a log. Rows of $asked say which database the
--- query of the same ordinal is for: the corpus itself, or the target that it answers. Of more units than
--- $most, groups are made by their names' MD5 that are drawn as one.
+-- Temporary tables sample_templates and sample_units: the templates of a corpus, numbered in their order, and how
+-- often each occurs in each unit. A unit is a database, or a query: what is drawn again as a whole. A query whose
+-- database is not known is a unit of its own, with all its occurrences in a log. Rows of $asked say which database
+-- the query of the same ordinal is for: the corpus itself, or the target that it answers. Of more units than $most,
+-- groups are made by their names' MD5 that are drawn as one. A text that occurs first at a query's own place is
+-- found by that place; only texts that occur again are compared.
 -- parameters: queries, templates, asked, by_database, most
-with templated as (
+create or replace temp table sample_templates as
+select template, row_number() over (order by template) - 1 as template_number
+from (select distinct template from read_parquet($templates) where template is not null);
+
+create or replace temp table sample_units as
+with parsed as (
+    select first_ordinal, template_number
+    from read_parquet($templates)
+    join sample_templates using (template)
+),
+
+parsed_again as (
+    select sql, template_number
+    from read_parquet($templates)
+    join sample_templates using (template)
+    where n_queries > 1
+),
+
+templated as (
     select
         if($by_database and asked.db_id is not null,
             'database ' || asked.db_id, 'query ' || given.ordinal) as unit,
-        parsed.template,
+        coalesce(parsed.template_number, parsed_again.template_number) as template_number,
         given.n_occurrences
     from read_parquet($queries) as given
-    join read_parquet($templates) as parsed on given.sql = parsed.sql
+    left join parsed on given.ordinal = parsed.first_ordinal
+    left join parsed_again on given.sql = parsed_again.sql
     left join read_parquet($asked) as asked on given.ordinal = asked.ordinal
-    where parsed.template is not null
 ),
 
 -- Counted over the set that says which unit a query is of, so that a paired set has the same groups.
@@ -25,9 +44,9 @@ n_units as (
 
 select
     if(n_units > $most, 'group ' || (md5_number_lower(unit) % $most), unit) as unit,
-    template,
+    template_number,
     sum(n_occurrences)::bigint as n_queries
 from templated
 cross join n_units
-group by all
-order by all
+where template_number is not null
+group by all;

@@ -1,0 +1,11 @@
+-- How often each template occurs in each unit, both by their numbers.
+-- parameters: none
+with numbered_units as (
+    select unit, row_number() over (order by unit) - 1 as unit_number
+    from (select distinct unit from sample_units)
+)
+
+select unit_number, template_number, n_queries
+from sample_units
+join numbered_units using (unit)
+order by all
