@@ -355,11 +355,11 @@ def sample_size(
     warehouse: Folder,
     target: Annotated[str, typer.Option(metavar="T", help="Which target.")],
     candidates: Annotated[
-        str | None,
+        str,
         typer.Option(
             "--from", metavar="A,B,C", help="Which training sets to rank; all by default."
         ),
-    ] = None,
+    ] = "",
     n_trials: Annotated[int, typer.Option("--trials", min=1, help="Samples of each size.")] = 200,
     seed: Annotated[int, typer.Option(min=0, help="Another one gives other samples.")] = 0,
     form: Form = Format.TABLE,
@@ -367,7 +367,7 @@ def sample_size(
     """Show how many of a target's queries it takes to rank training sets as all of them do."""
     from tasks import sample_size
 
-    names = _names(candidates) if candidates else None
+    names = _names(candidates) or None
     rows = sample_size.sample_size(warehouse, target, names, n_trials, seed)
     if form is Format.TABLE:
         show.print_sample_sizes(rows, sample_size.recommendation(rows))
@@ -466,7 +466,10 @@ def mix(
 
 
 def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if text and not names:
+        raise typer.BadParameter(f"{text!r} names no corpus", param_hint="--from")
+    return names
 
 
 def _caps(given: list[str]) -> dict[str, float]:

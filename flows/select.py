@@ -1,12 +1,13 @@
 """Choosing training data as a flow, to be run on a Prefect server after the main job."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from prefect import flow
 
 from flows.policy import step
 from tasks import selection
+from tasks.pool import Overlap
 from tasks.selection import Method, Options
 
 select_rows = step(selection.select, "select", "select from {sources} for {target}")
@@ -27,6 +28,9 @@ def select(
     seed: int = 0,
     min_templates: int = 0,
     max_share: float = 1.0,
+    caps: Mapping[str, float] | None = None,
+    exclude_overlap: Overlap = "near",
+    stop: bool = False,
 ) -> str:
     """Chooses rows from the published corpora, and writes them out.
 
@@ -40,6 +44,9 @@ def select(
         seed: Of all noise.
         min_templates: How many distinct templates to take at least.
         max_share: The largest share of the budget that one source may give.
+        caps: Such shares for single sources.
+        exclude_overlap: Which rows that the target has are left out: exact, near or none.
+        stop: With greedy: take no more rows than lower the cross-entropy.
 
     Returns:
         The selection's name in tables ``selections`` and ``selection_curves``.
@@ -49,6 +56,13 @@ def select(
         WarehouseError: There are no results, or another run holds them.
     """
     options = Options(
-        budget, method=method, seed=seed, min_templates=min_templates, max_share=max_share
+        budget,
+        method=method,
+        seed=seed,
+        min_templates=min_templates,
+        max_share=max_share,
+        caps=caps,
+        exclude_overlap=exclude_overlap,
+        stop=stop,
     )
     return select_rows(Path(warehouse), target, tuple(sources), Path(out), options).selection

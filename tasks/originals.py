@@ -20,6 +20,14 @@ _KINDS: Final = {
     "ehrsql": "json",
     "sql_create_context": "json",
     "gretel": "json",
+    "alpaca": "json",
+    "chat": "json",
+    "bull": "json",
+    "mimicsql": "json",
+    "nstext2sql": "json",
+    "sqale": "json",
+    "synsql": "json",
+    "sql_eval": "csv",
     "jsonl": "json",
     "csv": "csv",
     "parquet": "parquet",
@@ -66,12 +74,17 @@ def _checked(rows: pl.DataFrame, records: dict[tuple[str, int], str]) -> Iterato
     for source, ordinal, raw_sql in rows.select("source", "ordinal", "raw_sql").iter_rows():
         record = records.get((source, ordinal))
         if record is not None:
-            fields = json.loads(record)
-            holds_query = isinstance(fields, dict) and raw_sql in [
-                value for value in fields.values() if isinstance(value, str)
-            ]
-            record = record if holds_query else None
+            record = record if raw_sql in _texts(json.loads(record)) else None
         yield record
+
+
+def _texts(value: object) -> Iterator[str]:
+    """The texts in a JSON value, at any depth: an answer stands among the turns of a chat."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | dict):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _texts(one)
 
 
 def _kind(form: str, path: Path) -> str | None:

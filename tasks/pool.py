@@ -165,7 +165,8 @@ def load_pool(
         con: A connection to the published results.
         warehouse: Their folder.
         target: The corpus to be like.
-        sources: The corpora to choose from; by default, where empty, all with the role train.
+        sources: The corpora to choose from; by default, where empty, all with the role train, those
+            with questions first.
         overlap: Which rows are no candidates for being in the target too.
         seed: Of the rows' noise.
         is_whole: Keep rows that repeat another one's question and text, and count each as often as
@@ -180,6 +181,12 @@ def load_pool(
     given = corpora.filter(pl.col("corpus") != target)
     if target in named:
         raise ConfigurationError(f"'{target}' is the target: it cannot be chosen from as well")
+    answers = given.filter(pl.col("role") == "predictions")["corpus"].to_list()
+    if answers:
+        raise ConfigurationError(
+            f"'{answers[0]}' has the role predictions: a model's answers are nothing to train on; "
+            "leave it out of the sources"
+        )
     place = {name: i for i, name in enumerate(named)}
     given = given.with_columns(position=pl.col("corpus").replace_strict(place)).sort("position")
     con.register("given_sources", given.to_arrow())
@@ -204,8 +211,8 @@ def load_pool(
 
 
 def _training_corpora(con: duckdb.DuckDBPyConnection, target: str) -> list[str]:
-    names = con.execute("select corpus from corpora where role = 'train' order by rowid").fetchall()
-    return [name for (name,) in names if name != target]
+    names = query_sql(con, "selection/training_corpora", target=target).fetchall()
+    return [name for (name,) in names]
 
 
 def _describe(con: duckdb.DuckDBPyConnection, warehouse: Path, names: list[str]) -> pl.DataFrame:

@@ -155,7 +155,8 @@ def select(
         warehouse: The folder of the results.
         target: The corpus to be like.
         sources: The corpora to choose from, by preference: of rows that are equally good, those
-            of an earlier one are taken. By default, where empty, all with the role train.
+            of an earlier one are taken. By default, where empty, all with the role train, those
+            with questions first.
         out: The folder to write; made if it is not there.
         options: How to select.
 
@@ -195,7 +196,7 @@ def select(
         best_size=choice.best_size,
         sources=sources_table,
         curve=_curve(made, aim, choice),
-        notes=_notes(made, options, choice, n_taken, int((per_template > 0).sum())),
+        notes=_notes(made, options, choice, rows, int((per_template > 0).sum())),
     )
     selection = _with_keys(selection, run_id)
     _write(selection, rows, _taken_templates(made, taken))
@@ -259,18 +260,27 @@ def _limited(pool: Pool, options: Options) -> Pool:
 
 
 def _notes(
-    pool: Pool, options: Options, choice: Choice, n_taken: int, n_templates: int
+    pool: Pool, options: Options, choice: Choice, rows: pl.DataFrame, n_templates: int
 ) -> tuple[str, ...]:
     notes = []
+    n_taken = len(rows)
+    more = "there are no more"
+    if options.caps or options.max_share < 1:
+        more += " within the caps"
     stopped = options.stop and choice.best_size == n_taken
     if n_taken < options.budget and not stopped:
-        notes.append(
-            f"only {n_taken:,} of {options.budget:,} rows: there are no more within the caps"
-        )
+        notes.append(f"only {n_taken:,} of {options.budget:,} rows: {more}")
     if n_templates < options.min_templates:
         notes.append(
             f"only {n_templates:,} distinct templates of the {options.min_templates:,} asked for: "
-            "there are no more within the caps"
+            f"{more}"
+        )
+    unasked = rows.filter(pl.col("question").is_null())
+    if len(unasked):
+        named = ", ".join(unasked["source"].unique(maintain_order=True))
+        notes.append(
+            f"{len(unasked):,} of {n_taken:,} rows have no question (of {named}): if your trainer "
+            "needs one, leave these out of --from"
         )
     unlicensed = pool.sources.filter(pl.col("license").is_null())["corpus"].to_list()
     if unlicensed:

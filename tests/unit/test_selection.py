@@ -1,13 +1,16 @@
 """Selections and mixtures from a small warehouse: what is taken, left out, written and recorded."""
 
+import hashlib
 import json
 import math
 
 import polars as pl
 import pytest
 
+from tasks.engine import connect
 from tasks.errors import ConfigurationError, WarehouseError
 from tasks.mixture import mix
+from tasks.originals import original_records
 from tasks.results import open_results
 from tasks.selection import Options, select
 from tasks.warehouse import Warehouse
@@ -44,6 +47,7 @@ def folder(tmp_path_factory, make_corpus):
         ("near", NEAR, {"license": "MIT"}),
         ("far", FAR, {}),
         ("dev", TARGET, {"role": "target", "db_ids": ["a", "b"] * 5}),
+        ("base", [JOIN], {"role": "predictions", "target": "dev"}),
     )
     return house.folder
 
@@ -121,7 +125,8 @@ def test_rows_that_the_target_has_are_left_out(folder, tmp_path, overlap, left_o
     assert row["n_overlapping"] == len(left_out)
     assert row["n_candidates"] == len(taken) == len(NEAR) - 1 - len(left_out)
     assert row["n_rejected"] == 1
-    assert any("only" in note for note in made.notes)
+    assert "only" in made.notes[0] and made.notes[0].endswith("there are no more")
+    assert f"{len(taken)} of {len(taken)} rows have no question (of near)" in made.notes[1]
 
 
 @pytest.mark.parametrize("method", ["direct", "greedy", "importance", "random"])
@@ -131,6 +136,21 @@ def test_caps_and_least_templates_hold_for_every_method(folder, tmp_path, method
     taken = dict(made.sources.select("source", "n_taken_from_source").iter_rows())
     assert taken == {"near": 2, "far": 8}
     assert made.n_templates >= 3
+
+
+def test_a_record_is_found_among_the_turns_of_a_chat(tmp_path):
+    turns = [{"role": "user", "content": "How many?"}, {"role": "assistant", "content": "SELECT 1"}]
+    rows = [{"messages": turns, "schema": "t(a)"}, {"messages": turns[:1]}]
+    dump = tmp_path / "chat [1].jsonl"
+    dump.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    source = {"corpus": "a", "format": "chat", "path": str(dump)}
+    digest = hashlib.sha256(dump.read_bytes()).hexdigest()
+    wanted = pl.DataFrame({"source": "a", "ordinal": [0, 1], "raw_sql": ["SELECT 1", "SELECT 1"]})
+    with connect() as con:
+        found = original_records(con, pl.DataFrame([{**source, "digest": digest}]), wanted)
+        changed = original_records(con, pl.DataFrame([{**source, "digest": "0"}]), wanted)
+    assert [one and json.loads(one) for one in found] == [rows[0], None]
+    assert changed.to_list() == [None, None]
 
 
 def test_frequencies_of_a_log_count(tmp_path, make_corpus):
@@ -173,6 +193,7 @@ def test_greedy_stops_where_more_rows_are_worse(folder, tmp_path):
         ("none", [], Options(1), "no corpus 'none' .* there are: near, far, dev"),
         ("dev", ["near", "x"], Options(1), "no corpus 'x'"),
         ("dev", ["dev"], Options(1), "'dev' is the target"),
+        ("dev", ["near", "base"], Options(1), "'base' has the role predictions"),
         ("dev", [], Options(0), "budget: 0"),
         ("dev", [], Options(1, method="best"), "'best' is none of direct, greedy"),
         ("dev", [], Options(1, exclude_overlap="all"), "'all' is none of exact"),
