@@ -20,6 +20,7 @@ from flows.policy import step
 from flows.runners import Runner, submitting_to
 from tasks import pipeline
 from tasks.config import CorpusEntry, load_corpora
+from tasks.corpus_stages import IngestedCorpus
 from tasks.engine import bounded
 from tasks.intervals import Resampling
 from tasks.pipeline import Parts, Prepared, SetAside
@@ -28,7 +29,6 @@ from tasks.publish import (
     AS_WRITTEN,
     DRIFT_THRESHOLD,
     AsWritten,
-    IngestedCorpus,
     RunRecord,
     publish,
 )

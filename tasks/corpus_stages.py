@@ -1,7 +1,7 @@
 """The stages of one corpus between its queries and its n-gram counts, from files to a file."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,6 +9,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tasks.config import CorpusEntry
 from tasks.engine import connected, resources
 from tasks.ngrams import MAX_N, NGRAM_RULES_VERSION, count_ngrams
 from tasks.sqlfiles import query_sql
@@ -20,6 +21,19 @@ _SMALLEST_PART: Final = 1024
 # Counting takes 55 to 85 bytes of memory for each character of the templates of real corpora, the
 # more, the fewer n-grams they share.
 _MEMORY_PER_CHARACTER: Final = 100
+
+
+@dataclass(frozen=True)
+class IngestedCorpus:
+    """A corpus all of whose stages are done."""
+
+    entry: CorpusEntry
+    digest: str
+    content_key: str
+    queries: Path
+    templates: Path
+    ngrams: Path
+    seconds: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True)

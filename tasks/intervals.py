@@ -17,9 +17,9 @@ import duckdb
 import numpy as np
 import polars as pl
 
+from tasks.corpus_stages import IngestedCorpus
 from tasks.engine import connect, resources
 from tasks.matrix import SKEW
-from tasks.publish import IngestedCorpus
 from tasks.resampling import SEED, Counts, Floats, poisson_weights, skew_divergences, uniforms
 from tasks.samples import (
     MOST_UNITS,

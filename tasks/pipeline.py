@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks.config import AUTO, CorpusEntry
-from tasks.corpus_stages import count_corpus, join_templates, split_queries
+from tasks.corpus_stages import IngestedCorpus, count_corpus, join_templates, split_queries
 from tasks.dialects import CANDIDATES, CLEARLY_MORE, FORMAT_DIALECTS, choose_dialect
 from tasks.engine import connected
 from tasks.errors import AlignError, CorpusError
@@ -32,7 +32,7 @@ from tasks.intervals import (
 )
 from tasks.matrix import EPSILON, MATRIX_VERSION, SKEW, Content, MatrixReport, compute_matrix
 from tasks.ngrams import MAX_N, NGRAM_RULES_VERSION
-from tasks.publish import AS_WRITTEN, PUBLISH_VERSION, IngestedCorpus
+from tasks.publish import AS_WRITTEN, PUBLISH_VERSION
 from tasks.recognise import settled
 from tasks.remote import fetched, remove_unused_copies
 from tasks.sqlfiles import query_sql

@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.config import CorpusEntry
+from tasks.corpus_stages import IngestedCorpus
 from tasks.decisions import DECISION_TABLES
 from tasks.engine import connect
 from tasks.errors import DatabaseInUseError
@@ -43,19 +43,6 @@ _STORAGE_VERSION: Final = "v1.4.0"
 _MOSTLY: Final = 0.8
 _QUERIES_PER_BATCH: Final = 200_000
 _ANY_ORDINAL: Final = 2**62
-
-
-@dataclass(frozen=True)
-class IngestedCorpus:
-    """A corpus all of whose stages are done."""
-
-    entry: CorpusEntry
-    digest: str
-    content_key: str
-    queries: Path
-    templates: Path
-    ngrams: Path
-    seconds: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 
+from tasks.corpus_stages import IngestedCorpus
 from tasks.ngrams import Incidence, count_known
-from tasks.publish import IngestedCorpus
 from tasks.resampling import (
     Classes,
     Counts,
