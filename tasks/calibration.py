@@ -566,13 +566,28 @@ def remarks(rows: "pl.DataFrame", parts: "pl.DataFrame") -> list[str]:
             f"{_number(rows['model'].n_unique(), 'model')}: they are not independent, and the "
             "intervals are narrower than they should be."
         )
-    for row in parts.iter_rows(named=True):
-        whole, mean, sd = (row[f"alignment_{what}"] for what in ("whole", "mean", "sd"))
-        if abs(mean - whole) > 2 * sd / row["n_draws"] ** 0.5:
-            said.append(
-                f"A random part of {row['train']} with {row['train_rows']:,} rows is not aligned "
-                f"like the whole: {mean:.3f} (standard deviation {sd:.3f}) against {whole:.3f}."
-            )
+    return [*said, *_parts_in_words(rows, parts)]
+
+
+def _parts_in_words(rows: "pl.DataFrame", parts: "pl.DataFrame") -> list[str]:
+    """How far random parts are from the whole, and whether a ratio would tell otherwise by them."""
+    import polars as pl
+
+    said: list[str] = []
+    differ = (pl.col("alignment_mean") - pl.col("alignment_whole")).abs()
+    for (train, target), sizes in parts.group_by(["train", "target"], maintain_order=True):
+        farthest = sizes.sort(differ, "train_rows", descending=[True, False]).row(0, named=True)
+        own = rows.join(sizes, on=["train", "target", "train_rows"], how="inner")
+        by_part = own["alignment_ratio"] * own["alignment_mean"] / own["alignment_whole"]
+        n_crossed = int(((by_part > 1) != (own["alignment_ratio"] > 1)).sum())
+        said.append(
+            f"Random parts of {train} are aligned with {target} like the whole to within "
+            f"{abs(farthest['alignment_mean'] - farthest['alignment_whole']):.3f} (farthest: "
+            f"{farthest['train_rows']:,} rows, {farthest['alignment_mean']:.3f} with a standard "
+            f"deviation of {farthest['alignment_sd']:.3f}, against "
+            f"{farthest['alignment_whole']:.3f}); with its part's alignment, {n_crossed:,} of "
+            f"{_number(len(own), 'outcome')} would have a ratio on the other side of 1."
+        )
     return said
 
 

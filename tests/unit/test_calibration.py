@@ -121,6 +121,8 @@ def test_outcomes_meet_their_ratios(house, outcomes):
     named = {(r["predictions"], r["metric"]) for r in found.misses.iter_rows(named=True)}
     assert ("right", "em") in named and ("bad", "em") not in named
     [part] = found.parts.to_dicts()
+    [told] = [one for one in found.remarks if one.startswith("Random parts of")]
+    assert f"{part['alignment_mean']:.3f} with a standard deviation" in told
     assert part["train_rows"] == 10
     assert part["alignment_low"] <= part["alignment_mean"] <= part["alignment_high"]
     told = " ".join(found.remarks)
