@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -139,7 +140,8 @@ def publish(
         con.execute("use results")
         if not is_same:
             con.register("given_corpora", given)
-            run_sql(con, "publish/keep" if is_kept else "publish/tables")
+            with _at_once(con):
+                run_sql(con, "publish/keep" if is_kept else "publish/tables")
             _fill(con, corpora, pairs, contributions, intervals, as_written)
             con.unregister("given_corpora")
             if not is_kept:
@@ -238,7 +240,20 @@ def _fill(
     run_sql(con, "publish/tuning_effect")
     run_sql(con, "publish/ngram_contributions", contributions=str(contributions))
     run_sql(con, "publish/structural_features")
-    run_sql(con, "publish/comments")
+    with _at_once(con):
+        run_sql(con, "publish/comments")
+
+
+@contextmanager
+def _at_once(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """One transaction for many small statements, each of which would wait for the disk."""
+    con.begin()
+    try:
+        yield
+    except BaseException:
+        con.rollback()
+        raise
+    con.commit()
 
 
 def _batches(
