@@ -262,7 +262,12 @@ class Templatizer:
             return _rejected(f"not a query, DML or DDL statement: {kind[:30]}")
         if len(self.limits.kinds) < len(KINDS) and (kind := _kind(tree)) not in self.limits.kinds:
             return _rejected(f"left out by kinds: {kind}")
-        return Templated(" ".join(_Reader(self, text, read, tree).template()), None, None)
+        reader = _Reader(self, text, read, tree)
+        template = " ".join(reader.template())
+        # A tree's nodes hold each other: taken apart, they need not wait to be collected.
+        for node in reader.nodes:
+            node.args.clear()
+        return Templated(template, None, None)
 
     def _tokenize(self, text: str) -> list[Token]:
         """The tokens without semicolons at either end."""
@@ -434,6 +439,7 @@ class _Reader:
         self.tokens = tokens
         self.count = len(tokens)
         self.tree = tree
+        self.nodes = [tree]  # all but names, values and lists
         self.is_definition = isinstance(tree, _DEFINITIONS)
         self.out: list[str] = []
         # Per open bracket: the word before it, where that matters, or the bracket itself.
@@ -458,7 +464,7 @@ class _Reader:
     def _walk(self, tree: exp.Expr) -> None:
         # As tree.walk(), in half of its time.
         names, kinds = self.names, _KINDS
-        nodes, noted = [tree], []
+        nodes, noted = self.nodes, []
         for node in nodes:
             for value in node.args.values():
                 if value:
