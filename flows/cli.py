@@ -163,13 +163,21 @@ def matrix(
     all_pairs: Annotated[
         bool, typer.Option("--all", help="Every corpus as a target, not only the targets.")
     ] = False,
+    ranked: Annotated[
+        bool | None,
+        typer.Option(
+            "--ranked/--whole",
+            help="The closest training sets of each target, or all rows and columns; by default, "
+            "what can be read at the terminal's width.",
+        ),
+    ] = None,
     form: Form = Format.TABLE,
     require: Require = None,
 ) -> None:
     """Show how well each corpus is aligned with each target.
 
-    1 means the same n-gram distribution, 0.368 (1/e) nothing in common. JSON and CSV hold every
-    ordered pair with all measures.
+    1 means the same n-gram distribution, 0.368 (1/e) nothing in common. Numbers have the digits
+    that their 95 % intervals allow. JSON and CSV hold every ordered pair with all measures.
     """
     from tasks import results
 
@@ -179,7 +187,7 @@ def matrix(
         )
     rows = results.matrix(warehouse, require)
     if form is Format.TABLE:
-        show.print_matrix(rows, metric, all_pairs)
+        show.print_matrix(rows, metric, all_pairs, ranked)
     else:
         show.print_rows(rows, form)
 

@@ -10,13 +10,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 from flows.runners import Runner, check_runner
-from flows.show import LogFormat, err, out, printable
+from flows.show import LogFormat, err, out, printable, say
 from flows.temporary_server import start_unless_there
 from tasks import progress
 from tasks.config import load_corpora
@@ -140,17 +150,22 @@ def _tell(summary: "RunSummary", warehouse: Path, teller: "_Teller") -> int:
     if not summary.corpora:
         teller.tell("end", "nl2sql-align: no corpus could be taken; nothing was published")
     else:
-        shown = escape(str(warehouse))
-        out.print(f"Results: {shown}/alignment.duckdb", soft_wrap=True)
-        out.print(f"Report:  {shown}/report.html", soft_wrap=True)
-        for sentence in highlights(warehouse):
-            out.print(f"  {escape(printable(sentence))}", soft_wrap=True)
-        out.print(
-            f"See more: nl2sql-align ratio {shown}; nl2sql-align matrix {shown}; "
-            f"nl2sql-align explain {shown} SOURCE TARGET",
-            soft_wrap=True,
-        )
+        print_results(warehouse)
     return 3 if summary.set_aside else 0
+
+
+def print_results(warehouse: Path) -> None:
+    """Prints where results are, what is worth knowing of them, and where to look next."""
+    shown = escape(str(warehouse))
+    out.print(f"Results: {shown}/alignment.duckdb", soft_wrap=True)
+    out.print(f"Report:  {shown}/report.html", soft_wrap=True)
+    found = highlights(warehouse)
+    for number, sentence in enumerate(found.sentences, 1):
+        say(escape(printable(sentence)), 2, f"{number}. ")
+    out.print("Where to look next:")
+    for command, shows in found.next_steps:
+        out.print(f"  [bold]{escape(command)}[/]", soft_wrap=True)
+        say(escape(shows), 6)
 
 
 class _Teller:
@@ -249,10 +264,12 @@ def _shown() -> Iterator[None]:
             yield
         return
     with Progress(
-        TextColumn("{task.description:<10}"),
-        BarColumn(bar_width=24),
+        TextColumn("{task.description:<9}"),
+        BarColumn(bar_width=_BAR),
         MofNCompleteColumn(),
+        _RateColumn(),
         TimeElapsedColumn(),
+        TimeRemainingColumn(),
         TextColumn("{task.fields[text]}"),
         console=err,
         expand=False,
@@ -262,12 +279,37 @@ def _shown() -> Iterator[None]:
         def show(said: progress.Progress) -> None:
             if said.stage not in tasks:
                 tasks[said.stage] = bars.add_task(said.stage, total=said.total or 1, text="")
-            bars.update(tasks[said.stage], completed=said.done or 1, total=said.total or 1)
+            task = tasks[said.stage]
+            if said.total:
+                bars.update(task, completed=said.done, total=said.total)
+            else:  # a stage is done that told of parts of itself, or of none
+                bars.update(task, completed=bars.tasks[task].total)
             if said.text:
-                bars.update(tasks[said.stage], text=escape(said.text))
+                bars.update(task, text=escape(_cut(said.text, err.width - _BESIDE_TEXT)))
 
         with progress.listening(show):
             yield
+
+
+_BAR: Final = 8
+# Stage, bar, parts, rate, time and time left, with the spaces between
+_BESIDE_TEXT: Final = 9 + _BAR + 9 + 7 + 7 + 7 + 6
+
+
+def _cut(text: str, room: int) -> str:
+    """The beginning of a text; nothing where there is no room to speak of."""
+    if len(text) <= room:
+        return text
+    return f"{text[: room - 1]}…" if room > _BAR else ""
+
+
+class _RateColumn(ProgressColumn):
+    """How many parts of a stage are done in a second."""
+
+    def render(self, task: Task) -> Text:
+        """The rate; nothing where there is none yet."""
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:.1f}/s", style="progress.data.speed")
 
 
 def _print_line(said: progress.Progress) -> None:

@@ -2,13 +2,18 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from enum import StrEnum
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
+
+from tasks.rounding import ends, shown
 
 if TYPE_CHECKING:
     import polars as pl
@@ -30,8 +35,18 @@ class _Console(Console):
 out: Final = _Console(highlight=False, emoji=False)
 err: Final = _Console(stderr=True, highlight=False, emoji=False)
 
-_LONGEST_NAME: Final = 26
+# However wide the terminal is; and however narrow.
+_LONGEST_NAME: Final = 40
+_SHORTEST_NAME: Final = 12
 _LONGEST_EXAMPLE: Final = 160
+# How long names of a matrix's columns may be: the most that lets all stand side by side, or the
+# least.
+_COLUMN_WIDTHS: Final = (40, 26, 18, 12)
+# A matrix in more blocks than these is not read: the training sets are ranked instead.
+_MOST_BLOCKS: Final = 3
+_MOST_RANKED: Final = 5
+_MOST_LISTED: Final = 3
+_VERDICT_STYLES: Final = {"gain": "bold cyan", "undecided": "yellow", "no gain": "dim"}
 # An interval by databases is rough where it rests on fewer than these.
 FEW_DATABASES: Final = 30
 
@@ -103,15 +118,67 @@ def print_inspection(found: "Inspection") -> None:
     out.print(escape(found.entry), soft_wrap=True)
 
 
+def say(text: str, indent: int = 0, mark: str = "") -> None:
+    """Prints prose, with markup, broken at words where the terminal ends.
+
+    A mark stands before the first line; the others are indented by its length.
+    """
+    before = " " * indent + mark
+    for line in Text.from_markup(text, emoji=False).wrap(out, max(20, out.width - len(before))):
+        line.rstrip()
+        out.print(Text(before) + line, soft_wrap=True)
+        before = " " * len(before)
+
+
 def shortened(name: str, width: int = _LONGEST_NAME) -> str:
     """A long name without its middle."""
+    return _cut(name, width, "…")
+
+
+def _cut(name: str, width: int, gap: str) -> str:
     if len(name) <= width:
         return name
-    half = (width - 1) // 2
-    return f"{name[: width - 1 - half]}…{name[len(name) - half :]}"
+    after = (width - len(gap)) // 2
+    return f"{name[: width - len(gap) - after]}{gap}{name[len(name) - after :]}"
 
 
-def print_matrix(rows: "pl.DataFrame", metric: str, is_all: bool) -> None:
+def distinct(names: "list[str]", width: int) -> dict[str, str]:
+    """Names shortened to a width; those that would look alike then have numbers in their gaps."""
+    alike: dict[str, list[str]] = {}
+    for name in dict.fromkeys(names):
+        alike.setdefault(shortened(name, width), []).append(name)
+    return {
+        name: short if len(group) == 1 else _cut(name, width, f"…{n}…")
+        for short, group in alike.items()
+        for n, name in enumerate(group, 1)
+    }
+
+
+def _room(others: int, names: int = 1) -> int:
+    """How wide each of so many columns of names may be beside others of this width."""
+    return max(_SHORTEST_NAME, min(_LONGEST_NAME, (out.width - others) // names))
+
+
+def _table(first: str, *others: str) -> Table:
+    """A table whose first column is of names, and the others of numbers."""
+    # One space apart where two would cut a column off.
+    table = Table(
+        box=None, pad_edge=False, header_style="bold", collapse_padding=out.width < _NARROW
+    )
+    table.add_column(first, no_wrap=True)
+    for other in others:
+        is_text = other in _TEXT_COLUMNS
+        table.add_column(escape(other), justify="left" if is_text else "right", no_wrap=True)
+    return table
+
+
+_NARROW: Final = 72
+_TEXT_COLUMNS: Final = {"license", "verdict", "role", "training set"}
+
+
+def print_matrix(
+    rows: "pl.DataFrame", metric: str, is_all: bool, is_ranked: bool | None = None
+) -> None:
     """One row per source and one column per target, in blocks as wide as the terminal.
 
     The last row of alignments is what another sample of each target would reach.
@@ -120,50 +187,153 @@ def print_matrix(rows: "pl.DataFrame", metric: str, is_all: bool) -> None:
         rows: The result of ``tasks.results.matrix``.
         metric: One of ``METRICS``.
         is_all: Show every corpus as a target, not only those with that role.
+        is_ranked: Show the closest training sets of each target instead; by default, where the
+            targets would take more than three blocks, and not all corpora are asked for.
     """
     if rows.is_empty():
         out.print("No alignment: no corpus has a query with a template.")
         return
-    shown = rows if is_all else rows.filter(rows["target_role"] == "target")
-    targets = list(dict.fromkeys(shown["target"]))
-    if not targets:
+    seen = rows if is_all else rows.filter(rows["target_role"] == "target")
+    if seen.is_empty():
         out.print("No target can be compared with: all corpora are shown.")
-        print_matrix(rows, metric, is_all=True)
+        seen, is_all = rows, True
+    sources = dict(zip(seen["source"], seen["source_role"], strict=True))
+    targets = list(dict.fromkeys(seen["target"]))
+    names = distinct([*sources], max(_SHORTEST_NAME, min(_LONGEST_NAME, out.width // 3)))
+    label = max(map(len, [f"{metric} of …", *names.values()])) + _ROLE_AND_PARSED
+    heads, blocks = _blocks(targets, out.width - label)
+    if is_ranked or (is_ranked is None and not is_all and len(blocks) > _MOST_BLOCKS):
+        _print_ranking(seen, metric)
         return
-    sources = list(dict.fromkeys(zip(shown["source"], shown["source_role"], strict=True)))
-    values = {(s, t): v for s, t, v in shown.select("source", "target", metric).iter_rows()}
+    cells = {
+        (row["source"], row["target"]): _cell(row, metric) for row in seen.iter_rows(named=True)
+    }
+    best = _closest(seen, metric)
     parsed = dict(rows.select("source", "source_parsed_share").iter_rows())
     ceilings = dict(rows.select("target", "target_ceiling").iter_rows())
-    marked = shown.filter(shown["is_unevenly_parsed"])
-    uneven = set(marked.select("source", "target").iter_rows())
-    name_width = max(len(shortened(source)) for source, _ in sources) + 2
-    fitting = max(1, (out.width - name_width - 22) // 12)
-    for start in range(0, len(targets), fitting):
-        block = targets[start : start + fitting]
-        table = Table(box=None, pad_edge=False, title_justify="left", header_style="bold")
-        table.add_column(f"{metric} of …", no_wrap=True)
-        table.add_column("role", no_wrap=True)
-        table.add_column("parsed", justify="right", no_wrap=True)
-        for target in block:
-            table.add_column(escape(shortened(target)), justify="right", overflow="fold")
-        for source, role in sources:
-            cells = [
-                ""
-                if source == t
-                else f"{values[source, t]:.3f}{'*' if (source, t) in uneven else ' '}"
-                for t in block
-            ]
-            table.add_row(escape(shortened(source)), role, f"{parsed[source]:.1%}", *cells)
-        if metric == "kl_alignment" and any(ceilings[t] is not None for t in block):
-            cells = [f"{_number(ceilings[t])} " for t in block]
-            table.add_row("(ceiling)", "", "", *cells, style="dim")
-        out.print(table)
-        if start + fitting < len(targets):
+    for number, block in enumerate(blocks):
+        if number:
             out.print()
-    if any((source, target) in uneven for source, _ in sources for target in targets):
-        out.print(
-            "* The shares of queries that parse differ by more than 0.1: see nl2sql-align rejects."
+        table = _table(f"{metric} of …", "role", "parsed", *(heads[target] for target in block))
+        has_ceilings = metric == "kl_alignment" and any(
+            ceilings[target] is not None for target in block
         )
+        columns = [
+            _aligned(
+                ["" if source == target else cells[source, target] for source in sources]
+                + [f"{_number(ceilings[target])} "] * has_ceilings
+            )
+            for target in block
+        ]
+        # The last value of each column may be the ceiling.
+        for (source, role), *values in zip(sources.items(), *columns, strict=False):
+            marked = [
+                _marked(value, best[target] == source)
+                for target, value in zip(block, values, strict=True)
+            ]
+            table.add_row(escape(names[source]), role, f"{parsed[source]:.1%}", *marked)
+        if has_ceilings:
+            table.add_row("(ceiling)", "", "", *(column[-1] for column in columns), style="dim")
+        out.print(table)
+    if any("*" in cell for cell in cells.values()):
+        say("* The shares of queries that parse differ by more than 0.1: see nl2sql-align rejects.")
+
+
+# "predictions" and "100.0%", with the spaces between columns
+_ROLE_AND_PARSED: Final = 23
+
+
+def _blocks(targets: list[str], room: int) -> tuple[dict[str, str], list[list[str]]]:
+    """The heads of a matrix's columns, and which targets stand side by side."""
+    for width in _COLUMN_WIDTHS:
+        heads = distinct(targets, width)
+        blocks: list[list[str]] = [[]]
+        left = room
+        for target in targets:
+            # A value such as 0.8478*
+            taken = max(len(heads[target]), 7) + 2
+            if blocks[-1] and taken > left:
+                blocks.append([])
+                left = room
+            blocks[-1].append(target)
+            left -= taken
+        if len(blocks) == 1:
+            break
+    return heads, blocks
+
+
+def _cell(row: dict[str, Any], metric: str) -> str:
+    """A value of the matrix, with a mark where one of the two parses much less than the other."""
+    return _value(row, metric) + ("*" if row["is_unevenly_parsed"] else " ")
+
+
+def _value(row: dict[str, Any], metric: str) -> str:
+    if metric != "kl_alignment":  # the only measure with an interval
+        return shown(row[metric])
+    return shown(row[metric], row["ci_low"], row["ci_high"])
+
+
+def _aligned(texts: Sequence[str]) -> list[str]:
+    """Numbers of a column, with spaces after them so that their points stand below each other."""
+    after = [len(text.partition(".")[2]) for text in texts]
+    return [text + " " * (max(after) - n) for text, n in zip(texts, after, strict=True)]
+
+
+def _marked(cell: str, is_best: bool) -> str:
+    return f"[bold cyan]{cell}[/]" if is_best else cell
+
+
+def _ranked(rows: "pl.DataFrame", metric: str) -> "pl.DataFrame":
+    """The training sets of each target, or else all sources, the closest first."""
+    others = rows.filter(rows["source"] != rows["target"])
+    trains = others.filter(others["source_role"] == "train")
+    is_distance = metric.endswith("_nats")
+    return (trains if len(trains) else others).sort(
+        metric, descending=not is_distance, maintain_order=True
+    )
+
+
+def _closest(rows: "pl.DataFrame", metric: str) -> dict[str, str | None]:
+    best = _ranked(rows, metric).unique("target", keep="first", maintain_order=True)
+    return dict.fromkeys(rows["target"]) | dict(best.select("target", "source").iter_rows())
+
+
+def _print_ranking(rows: "pl.DataFrame", metric: str) -> None:
+    """The closest training sets of each target, one below the other."""
+    ranked = _ranked(rows, metric)
+    has_interval = metric == "kl_alignment" and ranked["ci_low"].count() > 0
+    extra = ["95 % interval"] if has_interval else []
+    if out.width >= _NARROW:
+        extra.append("parsed")
+    room = _room(sum(map(len, extra)) + len(metric) + 2 * (len(extra) + 2), names=2)
+    names = distinct([*rows["target"], *rows["source"]], room)
+    table = _table("target", "training set", metric, *extra)
+    targets = list(dict.fromkeys(rows["target"]))
+    most = 0
+    for target in targets:
+        group = ranked.filter(ranked["target"] == target)
+        most = max(most, len(group))
+        first = group.head(_MOST_RANKED)
+        values = _aligned([_cell(row, metric) for row in first.iter_rows(named=True)])
+        for place, row in enumerate(first.iter_rows(named=True)):
+            more = {
+                "95 % interval": ends(row["ci_low"], row["ci_high"]),
+                "parsed": f"{row['source_parsed_share']:.1%}",
+            }
+            table.add_row(
+                "" if place else escape(names[target]),
+                escape(names[row["source"]]),
+                _marked(values[place], not place),
+                *(more[name] for name in extra),
+            )
+    out.print(table)
+    if ranked["is_unevenly_parsed"].any():
+        say("* The shares of queries that parse differ by more than 0.1: see nl2sql-align rejects.")
+    say(
+        f"The {min(most, _MOST_RANKED)} closest of {most} training sets; --whole shows the matrix "
+        f"of {rows['source'].n_unique()} corpora and {len(targets)} targets, --format csv all "
+        "measures."
+    )
 
 
 def print_ratios(rows: "pl.DataFrame") -> None:
@@ -178,45 +348,74 @@ def print_ratios(rows: "pl.DataFrame") -> None:
     ):
         first = group.row(0, named=True)
         tuned = f" tuned on {first['trained_on']}" if first["trained_on"] else ""
-        out.print(
+        say(
             f"[bold]{escape(str(predictions))}[/] on [bold]{escape(str(target))}[/] "
-            f"(model {escape(printable(first['model'] + tuned))})",
-            soft_wrap=True,
+            f"(model {escape(printable(first['model'] + tuned))})"
         )
-        out.print(
-            f"  its answers are aligned at {first['predictions_alignment']:.3f}; "
-            f"{first['predictions_parsed_share']:.1%} of them parse"
+        alignment = shown(
+            first["predictions_alignment"],
+            first["predictions_ci_low"],
+            first["predictions_ci_high"],
+        )
+        say(
+            f"its answers are aligned at {alignment}; "
+            f"{first['predictions_parsed_share']:.1%} of them parse",
+            2,
         )
         if first["target_ceiling"] is not None:
-            out.print(
-                f"  the ceiling of {escape(str(target))} is {first['target_ceiling']:.3f}, an AR "
-                f"of {first['target_ceiling'] / first['predictions_alignment']:.3f}",
-                soft_wrap=True,
+            say(
+                f"the ceiling of {escape(str(target))} is {shown(first['target_ceiling'])}, an AR "
+                f"of {shown(first['target_ceiling'] / first['predictions_alignment'])}",
+                2,
             )
         if first["n_cleaned"]:
-            out.print(f"  {_cleaning_words(group)}", soft_wrap=True)
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        table.add_column("  training set", no_wrap=True)
-        table.add_column("alignment", justify="right")
-        table.add_column("AR", justify="right")
-        table.add_column("95 % interval", justify="right")
-        table.add_column("verdict")
-        for row in group.iter_rows(named=True):
-            table.add_row(
-                f"  {escape(shortened(row['train']))}",
-                f"{row['train_alignment']:.3f}",
-                f"{row['alignment_ratio']:.3f}",
-                _ends(row["ci_low"], row["ci_high"]),
-                row["verdict"] or "",
-                style="dim" if row["verdict"] == "no gain" else "",
-            )
+            say(_cleaning_words(group), 2)
+        if words := _verdict_words(group):
+            say(words, 2)
+        table = _table("  training set", "alignment", "AR", "95 % interval", "verdict")
+        names = distinct(group["train"].to_list(), _room(46))
+        of = {name: group[name].to_list() for name in group.columns}
+        interval = (of["ci_low"], of["ci_high"], repeat(1.0))
+        train_interval = (of["train_ci_low"], of["train_ci_high"])
+        columns = (
+            [f"  {escape(names[train])}" for train in of["train"]],
+            _aligned([*map(shown, of["train_alignment"], *train_interval)]),
+            _aligned([*map(shown, of["alignment_ratio"], *interval)]),
+            map(ends, *interval),
+            (verdict or "" for verdict in of["verdict"]),
+        )
+        for *cells, verdict in zip(*columns, strict=True):
+            table.add_row(*cells, verdict, style=_VERDICT_STYLES.get(verdict, ""))
         out.print(table)
         out.print()
     _print_few(rows)
+    if rows["trained_on"].count():
+        say(
+            "A model that is tuned already may gain below 1, too: nl2sql-align headroom has a "
+            "second ratio for it."
+        )
 
 
-def _ends(low: float | None, high: float | None) -> str:
-    return "" if low is None or high is None else f"{low:.3f} to {high:.3f}"
+def _verdict_words(group: "pl.DataFrame") -> str:
+    """What the verdicts on training sets for one model come to; empty where there are none."""
+    said: list[str] = []
+    for verdict, modal in (
+        ("gain", "should"),
+        ("undecided", "may or may not"),
+        ("no gain", "should not"),
+    ):
+        names = group.filter(group["verdict"] == verdict)["train"].to_list()
+        if names:
+            said.append(f"on {_listed(names)} " + (f"it {modal}" if said else f"{modal} help"))
+    return f"Fine-tuning {'; '.join(said)}." if said else ""
+
+
+def _listed(names: list[str]) -> str:
+    """The first of some names, and how many others there are."""
+    named = names if len(names) <= _MOST_LISTED else names[: _MOST_LISTED - 1]
+    others = [f"{len(names) - len(named)} others"] if len(named) < len(names) else []
+    *some, last = [escape(shortened(name)) for name in named] + others
+    return f"{', '.join(some)} and {last}" if some else last
 
 
 def _print_few(rows: "pl.DataFrame") -> None:
@@ -228,8 +427,8 @@ def _print_few(rows: "pl.DataFrame") -> None:
         if row[f"{side}_unit"] == "database" and row[f"n_{side}_units"] < FEW_DATABASES
     }
     if few:
-        named = ", ".join(f"{escape(name)} ({n})" for name, n in sorted(few.items()))
-        out.print(
+        named = ", ".join(f"{escape(shortened(name))} ({n})" for name, n in sorted(few.items()))
+        say(
             f"Intervals rest on fewer than {FEW_DATABASES} databases of {named}: "
             "read them as rough."
         )
@@ -238,12 +437,10 @@ def _print_few(rows: "pl.DataFrame") -> None:
 def print_sample_sizes(rows: "pl.DataFrame", recommendation: str) -> None:
     """For each size and smoothing, how stable the ranking of training sets is."""
     smoothings = list(dict.fromkeys(rows["smoothing"]))
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("queries", justify="right")
-    for smoothing in smoothings:
-        table.add_column(f"{smoothing}\ntau", justify="right")
-        table.add_column("\nwinner", justify="right")
-        table.add_column("\ntop two", justify="right")
+    measures = ("tau", "best", "two")
+    heads = [f"{one if name == 'tau' else ''}\n{name}" for one in smoothings for name in measures]
+    table = _table("queries", *heads)
+    table.columns[0].justify = "right"
     for (size,), group in rows.group_by("n_queries", maintain_order=True):
         cells = [f"{size:,}"]
         for row in group.iter_rows(named=True):
@@ -252,82 +449,79 @@ def print_sample_sizes(rows: "pl.DataFrame", recommendation: str) -> None:
         table.add_row(*cells)
     out.print(table)
     out.print()
-    out.print(escape(recommendation), soft_wrap=True)
+    say(
+        "tau: Kendall's correlation with the ranking by all queries; best, two: how often the "
+        "first, and the first two in their order, are the same."
+    )
+    say(escape(recommendation))
 
 
 def print_selection(made: "Selection") -> None:
     """What was taken from where, and how near it is to the target, at steps of the budget."""
-    out.print(
+    say(
         f"[bold]{made.n_taken:,} rows[/] with {made.n_templates:,} templates for "
         f"[bold]{escape(made.target)}[/], by {made.options.method}: "
-        f"aligned at [bold]{made.kl_alignment:.3f}[/]",
-        soft_wrap=True,
+        f"aligned at [bold]{shown(made.kl_alignment)}[/]"
     )
     whole = made.sources.drop_nulls("source_alignment").sort("source_alignment", descending=True)
     best = whole.row(0, named=True) if len(whole) else None
     before = f"; the best whole corpus, {escape(best['source'])}, at " if best else ""
-    value = f"{best['source_alignment']:.3f}" if best else ""
-    out.print(f"  all candidates at {made.pool_alignment:.3f}{before}{value}", soft_wrap=True)
-    table = _plain_table(
-        "  source", "taken", "candidates", "overlap", "alone", "without", "license"
-    )
+    value = shown(best["source_alignment"]) if best else ""
+    say(f"all candidates at {shown(made.pool_alignment)}{before}{value}", 2)
+    license = ["license"] if made.sources["license"].count() else []
+    table = _table("  source", "taken", "candidates", "overlap", "alone", "without", *license)
+    names = distinct(made.sources["source"].to_list(), _room(57))
     for row in made.sources.sort("n_taken_from_source", descending=True).iter_rows(named=True):
         table.add_row(
-            f"  {escape(shortened(row['source']))}",
+            f"  {escape(names[row['source']])}",
             f"{row['n_taken_from_source']:,}",
             f"{row['n_candidates']:,}",
             f"{row['n_overlapping']:,}",
             _number(row["source_alignment"]),
             _number(row["alignment_without_source"]),
-            escape(printable(row["license"] or "")),
+            *(escape(shortened(printable(row[name] or ""), 16)) for name in license),
             style="" if row["n_taken_from_source"] else "dim",
         )
     out.print(table)
-    steps = _plain_table("  rows", "templates", "alignment", "at random")
+    steps = _table("  rows", "templates", "alignment", "at random")
     for row in made.curve.iter_rows(named=True):
         steps.add_row(
             f"  {row['n_rows']:,}",
             f"{row['n_templates']:,}",
-            f"{row['kl_alignment']:.3f}",
-            f"{row['random_alignment']:.3f}",
+            shown(row["kl_alignment"]),
+            shown(row["random_alignment"]),
         )
     out.print(steps)
     if made.best_size is not None:
-        out.print(f"  The cross-entropy was lowest after {made.best_size:,} rows.")
+        say(f"The cross-entropy was lowest after {made.best_size:,} rows.", 2)
     for note in made.notes:
-        out.print(f"  Note: {escape(note)}", soft_wrap=True)
+        say(f"Note: {escape(note)}", 2)
     out.print(f"  Written to {escape(str(made.folder))}/selection.jsonl", soft_wrap=True)
 
 
 def print_mixture(made: "Mixture") -> None:
     """The share of rows to draw from each corpus, with intervals."""
-    out.print(
+    say(
         f"The mixture nearest to [bold]{escape(made.target)}[/] is aligned at "
-        f"[bold]{made.kl_alignment:.3f}[/]; all rows of these corpora at {made.pool_alignment:.3f}",
-        soft_wrap=True,
+        f"[bold]{shown(made.kl_alignment)}[/]; all rows of these corpora at "
+        f"{shown(made.pool_alignment)}"
     )
-    table = _plain_table("  corpus", "share of rows", "95 % interval", "alone")
+    table = _table("  corpus", "share of rows", "95 % interval", "alone")
+    names = distinct(made.sources["source"].to_list(), _room(40))
     for row in made.sources.iter_rows(named=True):
+        interval = (row["row_weight_low"], row["row_weight_high"])
         table.add_row(
-            f"  {escape(shortened(row['source']))}",
-            f"{row['row_weight']:.3f}",
-            f"{row['row_weight_low']:.3f} to {row['row_weight_high']:.3f}",
-            f"{row['source_alignment']:.3f}",
+            f"  {escape(names[row['source']])}",
+            shown(row["row_weight"], *interval),
+            ends(*interval),
+            shown(row["source_alignment"]),
             style="" if row["row_weight"] >= 0.0005 else "dim",
         )
     out.print(table)
 
 
-def _plain_table(first: str, *others: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(first, no_wrap=True)
-    for other in others:
-        table.add_column(other, justify="left" if other == "license" else "right")
-    return table
-
-
 def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
+    return "" if value is None else shown(value)
 
 
 def _cleaning_words(group: "pl.DataFrame") -> str:
@@ -387,26 +581,29 @@ def print_explanation(explanation: "Explanation", form: Format) -> None:
         print_rows(ngrams.with_columns(ngrams["folded"].list.join(" | ")), form)
         return
     source, target = escape(explanation.source), escape(explanation.target)
-    out.print(
-        f"[bold]{source}[/] is aligned with [bold]{target}[/] at {explanation.kl_alignment:.3f}",
-        soft_wrap=True,
+    interval = (explanation.ci_low, explanation.ci_high)
+    known = f" ({ends(*interval)})" if ends(*interval) else ""
+    say(
+        f"[bold]{source}[/] is aligned with [bold]{target}[/] at "
+        f"{shown(explanation.kl_alignment, *interval)}{known}"
     )
     for sentence in explanation.sentences:
-        out.print(f"  {escape(sentence)}", soft_wrap=True)
+        say(escape(sentence), 2)
     for total in explanation.sums:
         more, less = (source, target) if total.direction == "over" else (target, source)
-        out.print(
-            f"\n[bold]What {more} has more of than {less}[/]: "
-            f"KL({more} || {less}) = {total.divergence_nats:.3f} nats",
-            soft_wrap=True,
+        out.print()
+        say(
+            f"[bold]What {more} has more of than {less}[/]: "
+            f"KL({more} || {less}) = {shown(total.divergence_nats)} nats"
         )
         _print_ngrams(ngrams.filter(ngrams["direction"] == total.direction))
-        out.print(_sum_in_words(total), soft_wrap=True, style="dim")
+        say(f"[dim]{_sum_in_words(total)}[/]", 2)
 
 
 def _print_ngrams(rows: "pl.DataFrame") -> None:
     # One line for each n-gram, and one for a query that has it: a table would break both.
-    out.print("     nats  share   source   target  n-gram, and a query that has it", style="bold")
+    out.print("     nats  share   source   target  n-gram, and a query", style="bold")
+    longest = min(_LONGEST_EXAMPLE, 2 * out.width)
     for row in rows.iter_rows(named=True):
         folded = f"  [dim](+ {len(row['folded'])} inside it)[/]" if row["folded"] else ""
         out.print(
@@ -417,14 +614,14 @@ def _print_ngrams(rows: "pl.DataFrame") -> None:
         for side in ("source", "target"):
             if row[f"{side}_sql"] is not None:
                 one_line = printable(" ".join(row[f"{side}_sql"].split()))
-                told = escape(shortened(one_line, _LONGEST_EXAMPLE))
+                told = escape(shortened(one_line, longest))
                 out.print(f"{'':11}[dim]{side}: {told}[/]", soft_wrap=True)
 
 
 def _sum_in_words(total: "Direction") -> str:
     share = total.shown_nats / total.divergence_nats if total.divergence_nats > 0 else 0.0
     return (
-        f"  shown: {total.shown_nats:.4f} ({share:.1%}, {total.n_shown:,} n-grams); "
+        f"shown: {total.shown_nats:.4f} ({share:.1%}, {total.n_shown:,} n-grams); "
         f"others it has more of: {total.rest_nats:.4f} ({total.n_rest:,}); "
         f"what it has less of: {total.opposite_nats:.4f} ({total.n_opposite:,}); "
         f"together {total.divergence_nats:.4f}"
@@ -437,26 +634,22 @@ def print_headroom(rows: "pl.DataFrame") -> None:
         ["target", "predictions"], maintain_order=True
     ):
         first = group.row(0, named=True)
-        out.print(
+        say(
             f"[bold]{escape(str(predictions))}[/] on [bold]{escape(str(target))}[/] "
-            f"(halves share no {'database' if first['split_by'] == 'databases' else 'query'})",
-            soft_wrap=True,
+            f"(halves share no {'database' if first['split_by'] == 'databases' else 'query'})"
         )
         if group["headroom_ratio"].null_count() == len(group):
             out.print("  no Headroom Ratio: the predictions are not one per question")
             continue
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for name in ("AR", "headroom", "best weight"):
-            if not table.columns:
-                table.add_column("  training set", no_wrap=True)
-            table.add_column(name, justify="right")
+        table = _table("  training set", "AR", "headroom", "best weight")
+        names = distinct(group["train"].to_list(), _room(34))
         for row in group.sort(
             "headroom_ratio", "train", descending=[True, False], nulls_last=True
         ).iter_rows(named=True):
             table.add_row(
-                f"  {escape(shortened(row['train']))}",
-                f"{row['alignment_ratio']:.3f}",
-                f"{row['headroom_ratio']:.4f}",
+                f"  {escape(names[row['train']])}",
+                shown(row["alignment_ratio"]),
+                shown(row["headroom_ratio"]),
                 f"{row['best_weight']:.0%}",
                 style="" if row["headroom_ratio"] > 1 else "dim",
             )
@@ -526,7 +719,8 @@ def _print_case(case: str, group: "pl.DataFrame") -> None:
             parts.append(
                 "nothing to separate"
                 if row["cut"] is None
-                else f"best cut {row['cut']:.4f}{_interval(row, 'cut')}"
+                else f"best cut {shown(row['cut'], row['cut_low'], row['cut_high'])}"
+                f"{_interval(row, 'cut')}"
             )
         if row["spearman"] is not None:
             parts.append(f"Spearman {row['spearman']:.2f}{_interval(row, 'spearman')}")
@@ -540,9 +734,8 @@ def _counted(n: int, noun: str) -> str:
 
 
 def _interval(row: "dict[str, float | None]", name: str) -> str:
-    low, high = row[f"{name}_low"], row[f"{name}_high"]
-    digits = 4 if name == "cut" else 2
-    return "" if low is None or high is None else f" ({low:.{digits}f} to {high:.{digits}f})"
+    told = ends(row[f"{name}_low"], row[f"{name}_high"])
+    return f" ({told})" if told else ""
 
 
 def _print_misses(calibration: "Calibration") -> None:

@@ -155,6 +155,8 @@ class Explanation:
         source: The corpus P.
         target: The corpus Q.
         kl_alignment: As in table ``alignment``.
+        ci_low: The lower end of its 95 % interval; None where the target has another role.
+        ci_high: The upper end.
         kl_nats: As in table ``alignment``.
         reverse_kl_nats: As in table ``alignment``.
         sentences: The largest structural differences in words, the largest first.
@@ -171,6 +173,8 @@ class Explanation:
     source: str
     target: str
     kl_alignment: float
+    ci_low: float | None
+    ci_high: float | None
     kl_nats: float
     reverse_kl_nats: float
     sentences: list[str]
@@ -224,6 +228,8 @@ def explain(warehouse: Path | str, source: str, target: str, top: int = 10) -> E
         source=source,
         target=target,
         kl_alignment=pair["kl_alignment"],
+        ci_low=pair["ci_low"],
+        ci_high=pair["ci_high"],
         kl_nats=pair["kl_nats"],
         reverse_kl_nats=pair["reverse_kl_nats"],
         sentences=in_words(features, source, target),

@@ -1,26 +1,74 @@
-"""The few things worth knowing of a run's results, in words."""
+"""The few things worth knowing of a run's results, in words, and where to look next."""
 
+import shlex
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tasks.results import matrix, ratio
+from tasks.rounding import ends, shown
 
 if TYPE_CHECKING:
     import polars as pl
 
 _LEAKING: Final = 0.005
+_FEW_PARSE: Final = 0.9
 _MOST_NAMES: Final = 3
 
 
-def highlights(warehouse: Path | str) -> list[str]:
-    """At most three sentences: the closest training sets, the verdicts, and what to beware of.
+@dataclass(frozen=True)
+class Highlights:
+    """What a run ends with.
+
+    Attributes:
+        sentences: At most three: the closest training sets, the verdicts, and what to beware of.
+        next_steps: Commands, with what each of them shows, for the results at hand.
+    """
+
+    sentences: list[str]
+    next_steps: list[tuple[str, str]]
+
+
+def highlights(warehouse: Path | str) -> Highlights:
+    """What is worth knowing of a warehouse's results, and where to look next.
 
     Raises:
         WarehouseError: There are no results.
     """
     pairs, ratios = matrix(Path(warehouse)), ratio(Path(warehouse))
     told = [_closest(pairs), _verdicts(ratios), _beware(pairs)]
-    return [sentence for sentence in told if sentence]
+    return Highlights(
+        [sentence for sentence in told if sentence],
+        _next_steps(shlex.quote(str(warehouse)), pairs, ratios),
+    )
+
+
+def _next_steps(
+    warehouse: str, pairs: "pl.DataFrame", ratios: "pl.DataFrame"
+) -> list[tuple[str, str]]:
+    steps = [(f"nl2sql-align matrix {warehouse}", "how close each corpus is to each target")]
+    if len(ratios):
+        steps.insert(
+            0, (f"nl2sql-align ratio {warehouse}", "which training set should help which model")
+        )
+    candidates = _candidates(pairs)
+    if len(candidates):
+        best = candidates.row(0, named=True)
+        source, target = best["source"], best["target"]
+        steps += [
+            (
+                f"nl2sql-align explain {warehouse} {source} {target}",
+                "what still differs between the closest two",
+            ),
+            (
+                f"nl2sql-align select {warehouse} --target {target} --budget 500 --out chosen",
+                "the 500 training rows that are most like it",
+            ),
+        ]
+    share, worst = _worst_parsed(pairs)
+    if worst and share < _FEW_PARSE:
+        steps.append((f"nl2sql-align rejects {warehouse} {worst}", "why so much does not parse"))
+    return steps
 
 
 def _candidates(pairs: "pl.DataFrame") -> "pl.DataFrame":
@@ -37,7 +85,8 @@ def _candidates(pairs: "pl.DataFrame") -> "pl.DataFrame":
 def _closest(pairs: "pl.DataFrame") -> str:
     best = _candidates(pairs).unique("target", keep="first", maintain_order=True)
     named = [
-        f"{row['source']} to {row['target']} ({row['kl_alignment']:.3f})"
+        f"{row['source']} to {row['target']} "
+        f"({shown(row['kl_alignment'], row['ci_low'], row['ci_high'])})"
         for row in best.head(_MOST_NAMES).iter_rows(named=True)
     ]
     more = f", and {len(best) - len(named)} more" if len(best) > len(named) else ""
@@ -62,9 +111,10 @@ def _verdicts(ratios: "pl.DataFrame") -> str:
     if gains.is_empty():
         return f"{said}."
     first = gains.row(0, named=True)
+    interval = (first["ci_low"], first["ci_high"], 1.0)
     return (
         f"{said}; the surest gain: {first['train']} for {first['predictions']}, "
-        f"{first['alignment_ratio']:.2f} ({first['ci_low']:.2f} to {first['ci_high']:.2f})."
+        f"{shown(first['alignment_ratio'], *interval)} ({ends(*interval)})."
     )
 
 
@@ -82,9 +132,19 @@ def _beware(pairs: "pl.DataFrame") -> str:
             f"{first['target']}; {len(leaking)} of {len(candidates)} training sets and targets "
             f"share at least {_LEAKING:.1%}."
         )
-    shares = pairs.select("source", "source_parsed_share").unique(maintain_order=True)
-    worst = shares.sort("source_parsed_share", maintain_order=True)
-    if len(worst) and worst.row(0)[1] < 0.9:
-        name, share = worst.row(0)
-        return f"Beware: only {share:.0%} of {name} parses; see nl2sql-align rejects."
-    return ""
+    share, worst = _worst_parsed(pairs)
+    if worst and share < _FEW_PARSE:
+        return f"Beware: only {share:.0%} of {worst} parses; see nl2sql-align rejects."
+    if candidates.is_empty():
+        return ""
+    return (
+        f"Nothing to beware of: at least {share:.0%} of every corpus parses, and no training set "
+        f"holds {_LEAKING:.1%} of a target's queries."
+    )
+
+
+def _worst_parsed(pairs: "pl.DataFrame") -> tuple[float, str]:
+    """The lowest share of queries that parse, and the first corpus that has it."""
+    shares = dict(pairs.select("source", "source_parsed_share").iter_rows())
+    worst = min(shares, key=lambda name: shares[name], default="")
+    return shares.get(worst, 1.0), worst

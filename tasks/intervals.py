@@ -20,6 +20,7 @@ import polars as pl
 from tasks.corpus_stages import IngestedCorpus
 from tasks.engine import connect, resources
 from tasks.matrix import SKEW
+from tasks.progress import announce
 from tasks.resampling import SEED, Counts, Floats, poisson_weights, skew_divergences, uniforms
 from tasks.samples import (
     MOST_UNITS,
@@ -392,7 +393,10 @@ class _Replicates:
         largest = max(self.sample(pair.source).n_classes for pair in pairs.values())
         n_classes = sum(self.sample(target).n_classes for target in targets.values())
         at_a_time = _rows_at_a_time(n_classes + resources().threads * largest)
-        for start in range(replicates.start, replicates.stop, at_a_time):
+        starts = range(replicates.start, replicates.stop, at_a_time)
+        n_steps = len(starts) * len(sources)
+        n_done = 0
+        for start in starts:
             block = range(start, min(start + at_a_time, replicates.stop))
             of_targets = {
                 name: _counts(self.sample(target), block) for name, target in targets.items()
@@ -408,7 +412,10 @@ class _Replicates:
 
             # Each source for itself: no number depends on how many are at work.
             with ThreadPoolExecutor(resources().threads) as pool:
-                list(pool.map(one, sources.values(), repeat(block), repeat(of_targets)))
+                each = pool.map(one, sources.values(), repeat(block), repeat(of_targets))
+                for _ in each:
+                    n_done += 1
+                    announce("intervals", "", n_done, n_steps)
         for key, pair in pairs.items():
             drawn = [_Drawn(sample.unit, len(sample.keys)) for sample in map(self.sample, pair)]
             before = [self._known[key].kl_nats] if key in self._known else []

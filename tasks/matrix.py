@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks.engine import connect, resources
+from tasks.progress import announce
 from tasks.sqlfiles import query_sql, run_sql
 from tasks.warehouse import stage_key, written_whole
 
@@ -249,7 +250,9 @@ def _shared_values(con: duckdb.DuckDBPyConnection) -> Iterator[pa.Table]:
     with ThreadPoolExecutor(threads) as pool:
         # As many at a time as there are threads: a product can be large.
         for at in range(0, len(blocks), threads):
-            yield pa.concat_tables(pool.map(product, blocks[at : at + threads]))
+            some = blocks[at : at + threads]
+            yield pa.concat_tables(pool.map(product, some))
+            announce("matrix", "", at + len(some), len(blocks))
 
 
 def _contents_of_values(con: duckdb.DuckDBPyConnection) -> tuple[npt.NDArray[np.int64], int]:

@@ -301,12 +301,17 @@ def test_a_run_on_a_terminal_shows_bars_and_ends_well(runs):
     assert "7 corpora taken, 0 set aside; " in shown
     # The cursor that the bars hid is there again.
     assert run.ended.out.count("\x1b[?25h") == run.ended.out.count("\x1b[?25l") == 1
-    *_, results, report, closest, verdicts, hint = shown.replace("\r", "").splitlines()
-    assert results == f"Results: {run.warehouse}/alignment.duckdb"
-    assert report == f"Report:  {run.warehouse}/report.html"
-    assert closest == "  Closest training sets: harbour-train to orchard-dev (0.909)."
-    assert "the surest gain: harbour-train for sprig-1b-base, 1.32" in verdicts
-    assert hint.startswith(f"See more: nl2sql-align ratio {run.warehouse}")
+    lines = shown.replace("\r", "").splitlines()
+    at = lines.index(f"Results: {run.warehouse}/alignment.duckdb")
+    assert lines[at + 1] == f"Report:  {run.warehouse}/report.html"
+    told, next_steps = " ".join(lines[at + 2 :]).split("Where to look next:")
+    first, second, third = re.split(r" +\d\. ", told)[1:]
+    assert first == "Closest training sets: harbour-train to orchard-dev (0.91)."
+    assert "the surest gain:" in second and "1.32 (1.22 to 1.45)" in second
+    assert third.startswith("Nothing to beware of: at least 98% of every corpus parses")
+    assert f"nl2sql-align explain {run.warehouse} harbour-train orchard-dev " in next_steps
+    # Rates and times beside each bar
+    assert re.search(r"ingest +━+ 7/7 +[\d.]+/s 0:00:\d\d 0:00:\d\d ", shown)
     assert (run.warehouse / "report.html").is_file()
     assert (run.warehouse / "alignment.duckdb").is_file()
 
@@ -322,15 +327,17 @@ def test_a_run_without_a_terminal_writes_plain_lines(runs):
     assert sorted(lines[:6]) == sorted(set(lines[:6]))
     assert [line.split(":")[0] for line in lines[:6]] == [f"ingest {n}/6" for n in range(1, 7)]
     assert lines[-1].startswith("3 corpora taken, 3 set aside; ")
-    results, report, *told, hint = ended.out.splitlines()
+    results, report, *told = ended.out.splitlines()
     assert results == f"Results: {runs['plain'].warehouse}/alignment.duckdb"
     assert report == f"Report:  {runs['plain'].warehouse}/report.html"
-    assert 1 <= len(told) <= 3
-    assert all(sentence.startswith("  ") and sentence.endswith(".") for sentence in told)
-    assert hint == (
-        f"See more: nl2sql-align ratio {runs['plain'].warehouse}; nl2sql-align matrix "
-        f"{runs['plain'].warehouse}; nl2sql-align explain {runs['plain'].warehouse} SOURCE TARGET"
-    )
+    at = told.index("Where to look next:")
+    sentences = re.split(r"^  \d\. ", "\n".join(told[:at]), flags=re.MULTILINE)[1:]
+    assert 1 <= len(sentences) <= 3
+    assert all(sentence.rstrip().endswith(".") for sentence in sentences)
+    commands = [line.strip() for line in told[at + 1 :] if line.startswith("  nl2sql-align")]
+    assert commands[0] == f"nl2sql-align ratio {runs['plain'].warehouse}"
+    assert commands[1] == f"nl2sql-align matrix {runs['plain'].warehouse}"
+    assert commands[-1].startswith(f"nl2sql-align rejects {runs['plain'].warehouse} ")
 
 
 @pytest.mark.flow
@@ -623,13 +630,16 @@ def test_json_and_csv_hold_what_the_python_twin_gives(samples, command):
 def test_ratio_tells_which_set_is_closer_than_the_model(samples):
     out = cli("ratio", samples).out
     [block] = [block for block in out.split("\n\n") if block.startswith("sprig-1b-base")]
-    head, told, ceiling, _, best, *others = block.splitlines()
+    head, told, ceiling, *verdict, _, best, another, last = block.splitlines()
     assert head == "sprig-1b-base on orchard-dev (model sprig-1b)"
-    assert re.fullmatch(r"  its answers are aligned at 0\.\d{3}; 9\d\.\d% of them parse", told)
+    assert re.fullmatch(r"  its answers are aligned at 0\.\d{2,4}; 9\d\.\d% of them parse", told)
     assert re.fullmatch(r"  the ceiling of orchard-dev is 0\.\d{3}, an AR of 1\.\d{3}", ceiling)
+    assert " ".join(map(str.strip, verdict)) == (
+        "Fine-tuning on harbour-train should help; on synth-train and ledger-train it should not."
+    )
+    others = [another, last]
     assert best.split()[0] == "harbour-train"
     assert best.split()[-1] == "gain" and "no gain" not in best
-    assert len(others) == 2
     assert all(line.rstrip().endswith("no gain") for line in others)
     assert "(model sprig-1b tuned on harbour-train)" in out
 
@@ -755,7 +765,7 @@ def test_every_command_has_a_twin_in_python():
         for command in app.registered_commands
     }
     assert commands.keys() == twins.keys() == set(COMMANDS)
-    of_terminal = {"form", "metric", "all_pairs", "examples", "log_format"}
+    of_terminal = {"form", "metric", "all_pairs", "ranked", "examples", "log_format"}
     for name, place in twins.items():
         module, function = place.split(":")
         if module.startswith("flows."):  # imports Prefect: its source tells
@@ -843,7 +853,7 @@ def test_what_a_dump_holds_is_shown_as_text(runs):
     # As it stands in the dump, for programs.
     rows = json.loads(cli("rejects", warehouse, "hostile", "--format", "json").out)
     assert [row["raw_sql"] for row in rows] == HARMFUL
-    shown = cli("ratio", warehouse).out
+    shown = cli("ratio", warehouse, variables={"COLUMNS": "300"}).out
     assert f"(model {MARKUP}" in shown
     assert "\x1b" not in shown
 
