@@ -18,7 +18,7 @@ LOCK_VENV := build/lock
 .DELETE_ON_ERROR:
 # Two pips in one environment would disturb each other
 .NOTPARALLEL:
-.PHONY: help align serve stop test bench lock clean
+.PHONY: help align serve stop test bench docs lock clean
 
 help:
 	@echo 'make align              set up and compare the sample corpora; results go to warehouse/'
@@ -27,6 +27,7 @@ help:
 	@echo 'make stop               end them'
 	@echo 'make test               set up and run the linter, the type checker and the tests'
 	@echo 'make bench              set up and measure, beside other ways to do it; BENCH=--quick for a look'
+	@echo 'make docs               bring the reference and the output shown in docs/ and README.md in line with the program'
 	@echo 'make lock               bring requirements/ in line with pyproject.toml'
 	@echo 'make lock UPGRADE=1     the same, with the newest versions'
 	@echo 'make clean              remove the environment and all caches, not the results'
@@ -49,6 +50,9 @@ test: $(STAMPS)/dev $(STAMPS)/project
 
 bench: $(STAMPS)/bench $(STAMPS)/project
 	$(BIN)/python -m benchmarks.run $(BENCH)
+
+docs: align
+	$(BIN)/python docs/generate.py
 
 # ---- the environment ------------------------------------------------------------------------------
 

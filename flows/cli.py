@@ -82,7 +82,8 @@ def run(
         Path, typer.Option(metavar="DIR", help="Where results go; made if it is not there.")
     ] = Path("warehouse"),
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Processes and threads; by default, one per CPU.")
+        int | None,
+        typer.Option(min=1, metavar="N", help="Processes and threads; by default, one per CPU."),
     ] = None,
     memory_limit: Annotated[
         str | None, typer.Option(metavar="SIZE", help="DuckDB's limit, as in 4GB.")
@@ -127,13 +128,17 @@ def nightly(
         Path, typer.Option(metavar="DIR", help="Where results go; made if it is not there.")
     ] = Path("warehouse"),
     settle_minutes: Annotated[
-        float, typer.Option(min=0, help="Leave a dump that has changed so recently for later.")
+        float,
+        typer.Option(
+            min=0, metavar="MINUTES", help="Leave a dump that has changed so recently for later."
+        ),
     ] = 10.0,
     prune: Annotated[
         bool, typer.Option("--prune", help="Drop corpora whose dumps are gone, and their results.")
     ] = False,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Processes and threads; by default, one per CPU.")
+        int | None,
+        typer.Option(min=1, metavar="N", help="Processes and threads; by default, one per CPU."),
     ] = None,
     memory_limit: Annotated[
         str | None, typer.Option(metavar="SIZE", help="DuckDB's limit, as in 4GB.")
@@ -158,7 +163,7 @@ def nightly(
 def matrix(
     warehouse: Folder,
     metric: Annotated[
-        str, typer.Option(help=f"Which measure: {', '.join(METRICS)}.")
+        str, typer.Option(metavar="MEASURE", help=f"Which measure: {', '.join(METRICS)}.")
     ] = "kl_alignment",
     all_pairs: Annotated[
         bool, typer.Option("--all", help="Every corpus as a target, not only the targets.")
@@ -236,7 +241,7 @@ def plot(
         str | None, typer.Option(metavar="S", help="For differences: what differs from the target.")
     ] = None,
     metric: Annotated[
-        str, typer.Option(help=f"For matrix: {', '.join(METRICS)}.")
+        str, typer.Option(metavar="MEASURE", help=f"For matrix: {', '.join(METRICS)}.")
     ] = "kl_alignment",
 ) -> None:
     """Draw a picture of the results for a paper or a wiki page."""
@@ -250,7 +255,9 @@ def plot(
 def rejects(
     warehouse: Folder,
     corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="Which corpus.")],
-    examples: Annotated[int, typer.Option(min=0, help="Queries to show for each reason.")] = 2,
+    examples: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Queries to show for each reason.")
+    ] = 2,
     form: Form = Format.TABLE,
 ) -> None:
     """Show which queries of a corpus have no template, and why."""
@@ -288,8 +295,12 @@ def headroom(
     target: Annotated[
         str | None, typer.Option(metavar="T", help="Only this target; by default all.")
     ] = None,
-    splits: Annotated[int, typer.Option(min=1, help="How often the target is split.")] = 20,
-    seed: Annotated[str, typer.Option(help="What the splits are hashed from.")] = "0",
+    splits: Annotated[
+        int, typer.Option(min=1, metavar="N", help="How often the target is split.")
+    ] = 20,
+    seed: Annotated[
+        str, typer.Option(metavar="TEXT", help="What the splits are hashed from.")
+    ] = "0",
     form: Form = Format.TABLE,
 ) -> None:
     """Show the Headroom Ratios: a second ratio, judged on databases that no answer has seen.
@@ -312,9 +323,12 @@ def calibrate(
         Path, typer.Argument(metavar="OUTCOMES.csv", help="Scores before and after tuning.")
     ],
     replicates: Annotated[
-        int, typer.Option(min=1, help="Bootstrap samples behind the interval of a cut.")
+        int,
+        typer.Option(min=1, metavar="N", help="Bootstrap samples behind the interval of a cut."),
     ] = 1000,
-    seed: Annotated[str, typer.Option(help="What all that is drawn is hashed from.")] = "0",
+    seed: Annotated[
+        str, typer.Option(metavar="TEXT", help="What all that is drawn is hashed from.")
+    ] = "0",
     form: Form = Format.TABLE,
 ) -> None:
     """Show how often the ratios were right about real outcomes of fine-tuning.
@@ -333,7 +347,7 @@ def calibrate(
 def template(
     sql: Annotated[str, typer.Argument(metavar="SQL", help="One query; - reads standard input.")],
     dialect: Annotated[
-        str, typer.Option(help="The query's dialect, by sqlglot's name.")
+        str, typer.Option(metavar="DIALECT", help="The query's dialect, by sqlglot's name.")
     ] = "sqlite",
     form: Form = Format.TABLE,
 ) -> None:
@@ -368,8 +382,12 @@ def sample_size(
             "--from", metavar="A,B,C", help="Which training sets to rank; all by default."
         ),
     ] = "",
-    n_trials: Annotated[int, typer.Option("--trials", min=1, help="Samples of each size.")] = 200,
-    seed: Annotated[int, typer.Option(min=0, help="Another one gives other samples.")] = 0,
+    n_trials: Annotated[
+        int, typer.Option("--trials", min=1, metavar="N", help="Samples of each size.")
+    ] = 200,
+    seed: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Another one gives other samples.")
+    ] = 0,
     form: Form = Format.TABLE,
 ) -> None:
     """Show how many of a target's queries it takes to rank training sets as all of them do."""
@@ -389,7 +407,7 @@ Sources = Annotated[
         "--from", metavar="A,B", help="The corpora to take from; by default all for training."
     ),
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Another one gives other noise.")]
+Seed = Annotated[int, typer.Option(min=0, metavar="N", help="Another one gives other noise.")]
 
 
 @app.command()
@@ -400,7 +418,10 @@ def select(
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the rows go.")],
     sources: Sources = "",
     method: Annotated[
-        str, typer.Option(help="direct, greedy, importance or random; see docs/selection.md.")
+        str,
+        typer.Option(
+            metavar="METHOD", help="direct, greedy, importance or random; see docs/selection.md."
+        ),
     ] = "direct",
     seed: Seed = 0,
     min_templates: Annotated[
@@ -413,13 +434,15 @@ def select(
         ),
     ] = None,
     max_share: Annotated[
-        float, typer.Option(help="At most this share of the budget from any one corpus.")
+        float,
+        typer.Option(metavar="SHARE", help="At most this share of the budget from any one corpus."),
     ] = 1.0,
     exclude_overlap: Annotated[
         str,
         typer.Option(
+            metavar="WHICH",
             help="Leave out rows that the target has: exact, near (other names, the same "
-            "template and literals) or none."
+            "template and literals) or none.",
         ),
     ] = "near",
     stop: Annotated[
@@ -458,7 +481,8 @@ def mix(
     target: Annotated[str, typer.Option(metavar="CORPUS", help="What to be like.")],
     sources: Sources = "",
     replicates: Annotated[
-        int, typer.Option(help="How often the target is drawn again for the intervals.")
+        int,
+        typer.Option(metavar="N", help="How often the target is drawn again for the intervals."),
     ] = 200,
     seed: Seed = 0,
     form: Form = Format.TABLE,
@@ -502,10 +526,15 @@ def inspect(
         str | None, typer.Option(metavar="PATTERN", help="Which files of a folder to take.")
     ] = None,
     dialect: Annotated[
-        str, typer.Option(help="The SQL's dialect; by default, the one that parses most.")
+        str,
+        typer.Option(
+            metavar="DIALECT", help="The SQL's dialect; by default, the one that parses most."
+        ),
     ] = "auto",
-    role: Annotated[str, typer.Option(help="train, target or predictions.")] = "train",
-    examples: Annotated[int, typer.Option(min=0, help="Queries to show.")] = 3,
+    role: Annotated[
+        str, typer.Option(metavar="ROLE", help="train, target or predictions.")
+    ] = "train",
+    examples: Annotated[int, typer.Option(min=0, metavar="N", help="Queries to show.")] = 3,
     form: Form = Format.TABLE,
 ) -> None:
     """Show what a dump is taken for, its first queries, and the entry for a corpora file."""

@@ -124,10 +124,16 @@ def say(text: str, indent: int = 0, mark: str = "") -> None:
     A mark stands before the first line; the others are indented by its length.
     """
     before = " " * indent + mark
-    for line in Text.from_markup(text, emoji=False).wrap(out, max(20, out.width - len(before))):
+    whole = Text.from_markup(text.replace(" %", f"{_NO_BREAK}%"), emoji=False)
+    for line in whole.wrap(out, max(20, out.width - len(before))):
         line.rstrip()
+        line.plain = line.plain.replace(_NO_BREAK, " ")
         out.print(Text(before) + line, soft_wrap=True)
         before = " " * len(before)
+
+
+# A character of no text, as wide as the space that it stands for: Rich breaks lines at any space.
+_NO_BREAK: Final = "\ue000"
 
 
 def shortened(name: str, width: int = _LONGEST_NAME) -> str:

@@ -1,4 +1,4 @@
-"""What the README shows is what the program does."""
+"""What the README shows is what the program does; test_docs.py compares what commands print."""
 
 import re
 import runpy
@@ -28,42 +28,6 @@ def test_its_queries_run_and_find_something(con, sample_run, sql):
     for statement in con.extract_statements(sql.replace("/new/place", str(sample_run.warehouse))):
         con.execute(statement)
     assert con.fetchall()
-
-
-def printed(arguments):
-    """The lines that the README shows below a command."""
-    shown = f"$ .venv/bin/nl2sql-align {arguments}\n"
-    [block] = [block for block in blocks("console") if block.startswith(shown)]
-    return block.removeprefix(shown).splitlines()
-
-
-def test_its_matrix_is_the_one_of_the_samples(con):
-    rows = con.execute(
-        "select source, format('{:.3f}', kl_alignment) from alignment where target = 'orchard-dev'"
-    ).fetchall()
-    [(ceiling,)] = con.execute("select format('{:.3f}', ceiling) from ceilings").fetchall()
-    shown = {line.split()[0]: line.split()[-1] for line in printed("matrix warehouse")[1:]}
-    assert shown.pop("(ceiling)") == ceiling
-    assert shown == {source: "99.4%" if source == "orchard-dev" else a for source, a in rows}
-
-
-def test_its_ratios_are_those_of_the_samples(con):
-    rows = con.execute(
-        "select train, format('{:.3f}', alignment_ratio) from alignment_ratio "
-        "order by target, predictions, alignment_ratio.alignment_ratio desc"
-    ).fetchall()
-    shown = [line.split() for line in printed("ratio warehouse") if re.search(r"\d\.\d{3} ", line)]
-    assert [(line[0], line[2]) for line in shown if line[0] != "its"] == rows
-
-
-def test_its_explanation_is_the_one_of_the_samples(sample_run, capsys):
-    from flows import show
-    from tasks.explain import explain
-
-    found = explain(sample_run.warehouse, "synth-train", "orchard-dev", top=1)
-    show.print_explanation(found, show.Format.TABLE)
-    command = "explain warehouse synth-train orchard-dev --top 1"
-    assert capsys.readouterr().out.splitlines() == printed(command)
 
 
 def test_its_python_names_exist():
