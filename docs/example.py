@@ -1,6 +1,6 @@
 """From results to a decision, in Python: ``python docs/example.py warehouse``.
 
-Each step stands alone: paste it into a notebook, where the value of ``results`` shows the matrix.
+``make docs`` makes notebook.ipynb of these steps, executed on the samples.
 """
 
 import sys
@@ -10,7 +10,9 @@ import polars as pl
 from tasks.explain import explain
 from tasks.notebook import load
 
-results = load(sys.argv[1])
+# Read the results: frames when they are asked for, and an object that shows itself as the matrix.
+warehouse = sys.argv[1]
+results = load(warehouse)
 
 # Which training set is closest to each target?
 closest = (
@@ -29,4 +31,4 @@ print(gains)
 # Why is the farthest training set so far away?
 far = results.alignment.filter(source_role="train", target_role="target").sort("kl_alignment")
 source, target = far.select("source", "target").row(0)
-print(explain(sys.argv[1], source, target).sentences[0])
+print(explain(warehouse, source, target).sentences[0])

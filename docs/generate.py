@@ -2,7 +2,7 @@
 
 * ``docs/reference/``, from the code: commands, tables, Python functions, formats, settings.
 * the output below each command in README.md and the tutorial, from the results of the samples.
-* the picture of the README.
+* the picture of the README, and the notebook of docs/example.py.
 
 A test holds the pages against what this writes.
 """
@@ -11,6 +11,7 @@ import ast
 import importlib
 import inspect
 import io
+import json
 import os
 import re
 import shlex
@@ -385,6 +386,64 @@ def with_output(text: str) -> str:
     return _SHOWN.sub(renewed, text)
 
 
+# ---- the notebook --------------------------------------------------------------------------------
+
+
+def notebook() -> str:
+    """The steps of docs/example.py as a notebook, executed in a workplace."""
+    head, *steps = (DOCS / "example.py").read_text(encoding="utf-8").split("\n\n# ")
+    _, _, imports = head.split('"""')
+    names: dict[str, Any] = {}
+    cells = [
+        _markdown("# From results to a decision"),
+        _code(imports.replace("import sys", "").strip(), names),
+    ]
+    for step in steps:
+        heading, _, code = step.strip().partition("\n")
+        code = code.replace("sys.argv[1]", '"warehouse"')
+        if code.endswith("results = load(warehouse)"):
+            code += "\nresults"
+        cells += [_markdown(heading), _code(code, names)]
+    for number, cell in enumerate(cells):
+        cell["id"] = f"step-{number}"
+    whole = {
+        "cells": cells,
+        "metadata": {"language_info": {"name": "python"}},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
+
+
+def _markdown(text: str) -> dict[str, Any]:
+    return {"cell_type": "markdown", "metadata": {}, "source": [text]}
+
+
+def _code(code: str, names: dict[str, Any]) -> dict[str, Any]:
+    """A cell of code with what it prints, and its last value as HTML if it shows itself so."""
+    tree = ast.parse(code)
+    last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
+    outputs: list[dict[str, Any]] = []
+    with redirect_stdout(io.StringIO()) as written:
+        exec(compile(tree, "notebook", "exec"), names)
+        value = eval(ast.unparse(last), names) if last else None
+    if text := written.getvalue():
+        lines = text.splitlines(keepends=True)
+        outputs.append({"output_type": "stream", "name": "stdout", "text": lines})
+    if hasattr(value, "_repr_html_"):
+        data = {"text/html": [value._repr_html_()], "text/plain": [type(value).__name__]}
+        outputs.append(
+            {"output_type": "execute_result", "execution_count": 1, "metadata": {}, "data": data}
+        )
+    return {
+        "cell_type": "code",
+        "execution_count": 1,
+        "metadata": {},
+        "source": code.splitlines(keepends=True),
+        "outputs": outputs,
+    }
+
+
 def main() -> None:
     """Writes everything, from the results of ``make align``."""
     warehouse = ROOT / "warehouse"
@@ -394,6 +453,7 @@ def main() -> None:
     with workplace(warehouse) as place:
         for path in WITH_OUTPUT:
             path.write_text(with_output(path.read_text(encoding="utf-8")), encoding="utf-8")
+        (DOCS / "notebook.ipynb").write_text(notebook(), encoding="utf-8")
         printed(f"nl2sql-align {PICTURE}")
         shutil.copy(place / "docs" / "ratios.png", DOCS / "ratios.png")
 

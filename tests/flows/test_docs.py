@@ -1,5 +1,6 @@
 """What the pages show is what the program does, and their links lead somewhere."""
 
+import json
 import re
 import runpy
 from pathlib import Path
@@ -90,6 +91,17 @@ def place(sample_run):
 def test_commands_print_what_is_shown(place, page, command, output, monkeypatch):
     monkeypatch.delenv("COLUMNS", raising=False)
     assert generate.printed(command) == output, "stale: run make docs"
+
+
+@pytest.mark.flow
+def test_the_notebook_is_executed_and_shows_the_matrix(place):
+    kept = (DOCS / "notebook.ipynb").read_text(encoding="utf-8")
+    assert kept == generate.notebook(), "stale: run make docs"
+    outputs = [one for cell in json.loads(kept)["cells"] for one in cell.get("outputs", [])]
+    [matrix] = [one["data"]["text/html"][0] for one in outputs if "data" in one]
+    assert "<th>orchard-dev</th>" in matrix
+    printed = "".join(line for one in outputs for line in one.get("text", []))
+    assert printed.startswith("orchard-dev: harbour-train is closest, at 0.909\n")
 
 
 @pytest.mark.flow
