@@ -172,10 +172,14 @@ def _table(first: str, *others: str) -> Table:
         box=None, pad_edge=False, header_style="bold", collapse_padding=out.width < _NARROW
     )
     table.add_column(first, no_wrap=True)
-    for other in others:
-        is_text = other in _TEXT_COLUMNS
-        table.add_column(escape(other), justify="left" if is_text else "right", no_wrap=True)
+    _add_columns(table, *others)
     return table
+
+
+def _add_columns(table: Table, *heads: str) -> None:
+    for head in heads:
+        is_text = head in _TEXT_COLUMNS
+        table.add_column(escape(head), justify="left" if is_text else "right", no_wrap=True)
 
 
 _NARROW: Final = 72
@@ -220,14 +224,16 @@ def print_matrix(
     for number, block in enumerate(blocks):
         if number:
             out.print()
-        table = _table(f"{metric} of …", "role", "parsed", *(heads[target] for target in block))
+        table = _table(f"{metric} of …", "role", "parsed")
         has_ceilings = metric == "kl_alignment" and any(
             ceilings[target] is not None for target in block
         )
         columns = [
-            _aligned(
+            _add_numbers(
+                table,
+                heads[target],
                 ["" if source == target else cells[source, target] for source in sources]
-                + [f"{_number(ceilings[target])} "] * has_ceilings
+                + [f"{_number(ceilings[target])} "] * has_ceilings,
             )
             for target in block
         ]
@@ -263,7 +269,7 @@ def _blocks(targets: list[str], room: int) -> tuple[dict[str, str], list[list[st
                 left = room
             blocks[-1].append(target)
             left -= taken
-        if len(blocks) == 1:
+        if len(blocks) == 1 and left >= 0:
             break
     return heads, blocks
 
@@ -279,10 +285,14 @@ def _value(row: dict[str, Any], metric: str) -> str:
     return shown(row[metric], row["ci_low"], row["ci_high"])
 
 
-def _aligned(texts: Sequence[str]) -> list[str]:
-    """Numbers of a column, with spaces after them so that their points stand below each other."""
+def _add_numbers(table: Table, head: str, texts: Sequence[str]) -> list[str]:
+    """Adds a column, and gives its numbers with spaces that put their points below each other."""
     after = [len(text.partition(".")[2]) for text in texts]
-    return [text + " " * (max(after) - n) for text, n in zip(texts, after, strict=True)]
+    padded = [text + " " * (max(after) - n) for text, n in zip(texts, after, strict=True)]
+    width = max(map(len, [head, *padded]))
+    # Rich takes the spaces off what it justifies to the right.
+    table.add_column(escape(head.rjust(width)), no_wrap=True)
+    return [text.rjust(width) for text in padded]
 
 
 def _marked(cell: str, is_best: bool) -> str:
@@ -313,25 +323,26 @@ def _print_ranking(rows: "pl.DataFrame", metric: str) -> None:
         extra.append("parsed")
     room = _room(sum(map(len, extra)) + len(metric) + 2 * (len(extra) + 2), names=2)
     names = distinct([*rows["target"], *rows["source"]], room)
-    table = _table("target", "training set", metric, *extra)
+    table = _table("target", "training set")
     targets = list(dict.fromkeys(rows["target"]))
-    most = 0
-    for target in targets:
-        group = ranked.filter(ranked["target"] == target)
-        most = max(most, len(group))
-        first = group.head(_MOST_RANKED)
-        values = _aligned([_cell(row, metric) for row in first.iter_rows(named=True)])
-        for place, row in enumerate(first.iter_rows(named=True)):
-            more = {
-                "95 % interval": ends(row["ci_low"], row["ci_high"]),
-                "parsed": f"{row['source_parsed_share']:.1%}",
-            }
-            table.add_row(
-                "" if place else escape(names[target]),
-                escape(names[row["source"]]),
-                _marked(values[place], not place),
-                *(more[name] for name in extra),
-            )
+    groups = [ranked.filter(ranked["target"] == target) for target in targets]
+    most = max(map(len, groups))
+    best = [row for group in groups for row in group.head(_MOST_RANKED).iter_rows(named=True)]
+    values = _add_numbers(table, metric, [_cell(row, metric) for row in best])
+    _add_columns(table, *extra)
+    last = None
+    for row, value in zip(best, values, strict=True):
+        more = {
+            "95 % interval": ends(row["ci_low"], row["ci_high"]),
+            "parsed": f"{row['source_parsed_share']:.1%}",
+        }
+        is_first, last = row["target"] != last, row["target"]
+        table.add_row(
+            escape(names[row["target"]]) if is_first else "",
+            escape(names[row["source"]]),
+            _marked(value, is_first),
+            *(more[name] for name in extra),
+        )
     out.print(table)
     if ranked["is_unevenly_parsed"].any():
         say("* The shares of queries that parse differ by more than 0.1: see nl2sql-align rejects.")
@@ -378,18 +389,19 @@ def print_ratios(rows: "pl.DataFrame") -> None:
             say(_cleaning_words(group), 2)
         if words := _verdict_words(group):
             say(words, 2)
-        table = _table("  training set", "alignment", "AR", "95 % interval", "verdict")
-        names = distinct(group["train"].to_list(), _room(46))
+        table = _table("  training set")
+        names = distinct(group["train"].to_list(), _room(_RATIO_COLUMNS))
         of = {name: group[name].to_list() for name in group.columns}
         interval = (of["ci_low"], of["ci_high"], repeat(1.0))
         train_interval = (of["train_ci_low"], of["train_ci_high"])
         columns = (
             [f"  {escape(names[train])}" for train in of["train"]],
-            _aligned([*map(shown, of["train_alignment"], *train_interval)]),
-            _aligned([*map(shown, of["alignment_ratio"], *interval)]),
+            _add_numbers(table, "alignment", [*map(shown, of["train_alignment"], *train_interval)]),
+            _add_numbers(table, "AR", [*map(shown, of["alignment_ratio"], *interval)]),
             map(ends, *interval),
             (verdict or "" for verdict in of["verdict"]),
         )
+        _add_columns(table, "95 % interval", "verdict")
         for *cells, verdict in zip(*columns, strict=True):
             table.add_row(*cells, verdict, style=_VERDICT_STYLES.get(verdict, ""))
         out.print(table)
@@ -400,6 +412,10 @@ def print_ratios(rows: "pl.DataFrame") -> None:
             "A model that is tuned already may gain below 1, too: nl2sql-align headroom has a "
             "second ratio for it."
         )
+
+
+# Alignment, ratio, interval and verdict at their widest, the indent, and the spaces between
+_RATIO_COLUMNS: Final = 9 + 6 + 16 + 9 + 2 + 8
 
 
 def _verdict_words(group: "pl.DataFrame") -> str:

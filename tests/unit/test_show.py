@@ -1,0 +1,141 @@
+"""Tables in the terminal: they fit, with many corpora and names of a hundred characters too."""
+
+import polars as pl
+import pytest
+
+from flows import show
+
+
+@pytest.fixture
+def at(monkeypatch, capsys):
+    """Prints at a width, and gives the lines."""
+
+    def printed(width, call, *arguments):
+        monkeypatch.setattr(show.out, "width", width)
+        call(*arguments)
+        return capsys.readouterr().out.splitlines()
+
+    yield printed
+    monkeypatch.undo()
+
+
+def long_name(n):
+    return f"{'corpus-of-many-queries-' * 4}{n:02d}".ljust(50, "x") + "-and-the-rest-of-its-name"
+
+
+def pairs(n_sources, n_targets, name=long_name):
+    sources = [(name(n), "train") for n in range(n_sources)]
+    targets = [(name(n), "target") for n in range(n_sources, n_sources + n_targets)]
+    return pl.DataFrame(
+        [
+            {
+                "source": source,
+                "target": target,
+                "kl_alignment": 1.0 if source == target else 0.4 + 0.01 * i,
+                "js_nats": 0.6 - 0.01 * i,
+                "ci_low": 0.37 + 0.01 * i if i % 2 else None,
+                "ci_high": 0.43 + 0.01 * i if i % 2 else None,
+                "target_ceiling": 0.9,
+                "source_role": role,
+                "target_role": target_role,
+                "source_parsed_share": 1.0,
+                "is_unevenly_parsed": i == 1,
+            }
+            for i, (source, role) in enumerate(sources + targets)
+            for target, target_role in sources + targets
+        ]
+    )
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+@pytest.mark.parametrize("is_ranked", [None, True, False])
+@pytest.mark.parametrize("n_targets", [1, 3, 12])
+def test_a_matrix_fits(at, width, is_ranked, n_targets):
+    rows = pairs(30, n_targets)
+    lines = at(width, show.print_matrix, rows, "kl_alignment", False, is_ranked)
+    assert max(map(len, lines)) <= width
+    assert not any("corpus-of-many-queries-" * 4 in line for line in lines)
+    if is_ranked is False:
+        assert sum(line.startswith("kl_alignment of") for line in lines) >= 1
+        rows_shown = [line for line in lines if " train " in line]
+        assert len(rows_shown) % 30 == 0 and "…" in rows_shown[0]
+        # Names that differ in their middles only stay different
+        first = [line.split()[0] for line in rows_shown[:30]]
+        assert len(set(first)) == 30
+
+
+def test_a_matrix_too_wide_to_be_read_is_ranked(at):
+    rows = pairs(30, 12, lambda n: f"c{n}")
+    lines = at(60, show.print_matrix, rows, "kl_alignment", False)
+    assert lines[0].split() == ["target", "training", "set", "kl_alignment", "95", "%", "interval"]
+    assert lines[1].split()[:3] == ["c30", "c29", "0.69"]
+    assert "The 5 closest of 30 training sets" in " ".join(lines[61:])
+    distances = at(60, show.print_matrix, rows, "js_nats", False)
+    assert distances[1].split()[:3] == ["c30", "c29", "0.310"]
+    wide = at(200, show.print_matrix, rows, "kl_alignment", False)
+    assert wide[0].split()[-12:] == [f"c{n}" for n in range(30, 42)]
+
+
+def test_numbers_stand_with_their_points_below_each_other(at):
+    rows = pairs(6, 1, lambda n: f"c{n}")
+    lines = at(80, show.print_matrix, rows, "kl_alignment", False)
+    values = [line for line in lines if " train " in line]
+    shown = ["0.400", "0.41*", "0.420", "0.43", "0.440", "0.45"]
+    assert [line.split()[3] for line in values] == shown
+    assert len({line.rindex(".") for line in values}) == 1
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_ratios_fit(at, width):
+    row = {
+        "target": long_name(90),
+        "predictions": long_name(91),
+        "model": long_name(92),
+        "trained_on": long_name(93),
+        "predictions_alignment": 0.7,
+        "predictions_ci_low": 0.67,
+        "predictions_ci_high": 0.73,
+        "predictions_parsed_share": 0.99,
+        "target_ceiling": 0.9,
+        "n_cleaned": 0,
+        "train_ci_low": 0.8,
+        "train_ci_high": 0.9,
+        "train_unit": "database",
+        "n_train_units": 7,
+        "target_unit": "database",
+        "n_target_units": 5,
+    }
+    verdicts = ((1.2, 1.003, 1.4, "gain"), (1.0, 0.9, 1.1, "undecided"), (0.8, 0.7, 0.9, "no gain"))
+    rows = pl.DataFrame(
+        [
+            row
+            | {"train": long_name(n), "train_alignment": 0.85}
+            | dict(zip(("alignment_ratio", "ci_low", "ci_high", "verdict"), values, strict=True))
+            for n, values in enumerate(verdicts)
+        ]
+    )
+    lines = at(width, show.print_ratios, rows)
+    assert max(map(len, lines)) <= width
+    [gain] = [line for line in lines if line.rstrip().endswith(" gain") and "no gain" not in line]
+    assert "1.003 to 1.400" in gain
+    assert "undecided" in " ".join(lines)
+    text = " ".join(" ".join(lines).split())
+    assert "should help; on " in text and "it may or may not; on " in text
+
+
+def test_short_names_stay_and_long_ones_lose_their_middles():
+    assert show.shortened("short", 12) == "short"
+    assert show.shortened("a-long-name-indeed", 12) == "a-long…ndeed"
+    names = show.distinct(["a-long-name-indeed", "a-long-other-indeed", "short"], 12)
+    assert names == {
+        "a-long-name-indeed": "a-lon…1…deed",
+        "a-long-other-indeed": "a-lon…2…deed",
+        "short": "short",
+    }
+
+
+def test_a_percentage_is_not_torn_apart(at):
+    assert at(24, show.say, "so and so many queries 11 % of them") == [
+        "so and so many queries",
+        "11 % of them",
+    ]
