@@ -442,7 +442,7 @@ def select(
         typer.Option(
             metavar="WHICH",
             help="Leave out rows that the target has: exact, near (other names, the same "
-            "template and literals) or none.",
+            "template and literals), strict (be they short numbers only) or none.",
         ),
     ] = "near",
     stop: Annotated[

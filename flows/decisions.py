@@ -69,14 +69,21 @@ def sample_sizes(
     description="Hold outcomes of fine-tuning against the ratios.",
     persist_result=False,
 )
-def calibrate(warehouse: Path, outcomes: Path) -> list[str]:
+def calibrate(
+    warehouse: Path,
+    outcomes: Path,
+    replicates: int = calibration.REPLICATES,
+    seed: str = "0",
+) -> list[str]:
     """What the outcomes can and cannot say; table ``calibration_summary`` has the numbers.
 
     Args:
         warehouse: The folder of the results.
         outcomes: A CSV file: model, predictions, train, train_rows, target, metric, before, after.
+        replicates: Bootstrap samples behind the interval of a cut.
+        seed: Another one gives other samples, parts and splits.
     """
-    return judge(warehouse, outcomes).remarks
+    return judge(warehouse, outcomes, replicates=replicates, seed=seed).remarks
 
 
 @flow(
@@ -84,14 +91,18 @@ def calibrate(warehouse: Path, outcomes: Path) -> list[str]:
     description="A second ratio, judged on databases that no answer has seen.",
     persist_result=False,
 )
-def headroom_ratios(warehouse: Path, target: str | None = None) -> int:
+def headroom_ratios(
+    warehouse: Path, target: str | None = None, splits: int = headroom.SPLITS, seed: str = "0"
+) -> int:
     """How many rows table ``headroom_ratio`` was given.
 
     Args:
         warehouse: The folder of the results.
         target: Only for this one; by default for all.
+        splits: How often the target is split into halves.
+        seed: Another one gives other halves.
     """
-    return len(look_ahead(warehouse, target))
+    return len(look_ahead(warehouse, target, splits=splits, seed=seed))
 
 
 @flow(name="explain", description="Why two corpora differ.", persist_result=False)

@@ -45,7 +45,7 @@ def select(
         min_templates: How many distinct templates to take at least.
         max_share: The largest share of the budget that one source may give.
         caps: Such shares for single sources.
-        exclude_overlap: Which rows that the target has are left out: exact, near or none.
+        exclude_overlap: Which rows that the target has are left out: exact, near, strict or none.
         stop: With greedy: take no more rows than lower the cross-entropy.
 
     Returns:

@@ -72,12 +72,14 @@ def headroom(
 
     Raises:
         WarehouseError: There are no results.
-        ConfigurationError: There is no such target, or no pair.
+        ConfigurationError: There is no such target, no pair, or no split.
     """
     import polars as pl
 
     from tasks.decisions import last_run, record
 
+    if splits < 1:
+        raise ConfigurationError(f"splits: {splits} is no number of splits; take 1 or more")
     warehouse = Path(warehouse)
     with open_results(warehouse) as con:
         ratios: pl.DataFrame = query_sql(con, "headroom/ratios").pl()

@@ -20,7 +20,7 @@ from tasks.warehouse import Warehouse
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-Overlap = Literal["exact", "near", "none"]
+Overlap = Literal["exact", "near", "strict", "none"]
 
 
 @dataclass(frozen=True)

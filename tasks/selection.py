@@ -60,7 +60,8 @@ class Options:
         max_share: The largest share of the budget that one source may give.
         caps: Such shares for single sources, in place of ``max_share``.
         exclude_overlap: Which rows are left out because the target has them: those with its texts
-            (``exact``), those with template and literals of one of its queries too (``near``).
+            (``exact``), those with template and literals of one of its queries too (``near``), be
+            the literals short numbers only (``strict``).
         stop: For ``greedy``: take no more rows than lower the cross-entropy.
     """
 

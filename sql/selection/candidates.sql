@@ -16,10 +16,12 @@ with texts as (
             when parsed.comparable_key in (select comparable_key from target_queries)
                 then 'exact overlap'
             when
-                $overlap = 'near'
+                $overlap in ('near', 'strict')
                 and parsed.template_id in (select template_id from target_queries)
-                and (parsed.template_id, telling_literals(parsed.sql)) in (
-                    select (template_id, literals) from target_queries where literals is not null
+                and (parsed.template_id, literals_of(parsed.sql)) in (
+                    select (template_id, literals)
+                    from target_queries
+                    where len(literals) > 0 and ($overlap = 'strict' or are_telling(literals))
                 )
                 then 'near overlap'
         end as overlap

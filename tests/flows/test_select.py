@@ -15,9 +15,11 @@ def test_a_selection_ingested_as_a_corpus_aligns_as_it_says(align, sample_run, t
     from flows.select import select
 
     out, again = tmp_path / "out", tmp_path / "again"
-    name = select(sample_run.warehouse, "orchard-dev", 150, out)
+    caps = {"synth-train": 0.01}
+    name = select(sample_run.warehouse, "orchard-dev", 150, out, caps=caps, exclude_overlap="exact")
     told = json.loads((out / "selection.json").read_text())
     assert told["selection"] == name
+    assert (told["options"]["caps"], told["options"]["exclude_overlap"]) == (caps, "exact")
     corpora = tmp_path / "corpora.toml"
     target = json.dumps(str(SAMPLES / "orchard-dev.json"))
     corpora.write_text(

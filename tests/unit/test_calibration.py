@@ -249,3 +249,8 @@ def test_a_target_without_predictions_is_told(house):
 @pytest.mark.shared
 def test_real_outcomes_are_read(shared_folder):
     assert len(read_outcomes(shared_folder / "outcomes.csv")) == 73
+
+
+def test_headroom_needs_a_split(tmp_path):
+    with pytest.raises(ConfigurationError, match="splits: 0"):
+        headroom(tmp_path, splits=0)

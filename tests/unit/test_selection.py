@@ -28,6 +28,7 @@ TARGET = [
     *some("t", JOIN, 6),
     *some("t", COUNT, 3),
     ("SELECT a WHERE b = 'Oslo'", "SELECT WHERE ="),
+    ("SELECT a WHERE b = 3", "SELECT WHERE ="),
 ]
 NEAR = [
     *some("n", JOIN, 20, "'y'"),
@@ -35,6 +36,7 @@ NEAR = [
     TARGET[0],
     ("SELECT c WHERE d = 'Oslo'", "SELECT WHERE ="),
     ("SELECT e WHERE f = 3", "SELECT WHERE ="),
+    ("SELECT g WHERE h = 4", "SELECT WHERE ="),
     ("broken", None),
 ]
 FAR = [*some("f", COUNT, 20, "'y'"), *some("f", NEST, 40)]
@@ -46,7 +48,7 @@ def folder(tmp_path_factory, make_corpus):
     runner(house, make_corpus)(
         ("near", NEAR, {"license": "MIT"}),
         ("far", FAR, {}),
-        ("dev", TARGET, {"role": "target", "db_ids": ["a", "b"] * 5}),
+        ("dev", TARGET, {"role": "target", "db_ids": [*["a", "b"] * 5, "b"]}),
         ("base", [JOIN], {"role": "predictions", "target": "dev"}),
     )
     return house.folder
@@ -113,6 +115,11 @@ def test_the_same_call_takes_the_same_rows_again_and_replaces_its_record(folder,
         ("none", [], [TARGET[0][0], "SELECT c WHERE d = 'Oslo'"]),
         ("exact", [TARGET[0][0]], ["SELECT c WHERE d = 'Oslo'", "SELECT e WHERE f = 3"]),
         ("near", [TARGET[0][0], "SELECT c WHERE d = 'Oslo'"], ["SELECT e WHERE f = 3"]),
+        (
+            "strict",
+            [TARGET[0][0], "SELECT c WHERE d = 'Oslo'", "SELECT e WHERE f = 3"],
+            ["SELECT g WHERE h = 4"],
+        ),
     ],
 )
 def test_rows_that_the_target_has_are_left_out(folder, tmp_path, overlap, left_out, stay):
@@ -159,7 +166,7 @@ def test_frequencies_of_a_log_count(tmp_path, make_corpus):
     runner(house, make_corpus)(
         ("log", queries, {"frequencies": [50, 1, 1]}),
         ("far", FAR, {}),
-        ("dev", TARGET, {"role": "target", "frequencies": [1] * 9 + [30]}),
+        ("dev", TARGET, {"role": "target", "frequencies": [1] * 9 + [15, 15]}),
     )
     known = dict(
         table(house.folder, "alignment")
