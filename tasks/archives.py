@@ -1,4 +1,4 @@
-"""The files of a dump as DuckDB reads them: unpacked, in UTF-8, and Arrow as Parquet."""
+"""The files of a dump as DuckDB reads them: unpacked, in UTF-8, Arrow and long texts as Parquet."""
 
 import codecs
 import lzma
@@ -22,6 +22,7 @@ ARROW: Final = frozenset({".arrow", ".feather"})
 MAX_RATIO: Final = 500
 _RATIO_COUNTS_FROM: Final = 100_000_000
 MAX_UNPACKED_BYTES: Final = 200_000_000_000
+MAX_PIECE_BYTES: Final = 200_000_000
 _CHUNK: Final = 1 << 20
 _SAMPLE: Final = 1 << 20
 # What a damaged archive raises, by its kind.
@@ -182,6 +183,47 @@ def _arrow_to_parquet(path: Path, copy: Path) -> None:
         with pq.ParquetWriter(copy, reader.schema, compression="lz4") as writer:
             for batch in batches:
                 writer.write_batch(batch)
+
+
+_PIECES: Final = pa.schema([("piece", pa.string()), ("place", pa.int64())])
+_PIECES_BYTES: Final = 8 << 20
+
+
+def to_pieces(path: Path, copy: Path, separator: str) -> None:
+    """Copies a UTF-8 text as Parquet with a row for each ``piece`` and its ``place`` from 0.
+
+    Pieces are what stands between separators; an empty one at the end is none. Windows' line breaks
+    become plain ones. Little more than one piece is in memory at a time.
+
+    Raises:
+        UnicodeDecodeError: It is not UTF-8.
+        OSError: It cannot be read, or a piece is longer than ``MAX_PIECE_BYTES``.
+    """
+    mark = separator.encode()
+    n_pieces = 0
+    rest = bytearray()
+    with path.open("rb") as file, pq.ParquetWriter(copy, _PIECES, compression="lz4") as writer:
+        while True:
+            chunk = file.read(_PIECES_BYTES)
+            # A separator may have started in the chunk before.
+            searched = max(0, len(rest) - len(mark))
+            rest += chunk
+            end = rest.rfind(mark, searched) + len(mark)
+            if not chunk:
+                end = len(rest)
+            elif end < len(mark):
+                if len(rest) > MAX_PIECE_BYTES:
+                    raise OSError(f"it has a line of more than {MAX_PIECE_BYTES // 10**6} MB")
+                continue
+            text = rest[:end].decode().replace("\r\n", "\n")
+            del rest[:end]
+            if text:
+                pieces = text.removesuffix(separator).split(separator)
+                places = pa.array(range(n_pieces, n_pieces + len(pieces)), pa.int64())
+                writer.write_table(pa.table([pa.array(pieces, pa.string()), places], _PIECES))
+                n_pieces += len(pieces)
+            if not chunk:
+                break
 
 
 @contextmanager

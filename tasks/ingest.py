@@ -23,6 +23,7 @@ from tasks.archives import (
     find_invalid_utf8,
     guess_encoding,
     list_members,
+    to_pieces,
     to_utf8,
 )
 from tasks.clean import chosen_statements, clean_answer
@@ -43,6 +44,9 @@ _FOLDER_FORMATS: Final = {
     "spider2": ("**/*.sql", "**/*.jsonl"),
     "sql_files": ("*.sql",),
 }
+# What parts the queries of formats that are plain text: DuckDB gets them as Parquet, one a row, since
+# it would read a text as one value.
+_SEPARATORS: Final = {"gold_sql": "\n", "lines": "\n", "mysql_slow_log": "\n# Query_time:"}
 # Kinds of files that a folder of shards may hold. Data sets come with files that describe them.
 _DATA_SUFFIXES: Final = (".parquet", ".arrow", ".jsonl", ".json", ".csv", ".tsv")
 _DESCRIPTIONS: Final = frozenset({"dataset_info.json", "dataset_dict.json", "state.json"})
@@ -106,7 +110,7 @@ def ingest_corpus(entry: CorpusEntry, destination: Path) -> IngestReport:
         try:
             report = _read(con, entry, query, sources, staged, temporary, UTF_8)
         except CorpusError as error:
-            reread = None if query.endswith("parquet") else _recoded(staged, temporary)
+            reread = _recoded(staged, temporary) if _is_of_text(entry, query) else None
             if reread is None:
                 raise
             try:
@@ -141,6 +145,8 @@ def _read(
     temporary: Path,
     encoding: Encoding,
 ) -> IngestReport:
+    if entry.format in _SEPARATORS:
+        staged = _in_pieces(entry, sources, staged, temporary)
     # The name of a file is taken as it is, not as a pattern.
     patterns = [glob.escape(str(path)) for path in staged]
     list_columns = partial(_list_columns, con, query, patterns)
@@ -405,6 +411,28 @@ def _recoded(staged: list[Path], temporary: Path) -> Encoding | None:
     return found
 
 
+def _in_pieces(
+    entry: CorpusEntry, sources: list[Source], staged: list[Path], temporary: Path
+) -> list[Path]:
+    """Copies of texts as Parquet, a row for each piece."""
+    copies = []
+    for number, (path, source) in enumerate(zip(staged, sources, strict=True)):
+        copy = temporary.with_name(f"{temporary.name}-{number}-pieces")
+        try:
+            to_pieces(path, copy, _SEPARATORS[entry.format])
+        except UnicodeDecodeError:
+            raise _no_text(entry, source, find_invalid_utf8(path) or 0) from None
+        except OSError as error:
+            raise _unreadable(entry, error, source.path) from None
+        copies.append(copy)
+    return copies
+
+
+def _is_of_text(entry: CorpusEntry, query: str) -> bool:
+    """Whether a dump's files are texts."""
+    return entry.format in _SEPARATORS or "read_parquet(" not in load_sql(query)
+
+
 def _check_content(
     entry: CorpusEntry, found: dict[str, int], list_columns: Callable[[], list[str]]
 ) -> None:
@@ -447,7 +475,7 @@ def _list_columns(con: duckdb.DuckDBPyConnection, query: str, patterns: list[str
     else:
         readers = {"read_csv(": "csv_columns", "read_parquet(": "parquet_columns"}
         text = load_sql(query)
-        if "read_text(" in text:
+        if "read_text(" in text or "piece" in text:
             return []
         name = next((name for call, name in readers.items() if call in text), "json_columns")
     return [column for (column,) in query_sql(con, f"ingest/{name}", paths=patterns).fetchall()]
@@ -464,11 +492,10 @@ def _damaged(
     """What is wrong with a dump that DuckDB cannot read."""
     if isinstance(error, duckdb.OutOfMemoryException):
         return _fault(entry, "does not fit in memory", f"raise {MEMORY_LIMIT_VARIABLE}")
-    if not query.endswith("parquet"):
+    if "read_parquet(" not in load_sql(query):
         for staged, source in originals.items():
             if (offset := find_invalid_utf8(staged)) is not None:
-                problem = f"is no text, at byte {offset}"
-                return _fault(entry, problem, "check path and format", source.path)
+                return _no_text(entry, source, offset)
     message = _in_short(error)
     for staged, original in originals.items():
         message = message.replace(str(staged), original.name)
@@ -476,6 +503,10 @@ def _damaged(
         return _fault(entry, "has a row of more than 32 MB", "leave it out, or check format")
     problem = f"is damaged or not in format '{entry.format}' ({message})"
     return _fault(entry, problem, "fetch it anew, or check format")
+
+
+def _no_text(entry: CorpusEntry, source: Source, offset: int) -> CorpusError:
+    return _fault(entry, f"is no text, at byte {offset}", "check path and format", source.path)
 
 
 def _in_short(error: duckdb.Error) -> str:

@@ -1,46 +1,47 @@
 -- MySQL's and MariaDB's slow query log: entries of comment lines, then USE and SET lines of the server's own,
--- then the query. The database is the last one that the log names.
+-- then the query. A piece starts behind the words of the line with a query's times; before the first one
+-- stands the log's head. The database is the last one that the log names.
 -- parameters: paths
-with entries as (
+with pieces as (
     select
-        unnest(entries) as entry,
-        generate_subscripts(entries, 1) as place,
-        file_number
-    from (
-        select
-            string_split_regex(
-                replace(content, chr(13) || chr(10), chr(10)), '(?m)^# Query_time:[^\n]*\n'
-            ) as entries,
-            row_number() over () as file_number
-        from read_text($paths)
-    )
+        row_number() over () as number,
+        place,
+        piece
+    from read_parquet($paths, hive_partitioning = false)
 ),
 
 parts as (
     select
-        file_number,
-        place,
-        regexp_replace(entry, '(?ms)^# (?:Time|User@Host):.*$', '') as body
-    from entries
-    where place > 1
+        number,
+        regexp_replace(regexp_replace(piece, '^[^\n]*\n', ''), '(?ms)^# (?:Time|User@Host):.*$', '') as body
+    from pieces
+    where place > 0 or starts_with(piece, '# Query_time:')
 ),
 
 statements as (
     select
-        file_number,
-        place,
+        number,
         regexp_extract(body, '(?im)^(?:use\s+`?|# schema:\s*)([^`;\s]+)', 1) as named,
         trim(regexp_replace(
             regexp_replace(body, '(?m)^#[^\n]*\n?', '', 'g'),
             '(?i)^\s*(?:use [^;\n]*;\s*)?(?:set timestamp\s*=[^;\n]*;)?', ''
         ), chr(10) || ' ') as statement
     from parts
+),
+
+-- Apart from the statements: a window holds all of its rows.
+databases as (
+    select
+        number,
+        last_value(nullif(named, '') ignore nulls) over (order by number) as db_id
+    from statements
 )
 
 select
-    row_number() over (order by file_number, place) - 1 as ordinal,
+    row_number() over (order by number) - 1 as ordinal,
     statement as raw_sql,
-    last_value(nullif(named, '') ignore nulls) over (order by file_number, place) as db_id,
+    db_id,
     null as question
 from statements
+join databases using (number)
 where statement != '' and not regexp_matches(statement, '^# administrator command')
