@@ -37,6 +37,8 @@ from tasks.warehouse import written_whole
 INGEST_VERSION: Final = 2
 
 _MAX_COLUMNS_SHOWN: Final = 20
+_MAX_NAME_SHOWN: Final = 60
+_MAX_NAMES_LENGTH: Final = 400
 _MAX_MESSAGE_LENGTH: Final = 200
 # Formats that are folders of files by nature, with what is taken there.
 _FOLDER_FORMATS: Final = {
@@ -44,8 +46,8 @@ _FOLDER_FORMATS: Final = {
     "spider2": ("**/*.sql", "**/*.jsonl"),
     "sql_files": ("*.sql",),
 }
-# What parts the queries of formats that are plain text: DuckDB gets them as Parquet, one a row, since
-# it would read a text as one value.
+# What parts the queries of formats that are plain text: DuckDB, which would read such a text as one
+# value, gets them as Parquet, one a row.
 _SEPARATORS: Final = {"gold_sql": "\n", "lines": "\n", "mysql_slow_log": "\n# Query_time:"}
 # Kinds of files that a folder of shards may hold. Data sets come with files that describe them.
 _DATA_SUFFIXES: Final = (".parquet", ".arrow", ".jsonl", ".json", ".csv", ".tsv")
@@ -154,15 +156,17 @@ def _read(
         parameters = _parameters(entry, query, sources, patterns)
         con.execute("drop view if exists dump")
         query_sql(con, query, **parameters).create_view("dump")
-        run_sql(
-            con,
-            "ingest/write_queries",
-            destination=str(temporary),
-            encoding=encoding.name,
-            n_replaced=str(encoding.n_replaced),
-        )
-        counts = query_sql(con, "ingest/count_queries", path=glob.escape(str(temporary)))
-        found = dict(zip(counts.columns, counts.fetchall()[0], strict=True))
+        written = {
+            "destination": str(temporary),
+            "encoding": encoding.name,
+            "n_replaced": str(encoding.n_replaced),
+        }
+        run_sql(con, "ingest/write_queries", **written)
+        found = _count(con, temporary)
+        if found["n_descents"]:
+            unsorted = temporary.rename(temporary.with_name(f"{temporary.name}-unsorted"))
+            run_sql(con, "ingest/sort_queries", path=glob.escape(str(unsorted)), **written)
+            found = _count(con, temporary)
         _check_content(entry, found, list_columns)
     except duckdb.Error as error:
         # Not the dump's fault: all its files have been opened before.
@@ -173,6 +177,11 @@ def _read(
             _check_columns(entry, _mapping(entry).values(), list_columns)
         raise _damaged(entry, query, dict(zip(staged, sources, strict=True)), error) from None
     return IngestReport(found["n_queries"], encoding)
+
+
+def _count(con: duckdb.DuckDBPyConnection, queries: Path) -> dict[str, int]:
+    counts = query_sql(con, "ingest/count_queries", path=glob.escape(str(queries)))
+    return dict(zip(counts.columns, counts.fetchall()[0], strict=True))
 
 
 def _parameters(
@@ -326,7 +335,7 @@ def _list_shards(entry: CorpusEntry) -> list[Path]:
         folders = sorted(p.name for p in entry.path.iterdir() if p.is_dir())
         remedy = "let path name a file, or add a glob"
         if folders:
-            remedy = f"let path name a file or one of its folders ({_show(folders)}), or add a glob"
+            remedy = f"let path name a file or one of its folders ({shown(folders)}), or add a glob"
         raise _fault(entry, "is a folder", remedy)
     if len(kinds) > 1:
         found = ", ".join(f"*{kind}" for kind in kinds)
@@ -361,7 +370,7 @@ def list_sources(entry: CorpusEntry) -> list[Source]:
                 entry, "holds no file to read", "check glob, which files of the archive it names"
             )
         if entry.format not in _FOLDER_FORMATS and len(kinds) > 1:
-            shown = _show([PurePosixPath(member).name for member in members])
+            shown = shown([PurePosixPath(member).name for member in members])
             raise _fault(entry, f"holds several kinds of files ({shown})", "add a glob", path)
         sources += [Source(path, member) for member in members]
     return sources
@@ -439,7 +448,7 @@ def _check_content(
     """Refuses what was read without an error and still is not the dump that its entry describes."""
     if found["n_queries"] == 0:
         raise _fault(entry, "holds no queries", "fetch it anew, or check path")
-    if found["n_ordinals"] < found["n_queries"]:
+    if found["n_repeats"]:
         raise _fault(entry, "numbers some queries twice", "list each of its files as a corpus")
     n_values = {
         "sql": "n_raw_sql",
@@ -451,7 +460,7 @@ def _check_content(
     _check_columns(entry, empty, list_columns)
     if found["n_raw_sql"] == 0:
         problem = f"has no queries where format '{entry.format}' keeps them"
-        raise _fault(entry, f"{problem} (it has {_show(list_columns())})", "check format")
+        raise _fault(entry, f"{problem} (it has {shown(list_columns())})", "check format")
 
 
 def _check_columns(
@@ -460,11 +469,11 @@ def _check_columns(
     """Refuses a dump that lacks one of these columns."""
     for column in columns:
         if column.startswith("$"):
-            problem = f"has nothing at '{column}' (it has {_show(list_columns())})"
+            problem = f"has nothing at '{column}' (it has {shown(list_columns())})"
             raise _fault(entry, problem, "correct columns")
         if column not in (there := list_columns()):
             raise _fault(
-                entry, f"has no column '{column}' (it has {_show(there)})", "correct columns"
+                entry, f"has no column '{column}' (it has {shown(there)})", "correct columns"
             )
 
 
@@ -481,9 +490,12 @@ def _list_columns(con: duckdb.DuckDBPyConnection, query: str, patterns: list[str
     return [column for (column,) in query_sql(con, f"ingest/{name}", paths=patterns).fetchall()]
 
 
-def _show(columns: list[str]) -> str:
-    more = ["..."] if len(columns) > _MAX_COLUMNS_SHOWN else []
-    return ", ".join(columns[:_MAX_COLUMNS_SHOWN] + more) or "nothing"
+def shown(names: list[str]) -> str:
+    """The first of some names for a message, long ones cut: they may be whole texts."""
+    more = ["..."] if len(names) > _MAX_COLUMNS_SHOWN else []
+    told = [n if len(n) <= _MAX_NAME_SHOWN else f"{n[:_MAX_NAME_SHOWN]}..." for n in names]
+    listed = ", ".join(told[:_MAX_COLUMNS_SHOWN] + more) or "nothing"
+    return textwrap.shorten(listed, _MAX_NAMES_LENGTH, placeholder=" ...")
 
 
 def _damaged(

@@ -16,12 +16,11 @@ from tasks.archives import ARROW, Source, copied_plain, opened
 from tasks.clean import first_word, kind_of
 from tasks.config import AUTO, ColumnMapping, CorpusEntry
 from tasks.errors import CorpusError
-from tasks.ingest import list_sources
+from tasks.ingest import list_sources, shown
 from tasks.sqlfiles import list_sql, load_sql
 
 _PEEKED_BYTES: Final = 1 << 18
 _PEEKED_ROWS: Final = 50
-_LONGEST_SHOWN: Final = 12
 
 # The keys or columns that a format's rows have, the most particular first, in lower case: tables
 # are exported in either.
@@ -257,7 +256,7 @@ def _of_rows(
             return Recognition(format, None, f"{what} {', '.join(sorted(keys))}")
     sql = _sql_column(rows, names, answers)
     if sql is None:
-        raise _unknown(entry, f"none of {', '.join(names[:_LONGEST_SHOWN])} holds SQL")
+        raise _unknown(entry, f"none of {shown(names)} holds SQL")
     others = {
         key: next((name for wanted in choices for name in names if name.lower() == wanted), None)
         for key, choices in _NAMES.items()

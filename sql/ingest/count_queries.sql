@@ -1,10 +1,19 @@
 -- What an ingested file holds, to tell whether its dump was what it was said to be.
+-- Neighbours tell whether it is sorted, and in a sorted file whether ordinals repeat.
 -- parameters: path
+with rows as (
+    select
+        *,
+        lag(ordinal) over () as previous
+    from read_parquet($path)
+)
+
 select
     count(*) as n_queries,
-    count(distinct ordinal) as n_ordinals,
+    count(*) filter (ordinal < previous) as n_descents,
+    count(*) filter (ordinal = previous) as n_repeats,
     count(raw_sql) as n_raw_sql,
     count(db_id) as n_db_ids,
     count(question) as n_questions,
     count(*) filter (n_occurrences > 1) as n_frequencies
-from read_parquet($path)
+from rows

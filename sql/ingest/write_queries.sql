@@ -1,5 +1,5 @@
--- Writes the queries of view dump to a Parquet file. Their order makes the file's bytes the same for any
--- number of threads. The empty rows supply the columns that a format lacks: where it says nothing else, the
+-- Writes the queries of view dump to a Parquet file, in the order in which the dump's SQL gives them. The
+-- empty rows supply the columns that a format lacks: where it says nothing else, the
 -- text to template is the one in the dump, and each row counts once. A frequency that is no number counts
 -- once too, and at most 10^12 times, so that no sum over them overflows.
 -- parameters: destination, encoding, n_replaced
@@ -25,7 +25,6 @@ copy (
         question,
         greatest(1, least(1000000000000, coalesce(try_cast(n_occurrences as bigint), 1))) as n_occurrences
     from rows
-    order by ordinal
 )
 to $destination (
     format parquet, compression zstd, kv_metadata {encoding: $encoding, n_replaced: $n_replaced}

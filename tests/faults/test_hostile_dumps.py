@@ -1,10 +1,10 @@
 """Dumps made to harm: mutated, oversized, other than they say. Each ends in a line or a file.
 
-``NL2SQL_ALIGN_FUZZ_CASES=10000`` tries as many mutations instead of a few.
+``python -m benchmarks.fuzz`` tries as many mutations as are asked for, of real dumps too.
 """
 
-import os
 import random
+import re
 import time
 
 import pyarrow.parquet as pq
@@ -19,7 +19,7 @@ from tests.unit.test_ingest import DUMPS, as_json, columns_of, entry
 
 pytestmark = pytest.mark.fault
 
-CASES = int(os.environ.get("NL2SQL_ALIGN_FUZZ_CASES", "150"))
+CASES = 150
 KNOWN = {**DUMPS, **SAMPLES}
 PIECES = [
     b"\0",
@@ -44,11 +44,35 @@ PIECES = [
     b"9" * 400,
     b"-1e999",
 ]
+ENCODINGS = (
+    "utf-8-sig",
+    "utf-16",
+    "utf-16-be",
+    "utf-32",
+    "cp1252",
+    "gb18030",
+    "shift_jis",
+    "cp037",
+)
 MEANING = {"clean": ["llm", "none"], "statements": ["first", "last", "each", "reject"]}
 
 
 def mutated(content: bytes, rng: random.Random) -> bytes:
-    """The bytes of a dump, some of them cut, doubled, changed, or with others put in."""
+    """A dump cut off, in another order or encoding, with other keys, or with other bytes."""
+    kind = rng.randrange(10)
+    if kind == 0:
+        return content[: rng.randrange(len(content) + 1)]
+    if kind == 1:
+        lines = content.split(b"\n")
+        rng.shuffle(lines)
+        return b"\n".join(lines)
+    if kind == 2:
+        keys = sorted(set(re.findall(rb'"(\w{1,30})"\s*:', content)))
+        old, new = (rng.choice(keys or [b"a"]) for _ in range(2))
+        return content.replace(b'"%s"' % old, b'"%s"' % rng.choice((new, old.upper(), b"", b"x")))
+    if kind == 3:
+        text = content.decode("utf-8", "replace")
+        return text.encode(rng.choice(ENCODINGS), "replace")
     data = bytearray(content)
     for _ in range(rng.choice((1, 1, 2, 4, 8))):
         at, end = sorted(rng.randrange(len(data) + 1) for _ in range(2))

@@ -1,0 +1,168 @@
+"""Whether mutated dumps harm the program: ``python -m benchmarks.fuzz --cases 10000``.
+
+Each case is a dump, real or one of the tests' samples, with bytes changed, cut off, in another
+order or encoding, or with other keys. It is recognised or read as what it was, parsed and counted, in a
+warehouse of its own among folders that must stay empty. What comes of it has to be templates, or
+one line that says why not; anything else is a failure, and its file is kept. A case that takes
+longer than five minutes ends the campaign.
+"""
+
+import argparse
+import bz2
+import faulthandler
+import io
+import json
+import os
+import random
+import re
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from benchmarks.inputs import DUMPS, ROOT
+from benchmarks.report import say
+from tasks.config import CorpusEntry, load_corpora
+from tasks.engine import bounded
+from tasks.errors import AlignError
+from tasks.pipeline import Prepared, SetAside, finish, prepare
+from tasks.warehouse import Warehouse
+from tasks.workers import parse_part, stop_workers
+from tests.faults.test_hostile_dumps import KNOWN, MEANING, mutated
+from tests.unit.test_ingest import columns_of, entry
+
+_ROWS = 40
+_SECONDS = 300
+Dump = tuple[str, str, bytes]
+
+
+def real_dumps(corpora: Path) -> list[Dump]:
+    """The first rows of real dumps: format, name of the file, content."""
+    found = []
+    for one in load_corpora(corpora) if corpora.exists() else []:
+        path = next(iter(sorted(one.path.glob(one.glob or "*"))), None)
+        path = one.path if one.path.is_file() else path
+        if path is not None:
+            found.append((one.format, path.name, _start(path)))
+    return found
+
+
+def _start(path: Path) -> bytes:
+    if path.suffix == ".parquet":
+        sink = io.BytesIO()
+        pq.write_table(pq.read_table(path).slice(0, _ROWS), sink)
+        return sink.getvalue()
+    content = path.read_bytes()
+    if path.suffix == ".bz2":
+        return bz2.compress(_first_rows(bz2.decompress(content)))
+    return _first_rows(content)
+
+
+def _first_rows(content: bytes) -> bytes:
+    try:
+        rows = json.loads(content)
+    except ValueError:
+        return b"".join(content.splitlines(keepends=True)[:_ROWS])
+    some = rows[:_ROWS] if isinstance(rows, list) else dict(list(rows.items())[:_ROWS])
+    return json.dumps(some, indent=1).encode()
+
+
+def outcome(corpus: CorpusEntry, house: Warehouse) -> tuple[str, int, int]:
+    """``taken`` or why not; how many distinct queries were parsed and rejected."""
+    found = prepare(corpus, house)
+    if isinstance(found, SetAside):
+        assert found.reason.isprintable(), found.reason
+        return found.reason, 0, 0
+    assert isinstance(found, Prepared)
+    reports = [parse_part(job) for job in found.jobs]
+    finish(found)
+    n_rejected = sum(report.n_rejected for report in reports)
+    return "taken", sum(report.n_queries for report in reports), n_rejected
+
+
+def kind_of(reason: str) -> str:
+    """A reason without what is particular to one file."""
+    reason = reason.partition("): ")[2]
+    return re.sub(r"'[^']*'|\"[^\"]*\"|\d+", "...", reason.partition(" (")[0].partition(";")[0])
+
+
+def campaign(n_cases: int, seed: int, folder: Path) -> bool:
+    """Runs the cases and prints what came of them; whether none failed."""
+    dumps, elsewhere = folder / "dumps", folder / "elsewhere"
+    for made in (dumps, elsewhere):
+        made.mkdir(parents=True)
+    real = real_dumps(ROOT / DUMPS)
+    os.environ |= {"HOME": str(elsewhere), "TMPDIR": str(elsewhere)}
+    tempfile.tempdir = str(elsewhere)
+    os.chdir(elsewhere)
+    samples: list[Dump] = [(form, file, content) for form, file, content, *_ in KNOWN.values()]
+    counts: Counter[str] = Counter()
+    failures: list[str] = []
+    n_parsed = n_rejected = n_real = 0
+    slowest = 0.0
+    house = Warehouse(folder / "warehouse")
+    with bounded(None, None, house.scratch):
+        for case in range(n_cases):
+            rng = random.Random(f"{seed} {case}")
+            is_real = bool(real) and rng.random() < 0.5
+            form, file, content = rng.choice(real if is_real else samples)
+            n_real += is_real
+            path = dumps / file
+            path.write_bytes(mutated(content, rng))
+            is_auto = rng.random() < 0.3
+            keys = {} if is_auto else columns_of(form)
+            keys |= {key: rng.choice(values) for key, values in MEANING.items()}
+            faulthandler.dump_traceback_later(_SECONDS, exit=True)
+            started = time.monotonic()
+            try:
+                corpus = entry(path, "auto" if is_auto else form, **keys)
+                came, n, rejected = outcome(corpus, house)
+                n_parsed, n_rejected = n_parsed + n, n_rejected + rejected
+                counts[came if came == "taken" else kind_of(came)] += 1
+            except Exception as error:  # what a campaign is for
+                said = (
+                    error if isinstance(error, AlignError) else f"{type(error).__name__}: {error}"
+                )
+                failures.append(f"case {case}, {form}: {said}")
+                shutil.copyfile(path, folder.with_name(f"fuzz-{seed}-{case}-{file}"))
+                say(failures[-1])
+            slowest = max(slowest, time.monotonic() - started)
+            faulthandler.cancel_dump_traceback_later()
+            path.unlink(missing_ok=True)
+            for place, allowed in (
+                (folder, {"dumps", "elsewhere", "warehouse"}),
+                (elsewhere, set()),
+            ):
+                if others := {p.name for p in place.iterdir()} - allowed:
+                    failures.append(f"case {case}, {form}: wrote {others}")
+            shutil.rmtree(house.folder, ignore_errors=True)
+            if case % 500 == 499:
+                say(f"{case + 1} cases, {counts['taken']} taken, {len(failures)} failures")
+    stop_workers()
+    print("| what came of it | cases |\n| --- | --- |")
+    for reason, n in counts.most_common():
+        print(f"| {reason} | {n:,} |")
+    print(f"| **failures** | {len(failures)} |")
+    print(
+        f"\n{n_cases:,} cases, {n_real:,} of them of {len(real)} real dumps; {n_parsed:,} distinct "
+        f"queries parsed, {n_rejected:,} of them rejected; the slowest case took {slowest:.1f} s."
+    )
+    return not failures
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--cases", type=int, default=10_000)
+    options.add_argument("--seed", type=int, default=1)
+    given = options.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        is_fine = campaign(given.cases, given.seed, Path(folder) / "campaign")
+    sys.exit(0 if is_fine else 1)
+
+
+if __name__ == "__main__":
+    main()
