@@ -370,8 +370,8 @@ def list_sources(entry: CorpusEntry) -> list[Source]:
                 entry, "holds no file to read", "check glob, which files of the archive it names"
             )
         if entry.format not in _FOLDER_FORMATS and len(kinds) > 1:
-            shown = shown([PurePosixPath(member).name for member in members])
-            raise _fault(entry, f"holds several kinds of files ({shown})", "add a glob", path)
+            names = shown([PurePosixPath(member).name for member in members])
+            raise _fault(entry, f"holds several kinds of files ({names})", "add a glob", path)
         sources += [Source(path, member) for member in members]
     return sources
 
