@@ -149,11 +149,10 @@ def _read(
 ) -> IngestReport:
     if entry.format in _SEPARATORS:
         staged = _in_pieces(entry, sources, staged, temporary)
-    # The name of a file is taken as it is, not as a pattern.
-    patterns = [glob.escape(str(path)) for path in staged]
-    list_columns = partial(_list_columns, con, query, patterns)
+    paths = [str(path) for path in staged]
+    list_columns = partial(_list_columns, con, query, paths)
     try:
-        parameters = _parameters(entry, query, sources, patterns)
+        parameters = _parameters(entry, query, sources, paths)
         con.execute("drop view if exists dump")
         query_sql(con, query, **parameters).create_view("dump")
         written = {
@@ -165,7 +164,7 @@ def _read(
         found = _count(con, temporary)
         if found["n_descents"]:
             unsorted = temporary.rename(temporary.with_name(f"{temporary.name}-unsorted"))
-            run_sql(con, "ingest/sort_queries", path=glob.escape(str(unsorted)), **written)
+            run_sql(con, "ingest/sort_queries", path=str(unsorted), **written)
             found = _count(con, temporary)
         _check_content(entry, found, list_columns)
     except duckdb.Error as error:
@@ -180,19 +179,19 @@ def _read(
 
 
 def _count(con: duckdb.DuckDBPyConnection, queries: Path) -> dict[str, int]:
-    counts = query_sql(con, "ingest/count_queries", path=glob.escape(str(queries)))
+    counts = query_sql(con, "ingest/count_queries", path=str(queries))
     return dict(zip(counts.columns, counts.fetchall()[0], strict=True))
 
 
 def _parameters(
-    entry: CorpusEntry, query: str, sources: list[Source], patterns: list[str]
+    entry: CorpusEntry, query: str, sources: list[Source], paths: list[str]
 ) -> dict[str, Any]:
     """What the SQL file of a format asks for: all paths, or those of one suffix and their names."""
     columns = entry.columns.model_dump() if entry.columns else {}
     if _is_nested(entry):
         columns = {key: _as_path(value) for key, value in columns.items()}
     parameters: dict[str, Any] = {f"{key}_column": value for key, value in columns.items()}
-    parameters["paths"] = patterns
+    parameters["paths"] = paths
     for name in declared_parameters(query):
         suffix, _, what = name.rpartition("_")
         if what in ("paths", "names") and suffix:
@@ -200,7 +199,7 @@ def _parameters(
             if not chosen:
                 remedy = "let path name the folder that holds them too"
                 raise _fault(entry, f"holds no .{suffix} file, which its format needs", remedy)
-            parameters[name] = [patterns[n] if what == "paths" else sources[n].name for n in chosen]
+            parameters[name] = [paths[n] if what == "paths" else sources[n].name for n in chosen]
     return {key: parameters[key] for key in declared_parameters(query)}
 
 
@@ -477,7 +476,7 @@ def _check_columns(
             )
 
 
-def _list_columns(con: duckdb.DuckDBPyConnection, query: str, patterns: list[str]) -> list[str]:
+def _list_columns(con: duckdb.DuckDBPyConnection, query: str, paths: list[str]) -> list[str]:
     """The columns of a table, or the keys of JSON objects; none of a text."""
     if query == "dumps/tsv":
         name = "tsv_columns"
@@ -487,7 +486,7 @@ def _list_columns(con: duckdb.DuckDBPyConnection, query: str, patterns: list[str
         if "read_text(" in text or "piece" in text:
             return []
         name = next((name for call, name in readers.items() if call in text), "json_columns")
-    return [column for (column,) in query_sql(con, f"ingest/{name}", paths=patterns).fetchall()]
+    return [column for (column,) in query_sql(con, f"ingest/{name}", paths=paths).fetchall()]
 
 
 def shown(names: list[str]) -> str:

@@ -582,7 +582,7 @@ def _rounded(value: float | None) -> float | None:
 
 def _divergences(pairs: Path) -> dict[tuple[str, str], float]:
     columns = ["source_key", "target_key", "kl_nats"]
-    rows = pl.read_parquet(pairs, columns=columns).iter_rows()
+    rows = pl.read_parquet(pairs, columns=columns, glob=False).iter_rows()
     return {(source, target): kl_nats for source, target, kl_nats in rows}
 
 
@@ -591,14 +591,14 @@ def _read_known(folder: Path, rules: str) -> tuple[_Known, dict[str, dict[str, A
     known: _Known = {}
     ceilings: dict[str, dict[str, Any]] = {}
     for file in sorted(folder.glob(f"replicates-{rules}-*.parquet")):
-        for row in pl.read_parquet(file).iter_rows(named=True):
+        for row in pl.read_parquet(file, glob=False).iter_rows(named=True):
             known[row["source_sample"], row["target_sample"]] = _Resampled(
                 _Drawn(row["source_unit"], row["n_source_units"]),
                 _Drawn(row["target_unit"], row["n_target_units"]),
                 np.array(row["kl_nats"], np.float64),
             )
     for file in sorted(folder.glob(f"ceilings-{rules}-*.parquet")):
-        for row in pl.read_parquet(file).iter_rows(named=True):
+        for row in pl.read_parquet(file, glob=False).iter_rows(named=True):
             ceilings[row["target_sample"]] = row
     return known, ceilings
 

@@ -1,6 +1,5 @@
 """Rows of dumps with all their fields: schemas, evidence, whatever else a trainer may use."""
 
-import glob
 import hashlib
 import json
 from collections.abc import Iterator
@@ -61,7 +60,7 @@ def original_records(
             found = query_sql(
                 con,
                 f"selection/records_{kind}",
-                paths=[glob.escape(str(path))],
+                paths=[str(path)],
                 ordinals=ordinals,
             ).fetchall()
         except duckdb.Error:  # a dump that is read in another way than most, such as with a mark

@@ -1,5 +1,6 @@
 """Publishing: a new DuckDB file with all results takes the old one's place in a single step."""
 
+import glob
 import json
 import shutil
 from collections.abc import Iterator, Mapping
@@ -206,7 +207,8 @@ def _fill(
     as_written: AsWritten | None,
 ) -> None:
     # A view cannot take parameters: file names are quoted into its text.
-    files = ", ".join(f"'{quoted(corpus.ngrams)}'" for corpus in corpora)
+    names = [glob.escape(str(corpus.ngrams)) for corpus in corpora]
+    files = ", ".join(f"'{quoted(name)}'" for name in names)
     con.execute(f"create or replace view ngram_counts as from read_parquet([{files}])")
     known = {name for (name,) in con.execute("select corpus from known_corpora").fetchall()}
     unknown = [corpus for corpus in corpora if corpus.entry.name not in known]

@@ -7,9 +7,11 @@ A file starts with comment lines that say what it is for and which named paramet
     select ...
 
 or ``-- parameters: none``. A call that does not match what is declared, and a file whose statements
-do not use exactly what it declares, are refused before anything runs.
+do not use exactly what it declares, are refused before anything runs. Files to read are given by
+their names; what DuckDB would take for a pattern in them is escaped here.
 """
 
+import glob
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -19,6 +21,7 @@ from itertools import takewhile
 import duckdb
 
 _PARAMETERS = re.compile(r"--\s*parameters:(.*)")
+_FILES_READ = re.compile(r"\bread_\w+\(\s*\$(\w+)")
 
 
 @cache
@@ -113,8 +116,17 @@ def _bound(
         raise ValueError(f"sql/{name}.sql declares {_names(declared)} but uses {_names(used)}")
     if parameters.keys() != declared:
         raise ValueError(f"sql/{name}.sql takes {_names(declared)}, not {_names(parameters)}")
+    of_files = set(_FILES_READ.findall(load_sql(name)))
+    values = {key: _named(v) if key in of_files else v for key, v in parameters.items()}
     for statement in statements:
-        yield statement, {key: parameters[key] for key in statement.named_parameters}
+        yield statement, {key: values[key] for key in statement.named_parameters}
+
+
+def _named(files: object) -> object:
+    """The pattern that only a file's name matches; of each of several files."""
+    if isinstance(files, str):
+        return glob.escape(files)
+    return [glob.escape(str(file)) for file in files] if isinstance(files, list) else files
 
 
 def _names(parameters: "frozenset[str] | dict[str, object]") -> str:

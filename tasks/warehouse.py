@@ -122,6 +122,11 @@ class Warehouse:
         Raises:
             WarehouseError: The folder cannot be written, or another run holds it.
         """
+        if "?" in str(self.folder):
+            # What follows it would be options to DuckDB, which puts its log's suffix before it.
+            raise WarehouseError(
+                f"{self.folder}: no DuckDB database can have a '?' in its path; name another folder"
+            )
         holder = self.folder / ".lock-holder"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
