@@ -14,8 +14,9 @@ Statements = Literal["first", "last", "each", "reject"]
 Kind = Literal["query", "dml", "ddl"]
 KINDS: Final[tuple[Kind, ...]] = ("query", "dml", "ddl")
 
-# A longer text is no answer to a question.
+# A longer text is no answer to a question, and a longer one no script.
 _MAX_CHARACTERS: Final = 200_000
+_MAX_SCRIPT_CHARACTERS: Final = 50_000_000
 
 # Lengths are bounded, so that no text takes time by the square of its length.
 _NAME: Final = r"""(?:[\w$#@]{1,200}|"[^"]{1,200}"|`[^`]{1,200}`|\[[^\]]{1,200}\])"""
@@ -79,6 +80,10 @@ _DDL_WORDS: Final = frozenset("CREATE DROP ALTER TRUNCATE COMMENT RENAME".split(
 _BATCH_WORDS: Final = frozenset(
     "DECLARE SET PRINT USE IF EXEC EXECUTE INSERT UPDATE DELETE CREATE DROP ALTER TRUNCATE".split()
 )
+_TSQL: Final = frozenset({"tsql", "fabric"})
+# What only T-SQL has, where nobody says what a script is written in.
+_LIKE_TSQL: Final = re.compile(r"^[ \t]*(?:DECLARE\s+@|GO[ \t\r]*$)", re.IGNORECASE | re.MULTILINE)
+_REST_OF_LINE: Final = re.compile(r"[ \t\r]*(?:\n|\Z)")
 _WITHIN: Final = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE", "CREATE", "ALTER", "DROP"})
 
 _LEXEME: Final = re.compile(r"""['"`\[]|--|/\*|\$\w*\$|[();]|[A-Za-z_@#][\w$#@]*""")
@@ -286,9 +291,9 @@ def split_statements(text: str, dialect: str | None = None) -> list[str]:
     They are apart by semicolons outside quotes and brackets, by a query that starts where another
     is complete, and in T-SQL by ``GO`` and by words that only start a statement.
     """
-    if len(text) > _MAX_CHARACTERS:
+    if len(text) > _MAX_SCRIPT_CHARACTERS:
         return [text]
-    is_tsql = dialect in {"tsql", "fabric"}
+    is_tsql = dialect in _TSQL or (dialect is None and _LIKE_TSQL.search(text) is not None)
     pieces: list[str] = []
     piece_start = depth = 0
     first = last = ""
@@ -332,12 +337,13 @@ def _is_start(text: str, start: int, word: str) -> bool:
 
 
 def _starts_line(text: str, position: int) -> bool:
-    return not text[text.rfind("\n", 0, position) + 1 : position].strip()
+    while position and text[position - 1] in " \t\r":
+        position -= 1
+    return not position or text[position - 1] == "\n"
 
 
 def _ends_line(text: str, position: int) -> bool:
-    end = text.find("\n", position)
-    return not text[position : len(text) if end < 0 else end].strip()
+    return _REST_OF_LINE.match(text, position) is not None
 
 
 def first_word(statement: str) -> str:

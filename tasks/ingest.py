@@ -34,7 +34,7 @@ from tasks.sqlfiles import declared_parameters, list_sql, load_sql, query_sql, r
 from tasks.warehouse import written_whole
 
 # Changes whenever the same dump would give another file.
-INGEST_VERSION: Final = 2
+INGEST_VERSION: Final = 3
 
 _MAX_COLUMNS_SHOWN: Final = 20
 _MAX_NAME_SHOWN: Final = 60
@@ -512,6 +512,10 @@ def _damaged(
         message = message.replace(str(staged), original.name)
     if "maximum_object_size" in message:
         return _fault(entry, "has a row of more than 32 MB", "leave it out, or check format")
+    if re.search("has duplicate key|keys must be unique", message):
+        return _fault(
+            entry, f"has a key twice in one object ({message})", "mend it, or leave it out"
+        )
     problem = f"is damaged or not in format '{entry.format}' ({message})"
     return _fault(entry, problem, "fetch it anew, or check format")
 

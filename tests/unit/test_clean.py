@@ -183,3 +183,19 @@ def test_a_cleaned_answer_has_a_template():
     for answer, (text, expected) in ANSWERS.items():
         template = templatize(clean_answer(text, "sqlite")).template
         assert (template is None) == (answer == "semicolon in a bracket"), (answer, expected)
+
+
+def test_scripts_are_taken_apart_however_long():
+    script = ";\n".join(f"SELECT a FROM b WHERE c = {n}" for n in range(20_000))
+    statements = chosen_statements(script, "each", dialect="sqlite")
+    assert len(statements) == 20_000
+    assert statements[-1] == "SELECT a FROM b WHERE c = 19999"
+    one_line = "SELECT a FROM b WHERE c IN (" + "1 OR SET " * 20_000 + ") UNION SELECT 2"
+    assert chosen_statements(one_line, "each", dialect="tsql") == [one_line]
+
+
+def test_batches_are_known_by_what_only_they_have():
+    script = "DECLARE @a int = 5\nSELECT TOP 3 b FROM c WHERE d > @a\nGO\nSELECT 2"
+    expected = ["SELECT TOP 3 b FROM c WHERE d > @a", "SELECT 2"]
+    assert chosen_statements(script, "each") == expected
+    assert chosen_statements("SELECT a AS go\nFROM b", "each") == ["SELECT a AS go\nFROM b"]
