@@ -207,7 +207,7 @@ def _fill(
     as_written: AsWritten | None,
 ) -> None:
     # A view cannot take parameters: file names are quoted into its text.
-    names = [glob.escape(str(corpus.ngrams)) for corpus in corpora]
+    names = [Path(glob.escape(str(corpus.ngrams))) for corpus in corpora]
     files = ", ".join(f"'{quoted(name)}'" for name in names)
     con.execute(f"create or replace view ngram_counts as from read_parquet([{files}])")
     known = {name for (name,) in con.execute("select corpus from known_corpora").fetchall()}

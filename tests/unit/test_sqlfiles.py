@@ -38,6 +38,17 @@ def test_parameters_reach_the_query(con, sql_file):
     assert query_sql(con, "file", a=1, b=2).fetchall() == [(3,)]
 
 
+def test_names_of_files_are_no_patterns(con, sql_file, tmp_path):
+    for name in ("a[1]*?'.csv", "a1x.csv"):
+        (tmp_path / name).write_text(f'name\n"{name}"\n')
+    sql_file(
+        "-- A file.\n-- parameters: paths\nselect name from read_csv(\n    $paths, header = true)"
+    )
+    path = str(tmp_path / "a[1]*?'.csv")
+    assert query_sql(con, "file", paths=path).fetchall() == [("a[1]*?'.csv",)]
+    assert query_sql(con, "file", paths=[path]).fetchall() == [("a[1]*?'.csv",)]
+
+
 def test_values_are_never_pasted(con, sql_file):
     sql_file("-- parameters: text\nselect $text")
     assert run_sql(con, "file", text="'; drop table x; --").fetchone() == ("'; drop table x; --",)

@@ -232,3 +232,12 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path, name):
         Warehouse(tmp_path / name).locked(),
     ):
         pytest.fail("it is no folder")
+
+
+def test_no_path_of_a_database_has_a_question_mark(tmp_path):
+    with (
+        pytest.raises(WarehouseError, match=r"a\?b: no DuckDB database .* name another folder"),
+        Warehouse(tmp_path / "a?b").locked(),
+    ):
+        pass
+    assert not list(tmp_path.iterdir())
