@@ -1,6 +1,5 @@
 -- MySQL's and MariaDB's slow query log: entries of comment lines, then USE and SET lines of the server's own,
--- then the query. A piece starts behind the words of the line with a query's times; before the first one
--- stands the log's head. The database is the last one that the log names.
+-- then the query. The database is the last one that the log names.
 -- parameters: paths
 with pieces as (
     select
@@ -10,6 +9,8 @@ with pieces as (
     from read_parquet($paths, hive_partitioning = false)
 ),
 
+-- A piece starts behind the first words of a line with a query's times; before the first such line
+-- stands the log's head.
 parts as (
     select
         number,

@@ -14,6 +14,7 @@ comment on column corpora.target is 'The corpus whose questions these prediction
 comment on column corpora.n_queries is 'Queries in the dump, each as often as it occurs there: the sum of queries.n_occurrences';
 comment on column corpora.n_templated is 'Queries with a template';
 comment on column corpora.n_rejected is 'Queries without a template; queries.reject_reason says why';
+comment on column corpora.reject_reasons is 'How many queries were rejected for which reason, the most frequent first, as a JSON object';
 comment on column corpora.n_distinct_queries is 'Different texts of queries';
 comment on column corpora.n_distinct_templates is 'Different templates';
 comment on column corpora.n_distinct_ngrams is 'Different n-grams: rows of ngram_counts';

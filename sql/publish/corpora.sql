@@ -26,6 +26,26 @@ with query_counts as (
     from known_corpora
 ),
 
+-- Where in a text the parser gave up is no reason of its own.
+reasons as (
+    select
+        corpus,
+        regexp_replace(reject_reason, ' \(line \d+, column \d+\)$', '') as reason,
+        sum(n_occurrences)::bigint as n
+    from queries
+    where reject_reason is not null
+    group by all
+),
+
+reason_counts as (
+    select
+        corpus,
+        to_json(map(list(reason order by n desc, reason), list(n order by n desc, reason)))::varchar
+            as reject_reasons
+    from reasons
+    group by corpus
+),
+
 ngram_totals as (
     select
         corpus,
@@ -76,9 +96,11 @@ select
     given.cleaning,
     coalesce(texts.encoding, 'utf-8') as encoding,
     coalesce(texts.n_replaced::bigint, 0) as n_replaced_characters,
-    given.retired_at
+    given.retired_at,
+    coalesce(reason_counts.reject_reasons, '{}') as reject_reasons
 from given_corpora as given
 join query_counts using (corpus)
 left join ngram_totals using (corpus)
+left join reason_counts using (corpus)
 left join texts using (queries_file)
 order by given.position;

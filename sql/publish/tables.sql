@@ -27,7 +27,8 @@ create table corpora (
     cleaning varchar not null,
     encoding varchar not null,
     n_replaced_characters bigint not null,
-    retired_at timestamptz
+    retired_at timestamptz,
+    reject_reasons varchar not null
 );
 
 create table queries (

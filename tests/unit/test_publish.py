@@ -205,6 +205,7 @@ def test_corpora_are_counted(published):
         "encoding": "utf-8",
         "n_replaced_characters": 0,
         "retired_at": None,
+        "reject_reasons": '{"does not parse":1}',
     }
     assert rows(house, "select corpus from corpora") == [(name,) for name in QUERIES]
 
