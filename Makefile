@@ -18,7 +18,7 @@ LOCK_VENV := build/lock
 .DELETE_ON_ERROR:
 # Two pips in one environment would disturb each other
 .NOTPARALLEL:
-.PHONY: help align serve stop test bench docs lock clean
+.PHONY: help align serve stop test bench docs vega lock clean
 
 help:
 	@echo 'make align              set up and compare the sample corpora; results go to warehouse/'
@@ -28,6 +28,7 @@ help:
 	@echo 'make test               set up and run the linter, the type checker and the tests'
 	@echo 'make bench              set up and measure, beside other ways to do it; BENCH=--quick for a look'
 	@echo 'make docs               bring the reference and the output shown in docs/ and README.md in line with the program'
+	@echo 'make vega               bundle the charting library of the report anew, from the installed vl-convert'
 	@echo 'make lock               bring requirements/ in line with pyproject.toml'
 	@echo 'make lock UPGRADE=1     the same, with the newest versions'
 	@echo 'make clean              remove the environment and all caches, not the results'
@@ -53,6 +54,9 @@ bench: $(STAMPS)/bench $(STAMPS)/project
 
 docs: align
 	$(BIN)/python docs/generate.py
+
+vega: $(STAMPS)/main $(STAMPS)/project
+	$(BIN)/python -m tasks.page.bundle
 
 # ---- the environment ------------------------------------------------------------------------------
 

@@ -4,30 +4,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from tasks.charts import ON_PAPER, VEGA_LITE, Spec, charts, config
 from tasks.errors import ConfigurationError, WarehouseError
 from tasks.results import METRICS, open_results
 from tasks.sqlfiles import query_sql
 from tasks.warehouse import written_whole
 
 if TYPE_CHECKING:
-    import duckdb
     import polars as pl
 
-_VEGA_LITE: Final = "6.4"
 _FORMATS: Final = (".png", ".svg", ".pdf")
-_FIRST, _SECOND, _NEITHER = "#0f62ac", "#b8500a", "#757c88"
-_VERDICTS: Final = {
-    "domain": ["gain", "undecided", "no gain"],
-    "range": [_FIRST, _NEITHER, _SECOND],
-}
-_SHAPES: Final = {"domain": _VERDICTS["domain"], "range": ["circle", "diamond", "square"]}
-_CONFIG: Final = {
-    "font": "DejaVu Sans, Arial, sans-serif",
-    "view": {"stroke": None},
-    "axis": {"labelLimit": 260, "titleFontWeight": "normal", "gridColor": "#d5d9e0"},
-    "legend": {"titleFontWeight": "normal"},
-    "title": {"anchor": "start", "fontSize": 13},
-}
+_CHARTS: Final = charts(ON_PAPER)
 # Measures that are 0 for equal distributions, and their largest values.
 _DISTANCES: Final = {
     "kl_nats": 4.6052,
@@ -36,8 +23,6 @@ _DISTANCES: Final = {
     "js_nats": 0.6931,
 }
 _LEAST: Final = {"kl_alignment": 0.3679, "additive_kl_alignment": 0.3679}
-
-Spec = dict[str, Any]
 
 
 def plot(
@@ -86,11 +71,11 @@ def plot(
 def _drawn(spec: Spec, suffix: str) -> bytes:
     import vl_convert
 
-    whole = {"$schema": "https://vega.github.io/schema/vega-lite/v6.json", "config": _CONFIG}
+    schema = f"https://vega.github.io/schema/vega-lite/v{VEGA_LITE.partition('.')[0]}.json"
     # Data stand in the spec: nothing is fetched.
     given: dict[str, Any] = {
-        "vl_spec": {**whole, **spec},
-        "vl_version": _VEGA_LITE,
+        "vl_spec": {"$schema": schema, "config": config(ON_PAPER), **spec},
+        "vl_version": VEGA_LITE,
         "allowed_base_urls": [],
     }
     if suffix == ".svg":
@@ -99,6 +84,20 @@ def _drawn(spec: Spec, suffix: str) -> bytes:
     if suffix == ".pdf":
         return bytes(vl_convert.vegalite_to_pdf(**given))
     return bytes(vl_convert.vegalite_to_png(**given, scale=2.0))
+
+
+def _chart(
+    kind: str, rows: list[dict[str, Any]], title: str, subtitle: str = "", /, **params: Any
+) -> Spec:
+    """A chart of ``tasks.charts`` with its rows, its title and what its parameters are."""
+    chart = _CHARTS[kind]
+    values = {one["name"]: one["value"] for one in chart.get("params", ())} | params
+    return {
+        **chart,
+        "title": {"text": title, "subtitle": subtitle} if subtitle else title,
+        "params": [{"name": name, "value": value} for name, value in values.items()],
+        "datasets": {"rows": rows},
+    }
 
 
 # ---- the pictures -----------------------------------------------------------------------------
@@ -121,51 +120,23 @@ def matrix_picture(warehouse: Path, target: str | None, source: str | None, metr
         rows = rows.filter(rows["target"] == _known(target, rows["target"].to_list()))
     elif "target" in rows["target_role"]:
         rows = rows.filter(rows["target_role"] == "target")
-    ordered = [names[place] for place in order]
-    worst, best = (
-        (_DISTANCES[metric], 0.0) if metric in _DISTANCES else (_LEAST.get(metric, 0.0), 1.0)
+    # The order of the rows is the order in the picture.
+    place = {names[corpus]: position for position, corpus in enumerate(order)}
+    cells = sorted(
+        (
+            {"source": source, "target": target, "value": value, "text": f"{value:.2f}"}
+            for source, target, value in rows.select("source", "target", metric).iter_rows()
+        ),
+        key=lambda cell: (place[cell["source"]], place[cell["target"]]),
     )
-    middle = worst + 0.57 * (best - worst)
-    after = f"datum.{metric} {'<' if metric in _DISTANCES else '>'} {middle}"
-    axis = {"title": None, "domain": False, "ticks": False}
-    return {
-        "title": f"{metric} of rows with columns",
-        "data": {"values": rows.select("source", "target", metric).to_dicts()},
-        "width": {"step": 34},
-        "height": {"step": 18},
-        "encoding": {
-            "y": {"field": "source", "type": "nominal", "sort": ordered, "axis": axis},
-            "x": {
-                "field": "target",
-                "type": "nominal",
-                "sort": ordered,
-                "axis": {**axis, "orient": "top", "labelAngle": -60},
-            },
-        },
-        "layer": [
-            {
-                "mark": "rect",
-                "encoding": {
-                    "color": {
-                        "field": metric,
-                        "type": "quantitative",
-                        "scale": {"domain": [worst, best], "range": ["#f3f6fa", "#08336b"]},
-                    }
-                },
-            },
-            {
-                "mark": {"type": "text", "fontSize": 9},
-                "encoding": {
-                    "text": {"field": metric, "type": "quantitative", "format": ".2f"},
-                    "color": {"condition": {"test": after, "value": "white"}, "value": "black"},
-                },
-            },
-        ],
-    }
+    far, near = (_DISTANCES[metric], 0) if metric in _DISTANCES else (_LEAST.get(metric, 0), 1)
+    return _chart("heat", cells, f"{metric} of rows with columns", far=far, near=near)
 
 
 def ratios_picture(warehouse: Path, target: str | None, source: str | None, metric: str) -> Spec:
     """The ratios of untuned models on a target: dots with intervals around the line at 1."""
+    import polars as pl
+
     from tasks.results import ratio
 
     rows = ratio(warehouse)
@@ -176,73 +147,45 @@ def ratios_picture(warehouse: Path, target: str | None, source: str | None, metr
     chosen = _known(target, rows["target"].to_list())
     here = rows.filter(rows["target"] == chosen)
     untuned = here.filter(here["trained_on"].is_null())
-    shown = untuned if len(untuned) else here
-    colour = {"field": "verdict", "type": "nominal", "scale": _VERDICTS, "title": "verdict"}
-    y = {
-        "field": "train",
-        "type": "nominal",
-        "sort": {"field": "alignment_ratio", "order": "descending"},
-        "title": None,
-    }
-    log = {"type": "log", "zero": False, "nice": False}
+    shown = (untuned if len(untuned) else here).select(
+        "predictions",
+        pl.col("train").alias("label"),
+        pl.col("alignment_ratio").alias("value"),
+        pl.col("ci_low").alias("low"),
+        pl.col("ci_high").alias("high"),
+        pl.col("verdict").fill_null("no interval"),
+        pl.struct("alignment_ratio", "ci_low", "ci_high")
+        .map_elements(_in_words, return_dtype=pl.String)
+        .alias("text"),
+    )
+    known = [value for name in ("value", "low", "high") for value in shown[name].drop_nulls()]
+    made = _chart(
+        "ratios",
+        shown.to_dicts(),
+        f"Alignment Ratio on {chosen}, with 95 % intervals",
+        "▲ gain   ◆ undecided   ▼ no gain",
+        x_low=min(0.95, *known) / 1.03,
+        x_high=max(1.05, *known) * 1.03,
+    )
+    # One for each model's answers, side by side.
+    inner = {key: made.pop(key) for key in ("width", "height", "encoding", "layer")}
     return {
-        "title": f"Alignment Ratio on {chosen}, with 95 % intervals",
-        "data": {
-            "values": shown.select(
-                "train", "predictions", "alignment_ratio", "ci_low", "ci_high", "verdict"
-            ).to_dicts()
-        },
+        **made,
         "facet": {
             "field": "predictions",
             "type": "nominal",
             "title": None,
-            "header": {"labelFontSize": 11},
+            "header": {"labelFontSize": 12, "labelFontWeight": "bold"},
         },
         "columns": 2,
-        "spec": {
-            "width": 300,
-            "height": {"step": 16},
-            "layer": [
-                {"mark": {"type": "rule", "color": "black"}, "encoding": {"x": {"datum": 1}}},
-                {
-                    "mark": {"type": "rule", "strokeWidth": 2, "opacity": 0.6},
-                    "encoding": {
-                        "y": y,
-                        "x": {
-                            "field": "ci_low",
-                            "type": "quantitative",
-                            "scale": log,
-                            "title": "Alignment Ratio",
-                        },
-                        "x2": {"field": "ci_high"},
-                        "color": colour,
-                    },
-                },
-                {
-                    "mark": {"type": "point", "filled": True, "size": 55, "opacity": 1},
-                    "encoding": {
-                        "y": y,
-                        "x": {
-                            "field": "alignment_ratio",
-                            "type": "quantitative",
-                            "scale": log,
-                            "axis": {
-                                "values": [0.4, 0.5, 0.6, 0.8, 1, 1.2, 1.5, 2, 2.5],
-                                "format": "~g",
-                            },
-                        },
-                        "color": colour,
-                        "shape": {
-                            "field": "verdict",
-                            "type": "nominal",
-                            "scale": _SHAPES,
-                            "title": "verdict",
-                        },
-                    },
-                },
-            ],
-        },
+        "spec": inner,
     }
+
+
+def _in_words(row: Mapping[str, float | None]) -> str:
+    low, high = row["ci_low"], row["ci_high"]
+    interval = "" if low is None or high is None else f" ({low:.3f} to {high:.3f})"
+    return f"{row['alignment_ratio']:.3f}{interval}"
 
 
 def differences_picture(
@@ -270,45 +213,16 @@ def differences_picture(
     found = explain(warehouse, source, chosen, top=12)
     bars = [
         {
+            "id": position,
             "ngram": row["ngram"],
-            "more": source if row["direction"] == "over" else chosen,
+            "side": "source" if row["direction"] == "over" else "target",
             "nats": row["group_nats"] if row["direction"] == "over" else -row["group_nats"],
         }
-        for row in found.ngrams.iter_rows(named=True)
+        for position, row in enumerate(found.ngrams.iter_rows(named=True))
     ]
     if not bars:
         raise ConfigurationError(f"{source} and {chosen} do not differ: there is nothing to draw")
-    return {
-        "title": f"What {source} (right) and {chosen} (left) have more of",
-        "data": {"values": bars},
-        "width": 380,
-        "height": {"step": 17},
-        "mark": "bar",
-        "encoding": {
-            "y": {
-                "field": "ngram",
-                "type": "nominal",
-                "sort": {"field": "nats", "order": "descending"},
-                "title": None,
-                "axis": {
-                    "labelFont": "DejaVu Sans Mono, monospace",
-                    "labelFontSize": 9,
-                    "labelLimit": 420,
-                },
-            },
-            "x": {
-                "field": "nats",
-                "type": "quantitative",
-                "title": "part of the divergence (nats), folded n-grams included",
-            },
-            "color": {
-                "field": "more",
-                "type": "nominal",
-                "scale": {"domain": [source, chosen], "range": [_FIRST, _SECOND]},
-                "title": "has more of it",
-            },
-        },
-    }
+    return _chart("differences", bars, f"What {source} (right) and {chosen} (left) have more of")
 
 
 def sample_size_picture(
@@ -316,41 +230,9 @@ def sample_size_picture(
 ) -> Spec:
     """How well fewer queries of a target rank training sets, as ``sample-size`` recorded it."""
     rows, chosen = _recorded(warehouse, "sample_size", "report/sample_size", target)
-    colours = {"range": [_FIRST, _SECOND, _NEITHER]}
-    smoothing = {"field": "smoothing", "type": "nominal", "scale": colours}
-    return {
-        "title": f"How well fewer queries of {chosen} rank the training sets",
-        "data": {"values": rows.to_dicts()},
-        "width": 420,
-        "height": 260,
-        "encoding": {
-            "x": {
-                "field": "n_queries",
-                "type": "quantitative",
-                "scale": {"type": "log", "nice": False},
-                "title": "queries of the target",
-            }
-        },
-        "layer": [
-            {
-                "mark": {"type": "area", "opacity": 0.15},
-                "encoding": {
-                    "y": {"field": "tau_low", "type": "quantitative", "title": "Kendall tau"},
-                    "y2": {"field": "tau_high"},
-                    "color": {**smoothing, "legend": None},
-                },
-            },
-            {
-                "mark": {"type": "line", "strokeWidth": 2.5},
-                "encoding": {
-                    "y": {"field": "kendall_tau", "type": "quantitative"},
-                    "color": smoothing,
-                    "strokeDash": {"field": "smoothing", "type": "nominal"},
-                },
-            },
-        ],
-        "resolve": {"scale": {"color": "independent", "strokeDash": "independent"}},
-    }
+    kinds = rows["smoothing"].unique(maintain_order=True).to_list()
+    title = f"How well fewer queries of {chosen} rank the training sets"
+    return _chart("sample_size", rows.to_dicts(), title, kinds=kinds)
 
 
 def budget_picture(warehouse: Path, target: str | None, source: str | None, metric: str) -> Spec:
@@ -366,33 +248,10 @@ def budget_picture(warehouse: Path, target: str | None, source: str | None, metr
     both = pl.concat([rows.select(random.columns), random]).unique(
         ["method", "n_rows"], maintain_order=True
     )
-    return {
-        "title": f"Alignment of selected rows with {chosen}",
-        "data": {"values": both.to_dicts()},
-        "width": 420,
-        "height": 260,
-        "mark": {"type": "line", "point": True},
-        "encoding": {
-            "x": {
-                "field": "n_rows",
-                "type": "quantitative",
-                "scale": {"type": "log"},
-                "title": "rows",
-            },
-            "y": {
-                "field": "kl_alignment",
-                "type": "quantitative",
-                "scale": {"zero": False},
-                "title": "KL-alignment",
-            },
-            "color": {
-                "field": "method",
-                "type": "nominal",
-                "scale": {"range": [_FIRST, _SECOND, _NEITHER, "#1a1c20"]},
-            },
-            "strokeDash": {"field": "method", "type": "nominal"},
-        },
-    }
+    kinds = both["method"].unique(maintain_order=True).to_list()
+    return _chart(
+        "budget", both.to_dicts(), f"Alignment of selected rows with {chosen}", kinds=kinds
+    )
 
 
 KINDS: Final[Mapping[str, Callable[[Path, str | None, str | None, str], Spec]]] = {
@@ -423,18 +282,11 @@ def _recorded(
 ) -> tuple["pl.DataFrame", str]:
     """What a command has put into a table, for a target."""
     with open_results(warehouse) as con:
-        targets = _targets(con, table)
-        if not targets:
-            raise ConfigurationError(
-                f"there is nothing to draw yet: nl2sql-align {_COMMANDS[table]} {warehouse} first"
-            )
-        chosen = _known(target, targets)
-        rows: pl.DataFrame = query_sql(con, query, target=chosen).pl()
-    return rows, chosen
-
-
-def _targets(con: "duckdb.DuckDBPyConnection", table: str) -> list[str]:
-    if table not in {name for (name,) in con.execute("show tables").fetchall()}:
-        return []
-    found = con.execute(f"select distinct target from {table} order by target").fetchall()
-    return [str(name) for (name,) in found]
+        tables = {name for (name,) in con.execute("show tables").fetchall()}
+        rows: pl.DataFrame | None = query_sql(con, query).pl() if table in tables else None
+    if rows is None or rows.is_empty():
+        raise ConfigurationError(
+            f"there is nothing to draw yet: nl2sql-align {_COMMANDS[table]} {warehouse} first"
+        )
+    chosen = _known(target, rows["target"].to_list())
+    return rows.filter(rows["target"] == chosen), chosen

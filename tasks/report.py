@@ -1,8 +1,9 @@
 """The results as one HTML file that needs no network: ``report.html`` beside the database.
 
-The page holds its data as JSON and draws itself. Everything from dumps reaches it as text: the JSON
-holds no ``<``, the script makes text nodes only, and the page's content security policy allows
-this one script and style, by digest, and nothing else.
+The page holds its data as JSON, the charts of ``tasks.charts``, and Vega, which draws them.
+Everything from dumps reaches it as text: the JSON holds no ``<``, the page's script makes text
+nodes only, and its content security policy allows these two scripts and this style, by digest, and
+nothing else: Vega interprets the expressions of charts and makes no code of them.
 """
 
 import base64
@@ -14,6 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from tasks.charts import ON_PAGE, charts, config
 from tasks.errors import WarehouseError
 from tasks.explain import FEATURES, HARDNESS
 from tasks.results import open_results
@@ -33,7 +35,15 @@ _MOST_REASONS: Final = 5
 _LONGEST_TEXT: Final = 400
 # Above this many corpora, an optimal order of the leaves would take longer than the rest.
 _MOST_ORDERED: Final = 100
-_NEEDED: Final = ("structural_features", "alignment_intervals", "ceilings")
+_NEEDED: Final = (
+    "structural_features",
+    "alignment_intervals",
+    "ceilings",
+    "sample_size",
+    "selection_curves",
+    "mixtures",
+)
+_PARTS: Final = ("report.html", "report.css", "vega.js", "report.js")
 _LABELS: Final = {
     **FEATURES,
     **{f"hardness_{name}": f"Spider's hardness: {name}" for name in HARDNESS},
@@ -74,10 +84,11 @@ def write_report(
                 f"run it again: nl2sql-align run CORPORA.toml --warehouse {warehouse}"
             )
         [run] = query_sql(con, "report/run").pl().rows(named=True)
-        key = stage_key(results=run["results_key"], page=_page_digest())
+        decisions = _decisions(con)
+        key = stage_key(results=run["results_key"], decisions=decisions, page=_page_digest())
         if only_if_changed and _key_of(destination) == key:
             return False
-        page = _page(key, _data(con, run))
+        page = _page(key, _data(con, run, decisions))
     try:
         with written_whole(destination) as temporary:
             temporary.write_text(page, encoding="utf-8")
@@ -99,9 +110,14 @@ def _part(name: str) -> str:
 @cache
 def _page_digest() -> str:
     """Of everything but the results that the page is made from."""
-    parts = [_part(name) for name in ("report.html", "report.css", "report.js")]
+    parts = [_digest(_part(name)) for name in _PARTS]
     source = Path(__file__).read_text(encoding="utf-8")
-    return stage_key(parts=parts, source=source, sql=[load_sql(f"report/{n}") for n in _queries()])
+    queries = [load_sql(f"report/{name}") for name in _queries()]
+    return stage_key(parts=parts, source=source, sql=queries, charts=_charts())
+
+
+def _charts() -> dict[str, Any]:
+    return {"charts": charts(ON_PAGE), "config": config(ON_PAGE)}
 
 
 @cache
@@ -110,11 +126,11 @@ def _queries() -> tuple[str, ...]:
 
 
 def _page(key: str, data: Mapping[str, Any]) -> str:
-    style, script = _part("report.css"), _part("report.js")
+    style, vega, script = _part("report.css"), _part("vega.js"), _part("report.js")
     policy = "; ".join(
         (
             "default-src 'none'",
-            f"script-src '{_digest(script)}'",
+            f"script-src '{_digest(vega)}' '{_digest(script)}'",
             f"style-src '{_digest(style)}'",
             "base-uri 'none'",
             "form-action 'none'",
@@ -124,6 +140,7 @@ def _page(key: str, data: Mapping[str, Any]) -> str:
         "KEY": key,
         "POLICY": policy,
         "STYLE": style,
+        "VEGA": vega,
         "SCRIPT": script,
         "DATA": _harmless_json(data),
     }
@@ -134,6 +151,7 @@ def _page(key: str, data: Mapping[str, Any]) -> str:
     )
 
 
+@cache
 def _digest(text: str) -> str:
     """How a content security policy names an inline script or style."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
@@ -163,7 +181,17 @@ def _key_of(page: Path) -> str | None:
 # ---- the data ---------------------------------------------------------------------------------
 
 
-def _data(con: "duckdb.DuckDBPyConnection", run: Mapping[str, Any]) -> dict[str, Any]:
+def _decisions(con: "duckdb.DuckDBPyConnection") -> dict[str, dict[str, list[Any]]]:
+    """What commands have recorded beside the results, by tables."""
+    return {
+        name: _columns(query_sql(con, f"report/{name}").pl(), {})
+        for name in ("sample_size", "selections", "budget", "mixtures")
+    }
+
+
+def _data(
+    con: "duckdb.DuckDBPyConnection", run: Mapping[str, Any], decisions: Mapping[str, Any]
+) -> dict[str, Any]:
     corpora = query_sql(con, "report/corpora").pl()
     names = corpora["corpus"].to_list()
     place = {name: position for position, name in enumerate(names)}
@@ -199,7 +227,9 @@ def _data(con: "duckdb.DuckDBPyConnection", run: Mapping[str, Any]) -> dict[str,
             .pl()
             .iter_rows()
         ],
+        "decisions": decisions,
         "texts": texts.all,
+        **_charts(),
     }
 
 

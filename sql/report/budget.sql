@@ -1,19 +1,20 @@
--- The alignment that selections of training rows for a target reach as their number grows, of the latest of each method.
--- parameters: target
+-- The alignment that selections of training rows for each target reach as their number grows, of the latest of each method.
+-- parameters: none
 with latest as (
     select
+        target,
         method,
         arg_max(selection, created_at) as selection
     from selections
-    where target = $target
-    group by method
+    group by target, method
 )
 
 select
-    selection_curves.method,
+    latest.target,
+    latest.method,
     selection_curves.n_rows,
     selection_curves.kl_alignment,
     selection_curves.random_alignment
 from selection_curves
 join latest on selection_curves.selection = latest.selection
-order by selection_curves.method, selection_curves.n_rows
+order by latest.target, latest.method, selection_curves.n_rows

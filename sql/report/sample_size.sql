@@ -1,11 +1,12 @@
--- How stable the ranking of training sets is with fewer queries of a target.
--- parameters: target
+-- How stable the ranking of training sets is with fewer queries of each target.
+-- parameters: none
 select
+    target,
     smoothing,
     n_queries,
     kendall_tau,
     tau_low,
-    tau_high
+    tau_high,
+    same_winner_share
 from sample_size
-where target = $target
-order by smoothing, n_queries
+order by target, smoothing, n_queries

@@ -1,5 +1,6 @@
 "use strict";
-// Draws the report from the JSON in #data. Everything becomes text nodes and attributes: no text is ever parsed as HTML.
+// Shows the report from the JSON in #data: charts by Vega, tables here. Everything becomes text nodes and attributes:
+// no text is ever parsed as HTML, and Vega interprets what charts compute (ast) instead of making code of it.
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const corpora = data.corpora;
@@ -13,8 +14,7 @@ const LN100 = Math.log(100);
 const MANY = 40;
 
 function h(tag, attributes, ...children) {
-  const svg = ["svg", "path", "line", "text", "g"].includes(tag);
-  const node = svg ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
+  const node = document.createElement(tag);
   for (const [key, value] of Object.entries(attributes || {})) {
     if (value === null || value === undefined || value === false) continue;
     if (key.startsWith("--")) node.style.setProperty(key, value);
@@ -108,6 +108,53 @@ function shortVerdict(row) {
   return h("span", { class: kind(row.verdict), title: `${words}: ${interval(row.ci_low, row.ci_high)}`, role: "img", "aria-label": words }, sign);
 }
 
+// ---- charts --------------------------------------------------------------------------------------------------------
+
+const main = document.getElementById("main");
+const room = () => main.clientWidth - 32;
+const isNarrow = () => room() < 600;
+const isWide = () => room() > 1000;
+// How much of a name there is room for
+const characters = () => (isNarrow() ? 18 : 36);
+const pen = document.createElement("canvas").getContext("2d");
+pen.font = `12px ${data.config.font}`;
+const widthOf = (places) => Math.max(...places.map((i) => pen.measureText(name(i)).width * Math.min(1, characters() / name(i).length)));
+let nDrawing = 0;
+
+// A chart of data.charts with rows, after it is drawn given to `then`; `about` is what screen readers say of it
+function chart(kind, rows, about, { params = {}, change = {}, then = null, tell = (row) => [row.said], ...events } = {}) {
+  const box = h("div", { class: `chart ${kind}` });
+  const spec = { ...structuredClone(data.charts[kind]), ...change, description: about, datasets: { rows } };
+  if (spec.autosize && spec.height.step) spec.height = spec.height.step * rows.length;
+  spec.params = Object.entries({ ...Object.fromEntries((spec.params || []).map((one) => [one.name, one.value])), ...("params" in spec ? params : {}) })
+    .map(([key, value]) => ({ name: key, value }));
+  nDrawing += 1;
+  delete document.documentElement.dataset.drawn;
+  const options = { mode: "vega-lite", config: data.config, ast: true, renderer: "svg", actions: false, defaultStyle: false, tooltip: false };
+  vegaEmbed(box, spec, options)
+    .then(({ view }) => {
+      view.addEventListener("mouseover", (event, item) => {
+        if (item?.datum?.said) showTip({ left: event.clientX, top: event.clientY - 6, bottom: event.clientY + 6, width: 0 }, ...tell(item.datum));
+      });
+      view.addEventListener("mouseout", hideTip);
+      for (const [name, listener] of Object.entries(events)) view.addEventListener(name, (event, item) => item?.datum?.said && listener(item.datum));
+      if (then) then(box);
+    })
+    .catch((error) => { box.replaceChildren(h("p", { class: "note" }, `This chart could not be drawn: ${error.message}`)); })
+    .finally(() => { nDrawing -= 1; if (!nDrawing) document.documentElement.dataset.drawn = "true"; });
+  return box;
+}
+// Of a chart that is as wide as there is room, its names and axes included
+const fitted = (most) => ({ width: Math.min(room(), most), autosize: { type: "fit-x", contains: "padding" } });
+function asTable(draw) {
+  const box = h("details", { ontoggle: () => { if (box.children.length === 1) box.append(draw()); } }, h("summary", {}, "As a table"));
+  return box;
+}
+const span = (values, margin) => {
+  const known = values.filter((value) => value !== null && value !== undefined);
+  return { x_low: Math.min(...known) - margin, x_high: Math.max(...known) + margin };
+};
+
 // ---- state ---------------------------------------------------------------------------------------------------------
 
 const firstWithRatio = targets.find((t) => ratios.some((row) => row.target === t));
@@ -166,21 +213,13 @@ function ranking(t) {
   const order = ranked(t);
   const predictions = [...new Set(ratios.filter((row) => row.target === t && row.trained_on === null).map((row) => row.predictions))];
   const ceiling = ceilings.get(t)?.ceiling;
-  const low = METRICS.kl_alignment.low;
-  const at = (value) => Math.max(0, Math.min(100, ((value - low) / (1 - low)) * 100));
-  const axis = h("th", { scope: "col" }, "Alignment", h("div", { class: "axis", "aria-hidden": "true" },
-    [0.4, 0.6, 0.8, 1].map((value) => h("span", { "--at": at(value) }, value.toFixed(1)))));
-  const heads = ["Training set", axis, "#", "#95 % interval", ...predictions.map((p) => h("th", { scope: "col", class: "model" }, `AR of ${name(p)}`))];
+  const heads = ["Training set", "#Alignment", "#95 % interval", ...predictions.map((p) => h("th", { scope: "col", class: "model" }, `AR of ${name(p)}`))];
   const lines = (shown) => table(heads, shown.map((s) => {
     const row = intervals.get(`${s} ${t}`);
     const overlap = METRICS.exact_overlap.value(s, t);
     return h("tr", {},
       h("th", { scope: "row" }, name(s), overlap >= 0.005 ? h("div", { class: "flag" }, `holds ${percent(overlap)} of the target's queries`) : null,
         uneven.has(`${s} ${t}`) ? h("div", { class: "flag" }, `${percent(parsedShare(s))} of it parses, ${percent(parsedShare(t))} of the target`) : null),
-      h("td", { class: "plot" }, h("div", { class: "track plain", "aria-hidden": "true" },
-        ceiling ? h("div", { class: "mark", "--at": at(ceiling) }) : null,
-        row ? h("div", { class: "span", "--at": at(row.ci_low), "--to": at(row.ci_high) - at(row.ci_low) }) : null,
-        h("div", { class: "dot", "--at": at(alignment(s, t)) }))),
       h("td", { class: "n" }, fixed(alignment(s, t))),
       h("td", { class: "n" }, row ? interval(row.ci_low, row.ci_high) : ""),
       predictions.map((p) => {
@@ -189,8 +228,21 @@ function ranking(t) {
       }));
   }), { "aria-label": `Training sets for ${name(t)}` });
   return h("div", { id: "ranking" }, h("h3", {}, `Training sets for ${name(t)}`), answer(t, order),
-    h("p", { class: "soft" }, ceiling ? `The dashed line is the ceiling, ${fixed(ceiling)}. ` : "", predictions.length ? "AR is the Alignment Ratio: ▲ gain, ◆ undecided, ▼ no gain, by its 95 % interval." : ""),
-    limited(order, 20, lines));
+    h("p", { class: "soft" }, "Dots are alignments, bars their 95 % intervals. ", ceiling ? `The dashed line is the ceiling, ${fixed(ceiling)}. ` : "", predictions.length ? "AR is the Alignment Ratio: ▲ gain, ◆ undecided, ▼ no gain, by its 95 % interval." : ""),
+    limited(order, 20, (shown) => h("div", {}, rankingChart(t, shown, ceiling), lines(shown))));
+}
+
+function rankingChart(t, shown, ceiling) {
+  const rows = shown.map((s) => {
+    const { ci_low: low = null, ci_high: high = null } = intervals.get(`${s} ${t}`) || {};
+    const value = alignment(s, t);
+    const text = low === null || isNarrow() ? fixed(value) : `${fixed(value)}  (${interval(low, high)})`;
+    return { label: name(s), value, low, high, text, ceiling: ceiling ?? null, said: `${name(s)}: ${fixed(value)}${low === null ? "" : `, ${interval(low, high)}`}` };
+  });
+  return chart("ranking", rows, `Alignments of training sets with ${name(t)}; the table below has the numbers`, {
+    change: fitted(900),
+    params: { ...span(rows.flatMap((row) => [row.value, row.low, row.high, row.ceiling]), 0.02), characters: characters() },
+  });
 }
 
 // What the ranking says, in words
@@ -250,61 +302,66 @@ function places(role) {
   return order.filter((i) => chosen.has(i));
 }
 
-// Which of three colours of text can be read on a shade, light or dark
-function shadeClass(share) {
-  return share > 0.62 ? "high" : share > 0.52 ? "mid" : "low";
-}
-
 function fillMatrix() {
   const metric = METRICS[state.metric];
   const columns = places(state.columns);
   const wanted = state.find.trim().toLowerCase();
   const rows = places(state.rows).filter((i) => name(i).toLowerCase().includes(wanted));
-  const cell = (s, t) => {
-    const value = state.swapped ? metric.value(t, s) : metric.value(s, t);
-    const share = Math.max(0, Math.min(1, (value - metric.low) / (metric.high - metric.low)));
-    const node = h("td", { "--v": (100 * share).toFixed(1), class: shadeClass(share), tabindex: "-1" }, value.toFixed(2), uneven.has(`${s} ${t}`) ? h("sup", {}, "*") : null);
-    node.pair = state.swapped ? [t, s] : [s, t];
-    return node;
-  };
+  const valueOf = (s, t) => (state.swapped ? metric.value(t, s) : metric.value(s, t));
+  const about = `${metric.label} of ${state.swapped ? "columns with rows" : "rows with columns"}`;
+  const marked = (s, t, text) => (uneven.has(`${s} ${t}`) ? `${text}*` : text);
   const draw = (shown) => {
-    const grid = h("tbody", {}, shown.map((s) => h("tr", {}, h("th", { scope: "row", title: name(s) }, h("div", {}, name(s))), columns.map((t) => cell(s, t)))));
-    grid.querySelector("td")?.setAttribute("tabindex", "0");
-    grid.addEventListener("keydown", moveInMatrix);
-    grid.addEventListener("focusin", (event) => event.target.pair && showPair(event.target));
-    grid.addEventListener("focusout", hideTip);
-    grid.addEventListener("mouseover", (event) => event.target.pair && showPair(event.target));
-    grid.addEventListener("mouseout", hideTip);
-    grid.addEventListener("click", (event) => { if (event.target.pair) { event.target.focus(); choosePair(...event.target.pair); } });
-    return h("div", { class: "heat" }, h("table", { "aria-label": `${metric.label} of ${state.swapped ? "columns with rows" : "rows with columns"}` },
-      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, h("div", {}, state.swapped ? "target ↓" : "source ↓"), h("div", {}, state.swapped ? "source →" : "target →")), columns.map((t) => h("th", { scope: "col", title: name(t) }, h("div", {}, name(t)))))), grid));
+    // Slanted names of columns stand out at the right
+    const beside = widthOf(shown) + 24 + (isNarrow() ? 0 : widthOf(columns) / 2);
+    const step = Math.max(20, Math.min(46, Math.floor((room() - beside) / columns.length)));
+    const short = (value) => (step >= 30 ? value.toFixed(2) : value < 0.995 ? value.toFixed(2).slice(1) : value.toFixed(1));
+    const cells = shown.flatMap((s) => columns.map((t) => {
+      const value = valueOf(s, t);
+      return { source: name(s), target: name(t), s, t, value, text: marked(s, t, short(value)), said: `${name(s)} with ${name(t)}: ${value.toFixed(3)}` };
+    }));
+    return chart("heat", cells, `${about}; arrow keys move from cell to cell, Enter shows what differs`, {
+      change: { width: { step } },
+      params: { far: metric.low, near: metric.high, characters: characters(), size: step >= 30 ? 11 : 9, angle: isNarrow() ? -90 : -60 },
+      then: (box) => walkable(box, cells, columns.length),
+      tell: (cell) => toldOfPair(...pairOf(cell)),
+      click: (cell) => choosePair(...pairOf(cell)),
+    });
   };
+  const inNumbers = (shown) => table(["", ...columns.map((t) => `#${name(t)}`)], shown.map((s) => h("tr", {}, h("th", { scope: "row" }, name(s)),
+    columns.map((t) => h("td", { class: "n" }, marked(s, t, fixed(valueOf(s, t))))))), { "aria-label": about });
   document.getElementById("heat").replaceChildren(
     h("div", { class: "scale" }, fixed(metric.low), h("span", { class: "ramp" }), fixed(metric.high), data.uneven.length ? h("span", {}, "* one side parses much less than the other") : null),
-    rows.length && columns.length ? limited(rows, MANY + 20, draw) : h("p", {}, "No corpus is left by this choice."));
+    ...(rows.length && columns.length ? [limited(rows, MANY + 20, draw), asTable(() => limited(rows, MANY + 20, inNumbers))] : [h("p", {}, "No corpus is left by this choice.")]));
 }
+const pairOf = (cell) => (state.swapped ? [cell.t, cell.s] : [cell.s, cell.t]);
 
-function moveInMatrix(event) {
-  const node = event.target;
-  if (!node.pair) return;
-  const row = node.parentElement;
-  const column = node.cellIndex;
-  const to = {
-    ArrowRight: () => row.cells[column + 1], ArrowLeft: () => (column > 1 ? row.cells[column - 1] : null),
-    ArrowDown: () => row.nextElementSibling?.cells[column], ArrowUp: () => row.previousElementSibling?.cells[column],
-    Home: () => row.cells[1], End: () => row.cells[row.cells.length - 1],
-  }[event.key];
-  if (to) {
-    event.preventDefault();
-    const next = to();
-    if (!next) return;
-    node.setAttribute("tabindex", "-1");
-    next.setAttribute("tabindex", "0");
-    next.focus();
-  } else if (event.key === "Enter" || event.key === " ") {
-    event.preventDefault();
-    choosePair(...node.pair);
-  } else if (event.key === "Escape") hideTip();
+// Lets the keyboard in: the tabulator key stops at one cell, arrow keys go from there
+function walkable(box, cells, nColumns) {
+  const nodes = [...box.querySelectorAll(".mark-rect path")];
+  nodes[0].setAttribute("tabindex", "0");
+  const show = (i) => showTip(nodes[i].getBoundingClientRect(), ...toldOfPair(...pairOf(cells[i])));
+  box.addEventListener("focusin", (event) => { const i = nodes.indexOf(event.target); if (i >= 0) show(i); });
+  box.addEventListener("focusout", hideTip);
+  box.addEventListener("keydown", (event) => {
+    const i = nodes.indexOf(event.target);
+    if (i < 0) return;
+    const column = i % nColumns;
+    const steps = {
+      ArrowRight: column < nColumns - 1 ? 1 : 0, ArrowLeft: column ? -1 : 0, ArrowDown: nColumns, ArrowUp: -nColumns,
+      Home: -column, End: nColumns - 1 - column,
+    };
+    if (event.key in steps) {
+      event.preventDefault();
+      const next = nodes[i + steps[event.key]];
+      if (!next) return;
+      nodes[i].removeAttribute("tabindex");
+      next.setAttribute("tabindex", "0");
+      next.focus();
+    } else if (event.key === "Enter" || event.key === " ") {
+      event.preventDefault();
+      choosePair(...pairOf(cells[i]));
+    } else if (event.key === "Escape") hideTip();
+  });
 }
 
 const tip = document.getElementById("tip");
@@ -320,14 +377,15 @@ function showTip(box, ...content) {
 function hideTip() { tip.hidden = true; }
 window.addEventListener("scroll", hideTip, { passive: true, capture: true });
 
-function showPair(node) {
-  const [s, t] = node.pair;
+function toldOfPair(s, t) {
   const row = intervals.get(`${s} ${t}`);
+  const ceiling = ceilings.get(t)?.ceiling;
   const lines = Object.values(METRICS).map((metric) => h("tr", {}, h("td", {}, metric.label), h("td", { class: "n" }, fixed(metric.value(s, t))), h("td", { class: "n" }, fixed(metric.value(t, s)))));
-  showTip(node.getBoundingClientRect(), h("strong", {}, name(s)), " compared with ", h("strong", {}, name(t)),
+  return [h("strong", {}, name(s)), " compared with ", h("strong", {}, name(t)),
     row ? h("div", {}, `95 % interval of the alignment: ${interval(row.ci_low, row.ci_high)}`) : "",
+    ceiling && corpora[s].role === "train" ? h("div", {}, `Ceiling of ${name(t)}: ${fixed(ceiling)}`) : "",
     uneven.has(`${s} ${t}`) ? h("div", { class: "flag" }, `${percent(parsedShare(s))} and ${percent(parsedShare(t))} of their queries parse`) : "",
-    h("table", {}, h("thead", {}, h("tr", {}, h("th", {}), h("th", { class: "n" }, "this"), h("th", { class: "n" }, "reverse"))), h("tbody", {}, lines)));
+    h("table", {}, h("thead", {}, h("tr", {}, h("th", {}), h("th", { class: "n" }, "this"), h("th", { class: "n" }, "reverse"))), h("tbody", {}, lines))];
 }
 
 // ---- ratios --------------------------------------------------------------------------------------------------------
@@ -346,38 +404,86 @@ function drawRatios() {
   const few = { untuned: (p) => !isTuned(p), tuned: isTuned, all: () => true };
   const keep = few[state.predictions] || ((p) => p === Number(state.predictions));
   const shown = predictions.filter(keep);
-  const values = rows.filter((row) => shown.includes(row.predictions)).flatMap((row) => [row.alignment_ratio, row.ci_low ?? row.alignment_ratio, row.ci_high ?? row.alignment_ratio]);
-  const low = Math.min(0.9, ...values) / 1.03;
-  const high = Math.max(1.1, ...values) * 1.03;
-  const at = (value) => (Math.log(value / low) / Math.log(high / low)) * 100;
-  const candidates = [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.2, 1.5, 2, 2.5, 3].filter((tick) => tick > low && tick < high);
-  const ticks = candidates.filter((tick) => tick === 1 || Math.abs(at(tick) - at(1)) > 9).filter((tick, i, all) => tick === 1 || i % 2 === 0 || all.length < 6);
+  const around = rows.filter((row) => shown.includes(row.predictions)).flatMap((row) => [row.alignment_ratio, row.ci_low, row.ci_high]).filter((value) => value !== null);
+  const scale = { x_low: Math.min(0.95, ...around) / 1.03, x_high: Math.max(1.05, ...around) * 1.03 };
   body("ratios").replaceChildren(
-    h("p", {}, "How much closer a training set is to the target than a model's own answers are. Dots right of the line at 1 promise a gain; the bar is the 95 % interval. ",
-      "Dot: gain. Square: no gain. Open diamond: undecided."),
+    h("p", {}, "How much closer a training set is to the target than a model's own answers are. Right of the line at 1, a training set promises a gain; bars are 95 % intervals. ",
+      "▲ gain: the interval is above 1. ▼ no gain: it is below. ◆ undecided: it holds 1."),
     h("div", { class: "tools" },
       chooser("Target", byName(withRatios), target, (value) => chooseTarget(Number(value)), "ratio-target"),
       chooser("Answers", [...kinds, ...byName(predictions)], state.predictions, (value) => { state.predictions = value; drawRatios(); document.getElementById("answers").focus(); }, "answers")),
     shown.length ? "" : h("p", {}, "There are no such answers for this target."),
-    limited(shown, 8, (some) => h("div", {}, some.map((p) => ratioFigure(p, rows.filter((row) => row.predictions === p), at, ticks)))));
+    limited(shown, 8, (some) => h("div", { class: "figures" }, some.map((p) => ratioFigure(p, rows.filter((row) => row.predictions === p), scale)))));
 }
 
-function ratioFigure(p, rows, at, ticks) {
+function ratioFigure(p, rows, scale) {
   const [first] = rows;
   const tuned = first.trained_on === null ? "" : `, tuned on ${first.trained_on}`;
-  const axis = h("th", { scope: "col" }, h("div", { class: "axis", "aria-hidden": "true" }, ticks.map((tick) => h("span", { "--at": at(tick) }, String(tick)))));
-  const draw = (shown) => table(["Training set", axis, "#AR", "Verdict", "#95 % interval"], shown.map((row) => h("tr", {},
+  const about = `Alignment Ratios of ${name(p)}`;
+  const draw = (shown) => chart("ratios", shown.map((row) => {
+    const verdict = row.verdict || "no interval";
+    const said = row.ci_low === null ? fixed(row.alignment_ratio) : `${fixed(row.alignment_ratio)} (${interval(row.ci_low, row.ci_high)})`;
+    return { label: name(row.train), value: row.alignment_ratio, low: row.ci_low, high: row.ci_high, verdict, text: isNarrow() ? fixed(row.alignment_ratio) : said, said: `${name(row.train)}: ${said}, ${verdict}` };
+  }), about, { change: fitted(isWide() ? room() / 2 - 16 : 800), params: { ...scale, characters: isNarrow() ? 18 : 28 } });
+  const inNumbers = () => table(["Training set", "#AR", "Verdict", "#95 % interval"], rows.map((row) => h("tr", {},
     h("th", { scope: "row" }, name(row.train)),
-    h("td", { class: "plot" }, h("div", { class: `track ${kind(row.verdict)}`, "aria-hidden": "true" },
-      h("div", { class: "mark solid", "--at": at(1) }),
-      row.ci_low === null ? null : h("div", { class: "span", "--at": at(row.ci_low), "--to": at(row.ci_high) - at(row.ci_low) }),
-      h("div", { class: `dot ${kind(row.verdict)}`, "--at": at(row.alignment_ratio) }))),
     h("td", { class: "n" }, fixed(row.alignment_ratio)),
     h("td", {}, verdictOf(row)),
-    h("td", { class: "n" }, interval(row.ci_low, row.ci_high)))), { "aria-label": `Alignment Ratios of ${name(p)}` });
+    h("td", { class: "n" }, interval(row.ci_low, row.ci_high)))), { "aria-label": about });
   return h("figure", {}, h("h3", {}, `${name(p)} (model ${first.model}${tuned})`),
     h("p", { class: "soft" }, `Its answers are aligned at ${fixed(first.predictions_alignment)}; ${percent(first.predictions_parsed_share)} of them parse.${first.n_cleaned ? ` ${count(first.n_cleaned)} were cleaned first.` : ""}`),
-    limited(rows, 20, draw));
+    limited(rows, 20, draw), asTable(inNumbers));
+}
+
+// ---- what commands have decided ------------------------------------------------------------------------------------
+
+const decisions = Object.fromEntries(Object.entries(data.decisions).map(([key, columns]) => [key, rowsOf(columns)]));
+const decided = [...new Set(Object.values(decisions).flat().map((row) => row.target))].sort();
+
+function drawDecisions() {
+  for (const node of document.querySelectorAll("#decisions, nav a[href='#decisions']")) node.hidden = !decided.length;
+  if (!decided.length) return;
+  const target = state.decided ?? (decided.includes(name(state.target)) ? name(state.target) : decided[0]);
+  const here = (key) => decisions[key].filter((row) => row.target === target);
+  body("decisions").replaceChildren(
+    h("p", {}, "What the commands sample-size, select and mix have found and recorded."),
+    h("div", { class: "tools" }, chooser("Target", decided.map((one) => [one, one]), target, (value) => { state.decided = value; drawDecisions(); document.getElementById("decided").focus(); }, "decided")),
+    h("div", { class: "figures" }, [sizesFigure(target, here("sample_size")), budgetFigure(target, here("budget"), here("selections")), mixtureFigure(target, here("mixtures"))]));
+}
+const half = () => fitted(isWide() ? room() / 2 - 16 : 640);
+
+function sizesFigure(target, rows) {
+  if (!rows.length) return null;
+  return h("figure", {}, h("h3", {}, `How many queries of ${target} are enough`),
+    h("p", { class: "soft" }, "How well so many queries, drawn at random, rank the training sets as all of them do: Kendall tau, with the middle 90 % of the draws."),
+    chart("sample_size", rows.map((row) => ({ ...row, said: `${row.smoothing}, ${count(row.n_queries)} queries: tau ${fixed(row.kendall_tau, 2)} (${fixed(row.tau_low, 2)} to ${fixed(row.tau_high, 2)})` })),
+      `Stability of the ranking for ${target} by number of queries`, { change: half(), params: { kinds: [...new Set(rows.map((row) => row.smoothing))] } }),
+    asTable(() => table(["Measure", "#Queries", "#Tau", "#Interval", "#Same winner"], rows.map((row) => h("tr", {}, h("th", { scope: "row" }, row.smoothing), h("td", { class: "n" }, count(row.n_queries)),
+      h("td", { class: "n" }, fixed(row.kendall_tau, 2)), h("td", { class: "n" }, `${fixed(row.tau_low, 2)} to ${fixed(row.tau_high, 2)}`), h("td", { class: "n" }, percent(row.same_winner_share)))))));
+}
+
+function budgetFigure(target, curve, taken) {
+  if (!curve.length) return null;
+  const random = new Map(curve.filter((row) => row.method !== "random").map((row) => [row.n_rows, { ...row, method: "random", kl_alignment: row.random_alignment }]));
+  const rows = [...curve, ...(curve.some((row) => row.method === "random") ? [] : random.values())];
+  const methods = [...new Map(taken.map((row) => [row.method, row])).values()];
+  return h("figure", {}, h("h3", {}, `Rows selected for ${target}`),
+    methods.map((one) => h("p", { class: "soft" }, `${one.method}: ${count(one.n_taken)} rows with ${count(one.n_taken_templates)} templates are aligned at ${fixed(one.kl_alignment)}; all candidates at ${fixed(one.pool_alignment)}.`)),
+    chart("budget", rows.map((row) => ({ ...row, said: `${row.method}, ${count(row.n_rows)} rows: ${fixed(row.kl_alignment)}` })), `Alignment with ${target} by number of rows`, { change: half(), params: { kinds: [...new Set(rows.map((row) => row.method))] } }),
+    asTable(() => h("div", {},
+      table(["Method", "#Rows", "#Alignment"], rows.map((row) => h("tr", {}, h("th", { scope: "row" }, row.method), h("td", { class: "n" }, count(row.n_rows)), h("td", { class: "n" }, fixed(row.kl_alignment))))),
+      table(["Taken from", "Method", "#Rows", "#Left out: in the target", "Licence"], taken.map((row) => h("tr", {}, h("th", { scope: "row" }, row.source), h("td", {}, row.method), h("td", { class: "n" }, count(row.n_taken_from_source)), h("td", { class: "n" }, count(row.n_overlapping)), h("td", {}, row.license || "not known")))))));
+}
+
+function mixtureFigure(target, rows) {
+  if (!rows.length) return null;
+  const share = (row) => `${percent(row.row_weight)} (${percent(row.row_weight_low)} to ${percent(row.row_weight_high)})`;
+  return h("figure", {}, h("h3", {}, `The mixture nearest to ${target}`),
+    h("p", { class: "soft" }, `Mixed so, it is aligned at ${fixed(rows[0].kl_alignment)}; all rows of these training sets at ${fixed(rows[0].pool_alignment)}. Bars are 95 % intervals.`),
+    chart("mixture", rows.map((row) => ({ label: row.source, value: row.row_weight, low: row.row_weight_low, high: row.row_weight_high, text: isNarrow() ? percent(row.row_weight) : share(row), said: `${row.source}: ${share(row)}` })),
+      `Shares of training sets in the mixture for ${target}`, { change: half(), params: { characters: isNarrow() ? 18 : 28 } }),
+    asTable(() => table(["Training set", "#Share of rows", "#95 % interval", "#Alone"], rows.map((row) => h("tr", {}, h("th", { scope: "row" }, row.source), h("td", { class: "n" }, percent(row.row_weight)),
+      h("td", { class: "n" }, `${percent(row.row_weight_low)} to ${percent(row.row_weight_high)}`), h("td", { class: "n" }, fixed(row.source_alignment)))))));
 }
 
 // ---- what differs --------------------------------------------------------------------------------------------------
@@ -413,26 +519,32 @@ function drawDifferences() {
   if (s === t) parts.push(h("p", {}, "A corpus does not differ from itself."));
   else if (!sides) parts.push(h("p", {}, "The n-grams of this pair are not in the report, which holds those with a target: nl2sql-align explain DIR SOURCE TARGET shows them."));
   else {
-    const most = Math.max(...sides.flat().map((row) => row[1]), 1);
+    const rows = sides.flatMap((rows, side) => rows.map((row) => ({ row, side })));
+    const list = h("div", { id: "bars" }, rows.map(({ row, side }) => ngramDetails(row, side, s, t)));
     parts.push(
-      h("p", { class: "legend" }, h("span", { class: "first" }, `${name(s)} has more of it`), h("span", { class: "second" }, `${name(t)} has more of it`)),
+      h("p", { class: "legend" }, h("span", { class: "first" }, `right: ${name(s)} has more of it`), h("span", { class: "second" }, `left: ${name(t)} has more of it`)),
       h("p", { class: "soft" }, "Of the 20 largest terms of each direction, in nats; shorter n-grams that say the same are added to the one that contains them. Right: terms of the divergence of the source from the target. Left: terms of the other direction. nl2sql-align explain takes all terms together."),
-      h("ul", { class: "bars", id: "bars" }, sides.flatMap((rows, side) => rows.map((row) => bar(row, side, most, s, t)))));
+      chart("differences", rows.map(({ row, side }, id) => ({ id, ngram: data.texts[row[0]], nats: ((side ? -1 : 1) * row[1]) / 1e6, side: side ? "target" : "source", said: ngramSaid(row, side, s, t) })),
+        `What ${name(s)} and ${name(t)} have more of; the list below has the numbers and queries`, {
+          change: fitted(1000), params: { text_limit: Math.min(room(), 1000) - 16 },
+          click: ({ id }) => { const chosen = list.children[id]; chosen.open = true; chosen.querySelector("summary").focus(); },
+        }),
+      h("h3", {}, "Queries that have them"), list);
   }
   body("differences").replaceChildren(...parts);
 }
 
-function bar([ngram, nats, folded, p, q, sql, template], side, most, s, t) {
-  const more = side === 0 ? s : t;
-  return h("li", {},
-    h("div", { class: "line" },
-      h("code", {}, data.texts[ngram]),
-      h("div", { class: `track ${side === 0 ? "over" : "under"}`, "aria-hidden": "true" }, h("div", { class: "mark solid", "--at": 50 }), h("div", { class: "bar", "--to": (100 * nats) / most })),
-      h("span", { class: "n" }, fixed(nats / 1e6, 4))),
-    h("details", {},
-      h("summary", {}, `${precise(p / 1e6)} of the n-grams of ${name(s)}, ${precise(q / 1e6)} of ${name(t)}${folded ? `; with ${folded} inside it` : ""}`),
-      data.texts[sql] ? [h("div", {}, `A query of ${name(more)} that has it:`), h("span", { class: "sql" }, data.texts[sql])] : null,
-      data.texts[template] ? [h("div", {}, "Its template:"), h("span", { class: "sql" }, data.texts[template])] : null));
+function ngramSaid([ngram, nats, folded, p, q], side, s, t) {
+  return `${data.texts[ngram]}: ${fixed(nats / 1e6, 4)} nats; ${precise(p / 1e6)} of the n-grams of ${name(s)}, ${precise(q / 1e6)} of ${name(t)}${folded ? `; with ${folded} inside it` : ""}`;
+}
+
+function ngramDetails(row, side, s, t) {
+  const [ngram, nats, folded, p, q, sql, template] = row;
+  return h("details", { class: side ? "under" : "over" },
+    h("summary", {}, h("code", {}, data.texts[ngram]), h("span", { class: "soft" }, ` ${side ? "−" : "+"}${fixed(nats / 1e6, 4)} nats`)),
+    h("div", {}, `${precise(p / 1e6)} of the n-grams of ${name(s)}, ${precise(q / 1e6)} of ${name(t)}${folded ? `; with ${folded} inside it` : ""}`),
+    data.texts[sql] ? [h("div", {}, `A query of ${name(side ? t : s)} that has it:`), h("span", { class: "sql" }, data.texts[sql])] : null,
+    data.texts[template] ? [h("div", {}, "Its template:"), h("span", { class: "sql" }, data.texts[template])] : null);
 }
 
 // ---- structures ----------------------------------------------------------------------------------------------------
@@ -447,14 +559,18 @@ function drawStructures() {
     .map(([label, values]) => ({ label, s: values[s], t: values[t], effect: effect(values[s][0], values[t][0]) }))
     .filter((row) => row.s[0] || row.t[0])
     .sort((a, b) => Math.abs(b.effect) - Math.abs(a.effect) || a.label.localeCompare(b.label, "en"));
-  const share = (side, value) => h("td", { class: `share ${side}` }, h("div", { "--to": 100 * value[0] }, h("span", {}, percent(value[0]))));
-  const draw = (shown) => table(["Structure", name(s), name(t), "#Mean in source", "#Mean in target", "#Effect"], shown.map((row) => h("tr", {},
-    h("th", { scope: "row" }, row.label), share("first", row.s), share("second", row.t),
+  const about = `Structures of ${name(s)} and ${name(t)}`;
+  const draw = (shown) => chart("structures", shown.flatMap((row) => [["source", s, row.s], ["target", t, row.t]].map(([side, i, [share, mean]]) => (
+    { feature: row.label, side, share, text: percent(share), said: `${row.label}: ${percent(share)} of the queries of ${name(i)}, ${fixed(mean, 2)} a query` }))), about,
+  { change: fitted(900), params: { characters: isNarrow() ? 22 : 40 } });
+  const inNumbers = () => table(["Structure", `#${name(s)}`, `#${name(t)}`, "#Mean in source", "#Mean in target", "#Effect"], rows.map((row) => h("tr", {},
+    h("th", { scope: "row" }, row.label), h("td", { class: "n" }, percent(row.s[0])), h("td", { class: "n" }, percent(row.t[0])),
     h("td", { class: "n" }, fixed(row.s[1], 2)), h("td", { class: "n" }, fixed(row.t[1], 2)),
-    h("td", { class: "n" }, `${row.effect > 0 ? "+" : ""}${fixed(row.effect, 2)}`))), { "aria-label": `Structures of ${name(s)} and ${name(t)}` });
+    h("td", { class: "n" }, `${row.effect > 0 ? "+" : ""}${fixed(row.effect, 2)}`))), { "aria-label": about });
   body("structures").replaceChildren(pairTools("structures"),
-    h("p", { class: "soft" }, "The share of queries that use each structure, the largest difference first, and how often a query uses it on average. The effect is Cohen's h: 0.2 is small, 0.8 large."),
-    limited(rows, 14, draw));
+    h("p", { class: "soft" }, "The share of queries that use each structure, the largest difference first. In the table: how often a query uses it on average, and the effect, Cohen's h: 0.2 is small, 0.8 large."),
+    h("p", { class: "legend" }, h("span", { class: "first" }, name(s)), h("span", { class: "second" }, name(t))),
+    limited(rows, 14, draw), asTable(inNumbers));
 }
 
 // ---- templates -----------------------------------------------------------------------------------------------------
@@ -462,38 +578,18 @@ function drawStructures() {
 function drawTemplates() {
   const [s, t] = [state.source, state.against];
   const place = body("templates");
-  const width = Math.max(280, Math.min(place.clientWidth || 800, 900));
-  const height = Math.min(380, Math.max(240, width * 0.55));
-  const edge = { left: 44, right: 12, top: 10, bottom: 36 };
   const drawn = everyone.filter((i) => data.curves[i][0].length);
-  const most = Math.max(10, ...drawn.map((i) => data.curves[i][0].at(-1)));
-  const x = (n) => edge.left + (Math.log(n) / Math.log(most)) * (width - edge.left - edge.right);
-  const y = (share) => height - edge.bottom - share * (height - edge.top - edge.bottom);
-  const svg = h("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": "Share of queries covered by the most frequent templates; the table below has the numbers" });
-  for (const share of [0, 0.25, 0.5, 0.75, 1]) {
-    svg.append(h("line", { class: "grid", x1: edge.left, x2: width - edge.right, y1: y(share), y2: y(share) }),
-      h("text", { x: edge.left - 6, y: y(share) + 4, "text-anchor": "end" }, `${100 * share}%`));
-  }
-  for (let n = 1; n <= most; n *= 10) {
-    svg.append(h("line", { class: "grid", x1: x(n), x2: x(n), y1: edge.top, y2: height - edge.bottom }),
-      h("text", { x: x(n), y: height - edge.bottom + 16, "text-anchor": "middle" }, count(n)));
-  }
-  svg.append(h("text", { x: (edge.left + width - edge.right) / 2, y: height - 4, "text-anchor": "middle" }, "most frequent templates"));
-  const curve = (i, cls) => {
-    const [ns, shares] = data.curves[i];
-    const path = h("path", { class: `curve ${cls}`, d: ns.map((n, k) => `${k ? "L" : "M"}${x(n).toFixed(1)} ${y(shares[k]).toFixed(1)}`).join("") });
-    path.addEventListener("mousemove", (event) => showTip({ left: event.clientX, top: event.clientY, bottom: event.clientY, width: 0 }, name(i)));
-    path.addEventListener("mouseout", hideTip);
-    return path;
-  };
-  for (const i of drawn) if (i !== s && i !== t) svg.append(curve(i, ""));
-  if (s !== null) for (const [i, cls] of [[t, "second"], [s, "first"]]) if (data.curves[i][0].length) svg.append(curve(i, cls));
+  // What is drawn last lies above
+  const order = [...drawn.filter((i) => i !== s && i !== t), ...drawn.filter((i) => i === t && i !== s), ...drawn.filter((i) => i === s)];
+  const points = order.flatMap((i) => data.curves[i][0].map((n, k) => (
+    { corpus: name(i), n, share: data.curves[i][1][k], side: i === s ? "source" : i === t ? "target" : "other", said: name(i) })));
   const needed = (i, share) => { const [ns, shares] = data.curves[i]; const k = shares.findIndex((value) => value >= share - 1e-9); return k < 0 ? "" : count(ns[k]); };
   const rows = [...new Set([s, t, ...everyone])].filter((i) => i !== null && data.curves[i][0].length);
   place.replaceChildren(pairTools("templates"),
-    h("figure", {}, s === null ? "" : h("p", { class: "legend" }, h("span", { class: "first" }, name(s)), h("span", { class: "second" }, `${name(t)} (dashed)`), h("span", { class: "others" }, "the other corpora")), svg),
+    h("figure", {}, s === null ? "" : h("p", { class: "legend" }, h("span", { class: "first" }, name(s)), h("span", { class: "second" }, `${name(t)} (dashed)`), h("span", { class: "others" }, "the other corpora")),
+      points.length ? chart("templates", points, "Share of queries covered by the most frequent templates; the table below has the numbers", { change: { ...fitted(900), height: isNarrow() ? 240 : 340 } }) : ""),
     h("p", { class: "soft" }, "A curve that rises early belongs to a corpus in which few templates are most of the queries. The table gives the number of templates, at the steps of the curve, that cover at least the share."),
-    h("details", {}, h("summary", {}, "As a table"), limited(rows, MANY, (shown) => table(["Corpus", "#Templates", "#Half of its queries", "#80 %", "#95 %"], shown.map((i) => h("tr", {},
+    asTable(() => limited(rows, MANY, (shown) => table(["Corpus", "#Templates", "#Half of its queries", "#80 %", "#95 %"], shown.map((i) => h("tr", {},
       h("th", { scope: "row" }, name(i)), h("td", { class: "n" }, count(corpora[i].n_distinct_templates)), [0.5, 0.8, 0.95].map((share) => h("td", { class: "n" }, needed(i, share)))))))));
 }
 
@@ -507,7 +603,7 @@ function drawParsing() {
     const one = corpora[i];
     const share = parsedShare(i);
     return h("tr", {}, h("th", { scope: "row" }, one.corpus, one.is_set_aside ? h("div", { class: "flag" }, "set aside: no query has an n-gram") : null),
-      h("td", { class: "share first" }, h("div", { "--to": 100 * share }, h("span", {}, percent(share)))),
+      h("td", { class: "share" }, h("div", { "--to": 100 * share }, h("span", {}, percent(share)))),
       h("td", { class: "n" }, count(one.n_queries)),
       h("td", {}, one.n_rejected ? h("details", {}, h("summary", {}, count(one.n_rejected)), h("ul", {}, (reasons.get(i) || []).map((why) => h("li", {}, `${count(why.n)}: ${why.reason}`, h("span", { class: "sql" }, why.example || "(empty)"))))) : "0"),
       h("td", { class: "n" }, one.n_cleaned ? count(one.n_cleaned) : ""),
@@ -537,18 +633,19 @@ document.getElementById("about").textContent =
   `${counted(corpora.length, "corpus").replace("corpuss", "corpora")}: ${counted(corpora.filter((one) => one.role === "train").length, "training set")}, ` +
   `${counted(corpora.filter((one) => one.role === "target").length, "target")}, ${counted(corpora.filter((one) => one.role === "predictions").length, "set")} of predictions; ` +
   `${count(corpora.reduce((sum, one) => sum + one.n_queries, 0))} queries. Made ${data.run.finished}.`;
-if (comparable.length) {
-  drawChoose();
-  drawMatrix();
-  drawRatios();
-  drawDifferences();
-  drawStructures();
-} else {
-  for (const id of ["choose", "matrix", "ratios", "differences", "structures"]) body(id).replaceChildren(h("p", {}, "No corpus has a query with an n-gram: there is nothing to compare."));
+function drawCharts() {
+  if (comparable.length) for (const draw of [drawChoose, drawMatrix, drawRatios, drawDifferences, drawStructures]) draw();
+  else for (const id of ["choose", "matrix", "ratios", "differences", "structures"]) body(id).replaceChildren(h("p", {}, "No corpus has a query with an n-gram: there is nothing to compare."));
+  drawDecisions();
+  drawTemplates();
 }
-drawTemplates();
+drawCharts();
 drawParsing();
 drawVersions();
-let width = window.innerWidth;
-window.addEventListener("resize", () => { if (window.innerWidth !== width) { width = window.innerWidth; drawTemplates(); } });
-document.documentElement.dataset.drawn = "true";
+let width = room();
+let waiting;
+window.addEventListener("resize", () => {
+  clearTimeout(waiting);
+  waiting = setTimeout(() => { if (room() !== width) { width = room(); drawCharts(); } }, 200);
+});
+if (!nDrawing) document.documentElement.dataset.drawn = "true";

@@ -9,8 +9,11 @@ import pytest
 
 from tasks import pipeline
 from tasks.intervals import Resampling
+from tasks.mixture import mix
 from tasks.publish import RunRecord, publish
 from tasks.report import report_file, write_report
+from tasks.sample_size import sample_size
+from tasks.selection import Options, select
 from tasks.warehouse import Warehouse
 
 # Each would show itself if it were more than text: as an element, a dialog or an error.
@@ -22,6 +25,11 @@ JOINED = "SELECT FROM JOIN ON = WHERE ="
 COUNTED = "SELECT COUNT ( * ) FROM GROUP BY HAVING COUNT ( * ) >"
 NESTED = "SELECT FROM WHERE IN ( SELECT FROM WHERE > )"
 WINDOW = "SELECT RANK ( ) OVER ( PARTITION BY ORDER BY DESC ) FROM"
+
+
+def settle(page):
+    """Waits until all charts are drawn."""
+    page.wait_for_selector("html[data-drawn]", timeout=20_000)
 
 
 @pytest.fixture(scope="session")
@@ -53,6 +61,9 @@ def published(tmp_path_factory, make_corpus):
     at = datetime(2026, 1, 1, tzinfo=UTC)
     record = RunRecord("run-1", at, pipeline.parameters(), pipeline.versions())
     publish(house, corpora, matrix.pairs, matrix.contributions, record, intervals)
+    sample_size(house.folder, "dev", n_trials=5)
+    select(house.folder, "dev", (), house.folder.parent / "chosen", Options(5))
+    mix(house.folder, "dev", ())
     # No corpora file could name a corpus so; a database that somebody sends could.
     with duckdb.connect(str(house.database)) as con:
         for table, column in con.execute(
@@ -111,7 +122,7 @@ def opened(chromium, report):
         page.on("dialog", lambda dialog: complaints.append(dialog.message))
         page.on("requestfailed", lambda request: complaints.append(request.url))
         page.goto(path.as_uri())
-        page.wait_for_selector("html[data-drawn]", timeout=20_000)
+        settle(page)
         return page
 
     yield open_page

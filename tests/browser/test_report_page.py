@@ -1,19 +1,31 @@
 """The report as people see it: in a browser, by mouse and keyboard, at the widths they use."""
 
 import base64
+import re
 
 import pytest
 
 from tasks.results import matrix
-from tests.browser.conftest import HOSTILE_MODEL, HOSTILE_NAME, HOSTILE_SQL
+from tests.browser.conftest import HOSTILE_MODEL, HOSTILE_NAME, HOSTILE_SQL, settle
 
 pytestmark = pytest.mark.browser
 
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 
 
+def drawn(page, chart):
+    """The marks of a chart that are not words, once it is drawn."""
+    settle(page)
+    return page.locator(f"{chart} .role-mark:not(.mark-text) path[aria-label]")
+
+
+def numbers(page):
+    settle(page)
+    return page.locator("#matrix .role-mark.mark-text text").all_text_contents()
+
+
 def cells(page):
-    return [text.rstrip("*") for text in page.locator("#matrix td").all_inner_texts()]
+    return [text.rstrip("*") for text in numbers(page)]
 
 
 def test_the_first_answer_names_the_closest_training_set_and_its_verdict(opened):
@@ -40,7 +52,7 @@ def test_the_matrix_shows_the_published_numbers(opened, published):
     page.select_option("#columns", "all")
     rows = matrix(published.folder)
     assert cells(page) == [f"{value:.2f}" for value in rows["kl_alignment"]]
-    marks = [text.endswith("*") for text in page.locator("#matrix td").all_inner_texts()]
+    marks = [text.endswith("*") for text in numbers(page)]
     assert marks == rows["is_unevenly_parsed"].to_list()
     assert any(marks)
     page.select_option("#metric", "kl_nats")
@@ -63,28 +75,42 @@ def test_the_matrix_can_be_narrowed(opened):
     assert page.locator("#heat").inner_text().strip().endswith("No corpus is left by this choice.")
 
 
+def test_the_matrix_is_a_table_as_well(opened, published):
+    page = opened()
+    page.select_option("#order", "listed")
+    page.select_option("#columns", "all")
+    page.locator("#matrix summary").click()
+    shown = page.locator("#matrix tbody td").all_inner_texts()
+    alignments = matrix(published.folder)["kl_alignment"]
+    assert [text.rstrip("*") for text in shown] == [f"{value:.3f}" for value in alignments]
+
+
 def test_a_cell_tells_all_measures_to_mouse_and_keyboard(opened):
     page = opened()
     tip = page.locator("#tip")
-    page.locator("#matrix td").nth(1).hover()
+    marks = drawn(page, "#matrix")
+    assert marks.first.get_attribute("aria-label").endswith(": 1.000")
+    marks.nth(1).hover()
     assert "Exact overlap" in tip.inner_text()
     page.mouse.move(0, 0)
     assert tip.is_hidden()
-    page.locator("#matrix td").first.focus()
+    marks.first.focus()
     said = tip.inner_text()
     page.keyboard.press("ArrowDown")
     assert tip.is_visible()
     assert tip.inner_text() != said
     # One stop for the tabulator key, at the cell that was left
-    assert page.locator("#matrix td[tabindex='0']").count() == 1
-    assert page.evaluate("document.activeElement.closest('tr').rowIndex") == 2
+    assert page.locator("#matrix path[tabindex='0']").count() == 1
+    focused = page.evaluate("document.activeElement.getAttribute('aria-label')")
+    n_columns = page.locator("#columns").evaluate("() => places(state.columns).length")
+    assert focused == marks.nth(n_columns).get_attribute("aria-label")
 
 
 def test_enter_in_the_matrix_chooses_the_pair_that_is_explained(opened):
     page = opened()
     page.select_option("#order", "listed")
     page.select_option("#columns", "target")
-    page.locator("#matrix td").first.focus()
+    drawn(page, "#matrix").first.focus()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     assert page.locator("#pair-source option:checked").inner_text() == "far"
@@ -95,30 +121,56 @@ def test_any_pair_can_be_chosen_and_is_explained_by_ngrams_and_structures(opened
     page = opened()
     page.select_option("#pair-source", label="far")
     page.select_option("#pair-against", label="dev")
-    bars = page.locator("#bars > li")
-    assert bars.locator(".over").count() == 2
-    assert bars.locator(".under").count() > 2
-    assert "OVER" in bars.first.locator("code").inner_text()
-    bars.first.locator("summary").click()
-    assert "A query of far that has it:" in bars.first.inner_text()
-    windows = page.locator("#structures tbody tr", has_text="window functions")
-    assert windows.locator("td").all_inner_texts()[:2] == ["69 %", "0 %"]
-    assert page.locator("#templates path.curve").count() == 6
+    bars = drawn(page, "#differences")
+    middle = page.locator("#differences .mark-rule.role-mark line").first.bounding_box()["x"]
+    is_right = [bar.bounding_box()["x"] > middle - 2 for bar in bars.all()]
+    listed = page.locator("#bars > details")
+    assert is_right == [node.get_attribute("class") == "over" for node in listed.all()]
+    assert is_right.count(True) == 2
+    assert is_right.count(False) > 2
+    assert "OVER" in bars.first.get_attribute("aria-label")
+    bars.first.click()
+    assert "A query of far that has it:" in listed.first.inner_text()
+    assert drawn(page, "#structures").count() % 2 == 0
+    windows = page.locator("#structures path[aria-label^='window functions']")
+    assert [w.get_attribute("aria-label").split("; ")[0] for w in windows.all()] == [
+        "window functions: 69 % of the queries of far, 0.69 a query",
+        "window functions: 0 % of the queries of dev, 0.00 a query",
+    ]
+    assert drawn(page, "#templates").count() == 6
     page.get_by_role("button", name="Swap").first.click()
-    assert "OVER" in bars.locator(".line", has=page.locator(".under")).first.inner_text()
+    settle(page)
+    assert "OVER" in page.locator("#bars > details.under").first.inner_text()
 
 
 def test_ratios_stand_around_the_line_at_one(opened):
     page = opened()
     figure = page.locator("#ratios figure")
     assert figure.count() == 1
-    one = figure.locator(".mark.solid").first.bounding_box()["x"]
-    for row in figure.locator("tbody tr").all():
-        ratio = float(row.locator("td.n").first.inner_text())
-        dot = row.locator(".dot").bounding_box()
-        assert (dot["x"] + dot["width"] / 2 > one) == (ratio > 1)
+    one = figure.locator(".mark-rule.role-mark line").first.bounding_box()["x"]
+    dots = drawn(page, "#ratios figure").all()
+    assert len(dots) == 3
+    for dot in dots:
+        ratio = float(re.search(r": ([0-9.]+) ", dot.get_attribute("aria-label"))[1])
+        box = dot.bounding_box()
+        assert (box["x"] + box["width"] / 2 > one) == (ratio > 1)
+    figure.locator("summary").click()
+    assert figure.locator("tbody tr").count() == 3
     page.select_option("#answers", "tuned")
     assert "no such answers" in page.locator("#ratios").inner_text()
+
+
+def test_what_commands_have_decided_is_shown(opened):
+    page = opened()
+    assert page.locator("#decisions h3").all_inner_texts() == [
+        "How many queries of dev are enough",
+        "Rows selected for dev",
+        "The mixture nearest to dev",
+    ]
+    assert page.locator("#decisions .chart svg").count() == 3
+    for summary in page.locator("#decisions summary").all():
+        summary.click()
+    assert page.locator("#decisions tbody tr").count() > 6
 
 
 def test_what_is_hostile_stays_text(opened):
@@ -132,7 +184,7 @@ def test_what_is_hostile_stays_text(opened):
     assert HOSTILE_NAME in text
     assert HOSTILE_MODEL in text
     assert page.locator("main img, main script, main b, main i").count() == 0
-    assert page.locator("script").count() == 2
+    assert page.locator("script").count() == 3
     assert page.evaluate("window.broken") is None
 
 
@@ -182,9 +234,10 @@ def test_it_prints_what_it_shows_without_its_controls(opened):
     assert page.locator("nav").is_hidden()
     back = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert back == "rgb(255, 255, 255)"
-    assert page.locator("#matrix .heat").evaluate("node => getComputedStyle(node).overflowY") == (
-        "visible"
-    )
+    chart = page.locator("#matrix .chart")
+    assert chart.evaluate("node => getComputedStyle(node).overflowX") == "visible"
+    ink = page.locator("#matrix .role-axis-label text").first
+    assert ink.evaluate("node => getComputedStyle(node).fill") == "rgb(0, 0, 0)"
 
 
 COLOURS = """async (png) => {
@@ -198,24 +251,27 @@ COLOURS = """async (png) => {
     return { corner: [...data.slice(0, 3)], different: seen.size };
 }"""
 
-# By WCAG's formula, over 51 shades of the scale
+# By WCAG's formula, over the shades of the scale
 LEAST_CONTRAST = """() => {
     const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+    const probe = document.querySelector("#matrix .mark-text text").cloneNode(true);
+    document.querySelector("#matrix svg").append(probe);
     const pixel = (colour) => {
-        canvas.fillStyle = colour;
+        probe.setAttribute("fill", colour);
+        canvas.fillStyle = getComputedStyle(probe).fill;
         canvas.fillRect(0, 0, 1, 1);
         return [...canvas.getImageData(0, 0, 1, 1).data].map((x) => x / 255);
     };
     const part = (x) => (x <= 0.04045 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4);
     const light = ([r, g, b]) => 0.2126 * part(r) + 0.7152 * part(g) + 0.0722 * part(b);
-    const cell = document.querySelector(".heat td");
+    const [cell, text] = data.charts.heat.layer.map((layer) => layer.encoding.color.scale);
     let least = 99;
-    for (let shade = 0; shade <= 100; shade += 2) {
-        cell.style.setProperty("--v", shade);
-        cell.className = shadeClass(shade / 100);
-        const style = getComputedStyle(cell);
-        const both = [style.backgroundColor, style.color].map(pixel).map(light);
-        least = Math.min(least, (Math.max(...both) + 0.05) / (Math.min(...both) + 0.05));
-    }
+    cell.range.forEach((shade, i) => {
+        for (const share of [i / cell.range.length, (i + 0.999) / cell.range.length]) {
+            const at = text.domain.filter((from) => share >= from).length;
+            const both = [shade, text.range[at]].map(pixel).map(light);
+            least = Math.min(least, (Math.max(...both) + 0.05) / (Math.min(...both) + 0.05));
+        }
+    });
     return least;
 }"""

@@ -11,6 +11,8 @@ from typer.testing import CliRunner
 
 from flows.cli import app
 from tasks.errors import WarehouseError
+from tasks.mixture import mix
+from tasks.page.bundle import versions
 from tasks.report import report_file, shortened, write_report
 from tasks.results import open_results
 from tasks.warehouse import Warehouse
@@ -42,29 +44,48 @@ def elements(page, tag):
     return re.findall(rf"<{tag}\b[^>]*>(.*?)</{tag}>", page, re.S)
 
 
+def scripts(page):
+    """The charting library and the page's own script."""
+    _, *found = elements(page, "script")
+    return found
+
+
 def test_it_asks_for_nothing_from_elsewhere(page):
-    own = page.replace(json.dumps("http://www.w3.org/2000/svg"), "")  # a name, not an address
+    vega, _ = scripts(page)
+    own = page.replace(vega, "")  # whose names of formats look like addresses
     assert re.findall(r"\b(?:https?:)?//[a-z0-9.-]+\.[a-z]+", own) == []
-    assert re.findall(r"<(?:link|img|iframe|base|object|embed)\b|@import|url\(", page) == []
-    assert re.findall(r"\ssrc=", page) == []
+    assert re.findall(r"<(?:link|img|iframe|base|object|embed)\b|@import|url\(", own) == []
+    assert re.findall(r"\ssrc=", own) == []
 
 
 def test_its_policy_allows_its_own_script_and_style_only(page):
     [policy] = re.findall(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)"', page)
     rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
     [style] = elements(page, "style")
-    _, script = elements(page, "script")
-    for kind, text in (("style-src", style), ("script-src", script)):
-        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-        assert rules[kind] == f"'sha256-{digest}'"
+    for kind, texts in (("style-src", [style]), ("script-src", scripts(page))):
+        digests = [hashlib.sha256(text.encode()).digest() for text in texts]
+        named = [f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests]
+        assert rules[kind] == " ".join(named)
     assert rules["default-src"] == rules["base-uri"] == rules["form-action"] == "'none'"
 
 
 def test_no_text_ends_the_data(page):
-    assert len(elements(page, "script")) == 2
+    assert len(elements(page, "script")) == 3
     assert SCRIPT.replace("\u2028", " ") in held(page)["texts"]
-    assert page.count("</script>") == 2
-    assert "\u2028" not in page
+    assert page.count("</script>") == 3
+    assert "\u2028" not in page.replace(scripts(page)[0], "")
+
+
+def test_the_library_it_holds_is_the_one_that_draws_pictures(page):
+    head, _, rest = scripts(page)[0].partition("*/")
+    assert head.startswith(f"/*! {versions()}, ")
+    assert "BSD 3-Clause" in head
+    assert len(rest) > 500_000
+
+
+def test_it_is_below_two_megabytes_with_forty_corpora(page):
+    without = len(page.encode()) - len(json.dumps(held(page)))
+    assert without < 1_000_000
 
 
 def test_it_holds_the_published_numbers(house, page):
@@ -112,6 +133,18 @@ def test_rejected_queries_stand_with_their_reason(page):
     data = held(page)
     place = [corpus["corpus"] for corpus in data["corpora"]].index("odd")
     assert [row[1:3] for row in data["rejects"] if row[0] == place] == [["does not parse", 1]]
+
+
+def test_a_decision_makes_the_report_another(tmp_path, make_corpus):
+    house = Warehouse(tmp_path / "w")
+    runner(house, make_corpus)(*ALL)
+    assert write_report(house.folder, only_if_changed=True)
+    mix(house.folder, "dev", replicates=20)
+    assert write_report(house.folder, only_if_changed=True)
+    assert not write_report(house.folder, only_if_changed=True)
+    recorded = held(report_file(house.folder).read_text(encoding="utf-8"))["decisions"]
+    assert recorded["mixtures"]["source"] == ["train"]
+    assert recorded["budget"]["target"] == recorded["sample_size"]["target"] == []
 
 
 def test_the_same_results_give_the_same_bytes_and_are_not_written_again(house, tmp_path):

@@ -1,0 +1,561 @@
+"""The charts of the report and of the pictures, as Vega-Lite without data: one of each for both.
+
+Each draws the data set ``rows``, in the order of the rows, and has parameters for what the rows do
+not say. ``said`` in a row is what it tells to screen readers. The page draws charts with colours
+that its style sheet defines, so that they follow light, dark and print.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+Spec = dict[str, Any]
+
+VEGA_LITE: Final = "6.4"
+"""The version of Vega-Lite that the charts are written for, in the page and in pictures."""
+
+_N_SHADES: Final = 50
+# From these shares of the scale on, the other colours of text can be read on a shade.
+_MID, _HIGH = 0.48, 0.64
+_RATIOS_MARKED: Final = [0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1, 1.2, 1.5, 2, 2.5, 3, 4, 5]
+_CODE: Final = "ui-monospace, Menlo, Consolas, DejaVu Sans Mono, monospace"
+_FONT: Final = "system-ui, Segoe UI, Roboto, DejaVu Sans, Arial, sans-serif"
+# Names lose their middle where they are longer than the parameter of a chart allows.
+_SHORTENED: Final = (
+    "length(datum.label) > characters ? slice(datum.label, 0, floor(characters / 2)) + '…' + "
+    "slice(datum.label, -floor(characters / 2)) : datum.label"
+)
+
+
+@dataclass(frozen=True)
+class Colours:
+    """What charts are drawn with: blue and orange can be told apart by nearly everyone.
+
+    Attributes:
+        first: Of what comes first: a source, a gain.
+        second: Of what it is compared with: a target, no gain.
+        neither: Of what is neither.
+        text: Of text and of the line at 1.
+        soft: Of text beside it.
+        line: Of lines behind the rest.
+        back: Of the background.
+        shades: Of the matrix, from far to near.
+        on_shades: Of numbers on the first, the middle and the last shades.
+    """
+
+    first: str
+    second: str
+    neither: str
+    text: str
+    soft: str
+    line: str
+    back: str
+    shades: tuple[str, ...]
+    on_shades: tuple[str, str, str]
+
+
+def _mixed(low: str, high: str, share: float) -> str:
+    pairs = zip(bytes.fromhex(low[1:]), bytes.fromhex(high[1:]), strict=True)
+    return "#" + bytes(round(a + share * (b - a)) for a, b in pairs).hex()
+
+
+_SHARES: Final = [shade / (_N_SHADES - 1) for shade in range(_N_SHADES)]
+
+ON_PAPER: Final = Colours(
+    first="#0f62ac",
+    second="#b8500a",
+    neither="#757c88",
+    text="#1a1c20",
+    soft="#5a606b",
+    line="#d5d9e0",
+    back="#ffffff",
+    shades=tuple(_mixed("#f3f6fa", "#08336b", share) for share in _SHARES),
+    on_shades=("#05080d", "#05080d", "#ffffff"),
+)
+ON_PAGE: Final = Colours(
+    **{name: f"var(--{name})" for name in "first second neither text soft line back".split()},
+    shades=tuple(
+        f"color-mix(in srgb, var(--heat-high) {100 * share:.1f}%, var(--heat-low))"
+        for share in _SHARES
+    ),
+    on_shades=("var(--on-low)", "var(--on-mid)", "var(--on-high)"),
+)
+
+
+def charts(colours: Colours) -> dict[str, Spec]:
+    """All charts, by their names."""
+    return {
+        "heat": _heat(colours),
+        "ranking": _ranking(colours),
+        "ratios": _ratios(colours),
+        "differences": _differences(colours),
+        "structures": _structures(colours),
+        "templates": _templates(colours),
+        "sample_size": _sample_size(colours),
+        "budget": _budget(colours),
+        "mixture": _mixture(colours),
+    }
+
+
+def config(colours: Colours) -> Spec:
+    """What is the same in all charts: fonts, and colours of axes and text."""
+    return {
+        "background": "transparent" if colours is ON_PAGE else colours.back,
+        "font": _FONT,
+        "view": {"stroke": None},
+        "axis": {
+            "labelColor": colours.text,
+            "titleColor": colours.soft,
+            "gridColor": colours.line,
+            "domainColor": colours.neither,
+            "tickColor": colours.neither,
+            "labelFontSize": 12,
+            "titleFontSize": 12,
+            "titleFontWeight": "normal",
+            "labelLimit": 0,
+        },
+        "text": {"color": colours.text, "fontSize": 12},
+        "legend": {
+            "labelColor": colours.text,
+            "titleColor": colours.soft,
+            "titleFontWeight": "normal",
+            "labelFontSize": 12,
+            "titleFontSize": 12,
+            "labelLimit": 260,
+            "symbolOpacity": 1,
+        },
+        "title": {
+            "anchor": "start",
+            "fontSize": 14,
+            "color": colours.text,
+            "subtitleColor": colours.soft,
+        },
+        "header": {"labelColor": colours.text},
+    }
+
+
+def _value(name: str, value: Any) -> Spec:
+    """A parameter with what it is where nothing else is given."""
+    return {"name": name, "value": value}
+
+
+def _names(field: str, **axis: Any) -> Spec:
+    """Names down the side, in the order of the rows."""
+    return {
+        "field": field,
+        "type": "nominal",
+        "sort": None,
+        "title": None,
+        "axis": {
+            "domain": False,
+            "ticks": False,
+            "labelPadding": 6,
+            "labelExpr": _SHORTENED,
+            "labelOverlap": False,
+            **axis,
+        },
+    }
+
+
+# ---- the matrix -------------------------------------------------------------------------------
+
+
+def _heat(colours: Colours) -> Spec:
+    """The matrix, with a scale from ``far`` to ``near``.
+
+    Rows: ``source``, ``target``, ``value``, ``text``.
+    """
+    shade = {"field": "shade", "type": "quantitative", "legend": None}
+    return {
+        "params": [
+            _value("far", 0),
+            _value("near", 1),
+            _value("characters", 34),
+            _value("size", 10),
+            _value("angle", -60),
+        ],
+        "data": {"name": "rows"},
+        "transform": [
+            {"calculate": "clamp((datum.value - far) / (near - far), 0, 1)", "as": "shade"}
+        ],
+        "width": {"step": 36},
+        "height": {"step": 20},
+        "encoding": {
+            "y": _names("source"),
+            "x": _names("target", orient="top", labelAngle={"expr": "angle"}, labelPadding=4),
+        },
+        "layer": [
+            {
+                "mark": {"type": "rect", "cursor": "pointer"},
+                "encoding": {
+                    "color": {
+                        **shade,
+                        "scale": {
+                            "type": "quantize",
+                            "domain": [0, 1],
+                            "range": list(colours.shades),
+                        },
+                    },
+                    "description": {"field": "said"},
+                },
+            },
+            {
+                "mark": {
+                    "type": "text",
+                    "fontSize": {"expr": "size"},
+                    "aria": False,
+                },
+                "encoding": {
+                    "text": {"field": "text"},
+                    "color": {
+                        **shade,
+                        "scale": {
+                            "type": "threshold",
+                            "domain": [_MID, _HIGH],
+                            "range": list(colours.on_shades),
+                        },
+                    },
+                },
+            },
+        ],
+        "resolve": {"scale": {"color": "independent"}},
+    }
+
+
+# ---- dots with intervals ----------------------------------------------------------------------
+
+
+def _dots(x: Spec, reference: Spec, marked: Spec, encoding: Spec) -> Spec:
+    """Dots with intervals, and what they say in words at the right.
+
+    Rows: ``label``, ``value``, ``low`` and ``high`` (null where there is no interval), ``text``.
+    """
+    value = {"field": "value", "type": "quantitative", **x}
+    return {
+        "params": [_value("x_low", 0), _value("x_high", 1), _value("characters", 34)],
+        "data": {"name": "rows"},
+        "width": 330,
+        "height": {"step": 20},
+        "encoding": {"y": _names("label")},
+        "layer": [
+            reference,
+            {
+                "transform": [{"filter": "isValid(datum.low)"}],
+                "mark": {
+                    "type": "rule",
+                    "strokeWidth": 4,
+                    "opacity": 0.45,
+                    "aria": False,
+                    **marked,
+                },
+                "encoding": {
+                    "x": {**value, "field": "low"},
+                    "x2": {"field": "high"},
+                    **{k: v for k, v in encoding.items() if k != "shape"},
+                },
+            },
+            {
+                "mark": {"type": "point", "filled": True, "size": 70, "opacity": 1, **marked},
+                "encoding": {"x": value, **encoding, "description": {"field": "said"}},
+            },
+            {
+                "mark": {"type": "text", "align": "left", "dx": 10, "aria": False},
+                "encoding": {"x": {"value": "width"}, "text": {"field": "text"}},
+            },
+        ],
+    }
+
+
+def _between(**more: Any) -> Spec:
+    return {
+        "domainMin": {"expr": "x_low"},
+        "domainMax": {"expr": "x_high"},
+        "nice": False,
+        **more,
+    }
+
+
+def _line(x: Spec, **mark: Any) -> Spec:
+    """A line from top to bottom."""
+    return {"mark": {"type": "rule", "aria": False, **mark}, "encoding": {"x": x, "y": None}}
+
+
+def _ranking(colours: Colours) -> Spec:
+    """Alignments of training sets with a target; rows have its ``ceiling``, or null."""
+    x = {"scale": _between(zero=False), "title": "KL-alignment", "axis": {"tickCount": 5}}
+    ceiling = {
+        "transform": [{"filter": "isValid(datum.ceiling)"}],
+        **_line(
+            {"field": "ceiling", "type": "quantitative"}, strokeDash=[5, 4], color=colours.text
+        ),
+    }
+    return _dots(x, ceiling, {"color": colours.first}, {})
+
+
+def _ratios(colours: Colours) -> Spec:
+    """Alignment Ratios around the line at 1; rows have a ``verdict`` as well."""
+    verdicts = ["gain", "undecided", "no gain", "no interval"]
+    tones = [colours.first, colours.neither, colours.second, colours.neither]
+    key = {"field": "verdict", "type": "nominal", "title": None}
+    return _dots(
+        {
+            "scale": _between(type="log"),
+            "title": "Alignment Ratio",
+            "axis": {"values": _RATIOS_MARKED, "format": "~g", "labelOverlap": "greedy"},
+        },
+        _line({"datum": 1}, color=colours.text, strokeWidth=1.5),
+        {},
+        {
+            "color": {**key, "scale": {"domain": verdicts, "range": tones}, "legend": None},
+            "shape": {
+                **key,
+                "scale": {
+                    "domain": verdicts,
+                    "range": ["triangle-up", "diamond", "triangle-down", "circle"],
+                },
+                "legend": None,
+            },
+        },
+    )
+
+
+def _mixture(colours: Colours) -> Spec:
+    """Shares of a mixture with their intervals."""
+    return _dots(
+        {"scale": _between(), "title": "share of rows", "axis": {"format": "%", "tickCount": 5}},
+        _line({"datum": 0}, color=colours.neither),
+        {"color": colours.first},
+        {},
+    )
+
+
+# ---- what differs -----------------------------------------------------------------------------
+
+
+def _sides(colours: Colours) -> Spec:
+    return {"domain": ["source", "target"], "range": [colours.first, colours.second]}
+
+
+def _differences(colours: Colours) -> Spec:
+    """Bars to the right for what a source has more of, to the left for a target.
+
+    Rows: ``id``, ``ngram``, ``nats`` (negative to the left), ``side``.
+    """
+    y = {"field": "id", "type": "nominal", "sort": None, "axis": None}
+    x = {
+        "field": "nats",
+        "type": "quantitative",
+        "title": "part of the divergence (nats)",
+        "axis": {"format": "s", "labelExpr": "format(abs(datum.value), '~g')", "tickCount": 5},
+    }
+    return {
+        "params": [_value("text_limit", 680)],
+        "data": {"name": "rows"},
+        "width": 680,
+        "height": {"step": 34},
+        "encoding": {"y": y},
+        "layer": [
+            _line({"datum": 0}, color=colours.neither),
+            {
+                "mark": {"type": "bar", "height": 12, "yOffset": 8, "cursor": "pointer"},
+                "encoding": {
+                    "x": x,
+                    "color": {
+                        "field": "side",
+                        "type": "nominal",
+                        "scale": _sides(colours),
+                        "legend": None,
+                    },
+                    "description": {"field": "said"},
+                },
+            },
+            {
+                "mark": {
+                    "type": "text",
+                    "align": "left",
+                    "font": _CODE,
+                    "fontSize": 12,
+                    "yOffset": -8,
+                    "limit": {"expr": "text_limit"},
+                    "aria": False,
+                },
+                "encoding": {"x": {"value": 0}, "text": {"field": "ngram"}},
+            },
+        ],
+    }
+
+
+def _structures(colours: Colours) -> Spec:
+    """Shares of two corpora's queries that use each structure.
+
+    Rows: ``feature``, ``side``, ``share``, ``text``.
+    """
+    side = {"field": "side", "type": "nominal"}
+    return {
+        "params": [_value("characters", 34)],
+        "data": {"name": "rows"},
+        "width": 420,
+        "height": {"step": 13},
+        "encoding": {
+            "y": {**_names("feature"), "scale": {"paddingInner": 0.3}},
+            "yOffset": {**side, "sort": None, "scale": {"domain": ["source", "target"]}},
+            "x": {
+                "field": "share",
+                "type": "quantitative",
+                "scale": {"domain": [0, 1]},
+                "axis": {"format": "%", "tickCount": 5},
+                "title": "share of queries",
+            },
+        },
+        "layer": [
+            {
+                "mark": {"type": "bar"},
+                "encoding": {
+                    "color": {**side, "scale": _sides(colours), "legend": None},
+                    "description": {"field": "said"},
+                },
+            },
+            {
+                "mark": {"type": "text", "align": "left", "dx": 4, "fontSize": 10, "aria": False},
+                "encoding": {"text": {"field": "text"}},
+            },
+        ],
+    }
+
+
+# ---- curves -----------------------------------------------------------------------------------
+
+
+def _templates(colours: Colours) -> Spec:
+    """Share of queries that the most frequent templates cover, two corpora above the others.
+
+    Rows: ``corpus``, ``n``, ``share``, ``side`` (source, target, other).
+    """
+    tones = [colours.line, colours.second, colours.first]
+    key = {"field": "side", "type": "nominal", "legend": None}
+    domain = ["other", "target", "source"]
+    return {
+        "data": {"name": "rows"},
+        "width": 560,
+        "height": 300,
+        "mark": {"type": "line"},
+        "encoding": {
+            "x": {
+                "field": "n",
+                "type": "quantitative",
+                "scale": {"type": "log", "nice": False},
+                "axis": {"values": [10**power for power in range(8)], "format": ",", "grid": True},
+                "title": "most frequent templates",
+            },
+            "y": {
+                "field": "share",
+                "type": "quantitative",
+                "scale": {"domain": [0, 1]},
+                "axis": {"format": "%", "tickCount": 5},
+                "title": "share of queries",
+            },
+            "detail": {"field": "corpus"},
+            "color": {**key, "scale": {"domain": domain, "range": tones}},
+            "strokeWidth": {
+                "condition": {"test": "datum.side === 'other'", "value": 1.3},
+                "value": 3,
+            },
+            "strokeDash": {**key, "scale": {"domain": domain, "range": [[1, 0], [7, 3], [1, 0]]}},
+            "description": {"field": "corpus"},
+        },
+    }
+
+
+def _growing(title: str) -> Spec:
+    return {
+        "type": "quantitative",
+        "title": title,
+        "scale": {"type": "log", "nice": False},
+        "axis": {
+            "values": [step * 10**power for power in range(8) for step in (1, 2, 5)],
+            "format": ",",
+            "labelOverlap": "greedy",
+            "labelSeparation": 8,
+            "grid": False,
+        },
+    }
+
+
+def _kinds(colours: Colours, field: str, domain: list[str]) -> Spec:
+    """Colour and dashes of up to four kinds of lines; the legend has those in ``kinds``."""
+    tones = [colours.first, colours.second, colours.neither, colours.text]
+    dashes = [[1, 0], [7, 3], [2, 2], [9, 3, 2, 3]]
+    legend = {
+        "orient": "top",
+        "title": None,
+        "symbolType": "stroke",
+        "symbolSize": 300,
+        "symbolStrokeWidth": 2.5,
+        "values": {"expr": "kinds"},
+    }
+    key = {"field": field, "type": "nominal", "legend": legend}
+    return {
+        "color": {**key, "scale": {"domain": domain, "range": tones[: len(domain)]}},
+        "strokeDash": {**key, "scale": {"domain": domain, "range": dashes[: len(domain)]}},
+    }
+
+
+def _sample_size(colours: Colours) -> Spec:
+    """How well fewer queries of a target rank training sets.
+
+    Rows: ``smoothing``, ``n_queries``, ``kendall_tau``, ``tau_low``, ``tau_high``.
+    """
+    domain = ["skew", "additive", "js"]
+    kinds = _kinds(colours, "smoothing", domain)
+    x = {"field": "n_queries", **_growing("queries of the target")}
+    return {
+        "params": [_value("kinds", domain)],
+        "data": {"name": "rows"},
+        "width": 440,
+        "height": 260,
+        "encoding": {"x": x},
+        "layer": [
+            {
+                "mark": {"type": "area", "opacity": 0.14, "aria": False},
+                "encoding": {
+                    "y": {
+                        "field": "tau_low",
+                        "type": "quantitative",
+                        "title": "Kendall tau",
+                        "scale": {"zero": False},
+                    },
+                    "y2": {"field": "tau_high"},
+                    "color": kinds["color"],
+                },
+            },
+            {
+                "mark": {"type": "line", "strokeWidth": 2.5},
+                "encoding": {"y": {"field": "kendall_tau", "type": "quantitative"}, **kinds},
+            },
+        ],
+    }
+
+
+def _budget(colours: Colours) -> Spec:
+    """The alignment that selections reach as their number of rows grows.
+
+    Rows: ``method``, ``n_rows``, ``kl_alignment``.
+    """
+    domain = ["direct", "greedy", "importance", "random"]
+    kinds = _kinds(colours, "method", domain)
+    return {
+        "params": [_value("kinds", domain)],
+        "data": {"name": "rows"},
+        "width": 440,
+        "height": 260,
+        "mark": {"type": "line", "strokeWidth": 2.5, "point": {"size": 45, "opacity": 1}},
+        "encoding": {
+            "x": {"field": "n_rows", **_growing("rows")},
+            "y": {
+                "field": "kl_alignment",
+                "type": "quantitative",
+                "scale": {"zero": False},
+                "title": "KL-alignment",
+            },
+            **kinds,
+        },
+    }
