@@ -118,6 +118,8 @@ def commands() -> str:
         context = command.context_class(command, info_name=name)
         rows = [_parameter(one, context) for one in command.params]
         parts.append(table(["argument or option", "default", "meaning"], rows))
+        example = (command.epilog or "").removeprefix("Example: ")
+        parts.append(f"Example:\n\n```console\n$ {example}\n```")
     return page("Commands", *parts)
 
 

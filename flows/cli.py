@@ -26,6 +26,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
+_MAKE, _READ, _DECIDE, _LOOK = "Make results", "Read results", "Decide", "Look at one thing"
+
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The warehouse: where results stand.")]
 Form = Annotated[Format, typer.Option("--format", help="For people, or for programs.")]
 Wait = Annotated[
@@ -73,7 +75,10 @@ class Picture(StrEnum):
     BUDGET = "budget"
 
 
-@app.command()
+@app.command(
+    rich_help_panel=_MAKE,
+    epilog="Example: nl2sql-align run samples/corpora.toml --warehouse warehouse",
+)
 def run(
     corpora: Annotated[
         Path, typer.Argument(metavar="CORPORA.toml", help="What there is to compare.")
@@ -119,7 +124,10 @@ def run(
     raise typer.Exit(run_align(corpora, warehouse, manner, replicates, resample.value))
 
 
-@app.command()
+@app.command(
+    rich_help_panel=_MAKE,
+    epilog="Example: nl2sql-align nightly dumps --warehouse warehouse-nightly",
+)
 def nightly(
     folders: Annotated[
         list[Path], typer.Argument(metavar="FOLDER...", help="Where dumps are put.")
@@ -159,7 +167,9 @@ def nightly(
     raise typer.Exit(run_nightly(folders, warehouse, manner, settle_minutes, prune))
 
 
-@app.command()
+@app.command(
+    rich_help_panel=_READ, epilog="Example: nl2sql-align matrix warehouse --metric js_alignment"
+)
 def matrix(
     warehouse: Folder,
     metric: Annotated[
@@ -197,7 +207,10 @@ def matrix(
         show.print_rows(rows, form)
 
 
-@app.command()
+@app.command(
+    rich_help_panel=_READ,
+    epilog="Example: nl2sql-align ratio warehouse --require 'alignment_ratio > 0.5'",
+)
 def ratio(warehouse: Folder, form: Form = Format.TABLE, require: Require = None) -> None:
     """Show the Alignment Ratios: which training set is closer to a target than a model already is.
 
@@ -212,7 +225,10 @@ def ratio(warehouse: Folder, form: Form = Format.TABLE, require: Require = None)
         show.print_rows(rows, form)
 
 
-@app.command()
+@app.command(
+    rich_help_panel=_READ,
+    epilog="Example: nl2sql-align report warehouse --out for-a-colleague.html",
+)
 def report(
     warehouse: Folder,
     out: Annotated[
@@ -227,7 +243,9 @@ def report(
     show.out.print(f"Report: {escape(str(out or report_file(warehouse)))}", soft_wrap=True)
 
 
-@app.command()
+@app.command(
+    rich_help_panel=_READ, epilog="Example: nl2sql-align plot ratios warehouse -o ratios.svg"
+)
 def plot(
     kind: Annotated[Picture, typer.Argument(metavar="KIND", help=f"{', '.join(Picture)}.")],
     warehouse: Folder,
@@ -251,7 +269,10 @@ def plot(
     show.out.print(f"Picture: {escape(str(out))}", soft_wrap=True)
 
 
-@app.command()
+@app.command(
+    rich_help_panel=_READ,
+    epilog="Example: nl2sql-align rejects warehouse harbour-train --examples 5",
+)
 def rejects(
     warehouse: Folder,
     corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="Which corpus.")],
@@ -270,7 +291,10 @@ def rejects(
         show.print_rows(rows, form)
 
 
-@app.command()
+@app.command(
+    rich_help_panel=_READ,
+    epilog="Example: nl2sql-align explain warehouse synth-train orchard-dev --top 5",
+)
 def explain(
     warehouse: Folder,
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="A corpus.")],
@@ -289,7 +313,9 @@ def explain(
     show.print_explanation(explain.explain(warehouse, source, target, top), form)
 
 
-@app.command()
+@app.command(
+    rich_help_panel=_DECIDE, epilog="Example: nl2sql-align headroom warehouse --target orchard-dev"
+)
 def headroom(
     warehouse: Folder,
     target: Annotated[
@@ -316,7 +342,9 @@ def headroom(
         show.print_rows(rows, form)
 
 
-@app.command()
+@app.command(
+    rich_help_panel=_DECIDE, epilog="Example: nl2sql-align calibrate warehouse outcomes.csv"
+)
 def calibrate(
     warehouse: Folder,
     outcomes: Annotated[
@@ -343,7 +371,10 @@ def calibrate(
     )
 
 
-@app.command()
+@app.command(
+    rich_help_panel=_LOOK,
+    epilog='Example: nl2sql-align template "SELECT count(*) FROM singer" --dialect sqlite',
+)
 def template(
     sql: Annotated[str, typer.Argument(metavar="SQL", help="One query; - reads standard input.")],
     dialect: Annotated[
@@ -372,7 +403,11 @@ def template(
         raise typer.Exit(1)
 
 
-@app.command(name="sample-size")
+@app.command(
+    name="sample-size",
+    rich_help_panel=_DECIDE,
+    epilog="Example: nl2sql-align sample-size warehouse --target orchard-dev",
+)
 def sample_size(
     warehouse: Folder,
     target: Annotated[str, typer.Option(metavar="T", help="Which target.")],
@@ -410,7 +445,10 @@ Sources = Annotated[
 Seed = Annotated[int, typer.Option(min=0, metavar="N", help="Another one gives other noise.")]
 
 
-@app.command()
+@app.command(
+    rich_help_panel=_DECIDE,
+    epilog="Example: nl2sql-align select warehouse --target orchard-dev --budget 200 --out chosen",
+)
 def select(
     warehouse: Folder,
     target: Annotated[str, typer.Option(metavar="CORPUS", help="What to be like.")],
@@ -475,7 +513,10 @@ def select(
         show.print_rows(made.sources, form)
 
 
-@app.command()
+@app.command(
+    rich_help_panel=_DECIDE,
+    epilog="Example: nl2sql-align mix warehouse --target orchard-dev",
+)
 def mix(
     warehouse: Folder,
     target: Annotated[str, typer.Option(metavar="CORPUS", help="What to be like.")],
@@ -517,7 +558,9 @@ def _caps(given: list[str]) -> dict[str, float]:
     return caps
 
 
-@app.command()
+@app.command(
+    rich_help_panel=_LOOK, epilog="Example: nl2sql-align inspect samples/harbour-train.json"
+)
 def inspect(
     path: Annotated[
         Path, typer.Argument(metavar="FILE", help="A dump: a file, a folder, or a pattern.")
