@@ -1,7 +1,8 @@
 """The stages of one corpus between its queries and its n-gram counts, from files to a file."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -101,17 +102,17 @@ def count_corpus(
     """
     said = {**metadata, "ngram_rules_version": str(NGRAM_RULES_VERSION), "max_n": str(max_n)}
     with connected() as con, written_whole(destination) as temporary:
-        distinct = query_sql(con, "ngrams/distinct_templates", templates=str(templates)).pl()
-        at_a_time = max(1, resources().memory_bytes // resources().threads // _MEMORY_PER_CHARACTER)
-        size = pl.col("template").str.len_bytes().cum_sum() // at_a_time
-        batches = distinct.with_columns(batch=size).partition_by("batch", maintain_order=True)
-        if len(batches) <= 1:
-            counts = count_ngrams(distinct, max_n).with_columns(corpus=pl.lit(corpus))
+        distinct = query_sql(con, "ngrams/distinct_templates", templates=str(templates))
+        batches = _batches(distinct.to_arrow_reader(_TEMPLATES_AT_A_TIME))
+        first, second = next(batches), next(batches, None)
+        if second is None:
+            counts = count_ngrams(first, max_n).with_columns(corpus=pl.lit(corpus))
             return _write_counts(counts.iter_slices(_ROWS_AT_A_TIME), temporary, said)
-        parts = [temporary.with_name(f"{temporary.name}-{i}") for i in range(len(batches))]
+        parts: list[Path] = []
         try:
-            for batch, part in zip(batches, parts, strict=True):
-                count_ngrams(batch, max_n).write_parquet(part, compression="lz4")
+            for batch in chain([first, second], batches):
+                parts.append(temporary.with_name(f"{temporary.name}-{len(parts)}"))
+                count_ngrams(batch, max_n).write_parquet(parts[-1], compression="lz4")
             merged = query_sql(
                 con, "ngrams/merge_counts", corpus=corpus, parts=[str(part) for part in parts]
             )
@@ -121,6 +122,22 @@ def count_corpus(
                 part.unlink(missing_ok=True)
 
 
+def _batches(templates: pa.RecordBatchReader) -> Iterator[pl.DataFrame]:
+    """The templates in tables that can be counted in the memory there is; at least one table."""
+    limit = max(1, resources().memory_bytes // resources().threads // _MEMORY_PER_CHARACTER)
+    held: list[pa.RecordBatch] = []
+    size = n_tables = 0
+    for some in templates:
+        if held and size + some["template"].nbytes > limit:
+            yield pl.DataFrame(pa.Table.from_batches(held))
+            held, size, n_tables = [], 0, n_tables + 1
+        held.append(some)
+        size += some["template"].nbytes
+    if held or not n_tables:
+        yield pl.DataFrame(pa.Table.from_batches(held, templates.schema))
+
+
+_TEMPLATES_AT_A_TIME: Final = 1 << 12
 _ROWS_AT_A_TIME: Final = 1 << 18
 _COUNTS: Final = pa.schema(
     [

@@ -108,6 +108,9 @@ _CANDIDATES: Final = 2000
 # Shared n-grams of a block of pairs: some 12 bytes each at worst, mostly a tenth of that.
 _MATCHES_PER_BLOCK: Final = 30_000_000
 
+# What DuckDB and the sparse matrices hold of each count at a time.
+_BYTES_PER_COUNT: Final = 100
+
 _ORDER: Final = ("source_key", "target_key", "direction", "rank")
 _CONTENTS: Final = pa.schema(
     [
@@ -170,20 +173,24 @@ def _measure(
         epsilon=epsilon,
         n_candidates=_CANDIDATES,
     )
-    _load_counts(con, contents)
     run_sql(con, "matrix/pair_sums_table")
-    for shared in _shared_values(con):
-        con.register("shared_values", shared)
-        run_sql(con, "matrix/pair_sums", skew=skew)
-        con.unregister("shared_values")
+    n_partitions = _n_partitions(contents)
+    for partition in range(n_partitions):
+        _load_counts(con, contents, partition, n_partitions)
+        for shared in _shared_values(con):
+            con.register("shared_values", shared)
+            run_sql(con, "matrix/pair_sums", skew=skew)
+            con.unregister("shared_values")
+    if n_partitions > 1:  # the candidates of all partitions
+        _load_counts(con, contents, with_new=False)
     templates_files = [str(content.templates) for content in contents]
     run_sql(con, "matrix/unit_overlaps", templates_files=templates_files)
     pairs = query_sql(con, "matrix/divergences", skew=skew, epsilon=epsilon).to_arrow_table()
     run_sql(con, "matrix/largest_terms", skew=skew, most=CONTRIBUTIONS_PER_PAIR)
     if _is_filled(con, "open_directions"):
         run_sql(con, "matrix/all_candidates")
-        if known:  # else every n-gram is there
-            _load_counts(con, contents)
+        if known or n_partitions > 1:  # else every n-gram is there
+            _load_counts(con, contents, with_new=False)
         run_sql(con, "matrix/largest_terms", skew=skew, most=CONTRIBUTIONS_PER_PAIR)
     return {
         "pairs": pairs,
@@ -191,7 +198,19 @@ def _measure(
     }
 
 
-def _load_counts(con: duckdb.DuckDBPyConnection, contents: list[Content]) -> None:
+def _n_partitions(contents: list[Content]) -> int:
+    """Into how many parts the n-grams are shared out by their hash, so that each fits in memory."""
+    n_counts: int = sum(pq.read_metadata(content.ngrams).num_rows for content in contents)
+    return 1 + n_counts * _BYTES_PER_COUNT // resources().memory_bytes
+
+
+def _load_counts(
+    con: duckdb.DuckDBPyConnection,
+    contents: list[Content],
+    partition: int = 0,
+    n_partitions: int = 1,
+    with_new: bool = True,
+) -> None:
     wanted = con.execute(
         "select corpus from contents left join candidates using (content_id) "
         "where is_new or candidates.content_id is not null"
@@ -203,6 +222,9 @@ def _load_counts(con: duckdb.DuckDBPyConnection, contents: list[Content]) -> Non
         ngram_files=list(files.values()),
         # Where there is nothing to look for, any file finds it.
         vocabulary_files=[files[corpus] for (corpus,) in wanted] or list(files.values())[:1],
+        partition=partition,
+        n_partitions=n_partitions,
+        with_new=with_new,
     )
 
 

@@ -1,7 +1,8 @@
 -- The n-grams that some new content has, or that are candidates of a content, with numbers in no order, and
 -- which contents have them how often: value_id stands for a content and a count. vocabulary_files are those
--- of the contents that are new or have candidates.
--- parameters: ngram_files, vocabulary_files
+-- of the contents that are new or have candidates. Only n-grams whose hash falls into one partition of
+-- n_partitions are taken; those of new contents that are no candidates, where with_new is true.
+-- parameters: ngram_files, vocabulary_files, partition, n_partitions, with_new
 create or replace temp table vocabulary as
 select
     ngram,
@@ -11,7 +12,12 @@ from (
     from read_parquet($vocabulary_files) as counted
     join contents using (corpus)
     left join candidates using (content_id)
-    where contents.is_new or counted.n_occurrences >= candidates.least_occurrences
+    where
+        (
+            (contents.is_new and $with_new)
+            or counted.n_occurrences >= candidates.least_occurrences
+        )
+        and ($n_partitions = 1 or hash(counted.ngram) % $n_partitions = $partition)
 );
 
 create or replace temp table counts as

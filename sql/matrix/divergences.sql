@@ -4,16 +4,32 @@
 --   additive: (p + e) ln((p + e) / e) for P alone, e ln(e / (q + e)) for Q alone, all over 1 + e |union|;
 --   Jensen-Shannon: ln(2) / 2 times the share of each that the other lacks.
 -- parameters: skew, epsilon
-with directed_sums as (
+with sums_of_pairs as (
+    select
+        a_id,
+        b_id,
+        sum(n_shared)::bigint as n_shared,
+        sum(a_shared)::bigint as a_shared,
+        sum(b_shared)::bigint as b_shared,
+        sum(a_skew) as a_skew,
+        sum(b_skew) as b_skew,
+        sum(a_additive) as a_additive,
+        sum(b_additive) as b_additive,
+        sum(jensen_shannon) as jensen_shannon
+    from pair_sums
+    group by a_id, b_id
+),
+
+directed_sums as (
     select
         a_id as source_id, b_id as target_id, n_shared, a_shared as source_shared,
         b_shared as target_shared, a_skew as skew, a_additive as additive, jensen_shannon
-    from pair_sums
+    from sums_of_pairs
     union all
     select
         b_id as source_id, a_id as target_id, n_shared, b_shared as source_shared,
         a_shared as target_shared, b_skew as skew, b_additive as additive, jensen_shannon
-    from pair_sums
+    from sums_of_pairs
 ),
 
 pairs as (

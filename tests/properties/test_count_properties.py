@@ -93,6 +93,7 @@ def test_counting_in_batches_writes_the_same_table(tmp_path_factory, queries, ch
     with pytest.MonkeyPatch.context() as patch:
         memory = resources().memory_bytes // resources().threads
         patch.setattr(corpus_stages, "_MEMORY_PER_CHARACTER", memory // characters)
+        patch.setattr(corpus_stages, "_TEMPLATES_AT_A_TIME", 1)
         assert corpus_stages.count_corpus("corpus", source, batched, {}) == n_distinct
     assert pl.read_parquet(whole).equals(pl.read_parquet(batched))
     assert pl.read_parquet_schema(whole) == {"corpus": pl.String, **COUNTS_SCHEMA}

@@ -5,12 +5,13 @@ import math
 import random
 from unittest.mock import patch
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tasks.engine import THREADS_VARIABLE
-from tasks.matrix import CONTRIBUTIONS_PER_PAIR, compute_matrix
+from tasks.engine import MEMORY_LIMIT_VARIABLE, THREADS_VARIABLE
+from tasks.matrix import CONTRIBUTIONS_PER_PAIR, _n_partitions, compute_matrix
 from tests import reference
 from tests.properties.contents import bits_of, rows_of, templated, write_content
 from tests.properties.strategies import TOKENS, some_templates
@@ -193,12 +194,18 @@ def assert_same_bits(one, other):
     st.lists(st.dictionaries(st.integers(0, 3), st.booleans(), min_size=1), min_size=2, max_size=4),
     st.integers(1, 40),
     st.integers(1, 200),
+    st.integers(1, 2),
 )
 def test_measuring_what_is_new_gives_what_measuring_all_gives(
-    tmp_path_factory, corpora, runs, candidates, matches
+    tmp_path_factory, corpora, runs, candidates, matches, n_partitions
 ):
-    """Also where few n-grams are looked at first, and a block of pairs ends early."""
-    limits = patch.multiple("tasks.matrix", _CANDIDATES=candidates, _MATCHES_PER_BLOCK=matches)
+    """Also with few n-grams looked at first, early ends of blocks of pairs, and partitions."""
+    limits = patch.multiple(
+        "tasks.matrix",
+        _CANDIDATES=candidates,
+        _MATCHES_PER_BLOCK=matches,
+        _n_partitions=lambda _: n_partitions,
+    )
     folder = tmp_path_factory.mktemp("matrix")
     for i, roles in enumerate(runs):
         contents = [
@@ -255,3 +262,12 @@ def test_the_number_of_threads_changes_no_bit(large_contents, tmp_path, monkeypa
     report = compute_matrix(large_contents, tmp_path)
     monkeypatch.setenv(THREADS_VARIABLE, "3")
     assert_same_bits(report, compute_matrix(large_contents, tmp_path / "again"))
+
+
+def test_partitions_by_hash_of_the_ngram_change_no_bit(large_contents, tmp_path, monkeypatch):
+    whole = compute_matrix(large_contents, tmp_path)
+    n_counts = sum(pq.read_metadata(content.ngrams).num_rows for content in large_contents)
+    monkeypatch.setenv(MEMORY_LIMIT_VARIABLE, "1GB")
+    monkeypatch.setattr("tasks.matrix._BYTES_PER_COUNT", 1 + 6_000_000_000 // n_counts)
+    assert _n_partitions(large_contents) == 7
+    assert_same_bits(whole, compute_matrix(large_contents, tmp_path / "again"))

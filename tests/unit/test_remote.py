@@ -1,7 +1,11 @@
 """Dumps on an object store: a real S3 server on loopback, and whatever fsspec has."""
 
 import os
+import re
+from pathlib import Path
 
+import duckdb
+import fsspec
 import pytest
 
 from tasks.config import CorpusEntry, load_corpora
@@ -139,3 +143,19 @@ def test_an_address_with_credentials_is_refused_without_showing_them(tmp_path, a
     with pytest.raises(ConfigurationError, match="may be credentials") as caught:
         load_corpora(file)
     assert SECRET not in str(caught.value)
+
+
+def test_the_documented_sql_counts_on_a_store(bucket, make_corpus, tmp_path):
+    bucket.mkdir("results")
+    for name, templates in {
+        "my-train": ["SELECT", "FROM"],
+        "my-workload": ["SELECT", "WHERE"],
+    }.items():
+        made = make_corpus(tmp_path, name, templates)
+        bucket.put(str(made.ngrams), f"results/ngrams/{made.ngrams.name}")
+    page = (Path(__file__).resolve().parents[2] / "docs" / "scale.md").read_text()
+    lacking, tail = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
+    with duckdb.connect() as con:
+        con.register_filesystem(fsspec.filesystem("s3"))
+        assert con.sql(lacking).fetchall() == [("WHERE", 0.5)]
+        assert con.sql(tail).fetchall() == [("my-train", 1, 2), ("my-workload", 1, 2)]

@@ -1,0 +1,87 @@
+"""What each stage costs per million queries: ``python -m benchmarks.rates FILE.parquet ...``.
+
+Does the stages of a run, with one thread, over each file (see ``benchmarks.generate``) in a
+warehouse of its own, and prints a Markdown table: CPU seconds of this process and its parsers,
+which others on the machine disturb less than the clock, and the sizes of what is written.
+"""
+
+import argparse
+import resource
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from tasks import pipeline
+from tasks.config import CorpusEntry
+from tasks.engine import bounded
+from tasks.pipeline import Prepared
+from tasks.publish import RunRecord, publish
+from tasks.warehouse import Warehouse
+from tasks.workers import parse_part, stop_workers
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("files", nargs="+", type=Path)
+    options.add_argument("--memory-limit")
+    given = options.parse_args()
+    for file in given.files:
+        with tempfile.TemporaryDirectory() as folder:
+            measure(file, Path(folder), given.memory_limit)
+
+
+def measure(file: Path, folder: Path, memory_limit: str | None) -> None:
+    house = Warehouse(folder / "warehouse")
+    spent: dict[str, float] = {}
+
+    @contextmanager
+    def stage(name: str) -> Iterator[None]:
+        before = cpu_seconds()
+        yield
+        stop_workers()  # a process counts when it has ended
+        spent[name] = cpu_seconds() - before
+
+    entry = CorpusEntry(name="all", role="target", format="gretel", dialect="sqlite", path=file)
+    with house.locked(), bounded(1, memory_limit, house.scratch):
+        with stage("ingest"):
+            prepared = pipeline.prepare(entry, house)
+            assert isinstance(prepared, Prepared), prepared
+        with stage("templates"):
+            for job in prepared.jobs:
+                parse_part(job)
+        with stage("ngrams"):
+            corpus = pipeline.finish(prepared)
+        with stage("matrix"):
+            matrix = pipeline.measure([corpus], house)
+        with stage("publish"):
+            record = RunRecord("rates", datetime.now(UTC), {}, pipeline.versions())
+            publish(house, [corpus], matrix.pairs, matrix.contributions, record)
+    n_queries = pq.read_metadata(corpus.queries).num_rows
+    n_ngrams = pq.read_metadata(corpus.ngrams).num_rows
+    files = {
+        "queries": corpus.queries,
+        "templates": corpus.templates,
+        "counts": corpus.ngrams,
+        "the database": house.database,
+    }
+    sizes = ", ".join(f"{name} {path.stat().st_size / 1e6:.1f} MB" for name, path in files.items())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    print(f"\n{n_queries:,} queries, {n_ngrams:,} distinct n-grams; {sizes}; peak {peak:,.0f} MB\n")
+    print("| stage | CPU s | CPU s per million queries |\n| --- | --- | --- |")
+    for name, seconds in spent.items():
+        print(f"| {name} | {seconds:.1f} | {seconds / n_queries * 1e6:.0f} |")
+
+
+def cpu_seconds() -> float:
+    return sum(
+        used.ru_utime + used.ru_stime
+        for used in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    )
+
+
+if __name__ == "__main__":
+    main()
