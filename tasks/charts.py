@@ -233,7 +233,7 @@ def _dots(x: Spec, reference: Spec, marked: Spec, encoding: Spec) -> Spec:
     return {
         "params": [_value("x_low", 0), _value("x_high", 1), _value("characters", 34)],
         "data": {"name": "rows"},
-        "width": 330,
+        "width": 250,
         "height": {"step": 20},
         "encoding": {"y": _names("label")},
         "layer": [

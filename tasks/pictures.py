@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tasks.charts import ON_PAPER, VEGA_LITE, Spec, charts, config
 from tasks.errors import ConfigurationError, WarehouseError
 from tasks.results import METRICS, open_results
+from tasks.rounding import ends, shown
 from tasks.sqlfiles import query_sql
 from tasks.warehouse import written_whole
 
@@ -147,7 +148,7 @@ def ratios_picture(warehouse: Path, target: str | None, source: str | None, metr
     chosen = _known(target, rows["target"].to_list())
     here = rows.filter(rows["target"] == chosen)
     untuned = here.filter(here["trained_on"].is_null())
-    shown = (untuned if len(untuned) else here).select(
+    drawn = (untuned if len(untuned) else here).select(
         "predictions",
         pl.col("train").alias("label"),
         pl.col("alignment_ratio").alias("value"),
@@ -158,10 +159,10 @@ def ratios_picture(warehouse: Path, target: str | None, source: str | None, metr
         .map_elements(_in_words, return_dtype=pl.String)
         .alias("text"),
     )
-    known = [value for name in ("value", "low", "high") for value in shown[name].drop_nulls()]
+    known = [value for name in ("value", "low", "high") for value in drawn[name].drop_nulls()]
     made = _chart(
         "ratios",
-        shown.to_dicts(),
+        drawn.to_dicts(),
         f"Alignment Ratio on {chosen}, with 95 % intervals",
         "▲ gain   ◆ undecided   ▼ no gain",
         x_low=min(0.95, *known) / 1.03,
@@ -183,9 +184,10 @@ def ratios_picture(warehouse: Path, target: str | None, source: str | None, metr
 
 
 def _in_words(row: Mapping[str, float | None]) -> str:
-    low, high = row["ci_low"], row["ci_high"]
-    interval = "" if low is None or high is None else f" ({low:.3f} to {high:.3f})"
-    return f"{row['alignment_ratio']:.3f}{interval}"
+    value, low, high = row["alignment_ratio"], row["ci_low"], row["ci_high"]
+    assert value is not None
+    interval = ends(low, high, 1)
+    return f"{shown(value, low, high, 1)} ({interval})" if interval else shown(value)
 
 
 def differences_picture(
