@@ -44,8 +44,6 @@ _STORAGE_VERSION: Final = "v1.4.0"
 # An old database that has so large a share of the queries is changed, not made anew.
 _MOSTLY: Final = 0.8
 _QUERIES_PER_BATCH: Final = 200_000
-# DuckDB fills what it is given with the new file's blocks; the rest is for this process itself.
-_MEMORY_SHARE: Final = 1 / 2
 _ANY_ORDINAL: Final = 2**62
 
 
@@ -128,10 +126,7 @@ def publish(
         as_written=as_written.content_keys if as_written else {},
         versions=record.versions,
     )
-    with (
-        written_whole(warehouse.database) as temporary,
-        connect(memory_share=_MEMORY_SHARE) as con,
-    ):
+    with written_whole(warehouse.database) as temporary, connect() as con:
         is_same = results_key == old.results_key
         if old.versions is not None and old.versions.get("publish") != record.versions.get(
             "publish"
