@@ -30,7 +30,8 @@ from benchmarks.report import say
 from tasks.config import CorpusEntry, load_corpora
 from tasks.engine import bounded
 from tasks.errors import AlignError
-from tasks.pipeline import Prepared, SetAside, finish, prepare
+from tasks.pipeline import finish
+from tasks.preparation import Prepared, SetAside, prepare
 from tasks.warehouse import Warehouse
 from tasks.workers import parse_part, stop_workers
 from tests.faults.test_hostile_dumps import KNOWN, MEANING, mutated

@@ -35,11 +35,8 @@ def run(corpora: Path, warehouse: Path, stages: Sequence[str] = STAGES) -> dict[
     if not house.database.exists():
         for _ in range(resources().threads):  # they start while this process loads
             start_worker()
-    from tasks import pipeline
     from tasks.config import load_corpora
-    from tasks.pipeline import Parts, Prepared
-    from tasks.publish import RunRecord, publish
-    from tasks.report import write_report
+    from tasks.preparation import Parts, Prepared, prepare
 
     marks: dict[str, list[float]] = {}
     last = time.monotonic()
@@ -62,7 +59,13 @@ def run(corpora: Path, warehouse: Path, stages: Sequence[str] = STAGES) -> dict[
             house.remove_damaged()
             parts = Parts()
             parsing: dict[Future[ParseReport], ParseJob] = {}
-            preparing = [pool.submit(pipeline.prepare, entry, house) for entry in entries]
+            preparing = [pool.submit(prepare, entry, house) for entry in entries]
+            from tasks import (
+                pipeline,
+            )  # takes its time, while the first queries are read and parsed
+            from tasks.publish import RunRecord, publish
+            from tasks.report import write_report
+
             for future in as_completed(preparing):
                 outcome = future.result()
                 if isinstance(outcome, Prepared):

@@ -9,10 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.contestants import slices, tokens_of
-from tasks import pipeline
 from tasks.config import load_corpora
 from tasks.matrix import Content, compute_matrix
-from tasks.pipeline import Prepared
+from tasks.preparation import Prepared, prepare
 from tasks.templates import Templated, Templatizer
 from tasks.warehouse import Warehouse
 
@@ -29,7 +28,7 @@ def differences(corpora: Path, warehouse: Path, folder: Path) -> dict[str, Any]:
         How many corpora, queries, n-grams and pairs were compared, and the names of what differs.
     """
     house = Warehouse(warehouse.resolve())
-    prepared = [pipeline.prepare(entry, house) for entry in load_corpora(corpora)]
+    prepared = [prepare(entry, house) for entry in load_corpora(corpora)]
     different: list[str] = []
     contents, plain_contents = [], []
     n_queries = n_ngrams = 0

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from tasks import pipeline
 from tasks.config import CorpusEntry
 from tasks.engine import bounded
-from tasks.pipeline import Prepared
+from tasks.preparation import Prepared, prepare
 from tasks.publish import RunRecord, publish
 from tasks.warehouse import Warehouse
 from tasks.workers import parse_part, stop_workers
@@ -48,7 +48,7 @@ def measure(file: Path, folder: Path, memory_limit: str | None) -> None:
     entry = CorpusEntry(name="all", role="target", format="gretel", dialect="sqlite", path=file)
     with house.locked(), bounded(1, memory_limit, house.scratch):
         with stage("ingest"):
-            prepared = pipeline.prepare(entry, house)
+            prepared = prepare(entry, house)
             assert isinstance(prepared, Prepared), prepared
         with stage("templates"):
             for job in prepared.jobs:

@@ -18,15 +18,14 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows import artifacts
 from flows.policy import step
 from flows.runners import Runner, submitting_to
-from tasks import pipeline
-from tasks.config import CorpusEntry, load_corpora
+from tasks import pipeline, preparation
+from tasks.config import AS_WRITTEN, CorpusEntry, load_corpora
 from tasks.corpus_stages import IngestedCorpus
 from tasks.engine import bounded
 from tasks.intervals import Resampling
-from tasks.pipeline import Parts, Prepared, SetAside
+from tasks.preparation import Parts, Prepared, SetAside
 from tasks.progress import Progress, announce, listening
 from tasks.publish import (
-    AS_WRITTEN,
     DRIFT_THRESHOLD,
     AsWritten,
     RunRecord,
@@ -39,7 +38,7 @@ from tasks.workers import ParseJob, ParseReport, parse_part
 
 R = TypeVar("R")
 
-prepare = step(pipeline.prepare, "prepare", "prepare {entry.name}")
+prepare = step(preparation.prepare, "prepare", "prepare {entry.name}")
 parse = step(parse_part, "parse", "parse part {job.row_group} of {job.source.name}")
 finish = step(pipeline.finish, "count", "count {prepared.entry.name}")
 measure = step(pipeline.measure, "measure")
@@ -134,7 +133,7 @@ def align(
             house.remove_damaged()
             parts = Parts()
             prepared, set_aside, parsing = _prepare_all(entries, house, parts)
-            uncleaned, _, more = _prepare_all(pipeline.as_written(prepared), house, parts, None)
+            uncleaned, _, more = _prepare_all(preparation.as_written(prepared), house, parts, None)
             clock.lap("ingest")
             counting, n_parsed, n_crashed = _parse_all(parsing, more, parts)
             clock.lap("templates")

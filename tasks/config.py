@@ -29,6 +29,8 @@ from tasks.sqlfiles import declared_parameters, list_sql
 
 _MISTAKE = "mistake"
 AUTO: Final = "auto"
+AS_WRITTEN: Final = "~as-written"
+"""What follows a corpus's name where its texts are not cleaned; no corpus's name has it."""
 """The format or dialect that is left to the program."""
 ALIASES: Final = {
     "archer": "spider",

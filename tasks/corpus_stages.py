@@ -12,13 +12,11 @@ import pyarrow.parquet as pq
 
 from tasks.config import CorpusEntry
 from tasks.engine import connected, resources
-from tasks.ngrams import MAX_N, NGRAM_RULES_VERSION, count_ngrams
+from tasks.ngrams import count_ngrams
 from tasks.sqlfiles import query_sql
+from tasks.template_rules import MAX_N, NGRAM_RULES_VERSION
 from tasks.warehouse import written_whole
 
-# A part is about a second of parsing: enough to share out, little to repeat when a worker is lost.
-_LARGEST_PART: Final = 8192
-_SMALLEST_PART: Final = 1024
 # Counting takes 55 to 85 bytes of memory for each character of the templates of real corpora, the
 # more, the fewer n-grams they share.
 _MEMORY_PER_CHARACTER: Final = 100
@@ -35,35 +33,6 @@ class IngestedCorpus:
     templates: Path
     ngrams: Path
     seconds: float = field(default=0.0, compare=False)
-
-
-@dataclass(frozen=True)
-class SplitReport:
-    """The distinct queries of a corpus, in how many parts."""
-
-    n_distinct: int
-    n_parts: int
-
-
-def split_queries(queries: Path, destination: Path) -> SplitReport:
-    """Writes the distinct queries of a corpus into one Parquet file; each row group is a part.
-
-    Args:
-        queries: The corpus's queries, as ingested.
-        destination: Where the parts go: ``first_ordinal``, ``sql``, ``n_queries``.
-    """
-    n_queries = pq.read_metadata(queries).num_rows
-    rows = min(_LARGEST_PART, max(_SMALLEST_PART, n_queries // 16))
-    n_distinct = n_parts = 0
-    with connected() as con, written_whole(destination) as temporary:
-        texts = query_sql(con, "templates/distinct_queries", queries=str(queries))
-        reader = texts.to_arrow_reader(rows)
-        with pq.ParquetWriter(temporary, reader.schema, compression="lz4") as writer:
-            for batch in reader:
-                writer.write_batch(batch, row_group_size=batch.num_rows)
-                n_distinct += batch.num_rows
-                n_parts += 1
-    return SplitReport(n_distinct, n_parts)
 
 
 def join_templates(texts: Path, parts: list[Path], destination: Path) -> None:

@@ -17,12 +17,10 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.template_rules import MAX_N
+
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
-
-MAX_N: Final = 15
-NGRAM_RULES_VERSION: Final = 1
-"""Goes up with every change that can alter a count or a column of the n-gram files."""
 
 COUNTS_SCHEMA: Final = {
     "ngram": pl.String,

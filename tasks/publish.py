@@ -36,9 +36,6 @@ DRIFT_THRESHOLD: Final = 0.02
 HISTORY_TABLES: Final = ("runs", "alignment_history", "alignment_ratio_history")
 """Tables to which every run adds rows."""
 
-AS_WRITTEN: Final = "~as-written"
-"""What follows a corpus's name where its texts are not cleaned; no corpus's name has it."""
-
 # Files of this version open in DuckDB 1.4 and newer.
 _STORAGE_VERSION: Final = "v1.4.0"
 # An old database that has so large a share of the queries is changed, not made anew.

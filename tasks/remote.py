@@ -7,16 +7,16 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
-
-import fsspec
-from fsspec.core import url_to_fs
 
 from tasks.config import CorpusEntry
 from tasks.errors import CorpusError
 from tasks.ingest import digest_dump
 from tasks.warehouse import Warehouse, stage_key, written_whole
+
+if TYPE_CHECKING:
+    import fsspec
 
 _SECRET_NAMES: Final = re.compile(r"KEY|SECRET|TOKEN|PASSWORD|CREDENTIAL|SAS|CONNECTION", re.I)
 _SHORTEST_SECRET: Final = 8
@@ -47,6 +47,8 @@ def fetched(entry: CorpusEntry, warehouse: Warehouse) -> CorpusEntry:
     """
     if entry.url is None or entry.digest is not None:
         return entry
+    from fsspec.core import url_to_fs
+
     try:
         fs, place = url_to_fs(entry.url)
         listed = _list(fs, place, entry.glob)
@@ -102,7 +104,7 @@ def without_secrets(text: str) -> str:
     return text
 
 
-def _list(fs: fsspec.AbstractFileSystem, place: str, glob: str | None) -> _Listed:
+def _list(fs: "fsspec.AbstractFileSystem", place: str, glob: str | None) -> _Listed:
     """The files of a dump; none where there is nothing."""
     fs.invalidate_cache()
     if magic := re.search(r"[*?\[]", place):

@@ -1,4 +1,4 @@
-"""What is fixed about templates, for those who need not load the parser to know it."""
+"""What is fixed about templates and n-grams, for those who need not load what makes them."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -7,6 +7,13 @@ from tasks.clean import KINDS, Kind
 
 TEMPLATE_RULES_VERSION: Final = 2
 """Goes up with every change that can alter a template: stored templates are then redone."""
+
+
+MAX_N: Final = 15
+"""The longest n-gram, in tokens."""
+
+NGRAM_RULES_VERSION: Final = 1
+"""Goes up with every change that can alter a count or a column of the n-gram files."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ import pytest
 from hypothesis.configuration import set_hypothesis_home_dir
 
 from tasks.config import CorpusEntry
-from tasks.corpus_stages import IngestedCorpus, count_corpus, join_templates, split_queries
+from tasks.corpus_stages import IngestedCorpus, count_corpus, join_templates
+from tasks.preparation import split_queries
 from tasks.warehouse import Warehouse, stage_key
 
 _PARSED = pa.schema(

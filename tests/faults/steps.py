@@ -17,7 +17,7 @@ from pathlib import Path
 from tasks import pipeline
 from tasks.config import load_corpora
 from tasks.engine import bounded
-from tasks.pipeline import Prepared
+from tasks.preparation import Prepared, prepare
 from tasks.publish import RunRecord, publish
 from tasks.warehouse import Warehouse
 from tasks.workers import parse_part, stop_workers
@@ -36,7 +36,7 @@ def run(warehouse: Path, corpora: Path) -> None:
     ):
         house.remove_damaged()
         try:
-            outcomes = list(pool.map(lambda entry: pipeline.prepare(entry, house), entries))
+            outcomes = list(pool.map(lambda entry: prepare(entry, house), entries))
             prepared = [one for one in outcomes if isinstance(one, Prepared)]
             unique = {one.templates_key: one for one in prepared}.values()
             list(pool.map(parse_part, [job for one in unique for job in one.jobs]))

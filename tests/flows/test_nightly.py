@@ -133,16 +133,16 @@ def test_what_can_pass_is_tried_again(align):
 
 def test_an_error_of_one_corpus_does_not_stop_the_others(align, corpora, first, monkeypatch):
     """Whatever it is: a bug in a parser of dumps, or a library's."""
-    from tasks import pipeline
+    from tasks import preparation
 
-    ingest = pipeline.ingest_corpus
+    ingest = preparation.ingest_corpus
 
     def fail(entry, destination):
         if entry.name == "far":
             raise ValueError("no idea what this is")
         return ingest(entry, destination)
 
-    monkeypatch.setattr(pipeline, "ingest_corpus", fail)
+    monkeypatch.setattr(preparation, "ingest_corpus", fail)
     corpora.add("far", ["SELECT new FROM dump"]).add("more", ["SELECT a FROM b"])
     summary = align(corpora.write(), first.warehouse)
     assert set(summary.corpora) == {"near", "dev", "base", "more"}

@@ -9,7 +9,7 @@ import pytest
 from tasks import pipeline
 from tasks.config import load_corpora
 from tasks.ingest import ingest_corpus
-from tasks.pipeline import Prepared
+from tasks.preparation import Prepared, prepare
 from tasks.warehouse import Warehouse
 from tasks.workers import parse_part, stop_workers
 from tests import reference
@@ -28,7 +28,7 @@ def corpora(shared_folder, tmp_path_factory):
     entries = [listed[name] for name in NAMES]
     try:
         with house.locked(), ThreadPoolExecutor(2) as pool:
-            prepared = list(pool.map(pipeline.prepare, entries, itertools.repeat(house)))
+            prepared = list(pool.map(prepare, entries, itertools.repeat(house)))
             assert all(isinstance(one, Prepared) for one in prepared)
             reports = list(pool.map(parse_part, [job for one in prepared for job in one.jobs]))
             finished = list(pool.map(pipeline.finish, prepared))

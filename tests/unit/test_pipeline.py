@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tasks.config import CorpusEntry
-from tasks.pipeline import Parts, Prepared
+from tasks.preparation import Parts, Prepared
 from tasks.workers import ParseJob
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from tasks.config import CorpusEntry, load_corpora
 from tasks.errors import ConfigurationError, CorpusError
-from tasks.pipeline import SetAside, prepare
+from tasks.preparation import SetAside, prepare
 from tasks.publish import _given
 from tasks.remote import fetched, remove_unused_copies
 from tasks.warehouse import Warehouse
@@ -126,7 +126,7 @@ def test_no_error_shows_a_credential(house, monkeypatch):
         raise OSError(f"refused: key {SECRET}")
 
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-    monkeypatch.setattr("tasks.remote.url_to_fs", fail)
+    monkeypatch.setattr("fsspec.core.url_to_fs", fail)
     with pytest.raises(CorpusError, match=r"refused: key \*\*\*") as caught:
         fetched(entry("s3://dumps/one.sql"), house)
     assert SECRET not in str(caught.value)
