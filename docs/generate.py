@@ -1,4 +1,6 @@
-"""Writes what these pages show of the program: ``make docs``.
+"""Writes what these pages show of the program: ``make docs``, after a run over the samples.
+
+``python docs/generate.py reference`` writes the reference alone, without results.
 
 * ``docs/reference/``, from the code: commands, tables, Python functions, formats, settings.
 * the output below each command in README.md and the tutorial, from the results of the samples.
@@ -31,7 +33,7 @@ from rich.text import Text
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 WITH_OUTPUT = (ROOT / "README.md", DOCS / "TUTORIAL.md")
-PICTURE = "plot ratios warehouse -o docs/ratios.png"
+PICTURE = "plot ratios warehouse -o docs/ratios.svg"
 WRITTEN_BY = "<!-- Written by docs/generate.py from the code: change that, then `make docs`. -->"
 
 # The Python twins of the commands, and what notebooks use, by module.
@@ -447,17 +449,18 @@ def _code(code: str, names: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Writes everything, from the results of ``make align``."""
+    """Writes everything, from the results of ``make align``; with ``reference``, only that."""
     warehouse = ROOT / "warehouse"
-    (DOCS / "reference").mkdir(exist_ok=True)
     for name, make in PAGES.items():
         (DOCS / "reference" / f"{name}.md").write_text(make(), encoding="utf-8")
+    if sys.argv[1:] == ["reference"]:
+        return
     with workplace(warehouse) as place:
         for path in WITH_OUTPUT:
             path.write_text(with_output(path.read_text(encoding="utf-8")), encoding="utf-8")
         (DOCS / "notebook.ipynb").write_text(notebook(), encoding="utf-8")
         printed(f"nl2sql-align {PICTURE}")
-        shutil.copy(place / "docs" / "ratios.png", DOCS / "ratios.png")
+        shutil.copy(place / "docs" / "ratios.svg", DOCS / "ratios.svg")
 
 
 if __name__ == "__main__":

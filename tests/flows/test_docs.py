@@ -107,8 +107,9 @@ def test_the_notebook_is_executed_and_shows_the_matrix(place):
 @pytest.mark.flow
 def test_the_picture_can_be_drawn(place):
     generate.printed(f"nl2sql-align {generate.PICTURE}")
-    drawn, kept = place / "docs" / "ratios.png", DOCS / "ratios.png"
-    assert drawn.read_bytes()[:8] == kept.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    drawn, kept = (folder / "docs" / "ratios.svg" for folder in (place, ROOT))
     assert kept.stat().st_size < 150_000
-    # As wide and as high
-    assert drawn.read_bytes()[16:24] == kept.read_bytes()[16:24]
+    # Which fonts are there moves things by a little; what is said stays.
+    said = [re.findall(r">([^<]+)</text>", path.read_text("utf-8")) for path in (drawn, kept)]
+    assert said[0] == said[1], "stale: run make docs"
+    assert "harbour-train" in said[0]
