@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 
 _SECRET_NAMES: Final = re.compile(r"KEY|SECRET|TOKEN|PASSWORD|CREDENTIAL|SAS|CONNECTION", re.I)
 _SHORTEST_SECRET: Final = 8
+# What tells a file's version, by the names that drivers have for it. The rest of what they say
+# depends on how they were asked: alone, or in a listing that another thread has just made.
+_VERSION: Final = (
+    *("size", "ETag", "etag", "generation", "md5Hash"),
+    *("LastModified", "last_modified", "updated", "mtime", "created"),
+)
 
 
 @dataclass(frozen=True)
@@ -118,7 +124,7 @@ def _list(fs: "fsspec.AbstractFileSystem", place: str, glob: str | None) -> _Lis
         paths = [place] if fs.exists(place) else []
     said: dict[str, dict[str, Any]] = {path: fs.info(path) for path in sorted(paths)}
     files = {
-        path: {name: str(value) for name, value in sorted(info.items())}
+        path: {name: str(info[name]) for name in _VERSION if name in info}
         for path, info in said.items()
         if info["type"] == "file"
     }

@@ -2,6 +2,7 @@
 
 import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
@@ -85,6 +86,15 @@ def test_what_has_not_changed_is_fetched_once_and_what_has_is_fetched_anew(
     assert {path.name.partition(".")[0] for path in house.copies.iterdir() if path.is_dir()} == {
         second.path.parent.name
     }
+
+
+def test_several_dumps_of_a_store_are_read_at_a_time(bucket, house):
+    for i in range(4):
+        bucket.pipe_file(f"dumps/several/{i}.sql", f"SELECT {i}".encode())
+    paths = [f"s3://dumps/several/{name}.sql" for name in ("*", 0, 1, 2, "[3]")]
+    with ThreadPoolExecutor(len(paths)) as pool:
+        made = list(pool.map(lambda path: prepare(entry(path), house), paths))
+    assert [one.n_distinct for one in made] == [4, 1, 1, 1, 1]
 
 
 @pytest.mark.parametrize(
