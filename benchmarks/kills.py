@@ -1,8 +1,9 @@
 """What is lost when runs and parsers are killed at any moment: ``python -m benchmarks.kills``.
 
 Run after run over the samples, in two states of them in turn, is ended by SIGKILL, or one of its
-parsers is, while a reader opens the results again and again. Then one run goes undisturbed, and its
-tables are held against those of a warehouse where nothing was ever killed.
+parsers is, while a reader opens the results again and again: whole commands, with Prefect and its
+server. Then one run goes undisturbed, and its tables are held against those of a warehouse where
+nothing was ever killed.
 """
 
 import argparse
@@ -19,52 +20,64 @@ from pathlib import Path
 
 import duckdb
 
-from tests.faults.test_interruptions import changed_samples, start, workers_of
+from tests.faults.test_interruptions import changed_samples, workers_of
 from tests.faults.test_readers import look
 from tests.flows.warehouses import leftovers, tables
+from tests.unit.test_cli import COMMAND, marked
 
-COMMAND = "import sys; from flows.cli import main; sys.argv[0] = 'nl2sql-align'; main()"
+_MARK = f"kills-{os.getpid()}"
+_SECONDS_TO_END = 10.0
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--kills", type=int, default=50)
     options.add_argument("--seed", type=int, default=1)
-    options.add_argument("--prefect", action="store_true", help="whole commands, with their server")
     given = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        campaign(Path(folder), given.kills, given.seed, given.prefect)
+        campaign(Path(folder), given.kills, given.seed)
 
 
-def campaign(folder: Path, n_kills: int, seed: int, with_prefect: bool) -> None:
+def campaign(folder: Path, n_kills: int, seed: int) -> None:
     files = changed_samples(folder)
     undisturbed, disturbed = folder / "undisturbed", folder / "disturbed"
-    seconds = []
+    to_start, at_work = [], []
     for file in (*files, files[0]):
         began = time.monotonic()
-        assert begin(undisturbed, file, with_prefect).wait() == 0
-        seconds.append(time.monotonic() - began)
-    assert begin(disturbed, files[0], with_prefect).wait() == 0
+        process = begin(undisturbed, file)
+        wait_for_work(process)
+        started = time.monotonic()
+        check_completed(process)
+        to_start.append(started - began)
+        at_work.append(time.monotonic() - started)
+    check_completed(begin(disturbed, files[0]))
 
     reader = Reader(disturbed)
     reader.start()
     moments = random.Random(seed)
     counts: Counter[str] = Counter()
-    number = 0
-    while counts["run killed"] + counts["parser killed, run completed"] < n_kills:
-        process = begin(disturbed, files[(number + 1) % 2], with_prefect)
+    n_left = number = 0
+    while counts.total() - counts["run over before the kill"] < n_kills:
+        process = begin(disturbed, files[(number + 1) % 2])
         if number % 3 == 2:
             counts[kill_a_worker(process, moments)] += 1
         else:
-            time.sleep(moments.uniform(0.05, 0.8) * min(seconds))
+            # Prefect takes most of the time to start: two moments in three are for the steps.
+            if is_at_work := moments.random() < 2 / 3:
+                wait_for_work(process)
+            time.sleep(moments.uniform(0, min(at_work if is_at_work else to_start)))
             process.send_signal(signal.SIGKILL)
-            was_killed = process.wait() == -signal.SIGKILL
-            counts["run killed" if was_killed else "run over before the kill"] += 1
+            if process.wait() != -signal.SIGKILL:
+                counts["run over before the kill"] += 1
+            else:
+                counts[f"run killed {'at work' if is_at_work else 'before its steps'}"] += 1
+        n_left += len(left())
         number += 1
         print(number, dict(counts), flush=True)
-    assert begin(disturbed, files[0], with_prefect).wait() == 0
+    check_completed(begin(disturbed, files[0]))
     reader.stop()
 
+    n_left += len(left())
     are_same = tables(disturbed) == tables(undisturbed)
     print("\n| what | |\n| --- | --- |")
     for what, n in sorted(counts.items()):
@@ -74,24 +87,40 @@ def campaign(folder: Path, n_kills: int, seed: int, with_prefect: bool) -> None:
     print(f"| reads that failed or saw a mixture | {len(reader.errors)} |")
     print(f"| tables equal those of undisturbed runs, to the last bit | {are_same} |")
     print(f"| temporary files left | {len(leftovers(disturbed))} |")
-    print(f"| parsing processes left | {len(orphans())} |")
-    if reader.errors or not are_same or leftovers(disturbed) or orphans():
+    print(f"| processes left: servers, parsers | {n_left} |")
+    if reader.errors or not are_same or leftovers(disturbed) or n_left:
         print(*reader.errors[:5], *leftovers(disturbed), sep="\n")
         sys.exit(1)
 
 
-def begin(warehouse: Path, corpora: Path, with_prefect: bool) -> "subprocess.Popen[str]":
-    """A run in a process group of its own."""
-    if not with_prefect:
-        return start("run", warehouse, corpora, stdout=subprocess.DEVNULL)
-    arguments = [sys.executable, "-c", COMMAND, "run", corpora, "--warehouse", warehouse]
+def begin(warehouse: Path, corpora: Path) -> "subprocess.Popen[str]":
+    """A run in a process group of its own; all its processes have a mark."""
+    home = warehouse.with_name("prefect")
     return subprocess.Popen(
-        list(map(str, arguments)),
+        [COMMAND, "run", str(corpora), "--warehouse", str(warehouse)],
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PREFECT_HOME": str(home), "NL2SQL_ALIGN_TEST": _MARK},
         start_new_session=True,
         text=True,
     )
+
+
+def wait_for_work(process: "subprocess.Popen[str]") -> None:
+    """Waits until a run tells of its first step."""
+    assert process.stderr is not None
+    said = []
+    for line in process.stderr:
+        if line.startswith("ingest"):
+            return
+        said.append(line)
+    raise AssertionError(f"a run has ended before its first step: {said}")
+
+
+def check_completed(process: "subprocess.Popen[str]") -> None:
+    """Waits for a run that is to complete, and says what it said where it does not."""
+    _, said = process.communicate()
+    assert process.returncode == 0, said[-2000:]
 
 
 def kill_a_worker(process: "subprocess.Popen[str]", moments: random.Random) -> str:
@@ -104,22 +133,15 @@ def kill_a_worker(process: "subprocess.Popen[str]", moments: random.Random) -> s
                 os.kill(worker, signal.SIGKILL)
                 killed = True
         time.sleep(0.002)
-    assert process.wait() == 0, "a run did not survive the loss of a parser"
-    return "parser killed, run completed" if killed else "run over before a parser was killed"
+    check_completed(process)
+    return "parser killed, run completed" if killed else "run over before the kill"
 
 
-def orphans() -> list[int]:
-    """Parsing processes whose run is gone."""
-    time.sleep(1)
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            arguments = (folder / "cmdline").read_bytes().split(b"\0")
-            parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
-        except (OSError, IndexError):
-            continue
-        if b"tasks.parse_worker" in arguments and parent == "1":
-            found.append(int(folder.name))
+def left() -> list[str]:
+    """The processes of a run that is over, when they have had their time to end."""
+    until = time.monotonic() + _SECONDS_TO_END
+    while (found := marked(_MARK)) and time.monotonic() < until:
+        time.sleep(0.05)
     return found
 
 

@@ -96,16 +96,16 @@ def align(
     Args:
         corpora: The corpora file (TOML).
         warehouse: The folder of the results; made if it is not there.
-        threads: Processes and threads; by default ``NL2SQL_ALIGN_THREADS``, else one per CPU.
-        memory_limit: Such as ``4GB``; by default ``NL2SQL_ALIGN_MEMORY_LIMIT``, else 4 GB.
-        replicates: Of each alignment and ratio, for its interval; by default, as many as the
-            verdicts need. 0 for no intervals.
+        threads: Processes and threads; by default NL2SQL_ALIGN_THREADS, else one per CPU.
+        memory_limit: Such as 4GB; by default NL2SQL_ALIGN_MEMORY_LIMIT, else 4 GB.
+        replicates: Bootstrap replicates of each alignment and ratio, for its interval; by default,
+            as many as the verdicts need. 0 for no intervals.
         resample: What is drawn again as a whole: databases, where they are known, or single
             queries.
         drift_threshold: How far an alignment with a target may move, from where it stood when it
             last had or at first, before that is called a drift.
-        wait_seconds: How long to wait where another run holds the warehouse.
-        runner: What ingests, parses and counts: ``local``, this machine, or ``dask``, the workers
+        wait_seconds: How long to wait where another run holds the warehouse; 0 to give up at once.
+        runner: What ingests, parses and counts: local, this machine, or dask, the workers
             of a Dask cluster.
         dask_address: The scheduler of the cluster; by default, one on this machine is made.
 
@@ -151,14 +151,25 @@ def align(
         if done:
             matrix = measure(done, house)
             n_pairs, n_new_pairs = matrix.n_pairs, matrix.n_new
-            announce("matrix", f"{n_pairs:,} pairs, {n_new_pairs:,} measured anew")
-            clock.lap("matrix")
+            seconds = clock.lap("matrix")
+            announce(
+                "matrix",
+                f"{n_pairs:,} pairs, {n_new_pairs:,} measured anew, {seconds:.1f} s",
+                n_pairs=n_pairs,
+                n_new_pairs=n_new_pairs,
+                seconds=seconds,
+            )
             intervals = resample_pairs(done, matrix, house, how)
+            seconds = clock.lap("intervals")
             if intervals is not None:
                 announce(
-                    "intervals", f"{intervals.n_new:,} of {intervals.n_pairs:,} pairs resampled"
+                    "intervals",
+                    f"{intervals.n_new:,} of {intervals.n_pairs:,} pairs resampled, "
+                    f"{seconds:.1f} s",
+                    n_pairs=intervals.n_pairs,
+                    n_new_pairs=intervals.n_new,
+                    seconds=seconds,
                 )
-            clock.lap("intervals")
             record = RunRecord(
                 run_id,
                 started_at,
@@ -223,7 +234,8 @@ def _prepare_all(
         outcome = _outcome(future, by_future[future], house)
         outcomes[by_future[future].name] = outcome
         if stage is not None:
-            announce(stage, _ingest_words(outcome), done, len(futures))
+            words, facts = _ingest_words(outcome)
+            announce(stage, words, done, len(futures), **facts)
         if isinstance(outcome, Prepared):
             parsing |= {parse.submit(job): job for job in parts.add(outcome)}
     in_order = [outcomes[entry.name] for entry in entries]
@@ -239,15 +251,21 @@ def _outcome(future: PrefectFuture[R], entry: CorpusEntry, house: Warehouse) -> 
         return pipeline.blamed(entry, error, house)
 
 
-def _ingest_words(outcome: Prepared | SetAside) -> str:
+def _ingest_words(outcome: Prepared | SetAside) -> tuple[str, dict[str, str | int | float]]:
+    """What to say of an ingested corpus, to people and to programs."""
     if isinstance(outcome, SetAside):
-        return f"{outcome.corpus}: set aside"
-    if outcome.jobs:
-        return (
-            f"{outcome.entry.name}: {outcome.n_distinct:,} distinct queries to parse, "
-            f"{outcome.seconds:.1f} s"
-        )
-    return f"{outcome.entry.name}: as in an earlier run"
+        return f"{outcome.corpus}: set aside", {"corpus": outcome.corpus}
+    name, seconds = outcome.entry.name, outcome.seconds
+    if not outcome.jobs:
+        return f"{name}: as in an earlier run, {seconds:.1f} s", {
+            "corpus": name,
+            "seconds": seconds,
+        }
+    return f"{name}: {outcome.n_distinct:,} distinct queries to parse, {seconds:.1f} s", {
+        "corpus": name,
+        "n_queries": outcome.n_distinct,
+        "seconds": seconds,
+    }
 
 
 def _parse_all(
@@ -273,13 +291,22 @@ def _parse_all(
             of_corpus = reports.setdefault(job.source, [])
             of_corpus.append(report)
             names = [one.entry.name for one in complete if not one.entry.name.endswith(AS_WRITTEN)]
-            words = (
-                f"{', '.join(names)}: "
-                f"{sum(one.n_queries for one in of_corpus):,} distinct queries, "
-                f"{sum(one.n_rejected for one in of_corpus):,} rejected, "
-                f"{sum(one.seconds for one in of_corpus):.1f} s"
+            n_queries = sum(one.n_queries for one in of_corpus)
+            n_rejected = sum(one.n_rejected for one in of_corpus)
+            seconds = sum(one.seconds for one in of_corpus)
+            announce(
+                "templates",
+                f"{', '.join(names)}: {n_queries:,} distinct queries, {n_rejected:,} rejected, "
+                f"{seconds:.1f} s"
+                if names
+                else "",
+                n_done,
+                len(parsing),
+                corpus=", ".join(names),
+                n_queries=n_queries,
+                n_rejected=n_rejected,
+                seconds=seconds,
             )
-            announce("templates", words if names else "", n_done, len(parsing))
         for one in complete:
             counting[one.entry.name] = finish.submit(one)
     return counting, n_parsed, n_crashed
@@ -298,12 +325,14 @@ def _finish_all(
         entry = by_future[future]
         outcome = _outcome(future, entry, house)
         outcomes[entry.name] = outcome
-        words = "set aside"
+        words, facts = "set aside", {}
         if isinstance(outcome, IngestedCorpus):
             n_ngrams = pq.read_metadata(outcome.ngrams).num_rows
             words = f"{n_ngrams:,} distinct n-grams, {outcome.seconds:.1f} s"
+            facts = {"n_ngrams": n_ngrams, "seconds": outcome.seconds}
         if stage is not None:
-            announce(stage, f"{entry.name}: {words}", done, len(by_future))
+            name = entry.name
+            announce(stage, f"{name}: {words}", done, len(by_future), corpus=name, **facts)
     in_order = [outcomes[one.entry.name] for one in prepared]
     return (
         [one for one in in_order if isinstance(one, IngestedCorpus)],
@@ -318,7 +347,8 @@ class _Clock:
         self.laps: dict[str, float] = {}
         self._last = time.perf_counter()
 
-    def lap(self, name: str) -> None:
+    def lap(self, name: str) -> float:
         now = time.perf_counter()
-        self.laps[name] = now - self._last
+        seconds = self.laps[name] = now - self._last
         self._last = now
+        return seconds

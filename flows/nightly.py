@@ -44,12 +44,12 @@ def nightly(
         settle_minutes: A dump is left for the next night while one of its files has changed so
             recently.
         prune: Drop the corpora whose dumps are gone, and their results.
-        threads: Processes and threads; by default ``NL2SQL_ALIGN_THREADS``, else one per CPU.
-        memory_limit: Such as ``4GB``; by default ``NL2SQL_ALIGN_MEMORY_LIMIT``, else 4 GB.
+        threads: Processes and threads; by default NL2SQL_ALIGN_THREADS, else one per CPU.
+        memory_limit: Such as 4GB; by default NL2SQL_ALIGN_MEMORY_LIMIT, else 4 GB.
         drift_threshold: How far an alignment with a target may move, from where it stood when it
             last had or at first, before that is called a drift.
-        wait_seconds: How long to wait where another run holds the warehouse.
-        runner: What ingests, parses and counts: ``local``, this machine, or ``dask``, the workers
+        wait_seconds: How long to wait where another run holds the warehouse; 0 to give up at once.
+        runner: What ingests, parses and counts: local, this machine, or dask, the workers
             of a Dask cluster.
         dask_address: The scheduler of the cluster; by default, one on this machine is made.
 

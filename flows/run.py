@@ -194,10 +194,11 @@ class _Teller:
     def _write(self, said: progress.Progress) -> None:
         if not said.text:
             return
-        line: dict[str, str | int] = {
+        line: dict[str, str | int | float] = {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "stage": said.stage,
             "text": said.text,
+            **said.facts,
         }
         if said.total:
             line |= {"done": said.done, "total": said.total}

@@ -40,8 +40,9 @@ def select(
         budget: How many rows to take.
         out: The folder to write.
         sources: The corpora to choose from; by default all with the role train.
-        method: One of ``tasks.selection``'s.
-        seed: Of all noise.
+        method: How to choose: direct minimisation of the divergence, greedy (cynical selection),
+            importance weights, or random, to compare with; see docs/selection.md.
+        seed: Another one gives other noise.
         min_templates: How many distinct templates to take at least.
         max_share: The largest share of the budget that one source may give.
         caps: Such shares for single sources.

@@ -7,23 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tasks.engine import connect
 from tasks.errors import WarehouseError
+from tasks.kept import save_kept
 from tasks.results import open_results, quoted, quoted_name
 from tasks.warehouse import Warehouse, written_whole
 
 if TYPE_CHECKING:
     import polars as pl
-
-DECISION_TABLES: Final[tuple[str, ...]] = (
-    "headroom_ratio",
-    "calibration",
-    "calibration_summary",
-    "calibration_parts",
-    "sample_size",
-    "selections",
-    "selection_curves",
-    "mixtures",
-)
-"""Tables of the published database that commands fill, and that later runs carry over."""
 
 _SECONDS_TO_WAIT: Final = 60.0
 
@@ -47,7 +36,7 @@ def record(warehouse: Path, table: str, rows: "pl.DataFrame", key: Mapping[str, 
 
     Args:
         warehouse: The folder of the results.
-        table: One of ``DECISION_TABLES``.
+        table: One of ``tasks.kept.DECISION_TABLES``.
         rows: The rows, with the table's columns, in any order.
         key: Values of at least one column; earlier rows that have them all are replaced.
 
@@ -72,3 +61,4 @@ def record(warehouse: Path, table: str, rows: "pl.DataFrame", key: Mapping[str, 
             con.unregister("decision_rows")
             con.execute("use memory")
             con.execute("detach results")  # checkpoints: no .wal stays beside the file
+        save_kept(house)

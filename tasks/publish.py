@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.corpus_stages import IngestedCorpus
-from tasks.decisions import DECISION_TABLES
 from tasks.engine import connect
 from tasks.errors import DatabaseInUseError
+from tasks.kept import read_kept, save_kept, saved_kept
 from tasks.progress import announce
 from tasks.results import is_locked, open_database, quoted, quoted_name
 from tasks.sqlfiles import run_sql
@@ -33,8 +33,6 @@ PUBLISH_VERSION: Final = 9
 DRIFT_THRESHOLD: Final = 0.02
 """How far an alignment may move from where it stood before that is called a drift."""
 
-HISTORY_TABLES: Final = ("runs", "alignment_history", "alignment_ratio_history")
-"""Tables to which every run adds rows."""
 
 # Files of this version open in DuckDB 1.4 and newer.
 _STORAGE_VERSION: Final = "v1.4.0"
@@ -114,7 +112,7 @@ def publish(
             empty.
         as_written: What cleaned predictions would be without that.
     """
-    old = _read_old(warehouse.database)
+    old = _read_old(warehouse)
     given = pa.Table.from_pylist(_given(corpora), schema=_GIVEN)
     results_key = stage_key(
         corpora=given.drop_columns(["ingested_at", "retired_at"]).to_pylist(),
@@ -153,6 +151,7 @@ def publish(
         )
         con.execute("use memory")
         con.execute("detach results")  # checkpoints: no .wal stays beside the file
+    save_kept(warehouse)
     _remove_unnamed(
         warehouse, old.n_queries_by_file.keys() | {str(corpus.ngrams) for corpus in corpora}
     )
@@ -339,17 +338,13 @@ class _Old:
     n_queries_by_file: Mapping[str, int] = field(default_factory=dict)
 
 
-def _read_old(database: Path) -> _Old:
-    if not database.exists():
-        return _Old()
+def _read_old(warehouse: Warehouse) -> _Old:
+    database = warehouse.database
     try:
+        if not database.exists():
+            return _restored(warehouse, "is gone")
         with open_database(database) as con:
-            tables = {name for (name,) in con.execute("show tables").fetchall()}
-            kept = {
-                table: con.table(table).to_arrow_table()
-                for table in (*HISTORY_TABLES, *DECISION_TABLES)
-                if table in tables
-            }
+            kept = read_kept(con)
             files = con.execute("select ngrams_file, n_rows from corpora").fetchall()
         keys = kept["runs"].column("results_key").to_pylist()
         versions = kept["runs"].column("versions").to_pylist()
@@ -359,12 +354,24 @@ def _read_old(database: Path) -> _Old:
                 f"{database} is open for writing in another process; close it there and run again"
             ) from None
         # Another version's tables, or a damaged file.
-        why = str(error).splitlines()[0]
-        announce("publish", f"{database} cannot be read ({why}): made anew, without its history")
-        return _Old()
+        return _restored(warehouse, f"cannot be read ({str(error).splitlines()[0]})")
     if not keys:
         return _Old()
     return _Old(keys[-1], kept, json.loads(versions[-1]), dict(files))
+
+
+def _restored(warehouse: Warehouse, why: str) -> _Old:
+    """What is left of a database that is not there to be read: its history, and decisions."""
+    kept = saved_kept(warehouse)
+    n_runs = kept["runs"].num_rows if "runs" in kept else 0
+    if n_runs:
+        words = f"with the history of {n_runs:,} runs that was kept beside it"
+    elif not warehouse.database.exists():
+        return _Old()
+    else:
+        words = "without its history"
+    announce("publish", f"{warehouse.database} {why}: made anew, {words}")
+    return _Old(kept=kept)
 
 
 def _remove_unnamed(warehouse: Warehouse, named: AbstractSet[str]) -> None:

@@ -112,6 +112,11 @@ class Warehouse:
         """What the last run took, for a run that has to do without some of the dumps."""
         return self.folder / "stages" / "corpora.json"
 
+    @property
+    def kept(self) -> Path:
+        """A copy of what is published that no run can make anew."""
+        return self.folder / "stages" / "kept.duckdb"
+
     @contextmanager
     def locked(self, seconds: float = 0.0) -> Iterator[None]:
         """Holds the warehouse against other runs; the system frees it when its holder dies.

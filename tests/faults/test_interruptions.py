@@ -22,7 +22,7 @@ from tests.flows.warehouses import leftovers, stage_files, tables
 pytestmark = pytest.mark.fault
 
 ROOT = Path(__file__).resolve().parents[2]
-N_KILLS = 6
+N_KILLS = 4
 
 
 def start(command, warehouse, *files, **keywords):
@@ -54,6 +54,25 @@ def check_clean(warehouse):
 
 
 @pytest.fixture(scope="module")
+def _settled(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("settled")
+    run(folder / "warehouse", small_corpora(folder / "dumps").write())
+    shutil.copytree(folder / "warehouse", folder / "kept")
+    return folder
+
+
+@pytest.fixture
+def settled(_settled):
+    """Small corpora and their warehouse after one run, for each test as they were then."""
+    for name in ("warehouse", "dumps"):
+        shutil.rmtree(_settled / name)
+    shutil.copytree(_settled / "kept", _settled / "warehouse")
+    corpora = small_corpora(_settled / "dumps")
+    corpora.write()
+    return corpora, _settled / "warehouse"
+
+
+@pytest.fixture(scope="module")
 def sample_files(tmp_path_factory):
     return changed_samples(tmp_path_factory.mktemp("files"))
 
@@ -78,20 +97,24 @@ def changed_samples(folder):
 def test_a_run_after_runs_killed_at_random_moments(sample_files, tmp_path):
     undisturbed = tmp_path / "undisturbed"
     before = time.monotonic()
-    assert start("run", undisturbed, sample_files[1]).wait(timeout=120) == 0
+    assert start("run", undisturbed, sample_files[1]).wait(timeout=600) == 0
     seconds = time.monotonic() - before
     run(undisturbed, sample_files[0])
 
     disturbed = tmp_path / "disturbed"
     moments = random.Random(8)
-    n_killed = 0
-    for number in range(N_KILLS):
+    n_killed = number = 0
+    while n_killed < N_KILLS:
+        assert number < 10 * N_KILLS, "the runs are over too soon"
         # One after the other, so that there is work left for each.
         process = start("run", disturbed, sample_files[(number + 1) % 2])
         time.sleep(moments.uniform(0.3, 1) * seconds)
         process.send_signal(signal.SIGKILL)
-        n_killed += process.wait() == -signal.SIGKILL
-    assert n_killed >= N_KILLS / 2, "the runs were over too soon"
+        if process.wait() == -signal.SIGKILL:
+            n_killed += 1
+        else:  # the machine was busier when the undisturbed one was measured
+            seconds *= 0.7
+        number += 1
     run(disturbed, sample_files[0])
     assert tables(disturbed) == tables(undisturbed)
     check_clean(disturbed)
@@ -106,7 +129,7 @@ def test_a_run_after_runs_killed_before_each_of_their_files_was_in_place(tmp_pat
     corpora.add("more", ["SELECT a FROM b UNION SELECT c FROM d"], "target")
     run(tmp_path / "undisturbed", corpora.write())
     process = start("cut", tmp_path / "cut", corpora.path, stdout=subprocess.PIPE)
-    answer, _ = process.communicate(timeout=120)
+    answer, _ = process.communicate(timeout=600)
     assert process.returncode == 0
     # Queries, templates and counts of two corpora, the two files of the matrix, the database.
     assert int(answer) >= 6
@@ -114,10 +137,8 @@ def test_a_run_after_runs_killed_before_each_of_their_files_was_in_place(tmp_pat
     check_clean(tmp_path / "cut")
 
 
-def test_a_killed_run_leaves_results_as_they_were_and_no_process(tmp_path):
-    corpora = small_corpora(tmp_path / "dumps")
-    warehouse = tmp_path / "warehouse"
-    run(warehouse, corpora.write())
+def test_a_killed_run_leaves_results_as_they_were_and_no_process(settled):
+    corpora, warehouse = settled
     before = tables(warehouse, aside=())
     corpora.add("near", [f"SELECT a{i} FROM b WHERE c IN (SELECT {i})" for i in range(3000)])
     process = start("run", warehouse, corpora.write())
@@ -156,11 +177,9 @@ def wait_for(condition, seconds=30):
     raise AssertionError("it did not come about")
 
 
-def test_stage_files_that_are_lost_are_made_again(tmp_path):
+def test_stage_files_that_are_lost_are_made_again(settled):
     """As after a restored backup, or a hand that cleared a folder."""
-    corpora = small_corpora(tmp_path / "dumps")
-    warehouse = tmp_path / "warehouse"
-    run(warehouse, corpora.write())
+    corpora, warehouse = settled
     before = tables(warehouse)
     for folder in ("stages/queries", "stages/templates", "stages/pairs", "stages", "ngrams"):
         shutil.rmtree(warehouse / folder)
@@ -187,10 +206,8 @@ def damage(path, how):
 
 
 @pytest.mark.parametrize("how", ["truncated", "empty", "changed"])
-def test_stage_files_that_are_damaged_are_made_again(tmp_path, how):
-    corpora = small_corpora(tmp_path / "dumps")
-    warehouse = tmp_path / "warehouse"
-    run(warehouse, corpora.write())
+def test_stage_files_that_are_damaged_are_made_again(settled, how):
+    corpora, warehouse = settled
     before = tables(warehouse)
     stages = list(warehouse.rglob("*.parquet"))
     assert {path.parent.name for path in stages} >= {"queries", "templates", "ngrams", "pairs"}
@@ -206,11 +223,9 @@ def test_stage_files_that_are_damaged_are_made_again(tmp_path, how):
     check_clean(warehouse)
 
 
-def test_a_file_without_a_seal_is_kept_when_it_can_be_read(tmp_path):
+def test_a_file_without_a_seal_is_kept_when_it_can_be_read(settled):
     """As of a run that was ended before it noted what it had written."""
-    corpora = small_corpora(tmp_path / "dumps")
-    warehouse = tmp_path / "warehouse"
-    run(warehouse, corpora.write())
+    corpora, warehouse = settled
     before = stage_files(warehouse)
     (warehouse / "stages" / "seals.json").unlink()
     [damaged, *_] = (warehouse / "stages" / "templates").glob("*.parquet")
@@ -223,11 +238,9 @@ def test_a_file_without_a_seal_is_kept_when_it_can_be_read(tmp_path):
     assert [file for file in unchanged if before[file] != after[file]] == []
 
 
-def test_a_clock_that_was_set_back_changes_nothing(tmp_path):
+def test_a_clock_that_was_set_back_changes_nothing(settled, tmp_path):
     """All files are of tomorrow, and so is the last run."""
-    corpora = small_corpora(tmp_path / "dumps")
-    warehouse = tmp_path / "warehouse"
-    run(warehouse, corpora.write())
+    corpora, warehouse = settled
     before = tables(warehouse)
     tomorrow = time.time() + 86400
     for path in [*warehouse.rglob("*"), *corpora.folder.iterdir()]:

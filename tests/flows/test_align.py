@@ -428,7 +428,7 @@ def test_a_query_that_ends_the_parser_loses_nothing_else(align, corpora, tmp_pat
     corpora.add("far", ["SELECT 1", "SELECT 1 FROM a" + " JOIN a" * 60, "SELECT a FROM b"])
     with pytest.MonkeyPatch.context() as patch:
         # Parameters of a task are bound when it is called: the default is what a run uses.
-        patch.setattr("tasks.workers.parse_part.__defaults__", (0.5,))
+        patch.setattr("tasks.workers.parse_part.__defaults__", (1.5,))
         summary = align(corpora.write(), tmp_path / "warehouse")
     assert summary.n_crashed == 1
     assert summary.set_aside == {}
@@ -436,7 +436,7 @@ def test_a_query_that_ends_the_parser_loses_nothing_else(align, corpora, tmp_pat
         summary.warehouse,
         "select ordinal, reject_reason from queries where corpus = 'far' and template_id is null",
     )
-    assert rejected == [(1, "takes longer than 0.5 s to parse")]
+    assert rejected == [(1, "takes longer than 1.5 s to parse")]
 
 
 # What stops a run

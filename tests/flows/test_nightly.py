@@ -174,7 +174,7 @@ def test_progress_is_told_to_programs(capsys):
 
     teller = _Teller(LogFormat.JSON)
     with teller.showing():
-        announce("templates", "a: 3 queries", 1, 2)
+        announce("templates", "a: 3 queries", 1, 2, corpus="a", n_queries=3)
         announce("templates", "", 2, 2)
     teller.tell("end", "done é")
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
@@ -182,4 +182,5 @@ def test_progress_is_told_to_programs(capsys):
         ("templates", "a: 3 queries", 1),
         ("end", "done é", None),
     ]
+    assert (lines[0]["corpus"], lines[0]["n_queries"]) == ("a", 3)
     assert all(one["time"].endswith("+00:00") for one in lines)

@@ -16,7 +16,7 @@ import yaml
 
 from flows.serve import running
 from tasks.config import load_corpora
-from tests.flows.conftest import SAMPLES
+from tests.flows.conftest import small_corpora
 from tests.flows.warehouses import read
 
 pytestmark = [pytest.mark.flow, pytest.mark.service]
@@ -28,7 +28,7 @@ def project(tmp_path_factory):
     """A project with our prefect.yaml, whose nightly run takes dumps that have just come."""
     folder = tmp_path_factory.mktemp("project")
     (folder / "flows").symlink_to(ROOT / "flows")
-    (folder / "samples").symlink_to(SAMPLES)
+    small_corpora(folder / "samples").write()
     given = yaml.safe_load((ROOT / "prefect.yaml").read_text())
     [nightly] = [one for one in given["deployments"] if one["name"] == "nightly"]
     [schedule] = nightly["schedules"]
@@ -153,7 +153,7 @@ def test_runs_by_hand_and_by_schedule_complete(service, project):
         ended = finished(service, run["id"])
         assert ended["state"]["type"] == "COMPLETED", ended["state"]
         names = {name for (name,) in read(project / warehouse, "select corpus from corpora")}
-        assert names == {entry.name for entry in load_corpora(SAMPLES / "corpora.toml")}
+        assert names == {entry.name for entry in load_corpora(project / "samples" / "corpora.toml")}
         wanted = {f"{kind}-{warehouse}" for kind in ("alignment-matrix", "run-summary")}
         left = call(service, "artifacts/filter", artifacts={"key": {"any_": sorted(wanted)}})
         assert {one["key"] for one in left} == wanted

@@ -653,6 +653,30 @@ def test_history_survives_another_version_of_its_tables(house, run):
     assert rows(house, "select run_id from runs") == [("run-1",), ("run-2",)]
 
 
+@pytest.mark.parametrize("content", [None, b"", b"this is no database" * 1000])
+def test_history_survives_the_loss_of_the_database(house, run, content):
+    run(*moved(0))
+    run(*moved(5))
+    house.database.unlink()
+    if content is not None:
+        house.database.write_bytes(content)
+    said = []
+    with progress.listening(said.append):
+        run(*moved(5))
+    [told] = [one.text for one in said]
+    assert told.endswith("made anew, with the history of 2 runs that was kept beside it")
+    assert rows(house, "select run_id from runs") == [(f"run-{n}",) for n in (1, 2, 3)]
+    assert rows(
+        house,
+        "select run_number, is_drift from alignment_history where source = 'train'",
+    ) == [(1, False), (2, True), (3, False)]
+    # Of the copy, too.
+    house.database.unlink()
+    house.kept.write_bytes(b"no more")
+    run(*moved(5))
+    assert rows(house, "select run_id from runs") == [("run-4",)]
+
+
 def test_a_table_that_cannot_be_carried_over_is_told(house, run):
     run(*moved(0))
     with duckdb.connect(str(house.database)) as con:
