@@ -198,7 +198,10 @@ class _Teller:
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "stage": said.stage,
             "text": said.text,
-            **said.facts,
+            **{
+                name: round(fact, 3) if isinstance(fact, float) else fact
+                for name, fact in said.facts.items()
+            },
         }
         if said.total:
             line |= {"done": said.done, "total": said.total}

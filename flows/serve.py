@@ -29,7 +29,7 @@ POOL: Final = "nl2sql-align"
 
 RUNS_AT_A_TIME: Final = 2
 _HOST: Final = "127.0.0.1"
-_SECONDS_TO_START: Final = 180.0
+_SECONDS_TO_START: Final = 300.0
 _SECONDS_TO_END: Final = 30.0
 _LONGEST_PAUSE: Final = 60.0
 

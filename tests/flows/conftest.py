@@ -29,7 +29,7 @@ def align(prefect_home):
     from prefect.testing.utilities import prefect_test_harness
 
     assert os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
-    with prefect_test_harness(server_startup_timeout=120):
+    with prefect_test_harness(server_startup_timeout=600):
         from flows.align import align
 
         yield align

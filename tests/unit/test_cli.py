@@ -88,7 +88,7 @@ def cli(*arguments, **keywords):
         [COMMAND, *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=3000,
         env=environment(**variables),
         **keywords,
     )
@@ -112,7 +112,7 @@ def cli_on_terminal(*arguments, columns=80, variables=None, keys=None):
         env=environment(**variables or {}),
     )
     os.close(theirs)
-    shown, until = b"", time.monotonic() + 120
+    shown, until = b"", time.monotonic() + 600
     while time.monotonic() < until:
         if select.select([ours], [], [], 0.05)[0]:
             try:
@@ -128,7 +128,7 @@ def cli_on_terminal(*arguments, columns=80, variables=None, keys=None):
         if typed:
             os.write(ours, typed)
     os.close(ours)
-    return Ended(process.wait(timeout=30), shown.decode())
+    return Ended(process.wait(timeout=300), shown.decode())
 
 
 @pytest.fixture
@@ -385,7 +385,7 @@ def send(number, *prefix, seconds=60):
     ) as process:
         assert process.stdout.readline() == "ready\n"
         process.send_signal(number)
-        return process.stdout.read(), process.wait(timeout=60)
+        return process.stdout.read(), process.wait(timeout=300)
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
@@ -550,7 +550,7 @@ finally:
         [sys.executable, "-c", script, *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         env=environment(),
     )
     return set(ended.stderr.splitlines()[-1].split())
@@ -877,7 +877,7 @@ def test_a_reader_that_leaves_early_is_no_error(samples, arguments):
     # A pipe holds some of what is written: the reader leaves before.
     line = f"{COMMAND} {command} {samples} {' '.join(options)} | true; echo ${{PIPESTATUS[0]}}"
     ended = subprocess.run(
-        ["bash", "-c", line], capture_output=True, text=True, timeout=60, env=environment()
+        ["bash", "-c", line], capture_output=True, text=True, timeout=300, env=environment()
     )
     assert ended.stderr == ""
     assert ended.stdout == "0\n"
@@ -893,7 +893,7 @@ def test_a_closed_output_is_no_traceback():
     ) as process:
         process.stdout.close()
         assert process.stderr.read() == ""
-        assert process.wait(timeout=60) == 0
+        assert process.wait(timeout=300) == 0
 
 
 @pytest.mark.fault
@@ -910,7 +910,7 @@ main()
     line = [sys.executable, "-c", script, "matrix", str(tmp_path)]
     for variables in ({}, {"NL2SQL_ALIGN_DEBUG": "1"}):
         ended = subprocess.run(
-            line, capture_output=True, text=True, timeout=60, env=environment(**variables)
+            line, capture_output=True, text=True, timeout=300, env=environment(**variables)
         )
         assert ended.returncode == 1
         *traceback, last = ended.stderr.splitlines()
