@@ -51,7 +51,8 @@ def stage_files(warehouse):
     """Each stage file with what changes when it is written again."""
     house = Warehouse(Path(warehouse))
     paths = [*house.ngrams.iterdir(), *(house.folder / "stages").rglob("*.*")]
-    stats = {path: path.stat() for path in paths}
+    # Each run adds itself to the history, of which a copy is kept.
+    stats = {path: path.stat() for path in paths if path != house.kept}
     return {
         path.relative_to(house.folder).as_posix(): (stat.st_ino, stat.st_mtime_ns, stat.st_size)
         for path, stat in stats.items()
@@ -62,9 +63,8 @@ def redone(before, after):
     """How many files each stage has written between two looks at the stage files."""
     counts = dict.fromkeys(("queries", "templates", "ngrams", "pairs", "intervals"), 0)
     for name, stat in after.items():
-        # Which dialects parse how much is no stage: it is kept to spare a note its work. Nor is the
-        # copy of the history.
-        if before.get(name) != stat and not name.endswith((".json", "kept.duckdb")):
+        # Which dialects parse how much is no stage: it is kept to spare a note its work.
+        if before.get(name) != stat and not name.endswith(".json"):
             # These two stages write several files together.
             is_counted = not Path(name).name.startswith(
                 ("contributions-", "intervals-", "ratios-", "ceilings-")
