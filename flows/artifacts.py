@@ -3,7 +3,9 @@
 Artifacts of the same warehouse have the same keys, so that the server shows their history.
 """
 
+import base64
 import re
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -12,6 +14,7 @@ from uuid import UUID
 
 from prefect import get_run_logger
 from prefect.artifacts import (
+    create_image_artifact,
     create_markdown_artifact,
     create_progress_artifact,
     create_table_artifact,
@@ -19,9 +22,12 @@ from prefect.artifacts import (
 )
 from prefect.events import emit_event
 
+from flows.temporary_server import TemporaryServer
 from tasks import results
 from tasks.discovery import Discovery
+from tasks.errors import ConfigurationError
 from tasks.history import Changes, changes
+from tasks.pictures import plot
 from tasks.progress import Progress
 
 if TYPE_CHECKING:
@@ -48,6 +54,8 @@ def leave(summary: "RunSummary") -> None:
             key=key_of("run-summary", summary.warehouse),
             description=f"What the last run in {summary.warehouse} found",
         )
+        if not TemporaryServer.is_used:  # which ends with the run: nobody would see them
+            _leave_pictures(summary.warehouse)
     except Exception as error:
         get_run_logger().warning("The run's artifacts could not be left: %s", error)
 
@@ -122,6 +130,21 @@ def _leave_tables(warehouse: Path) -> None:
         key=key_of("alignment-ratios", warehouse),
         description="Alignment Ratios: above 1, tuning on the training set should help",
     )
+
+
+def _leave_pictures(warehouse: Path) -> None:
+    """Leaves the main pictures, each as its own address: no server has to hold them as files."""
+    with tempfile.TemporaryDirectory() as folder:
+        for kind in ("matrix", "ratios"):
+            try:
+                picture = plot(warehouse, kind, Path(folder) / f"{kind}.svg").read_bytes()
+            except ConfigurationError:  # there is nothing to draw
+                continue
+            create_image_artifact(
+                "data:image/svg+xml;base64," + base64.b64encode(picture).decode(),
+                key=key_of(f"picture-of-{kind}", warehouse),
+                description=f"nl2sql-align plot {kind} {warehouse}",
+            )
 
 
 def run_summary(summary: "RunSummary", found: Changes) -> str:

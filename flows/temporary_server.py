@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 from contextlib import suppress
-from typing import Final
+from typing import ClassVar, Final
 
 _HOST: Final = "127.0.0.1"
 _SECONDS_TO_END: Final = 5.0
@@ -22,6 +22,8 @@ _SECONDS_TO_END: Final = 5.0
 
 class TemporaryServer:
     """A server that is starting, for flows that this process runs from now on."""
+
+    is_used: ClassVar[bool] = False
 
     def __init__(self) -> None:
         from prefect.context import refresh_global_settings_context
@@ -45,6 +47,7 @@ class TemporaryServer:
         self._port = int(self._process.stdout.readline())
         os.environ["PREFECT_API_URL"] = f"http://{_HOST}:{self._port}/api"
         refresh_global_settings_context()
+        TemporaryServer.is_used = True
 
     def wait(self) -> None:
         """Waits until the server answers.

@@ -1,5 +1,6 @@
 """The nightly flow over folders, and what runs leave on the server."""
 
+import base64
 import errno
 import json
 import shutil
@@ -95,6 +96,8 @@ def test_night_after_night(nightly, dumps, tmp_path):
     ]
     matrix = json.loads(artifact("alignment-matrix-house"))
     assert {row["source"] for row in matrix} == {"shop", "spider-dev", "spider-train"}
+    picture = base64.b64decode(artifact("picture-of-matrix-house").partition(";base64,")[2])
+    assert b"spider-train" in picture[picture.index(b"<svg") :]
     told = artifact("run-summary-house")
     assert "- Changed: spider-train" in told
     assert "spider-train with spider-dev: " in told.partition("## Drift")[2]
