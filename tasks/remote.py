@@ -22,7 +22,7 @@ _SECRET_NAMES: Final = re.compile(r"KEY|SECRET|TOKEN|PASSWORD|CREDENTIAL|SAS|CON
 _SHORTEST_SECRET: Final = 8
 # What tells a file's version, by the names that drivers have for it. The rest of what they say
 # depends on how they were asked: alone, or in a listing that another thread has just made.
-_VERSION: Final = (
+_VERSION: Final[tuple[str, ...]] = (
     *("size", "ETag", "etag", "generation", "md5Hash"),
     *("LastModified", "last_modified", "updated", "mtime", "created"),
 )
