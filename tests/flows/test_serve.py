@@ -83,7 +83,7 @@ def call(service, path, **body):
     )
     for _ in range(10):
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request, timeout=300) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
             if error.code != 503:  # its database is busy: Prefect's own clients try again, too
