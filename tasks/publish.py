@@ -2,6 +2,7 @@
 
 import glob
 import json
+import math
 import shutil
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
@@ -16,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.corpus_stages import IngestedCorpus
-from tasks.engine import connect
+from tasks.engine import connect, resources
 from tasks.errors import DatabaseInUseError
 from tasks.kept import read_kept, save_kept, saved_kept
 from tasks.progress import announce
@@ -38,7 +39,12 @@ DRIFT_THRESHOLD: Final = 0.02
 _STORAGE_VERSION: Final = "v1.4.0"
 # An old database that has so large a share of the queries is changed, not made anew.
 _MOSTLY: Final = 0.8
+# Queries are sorted, and so held, a batch at a time: so many, or fewer where their texts would take
+# more than this part of the memory.
 _QUERIES_PER_BATCH: Final = 200_000
+_SHARE_OF_A_BATCH: Final = 1 / 16
+# DuckDB keeps what it has written as long as it may; the rest is for other libraries.
+_DATABASE_SHARE: Final = 5 / 8
 _ANY_ORDINAL: Final = 2**62
 
 
@@ -121,7 +127,10 @@ def publish(
         as_written=as_written.content_keys if as_written else {},
         versions=record.versions,
     )
-    with written_whole(warehouse.database) as temporary, connect() as con:
+    with (
+        written_whole(warehouse.database) as temporary,
+        connect(memory_share=_DATABASE_SHARE) as con,
+    ):
         is_same = results_key == old.results_key
         if old.versions is not None and old.versions.get("publish") != record.versions.get(
             "publish"
@@ -263,21 +272,32 @@ def _batches(
     holds, all texts at once.
     """
     some: list[IngestedCorpus] = []
-    total = 0
+    total = 0.0
     for corpus in corpora:
-        n_queries = _n_queries(corpus)
-        if some and total + n_queries > _QUERIES_PER_BATCH:
+        n_queries, load = _n_queries(corpus), _load(corpus)
+        if some and total + load > 1:
             yield some, 0, _ANY_ORDINAL
-            some, total = [], 0
-        if n_queries > _QUERIES_PER_BATCH:
-            for first in range(0, n_queries, _QUERIES_PER_BATCH):
-                after = first + _QUERIES_PER_BATCH
+            some, total = [], 0.0
+        if load > 1:
+            step = math.ceil(n_queries / load)
+            for first in range(0, n_queries, step):
+                after = first + step
                 yield [corpus], first, after - 1 if after < n_queries else _ANY_ORDINAL
         else:
             some.append(corpus)
-            total += n_queries
+            total += load
     if some:
         yield some, 0, _ANY_ORDINAL
+
+
+def _load(corpus: IngestedCorpus) -> float:
+    """The queries of a corpus as a part of what a batch may hold."""
+    metadata = pq.read_metadata(corpus.queries)
+    n_bytes: int = sum(
+        metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups)
+    )
+    allowed = resources().memory_bytes * _SHARE_OF_A_BATCH
+    return max(_n_queries(corpus) / _QUERIES_PER_BATCH, n_bytes / allowed)
 
 
 def _given(corpora: list[IngestedCorpus]) -> list[dict[str, Any]]:
