@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tasks.engine import connect
-from tasks.errors import WarehouseError
 from tasks.kept import save_kept
 from tasks.results import open_results, quoted, quoted_name
 from tasks.warehouse import Warehouse, written_whole
@@ -44,12 +43,7 @@ def record(warehouse: Path, table: str, rows: "pl.DataFrame", key: Mapping[str, 
         WarehouseError: There are no results, or a run has been writing them for a minute.
     """
     house = Warehouse(warehouse)
-    with house.locked(_SECONDS_TO_WAIT), open_results(warehouse) as old:
-        if table not in {name for (name,) in old.execute("show tables").fetchall()}:
-            raise WarehouseError(
-                f"{house.database} was made by an earlier version, without table {table}; "
-                "run it again: nl2sql-align run CORPORA.toml --warehouse " + str(warehouse)
-            )
+    with house.locked(_SECONDS_TO_WAIT), open_results(warehouse):
         with written_whole(house.database) as temporary, connect() as con:
             shutil.copyfile(house.database, temporary)
             con.execute(f"attach '{quoted(temporary)}' as results")

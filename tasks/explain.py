@@ -242,12 +242,6 @@ def explain(warehouse: Path | str, source: str, target: str, top: int = 10) -> E
 def _pair(
     con: "duckdb.DuckDBPyConnection", warehouse: Path, source: str, target: str
 ) -> dict[str, Any]:
-    tables = {name for (name,) in con.execute("show tables").fetchall()}
-    if "structural_features" not in tables:
-        raise WarehouseError(
-            f"{warehouse} was made by an earlier version, without table structural_features; "
-            f"run it again: nl2sql-align run CORPORA.toml --warehouse {warehouse}"
-        )
     known = dict(con.execute("select corpus, n_ngrams from corpora").fetchall())
     for name in (source, target):
         if name not in known:

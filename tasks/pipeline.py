@@ -29,8 +29,8 @@ from tasks.intervals import (
 )
 from tasks.matrix import EPSILON, MATRIX_VERSION, SKEW, Content, MatrixReport, compute_matrix
 from tasks.preparation import Prepared, SetAside, dialects_file
-from tasks.publish import PUBLISH_VERSION
 from tasks.remote import remove_unused_copies
+from tasks.results import PUBLISH_VERSION
 from tasks.template_rules import (
     DEFAULT_LIMITS,
     MAX_N,

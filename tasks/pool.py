@@ -218,13 +218,7 @@ def _training_corpora(con: duckdb.DuckDBPyConnection, target: str) -> list[str]:
 def _describe(con: duckdb.DuckDBPyConnection, warehouse: Path, names: list[str]) -> pl.DataFrame:
     """What there is to say of the corpora, and where their templates stand."""
     house = Warehouse(warehouse)
-    try:
-        corpora = query_sql(con, "selection/templates_files", names=names).pl()
-    except duckdb.BinderException:
-        raise WarehouseError(
-            f"{house.database} was made by an earlier version; run it again: "
-            f"nl2sql-align run CORPORA.toml --warehouse {warehouse}"
-        ) from None
+    corpora = query_sql(con, "selection/templates_files", names=names).pl()
     known = set(corpora["corpus"])
     for name in names:
         if name not in known:

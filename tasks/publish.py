@@ -28,9 +28,6 @@ from tasks.warehouse import Warehouse, stage_key, written_whole
 if TYPE_CHECKING:
     from tasks.intervals import IntervalsReport
 
-PUBLISH_VERSION: Final = 9
-"""Goes up with every change of the published tables."""
-
 DRIFT_THRESHOLD: Final = 0.02
 """How far an alignment may move from where it stood before that is called a drift."""
 

@@ -35,14 +35,6 @@ _MOST_REASONS: Final = 5
 _LONGEST_TEXT: Final = 400
 # Above this many corpora, an optimal order of the leaves would take longer than the rest.
 _MOST_ORDERED: Final = 100
-_NEEDED: Final = (
-    "structural_features",
-    "alignment_intervals",
-    "ceilings",
-    "sample_size",
-    "selection_curves",
-    "mixtures",
-)
 _PARTS: Final = ("report.html", "report.css", "vega.js", "report.js")
 _LABELS: Final = {
     **FEATURES,
@@ -77,12 +69,6 @@ def write_report(
     warehouse = Path(warehouse)
     destination = report_file(warehouse) if out is None else Path(out)
     with open_results(warehouse) as con:
-        tables = {name for (name,) in con.execute("show tables").fetchall()}
-        if not tables.issuperset(_NEEDED):
-            raise WarehouseError(
-                f"{warehouse} was made by an earlier version, without what the report shows; "
-                f"run it again: nl2sql-align run CORPORA.toml --warehouse {warehouse}"
-            )
         [run] = query_sql(con, "report/run").pl().rows(named=True)
         decisions = _decisions(con)
         key = stage_key(results=run["results_key"], decisions=decisions, page=_page_digest())

@@ -28,11 +28,15 @@ METRICS: Final = (
 """The measures of a pair, by their columns in table ``alignment``."""
 
 
+PUBLISH_VERSION: Final = 9
+"""Goes up with every change of the published tables."""
+
+
 def open_results(warehouse: Path) -> duckdb.DuckDBPyConnection:
     """A read-only connection to the published results; close it, or use it in a ``with``.
 
     Raises:
-        WarehouseError: There are none, or they cannot be read.
+        WarehouseError: There are none, they cannot be read, or another version made them.
     """
     database = Warehouse(warehouse).database
     if not database.is_file():
@@ -41,11 +45,21 @@ def open_results(warehouse: Path) -> duckdb.DuckDBPyConnection:
             f"make some: nl2sql-align run CORPORA.toml --warehouse {warehouse}"
         )
     try:
-        return open_database(database)
+        con = open_database(database)
+        made_by = con.execute(
+            "select versions ->> 'publish' from runs order by rowid desc limit 1"
+        ).fetchall()
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]
         remedy = "close it there" if is_locked(error) else "remove it and run again"
         raise WarehouseError(f"{database} cannot be read ({reason}); {remedy}") from None
+    if made_by not in ([], [(None,)], [(str(PUBLISH_VERSION),)]):
+        con.close()
+        raise WarehouseError(
+            f"{database} was made by another version of nl2sql-align; "
+            f"run it again: nl2sql-align run CORPORA.toml --warehouse {warehouse}"
+        )
+    return con
 
 
 def open_database(database: Path) -> duckdb.DuckDBPyConnection:

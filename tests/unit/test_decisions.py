@@ -73,12 +73,6 @@ def test_a_run_carries_decisions_over(house, run, monkeypatch):
     assert last_run(house.folder) != first
 
 
-def test_a_database_without_the_table_asks_for_another_run(house, run):
-    run(*CORPORA)
-    with pytest.raises(WarehouseError, match="earlier version, without table fortunes"):
-        record(house.folder, "fortunes", pl.DataFrame(), {"a": 1})
-
-
 def test_a_decision_needs_results(tmp_path):
     with pytest.raises(WarehouseError, match="holds no results"):
         record(tmp_path, "tuning_effect", pl.DataFrame(), {"a": 1})

@@ -5,7 +5,6 @@ import hashlib
 import json
 import re
 
-import duckdb
 import pytest
 from typer.testing import CliRunner
 
@@ -177,16 +176,6 @@ def test_a_single_corpus_without_ngrams_makes_a_report(tmp_path, make_corpus):
     runner(house, make_corpus)(("broken", [None], {}))
     assert write_report(house.folder)
     assert held(report_file(house.folder).read_text(encoding="utf-8"))["clustered"] == [0]
-
-
-def test_results_of_an_earlier_version_are_named(tmp_path, make_corpus):
-    house = Warehouse(tmp_path / "w")
-    runner(house, make_corpus)(*ALL)
-    with duckdb.connect(str(house.database)) as con:
-        con.execute("drop table ceilings")
-    with pytest.raises(WarehouseError, match=r"earlier version.*run it again"):
-        write_report(house.folder)
-    assert not report_file(house.folder).exists()
 
 
 def test_the_command_writes_where_it_is_told(house, tmp_path):

@@ -6,8 +6,10 @@ import duckdb
 import pytest
 
 from tasks.errors import AlignError, ConfigurationError, WarehouseError
+from tasks.explain import explain
 from tasks.matrix import Content, compute_matrix
 from tasks.publish import RunRecord, publish
+from tasks.report import write_report
 from tasks.results import METRICS, RequirementError, matrix, open_results, ratio, rejects
 from tasks.warehouse import Warehouse
 
@@ -41,6 +43,17 @@ def warehouse(tmp_path_factory, make_corpus):
     folder = tmp_path_factory.mktemp("published") / "warehouse"
     publish_results(folder, make_corpus)
     return folder
+
+
+@pytest.mark.parametrize(
+    "use", [matrix, ratio, write_report, lambda folder: explain(folder, "zoo-train", "dev")]
+)
+def test_results_of_another_version_ask_for_another_run(use, tmp_path, make_corpus):
+    publish_results(tmp_path, make_corpus)
+    with duckdb.connect(str(Warehouse(tmp_path).database)) as con:
+        con.execute("""update runs set versions = '{"publish": "1"}'""")
+    with pytest.raises(WarehouseError, match="another version of nl2sql-align; run it again: "):
+        use(tmp_path)
 
 
 def test_the_matrix_has_every_pair_in_the_order_of_the_corpora_file(warehouse):
