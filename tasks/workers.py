@@ -54,12 +54,17 @@ class ParseJob:
 
 @dataclass(frozen=True)
 class ParseReport:
-    """What came of a part: counts of distinct queries, and of those that ended a worker."""
+    """What came of a part: counts of distinct queries, and which rows ended a worker."""
 
     n_queries: int
     n_rejected: int
-    n_crashed: int
+    crashed: tuple[int, ...] = ()
     seconds: float = field(default=0.0, compare=False)
+
+    @property
+    def n_crashed(self) -> int:
+        """How many queries ended a worker."""
+        return len(self.crashed)
 
 
 class _WorkerLost(Exception):
@@ -224,12 +229,12 @@ def parse_part(job: ParseJob, seconds_per_query: float = SECONDS_PER_QUERY) -> P
     templates: list[str | None] = []
     reasons: list[str | None] = []
     keys: list[bytes | None] = []
-    n_crashed = 0
+    crashed: list[int] = []
     with _leased() as held:
         started = time.perf_counter()
         for queries in _portions(part["sql"].to_pylist()):
-            answer, n_lost = _parsed(queries, job, seconds_per_query, held)
-            n_crashed += n_lost
+            answer, lost = _parsed(queries, job, seconds_per_query, held)
+            crashed += [len(templates) + row for row in lost]
             templates += answer["templates"]
             reasons += answer["reject_reasons"]
             keys += [key and bytes.fromhex(key) for key in answer["comparable_keys"]]
@@ -251,7 +256,7 @@ def parse_part(job: ParseJob, seconds_per_query: float = SECONDS_PER_QUERY) -> P
             f"{job.destination} cannot be written ({error.strerror or error}); check disk space"
         ) from None
     seconds = time.perf_counter() - started
-    return ParseReport(len(templates), templates.count(None), n_crashed, seconds)
+    return ParseReport(len(templates), templates.count(None), tuple(crashed), seconds)
 
 
 def _portions(queries: list[str]) -> Iterator[Sequence[str]]:
@@ -267,8 +272,8 @@ def _portions(queries: list[str]) -> Iterator[Sequence[str]]:
 
 def _parsed(
     queries: Sequence[str], job: ParseJob, seconds_per_query: float, held: list[_Worker]
-) -> tuple[dict[str, Any], int]:
-    """What workers answer, and how many queries ended them; ``held`` is the worker to use."""
+) -> tuple[dict[str, Any], list[int]]:
+    """What workers answer, and which queries ended them; ``held`` is the worker to use."""
     skip: dict[int, str] = {}
     lost_at: set[int] = set()
     while True:
@@ -296,7 +301,7 @@ def _parsed(
             continue
         if answer["resident_bytes"] > _largest_worker():
             held.pop().stop()
-        return answer, len(skip)
+        return answer, sorted(skip)
 
 
 def _largest_worker() -> int:

@@ -101,7 +101,7 @@ def test_a_part_is_parsed_as_the_rules_say(tmp_path):
     job = make_job(tmp_path, queries)
     report = parse_part(job)
     assert outcomes(job) == expected(queries)
-    assert report == workers.ParseReport(n_queries=6, n_rejected=3, n_crashed=0)
+    assert report == workers.ParseReport(n_queries=6, n_rejected=3)
 
 
 def test_only_the_row_group_asked_for_is_parsed(tmp_path):
@@ -192,7 +192,7 @@ def test_a_query_that_ends_the_parser_is_rejected_and_no_other(tmp_path, started
     with stack_of(1_000_000):
         report = parse_part(job)
     assert [worker._process.returncode for worker in started] == [-signal.SIGSEGV] * 2 + [None]
-    assert report == workers.ParseReport(n_queries=7, n_rejected=1, n_crashed=1)
+    assert report == workers.ParseReport(n_queries=7, n_rejected=1, crashed=(3,))
     assert outcomes(job)[3] == (None, "ends the parser's process")
     assert outcomes(job)[:3] == outcomes(job)[4:] == expected(GOOD, "tsql")
 
@@ -286,7 +286,7 @@ def test_a_worker_ended_from_outside_loses_nothing(tmp_path, started, number):
     thread.join()
     assert ended_at[0] < 3999
     assert len(started) == 2
-    assert report == workers.ParseReport(n_queries=4000, n_rejected=0, n_crashed=0)
+    assert report == workers.ParseReport(n_queries=4000, n_rejected=0)
     assert outcomes(job) == expected(queries)
 
 
@@ -356,7 +356,7 @@ def test_a_part_of_many_characters_is_parsed_in_portions(tmp_path, monkeypatch, 
     job = make_job(tmp_path, queries, "tsql")
     with stack_of(1_000_000):
         report = parse_part(job)
-    assert report == workers.ParseReport(n_queries=10, n_rejected=3, n_crashed=1)
+    assert report == workers.ParseReport(n_queries=10, n_rejected=3, crashed=(9,))
     assert outcomes(job)[:-1] == expected(queries[:-1], "tsql")
     assert outcomes(job)[-1] == (None, "ends the parser's process")
     assert len(started) == 3
