@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import repeat
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -16,6 +17,7 @@ from typing import Any, Final, NamedTuple
 import duckdb
 import numpy as np
 import polars as pl
+import pyarrow.parquet as pq
 
 from tasks.corpus_stages import IngestedCorpus
 from tasks.engine import connect, resources
@@ -55,6 +57,8 @@ LEAST_SPLITS: Final = 20
 _NUMBERS_IN_SPLITS: Final = 20_000_000
 # Some ten arrays of 8 bytes a number stand side by side, in a part of the memory that may be used.
 _BYTES_PER_NUMBER: Final = 256
+# In queries.
+_SMALL_CORPUS: Final = 50_000
 
 
 @dataclass(frozen=True)
@@ -361,16 +365,32 @@ class _Replicates:
         self._sets = sets
         self._known = known
         self._samples: dict[str, Sample] = {}
-        self._vocabulary: pl.Series | None = None
+
+    @cached_property
+    def _vocabulary(self) -> pl.Series:
+        return vocabulary_of(self._con, [target.ngrams for target in self._sets.targets])
 
     def sample(self, key: SampleKey) -> Sample:
         """A corpus as it is resampled, read once."""
         if key.name not in self._samples:
-            if self._vocabulary is None:
-                files = [target.ngrams for target in self._sets.targets]
-                self._vocabulary = vocabulary_of(self._con, files)
             self._samples[key.name] = load_sample(self._con, key, self._vocabulary, self.how.seed)
         return self._samples[key.name]
+
+    def _read_small(self, keys: Iterable[SampleKey], pool: ThreadPoolExecutor) -> None:
+        """Reads small corpora side by side; each large one takes memory enough alone."""
+        lacking = {key.name: key for key in keys if key.name not in self._samples}
+        small = {
+            name: key
+            for name, key in lacking.items()
+            if pq.read_metadata(key.queries).num_rows <= _SMALL_CORPUS
+        }
+        vocabulary = self._vocabulary
+
+        def read(key: SampleKey) -> Sample:
+            with self._con.cursor() as con:
+                return load_sample(con, key, vocabulary, self.how.seed)
+
+        self._samples.update(zip(small, pool.map(read, small.values()), strict=True))
 
     def extend(self, pairs: Iterable[_Pair], n: int) -> None:
         """Makes replicates of these pairs until each has ``n``."""
@@ -389,31 +409,30 @@ class _Replicates:
             sources.setdefault(pair.source.name, []).append(pair)
         targets = {pair.target.name: pair.target for pair in pairs.values()}
         made: dict[tuple[str, str], list[Floats]] = {key: [] for key in pairs}
-        # Reads what is not read yet, one after the other.
-        largest = max(self.sample(pair.source).n_classes for pair in pairs.values())
-        n_classes = sum(self.sample(target).n_classes for target in targets.values())
-        at_a_time = _rows_at_a_time(n_classes + resources().threads * largest)
-        starts = range(replicates.start, replicates.stop, at_a_time)
-        n_steps = len(starts) * len(sources)
-        n_done = 0
-        for start in starts:
-            block = range(start, min(start + at_a_time, replicates.stop))
-            of_targets = {
-                name: _counts(self.sample(target), block) for name, target in targets.items()
-            }
 
-            def one(some: list[_Pair], block: range, of_targets: dict[str, Counts]) -> None:
-                source = self.sample(some[0].source)
-                of_source = _counts(source, block)
-                for pair in some:
-                    shared = shared_by(source, self.sample(pair.target))
-                    of_target = of_targets[pair.target.name]
-                    made[pair.key].append(skew_divergences(of_source, of_target, shared, SKEW))
+        def one(some: list[_Pair], block: range, of_targets: dict[str, Counts]) -> None:
+            source = self.sample(some[0].source)
+            of_source = _counts(source, block)
+            for pair in some:
+                shared = shared_by(source, self.sample(pair.target))
+                of_target = of_targets[pair.target.name]
+                made[pair.key].append(skew_divergences(of_source, of_target, shared, SKEW))
 
-            # Each source for itself: no number depends on how many are at work.
-            with ThreadPoolExecutor(resources().threads) as pool:
-                each = pool.map(one, sources.values(), repeat(block), repeat(of_targets))
-                for _ in each:
+        # Each sample for itself: no number depends on how many are at work.
+        with ThreadPoolExecutor(resources().threads) as pool:
+            self._read_small((key for pair in pairs.values() for key in pair), pool)
+            # Reads the large ones, one after the other.
+            largest = max(self.sample(pair.source).n_classes for pair in pairs.values())
+            n_classes = sum(self.sample(target).n_classes for target in targets.values())
+            at_a_time = _rows_at_a_time(n_classes + resources().threads * largest)
+            starts = range(replicates.start, replicates.stop, at_a_time)
+            n_steps = len(starts) * len(sources)
+            n_done = 0
+            for start in starts:
+                block = range(start, min(start + at_a_time, replicates.stop))
+                counts = pool.map(_counts, map(self.sample, targets.values()), repeat(block))
+                of_targets = dict(zip(targets, counts, strict=True))
+                for _ in pool.map(one, sources.values(), repeat(block), repeat(of_targets)):
                     n_done += 1
                     announce("intervals", "", n_done, n_steps)
         for key, pair in pairs.items():

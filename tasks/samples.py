@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
@@ -58,12 +59,17 @@ class SampleKey(NamedTuple):
     @property
     def name(self) -> str:
         """Equal for samples whose replicates are equal."""
-        return stage_key(
-            queries=self.queries.stem,
-            templates=self.templates.stem,
-            asked=self.asked.stem,
-            unit=self.unit,
-        )
+        return _name(self)
+
+
+@cache  # asked for again for each pair
+def _name(key: SampleKey) -> str:
+    return stage_key(
+        queries=key.queries.stem,
+        templates=key.templates.stem,
+        asked=key.asked.stem,
+        unit=key.unit,
+    )
 
 
 @dataclass(frozen=True)
