@@ -115,6 +115,18 @@ def test_night_after_night(nightly, dumps, tmp_path):
     assert [f for f in leftovers(warehouse) if not f.startswith("nightly")] == []
 
 
+def test_a_ratio_that_crosses_1_sends_an_event(align, corpora, first):
+    answers = corpora.dump("dev").read_text().splitlines()
+    corpora.add("base", answers, "predictions", target="dev")
+    run_id = align(corpora.write(), first.warehouse).run_id
+    sent = {
+        event["resource"]["prefect.resource.id"]: event["payload"]
+        for event in events("nl2sql-align.verdict-changed", run_id)
+    }
+    payload = sent["nl2sql-align.ratio.near.base"]
+    assert payload["previous_alignment_ratio"] > 1 > payload["alignment_ratio"]
+
+
 def test_nothing_but_dumps_still_being_copied_is_no_failure(nightly, dumps, tmp_path):
     assert nightly([dumps], tmp_path / "house") is None
     (tmp_path / "empty").mkdir()
