@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,15 +48,19 @@ def run_contestant(
     """
     command = [sys.executable, "-m", "benchmarks.contestants", name, *map(str, arguments)]
     start = time.monotonic()
-    with subprocess.Popen(
-        command,
-        cwd=_ROOT,
-        env={**os.environ, "PYTHONHASHSEED": "0", **(environment or {})},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    ) as process:
-        assert process.stdout is not None and process.stderr is not None
+    with (
+        # Files, not pipes: nobody reads before the end, and a full pipe would hold up who writes.
+        tempfile.TemporaryFile() as out,
+        tempfile.TemporaryFile() as err,
+        subprocess.Popen(
+            command,
+            cwd=_ROOT,
+            env={**os.environ, "PYTHONHASHSEED": "0", **(environment or {})},
+            stdout=out,
+            stderr=err,
+            start_new_session=True,
+        ) as process,
+    ):
         samples: list[tuple[float, int]] = []
         while True:
             before = time.monotonic()
@@ -68,7 +73,9 @@ def run_contestant(
             time.sleep(max(_INTERVAL_SECONDS, 10 * cost))
         end = time.monotonic()
         process.returncode = os.waitstatus_to_exitcode(status)
-        answer, errors = process.stdout.read(), process.stderr.read()
+        out.seek(0)
+        err.seek(0)
+        answer, errors = out.read(), err.read()
     if process.returncode:
         raise ContestantFailed(f"{' '.join(command)}: {errors.decode(errors='replace')[-3000:]}")
     said = json.loads(answer.splitlines()[-1]) if answer.strip() else {}
