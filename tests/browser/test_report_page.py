@@ -19,6 +19,13 @@ def drawn(page, chart):
     return page.locator(f"{chart} .role-mark:not(.mark-text) path[aria-label]")
 
 
+def unfold(summaries):
+    """Opens foldable parts, and waits for what they hold: it may be drawn only then."""
+    for summary in summaries.all():
+        summary.click()
+        summary.locator("xpath=following-sibling::*").first.wait_for()
+
+
 def numbers(page):
     settle(page)
     return page.locator("#matrix .role-mark.mark-text text").all_text_contents()
@@ -79,7 +86,7 @@ def test_the_matrix_is_a_table_as_well(opened, published):
     page = opened()
     page.select_option("#order", "listed")
     page.select_option("#columns", "all")
-    page.locator("#matrix summary").click()
+    unfold(page.locator("#matrix summary"))
     shown = page.locator("#matrix tbody td").all_inner_texts()
     alignments = matrix(published.folder)["kl_alignment"]
     assert [text.rstrip("*") for text in shown] == [f"{value:.3f}" for value in alignments]
@@ -130,7 +137,7 @@ def test_any_pair_can_be_chosen_and_is_explained_by_ngrams_and_structures(opened
     assert is_right.count(False) > 2
     assert "OVER" in bars.first.get_attribute("aria-label")
     bars.first.click()
-    assert "A query of far that has it:" in listed.first.inner_text()
+    listed.first.get_by_text("A query of far that has it:").wait_for()
     assert drawn(page, "#structures").count() % 2 == 0
     windows = page.locator("#structures path[aria-label^='window functions']")
     assert [w.get_attribute("aria-label").split("; ")[0] for w in windows.all()] == [
@@ -154,7 +161,7 @@ def test_ratios_stand_around_the_line_at_one(opened):
         ratio = float(re.search(r": ([0-9.]+) ", dot.get_attribute("aria-label"))[1])
         box = dot.bounding_box()
         assert (box["x"] + box["width"] / 2 > one) == (ratio > 1)
-    figure.locator("summary").click()
+    unfold(figure.locator("summary"))
     assert figure.locator("tbody tr").count() == 3
     page.select_option("#answers", "tuned")
     assert "no such answers" in page.locator("#ratios").inner_text()
@@ -168,8 +175,7 @@ def test_what_commands_have_decided_is_shown(opened):
         "The mixture nearest to dev",
     ]
     assert page.locator("#decisions .chart svg").count() == 3
-    for summary in page.locator("#decisions summary").all():
-        summary.click()
+    unfold(page.locator("#decisions summary"))
     assert page.locator("#decisions tbody tr").count() > 6
 
 
@@ -177,8 +183,7 @@ def test_what_is_hostile_stays_text(opened):
     page = opened()
     page.select_option("#pair-source", label=HOSTILE_NAME)
     page.select_option("#pair-against", label="dev")
-    for summary in page.locator("#differences summary").all():
-        summary.click()
+    unfold(page.locator("#differences summary"))
     text = page.locator("main").inner_text()
     assert HOSTILE_SQL in text
     assert HOSTILE_NAME in text
