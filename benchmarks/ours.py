@@ -63,7 +63,7 @@ def run(corpora: Path, warehouse: Path, stages: Sequence[str] = STAGES) -> dict[
             from tasks import (
                 pipeline,
             )  # takes its time, while the first queries are read and parsed
-            from tasks.publish import RunRecord, publish
+            from tasks.publish import RunRecord, drafting, publish
             from tasks.report import write_report
 
             for future in as_completed(preparing):
@@ -83,19 +83,21 @@ def run(corpora: Path, warehouse: Path, stages: Sequence[str] = STAGES) -> dict[
             lap("ngrams")
         finally:
             stop_workers()
-        report = pipeline.measure(done, house)
-        lap("matrix")
-        intervals = None
-        if "intervals" in stages:
-            intervals = pipeline.resample(done, report, house)
-            lap("intervals")
-        record = RunRecord(
-            str(uuid4()),
-            started_at,
-            {**pipeline.parameters(), "corpora": str(corpora.resolve())},
-            pipeline.versions(),
-        )
-        publish(house, done, report.pairs, report.contributions, record, intervals)
+        versions = pipeline.versions()
+        with drafting(house, done, versions) as draft:
+            report = pipeline.measure(done, house)
+            lap("matrix")
+            intervals = None
+            if "intervals" in stages:
+                intervals = pipeline.resample(done, report, house)
+                lap("intervals")
+            record = RunRecord(
+                str(uuid4()),
+                started_at,
+                {**pipeline.parameters(), "corpora": str(corpora.resolve())},
+                versions,
+            )
+            publish(house, done, report.pairs, report.contributions, record, intervals, draft=draft)
         pipeline.remember(done, house)
         pipeline.remove_unused_stages(done, house)
         house.seal()

@@ -29,6 +29,7 @@ from tasks.publish import (
     DRIFT_THRESHOLD,
     AsWritten,
     RunRecord,
+    drafting,
     publish,
 )
 from tasks.report import write_report
@@ -149,47 +150,58 @@ def align(
         run_id = str(uuid4())
         n_pairs = n_new_pairs = 0
         if done:
-            matrix = measure(done, house)
-            n_pairs, n_new_pairs = matrix.n_pairs, matrix.n_new
-            seconds = clock.lap("matrix")
-            announce(
-                "matrix",
-                f"{n_pairs:,} pairs, {n_new_pairs:,} measured anew, {seconds:.1f} s",
-                n_pairs=n_pairs,
-                n_new_pairs=n_new_pairs,
-                seconds=seconds,
-            )
-            intervals = resample_pairs(done, matrix, house, how)
-            seconds = clock.lap("intervals")
-            if intervals is not None:
+            versions = pipeline.versions()
+            with drafting(house, done, versions) as draft:
+                matrix = measure(done, house)
+                n_pairs, n_new_pairs = matrix.n_pairs, matrix.n_new
+                seconds = clock.lap("matrix")
                 announce(
-                    "intervals",
-                    f"{intervals.n_new:,} of {intervals.n_pairs:,} pairs resampled, "
-                    f"{seconds:.1f} s",
-                    n_pairs=intervals.n_pairs,
-                    n_new_pairs=intervals.n_new,
+                    "matrix",
+                    f"{n_pairs:,} pairs, {n_new_pairs:,} measured anew, {seconds:.1f} s",
+                    n_pairs=n_pairs,
+                    n_new_pairs=n_new_pairs,
                     seconds=seconds,
                 )
-            record = RunRecord(
-                run_id,
-                started_at,
-                {
-                    **pipeline.parameters((one.entry for one in done), resampling=how),
-                    "drift_threshold": drift_threshold,
-                    "corpora": str(corpora.resolve()),
-                },
-                pipeline.versions(),
-                {one.corpus: one.reason for one in set_aside},
-                notes,
-                drift_threshold=drift_threshold,
-            )
-            as_written = None
-            if written:
-                keys = {one.entry.name.removesuffix(AS_WRITTEN): one.content_key for one in written}
-                as_written = AsWritten(keys, pipeline.measure_as_written(written, done, house))
-            publish_results(
-                house, done, matrix.pairs, matrix.contributions, record, intervals, as_written
-            )
+                intervals = resample_pairs(done, matrix, house, how)
+                seconds = clock.lap("intervals")
+                if intervals is not None:
+                    announce(
+                        "intervals",
+                        f"{intervals.n_new:,} of {intervals.n_pairs:,} pairs resampled, "
+                        f"{seconds:.1f} s",
+                        n_pairs=intervals.n_pairs,
+                        n_new_pairs=intervals.n_new,
+                        seconds=seconds,
+                    )
+                record = RunRecord(
+                    run_id,
+                    started_at,
+                    {
+                        **pipeline.parameters((one.entry for one in done), resampling=how),
+                        "drift_threshold": drift_threshold,
+                        "corpora": str(corpora.resolve()),
+                    },
+                    versions,
+                    {one.corpus: one.reason for one in set_aside},
+                    notes,
+                    drift_threshold=drift_threshold,
+                )
+                as_written = None
+                if written:
+                    keys = {
+                        one.entry.name.removesuffix(AS_WRITTEN): one.content_key for one in written
+                    }
+                    as_written = AsWritten(keys, pipeline.measure_as_written(written, done, house))
+                publish_results(
+                    house,
+                    done,
+                    matrix.pairs,
+                    matrix.contributions,
+                    record,
+                    intervals,
+                    as_written,
+                    draft,
+                )
             pipeline.remember(done, house)
             pipeline.remove_unused_stages(done + written, house)
             house.seal()

@@ -6,11 +6,13 @@ import math
 import shutil
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
 
 import duckdb
 import pyarrow as pa
@@ -91,6 +93,71 @@ _GIVEN: Final = pa.schema(
 _AS_WRITTEN: Final = pa.schema([("corpus", pa.string()), ("content_key", pa.string())])
 
 
+@dataclass(frozen=True)
+class _Begun:
+    """A database on its way, which ``con`` has attached as ``results`` and uses.
+
+    Without the measures, where it is not the same as the published one. It ``is_kept`` where it
+    comes from that one.
+    """
+
+    path: Path
+    con: duckdb.DuckDBPyConnection
+    is_kept: bool
+
+
+class Draft:
+    """What ``drafting`` has begun; there is something to take only once."""
+
+    def __init__(self, begun: "Future[_Begun | None]") -> None:
+        self._begun: Future[_Begun | None] | None = begun
+
+    def take(self) -> _Begun | None:
+        """What was begun, once it is there; None where there is nothing."""
+        begun, self._begun = self._begun, None
+        if begun is None:
+            return None
+        try:
+            return begun.result()
+        except Exception:  # publishing, which begins anew, meets it again and says so
+            return None
+
+
+@contextmanager
+def drafting(
+    warehouse: Warehouse, corpora: list[IngestedCorpus], versions: Mapping[str, str]
+) -> Iterator[Draft]:
+    """Begins a new database beside what the block does, with all that waits for no measure.
+
+    Not where the new queries are many: they take the memory that the block needs.
+
+    Args:
+        warehouse: Whose database it is; locked.
+        corpora: In the order of the corpora file.
+        versions: Those of ``RunRecord``.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        draft = Draft(pool.submit(_drafted, warehouse, corpora, versions))
+        try:
+            yield draft
+        finally:
+            if (left := draft.take()) is not None:
+                left.con.close()
+
+
+def _drafted(
+    warehouse: Warehouse, corpora: list[IngestedCorpus], versions: Mapping[str, str]
+) -> _Begun | None:
+    old = _read_old(warehouse)
+    new = [one for one in corpora if str(one.ngrams) not in old.n_queries_by_file]
+    if not new or sum(map(_load, new)) > 1:
+        return None
+    path = warehouse.scratch / f"{uuid4().hex}.duckdb"
+    begun = _begin(path, warehouse, corpora, versions, old)
+    begun.con.execute("checkpoint results")  # else it all waits for the end
+    return begun
+
+
 def publish(
     warehouse: Warehouse,
     corpora: list[IngestedCorpus],
@@ -99,6 +166,7 @@ def publish(
     record: RunRecord,
     intervals: "IntervalsReport | None" = None,
     as_written: AsWritten | None = None,
+    draft: Draft | None = None,
 ) -> None:
     """Replaces the published database by one with the results of this run.
 
@@ -114,53 +182,70 @@ def publish(
         intervals: Intervals, verdicts and ceilings; without them, their columns and tables are
             empty.
         as_written: What cleaned predictions would be without that.
+        draft: What of the database was made before.
     """
     old = _read_old(warehouse)
-    given = pa.Table.from_pylist(_given(corpora), schema=_GIVEN)
     results_key = stage_key(
-        corpora=given.drop_columns(["ingested_at", "retired_at"]).to_pylist(),
+        corpora=_given(corpora).drop_columns(["ingested_at", "retired_at"]).to_pylist(),
         retired_at=[str(corpus.entry.retired_at) for corpus in corpora],
         measures=[pairs.name, contributions.name, intervals and intervals.ratios.name],
         as_written=as_written.content_keys if as_written else {},
         versions=record.versions,
     )
-    with (
-        written_whole(warehouse.database) as temporary,
-        connect(memory_share=_DATABASE_SHARE) as con,
-    ):
-        is_same = results_key == old.results_key
-        if old.versions is not None and old.versions.get("publish") != record.versions.get(
-            "publish"
-        ):
-            announce("publish", "the results of another version are made anew; its history is kept")
-        is_kept = is_same or _is_mostly_known(corpora, old, record)
-        if is_kept:
-            shutil.copyfile(warehouse.database, temporary)
-        con.execute(
-            f"attach '{quoted(temporary)}' as results (storage_version '{_STORAGE_VERSION}')"
+    is_same = results_key == old.results_key
+    if old.versions is not None and old.versions.get("publish") != record.versions.get("publish"):
+        announce("publish", "the results of another version are made anew; its history is kept")
+    with written_whole(warehouse.database) as temporary:
+        begun = (draft and draft.take()) or _begin(
+            temporary, warehouse, corpora, record.versions, old, is_same
         )
-        con.execute("use results")
-        if not is_same:
-            con.register("given_corpora", given)
-            with _at_once(con):
-                run_sql(con, "publish/keep" if is_kept else "publish/tables")
-            _fill(con, corpora, pairs, contributions, intervals, as_written)
-            con.unregister("given_corpora")
-            if not is_kept:
-                _carry_over(con, old.kept)
-        _add_run(con, record, results_key, corpora)
-        run_sql(
-            con,
-            "publish/history",
-            run_id=record.run_id,
-            drift_threshold=record.drift_threshold,
-        )
-        con.execute("use memory")
-        con.execute("detach results")  # checkpoints: no .wal stays beside the file
+        with closing(begun.con) as con:
+            if not is_same:
+                _fill_in_measures(con, pairs, contributions, intervals, as_written)
+                if not begun.is_kept:
+                    _carry_over(con, old.kept)
+            _add_run(con, record, results_key, corpora)
+            run_sql(
+                con,
+                "publish/history",
+                run_id=record.run_id,
+                drift_threshold=record.drift_threshold,
+            )
+            con.execute("use memory")
+            con.execute("detach results")  # checkpoints: no .wal stays beside the file
+        if begun.path != temporary:
+            begun.path.replace(temporary)
     save_kept(warehouse)
     _remove_unnamed(
         warehouse, old.n_queries_by_file.keys() | {str(corpus.ngrams) for corpus in corpora}
     )
+
+
+def _begin(
+    path: Path,
+    warehouse: Warehouse,
+    corpora: list[IngestedCorpus],
+    versions: Mapping[str, str],
+    old: "_Old",
+    is_same: bool = False,
+) -> _Begun:
+    """A new database in a new file, with all that waits for no measure."""
+    is_kept = is_same or _is_mostly_known(corpora, old, versions)
+    if is_kept:
+        shutil.copyfile(warehouse.database, path)
+    con = connect(memory_share=_DATABASE_SHARE)
+    try:
+        con.execute(f"attach '{quoted(path)}' as results (storage_version '{_STORAGE_VERSION}')")
+        con.execute("use results")
+        if not is_same:
+            con.register("given_corpora", _given(corpora))
+            with _at_once(con):
+                run_sql(con, "publish/keep" if is_kept else "publish/tables")
+            _fill_in_corpora(con, corpora)
+    except BaseException:
+        con.close()
+        raise
+    return _Begun(path, con, is_kept)
 
 
 def _carry_over(con: duckdb.DuckDBPyConnection, kept: Mapping[str, pa.Table]) -> None:
@@ -178,9 +263,11 @@ def _carry_over(con: duckdb.DuckDBPyConnection, kept: Mapping[str, pa.Table]) ->
         con.unregister("old_rows")
 
 
-def _is_mostly_known(corpora: list[IngestedCorpus], old: "_Old", record: RunRecord) -> bool:
+def _is_mostly_known(
+    corpora: list[IngestedCorpus], old: "_Old", versions: Mapping[str, str]
+) -> bool:
     """Whether it is cheaper to change the old database than to make a new one."""
-    if old.versions != record.versions:
+    if old.versions != versions:
         return False
     n_queries = {corpus: _n_queries(corpus) for corpus in corpora}
     n_known = sum(
@@ -195,14 +282,8 @@ def _n_queries(corpus: IngestedCorpus) -> int:
     return n_queries
 
 
-def _fill(
-    con: duckdb.DuckDBPyConnection,
-    corpora: list[IngestedCorpus],
-    pairs: Path,
-    contributions: Path,
-    intervals: "IntervalsReport | None",
-    as_written: AsWritten | None,
-) -> None:
+def _fill_in_corpora(con: duckdb.DuckDBPyConnection, corpora: list[IngestedCorpus]) -> None:
+    """Fills the tables on single corpora, and says what all tables hold."""
     # A view cannot take parameters: file names are quoted into its text.
     names = [Path(glob.escape(str(corpus.ngrams))) for corpus in corpora]
     files = ", ".join(f"'{quoted(name)}'" for name in names)
@@ -226,6 +307,19 @@ def _fill(
     ngram_files = [str(corpus.ngrams) for corpus in unknown or corpora[:1]]
     queries = sorted({str(corpus.queries) for corpus in corpora})
     run_sql(con, "publish/corpora", ngram_files=ngram_files, queries_files=queries)
+    run_sql(con, "publish/structural_features")
+    with _at_once(con):
+        run_sql(con, "publish/comments")
+
+
+def _fill_in_measures(
+    con: duckdb.DuckDBPyConnection,
+    pairs: Path,
+    contributions: Path,
+    intervals: "IntervalsReport | None",
+    as_written: AsWritten | None,
+) -> None:
+    """Fills the tables on pairs of corpora, and on ratios."""
     run_sql(con, "publish/alignment", pairs=str(pairs))
     keys = as_written.content_keys if as_written else {}
     rows = [{"corpus": corpus, "content_key": key} for corpus, key in keys.items()]
@@ -243,9 +337,7 @@ def _fill(
         )
     run_sql(con, "publish/tuning_effect")
     run_sql(con, "publish/ngram_contributions", contributions=str(contributions))
-    run_sql(con, "publish/structural_features")
-    with _at_once(con):
-        run_sql(con, "publish/comments")
+    con.unregister("given_corpora")
 
 
 @contextmanager
@@ -297,8 +389,9 @@ def _load(corpus: IngestedCorpus) -> float:
     return max(_n_queries(corpus) / _QUERIES_PER_BATCH, n_bytes / allowed)
 
 
-def _given(corpora: list[IngestedCorpus]) -> list[dict[str, Any]]:
-    return [
+def _given(corpora: list[IngestedCorpus]) -> pa.Table:
+    """What the corpora file and the stages say of the corpora."""
+    rows = [
         {
             "position": position,
             "corpus": corpus.entry.name,
@@ -317,6 +410,7 @@ def _given(corpora: list[IngestedCorpus]) -> list[dict[str, Any]]:
         }
         for position, corpus in enumerate(corpora)
     ]
+    return pa.Table.from_pylist(rows, schema=_GIVEN)
 
 
 def _add_run(

@@ -18,7 +18,7 @@ from tasks import pipeline
 from tasks.config import load_corpora
 from tasks.engine import bounded
 from tasks.preparation import Prepared, prepare
-from tasks.publish import RunRecord, publish
+from tasks.publish import RunRecord, drafting, publish
 from tasks.warehouse import Warehouse
 from tasks.workers import parse_part, stop_workers
 
@@ -43,10 +43,12 @@ def run(warehouse: Path, corpora: Path) -> None:
             done = list(pool.map(pipeline.finish, prepared))
         finally:
             stop_workers()
-        matrix = pipeline.measure(done, house)
-        intervals = pipeline.resample(done, matrix, house)
-        record = RunRecord(f"run at {time.time_ns()}", started_at, {}, pipeline.versions())
-        publish(house, done, matrix.pairs, matrix.contributions, record, intervals)
+        versions = pipeline.versions()
+        with drafting(house, done, versions) as draft:
+            matrix = pipeline.measure(done, house)
+            intervals = pipeline.resample(done, matrix, house)
+            record = RunRecord(f"run at {time.time_ns()}", started_at, {}, versions)
+            publish(house, done, matrix.pairs, matrix.contributions, record, intervals, draft=draft)
         pipeline.remember(done, house)
         pipeline.remove_unused_stages(done, house)
         house.seal()

@@ -4,6 +4,7 @@ import itertools
 import shutil
 import subprocess
 import sys
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -12,10 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks import progress
+from tasks import publish as publishing
 from tasks.errors import WarehouseError
 from tasks.history import changes
 from tasks.matrix import Content, compute_matrix
-from tasks.publish import DRIFT_THRESHOLD, RunRecord, publish
+from tasks.publish import DRIFT_THRESHOLD, RunRecord, drafting, publish
 from tasks.results import open_results
 from tasks.warehouse import Warehouse
 from tests import reference
@@ -62,6 +64,11 @@ TUNED = ["SELECT FROM", "SELECT COUNT ( * ) FROM"]
 OTHER = ["DELETE FROM", "REORDER BY", "ORDER BY GROUP BY"]
 
 
+# Differ with the warehouse and the time.
+OF_THE_PLACE = {"ngrams_file", "templates_file", "ingested_at"}
+
+begin = publishing._begin
+
 # A folder whose name SQL and patterns could trip over.
 FOLDER = "it's [1] *"
 
@@ -88,7 +95,7 @@ def runner(house, make_corpus):
     started_at = datetime(2026, 1, 1, tzinfo=UTC)
     numbers = itertools.count(1)
 
-    def run(*given, **record):
+    def run(*given, drafts=False, **record):
         corpora = [make_corpus(house.folder, name, some, **keys) for name, some, keys in given]
         contents = [
             Content(c.content_key, c.entry.name, c.ngrams, c.templates, c.entry.role == "target")
@@ -97,8 +104,15 @@ def runner(house, make_corpus):
         matrix = compute_matrix(contents, house.folder / "stages" / "pairs")
         number = next(numbers)
         at = started_at + timedelta(hours=number)
-        said = RunRecord(f"run-{number}", at, {"skew": 0.01}, {"duckdb": "2"})
-        publish(house, corpora, matrix.pairs, matrix.contributions, replace(said, **record))
+        said = replace(RunRecord(f"run-{number}", at, {"skew": 0.01}, {"duckdb": "2"}), **record)
+        with ExitStack() as stack:
+            draft = None
+            if drafts:
+                stack.enter_context(house.locked())
+                draft = stack.enter_context(drafting(house, corpora, said.versions))
+            publish(house, corpora, matrix.pairs, matrix.contributions, said, draft=draft)
+            # What was begun was used, and is not there for another time.
+            assert draft is None or draft.take() is None
         return corpora
 
     return run
@@ -170,6 +184,57 @@ def test_nothing_but_the_database_is_left_beside_it(house, run):
         "stages",
     ]
     assert {path.suffix for path in house.ngrams.iterdir()} == {".parquet"}
+
+
+def test_a_database_begun_before_the_measures_is_the_same(tmp_path, make_corpus, monkeypatch):
+    begun = []
+    monkeypatch.setattr(
+        publishing, "_begin", lambda path, *rest: begun.append(path) or begin(path, *rest)
+    )
+    houses = [Warehouse(tmp_path / name) for name in ("plain", "drafted")]
+    for house in houses:
+        run = runner(house, make_corpus)
+        for given in (ALL, (*ALL, OTHER_CORPUS), (*ALL, OTHER_CORPUS)):
+            run(*given, drafts=house is houses[1])
+    plain, drafted = (begun[:3], begun[3:])
+    assert [path.parent.name for path in plain] == ["plain"] * 3
+    # The third run has nothing new, and so nothing to begin before.
+    assert [path.parent.name for path in drafted] == ["scratch", "scratch", "drafted"]
+    for table in COLUMNS.keys() - {"runs", "ngram_counts"}:
+        one, other = (
+            [
+                {name: value for name, value in row.items() if name not in OF_THE_PLACE}
+                for row in dicts(house, f"from {table}")
+            ]
+            for house in houses
+        )
+        assert one == other, table
+
+
+def test_large_corpora_wait_for_the_measures(house, make_corpus, monkeypatch):
+    monkeypatch.setattr(publishing, "_QUERIES_PER_BATCH", 3)
+    corpora = [make_corpus(house.folder, name, some, **keys) for name, some, keys in ALL]
+    with house.locked(), drafting(house, corpora, {}) as draft:
+        assert draft.take() is None
+
+
+def test_a_draft_that_fails_is_made_again(house, run, make_corpus):
+    corpora = run(*ALL)
+    shutil.rmtree(house.scratch, ignore_errors=True)
+    corpora.append(make_corpus(house.folder, *OTHER_CORPUS[:2]))
+    with drafting(house, corpora, {}) as draft:  # without the folder that a lock makes
+        assert draft.take() is None
+
+
+def test_what_is_begun_for_nothing_is_closed(house, make_corpus):
+    corpora = [make_corpus(house.folder, name, some, **keys) for name, some, keys in ALL]
+    with house.locked():
+        with pytest.raises(ZeroDivisionError), drafting(house, corpora, {}):
+            raise ZeroDivisionError
+        (left,) = house.scratch.glob("*.duckdb")
+        duckdb.connect(str(left)).close()  # nobody holds it
+    assert not house.scratch.exists()
+    assert not house.database.exists()
 
 
 def test_corpora_are_counted(published):
