@@ -9,7 +9,6 @@ import math
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import repeat
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -57,6 +56,7 @@ LEAST_SPLITS: Final = 20
 _NUMBERS_IN_SPLITS: Final = 20_000_000
 # Some ten arrays of 8 bytes a number stand side by side, in a part of the memory that may be used.
 _BYTES_PER_NUMBER: Final = 256
+_NO_NGRAMS: Final = pl.Series("ngram", [], pl.String)
 # In queries.
 _SMALL_CORPUS: Final = 50_000
 
@@ -276,8 +276,14 @@ def _resample(
 ) -> tuple[dict[str, pl.DataFrame], int]:
     """The rows of all tables, and for how many pairs of samples replicates were made."""
     known, old_ceilings = _read_known(folder, rules)
+    whole = {
+        sample.ngrams
+        for sample in (sets.own[target.entry.name] for target in sets.targets)
+        if sample.name not in old_ceilings
+    }
     with connect() as con:
-        return _tables(sets, divergences, known, old_ceilings, _Replicates(sets, known, how, con))
+        replicates = _Replicates(whole, known, how, con)
+        return _tables(sets, divergences, known, old_ceilings, replicates)
 
 
 def _tables(
@@ -354,21 +360,43 @@ def _tables(
 
 
 class _Replicates:
-    """Makes replicates of pairs, as far as they are not known."""
+    """Makes replicates of pairs, as far as they are not known.
+
+    Args:
+        whole: The n-gram counts of corpora whose samples are to hold all their n-grams.
+        known: What was made of pairs before; what is made comes to stand there too.
+        how: How to resample.
+        con: Reads the corpora.
+    """
 
     def __init__(
-        self, sets: _Sets, known: _Known, how: Resampling, con: duckdb.DuckDBPyConnection
+        self, whole: set[Path], known: _Known, how: Resampling, con: duckdb.DuckDBPyConnection
     ) -> None:
         self.how = how
         self.made: set[tuple[str, str]] = set()
         self._con = con
-        self._sets = sets
         self._known = known
+        self._whole = whole
         self._samples: dict[str, Sample] = {}
+        self._covered: set[Path] = set()
+        self._cover(whole)
 
-    @cached_property
-    def _vocabulary(self) -> pl.Series:
-        return vocabulary_of(self._con, [target.ngrams for target in self._sets.targets])
+    def _cover(self, files: set[Path]) -> None:
+        self._samples.clear()
+        self._covered = files
+        self._vocabulary = vocabulary_of(self._con, sorted(files)) if files else _NO_NGRAMS
+
+    def _cover_pairs(self, pairs: Iterable[_Pair]) -> None:
+        """Takes into the samples all n-grams that both sides of a pair have.
+
+        No others count but in totals, so that those of all sources do as well as those of all
+        targets: where one corpus is new, its own do.
+        """
+        sides = [(pair.target.ngrams, pair.source.ngrams) for pair in pairs]
+        if all(self._covered.intersection(files) for files in sides):
+            return
+        choices = [self._whole.union(files) for files in zip(*sides, strict=True)]
+        self._cover(min(choices, key=_n_counts))
 
     def sample(self, key: SampleKey) -> Sample:
         """A corpus as it is resampled, read once."""
@@ -409,6 +437,7 @@ class _Replicates:
             sources.setdefault(pair.source.name, []).append(pair)
         targets = {pair.target.name: pair.target for pair in pairs.values()}
         made: dict[tuple[str, str], list[Floats]] = {key: [] for key in pairs}
+        self._cover_pairs(pairs.values())
 
         def one(some: list[_Pair], block: range, of_targets: dict[str, Counts]) -> None:
             source = self.sample(some[0].source)
@@ -442,6 +471,11 @@ class _Replicates:
             values = np.concatenate([*before, *made[key]]).round(12)
             self._known[key] = _Resampled(drawn[0], drawn[1], values)
             self.made.add(key)
+
+
+def _n_counts(files: Iterable[Path]) -> int:
+    n_counts: int = sum(pq.read_metadata(file).num_rows for file in files)
+    return n_counts
 
 
 def _rows_at_a_time(n_classes: int) -> int:

@@ -47,6 +47,7 @@ class SampleKey(NamedTuple):
 
     queries: Path
     templates: Path
+    ngrams: Path
     asked: Path
     asked_templates: Path
     unit: Unit
@@ -74,7 +75,7 @@ def _name(key: SampleKey) -> str:
 
 @dataclass(frozen=True)
 class Sample:
-    """A corpus with its units, and its n-grams as far as some target has them.
+    """A corpus with its units, and its n-grams as far as they are in a vocabulary.
 
     Attributes:
         unit: What is drawn again as a whole; ``query`` where databases are not known.
@@ -108,7 +109,9 @@ class Sample:
 
 def own_sample(corpus: IngestedCorpus, unit: Unit) -> SampleKey:
     """A corpus that is resampled on its own."""
-    return SampleKey(corpus.queries, corpus.templates, corpus.queries, corpus.templates, unit)
+    return SampleKey(
+        corpus.queries, corpus.templates, corpus.ngrams, corpus.queries, corpus.templates, unit
+    )
 
 
 def sample_with(predictions: IngestedCorpus, target: IngestedCorpus, unit: Unit) -> SampleKey:
@@ -119,7 +122,12 @@ def sample_with(predictions: IngestedCorpus, target: IngestedCorpus, unit: Unit)
     if n_answers != n_questions:
         return own_sample(predictions, unit)
     return SampleKey(
-        predictions.queries, predictions.templates, target.queries, target.templates, unit
+        predictions.queries,
+        predictions.templates,
+        predictions.ngrams,
+        target.queries,
+        target.templates,
+        unit,
     )
 
 

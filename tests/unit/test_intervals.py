@@ -26,6 +26,7 @@ COUNTED = "SELECT COUNT ( * ) FROM GROUP BY HAVING COUNT ( * ) >"
 NESTED = "SELECT FROM WHERE IN ( SELECT FROM WHERE > )"
 PLAIN = "SELECT FROM"
 ALL = (JOINED, COUNTED, NESTED, PLAIN)
+WINDOW = "SELECT RANK ( ) OVER ( ORDER BY ) FROM"
 
 
 def queries(n, first=0):
@@ -250,6 +251,24 @@ def test_only_new_pairs_are_resampled_and_give_what_resampling_all_gives(resampl
     assert (report.n_pairs, report.n_new) == (3, 1)
     _, *scratch = resample(*THREE, other, folder="scratch")
     assert grown == scratch
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_which_side_says_which_ngrams_count_changes_no_bit(resample, monkeypatch, sign):
+    some = (*THREE, ("plain", [("-- plain", PLAIN), ("-- window", WINDOW)], {}))
+    resample(*some[1:], folder="grown")
+    _, *both = resample(*some, folder="both")
+    counted = []
+
+    def n_counts(files):
+        counted.append(len(files))
+        return sign * len(files)
+
+    monkeypatch.setattr(intervals, "_n_counts", n_counts)
+    _, *grown = resample(*some, folder="grown")
+    assert counted == [1, 1]  # one target, and one new source
+    _, *scratch = resample(*some, folder="scratch")
+    assert both == grown == scratch
 
 
 def test_what_a_longer_run_has_made_changes_nothing(resample):
