@@ -17,10 +17,11 @@ import pyarrow.parquet as pq
 
 from tasks import pipeline
 from tasks.config import CorpusEntry
+from tasks.counting import count_divided, n_ngrams
 from tasks.engine import bounded
 from tasks.preparation import Prepared, prepare
 from tasks.publish import RunRecord, publish
-from tasks.warehouse import Warehouse
+from tasks.warehouse import Warehouse, count_files
 from tasks.workers import parse_part, stop_workers
 
 
@@ -54,23 +55,28 @@ def measure(file: Path, folder: Path, memory_limit: str | None) -> None:
             for job in prepared.jobs:
                 parse_part(job)
         with stage("ngrams"):
-            corpus = pipeline.finish(prepared)
+            corpus = pipeline.finish(prepared, house)
+            if corpus.division is not None:
+                count_divided(corpus.division)
         with stage("matrix"):
             matrix = pipeline.measure([corpus], house)
         with stage("publish"):
             record = RunRecord("rates", datetime.now(UTC), {}, pipeline.versions())
             publish(house, [corpus], matrix.pairs, matrix.contributions, record)
     n_queries = pq.read_metadata(corpus.queries).num_rows
-    n_ngrams = pq.read_metadata(corpus.ngrams).num_rows
     files = {
-        "queries": corpus.queries,
-        "templates": corpus.templates,
-        "counts": corpus.ngrams,
-        "the database": house.database,
+        "queries": [corpus.queries],
+        "templates": [corpus.templates],
+        "counts": count_files(corpus.ngrams),
+        "the database": [house.database],
     }
-    sizes = ", ".join(f"{name} {path.stat().st_size / 1e6:.1f} MB" for name, path in files.items())
+    n_bytes = {name: sum(path.stat().st_size for path in paths) for name, paths in files.items()}
+    sizes = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in n_bytes.items())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-    print(f"\n{n_queries:,} queries, {n_ngrams:,} distinct n-grams; {sizes}; peak {peak:,.0f} MB\n")
+    n_distinct = n_ngrams(corpus.ngrams)
+    print(
+        f"\n{n_queries:,} queries, {n_distinct:,} distinct n-grams; {sizes}; peak {peak:,.0f} MB\n"
+    )
     print("| stage | CPU s | CPU s per million queries |\n| --- | --- | --- |")
     for name, seconds in spent.items():
         print(f"| {name} | {seconds:.1f} | {seconds / n_queries * 1e6:.0f} |")

@@ -2,14 +2,14 @@
 
 import os
 import time
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
 
-import pyarrow.parquet as pq
 from prefect import flow, get_run_logger
 from prefect.exceptions import MissingContextError
 from prefect.futures import PrefectFuture, as_completed
@@ -21,6 +21,7 @@ from flows.runners import Runner, submitting_to
 from tasks import pipeline, preparation
 from tasks.config import AS_WRITTEN, CorpusEntry, load_corpora
 from tasks.corpus_stages import IngestedCorpus
+from tasks.counting import Division, add_up, count_part, gather, n_ngrams
 from tasks.engine import bounded
 from tasks.intervals import Resampling
 from tasks.preparation import Parts, Prepared, SetAside
@@ -42,6 +43,8 @@ R = TypeVar("R")
 prepare = step(preparation.prepare, "prepare", "prepare {entry.name}")
 parse = step(parse_part, "parse", "parse part {job.row_group} of {job.source.name}")
 finish = step(pipeline.finish, "count", "count {prepared.entry.name}")
+count = step(count_part, "count part", "count {job.destination.stem} of {job.corpus}")
+add = step(add_up, "add up", "add up partition {job.partition} of {job.corpus}")
 measure = step(pipeline.measure, "measure")
 resample_pairs = step(pipeline.resample, "resample")
 publish_results = step(publish, "publish")
@@ -136,7 +139,7 @@ def align(
             prepared, set_aside, parsing = _prepare_all(entries, house, parts)
             uncleaned, _, more = _prepare_all(preparation.as_written(prepared), house, parts, None)
             clock.lap("ingest")
-            counting, n_parsed, n_crashed = _parse_all(parsing, more, parts)
+            counting, n_parsed, n_crashed = _parse_all(parsing, more, parts, house)
             clock.lap("templates")
             done, failed = _finish_all(prepared, counting, house)
             written, _ = _finish_all(uncleaned, counting, house, None)
@@ -284,12 +287,13 @@ def _parse_all(
     parsing: dict[PrefectFuture[ParseReport], ParseJob],
     unnamed: dict[PrefectFuture[ParseReport], ParseJob],
     parts: Parts,
+    house: Warehouse,
 ) -> tuple[dict[str, PrefectFuture[IngestedCorpus]], int, int]:
     """Waits for what is parsed, and lets each corpus be counted as soon as all of it is.
 
     Nothing is announced of parts in ``unnamed``, and their queries do not count as parsed.
     """
-    counting = {one.entry.name: finish.submit(one) for one in parts.parsed()}
+    counting = {one.entry.name: finish.submit(one, house) for one in parts.parsed()}
     reports: dict[Path, list[ParseReport]] = {}
     n_done = n_parsed = n_crashed = 0
     jobs = parsing | unnamed
@@ -320,7 +324,7 @@ def _parse_all(
                 seconds=seconds,
             )
         for one in complete:
-            counting[one.entry.name] = finish.submit(one)
+            counting[one.entry.name] = finish.submit(one, house)
     return counting, n_parsed, n_crashed
 
 
@@ -331,25 +335,59 @@ def _finish_all(
     stage: str | None = "ngrams",
 ) -> tuple[list[IngestedCorpus], list[SetAside]]:
     """Waits for what is counted."""
-    by_future = {counting[one.entry.name]: one.entry for one in prepared}
     outcomes: dict[str, IngestedCorpus | SetAside] = {}
-    for done, future in enumerate(as_completed(list(by_future)), 1):
-        entry = by_future[future]
-        outcome = _outcome(future, entry, house)
-        outcomes[entry.name] = outcome
+    for name, outcome in _counted(prepared, counting, house):
+        outcomes[name] = outcome
         words, facts = "set aside", {}
         if isinstance(outcome, IngestedCorpus):
-            n_ngrams = pq.read_metadata(outcome.ngrams).num_rows
-            words = f"{n_ngrams:,} distinct n-grams, {outcome.seconds:.1f} s"
-            facts = {"n_ngrams": n_ngrams, "seconds": outcome.seconds}
+            number = n_ngrams(outcome.ngrams)
+            words = f"{number:,} distinct n-grams, {outcome.seconds:.1f} s"
+            facts = {"n_ngrams": number, "seconds": outcome.seconds}
         if stage is not None:
-            name = entry.name
-            announce(stage, f"{name}: {words}", done, len(by_future), corpus=name, **facts)
+            done = len(outcomes)
+            announce(stage, f"{name}: {words}", done, len(prepared), corpus=name, **facts)
     in_order = [outcomes[one.entry.name] for one in prepared]
     return (
         [one for one in in_order if isinstance(one, IngestedCorpus)],
         [one for one in in_order if isinstance(one, SetAside)],
     )
+
+
+def _counted(
+    prepared: list[Prepared],
+    counting: dict[str, PrefectFuture[IngestedCorpus]],
+    house: Warehouse,
+) -> Iterator[tuple[str, IngestedCorpus | SetAside]]:
+    """The corpora by name as they are counted; large ones last, by steps for their parts."""
+    by_future = {counting[one.entry.name]: one.entry for one in prepared}
+    divided: list[tuple[IngestedCorpus, Division, list[PrefectFuture[float]]]] = []
+    for future in as_completed(list(by_future)):
+        entry = by_future[future]
+        outcome = _outcome(future, entry, house)
+        if isinstance(outcome, IngestedCorpus) and outcome.division is not None:
+            jobs = outcome.division.parts
+            divided.append((outcome, outcome.division, [count.submit(job) for job in jobs]))
+        else:
+            yield entry.name, outcome
+    for corpus, division, parts in divided:
+        yield corpus.entry.name, _added_up(corpus, division, parts, house)
+
+
+def _added_up(
+    corpus: IngestedCorpus,
+    division: Division,
+    parts: list[PrefectFuture[float]],
+    house: Warehouse,
+) -> IngestedCorpus | SetAside:
+    """A large corpus, when its parts are counted and its partitions added up."""
+    try:
+        seconds = sum(part.result() for part in parts)
+        partitions = [add.submit(job) for job in division.partitions]
+        seconds += sum(partition.result() for partition in partitions)
+        gather(division)
+    except Exception as error:
+        return pipeline.blamed(corpus.entry, error, house)
+    return replace(corpus, seconds=corpus.seconds + seconds, division=None)
 
 
 class _Clock:

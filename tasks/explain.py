@@ -10,6 +10,7 @@ from math import asin, fsum, sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from tasks.counting import are_complete
 from tasks.errors import ConfigurationError, WarehouseError
 from tasks.matrix import SKEW
 from tasks.ngrams import split_template
@@ -206,7 +207,7 @@ def explain(warehouse: Path | str, source: str, target: str, top: int = 10) -> E
             f"{side}_file": str(Warehouse(warehouse).ngrams / Path(pair[f"{side}_file"]).name)
             for side in ("source", "target")
         }
-        missing = [file for file in files.values() if not Path(file).is_file()]
+        missing = [file for file in files.values() if not are_complete(Path(file))]
         if missing:
             raise WarehouseError(f"{missing[0]} is not there; run again to make it")
         terms = query_sql(con, "explain/terms", **files, skew=SKEW).pl()

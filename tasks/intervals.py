@@ -19,6 +19,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from tasks.corpus_stages import IngestedCorpus
+from tasks.counting import n_ngrams
 from tasks.engine import connect, resources
 from tasks.matrix import SKEW
 from tasks.progress import announce
@@ -474,8 +475,7 @@ class _Replicates:
 
 
 def _n_counts(files: Iterable[Path]) -> int:
-    n_counts: int = sum(pq.read_metadata(file).num_rows for file in files)
-    return n_counts
+    return sum(map(n_ngrams, files))
 
 
 def _rows_at_a_time(n_classes: int) -> int:

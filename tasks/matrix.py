@@ -7,6 +7,7 @@ are used again, and only pairs with new content are joined.
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -17,10 +18,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from tasks.counting import n_ngrams
 from tasks.engine import connect, resources
 from tasks.progress import announce
 from tasks.sqlfiles import query_sql, run_sql
-from tasks.warehouse import stage_key, written_whole
+from tasks.warehouse import count_files, stage_key, written_whole
 
 MATRIX_VERSION: Final = 1
 """Goes up with every change that can alter a measure."""
@@ -199,9 +201,13 @@ def _measure(
 
 
 def _n_partitions(contents: list[Content]) -> int:
-    """Into how many parts the n-grams are shared out by their hash, so that each fits in memory."""
-    n_counts: int = sum(pq.read_metadata(content.ngrams).num_rows for content in contents)
-    return 1 + n_counts * _BYTES_PER_COUNT // resources().memory_bytes
+    """Into how many parts the n-grams are shared out by their hash, so that each fits in memory.
+
+    A power of two, as the number of files of a large corpus is, each of which then goes to one part
+    or holds several.
+    """
+    n_counts = sum(n_ngrams(content.ngrams) for content in contents)
+    return 1 << (n_counts * _BYTES_PER_COUNT // resources().memory_bytes).bit_length()
 
 
 def _load_counts(
@@ -215,17 +221,28 @@ def _load_counts(
         "select corpus from contents left join candidates using (content_id) "
         "where is_new or candidates.content_id is not null"
     ).fetchall()
-    files = {content.corpus: str(content.ngrams) for content in contents}
+    files = {
+        content.corpus: _files_of(content.ngrams, partition, n_partitions) for content in contents
+    }
+    # Where there is nothing to look for, any file finds it.
+    vocabulary = [files[corpus] for (corpus,) in wanted] or list(files.values())[:1]
+    run_sql(con, "ngrams/partition_of")
     run_sql(
         con,
         "matrix/counts",
-        ngram_files=list(files.values()),
-        # Where there is nothing to look for, any file finds it.
-        vocabulary_files=[files[corpus] for (corpus,) in wanted] or list(files.values())[:1],
+        ngram_files=list(chain.from_iterable(files.values())),
+        vocabulary_files=list(chain.from_iterable(vocabulary)),
         partition=partition,
         n_partitions=n_partitions,
         with_new=with_new,
     )
+
+
+def _files_of(counts: Path, partition: int, n_partitions: int) -> list[str]:
+    """The files of a corpus's counts that hold n-grams of a partition."""
+    files = count_files(counts)
+    step = min(len(files), n_partitions)
+    return [str(file) for file in files[partition % step :: step]]
 
 
 def _is_filled(con: duckdb.DuckDBPyConnection, table: str) -> bool:

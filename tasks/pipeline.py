@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks.config import CorpusEntry
-from tasks.corpus_stages import IngestedCorpus, count_corpus, join_templates
+from tasks.corpus_stages import IngestedCorpus, join_templates
+from tasks.counting import begin_counting, counts_at, n_ngrams
 from tasks.dialects import CLEARLY_MORE, choose_dialect
 from tasks.errors import AlignError, CorpusError
 from tasks.ingest import INGEST_VERSION, text_settings
@@ -38,7 +39,7 @@ from tasks.template_rules import (
     TEMPLATE_RULES_VERSION,
     Limits,
 )
-from tasks.warehouse import Warehouse, write_changed
+from tasks.warehouse import Warehouse, remove_others, write_changed
 
 _PACKAGES = ("nl2sql-align", "sqlglot", "duckdb", "polars", "pyarrow", "numpy", "scipy", "prefect")
 
@@ -125,13 +126,17 @@ def _better_dialect(corpus: IngestedCorpus, warehouse: Warehouse) -> list[str]:
     ]
 
 
-def finish(prepared: Prepared) -> IngestedCorpus:
-    """Puts the parsed parts of a corpus together and counts its n-grams, unless both are there."""
+def finish(prepared: Prepared, warehouse: Warehouse) -> IngestedCorpus:
+    """Puts the parsed parts of a corpus together and counts its n-grams, unless both are there.
+
+    Of a large corpus, ``division`` says by which steps it is counted.
+    """
     started = time.perf_counter()
     if not prepared.templates.exists():
         texts = prepared.jobs[0].source
         join_templates(texts, [job.destination for job in prepared.jobs], prepared.templates)
-    if not prepared.ngrams.exists():
+    ngrams, division = counts_at(prepared.ngrams), None
+    if ngrams is None:
         metadata = {
             "corpus": prepared.entry.name,
             "digest": prepared.digest,
@@ -139,21 +144,29 @@ def finish(prepared: Prepared) -> IngestedCorpus:
             "template_rules_version": str(TEMPLATE_RULES_VERSION),
             "parser": f"sqlglot {version('sqlglot')}",
         }
-        count_corpus(prepared.entry.name, prepared.templates, prepared.ngrams, metadata)
+        division = begin_counting(
+            prepared.entry.name,
+            prepared.templates,
+            prepared.ngrams,
+            warehouse.scratch,
+            metadata,
+        )
+        ngrams = division.destination if division else prepared.ngrams
     return IngestedCorpus(
         prepared.entry,
         prepared.digest,
         prepared.content_key,
         prepared.queries,
         prepared.templates,
-        prepared.ngrams,
+        ngrams,
         time.perf_counter() - started,
+        division,
     )
 
 
 def without_ngrams(corpora: list[IngestedCorpus], warehouse: Warehouse) -> list[SetAside]:
     """The corpora that are published, but have no distribution to compare."""
-    empty = [corpus.entry for corpus in corpora if not _has_ngrams(corpus)]
+    empty = [corpus.entry for corpus in corpora if not n_ngrams(corpus.ngrams)]
     faults = [
         CorpusError(
             entry.name,
@@ -164,11 +177,6 @@ def without_ngrams(corpora: list[IngestedCorpus], warehouse: Warehouse) -> list[
         for entry in empty
     ]
     return [SetAside(fault.corpus, str(fault)) for fault in faults]
-
-
-def _has_ngrams(corpus: IngestedCorpus) -> bool:
-    n_ngrams: int = pq.read_metadata(corpus.ngrams).num_rows
-    return n_ngrams > 0
 
 
 def measure_as_written(
@@ -185,7 +193,7 @@ def measure(
 ) -> MatrixReport:
     """Measures all pairs of the corpora; those of known content are taken from the last run."""
     # Where no corpus can be compared, all are given: there must be files to read.
-    comparable = list(filter(_has_ngrams, corpora)) or corpora
+    comparable = [corpus for corpus in corpora if n_ngrams(corpus.ngrams)] or corpora
     contents = [
         Content(
             corpus.content_key,
@@ -211,7 +219,7 @@ def resample(
     """
     if how.replicates == 0:
         return None
-    comparable = list(filter(_has_ngrams, corpora))
+    comparable = [corpus for corpus in corpora if n_ngrams(corpus.ngrams)]
     folder = warehouse.folder / "stages" / "intervals"
     return compute_intervals(comparable, matrix.pairs, folder, how)
 
@@ -254,6 +262,4 @@ def remove_unused_stages(corpora: list[IngestedCorpus], warehouse: Warehouse) ->
         path for corpus in corpora for path in (corpus.queries, corpus.templates, corpus.ngrams)
     }
     for stage in ("queries", "templates", "as_written/ngrams"):
-        for file in (warehouse.folder / "stages" / stage).glob("*.parquet"):
-            if file not in used:
-                file.unlink()
+        remove_others(warehouse.folder / "stages" / stage, used)

@@ -5,7 +5,6 @@ import json
 import math
 import shutil
 from collections.abc import Iterator, Mapping
-from collections.abc import Set as AbstractSet
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ from tasks.kept import read_kept, save_kept, saved_kept
 from tasks.progress import announce
 from tasks.results import is_locked, open_database, quoted, quoted_name
 from tasks.sqlfiles import run_sql
-from tasks.warehouse import Warehouse, stage_key, written_whole
+from tasks.warehouse import Warehouse, count_files, remove_others, stage_key, written_whole
 
 if TYPE_CHECKING:
     from tasks.intervals import IntervalsReport
@@ -216,9 +215,8 @@ def publish(
         if begun.path != temporary:
             begun.path.replace(temporary)
     save_kept(warehouse)
-    _remove_unnamed(
-        warehouse, old.n_queries_by_file.keys() | {str(corpus.ngrams) for corpus in corpora}
-    )
+    named = {Path(file) for file in old.n_queries_by_file} | {corpus.ngrams for corpus in corpora}
+    remove_others(warehouse.ngrams, named)
 
 
 def _begin(
@@ -285,8 +283,8 @@ def _n_queries(corpus: IngestedCorpus) -> int:
 def _fill_in_corpora(con: duckdb.DuckDBPyConnection, corpora: list[IngestedCorpus]) -> None:
     """Fills the tables on single corpora, and says what all tables hold."""
     # A view cannot take parameters: file names are quoted into its text.
-    names = [Path(glob.escape(str(corpus.ngrams))) for corpus in corpora]
-    files = ", ".join(f"'{quoted(name)}'" for name in names)
+    names = [file for corpus in corpora for file in count_files(corpus.ngrams)]
+    files = ", ".join(f"'{quoted(Path(glob.escape(str(name))))}'" for name in names)
     con.execute(f"create or replace view ngram_counts as from read_parquet([{files}])")
     known = {name for (name,) in con.execute("select corpus from known_corpora").fetchall()}
     unknown = [corpus for corpus in corpora if corpus.entry.name not in known]
@@ -483,9 +481,3 @@ def _restored(warehouse: Warehouse, why: str) -> _Old:
         words = "without its history"
     announce("publish", f"{warehouse.database} {why}: made anew, {words}")
     return _Old(kept=kept)
-
-
-def _remove_unnamed(warehouse: Warehouse, named: AbstractSet[str]) -> None:
-    for file in warehouse.ngrams.glob("*.parquet"):
-        if str(file) not in named:
-            file.unlink()

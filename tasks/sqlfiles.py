@@ -8,7 +8,8 @@ A file starts with comment lines that say what it is for and which named paramet
 
 or ``-- parameters: none``. A call that does not match what is declared, and a file whose statements
 do not use exactly what it declares, are refused before anything runs. Files to read are given by
-their names; what DuckDB would take for a pattern in them is escaped here.
+their names, a folder for the Parquet files in it; what DuckDB would take for a pattern in them is
+escaped here.
 """
 
 import glob
@@ -17,6 +18,7 @@ from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
 from itertools import takewhile
+from pathlib import Path
 
 import duckdb
 
@@ -123,10 +125,12 @@ def _bound(
 
 
 def _named(files: object) -> object:
-    """The pattern that only a file's name matches; of each of several files."""
-    if isinstance(files, str):
-        return glob.escape(files)
-    return [glob.escape(str(file)) for file in files] if isinstance(files, list) else files
+    """The pattern that only a file's name matches, or a folder's files; of each of several."""
+    if isinstance(files, list):
+        return [_named(str(file)) for file in files]
+    if not isinstance(files, str):
+        return files
+    return glob.escape(files) + ("/[!.]*.parquet" if Path(files).is_dir() else "")
 
 
 def _names(parameters: "frozenset[str] | dict[str, object]") -> str:

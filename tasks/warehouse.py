@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -52,6 +53,19 @@ def written_whole(destination: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def count_files(counts: Path) -> list[Path]:
+    """The Parquet files of a corpus's n-gram counts: one, or the partitions in a folder."""
+    return sorted(counts.glob("part-*.parquet")) if counts.is_dir() else [counts]
+
+
+def remove_others(folder: Path, used: AbstractSet[Path]) -> None:
+    """Removes the stage files in a folder, and folders of partitions, that are not used."""
+    for file in {*folder.glob("*.parquet")} - used:
+        file.unlink()
+    for partitions in {file.parent for file in folder.glob("*/part-*.parquet")} - used:
+        shutil.rmtree(partitions)
+
+
 @dataclass(frozen=True)
 class _Seal:
     """How a file was when it was whole."""
@@ -82,7 +96,7 @@ class Warehouse:
 
     @property
     def ngrams(self) -> Path:
-        """Where the n-gram counts stand, one file per corpus and content."""
+        """Where the n-gram counts stand: a file per corpus and content, or a folder of files."""
         return self.folder / "ngrams"
 
     @property
@@ -237,7 +251,7 @@ class Warehouse:
 
 def _stage_files(folder: Path) -> list[Path]:
     """The files that no run changes once they are there."""
-    found = [*(folder / "ngrams").glob("*.parquet"), *(folder / "stages").rglob("*.parquet")]
+    found = [path for top in ("ngrams", "stages") for path in (folder / top).rglob("*.parquet")]
     scratch = folder / "stages" / "scratch"
     return sorted(path for path in found if scratch not in path.parents)
 

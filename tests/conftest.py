@@ -15,7 +15,8 @@ import pytest
 from hypothesis.configuration import set_hypothesis_home_dir
 
 from tasks.config import CorpusEntry
-from tasks.corpus_stages import IngestedCorpus, count_corpus, join_templates
+from tasks.corpus_stages import IngestedCorpus, join_templates
+from tasks.counting import count_corpus
 from tasks.preparation import split_queries
 from tasks.warehouse import Warehouse, stage_key
 
@@ -116,6 +117,6 @@ def _make_corpus(
     pq.write_table(pa.Table.from_pylist(parsed, schema=_PARSED), parsed_file)
     join_templates(texts_file, [parsed_file], templates_file)
     ngrams_file = house.ngrams_file(name, key)
-    count_corpus(name, templates_file, ngrams_file, {"corpus": name})
+    ngrams = count_corpus(name, templates_file, ngrams_file, house.scratch, {"corpus": name})
     shutil.rmtree(house.scratch)
-    return IngestedCorpus(entry, "0" * 64, key, queries_file, templates_file, ngrams_file)
+    return IngestedCorpus(entry, "0" * 64, key, queries_file, templates_file, ngrams)

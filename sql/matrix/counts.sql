@@ -1,7 +1,7 @@
 -- The n-grams that some new content has, or that are candidates of a content, with numbers in no order, and
 -- which contents have them how often: value_id stands for a content and a count. vocabulary_files are those
--- of the contents that are new or have candidates. Only n-grams whose hash falls into one partition of
--- n_partitions are taken; those of new contents that are no candidates, where with_new is true.
+-- of the contents that are new or have candidates. Only n-grams of one partition of n_partitions are taken
+-- (see ngrams/partition_of.sql); those of new contents that are no candidates, where with_new is true.
 -- parameters: ngram_files, vocabulary_files, partition, n_partitions, with_new
 create or replace temp table vocabulary as
 select
@@ -17,7 +17,7 @@ from (
             (contents.is_new and $with_new)
             or counted.n_occurrences >= candidates.least_occurrences
         )
-        and ($n_partitions = 1 or hash(counted.ngram) % $n_partitions = $partition)
+        and ($n_partitions = 1 or partition_of(counted.ngram, $n_partitions) = $partition)
 );
 
 create or replace temp table counts as

@@ -21,7 +21,7 @@ comment on column corpora.n_distinct_ngrams is 'Different n-grams: rows of ngram
 comment on column corpora.n_ngrams is 'Occurrences of n-grams, over all queries';
 comment on column corpora.is_set_aside is 'True where no query gave an n-gram: such a corpus has no distribution and no alignment';
 comment on column corpora.templates_file is 'The Parquet file of its distinct queries with their templates';
-comment on column corpora.ngrams_file is 'The Parquet file of the corpus''s n-gram counts; ngram_counts is a view over these';
+comment on column corpora.ngrams_file is 'The Parquet file of the corpus''s n-gram counts, or the folder of such files; ngram_counts is a view over these';
 comment on column corpora.ingested_at is 'When the dump was read';
 comment on column corpora.n_rows is 'Rows of table queries: as n_queries, but with each text of a query log once';
 comment on column corpora.n_cleaned is 'Rows whose text was templated otherwise than it stands in the dump';

@@ -6,7 +6,7 @@ from itertools import product
 import pyarrow.parquet as pq
 import pytest
 
-from tasks import corpus_stages, matrix, preparation
+from tasks import counting, matrix, preparation
 from tasks.errors import AlignError, ConfigurationError, WarehouseError
 from tasks.report import report_file
 from tasks.template_rules import DEFAULT_LIMITS, TEMPLATE_RULES_VERSION
@@ -250,7 +250,7 @@ def test_new_template_rules_redo_templates_and_what_follows(align, corpora, firs
 
 
 def test_new_ngram_rules_redo_counts_and_what_follows(align, corpora, first, monkeypatch):
-    for module in (preparation, corpus_stages):
+    for module in (preparation, counting):
         monkeypatch.setattr(module, "NGRAM_RULES_VERSION", 1_000)
     summary, done = again(align, corpora, first.warehouse)
     assert done == {"queries": 0, "templates": 0, "ngrams": 4, "pairs": 1, "intervals": 1}

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import duckdb
 
+from tasks.counting import are_complete
 from tasks.warehouse import Warehouse
 
 TABLES = (
@@ -76,7 +77,8 @@ def redone(before, after):
 def leftovers(warehouse):
     """Files that only a run at work may have."""
     house = Warehouse(Path(warehouse))
-    files = [path.relative_to(house.folder).as_posix() for path in house.folder.rglob("*")]
+    paths = [path for path in house.folder.rglob("*") if not (path.is_dir() and are_complete(path))]
+    files = [path.relative_to(house.folder).as_posix() for path in paths]
     return [
         name
         for name in files

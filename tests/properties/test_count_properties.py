@@ -1,5 +1,7 @@
 """The n-gram counts of random corpora are those of the reference."""
 
+import contextlib
+import hashlib
 from collections import Counter
 
 import polars as pl
@@ -7,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks import corpus_stages
-from tasks.engine import resources
+from tasks import counting
+from tasks.counting import count_corpus, counts_at, n_ngrams
+from tasks.engine import bounded, resources
 from tasks.ngrams import COUNTS_SCHEMA, count_ngrams, ngram_incidence, split_template
+from tasks.warehouse import count_files, written_whole
 from tests import reference
 from tests.properties.strategies import some_templates, templates
 
@@ -81,20 +85,98 @@ def test_counts_of_two_corpora_add_up(queries, others):
     assert as_dict(count_ngrams(frame_of(queries + others))) == apart
 
 
+def write_templates(queries, folder):
+    """The distinct templates of queries, in a file as the stage before writes it."""
+    path = folder / "templates.parquet"
+    frame_of(queries).rename(
+        {"n_occurrences": "n_queries", "example_ordinal": "first_ordinal"}
+    ).write_parquet(path)
+    return path
+
+
 @given(some_templates, st.integers(1, 120))
 def test_counting_in_batches_writes_the_same_table(tmp_path_factory, queries, characters):
     folder = tmp_path_factory.mktemp("batches")
-    source = folder / "templates.parquet"
-    frame_of(queries).rename(
-        {"n_occurrences": "n_queries", "example_ordinal": "first_ordinal"}
-    ).write_parquet(source)
+    source = write_templates(queries, folder)
     whole, batched = folder / "whole.parquet", folder / "batched.parquet"
-    n_distinct = corpus_stages.count_corpus("corpus", source, whole, {})
+    assert count_corpus("corpus", source, whole, folder, {}) == whole
     with pytest.MonkeyPatch.context() as patch:
         memory = resources().memory_bytes // resources().threads
-        patch.setattr(corpus_stages, "_MEMORY_PER_CHARACTER", memory // characters)
-        patch.setattr(corpus_stages, "_TEMPLATES_AT_A_TIME", 1)
-        assert corpus_stages.count_corpus("corpus", source, batched, {}) == n_distinct
+        patch.setattr(counting, "_MEMORY_PER_CHARACTER", memory // characters)
+        patch.setattr(counting, "_TEMPLATES_AT_A_TIME", 1)
+        assert count_corpus("corpus", source, batched, folder, {}) == batched
     assert pl.read_parquet(whole).equals(pl.read_parquet(batched))
     assert pl.read_parquet_schema(whole) == {"corpus": pl.String, **COUNTS_SCHEMA}
     assert sorted(folder.iterdir()) == sorted([source, whole, batched])
+
+
+@settings(max_examples=15)
+@given(some_templates, st.integers(1, 5), st.integers(1, 120))
+def test_counting_in_partitions_gives_the_counts_of_the_reference(
+    tmp_path_factory, queries, n_parts, characters
+):
+    folder = tmp_path_factory.mktemp("partitions")
+    source = write_templates(queries, folder)
+    n_bytes_of_all = len("".join(set(queries)).encode())
+    n_bytes = max(1, n_bytes_of_all // n_parts)
+    with pytest.MonkeyPatch.context() as patch, bounded(None, None, folder):
+        patch.setattr(counting, "_LARGEST_PART", n_bytes)
+        patch.setattr(counting, "_TEMPLATES_AT_A_TIME", 1)
+        first = count_corpus("corpus", source, folder / "first.parquet", folder, {})
+        memory = resources().memory_bytes // resources().threads
+        patch.setattr(counting, "_MEMORY_PER_CHARACTER", memory // characters)
+        again = count_corpus("corpus", source, folder / "again.parquet", folder, {})
+    files = count_files(first)
+    # However much memory there is: the same bytes, in as many files as the templates ask for.
+    assert [file.read_bytes() for file in count_files(again)] == [
+        file.read_bytes() for file in files
+    ]
+    assert first.is_dir() == (n_bytes_of_all > n_bytes)
+    assert len(files) >= n_bytes_of_all / n_bytes
+    assert counts_at(folder / "first.parquet") == first
+    tables = [pl.read_parquet(file) for file in files]
+    whole = count_ngrams(frame_of(queries)).with_columns(corpus=pl.lit("corpus"))
+    order = ["ngram_length", "ngram"]
+    assert all(table.equals(table.sort(order)) for table in tables)
+    assert pl.concat(tables).sort(order).equals(whole.select(tables[0].columns))
+    assert sum(table.height for table in tables) == n_ngrams(first)
+    assert as_dict(whole) == reference.ngram_counts(queries)
+    for place, table in enumerate(tables):
+        for ngram in table["ngram"]:
+            digest = hashlib.md5(ngram.encode()).hexdigest()
+            assert int(digest[:4], 16) % len(tables) == place
+    assert sorted(folder.iterdir()) == sorted([source, first, again])
+
+
+def test_a_folder_that_lacks_a_partition_is_counted_anew(tmp_path, monkeypatch):
+    monkeypatch.setattr(counting, "_LARGEST_PART", 5)
+    source = write_templates(["SELECT FROM", "SELECT WHERE", "SELECT"], tmp_path)
+    file = tmp_path / "counts.parquet"
+    assert counts_at(file) is None
+    counts = count_corpus("corpus", source, file, tmp_path, {})
+    before = [path.read_bytes() for path in count_files(counts)]
+    assert len(before) == 8
+    for lost in (0, 7):
+        count_files(counts)[lost].unlink()
+        assert counts_at(file) is None
+        assert count_corpus("corpus", source, file, tmp_path, {}) == counts
+        assert [path.read_bytes() for path in count_files(counts)] == before
+
+
+def test_what_a_worker_left_that_died_is_no_partition(tmp_path, monkeypatch):
+    monkeypatch.setattr(counting, "_LARGEST_PART", 5)
+    source = write_templates(["SELECT FROM", "SELECT WHERE"], tmp_path)
+    division = counting.begin_counting("corpus", source, tmp_path / "counts.parquet", tmp_path, {})
+    for part in division.parts:
+        counting.count_part(part)
+        counting.count_part(part)
+    for partition in division.partitions:
+        with contextlib.suppress(RuntimeError), written_whole(partition.destination) as temporary:
+            temporary.write_bytes(b"half a file")
+            (temporary.parent / f"{temporary.name}.parquet").write_bytes(b"of one killed")
+            raise RuntimeError
+        counting.add_up(partition)
+    counts = counting.gather(division)
+    assert sorted(counts.iterdir()) == count_files(counts)
+    assert counts_at(tmp_path / "counts.parquet") == counts
+    assert sorted(tmp_path.iterdir()) == sorted([source, counts])

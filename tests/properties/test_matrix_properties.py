@@ -1,15 +1,20 @@
 """The measures of random corpora are those of the reference, whatever the way to them."""
 
+import hashlib
 import itertools
 import math
 import random
+from dataclasses import replace
 from unittest.mock import patch
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from tasks.counting import n_ngrams
 from tasks.engine import MEMORY_LIMIT_VARIABLE, THREADS_VARIABLE
 from tasks.matrix import CONTRIBUTIONS_PER_PAIR, _n_partitions, compute_matrix
 from tests import reference
@@ -269,5 +274,31 @@ def test_partitions_by_hash_of_the_ngram_change_no_bit(large_contents, tmp_path,
     n_counts = sum(pq.read_metadata(content.ngrams).num_rows for content in large_contents)
     monkeypatch.setenv(MEMORY_LIMIT_VARIABLE, "1GB")
     monkeypatch.setattr("tasks.matrix._BYTES_PER_COUNT", 1 + 6_000_000_000 // n_counts)
-    assert _n_partitions(large_contents) == 7
+    assert _n_partitions(large_contents) == 8
     assert_same_bits(whole, compute_matrix(large_contents, tmp_path / "again"))
+
+
+def in_partitions(content, folder, n_partitions):
+    """The content with its counts in a folder of files, by the hash of the n-gram."""
+    table = pq.read_table(content.ngrams)
+    digests = [hashlib.md5(ngram.encode()).hexdigest() for ngram in table["ngram"].to_pylist()]
+    places = pa.array([int(digest[:4], 16) % n_partitions for digest in digests])
+    ngrams = folder / f"{content.ngrams.stem}-{n_partitions}"
+    ngrams.mkdir()
+    for place in range(n_partitions):
+        path = ngrams / f"part-{place:03}-of-{n_partitions:03}.parquet"
+        pq.write_table(table.filter(pc.equal(places, place)), path)
+    return replace(content, ngrams=ngrams)
+
+
+@pytest.mark.parametrize("memory_limit", ["100GB", "1GB"], ids=["one part", "eight parts"])
+def test_counts_in_partitions_change_no_bit(large_contents, tmp_path, monkeypatch, memory_limit):
+    whole = compute_matrix(large_contents, tmp_path)
+    first, second, third = large_contents
+    contents = [in_partitions(first, tmp_path, 2), in_partitions(second, tmp_path, 16), third]
+    n_counts = sum(n_ngrams(content.ngrams) for content in contents)
+    assert n_counts == sum(n_ngrams(content.ngrams) for content in large_contents)
+    monkeypatch.setenv(MEMORY_LIMIT_VARIABLE, memory_limit)
+    monkeypatch.setattr("tasks.matrix._BYTES_PER_COUNT", 1 + 6_000_000_000 // n_counts)
+    assert _n_partitions(contents) == (8 if memory_limit == "1GB" else 1)
+    assert_same_bits(whole, compute_matrix(contents, tmp_path / "again"))

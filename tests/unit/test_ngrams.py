@@ -4,7 +4,7 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from tasks import corpus_stages
+from tasks import counting
 from tasks.ngrams import COUNTS_SCHEMA, count_ngrams, split_template
 
 
@@ -157,4 +157,4 @@ def test_the_file_of_a_corpus_without_ngrams_is_empty(tmp_path, make_corpus):
     corpus = make_corpus(tmp_path, "none", [None, "*"])
     table = pq.read_table(corpus.ngrams)
     assert table.num_rows == 0
-    assert table.schema.names == list(corpus_stages._COUNTS.names)
+    assert table.schema.names == list(counting._COUNTS.names)

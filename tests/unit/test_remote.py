@@ -62,7 +62,7 @@ def test_a_dump_on_s3_is_ingested_and_known_by_its_address(bucket, house):
     assert made.n_distinct == 2
     assert made.entry.path == house.copies / made.digest / "one.sql"
     assert made.entry.place == "s3://dumps/one.sql"
-    [row] = _given([made])
+    [row] = _given([made]).to_pylist()
     assert row["path"] == "s3://dumps/one.sql"
 
 
