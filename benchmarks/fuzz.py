@@ -81,7 +81,7 @@ def outcome(corpus: CorpusEntry, house: Warehouse) -> tuple[str, int, int]:
         return found.reason, 0, 0
     assert isinstance(found, Prepared)
     reports = [parse_part(job) for job in found.jobs]
-    finish(found)
+    finish(found, house)
     n_rejected = sum(report.n_rejected for report in reports)
     return "taken", sum(report.n_queries for report in reports), n_rejected
 

@@ -6,13 +6,18 @@ Without predictions as they were written, too: what cleaning changes is measured
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from tasks.engine import bounded, resources
 from tasks.warehouse import Warehouse
 from tasks.workers import ParseJob, ParseReport, parse_part, start_worker, stop_workers
+
+if TYPE_CHECKING:
+    from tasks.corpus_stages import IngestedCorpus
 
 STAGES = ("ingest", "templates", "ngrams", "matrix", "intervals", "publish", "report")
 MEASURES = tuple(stage for stage in STAGES if stage not in ("intervals", "report"))
@@ -73,13 +78,15 @@ def run(corpora: Path, warehouse: Path, stages: Sequence[str] = STAGES) -> dict[
             outcomes = [future.result() for future in preparing]
             prepared = [outcome for outcome in outcomes if isinstance(outcome, Prepared)]
             lap("ingest")
-            counting = {one.entry.name: pool.submit(pipeline.finish, one) for one in parts.parsed()}
+            counting = {
+                one.entry.name: pool.submit(pipeline.finish, one, house) for one in parts.parsed()
+            }
             for parsed in as_completed(parsing):
                 parsed.result()
                 for one in parts.done(parsing[parsed]):
-                    counting[one.entry.name] = pool.submit(pipeline.finish, one)
+                    counting[one.entry.name] = pool.submit(pipeline.finish, one, house)
             lap("templates")
-            done = [counting[one.entry.name].result() for one in prepared]
+            done = [_counted(counting[one.entry.name].result(), pool) for one in prepared]
             lap("ngrams")
         finally:
             stop_workers()
@@ -106,3 +113,14 @@ def run(corpora: Path, warehouse: Path, stages: Sequence[str] = STAGES) -> dict[
             write_report(house.folder, only_if_changed=True)
             lap("report")
     return marks
+
+
+def _counted(corpus: "IngestedCorpus", pool: ThreadPoolExecutor) -> "IngestedCorpus":
+    from tasks.counting import add_up, count_part, gather
+
+    if corpus.division is None:
+        return corpus
+    list(pool.map(count_part, corpus.division.parts))
+    list(pool.map(add_up, corpus.division.partitions))
+    gather(corpus.division)
+    return replace(corpus, division=None)

@@ -40,7 +40,7 @@ def run(warehouse: Path, corpora: Path) -> None:
             prepared = [one for one in outcomes if isinstance(one, Prepared)]
             unique = {one.templates_key: one for one in prepared}.values()
             list(pool.map(parse_part, [job for one in unique for job in one.jobs]))
-            done = list(pool.map(pipeline.finish, prepared))
+            done = list(pool.map(lambda one: pipeline.finish(one, house), prepared))
         finally:
             stop_workers()
         versions = pipeline.versions()
