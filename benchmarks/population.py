@@ -158,7 +158,7 @@ def _sample(people: Population, units: list[Integers], owner: str, is_by_query: 
     totals = np.asarray(rows.sum(axis=1), np.int64)
     columns = rows.tocsc()
     ngrams = np.flatnonzero(np.diff(columns.indptr)).astype(np.int64)
-    classes = ngram_classes(Incidence(people.incidence.ngrams[:0], columns[:, ngrams].tocsr()))
+    classes = ngram_classes(columns[:, ngrams].tocsr())
     unit: Unit = "query" if is_by_query else "database"
     return Sample(
         unit,

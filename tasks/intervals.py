@@ -57,7 +57,8 @@ LEAST_SPLITS: Final = 20
 _NUMBERS_IN_SPLITS: Final = 20_000_000
 # Some ten arrays of 8 bytes a number stand side by side, in a part of the memory that may be used.
 _BYTES_PER_NUMBER: Final = 256
-_NO_NGRAMS: Final = pl.Series("ngram", [], pl.String)
+# The rest is for the numbers above.
+_DATABASE_SHARE: Final = 3 / 8
 # In queries.
 _SMALL_CORPUS: Final = 50_000
 
@@ -282,7 +283,7 @@ def _resample(
         for sample in (sets.own[target.entry.name] for target in sets.targets)
         if sample.name not in old_ceilings
     }
-    with connect() as con:
+    with connect(memory_share=_DATABASE_SHARE) as con:
         replicates = _Replicates(whole, known, how, con)
         return _tables(sets, divergences, known, old_ceilings, replicates)
 
@@ -385,7 +386,7 @@ class _Replicates:
     def _cover(self, files: set[Path]) -> None:
         self._samples.clear()
         self._covered = files
-        self._vocabulary = vocabulary_of(self._con, sorted(files)) if files else _NO_NGRAMS
+        self._vocabulary = vocabulary_of(self._con, sorted(files))
 
     def _cover_pairs(self, pairs: Iterable[_Pair]) -> None:
         """Takes into the samples all n-grams that both sides of a pair have.

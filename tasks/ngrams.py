@@ -32,7 +32,7 @@ COUNTS_SCHEMA: Final = {
 # A template's tokens are apart by one space; these three have one inside.
 _JOINED: Final = r"\b(ORDER|GROUP|PARTITION) BY\b"
 _GLUE: Final = "\x1f"
-_TEMPLATES_AT_A_TIME: Final = 20_000
+_TEMPLATES_AT_A_TIME: Final = 4_000
 
 
 def split_template(template: str) -> list[str]:
@@ -169,33 +169,52 @@ def ngram_incidence(templates: pl.Series, max_n: int = MAX_N) -> Incidence:
     return Incidence(ngrams["ngram"], counts)
 
 
-def count_known(templates: pl.Series, ngrams: pl.Series) -> "tuple[csr_array, Integers]":
+@dataclass(frozen=True)
+class Known:
+    """Counts of the templates from ``first`` on.
+
+    ``counts`` is a sparse matrix (CSR, int64) with a row per template and a column per n-gram asked
+    for; ``totals`` says how many n-grams each template has, these and others.
+    """
+
+    first: int
+    counts: "csr_array"
+    totals: Integers
+
+
+def ngram_keys(ngrams: pl.Series) -> pl.DataFrame:
+    """128 bits for each n-gram, by which it is found again in this process.
+
+    They take a tenth of the memory of the texts; two n-grams share theirs with a probability of
+    2**-128.
+    """
+    return pl.DataFrame({"low": ngrams.hash(0), "high": ngrams.hash(1)})
+
+
+def count_known(templates: pl.Series, keys: pl.DataFrame) -> "Iterator[Known]":
     """How often some n-grams occur in each of some distinct templates.
 
-    Templates are counted by the batch: what they hold beside these n-grams is most of it.
+    Templates are counted by the block: what they hold beside these n-grams is most of it.
 
     Args:
         templates: Distinct templates.
-        ngrams: Distinct n-grams.
+        keys: Those of distinct n-grams; see ``ngram_keys``.
 
-    Returns:
-        A sparse matrix (CSR, int64) with a row per template and a column per n-gram given, and how
-        many n-grams each template has, these and others.
+    Yields:
+        The counts of some templates, in their order; of no template at all, where there is none.
     """
-    from scipy.sparse import csr_array, vstack
+    from scipy.sparse import csr_array
 
-    wanted = pl.DataFrame({"ngram": ngrams}).with_row_index("to")
-    parts = [csr_array((0, len(ngrams)), dtype=np.int64)]
-    totals = [np.zeros(0, np.int64)]
-    for start in range(0, len(templates), _TEMPLATES_AT_A_TIME):
+    wanted = keys.with_row_index("to")
+    for start in range(0, max(1, len(templates)), _TEMPLATES_AT_A_TIME):
         part = ngram_incidence(templates.slice(start, _TEMPLATES_AT_A_TIME))
-        totals.append(np.asarray(part.counts.sum(axis=1), np.int64).reshape(-1))
-        known = pl.DataFrame({"ngram": part.ngrams}).with_row_index("column")
-        known = known.join(wanted, on="ngram", how="inner").sort("column")
+        known = ngram_keys(part.ngrams).with_row_index("column")
+        known = known.join(wanted, on=keys.columns, how="inner").sort("column")
         kept = part.counts.tocsc()[:, known["column"].to_numpy()].tocoo()
         at = (kept.row, known["to"].to_numpy()[kept.col])
-        parts.append(csr_array((kept.data, at), shape=(part.counts.shape[0], len(ngrams))))
-    return vstack(parts).tocsr(), np.concatenate(totals)
+        shape = (part.counts.shape[0], len(keys))
+        totals = np.asarray(part.counts.sum(axis=1), np.int64).reshape(-1)
+        yield Known(start, csr_array((kept.data, at), shape=shape), totals)
 
 
 def _read(templates: pl.Series, max_n: int) -> _Text:

@@ -11,7 +11,7 @@ import polars as pl
 
 from tasks.choosing import Cells, Floats, Integers, Target
 from tasks.errors import ConfigurationError, WarehouseError
-from tasks.ngrams import Incidence, count_known, ngram_incidence
+from tasks.ngrams import Incidence, count_known, ngram_incidence, ngram_keys
 from tasks.resampling import ngram_classes, poisson_weights, unit_keys
 from tasks.samples import Unit, unit_known
 from tasks.sqlfiles import query_sql, run_sql
@@ -239,6 +239,8 @@ def _describe(con: duckdb.DuckDBPyConnection, warehouse: Path, names: list[str])
 
 
 def _count(con: duckdb.DuckDBPyConnection, target: str, sources: pl.DataFrame) -> Pool:
+    from scipy.sparse import vstack
+
     asked = con.sql(
         "select ordinal, db_id, template, n_occurrences from target_queries "
         "join templates using (template_id) order by ordinal"
@@ -258,7 +260,8 @@ def _count(con: duckdb.DuckDBPyConnection, target: str, sources: pl.DataFrame) -
     cells = query_sql(con, "selection/cells").pl()
     texts = cells.unique("template_id", keep="first", maintain_order=True)
     templates = texts["template"]
-    counts, n_ngrams = count_known(templates, incidence.ngrams)
+    known = list(count_known(templates, ngram_keys(incidence.ngrams)))
+    counts = vstack([some.counts for some in known]).tocsr()
     columns, multiplicity = _distinct_columns(counts, incidence)
     ids = {one: i for i, one in enumerate(texts["template_id"])}
     numbered = cells.select("template_id", "position").with_row_index("cell")
@@ -271,7 +274,7 @@ def _count(con: duckdb.DuckDBPyConnection, target: str, sources: pl.DataFrame) -
         Cells(
             counts.tocsc()[:, columns].tocsr().astype(np.float64),
             multiplicity,
-            n_ngrams.astype(np.float64),
+            np.concatenate([some.totals for some in known]).astype(np.float64),
             cells["template_id"].replace_strict(ids, return_dtype=pl.Int64).to_numpy(),
             cells["position"].to_numpy().astype(np.int64),
             cells["n_rows"].to_numpy().astype(np.int64),
@@ -295,7 +298,7 @@ def _distinct_columns(pool: "csr_array", target: Incidence) -> tuple[Integers, F
 
     present = np.flatnonzero(np.diff(pool.tocsc().indptr))
     counts = vstack([pool, target.counts]).tocsc()[:, present].tocsr()
-    classes = ngram_classes(Incidence(target.ngrams.gather(present), counts))
+    classes = ngram_classes(counts)
     _, first, n_equal = np.unique(classes.of_ngram, return_index=True, return_counts=True)
     order = np.argsort(first)
     return present[first[order]].astype(np.int64), n_equal[order].astype(np.float64)

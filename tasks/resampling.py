@@ -13,20 +13,19 @@ training set has 11,916 n-grams in 2,603 classes.
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from tasks.ngrams import Incidence
-
 if TYPE_CHECKING:
     from scipy.sparse import csc_array, csr_array
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
+Keys = npt.NDArray[np.uint64]
 
 SEED: Final = 0
 """The seed of published intervals."""
@@ -34,7 +33,7 @@ SEED: Final = 0
 # The probability of drawing a unit at most 0, 1, 2, ... times.
 _POISSON: Final = np.cumsum([math.exp(-1) / math.factorial(k) for k in range(19)])
 _GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
-_NUMBERS_PER_BLOCK: Final = 2_000_000
+_ROWS_AT_A_TIME: Final = 20_000
 
 
 def unit_keys(owner: str, units: Sequence[str], seed: int = SEED) -> npt.NDArray[np.uint64]:
@@ -89,18 +88,88 @@ class Classes:
     totals: Integers
 
 
-def ngram_classes(incidence: Incidence) -> Classes:
-    """Takes n-grams together that occur equally often in every template."""
-    columns = incidence.counts.tocsc()
-    totals = np.asarray(incidence.counts.sum(axis=1), np.int64).reshape(-1)
-    if not columns.shape[1]:
-        return Classes(incidence.counts, np.zeros(0, np.int64), totals)
-    # Equal columns have equal sums of their counts times the templates' 128-bit keys; columns that
-    # differ have the same sum with a probability of 2**-128.
+@dataclass(frozen=True)
+class ClassBlock:
+    """The classes of n-grams among some of the templates.
+
+    ``ngrams`` are the numbers of the n-grams that these templates have, ascending; ``of_ngram``
+    and ``counts`` are as in ``Classes``. ``sums`` holds, for both halves of the templates' 128-bit
+    keys, the sum of each class's counts times these.
+    """
+
+    ngrams: Integers
+    of_ngram: Integers
+    counts: "csc_array"
+    sums: tuple[Keys, Keys]
+    totals: Integers
+
+
+def class_block(counts: "csr_array", first_row: int) -> ClassBlock:
+    """Takes n-grams together that occur equally often in each of some templates.
+
+    Equal columns have equal sums of their counts times the templates' keys; columns that differ
+    have the same sum with a probability of 2**-128.
+
+    Args:
+        counts: How often each template (row) has each n-gram (column).
+        first_row: The number of the first of these templates among all of the corpus.
+    """
+    columns = counts.tocsc()
+    ngrams = np.flatnonzero(np.diff(columns.indptr))
+    rows = [str(first_row + row) for row in range(counts.shape[0])]
     sums = []
-    for part in ("low", "high"):
-        keys = unit_keys(part, [str(row) for row in range(columns.shape[0])])
-        sums.append(np.concatenate([_weighted_sums(keys, block) for block in _blocks(columns)]))
+    for half in ("low", "high"):
+        terms = unit_keys(half, rows)[columns.indices] * columns.data.astype(np.uint64)
+        sums.append(
+            np.add.reduceat(terms, columns.indptr[ngrams])
+            if len(ngrams)
+            else np.zeros(0, np.uint64)
+        )
+    of_ngram, first = _equal(sums)
+    return ClassBlock(
+        ngrams,
+        of_ngram,
+        columns[:, ngrams[first]],
+        (sums[0][first], sums[1][first]),
+        np.asarray(counts.sum(axis=1), np.int64).reshape(-1),
+    )
+
+
+def join_blocks(blocks: Sequence[ClassBlock], n_ngrams: int) -> tuple[Classes, Integers]:
+    """The classes of n-grams among all templates of a corpus.
+
+    Args:
+        blocks: Its templates, in their order.
+        n_ngrams: How many numbers of n-grams there are.
+
+    Returns:
+        The classes, and the numbers of the n-grams that they are of, ascending.
+    """
+    from scipy.sparse import coo_array, vstack
+
+    sums = [np.zeros(n_ngrams, np.uint64) for _ in range(2)]
+    is_there = np.zeros(n_ngrams, bool)
+    for block in blocks:
+        is_there[block.ngrams] = True
+        for of_all, of_block in zip(sums, block.sums, strict=True):
+            of_all[block.ngrams] += of_block[block.of_ngram]
+    ngrams = np.flatnonzero(is_there)
+    of_ngram, first = _equal([of_all[ngrams] for of_all in sums])
+    examples = ngrams[first]
+    parts = []
+    for block in blocks:
+        # Where the block has the n-gram by which a class is known.
+        of_class = np.flatnonzero(np.isin(examples, block.ngrams, assume_unique=True))
+        place = np.searchsorted(block.ngrams, examples[of_class])
+        part = block.counts[:, block.of_ngram[place]].tocoo()
+        shape = (part.shape[0], len(examples))
+        parts.append(coo_array((part.data, (part.row, of_class[part.col])), shape=shape).tocsr())
+    totals = np.concatenate([block.totals for block in blocks])
+    return Classes(vstack(parts).tocsr(), of_ngram, totals), ngrams
+
+
+def _equal(sums: Sequence[Keys]) -> tuple[Integers, Integers]:
+    """Numbers n-grams of equal sums alike: the number of each, and the first with each number."""
     order = np.lexsort(sums)
     starts = np.zeros(len(order), bool)
     starts[:1] = True
@@ -108,21 +177,19 @@ def ngram_classes(incidence: Incidence) -> Classes:
         starts[1:] |= one[order][1:] != one[order][:-1]
     of_ngram = np.empty(len(order), np.int64)
     of_ngram[order] = np.cumsum(starts) - 1
-    return Classes(columns[:, order[starts]].tocsr(), of_ngram, totals)
+    return of_ngram, order[starts]
 
 
-def _blocks(columns: "csc_array") -> "Iterator[csc_array]":
-    """A matrix in blocks of columns, so that sums over it take little memory."""
-    step = max(1, _NUMBERS_PER_BLOCK * columns.shape[1] // max(1, columns.nnz))
-    for start in range(0, columns.shape[1], step):
-        yield columns[:, start : start + step]
+def ngram_classes(counts: "csr_array") -> Classes:
+    """Takes n-grams together that occur equally often in every template.
 
-
-def _weighted_sums(keys: npt.NDArray[np.uint64], columns: "csc_array") -> npt.NDArray[np.uint64]:
-    """Each column's sum of its counts times its rows' keys, modulo 2**64."""
-    with np.errstate(over="ignore"):
-        terms = keys[columns.indices] * columns.data.astype(np.uint64)
-        return np.add.reduceat(terms, columns.indptr[:-1])
+    Args:
+        counts: How often each template (row) has each n-gram (column), of which none is empty.
+    """
+    # In blocks, since sums over one take little memory.
+    starts = range(0, max(1, counts.shape[0]), _ROWS_AT_A_TIME)
+    blocks = [class_block(counts[at : at + _ROWS_AT_A_TIME], at) for at in starts]
+    return join_blocks(blocks, counts.shape[1])[0]
 
 
 @dataclass(frozen=True)

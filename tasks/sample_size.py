@@ -97,7 +97,7 @@ def sample_size(
     queries, sets = _read(warehouse, target, candidates)
     distinct = queries["template"].unique().sort()
     incidence = ngram_incidence(distinct)
-    classes = ngram_classes(incidence)
+    classes = ngram_classes(incidence.counts)
     of_query = distinct.search_sorted(queries["template"]).to_numpy().astype(np.int64)
     n_occurrences = queries["n_occurrences"].to_numpy().astype(np.int64)
     found = [_placed(one, candidate, incidence.ngrams) for candidate, one in sets]

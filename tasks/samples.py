@@ -1,7 +1,7 @@
 """Corpora as they are resampled: the templates of each unit, and the n-grams of each template."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
@@ -12,14 +12,15 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from tasks.corpus_stages import IngestedCorpus
-from tasks.ngrams import Incidence, count_known
+from tasks.ngrams import count_known, ngram_keys
 from tasks.resampling import (
     Classes,
     Counts,
     Floats,
     Integers,
     Shared,
-    ngram_classes,
+    class_block,
+    join_blocks,
     replicate_counts,
     shared_classes,
     unit_keys,
@@ -36,6 +37,7 @@ MOST_UNITS: Final = 10_000
 """Of more units than these, random groups are drawn: the spread is known as well, to 1 % or so."""
 
 _KNOWN_SHARE: Final = 0.9
+_NGRAMS_AT_A_TIME: Final = 100_000
 
 
 class SampleKey(NamedTuple):
@@ -131,17 +133,33 @@ def sample_with(predictions: IngestedCorpus, target: IngestedCorpus, unit: Unit)
     )
 
 
-def vocabulary_of(con: duckdb.DuckDBPyConnection, ngram_files: Sequence[Path]) -> pl.Series:
-    """The n-grams of some corpora, in their order: an n-gram's number is its place."""
+def vocabulary_of(con: duckdb.DuckDBPyConnection, ngram_files: Sequence[Path]) -> pl.DataFrame:
+    """The keys of some corpora's n-grams, in the order of these: an n-gram's number is its place.
+
+    Returns:
+        See ``tasks.ngrams.ngram_keys``.
+    """
+    no_keys = ngram_keys(pl.Series([], dtype=pl.String))
+    if not ngram_files:
+        return no_keys
     files = [str(file) for file in ngram_files]
-    frame: pl.DataFrame = query_sql(con, "resampling/vocabulary", ngram_files=files).pl()
-    return frame["ngram"]
+    batches = query_sql(con, "resampling/vocabulary", ngram_files=files).to_arrow_reader(
+        _NGRAMS_AT_A_TIME
+    )
+    return pl.concat([no_keys, *(ngram_keys(pl.Series(batch["ngram"])) for batch in batches)])
 
 
 def load_sample(
-    con: duckdb.DuckDBPyConnection, key: SampleKey, vocabulary: pl.Series, seed: int
+    con: duckdb.DuckDBPyConnection, key: SampleKey, vocabulary: pl.DataFrame, seed: int
 ) -> Sample:
-    """Reads a corpus as it is resampled."""
+    """Reads a corpus as it is resampled.
+
+    Args:
+        con: Reads the corpus.
+        key: Which one.
+        vocabulary: The n-grams to take into the sample; see ``vocabulary_of``.
+        seed: Of the units' keys.
+    """
     from scipy.sparse import coo_array
 
     unit = _unit(con, key)
@@ -164,19 +182,17 @@ def load_sample(
         ),
         shape=(len(units), len(templates)),
     ).tocsr()
-    known, totals = count_known(templates, vocabulary)
-    # Of large corpora these are the largest numbers of all: no copy is kept longer than needed.
-    columns = known.tocsc()
-    del known
-    ngrams = np.flatnonzero(np.diff(columns.indptr)).astype(np.int64)
-    if len(ngrams) < len(vocabulary):
-        columns = columns[:, ngrams]
-    classes = ngram_classes(Incidence(vocabulary.gather(ngrams), columns))
+    blocks, totals = [], []
+    for known in count_known(templates, vocabulary):
+        # At once: a class stands for many n-grams, whose counts would take some hundred MB.
+        blocks.append(class_block(known.counts, known.first))
+        totals.append(known.totals)
+    classes, ngrams = join_blocks(blocks, len(vocabulary))
     return Sample(
         unit,
         unit_keys(key.asked.stem, units.to_list(), seed),
         of_units,
-        Classes(classes.counts, classes.of_ngram, totals),
+        replace(classes, totals=np.concatenate(totals)),
         ngrams,
     )
 

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from tasks import resampling
 from tasks.intervals import Resampling, compute_intervals
 from tasks.matrix import Content, compute_matrix
 from tasks.ngrams import ngram_incidence
@@ -108,10 +109,12 @@ def distribution(rows, weights):
     return reference.distribution(counts) if counts else None
 
 
-@given(st.lists(templates, min_size=1, max_size=6, unique=True))
-def test_classes_hold_the_counts_of_their_ngrams(some):
+@given(st.lists(templates, min_size=1, max_size=6, unique=True), st.integers(1, 6))
+def test_classes_hold_the_counts_of_their_ngrams(some, at_a_time):
     incidence = ngram_incidence(pl.Series(some))
-    classes = ngram_classes(incidence)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(resampling, "_ROWS_AT_A_TIME", at_a_time)
+        classes = ngram_classes(incidence.counts)
     counts = incidence.counts.toarray()
     assert (classes.counts.toarray()[:, classes.of_ngram] == counts).all()
     assert classes.counts.shape[1] == len({tuple(column) for column in counts.T})

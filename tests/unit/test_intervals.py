@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from benchmarks import coverage
-from tasks import intervals
+from tasks import intervals, ngrams
 from tasks.engine import THREADS_VARIABLE
 from tasks.intervals import (
     Interval,
@@ -294,6 +294,13 @@ def test_threads_and_order_change_no_bit(resample, monkeypatch, threads):
     _, *second = resample(*THREE[::-1], folder="second")
     for one, other in zip(first, second, strict=True):
         assert sorted(map(repr, one)) == sorted(map(repr, other))
+
+
+def test_templates_counted_in_blocks_change_no_bit(resample, monkeypatch):
+    _, *whole = resample(*THREE, folder="whole")
+    monkeypatch.setattr(ngrams, "_TEMPLATES_AT_A_TIME", 1)
+    _, *blocks = resample(*THREE, folder="blocks")
+    assert blocks == whole
 
 
 def test_another_seed_gives_other_replicates(resample):
