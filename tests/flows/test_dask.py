@@ -1,16 +1,19 @@
 """Runs whose steps are done by the worker processes of a real Dask cluster on this machine."""
 
+import contextlib
 import os
 import signal
 
 import pytest
 
 from flows.runners import Runner
-from tasks import progress
+from tasks import counting, progress
 from tasks.errors import ConfigurationError
+from tasks.warehouse import Warehouse
 from tests.flows.warehouses import leftovers, tables
 
 pytest.importorskip("prefect_dask", reason="needs the extra dask")
+from distributed import WorkerPlugin
 
 pytestmark = [pytest.mark.flow, pytest.mark.fault]
 
@@ -19,9 +22,10 @@ N_QUERIES = 4000
 
 @pytest.fixture
 def larger(corpora):
-    """Corpora of which one has several parts."""
+    """Corpora of which one has several parts, and 40 templates."""
     queries = [
-        f"SELECT a{i} FROM b WHERE c IN (SELECT d{i % 7}) OR e > 1" for i in range(N_QUERIES)
+        f"SELECT a{i} FROM b WHERE c IN (SELECT d{i % 7})" + " OR e > 1" * (i % 40)
+        for i in range(N_QUERIES)
     ]
     return corpora.add("near", queries)
 
@@ -29,7 +33,8 @@ def larger(corpora):
 class Killer:
     """Ends, by SIGKILL, a worker that is at work when the first part of a corpus is parsed."""
 
-    def __init__(self):
+    def __init__(self, plugin):
+        self.plugin = plugin
         self.killed = None
         self.workers = set()
 
@@ -39,6 +44,7 @@ class Killer:
         from prefect.context import FlowRunContext
 
         client = FlowRunContext.get().task_runner.client
+        client.register_plugin(self.plugin)  # in those that replace killed ones, too
         pids = client.run(os.getpid)
         self.workers = set(pids.values())
         busy = [worker for worker, steps in client.processing().items() if steps]
@@ -46,8 +52,28 @@ class Killer:
         os.kill(self.killed, signal.SIGKILL)
 
 
-def test_a_worker_killed_in_the_middle_changes_no_bit(align, larger, tmp_path):
-    killer = Killer()
+class SmallParts(WorkerPlugin):
+    """Has workers count in small parts; the first one to count ends itself by SIGKILL."""
+
+    def __init__(self, mark):
+        self._mark = mark
+
+    def setup(self, worker):
+        count = counting.count_ngrams
+        counting._LARGEST_PART = 2000
+        counting._TEMPLATES_AT_A_TIME = 10
+
+        def count_or_die(templates, max_n):
+            with contextlib.suppress(FileExistsError):
+                self._mark.touch(exist_ok=False)
+                os.kill(os.getpid(), signal.SIGKILL)
+            return count(templates, max_n)
+
+        counting.count_ngrams = count_or_die
+
+
+def test_workers_killed_in_the_middle_change_no_bit(align, larger, tmp_path):
+    killer = Killer(SmallParts(tmp_path / "killed"))
     with progress.listening(killer):
         summary = align(larger.write(), tmp_path / "dask", threads=2, runner="dask")
     assert len(killer.workers) == 2
@@ -55,8 +81,10 @@ def test_a_worker_killed_in_the_middle_changes_no_bit(align, larger, tmp_path):
     for worker in killer.workers:
         with pytest.raises(ProcessLookupError):
             os.kill(worker, 0)
+    assert (tmp_path / "killed").exists()
     assert summary.set_aside == {}
     assert summary.n_parsed > N_QUERIES
+    assert any(path.is_dir() for path in Warehouse(summary.warehouse).ngrams.iterdir())
     alone = align(larger.write(), tmp_path / "local")
     assert tables(summary.warehouse) == tables(alone.warehouse)
     assert leftovers(summary.warehouse) == []
