@@ -35,6 +35,7 @@ from tasks.publish import (
 )
 from tasks.report import write_report
 from tasks.samples import Unit
+from tasks.store import pull, push, warehouse_at
 from tasks.warehouse import Warehouse
 from tasks.workers import ParseJob, ParseReport, parse_part
 
@@ -61,7 +62,7 @@ class RunSummary:
     """
 
     run_id: str
-    warehouse: Path
+    warehouse: Path | str
     corpora: tuple[str, ...]
     set_aside: dict[str, str]
     n_ingested: int
@@ -83,7 +84,7 @@ class RunSummary:
 )
 def align(
     corpora: Path,
-    warehouse: Path = Path("warehouse"),
+    warehouse: Path | str = Path("warehouse"),
     threads: int | None = None,
     memory_limit: str | None = None,
     replicates: int | None = None,
@@ -99,7 +100,7 @@ def align(
 
     Args:
         corpora: The corpora file (TOML).
-        warehouse: The folder of the results; made if it is not there.
+        warehouse: The folder of the results, made if it is not there; or their address on a store.
         threads: Processes and threads; by default NL2SQL_ALIGN_THREADS, else one per CPU.
         memory_limit: Such as 4GB; by default NL2SQL_ALIGN_MEMORY_LIMIT, else 4 GB.
         replicates: Bootstrap replicates of each alignment and ratio, for its interval; by default,
@@ -120,10 +121,11 @@ def align(
     Raises:
         ConfigurationError: The corpora file is wrong, or a limit.
         WarehouseError: The warehouse is in use or cannot be written.
+        ConflictError: Another run has published to the same store meanwhile.
     """
     started_at = datetime.now(UTC)
     entries = load_corpora(corpora)
-    house = Warehouse(warehouse.resolve())
+    house = warehouse_at(warehouse).resolved
     how = Resampling(replicates, resample)
     clock = _Clock()
     with (
@@ -135,6 +137,8 @@ def align(
     ):
         with submitting_to(runner, dask_address, house):
             house.remove_damaged()
+            if pull(house):
+                clock.lap("fetch")
             parts = Parts()
             prepared, set_aside, parsing = _prepare_all(entries, house, parts)
             uncleaned, _, more = _prepare_all(preparation.as_written(prepared), house, parts, None)
@@ -211,9 +215,11 @@ def align(
             clock.lap("publish")
             report(house.folder, only_if_changed=True)
             clock.lap("report")
+            if push(house, run_id=run_id, versions=record.versions):
+                clock.lap("upload")
     summary = RunSummary(
         run_id=run_id,
-        warehouse=house.folder,
+        warehouse=house.place,
         corpora=tuple(corpus.entry.name for corpus in done),
         set_aside={one.corpus: one.reason for one in set_aside},
         n_ingested=sum(one.was_ingested for one in prepared),

@@ -105,7 +105,7 @@ def _send_events(summary: "RunSummary", found: Changes) -> None:
         )
 
 
-def _leave_tables(warehouse: Path) -> None:
+def _leave_tables(warehouse: Path | str) -> None:
     rows = results.matrix(warehouse)
     if "target" in rows["target_role"]:
         rows = rows.filter(rows["target_role"] == "target")
@@ -132,7 +132,7 @@ def _leave_tables(warehouse: Path) -> None:
     )
 
 
-def _leave_pictures(warehouse: Path) -> None:
+def _leave_pictures(warehouse: Path | str) -> None:
     """Leaves the main pictures, each as its own address: no server has to hold them as files."""
     with tempfile.TemporaryDirectory() as folder:
         for kind in ("matrix", "ratios"):
@@ -152,7 +152,7 @@ def run_summary(summary: "RunSummary", found: Changes) -> str:
     lines = [
         f"# {len(summary.corpora)} corpora, {summary.n_pairs:,} pairs",
         "",
-        f"Results: `{_plain(summary.warehouse / 'alignment.duckdb')}`, run `{summary.run_id}`.",
+        f"Results: `{_plain(summary.warehouse)}`, run `{summary.run_id}`.",
         "",
         f"- {summary.n_parsed:,} distinct queries parsed, {summary.n_new_pairs:,} pairs measured",
         "- New: " + (_listed(found.new) or "none"),
@@ -216,9 +216,9 @@ def _plain(text: object) -> str:
     return re.sub(r"[\\`*_{}\[\]<>|&#~]", lambda mark: f"&#{ord(mark[0])};", str(text))
 
 
-def key_of(name: str, warehouse: Path) -> str:
+def key_of(name: str, warehouse: Path | str) -> str:
     """The key of an artifact about a warehouse: lower case and dashes."""
-    slug = re.sub(r"[^a-z0-9]+", "-", warehouse.name.lower()).strip("-")
+    slug = re.sub(r"[^a-z0-9]+", "-", str(warehouse).rpartition("/")[2].lower()).strip("-")
     return f"{name}-{slug}" if slug else name
 
 

@@ -28,7 +28,20 @@ app = typer.Typer(
 
 _MAKE, _READ, _DECIDE, _LOOK = "Make results", "Read results", "Decide", "Look at one thing"
 
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The warehouse: where results stand.")]
+Folder = Annotated[
+    str,
+    typer.Argument(
+        metavar="DIR", help="The warehouse: the folder where results stand, or its s3:// address."
+    ),
+]
+Into = Annotated[
+    str,
+    typer.Option(
+        metavar="DIR",
+        help="Where results go: a folder, made if it is not there, or an address such as "
+        "s3://bucket/prefix.",
+    ),
+]
 Form = Annotated[Format, typer.Option("--format", help="For people, or for programs.")]
 Wait = Annotated[
     float,
@@ -83,9 +96,7 @@ def run(
     corpora: Annotated[
         Path, typer.Argument(metavar="CORPORA.toml", help="What there is to compare.")
     ],
-    warehouse: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where results go; made if it is not there.")
-    ] = Path("warehouse"),
+    warehouse: Into = "warehouse",
     threads: Annotated[
         int | None,
         typer.Option(min=1, metavar="N", help="Processes and threads; by default, one per CPU."),
@@ -132,9 +143,7 @@ def nightly(
     folders: Annotated[
         list[Path], typer.Argument(metavar="FOLDER...", help="Where dumps are put.")
     ],
-    warehouse: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where results go; made if it is not there.")
-    ] = Path("warehouse"),
+    warehouse: Into = "warehouse",
     settle_minutes: Annotated[
         float,
         typer.Option(

@@ -20,7 +20,7 @@ compare = step(explain.explain, "explain", "explain {source} and {target}")
 
 @flow(name="mix", description="Weigh whole corpora to be like a target.", persist_result=False)
 def mix(
-    warehouse: Path,
+    warehouse: Path | str,
     target: str,
     sources: Sequence[str] = (),
     replicates: int = mixture.REPLICATES,
@@ -29,7 +29,7 @@ def mix(
     """The share of rows to draw from each corpus; table ``mixtures`` has it with intervals.
 
     Args:
-        warehouse: The folder of the results.
+        warehouse: The folder of the results, or their address on a store.
         target: The corpus to be like.
         sources: The corpora to mix; by default all with the role train.
         replicates: How often the target is drawn again for the intervals.
@@ -45,7 +45,7 @@ def mix(
     persist_result=False,
 )
 def sample_sizes(
-    warehouse: Path,
+    warehouse: Path | str,
     target: str,
     candidates: Sequence[str] = (),
     n_trials: int = sample_size.N_TRIALS,
@@ -54,7 +54,7 @@ def sample_sizes(
     """A recommendation in a sentence; table ``sample_size`` has what it rests on.
 
     Args:
-        warehouse: The folder of the results.
+        warehouse: The folder of the results, or their address on a store.
         target: A corpus with that role.
         candidates: The training sets to rank; by default all.
         n_trials: Samples of each size.
@@ -70,7 +70,7 @@ def sample_sizes(
     persist_result=False,
 )
 def calibrate(
-    warehouse: Path,
+    warehouse: Path | str,
     outcomes: Path,
     replicates: int = calibration.REPLICATES,
     seed: str = "0",
@@ -78,7 +78,7 @@ def calibrate(
     """What the outcomes can and cannot say; table ``calibration_summary`` has the numbers.
 
     Args:
-        warehouse: The folder of the results.
+        warehouse: The folder of the results, or their address on a store.
         outcomes: A CSV file: model, predictions, train, train_rows, target, metric, before, after.
         replicates: Bootstrap samples behind the interval of a cut.
         seed: Another one gives other samples, parts and splits.
@@ -92,12 +92,12 @@ def calibrate(
     persist_result=False,
 )
 def headroom_ratios(
-    warehouse: Path, target: str | None = None, splits: int = headroom.SPLITS, seed: str = "0"
+    warehouse: Path | str, target: str | None = None, splits: int = headroom.SPLITS, seed: str = "0"
 ) -> int:
     """How many rows table ``headroom_ratio`` was given.
 
     Args:
-        warehouse: The folder of the results.
+        warehouse: The folder of the results, or their address on a store.
         target: Only for this one; by default for all.
         splits: How often the target is split into halves.
         seed: Another one gives other halves.
@@ -106,11 +106,11 @@ def headroom_ratios(
 
 
 @flow(name="explain", description="Why two corpora differ.", persist_result=False)
-def explain_pair(warehouse: Path, source: str, target: str, top: int = 10) -> list[str]:
+def explain_pair(warehouse: Path | str, source: str, target: str, top: int = 10) -> list[str]:
     """The largest structural differences in words, the largest first.
 
     Args:
-        warehouse: The folder of the results.
+        warehouse: The folder of the results, or their address on a store.
         source: A corpus.
         target: The corpus that it is compared with.
         top: How many groups of n-grams to look at in each direction.

@@ -13,7 +13,7 @@ from flows.runners import Runner
 from tasks import discovery
 from tasks.errors import ConfigurationError
 from tasks.publish import DRIFT_THRESHOLD
-from tasks.warehouse import Warehouse
+from tasks.store import warehouse_at
 
 discover = step(discovery.discover, "discover")
 
@@ -25,7 +25,7 @@ discover = step(discovery.discover, "discover")
 )
 def nightly(
     folders: list[Path],
-    warehouse: Path = Path("warehouse"),
+    warehouse: Path | str = Path("warehouse"),
     settle_minutes: float = discovery.SETTLE_SECONDS / 60,
     prune: bool = False,
     threads: int | None = None,
@@ -40,7 +40,7 @@ def nightly(
     Args:
         folders: Where dumps are put. A dump has a corpus.toml in its folder, a NAME.corpus.toml
             beside its file, or the layout of Spider, BIRD, Gretel or a Hugging Face data set.
-        warehouse: The folder of the results; made if it is not there.
+        warehouse: The folder of the results, made if it is not there; or their address on a store.
         settle_minutes: A dump is left for the next night while one of its files has changed so
             recently.
         prune: Drop the corpora whose dumps are gone, and their results.
@@ -61,7 +61,7 @@ def nightly(
         ConfigurationError: None of the folders is there, or there is no dump in them.
         WarehouseError: The warehouse is in use or cannot be written.
     """
-    house = Warehouse(warehouse.resolve())
+    house = warehouse_at(warehouse).resolved
     found = discover(
         folders,
         house,
@@ -74,7 +74,7 @@ def nightly(
     try:
         create_markdown_artifact(
             discovery_summary(found),
-            key=key_of("discovery", house.folder),
+            key=key_of("discovery", house.place),
             description="What the last look through the folders found",
         )
     except Exception as error:
@@ -87,7 +87,7 @@ def nightly(
         raise ConfigurationError(f"there is no dump in {shown}; {why}")
     summary = align(
         found.corpora,
-        house.folder,
+        house.place,
         threads,
         memory_limit,
         drift_threshold=drift_threshold,

@@ -33,7 +33,7 @@ from tasks.config import load_corpora
 from tasks.engine import bounded
 from tasks.errors import AlignError
 from tasks.highlights import highlights
-from tasks.warehouse import Warehouse
+from tasks.store import warehouse_at
 
 if TYPE_CHECKING:
     from flows.align import RunSummary
@@ -56,7 +56,7 @@ class Manner:
 
 
 def run_align(
-    corpora: Path, warehouse: Path, manner: Manner, replicates: int | None, unit: "Unit"
+    corpora: Path, warehouse: Path | str, manner: Manner, replicates: int | None, unit: "Unit"
 ) -> int:
     """Runs the main job and prints where the results are.
 
@@ -66,7 +66,7 @@ def run_align(
     teller = _Teller(manner.log_format)
     # What stops a run is told at once, before Prefect and its server take their seconds to start.
     check_runner(manner.runner, manner.dask_address)
-    with bounded(manner.threads, manner.memory_limit, warehouse):
+    with bounded(manner.threads, manner.memory_limit, warehouse_at(warehouse).folder):
         entries = load_corpora(corpora)
     _await(warehouse, manner, teller)
     teller.tell("start", f"{len(entries)} corpora in {corpora}; starting Prefect")
@@ -88,7 +88,7 @@ def run_align(
 
 
 def run_nightly(
-    folders: list[Path], warehouse: Path, manner: Manner, settle_minutes: float, prune: bool
+    folders: list[Path], warehouse: Path | str, manner: Manner, settle_minutes: float, prune: bool
 ) -> int:
     """Runs the nightly job and prints what it found.
 
@@ -97,7 +97,7 @@ def run_nightly(
     """
     teller = _Teller(manner.log_format)
     check_runner(manner.runner, manner.dask_address)
-    with bounded(manner.threads, manner.memory_limit, warehouse):
+    with bounded(manner.threads, manner.memory_limit, warehouse_at(warehouse).folder):
         pass
     _await(warehouse, manner, teller)
     teller.tell("start", f"{len(folders)} folders to look through; starting Prefect")
@@ -124,16 +124,16 @@ def run_nightly(
     return 3 if summary.problems else status
 
 
-def _await(warehouse: Path, manner: Manner, teller: "_Teller") -> None:
+def _await(warehouse: Path | str, manner: Manner, teller: "_Teller") -> None:
     """Waits for the warehouse, if need be, or raises."""
     with (
         progress.listening(lambda said: teller.tell(said.stage, said.text)),
-        Warehouse(warehouse.resolve()).locked(manner.wait_seconds),
+        warehouse_at(warehouse).resolved.locked(manner.wait_seconds),
     ):
         pass
 
 
-def _tell(summary: "RunSummary", warehouse: Path, teller: "_Teller") -> int:
+def _tell(summary: "RunSummary", warehouse: Path | str, teller: "_Teller") -> int:
     """Says what came of a run; its exit status."""
     for reason in summary.set_aside.values():
         teller.tell("set aside", f"nl2sql-align: set aside: {reason}")
@@ -154,11 +154,15 @@ def _tell(summary: "RunSummary", warehouse: Path, teller: "_Teller") -> int:
     return 3 if summary.set_aside else 0
 
 
-def print_results(warehouse: Path) -> None:
+def print_results(warehouse: Path | str) -> None:
     """Prints where results are, what is worth knowing of them, and where to look next."""
     shown = escape(str(warehouse))
-    out.print(f"Results: {shown}/alignment.duckdb", soft_wrap=True)
-    out.print(f"Report:  {shown}/report.html", soft_wrap=True)
+    if warehouse_at(warehouse).address is None:
+        out.print(f"Results: {shown}/alignment.duckdb", soft_wrap=True)
+        out.print(f"Report:  {shown}/report.html", soft_wrap=True)
+    else:
+        out.print(f"Results: {shown}", soft_wrap=True)
+        out.print(f"Report:  nl2sql-align report {shown} --out report.html", soft_wrap=True)
     found = highlights(warehouse)
     for number, sentence in enumerate(found.sentences, 1):
         say(escape(printable(sentence)), 2, f"{number}. ")

@@ -19,7 +19,7 @@ select_rows = step(selection.select, "select", "select from {sources} for {targe
     persist_result=False,
 )
 def select(
-    warehouse: Path,
+    warehouse: Path | str,
     target: str,
     budget: int,
     out: Path,
@@ -35,7 +35,7 @@ def select(
     """Chooses rows from the published corpora, and writes them out.
 
     Args:
-        warehouse: The folder of the results.
+        warehouse: The folder of the results, or their address on a store.
         target: The corpus to be like.
         budget: How many rows to take.
         out: The folder to write.
@@ -66,4 +66,4 @@ def select(
         exclude_overlap=exclude_overlap,
         stop=stop,
     )
-    return select_rows(Path(warehouse), target, tuple(sources), Path(out), options).selection
+    return select_rows(warehouse, target, tuple(sources), Path(out), options).selection

@@ -168,7 +168,7 @@ def calibrate(
     place of what the same file gave before.
 
     Args:
-        warehouse: The folder of the results.
+        warehouse: The folder of the results, or their address on a store.
         outcomes: A CSV file: ``model,predictions,train,train_rows,target,metric,before,after``.
         seed: What bootstrap, random parts and splits are hashed from.
         replicates: Of the bootstrap.
@@ -182,7 +182,7 @@ def calibrate(
 
     from tasks.decisions import last_run, record
 
-    warehouse, path = Path(warehouse), Path(outcomes)
+    path = Path(outcomes)
     given = read_outcomes(path)
     with open_results(warehouse) as con:
         ratios = query_sql(con, "calibration/ratios").pl()
@@ -453,7 +453,7 @@ def _random(seed: str) -> np.random.Generator:
     return np.random.default_rng(int.from_bytes(hashlib.sha256(seed.encode()).digest()))
 
 
-def _parts(warehouse: Path, rows: "pl.DataFrame", seed: str) -> "pl.DataFrame":
+def _parts(warehouse: Path | str, rows: "pl.DataFrame", seed: str) -> "pl.DataFrame":
     """How well random parts of the training sets are aligned, of the sizes in the outcomes."""
     import polars as pl
 

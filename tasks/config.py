@@ -9,7 +9,6 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path, PurePath
 from typing import Annotated, Any, Final, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import (
     AwareDatetime,
@@ -23,6 +22,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from tasks.addresses import holds_credentials, is_address
 from tasks.clean import KINDS, Kind, Statements
 from tasks.errors import ConfigurationError
 from tasks.sqlfiles import declared_parameters, list_sql
@@ -156,13 +156,9 @@ class CorpusEntry(BaseModel):
         if "url" in data:
             raise _mistake("unknown key 'url'; let path name the address")
         path = data.get("path")
-        if not isinstance(path, str) or "://" not in path:
+        if not isinstance(path, str) or not is_address(path):
             return data
-        parts = urlsplit(path)
-        is_container = parts.scheme.startswith("abfs") and not parts.password
-        if ("@" in parts.netloc and not is_container) or (
-            parts.scheme.startswith("http") and parts.query
-        ):
+        if holds_credentials(path):
             raise _mistake(
                 "key 'path': the address holds what may be credentials; take them out, and let the "
                 "environment have them"

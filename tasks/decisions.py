@@ -2,21 +2,25 @@
 
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tasks.engine import connect
+from tasks.errors import ConflictError
 from tasks.kept import save_kept
 from tasks.results import open_results, quoted, quoted_name
+from tasks.store import pull, push, warehouse_at
 from tasks.warehouse import Warehouse, written_whole
 
 if TYPE_CHECKING:
     import polars as pl
 
 _SECONDS_TO_WAIT: Final = 60.0
+_TRIES: Final = 3
 
 
-def last_run(warehouse: Path) -> str:
+def last_run(warehouse: Path | str) -> str:
     """The id of the run that made the results of a warehouse.
 
     Raises:
@@ -28,22 +32,35 @@ def last_run(warehouse: Path) -> str:
     return str(row[0])
 
 
-def record(warehouse: Path, table: str, rows: "pl.DataFrame", key: Mapping[str, Any]) -> None:
+def record(warehouse: Path | str, table: str, rows: "pl.DataFrame", key: Mapping[str, Any]) -> None:
     """Puts a decision's rows into its table of the published database.
 
     Readers see the database without them or with all of them.
 
     Args:
-        warehouse: The folder of the results.
+        warehouse: The folder of the results, or their address on a store.
         table: One of ``tasks.kept.DECISION_TABLES``.
         rows: The rows, with the table's columns, in any order.
         key: Values of at least one column; earlier rows that have them all are replaced.
 
     Raises:
         WarehouseError: There are no results, or a run has been writing them for a minute.
+        ConflictError: Others publish to the store again and again.
     """
-    house = Warehouse(warehouse)
-    with house.locked(_SECONDS_TO_WAIT), open_results(warehouse):
+    house = warehouse_at(warehouse)
+    for _ in range(_TRIES - 1):
+        with suppress(ConflictError):
+            _record(house, table, rows, key)
+            return
+    _record(house, table, rows, key)
+
+
+def _record(house: Warehouse, table: str, rows: "pl.DataFrame", key: Mapping[str, Any]) -> None:
+    files = [file.relative_to(house.folder).as_posix() for file in (house.database, house.kept)]
+    with house.locked(_SECONDS_TO_WAIT):
+        pull(house, *files)
+        # Of a warehouse on a store, its working copy: what is written there is published after it.
+        open_results(house.folder).close()
         with written_whole(house.database) as temporary, connect() as con:
             shutil.copyfile(house.database, temporary)
             con.execute(f"attach '{quoted(temporary)}' as results")
@@ -56,3 +73,4 @@ def record(warehouse: Path, table: str, rows: "pl.DataFrame", key: Mapping[str, 
             con.execute("use memory")
             con.execute("detach results")  # checkpoints: no .wal stays beside the file
         save_kept(house)
+        push(house, *files)

@@ -23,6 +23,7 @@ from tasks.config import AUTO, CorpusEntry, check_entry, load_corpora, read_toml
 from tasks.errors import ConfigurationError, CorpusError
 from tasks.ingest import list_files
 from tasks.recognise import recognise
+from tasks.store import pull, push
 from tasks.warehouse import Warehouse, written_whole
 
 CORPUS_FILE: Final = "corpus.toml"
@@ -116,7 +117,14 @@ def discover(
         shown = ", ".join(map(str, folders)) or "none is named"
         raise ConfigurationError(f"there is no folder to look through ({shown}); check folders")
     with warehouse.locked(wait_seconds):
-        return _discover(folders, warehouse, settle_seconds, prune, now)
+        files = [
+            file.relative_to(warehouse.folder).as_posix()
+            for file in (_state_file(warehouse), _corpora_file(warehouse), warehouse.cards)
+        ]
+        pull(warehouse, *files)
+        found = _discover(folders, warehouse, settle_seconds, prune, now)
+        push(warehouse, *files)
+        return found
 
 
 def _discover(
@@ -439,9 +447,17 @@ def _with_targets(entries: list[CorpusEntry], problems: list[str]) -> list[Corpu
 _NOTHING: Final = dict.fromkeys(("source", "look", "looked_at", "taken_look", "retired_at"))
 
 
+def _state_file(warehouse: Warehouse) -> Path:
+    return warehouse.folder / "nightly" / "state.json"
+
+
+def _corpora_file(warehouse: Warehouse) -> Path:
+    return warehouse.folder / "nightly" / CORPORA_FILE
+
+
 def _read_state(warehouse: Warehouse, problems: list[str]) -> dict[str, Any] | None:
     """What was seen before; None where that cannot be told."""
-    file = warehouse.folder / "nightly" / "state.json"
+    file = _state_file(warehouse)
     try:
         state: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))["corpora"]
         return {name: {**_NOTHING, **record} for name, record in state.items()}
@@ -455,11 +471,10 @@ def _read_state(warehouse: Warehouse, problems: list[str]) -> dict[str, Any] | N
 def _write(
     warehouse: Warehouse, entries: list[CorpusEntry], state: Mapping[str, Any]
 ) -> Path | None:
-    folder = warehouse.folder / "nightly"
-    with written_whole(folder / "state.json") as temporary:
+    with written_whole(_state_file(warehouse)) as temporary:
         text = json.dumps({"corpora": state}, indent=1, sort_keys=True)
         temporary.write_text(text, encoding="utf-8")
-    file = folder / CORPORA_FILE
+    file = _corpora_file(warehouse)
     if not entries:
         file.unlink(missing_ok=True)
         return None

@@ -46,6 +46,10 @@ class WarehouseError(AlignError):
     """The warehouse holds no results, or cannot be read, written or locked."""
 
 
+class ConflictError(WarehouseError):
+    """Another run has published to the same store meanwhile."""
+
+
 class DatabaseInUseError(WarehouseError):
     """Another process has the published database open for writing, which may pass."""
 

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tasks.counting import are_complete
-from tasks.errors import ConfigurationError, WarehouseError
+from tasks.errors import ConfigurationError
 from tasks.matrix import SKEW
 from tasks.ngrams import split_template
 from tasks.results import open_results
 from tasks.sqlfiles import query_sql
-from tasks.warehouse import Warehouse
+from tasks.store import warehouse_at
 
 if TYPE_CHECKING:
     import duckdb
@@ -188,7 +188,7 @@ def explain(warehouse: Path | str, source: str, target: str, top: int = 10) -> E
     """Why a source's alignment with a target is what it is.
 
     Args:
-        warehouse: The folder of the results.
+        warehouse: The folder of the results, or their address on a store.
         source: A corpus.
         target: The corpus that it is compared with, whatever its role.
         top: How many groups of n-grams to give for each direction, at least 1.
@@ -199,17 +199,13 @@ def explain(warehouse: Path | str, source: str, target: str, top: int = 10) -> E
     """
     import polars as pl
 
-    warehouse = Path(warehouse)
+    house = warehouse_at(warehouse)
     with open_results(warehouse) as con:
         pair = _pair(con, warehouse, source, target)
-        # The files under the folder as it is now named; the database knows where they once stood.
         files = {
-            f"{side}_file": str(Warehouse(warehouse).ngrams / Path(pair[f"{side}_file"]).name)
-            for side in ("source", "target")
+            name: house.stage_file(house.ngrams, pair[name], are_complete)
+            for name in ("source_file", "target_file")
         }
-        missing = [file for file in files.values() if not are_complete(Path(file))]
-        if missing:
-            raise WarehouseError(f"{missing[0]} is not there; run again to make it")
         terms = query_sql(con, "explain/terms", **files, skew=SKEW).pl()
         shown, sums = [], []
         for direction, p, q in (("over", "source", "target"), ("under", "target", "source")):
@@ -241,7 +237,7 @@ def explain(warehouse: Path | str, source: str, target: str, top: int = 10) -> E
 
 
 def _pair(
-    con: "duckdb.DuckDBPyConnection", warehouse: Path, source: str, target: str
+    con: "duckdb.DuckDBPyConnection", warehouse: Path | str, source: str, target: str
 ) -> dict[str, Any]:
     known = dict(con.execute("select corpus, n_ngrams from corpora").fetchall())
     for name in (source, target):

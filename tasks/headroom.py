@@ -56,7 +56,7 @@ def headroom(
     questions, mixed with the training set, are compared with the other half's queries.
 
     Args:
-        warehouse: The folder of the results.
+        warehouse: The folder of the results, or their address on a store.
         target: Only this target's; by default all.
         pairs: Only these pairs of training set and predictions.
         splits: How many splits.
@@ -80,7 +80,6 @@ def headroom(
 
     if splits < 1:
         raise ConfigurationError(f"splits: {splits} is no number of splits; take 1 or more")
-    warehouse = Path(warehouse)
     with open_results(warehouse) as con:
         ratios: pl.DataFrame = query_sql(con, "headroom/ratios").pl()
         wanted = [

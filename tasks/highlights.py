@@ -35,7 +35,7 @@ def highlights(warehouse: Path | str) -> Highlights:
     Raises:
         WarehouseError: There are no results.
     """
-    pairs, ratios = matrix(Path(warehouse)), ratio(Path(warehouse))
+    pairs, ratios = matrix(warehouse), ratio(warehouse)
     told = [_closest(pairs), _verdicts(ratios), _beware(pairs)]
     return Highlights(
         [sentence for sentence in told if sentence],

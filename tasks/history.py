@@ -57,11 +57,11 @@ class Changes:
     verdicts: tuple[VerdictChange, ...]
 
 
-def changes(warehouse: Path, run_id: str) -> Changes:
+def changes(warehouse: Path | str, run_id: str) -> Changes:
     """What a run found, held against the runs before it.
 
     Args:
-        warehouse: The folder of the results.
+        warehouse: The folder of the results, or their address on a store.
         run_id: The run, as in table ``runs``.
 
     Raises:

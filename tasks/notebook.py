@@ -24,9 +24,8 @@ def load(warehouse: Path | str) -> "Results":
     Raises:
         WarehouseError: There are none.
     """
-    folder = Path(warehouse)
-    with open_results(folder):
-        return Results(folder)
+    with open_results(warehouse):
+        return Results(warehouse)
 
 
 @dataclass(frozen=True)
@@ -34,10 +33,10 @@ class Results:
     """Published results: frames that are read when asked for, and kept.
 
     Attributes:
-        warehouse: The folder of the results.
+        warehouse: The folder of the results, or their address on a store.
     """
 
-    warehouse: Path
+    warehouse: Path | str
 
     @cached_property
     def corpora(self) -> "pl.DataFrame":

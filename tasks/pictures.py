@@ -38,7 +38,7 @@ def plot(
     """Draws a picture of the results, and returns its path.
 
     Args:
-        warehouse: The folder of the results.
+        warehouse: The folder of the results, or their address on a store.
         kind: One of ``KINDS``.
         out: The file: its name says whether it is PNG, SVG or PDF.
         target: Which target; by default, the first that has what is drawn.
@@ -59,7 +59,7 @@ def plot(
         raise ConfigurationError(f"no picture '{kind}'; there are: {', '.join(KINDS)}")
     if metric not in METRICS:
         raise ConfigurationError(f"no measure '{metric}'; there are: {', '.join(METRICS)}")
-    spec = KINDS[kind](Path(warehouse), target, source, metric)
+    spec = KINDS[kind](warehouse, target, source, metric)
     picture = _drawn(spec, out.suffix.lower())
     try:
         with written_whole(out) as temporary:
@@ -104,7 +104,9 @@ def _chart(
 # ---- the pictures -----------------------------------------------------------------------------
 
 
-def matrix_picture(warehouse: Path, target: str | None, source: str | None, metric: str) -> Spec:
+def matrix_picture(
+    warehouse: Path | str, target: str | None, source: str | None, metric: str
+) -> Spec:
     """Sources in rows, targets in columns, alike ones side by side, with the numbers."""
     from tasks.report import clustered
     from tasks.results import matrix
@@ -134,7 +136,9 @@ def matrix_picture(warehouse: Path, target: str | None, source: str | None, metr
     return _chart("heat", cells, f"{metric} of rows with columns", far=far, near=near)
 
 
-def ratios_picture(warehouse: Path, target: str | None, source: str | None, metric: str) -> Spec:
+def ratios_picture(
+    warehouse: Path | str, target: str | None, source: str | None, metric: str
+) -> Spec:
     """The ratios of untuned models on a target: dots with intervals around the line at 1."""
     import polars as pl
 
@@ -191,7 +195,7 @@ def _in_words(row: Mapping[str, float | None]) -> str:
 
 
 def differences_picture(
-    warehouse: Path, target: str | None, source: str | None, metric: str
+    warehouse: Path | str, target: str | None, source: str | None, metric: str
 ) -> Spec:
     """The n-grams behind the divergences of a pair: to the right what the source has more of."""
     from tasks.explain import explain
@@ -228,7 +232,7 @@ def differences_picture(
 
 
 def sample_size_picture(
-    warehouse: Path, target: str | None, source: str | None, metric: str
+    warehouse: Path | str, target: str | None, source: str | None, metric: str
 ) -> Spec:
     """How well fewer queries of a target rank training sets, as ``sample-size`` recorded it."""
     rows, chosen = _recorded(warehouse, "sample_size", "report/sample_size", target)
@@ -237,7 +241,9 @@ def sample_size_picture(
     return _chart("sample_size", rows.to_dicts(), title, kinds=kinds)
 
 
-def budget_picture(warehouse: Path, target: str | None, source: str | None, metric: str) -> Spec:
+def budget_picture(
+    warehouse: Path | str, target: str | None, source: str | None, metric: str
+) -> Spec:
     """The alignment that selections reach as their number of rows grows, beside random rows."""
     import polars as pl
 
@@ -256,7 +262,7 @@ def budget_picture(warehouse: Path, target: str | None, source: str | None, metr
     )
 
 
-KINDS: Final[Mapping[str, Callable[[Path, str | None, str | None, str], Spec]]] = {
+KINDS: Final[Mapping[str, Callable[[Path | str, str | None, str | None, str], Spec]]] = {
     "matrix": matrix_picture,
     "ratios": ratios_picture,
     "differences": differences_picture,
@@ -280,7 +286,7 @@ def _known(wanted: str | None, names: list[str]) -> str:
 
 
 def _recorded(
-    warehouse: Path, table: str, query: str, target: str | None
+    warehouse: Path | str, table: str, query: str, target: str | None
 ) -> tuple["pl.DataFrame", str]:
     """What a command has put into a table, for a target."""
     with open_results(warehouse) as con:

@@ -10,12 +10,12 @@ import numpy as np
 import polars as pl
 
 from tasks.choosing import Cells, Floats, Integers, Target
-from tasks.errors import ConfigurationError, WarehouseError
+from tasks.errors import ConfigurationError
 from tasks.ngrams import Incidence, count_known, ngram_incidence, ngram_keys
 from tasks.resampling import ngram_classes, poisson_weights, unit_keys
 from tasks.samples import Unit, unit_known
 from tasks.sqlfiles import query_sql, run_sql
-from tasks.warehouse import Warehouse
+from tasks.store import warehouse_at
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -152,7 +152,7 @@ class Pool:
 
 def load_pool(
     con: duckdb.DuckDBPyConnection,
-    warehouse: Path,
+    warehouse: Path | str,
     target: str,
     sources: Sequence[str],
     overlap: Overlap,
@@ -163,7 +163,7 @@ def load_pool(
 
     Args:
         con: A connection to the published results.
-        warehouse: Their folder.
+        warehouse: Their folder, or address.
         target: The corpus to be like.
         sources: The corpora to choose from; by default, where empty, all with the role train, those
             with questions first.
@@ -215,9 +215,11 @@ def _training_corpora(con: duckdb.DuckDBPyConnection, target: str) -> list[str]:
     return [name for (name,) in names]
 
 
-def _describe(con: duckdb.DuckDBPyConnection, warehouse: Path, names: list[str]) -> pl.DataFrame:
+def _describe(
+    con: duckdb.DuckDBPyConnection, warehouse: Path | str, names: list[str]
+) -> pl.DataFrame:
     """What there is to say of the corpora, and where their templates stand."""
-    house = Warehouse(warehouse)
+    house = warehouse_at(warehouse)
     corpora = query_sql(con, "selection/templates_files", names=names).pl()
     known = set(corpora["corpus"])
     for name in names:
@@ -227,14 +229,8 @@ def _describe(con: duckdb.DuckDBPyConnection, warehouse: Path, names: list[str])
                 f"no corpus '{name}' in {warehouse}; there are: "
                 + ", ".join(one for (one,) in there)
             )
-    # By name: the folder may have been moved since.
-    paths = [house.templates_file(Path(file).stem) for file in corpora["templates_file"]]
-    for path in paths:
-        if not path.is_file():
-            raise WarehouseError(f"{path} is gone; run again with the same --warehouse")
-    described: pl.DataFrame = corpora.with_columns(
-        templates_file=pl.Series([str(path) for path in paths])
-    )
+    files = [house.stage_file(house.templates, file) for file in corpora["templates_file"]]
+    described: pl.DataFrame = corpora.with_columns(templates_file=pl.Series(files))
     return described
 
 

@@ -24,6 +24,7 @@ from tasks.kept import read_kept, save_kept, saved_kept
 from tasks.progress import announce
 from tasks.results import is_locked, open_database, quoted, quoted_name
 from tasks.sqlfiles import run_sql
+from tasks.store import PublicNames, public_names
 from tasks.warehouse import Warehouse, count_files, remove_others, stage_key, written_whole
 
 if TYPE_CHECKING:
@@ -83,12 +84,15 @@ _GIVEN: Final = pa.schema(
         ("content_key", pa.string()),
         ("queries_file", pa.string()),
         ("templates_file", pa.string()),
+        ("public_templates_file", pa.string()),
         ("ngrams_file", pa.string()),
         ("ingested_at", pa.timestamp("us", tz="UTC")),
         ("cleaning", pa.string()),
         ("retired_at", pa.timestamp("us", tz="UTC")),
     ]
 )
+# What says nothing of the results: times, and where files stand on this machine.
+_HERE_AND_NOW: Final = ["ingested_at", "retired_at", "queries_file", "templates_file"]
 _AS_WRITTEN: Final = pa.schema([("corpus", pa.string()), ("content_key", pa.string())])
 
 
@@ -148,11 +152,12 @@ def _drafted(
     warehouse: Warehouse, corpora: list[IngestedCorpus], versions: Mapping[str, str]
 ) -> _Begun | None:
     old = _read_old(warehouse)
-    new = [one for one in corpora if str(one.ngrams) not in old.n_queries_by_file]
+    names = _public_names(warehouse, corpora)
+    new = [one for one in corpora if names.of(one.ngrams) not in old.n_queries_by_file]
     if not new or sum(map(_load, new)) > 1:
         return None
     path = warehouse.scratch / f"{uuid4().hex}.duckdb"
-    begun = _begin(path, warehouse, corpora, versions, old)
+    begun = _begin(path, warehouse, corpora, names, versions, old)
     begun.con.execute("checkpoint results")  # else it all waits for the end
     return begun
 
@@ -184,8 +189,9 @@ def publish(
         draft: What of the database was made before.
     """
     old = _read_old(warehouse)
+    names = _public_names(warehouse, corpora)
     results_key = stage_key(
-        corpora=_given(corpora).drop_columns(["ingested_at", "retired_at"]).to_pylist(),
+        corpora=_given(corpora, names).drop_columns(_HERE_AND_NOW).to_pylist(),
         retired_at=[str(corpus.entry.retired_at) for corpus in corpora],
         measures=[pairs.name, contributions.name, intervals and intervals.ratios.name],
         as_written=as_written.content_keys if as_written else {},
@@ -196,7 +202,7 @@ def publish(
         announce("publish", "the results of another version are made anew; its history is kept")
     with written_whole(warehouse.database) as temporary:
         begun = (draft and draft.take()) or _begin(
-            temporary, warehouse, corpora, record.versions, old, is_same
+            temporary, warehouse, corpora, names, record.versions, old, is_same
         )
         with closing(begun.con) as con:
             if not is_same:
@@ -215,31 +221,33 @@ def publish(
         if begun.path != temporary:
             begun.path.replace(temporary)
     save_kept(warehouse)
-    named = {Path(file) for file in old.n_queries_by_file} | {corpus.ngrams for corpus in corpora}
-    remove_others(warehouse.ngrams, named)
+    old_counts = {warehouse.ngrams / Path(file).name for file in old.n_queries_by_file}
+    remove_others(warehouse.ngrams, old_counts | {corpus.ngrams for corpus in corpora})
 
 
 def _begin(
     path: Path,
     warehouse: Warehouse,
     corpora: list[IngestedCorpus],
+    names: PublicNames,
     versions: Mapping[str, str],
     old: "_Old",
     is_same: bool = False,
 ) -> _Begun:
     """A new database in a new file, with all that waits for no measure."""
-    is_kept = is_same or _is_mostly_known(corpora, old, versions)
+    is_kept = is_same or _is_mostly_known(corpora, names, old, versions)
     if is_kept:
         shutil.copyfile(warehouse.database, path)
     con = connect(memory_share=_DATABASE_SHARE)
     try:
+        names.served.to(con)
         con.execute(f"attach '{quoted(path)}' as results (storage_version '{_STORAGE_VERSION}')")
         con.execute("use results")
         if not is_same:
-            con.register("given_corpora", _given(corpora))
+            con.register("given_corpora", _given(corpora, names))
             with _at_once(con):
                 run_sql(con, "publish/keep" if is_kept else "publish/tables")
-            _fill_in_corpora(con, corpora)
+            _fill_in_corpora(con, corpora, names)
     except BaseException:
         con.close()
         raise
@@ -262,14 +270,14 @@ def _carry_over(con: duckdb.DuckDBPyConnection, kept: Mapping[str, pa.Table]) ->
 
 
 def _is_mostly_known(
-    corpora: list[IngestedCorpus], old: "_Old", versions: Mapping[str, str]
+    corpora: list[IngestedCorpus], names: PublicNames, old: "_Old", versions: Mapping[str, str]
 ) -> bool:
     """Whether it is cheaper to change the old database than to make a new one."""
     if old.versions != versions:
         return False
     n_queries = {corpus: _n_queries(corpus) for corpus in corpora}
     n_known = sum(
-        n for corpus, n in n_queries.items() if str(corpus.ngrams) in old.n_queries_by_file
+        n for corpus, n in n_queries.items() if names.of(corpus.ngrams) in old.n_queries_by_file
     )
     n_then = sum(old.n_queries_by_file.values())
     return n_known >= _MOSTLY * max(n_then, sum(n_queries.values()))
@@ -280,11 +288,13 @@ def _n_queries(corpus: IngestedCorpus) -> int:
     return n_queries
 
 
-def _fill_in_corpora(con: duckdb.DuckDBPyConnection, corpora: list[IngestedCorpus]) -> None:
+def _fill_in_corpora(
+    con: duckdb.DuckDBPyConnection, corpora: list[IngestedCorpus], names: PublicNames
+) -> None:
     """Fills the tables on single corpora, and says what all tables hold."""
     # A view cannot take parameters: file names are quoted into its text.
-    names = [file for corpus in corpora for file in count_files(corpus.ngrams)]
-    files = ", ".join(f"'{quoted(Path(glob.escape(str(name))))}'" for name in names)
+    counts = [names.of(file) for corpus in corpora for file in count_files(corpus.ngrams)]
+    files = ", ".join(f"'{quoted(glob.escape(name))}'" for name in counts)
     con.execute(f"create or replace view ngram_counts as from read_parquet([{files}])")
     known = {name for (name,) in con.execute("select corpus from known_corpora").fetchall()}
     unknown = [corpus for corpus in corpora if corpus.entry.name not in known]
@@ -387,7 +397,13 @@ def _load(corpus: IngestedCorpus) -> float:
     return max(_n_queries(corpus) / _QUERIES_PER_BATCH, n_bytes / allowed)
 
 
-def _given(corpora: list[IngestedCorpus]) -> pa.Table:
+def _public_names(warehouse: Warehouse, corpora: list[IngestedCorpus]) -> PublicNames:
+    return public_names(
+        warehouse, [file for one in corpora for file in (one.ngrams, one.templates)]
+    )
+
+
+def _given(corpora: list[IngestedCorpus], names: PublicNames) -> pa.Table:
     """What the corpora file and the stages say of the corpora."""
     rows = [
         {
@@ -403,7 +419,8 @@ def _given(corpora: list[IngestedCorpus]) -> pa.Table:
             "content_key": corpus.content_key,
             "queries_file": str(corpus.queries),
             "templates_file": str(corpus.templates),
-            "ngrams_file": str(corpus.ngrams),
+            "public_templates_file": names.of(corpus.templates),
+            "ngrams_file": names.of(corpus.ngrams),
             "ingested_at": datetime.fromtimestamp(corpus.queries.stat().st_mtime, UTC),
         }
         for position, corpus in enumerate(corpora)

@@ -3,13 +3,13 @@
 Credentials come from where the store's driver looks for them in the environment, never from here.
 """
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
+from tasks.addresses import told
 from tasks.config import CorpusEntry
 from tasks.errors import CorpusError
 from tasks.ingest import digest_dump
@@ -18,8 +18,6 @@ from tasks.warehouse import Warehouse, stage_key, written_whole
 if TYPE_CHECKING:
     import fsspec
 
-_SECRET_NAMES: Final = re.compile(r"KEY|SECRET|TOKEN|PASSWORD|CREDENTIAL|SAS|CONNECTION", re.I)
-_SHORTEST_SECRET: Final = 8
 # What tells a file's version, by the names that drivers have for it. The rest of what they say
 # depends on how they were asked: alone, or in a listing that another thread has just made.
 _VERSION: Final[tuple[str, ...]] = (
@@ -102,14 +100,6 @@ def remove_unused_copies(digests: set[str], warehouse: Warehouse) -> None:
                 copies.rename(warehouse.scratch / f"dump-{uuid4().hex}")
 
 
-def without_secrets(text: str) -> str:
-    """A message without the values of those environment variables that may be credentials."""
-    for name, value in os.environ.items():
-        if _SECRET_NAMES.search(name) and len(value) >= _SHORTEST_SECRET:
-            text = text.replace(value, "***")
-    return text
-
-
 def _list(fs: "fsspec.AbstractFileSystem", place: str, glob: str | None) -> _Listed:
     """The files of a dump; none where there is nothing."""
     fs.invalidate_cache()
@@ -150,7 +140,6 @@ def _at(entry: CorpusEntry, folder: Path, listed: _Listed) -> CorpusEntry:
 
 
 def _unreadable(entry: CorpusEntry, error: Exception) -> CorpusError:
-    said = without_secrets(str(error)).splitlines() or ["no message"]
-    problem = f"cannot be fetched ({type(error).__name__}: {said[0]})"
+    problem = f"cannot be fetched ({told(error)})"
     remedy = "check path, the credentials in the environment, and that the store's driver is there"
     return CorpusError(entry.name, entry.place, problem, remedy)

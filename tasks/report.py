@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tasks.charts import ON_PAGE, charts, config
-from tasks.errors import WarehouseError
+from tasks.errors import ConfigurationError, WarehouseError
 from tasks.explain import FEATURES, HARDNESS
 from tasks.results import open_results
 from tasks.sqlfiles import list_sql, load_sql, query_sql
+from tasks.store import warehouse_at
 from tasks.warehouse import stage_key, written_whole
 
 if TYPE_CHECKING:
@@ -44,8 +45,15 @@ _LABELS: Final = {
 
 
 def report_file(warehouse: Path | str) -> Path:
-    """Where the report of a warehouse stands."""
-    return Path(warehouse) / "report.html"
+    """Where the report of a warehouse stands.
+
+    Raises:
+        ConfigurationError: The warehouse is on a store, where runs alone put files.
+    """
+    house = warehouse_at(warehouse)
+    if house.address is not None:
+        raise ConfigurationError(f"the report of {warehouse} needs a place: name one with --out")
+    return house.folder / "report.html"
 
 
 def write_report(
@@ -56,8 +64,9 @@ def write_report(
     The same results give the same bytes.
 
     Args:
-        warehouse: The folder of the results.
-        out: The file; by default ``report.html`` in the folder.
+        warehouse: The folder of the results, or their address on a store.
+        out: The file; by default ``report.html`` in the folder. For results on a store, it is
+            needed.
         only_if_changed: Leave a report that is there and shows these results.
 
     Returns:
@@ -65,8 +74,8 @@ def write_report(
 
     Raises:
         WarehouseError: There are no results, or the file cannot be written.
+        ConfigurationError: No file is given, and the results are on a store.
     """
-    warehouse = Path(warehouse)
     destination = report_file(warehouse) if out is None else Path(out)
     with open_results(warehouse) as con:
         [run] = query_sql(con, "report/run").pl().rows(named=True)

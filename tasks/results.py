@@ -8,7 +8,7 @@ import duckdb
 from tasks.engine import connect
 from tasks.errors import ConfigurationError, WarehouseError
 from tasks.sqlfiles import query_sql
-from tasks.warehouse import Warehouse
+from tasks.store import published, warehouse_at
 
 if TYPE_CHECKING:
     import polars as pl
@@ -32,13 +32,14 @@ PUBLISH_VERSION: Final = 9
 """Goes up with every change of the published tables."""
 
 
-def open_results(warehouse: Path) -> duckdb.DuckDBPyConnection:
+def open_results(warehouse: Path | str) -> duckdb.DuckDBPyConnection:
     """A read-only connection to the published results; close it, or use it in a ``with``.
 
     Raises:
         WarehouseError: There are none, they cannot be read, or another version made them.
     """
-    database = Warehouse(warehouse).database
+    found = published(warehouse_at(warehouse))
+    database = found.database
     if not database.is_file():
         raise WarehouseError(
             f"{warehouse} holds no results (no {database.name}); "
@@ -46,6 +47,7 @@ def open_results(warehouse: Path) -> duckdb.DuckDBPyConnection:
         )
     try:
         con = open_database(database)
+        found.served.to(con)
         made_by = con.execute(
             "select versions ->> 'publish' from runs order by rowid desc limit 1"
         ).fetchall()
@@ -86,7 +88,7 @@ def is_locked(error: duckdb.Error) -> bool:
     return isinstance(error, duckdb.IOException) and "Could not set lock" in str(error)
 
 
-def quoted(path: Path) -> str:
+def quoted(path: Path | str) -> str:
     """A path for a SQL string literal, where no parameter can stand."""
     return str(path).replace("'", "''")
 
@@ -96,11 +98,11 @@ def quoted_name(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def matrix(warehouse: Path, require: str | None = None) -> "pl.DataFrame":
+def matrix(warehouse: Path | str, require: str | None = None) -> "pl.DataFrame":
     """The alignment of every ordered pair of corpora.
 
     Args:
-        warehouse: The folder of the results.
+        warehouse: The folder of the results, or their address on a store.
         require: A condition on the columns, in SQL, that every row has to meet.
 
     Returns:
@@ -115,11 +117,11 @@ def matrix(warehouse: Path, require: str | None = None) -> "pl.DataFrame":
     return _read(warehouse, "results/matrix", require)
 
 
-def ratio(warehouse: Path, require: str | None = None) -> "pl.DataFrame":
+def ratio(warehouse: Path | str, require: str | None = None) -> "pl.DataFrame":
     """The Alignment Ratio of every training set, for all predictions on all targets.
 
     Args:
-        warehouse: The folder of the results.
+        warehouse: The folder of the results, or their address on a store.
         require: A condition on the columns, in SQL, that every row has to meet.
 
     Returns:
@@ -133,7 +135,7 @@ def ratio(warehouse: Path, require: str | None = None) -> "pl.DataFrame":
     return _read(warehouse, "results/ratio", require)
 
 
-def rejects(warehouse: Path, corpus: str) -> "pl.DataFrame":
+def rejects(warehouse: Path | str, corpus: str) -> "pl.DataFrame":
     """The queries of a corpus that have no template: ``ordinal``, ``reject_reason``, ``raw_sql``.
 
     Raises:
@@ -156,7 +158,7 @@ class RequirementError(ConfigurationError):
     exit_code = 4
 
 
-def _read(warehouse: Path, name: str, require: str | None) -> "pl.DataFrame":
+def _read(warehouse: Path | str, name: str, require: str | None) -> "pl.DataFrame":
     with open_results(warehouse) as con:
         rows: pl.DataFrame = query_sql(con, name).pl()
         if require is not None:

@@ -63,7 +63,7 @@ class _Candidate:
 
 
 def sample_size(
-    warehouse: Path,
+    warehouse: Path | str,
     target: str,
     candidates: Sequence[str] | None = None,
     n_trials: int = N_TRIALS,
@@ -76,7 +76,7 @@ def sample_size(
     put into table ``sample_size`` too.
 
     Args:
-        warehouse: The folder of the results.
+        warehouse: The folder of the results, or their address on a store.
         target: A corpus with that role.
         candidates: Training sets; all of the warehouse where left out.
         n_trials: Samples of each size.
@@ -206,7 +206,7 @@ def _smallest(rows: pl.DataFrame, column: str, enough: float) -> int:
 
 
 def _read(
-    warehouse: Path, target: str, candidates: Sequence[str] | None
+    warehouse: Path | str, target: str, candidates: Sequence[str] | None
 ) -> tuple[pl.DataFrame, list[tuple[dict[str, object], pl.DataFrame]]]:
     """The target's queries, and the training sets with the n-grams that they share with it."""
     with open_results(warehouse) as con:

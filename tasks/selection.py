@@ -148,12 +148,12 @@ class Choice:
 
 
 def select(
-    warehouse: Path, target: str, sources: Sequence[str], out: Path, options: Options
+    warehouse: Path | str, target: str, sources: Sequence[str], out: Path, options: Options
 ) -> Selection:
     """Chooses rows that are distributed as a target is, and writes them out.
 
     Args:
-        warehouse: The folder of the results.
+        warehouse: The folder of the results, or their address on a store.
         target: The corpus to be like.
         sources: The corpora to choose from, by preference: of rows that are equally good, those
             of an earlier one are taken. By default, where empty, all with the role train, those
@@ -170,7 +170,7 @@ def select(
         WarehouseError: There are no results, or another run holds them for a minute.
         AlignError: The folder cannot be written.
     """
-    warehouse, out = Path(warehouse), Path(out)
+    out = Path(out)
     options.check(sources or list(options.caps or {}))
     with open_results(warehouse) as con:
         pool = load_pool(con, warehouse, target, sources, options.exclude_overlap, options.seed)

@@ -10,11 +10,11 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -85,9 +85,25 @@ def write_changed(destination: Path, text: str) -> None:
 
 @dataclass(frozen=True)
 class Warehouse:
-    """The folder that a run writes and that users query."""
+    """The folder that a run writes and that users query.
+
+    Attributes:
+        folder: The folder; of a warehouse on an object store, its working copy.
+        address: Where the warehouse is, if it is on a store.
+    """
 
     folder: Path
+    address: str | None = None
+
+    @property
+    def place(self) -> Path | str:
+        """Where the warehouse is, as users know it."""
+        return self.address or self.folder
+
+    @property
+    def resolved(self) -> "Warehouse":
+        """The same, by its full path."""
+        return replace(self, folder=self.folder.resolve())
 
     @property
     def database(self) -> Path:
@@ -113,9 +129,14 @@ class Warehouse:
         """The queries of one dump, as ingested."""
         return self.folder / "stages" / "queries" / f"{key}.parquet"
 
+    @property
+    def templates(self) -> Path:
+        """Where the files of distinct queries stand."""
+        return self.folder / "stages" / "templates"
+
     def templates_file(self, key: str) -> Path:
         """The distinct queries of one dump with their templates or reject reasons."""
-        return self.folder / "stages" / "templates" / f"{key}.parquet"
+        return self.templates / f"{key}.parquet"
 
     def ngrams_file(self, corpus: str, key: str) -> Path:
         """The n-gram counts of one corpus."""
@@ -155,11 +176,11 @@ class Warehouse:
             except Timeout:
                 if seconds <= 0:
                     raise
-                announce("wait", f"{self.folder} is in use by {_read_holder(holder)}")
+                announce("wait", f"{self.place} is in use by {_read_holder(holder)}")
                 lock.acquire(timeout=seconds, poll_interval=_SECONDS_BETWEEN_TRIES)
         except Timeout:
             raise WarehouseError(
-                f"{self.folder} is in use by {_read_holder(holder)}; wait for it to end, "
+                f"{self.place} is in use by {_read_holder(holder)}; wait for it to end, "
                 "or choose another --warehouse"
             ) from None
         except OSError as error:
@@ -209,7 +230,7 @@ class Warehouse:
             Those files.
         """
         seals = self._read_seals()
-        files = _stage_files(self.folder)
+        files = self.stage_files()
         names = [path.relative_to(self.folder).as_posix() for path in files]
         with ThreadPoolExecutor() as pool:
             are_whole = list(pool.map(_is_as_sealed, files, map(seals.get, names)))
@@ -221,23 +242,62 @@ class Warehouse:
 
     def seal(self) -> None:
         """Notes the digests of all stage files, by which damage is found later."""
-        known = self._read_seals()
         seals = {}
-        for path in _stage_files(self.folder):
-            name, stat = path.relative_to(self.folder).as_posix(), path.stat()
-            old = known.get(name)
+        for path, sha256 in self.digests(self.stage_files()).items():
+            stat = path.stat()
+            seal = _Seal(stat.st_size, stat.st_mtime_ns, sha256)
+            seals[path.relative_to(self.folder).as_posix()] = asdict(seal)
+        write_changed(self.seals, json.dumps(seals, indent=1))
+
+    def digests(self, paths: Iterable[Path]) -> dict[Path, str]:
+        """The SHA-256 of files in the folder; of those that look as when it was noted, from there.
+
+        Args:
+            paths: The files.
+        """
+        known = self._read_seals()
+
+        def digest(path: Path) -> tuple[Path, str]:
+            old, stat = known.get(path.relative_to(self.folder).as_posix()), path.stat()
             is_known = old and (old.size, old.mtime_ns) == (stat.st_size, stat.st_mtime_ns)
-            sha256 = old.sha256 if old and is_known else _sha256(path)
-            seals[name] = asdict(_Seal(stat.st_size, stat.st_mtime_ns, sha256))
-        write_changed(self._seals, json.dumps(seals, indent=1))
+            return path, old.sha256 if old and is_known else _sha256(path)
+
+        with ThreadPoolExecutor() as pool:
+            return dict(pool.map(digest, paths))
+
+    def stage_files(self) -> list[Path]:
+        """The files that no run changes once they are there."""
+        found = [p for top in ("ngrams", "stages") for p in (self.folder / top).rglob("*.parquet")]
+        return sorted(path for path in found if self.scratch not in path.parents)
+
+    def stage_file(
+        self, folder: Path, named: str, is_there: Callable[[Path], bool] = Path.is_file
+    ) -> str:
+        """A file of a stage, or a folder of files, for a connection to the results to read.
+
+        Args:
+            folder: The stage's.
+            named: What the published results call it: the warehouse may have been moved since.
+            is_there: Tells whether a path is such a file, and whole.
+
+        Raises:
+            WarehouseError: It is gone.
+        """
+        if self.address is not None:
+            return named if named.endswith(".parquet") else f"{named}/*.parquet"
+        path = folder / Path(named).name
+        if not is_there(path):
+            raise WarehouseError(f"{path} is gone; run again with the same --warehouse")
+        return str(path)
 
     @property
-    def _seals(self) -> Path:
+    def seals(self) -> Path:
+        """The digests of the stage files."""
         return self.folder / "stages" / "seals.json"
 
     def _read_seals(self) -> dict[str, _Seal]:
         try:
-            seals = json.loads(self._seals.read_text(encoding="utf-8"))
+            seals = json.loads(self.seals.read_text(encoding="utf-8"))
             return {name: _Seal(**seal) for name, seal in seals.items()}
         except (OSError, ValueError, TypeError, AttributeError):
             return {}
@@ -247,13 +307,6 @@ class Warehouse:
         shutil.rmtree(self.scratch, ignore_errors=True)
         for leftover in self.folder.rglob(f"{_TEMPORARY}*"):
             leftover.unlink(missing_ok=True)
-
-
-def _stage_files(folder: Path) -> list[Path]:
-    """The files that no run changes once they are there."""
-    found = [path for top in ("ngrams", "stages") for path in (folder / top).rglob("*.parquet")]
-    scratch = folder / "stages" / "scratch"
-    return sorted(path for path in found if scratch not in path.parents)
 
 
 def _sha256(path: Path) -> str:

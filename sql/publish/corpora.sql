@@ -89,7 +89,7 @@ select
     coalesce(ngram_totals.n_ngrams, 0) as n_ngrams,
     ngram_totals.n_ngrams is null as is_set_aside,
     given.ngrams_file,
-    given.templates_file,
+    given.public_templates_file as templates_file,
     given.ingested_at,
     query_counts.n_rows,
     query_counts.n_cleaned,

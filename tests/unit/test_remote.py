@@ -14,6 +14,7 @@ from tasks.errors import ConfigurationError, CorpusError
 from tasks.preparation import SetAside, prepare
 from tasks.publish import _given
 from tasks.remote import fetched, remove_unused_copies
+from tasks.store import PublicNames
 from tasks.warehouse import Warehouse
 
 moto_server = pytest.importorskip("moto.server", reason="needs moto")
@@ -62,7 +63,7 @@ def test_a_dump_on_s3_is_ingested_and_known_by_its_address(bucket, house):
     assert made.n_distinct == 2
     assert made.entry.path == house.copies / made.digest / "one.sql"
     assert made.entry.place == "s3://dumps/one.sql"
-    [row] = _given([made]).to_pylist()
+    [row] = _given([made], PublicNames()).to_pylist()
     assert row["path"] == "s3://dumps/one.sql"
 
 
