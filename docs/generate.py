@@ -55,6 +55,7 @@ PYTHON = {
     "tasks.rounding": ["decimals", "shown", "ends"],
     "tasks.errors": [
         *("AlignError", "ConfigurationError", "CorpusError", "WarehouseError"),
+        "ConflictError",
         "DatabaseInUseError",
     ],
 }
@@ -67,6 +68,8 @@ ENVIRONMENT = {
     "are counted, and the size at which a parsing process is replaced.",
     "NL2SQL_ALIGN_SHARE_PARSES": "`0` parses each distinct query for itself, and not each shape of "
     "a query once: slower, with the same results.",
+    "NL2SQL_ALIGN_CACHE": "The folder for working copies of warehouses on object stores, one for "
+    "each address; by default `nl2sql-align` in `XDG_CACHE_HOME` or `~/.cache`.",
     "NL2SQL_ALIGN_DEBUG": "Anything: an error that was not foreseen is shown with its traceback.",
     "NL2SQL_ALIGN_PROJECT": "Set by `make serve`, for `prefect.yaml`: the project's folder.",
 }
