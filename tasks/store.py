@@ -544,6 +544,7 @@ def public_names(house: Warehouse, paths: Iterable[Path]) -> PublicNames:
         name = path.relative_to(house.folder).as_posix()
         file = session.stored(name, stat.st_size, sha256, stat.st_mtime_ns)
         names[path] = f"{house.address}/{file.object}"
+        # Of use where that is one corpus's folder of partitions, which go up together.
         names[path.parent] = names[path].rpartition("/")[0]
         stored[names[path]] = file
     served = _files(house.address, stored, lambda file: house.folder / file.name)
@@ -648,6 +649,7 @@ def _files(
         locate: Gives a file's copy on disk.
     """
     from fsspec import AbstractFileSystem
+    from fsspec.implementations.local import LocalFileSystem
 
     class Files(AbstractFileSystem):  # type: ignore[misc, unused-ignore]
         protocol = address.partition("://")[0]
@@ -668,7 +670,8 @@ def _files(
             self.info(path)
             if path not in located:
                 located[path] = locate(stored[path])
-            return located[path].open("rb")
+            return local.open(str(located[path]), "rb")
 
+    local = LocalFileSystem()
     located: dict[str, Path] = {}
     return Files(skip_instance_cache=True)

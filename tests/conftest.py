@@ -2,9 +2,10 @@
 
 import gc
 import hashlib
+import os
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from tasks.counting import count_corpus
 from tasks.preparation import split_queries
 from tasks.warehouse import Warehouse, stage_key
 
+S3_SECRET = "very-secret-0123456789"
 _PARSED = pa.schema(
     [
         ("first_ordinal", pa.int64()),
@@ -52,6 +54,27 @@ def shared_folder() -> Path:
     if not (folder / "corpora" / "corpora.toml").is_file():
         pytest.skip(f"needs the real dumps, which are not there: {folder}")
     return folder
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[Any]:
+    """A store without buckets, on an S3 server on loopback, with credentials in the environment."""
+    server_of = pytest.importorskip("moto.server", reason="needs moto").ThreadedMotoServer
+    s3fs = pytest.importorskip("s3fs", reason="needs the extra s3")
+    server = server_of(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    with pytest.MonkeyPatch.context() as patch:
+        host, port = server.get_host_and_port()
+        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        patch.setenv("AWS_ACCESS_KEY_ID", "an-access-key-id")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", S3_SECRET)
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        patch.setenv("AWS_CONFIG_FILE", os.devnull)
+        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+        s3fs.S3FileSystem.clear_instance_cache()
+        yield s3fs.S3FileSystem(skip_instance_cache=True)
+        s3fs.S3FileSystem.clear_instance_cache()
+    server.stop()
 
 
 # A query's text and its template, or a template alone; None for a rejected one.

@@ -5,6 +5,7 @@ from pathlib import Path
 import duckdb
 
 from tasks.counting import are_complete
+from tasks.results import open_results
 from tasks.warehouse import Warehouse
 
 TABLES = (
@@ -35,7 +36,7 @@ def read(warehouse, query, *parameters):
 def tables(warehouse, aside=_ASIDE):
     """All rows of the public tables, sorted, numbers to the last bit."""
     found = {}
-    with duckdb.connect(str(Warehouse(Path(warehouse)).database), read_only=True) as con:
+    with open_results(warehouse) as con:
         for table in TABLES:
             relation = con.table(table)
             columns = [column for column in relation.columns if column not in aside]

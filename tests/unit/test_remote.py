@@ -1,12 +1,7 @@
 """Dumps on an object store: a real S3 server on loopback, and whatever fsspec has."""
 
-import os
-import re
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
-import duckdb
-import fsspec
 import pytest
 
 from tasks.config import CorpusEntry, load_corpora
@@ -16,33 +11,14 @@ from tasks.publish import _given
 from tasks.remote import fetched, remove_unused_copies
 from tasks.store import PublicNames
 from tasks.warehouse import Warehouse
-
-moto_server = pytest.importorskip("moto.server", reason="needs moto")
-pytest.importorskip("s3fs", reason="needs the extra s3")
-
-SECRET = "very-secret-0123456789"
+from tests.conftest import S3_SECRET as SECRET
 
 
 @pytest.fixture(scope="module")
-def bucket():
-    """A folder-like bucket: call it with a key and bytes to put an object there."""
-    import s3fs
-
-    server = moto_server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    with pytest.MonkeyPatch.context() as patch:
-        host, port = server.get_host_and_port()
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        patch.setenv("AWS_ACCESS_KEY_ID", "an-access-key-id")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        patch.setenv("AWS_CONFIG_FILE", os.devnull)
-        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
-        store = s3fs.S3FileSystem(skip_instance_cache=True)
-        store.mkdir("dumps")
-        yield store
-        s3fs.S3FileSystem.clear_instance_cache()
-    server.stop()
+def bucket(s3):
+    """A store with a bucket for dumps."""
+    s3.mkdir("dumps")
+    return s3
 
 
 @pytest.fixture
@@ -154,19 +130,3 @@ def test_an_address_with_credentials_is_refused_without_showing_them(tmp_path, a
     with pytest.raises(ConfigurationError, match="may be credentials") as caught:
         load_corpora(file)
     assert SECRET not in str(caught.value)
-
-
-def test_the_documented_sql_counts_on_a_store(bucket, make_corpus, tmp_path):
-    bucket.mkdir("results")
-    for name, templates in {
-        "my-train": ["SELECT", "FROM"],
-        "my-workload": ["SELECT", "WHERE"],
-    }.items():
-        made = make_corpus(tmp_path, name, templates)
-        bucket.put(str(made.ngrams), f"results/ngrams/{made.ngrams.name}")
-    page = (Path(__file__).resolve().parents[2] / "docs" / "scale.md").read_text()
-    lacking, tail = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
-    with duckdb.connect() as con:
-        con.register_filesystem(fsspec.filesystem("s3"))
-        assert con.sql(lacking).fetchall() == [("WHERE", 0.5)]
-        assert con.sql(tail).fetchall() == [("my-train", 1, 2), ("my-workload", 1, 2)]
