@@ -208,6 +208,8 @@ def test_a_database_begun_before_the_measures_is_the_same(tmp_path, make_corpus,
             ]
             for house in houses
         )
+        if table.endswith("_change"):  # a view, whose rows come in any order
+            one, other = (sorted(rows, key=repr) for rows in (one, other))
         assert one == other, table
 
 
