@@ -34,6 +34,9 @@ _MOST_ROWS: Final = 12_000
 _LEAST_NGRAMS: Final = 3
 _MOST_REASONS: Final = 5
 _LONGEST_TEXT: Final = 400
+# Above this many corpora, the page holds only pairs with a target: the square of a thousand corpora
+# would be 36 MB.
+_MOST_SQUARED: Final = 250
 # Above this many corpora, an optimal order of the leaves would take longer than the rest.
 _MOST_ORDERED: Final = 100
 _PARTS: Final = ("report.html", "report.css", "vega.js", "report.js")
@@ -203,7 +206,7 @@ def _data(
         },
         "corpora": corpora.to_dicts(),
         "clustered": clustered(alignment, len(names)),
-        "alignment": _matrices(alignment, len(names)),
+        **_matrices(alignment, corpora["role"].to_list()),
         "uneven": [
             [place[source], place[target]]
             for source, target in query_sql(con, "report/uneven").pl().iter_rows()
@@ -251,20 +254,35 @@ def shortened(text: str | None) -> str | None:
     return one_line if len(one_line) <= _LONGEST_TEXT else f"{one_line[:half]}…{one_line[-half:]}"
 
 
-def _matrices(alignment: "pl.DataFrame", n: int) -> dict[str, list[list[int] | None]]:
-    """Of each measure the rows, sources, with a column for each target, in millionths."""
-    sources = alignment["source"].to_list()
-    targets = alignment["target"].to_list()
+def _matrices(alignment: "pl.DataFrame", roles: Sequence[str]) -> dict[str, Any]:
+    """The measures of pairs.
+
+    Args:
+        alignment: The rows of ``sql/report/alignment.sql``.
+        roles: The corpora's roles, by their places.
+
+    Returns:
+        ``alignment``: of each measure the rows, sources, with a column for each corpus, in
+        millionths. Of very many corpora, rows other than those of targets have columns for targets
+        only, whose places are then ``columns``.
+    """
+    import numpy as np
+
+    n = len(roles)
+    targets = [place for place in range(n) if roles[place] == "target"]
+    columns = targets if targets and n > _MOST_SQUARED else None
+    known = sorted(set(alignment["source"].to_list()))
     found: dict[str, list[list[int] | None]] = {}
     for measure in alignment.columns[2:]:
+        square = np.full((n, n), -1)
+        values = alignment[measure].to_numpy().reshape(len(known), len(known))
+        square[np.ix_(known, known)] = np.rint(values * 1e6)
         rows: list[list[int] | None] = [None] * n
-        for source, target, value in zip(sources, targets, alignment[measure], strict=True):
-            row = rows[source]
-            if row is None:
-                row = rows[source] = [-1] * n
-            row[target] = round(value * 1e6)
+        for source in known:
+            is_whole = columns is None or source in columns
+            rows[source] = (square[source] if is_whole else square[source, columns]).tolist()
         found[measure] = rows
-    return found
+    return {"alignment": found, "columns": columns}
 
 
 def clustered(alignment: "pl.DataFrame", n: int) -> list[int]:

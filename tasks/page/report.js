@@ -53,7 +53,13 @@ const contributions = new Map(data.contributions.map((pair) => [`${pair[0]} ${pa
 
 // ---- measures ------------------------------------------------------------------------------------------------------
 
-const raw = (measure) => (s, t) => (data.alignment[measure][s] ? data.alignment[measure][s][t] / 1e6 : null);
+// Of very many corpora, rows other than those of targets hold columns of targets only.
+const columnOf = data.columns && new Map(data.columns.map((t, i) => [t, i]));
+const raw = (measure) => (s, t) => {
+  const row = data.alignment[measure][s];
+  const value = row && row[row.length === corpora.length ? t : columnOf.get(t)];
+  return value === undefined || value === null ? null : value / 1e6;
+};
 const alignment = raw("kl_alignment");
 const METRICS = {
   kl_alignment: { label: "KL-alignment", value: alignment, low: Math.exp(-1), high: 1 },
@@ -163,7 +169,7 @@ const state = {
   metric: "kl_alignment",
   swapped: false,
   rows: comparable.length > MANY ? "train" : "all",
-  columns: comparable.length > 12 && withRole("target").length ? "target" : "all",
+  columns: data.columns || (comparable.length > 12 && withRole("target").length) ? "target" : "all",
   order: "clustered",
   find: "",
   predictions: "untuned",
@@ -283,13 +289,14 @@ function drawMatrix() {
   const roles = [["all", "all"], ...["train", "target", "predictions"].filter((role) => withRole(role).length).map((role) => [role, role])];
   const set = (key) => (value) => { state[key] = value; fillMatrix(); };
   body("matrix").replaceChildren(
+    ...(data.columns ? [h("p", { class: "soft" }, `Of ${count(corpora.length)} corpora, the report holds the pairs with a target; nl2sql-align matrix has all of them.`)] : []),
     h("p", {}, "Rows are sources, columns are targets. Point at a cell, or move with the arrow keys, to read all measures; a click, or Enter, shows below what differs."),
     h("div", { class: "tools" },
       chooser("Measure", Object.entries(METRICS).map(([key, metric]) => [key, metric.label]), state.metric, set("metric"), "metric"),
       chooser("Direction", [["", "row compared with column"], ["swapped", "column compared with row"]], state.swapped ? "swapped" : "",
         (value) => { state.swapped = value === "swapped"; fillMatrix(); }, "direction"),
       chooser("Rows", roles, state.rows, set("rows"), "rows"),
-      chooser("Columns", roles, state.columns, set("columns"), "columns"),
+      chooser("Columns", data.columns ? [["target", "target"]] : roles, state.columns, set("columns"), "columns"),
       chooser("Order", [["clustered", "alike side by side"], ["listed", "as in the corpora file"], ["name", "by name"]], state.order, set("order"), "order"),
       h("label", {}, "Name contains", h("input", { type: "search", id: "find", oninput: (event) => set("find")(event.target.value) }))),
     h("div", { id: "heat" }));
@@ -514,7 +521,7 @@ function drawDifferences() {
     const turned = (rows) => rows.map(([ngram, nats, folded, p, q, sql, template]) => [ngram, nats, folded, q, p, sql, template]);
     sides = [turned(pair[3]), turned(pair[2])];
   }
-  const parts = [pairTools("pair"), h("p", {},
+  const parts = [pairTools("pair"), h("p", {}, alignment(s, t) === null ? `How ${name(s)} is aligned with ${name(t)} is not in the report.` :
     `${name(s)} is aligned with ${name(t)} at ${fixed(alignment(s, t))} (${fixed(METRICS.kl_nats.value(s, t))} nats; the other way round ${fixed(METRICS.kl_nats.value(t, s))}).`)];
   if (s === t) parts.push(h("p", {}, "A corpus does not differ from itself."));
   else if (!sides) parts.push(h("p", {}, "The n-grams of this pair are not in the report, which holds those with a target: nl2sql-align explain DIR SOURCE TARGET shows them."));

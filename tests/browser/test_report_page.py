@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from tasks import report
 from tasks.results import matrix
 from tests.browser.conftest import HOSTILE_MODEL, HOSTILE_NAME, HOSTILE_SQL, settle
 
@@ -80,6 +81,29 @@ def test_the_matrix_can_be_narrowed(opened):
     assert len(cells(page)) == 2
     page.fill("#find", "nobody")
     assert page.locator("#heat").inner_text().strip().endswith("No corpus is left by this choice.")
+
+
+def test_of_very_many_corpora_pairs_with_a_target_are_shown(
+    opened, published, tmp_path, monkeypatch
+):
+    whole = opened()
+    monkeypatch.setattr(report, "_MOST_SQUARED", 3)
+    report.write_report(published.folder, tmp_path / "many.html")
+    page = opened(tmp_path / "many.html")
+    assert "the report holds the pairs with a target" in page.locator("#matrix").inner_text()
+    assert page.locator("#columns option").all_inner_texts() == ["target"]
+    for direction in ("", "swapped"):
+        for each in (whole, page):
+            each.select_option("#rows", "all")
+            each.select_option("#columns", "target")
+            each.select_option("#direction", direction)
+        assert len(cells(page)) == 6 * 2
+        assert cells(page) == cells(whole)
+    drawn(page, "#matrix").first.hover()
+    assert "NaN" not in page.locator("#tip").inner_text()
+    page.select_option("#pair-source", label="near")
+    page.select_option("#pair-against", label="far")
+    assert "is not in the report" in page.locator("#differences").inner_text()
 
 
 def test_the_matrix_is_a_table_as_well(opened, published):

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli import app
+from tasks import report
 from tasks.errors import WarehouseError
 from tasks.mixture import mix
 from tasks.page.bundle import versions
@@ -101,6 +102,19 @@ def test_it_holds_the_published_numbers(house, page):
     assert sorted(data["ratios"]["alignment_ratio"]) == sorted(round(r, 6) for r, _ in ratios)
     assert sorted(data["clustered"]) == list(range(len(names)))
     assert data["run"]["id"] == "run-1"
+
+
+def test_of_very_many_corpora_it_holds_the_pairs_with_a_target(house, page, tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "_MOST_SQUARED", 3)
+    write_report(house.folder, tmp_path / "many.html")
+    whole, data = held(page), held((tmp_path / "many.html").read_text(encoding="utf-8"))
+    targets = [i for i, corpus in enumerate(data["corpora"]) if corpus["role"] == "target"]
+    assert data["columns"] == targets
+    assert whole["columns"] is None
+    for measure, rows in whole["alignment"].items():
+        for source, row in enumerate(rows):
+            expected = row if source in targets else [row[target] for target in targets]
+            assert data["alignment"][measure][source] == expected
 
 
 def test_each_curve_ends_with_all_queries(page):
