@@ -53,11 +53,11 @@ def our_measures(corpora: str, warehouse: str) -> dict[str, Any]:
     return {"marks": run(Path(corpora), Path(warehouse), stages=MEASURES)}
 
 
-def ours_with_prefect(corpora: str, warehouse: str) -> dict[str, Any]:
+def ours_with_prefect(corpora: str, warehouse: str, *options: str) -> dict[str, Any]:
     """The whole job as the command line runs it."""
     from flows.cli import main as nl2sql_align
 
-    sys.argv = ["nl2sql-align", "run", corpora, "--warehouse", warehouse]
+    sys.argv = ["nl2sql-align", "run", corpora, "--warehouse", warehouse, *options]
     try:
         nl2sql_align()
     except SystemExit as end:

@@ -20,6 +20,7 @@ class Taken:
 
     ``peak_bytes`` is the largest sum over all its processes at one time, memory that they share
     counted once (PSS); ``samples`` are these sums with their times on ``time.monotonic``.
+    ``processes`` are the most resident bytes of each process, with its command line.
     """
 
     seconds: float
@@ -27,6 +28,7 @@ class Taken:
     peak_bytes: int
     said: dict[str, Any]
     samples: list[tuple[float, int]] = field(repr=False, default_factory=list)
+    processes: list[tuple[str, int]] = field(repr=False, default_factory=list)
 
     def peak_between(self, start: float, end: float) -> int:
         """The largest sum in a span of time."""
@@ -62,9 +64,10 @@ def run_contestant(
         ) as process,
     ):
         samples: list[tuple[float, int]] = []
+        processes: dict[str, tuple[str, int]] = {}
         while True:
             before = time.monotonic()
-            samples.append((before, _session_bytes(process.pid)))
+            samples.append((before, _session_bytes(process.pid, processes)))
             cost = time.monotonic() - before
             ended, status, usage = os.wait4(process.pid, os.WNOHANG)
             if ended:
@@ -85,11 +88,15 @@ def run_contestant(
         max(size for _, size in samples),
         said,
         samples,
+        list(processes.values()),
     )
 
 
-def _session_bytes(session: int) -> int:
-    """Memory of all processes of a session, shared pages counted once."""
+def _session_bytes(session: int, processes: dict[str, tuple[str, int]]) -> int:
+    """Memory of all processes of a session, shared pages counted once.
+
+    Notes in ``processes`` what each had at most until now.
+    """
     total = 0
     for entry in os.scandir("/proc"):
         if not entry.name.isdigit():
@@ -98,10 +105,15 @@ def _session_bytes(session: int) -> int:
             stat = Path(entry.path, "stat").read_text()
             if int(stat.rpartition(")")[2].split()[3]) != session:
                 continue
-            for line in Path(entry.path, "smaps_rollup").read_text().splitlines():
-                if line.startswith("Pss:"):
-                    total += int(line.split()[1]) * 1024
-                    break
+            total += _kilobytes(Path(entry.path, "smaps_rollup"), "Pss:") * 1024
+            most = _kilobytes(Path(entry.path, "status"), "VmHWM:") * 1024
+            command = Path(entry.path, "cmdline").read_text().replace("\0", " ")
+            processes[entry.name] = (command, most)
         except (OSError, ValueError):
             continue
     return total
+
+
+def _kilobytes(file: Path, field: str) -> int:
+    lines = (line for line in file.read_text().splitlines() if line.startswith(field))
+    return int(next(lines, "0 0").split()[1])
