@@ -37,7 +37,7 @@ from tasks.samples import (
 )
 from tasks.warehouse import stage_key, written_whole
 
-INTERVALS_VERSION: Final = 2
+INTERVALS_VERSION: Final = 3
 """Goes up with every change that can alter an interval, a verdict or a ceiling."""
 
 CONFIDENCE: Final = 0.95

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
@@ -103,6 +103,16 @@ class Sample:
         """Classes of n-grams: the numbers that a replicate's counts take."""
         return int(self.classes.counts.shape[1])
 
+    @cached_property
+    def class_of(self) -> Integers:
+        """The class of each n-gram, by its number; -1 where the sample lacks it.
+
+        The last place stands for all numbers above the sample's highest.
+        """
+        found = np.full(int(self.ngrams.max(initial=-1)) + 2, -1, np.int64)
+        found[self.ngrams] = self.classes.of_ngram
+        return found
+
     def counts(self, weights: Floats) -> Counts:
         """The n-gram counts of replicates in which each unit (column) has a weight."""
         template_weights = np.ascontiguousarray((self.of_units.T @ weights.T).T)
@@ -199,10 +209,9 @@ def load_sample(
 
 def shared_by(source: Sample, target: Sample) -> Shared:
     """The n-grams that both samples have."""
-    _, in_source, in_target = np.intersect1d(
-        source.ngrams, target.ngrams, assume_unique=True, return_indices=True
-    )
-    return shared_classes(source.classes.of_ngram[in_source], target.classes.of_ngram[in_target])
+    in_target = target.class_of.take(source.ngrams, mode="clip")
+    is_shared = in_target >= 0
+    return shared_classes(source.classes.of_ngram[is_shared], in_target[is_shared])
 
 
 def _unit(con: duckdb.DuckDBPyConnection, key: SampleKey) -> Unit:
