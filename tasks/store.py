@@ -655,7 +655,9 @@ def _files(
         protocol = address.partition("://")[0]
 
         def glob(self, path: str, **_: Any) -> list[str]:
-            return sorted(one for one in stored if fnmatchcase(one, path))
+            """The files that a pattern matches, or that are below a folder."""
+            patterns = (path, f"{path}/*")
+            return sorted(one for one in stored if any(fnmatchcase(one, p) for p in patterns))
 
         def info(self, path: str, **_: Any) -> dict[str, Any]:
             file = stored.get(path)

@@ -284,7 +284,7 @@ class Warehouse:
             WarehouseError: It is gone.
         """
         if self.address is not None:
-            return named if named.endswith(".parquet") else f"{named}/*.parquet"
+            return named
         path = folder / Path(named).name
         if not is_there(path):
             raise WarehouseError(f"{path} is gone; run again with the same --warehouse")

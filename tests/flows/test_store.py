@@ -1,0 +1,101 @@
+"""Runs whose warehouse is on an object store: a real S3 server on loopback."""
+
+from pathlib import Path
+
+import pytest
+
+from tasks import counting
+from tasks.discovery import discover
+from tasks.errors import ConflictError
+from tasks.explain import explain
+from tasks.results import open_results
+from tasks.store import CACHE_VARIABLE, pull, push, warehouse_at
+from tests.flows.warehouses import leftovers, tables
+
+pytestmark = pytest.mark.flow
+
+ADDRESS = "s3://flows/w"
+
+
+@pytest.fixture
+def machine(s3, tmp_path, monkeypatch):
+    """Lets what follows happen on the machine of that name."""
+    if not s3.exists("flows"):
+        s3.mkdir("flows")
+
+    def on(name):
+        monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / name))
+
+    yield on
+    s3.rm("flows", recursive=True)
+
+
+def test_the_results_are_those_of_a_warehouse_on_disk_wherever_they_are_made(
+    align, corpora, first, machine, monkeypatch
+):
+    # Counts in folders of partitions, as large corpora have them.
+    monkeypatch.setattr(counting, "_LARGEST_PART", 30)
+    monkeypatch.setattr(counting, "_TEMPLATES_AT_A_TIME", 1)
+    machine("first")
+    summary = align(corpora.write(), ADDRESS)
+    assert summary.warehouse == ADDRESS
+    assert leftovers(warehouse_at(ADDRESS).folder) == []
+    machine("reader")
+    assert tables(ADDRESS) == tables(first.warehouse)
+    found, expected = (explain(place, "near", "dev") for place in (ADDRESS, first.warehouse))
+    assert found.ngrams.equals(expected.ngrams)
+    machine("second")
+    again = align(corpora.write(), ADDRESS)
+    assert (again.n_ingested, again.n_parsed, again.n_new_pairs) == (0, 0, 0)
+    machine("reader")
+    assert tables(ADDRESS) == tables(first.warehouse)
+    with open_results(ADDRESS) as con:
+        runs = con.sql("select run_id from runs").fetchall()
+    assert runs == [(summary.run_id,), (again.run_id,)]
+
+
+def test_a_run_that_another_one_overtakes_is_told_and_done_again(
+    align, corpora, machine, monkeypatch
+):
+    machine("first")
+    align(corpora.write(), ADDRESS)
+    corpora.add("more", ["SELECT max(a) FROM b"] * 3)
+
+    def overtaken(*arguments, **keys):
+        house = warehouse_at(ADDRESS)
+        machine("other")
+        other = warehouse_at(ADDRESS)
+        with other.locked():
+            pull(other)
+            (other.folder / "report.html").write_text("theirs")
+            push(other)
+        machine("first")
+        return push(house, **keys)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("flows.align.push", overtaken)
+        with pytest.raises(ConflictError, match="nothing is lost: run again"):
+            align(corpora.write(), ADDRESS)
+    summary = align(corpora.write(), ADDRESS)
+    assert (summary.n_ingested, summary.n_parsed, summary.n_new_pairs) == (0, 0, 0)
+    with open_results(ADDRESS) as con:
+        assert con.sql("select count(*) from corpora").fetchall() == [(5,)]
+
+
+def test_what_was_found_in_folders_is_known_on_every_machine(machine, s3, tmp_path):
+    dumps = tmp_path / "dumps"
+    dumps.mkdir()
+    (dumps / "log.sql").write_text("SELECT a FROM b\n")
+    (dumps / "corpus.toml").write_text('role = "train"\nformat = "lines"')
+    machine("first")
+    # Nothing is known of its age yet.
+    assert discover([dumps], warehouse_at(ADDRESS)).waiting == ("dumps",)
+    machine("second")
+    found = discover([dumps], warehouse_at(ADDRESS), settle_seconds=0)
+    assert found.new == ("dumps",)
+    machine("third")
+    third = warehouse_at(ADDRESS)
+    with third.locked():
+        pull(third)
+    state = Path(third.folder / "nightly" / "state.json").read_text()
+    assert '"taken_look": null' not in state
