@@ -24,6 +24,7 @@ from tasks.corpus_stages import IngestedCorpus
 from tasks.counting import Division, add_up, count_part, gather, n_ngrams
 from tasks.engine import bounded
 from tasks.intervals import Resampling
+from tasks.matrix import MatrixReport
 from tasks.preparation import Parts, Prepared, SetAside
 from tasks.progress import Progress, announce, listening
 from tasks.publish import (
@@ -154,71 +155,33 @@ def align(
             notes += pipeline.observations(done, house)
         for one in set_aside:
             get_run_logger().warning(one.reason)
-        run_id = str(uuid4())
+        record = RunRecord(
+            str(uuid4()),
+            started_at,
+            {
+                **pipeline.parameters((one.entry for one in done), resampling=how),
+                "drift_threshold": drift_threshold,
+                "corpora": str(corpora.resolve()),
+            },
+            pipeline.versions(),
+            {one.corpus: one.reason for one in set_aside},
+            notes,
+            drift_threshold=drift_threshold,
+        )
         n_pairs = n_new_pairs = 0
         if done:
-            versions = pipeline.versions()
-            with drafting(house, done, versions) as draft:
-                matrix = measure(done, house)
-                n_pairs, n_new_pairs = matrix.n_pairs, matrix.n_new
-                seconds = clock.lap("matrix")
-                announce(
-                    "matrix",
-                    f"{n_pairs:,} pairs, {n_new_pairs:,} measured anew, {seconds:.1f} s",
-                    n_pairs=n_pairs,
-                    n_new_pairs=n_new_pairs,
-                    seconds=seconds,
-                )
-                intervals = resample_pairs(done, matrix, house, how)
-                seconds = clock.lap("intervals")
-                if intervals is not None:
-                    announce(
-                        "intervals",
-                        f"{intervals.n_new:,} of {intervals.n_pairs:,} pairs resampled, "
-                        f"{seconds:.1f} s",
-                        n_pairs=intervals.n_pairs,
-                        n_new_pairs=intervals.n_new,
-                        seconds=seconds,
-                    )
-                record = RunRecord(
-                    run_id,
-                    started_at,
-                    {
-                        **pipeline.parameters((one.entry for one in done), resampling=how),
-                        "drift_threshold": drift_threshold,
-                        "corpora": str(corpora.resolve()),
-                    },
-                    versions,
-                    {one.corpus: one.reason for one in set_aside},
-                    notes,
-                    drift_threshold=drift_threshold,
-                )
-                as_written = None
-                if written:
-                    keys = {
-                        one.entry.name.removesuffix(AS_WRITTEN): one.content_key for one in written
-                    }
-                    as_written = AsWritten(keys, pipeline.measure_as_written(written, done, house))
-                publish_results(
-                    house,
-                    done,
-                    matrix.pairs,
-                    matrix.contributions,
-                    record,
-                    intervals,
-                    as_written,
-                    draft,
-                )
+            matrix = _compare_and_publish(done, written, house, how, record, clock)
+            n_pairs, n_new_pairs = matrix.n_pairs, matrix.n_new
             pipeline.remember(done, house)
             pipeline.remove_unused_stages(done + written, house)
             house.seal()
             clock.lap("publish")
             report(house.folder, only_if_changed=True)
             clock.lap("report")
-            if push(house, run_id=run_id, versions=record.versions):
+            if push(house, run_id=record.run_id, versions=record.versions):
                 clock.lap("upload")
     summary = RunSummary(
-        run_id=run_id,
+        run_id=record.run_id,
         warehouse=house.place,
         corpora=tuple(corpus.entry.name for corpus in done),
         set_aside={one.corpus: one.reason for one in set_aside},
@@ -233,6 +196,55 @@ def align(
     if done:
         artifacts.leave(summary)
     return summary
+
+
+def _compare_and_publish(
+    done: list[IngestedCorpus],
+    written: list[IngestedCorpus],
+    house: Warehouse,
+    how: Resampling,
+    record: RunRecord,
+    clock: "_Clock",
+) -> MatrixReport:
+    """Measures and resamples all pairs, and publishes what came of it.
+
+    Args:
+        done: The corpora.
+        written: Predictions as they were written, where they have been cleaned.
+        house: Where all of it stands.
+        how: How to resample.
+        record: What to say of the run.
+        clock: Takes the laps.
+    """
+    # The database is begun meanwhile, with what waits for no measure.
+    with drafting(house, done, record.versions) as draft:
+        matrix = measure(done, house)
+        seconds = clock.lap("matrix")
+        announce(
+            "matrix",
+            f"{matrix.n_pairs:,} pairs, {matrix.n_new:,} measured anew, {seconds:.1f} s",
+            n_pairs=matrix.n_pairs,
+            n_new_pairs=matrix.n_new,
+            seconds=seconds,
+        )
+        intervals = resample_pairs(done, matrix, house, how)
+        seconds = clock.lap("intervals")
+        if intervals is not None:
+            announce(
+                "intervals",
+                f"{intervals.n_new:,} of {intervals.n_pairs:,} pairs resampled, {seconds:.1f} s",
+                n_pairs=intervals.n_pairs,
+                n_new_pairs=intervals.n_new,
+                seconds=seconds,
+            )
+        as_written = None
+        if written:
+            keys = {one.entry.name.removesuffix(AS_WRITTEN): one.content_key for one in written}
+            as_written = AsWritten(keys, pipeline.measure_as_written(written, done, house))
+        publish_results(
+            house, done, matrix.pairs, matrix.contributions, record, intervals, as_written, draft
+        )
+    return matrix
 
 
 def _log(said: Progress) -> None:
