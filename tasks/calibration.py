@@ -7,7 +7,7 @@ ratio that would have separated gains from losses best, and each miss by name.
 
 import csv
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -317,7 +317,9 @@ def _summary(rows: "pl.DataFrame", seed: str, replicates: int) -> "pl.DataFrame"
                 }
                 if measure in RATIOS:
                     row.update(_counts(x, gain))
-                    row.update(best_cut(x, gain, f"{seed}|{metric}|{case}|{measure}", replicates))
+                    starts = kept["predictions"].to_list()
+                    of = f"{seed}|{metric}|{case}|{measure}"
+                    row.update(best_cut(x, gain, starts, of, replicates))
                 found.append(row)
     return pl.DataFrame(found, schema=_SUMMARY)
 
@@ -392,6 +394,7 @@ def correlations(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> dict
 def best_cut(
     ratio: npt.NDArray[np.float64],
     gain: npt.NDArray[np.float64],
+    starts: Sequence[str],
     seed: str,
     replicates: int = REPLICATES,
 ) -> dict[str, float | None]:
@@ -399,7 +402,15 @@ def best_cut(
 
     The cut that puts the fewest outcomes on the wrong side: the middle of the widest gap between
     neighbouring ratios that does. The interval holds the middle 95 % of the cuts of bootstrap
-    samples that have outcomes of both kinds.
+    samples that have outcomes of both kinds. Starting points are drawn, each with all its outcomes:
+    those of one share a ratio's denominator, and are no independent evidence.
+
+    Args:
+        ratio: Of each outcome.
+        gain: What came of it.
+        starts: From which predictions it started.
+        seed: What the samples are drawn by.
+        replicates: How many samples.
 
     Returns:
         ``cut``, ``cut_low``, ``cut_high``; None where all outcomes are of one kind, so that there
@@ -408,26 +419,20 @@ def best_cut(
     cut = _cut(ratio, gain > 0)
     if cut is None:
         return {"cut": None, "cut_low": None, "cut_high": None}
-    order = np.argsort(ratio, kind="stable")
-    ratio, came = ratio[order], gain[order] > 0
-    cuts = [
-        found
-        for replicate in range(replicates)
-        if (found := _cut(*_resampled(ratio, came, f"{seed}|{replicate}"))) is not None
-    ]
+    _, start = np.unique(starts, return_inverse=True)
+    rows_of = [np.flatnonzero(start == number) for number in range(start.max() + 1)]
+    cuts = []
+    for replicate in range(replicates):
+        drawn = _random(f"{seed}|{replicate}").integers(len(rows_of), size=len(rows_of))
+        rows = np.concatenate([rows_of[number] for number in drawn])
+        if (found := _cut(ratio[rows], gain[rows] > 0)) is not None:
+            cuts.append(found)
     low, high = np.quantile(cuts, [0.025, 0.975]) if cuts else (None, None)
     return {
         "cut": cut,
         "cut_low": None if low is None else float(low),
         "cut_high": None if high is None else float(high),
     }
-
-
-def _resampled(
-    ratio: npt.NDArray[np.float64], came: npt.NDArray[np.bool_], seed: str
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    drawn = _random(seed).integers(len(ratio), size=len(ratio))
-    return ratio[drawn], came[drawn]
 
 
 def _cut(ratio: npt.NDArray[np.float64], came: npt.NDArray[np.bool_]) -> float | None:

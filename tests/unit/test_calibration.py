@@ -172,12 +172,22 @@ def test_correlations_are_those_of_the_definition_with_intervals_around_them():
 
 def test_the_cut_puts_the_fewest_on_the_wrong_side():
     ratio, gain = np.array([0.8, 0.9, 1.1, 1.2]), np.array([-1.0, -1, 1, 1])
-    found = best_cut(ratio, gain, "seed", 200)
+    starts = ["a", "b", "c", "d"]
+    found = best_cut(ratio, gain, starts, "seed", 200)
     assert found["cut"] == pytest.approx(1.0)
-    assert 0.8 < found["cut_low"] <= found["cut"] <= found["cut_high"] < 1.2
-    assert best_cut(ratio, gain, "seed", 200) == found
-    assert best_cut(ratio, np.ones(4), "seed")["cut"] is None
-    assert best_cut(np.ones(4), gain, "seed")["cut"] is None
+    assert 0.8 < found["cut_low"] < found["cut"] < found["cut_high"] < 1.2
+    assert best_cut(ratio, gain, starts, "seed", 200) == found
+    assert best_cut(ratio, np.ones(4), starts, "seed")["cut"] is None
+    assert best_cut(np.ones(4), gain, starts, "seed")["cut"] is None
+
+
+def test_outcomes_of_one_starting_point_are_drawn_together():
+    ratio, gain = np.array([0.8, 0.9, 1.1, 1.2]), np.array([-1.0, -1, 1, 1])
+    # Of two starting points, each sample that has both kinds has all outcomes.
+    found = best_cut(ratio, gain, ["a", "b", "a", "b"], "seed", 200)
+    assert found["cut_low"] < 1 < found["cut_high"]
+    both = best_cut(ratio, gain, ["none", "none", "gain", "gain"], "seed", 200)
+    assert both["cut_low"] == both["cut"] == both["cut_high"]
 
 
 # The Headroom Ratio
