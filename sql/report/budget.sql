@@ -1,20 +1,17 @@
 -- The alignment that selections of training rows for each target reach as their number grows, of the latest of each method.
 -- parameters: none
 with latest as (
-    select
-        target,
-        method,
-        arg_max(selection, created_at) as selection
+    select selection
     from selections
-    group by target, method
+    qualify selection = arg_max(selection, created_at) over (partition by target, method)
 )
 
 select
-    latest.target,
-    latest.method,
-    selection_curves.n_rows,
-    selection_curves.kl_alignment,
-    selection_curves.random_alignment
+    target,
+    method,
+    n_rows,
+    kl_alignment,
+    random_alignment
 from selection_curves
-join latest on selection_curves.selection = latest.selection
-order by latest.target, latest.method, selection_curves.n_rows
+where selection in (from latest)
+order by target, method, n_rows
