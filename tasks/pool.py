@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import duckdb
 import numpy as np
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 Overlap = Literal["exact", "near", "strict", "none"]
+
+_WEIGHTS_AT_A_TIME: Final = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -79,21 +81,29 @@ class TargetQueries:
         counted = np.ascontiguousarray((self.counts.T @ of_templates.T).T)
         return np.asarray(counted[totals > 0] / totals[totals > 0, None], np.float64)
 
-    def resampled(self, replicates: int, seed: int, of: Integers | None = None) -> Integers:
-        """How often each query (column) is there in each replicate (row).
+    def resampled(self, replicates: int, seed: int, of: Integers) -> Floats:
+        """The n-gram distributions of the target, drawn again.
 
         Args:
-            replicates: How many.
+            replicates: How often.
             seed: Another seed gives other replicates.
-            of: The weights of the queries in what is drawn from; by default how often each counts.
+            of: The weights of the queries in what is drawn from.
+
+        Returns:
+            As ``shares``.
         """
         units = self.units()
         names = units.unique().sort()
         keys = unit_keys(self.corpus, names.to_list(), seed)
-        drawn = poisson_weights(keys, range(replicates))
         place = names.search_sorted(units).to_numpy()
-        weights = drawn[:, place]
-        return weights * (self.n_occurrences if of is None else of)
+        # Some replicates at a time: of a log, each has millions of weights.
+        step = max(1, _WEIGHTS_AT_A_TIME // max(1, len(place)))
+        blocks = [
+            range(first, min(first + step, replicates)) for first in range(0, replicates, step)
+        ]
+        return np.concatenate(
+            [self.shares(poisson_weights(keys, block)[:, place] * of) for block in blocks]
+        )
 
     def as_target(
         self,
@@ -114,7 +124,7 @@ class TargetQueries:
         shares = self.shares(weights[None, :])
         if not len(shares):
             raise ConfigurationError(f"the target '{self.corpus}' has no n-grams to be like")
-        resampled = self.shares(self.resampled(replicates, seed, weights)) if replicates else shares
+        resampled = self.resampled(replicates, seed, weights) if replicates else shares
         if not len(resampled):
             resampled = shares
         if columns is not None:

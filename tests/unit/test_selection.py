@@ -7,6 +7,7 @@ import math
 import polars as pl
 import pytest
 
+from tasks import pool
 from tasks.engine import connect
 from tasks.errors import ConfigurationError, WarehouseError
 from tasks.mixture import mix
@@ -254,6 +255,12 @@ def test_a_mixture_is_recorded_with_its_intervals(folder):
         .equals(made.sources.drop("created_at"))
     )
     assert len(table(folder, "mixtures").filter(mixture=made.mixture)) == 2
+
+
+def test_replicates_of_a_target_in_blocks_change_no_bit_of_a_mixture(folder, monkeypatch):
+    whole = mix(folder, "dev", replicates=30).sources.drop("created_at")
+    monkeypatch.setattr(pool, "_WEIGHTS_AT_A_TIME", 1)
+    assert mix(folder, "dev", replicates=30).sources.drop("created_at").equals(whole)
 
 
 def test_a_mixture_needs_replicates_for_its_intervals(folder):
