@@ -75,25 +75,25 @@ def take(corpora: Path, folder: Path, run: str) -> tuple[Taken, dict[str, object
     taken = run_contestant(
         "ours-with-prefect", corpora, warehouse, *options, environment=environment
     )
-    digests = digests_of(warehouse / "alignment.duckdb")
+    with duckdb.connect(warehouse / "alignment.duckdb", read_only=True) as con:
+        digests = digests_of(con)
     n_files = len(list((warehouse / "ngrams").rglob("*.parquet")))
     say(row_of(run, taken, n_files))
     shutil.rmtree(warehouse)
     return taken, digests
 
 
-def digests_of(database: Path) -> dict[str, object]:
+def digests_of(con: duckdb.DuckDBPyConnection) -> dict[str, object]:
     """Of each public table, how many rows it has and the sum of their hashes, in any order."""
-    with duckdb.connect(database, read_only=True) as con:
-        names = [name for (name,) in con.execute("show tables").fetchall()]
-        return {
-            table: con.execute(
-                "select count(*), "
-                f"sum(hash(*columns(lambda c: c not in {sorted(_ASIDE)}))::hugeint) from {table}"
-            ).fetchall()
-            for table in names
-            if not table.endswith(_OF_RUNS)
-        }
+    names = [name for (name,) in con.execute("show tables").fetchall()]
+    return {
+        table: con.execute(
+            "select count(*), "
+            f"sum(hash(*columns(lambda c: c not in {sorted(_ASIDE)}))::hugeint) from {table}"
+        ).fetchall()
+        for table in names
+        if not table.endswith(_OF_RUNS)
+    }
 
 
 def row_of(run: str, taken: Taken, n_files: int) -> str:

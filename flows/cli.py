@@ -1,6 +1,7 @@
 """The command line, ``nl2sql-align``. Commands that only read import no Prefect."""
 
 import os
+import re
 import sys
 import traceback
 from enum import StrEnum
@@ -622,11 +623,11 @@ def main() -> None:
         if os.environ.get("NL2SQL_ALIGN_DEBUG"):
             traceback.print_exc()
         problem = f"{type(error).__name__}: {str(error) or 'no message'}".splitlines()[0]
-        told = escape(show.printable(problem))
-        show.err.print(
-            f"nl2sql-align: {told}; set NL2SQL_ALIGN_DEBUG=1 to see where",
-            soft_wrap=True,
-        )
+        problem += "; set NL2SQL_ALIGN_DEBUG=1 to see where"
+        # What DuckDB tells of an error in a file that we read for it: a traceback, as text.
+        if told := re.search(r"^WarehouseError: (.+)$", str(error), re.MULTILINE):
+            problem = told[1]
+        show.err.print(f"nl2sql-align: {escape(show.printable(problem))}", soft_wrap=True)
         status = 1
     _leave(status)
 

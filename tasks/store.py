@@ -42,6 +42,7 @@ FORMAT: Final = 1
 """The manifest's form; goes up when older programs could not read it."""
 
 _SIDE_BY_SIDE: Final = 8
+_LARGE_BYTES: Final = 1 << 24
 _OF_THE_DISK: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 _MANIFEST: Final = re.compile(r"manifests/(\d{10})\.json")
 _UPLOADED: Final = re.compile(r"(ngrams|nightly|published|stages)/\d{8}T\d{6}Z-[0-9a-f]{8}/.+")
@@ -172,6 +173,8 @@ class _Store:
         self.address = address
         self._fs: fsspec.AbstractFileSystem
         self._fs, root = url_to_fs(address)
+        if hasattr(self._fs, "auto_mkdir"):  # folders on disks, and what is like them
+            self._fs.auto_mkdir = True
         self._root = root.rstrip("/")
 
     def current(self) -> Manifest:
@@ -217,9 +220,17 @@ class _Store:
                 raise _DamagedError(f"{self.address}/{file.object} is damaged")
             os.utime(temporary, ns=(file.mtime_ns, file.mtime_ns))
 
-    def upload(self, file: StoredFile, source: Path) -> None:
-        """Puts a file in its place; stores show it when it is whole."""
-        self._fs.put_file(str(source), self._at(file.object))
+    def upload(self, files: Iterable[StoredFile], sources: Mapping[str, Path]) -> None:
+        """Puts files in their places, from sources by name; stores show one when it is whole."""
+
+        def upload(file: StoredFile) -> None:
+            self._fs.put_file(str(sources[file.name]), self._at(file.object))
+
+        by_size = sorted(files, key=lambda file: file.size)
+        n_small = sum(file.size <= _LARGE_BYTES for file in by_size)
+        _side_by_side(upload, by_size[:n_small])
+        for file in by_size[n_small:]:  # drivers hold parts of each in memory
+            upload(file)
 
     def publish(self, manifest: Manifest) -> None:
         """Creates a manifest.
@@ -374,6 +385,8 @@ def pull(house: Warehouse, *names: str) -> bool:
             return None
 
         damaged = [name for name in _side_by_side(fetch, lacking) if name]
+        if damaged and store.current().number != base.number:
+            return pull(house, *names)  # two runs have ended meanwhile, and removed what was there
     upload = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}"
     _write_session(house, _Session(base, upload, tuple(damaged)))
     if not names:
@@ -422,7 +435,7 @@ def push(
             for file in (files[name] for name in given)
             if there.get(file.object) != file.size or file.name in session.damaged
         ]
-        _side_by_side(lambda file: store.upload(file, given[file.name]), changed)
+        store.upload(changed, given)
         if files != base.files:
             manifest = Manifest(
                 base.number + 1,
@@ -572,14 +585,18 @@ def published(house: Warehouse) -> Published:
         return Published(house.database)
     with house.explaining(), _reaching(house) as store:
         manifest = store.current()
-        stored = {f"{house.address}/{f.object}": f for f in manifest.files.values()}
-        files = _files(house.address, stored, partial(_located, house))
         database = manifest.files.get(house.database.name)
         if database is None:
             return Published(_readers(house) / house.database.name)
-        path = _fetched(house, store, database)
+        try:
+            path = _fetched(house, store, database)
+        except WarehouseError:
+            if store.current().number != manifest.number:
+                return published(house)  # two runs have ended meanwhile
+            raise
         _remove_old_databases(path)
-        return Published(path, Served(files))
+        stored = {f"{house.address}/{f.object}": f for f in manifest.files.values()}
+        return Published(path, Served(_files(house.address, stored, partial(_located, house))))
 
 
 def _located(house: Warehouse, file: StoredFile) -> Path:

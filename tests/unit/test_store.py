@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import duckdb
@@ -17,6 +18,7 @@ from tasks.report import write_report
 from tasks.results import matrix, open_results
 from tasks.store import published, pull, push, warehouse_at
 from tests.conftest import S3_SECRET
+from tests.unit.test_cli import COMMAND
 from tests.unit.test_publish import ALL, runner
 
 ADDRESS = "memory://results/w"
@@ -267,6 +269,30 @@ def test_a_file_that_the_store_has_damaged_is_told_and_put_there_anew(there, mac
     assert published(machine("reader")).database.read_bytes() == b"one"
 
 
+def test_what_two_runs_have_replaced_meanwhile_is_looked_for_again(there, machine, monkeypatch):
+    work(machine("first"), database=b"one", a=b"counts")
+    current = store._Store.current
+
+    def overtaken(self):
+        manifest = current(self)
+        monkeypatch.setattr(store._Store, "current", current)
+        for content in (b"two", b"three"):
+            work(machine("first"), database=content)
+        machine("reader")
+        return manifest
+
+    for start in (lambda house: published(house).database.read_bytes(), copy_of):
+        monkeypatch.setattr(store._Store, "current", overtaken)
+        assert start(machine("reader")) in (b"three", {**BOTH, "alignment.duckdb": b"three"})
+
+
+def test_a_folder_may_be_such_a_store(machine, tmp_path):
+    address = f"file://{tmp_path}/shared/w"
+    work(machine("first", address), database=b"one", a=b"counts")
+    assert copy_of(machine("second", address)) == BOTH
+    assert published(machine("reader", address)).database.read_bytes() == b"one"
+
+
 def test_a_copy_is_brought_back_to_what_is_published(there, machine):
     house = machine("first")
     work(house, database=b"one", a=b"counts")
@@ -376,6 +402,25 @@ def test_readers_fetch_the_database_and_counts_only_when_asked_for(on_s3, s3):
     assert s3.exists(file)
     assert sum(path.suffix == ".parquet" for path in cache.rglob("*.*")) == 4
     assert explain(on_s3.address, "train", "dev").sums
+
+
+def test_counts_that_the_store_has_damaged_are_told(s3, make_corpus, machine, tmp_path):
+    s3.mkdir("damaged")
+    house = machine("first", "s3://damaged/w")
+    with house.locked():
+        pull(house)
+        runner(house, make_corpus)(*ALL)
+        push(house)
+    [path] = s3.glob("damaged/w/ngrams/*/dev-*.parquet")
+    s3.pipe_file(path, b"x" * s3.size(path))
+    machine("reader")
+    with pytest.raises(duckdb.Error, match=r"s3://damaged/w/ngrams/\S+ is damaged; remove it"):
+        explain(house.address, "train", "dev")
+    done = subprocess.run(
+        [COMMAND, "explain", house.address, "train", "dev"], capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert re.fullmatch(r"nl2sql-align: s3://damaged/w/ngrams/\S+ is damaged; .+\n", done.stderr)
 
 
 def test_a_decision_is_published_and_lost_to_no_run(on_s3, s3):

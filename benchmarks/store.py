@@ -1,0 +1,115 @@
+"""What a warehouse on an object store costs: ``python -m benchmarks.store CORPORA.toml``.
+
+Runs the whole command over the corpora with a warehouse on disk and with one on an S3 server on
+this machine's loopback (moto's, in a process of its own, which is not counted): a first run, one
+with nothing changed, and, on the store, one with nothing changed on a machine that has no working
+copy. Then reads the matrix. Prints a row for each, with the median and the extremes of seconds,
+and of CPU seconds of all processes. Ends with an error where not all publish the same tables.
+"""
+
+import argparse
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks.cluster import digests_of
+from benchmarks.process import run_contestant
+from benchmarks.report import say
+from tasks.results import matrix, open_results
+from tasks.store import CACHE_VARIABLE
+
+_BUCKET = "benchmark"
+
+
+@contextmanager
+def s3_server() -> Iterator[None]:
+    """An empty S3 server with a bucket, and an environment that leads to it."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "moto.server", "-p", str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    os.environ |= {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ACCESS_KEY_ID": "benchmark",
+        "AWS_SECRET_ACCESS_KEY": "benchmark",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    }
+    try:
+        for _ in range(300):
+            try:
+                socket.create_connection(("127.0.0.1", port)).close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        import s3fs
+
+        s3fs.S3FileSystem(skip_instance_cache=True).mkdir(_BUCKET)
+        yield
+    finally:
+        server.kill()
+        server.wait()
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("corpora", type=Path)
+    options.add_argument("--folder", type=Path, required=True, help="for results and copies")
+    options.add_argument("--repeat", type=int, default=3)
+    given = options.parse_args()
+    folder = given.folder.resolve()
+    seconds: dict[str, list[tuple[float, float]]] = {}
+    digests = {}
+
+    def run(name: str, place: str, cache: str) -> None:
+        os.environ[CACHE_VARIABLE] = str(folder / cache)
+        environment = {"PREFECT_HOME": str(folder / "prefect")}
+        taken = run_contestant("ours-with-prefect", given.corpora, place, environment=environment)
+        seconds.setdefault(name, []).append((taken.seconds, taken.cpu_seconds))
+
+    def read(name: str, place: str, cache: str) -> None:
+        os.environ[CACHE_VARIABLE] = str(folder / cache)
+        start, cpu = time.perf_counter(), time.process_time()
+        matrix(place)
+        took = time.perf_counter() - start, time.process_time() - cpu
+        seconds.setdefault(name, []).append(took)
+        with open_results(place) as con:
+            digests[name] = digests_of(con)
+
+    with s3_server():
+        for number in range(given.repeat):
+            for name in ("warehouse", "first", "second", "reader"):
+                shutil.rmtree(folder / name, ignore_errors=True)
+            disk, store = str(folder / "warehouse"), f"s3://{_BUCKET}/{number}"
+            run("first run, disk", disk, "first")
+            run("first run, store", store, "first")
+            run("nothing changed, disk", disk, "first")
+            run("nothing changed, store", store, "first")
+            run("nothing changed, store, empty copy", store, "second")
+            read("matrix, disk", disk, "reader")
+            read("matrix, store, not in the cache", store, "reader")
+            read("matrix, store, in the cache", store, "reader")
+    shutil.rmtree(folder)
+    say("| | seconds | CPU seconds |\n| --- | --- | --- |")
+    for name, taken in seconds.items():
+        shown = (
+            f"{statistics.median(some):.2f} ({min(some):.2f} to {max(some):.2f})"
+            for some in zip(*taken, strict=True)
+        )
+        say(f"| {name} | {' | '.join(shown)} |")
+    first, *others = digests.values()
+    if any(other != first for other in others):
+        raise SystemExit("not the same tables")
+    say("\nAll have published the same tables.")
+
+
+if __name__ == "__main__":
+    main()
