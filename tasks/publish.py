@@ -198,6 +198,8 @@ def publish(
         versions=record.versions,
     )
     is_same = results_key == old.results_key
+    if old.remark is not None:
+        announce("publish", old.remark)
     if old.versions is not None and old.versions.get("publish") != record.versions.get("publish"):
         announce("publish", "the results of another version are made anew; its history is kept")
     with written_whole(warehouse.database) as temporary:
@@ -456,12 +458,16 @@ def _json(value: dict[str, Any] | list[str]) -> str:
 
 @dataclass(frozen=True)
 class _Old:
-    """What the database in place says: nothing, where there is none or it cannot be read."""
+    """What the database in place says: nothing, where there is none or it cannot be read.
+
+    ``remark`` tells what is wrong with it.
+    """
 
     results_key: str | None = None
     kept: Mapping[str, pa.Table] = field(default_factory=dict)
     versions: Mapping[str, str] | None = None
     n_queries_by_file: Mapping[str, int] = field(default_factory=dict)
+    remark: str | None = None
 
 
 def _read_old(warehouse: Warehouse) -> _Old:
@@ -496,5 +502,4 @@ def _restored(warehouse: Warehouse, why: str) -> _Old:
         return _Old()
     else:
         words = "without its history"
-    announce("publish", f"{warehouse.database} {why}: made anew, {words}")
-    return _Old(kept=kept)
+    return _Old(kept=kept, remark=f"{warehouse.database} {why}: made anew, {words}")

@@ -729,7 +729,7 @@ def test_history_survives_the_loss_of_the_database(house, run, content):
         house.database.write_bytes(content)
     said = []
     with progress.listening(said.append):
-        run(*moved(5))
+        run(*moved(5), drafts=True)
     [told] = [one.text for one in said]
     assert told.endswith("made anew, with the history of 2 runs that was kept beside it")
     assert rows(house, "select run_id from runs") == [(f"run-{n}",) for n in (1, 2, 3)]
