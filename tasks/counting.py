@@ -9,7 +9,7 @@ gives the same files, whatever the memory and the threads.
 
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -21,23 +21,33 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.engine import connected, resources
+from tasks.engine import STEPS_SHARE, connected, resources
 from tasks.ngrams import count_ngrams
 from tasks.sqlfiles import query_sql, run_sql
 from tasks.template_rules import MAX_N, NGRAM_RULES_VERSION
 from tasks.warehouse import count_files, written_whole
 
-# Bytes of distinct templates in a part: a million queries have some two parts, and no benchmark
-# corpus a tenth of one.
+# Bytes of distinct templates in a part: a million generated queries have two, the published corpora
+# a tenth of one at most.
 _LARGEST_PART: Final = 1 << 22
-# So many parts and partitions are enough for the largest cluster, and few enough to be files.
+# Bytes of distinct templates for each partition: some hundred thousand n-grams, a million at worst.
+_PER_PARTITION: Final = 1 << 20
+# So many of each are enough for the largest cluster, and few enough to be files.
 _MOST_PARTS: Final = 256
-# Counting takes 55 to 85 bytes of memory for each character of the templates of real corpora, the
-# more, the fewer n-grams they share.
+# Counting takes 55 to 95 bytes of memory for each character of the templates of real corpora, and
+# up to 300 where they share no n-grams: three to four times what the counts take.
 _MEMORY_PER_CHARACTER: Final = 100
-_TEMPLATES_AT_A_TIME: Final = 1 << 12
+_MEMORY_PER_BYTE_COUNTED: Final = 4
+# What the first batch takes tells what the others will.
+_FIRST_BATCH: Final = 1 / 4
+# What DuckDB takes to add up partial counts and to sort them.
+_MEMORY_PER_ROW: Final = 200
+_TEMPLATES_AT_A_TIME: Final = 1 << 10
 _ROWS_AT_A_TIME: Final = 1 << 18
 
+_TEMPLATES: Final = pa.schema(
+    [("template", pa.string()), ("n_occurrences", pa.int64()), ("example_ordinal", pa.int64())]
+)
 _PARTIAL_COUNTS: Final = pa.schema(
     [
         ("partition", pa.uint8()),
@@ -74,6 +84,7 @@ class AddJob:
     partition: int
     destination: Path
     metadata: dict[str, str]
+    max_n: int = MAX_N
 
 
 @dataclass(frozen=True)
@@ -152,7 +163,7 @@ def begin_counting(
                     corpus, chain(read, reader), reader.schema, destination, scratch, said, max_n
                 )
         with written_whole(destination) as temporary:
-            _count_whole(con, corpus, _batches(read, reader.schema), temporary, said, max_n)
+            _count_whole(con, corpus, _counted(read, max_n), temporary, said, max_n)
     return None
 
 
@@ -165,8 +176,7 @@ def count_part(job: CountJob) -> float:
         written_whole(job.destination) as temporary,
     ):
         templates = file.iter_batches(_TEMPLATES_AT_A_TIME, row_groups=job.row_groups)
-        batches = _batches(templates, file.schema_arrow)
-        _write_partial(con, batches, temporary, job.n_partitions, job.max_n)
+        _write_partial(con, _counted(templates, job.max_n), temporary, job.n_partitions)
     return time.perf_counter() - started
 
 
@@ -174,7 +184,7 @@ def add_up(job: AddJob) -> float:
     """Adds up a partition of a corpus's n-grams; the seconds that it took."""
     started = time.perf_counter()
     with connected() as con, written_whole(job.destination) as temporary:
-        _add_up(con, job.corpus, job.parts, job.partition, temporary, job.metadata)
+        _add_up(con, job.corpus, job.parts, job.partition, temporary, job.metadata, job.max_n)
     return time.perf_counter() - started
 
 
@@ -243,7 +253,7 @@ def _divided(
             n_bytes += _n_bytes(some)
             n_groups += 1
     n_parts = min(_MOST_PARTS, n_groups, -(-n_bytes // _LARGEST_PART))
-    n_partitions = 1 << (min(_MOST_PARTS, -(-n_bytes // _LARGEST_PART)) - 1).bit_length()
+    n_partitions = 1 << (min(_MOST_PARTS, -(-n_bytes // _PER_PARTITION)) - 1).bit_length()
     parts = tuple(
         CountJob(
             corpus,
@@ -262,6 +272,7 @@ def _divided(
             partition,
             folder / "counts" / _partition_name(partition, n_partitions),
             metadata,
+            max_n,
         )
         for partition in range(n_partitions)
     )
@@ -274,54 +285,58 @@ def _n_bytes(templates: pa.RecordBatch) -> int:
     return n_bytes
 
 
-def _batches(templates: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pl.DataFrame]:
-    """The templates in tables that can be counted in the memory there is; at least one table."""
-    limit = max(1, resources().memory_bytes // resources().threads // _MEMORY_PER_CHARACTER)
+def _counted(templates: Iterable[pa.RecordBatch], max_n: int) -> Iterator[pl.DataFrame]:
+    """The counts of batches of templates, as large as the memory allows; at least one table."""
+    memory = resources().memory_bytes // resources().threads
+    limit = max(1.0, _FIRST_BATCH * memory / _MEMORY_PER_CHARACTER)
+    per_character = float(_MEMORY_PER_CHARACTER)
     held: list[pa.RecordBatch] = []
     size = n_tables = 0
     for some in templates:
         if held and size + some["template"].nbytes > limit:
-            yield pl.DataFrame(pa.Table.from_batches(held))
+            counts = count_ngrams(pl.DataFrame(pa.Table.from_batches(held)), max_n)
+            taken = _MEMORY_PER_BYTE_COUNTED * counts.estimated_size() / max(1, size)
+            per_character = max(per_character, taken)
+            limit = max(1.0, memory / per_character)
+            yield counts
             held, size, n_tables = [], 0, n_tables + 1
         held.append(some)
         size += some["template"].nbytes
     if held or not n_tables:
-        yield pl.DataFrame(pa.Table.from_batches(held, schema))
+        yield count_ngrams(pl.DataFrame(pa.Table.from_batches(held, _TEMPLATES)), max_n)
 
 
 def _count_whole(
     con: duckdb.DuckDBPyConnection,
     corpus: str,
-    batches: Iterator[pl.DataFrame],
+    counted: Iterator[pl.DataFrame],
     path: Path,
     metadata: dict[str, str],
     max_n: int,
 ) -> None:
-    first, second = next(batches), next(batches, None)
+    first, second = next(counted), next(counted, None)
     if second is None:
-        counts = count_ngrams(first, max_n).with_columns(corpus=pl.lit(corpus))
+        counts = first.with_columns(corpus=pl.lit(corpus))
         _write_counts(counts.iter_slices(_ROWS_AT_A_TIME), path, metadata)
         return
     partial = path.with_name(f"{path.name}-partial")
     try:
-        _write_partial(con, chain([first, second], batches), partial, 1, max_n)
-        _add_up(con, corpus, [partial], 0, path, metadata)
+        _write_partial(con, chain([first, second], counted), partial, 1)
+        _add_up(con, corpus, [partial], 0, path, metadata, max_n)
     finally:
         partial.unlink(missing_ok=True)
 
 
 def _write_partial(
     con: duckdb.DuckDBPyConnection,
-    batches: Iterable[pl.DataFrame],
+    counted: Iterable[pl.DataFrame],
     path: Path,
     n_partitions: int,
-    max_n: int,
 ) -> None:
     """Writes the counts of each batch, a row group for each partition."""
     run_sql(con, "ngrams/partition_of")
     with pq.ParquetWriter(path, _PARTIAL_COUNTS, compression="lz4") as writer:
-        for batch in batches:
-            counts = count_ngrams(batch, max_n)
+        for counts in counted:
             con.register("counted", counts.select("ngram").to_arrow())
             found = query_sql(con, "ngrams/partitions", n_partitions=n_partitions)
             partition = pl.Series(found.to_arrow_table()["partition"])
@@ -336,19 +351,57 @@ def _write_partial(
 def _add_up(
     con: duckdb.DuckDBPyConnection,
     corpus: str,
-    parts: Iterable[Path],
+    parts: Sequence[Path],
     partition: int,
     path: Path,
     metadata: dict[str, str],
+    max_n: int,
 ) -> None:
-    merged = query_sql(
-        con,
-        "ngrams/merge_counts",
-        corpus=corpus,
-        parts=[str(part) for part in parts],
-        partition=partition,
+    """Adds up a partition; where it does not fit in memory, the n-grams of each length alone."""
+    memory = resources().memory_bytes * STEPS_SHARE / resources().threads
+    fits = _n_rows(parts, partition) * _MEMORY_PER_ROW <= memory
+    lengths = [(1, max_n)] if fits else [(n, n) for n in range(1, max_n + 1)]
+    merged = (
+        query_sql(
+            con,
+            "ngrams/merge_counts",
+            corpus=corpus,
+            parts=[str(part) for part in parts],
+            partition=partition,
+            shortest=shortest,
+            longest=longest,
+        ).to_arrow_reader(_ROWS_AT_A_TIME)
+        for shortest, longest in lengths
     )
-    _write_counts(merged.to_arrow_reader(_ROWS_AT_A_TIME), path, metadata)
+    _write_counts(_of_one_size(chain.from_iterable(merged)), path, metadata)
+
+
+def _n_rows(parts: Iterable[Path], partition: int) -> int:
+    """The partial counts of a partition in all parts."""
+    n_rows = 0
+    for part in parts:
+        metadata = pq.read_metadata(part)
+        for group in map(metadata.row_group, range(metadata.num_row_groups)):
+            statistics = group.column(0).statistics
+            if statistics is not None and statistics.min == partition:
+                n_rows += group.num_rows
+    return n_rows
+
+
+def _of_one_size(tables: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """The same rows in tables of ``_ROWS_AT_A_TIME``, but for the last."""
+    held: list[pa.RecordBatch] = []
+    n_rows = 0
+    for some in tables:
+        held.append(some)
+        n_rows += some.num_rows
+        if n_rows >= _ROWS_AT_A_TIME:
+            table = pa.Table.from_batches(held)
+            yield table.slice(0, _ROWS_AT_A_TIME)
+            held = table.slice(_ROWS_AT_A_TIME).to_batches()
+            n_rows -= _ROWS_AT_A_TIME
+    if n_rows:
+        yield pa.Table.from_batches(held)
 
 
 def _write_counts(parts: Iterable[Any], path: Path, metadata: dict[str, str]) -> None:

@@ -41,9 +41,12 @@ class Resources:
     temp_directory: Path
 
 
-# Steps on single corpora go to disk beyond this part of the memory: sorting a large corpus takes
-# all that it is given, and gains little by it. The rest is for parsing and counting beside them.
-_STEPS_SHARE: Final = 3 / 8
+STEPS_SHARE: Final = 3 / 8
+"""The part of the memory beyond which steps on single corpora go to disk.
+
+Sorting a large corpus takes all that it is given, and gains little by it. The rest is for parsing
+and counting beside them.
+"""
 
 _bounds: dict[str, str | None] = {}
 _temp_directory: list[Path] = []
@@ -114,7 +117,7 @@ def connected() -> "Iterator[duckdb.DuckDBPyConnection]":
         if _temp_directory:
             with _change:
                 if not _shared:
-                    _shared.append(connect(memory_share=_STEPS_SHARE))
+                    _shared.append(connect(memory_share=STEPS_SHARE))
             con = stack.enter_context(_shared[0].cursor())
         else:
             con = stack.enter_context(connect())

@@ -109,9 +109,12 @@ def observations(corpora: list[IngestedCorpus], warehouse: Warehouse) -> list[st
 
 def _better_dialect(corpus: IngestedCorpus, warehouse: Warehouse) -> list[str]:
     """A warning where another dialect parses clearly more than the one given."""
-    counts = pq.read_table(corpus.templates, columns=["n_queries", "template"])
-    n_queries = pc.sum(counts["n_queries"]).as_py()
-    n_templated = pc.sum(counts.filter(pc.is_valid(counts["template"]))["n_queries"]).as_py() or 0
+    n_queries = n_templated = 0
+    with pq.ParquetFile(corpus.templates) as file:
+        for rows in file.iter_batches(columns=["n_queries", "template"]):
+            has_template = pc.is_valid(rows["template"])
+            n_queries += pc.sum(rows["n_queries"]).as_py()
+            n_templated += pc.sum(rows.filter(has_template)["n_queries"]).as_py() or 0
     if n_queries - n_templated < CLEARLY_MORE * n_queries:
         return []
     entry = corpus.entry

@@ -60,7 +60,7 @@ class SmallParts(WorkerPlugin):
 
     def setup(self, worker):
         count = counting.count_ngrams
-        counting._LARGEST_PART = 2000
+        counting._LARGEST_PART = counting._PER_PARTITION = 2000
         counting._TEMPLATES_AT_A_TIME = 10
 
         def count_or_die(templates, max_n):

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.flow
 def in_partitions(align, corpora, first, tmp_path, monkeypatch):
     """The summary of a run over the small corpora, each of which is too large to be one file."""
     monkeypatch.setattr(counting, "_LARGEST_PART", 30)
+    monkeypatch.setattr(counting, "_PER_PARTITION", 30)
     monkeypatch.setattr(counting, "_TEMPLATES_AT_A_TIME", 1)
     return align(corpora.write(), tmp_path / "warehouse", threads=2)
 

@@ -121,10 +121,13 @@ def test_counting_in_partitions_gives_the_counts_of_the_reference(
     n_bytes = max(1, n_bytes_of_all // n_parts)
     with pytest.MonkeyPatch.context() as patch, bounded(None, None, folder):
         patch.setattr(counting, "_LARGEST_PART", n_bytes)
+        patch.setattr(counting, "_PER_PARTITION", n_bytes)
         patch.setattr(counting, "_TEMPLATES_AT_A_TIME", 1)
+        patch.setattr(counting, "_ROWS_AT_A_TIME", 20)
         first = count_corpus("corpus", source, folder / "first.parquet", folder, {})
         memory = resources().memory_bytes // resources().threads
         patch.setattr(counting, "_MEMORY_PER_CHARACTER", memory // characters)
+        patch.setattr(counting, "_MEMORY_PER_ROW", memory)
         again = count_corpus("corpus", source, folder / "again.parquet", folder, {})
     files = count_files(first)
     # However much memory there is: the same bytes, in as many files as the templates ask for.
@@ -150,6 +153,7 @@ def test_counting_in_partitions_gives_the_counts_of_the_reference(
 
 def test_a_folder_that_lacks_a_partition_is_counted_anew(tmp_path, monkeypatch):
     monkeypatch.setattr(counting, "_LARGEST_PART", 5)
+    monkeypatch.setattr(counting, "_PER_PARTITION", 5)
     source = write_templates(["SELECT FROM", "SELECT WHERE", "SELECT"], tmp_path)
     file = tmp_path / "counts.parquet"
     assert counts_at(file) is None
@@ -165,6 +169,7 @@ def test_a_folder_that_lacks_a_partition_is_counted_anew(tmp_path, monkeypatch):
 
 def test_what_a_worker_left_that_died_is_no_partition(tmp_path, monkeypatch):
     monkeypatch.setattr(counting, "_LARGEST_PART", 5)
+    monkeypatch.setattr(counting, "_PER_PARTITION", 5)
     source = write_templates(["SELECT FROM", "SELECT WHERE"], tmp_path)
     division = counting.begin_counting("corpus", source, tmp_path / "counts.parquet", tmp_path, {})
     for part in division.parts:
