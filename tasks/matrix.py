@@ -183,21 +183,21 @@ def _measure(
             con.register("shared_values", shared)
             run_sql(con, "matrix/pair_sums", skew=skew)
             con.unregister("shared_values")
-    if n_partitions > 1:  # the candidates of all partitions
+    if n_partitions > 1:  # candidates, of all partitions
         _load_counts(con, contents, with_new=False)
     templates_files = [str(content.templates) for content in contents]
     run_sql(con, "matrix/unit_overlaps", templates_files=templates_files)
     pairs = query_sql(con, "matrix/divergences", skew=skew, epsilon=epsilon).to_arrow_table()
     run_sql(con, "matrix/largest_terms", skew=skew, most=CONTRIBUTIONS_PER_PAIR)
+    run_sql(con, "matrix/close_directions")
     if _is_filled(con, "open_directions"):
         run_sql(con, "matrix/all_candidates")
-        if known or n_partitions > 1:  # else every n-gram is there
-            _load_counts(con, contents, with_new=False)
-        run_sql(con, "matrix/largest_terms", skew=skew, most=CONTRIBUTIONS_PER_PAIR)
-    return {
-        "pairs": pairs,
-        "contributions": query_sql(con, "matrix/contributions").to_arrow_table(),
-    }
+        for partition in range(n_partitions):
+            if known or n_partitions > 1:  # else every n-gram is there
+                _load_counts(con, contents, partition, n_partitions, with_new=False)
+            run_sql(con, "matrix/largest_terms", skew=skew, most=CONTRIBUTIONS_PER_PAIR)
+    contributions = query_sql(con, "matrix/contributions", most=CONTRIBUTIONS_PER_PAIR)
+    return {"pairs": pairs, "contributions": contributions.to_arrow_table()}
 
 
 def _n_partitions(contents: list[Content]) -> int:

@@ -1,7 +1,7 @@
 -- The n-grams that make most of the divergence of each source from each target.
 -- over: terms of KL(source || target), which sum to kl_nats; under: terms of KL(target || source), which sum
 -- to reverse_kl_nats. Equal contributions rank in the order of their n-grams.
--- parameters: none
+-- parameters: most
 select
     source.content_key as source_key,
     target.content_key as target_key,
@@ -17,4 +17,5 @@ select
 from largest_terms as terms
 join contents as source on terms.source_id = source.content_id
 join contents as target on terms.target_id = target.content_id
+qualify rank <= $most
 order by source_key, target_key, direction, rank

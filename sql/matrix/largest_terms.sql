@@ -1,6 +1,6 @@
 -- The largest terms of each open direction, among the candidates of its p. Equal terms rank in the order of
--- their n-grams. Adds those of directions whose n-grams other than candidates cannot have a larger term,
--- and closes these; the others stay open.
+-- their n-grams. Adds those of directions whose n-grams other than candidates cannot have a larger term; the
+-- others stay open. Run for each partition of the n-grams, it adds the largest of each.
 -- parameters: skew, most
 create temp table if not exists largest_terms (
     source_id integer,
@@ -98,8 +98,3 @@ from (
     where is_complete
 )
 join candidate_ngrams on -term.minus_place = candidate_ngrams.place;
-
-delete from open_directions
-where (source_id, target_id, direction) in (
-    select (source_id, target_id, direction) from newly_largest where is_complete
-);
