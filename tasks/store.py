@@ -449,7 +449,10 @@ def push(
             # Whoever may still be uploading started from an older manifest, and will be refused.
             named = {f.object for one in (base, manifest) for f in one.files.values()}
             named |= {_manifest_path(base.number)}
-            store.remove(there.keys() - named)
+            try:
+                store.remove(there.keys() - named)
+            except Exception as error:  # it is published all the same
+                announce("upload", f"old files could not be removed ({told(error)})")
             _offer_database(house, manifest)
     _announce("upload", "to", house, changed, len(files), started)
     return True

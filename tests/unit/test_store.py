@@ -223,6 +223,20 @@ def test_what_two_manifests_no_longer_name_is_removed_and_nothing_else(there, ma
     assert "ngrams/b.parquet" not in copy_of(machine("second"))
 
 
+def test_a_run_that_may_not_remove_what_is_old_has_published(there, machine, monkeypatch):
+    house = machine("first")
+    for content in (b"one", b"two"):
+        work(house, database=content)
+
+    def refuse(*_):
+        raise PermissionError("Access Denied")
+
+    monkeypatch.setattr(type(there), "rm_file", refuse)
+    said = told(lambda: work(house, database=b"three"))
+    assert "old files could not be removed (PermissionError: Access Denied)" in said
+    assert published(house).database.read_bytes() == b"three"
+
+
 def test_what_another_machine_has_removed_goes_here_too(there, machine):
     work(machine("first"), database=b"one", a=b"counts", b=b"counts")
     second = machine("second")
