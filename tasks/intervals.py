@@ -380,15 +380,10 @@ class _Replicates:
         self._known = known
         self._whole = whole
         self._samples: dict[str, Sample] = {}
-        self._covered: set[Path] = set()
-        self._cover(whole)
+        self._covered = whole
+        self._vocabulary = vocabulary_of(con, sorted(whole))
 
-    def _cover(self, files: set[Path]) -> None:
-        self._samples.clear()
-        self._covered = files
-        self._vocabulary = vocabulary_of(self._con, sorted(files))
-
-    def _cover_pairs(self, pairs: Iterable[_Pair]) -> None:
+    def _cover(self, pairs: Iterable[_Pair]) -> None:
         """Takes into the samples all n-grams that both sides of a pair have.
 
         No others count but in totals, so that those of all sources do as well as those of all
@@ -398,7 +393,9 @@ class _Replicates:
         if all(self._covered.intersection(files) for files in sides):
             return
         choices = [self._whole.union(files) for files in zip(*sides, strict=True)]
-        self._cover(min(choices, key=_n_counts))
+        self._covered = min(choices, key=_n_counts)
+        self._vocabulary = vocabulary_of(self._con, sorted(self._covered))
+        self._samples.clear()
 
     def sample(self, key: SampleKey) -> Sample:
         """A corpus as it is resampled, read once."""
@@ -439,7 +436,7 @@ class _Replicates:
             sources.setdefault(pair.source.name, []).append(pair)
         targets = {pair.target.name: pair.target for pair in pairs.values()}
         made: dict[tuple[str, str], list[Floats]] = {key: [] for key in pairs}
-        self._cover_pairs(pairs.values())
+        self._cover(pairs.values())
 
         def one(some: list[_Pair], block: range, of_targets: dict[str, Counts]) -> None:
             source = self.sample(some[0].source)
