@@ -308,8 +308,9 @@ def _reaching(house: Warehouse) -> Iterator[_Store]:
         if isinstance(error, OSError) and error.errno in _OF_THE_DISK and error.filename:
             raise  # the working copy's
         raise WarehouseError(
-            f"{house.address} cannot be used ({told(error)}); check the address, the credentials "
-            "in the environment, and that the store's driver is there; what is done is not lost"
+            f"{house.address} cannot be used ({told(error)}); what is done is not lost: check the "
+            "address, the credentials in the environment, and that the store's driver is there "
+            "(make align EXTRAS=s3)"
         ) from None
 
 
@@ -560,7 +561,7 @@ def public_names(house: Warehouse, paths: Iterable[Path]) -> PublicNames:
         name = path.relative_to(house.folder).as_posix()
         file = session.stored(name, stat.st_size, sha256, stat.st_mtime_ns)
         names[path] = f"{house.address}/{file.object}"
-        # Of use where that is one corpus's folder of partitions, which go up together.
+        # Asked for where it is a corpus's own folder, of partitions: they go up together.
         names[path.parent] = names[path].rpartition("/")[0]
         stored[names[path]] = file
     served = _files(house.address, stored, lambda file: house.folder / file.name)
@@ -597,7 +598,7 @@ def published(house: Warehouse) -> Published:
             if store.current().number != manifest.number:
                 return published(house)  # two runs have ended meanwhile
             raise
-        _remove_old_databases(path)
+        _remove_old_copies(path)
         stored = {f"{house.address}/{f.object}": f for f in manifest.files.values()}
         return Published(path, Served(_files(house.address, stored, partial(_located, house))))
 
@@ -645,10 +646,10 @@ def _offer_database(house: Warehouse, manifest: Manifest) -> None:
         # A link: a run that comes later puts another file in the database's place.
         with suppress(OSError):
             os.link(house.database, path)
-        _remove_old_databases(path)
+        _remove_old_copies(path)
 
 
-def _remove_old_databases(current: Path) -> None:
+def _remove_old_copies(current: Path) -> None:
     """Removes what readers fetched long ago; who has a file open keeps it."""
     for path in current.parent.parent.glob("*/*"):
         with suppress(OSError):
