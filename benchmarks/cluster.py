@@ -5,10 +5,10 @@ Runs the whole command with each runner that is named, over one generated corpus
     python -m benchmarks.cluster --folder FOLDER --queries 1000000 local:1 local:2 dask:1 dask:2
 
 A run is named ``RUNNER:THREADS`` or ``RUNNER:THREADS:MEMORY_LIMIT``. With ``--random`` the queries
-are runs of random functions, which share next to no n-grams: 1,200 new ones each, so that some
+are runs of random functions, which share next to no n-grams: 1,100 new ones each, so that some
 thousand queries have a dictionary that is larger than a low memory limit:
 
-    python -m benchmarks.cluster --folder FOLDER --random --queries 16000 \\
+    python -m benchmarks.cluster --folder FOLDER --random --queries 10000 \\
         local:2 local:2:400MB dask:2:400MB
 
 Prints a row for each run: seconds, CPU seconds of all processes, what they took at most together
@@ -23,7 +23,7 @@ from random import Random
 
 import duckdb
 
-from benchmarks.inputs import ROOT, synthetic
+from benchmarks.inputs import samples, synthetic
 from benchmarks.process import Taken, run_contestant
 from benchmarks.report import say
 
@@ -57,15 +57,13 @@ def random_queries(folder: Path, n_queries: int) -> Path:
 
 def with_samples(corpora: Path) -> Path:
     """The corpora of a file, and the samples."""
-    samples = (ROOT / "samples" / "corpora.toml").read_text("utf-8")
-    samples = samples.replace('path = "', f'path = "{ROOT / "samples"}/')
     path = corpora.with_suffix(".samples.toml")
-    path.write_text(f"{corpora.read_text('utf-8')}\n{samples}", encoding="utf-8")
+    path.write_text(f"{corpora.read_text('utf-8')}\n{samples()}", encoding="utf-8")
     return path
 
 
-def take(corpora: Path, folder: Path, run: str) -> tuple[Taken, dict[str, object]]:
-    """Runs the whole command; what it took, and a digest of each table that it has published."""
+def take(corpora: Path, folder: Path, run: str) -> dict[str, object]:
+    """Runs the whole command, says what it took, and gives a digest of each published table."""
     runner, threads, *limit = run.split(":")
     warehouse = folder / "warehouse"
     shutil.rmtree(warehouse, ignore_errors=True)
@@ -80,7 +78,7 @@ def take(corpora: Path, folder: Path, run: str) -> tuple[Taken, dict[str, object
     n_files = len(list((warehouse / "ngrams").rglob("*.parquet")))
     say(row_of(run, taken, n_files))
     shutil.rmtree(warehouse)
-    return taken, digests
+    return digests
 
 
 def digests_of(con: duckdb.DuckDBPyConnection) -> dict[str, object]:
@@ -125,7 +123,7 @@ def main() -> None:
         "| run | seconds | CPU seconds | peak of all | peak of the run | of each worker "
         "| of a parser | files of counts |\n" + "| --- " * 8 + "|"
     )
-    digests = [take(corpora, folder, run)[1] for run in given.runs]
+    digests = [take(corpora, folder, run) for run in given.runs]
     different = {
         table for other in digests[1:] for table in other if other[table] != digests[0].get(table)
     }

@@ -42,6 +42,12 @@ def synthetic(folder: Path, n_queries: int) -> Path:
     return write_corpora_file(folder / f"{name}.toml", [name], 1)
 
 
+def samples() -> str:
+    """The samples' corpora file, for a file in any folder."""
+    text = (ROOT / "samples" / "corpora.toml").read_text("utf-8")
+    return text.replace('path = "', f'path = "{ROOT / "samples"}/')
+
+
 def many(folder: Path, n_corpora: int, n_queries: int, n_added: int) -> tuple[Path, Path]:
     """Two corpora files with many generated corpora: without and with one more."""
     folder /= f"many-{n_corpora}-{n_queries}"

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.generate import Mixture, rows
-from benchmarks.inputs import ROOT
+from benchmarks.inputs import samples
 from benchmarks.process import Taken, run_contestant
 from benchmarks.report import say
 
@@ -108,13 +108,11 @@ def write_dump(path: Path, form: str, n_bytes: int) -> None:
 
 def corpora_file(dump: Path, form: str) -> Path:
     """The dump, and the samples that it is compared with."""
-    samples = (ROOT / "samples" / "corpora.toml").read_text("utf-8")
-    samples = samples.replace('path = "', f'path = "{ROOT / "samples"}/')
     mapped = _MAPPED if form in ("jsonl", "csv", "parquet") else ""
     path = dump.with_name(f"{dump.name}.toml")
     path.write_text(
         f'[[corpus]]\nname = "large"\nrole = "train"\nformat = "{form}"\ndialect = "sqlite"\n'
-        f'path = "{dump.name}"\n{mapped}\n{samples}',
+        f'path = "{dump.name}"\n{mapped}\n{samples()}',
         encoding="utf-8",
     )
     return path
