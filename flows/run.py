@@ -33,7 +33,7 @@ from tasks.config import load_corpora
 from tasks.engine import bounded
 from tasks.errors import AlignError
 from tasks.highlights import highlights
-from tasks.store import warehouse_at
+from tasks.store import check_store, warehouse_at
 
 if TYPE_CHECKING:
     from flows.align import RunSummary
@@ -126,11 +126,12 @@ def run_nightly(
 
 def _await(warehouse: Path | str, manner: Manner, teller: "_Teller") -> None:
     """Waits for the warehouse, if need be, or raises."""
+    house = warehouse_at(warehouse).resolved
     with (
         progress.listening(lambda said: teller.tell(said.stage, said.text)),
-        warehouse_at(warehouse).resolved.locked(manner.wait_seconds),
+        house.locked(manner.wait_seconds),
     ):
-        pass
+        check_store(house)
 
 
 def _tell(summary: "RunSummary", warehouse: Path | str, teller: "_Teller") -> int:

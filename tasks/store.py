@@ -341,6 +341,17 @@ class _Session:
         return StoredFile(name, above, size, sha256, mtime_ns)
 
 
+def check_store(house: Warehouse) -> None:
+    """Looks whether the store of a warehouse answers, before there is any work.
+
+    Raises:
+        WarehouseError: It does not, or has no such bucket.
+    """
+    if house.address is not None:
+        with _reaching(house) as store:
+            store.check()
+
+
 def pull(house: Warehouse, *names: str) -> bool:
     """Brings the working copy of a warehouse in line with what is published.
 

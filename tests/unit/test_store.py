@@ -16,7 +16,7 @@ from tasks.errors import ConfigurationError, ConflictError, WarehouseError
 from tasks.explain import explain
 from tasks.report import write_report
 from tasks.results import matrix, open_results
-from tasks.store import published, pull, push, warehouse_at
+from tasks.store import check_store, published, pull, push, warehouse_at
 from tests.conftest import S3_SECRET
 from tests.unit.test_cli import COMMAND
 from tests.unit.test_publish import ALL, runner
@@ -460,8 +460,9 @@ def test_s3_itself_refuses_a_second_manifest(on_s3, s3):
 
 def test_no_bucket_is_told_before_the_work(on_s3, machine):
     house = machine("first", "s3://nosuch/w")
-    with house.locked(), pytest.raises(WarehouseError, match="there is no nosuch"):
-        pull(house)
+    for look in (check_store, pull):
+        with house.locked(), pytest.raises(WarehouseError, match="there is no nosuch"):
+            look(house)
 
 
 def test_no_credential_stands_anywhere(on_s3, s3):
