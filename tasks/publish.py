@@ -154,7 +154,8 @@ def _drafted(
     old = _read_old(warehouse)
     names = _public_names(warehouse, corpora)
     new = [one for one in corpora if names.of(one.ngrams) not in old.n_queries_by_file]
-    if not new or sum(map(_load, new)) > 1:
+    wanted = new if _is_mostly_known(corpora, names, old, versions) else corpora
+    if not new or sum(map(_load, wanted)) > 1:
         return None
     path = warehouse.scratch / f"{uuid4().hex}.duckdb"
     begun = _begin(path, warehouse, corpora, names, versions, old)

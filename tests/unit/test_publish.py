@@ -220,6 +220,19 @@ def test_large_corpora_wait_for_the_measures(house, make_corpus, monkeypatch):
         assert draft.take() is None
 
 
+def test_many_corpora_that_another_version_published_wait_too(house, run, make_corpus, monkeypatch):
+    corpora = [*run(*ALL), make_corpus(house.folder, *OTHER_CORPUS[:2])]
+    monkeypatch.setattr(publishing, "_QUERIES_PER_BATCH", 6)
+    monkeypatch.setattr(publishing, "_MOSTLY", 0.5)
+    # One corpus is new; by other versions, all are made anew.
+    for versions, is_begun in (({"duckdb": "2"}, True), ({"duckdb": "3"}, False)):
+        with house.locked(), drafting(house, corpora, versions) as draft:
+            begun = draft.take()
+            assert (begun is not None) == is_begun
+            if begun is not None:
+                begun.con.close()
+
+
 def test_a_draft_that_fails_is_made_again(house, run, make_corpus):
     corpora = run(*ALL)
     shutil.rmtree(house.scratch, ignore_errors=True)
