@@ -38,6 +38,7 @@ from tasks.template_rules import (
     NGRAM_RULES_VERSION,
     TEMPLATE_RULES_VERSION,
     Limits,
+    parser_version,
 )
 from tasks.warehouse import Warehouse, remove_others, write_changed
 
@@ -145,7 +146,7 @@ def finish(prepared: Prepared, warehouse: Warehouse) -> IngestedCorpus:
             "digest": prepared.digest,
             "dialect": prepared.entry.dialect,
             "template_rules_version": str(TEMPLATE_RULES_VERSION),
-            "parser": f"sqlglot {version('sqlglot')}",
+            "parser": f"sqlglot {parser_version()}",
         }
         division = begin_counting(
             prepared.entry.name,

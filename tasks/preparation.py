@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +26,7 @@ from tasks.template_rules import (
     NGRAM_RULES_VERSION,
     TEMPLATE_RULES_VERSION,
     Limits,
+    parser_version,
 )
 from tasks.warehouse import Warehouse, stage_key, written_whole
 from tasks.workers import ParseJob, start_worker
@@ -150,7 +150,7 @@ def _templates_key(entry: CorpusEntry, queries_key: str, limits: Limits) -> str:
         queries=queries_key,
         dialect=entry.dialect,
         rules=TEMPLATE_RULES_VERSION,
-        parser=version("sqlglot"),
+        parser=parser_version(),
         limits=[limits.max_characters, limits.max_brackets, sorted(limits.kinds)],
     )
 
@@ -175,7 +175,7 @@ def dialects_file(entry: CorpusEntry, key: str, warehouse: Warehouse) -> Path:
     """Where it is kept which dialects parse how much of a content."""
     own = FORMAT_DIALECTS.get(entry.format)
     name = stage_key(
-        content=key, own=own, given=entry.dialect, candidates=CANDIDATES, parser=version("sqlglot")
+        content=key, own=own, given=entry.dialect, candidates=CANDIDATES, parser=parser_version()
     )
     return warehouse.folder / "stages" / "dialects" / f"{name}.json"
 

@@ -1,12 +1,20 @@
 """What is fixed about templates and n-grams, for those who need not load what makes them."""
 
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
 from typing import Final
 
 from tasks.clean import KINDS, Kind
 
 TEMPLATE_RULES_VERSION: Final = 2
 """Goes up with every change that can alter a template: stored templates are then redone."""
+
+
+@cache  # to read it takes a millisecond, and each corpus asks
+def parser_version() -> str:
+    """The version of sqlglot, which says what a query's parse is."""
+    return version("sqlglot")
 
 
 MAX_N: Final = 15

@@ -78,6 +78,8 @@ def test_weights_are_poisson_and_independent():
     drawn = uniforms(keys, range(500))
     assert stats.kstest(drawn.ravel(), "uniform").pvalue > 0.01
     weights = poisson_weights(keys, range(500))
+    cumulated = np.cumsum([math.exp(-1) / math.factorial(k) for k in range(19)])
+    assert (weights == np.searchsorted(cumulated, drawn, side="right")).all()
     found = np.bincount(weights.ravel(), minlength=8)[:8]
     wanted = stats.poisson.pmf(range(8), 1) * weights.size
     assert found == pytest.approx(wanted, abs=5 * math.sqrt(wanted.max()))
