@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 import duckdb
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.corpus_stages import IngestedCorpus
@@ -340,25 +341,30 @@ def _tables(
             {**row, "target": target.entry.name}
             for row, target in zip(ceilings, sets.targets, strict=True)
         ],
-        "replicates": [
-            {
-                "source_sample": key[0],
-                "target_sample": key[1],
-                "source_unit": one.source.unit,
-                "n_source_units": one.source.n_units,
-                "target_unit": one.target.unit,
-                "n_target_units": one.target.n_units,
-                "kl_nats": one.kl_nats.tolist(),
-            }
-            for key, one in sorted(known.items())
-            if key in used
-        ],
     }
     tables = {
-        kind: pl.DataFrame(rows[kind], schema=schema, orient="row")
-        for kind, schema in _SCHEMAS.items()
+        kind: pl.DataFrame(of_kind, schema=_SCHEMAS[kind], orient="row")
+        for kind, of_kind in rows.items()
     }
+    tables["replicates"] = _replicates_table({key: known[key] for key in sorted(used)})
     return tables, len(replicates.made)
+
+
+def _replicates_table(made: _Known) -> pl.DataFrame:
+    """What is kept of replicates; by columns, since there are many."""
+    each = made.values()
+    ends = np.cumsum([0, *(len(one.kl_nats) for one in each)])
+    values = np.concatenate([np.zeros(0), *(one.kl_nats for one in each)])
+    columns = {
+        "source_sample": [source for source, _ in made],
+        "target_sample": [target for _, target in made],
+        "source_unit": [one.source.unit for one in each],
+        "n_source_units": [one.source.n_units for one in each],
+        "target_unit": [one.target.unit for one in each],
+        "n_target_units": [one.target.n_units for one in each],
+        "kl_nats": pl.Series(pa.LargeListArray.from_arrays(ends, values)),
+    }
+    return pl.DataFrame(columns, schema=_SCHEMAS["replicates"])
 
 
 class _Replicates:
@@ -642,11 +648,16 @@ def _read_known(folder: Path, rules: str) -> tuple[_Known, dict[str, dict[str, A
     known: _Known = {}
     ceilings: dict[str, dict[str, Any]] = {}
     for file in sorted(folder.glob(f"replicates-{rules}-*.parquet")):
-        for row in pl.read_parquet(file, glob=False).iter_rows(named=True):
+        table = pl.read_parquet(file, glob=False)
+        values = table["kl_nats"].explode(empty_as_null=False).to_numpy()
+        table = table.with_columns(n=pl.col("kl_nats").list.len()).drop("kl_nats")
+        end = 0
+        for row in table.iter_rows(named=True):
+            start, end = end, end + row["n"]
             known[row["source_sample"], row["target_sample"]] = _Resampled(
                 _Drawn(row["source_unit"], row["n_source_units"]),
                 _Drawn(row["target_unit"], row["n_target_units"]),
-                np.array(row["kl_nats"], np.float64),
+                values[start:end],
             )
     for file in sorted(folder.glob(f"ceilings-{rules}-*.parquet")):
         for row in pl.read_parquet(file, glob=False).iter_rows(named=True):

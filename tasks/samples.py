@@ -216,12 +216,21 @@ def shared_by(source: Sample, target: Sample) -> Shared:
 
 def _unit(con: duckdb.DuckDBPyConnection, key: SampleKey) -> Unit:
     """Databases where they are known and there are several, as far as they are wanted."""
-    if key.unit == "query":
+    if key.unit == "query" or not _has_databases(key.asked):
         return "query"
     [(n_queries, n_with_database, n_databases)] = query_sql(
         con, "resampling/databases", queries=str(key.asked), templates=str(key.asked_templates)
     ).fetchall()
     return unit_known(n_queries, n_with_database, n_databases)
+
+
+def _has_databases(queries: Path) -> bool:
+    """Whether the database of some query is known, as far as the file's statistics tell."""
+    metadata = pq.read_metadata(queries)
+    column = metadata.schema.names.index("db_id")
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    statistics = [(group, group.column(column).statistics) for group in groups]
+    return any(one is None or one.null_count != group.num_rows for group, one in statistics)
 
 
 def unit_known(n_queries: int, n_with_database: int, n_databases: int) -> Unit:

@@ -1,5 +1,5 @@
 -- The n-grams that make most of each divergence, nested ones added to the one that contains them, with the template of
--- the query that is their example.
+-- the query that is their example. An n-gram that others are folded under is under none itself.
 -- parameters: most
 with terms as (
     select
@@ -8,28 +8,22 @@ with terms as (
         direction,
         coalesce(folded_under, ngram) as head,
         sum(round(contribution_nats * 1e9)::bigint) as group_nats,
-        count(*) - 1 as n_folded
+        count(*) - 1 as n_folded,
+        any_value(source_probability) filter (folded_under is null) as source_probability,
+        any_value(target_probability) filter (folded_under is null) as target_probability,
+        any_value(example_sql) filter (folded_under is null) as example_sql
     from ngram_contributions
     group by all
 ),
 
 groups as (
     select
-        terms.*,
-        own.source_probability,
-        own.target_probability,
-        own.example_sql,
-        if(own.direction = 'over', own.source, own.target) as example_corpus,
+        *,
+        if(direction = 'over', source, target) as example_corpus,
         row_number() over (
-            partition by terms.source, terms.target, terms.direction order by terms.group_nats desc, terms.head
+            partition by source, target, direction order by group_nats desc, head
         ) as place
     from terms
-    join ngram_contributions as own
-        on
-            terms.source = own.source
-            and terms.target = own.target
-            and terms.direction = own.direction
-            and terms.head = own.ngram
 ),
 
 shown as (
