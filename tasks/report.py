@@ -236,13 +236,19 @@ class _Texts:
 
     def __init__(self) -> None:
         self._places: dict[str, int] = {}
+        # Of texts as they were given: the same ones come again and again.
+        self._known: dict[str | None, int] = {}
 
     @property
     def all(self) -> list[str]:
         return list(self._places)
 
     def place(self, text: str | None) -> int:
-        return self._places.setdefault(shortened(text) or "", len(self._places))
+        found = self._known.get(text)
+        if found is None:
+            found = self._places.setdefault(shortened(text) or "", len(self._places))
+            self._known[text] = found
+        return found
 
 
 def shortened(text: str | None) -> str | None:
