@@ -31,7 +31,7 @@ def corpora(shared_folder, tmp_path_factory):
             prepared = list(pool.map(prepare, entries, itertools.repeat(house)))
             assert all(isinstance(one, Prepared) for one in prepared)
             reports = list(pool.map(parse_part, [job for one in prepared for job in one.jobs]))
-            finished = list(pool.map(pipeline.finish, prepared))
+            finished = list(pool.map(lambda one: pipeline.finish(one, house), prepared))
             report = pipeline.measure(finished, house)
     finally:
         stop_workers()
