@@ -608,7 +608,7 @@ def inspect(
 def main() -> None:
     """Runs the command line; the one place where errors become lines and exit statuses."""
     try:
-        app()
+        app(prog_name="nl2sql-align")
         status = 0
     except SystemExit as end:  # usage errors among them: the framework has printed what is wrong
         status = end.code if isinstance(end.code, int) else 1
