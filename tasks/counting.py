@@ -101,32 +101,6 @@ class Division:
     destination: Path
 
 
-def count_corpus(
-    corpus: str,
-    templates: Path,
-    destination: Path,
-    scratch: Path,
-    metadata: dict[str, str],
-    max_n: int = MAX_N,
-) -> Path:
-    """Writes the n-gram counts of a corpus, one step after the other.
-
-    Args:
-        corpus: The corpus's name.
-        templates: Its distinct queries with their templates.
-        destination: ``corpus``, ``ngram``, ``ngram_length`` (tokens), ``n_occurrences``,
-            ``example_ordinal`` (a query whose template holds the n-gram).
-        scratch: A folder for what is worth nothing afterwards, on the same disk.
-        metadata: What to say in the file about its origin.
-        max_n: The longest n-gram, in tokens.
-
-    Returns:
-        Where the counts are: ``destination``, or the folder in its place.
-    """
-    division = begin_counting(corpus, templates, destination, scratch, metadata, max_n)
-    return count_divided(division) if division else destination
-
-
 def count_divided(division: Division) -> Path:
     """Counts a large corpus, one step after the other; the folder of its counts."""
     for part in division.parts:
@@ -146,8 +120,21 @@ def begin_counting(
 ) -> Division | None:
     """Writes the n-gram counts of a corpus, or tells what steps it takes to count a large one.
 
-    Takes what ``count_corpus`` takes. Finding the distinct templates is this one step's work, by
-    DuckDB, which goes to disk where they do not fit.
+    Finding the distinct templates is this one step's work, by DuckDB, which goes to disk where they
+    do not fit.
+
+    Args:
+        corpus: The corpus's name.
+        templates: Its distinct queries with their templates.
+        destination: ``corpus``, ``ngram``, ``ngram_length`` (tokens), ``n_occurrences``,
+            ``example_ordinal`` (a query whose template holds the n-gram).
+        scratch: A folder for what is worth nothing afterwards, on the same disk.
+        metadata: What to say in the file about its origin.
+        max_n: The longest n-gram, in tokens.
+
+    Returns:
+        None where the counts are in ``destination``; else the steps, which put a folder in its
+        place.
     """
     said = {**metadata, "ngram_rules_version": str(NGRAM_RULES_VERSION), "max_n": str(max_n)}
     with connected() as con:

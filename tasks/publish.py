@@ -100,13 +100,15 @@ _AS_WRITTEN: Final = pa.schema([("corpus", pa.string()), ("content_key", pa.stri
 class _Begun:
     """A database on its way, which ``con`` has attached as ``results`` and uses.
 
-    Without the measures, where it is not the same as the published one. It ``is_kept`` where it
-    comes from that one.
+    Without the measures, where it is not the same as the published one, ``old``. It ``is_kept``
+    where it comes from that one.
     """
 
     path: Path
     con: duckdb.DuckDBPyConnection
     is_kept: bool
+    old: "_Old"
+    names: PublicNames
 
 
 class Draft:
@@ -154,11 +156,11 @@ def _drafted(
     old = _read_old(warehouse)
     names = _public_names(warehouse, corpora)
     new = [one for one in corpora if names.of(one.ngrams) not in old.n_queries_by_file]
-    wanted = new if _is_mostly_known(corpora, names, old, versions) else corpora
-    if not new or sum(map(_load, wanted)) > 1:
+    is_kept = _is_mostly_known(corpora, names, old, versions)
+    if not new or sum(map(_load, new if is_kept else corpora)) > 1:
         return None
     path = warehouse.scratch / f"{uuid4().hex}.duckdb"
-    begun = _begin(path, warehouse, corpora, names, versions, old)
+    begun = _begin(path, warehouse, corpora, names, old, is_kept)
     begun.con.execute("checkpoint results")  # else it all waits for the end
     return begun
 
@@ -189,8 +191,11 @@ def publish(
         as_written: What cleaned predictions would be without that.
         draft: What of the database was made before.
     """
-    old = _read_old(warehouse)
-    names = _public_names(warehouse, corpora)
+    begun = draft.take() if draft else None
+    if begun is not None:
+        old, names = begun.old, begun.names
+    else:
+        old, names = _read_old(warehouse), _public_names(warehouse, corpora)
     results_key = stage_key(
         corpora=_given(corpora, names).drop_columns(_HERE_AND_NOW).to_pylist(),
         retired_at=[str(corpus.entry.retired_at) for corpus in corpora],
@@ -204,9 +209,9 @@ def publish(
     if old.versions is not None and old.versions.get("publish") != record.versions.get("publish"):
         announce("publish", "the results of another version are made anew; its history is kept")
     with written_whole(warehouse.database) as temporary:
-        begun = (draft and draft.take()) or _begin(
-            temporary, warehouse, corpora, names, record.versions, old, is_same
-        )
+        if begun is None:
+            is_kept = is_same or _is_mostly_known(corpora, names, old, record.versions)
+            begun = _begin(temporary, warehouse, corpora, names, old, is_kept, is_same)
         with closing(begun.con) as con:
             if not is_same:
                 _fill_in_measures(con, pairs, contributions, intervals, as_written)
@@ -233,12 +238,11 @@ def _begin(
     warehouse: Warehouse,
     corpora: list[IngestedCorpus],
     names: PublicNames,
-    versions: Mapping[str, str],
     old: "_Old",
+    is_kept: bool,
     is_same: bool = False,
 ) -> _Begun:
     """A new database in a new file, with all that waits for no measure."""
-    is_kept = is_same or _is_mostly_known(corpora, names, old, versions)
     if is_kept:
         shutil.copyfile(warehouse.database, path)
     con = connect(memory_share=_DATABASE_SHARE)
@@ -254,7 +258,7 @@ def _begin(
     except BaseException:
         con.close()
         raise
-    return _Begun(path, con, is_kept)
+    return _Begun(path, con, is_kept, old, names)
 
 
 def _carry_over(con: duckdb.DuckDBPyConnection, kept: Mapping[str, pa.Table]) -> None:
@@ -397,7 +401,8 @@ def _load(corpus: IngestedCorpus) -> float:
         metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups)
     )
     allowed = resources().memory_bytes * _SHARE_OF_A_BATCH
-    return max(_n_queries(corpus) / _QUERIES_PER_BATCH, n_bytes / allowed)
+    n_queries: int = metadata.num_rows
+    return max(n_queries / _QUERIES_PER_BATCH, n_bytes / allowed)
 
 
 def _public_names(warehouse: Warehouse, corpora: list[IngestedCorpus]) -> PublicNames:

@@ -17,7 +17,7 @@ from hypothesis.configuration import set_hypothesis_home_dir
 
 from tasks.config import CorpusEntry
 from tasks.corpus_stages import IngestedCorpus, join_templates
-from tasks.counting import count_corpus
+from tasks.counting import begin_counting, count_divided
 from tasks.preparation import split_queries
 from tasks.warehouse import Warehouse, stage_key
 
@@ -80,6 +80,19 @@ def s3() -> Iterator[Any]:
 # A query's text and its template, or a template alone; None for a rejected one.
 Query = str | None | tuple[str, str | None]
 MakeCorpus = Callable[..., IngestedCorpus]
+
+
+def count_corpus(
+    corpus: str,
+    templates: Path,
+    destination: Path,
+    scratch: Path,
+    metadata: dict[str, str],
+    **limits: int,
+) -> Path:
+    """Counts a corpus, whatever steps it takes; where its counts are."""
+    division = begin_counting(corpus, templates, destination, scratch, metadata, **limits)
+    return count_divided(division) if division else destination
 
 
 @pytest.fixture(scope="session")

@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks import counting
-from tasks.counting import count_corpus, counts_at, n_ngrams
+from tasks.counting import counts_at, n_ngrams
 from tasks.engine import bounded, resources
 from tasks.ngrams import COUNTS_SCHEMA, count_ngrams, ngram_incidence, split_template
 from tasks.warehouse import count_files, written_whole
 from tests import reference
+from tests.conftest import count_corpus
 from tests.properties.strategies import some_templates, templates
 
 
