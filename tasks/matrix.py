@@ -87,22 +87,23 @@ def compute_matrix(
     contents = [replace(unique[key], is_target=key in targets) for key in sorted(unique)]
     rules = measures_key(skew, epsilon)
     name = stage_key(rules=rules, contents=sorted(unique), targets=targets)
-    pairs = folder / f"pairs-{rules}-{name}.parquet"
-    contributions = folder / f"contributions-{rules}-{name}.parquet"
-    if pairs.exists() and contributions.exists():
-        return MatrixReport(pairs, contributions, len(contents) ** 2, 0)
-    known = _known(folder, rules, sorted(unique), targets)
-    with connect() as con:
-        new = _measure(con, contents, known, skew, epsilon)
-    for kind, path in (("pairs", pairs), ("contributions", contributions)):
-        tables = [table for table in (known.get(kind), new[kind]) if table is not None]
-        keys = [(name, "ascending") for name in _ORDER if name in new[kind].column_names]
-        with written_whole(path) as temporary:
-            pq.write_table(pa.concat_tables(tables).sort_by(keys), temporary, compression="zstd")
+    files = {kind: folder / f"{kind}-{rules}-{name}.parquet" for kind in _KINDS}
+    n_new = 0
+    if not all(path.exists() for path in files.values()):
+        known = _known(folder, rules, sorted(unique), targets)
+        with connect() as con:
+            new = _measure(con, contents, known, skew, epsilon)
+        for kind, path in files.items():
+            tables = [table for table in (known.get(kind), new[kind]) if table is not None]
+            keys = [(name, "ascending") for name in _ORDER if name in new[kind].column_names]
+            table = pa.concat_tables(tables).sort_by(keys)
+            with written_whole(path) as temporary:
+                pq.write_table(table, temporary, compression="zstd")
+        n_new = new["pairs"].num_rows
     for old in folder.glob("*.parquet"):
-        if old not in (pairs, contributions):
+        if old not in files.values():
             old.unlink()
-    return MatrixReport(pairs, contributions, len(contents) ** 2, new["pairs"].num_rows)
+    return MatrixReport(files["pairs"], files["contributions"], len(contents) ** 2, n_new)
 
 
 # Terms fall with the probability: mostly, the largest are among so many n-grams of a content.
@@ -113,7 +114,9 @@ _MATCHES_PER_BLOCK: Final = 30_000_000
 # What DuckDB and the sparse matrices hold of each count at a time.
 _BYTES_PER_COUNT: Final = 100
 
-_ORDER: Final = ("source_key", "target_key", "direction", "rank")
+# What a run leaves to the next one: how many n-grams of a content occur how often, too.
+_KINDS: Final = ("pairs", "contributions", "values")
+_ORDER: Final = ("source_key", "target_key", "direction", "rank", "content_key", "n_occurrences")
 _CONTENTS: Final = pa.schema(
     [
         ("content_key", pa.string()),
@@ -121,6 +124,9 @@ _CONTENTS: Final = pa.schema(
         ("templates_file", pa.string()),
         ("is_target", pa.bool_()),
     ]
+)
+_VALUES: Final = pa.schema(
+    [("content_key", pa.string()), ("n_occurrences", pa.int64()), ("n_distinct", pa.int64())]
 )
 
 
@@ -130,23 +136,24 @@ def _known(folder: Path, rules: str, keys: list[str], targets: list[str]) -> dic
     What it said of former targets is left out: it says nothing of sources that came since.
     """
     runs = [
-        {"pairs": pairs, "contributions": contributions}
+        {kind: folder / f"{kind}-{pairs.name.partition('-')[2]}" for kind in _KINDS}
         for pairs in folder.glob(f"pairs-{rules}-*.parquet")
-        # A run that was killed between its two files has measured nothing.
-        if (contributions := folder / f"contributions-{pairs.name.partition('-')[2]}").exists()
     ]
-    if not runs:
+    # A run that was killed between its files has measured nothing.
+    whole = [files for files in runs if all(path.exists() for path in files.values())]
+    if not whole:
         return {}
-    last = max(runs, key=lambda files: files["pairs"].stat().st_mtime_ns)
-    is_source = pc.field("source_key").isin(pa.array(keys, pa.string()))
-    is_target = {
-        kind: pc.field("target_key").isin(pa.array(wanted, pa.string()))
-        for kind, wanted in (("pairs", keys), ("contributions", targets))
+    last = max(whole, key=lambda files: files["pairs"].stat().st_mtime_ns)
+
+    def is_one(column: str, wanted: list[str]) -> pc.Expression:
+        return pc.field(column).isin(pa.array(wanted, pa.string()))
+
+    filters = {
+        "pairs": is_one("source_key", keys) & is_one("target_key", keys),
+        "contributions": is_one("source_key", keys) & is_one("target_key", targets),
+        "values": is_one("content_key", keys),
     }
-    return {
-        kind: pq.read_table(path, filters=is_source & is_target[kind])
-        for kind, path in last.items()
-    }
+    return {kind: pq.read_table(path, filters=filters[kind]) for kind, path in last.items()}
 
 
 def _measure(
@@ -167,14 +174,9 @@ def _measure(
         keys = pc.unique(known[kind][column]) if known else pa.array([], pa.string())
         con.register(view, pa.table({"content_key": keys}))
     run_sql(con, "matrix/contents")
-    ngram_files = [str(content.ngrams) for content in contents]
-    run_sql(
-        con,
-        "matrix/count_values",
-        ngram_files=ngram_files,
-        epsilon=epsilon,
-        n_candidates=_CANDIDATES,
-    )
+    values = _values(con, contents, known)
+    con.register("given_values", pa.concat_tables([values, known["values"]]) if known else values)
+    run_sql(con, "matrix/count_values", epsilon=epsilon, n_candidates=_CANDIDATES)
     run_sql(con, "matrix/pair_sums_table")
     n_partitions = _n_partitions(contents)
     for partition in range(n_partitions):
@@ -197,7 +199,18 @@ def _measure(
                 _load_counts(con, contents, partition, n_partitions, with_new=False)
             run_sql(con, "matrix/largest_terms", skew=skew, most=CONTRIBUTIONS_PER_PAIR)
     contributions = query_sql(con, "matrix/contributions", most=CONTRIBUTIONS_PER_PAIR)
-    return {"pairs": pairs, "contributions": contributions.to_arrow_table()}
+    return {"pairs": pairs, "contributions": contributions.to_arrow_table(), "values": values}
+
+
+def _values(
+    con: duckdb.DuckDBPyConnection, contents: list[Content], known: Mapping[str, pa.Table]
+) -> pa.Table:
+    """How many n-grams of each new content occur how often."""
+    before = set(known["pairs"]["source_key"].unique().to_pylist()) if known else set()
+    files = [str(content.ngrams) for content in contents if content.key not in before]
+    if not files:
+        return _VALUES.empty_table()
+    return query_sql(con, "matrix/values", ngram_files=files).to_arrow_table().cast(_VALUES)
 
 
 def _n_partitions(contents: list[Content]) -> int:

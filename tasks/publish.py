@@ -214,7 +214,7 @@ def publish(
             begun = _begin(temporary, warehouse, corpora, names, old, is_kept, is_same)
         with closing(begun.con) as con:
             if not is_same:
-                _fill_in_measures(con, pairs, contributions, intervals, as_written)
+                _fill_in_measures(con, corpora, pairs, contributions, intervals, as_written)
                 if not begun.is_kept:
                     _carry_over(con, old.kept)
             _add_run(con, record, results_key, corpora)
@@ -253,12 +253,26 @@ def _begin(
         if not is_same:
             con.register("given_corpora", _given(corpora, names))
             with _at_once(con):
-                run_sql(con, "publish/keep" if is_kept else "publish/tables")
+                if is_kept:
+                    _forget(con)
+                else:
+                    run_sql(con, "publish/tables")
+                    run_sql(con, "publish/comments")
             _fill_in_corpora(con, corpora, names)
     except BaseException:
         con.close()
         raise
     return _Begun(path, con, is_kept, old, names)
+
+
+def _forget(con: duckdb.DuckDBPyConnection) -> None:
+    """Leaves in an old database what holds still."""
+    run_sql(con, "publish/keep")
+    gone = con.execute(
+        "select distinct corpus from queries where corpus not in (select corpus from known_corpora)"
+    ).fetchall()
+    if gone:
+        run_sql(con, "publish/forget", corpora=[corpus for (corpus,) in gone])
 
 
 def _carry_over(con: duckdb.DuckDBPyConnection, kept: Mapping[str, pa.Table]) -> None:
@@ -298,11 +312,13 @@ def _n_queries(corpus: IngestedCorpus) -> int:
 def _fill_in_corpora(
     con: duckdb.DuckDBPyConnection, corpora: list[IngestedCorpus], names: PublicNames
 ) -> None:
-    """Fills the tables on single corpora, and says what all tables hold."""
+    """Fills the tables on single corpora."""
     # A view cannot take parameters: file names are quoted into its text.
     counts = [names.of(file) for corpus in corpora for file in count_files(corpus.ngrams)]
     files = ", ".join(f"'{quoted(glob.escape(name))}'" for name in counts)
     con.execute(f"create or replace view ngram_counts as from read_parquet([{files}])")
+    with _at_once(con):
+        run_sql(con, "publish/view_comments")
     known = {name for (name,) in con.execute("select corpus from known_corpora").fetchall()}
     unknown = [corpus for corpus in corpora if corpus.entry.name not in known]
     for some, first, last in _batches(unknown):
@@ -318,17 +334,21 @@ def _fill_in_corpora(
     if unknown:
         templates = sorted({str(corpus.templates) for corpus in unknown})
         run_sql(con, "publish/templates", templates_files=templates)
-    # Where all are known, nothing is taken from the file.
-    ngram_files = [str(corpus.ngrams) for corpus in unknown or corpora[:1]]
-    queries = sorted({str(corpus.queries) for corpus in corpora})
-    run_sql(con, "publish/corpora", ngram_files=ngram_files, queries_files=queries)
-    run_sql(con, "publish/structural_features")
-    with _at_once(con):
-        run_sql(con, "publish/comments")
+    new = [corpus.entry.name for corpus in unknown]
+    run_sql(
+        con,
+        "publish/corpora",
+        new_corpora=new,
+        # Where all are known, nothing is taken from the file.
+        ngram_files=[str(corpus.ngrams) for corpus in unknown or corpora[:1]],
+        queries_files=sorted({str(corpus.queries) for corpus in corpora}),
+    )
+    run_sql(con, "publish/structural_features", new_corpora=new)
 
 
 def _fill_in_measures(
     con: duckdb.DuckDBPyConnection,
+    corpora: list[IngestedCorpus],
     pairs: Path,
     contributions: Path,
     intervals: "IntervalsReport | None",
@@ -351,7 +371,11 @@ def _fill_in_measures(
             ceilings=str(intervals.ceilings),
         )
     run_sql(con, "publish/tuning_effect")
-    run_sql(con, "publish/ngram_contributions", contributions=str(contributions))
+    run_sql(con, "publish/named_contributions", contributions=str(contributions))
+    sides = con.execute("select distinct side from named_contributions").fetchall()
+    files = [str(corpus.ngrams) for corpus in corpora if (corpus.entry.name,) in sides]
+    if files:
+        run_sql(con, "publish/ngram_contributions", ngram_files=files)
     con.unregister("given_corpora")
 
 

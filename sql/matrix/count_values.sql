@@ -1,37 +1,28 @@
--- How many n-grams of each content occur once, twice, ...: all that the measures need to know of a content
--- alone. An n-gram's terms depend on its two counts only, so that all n-grams with the same two counts are
--- handled at once. Values of new contents are numbered first, content by content.
+-- What the measures need to know of a content alone, by how often its n-grams occur. An n-gram's terms depend on
+-- its two counts only, so that all n-grams with the same two counts are handled at once. Values of new contents
+-- are numbered first, content by content. Expects given_values: see values.sql.
 -- All sums of floating-point terms, here and in the other files of this folder, are sums of integers
 -- (term * 2^58, rounded), so that neither the order of rows nor the number of threads can change a bit.
--- parameters: ngram_files, epsilon, n_candidates
+-- parameters: epsilon, n_candidates
 create or replace temp table count_values as
-with histogram as (
+with totals as (
     select
-        corpus,
-        n_occurrences,
-        count(*) as n_distinct
-    from read_parquet($ngram_files)
-    group by corpus, n_occurrences
-),
-
-totals as (
-    select
-        corpus,
+        content_key,
         sum(n_occurrences * n_distinct) as n_ngrams
-    from histogram
-    group by corpus
+    from given_values
+    group by content_key
 ),
 
 probabilities as (
     select
         contents.content_id,
         contents.is_new,
-        histogram.n_occurrences,
-        histogram.n_distinct,
-        histogram.n_occurrences / totals.n_ngrams::double as p
-    from histogram
-    join totals using (corpus)
-    join contents using (corpus)
+        given_values.n_occurrences,
+        given_values.n_distinct,
+        given_values.n_occurrences / totals.n_ngrams::double as p
+    from given_values
+    join totals using (content_key)
+    join contents using (content_key)
 )
 
 select

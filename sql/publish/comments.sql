@@ -46,13 +46,6 @@ comment on column templates.template_id is 'MD5 of the template, in hexadecimal'
 comment on column templates.template is 'Its tokens, apart by one space';
 comment on column templates.n_tokens is 'Length in tokens; ORDER BY, GROUP BY and PARTITION BY are one token';
 
-comment on view ngram_counts is 'How often each n-gram occurs in each corpus: the Parquet files that this database was made from.';
-comment on column ngram_counts.corpus is 'The corpus that has the n-gram';
-comment on column ngram_counts.ngram is 'Its tokens, apart by one space';
-comment on column ngram_counts.ngram_length is 'n, in tokens, 1 to 15';
-comment on column ngram_counts.n_occurrences is 'Occurrences over all queries of the corpus';
-comment on column ngram_counts.example_ordinal is 'The ordinal of the first query that has the n-gram';
-
 comment on table alignment is 'How the n-gram distribution of each source diverges from that of each target, for every ordered pair.';
 comment on column alignment.source is 'The corpus P: a training set, or predictions';
 comment on column alignment.target is 'The corpus Q that P is compared with';

@@ -1,6 +1,6 @@
 -- The corpora with their counts: queries as often as they occur. Expects given_corpora, known_corpora and the
--- filled table queries; ngram_files are those of corpora that are not known, queries_files those of all.
--- parameters: ngram_files, queries_files
+-- filled table queries; new_corpora are those that are not known, ngram_files theirs, queries_files those of all.
+-- parameters: new_corpora, ngram_files, queries_files
 insert into corpora
 with query_counts as (
     select
@@ -12,7 +12,7 @@ with query_counts as (
         count(distinct sql) as n_distinct_queries,
         count(distinct template_id) as n_distinct_templates
     from queries
-    where corpus not in (select corpus from known_corpora)
+    where corpus in $new_corpora
     group by corpus
     union all
     select
@@ -52,7 +52,7 @@ ngram_totals as (
         count(*) as n_distinct_ngrams,
         sum(n_occurrences)::bigint as n_ngrams
     from read_parquet($ngram_files)
-    where corpus not in (select corpus from known_corpora)
+    where corpus in $new_corpora
     group by corpus
     union all
     select corpus, n_distinct_ngrams, n_ngrams

@@ -1,17 +1,12 @@
--- Leaves in an earlier run's tables what holds still: queries, their templates, and the n-grams that make the
--- divergences, of corpora whose content is the same. The others are emptied, to be filled anew. Expects given_corpora.
+-- Leaves in an earlier run's tables what holds still: the n-grams that make the divergences, and the features, of
+-- corpora whose content is the same; of queries see forget.sql. The others are emptied, to be filled anew. Expects
+-- given_corpora.
 -- parameters: none
 create or replace temp table known_corpora as
 select corpora.*
 from corpora
 join given_corpora as given
     on corpora.corpus = given.corpus and corpora.ngrams_file = given.ngrams_file;
-
-delete from queries
-where corpus not in (select corpus from known_corpora);
-
-delete from templates
-where template_id not in (select template_id from queries where template_id is not null);
 
 delete from ngram_contributions
 where

@@ -1,28 +1,10 @@
--- The n-grams that make the divergences, with a query for each from the side that has more of it.
--- Expects given_corpora and the filled tables queries and ngram_counts; pairs that are there stay.
+-- The n-grams that make the divergences, with a query for each from the side that has more of it. Expects
+-- named_contributions and the filled table queries; ngram_files are those of all sides. Pairs that are there stay.
 -- folded_under is the longest of a pair's n-grams here that another one never occurs without.
--- parameters: contributions
+-- parameters: ngram_files
 insert into ngram_contributions
-with named as (
-    select
-        source.corpus as source,
-        target.corpus as target,
-        source.position as source_position,
-        target.position as target_position,
-        if(terms.direction = 'over', source.corpus, target.corpus) as side,
-        terms.*
-    from read_parquet($contributions) as terms
-    join given_corpora as source on terms.source_key = source.content_key
-    join given_corpora as target on terms.target_key = target.content_key
-    where
-        target.role = 'target'
-        and (source.corpus, target.corpus) not in (
-            select (source, target) from ngram_contributions
-        )
-),
-
 -- A run of tokens is one of characters too, between spaces and with the space inside a token replaced.
-spelled as (
+with spelled as (
     select
         source,
         target,
@@ -32,7 +14,7 @@ spelled as (
         target_probability,
         ' ' || regexp_replace(ngram, '\b(ORDER|GROUP|PARTITION) BY\b', '\1_BY', 'g') || ' ' as spelling,
         len(string_split(spelling, ' ')) as n_spaced
-    from named
+    from named_contributions
 ),
 
 -- Equal in both corpora: no query has the shorter one without the longer one.
@@ -61,10 +43,10 @@ examples as (
         wanted.side,
         wanted.ngram,
         queries.sql
-    from (select distinct side, ngram from named) as wanted
-    join ngram_counts on wanted.side = ngram_counts.corpus and wanted.ngram = ngram_counts.ngram
-    join queries
-        on ngram_counts.corpus = queries.corpus and ngram_counts.example_ordinal = queries.ordinal
+    from (select distinct side, ngram from named_contributions) as wanted
+    join read_parquet($ngram_files) as counted
+        on wanted.side = counted.corpus and wanted.ngram = counted.ngram
+    join queries on counted.corpus = queries.corpus and counted.example_ordinal = queries.ordinal
 )
 
 select
@@ -78,7 +60,7 @@ select
     named.contribution_nats,
     nested.folded_under,
     examples.sql as example_sql
-from named
+from named_contributions as named
 left join nested using (source, target, direction, ngram)
 left join examples on named.side = examples.side and named.ngram = examples.ngram
 order by named.source_position, named.target_position, named.direction, named.rank;

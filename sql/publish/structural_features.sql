@@ -1,12 +1,12 @@
--- How often each corpus uses each named structure, from its templates, each weighed by its queries. Expects
--- known_corpora, whose rows are there, and the filled tables queries and templates. A feature is a number per
--- template: how many joins, how deep the nesting. docs/explain.md has the definitions.
--- parameters: none
+-- How often each new corpus uses each named structure, from its templates, each weighed by its queries. Expects the
+-- filled tables queries and templates. A feature is a number per template: how many joins, how deep the nesting.
+-- docs/explain.md has the definitions.
+-- parameters: new_corpora
 insert into structural_features
 with recursive weights as (
     select corpus, template_id, sum(n_occurrences)::bigint as n_queries
     from queries
-    where template_id is not null and corpus not in (select corpus from known_corpora)
+    where template_id is not null and corpus in $new_corpora
     group by corpus, template_id
 ),
 

@@ -163,7 +163,7 @@ def test_only_pairs_of_new_content_are_measured(tmp_path):
     assert compute_matrix(contents, folder).n_new == 9 - 4
     assert compute_matrix(contents, folder).n_new == 0
     assert compute_matrix(contents[1:], folder).n_new == 0
-    assert len(list(folder.iterdir())) == 2
+    assert len(list(folder.iterdir())) == 3
 
 
 def test_a_run_that_was_killed_between_its_files_is_done_again(tmp_path):
@@ -172,12 +172,14 @@ def test_a_run_that_was_killed_between_its_files_is_done_again(tmp_path):
         for name in "ABC"
     ]
     whole = compute_matrix(contents, tmp_path / "whole")
-    for written in (whole.pairs, whole.contributions):
+    names = sorted(path.name for path in (tmp_path / "whole").iterdir())
+    for written in sorted((tmp_path / "whole").iterdir()):
         folder = tmp_path / written.name
         compute_matrix(contents[:2], folder)
         (folder / written.name).write_bytes(written.read_bytes())
         again = compute_matrix(contents, folder)
         assert again.n_new == 9 - 4
+        assert sorted(path.name for path in folder.iterdir()) == names
         assert bits_of(again.pairs) == bits_of(whole.pairs)
         assert bits_of(again.contributions) == bits_of(whole.contributions)
 

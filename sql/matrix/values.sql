@@ -1,0 +1,9 @@
+-- How many n-grams of some contents occur once, twice, ... Expects the table contents.
+-- parameters: ngram_files
+select
+    contents.content_key,
+    counted.n_occurrences,
+    count(*) as n_distinct
+from read_parquet($ngram_files) as counted
+join contents using (corpus)
+group by contents.content_key, counted.n_occurrences
