@@ -1,8 +1,13 @@
-"""Equal shapes share one parse: a key of a query's tokens, from which its template follows.
+"""Equal shapes share one parse: a key of a query's text, from which its template follows.
 
 Two queries that differ only in plain names and literals have the same tree but for these, and so
 the same template. The key keeps everything else: keywords, operators, function names, every word
 that some parser might match by its text, and whether there is a gap where a parser asks for one.
+
+It is made from the text, at a third of what it takes to split the text into tokens: where two texts
+have one key, the tokenizer, which goes by kinds of characters and by the words kept, splits both
+alike. Texts that hold what makes a tokenizer look further (comments, escapes, prefixes of literals,
+parameters, letters other than ASCII outside of literals) have no key.
 """
 
 import os
@@ -10,12 +15,12 @@ import re
 from typing import Final
 
 from sqlglot.dialects.dialect import Dialect
-from sqlglot.tokenizer_core import Token, TokenType
 
 from tasks.vocabulary import (
     BARE_FUNCTIONS,
     DATE_FUNCTIONS,
     DATE_PARTS,
+    JOINED_KEYWORDS,
     PAIRED_KEYWORDS,
     TEXT_KEYWORDS,
 )
@@ -24,15 +29,34 @@ SHARE_PARSES_VARIABLE: Final = "NL2SQL_ALIGN_SHARE_PARSES"
 
 # Statements whose parsing turns on few words. Others (DDL above all) match many that are common
 # names of columns, and are rare.
-_CACHED_STATEMENTS: Final = (TokenType.SELECT, TokenType.WITH)
-# Comments and numbered parameters change what the tokens mean.
-_ASIDE: Final = re.compile(r"--|/\*|//|[#?]")
-_LITERALS: Final = ("STRING", "NUMBER")
-_ASKED_FOR_A_GAP: Final = ("DASH", "DOT", "PARAMETER", "DOLLAR", "COLON", "HASH")
+_CACHED_STATEMENTS: Final = re.compile(r"[ \t\r\n;]*(?:SELECT|WITH)\b", re.ASCII | re.IGNORECASE)
+# A piece of a text, with the white space about it; a character alone is one that nothing is known
+# of. Words take a bracket that follows, which makes them functions, or a quote, whose prefix they
+# are; numbers all that touches them, and is none.
+_SPACE: Final = " \t\r\n"
+_ENDS: Final = f"{_SPACE};"
+_PIECE: Final = r"""
+    [ \t\r\n]*+ (?:
+        [A-Za-z_]\w* (?: [ \t\r\n]*\( | ['"`] )?
+      | (?: [(),;] | :: | [-+*/<>=!|^~.]+ ) (?: [ \t\r\n]++ (?! [-.] ) )?
+      | \d [\w.]* ['"`]?
+      | %s
+    )
+    | .
+"""
+_QUOTED: Final = r"""{quote} {inside} {quote} (?! [\w'"`] | [ \t\r\n]*\( )"""
+_QUOTES: Final = frozenset("'\"`")
+_SEPARATORS: Final = frozenset(["", "(", ")", ",", ";", "::"])
+_OPERATORS: Final = "-+*/<>=!|^~."
+_PLAIN_NUMBER: Final = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
+_COMMENTS: Final = ("--", "/*", "//")
+_JOIN_MARKER: Final = re.compile(r"\(\s*\+\s*\)")
+# Where a parser asks for a gap, or where words and signs are one keyword (USER-DEFINED).
+_ASKED_FOR_A_GAP: Final = "-."
 _NAME: Final = "a"  # Words kept in a key are upper-cased: none can be taken for these.
-_STRING: Final = "s"
 _NUMBER: Final = "n"
-# Words are noted, so that each is looked at once: this many, to bound their memory.
+_PAIRED: Final = "p"  # Before a word that is kept after certain others only.
+# Pieces are noted, so that each is looked at once: this many, to bound their memory.
 _MAX_NOTED: Final = 50_000
 
 
@@ -48,97 +72,109 @@ class Shapes:
     """Makes the keys of one dialect's queries."""
 
     def __init__(self, dialect: Dialect) -> None:
+        tokenizer = dialect.tokenizer_class
+        quotes = _QUOTES.intersection(
+            one for one in (*tokenizer.QUOTES, *tokenizer.IDENTIFIERS) if isinstance(one, str)
+        )
+        inside = {quote: rf"[^{quote}\\]*" for quote in sorted(quotes)}
+        if "'" in tokenizer.STRING_ESCAPES:
+            inside["'"] = r"(?: [^'\\]+ | '' )*+"
+        quoted = " | ".join(_QUOTED.format(quote=one, inside=inside[one]) for one in inside)
+        self._pieces = re.compile(_PIECE % quoted, re.ASCII | re.DOTALL | re.VERBOSE).findall
+        self._parts = _Parts(dialect)
+        self._has_join_marker = "(+)" in tokenizer.KEYWORDS
+
+    def key(self, text: str) -> str | None:
+        """The key of a query's shape; None where the query is to be parsed for itself."""
+        if not _CACHED_STATEMENTS.match(text):
+            return None
+        if self._has_join_marker and _JOIN_MARKER.search(text):
+            return None
+        if len(self._parts) >= _MAX_NOTED:
+            self._parts.clear()
+        parts = self._parts
+        try:
+            key = "\x00".join([parts[piece] for piece in self._pieces(text.strip(_ENDS))])
+        except KeyError:
+            return None
+        return _paired(key) if _PAIRED in key else key
+
+
+class _Parts(dict[str, str]):
+    """What a key keeps of a piece; ``KeyError`` where its query is to be parsed for itself.
+
+    Literals are not noted: few come again.
+    """
+
+    def __init__(self, dialect: Dialect) -> None:
         parser, tokenizer = dialect.parser_class, dialect.tokenizer_class
         # The short date parts, many of them aliases in other queries, matter to functions of dates
         # only, and queries that call these are parsed for themselves.
         matched = set(TEXT_KEYWORDS | DATE_PARTS | BARE_FUNCTIONS)
-        for words in (parser.NO_PAREN_FUNCTION_PARSERS, tokenizer.KEYWORDS):
-            for word in words:
-                matched.update(word.upper().split())
+        gapped = set(_ASKED_FOR_A_GAP)
+        for keywords in (parser.NO_PAREN_FUNCTION_PARSERS, tokenizer.KEYWORDS):
+            for keyword in keywords:
+                words = re.findall(r"\w+", keyword.upper())
+                matched.update(words)
+                if words:  # USER-DEFINED
+                    gapped.update(re.sub(r"[\w\s]", "", keyword))
         self._matched = frozenset(matched)
-        self._keeps = [True] * (max(TokenType) + 1)
-        for name in ("VAR", "IDENTIFIER", *_LITERALS):
-            self._keeps[TokenType[name]] = False
-        self._asks = [False] * (max(TokenType) + 1)
-        for name in _ASKED_FOR_A_GAP:
-            self._asks[TokenType[name]] = True
-        self._words: dict[str, str] = {}
-        self._names: dict[str, tuple[str, str]] = {}
+        self._gapped = frozenset(gapped)
         # T-SQL's CONVERT takes its third argument, a number, for a format: the wrong ones fail.
         self._keeps_numbers = tokenizer.__module__.endswith(("tsql", "fabric"))
 
-    def key(self, text: str, tokens: list[Token]) -> str | None:
-        """The key of a query's shape; None where the query is to be parsed for itself.
+    def __missing__(self, piece: str) -> str:
+        sign = piece.strip(_SPACE)
+        first = sign[:1]
+        if not first.isascii() or (first in _QUOTES and len(sign) == 1):
+            raise KeyError(piece)
+        if first in _QUOTES:
+            if first == "'":
+                return first
+            # The kind of quote tells: SQLite takes "x" for a string, `x` never.
+            word = sign[1:-1].upper()
+            return first + word if word in self._matched or word in PAIRED_KEYWORDS else first
+        if first.isdigit():
+            if not _PLAIN_NUMBER.fullmatch(sign):
+                raise KeyError(piece)
+            return sign if self._keeps_numbers else _NUMBER
+        is_word = first.isalpha() or first == "_"
+        part = self[piece] = self._of_word(sign) if is_word else self._of_sign(piece, sign)
+        return part
 
-        Args:
-            text: The query.
-            tokens: Its tokens, without closing semicolons.
-        """
-        if tokens[0].token_type not in _CACHED_STATEMENTS or _ASIDE.search(text):
-            return None
-        keeps, asks, words, names = self._keeps, self._asks, self._words, self._names
-        var, string, number = TokenType.VAR, TokenType.STRING, TokenType.NUMBER
-        opening, interval = TokenType.L_PAREN, TokenType.INTERVAL
-        parts: list[str] = []
-        function = ""  # the word just seen, a function's name if a bracket follows
-        before = tokens[0]
-        is_asked = False
-        for token in tokens:
-            kind = token.token_type
-            if is_asked:
-                is_asked = False
-                parts.append("<" if token.start == before.end + 1 else "_")
-            if kind == var:
-                name = token.text
-                function, part = names.get(name) or self._name(name)
-                parts.append(part or (_NAME, function)[parts[-1] in PAIRED_KEYWORDS[function]])
-            elif keeps[kind]:
-                if kind == opening and function:
-                    if function in DATE_FUNCTIONS or function == "EXTRACT":
-                        return None
-                    parts[-1] = function
-                elif kind == interval:
-                    return None  # INTERVAL '1 day' and INTERVAL '1' DAY parse apart
-                function = ""
-                word = token.text
-                parts.append(words.get(word) or self._word(word))
-                if asks[kind]:
-                    is_asked = True
-                    parts.append("<" if token.start == before.end + 1 else "_")
-            elif kind == string:
-                parts.append(_STRING)
-                function = ""
-            elif kind == number:
-                parts.append(token.text if self._keeps_numbers else _NUMBER)
-                function = ""
-            else:  # the kind of quote tells: SQLite takes "x" for a string, `x` never
-                quote = text[token.start]
-                word = token.text.upper()
-                is_kept = word in self._matched or parts[-1] in PAIRED_KEYWORDS.get(word, ())
-                function = f"{quote}{word}"
-                parts.append(function if is_kept else quote)
-            before = token
-        return "\x00".join(parts)
-
-    def _word(self, text: str) -> str:
-        """What a key keeps of a word or sign; noted for the next time."""
-        if len(self._words) >= _MAX_NOTED:
-            self._words.clear()
-        word = self._words[text] = text.upper()
-        return word
-
-    def _name(self, text: str) -> tuple[str, str]:
-        """A word in upper case, and what a key keeps of it; noted for the next time.
-
-        The latter is empty where it depends on the word before.
-        """
-        if len(self._names) >= _MAX_NOTED:
-            self._names.clear()
-        word = text.upper()
-        part = _NAME
+    def _of_word(self, sign: str) -> str:
+        word = sign.upper()
+        if word[-1] == "(":
+            function = word[:-1].rstrip(_SPACE)
+            if function in DATE_FUNCTIONS or function == "EXTRACT":
+                raise KeyError(sign)
+            return f"{function}("
+        # INTERVAL '1 day' and INTERVAL '1' DAY parse apart.
+        if word == "INTERVAL" or not word.isidentifier():
+            raise KeyError(sign)
         if word in self._matched:
-            part = word
-        elif word in PAIRED_KEYWORDS:
-            part = ""
-        self._names[text] = word, part
-        return word, part
+            return word
+        return _PAIRED + word if word in PAIRED_KEYWORDS else _NAME
+
+    def _of_sign(self, piece: str, sign: str) -> str:
+        if sign in _SEPARATORS:
+            return sign
+        if sign.strip(_OPERATORS) or any(comment in sign for comment in _COMMENTS):
+            raise KeyError(sign)
+        if self._gapped.isdisjoint(sign):
+            return sign
+        before, after = piece[0] in _SPACE, piece[-1] in _SPACE
+        return f"{' ' * before}{sign}{' ' * after}"
+
+
+def _paired(key: str) -> str:
+    """The key with words that are kept after certain others only as they are to be kept."""
+    parts = key.split("\x00")
+    for i, part in enumerate(parts):
+        if part[:1] == _PAIRED:
+            word, before = part[1:], parts[i - 1]
+            is_kept = before in PAIRED_KEYWORDS[word]
+            if " ".join(parts[max(0, i - 2) : i]) in JOINED_KEYWORDS:
+                is_kept = False  # ORDER BY is one word, not BY
+            parts[i] = word if is_kept else _NAME
+    return "\x00".join(parts)

@@ -221,6 +221,10 @@ class Templatizer:
             return _rejected("empty")
         if len(sql) > self.limits.max_characters:
             return _rejected(f"longer than {self.limits.max_characters:,} characters")
+        shape = self._shapes.key(sql) if self._shapes and _is_plain(sql) else None
+        known = self._templates_of_shapes.get(shape) if shape else None
+        if known is not None:
+            return Templated(known, None, _plain_text(sql.strip(" \t\r\n;")))
         text = sql
         if "##" in sql and self.has_hash_parameters:
             text = _HASH_PARAMETER.sub(_as_parameter, sql)
@@ -232,18 +236,14 @@ class Templatizer:
             return _rejected("empty")
         if self._nests_too_deep(sql, tokens):
             return _rejected(f"nested deeper than {self.limits.max_brackets} brackets")
-        shape = self._shapes.key(text, tokens) if self._shapes else None
-        template = self._templates_of_shapes.get(shape) if shape else None
-        if template is None:
-            parsed = self._template_of(text, tokens)
-            if parsed.template is None:
-                return parsed
-            template = parsed.template
-            if shape:
-                if len(self._templates_of_shapes) >= _MAX_SHAPES:
-                    self._templates_of_shapes.clear()
-                self._templates_of_shapes[shape] = template
-        return Templated(template, None, comparable_text(sql, tokens))
+        parsed = self._template_of(text, tokens)
+        if parsed.template is None:
+            return parsed
+        if shape:
+            if len(self._templates_of_shapes) >= _MAX_SHAPES:
+                self._templates_of_shapes.clear()
+            self._templates_of_shapes[shape] = parsed.template
+        return Templated(parsed.template, None, comparable_text(sql, tokens))
 
     def _template_of(self, text: str, tokens: list[Token]) -> Templated:
         """The template alone, by parsing, or why there is none."""
@@ -319,14 +319,9 @@ def comparable_text(sql: str, tokens: list[Token]) -> str:
         tokens: Its tokens, without closing semicolons.
     """
     done, end = tokens[0].start, tokens[-1].end + 1
+    if _is_plain(sql):
+        return _plain_text(sql[done:end])
     has_comments = _has_comments(sql)
-    if not has_comments and not _has_unusual_quotes(sql):
-        text = sql[done:end]
-        if "'" not in text and '"' not in text and "`" not in text:
-            return _fold(text)
-        pieces = _QUOTED.split(text)
-        pieces[::2] = [_fold(piece) for piece in pieces[::2]]
-        return "".join(pieces)
     parts: list[str] = []
     for token in tokens:
         is_quoted = _IS_QUOTED[token.token_type]
@@ -344,6 +339,20 @@ def comparable_text(sql: str, tokens: list[Token]) -> str:
     if not has_comments:
         parts.append(_fold(sql[done:end]))
     return "".join(parts).strip()
+
+
+def _plain_text(text: str) -> str:
+    """The same of what lies between the ends of a text that is plain."""
+    if "'" not in text and '"' not in text and "`" not in text:
+        return _fold(text)
+    pieces = _QUOTED.split(text)
+    pieces[::2] = [_fold(piece) for piece in pieces[::2]]
+    return "".join(pieces)
+
+
+def _is_plain(text: str) -> bool:
+    """Whether what is quoted in it can be told without its tokens."""
+    return not _has_comments(text) and not _has_unusual_quotes(text)
 
 
 def _has_comments(text: str) -> bool:
