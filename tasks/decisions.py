@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tasks.engine import connect
 from tasks.errors import ConflictError
 from tasks.kept import save_kept
-from tasks.results import open_results, quoted, quoted_name
+from tasks.results import NO_LOG, open_results, quoted, quoted_name
 from tasks.store import pull, push, warehouse_at
 from tasks.warehouse import Warehouse, written_whole
 
@@ -63,7 +63,7 @@ def _record(house: Warehouse, table: str, rows: "pl.DataFrame", key: Mapping[str
         open_results(house.folder).close()
         with written_whole(house.database) as temporary, connect() as con:
             shutil.copyfile(house.database, temporary)
-            con.execute(f"attach '{quoted(temporary)}' as results")
+            con.execute(f"attach '{quoted(temporary)}' as results ({NO_LOG})")
             con.execute("use results")
             con.register("decision_rows", rows.to_arrow())
             met = " and ".join(f"{quoted_name(column)} is not distinct from ?" for column in key)
@@ -71,6 +71,6 @@ def _record(house: Warehouse, table: str, rows: "pl.DataFrame", key: Mapping[str
             con.execute(f"insert into {quoted_name(table)} by name from decision_rows")
             con.unregister("decision_rows")
             con.execute("use memory")
-            con.execute("detach results")  # checkpoints: no .wal stays beside the file
+            con.execute("detach results")  # checkpoints
         save_kept(house)
         push(house, *files)

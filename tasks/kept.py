@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import duckdb
 
 from tasks.engine import connect
-from tasks.results import open_database, quoted, quoted_name
+from tasks.results import NO_LOG, open_database, quoted, quoted_name
 from tasks.warehouse import Warehouse, written_whole
 
 if TYPE_CHECKING:
@@ -39,10 +39,10 @@ def read_kept(con: duckdb.DuckDBPyConnection) -> dict[str, "pa.Table"]:
 def save_kept(warehouse: Warehouse) -> None:
     """Copies these tables out of the published database."""
     with written_whole(warehouse.kept) as temporary, open_database(warehouse.database) as con:
-        con.execute(f"attach '{quoted(temporary)}' as kept")
+        con.execute(f"attach '{quoted(temporary)}' as kept ({NO_LOG})")
         for table in map(quoted_name, _tables(con)):
             con.execute(f"create table kept.{table} as from {table}")
-        con.execute("detach kept")  # checkpoints: no .wal stays beside the file
+        con.execute("detach kept")  # checkpoints
 
 
 def _tables(con: duckdb.DuckDBPyConnection) -> list[str]:

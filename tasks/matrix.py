@@ -7,6 +7,7 @@ are used again, and only pairs with new content are joined.
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from importlib import import_module
 from itertools import chain
 from pathlib import Path
 from typing import Final
@@ -91,7 +92,8 @@ def compute_matrix(
     n_new = 0
     if not all(path.exists() for path in files.values()):
         known = _known(folder, rules, sorted(unique), targets)
-        with connect() as con:
+        with connect() as con, ThreadPoolExecutor(1) as pool:
+            pool.submit(import_module, "scipy.sparse")  # takes its time, while DuckDB reads
             new = _measure(con, contents, known, skew, epsilon)
         for kind, path in files.items():
             tables = [table for table in (known.get(kind), new[kind]) if table is not None]

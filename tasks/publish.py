@@ -22,7 +22,7 @@ from tasks.engine import connect, resources
 from tasks.errors import DatabaseInUseError
 from tasks.kept import read_kept, save_kept, saved_kept
 from tasks.progress import announce
-from tasks.results import is_locked, open_database, quoted, quoted_name
+from tasks.results import NO_LOG, is_locked, open_database, quoted, quoted_name
 from tasks.sqlfiles import run_sql
 from tasks.store import PublicNames, public_names
 from tasks.warehouse import Warehouse, count_files, remove_others, stage_key, written_whole
@@ -225,7 +225,7 @@ def publish(
                 drift_threshold=record.drift_threshold,
             )
             con.execute("use memory")
-            con.execute("detach results")  # checkpoints: no .wal stays beside the file
+            con.execute("detach results")  # checkpoints
         if begun.path != temporary:
             begun.path.replace(temporary)
     save_kept(warehouse)
@@ -248,7 +248,8 @@ def _begin(
     con = connect(memory_share=_DATABASE_SHARE)
     try:
         names.served.to(con)
-        con.execute(f"attach '{quoted(path)}' as results (storage_version '{_STORAGE_VERSION}')")
+        options = f"storage_version '{_STORAGE_VERSION}', {NO_LOG}"
+        con.execute(f"attach '{quoted(path)}' as results ({options})")
         con.execute("use results")
         if not is_same:
             con.register("given_corpora", _given(corpora, names))

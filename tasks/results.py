@@ -27,6 +27,8 @@ METRICS: Final = (
 )
 """The measures of a pair, by their columns in table ``alignment``."""
 
+NO_LOG: Final = "recovery_mode no_wal_writes"
+"""How to attach a file that no one sees until it is whole: a log would only be written as well."""
 
 PUBLISH_VERSION: Final = 9
 """Goes up with every change of the published tables."""

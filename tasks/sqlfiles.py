@@ -81,8 +81,12 @@ def run_sql(
     Raises:
         ValueError: The parameters given, declared and used are not the same.
     """
-    for statement, values in _bound(con, name, parameters):
-        con.execute(statement, values)
+    statements = list(_bound(con, name, parameters))
+    if parameters:
+        for statement, values in statements:
+            con.execute(statement, values)
+    else:  # at once: hundreds of small ones would each wait for other threads of Python
+        con.execute(load_sql(name))
     return con
 
 
