@@ -5,6 +5,7 @@ other end of a pipe, which the system closes however its owner ends. As a progra
 """
 
 import atexit
+import gc
 import http.client
 import os
 import signal
@@ -95,6 +96,7 @@ def _end_with_owner() -> None:
 
 def _serve() -> None:
     """Is the server: says its port, answers requests, and ends when standard input does."""
+    gc.set_threshold(10_000)  # see flows.cli
     threading.Thread(target=_end_with_owner, daemon=True).start()
     with socket.create_server((_HOST, 0)) as listening:
         # Who connects from now on is answered when the server is up.
