@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -214,6 +215,10 @@ class _Teller:
         sys.stderr.flush()
 
 
+# Steps would load them one after the other; here it takes no time, for the server takes more.
+_NEEDED_LATER: Final = ("scipy.sparse", "scipy.special", "scipy.cluster.hierarchy")
+
+
 @contextmanager
 def _prefect() -> Iterator[None]:
     """Starts a Prefect server, where none is set up, while the block imports what needs it."""
@@ -222,6 +227,8 @@ def _prefect() -> Iterator[None]:
     server = start_unless_there()
     yield
     if server is not None:
+        for name in _NEEDED_LATER:
+            import_module(name)
         try:
             server.wait()
         except OSError as error:
@@ -237,11 +244,16 @@ def _check_server() -> None:
     """Looks whether the server that is set up answers.
 
     Raises:
-        AlignError: It does not.
+        AlignError: It does not, or there is none.
     """
     from prefect import get_client
     from prefect.settings import get_current_settings
 
+    if get_current_settings().api.url is None:
+        raise AlignError(
+            "Prefect's settings forbid a temporary server, and name no other; set PREFECT_API_URL "
+            "to a server that is up, or PREFECT_SERVER_EPHEMERAL_ENABLED to true"
+        )
     with get_client(sync_client=True) as client:
         if client.api_healthcheck() is not None:
             raise AlignError(

@@ -22,15 +22,11 @@ _SECONDS_TO_END: Final = 5.0
 
 
 class TemporaryServer:
-    """A server that is starting, for flows that this process runs from now on."""
+    """A server that is starting."""
 
     is_used: ClassVar[bool] = False
 
     def __init__(self) -> None:
-        from prefect.context import refresh_global_settings_context
-        from prefect.settings import get_current_settings
-
-        self._seconds = get_current_settings().server.ephemeral.startup_timeout_seconds
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the server lives
         self._process = subprocess.Popen(
             # -P: what lies beside this file must not stand in for modules.
@@ -44,6 +40,11 @@ class TemporaryServer:
             start_new_session=True,
         )
         atexit.register(self.stop)
+
+    def use(self) -> None:
+        """Makes it the server of the flows that this process runs from now on."""
+        from prefect.context import refresh_global_settings_context
+
         assert self._process.stdout is not None
         self._port = int(self._process.stdout.readline())
         os.environ["PREFECT_API_URL"] = f"http://{_HOST}:{self._port}/api"
@@ -56,7 +57,10 @@ class TemporaryServer:
         Raises:
             OSError: It has ended, with what it said last, or takes too long.
         """
-        connection = http.client.HTTPConnection(_HOST, self._port, timeout=self._seconds)
+        from prefect.settings import get_current_settings
+
+        seconds = get_current_settings().server.ephemeral.startup_timeout_seconds
+        connection = http.client.HTTPConnection(_HOST, self._port, timeout=seconds)
         try:
             connection.request("GET", "/api/health")
             connection.getresponse()
@@ -79,11 +83,18 @@ class TemporaryServer:
 
 def start_unless_there() -> TemporaryServer | None:
     """Starts a server where none is set up; Prefect's settings say whether one is."""
+    if os.environ.get("PREFECT_API_URL"):
+        return None
+    # It loads Prefect while this process does, and is ended again where a profile names another.
+    server = TemporaryServer()
     from prefect.settings import get_current_settings
 
     settings = get_current_settings()
-    is_wanted = settings.api.url is None and settings.server.ephemeral.enabled
-    return TemporaryServer() if is_wanted else None
+    if settings.api.url is not None or not settings.server.ephemeral.enabled:
+        server.stop()
+        return None
+    server.use()
+    return server
 
 
 def _end_with_owner() -> None:

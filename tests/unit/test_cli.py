@@ -529,6 +529,32 @@ def test_wrong_usage_ends_with_2_and_a_word_on_it(arguments, called):
     assert "Traceback" not in ended.err
 
 
+NO_SERVERS = {
+    "an address": ({"PREFECT_API_URL": "http://127.0.0.1:9/api"}, "does not answer"),
+    "a profile": ({"PREFECT_PROFILES_PATH": "far.toml"}, "does not answer"),
+    "none": ({"PREFECT_SERVER_EPHEMERAL_ENABLED": "false"}, "forbid a temporary server"),
+}
+
+
+@pytest.mark.flow
+@pytest.mark.parametrize("name", NO_SERVERS)
+def test_a_server_that_is_not_there_is_told_in_one_line(name, tmp_path):
+    (tmp_path / "far.toml").write_text(
+        'active = "far"\n[profiles.far]\nPREFECT_API_URL = "http://127.0.0.1:9/api"\n'
+    )
+    variables, told = NO_SERVERS[name]
+    mark = f"marked-{uuid4().hex}"
+    variables = {**variables, "PREFECT_HOME": str(tmp_path), "NL2SQL_ALIGN_TEST": mark}
+    ended = cli(
+        "run", SAMPLES / "corpora.toml", "--warehouse", "w", variables=variables, cwd=tmp_path
+    )
+    assert ended.status == 1
+    assert told in ended.error_lines[-1]
+    assert "Traceback" not in ended.err
+    assert not (tmp_path / "w" / "alignment.duckdb").exists()
+    assert marked(mark) == []
+
+
 def test_a_mistake_is_told_before_prefect_is_imported(tmp_path):
     assert "prefect" not in modules_after("run", tmp_path / "none.toml")
 
