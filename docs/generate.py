@@ -153,7 +153,7 @@ def tables() -> str:
         }
     comments = re.findall(
         r"^comment on (table|view|column) ([\w.]+) is '((?:[^']|'')*)';$",
-        load_sql("publish/comments"),
+        load_sql("publish/comments") + load_sql("publish/view_comments"),
         re.MULTILINE,
     )
     parts = [
