@@ -1,8 +1,14 @@
-"""The process that parses: it may crash or hang on a query, and is then replaced.
+"""The processes that parse: one may crash or hang on a query, and is then replaced.
 
-Run as ``python -m tasks.parse_worker PROGRESS_FD``. Reads jobs as JSON lines from standard input
-and answers each with a JSON line; ends when standard input does. Before each query it writes that
-query's row into the shared progress file, so that whoever started it knows which query it died of.
+Run as ``python -m tasks.parse_worker``, with a socket as standard input, this is the process that
+forks them: it has the parser loaded and never parses, so that no query ends it. A message is a
+number, least byte first. With files, it asks for a process of that number; with none, it has that
+process ended, and is answered with its exit code. It ends when the socket does.
+
+A forked process reads jobs as JSON lines from standard input and answers each with a JSON line;
+ends when standard input does. Before each query it writes that query's row into the shared progress
+file, so that whoever asked for it knows which query it died of.
+
 Imports nothing but the parser, so that it starts soon and stays small.
 """
 
@@ -13,12 +19,13 @@ import mmap
 import os
 import resource
 import signal
+import socket
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from tasks.shapes import parses_are_shared
-from tasks.template_rules import NO_ROW, PROGRESS_BYTES, Limits
+from tasks.template_rules import MESSAGE_BYTES, NO_ROW, PROGRESS_BYTES, Limits
 from tasks.templates import Templatizer
 
 # Parse trees are cycles: collected at every 700th object, as is Python's habit, they cost time; not
@@ -89,15 +96,46 @@ def collect_seldom() -> None:
     gc.set_threshold(_OBJECTS_PER_COLLECTION)
 
 
-def main() -> None:
+def fork_on_request(channel: socket.socket) -> tuple[int, int] | None:
+    """Forks a process whenever one is wanted, and ends those that are wanted no more.
+
+    Args:
+        channel: Where that is said, at file descriptor 0.
+
+    Returns:
+        In each forked process, where its answers go and its progress file; jobs come from standard
+        input, and what else it says goes to its file of errors. None when the channel ends.
+    """
+    processes: dict[bytes, int] = {}
+    while True:
+        number, files, *_ = socket.recv_fds(channel, MESSAGE_BYTES, 4)
+        if not number:
+            return None
+        if files:
+            jobs, answers, errors, progress = files
+            try:
+                processes[number] = os.fork()
+            except OSError as error:
+                os.write(errors, f"{error}\n".encode())
+            if processes.get(number) == 0:
+                # What the parser may print must not stand between the answers.
+                for file, place in ((jobs, channel.detach()), (errors, 1), (errors, 2)):
+                    os.dup2(file, place)
+                os.close(jobs)
+                os.close(errors)
+                return answers, progress
+            for file in files:
+                os.close(file)
+        else:
+            code = 0
+            if process := processes.pop(number, 0):
+                os.kill(process, signal.SIGKILL)
+                code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+            channel.sendall(code.to_bytes(MESSAGE_BYTES, "little", signed=True))
+
+
+def serve(answers: BinaryIO, progress: mmap.mmap) -> None:
     """Serves jobs until standard input ends."""
-    # Ctrl-C reaches all processes of a terminal; whoever started this one ends it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    collect_seldom()
-    progress = mmap.mmap(int(sys.argv[1]), PROGRESS_BYTES)
-    # What the parser may print must not stand between the answers.
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     is_shared = parses_are_shared()
     templatizers: dict[tuple[Any, ...], Templatizer] = {}
     for line in sys.stdin.buffer:
@@ -108,6 +146,16 @@ def main() -> None:
         answer = parse_queries(job, templatizers[key], progress)
         answers.write(json.dumps(answer).encode() + b"\n")
         answers.flush()
+
+
+def main() -> None:
+    """Forks processes, and serves jobs in each."""
+    # Ctrl-C reaches all processes of a terminal; whoever started this one ends it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    collect_seldom()
+    if files := fork_on_request(socket.socket(fileno=sys.stdin.fileno())):
+        with os.fdopen(files[0], "wb") as answers, mmap.mmap(files[1], PROGRESS_BYTES) as progress:
+            serve(answers, progress)
 
 
 if __name__ == "__main__":

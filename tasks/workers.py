@@ -3,27 +3,32 @@
 The parser is compiled: deeply nested SQL ends its process with a segmentation fault that no
 ``except`` catches. A worker process that dies, or stays with one query for too long, is replaced,
 its part of the corpus is done again, and the query that it died of is rejected with that reason.
+
+Workers are forked by one process that has the parser loaded and never parses: all of them cost one
+import and share its memory, and one that is lost is replaced at once.
 """
 
 import atexit
+import itertools
 import json
 import os
 import selectors
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from mmap import mmap
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from tasks.engine import resources
 from tasks.errors import AlignError
-from tasks.template_rules import DEFAULT_LIMITS, NO_ROW, PROGRESS_BYTES, Limits
+from tasks.template_rules import DEFAULT_LIMITS, MESSAGE_BYTES, NO_ROW, PROGRESS_BYTES, Limits
 from tasks.warehouse import written_whole
 
 SECONDS_PER_QUERY: Final = 20.0
@@ -76,30 +81,100 @@ class _WorkerLost(Exception):
         self.reason = reason
 
 
-class _Worker:
+class _ForkServer:
+    """The process that forks workers; only it ends them, as only it knows that they still run."""
+
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the worker lives
-        self._file.truncate(PROGRESS_BYTES)
-        self._progress = mmap(self._file.fileno(), PROGRESS_BYTES)
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - likewise
+        """Starts the process, without waiting for it.
+
+        Raises:
+            OSError: It cannot be started.
+        """
         package_folder = str(Path(__file__).resolve().parents[1])
         paths = [package_folder, *filter(None, [os.environ.get("PYTHONPATH")])]
-        try:
-            self._process = subprocess.Popen(
-                # -P: what lies in the user's folder must not stand in for our modules.
-                [sys.executable, "-P", "-m", "tasks.parse_worker", str(self._file.fileno())],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._errors,
-                pass_fds=[self._file.fileno()],
-                # The parser goes through sets: in one order, so that each process says the same.
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONHASHSEED": "0"},
+        with ExitStack() as opened:
+            self._errors = opened.enter_context(tempfile.TemporaryFile())
+            self._channel, its_end = socket.socketpair()
+            opened.enter_context(self._channel)
+            self._channel.settimeout(_SECONDS_OUTSIDE_QUERIES)
+            with its_end:
+                self._process = subprocess.Popen(
+                    # -P: what lies in the user's folder must not stand in for our modules.
+                    [sys.executable, "-P", "-m", "tasks.parse_worker"],
+                    stdin=its_end.fileno(),
+                    stdout=self._errors,
+                    stderr=self._errors,
+                    # The parser goes through sets: in one order, so that each says the same.
+                    env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONHASHSEED": "0"},
+                )
+            self._opened = opened.pop_all()
+        self._numbers = itertools.count()
+        self._lock = threading.Lock()
+        self.said = ""
+        """What it said last, when it has ended."""
+
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
+    def fork(self, files: Sequence[int]) -> int:
+        """Asks for a worker with these files, without waiting for it; gives its number."""
+        with self._lock:
+            number = next(self._numbers)
+            # One that is gone forks none: the files are closed, and the worker counts as lost.
+            with suppress(ConnectionError):
+                socket.send_fds(self._channel, [number.to_bytes(MESSAGE_BYTES, "little")], files)
+            return number
+
+    def end(self, number: int) -> int | None:
+        """Ends a worker at once; gives its exit code, or None where this process is gone."""
+        with self._lock:
+            answer = b""
+            try:
+                with suppress(OSError):
+                    self._channel.sendall(number.to_bytes(MESSAGE_BYTES, "little"))
+                    answer = self._channel.recv(MESSAGE_BYTES)
+            finally:
+                if not answer:  # or interrupted here, and a late answer would be taken for another
+                    self._stop()
+            return int.from_bytes(answer, "little", signed=True) if answer else None
+
+    def stop(self) -> None:
+        """Ends the process; workers that it has forked go on until their input ends."""
+        with self._lock:
+            self._stop()
+
+    def _stop(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        if not self._errors.closed:
+            self.said = _last_line(self._errors)
+        self._opened.close()
+
+
+class _Worker:
+    def __init__(self, server: _ForkServer) -> None:
+        """Has a worker forked, without waiting for it.
+
+        Raises:
+            OSError: Its pipes and files cannot be made.
+        """
+        self._server = server
+        with ExitStack() as opened, ExitStack() as given:
+            file = opened.enter_context(tempfile.TemporaryFile())
+            file.truncate(PROGRESS_BYTES)
+            self._progress = opened.enter_context(mmap(file.fileno(), PROGRESS_BYTES))
+            self._errors = opened.enter_context(tempfile.TemporaryFile())
+            its_end, our_end = os.pipe()
+            self._jobs = opened.enter_context(os.fdopen(our_end, "wb", buffering=0))
+            jobs = given.enter_context(os.fdopen(its_end, "rb", buffering=0))
+            our_end, its_end = os.pipe()
+            self._answers = opened.enter_context(os.fdopen(our_end, "rb"))
+            answers = given.enter_context(os.fdopen(its_end, "wb", buffering=0))
+            os.set_blocking(self._jobs.fileno(), False)
+            self._number = server.fork(
+                [one.fileno() for one in (jobs, answers, self._errors, file)]
             )
-        except OSError:
-            self._close()
-            raise
-        assert self._process.stdin is not None
-        os.set_blocking(self._process.stdin.fileno(), False)
+            self._opened = opened.pop_all()
 
     def run(self, job: dict[str, Any]) -> dict[str, Any]:
         """The worker's answer to a job.
@@ -107,21 +182,19 @@ class _Worker:
         Raises:
             _WorkerLost: There is none, and the worker is ended.
         """
-        stdout = self._process.stdout
-        assert stdout is not None
         self._progress[:] = NO_ROW.to_bytes(PROGRESS_BYTES, "little")
         self._send(json.dumps(job).encode() + b"\n")
         seconds = job["seconds_per_query"]
         row, since = NO_ROW, time.monotonic()
         with selectors.DefaultSelector() as selector:
-            selector.register(stdout, selectors.EVENT_READ)
+            selector.register(self._answers, selectors.EVENT_READ)
             while not selector.select(seconds / 4):
                 now = time.monotonic()
                 if self._row() != row:
                     row, since = self._row(), now
                 elif now - since > (_SECONDS_OUTSIDE_QUERIES if row == NO_ROW else seconds):
                     raise self._lost(f"takes longer than {seconds:g} s to parse")
-        answer = stdout.readline()
+        answer = self._answers.readline()
         if not answer.endswith(b"\n"):
             raise self._lost()
         result: dict[str, Any] = json.loads(answer)
@@ -129,29 +202,24 @@ class _Worker:
 
     def _send(self, message: bytes) -> None:
         """Gives the worker a message that may be larger than what a pipe holds."""
-        stdin = self._process.stdin
-        assert stdin is not None
         rest = memoryview(message)
         with selectors.DefaultSelector() as selector:
-            selector.register(stdin, selectors.EVENT_WRITE)
+            selector.register(self._jobs, selectors.EVENT_WRITE)
             while rest:
                 if not selector.select(_SECONDS_OUTSIDE_QUERIES):
                     raise self._lost("takes nothing in")
                 try:
-                    rest = rest[os.write(stdin.fileno(), rest) :]
+                    rest = rest[os.write(self._jobs.fileno(), rest) :]
                 except OSError:
                     raise self._lost() from None
 
     def _lost(self, reason: str = "ends the parser's process") -> _WorkerLost:
         """Ends the worker; tells at which query, or what it said last where it was at none."""
         row = self._row()
-        self._process.kill()
-        self._process.wait()
+        self._end()
         if row == NO_ROW:
-            self._errors.seek(0)
-            said = self._errors.read().decode("utf-8", "replace").split("\n")
-            reason = next((line for line in reversed(said) if line.strip()), "it says nothing")
-        self.stop()
+            reason = _last_line(self._errors) or self._server.said or "it says nothing"
+        self._opened.close()
         return _WorkerLost(row, reason)
 
     def _row(self) -> int:
@@ -159,20 +227,21 @@ class _Worker:
 
     def stop(self) -> None:
         """Ends the process at once: it holds nothing that is needed again."""
-        self._process.kill()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with suppress(OSError):
-                    pipe.close()
-        self._close()
+        self._end()
+        self._opened.close()
 
-    def _close(self) -> None:
-        self._progress.close()
-        self._file.close()
-        self._errors.close()
+    def _end(self) -> int | None:
+        return self._server.end(self._number)
 
 
+def _last_line(file: IO[bytes]) -> str:
+    """The last line that says something; empty where there is none."""
+    file.seek(0)
+    lines = file.read().decode("utf-8", "replace").split("\n")
+    return next((line for line in reversed(lines) if line.strip()), "")
+
+
+_server: _ForkServer | None = None
 _idle: list[_Worker] = []
 _leases: set[object] = set()
 _change = threading.Condition()
@@ -311,10 +380,15 @@ def _largest_worker() -> int:
 
 
 def _started() -> _Worker:
-    try:
-        return _Worker()
-    except OSError as error:
-        raise _failure(str(error)) from None
+    global _server
+    with _change:
+        try:
+            if _server is None or not _server.is_running():
+                _stop_server()
+                _server = _ForkServer()
+            return _Worker(_server)
+        except OSError as error:
+            raise _failure(str(error)) from None
 
 
 def _failure(reason: str) -> AlignError:
@@ -325,10 +399,19 @@ def _failure(reason: str) -> AlignError:
 
 
 def stop_workers() -> None:
-    """Ends all idle workers."""
+    """Ends all idle workers, and what forks them if none is at work."""
     with _change:
         while _idle:
             _idle.pop().stop()
+        if not _leases:
+            _stop_server()
+
+
+def _stop_server() -> None:
+    global _server
+    if _server is not None:
+        _server.stop()
+        _server = None
 
 
 atexit.register(stop_workers)

@@ -33,18 +33,25 @@ def start(command, warehouse, *files, **keywords):
     )
 
 
-def workers_of(group):
-    """The parsers that a process has started, itself gone or not."""
-    found = []
+def parsing_processes(group):
+    """Those of a process, itself gone or not, that parse or fork such: each with its parent."""
+    found = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             arguments = (folder / "cmdline").read_bytes().split(b"\0")
-            state, _, its_group = (folder / "stat").read_text().rpartition(")")[2].split()[:3]
+            stat = (folder / "stat").read_text().rpartition(")")[2]
+            state, parent, its_group = stat.split()[:3]
         except (OSError, ValueError):
             continue
         if int(its_group) == group and b"tasks.parse_worker" in arguments and state != "Z":
-            found.append(int(folder.name))
+            found[int(folder.name)] = int(parent)
     return found
+
+
+def workers_of(group):
+    """The parsers that a process has had forked, as long as the one that forks them is there."""
+    found = parsing_processes(group)
+    return [worker for worker, parent in found.items() if parent in found]
 
 
 def check_clean(warehouse):
@@ -146,7 +153,7 @@ def test_a_killed_run_leaves_results_as_they_were_and_no_process(settled):
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert tables(warehouse, aside=()) == before
-    wait_for(lambda: not workers_of(process.pid))
+    wait_for(lambda: not parsing_processes(process.pid))
 
 
 def test_a_worker_that_hangs_ends_when_its_run_is_gone(tmp_path):
@@ -164,7 +171,8 @@ parse_part(make_job(Path(sys.argv[1]), [SLOW]), seconds_per_query=0.7)
         [worker] = wait_for(lambda: workers_of(process.pid))
         time.sleep(0.4)  # its start
         process.kill()
-    wait_for(lambda: worker not in workers_of(process.pid))
+    assert worker in parsing_processes(process.pid)
+    wait_for(lambda: not parsing_processes(process.pid))
 
 
 def wait_for(condition, seconds=30):

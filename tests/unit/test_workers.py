@@ -36,7 +36,7 @@ def no_workers():
     stop_workers()
     yield
     stop_workers()
-    assert worker_ids() == []
+    assert children_of(os.getpid()) == []
 
 
 @pytest.fixture
@@ -45,9 +45,15 @@ def started(monkeypatch):
     started = []
 
     class Noted(workers._Worker):
-        def __init__(self):
-            super().__init__()
+        exit_code = None
+
+        def __init__(self, server):
+            super().__init__(server)
             started.append(self)
+
+        def _end(self):
+            self.exit_code = super()._end()
+            return self.exit_code
 
     monkeypatch.setattr(workers, "_Worker", Noted)
     return started
@@ -71,18 +77,37 @@ def expected(queries, dialect="sqlite"):
     return [tuple(templatizer(query))[:2] for query in queries]
 
 
-def worker_ids():
-    """The processes of workers that this process has started and that still run."""
+def children_of(process):
+    """The processes that parse, or fork such, and that this process has started."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             arguments = (folder / "cmdline").read_bytes().split(b"\0")
-            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-        except (OSError, IndexError):
+            state, parent = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
+        except (OSError, ValueError):
             continue
-        if parent == os.getpid() and b"tasks.parse_worker" in arguments:
+        if int(parent) == process and b"tasks.parse_worker" in arguments and state != "Z":
             found.append(int(folder.name))
     return found
+
+
+def worker_ids():
+    """The processes of workers that this process has had forked and that still run."""
+    return [worker for server in children_of(os.getpid()) for worker in children_of(server)]
+
+
+def wait_for_end(*processes):
+    until = time.monotonic() + 10
+    while any(state_of(process) not in "ZX" for process in processes):
+        assert time.monotonic() < until
+        time.sleep(0.005)
+
+
+def state_of(process):
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "X"
 
 
 @contextmanager
@@ -116,9 +141,10 @@ def test_a_worker_is_kept_for_the_next_part(tmp_path, started):
     for _ in range(3):
         parse_part(make_job(tmp_path, GOOD))
     assert len(started) == 1
-    assert worker_ids() == [started[0]._process.pid]
+    [server] = children_of(os.getpid())
+    [worker] = worker_ids()
     stop_workers()
-    assert worker_ids() == []
+    assert {state_of(process) for process in (server, worker)} == {"X"}
 
 
 def test_no_more_workers_run_than_a_run_may_have(tmp_path, started):
@@ -191,7 +217,7 @@ def test_a_query_that_ends_the_parser_is_rejected_and_no_other(tmp_path, started
     job = make_job(tmp_path, queries, "tsql")
     with stack_of(1_000_000):
         report = parse_part(job)
-    assert [worker._process.returncode for worker in started] == [-signal.SIGSEGV] * 2 + [None]
+    assert [worker.exit_code for worker in started] == [-signal.SIGSEGV] * 2 + [None]
     assert report == workers.ParseReport(n_queries=7, n_rejected=1, crashed=(3,))
     assert outcomes(job)[3] == (None, "ends the parser's process")
     assert outcomes(job)[:3] == outcomes(job)[4:] == expected(GOOD, "tsql")
@@ -230,11 +256,12 @@ def test_a_start_may_take_longer_than_a_query(tmp_path):
 
 
 @pytest.mark.fault
-def test_a_query_at_which_the_parser_tries_again_and_again_takes_little_memory(tmp_path, started):
+def test_a_query_at_which_the_parser_tries_again_and_again_takes_little_memory(tmp_path):
     """Collected only now and then, what the parser threw away took 400 MB here."""
     job = make_job(tmp_path, ["SELECT 1 FROM a" + " JOIN a" * 17])
     parse_part(job)
-    status = Path(f"/proc/{started[0]._process.pid}/status").read_text()
+    [worker] = worker_ids()
+    status = Path(f"/proc/{worker}/status").read_text()
     [peak] = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")]
     assert int(peak) < 200_000  # kB
 
@@ -276,7 +303,8 @@ def test_a_worker_ended_from_outside_loses_nothing(tmp_path, started, number):
         while not ended_at:
             row = started[0]._row() if started else NO_ROW
             if 500 < row < NO_ROW:
-                os.kill(started[0]._process.pid, number)
+                [worker] = worker_ids()
+                os.kill(worker, number)
                 ended_at.append(row)
             time.sleep(0.001)
 
@@ -294,11 +322,48 @@ def test_a_worker_ended_from_outside_loses_nothing(tmp_path, started, number):
 def test_a_worker_ended_between_two_parts_is_replaced(tmp_path, started):
     job = make_job(tmp_path, GOOD)
     parse_part(job)
-    os.kill(started[0]._process.pid, signal.SIGKILL)
-    started[0]._process.wait()
+    [worker] = worker_ids()
+    os.kill(worker, signal.SIGKILL)
+    wait_for_end(worker)
     assert parse_part(job).n_crashed == 0
     assert outcomes(job) == expected(GOOD)
     assert len(started) == 2
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("when", ["idle", "at work", "starting"])
+def test_a_process_that_forks_workers_is_replaced_when_it_was_killed(tmp_path, started, when):
+    if when == "idle":
+        parse_part(make_job(tmp_path, GOOD))
+    elif when == "starting":
+        workers.start_worker()
+    queries = [f"SELECT b{i} FROM c WHERE d IN (SELECT e FROM f)" for i in range(4000)]
+    job = make_job(tmp_path, queries)
+    killed = []
+
+    def kill():
+        while when == "at work" and not (started and 500 < started[0]._row() < NO_ROW):
+            time.sleep(0.001)
+        [server] = children_of(os.getpid())
+        killed.extend([server, *children_of(server)])
+        os.kill(server, signal.SIGKILL)
+        wait_for_end(server)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    if when != "at work":
+        thread.join()
+    report = parse_part(job)
+    thread.join()
+    assert report == workers.ParseReport(n_queries=4000, n_rejected=0)
+    assert outcomes(job) == expected(queries)
+    assert len(started) == (2 if when == "starting" else 1)
+    # Nobody is left to end a worker that hangs: the system does, and those after it are ended.
+    slow = make_job(tmp_path, [SLOW])
+    assert parse_part(slow, seconds_per_query=0.2).n_crashed == 1
+    [server] = children_of(os.getpid())
+    assert server not in killed
+    wait_for_end(*killed)
 
 
 def check_failure(job, *parts):
@@ -326,6 +391,18 @@ def test_a_worker_that_ends_at_once_is_told_in_one_line(tmp_path, monkeypatch):
 
 
 @pytest.mark.fault
+def test_a_worker_that_cannot_be_forked_is_told_in_one_line(tmp_path, monkeypatch):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os\n"
+        "def fork():\n"
+        "    raise BlockingIOError(11, 'Resource temporarily unavailable')\n"
+        "os.fork = fork\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    check_failure(make_job(tmp_path, GOOD), "Resource temporarily unavailable")
+
+
+@pytest.mark.fault
 def test_what_a_worker_says_when_it_cannot_start_is_told(tmp_path, monkeypatch):
     (tmp_path / "sqlglot.py").write_text("raise ImportError('no sqlglot for this machine')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
@@ -348,6 +425,20 @@ def test_workers_are_started_ahead_up_to_those_that_a_run_may_have(tmp_path, sta
         assert len(started) == 2
         parse_part(make_job(tmp_path, GOOD))
     assert len(started) == 2
+
+
+def test_workers_are_children_of_one_process_that_ends_with_them(tmp_path, started):
+    with bounded(2, None, tmp_path):
+        workers.start_worker()
+        workers.start_worker()
+        parse_part(make_job(tmp_path, GOOD))
+        [server] = children_of(os.getpid())
+        assert len(worker_ids()) == 2
+        with workers._leased():
+            stop_workers()
+            assert children_of(os.getpid()) == [server]
+        stop_workers()
+    assert state_of(server) == "X"
 
 
 def test_a_part_of_many_characters_is_parsed_in_portions(tmp_path, monkeypatch, started):
@@ -400,7 +491,8 @@ def test_what_lies_in_the_users_folder_does_not_stand_in_for_our_modules(tmp_pat
 def test_ctrl_c_is_left_to_the_one_who_started_the_worker(tmp_path, started):
     job = make_job(tmp_path, GOOD)
     parse_part(job)
-    os.kill(started[0]._process.pid, signal.SIGINT)
+    for process in (*children_of(os.getpid()), *worker_ids()):
+        os.kill(process, signal.SIGINT)
     time.sleep(0.1)
     parse_part(job)
     assert len(started) == 1
