@@ -1,9 +1,9 @@
 """What is lost when runs and parsers are killed at any moment: ``python -m benchmarks.kills``.
 
 Run after run over the samples, in two states of them in turn, is ended by SIGKILL, or one of its
-parsers is, while a reader opens the results again and again: whole commands, with Prefect and its
-server. Then one run goes undisturbed, and its tables are held against those of a warehouse where
-nothing was ever killed.
+parsing processes is, while a reader opens the results again and again: whole commands, with Prefect
+and its server. Then one run goes undisturbed, and its tables are held against those of a warehouse
+where nothing was ever killed.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import duckdb
 
-from tests.faults.test_interruptions import changed_samples, workers_of
+from tests.faults.test_interruptions import changed_samples, parsing_processes
 from tests.faults.test_readers import look
 from tests.flows.warehouses import leftovers, tables
 from tests.unit.test_cli import COMMAND, marked
@@ -124,13 +124,13 @@ def check_completed(process: "subprocess.Popen[str]") -> None:
 
 
 def kill_a_worker(process: "subprocess.Popen[str]", moments: random.Random) -> str:
-    """Kills one of a run's parsers, some moment after there is one; the run goes on."""
+    """Kills a parser, or what forks them, some moment after there is one; the run goes on."""
     pause, killed = moments.uniform(0, 0.5), False
     while process.poll() is None and not killed:
-        if workers_of(process.pid):
+        if parsing_processes(process.pid):
             time.sleep(pause)
-            for worker in workers_of(process.pid)[:1]:
-                os.kill(worker, signal.SIGKILL)
+            if found := sorted(parsing_processes(process.pid)):
+                os.kill(moments.choice(found), signal.SIGKILL)
                 killed = True
         time.sleep(0.002)
     check_completed(process)
