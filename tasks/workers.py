@@ -109,7 +109,7 @@ class _ForkServer:
                 )
             self._opened = opened.pop_all()
         self._numbers = itertools.count()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self.said = ""
         """What it said last, when it has ended."""
 
@@ -135,20 +135,17 @@ class _ForkServer:
                     answer = self._channel.recv(MESSAGE_BYTES)
             finally:
                 if not answer:  # or interrupted here, and a late answer would be taken for another
-                    self._stop()
+                    self.stop()
             return int.from_bytes(answer, "little", signed=True) if answer else None
 
     def stop(self) -> None:
         """Ends the process; workers that it has forked go on until their input ends."""
         with self._lock:
-            self._stop()
-
-    def _stop(self) -> None:
-        self._process.kill()
-        self._process.wait()
-        if not self._errors.closed:
-            self.said = _last_line(self._errors)
-        self._opened.close()
+            self._process.kill()
+            self._process.wait()
+            if not self._errors.closed:
+                self.said = _last_line(self._errors)
+            self._opened.close()
 
 
 class _Worker:
