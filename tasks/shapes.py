@@ -27,6 +27,9 @@ from tasks.vocabulary import (
 
 SHARE_PARSES_VARIABLE: Final = "NL2SQL_ALIGN_SHARE_PARSES"
 
+ENDS: Final = " \t\r\n;"
+"""What may stand before and behind a query and is no part of it."""
+
 # Statements whose parsing turns on few words. Others (DDL above all) match many that are common
 # names of columns, and are rare.
 _CACHED_STATEMENTS: Final = re.compile(r"[ \t\r\n;]*(?:SELECT|WITH)\b", re.ASCII | re.IGNORECASE)
@@ -34,7 +37,6 @@ _CACHED_STATEMENTS: Final = re.compile(r"[ \t\r\n;]*(?:SELECT|WITH)\b", re.ASCII
 # of. Words take a bracket that follows, which makes them functions, or a quote, whose prefix they
 # are; numbers all that touches them, and is none.
 _SPACE: Final = " \t\r\n"
-_ENDS: Final = f"{_SPACE};"
 _PIECE: Final = r"""
     [ \t\r\n]*+ (?:
         [A-Za-z_]\w* (?: [ \t\r\n]*\( | ['"`] )?
@@ -78,7 +80,8 @@ class Shapes:
         )
         inside = {quote: rf"[^{quote}\\]*" for quote in sorted(quotes)}
         if "'" in tokenizer.STRING_ESCAPES:
-            inside["'"] = r"(?: [^'\\]+ | '' )*+"
+            # Not all: one that is not closed would be tried from each of its quotes to its end.
+            inside["'"] = r"(?: [^'\\]*+ '' ){0,20}+ [^'\\]*+"
         quoted = " | ".join(_QUOTED.format(quote=one, inside=inside[one]) for one in inside)
         self._pieces = re.compile(_PIECE % quoted, re.ASCII | re.DOTALL | re.VERBOSE).findall
         self._parts = _Parts(dialect)
@@ -94,7 +97,7 @@ class Shapes:
             self._parts.clear()
         parts = self._parts
         try:
-            key = "\x00".join([parts[piece] for piece in self._pieces(text.strip(_ENDS))])
+            key = "\x00".join([parts[piece] for piece in self._pieces(text.strip(ENDS))])
         except KeyError:
             return None
         return _paired(key) if _PAIRED in key else key

@@ -16,7 +16,7 @@ from sqlglot.errors import ParseError, TokenError
 from sqlglot.tokenizer_core import Token, TokenType
 
 from tasks.clean import KINDS, Kind
-from tasks.shapes import Shapes
+from tasks.shapes import ENDS, Shapes
 from tasks.template_rules import DEFAULT_LIMITS, Limits
 from tasks.vocabulary import (
     BARE_FUNCTIONS,
@@ -224,7 +224,7 @@ class Templatizer:
         shape = self._shapes.key(sql) if self._shapes and _is_plain(sql) else None
         known = self._templates_of_shapes.get(shape) if shape else None
         if known is not None:
-            return Templated(known, None, _plain_text(sql.strip(" \t\r\n;")))
+            return Templated(known, None, _plain_text(sql.strip(ENDS)))
         text = sql
         if "##" in sql and self.has_hash_parameters:
             text = _HASH_PARAMETER.sub(_as_parameter, sql)
