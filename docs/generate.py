@@ -76,6 +76,10 @@ ENVIRONMENT = {
 OTHERS_ENVIRONMENT = {
     "NO_COLOR": "Anything: no colours, on a terminal either.",
     "COLUMNS": "How wide tables are; by default, as wide as the terminal, or 80 without one.",
+    "OPENBLAS_NUM_THREADS": "NumPy's threads for linear algebra; by default 1, so that sums do not "
+    "depend on how many there are, and none waits by spinning.",
+    "ARROW_DEFAULT_MEMORY_POOL": "Arrow's allocator; by default `system`, which takes less time "
+    "and memory here than its own.",
     "PREFECT_API_URL": "A Prefect server to run flows on; by default a run starts one of its own.",
 }
 STATUSES = {

@@ -15,6 +15,7 @@ import re
 from typing import Final
 
 from sqlglot.dialects.dialect import Dialect
+from sqlglot.tokens import Tokenizer
 
 from tasks.vocabulary import (
     BARE_FUNCTIONS,
@@ -86,10 +87,12 @@ class Shapes:
         self._pieces = re.compile(_PIECE % quoted, re.ASCII | re.DOTALL | re.VERBOSE).findall
         self._parts = _Parts(dialect)
         self._has_join_marker = "(+)" in tokenizer.KEYWORDS
+        # Athena has two tokenizers, and tells by the statement which one to use.
+        self._has_one_tokenizer = tokenizer.tokenize is Tokenizer.tokenize
 
     def key(self, text: str) -> str | None:
         """The key of a query's shape; None where the query is to be parsed for itself."""
-        if not _CACHED_STATEMENTS.match(text):
+        if not self._has_one_tokenizer or not _CACHED_STATEMENTS.match(text):
             return None
         if self._has_join_marker and _JOIN_MARKER.search(text):
             return None

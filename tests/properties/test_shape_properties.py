@@ -10,7 +10,8 @@ from sqlglot.errors import TokenError
 from tasks.shapes import Shapes
 from tasks.vocabulary import DATE_PARTS, PAIRED_KEYWORDS, TEXT_KEYWORDS
 
-DIALECTS = [Dialect.get_or_raise(dialect.value) for dialect in Dialects]
+NAMES = [dialect.value for dialect in Dialects]
+DIALECTS = [Dialect.get_or_raise(name) for name in NAMES]
 SHAPES = [Shapes(dialect) for dialect in DIALECTS]
 TOKENIZERS = [dialect.tokenizer() for dialect in DIALECTS]
 LITERALS = ("VAR", "IDENTIFIER", "STRING", "NUMBER")
@@ -62,7 +63,7 @@ def structure(number, text):
     for i, token in enumerate(tokens):
         kind = token.token_type.name
         is_called = i + 1 < len(tokens) and tokens[i + 1].text == "("
-        is_kept = kind not in LITERALS or (kind != "STRING" and is_called)
+        is_kept = kind not in LITERALS or (kind in ("VAR", "IDENTIFIER") and is_called)
         found.append((kind, " ".join(token.text.upper().split()) if is_kept else ""))
         if kind in ("DASH", "DOT"):
             before = i > 0 and tokens[i - 1].end + 1 == token.start
@@ -75,7 +76,8 @@ def structure(number, text):
 @given(pairs_of_texts(), st.integers(0, len(DIALECTS) - 1))
 @example(("SELECT nº FROM t", "SELECT n º FROM t"), 0)
 @example(("SELECT 1e5", "SELECT 1 e5"), 0)
-@example(("SELECT u&'a'", "SELECT x & 'a'"), [str(d.value) for d in Dialects].index("postgres"))
+@example(("SELECT u&'a'", "SELECT x & 'a'"), NAMES.index("postgres"))
+@example(("SELECT ``", "SELECT `1`"), NAMES.index("athena"))
 def test_equal_keys_are_of_equal_tokens(texts, number):
     one, other = texts
     keys = [SHAPES[number].key(text) for text in texts]
@@ -97,7 +99,8 @@ def test_keys_are_told_for_common_queries():
     one = "SELECT T1.title, count(*) FROM a AS T1 WHERE x = 'it is' AND y > 1.5 GROUP BY T1.title;"
     other = "select b . q , COUNT ( * )\nfrom c as b where z = '' and w >1.5 group  by b . r"
     touching = other.replace(" . ", ".")
-    for number, dialect in enumerate(Dialects):
+    for number, dialect in enumerate(NAMES):
         key = SHAPES[number].key
-        assert key(one) is not None, dialect
-        assert key(one) == key(touching) != key(other), dialect
+        assert (key(one) is None) == (dialect == "athena"), dialect
+        assert key(one) == key(touching), dialect
+        assert key(one) is None or key(one) != key(other), dialect
