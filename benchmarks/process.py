@@ -102,8 +102,9 @@ def _session_bytes(session: int, processes: dict[str, tuple[str, int]]) -> int:
         if not entry.name.isdigit():
             continue
         try:
-            stat = Path(entry.path, "stat").read_text()
-            if int(stat.rpartition(")")[2].split()[3]) != session:
+            state, *numbers = Path(entry.path, "stat").read_text().rpartition(")")[2].split()
+            # One that has ended and was not waited for has no command, and no memory.
+            if int(numbers[2]) != session or state == "Z":
                 continue
             total += _kilobytes(Path(entry.path, "smaps_rollup"), "Pss:") * 1024
             most = _kilobytes(Path(entry.path, "status"), "VmHWM:") * 1024
