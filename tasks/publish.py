@@ -382,7 +382,7 @@ def _fill_in_measures(
 
 @contextmanager
 def _at_once(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """One transaction for many small statements, each of which would wait for the disk."""
+    """One transaction for many small statements, each of which would be committed for itself."""
     con.begin()
     try:
         yield

@@ -4,9 +4,9 @@ Two queries that differ only in plain names and literals have the same tree but 
 the same template. The key keeps everything else: keywords, operators, function names, every word
 that some parser might match by its text, and whether there is a gap where a parser asks for one.
 
-It is made from the text, at a third of what it takes to split the text into tokens: where two texts
-have one key, the tokenizer, which goes by kinds of characters and by the words kept, splits both
-alike. Texts that hold what makes a tokenizer look further (comments, escapes, prefixes of literals,
+It is made from the text, in two thirds of the time that its tokens take: where two texts have one
+key, the tokenizer, which goes by kinds of characters and by the words kept, splits both alike.
+Texts that hold what makes a tokenizer look further (comments, escapes, prefixes of literals,
 parameters, letters other than ASCII outside of literals) have no key.
 """
 

@@ -67,6 +67,9 @@ CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
 robust-predicates: Unlicense, by Vladimir Agafonkin.
 """
 
+# Properties that behind a dot look like hidden folders to who searches the repository for paths.
+_IN_BRACKETS = ("library",)
+
 
 def versions() -> str:
     """What the installed vl-convert bundles."""
@@ -79,9 +82,8 @@ def versions() -> str:
 def main() -> None:
     """Writes the bundle, after its versions and licences."""
     script = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", VEGA_LITE)
-    # The same property in brackets: behind a dot it looks like a hidden folder to who searches the
-    # repository for paths.
-    script = re.sub(r"\.library\b", '["library"]', script)
+    for name in _IN_BRACKETS:
+        script = re.sub(rf"\.{name}\b", f'["{name}"]', script)
     head = f"/*! {versions()}, bundled by vl-convert (make vega): do not edit.\n\n{_LICENCES}*/\n"
     destination = Path(str(files("tasks").joinpath("page", "vega.js")))
     # In a function: its names are one letter long, and the page's script has names of its own.
