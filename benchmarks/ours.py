@@ -65,16 +65,15 @@ def run(corpora: Path, warehouse: Path, stages: Sequence[str] = STAGES) -> dict[
             parts = Parts()
             parsing: dict[Future[ParseReport], ParseJob] = {}
             preparing = [pool.submit(prepare, entry, house) for entry in entries]
-            from tasks import (
-                pipeline,
-            )  # takes its time, while the first queries are read and parsed
-            from tasks.publish import RunRecord, drafting, publish
-            from tasks.report import write_report
-
             for future in as_completed(preparing):
                 outcome = future.result()
                 if isinstance(outcome, Prepared):
                     parsing |= {pool.submit(parse_part, job): job for job in parts.add(outcome)}
+            # Takes its time, while the first queries are parsed.
+            from tasks import pipeline
+            from tasks.publish import RunRecord, drafting, publish
+            from tasks.report import write_report
+
             outcomes = [future.result() for future in preparing]
             prepared = [outcome for outcome in outcomes if isinstance(outcome, Prepared)]
             lap("ingest")

@@ -45,10 +45,15 @@ def run_contestant(
 ) -> Taken:
     """Runs ``python -m benchmarks.contestants NAME ARGUMENTS...``, which says a JSON object.
 
+    Python may keep what it compiles, as it does unless told not to: else our modules, and no
+    library's, would be compiled anew in each process.
+
     Raises:
         ContestantFailed: It ended with an error.
     """
     command = [sys.executable, "-m", "benchmarks.contestants", name, *map(str, arguments)]
+    variables = {**os.environ, "PYTHONHASHSEED": "0", **(environment or {})}
+    variables.pop("PYTHONDONTWRITEBYTECODE", None)
     start = time.monotonic()
     with (
         # Files, not pipes: nobody reads before the end, and a full pipe would hold up who writes.
@@ -57,7 +62,7 @@ def run_contestant(
         subprocess.Popen(
             command,
             cwd=_ROOT,
-            env={**os.environ, "PYTHONHASHSEED": "0", **(environment or {})},
+            env=variables,
             stdout=out,
             stderr=err,
             start_new_session=True,
