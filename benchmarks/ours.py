@@ -6,6 +6,7 @@ Without predictions as they were written, too: what cleaning changes is measured
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -57,6 +58,7 @@ def run(corpora: Path, warehouse: Path, stages: Sequence[str] = STAGES) -> dict[
     with (
         house.locked(),
         bounded(None, None, house.scratch) as bounds,
+        ExitStack() as stack,
         # Twice as many as parsing processes: parts are read and written while others are parsed.
         ThreadPoolExecutor(2 * bounds.threads) as pool,
     ):
@@ -74,6 +76,7 @@ def run(corpora: Path, warehouse: Path, stages: Sequence[str] = STAGES) -> dict[
             from tasks.publish import RunRecord, drafting, publish
             from tasks.report import write_report
 
+            draft = stack.enter_context(drafting(house))
             outcomes = [future.result() for future in preparing]
             prepared = [outcome for outcome in outcomes if isinstance(outcome, Prepared)]
             lap("ingest")
@@ -90,20 +93,20 @@ def run(corpora: Path, warehouse: Path, stages: Sequence[str] = STAGES) -> dict[
         finally:
             stop_workers()
         versions = pipeline.versions()
-        with drafting(house, done, versions) as draft:
-            report = pipeline.measure(done, house)
-            lap("matrix")
-            intervals = None
-            if "intervals" in stages:
-                intervals = pipeline.resample(done, report, house)
-                lap("intervals")
-            record = RunRecord(
-                str(uuid4()),
-                started_at,
-                {**pipeline.parameters(), "corpora": str(corpora.resolve())},
-                versions,
-            )
-            publish(house, done, report.pairs, report.contributions, record, intervals, draft=draft)
+        draft.fill(done, versions)
+        report = pipeline.measure(done, house)
+        lap("matrix")
+        intervals = None
+        if "intervals" in stages:
+            intervals = pipeline.resample(done, report, house)
+            lap("intervals")
+        record = RunRecord(
+            str(uuid4()),
+            started_at,
+            {**pipeline.parameters(), "corpora": str(corpora.resolve())},
+            versions,
+        )
+        publish(house, done, report.pairs, report.contributions, record, intervals, draft=draft)
         pipeline.remember(done, house)
         pipeline.remove_unused_stages(done, house)
         house.seal()

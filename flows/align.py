@@ -30,6 +30,7 @@ from tasks.progress import Progress, announce, listening
 from tasks.publish import (
     DRIFT_THRESHOLD,
     AsWritten,
+    Draft,
     RunRecord,
     drafting,
     publish,
@@ -135,6 +136,7 @@ def align(
         house.explaining(),
         house.locked(wait_seconds),
         bounded(threads, memory_limit, house.scratch),
+        drafting(house) as draft,
     ):
         with submitting_to(runner, dask_address, house):
             house.remove_damaged()
@@ -170,7 +172,8 @@ def align(
         )
         n_pairs = n_new_pairs = 0
         if done:
-            matrix = _compare_and_publish(done, written, house, how, record, clock)
+            draft.fill(done, record.versions)  # meanwhile
+            matrix = _compare_and_publish(done, written, house, how, record, draft, clock)
             n_pairs, n_new_pairs = matrix.n_pairs, matrix.n_new
             pipeline.remember(done, house)
             pipeline.remove_unused_stages(done + written, house)
@@ -204,6 +207,7 @@ def _compare_and_publish(
     house: Warehouse,
     how: Resampling,
     record: RunRecord,
+    draft: Draft,
     clock: "_Clock",
 ) -> MatrixReport:
     """Measures and resamples all pairs, and publishes what came of it.
@@ -214,36 +218,35 @@ def _compare_and_publish(
         house: Where all of it stands.
         how: How to resample.
         record: What to say of the run.
+        draft: What of the database is made meanwhile.
         clock: Takes the laps.
     """
-    # The database is begun meanwhile, with what waits for no measure.
-    with drafting(house, done, record.versions) as draft:
-        matrix = measure(done, house)
-        seconds = clock.lap("matrix")
+    matrix = measure(done, house)
+    seconds = clock.lap("matrix")
+    announce(
+        "matrix",
+        f"{matrix.n_pairs:,} pairs, {matrix.n_new:,} measured anew, {seconds:.1f} s",
+        n_pairs=matrix.n_pairs,
+        n_new_pairs=matrix.n_new,
+        seconds=seconds,
+    )
+    intervals = resample_pairs(done, matrix, house, how)
+    seconds = clock.lap("intervals")
+    if intervals is not None:
         announce(
-            "matrix",
-            f"{matrix.n_pairs:,} pairs, {matrix.n_new:,} measured anew, {seconds:.1f} s",
-            n_pairs=matrix.n_pairs,
-            n_new_pairs=matrix.n_new,
+            "intervals",
+            f"{intervals.n_new:,} of {intervals.n_pairs:,} pairs resampled, {seconds:.1f} s",
+            n_pairs=intervals.n_pairs,
+            n_new_pairs=intervals.n_new,
             seconds=seconds,
         )
-        intervals = resample_pairs(done, matrix, house, how)
-        seconds = clock.lap("intervals")
-        if intervals is not None:
-            announce(
-                "intervals",
-                f"{intervals.n_new:,} of {intervals.n_pairs:,} pairs resampled, {seconds:.1f} s",
-                n_pairs=intervals.n_pairs,
-                n_new_pairs=intervals.n_new,
-                seconds=seconds,
-            )
-        as_written = None
-        if written:
-            keys = {one.entry.name.removesuffix(AS_WRITTEN): one.content_key for one in written}
-            as_written = AsWritten(keys, pipeline.measure_as_written(written, done, house))
-        publish_results(
-            house, done, matrix.pairs, matrix.contributions, record, intervals, as_written, draft
-        )
+    as_written = None
+    if written:
+        keys = {one.entry.name.removesuffix(AS_WRITTEN): one.content_key for one in written}
+        as_written = AsWritten(keys, pipeline.measure_as_written(written, done, house))
+    publish_results(
+        house, done, matrix.pairs, matrix.contributions, record, intervals, as_written, draft
+    )
     return matrix
 
 

@@ -61,7 +61,11 @@ def _record(house: Warehouse, table: str, rows: "pl.DataFrame", key: Mapping[str
         pull(house, *files)
         # Of a warehouse on a store, its working copy: what is written there is published after it.
         open_results(house.folder).close()
-        with written_whole(house.database) as temporary, connect() as con:
+        with (
+            written_whole(house.kept) as kept,
+            written_whole(house.database) as temporary,
+            connect() as con,
+        ):
             shutil.copyfile(house.database, temporary)
             con.execute(f"attach '{quoted(temporary)}' as results ({NO_LOG})")
             con.execute("use results")
@@ -70,7 +74,7 @@ def _record(house: Warehouse, table: str, rows: "pl.DataFrame", key: Mapping[str
             con.execute(f"delete from {quoted_name(table)} where {met}", list(key.values()))
             con.execute(f"insert into {quoted_name(table)} by name from decision_rows")
             con.unregister("decision_rows")
+            save_kept(con, kept)
             con.execute("use memory")
             con.execute("detach results")  # checkpoints
-        save_kept(house)
         push(house, *files)

@@ -4,13 +4,14 @@ It stands in the published database, and once more in a small one beside the sta
 published one is lost or damaged, a run takes it from there.
 """
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import duckdb
 
 from tasks.engine import connect
-from tasks.results import NO_LOG, open_database, quoted, quoted_name
-from tasks.warehouse import Warehouse, written_whole
+from tasks.results import NO_LOG, quoted, quoted_name
+from tasks.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,13 +37,12 @@ def read_kept(con: duckdb.DuckDBPyConnection) -> dict[str, "pa.Table"]:
     return {table: con.table(table).to_arrow_table() for table in _tables(con)}
 
 
-def save_kept(warehouse: Warehouse) -> None:
-    """Copies these tables out of the published database."""
-    with written_whole(warehouse.kept) as temporary, open_database(warehouse.database) as con:
-        con.execute(f"attach '{quoted(temporary)}' as kept ({NO_LOG})")
-        for table in map(quoted_name, _tables(con)):
-            con.execute(f"create table kept.{table} as from {table}")
-        con.execute("detach kept")  # checkpoints
+def save_kept(con: duckdb.DuckDBPyConnection, destination: Path) -> None:
+    """Copies these tables of the database that a connection uses into a new one."""
+    con.execute(f"attach '{quoted(destination)}' as kept ({NO_LOG})")
+    for table in map(quoted_name, _tables(con)):
+        con.execute(f"create table kept.{table} as from {table}")
+    con.execute("detach kept")  # checkpoints
 
 
 def _tables(con: duckdb.DuckDBPyConnection) -> list[str]:

@@ -6,7 +6,7 @@ import math
 import shutil
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -97,25 +97,48 @@ _AS_WRITTEN: Final = pa.schema([("corpus", pa.string()), ("content_key", pa.stri
 
 
 @dataclass(frozen=True)
-class _Begun:
-    """A database on its way, which ``con`` has attached as ``results`` and uses.
-
-    Without the measures, where it is not the same as the published one, ``old``. It ``is_kept``
-    where it comes from that one.
-    """
+class _New:
+    """A database in a file of its own, which ``con`` has attached as ``results`` and uses."""
 
     path: Path
     con: duckdb.DuckDBPyConnection
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """A database without the measures, where it is not the same as the published one, ``old``.
+
+    It ``is_kept`` where it comes from that one.
+    """
+
+    new: _New
     is_kept: bool
     old: "_Old"
     names: PublicNames
 
 
 class Draft:
-    """What ``drafting`` has begun; there is something to take only once."""
+    """A new database that is made beside other work; there is something to take only once."""
 
-    def __init__(self, begun: "Future[_Begun | None]") -> None:
-        self._begun: Future[_Begun | None] | None = begun
+    def __init__(self, warehouse: Warehouse, pool: ThreadPoolExecutor) -> None:
+        self._warehouse = warehouse
+        self._pool = pool
+        self._empty: Future[_New] | None = None
+        self._begun: Future[_Begun | None] | None = None
+        if not warehouse.database.exists():
+            self._empty = pool.submit(_blank, _draft_file(warehouse))
+
+    def fill(self, corpora: list[IngestedCorpus], versions: Mapping[str, str]) -> None:
+        """Goes on with all that waits for no measure.
+
+        Not where the new queries are many: they take the memory that other work needs.
+
+        Args:
+            corpora: In the order of the corpora file.
+            versions: Those of ``RunRecord``.
+        """
+        blank, self._empty = self._empty, None
+        self._begun = self._pool.submit(_drafted, self._warehouse, corpora, versions, blank)
 
     def take(self) -> _Begun | None:
         """What was begun, once it is there; None where there is nothing."""
@@ -127,42 +150,60 @@ class Draft:
         except Exception:  # publishing, which begins anew, meets it again and says so
             return None
 
+    def close(self) -> None:
+        """Gives up what was begun."""
+        left = self.take()
+        if left is not None:
+            left.new.con.close()
+        if self._empty is not None:
+            with suppress(Exception):
+                self._empty.result().con.close()
+
 
 @contextmanager
-def drafting(
-    warehouse: Warehouse, corpora: list[IngestedCorpus], versions: Mapping[str, str]
-) -> Iterator[Draft]:
-    """Begins a new database beside what the block does, with all that waits for no measure.
+def drafting(warehouse: Warehouse) -> Iterator[Draft]:
+    """Begins a new database beside what the block does.
 
-    Not where the new queries are many: they take the memory that the block needs.
+    Where none is published, it is begun at once, without rows.
 
     Args:
         warehouse: Whose database it is; locked.
-        corpora: In the order of the corpora file.
-        versions: Those of ``RunRecord``.
     """
     with ThreadPoolExecutor(1) as pool:
-        draft = Draft(pool.submit(_drafted, warehouse, corpora, versions))
+        draft = Draft(warehouse, pool)
         try:
             yield draft
         finally:
-            if (left := draft.take()) is not None:
-                left.con.close()
+            draft.close()
 
 
 def _drafted(
-    warehouse: Warehouse, corpora: list[IngestedCorpus], versions: Mapping[str, str]
+    warehouse: Warehouse,
+    corpora: list[IngestedCorpus],
+    versions: Mapping[str, str],
+    blank: "Future[_New] | None",
 ) -> _Begun | None:
-    old = _read_old(warehouse)
-    names = _public_names(warehouse, corpora)
-    new = [one for one in corpora if names.of(one.ngrams) not in old.n_queries_by_file]
-    is_kept = _is_mostly_known(corpora, names, old, versions)
-    if not new or sum(map(_load, new if is_kept else corpora)) > 1:
-        return None
-    path = warehouse.scratch / f"{uuid4().hex}.duckdb"
-    begun = _begin(path, warehouse, corpora, names, old, is_kept)
-    begun.con.execute("checkpoint results")  # else it all waits for the end
+    with ExitStack() as unused:
+        if blank is not None:
+            unused.enter_context(closing(blank.result().con))
+        old = _read_old(warehouse)  # there may be one by now, fetched from a store
+        names = _public_names(warehouse, corpora)
+        unknown = [one for one in corpora if names.of(one.ngrams) not in old.n_queries_by_file]
+        is_kept = _is_mostly_known(corpora, names, old, versions)
+        if not unknown or sum(map(_load, unknown if is_kept else corpora)) > 1:
+            return None
+        if blank is None or is_kept:
+            new = _new(_draft_file(warehouse), warehouse, is_kept)
+        else:
+            new = blank.result()
+            unused.pop_all()
+        begun = _begin(new, corpora, names, old, is_kept)
+    begun.new.con.execute("checkpoint results")  # else it all waits for the end
     return begun
+
+
+def _draft_file(warehouse: Warehouse) -> Path:
+    return warehouse.scratch / f"{uuid4().hex}.duckdb"
 
 
 def publish(
@@ -208,11 +249,12 @@ def publish(
         announce("publish", old.remark)
     if old.versions is not None and old.versions.get("publish") != record.versions.get("publish"):
         announce("publish", "the results of another version are made anew; its history is kept")
-    with written_whole(warehouse.database) as temporary:
+    with written_whole(warehouse.kept) as kept, written_whole(warehouse.database) as temporary:
         if begun is None:
             is_kept = is_same or _is_mostly_known(corpora, names, old, record.versions)
-            begun = _begin(temporary, warehouse, corpora, names, old, is_kept, is_same)
-        with closing(begun.con) as con:
+            new = _new(temporary, warehouse, is_kept)
+            begun = _begin(new, corpora, names, old, is_kept, is_same)
+        with closing(begun.new.con) as con:
             if not is_same:
                 _fill_in_measures(con, corpora, pairs, contributions, intervals, as_written)
                 if not begun.is_kept:
@@ -224,46 +266,73 @@ def publish(
                 run_id=record.run_id,
                 drift_threshold=record.drift_threshold,
             )
+            save_kept(con, kept)
             con.execute("use memory")
             con.execute("detach results")  # checkpoints
-        if begun.path != temporary:
-            begun.path.replace(temporary)
-    save_kept(warehouse)
+        if begun.new.path != temporary:
+            begun.new.path.replace(temporary)
     old_counts = {warehouse.ngrams / Path(file).name for file in old.n_queries_by_file}
     remove_others(warehouse.ngrams, old_counts | {corpus.ngrams for corpus in corpora})
 
 
+def _new(path: Path, warehouse: Warehouse, is_kept: bool) -> _New:
+    """A new database in a new file: without rows, or with those of the published one."""
+    if not is_kept:
+        return _blank(path)
+    shutil.copyfile(warehouse.database, path)
+    return _attached(path)
+
+
+def _blank(path: Path) -> _New:
+    new = _attached(path)
+    try:
+        # Hundreds of small statements, for each of which other threads would be woken.
+        new.con.execute("set threads = 1")
+        with _at_once(new.con):
+            run_sql(new.con, "publish/tables")
+            run_sql(new.con, "publish/comments")
+        new.con.execute(f"set threads = {resources().threads}")
+    except BaseException:
+        new.con.close()
+        raise
+    return new
+
+
+def _attached(path: Path) -> _New:
+    con = connect(memory_share=_DATABASE_SHARE)
+    try:
+        con.execute(
+            f"attach '{quoted(path)}' as results (storage_version '{_STORAGE_VERSION}', {NO_LOG})"
+        )
+        con.execute("use results")
+    except BaseException:
+        con.close()
+        raise
+    return _New(path, con)
+
+
 def _begin(
-    path: Path,
-    warehouse: Warehouse,
+    new: _New,
     corpora: list[IngestedCorpus],
     names: PublicNames,
     old: "_Old",
     is_kept: bool,
     is_same: bool = False,
 ) -> _Begun:
-    """A new database in a new file, with all that waits for no measure."""
-    if is_kept:
-        shutil.copyfile(warehouse.database, path)
-    con = connect(memory_share=_DATABASE_SHARE)
+    """Fills a new database with all that waits for no measure."""
+    con = new.con
     try:
         names.served.to(con)
-        options = f"storage_version '{_STORAGE_VERSION}', {NO_LOG}"
-        con.execute(f"attach '{quoted(path)}' as results ({options})")
-        con.execute("use results")
         if not is_same:
             con.register("given_corpora", _given(corpora, names))
-            with _at_once(con):
-                if is_kept:
+            if is_kept:
+                with _at_once(con):
                     _forget(con)
-                else:
-                    run_sql(con, "publish/tables")
-                    run_sql(con, "publish/comments")
             _fill_in_corpora(con, corpora, names)
     except BaseException:
         con.close()
         raise
-    return _Begun(path, con, is_kept, old, names)
+    return _Begun(new, is_kept, old, names)
 
 
 def _forget(con: duckdb.DuckDBPyConnection) -> None:

@@ -32,6 +32,7 @@ def run(warehouse: Path, corpora: Path) -> None:
         house.explaining(),
         house.locked(),
         bounded(None, None, house.scratch),
+        drafting(house) as draft,
         ThreadPoolExecutor(2) as pool,
     ):
         house.remove_damaged()
@@ -44,11 +45,11 @@ def run(warehouse: Path, corpora: Path) -> None:
         finally:
             stop_workers()
         versions = pipeline.versions()
-        with drafting(house, done, versions) as draft:
-            matrix = pipeline.measure(done, house)
-            intervals = pipeline.resample(done, matrix, house)
-            record = RunRecord(f"run at {time.time_ns()}", started_at, {}, versions)
-            publish(house, done, matrix.pairs, matrix.contributions, record, intervals, draft=draft)
+        draft.fill(done, versions)
+        matrix = pipeline.measure(done, house)
+        intervals = pipeline.resample(done, matrix, house)
+        record = RunRecord(f"run at {time.time_ns()}", started_at, {}, versions)
+        publish(house, done, matrix.pairs, matrix.contributions, record, intervals, draft=draft)
         pipeline.remember(done, house)
         pipeline.remove_unused_stages(done, house)
         house.seal()
