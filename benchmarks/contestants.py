@@ -8,7 +8,6 @@ takes is measured from outside. They share two kinds of input, both Parquet:
 * *templates*: ``corpus``, ``template``: the template of every query that has one, in that order.
 """
 
-import gc
 import json
 import math
 import re
@@ -42,18 +41,23 @@ def cpu_seconds() -> float:
 
 def ours(corpora: str, warehouse: str) -> dict[str, Any]:
     """The whole job without Prefect."""
-    gc.set_threshold(10_000)  # as the command line does
-    from benchmarks.ours import run
-
-    return {"marks": run(Path(corpora), Path(warehouse))}
+    return _ours(corpora, warehouse, is_whole=True)
 
 
 def our_measures(corpora: str, warehouse: str) -> dict[str, Any]:
     """The whole job but for intervals and the report, without Prefect."""
-    gc.set_threshold(10_000)
-    from benchmarks.ours import MEASURES, run
+    return _ours(corpora, warehouse, is_whole=False)
 
-    return {"marks": run(Path(corpora), Path(warehouse), stages=MEASURES)}
+
+def _ours(corpora: str, warehouse: str, is_whole: bool) -> dict[str, Any]:
+    from tasks.garbage import collect_no_more, collect_seldom
+
+    collect_seldom()  # both as the command line does
+    from benchmarks.ours import MEASURES, STAGES, run
+
+    marks = run(Path(corpora), Path(warehouse), STAGES if is_whole else MEASURES)
+    collect_no_more()
+    return {"marks": marks}
 
 
 def ours_with_prefect(corpora: str, warehouse: str, *options: str) -> dict[str, Any]:
@@ -98,14 +102,14 @@ def our_ngrams(templates: str, destination: str = "") -> dict[str, Any]:
 
 def our_templates(queries: str) -> dict[str, Any]:
     """Each distinct query to its template, one by one, in this process."""
-    from tasks.parse_worker import collect_seldom
+    from tasks.garbage import settle
     from tasks.shapes import parses_are_shared
     from tasks.templates import Templatizer
 
     texts = distinct_texts(queries)
     is_shared = parses_are_shared()
     templatizers = {dialect: Templatizer(dialect, shares_parses=is_shared) for dialect in texts}
-    collect_seldom()
+    settle()  # as in our workers
     start, cpu_start = seconds(), cpu_seconds()
     n = n_rejected = 0
     for dialect, sqls in texts.items():
@@ -158,9 +162,9 @@ def parse_one(queries: str, collect: str = "as-python-does") -> dict[str, Any]:
     """
     texts = distinct_texts(queries)
     if collect == "seldom":
-        from tasks.parse_worker import collect_seldom
+        from tasks.garbage import settle
 
-        collect_seldom()
+        settle()
     start, cpu_start = seconds(), cpu_seconds()
     n = parse_all(texts)
     return {"seconds": seconds() - start, "cpu_seconds": cpu_seconds() - cpu_start, "n": n}

@@ -72,6 +72,8 @@ def run(corpora: Path, warehouse: Path, stages: Sequence[str] = STAGES) -> dict[
                 if isinstance(outcome, Prepared):
                     parsing |= {pool.submit(parse_part, job): job for job in parts.add(outcome)}
             # Takes its time, while the first queries are parsed.
+            import scipy.sparse  # noqa: F401 - needed later
+
             from tasks import pipeline
             from tasks.publish import RunRecord, drafting, publish
             from tasks.report import write_report

@@ -1,6 +1,5 @@
 """The command line, ``nl2sql-align``. Commands that only read import no Prefect."""
 
-import gc
 import os
 import re
 import sys
@@ -16,6 +15,7 @@ from flows import show
 from flows.runners import Runner
 from flows.show import Format, LogFormat
 from tasks.errors import AlignError
+from tasks.garbage import collect_no_more, collect_seldom
 from tasks.results import METRICS
 
 app = typer.Typer(
@@ -608,9 +608,7 @@ def inspect(
 
 def main() -> None:
     """Runs the command line; the one place where errors become lines and exit statuses."""
-    # Libraries make objects that stay: to look through them at every 700th, as is Python's habit,
-    # takes a tenth of the time that loading takes.
-    gc.set_threshold(10_000)
+    collect_seldom()
     try:
         app(prog_name="nl2sql-align")
         status = 0
@@ -637,13 +635,15 @@ def main() -> None:
 
 
 def _leave(status: int) -> NoReturn:
-    """Exits without a word of a reader that has gone, or of Prefect's server at its end."""
+    """Exits without a word of a reader that has gone, or of libraries at their end."""
     for stream in filter(None, (sys.__stdout__, sys.__stderr__)):
         try:
             stream.flush()
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    if "prefect" in sys.modules:
+    collect_no_more()
+    # Prefect tells of its server, DuckDB of objects that are not collected.
+    if not sys.modules.keys().isdisjoint(("prefect", "duckdb")):
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     sys.exit(status)
 

@@ -107,7 +107,7 @@ def _end_with_owner() -> None:
 
 def _serve() -> None:
     """Is the server: says its port, answers requests, and ends when standard input does."""
-    gc.set_threshold(10_000)  # see flows.cli
+    gc.set_threshold(10_000)  # see tasks.garbage, which it does not load
     threading.Thread(target=_end_with_owner, daemon=True).start()
     with socket.create_server((_HOST, 0)) as listening:
         # Who connects from now on is answered when the server is up.

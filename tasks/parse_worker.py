@@ -12,7 +12,6 @@ file, so that whoever asked for it knows which query it died of.
 Imports nothing but the parser, so that it starts soon and stays small.
 """
 
-import gc
 import hashlib
 import json
 import mmap
@@ -22,15 +21,12 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO
 
+from tasks.garbage import settle
 from tasks.shapes import parses_are_shared
 from tasks.template_rules import MESSAGE_BYTES, NO_ROW, PROGRESS_BYTES, Limits
 from tasks.templates import Templatizer
-
-# Parse trees are cycles: collected at every 700th object, as is Python's habit, they cost time; not
-# collected within a query, one at which the parser tries again and again takes gigabytes.
-_OBJECTS_PER_COLLECTION: Final = 10_000
 
 
 def parse_queries(
@@ -89,13 +85,6 @@ def _resident_bytes() -> int:
         return 0
 
 
-def collect_seldom() -> None:
-    """Sets Python's collector of garbage for parsing; what is there now is kept for good."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_OBJECTS_PER_COLLECTION)
-
-
 def fork_on_request(channel: socket.socket) -> tuple[int, int] | None:
     """Forks a process whenever one is wanted, and ends those that are wanted no more.
 
@@ -152,7 +141,7 @@ def main() -> None:
     """Forks processes, and serves jobs in each."""
     # Ctrl-C reaches all processes of a terminal; whoever started this one ends it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    collect_seldom()
+    settle()
     if files := fork_on_request(socket.socket(fileno=sys.stdin.fileno())):
         with os.fdopen(files[0], "wb") as answers, mmap.mmap(files[1], PROGRESS_BYTES) as progress:
             serve(answers, progress)

@@ -563,14 +563,14 @@ def test_a_mistake_is_told_before_prefect_is_imported(tmp_path):
 
 
 def modules_after(*arguments):
-    """The top-level modules that a command has imported when it ends."""
+    """The modules that a command has imported when it ends."""
     script = """
 import sys
 from flows.cli import main
 try:
     main()
 finally:
-    print(*{name.partition(".")[0] for name in sys.modules}, file=sys.stderr)
+    print(*sys.modules)
 """
     ended = subprocess.run(
         [sys.executable, "-c", script, *map(str, arguments)],
@@ -579,7 +579,7 @@ finally:
         timeout=300,
         env=environment(),
     )
-    return set(ended.stderr.splitlines()[-1].split())
+    return set(ended.stdout.splitlines()[-1].split())
 
 
 @pytest.mark.flow
