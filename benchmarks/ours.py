@@ -79,6 +79,7 @@ def run(corpora: Path, warehouse: Path, stages: Sequence[str] = STAGES) -> dict[
             from tasks.report import write_report
 
             draft = stack.enter_context(drafting(house))
+            versions = pipeline.versions()
             outcomes = [future.result() for future in preparing]
             prepared = [outcome for outcome in outcomes if isinstance(outcome, Prepared)]
             lap("ingest")
@@ -94,7 +95,6 @@ def run(corpora: Path, warehouse: Path, stages: Sequence[str] = STAGES) -> dict[
             lap("ngrams")
         finally:
             stop_workers()
-        versions = pipeline.versions()
         draft.fill(done, versions)
         report = pipeline.measure(done, house)
         lap("matrix")

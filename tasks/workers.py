@@ -316,7 +316,7 @@ def parse_part(job: ParseJob, seconds_per_query: float = SECONDS_PER_QUERY) -> P
         raise AlignError(f"{job.source} is gone: the run that wrote it has ended")
     try:
         with written_whole(job.destination) as temporary:
-            pq.write_table(table, temporary, compression="zstd")
+            pq.write_table(table, temporary, compression="lz4")
     except OSError as error:
         raise AlignError(
             f"{job.destination} cannot be written ({error.strerror or error}); check disk space"

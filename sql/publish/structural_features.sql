@@ -54,7 +54,9 @@ first_selects as (
     select
         template_id,
         regexp_matches(text, ' (UNION|INTERSECT|EXCEPT|MINUS) ')::bigint as n_set_operations,
-        regexp_extract(text, '^(.*?) (?:UNION|INTERSECT|EXCEPT|MINUS) ', 1) as before_set_operation,
+        if(
+            n_set_operations > 0, regexp_extract(text, '^(.*?) (?:UNION|INTERSECT|EXCEPT|MINUS) ', 1), ''
+        ) as before_set_operation,
         if(before_set_operation = '', text, before_set_operation || ' ') as head
     from outermost
 ),

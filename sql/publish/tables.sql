@@ -34,10 +34,10 @@ create table corpora (
 create table queries (
     corpus varchar not null,
     ordinal bigint not null,
-    sql varchar not null,
-    raw_sql varchar,
+    sql varchar not null using compression zstd,
+    raw_sql varchar using compression zstd,
     db_id varchar,
-    question varchar,
+    question varchar using compression zstd,
     n_occurrences bigint not null,
     template_id varchar,
     reject_reason varchar
