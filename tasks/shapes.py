@@ -3,6 +3,8 @@
 Two queries that differ only in plain names and literals have the same tree but for these, and so
 the same template. The key keeps everything else: keywords, operators, function names, every word
 that some parser might match by its text, and whether there is a gap where a parser asks for one.
+It does not tell a number from a string where a comparison ends with it, nor which common name of a
+column, though a keyword elsewhere, stands behind a dot.
 
 It is made from the text, in two thirds of the time that its tokens take: where two texts have one
 key, the tokenizer, which goes by kinds of characters and by the words kept, splits both alike.
@@ -19,6 +21,7 @@ from sqlglot.tokens import Tokenizer
 
 from tasks.vocabulary import (
     BARE_FUNCTIONS,
+    COLUMN_NAMES,
     DATE_FUNCTIONS,
     DATE_PARTS,
     JOINED_KEYWORDS,
@@ -35,22 +38,29 @@ ENDS: Final = " \t\r\n;"
 # names of columns, and are rare.
 _CACHED_STATEMENTS: Final = re.compile(r"[ \t\r\n;]*(?:SELECT|WITH)\b", re.ASCII | re.IGNORECASE)
 # A piece of a text, with the white space about it; a character alone is one that nothing is known
-# of. Words take a bracket that follows, which makes them functions, or a quote, whose prefix they
-# are; numbers all that touches them, and is none.
+# of. Words take another behind a dot, a bracket that follows, which makes them functions, or a
+# quote, whose prefix they are; numbers all that touches them, and is none. A comparison takes the
+# literal that it ends with.
 _SPACE: Final = " \t\r\n"
 _PIECE: Final = r"""
     [ \t\r\n]*+ (?:
-        [A-Za-z_]\w* (?: [ \t\r\n]*\( | ['"`] )?
+        [A-Za-z_]\w* (?: \.[A-Za-z_]\w* )? (?: [ \t\r\n]*\( | ['"`] )?
+      | (?: <> | [<>!]?= | [<>] ) [ \t\r\n]*+ (?: \d+ (?: \.\d+ )? | {compared} )
+        (?= [ \t\r\n]*+ (?: \) | \Z | (?<= [ \t\r\n] ) {after} \b ) )
       | (?: [(),;] | :: | [-+*/<>=!|^~.]+ ) (?: [ \t\r\n]++ (?! [-.] ) )?
       | \d [\w.]* ['"`]?
-      | %s
+      | {quoted}
     )
     | .
 """
 _QUOTED: Final = r"""{quote} {inside} {quote} (?! [\w'"`] | [ \t\r\n]*\( )"""
+_AFTER_COMPARISON: Final = (
+    "(?i: AND | OR | THEN | GROUP | HAVING | ORDER | LIMIT | UNION | INTERSECT | EXCEPT )"
+)
 _QUOTES: Final = frozenset("'\"`")
 _SEPARATORS: Final = frozenset(["", "(", ")", ",", ";", "::"])
 _OPERATORS: Final = "-+*/<>=!|^~."
+_COMPARISON: Final = re.compile(r"([<>=!]+)\s*['\"\d]", re.ASCII)
 _PLAIN_NUMBER: Final = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
 _COMMENTS: Final = ("--", "/*", "//")
 _JOIN_MARKER: Final = re.compile(r"\(\s*\+\s*\)")
@@ -58,6 +68,7 @@ _JOIN_MARKER: Final = re.compile(r"\(\s*\+\s*\)")
 _ASKED_FOR_A_GAP: Final = "-."
 _NAME: Final = "a"  # Words kept in a key are upper-cased: none can be taken for these.
 _NUMBER: Final = "n"
+_COMPARED: Final = "l"
 _PAIRED: Final = "p"  # Before a word that is kept after certain others only.
 # Pieces are noted, so that each is looked at once: this many, to bound their memory.
 _MAX_NOTED: Final = 50_000
@@ -84,7 +95,9 @@ class Shapes:
             # Not all: one that is not closed would be tried from each of its quotes to its end.
             inside["'"] = r"(?: [^'\\]*+ '' ){0,20}+ [^'\\]*+"
         quoted = " | ".join(_QUOTED.format(quote=one, inside=inside[one]) for one in inside)
-        self._pieces = re.compile(_PIECE % quoted, re.ASCII | re.DOTALL | re.VERBOSE).findall
+        compared = " | ".join(f"{one} {inside[one]} {one}" for one in inside if one != "`")
+        pattern = _PIECE.format(compared=compared, after=_AFTER_COMPARISON, quoted=quoted)
+        self._pieces = re.compile(pattern, re.ASCII | re.DOTALL | re.VERBOSE).findall
         self._parts = _Parts(dialect)
         self._has_join_marker = "(+)" in tokenizer.KEYWORDS
         # Athena has two tokenizers, and tells by the statement which one to use.
@@ -144,11 +157,17 @@ class _Parts(dict[str, str]):
             if not _PLAIN_NUMBER.fullmatch(sign):
                 raise KeyError(piece)
             return sign if self._keeps_numbers else _NUMBER
+        if found := _COMPARISON.match(sign):
+            return f"{found[1]}\x00{_COMPARED}"
         is_word = first.isalpha() or first == "_"
         part = self[piece] = self._of_word(sign) if is_word else self._of_sign(piece, sign)
         return part
 
     def _of_word(self, sign: str) -> str:
+        before, dot, after = sign.partition(".")
+        if dot:
+            behind = _NAME if after.upper() in COLUMN_NAMES else self._of_word(after)
+            return f"{self._of_word(before)}\x00.\x00{behind}"
         word = sign.upper()
         if word[-1] == "(":
             function = word[:-1].rstrip(_SPACE)

@@ -109,7 +109,8 @@ def runner(house, make_corpus):
             draft = None
             if drafts:
                 stack.enter_context(house.locked())
-                draft = stack.enter_context(drafting(house, corpora, said.versions))
+                draft = stack.enter_context(drafting(house))
+                draft.fill(corpora, said.versions)
             publish(house, corpora, matrix.pairs, matrix.contributions, said, draft=draft)
             # What was begun was used, and is not there for another time.
             assert draft is None or draft.take() is None
@@ -189,7 +190,7 @@ def test_nothing_but_the_database_is_left_beside_it(house, run):
 def test_a_database_begun_before_the_measures_is_the_same(tmp_path, make_corpus, monkeypatch):
     begun = []
     monkeypatch.setattr(
-        publishing, "_begin", lambda path, *rest: begun.append(path) or begin(path, *rest)
+        publishing, "_begin", lambda new, *rest: begun.append(new.path) or begin(new, *rest)
     )
     houses = [Warehouse(tmp_path / name) for name in ("plain", "drafted")]
     for house in houses:
@@ -216,7 +217,8 @@ def test_a_database_begun_before_the_measures_is_the_same(tmp_path, make_corpus,
 def test_large_corpora_wait_for_the_measures(house, make_corpus, monkeypatch):
     monkeypatch.setattr(publishing, "_QUERIES_PER_BATCH", 3)
     corpora = [make_corpus(house.folder, name, some, **keys) for name, some, keys in ALL]
-    with house.locked(), drafting(house, corpora, {}) as draft:
+    with house.locked(), drafting(house) as draft:
+        draft.fill(corpora, {})
         assert draft.take() is None
 
 
@@ -226,30 +228,51 @@ def test_many_corpora_that_another_version_published_wait_too(house, run, make_c
     monkeypatch.setattr(publishing, "_MOSTLY", 0.5)
     # One corpus is new; by other versions, all are made anew.
     for versions, is_begun in (({"duckdb": "2"}, True), ({"duckdb": "3"}, False)):
-        with house.locked(), drafting(house, corpora, versions) as draft:
+        with house.locked(), drafting(house) as draft:
+            draft.fill(corpora, versions)
             begun = draft.take()
             assert (begun is not None) == is_begun
             if begun is not None:
-                begun.con.close()
+                begun.new.con.close()
 
 
 def test_a_draft_that_fails_is_made_again(house, run, make_corpus):
     corpora = run(*ALL)
     shutil.rmtree(house.scratch, ignore_errors=True)
     corpora.append(make_corpus(house.folder, *OTHER_CORPUS[:2]))
-    with drafting(house, corpora, {}) as draft:  # without the folder that a lock makes
+    with drafting(house) as draft:  # without the folder that a lock makes
+        draft.fill(corpora, {})
         assert draft.take() is None
 
 
-def test_what_is_begun_for_nothing_is_closed(house, make_corpus):
+@pytest.mark.parametrize("is_filled", [True, False])
+def test_what_is_begun_for_nothing_is_closed(house, make_corpus, is_filled):
     corpora = [make_corpus(house.folder, name, some, **keys) for name, some, keys in ALL]
     with house.locked():
-        with pytest.raises(ZeroDivisionError), drafting(house, corpora, {}):
+        with pytest.raises(ZeroDivisionError), drafting(house) as draft:
+            if is_filled:
+                draft.fill(corpora, {})
             raise ZeroDivisionError
         (left,) = house.scratch.glob("*.duckdb")
         duckdb.connect(str(left)).close()  # nobody holds it
     assert not house.scratch.exists()
     assert not house.database.exists()
+
+
+def test_a_database_that_comes_while_one_is_begun_is_kept(
+    house, run, make_corpus, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(publishing, "_MOSTLY", 0.5)
+    other = Warehouse(tmp_path / "other")
+    corpora = [*run(*ALL), make_corpus(house.folder, *OTHER_CORPUS[:2])]
+    with other.locked(), drafting(other) as draft:
+        shutil.copyfile(house.database, other.database)  # as from a store
+        draft.fill(corpora, {"duckdb": "2"})
+        begun = draft.take()
+        assert begun.is_kept
+        queries = begun.new.con.execute("select distinct corpus from queries").fetchall()
+        begun.new.con.close()
+    assert {corpus for (corpus,) in queries} == {corpus.entry.name for corpus in corpora}
 
 
 def test_corpora_are_counted(published):
