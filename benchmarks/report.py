@@ -65,7 +65,8 @@ class Report:
             "Times are wall-clock seconds unless they say CPU, and medians of the repetitions, "
             "which take turns; each contestant is a process of its own, its start included. "
             "Memory is the largest sum over all processes at one time, what they share counted "
-            "once (PSS).",
+            "once (PSS); where runs are repeated, that of one more, since to look at memory takes "
+            "some of the machine.",
             *self.parts,
             f"## Machine and versions\n\n{machine()}",
             f"## To reproduce\n\n```sh\nmake bench          # all of it, an hour\n"

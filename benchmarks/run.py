@@ -18,11 +18,19 @@ from pathlib import Path
 
 from benchmarks import inputs
 from benchmarks.ours import STAGES
-from benchmarks.process import Taken, run_contestant
+from benchmarks.process import Taken, run_contestant, unwatched
 from benchmarks.report import Report, say
 from tasks.shapes import SHARE_PARSES_VARIABLE
 
 _NO_SHAPES = {SHARE_PARSES_VARIABLE: "0"}
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Repetitions of a contestant of which time was taken, and one of which memory was."""
+
+    timed: list[Taken]
+    watched: Taken
 
 
 @dataclass(frozen=True)
@@ -43,40 +51,44 @@ class Session:
         shutil.rmtree(folder, ignore_errors=True)
         return folder
 
-    def in_turns(self, contestants: dict[str, Callable[[], Taken]]) -> dict[str, list[Taken]]:
-        """Runs all of them, one after the other, as often as is to be repeated."""
-        results: dict[str, list[Taken]] = {name: [] for name in contestants}
+    def in_turns(self, contestants: dict[str, Callable[[], Taken]]) -> dict[str, Runs]:
+        """Runs all of them, one after the other, as often as is to be repeated, and once more."""
+        timed: dict[str, list[Taken]] = {name: [] for name in contestants}
         for turn in range(self.repeat):
             for name, contestant in contestants.items():
-                taken = contestant()
-                results[name].append(taken)
+                with unwatched():
+                    taken = contestant()
+                timed[name].append(taken)
                 say(f"  {turn + 1}/{self.repeat} {name}: {taken.seconds:.2f} s")
-        return results
+        return {name: Runs(timed[name], contestant()) for name, contestant in contestants.items()}
 
 
-def median(runs: list[Taken], key: str = "") -> float:
+def once(taken: Taken) -> Runs:
+    """A run of minutes, of which both were taken."""
+    return Runs([taken], taken)
+
+
+def median(runs: Runs, key: str = "") -> float:
     """The median of what the process took, or of what it said under that key."""
-    return statistics.median(float(run.said[key]) if key else run.seconds for run in runs)
+    return statistics.median(float(run.said[key]) if key else run.seconds for run in runs.timed)
 
 
-def peak(runs: list[Taken]) -> str:
-    return f"{statistics.median(run.peak_bytes for run in runs) / 1e6:,.0f} MB"
+def peak(runs: Runs) -> str:
+    return f"{runs.watched.peak_bytes / 1e6:,.0f} MB"
 
 
-def stage_rows(runs: list[Taken]) -> list[list[str]]:
+def stage_rows(runs: Runs) -> list[list[str]]:
     """A row per stage: seconds, share, peak memory."""
     spent = {
         stage: statistics.median(
-            run.said["marks"][stage][1] - run.said["marks"][stage][0] for run in runs
+            run.said["marks"][stage][1] - run.said["marks"][stage][0] for run in runs.timed
         )
         for stage in STAGES
     }
     whole = median(runs)
     rows = []
     for stage, value in spent.items():
-        memory = (
-            statistics.median(run.peak_between(*run.said["marks"][stage]) for run in runs) / 1e6
-        )
+        memory = runs.watched.peak_between(*runs.watched.said["marks"][stage]) / 1e6
         rows.append([stage, f"{value:.2f}", f"{value / whole:.0%}", f"{memory:,.0f} MB"])
     start = max(0.0, whole - sum(spent.values()))
     rows.append(["start of Python", f"{start:.2f}", f"{start / whole:.0%}", ""])
@@ -132,7 +144,7 @@ def whole_job(session: Session) -> None:
             [
                 name,
                 f"{median(taken):.2f}",
-                f"{statistics.median(one.cpu_seconds for one in taken):.2f}",
+                f"{statistics.median(one.cpu_seconds for one in taken.timed):.2f}",
                 f"{base / median(taken):.2f}",
                 peak(taken),
             ]
@@ -189,8 +201,8 @@ def whole_job(session: Session) -> None:
                 f"{median(taken, 'seconds'):.3f}",
                 f"{median(taken, 'seconds') / base:.1f}",
                 peak(taken),
-                f"{taken[0].said['n_distinct']:,}",
-                f"{taken[0].said['n_ngrams']:,}",
+                f"{taken.timed[0].said['n_distinct']:,}",
+                f"{taken.timed[0].said['n_ngrams']:,}",
             ]
             for name, taken in counted.items()
         ],
@@ -227,7 +239,7 @@ def templates(session: Session) -> None:
         }
     )
     each = {
-        name: statistics.median(one.said["cpu_seconds"] / one.said["n"] for one in taken)
+        name: statistics.median(one.said["cpu_seconds"] / one.said["n"] for one in taken.timed)
         for name, taken in runs.items()
     }
     base = each["`sqlglot.parse_one`"]
@@ -294,7 +306,7 @@ def growth(session: Session) -> None:
         one = sorted(runs, key=lambda run: run.seconds)[len(runs) // 2]
         taken[size] = one
         say(f"  {size:,}: {one.seconds:.1f} s, {one.peak_bytes / 1e6:,.0f} MB")
-        session.report.table(f"{size:,} queries", _STAGE_HEADER, stage_rows([one]))
+        session.report.table(f"{size:,} queries", _STAGE_HEADER, stage_rows(once(one)))
         rows.append(
             [
                 f"{size:,}",
@@ -337,7 +349,7 @@ def memory(session: Session) -> None:
     corpora = inputs.synthetic(session.data, size)
     one = ours(session, corpora, NL2SQL_ALIGN_MEMORY_LIMIT="1GB")
     session.report.table(
-        f"{size:,} queries with `--memory-limit 1GB`", _STAGE_HEADER, stage_rows([one])
+        f"{size:,} queries with `--memory-limit 1GB`", _STAGE_HEADER, stage_rows(once(one))
     )
     # The limit is of what grows with the data; programs and libraries take some 400 MB beside it.
     session.report.bar(
@@ -355,14 +367,16 @@ def matrix(session: Session) -> None:
     warehouse = session.warehouse()
     full = run_contestant("ours", first, warehouse)
     session.report.table(
-        f"{n_corpora} corpora of {n_queries:,} queries", _STAGE_HEADER, stage_rows([full])
+        f"{n_corpora} corpora of {n_queries:,} queries",
+        _STAGE_HEADER,
+        stage_rows(once(full)),
     )
     same = run_contestant("ours", first, warehouse)
     added = run_contestant("ours", second, warehouse)
     session.report.table(
-        f"One corpus of {n_added:,} queries added", _STAGE_HEADER, stage_rows([added])
+        f"One corpus of {n_added:,} queries added", _STAGE_HEADER, stage_rows(once(added))
     )
-    session.report.table("Nothing changed", _STAGE_HEADER, stage_rows([same]))
+    session.report.table("Nothing changed", _STAGE_HEADER, stage_rows(once(same)))
     start, end = full.said["marks"]["matrix"]
     most = full.peak_between(start, end)
     session.report.bar(
