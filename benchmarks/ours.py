@@ -91,6 +91,7 @@ def run(corpora: Path, warehouse: Path, stages: Sequence[str] = STAGES) -> dict[
                 for one in parts.done(parsing[parsed]):
                     counting[one.entry.name] = pool.submit(pipeline.finish, one, house)
             lap("templates")
+            stop_workers()  # they end while n-grams are counted
             done = [_counted(counting[one.entry.name].result(), pool) for one in prepared]
             lap("ngrams")
         finally:

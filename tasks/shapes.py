@@ -44,7 +44,7 @@ _CACHED_STATEMENTS: Final = re.compile(r"[ \t\r\n;]*(?:SELECT|WITH)\b", re.ASCII
 _SPACE: Final = " \t\r\n"
 _PIECE: Final = r"""
     [ \t\r\n]*+ (?:
-        [A-Za-z_]\w* (?: \.[A-Za-z_]\w* )? (?: [ \t\r\n]*\( | ['"`] )?
+        [A-Za-z_]\w* (?: \. (?: [A-Za-z_]\w* {names} ) )? (?: [ \t\r\n]*\( | ['"`] )?
       | (?: <> | [<>!]?= | [<>] ) [ \t\r\n]*+ (?: \d+ (?: \.\d+ )? | {compared} )
         (?= [ \t\r\n]*+ (?: \) | \Z | (?<= [ \t\r\n] ) {after} \b ) )
       | (?: [(),;] | :: | [-+*/<>=!|^~.]+ ) (?: [ \t\r\n]++ (?! [-.] ) )?
@@ -94,9 +94,15 @@ class Shapes:
         if "'" in tokenizer.STRING_ESCAPES:
             # Not all: one that is not closed would be tried from each of its quotes to its end.
             inside["'"] = r"(?: [^'\\]*+ '' ){0,20}+ [^'\\]*+"
-        quoted = " | ".join(_QUOTED.format(quote=one, inside=inside[one]) for one in inside)
+        quoted = {one: _QUOTED.format(quote=one, inside=inside[one]) for one in inside}
+        names = quoted.keys() & set(tokenizer.IDENTIFIERS) - set(tokenizer.QUOTES)
         compared = " | ".join(f"{one} {inside[one]} {one}" for one in inside if one != "`")
-        pattern = _PIECE.format(compared=compared, after=_AFTER_COMPARISON, quoted=quoted)
+        pattern = _PIECE.format(
+            names="".join(f" | {quoted[one]}" for one in sorted(names)),
+            compared=compared,
+            after=_AFTER_COMPARISON,
+            quoted=" | ".join(quoted.values()),
+        )
         self._pieces = re.compile(pattern, re.ASCII | re.DOTALL | re.VERBOSE).findall
         self._parts = _Parts(dialect)
         self._has_join_marker = "(+)" in tokenizer.KEYWORDS
@@ -166,7 +172,8 @@ class _Parts(dict[str, str]):
     def _of_word(self, sign: str) -> str:
         before, dot, after = sign.partition(".")
         if dot:
-            behind = _NAME if after.upper() in COLUMN_NAMES else self._of_word(after)
+            is_name = after[0] in _QUOTES or after.upper() in COLUMN_NAMES
+            behind = _NAME if is_name else self._of_word(after)
             return f"{self._of_word(before)}\x00.\x00{behind}"
         word = sign.upper()
         if word[-1] == "(":

@@ -47,7 +47,11 @@ signs = st.sampled_from([*"-+*/<>=!|^~.(),;:?@#$&%[]{}", "::", "<=", "!=", "||",
 keywords = st.sampled_from(KEYWORDS)
 
 
-columns = st.builds(".{}".format, st.one_of(names, st.sampled_from(sorted(COLUMN_NAMES))))
+columns = st.builds(
+    "{}.{}".format,
+    st.sampled_from(["", "a", "a"]),
+    st.one_of(names, quoted, st.sampled_from(sorted(COLUMN_NAMES))),
+)
 compared = st.builds(
     "{}{}{}{}".format,
     st.sampled_from(COMPARISONS),
@@ -88,7 +92,8 @@ def structure(number, text):
         is_called = i + 1 < len(tokens) and tokens[i + 1].text == "("
         if kind in LITERALS[1:] and before in COMPARISONS and ends_comparison(tokens[i + 1 :]):
             kind = "COMPARED"
-        if before == "." and token.text.upper() in COLUMN_NAMES and not is_called:
+        is_column = kind == "IDENTIFIER" or token.text.upper() in COLUMN_NAMES
+        if before == "." and is_column and not is_called:
             kind = "VAR"
         is_kept = kind not in (*LITERALS, "COMPARED") or (
             kind in ("VAR", "IDENTIFIER") and is_called
@@ -183,7 +188,8 @@ CONDITIONS = [
 def test_what_a_key_does_not_tell_is_of_no_matter(number):
     templatize, key = Templatizer(NAMES[number]), SHAPES[number].key
     literals = ("5", "1.5", "'x'", "'AND'", '"x"', '"BY"')
-    texts = [[text.format(name) for name in ("x1", *COLUMN_NAMES)] for text in COLUMNS]
+    names = ("x1", *COLUMN_NAMES, '"x y"', "`x y`", '"group"', "`date`", '"from"', "`5`")
+    texts = [[text.format(name) for name in names] for text in COLUMNS]
     texts += [
         [text.format(f"{comparison} {literal}") for literal in literals]
         for text in CONDITIONS
