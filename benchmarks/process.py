@@ -86,17 +86,9 @@ def run_contestant(
     ):
         samples: list[tuple[float, int]] = []
         processes: dict[str, tuple[str, int]] = {}
-        ended = 0
-        while not ended:
-            if not _watching[-1]:
-                _, status, usage = os.wait4(process.pid, 0)
-                break
-            before = time.monotonic()
-            samples.append((before, _session_bytes(process.pid, processes)))
-            cost = time.monotonic() - before
-            ended, status, usage = os.wait4(process.pid, os.WNOHANG)
-            # Looking costs the more, the more memory there is: never more than a tenth of one CPU.
-            time.sleep(0 if ended else max(_INTERVAL_SECONDS, 10 * cost))
+        if _watching[-1]:
+            _watch(process.pid, samples, processes)
+        _, status, usage = os.wait4(process.pid, 0)
         end = time.monotonic()
         process.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
@@ -113,6 +105,17 @@ def run_contestant(
         samples,
         list(processes.values()),
     )
+
+
+def _watch(
+    pid: int, samples: list[tuple[float, int]], processes: dict[str, tuple[str, int]]
+) -> None:
+    """Looks at the memory of a session until its first process has ended."""
+    while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        before = time.monotonic()
+        samples.append((before, _session_bytes(pid, processes)))
+        # Looking costs the more, the more memory there is: never more than a tenth of one CPU.
+        time.sleep(max(_INTERVAL_SECONDS, 10 * (time.monotonic() - before)))
 
 
 def _session_bytes(session: int, processes: dict[str, tuple[str, int]]) -> int:

@@ -64,7 +64,7 @@ class Session:
 
 
 def once(taken: Taken) -> Runs:
-    """A run of minutes, of which both were taken."""
+    """A run that is not repeated, of which both were taken."""
     return Runs([taken], taken)
 
 
