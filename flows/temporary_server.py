@@ -46,7 +46,8 @@ class TemporaryServer:
         from prefect.context import refresh_global_settings_context
 
         assert self._process.stdout is not None
-        self._port = int(self._process.stdout.readline())
+        # A server that has ended says none: to wait for it tells why.
+        self._port = int(self._process.stdout.readline() or 0)
         os.environ["PREFECT_API_URL"] = f"http://{_HOST}:{self._port}/api"
         refresh_global_settings_context()
         TemporaryServer.is_used = True
