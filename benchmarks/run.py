@@ -88,8 +88,10 @@ def stage_rows(runs: Runs) -> list[list[str]]:
     whole = median(runs)
     rows = []
     for stage, value in spent.items():
-        memory = runs.watched.peak_between(*runs.watched.said["marks"][stage]) / 1e6
-        rows.append([stage, f"{value:.2f}", f"{value / whole:.0%}", f"{memory:,.0f} MB"])
+        most = runs.watched.peak_between(*runs.watched.said["marks"][stage])
+        # A stage may be over before anyone looks.
+        memory = f"{most / 1e6:,.0f} MB" if most else ""
+        rows.append([stage, f"{value:.2f}", f"{value / whole:.0%}", memory])
     start = max(0.0, whole - sum(spent.values()))
     rows.append(["start of Python", f"{start:.2f}", f"{start / whole:.0%}", ""])
     rows.append(["**whole**", f"{whole:.2f}", "100%", peak(runs)])

@@ -427,6 +427,34 @@ def test_the_server_of_a_run_ends_with_it(tmp_path, number):
         time.sleep(0.02)
 
 
+DEAD_SERVER = """
+import sys
+sys.executable = sys.argv[1]
+from flows.temporary_server import TemporaryServer
+server = TemporaryServer()
+server.use()
+try:
+    server.wait()
+except OSError as error:
+    print("told:", error)
+"""
+
+
+@pytest.mark.fault
+def test_a_server_that_ends_before_it_says_anything_is_told(tmp_path):
+    program = tmp_path / "python"
+    program.write_text("#!/bin/sh\necho no memory >&2\nexit 1\n")
+    program.chmod(0o755)
+    ended = subprocess.run(
+        [sys.executable, "-c", DEAD_SERVER, str(program)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=environment(PREFECT_HOME=str(tmp_path)),
+    )
+    assert (ended.stdout, ended.returncode) == ("told: no memory\n", 0), ended.stderr
+
+
 @pytest.mark.flow
 @pytest.mark.parametrize("name", ["terminal", "plain", "interrupted"])
 def test_no_process_outlives_its_run(runs, name):
