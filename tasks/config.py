@@ -341,7 +341,8 @@ def check_entry(path: Path, number: int, raw: dict[str, Any]) -> CorpusEntry:
 def _explain(error: ErrorDetails) -> str:
     key = ".".join(map(str, error["loc"]))
     if error["type"] == "missing":
-        return f"key '{key}' is missing; add it"
+        remedy = f'add it, or {key} = "{AUTO}"' if key == "format" else "add it"
+        return f"key '{key}' is missing; {remedy}"
     if error["type"] == "extra_forbidden":
         *parents, unknown = error["loc"]
         known = (ColumnMapping if parents else CorpusEntry).model_fields

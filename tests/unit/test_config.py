@@ -120,6 +120,10 @@ def changed(old: str, new: str, text: str = TARGET) -> str:
         (changed("format", "fromat"), "corpus 'dev': unknown key 'fromat'; did you mean 'format'?"),
         (TARGET + "x = 1\n", "corpus 'dev': unknown key 'x'; use one of clean, columns, dialect,"),
         (changed('name = "dev"\n', ""), "corpus 1: key 'name' is missing; add it"),
+        (
+            changed('format = "spider"\n', ""),
+            "corpus 'dev': key 'format' is missing; add it, or format = \"auto\"",
+        ),
         (changed('"dev"', "7"), "corpus 1: key 'name': input should be a valid string"),
         (changed('"dev"', '"a b"'), "corpus 'a b': key 'name': string should match pattern"),
         (changed('"dev"', f'"{"x" * 101}"'), "key 'name': string should match pattern"),
