@@ -81,7 +81,7 @@ OTHERS_ENVIRONMENT = {
     "ARROW_DEFAULT_MEMORY_POOL": "Arrow's allocator; by default `system`, which takes less time "
     "and memory here than its own.",
     "PYTHONDONTWRITEBYTECODE": "Anything, as in many images for containers: each run compiles the "
-    "program anew, some 0.3 CPU seconds. `python -m compileall flows tasks`, where it is "
+    "program anew, 0.3 to 0.4 CPU seconds. `python -m compileall flows tasks`, where it is "
     "installed, does that once.",
     "PREFECT_API_URL": "A Prefect server to run flows on; by default a run starts one of its own.",
 }

@@ -172,7 +172,6 @@ def align(
         )
         n_pairs = n_new_pairs = 0
         if done:
-            draft.fill(done, record.versions)  # meanwhile
             matrix = _compare_and_publish(done, written, house, how, record, draft, clock)
             n_pairs, n_new_pairs = matrix.n_pairs, matrix.n_new
             pipeline.remember(done, house)
@@ -221,6 +220,7 @@ def _compare_and_publish(
         draft: What of the database is made meanwhile.
         clock: Takes the laps.
     """
+    draft.fill(done, record.versions)
     matrix = measure(done, house)
     seconds = clock.lap("matrix")
     announce(

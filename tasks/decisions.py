@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tasks.engine import connect
 from tasks.errors import ConflictError
 from tasks.kept import save_kept
-from tasks.results import NO_LOG, open_results, quoted, quoted_name
+from tasks.results import NO_LOG, attach_results, detach_results, open_results, quoted_name
 from tasks.store import pull, push, warehouse_at
 from tasks.warehouse import Warehouse, written_whole
 
@@ -67,14 +67,12 @@ def _record(house: Warehouse, table: str, rows: "pl.DataFrame", key: Mapping[str
             connect() as con,
         ):
             shutil.copyfile(house.database, temporary)
-            con.execute(f"attach '{quoted(temporary)}' as results ({NO_LOG})")
-            con.execute("use results")
+            attach_results(con, temporary, NO_LOG)
             con.register("decision_rows", rows.to_arrow())
             met = " and ".join(f"{quoted_name(column)} is not distinct from ?" for column in key)
             con.execute(f"delete from {quoted_name(table)} where {met}", list(key.values()))
             con.execute(f"insert into {quoted_name(table)} by name from decision_rows")
             con.unregister("decision_rows")
             save_kept(con, kept)
-            con.execute("use memory")
-            con.execute("detach results")  # checkpoints
+            detach_results(con)
         push(house, *files)

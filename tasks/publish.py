@@ -22,7 +22,15 @@ from tasks.engine import connect, resources
 from tasks.errors import DatabaseInUseError
 from tasks.kept import read_kept, save_kept, saved_kept
 from tasks.progress import announce
-from tasks.results import NO_LOG, is_locked, open_database, quoted, quoted_name
+from tasks.results import (
+    NO_LOG,
+    attach_results,
+    detach_results,
+    is_locked,
+    open_database,
+    quoted,
+    quoted_name,
+)
 from tasks.sqlfiles import run_sql
 from tasks.store import PublicNames, public_names
 from tasks.warehouse import Warehouse, count_files, remove_others, stage_key, written_whole
@@ -267,8 +275,7 @@ def publish(
                 drift_threshold=record.drift_threshold,
             )
             save_kept(con, kept)
-            con.execute("use memory")
-            con.execute("detach results")  # checkpoints
+            detach_results(con)
         if begun.new.path != temporary:
             begun.new.path.replace(temporary)
     old_counts = {warehouse.ngrams / Path(file).name for file in old.n_queries_by_file}
@@ -301,10 +308,7 @@ def _blank(path: Path) -> _New:
 def _attached(path: Path) -> _New:
     con = connect(memory_share=_DATABASE_SHARE)
     try:
-        con.execute(
-            f"attach '{quoted(path)}' as results (storage_version '{_STORAGE_VERSION}', {NO_LOG})"
-        )
-        con.execute("use results")
+        attach_results(con, path, f"storage_version '{_STORAGE_VERSION}', {NO_LOG}")
     except BaseException:
         con.close()
         raise

@@ -76,13 +76,24 @@ def open_database(database: Path) -> duckdb.DuckDBPyConnection:
     """
     con = connect()
     try:
-        con.execute(f"attach '{quoted(database)}' as results (read_only)")
-        con.execute("use results")
+        attach_results(con, database, "read_only")
         con.table("corpora")  # raises where the file is a database of something else
     except duckdb.Error:
         con.close()
         raise
     return con
+
+
+def attach_results(con: duckdb.DuckDBPyConnection, database: Path, options: str) -> None:
+    """Lets a connection use a database as ``results``, with the options of DuckDB's ``attach``."""
+    con.execute(f"attach '{quoted(database)}' as results ({options})")
+    con.execute("use results")
+
+
+def detach_results(con: duckdb.DuckDBPyConnection) -> None:
+    """Has a connection let go of that database, which is whole then."""
+    con.execute("use memory")
+    con.execute("detach results")  # checkpoints
 
 
 def is_locked(error: duckdb.Error) -> bool:

@@ -3,8 +3,8 @@
 Two queries that differ only in plain names and literals have the same tree but for these, and so
 the same template. The key keeps everything else: keywords, operators, function names, every word
 that some parser might match by its text, and whether there is a gap where a parser asks for one.
-It does not tell a number from a string where a comparison ends with it, nor which common name of a
-column, though a keyword elsewhere, stands behind a dot.
+It does not tell a number from a string where a comparison ends with it, nor whether a name behind a
+dot is quoted, or a common name of a column that is a keyword elsewhere.
 
 It is made from the text, in two thirds of the time that its tokens take: where two texts have one
 key, the tokenizer, which goes by kinds of characters and by the words kept, splits both alike.
