@@ -17,7 +17,8 @@ from distributed import WorkerPlugin
 
 pytestmark = [pytest.mark.flow, pytest.mark.fault]
 
-N_QUERIES = 4000
+# Enough to parse that a worker is still at it when the first part is told to be done.
+N_QUERIES = 16_000
 
 
 @pytest.fixture
