@@ -38,10 +38,10 @@ align: $(STAMPS)/main $(EXTRAS:%=$(STAMPS)/%) $(STAMPS)/project
 	$(BIN)/nl2sql-align run samples/corpora.toml --warehouse warehouse
 
 serve: $(STAMPS)/main $(STAMPS)/project
-	@$(BIN)/python -m flows.serve start $(if $(PORT),--port $(PORT))
+	@$(BIN)/python -m nl2sql_align.flows.serve start $(if $(PORT),--port $(PORT))
 
 stop:
-	@$(BIN)/python -m flows.serve stop
+	@$(BIN)/python -m nl2sql_align.flows.serve stop
 
 test: $(STAMPS)/dev $(STAMPS)/project
 	$(BIN)/ruff check
@@ -56,7 +56,7 @@ docs: align
 	$(BIN)/python docs/generate.py
 
 vega: $(STAMPS)/main $(STAMPS)/project
-	$(BIN)/python -m tasks.page.bundle
+	$(BIN)/python -m nl2sql_align.tasks.page.bundle
 
 # ---- the environment ------------------------------------------------------------------------------
 

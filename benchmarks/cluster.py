@@ -98,7 +98,9 @@ def row_of(run: str, taken: Taken, n_files: int) -> str:
     """A row of the printed table."""
     main = next(most for command, most in taken.processes if "benchmarks.contestants" in command)
     workers = [most for command, most in taken.processes if "spawn_main" in command]
-    parsers = [most for command, most in taken.processes if "tasks.parse_worker" in command]
+    parsers = [
+        most for command, most in taken.processes if "nl2sql_align.tasks.parse_worker" in command
+    ]
     shown = [
         ", ".join(f"{most / 1e6:,.0f}" for most in some) + " MB" if some else "-"
         for some in ([main], sorted(workers), [max(parsers, default=0)])

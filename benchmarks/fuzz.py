@@ -27,13 +27,13 @@ import pyarrow.parquet as pq
 
 from benchmarks.inputs import DUMPS, ROOT
 from benchmarks.report import say
-from tasks.config import CorpusEntry, load_corpora
-from tasks.engine import bounded
-from tasks.errors import AlignError
-from tasks.pipeline import finish
-from tasks.preparation import Prepared, SetAside, prepare
-from tasks.warehouse import Warehouse
-from tasks.workers import parse_part, stop_workers
+from nl2sql_align.tasks.config import CorpusEntry, load_corpora
+from nl2sql_align.tasks.engine import bounded
+from nl2sql_align.tasks.errors import AlignError
+from nl2sql_align.tasks.pipeline import finish
+from nl2sql_align.tasks.preparation import Prepared, SetAside, prepare
+from nl2sql_align.tasks.warehouse import Warehouse
+from nl2sql_align.tasks.workers import parse_part, stop_workers
 from tests.faults.test_hostile_dumps import KNOWN, MEANING, mutated
 from tests.unit.test_ingest import columns_of, entry
 

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from tasks.engine import bounded, resources
-from tasks.warehouse import Warehouse
-from tasks.workers import ParseJob, ParseReport, parse_part, start_worker, stop_workers
+from nl2sql_align.tasks.engine import bounded, resources
+from nl2sql_align.tasks.warehouse import Warehouse
+from nl2sql_align.tasks.workers import ParseJob, ParseReport, parse_part, start_worker, stop_workers
 
 if TYPE_CHECKING:
-    from tasks.corpus_stages import IngestedCorpus
+    from nl2sql_align.tasks.corpus_stages import IngestedCorpus
 
 STAGES = ("ingest", "templates", "ngrams", "matrix", "intervals", "publish", "report")
 MEASURES = tuple(stage for stage in STAGES if stage not in ("intervals", "report"))
@@ -41,8 +41,8 @@ def run(corpora: Path, warehouse: Path, stages: Sequence[str] = STAGES) -> dict[
     if not house.database.exists():
         for _ in range(resources().threads):  # they start while this process loads
             start_worker()
-    from tasks.config import load_corpora
-    from tasks.preparation import Parts, Prepared, prepare
+    from nl2sql_align.tasks.config import load_corpora
+    from nl2sql_align.tasks.preparation import Parts, Prepared, prepare
 
     marks: dict[str, list[float]] = {}
     last = time.monotonic()
@@ -74,9 +74,9 @@ def run(corpora: Path, warehouse: Path, stages: Sequence[str] = STAGES) -> dict[
             # Takes its time, while the first queries are parsed.
             import scipy.sparse  # noqa: F401 - needed later
 
-            from tasks import pipeline
-            from tasks.publish import RunRecord, drafting, publish
-            from tasks.report import write_report
+            from nl2sql_align.tasks import pipeline
+            from nl2sql_align.tasks.publish import RunRecord, drafting, publish
+            from nl2sql_align.tasks.report import write_report
 
             draft = stack.enter_context(drafting(house))
             versions = pipeline.versions()
@@ -121,7 +121,7 @@ def run(corpora: Path, warehouse: Path, stages: Sequence[str] = STAGES) -> dict[
 
 
 def _counted(corpus: "IngestedCorpus", pool: ThreadPoolExecutor) -> "IngestedCorpus":
-    from tasks.counting import add_up, count_part, gather
+    from nl2sql_align.tasks.counting import add_up, count_part, gather
 
     if corpus.division is None:
         return corpus

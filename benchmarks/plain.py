@@ -9,11 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.contestants import slices, tokens_of
-from tasks.config import load_corpora
-from tasks.matrix import Content, compute_matrix
-from tasks.preparation import Prepared, prepare
-from tasks.templates import Templated, Templatizer
-from tasks.warehouse import Warehouse
+from nl2sql_align.tasks.config import load_corpora
+from nl2sql_align.tasks.matrix import Content, compute_matrix
+from nl2sql_align.tasks.preparation import Prepared, prepare
+from nl2sql_align.tasks.templates import Templated, Templatizer
+from nl2sql_align.tasks.warehouse import Warehouse
 
 
 def differences(corpora: Path, warehouse: Path, folder: Path) -> dict[str, Any]:

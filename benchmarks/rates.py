@@ -15,14 +15,14 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from tasks import pipeline
-from tasks.config import CorpusEntry
-from tasks.counting import count_divided, n_ngrams
-from tasks.engine import bounded
-from tasks.preparation import Prepared, prepare
-from tasks.publish import RunRecord, publish
-from tasks.warehouse import Warehouse, count_files
-from tasks.workers import parse_part, stop_workers
+from nl2sql_align.tasks import pipeline
+from nl2sql_align.tasks.config import CorpusEntry
+from nl2sql_align.tasks.counting import count_divided, n_ngrams
+from nl2sql_align.tasks.engine import bounded
+from nl2sql_align.tasks.preparation import Prepared, prepare
+from nl2sql_align.tasks.publish import RunRecord, publish
+from nl2sql_align.tasks.warehouse import Warehouse, count_files
+from nl2sql_align.tasks.workers import parse_part, stop_workers
 
 
 def main() -> None:

@@ -7,8 +7,8 @@ import sys
 
 import polars as pl
 
-from tasks.explain import explain
-from tasks.notebook import load
+from nl2sql_align.tasks.explain import explain
+from nl2sql_align.tasks.notebook import load
 
 # Read the results: frames when they are asked for, and an object that shows itself as the matrix.
 warehouse = sys.argv[1]

@@ -38,22 +38,22 @@ WRITTEN_BY = "<!-- Written by docs/generate.py from the code: change that, then 
 
 # The Python twins of the commands, and what notebooks use, by module.
 PYTHON = {
-    "flows.align": ["align", "RunSummary"],
-    "flows.nightly": ["nightly"],
-    "tasks.results": ["matrix", "ratio", "rejects"],
-    "tasks.notebook": ["load", "Results"],
-    "tasks.explain": ["explain", "Explanation", "Direction"],
-    "tasks.headroom": ["headroom"],
-    "tasks.calibration": ["calibrate", "Calibration"],
-    "tasks.sample_size": ["sample_size", "recommendation"],
-    "tasks.selection": ["select", "Options", "Selection"],
-    "tasks.mixture": ["mix", "Mixture"],
-    "tasks.inspection": ["inspect_dump", "Inspection"],
-    "tasks.single": ["template_of"],
-    "tasks.report": ["write_report"],
-    "tasks.pictures": ["plot"],
-    "tasks.rounding": ["decimals", "shown", "ends"],
-    "tasks.errors": [
+    "nl2sql_align.flows.align": ["align", "RunSummary"],
+    "nl2sql_align.flows.nightly": ["nightly"],
+    "nl2sql_align.tasks.results": ["matrix", "ratio", "rejects"],
+    "nl2sql_align.tasks.notebook": ["load", "Results"],
+    "nl2sql_align.tasks.explain": ["explain", "Explanation", "Direction"],
+    "nl2sql_align.tasks.headroom": ["headroom"],
+    "nl2sql_align.tasks.calibration": ["calibrate", "Calibration"],
+    "nl2sql_align.tasks.sample_size": ["sample_size", "recommendation"],
+    "nl2sql_align.tasks.selection": ["select", "Options", "Selection"],
+    "nl2sql_align.tasks.mixture": ["mix", "Mixture"],
+    "nl2sql_align.tasks.inspection": ["inspect_dump", "Inspection"],
+    "nl2sql_align.tasks.single": ["template_of"],
+    "nl2sql_align.tasks.report": ["write_report"],
+    "nl2sql_align.tasks.pictures": ["plot"],
+    "nl2sql_align.tasks.rounding": ["decimals", "shown", "ends"],
+    "nl2sql_align.tasks.errors": [
         *("AlignError", "ConfigurationError", "CorpusError", "WarehouseError"),
         "ConflictError",
         "DatabaseInUseError",
@@ -115,7 +115,7 @@ def _cell(text: str) -> str:
 
 def commands() -> str:
     """All commands with their arguments and options, from the command line's own definition."""
-    from flows.cli import app
+    from nl2sql_align.flows.cli import app
 
     group = typer.main.get_command(app)
     parts = [
@@ -148,7 +148,7 @@ def _parameter(one: Any, context: typer.Context) -> list[str]:
 
 def tables() -> str:
     """The public tables with their columns, from the statements that make and comment them."""
-    from tasks.sqlfiles import load_sql
+    from nl2sql_align.tasks.sqlfiles import load_sql
 
     with duckdb.connect() as con:
         con.execute(load_sql("publish/tables"))
@@ -267,8 +267,8 @@ def _docstring(text: str) -> str:
 
 def formats() -> str:
     """The formats of dumps, from the heads of the SQL files that read them."""
-    from tasks.config import formats as known
-    from tasks.sqlfiles import list_sql, load_sql
+    from nl2sql_align.tasks.config import formats as known
+    from nl2sql_align.tasks.sqlfiles import list_sql, load_sql
 
     rows = []
     for name in known():
@@ -290,14 +290,14 @@ def formats() -> str:
 
 def settings() -> str:
     """Environment variables and exit statuses."""
-    from tasks.errors import AlignError
+    from nl2sql_align.tasks.errors import AlignError
 
     def below(kind: type[AlignError]) -> Iterator[type[AlignError]]:
         yield kind
         for one in kind.__subclasses__():
             yield from below(one)
 
-    importlib.import_module("tasks.results")  # where one of them stands
+    importlib.import_module("nl2sql_align.tasks.results")  # where one of them stands
     by_status: dict[int, list[str]] = {}
     for kind in dict.fromkeys(below(AlignError)):
         if kind.__module__.startswith("tasks."):
@@ -352,9 +352,9 @@ def workplace(warehouse: Path) -> Iterator[Path]:
 
 def printed(command: str) -> str:
     """What a command prints in a workplace, without a terminal, at 80 columns."""
-    from flows import show
-    from flows.cli import app
-    from flows.run import print_results
+    from nl2sql_align.flows import show
+    from nl2sql_align.flows.cli import app
+    from nl2sql_align.flows.run import print_results
 
     command = command.removeprefix(".venv/bin/")
     written = io.StringIO()

@@ -15,19 +15,19 @@ from prefect.exceptions import MissingContextError
 from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows import artifacts
-from flows.policy import step
-from flows.runners import Runner, submitting_to
-from tasks import pipeline, preparation
-from tasks.config import AS_WRITTEN, CorpusEntry, load_corpora
-from tasks.corpus_stages import IngestedCorpus
-from tasks.counting import Division, add_up, count_part, gather, n_ngrams
-from tasks.engine import bounded
-from tasks.intervals import Resampling
-from tasks.matrix import MatrixReport
-from tasks.preparation import Parts, Prepared, SetAside
-from tasks.progress import Progress, announce, listening
-from tasks.publish import (
+from nl2sql_align.flows import artifacts
+from nl2sql_align.flows.policy import step
+from nl2sql_align.flows.runners import Runner, submitting_to
+from nl2sql_align.tasks import pipeline, preparation
+from nl2sql_align.tasks.config import AS_WRITTEN, CorpusEntry, load_corpora
+from nl2sql_align.tasks.corpus_stages import IngestedCorpus
+from nl2sql_align.tasks.counting import Division, add_up, count_part, gather, n_ngrams
+from nl2sql_align.tasks.engine import bounded
+from nl2sql_align.tasks.intervals import Resampling
+from nl2sql_align.tasks.matrix import MatrixReport
+from nl2sql_align.tasks.preparation import Parts, Prepared, SetAside
+from nl2sql_align.tasks.progress import Progress, announce, listening
+from nl2sql_align.tasks.publish import (
     DRIFT_THRESHOLD,
     AsWritten,
     Draft,
@@ -35,11 +35,11 @@ from tasks.publish import (
     drafting,
     publish,
 )
-from tasks.report import write_report
-from tasks.samples import Unit
-from tasks.store import pull, push, warehouse_at
-from tasks.warehouse import Warehouse
-from tasks.workers import ParseJob, ParseReport, parse_part
+from nl2sql_align.tasks.report import write_report
+from nl2sql_align.tasks.samples import Unit
+from nl2sql_align.tasks.store import pull, push, warehouse_at
+from nl2sql_align.tasks.warehouse import Warehouse
+from nl2sql_align.tasks.workers import ParseJob, ParseReport, parse_part
 
 R = TypeVar("R")
 

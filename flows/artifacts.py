@@ -22,16 +22,16 @@ from prefect.artifacts import (
 )
 from prefect.events import emit_event
 
-from flows.temporary_server import TemporaryServer
-from tasks import results
-from tasks.discovery import Discovery
-from tasks.errors import ConfigurationError
-from tasks.history import Changes, changes
-from tasks.pictures import plot
-from tasks.progress import Progress
+from nl2sql_align.flows.temporary_server import TemporaryServer
+from nl2sql_align.tasks import results
+from nl2sql_align.tasks.discovery import Discovery
+from nl2sql_align.tasks.errors import ConfigurationError
+from nl2sql_align.tasks.history import Changes, changes
+from nl2sql_align.tasks.pictures import plot
+from nl2sql_align.tasks.progress import Progress
 
 if TYPE_CHECKING:
-    from flows.align import RunSummary
+    from nl2sql_align.flows.align import RunSummary
 
 DRIFT_EVENT: Final = "nl2sql-align.drift"
 VERDICT_EVENT: Final = "nl2sql-align.verdict-changed"

@@ -16,11 +16,11 @@ from prefect.context import FlowRunContext
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect_dask.task_runners import DaskTaskRunner
 
-from tasks.engine import bounded, resources
-from tasks.errors import AlignError, ConfigurationError
-from tasks.pipeline import versions
-from tasks.warehouse import Warehouse
-from tasks.workers import stop_workers
+from nl2sql_align.tasks.engine import bounded, resources
+from nl2sql_align.tasks.errors import AlignError, ConfigurationError
+from nl2sql_align.tasks.pipeline import versions
+from nl2sql_align.tasks.warehouse import Warehouse
+from nl2sql_align.tasks.workers import stop_workers
 
 
 class _Bounds(WorkerPlugin):  # type: ignore[misc, unused-ignore]

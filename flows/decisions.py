@@ -8,8 +8,8 @@ from pathlib import Path
 
 from prefect import flow
 
-from flows.policy import step
-from tasks import calibration, explain, headroom, mixture, sample_size
+from nl2sql_align.flows.policy import step
+from nl2sql_align.tasks import calibration, explain, headroom, mixture, sample_size
 
 weigh = step(mixture.mix, "mix", "mix for {target}")
 rank = step(sample_size.sample_size, "sample-size", "rank with samples of {target}")

@@ -6,14 +6,14 @@ from pathlib import Path
 from prefect import flow, get_run_logger
 from prefect.artifacts import create_markdown_artifact
 
-from flows.align import RunSummary, align
-from flows.artifacts import discovery_summary, key_of
-from flows.policy import step
-from flows.runners import Runner
-from tasks import discovery
-from tasks.errors import ConfigurationError
-from tasks.publish import DRIFT_THRESHOLD
-from tasks.store import warehouse_at
+from nl2sql_align.flows.align import RunSummary, align
+from nl2sql_align.flows.artifacts import discovery_summary, key_of
+from nl2sql_align.flows.policy import step
+from nl2sql_align.flows.runners import Runner
+from nl2sql_align.tasks import discovery
+from nl2sql_align.tasks.errors import ConfigurationError
+from nl2sql_align.tasks.publish import DRIFT_THRESHOLD
+from nl2sql_align.tasks.store import warehouse_at
 
 discover = step(discovery.discover, "discover")
 

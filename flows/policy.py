@@ -9,7 +9,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
 
-from tasks.errors import DatabaseInUseError
+from nl2sql_align.tasks.errors import DatabaseInUseError
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -26,19 +26,19 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from flows.runners import Runner, check_runner
-from flows.show import LogFormat, err, out, printable, say
-from flows.temporary_server import start_unless_there
-from tasks import progress
-from tasks.config import load_corpora
-from tasks.engine import bounded
-from tasks.errors import AlignError
-from tasks.highlights import highlights
-from tasks.store import check_store, warehouse_at
+from nl2sql_align.flows.runners import Runner, check_runner
+from nl2sql_align.flows.show import LogFormat, err, out, printable, say
+from nl2sql_align.flows.temporary_server import start_unless_there
+from nl2sql_align.tasks import progress
+from nl2sql_align.tasks.config import load_corpora
+from nl2sql_align.tasks.engine import bounded
+from nl2sql_align.tasks.errors import AlignError
+from nl2sql_align.tasks.highlights import highlights
+from nl2sql_align.tasks.store import check_store, warehouse_at
 
 if TYPE_CHECKING:
-    from flows.align import RunSummary
-    from tasks.samples import Unit
+    from nl2sql_align.flows.align import RunSummary
+    from nl2sql_align.tasks.samples import Unit
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,9 @@ def run_align(
     _await(warehouse, manner, teller)
     teller.tell("start", f"{len(entries)} corpora in {corpora}; starting Prefect")
     with _prefect():
-        from flows.align import align  # takes its seconds, while the server takes its own
+        from nl2sql_align.flows.align import (
+            align,  # takes its seconds, while the server takes its own
+        )
     with teller.showing():
         summary = align(
             corpora,
@@ -103,7 +105,7 @@ def run_nightly(
     _await(warehouse, manner, teller)
     teller.tell("start", f"{len(folders)} folders to look through; starting Prefect")
     with _prefect():
-        from flows.nightly import nightly
+        from nl2sql_align.flows.nightly import nightly
     with teller.showing():
         summary = nightly(
             folders,

@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from enum import StrEnum
 from importlib.util import find_spec
 
-from tasks.errors import ConfigurationError
-from tasks.warehouse import Warehouse
-from tasks.workers import stop_workers
+from nl2sql_align.tasks.errors import ConfigurationError
+from nl2sql_align.tasks.warehouse import Warehouse
+from nl2sql_align.tasks.workers import stop_workers
 
 
 class Runner(StrEnum):
@@ -50,7 +50,7 @@ def submitting_to(runner: Runner, dask_address: str | None, house: Warehouse) ->
     """
     check_runner(runner, dask_address)
     if runner is Runner.DASK:
-        from flows.dask_cluster import submitting_to_dask
+        from nl2sql_align.flows.dask_cluster import submitting_to_dask
 
         with submitting_to_dask(dask_address, house):
             yield

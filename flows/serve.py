@@ -21,8 +21,8 @@ from typing import Annotated, Any, Final, NoReturn
 import typer
 from rich.markup import escape
 
-from flows.show import err, out
-from tasks.warehouse import written_whole
+from nl2sql_align.flows.show import err, out
+from nl2sql_align.tasks.warehouse import written_whole
 
 POOL: Final = "nl2sql-align"
 """The work pool, as ``prefect.yaml`` names it."""
@@ -70,7 +70,7 @@ def start(home: Home = Path(".prefect"), port: Port = 4200) -> None:
         arguments = ["supervise", "--home", str(home), "--port", str(port)]
         with log.open("ab") as file:
             supervisor = subprocess.Popen(
-                [sys.executable, "-m", "flows.serve", *arguments],
+                [sys.executable, "-m", "nl2sql_align.flows.serve", *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,

@@ -13,16 +13,16 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from tasks.rounding import ends, shown
+from nl2sql_align.tasks.rounding import ends, shown
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from tasks.calibration import Calibration
-    from tasks.explain import Direction, Explanation
-    from tasks.inspection import Inspection
-    from tasks.mixture import Mixture
-    from tasks.selection import Selection
+    from nl2sql_align.tasks.calibration import Calibration
+    from nl2sql_align.tasks.explain import Direction, Explanation
+    from nl2sql_align.tasks.inspection import Inspection
+    from nl2sql_align.tasks.mixture import Mixture
+    from nl2sql_align.tasks.selection import Selection
 
 
 class _Console(Console):

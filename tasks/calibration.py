@@ -16,12 +16,12 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from tasks.errors import ConfigurationError
-from tasks.headroom import SPLITS, headroom
-from tasks.matrix import SKEW
-from tasks.ngrams import ngram_incidence
-from tasks.results import open_results
-from tasks.sqlfiles import query_sql
+from nl2sql_align.tasks.errors import ConfigurationError
+from nl2sql_align.tasks.headroom import SPLITS, headroom
+from nl2sql_align.tasks.matrix import SKEW
+from nl2sql_align.tasks.ngrams import ngram_incidence
+from nl2sql_align.tasks.results import open_results
+from nl2sql_align.tasks.sqlfiles import query_sql
 
 if TYPE_CHECKING:
     import polars as pl
@@ -180,7 +180,7 @@ def calibrate(
     """
     import polars as pl
 
-    from tasks.decisions import last_run, record
+    from nl2sql_align.tasks.decisions import last_run, record
 
     path = Path(outcomes)
     given = read_outcomes(path)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
-from tasks.matrix import SKEW
+from nl2sql_align.tasks.matrix import SKEW
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

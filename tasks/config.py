@@ -22,10 +22,10 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from tasks.addresses import holds_credentials, is_address
-from tasks.clean import KINDS, Kind, Statements
-from tasks.errors import ConfigurationError
-from tasks.sqlfiles import declared_parameters, list_sql
+from nl2sql_align.tasks.addresses import holds_credentials, is_address
+from nl2sql_align.tasks.clean import KINDS, Kind, Statements
+from nl2sql_align.tasks.errors import ConfigurationError
+from nl2sql_align.tasks.sqlfiles import declared_parameters, list_sql
 
 _MISTAKE = "mistake"
 AUTO: Final = "auto"

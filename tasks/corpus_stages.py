@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tasks.config import CorpusEntry
-from tasks.counting import Division
-from tasks.engine import connected
-from tasks.sqlfiles import query_sql
-from tasks.warehouse import written_whole
+from nl2sql_align.tasks.config import CorpusEntry
+from nl2sql_align.tasks.counting import Division
+from nl2sql_align.tasks.engine import connected
+from nl2sql_align.tasks.sqlfiles import query_sql
+from nl2sql_align.tasks.warehouse import written_whole
 
 
 @dataclass(frozen=True)

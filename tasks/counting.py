@@ -21,11 +21,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.engine import STEPS_SHARE, connected, resources
-from tasks.ngrams import count_ngrams
-from tasks.sqlfiles import query_sql, run_sql
-from tasks.template_rules import MAX_N, NGRAM_RULES_VERSION
-from tasks.warehouse import count_files, written_whole
+from nl2sql_align.tasks.engine import STEPS_SHARE, connected, resources
+from nl2sql_align.tasks.ngrams import count_ngrams
+from nl2sql_align.tasks.sqlfiles import query_sql, run_sql
+from nl2sql_align.tasks.template_rules import MAX_N, NGRAM_RULES_VERSION
+from nl2sql_align.tasks.warehouse import count_files, written_whole
 
 # Bytes of distinct templates in a part: a million generated queries have two, the published corpora
 # a tenth of one at most.

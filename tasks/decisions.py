@@ -6,12 +6,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tasks.engine import connect
-from tasks.errors import ConflictError
-from tasks.kept import save_kept
-from tasks.results import NO_LOG, attach_results, detach_results, open_results, quoted_name
-from tasks.store import pull, push, warehouse_at
-from tasks.warehouse import Warehouse, written_whole
+from nl2sql_align.tasks.engine import connect
+from nl2sql_align.tasks.errors import ConflictError
+from nl2sql_align.tasks.kept import save_kept
+from nl2sql_align.tasks.results import (
+    NO_LOG,
+    attach_results,
+    detach_results,
+    open_results,
+    quoted_name,
+)
+from nl2sql_align.tasks.store import pull, push, warehouse_at
+from nl2sql_align.tasks.warehouse import Warehouse, written_whole
 
 if TYPE_CHECKING:
     import polars as pl

@@ -9,10 +9,10 @@ from uuid import uuid4
 
 import pyarrow.parquet as pq
 
-from tasks.engine import connected
-from tasks.sqlfiles import query_sql
-from tasks.warehouse import written_whole
-from tasks.workers import ParseJob, parse_part
+from nl2sql_align.tasks.engine import connected
+from nl2sql_align.tasks.sqlfiles import query_sql
+from nl2sql_align.tasks.warehouse import written_whole
+from nl2sql_align.tasks.workers import ParseJob, parse_part
 
 CANDIDATES: Final = (
     "sqlite",

@@ -19,12 +19,12 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from tasks.config import AUTO, CorpusEntry, check_entry, load_corpora, read_toml
-from tasks.errors import ConfigurationError, CorpusError
-from tasks.ingest import list_files
-from tasks.recognise import recognise
-from tasks.store import pull, push
-from tasks.warehouse import Warehouse, written_whole
+from nl2sql_align.tasks.config import AUTO, CorpusEntry, check_entry, load_corpora, read_toml
+from nl2sql_align.tasks.errors import ConfigurationError, CorpusError
+from nl2sql_align.tasks.ingest import list_files
+from nl2sql_align.tasks.recognise import recognise
+from nl2sql_align.tasks.store import pull, push
+from nl2sql_align.tasks.warehouse import Warehouse, written_whole
 
 CORPUS_FILE: Final = "corpus.toml"
 CORPORA_FILE: Final = "corpora.toml"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
-from tasks.errors import ConfigurationError
+from nl2sql_align.tasks.errors import ConfigurationError
 
 # Loaded with the first connection: parsing processes can be started before, and start meanwhile.
 if TYPE_CHECKING:

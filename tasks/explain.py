@@ -10,13 +10,13 @@ from math import asin, fsum, sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from tasks.counting import are_complete
-from tasks.errors import ConfigurationError
-from tasks.matrix import SKEW
-from tasks.ngrams import split_template
-from tasks.results import open_results
-from tasks.sqlfiles import query_sql
-from tasks.store import warehouse_at
+from nl2sql_align.tasks.counting import are_complete
+from nl2sql_align.tasks.errors import ConfigurationError
+from nl2sql_align.tasks.matrix import SKEW
+from nl2sql_align.tasks.ngrams import split_template
+from nl2sql_align.tasks.results import open_results
+from nl2sql_align.tasks.sqlfiles import query_sql
+from nl2sql_align.tasks.store import warehouse_at
 
 if TYPE_CHECKING:
     import duckdb

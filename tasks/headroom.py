@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from tasks.errors import ConfigurationError
-from tasks.matrix import SKEW
-from tasks.ngrams import ngram_incidence
-from tasks.results import open_results
-from tasks.samples import unit_known
-from tasks.sqlfiles import query_sql
+from nl2sql_align.tasks.errors import ConfigurationError
+from nl2sql_align.tasks.matrix import SKEW
+from nl2sql_align.tasks.ngrams import ngram_incidence
+from nl2sql_align.tasks.results import open_results
+from nl2sql_align.tasks.samples import unit_known
+from nl2sql_align.tasks.sqlfiles import query_sql
 
 if TYPE_CHECKING:
     import duckdb
@@ -76,7 +76,7 @@ def headroom(
     """
     import polars as pl
 
-    from tasks.decisions import last_run, record
+    from nl2sql_align.tasks.decisions import last_run, record
 
     if splits < 1:
         raise ConfigurationError(f"splits: {splits} is no number of splits; take 1 or more")

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tasks.results import matrix, ratio
-from tasks.rounding import ends, shown
+from nl2sql_align.tasks.results import matrix, ratio
+from nl2sql_align.tasks.rounding import ends, shown
 
 if TYPE_CHECKING:
     import polars as pl

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.results import open_results
-from tasks.sqlfiles import query_sql
+from nl2sql_align.tasks.results import open_results
+from nl2sql_align.tasks.sqlfiles import query_sql
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.archives import (
+from nl2sql_align.tasks.archives import (
     UTF_8,
     Encoding,
     Source,
@@ -26,12 +26,12 @@ from tasks.archives import (
     to_pieces,
     to_utf8,
 )
-from tasks.clean import chosen_statements, clean_answer
-from tasks.config import AUTO, CorpusEntry
-from tasks.engine import MEMORY_LIMIT_VARIABLE, connected
-from tasks.errors import AlignError, CorpusError
-from tasks.sqlfiles import declared_parameters, list_sql, load_sql, query_sql, run_sql
-from tasks.warehouse import written_whole
+from nl2sql_align.tasks.clean import chosen_statements, clean_answer
+from nl2sql_align.tasks.config import AUTO, CorpusEntry
+from nl2sql_align.tasks.engine import MEMORY_LIMIT_VARIABLE, connected
+from nl2sql_align.tasks.errors import AlignError, CorpusError
+from nl2sql_align.tasks.sqlfiles import declared_parameters, list_sql, load_sql, query_sql, run_sql
+from nl2sql_align.tasks.warehouse import written_whole
 
 # Changes whenever the same dump would give another file.
 INGEST_VERSION: Final = 3

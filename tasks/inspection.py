@@ -11,13 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from tasks.archives import Encoding
-from tasks.config import AUTO, ColumnMapping, CorpusEntry
-from tasks.dialects import FORMAT_DIALECTS, choose_dialect
-from tasks.errors import ConfigurationError
-from tasks.ingest import ingest_corpus
-from tasks.recognise import settled
-from tasks.workers import ParseJob, parse_part, stop_workers
+from nl2sql_align.tasks.archives import Encoding
+from nl2sql_align.tasks.config import AUTO, ColumnMapping, CorpusEntry
+from nl2sql_align.tasks.dialects import FORMAT_DIALECTS, choose_dialect
+from nl2sql_align.tasks.errors import ConfigurationError
+from nl2sql_align.tasks.ingest import ingest_corpus
+from nl2sql_align.tasks.recognise import settled
+from nl2sql_align.tasks.workers import ParseJob, parse_part, stop_workers
 
 _PARSED: Final = 2000
 _NO_NAME: Final = re.compile(r"[^A-Za-z0-9._-]+")

@@ -19,13 +19,20 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.corpus_stages import IngestedCorpus
-from tasks.counting import n_ngrams
-from tasks.engine import connect, resources
-from tasks.matrix import SKEW
-from tasks.progress import announce
-from tasks.resampling import SEED, Counts, Floats, poisson_weights, skew_divergences, uniforms
-from tasks.samples import (
+from nl2sql_align.tasks.corpus_stages import IngestedCorpus
+from nl2sql_align.tasks.counting import n_ngrams
+from nl2sql_align.tasks.engine import connect, resources
+from nl2sql_align.tasks.matrix import SKEW
+from nl2sql_align.tasks.progress import announce
+from nl2sql_align.tasks.resampling import (
+    SEED,
+    Counts,
+    Floats,
+    poisson_weights,
+    skew_divergences,
+    uniforms,
+)
+from nl2sql_align.tasks.samples import (
     MOST_UNITS,
     Sample,
     SampleKey,
@@ -36,7 +43,7 @@ from tasks.samples import (
     shared_by,
     vocabulary_of,
 )
-from tasks.warehouse import stage_key, written_whole
+from nl2sql_align.tasks.warehouse import stage_key, written_whole
 
 INTERVALS_VERSION: Final = 3
 """Goes up with every change that can alter an interval, a verdict or a ceiling."""

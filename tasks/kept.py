@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 import duckdb
 
-from tasks.engine import connect
-from tasks.results import NO_LOG, quoted, quoted_name
-from tasks.warehouse import Warehouse
+from nl2sql_align.tasks.engine import connect
+from nl2sql_align.tasks.results import NO_LOG, quoted, quoted_name
+from nl2sql_align.tasks.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import pyarrow as pa

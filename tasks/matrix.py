@@ -19,11 +19,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.counting import n_ngrams
-from tasks.engine import connect, resources
-from tasks.progress import announce
-from tasks.sqlfiles import query_sql, run_sql
-from tasks.warehouse import count_files, stage_key, written_whole
+from nl2sql_align.tasks.counting import n_ngrams
+from nl2sql_align.tasks.engine import connect, resources
+from nl2sql_align.tasks.progress import announce
+from nl2sql_align.tasks.sqlfiles import query_sql, run_sql
+from nl2sql_align.tasks.warehouse import count_files, stage_key, written_whole
 
 MATRIX_VERSION: Final = 1
 """Goes up with every change that can alter a measure."""

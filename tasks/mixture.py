@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from tasks.choosing import LARGEST, Floats, alignment
-from tasks.decisions import last_run, record
-from tasks.errors import ConfigurationError
-from tasks.matrix import SKEW
-from tasks.pool import Pool, load_pool
-from tasks.results import open_results
-from tasks.warehouse import stage_key
+from nl2sql_align.tasks.choosing import LARGEST, Floats, alignment
+from nl2sql_align.tasks.decisions import last_run, record
+from nl2sql_align.tasks.errors import ConfigurationError
+from nl2sql_align.tasks.matrix import SKEW
+from nl2sql_align.tasks.pool import Pool, load_pool
+from nl2sql_align.tasks.results import open_results
+from nl2sql_align.tasks.warehouse import stage_key
 
 MIXTURE_VERSION: Final = 2
 """Goes up with every change that can alter a weight."""

@@ -17,7 +17,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.template_rules import MAX_N
+from nl2sql_align.tasks.template_rules import MAX_N
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

@@ -6,9 +6,9 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tasks import results
-from tasks.errors import ConfigurationError
-from tasks.results import open_results, quoted_name
+from nl2sql_align.tasks import results
+from nl2sql_align.tasks.errors import ConfigurationError
+from nl2sql_align.tasks.results import open_results, quoted_name
 
 if TYPE_CHECKING:
     import polars as pl

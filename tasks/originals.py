@@ -9,7 +9,7 @@ from typing import Final
 import duckdb
 import polars as pl
 
-from tasks.sqlfiles import query_sql
+from nl2sql_align.tasks.sqlfiles import query_sql
 
 # Formats whose rows are objects: of the others, nothing is left out when they are ingested.
 _KINDS: Final = {

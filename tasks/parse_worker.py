@@ -1,6 +1,7 @@
 """The processes that parse: one may crash or hang on a query, and is then replaced.
 
-Run as ``python -m tasks.parse_worker``, with a socket as standard input, this is the process that
+Run as ``python -m nl2sql_align.tasks.parse_worker``, with a socket as standard input, this is the
+process that
 forks them: it has the parser loaded and never parses, so that no query ends it. A message is a
 number, least byte first. With files, it asks for a process of that number; with none, it has that
 process ended, and is answered with its exit code. It ends when the socket does.
@@ -23,10 +24,10 @@ import sys
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from tasks.garbage import settle
-from tasks.shapes import parses_are_shared
-from tasks.template_rules import MESSAGE_BYTES, NO_ROW, PROGRESS_BYTES, Limits
-from tasks.templates import Templatizer
+from nl2sql_align.tasks.garbage import settle
+from nl2sql_align.tasks.shapes import parses_are_shared
+from nl2sql_align.tasks.template_rules import MESSAGE_BYTES, NO_ROW, PROGRESS_BYTES, Limits
+from nl2sql_align.tasks.templates import Templatizer
 
 
 def parse_queries(

@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tasks.charts import ON_PAPER, VEGA_LITE, Spec, charts, config
-from tasks.errors import ConfigurationError, WarehouseError
-from tasks.results import METRICS, open_results
-from tasks.rounding import ends, shown
-from tasks.sqlfiles import query_sql
-from tasks.warehouse import written_whole
+from nl2sql_align.tasks.charts import ON_PAPER, VEGA_LITE, Spec, charts, config
+from nl2sql_align.tasks.errors import ConfigurationError, WarehouseError
+from nl2sql_align.tasks.results import METRICS, open_results
+from nl2sql_align.tasks.rounding import ends, shown
+from nl2sql_align.tasks.sqlfiles import query_sql
+from nl2sql_align.tasks.warehouse import written_whole
 
 if TYPE_CHECKING:
     import polars as pl
@@ -108,8 +108,8 @@ def matrix_picture(
     warehouse: Path | str, target: str | None, source: str | None, metric: str
 ) -> Spec:
     """Sources in rows, targets in columns, alike ones side by side, with the numbers."""
-    from tasks.report import clustered
-    from tasks.results import matrix
+    from nl2sql_align.tasks.report import clustered
+    from nl2sql_align.tasks.results import matrix
 
     rows = matrix(warehouse)
     if rows.is_empty():
@@ -142,7 +142,7 @@ def ratios_picture(
     """The ratios of untuned models on a target: dots with intervals around the line at 1."""
     import polars as pl
 
-    from tasks.results import ratio
+    from nl2sql_align.tasks.results import ratio
 
     rows = ratio(warehouse)
     if rows.is_empty():
@@ -198,8 +198,8 @@ def differences_picture(
     warehouse: Path | str, target: str | None, source: str | None, metric: str
 ) -> Spec:
     """The n-grams behind the divergences of a pair: to the right what the source has more of."""
-    from tasks.explain import explain
-    from tasks.results import matrix
+    from nl2sql_align.tasks.explain import explain
+    from nl2sql_align.tasks.results import matrix
 
     rows = matrix(warehouse)
     targets = rows.filter(rows["target_role"] == "target")["target"].to_list()

@@ -14,13 +14,13 @@ from typing import Any
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.config import CorpusEntry
-from tasks.corpus_stages import IngestedCorpus, join_templates
-from tasks.counting import begin_counting, counts_at, n_ngrams
-from tasks.dialects import CLEARLY_MORE, choose_dialect
-from tasks.errors import AlignError, CorpusError
-from tasks.ingest import INGEST_VERSION, text_settings
-from tasks.intervals import (
+from nl2sql_align.tasks.config import CorpusEntry
+from nl2sql_align.tasks.corpus_stages import IngestedCorpus, join_templates
+from nl2sql_align.tasks.counting import begin_counting, counts_at, n_ngrams
+from nl2sql_align.tasks.dialects import CLEARLY_MORE, choose_dialect
+from nl2sql_align.tasks.errors import AlignError, CorpusError
+from nl2sql_align.tasks.ingest import INGEST_VERSION, text_settings
+from nl2sql_align.tasks.intervals import (
     CONFIDENCE,
     DEFAULT_RESAMPLING,
     INTERVALS_VERSION,
@@ -28,11 +28,18 @@ from tasks.intervals import (
     Resampling,
     compute_intervals,
 )
-from tasks.matrix import EPSILON, MATRIX_VERSION, SKEW, Content, MatrixReport, compute_matrix
-from tasks.preparation import Prepared, SetAside, dialects_file
-from tasks.remote import remove_unused_copies
-from tasks.results import PUBLISH_VERSION
-from tasks.template_rules import (
+from nl2sql_align.tasks.matrix import (
+    EPSILON,
+    MATRIX_VERSION,
+    SKEW,
+    Content,
+    MatrixReport,
+    compute_matrix,
+)
+from nl2sql_align.tasks.preparation import Prepared, SetAside, dialects_file
+from nl2sql_align.tasks.remote import remove_unused_copies
+from nl2sql_align.tasks.results import PUBLISH_VERSION
+from nl2sql_align.tasks.template_rules import (
     DEFAULT_LIMITS,
     MAX_N,
     NGRAM_RULES_VERSION,
@@ -40,7 +47,7 @@ from tasks.template_rules import (
     Limits,
     parser_version,
 )
-from tasks.warehouse import Warehouse, remove_others, write_changed
+from nl2sql_align.tasks.warehouse import Warehouse, remove_others, write_changed
 
 _PACKAGES = ("nl2sql-align", "sqlglot", "duckdb", "polars", "pyarrow", "numpy", "scipy", "prefect")
 

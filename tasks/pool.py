@@ -9,13 +9,13 @@ import duckdb
 import numpy as np
 import polars as pl
 
-from tasks.choosing import Cells, Floats, Integers, Target
-from tasks.errors import ConfigurationError
-from tasks.ngrams import Incidence, count_known, ngram_incidence, ngram_keys
-from tasks.resampling import ngram_classes, poisson_weights, unit_keys
-from tasks.samples import Unit, unit_known
-from tasks.sqlfiles import query_sql, run_sql
-from tasks.store import warehouse_at
+from nl2sql_align.tasks.choosing import Cells, Floats, Integers, Target
+from nl2sql_align.tasks.errors import ConfigurationError
+from nl2sql_align.tasks.ngrams import Incidence, count_known, ngram_incidence, ngram_keys
+from nl2sql_align.tasks.resampling import ngram_classes, poisson_weights, unit_keys
+from nl2sql_align.tasks.samples import Unit, unit_known
+from nl2sql_align.tasks.sqlfiles import query_sql, run_sql
+from nl2sql_align.tasks.store import warehouse_at
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

@@ -12,15 +12,15 @@ from typing import Final
 
 import pyarrow.parquet as pq
 
-from tasks.config import AS_WRITTEN, AUTO, CorpusEntry
-from tasks.dialects import CANDIDATES, FORMAT_DIALECTS, choose_dialect
-from tasks.engine import connected
-from tasks.errors import CorpusError
-from tasks.ingest import INGEST_VERSION, digest_dump, ingest_corpus, text_settings
-from tasks.recognise import settled
-from tasks.remote import fetched
-from tasks.sqlfiles import query_sql
-from tasks.template_rules import (
+from nl2sql_align.tasks.config import AS_WRITTEN, AUTO, CorpusEntry
+from nl2sql_align.tasks.dialects import CANDIDATES, FORMAT_DIALECTS, choose_dialect
+from nl2sql_align.tasks.engine import connected
+from nl2sql_align.tasks.errors import CorpusError
+from nl2sql_align.tasks.ingest import INGEST_VERSION, digest_dump, ingest_corpus, text_settings
+from nl2sql_align.tasks.recognise import settled
+from nl2sql_align.tasks.remote import fetched
+from nl2sql_align.tasks.sqlfiles import query_sql
+from nl2sql_align.tasks.template_rules import (
     DEFAULT_LIMITS,
     MAX_N,
     NGRAM_RULES_VERSION,
@@ -28,8 +28,8 @@ from tasks.template_rules import (
     Limits,
     parser_version,
 )
-from tasks.warehouse import Warehouse, stage_key, written_whole
-from tasks.workers import ParseJob, start_worker
+from nl2sql_align.tasks.warehouse import Warehouse, stage_key, written_whole
+from nl2sql_align.tasks.workers import ParseJob, start_worker
 
 # A part is about a second of parsing: enough to share out, little to repeat when a worker is lost.
 _LARGEST_PART: Final = 8192

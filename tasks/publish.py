@@ -17,12 +17,12 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.corpus_stages import IngestedCorpus
-from tasks.engine import connect, resources
-from tasks.errors import DatabaseInUseError
-from tasks.kept import read_kept, save_kept, saved_kept
-from tasks.progress import announce
-from tasks.results import (
+from nl2sql_align.tasks.corpus_stages import IngestedCorpus
+from nl2sql_align.tasks.engine import connect, resources
+from nl2sql_align.tasks.errors import DatabaseInUseError
+from nl2sql_align.tasks.kept import read_kept, save_kept, saved_kept
+from nl2sql_align.tasks.progress import announce
+from nl2sql_align.tasks.results import (
     NO_LOG,
     attach_results,
     detach_results,
@@ -31,12 +31,18 @@ from tasks.results import (
     quoted,
     quoted_name,
 )
-from tasks.sqlfiles import run_sql
-from tasks.store import PublicNames, public_names
-from tasks.warehouse import Warehouse, count_files, remove_others, stage_key, written_whole
+from nl2sql_align.tasks.sqlfiles import run_sql
+from nl2sql_align.tasks.store import PublicNames, public_names
+from nl2sql_align.tasks.warehouse import (
+    Warehouse,
+    count_files,
+    remove_others,
+    stage_key,
+    written_whole,
+)
 
 if TYPE_CHECKING:
-    from tasks.intervals import IntervalsReport
+    from nl2sql_align.tasks.intervals import IntervalsReport
 
 DRIFT_THRESHOLD: Final = 0.02
 """How far an alignment may move from where it stood before that is called a drift."""

@@ -12,12 +12,12 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.archives import ARROW, Source, copied_plain, opened
-from tasks.clean import first_word, kind_of
-from tasks.config import AUTO, ColumnMapping, CorpusEntry
-from tasks.errors import CorpusError
-from tasks.ingest import list_sources, shown
-from tasks.sqlfiles import list_sql, load_sql
+from nl2sql_align.tasks.archives import ARROW, Source, copied_plain, opened
+from nl2sql_align.tasks.clean import first_word, kind_of
+from nl2sql_align.tasks.config import AUTO, ColumnMapping, CorpusEntry
+from nl2sql_align.tasks.errors import CorpusError
+from nl2sql_align.tasks.ingest import list_sources, shown
+from nl2sql_align.tasks.sqlfiles import list_sql, load_sql
 
 _PEEKED_BYTES: Final = 1 << 18
 _PEEKED_ROWS: Final = 50

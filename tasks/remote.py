@@ -9,11 +9,11 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
-from tasks.addresses import told
-from tasks.config import CorpusEntry
-from tasks.errors import CorpusError
-from tasks.ingest import digest_dump
-from tasks.warehouse import Warehouse, stage_key, written_whole
+from nl2sql_align.tasks.addresses import told
+from nl2sql_align.tasks.config import CorpusEntry
+from nl2sql_align.tasks.errors import CorpusError
+from nl2sql_align.tasks.ingest import digest_dump
+from nl2sql_align.tasks.warehouse import Warehouse, stage_key, written_whole
 
 if TYPE_CHECKING:
     import fsspec

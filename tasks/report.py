@@ -15,13 +15,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tasks.charts import ON_PAGE, charts, config
-from tasks.errors import ConfigurationError, WarehouseError
-from tasks.explain import FEATURES, HARDNESS
-from tasks.results import open_results
-from tasks.sqlfiles import list_sql, load_sql, query_sql
-from tasks.store import warehouse_at
-from tasks.warehouse import stage_key, written_whole
+from nl2sql_align.tasks.charts import ON_PAGE, charts, config
+from nl2sql_align.tasks.errors import ConfigurationError, WarehouseError
+from nl2sql_align.tasks.explain import FEATURES, HARDNESS
+from nl2sql_align.tasks.results import open_results
+from nl2sql_align.tasks.sqlfiles import list_sql, load_sql, query_sql
+from nl2sql_align.tasks.store import warehouse_at
+from nl2sql_align.tasks.warehouse import stage_key, written_whole
 
 if TYPE_CHECKING:
     import duckdb
@@ -102,7 +102,7 @@ def write_report(
 
 @cache
 def _part(name: str) -> str:
-    return files("tasks").joinpath("page", name).read_text(encoding="utf-8")
+    return files("nl2sql_align.tasks").joinpath("page", name).read_text(encoding="utf-8")
 
 
 @cache

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Final
 
 import duckdb
 
-from tasks.engine import connect
-from tasks.errors import ConfigurationError, WarehouseError
-from tasks.sqlfiles import query_sql
-from tasks.store import published, warehouse_at
+from nl2sql_align.tasks.engine import connect
+from nl2sql_align.tasks.errors import ConfigurationError, WarehouseError
+from nl2sql_align.tasks.sqlfiles import query_sql
+from nl2sql_align.tasks.store import published, warehouse_at
 
 if TYPE_CHECKING:
     import polars as pl

@@ -9,11 +9,11 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from tasks.decisions import last_run, record
-from tasks.errors import ConfigurationError
-from tasks.matrix import EPSILON, SKEW
-from tasks.ngrams import ngram_incidence
-from tasks.resampling import (
+from nl2sql_align.tasks.decisions import last_run, record
+from nl2sql_align.tasks.errors import ConfigurationError
+from nl2sql_align.tasks.matrix import EPSILON, SKEW
+from nl2sql_align.tasks.ngrams import ngram_incidence
+from nl2sql_align.tasks.resampling import (
     SEED,
     Classes,
     Counts,
@@ -27,8 +27,8 @@ from tasks.resampling import (
     uniforms,
     unit_keys,
 )
-from tasks.results import open_results
-from tasks.sqlfiles import query_sql
+from nl2sql_align.tasks.results import open_results
+from nl2sql_align.tasks.sqlfiles import query_sql
 
 N_TRIALS: Final = 200
 SMOOTHINGS: Final = ("skew", "additive", "js")

@@ -11,9 +11,9 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 
-from tasks.corpus_stages import IngestedCorpus
-from tasks.ngrams import count_known, ngram_keys
-from tasks.resampling import (
+from nl2sql_align.tasks.corpus_stages import IngestedCorpus
+from nl2sql_align.tasks.ngrams import count_known, ngram_keys
+from nl2sql_align.tasks.resampling import (
     Classes,
     Counts,
     Floats,
@@ -25,8 +25,8 @@ from tasks.resampling import (
     shared_classes,
     unit_keys,
 )
-from tasks.sqlfiles import query_sql, run_sql
-from tasks.warehouse import stage_key
+from nl2sql_align.tasks.sqlfiles import query_sql, run_sql
+from nl2sql_align.tasks.warehouse import stage_key
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

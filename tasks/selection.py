@@ -15,7 +15,7 @@ import duckdb
 import numpy as np
 import polars as pl
 
-from tasks.choosing import (
+from nl2sql_align.tasks.choosing import (
     CHOOSING_VERSION,
     Integers,
     Target,
@@ -28,14 +28,14 @@ from tasks.choosing import (
     importance,
     with_templates,
 )
-from tasks.decisions import last_run, record
-from tasks.errors import AlignError, ConfigurationError
-from tasks.originals import original_records
-from tasks.pipeline import versions
-from tasks.pool import Overlap, Pool, load_pool
-from tasks.results import open_results
-from tasks.sqlfiles import query_sql
-from tasks.warehouse import stage_key, written_whole
+from nl2sql_align.tasks.decisions import last_run, record
+from nl2sql_align.tasks.errors import AlignError, ConfigurationError
+from nl2sql_align.tasks.originals import original_records
+from nl2sql_align.tasks.pipeline import versions
+from nl2sql_align.tasks.pool import Overlap, Pool, load_pool
+from nl2sql_align.tasks.results import open_results
+from nl2sql_align.tasks.sqlfiles import query_sql
+from nl2sql_align.tasks.warehouse import stage_key, written_whole
 
 Method = Literal["direct", "greedy", "importance", "random"]
 

@@ -19,7 +19,7 @@ from typing import Final
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.tokens import Tokenizer
 
-from tasks.vocabulary import (
+from nl2sql_align.tasks.vocabulary import (
     BARE_FUNCTIONS,
     COLUMN_NAMES,
     DATE_FUNCTIONS,

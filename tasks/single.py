@@ -6,10 +6,10 @@ from tempfile import TemporaryDirectory
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.config import check_dialect
-from tasks.errors import ConfigurationError
-from tasks.templates import Templated
-from tasks.workers import ParseJob, parse_part
+from nl2sql_align.tasks.config import check_dialect
+from nl2sql_align.tasks.errors import ConfigurationError
+from nl2sql_align.tasks.templates import Templated
+from nl2sql_align.tasks.workers import ParseJob, parse_part
 
 
 def template_of(sql: str, dialect: str = "sqlite") -> Templated:

@@ -37,7 +37,7 @@ def load_sql(name: str) -> str:
         ValueError: There is no such file.
     """
     try:
-        return files("sql").joinpath(f"{name}.sql").read_text(encoding="utf-8")
+        return files("nl2sql_align.sql").joinpath(f"{name}.sql").read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ValueError(f"there is no SQL file sql/{name}.sql") from None
 
@@ -45,7 +45,7 @@ def load_sql(name: str) -> str:
 @cache
 def list_sql(folder: str) -> tuple[str, ...]:
     """The names, sorted and without ``.sql``, of the SQL files directly in a folder of ``sql``."""
-    entries = files("sql").joinpath(folder).iterdir()
+    entries = files("nl2sql_align.sql").joinpath(folder).iterdir()
     return tuple(sorted(e.name.removesuffix(".sql") for e in entries if e.name.endswith(".sql")))
 
 

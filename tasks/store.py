@@ -28,10 +28,10 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
-from tasks.addresses import holds_credentials, is_address, told
-from tasks.errors import AlignError, ConfigurationError, ConflictError, WarehouseError
-from tasks.progress import announce
-from tasks.warehouse import Warehouse, count_files, written_whole
+from nl2sql_align.tasks.addresses import holds_credentials, is_address, told
+from nl2sql_align.tasks.errors import AlignError, ConfigurationError, ConflictError, WarehouseError
+from nl2sql_align.tasks.progress import announce
+from nl2sql_align.tasks.warehouse import Warehouse, count_files, written_whole
 
 if TYPE_CHECKING:
     import duckdb

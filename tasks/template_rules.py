@@ -5,7 +5,7 @@ from functools import cache
 from importlib.metadata import version
 from typing import Final
 
-from tasks.clean import KINDS, Kind
+from nl2sql_align.tasks.clean import KINDS, Kind
 
 TEMPLATE_RULES_VERSION: Final = 2
 """Goes up with every change that can alter a template: stored templates are then redone."""

@@ -15,10 +15,10 @@ from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import ParseError, TokenError
 from sqlglot.tokenizer_core import Token, TokenType
 
-from tasks.clean import KINDS, Kind
-from tasks.shapes import ENDS, Shapes
-from tasks.template_rules import DEFAULT_LIMITS, Limits
-from tasks.vocabulary import (
+from nl2sql_align.tasks.clean import KINDS, Kind
+from nl2sql_align.tasks.shapes import ENDS, Shapes
+from nl2sql_align.tasks.template_rules import DEFAULT_LIMITS, Limits
+from nl2sql_align.tasks.vocabulary import (
     BARE_FUNCTIONS,
     CAST_FUNCTIONS,
     CHARACTER_SET_FUNCTIONS,

@@ -20,8 +20,8 @@ from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
-from tasks.errors import AlignError, WarehouseError
-from tasks.progress import announce
+from nl2sql_align.tasks.errors import AlignError, WarehouseError
+from nl2sql_align.tasks.progress import announce
 
 _TEMPORARY = ".tmp-"
 _SECONDS_BETWEEN_TRIES = 0.2

@@ -26,10 +26,16 @@ from mmap import mmap
 from pathlib import Path
 from typing import IO, Any, Final
 
-from tasks.engine import resources
-from tasks.errors import AlignError
-from tasks.template_rules import DEFAULT_LIMITS, MESSAGE_BYTES, NO_ROW, PROGRESS_BYTES, Limits
-from tasks.warehouse import written_whole
+from nl2sql_align.tasks.engine import resources
+from nl2sql_align.tasks.errors import AlignError
+from nl2sql_align.tasks.template_rules import (
+    DEFAULT_LIMITS,
+    MESSAGE_BYTES,
+    NO_ROW,
+    PROGRESS_BYTES,
+    Limits,
+)
+from nl2sql_align.tasks.warehouse import written_whole
 
 SECONDS_PER_QUERY: Final = 20.0
 # To start, and to read and write files: a second, more on a machine that is busy.
@@ -100,7 +106,7 @@ class _ForkServer:
             with its_end:
                 self._process = subprocess.Popen(
                     # -P: what lies in the user's folder must not stand in for our modules.
-                    [sys.executable, "-P", "-m", "tasks.parse_worker"],
+                    [sys.executable, "-P", "-m", "nl2sql_align.tasks.parse_worker"],
                     stdin=its_end.fileno(),
                     stdout=self._errors,
                     stderr=self._errors,

@@ -10,7 +10,7 @@ from typing import Final
 
 import vl_convert
 
-from tasks.charts import VEGA_LITE
+from nl2sql_align.tasks.charts import VEGA_LITE
 
 _LICENCES: Final = """\
 Vega, Vega-Lite, Vega-Embed and what they are made of: BSD 3-Clause,
@@ -85,7 +85,7 @@ def main() -> None:
     for name in _IN_BRACKETS:
         script = re.sub(rf"\.{name}\b", f'["{name}"]', script)
     head = f"/*! {versions()}, bundled by vl-convert (make vega): do not edit.\n\n{_LICENCES}*/\n"
-    destination = Path(str(files("tasks").joinpath("page", "vega.js")))
+    destination = Path(str(files("nl2sql_align.tasks").joinpath("page", "vega.js")))
     # In a function: its names are one letter long, and the page's script has names of its own.
     destination.write_text(f"{head}(() => {{{script}}})();\n", encoding="utf-8")
 

@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 import duckdb
 import pytest
 
-from tasks import pipeline
-from tasks.intervals import Resampling
-from tasks.mixture import mix
-from tasks.publish import RunRecord, publish
-from tasks.report import report_file, write_report
-from tasks.sample_size import sample_size
-from tasks.selection import Options, select
-from tasks.warehouse import Warehouse
+from nl2sql_align.tasks import pipeline
+from nl2sql_align.tasks.intervals import Resampling
+from nl2sql_align.tasks.mixture import mix
+from nl2sql_align.tasks.publish import RunRecord, publish
+from nl2sql_align.tasks.report import report_file, write_report
+from nl2sql_align.tasks.sample_size import sample_size
+from nl2sql_align.tasks.selection import Options, select
+from nl2sql_align.tasks.warehouse import Warehouse
 
 # Each would show itself if it were more than text: as an element, a dialog or an error.
 HOSTILE_SQL = "SELECT '</script><script>broken=1</script><img src=x onerror=broken=1>' FROM t"

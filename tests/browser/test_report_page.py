@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from tasks import report
-from tasks.results import matrix
+from nl2sql_align.tasks import report
+from nl2sql_align.tasks.results import matrix
 from tests.browser.conftest import HOSTILE_MODEL, HOSTILE_NAME, HOSTILE_SQL, settle
 
 pytestmark = pytest.mark.browser

@@ -14,17 +14,17 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tasks import pipeline
-from tasks.config import load_corpora
-from tasks.engine import bounded
-from tasks.preparation import Prepared, prepare
-from tasks.publish import RunRecord, drafting, publish
-from tasks.warehouse import Warehouse
-from tasks.workers import parse_part, stop_workers
+from nl2sql_align.tasks import pipeline
+from nl2sql_align.tasks.config import load_corpora
+from nl2sql_align.tasks.engine import bounded
+from nl2sql_align.tasks.preparation import Prepared, prepare
+from nl2sql_align.tasks.publish import RunRecord, drafting, publish
+from nl2sql_align.tasks.warehouse import Warehouse
+from nl2sql_align.tasks.workers import parse_part, stop_workers
 
 
 def run(warehouse: Path, corpora: Path) -> None:
-    """What ``flows.align`` does, in its order."""
+    """What ``nl2sql_align.flows.align`` does, in its order."""
     started_at = datetime.now(UTC)
     entries = load_corpora(corpora)
     house = Warehouse(warehouse.resolve())

@@ -10,10 +10,10 @@ import time
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.config import CorpusEntry
-from tasks.errors import CorpusError
-from tasks.ingest import digest_dump, ingest_corpus
-from tasks.recognise import settled
+from nl2sql_align.tasks.config import CorpusEntry
+from nl2sql_align.tasks.errors import CorpusError
+from nl2sql_align.tasks.ingest import digest_dump, ingest_corpus
+from nl2sql_align.tasks.recognise import settled
 from tests.unit.test_formats import SAMPLES
 from tests.unit.test_ingest import DUMPS, as_json, columns_of, entry
 

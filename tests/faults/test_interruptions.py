@@ -12,9 +12,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tasks import progress
-from tasks.errors import AlignError, WarehouseError
-from tasks.warehouse import Warehouse
+from nl2sql_align.tasks import progress
+from nl2sql_align.tasks.errors import AlignError, WarehouseError
+from nl2sql_align.tasks.warehouse import Warehouse
 from tests.faults.steps import run
 from tests.flows.conftest import SAMPLES, small_corpora
 from tests.flows.warehouses import leftovers, stage_files, tables
@@ -43,7 +43,11 @@ def parsing_processes(group):
             state, parent, its_group = stat.split()[:3]
         except (OSError, ValueError):
             continue
-        if int(its_group) == group and b"tasks.parse_worker" in arguments and state != "Z":
+        if (
+            int(its_group) == group
+            and b"nl2sql_align.tasks.parse_worker" in arguments
+            and state != "Z"
+        ):
             found[int(folder.name)] = int(parent)
     return found
 

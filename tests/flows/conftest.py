@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import flows  # noqa: F401 - sets Prefect up, and so comes before it
+import nl2sql_align.flows  # noqa: F401 - sets Prefect up, and so comes before it
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 
@@ -30,7 +30,7 @@ def align(prefect_home):
 
     assert os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
     with prefect_test_harness(server_startup_timeout=600):
-        from flows.align import align
+        from nl2sql_align.flows.align import align
 
         yield align
 

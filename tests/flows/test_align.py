@@ -6,11 +6,11 @@ from itertools import product
 import pyarrow.parquet as pq
 import pytest
 
-from tasks import counting, matrix, preparation
-from tasks.errors import AlignError, ConfigurationError, WarehouseError
-from tasks.report import report_file
-from tasks.template_rules import DEFAULT_LIMITS, TEMPLATE_RULES_VERSION
-from tasks.warehouse import Warehouse
+from nl2sql_align.tasks import counting, matrix, preparation
+from nl2sql_align.tasks.errors import AlignError, ConfigurationError, WarehouseError
+from nl2sql_align.tasks.report import report_file
+from nl2sql_align.tasks.template_rules import DEFAULT_LIMITS, TEMPLATE_RULES_VERSION
+from nl2sql_align.tasks.warehouse import Warehouse
 from tests.flows.conftest import SAMPLES, small_corpora
 from tests.flows.warehouses import leftovers, read, redone, stage_files, tables
 
@@ -428,7 +428,7 @@ def test_a_query_that_ends_the_parser_loses_nothing_else(align, corpora, tmp_pat
     corpora.add("far", ["SELECT 1", "SELECT 1 FROM a" + " JOIN a" * 60, "SELECT a FROM b"])
     with pytest.MonkeyPatch.context() as patch:
         # Parameters of a task are bound when it is called: the default is what a run uses.
-        patch.setattr("tasks.workers.parse_part.__defaults__", (1.5,))
+        patch.setattr("nl2sql_align.tasks.workers.parse_part.__defaults__", (1.5,))
         summary = align(corpora.write(), tmp_path / "warehouse")
     assert summary.n_crashed == 1
     assert summary.set_aside == {}

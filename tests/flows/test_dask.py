@@ -6,10 +6,10 @@ import signal
 
 import pytest
 
-from flows.runners import Runner
-from tasks import counting, progress
-from tasks.errors import ConfigurationError
-from tasks.warehouse import Warehouse
+from nl2sql_align.flows.runners import Runner
+from nl2sql_align.tasks import counting, progress
+from nl2sql_align.tasks.errors import ConfigurationError
+from nl2sql_align.tasks.warehouse import Warehouse
 from tests.flows.warehouses import leftovers, tables
 
 pytest.importorskip("prefect_dask", reason="needs the extra dask")
@@ -94,7 +94,7 @@ def test_workers_killed_in_the_middle_change_no_bit(align, larger, tmp_path):
 def test_a_cluster_that_is_there_is_used_if_it_has_the_same_versions(align, corpora, tmp_path):
     from distributed import LocalCluster
 
-    from flows import dask_cluster
+    from nl2sql_align.flows import dask_cluster
 
     with LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address=None) as cluster:
         how = {"runner": Runner.DASK, "dask_address": cluster.scheduler_address}

@@ -16,7 +16,7 @@ def warehouse(sample_run, tmp_path_factory):
 
 
 def test_a_mixture_is_recorded(warehouse):
-    from flows.decisions import mix
+    from nl2sql_align.flows.decisions import mix
 
     weights = mix(warehouse, "orchard-dev", replicates=20)
     assert sum(weights.values()) == pytest.approx(1)
@@ -24,7 +24,7 @@ def test_a_mixture_is_recorded(warehouse):
 
 
 def test_sample_sizes_are_recommended(warehouse):
-    from flows.decisions import sample_sizes
+    from nl2sql_align.flows.decisions import sample_sizes
 
     assert "queries of orchard-dev" in sample_sizes(warehouse, "orchard-dev", n_trials=5)
     [(n_trials,)] = read(warehouse, "select distinct n_trials from sample_size")
@@ -32,7 +32,7 @@ def test_sample_sizes_are_recommended(warehouse):
 
 
 def test_outcomes_are_held_against_the_ratios(warehouse, tmp_path):
-    from flows.decisions import calibrate
+    from nl2sql_align.flows.decisions import calibrate
 
     outcomes = tmp_path / "outcomes.csv"
     outcomes.write_text(
@@ -47,7 +47,7 @@ def test_outcomes_are_held_against_the_ratios(warehouse, tmp_path):
 
 
 def test_headroom_is_recorded(warehouse):
-    from flows.decisions import headroom_ratios
+    from nl2sql_align.flows.decisions import headroom_ratios
 
     n_rows = headroom_ratios(warehouse, "orchard-dev")
     assert read(warehouse, "select count(*) from headroom_ratio") == [(n_rows,)]
@@ -55,7 +55,7 @@ def test_headroom_is_recorded(warehouse):
 
 
 def test_a_difference_is_told_in_words(warehouse):
-    from flows.decisions import explain_pair
+    from nl2sql_align.flows.decisions import explain_pair
 
     told = explain_pair(warehouse, "synth-train", "orchard-dev")
     assert any("window functions" in sentence for sentence in told)

@@ -9,7 +9,7 @@ import time
 import duckdb
 import pytest
 
-from tasks.errors import AlignError, ConfigurationError, DatabaseInUseError
+from nl2sql_align.tasks.errors import AlignError, ConfigurationError, DatabaseInUseError
 from tests.flows.conftest import SAMPLES
 from tests.flows.warehouses import leftovers, read
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.flow
 
 @pytest.fixture
 def nightly(align):
-    from flows.nightly import nightly
+    from nl2sql_align.flows.nightly import nightly
 
     return nightly
 
@@ -135,7 +135,7 @@ def test_nothing_but_dumps_still_being_copied_is_no_failure(nightly, dumps, tmp_
 
 
 def test_what_can_pass_is_tried_again(align):
-    from flows.policy import may_pass
+    from nl2sql_align.flows.policy import may_pass
 
     assert may_pass(OSError(errno.EAGAIN, "busy"))
     assert may_pass(OSError(errno.ESTALE, "a network folder"))
@@ -148,7 +148,7 @@ def test_what_can_pass_is_tried_again(align):
 
 def test_an_error_of_one_corpus_does_not_stop_the_others(align, corpora, first, monkeypatch):
     """Whatever it is: a bug in a parser of dumps, or a library's."""
-    from tasks import preparation
+    from nl2sql_align.tasks import preparation
 
     ingest = preparation.ingest_corpus
 
@@ -169,9 +169,9 @@ def test_an_error_of_one_corpus_does_not_stop_the_others(align, corpora, first, 
 
 
 def test_what_messages_quote_is_no_markup():
-    from flows.align import RunSummary
-    from flows.artifacts import run_summary
-    from tasks.history import Changes
+    from nl2sql_align.flows.align import RunSummary
+    from nl2sql_align.flows.artifacts import run_summary
+    from nl2sql_align.tasks.history import Changes
 
     changes = Changes((), (), (("a", 1, 0.5, "<script>|`x`"),), (), ())
     summary = RunSummary(
@@ -183,9 +183,9 @@ def test_what_messages_quote_is_no_markup():
 
 
 def test_progress_is_told_to_programs(capsys):
-    from flows.run import _Teller
-    from flows.show import LogFormat
-    from tasks.progress import announce
+    from nl2sql_align.flows.run import _Teller
+    from nl2sql_align.flows.show import LogFormat
+    from nl2sql_align.tasks.progress import announce
 
     teller = _Teller(LogFormat.JSON)
     with teller.showing():

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tasks import counting, progress
-from tasks.explain import explain
-from tasks.warehouse import Warehouse, count_files
+from nl2sql_align.tasks import counting, progress
+from nl2sql_align.tasks.explain import explain
+from nl2sql_align.tasks.warehouse import Warehouse, count_files
 from tests.flows.warehouses import leftovers, read, stage_files, tables
 
 pytestmark = pytest.mark.flow

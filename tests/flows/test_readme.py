@@ -38,8 +38,8 @@ def test_its_python_names_exist():
 
 
 def test_it_names_every_format_and_command():
-    from flows.cli import app
-    from tasks.config import formats
+    from nl2sql_align.flows.cli import app
+    from nl2sql_align.tasks.config import formats
 
     assert [name for name in formats() if f"`{name}`" not in README] == []
     commands = [command.name or command.callback.__name__ for command in app.registered_commands]

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from flows.serve import running
-from tasks.config import load_corpora
+from nl2sql_align.flows.serve import running
+from nl2sql_align.tasks.config import load_corpora
 from tests.flows.conftest import small_corpora
 from tests.flows.warehouses import read
 
@@ -45,7 +45,7 @@ def serve(project, command, *options, seconds=600):
         "PREFECT_WORKER_QUERY_SECONDS": "1",
     }
     return subprocess.run(
-        [sys.executable, "-m", "flows.serve", command, *map(str, options)],
+        [sys.executable, "-m", "nl2sql_align.flows.serve", command, *map(str, options)],
         cwd=project,
         env=environment,
         capture_output=True,

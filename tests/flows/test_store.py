@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from tasks import counting
-from tasks.discovery import discover
-from tasks.errors import ConflictError
-from tasks.explain import explain
-from tasks.results import open_results
-from tasks.store import CACHE_VARIABLE, pull, push, warehouse_at
+from nl2sql_align.tasks import counting
+from nl2sql_align.tasks.discovery import discover
+from nl2sql_align.tasks.errors import ConflictError
+from nl2sql_align.tasks.explain import explain
+from nl2sql_align.tasks.results import open_results
+from nl2sql_align.tasks.store import CACHE_VARIABLE, pull, push, warehouse_at
 from tests.flows.warehouses import leftovers, tables
 
 pytestmark = pytest.mark.flow
@@ -71,7 +71,7 @@ def test_a_run_that_another_one_overtakes_is_told_and_done_again(
         return push(house, **keys)
 
     with monkeypatch.context() as patch:
-        patch.setattr("flows.align.push", overtaken)
+        patch.setattr("nl2sql_align.flows.align.push", overtaken)
         with pytest.raises(ConflictError, match="nothing is lost: run again"):
             align(corpora.write(), ADDRESS)
     summary = align(corpora.write(), ADDRESS)

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks import counting
-from tasks.counting import counts_at, n_ngrams
-from tasks.engine import bounded, resources
-from tasks.ngrams import COUNTS_SCHEMA, count_ngrams, ngram_incidence, split_template
-from tasks.warehouse import count_files, written_whole
+from nl2sql_align.tasks import counting
+from nl2sql_align.tasks.counting import counts_at, n_ngrams
+from nl2sql_align.tasks.engine import bounded, resources
+from nl2sql_align.tasks.ngrams import COUNTS_SCHEMA, count_ngrams, ngram_incidence, split_template
+from nl2sql_align.tasks.warehouse import count_files, written_whole
 from tests import reference
 from tests.conftest import count_corpus
 from tests.properties.strategies import some_templates, templates

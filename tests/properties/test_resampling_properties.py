@@ -5,11 +5,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tasks import resampling
-from tasks.intervals import Resampling, compute_intervals
-from tasks.matrix import Content, compute_matrix
-from tasks.ngrams import ngram_incidence
-from tasks.resampling import ngram_classes, poisson_weights, unit_keys
+from nl2sql_align.tasks import resampling
+from nl2sql_align.tasks.intervals import Resampling, compute_intervals
+from nl2sql_align.tasks.matrix import Content, compute_matrix
+from nl2sql_align.tasks.ngrams import ngram_incidence
+from nl2sql_align.tasks.resampling import ngram_classes, poisson_weights, unit_keys
 from tests import reference
 from tests.properties.strategies import some_templates, templates
 

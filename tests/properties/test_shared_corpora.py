@@ -6,12 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pyarrow.parquet as pq
 import pytest
 
-from tasks import pipeline
-from tasks.config import load_corpora
-from tasks.ingest import ingest_corpus
-from tasks.preparation import Prepared, prepare
-from tasks.warehouse import Warehouse
-from tasks.workers import parse_part, stop_workers
+from nl2sql_align.tasks import pipeline
+from nl2sql_align.tasks.config import load_corpora
+from nl2sql_align.tasks.ingest import ingest_corpus
+from nl2sql_align.tasks.preparation import Prepared, prepare
+from nl2sql_align.tasks.warehouse import Warehouse
+from nl2sql_align.tasks.workers import parse_part, stop_workers
 from tests import reference
 from tests.properties.contents import rows_of
 

@@ -14,11 +14,11 @@ from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import ParseError
 
-from tasks.config import load_corpora
-from tasks.ingest import ingest_corpus
-from tasks.ngrams import split_template
-from tasks.templates import Templatizer
-from tasks.vocabulary import DATE_PARTS, SHORT_DATE_PARTS, TEXT_KEYWORDS
+from nl2sql_align.tasks.config import load_corpora
+from nl2sql_align.tasks.ingest import ingest_corpus
+from nl2sql_align.tasks.ngrams import split_template
+from nl2sql_align.tasks.templates import Templatizer
+from nl2sql_align.tasks.vocabulary import DATE_PARTS, SHORT_DATE_PARTS, TEXT_KEYWORDS
 
 pytestmark = pytest.mark.shared
 

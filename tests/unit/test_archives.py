@@ -5,8 +5,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tasks import archives
-from tasks.archives import to_pieces
+from nl2sql_align.tasks import archives
+from nl2sql_align.tasks.archives import to_pieces
 
 TEXTS = st.lists(st.sampled_from(["a", "é", "💩", "\n", "\r\n", "\r", "# T:", "\n# T:", "\0"]))
 

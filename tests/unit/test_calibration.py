@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows import show
-from tasks.calibration import best_cut, calibrate, correlations, read_outcomes
-from tasks.errors import ConfigurationError
-from tasks.headroom import headroom, skew_divergences
-from tasks.results import open_results
-from tasks.warehouse import Warehouse
+from nl2sql_align.flows import show
+from nl2sql_align.tasks.calibration import best_cut, calibrate, correlations, read_outcomes
+from nl2sql_align.tasks.errors import ConfigurationError
+from nl2sql_align.tasks.headroom import headroom, skew_divergences
+from nl2sql_align.tasks.results import open_results
+from nl2sql_align.tasks.warehouse import Warehouse
 from tests import reference
 from tests.unit.test_publish import runner
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.clean import chosen_statements, clean_answer, kind_of, split_statements
-from tasks.templates import Templatizer
+from nl2sql_align.tasks.clean import chosen_statements, clean_answer, kind_of, split_statements
+from nl2sql_align.tasks.templates import Templatizer
 
 A = "SELECT a FROM b WHERE c = 'x;y' -- d;"
 ANSWERS = {

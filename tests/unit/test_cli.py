@@ -25,12 +25,12 @@ import polars as pl
 import pytest
 import typer
 
-from flows.cli import app, main
-from tasks.errors import AlignError, ConfigurationError, WarehouseError
-from tasks.results import RequirementError, matrix, ratio, rejects
-from tasks.selection import Options
-from tasks.single import template_of
-from tasks.warehouse import Warehouse
+from nl2sql_align.flows.cli import app, main
+from nl2sql_align.tasks.errors import AlignError, ConfigurationError, WarehouseError
+from nl2sql_align.tasks.results import RequirementError, matrix, ratio, rejects
+from nl2sql_align.tasks.selection import Options
+from nl2sql_align.tasks.single import template_of
+from nl2sql_align.tasks.warehouse import Warehouse
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 COMMAND = str(Path(sys.executable).with_name("nl2sql-align"))
@@ -141,7 +141,9 @@ def called(monkeypatch, capsys):
                 patch.delenv(name)
             patch.setenv("COLUMNS", "80")
             patch.setattr(sys, "argv", [COMMAND, *map(str, arguments)])
-            patch.setattr("flows.cli._leave", sys.exit)  # that would close our standard error
+            patch.setattr(
+                "nl2sql_align.flows.cli._leave", sys.exit
+            )  # that would close our standard error
             with pytest.raises(SystemExit) as ended:
                 main()
         written = capsys.readouterr()
@@ -798,21 +800,21 @@ def test_template_survives_what_ends_the_parser():
 
 def test_every_command_has_a_twin_in_python():
     twins = {
-        "run": "flows.align:align",
-        "nightly": "flows.nightly:nightly",
-        "matrix": "tasks.results:matrix",
-        "ratio": "tasks.results:ratio",
-        "rejects": "tasks.results:rejects",
-        "explain": "tasks.explain:explain",
-        "headroom": "tasks.headroom:headroom",
-        "sample-size": "tasks.sample_size:sample_size",
-        "calibrate": "tasks.calibration:calibrate",
-        "select": "tasks.selection:select",
-        "mix": "tasks.mixture:mix",
-        "template": "tasks.single:template_of",
-        "inspect": "tasks.inspection:inspect_dump",
-        "report": "tasks.report:write_report",
-        "plot": "tasks.pictures:plot",
+        "run": "nl2sql_align.flows.align:align",
+        "nightly": "nl2sql_align.flows.nightly:nightly",
+        "matrix": "nl2sql_align.tasks.results:matrix",
+        "ratio": "nl2sql_align.tasks.results:ratio",
+        "rejects": "nl2sql_align.tasks.results:rejects",
+        "explain": "nl2sql_align.tasks.explain:explain",
+        "headroom": "nl2sql_align.tasks.headroom:headroom",
+        "sample-size": "nl2sql_align.tasks.sample_size:sample_size",
+        "calibrate": "nl2sql_align.tasks.calibration:calibrate",
+        "select": "nl2sql_align.tasks.selection:select",
+        "mix": "nl2sql_align.tasks.mixture:mix",
+        "template": "nl2sql_align.tasks.single:template_of",
+        "inspect": "nl2sql_align.tasks.inspection:inspect_dump",
+        "report": "nl2sql_align.tasks.report:write_report",
+        "plot": "nl2sql_align.tasks.pictures:plot",
     }
     commands = {
         command.name or command.callback.__name__: command.callback

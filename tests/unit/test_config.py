@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 from sqlglot.dialects import DIALECTS
 
-from tasks.config import (
+from nl2sql_align.tasks.config import (
     CorpusEntry,
     _dialects,
     check_dialect,
@@ -14,7 +14,7 @@ from tasks.config import (
     is_generic,
     load_corpora,
 )
-from tasks.errors import ConfigurationError
+from nl2sql_align.tasks.errors import ConfigurationError
 
 TARGET = """
 [[corpus]]

@@ -3,11 +3,11 @@
 import polars as pl
 import pytest
 
-from tasks.decisions import last_run, record
-from tasks.errors import WarehouseError
-from tasks.kept import DECISION_TABLES
-from tasks.results import open_results
-from tasks.warehouse import Warehouse
+from nl2sql_align.tasks.decisions import last_run, record
+from nl2sql_align.tasks.errors import WarehouseError
+from nl2sql_align.tasks.kept import DECISION_TABLES
+from nl2sql_align.tasks.results import open_results
+from nl2sql_align.tasks.warehouse import Warehouse
 from tests.unit.test_publish import DEV, TRAIN, runner
 
 
@@ -59,7 +59,7 @@ def test_the_rows_of_a_decision_replace_those_of_the_same_key(house, run):
 def test_a_run_carries_decisions_over(house, run, monkeypatch):
     run(*CORPORA)
     first = last_run(house.folder)
-    monkeypatch.setattr("tasks.kept.DECISION_TABLES", ("tuning_effect",))
+    monkeypatch.setattr("nl2sql_align.tasks.kept.DECISION_TABLES", ("tuning_effect",))
     frame = pl.DataFrame(
         {
             name: ["x"]
@@ -79,7 +79,7 @@ def test_a_decision_needs_results(tmp_path):
 
 
 def test_decision_tables_are_published():
-    from tasks.sqlfiles import load_sql
+    from nl2sql_align.tasks.sqlfiles import load_sql
 
     text = load_sql("publish/tables")
     for table in DECISION_TABLES:

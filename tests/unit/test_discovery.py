@@ -9,11 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks import discovery
-from tasks.config import CorpusEntry, load_corpora
-from tasks.discovery import discover, to_toml
-from tasks.errors import ConfigurationError, WarehouseError
-from tasks.warehouse import Warehouse
+from nl2sql_align.tasks import discovery
+from nl2sql_align.tasks.config import CorpusEntry, load_corpora
+from nl2sql_align.tasks.discovery import discover, to_toml
+from nl2sql_align.tasks.errors import ConfigurationError, WarehouseError
+from nl2sql_align.tasks.warehouse import Warehouse
 
 SPIDER = [
     {"query": f"SELECT a FROM b WHERE c = {i}", "db_id": "d", "question": "?"} for i in (1, 2)

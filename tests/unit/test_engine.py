@@ -9,7 +9,7 @@ import time
 import duckdb
 import pytest
 
-from tasks.engine import bounded, connected
+from nl2sql_align.tasks.engine import bounded, connected
 
 
 def settings(con):

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows import show
-from tasks import explain as explaining
-from tasks.errors import ConfigurationError, WarehouseError
-from tasks.explain import HARDNESS, Term, explain, fold, percent
-from tasks.ngrams import split_template
-from tasks.results import open_results
-from tasks.warehouse import Warehouse
+from nl2sql_align.flows import show
+from nl2sql_align.tasks import explain as explaining
+from nl2sql_align.tasks.errors import ConfigurationError, WarehouseError
+from nl2sql_align.tasks.explain import HARDNESS, Term, explain, fold, percent
+from nl2sql_align.tasks.ngrams import split_template
+from nl2sql_align.tasks.results import open_results
+from nl2sql_align.tasks.warehouse import Warehouse
 from tests import reference
 from tests.properties.strategies import some_templates
 from tests.unit.test_publish import runner
@@ -295,7 +295,7 @@ def _spider_hardness(sql):
 
 @pytest.mark.shared
 def test_hardness_is_that_of_spiders_evaluation(shared_folder, tmp_path, make_corpus):
-    from tasks.templates import Templatizer
+    from nl2sql_align.tasks.templates import Templatizer
 
     rows = json.loads((shared_folder / "corpora" / "spider" / "dev.json").read_text())
     templatize = Templatizer("sqlite")

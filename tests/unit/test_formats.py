@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.config import CorpusEntry, formats
-from tasks.errors import CorpusError
-from tasks.ingest import ingest_corpus
+from nl2sql_align.tasks.config import CorpusEntry, formats
+from nl2sql_align.tasks.errors import CorpusError
+from nl2sql_align.tasks.ingest import ingest_corpus
 from tests.unit.test_ingest import DUMPS, as_csv, as_json, as_lines, as_parquet, entry
 
 FENCED = "The query is:\n```sql\nSELECT a FROM b\n```\nIt reads b."
@@ -570,7 +570,7 @@ def test_a_bad_archive_is_refused(tmp_path, archive):
 
 @pytest.mark.parametrize("suffix", [".json.gz", ".json.bz2", ".json.xz", ".json.zst", ".zip"])
 def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch, suffix):
-    monkeypatch.setattr("tasks.archives._RATIO_COUNTS_FROM", 1_000_000)
+    monkeypatch.setattr("nl2sql_align.tasks.archives._RATIO_COUNTS_FROM", 1_000_000)
     zeros = b" " * 5_000_000
     pack = {
         ".json.gz": gzip.compress,

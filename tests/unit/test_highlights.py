@@ -3,8 +3,8 @@
 import polars as pl
 import pytest
 
-from tasks import highlights
-from tasks.highlights import highlights as told_of
+from nl2sql_align.tasks import highlights
+from nl2sql_align.tasks.highlights import highlights as told_of
 
 PAIR = {"source_role": "train", "target_role": "target", "exact_overlap": 0.0}
 

@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.config import CorpusEntry, load_corpora
-from tasks.errors import AlignError, CorpusError
-from tasks.ingest import digest_dump, ingest_corpus
+from nl2sql_align.tasks.config import CorpusEntry, load_corpora
+from nl2sql_align.tasks.errors import AlignError, CorpusError
+from nl2sql_align.tasks.ingest import digest_dump, ingest_corpus
 
 COLUMNS = {
     "ordinal": pa.int64(),

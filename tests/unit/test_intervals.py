@@ -8,9 +8,9 @@ import pytest
 from scipy import stats
 
 from benchmarks import coverage
-from tasks import intervals, ngrams
-from tasks.engine import THREADS_VARIABLE
-from tasks.intervals import (
+from nl2sql_align.tasks import intervals, ngrams
+from nl2sql_align.tasks.engine import THREADS_VARIABLE
+from nl2sql_align.tasks.intervals import (
     Interval,
     Resampling,
     compute_intervals,
@@ -18,8 +18,8 @@ from tasks.intervals import (
     student_interval,
     verdict_of,
 )
-from tasks.matrix import Content, compute_matrix
-from tasks.resampling import poisson_weights, uniforms, unit_keys
+from nl2sql_align.tasks.matrix import Content, compute_matrix
+from nl2sql_align.tasks.resampling import poisson_weights, uniforms, unit_keys
 
 JOINED = "SELECT FROM JOIN ON = WHERE ="
 COUNTED = "SELECT COUNT ( * ) FROM GROUP BY HAVING COUNT ( * ) >"

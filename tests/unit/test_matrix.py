@@ -6,7 +6,7 @@ from math import log
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.matrix import Content, compute_matrix, measures_key
+from nl2sql_align.tasks.matrix import Content, compute_matrix, measures_key
 from tests.properties.contents import bits_of, rows_of, write_content
 
 E = 1e-8

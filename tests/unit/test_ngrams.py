@@ -4,8 +4,8 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from tasks import counting
-from tasks.ngrams import COUNTS_SCHEMA, count_ngrams, split_template
+from nl2sql_align.tasks import counting
+from nl2sql_align.tasks.ngrams import COUNTS_SCHEMA, count_ngrams, split_template
 
 
 def frame(*templates, weights=None, ordinals=None):

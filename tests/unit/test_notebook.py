@@ -5,9 +5,9 @@ from html.parser import HTMLParser
 import duckdb
 import pytest
 
-from tasks.errors import ConfigurationError, WarehouseError
-from tasks.notebook import load
-from tasks.warehouse import Warehouse
+from nl2sql_align.tasks.errors import ConfigurationError, WarehouseError
+from nl2sql_align.tasks.notebook import load
+from nl2sql_align.tasks.warehouse import Warehouse
 from tests.unit.test_publish import ALL, runner
 
 

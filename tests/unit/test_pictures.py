@@ -6,16 +6,16 @@ from xml.etree import ElementTree
 import pytest
 from typer.testing import CliRunner
 
-from flows.cli import app
-from tasks import pipeline
-from tasks.errors import ConfigurationError, WarehouseError
-from tasks.intervals import Resampling
-from tasks.pictures import KINDS, plot
-from tasks.publish import RunRecord, publish
-from tasks.results import matrix
-from tasks.sample_size import sample_size
-from tasks.selection import Options, select
-from tasks.warehouse import Warehouse
+from nl2sql_align.flows.cli import app
+from nl2sql_align.tasks import pipeline
+from nl2sql_align.tasks.errors import ConfigurationError, WarehouseError
+from nl2sql_align.tasks.intervals import Resampling
+from nl2sql_align.tasks.pictures import KINDS, plot
+from nl2sql_align.tasks.publish import RunRecord, publish
+from nl2sql_align.tasks.results import matrix
+from nl2sql_align.tasks.sample_size import sample_size
+from nl2sql_align.tasks.selection import Options, select
+from nl2sql_align.tasks.warehouse import Warehouse
 from tests.unit.test_publish import BASE_CORPUS, runner
 
 JOINED = "SELECT FROM JOIN ON = WHERE ="

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from tasks.config import CorpusEntry
-from tasks.preparation import Parts, Prepared
-from tasks.workers import ParseJob
+from nl2sql_align.tasks.config import CorpusEntry
+from nl2sql_align.tasks.preparation import Parts, Prepared
+from nl2sql_align.tasks.workers import ParseJob
 
 
 def prepared(name, key, n_jobs):

@@ -12,14 +12,14 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from tasks import progress
-from tasks import publish as publishing
-from tasks.errors import WarehouseError
-from tasks.history import changes
-from tasks.matrix import Content, compute_matrix
-from tasks.publish import DRIFT_THRESHOLD, RunRecord, drafting, publish
-from tasks.results import open_results
-from tasks.warehouse import Warehouse
+from nl2sql_align.tasks import progress
+from nl2sql_align.tasks import publish as publishing
+from nl2sql_align.tasks.errors import WarehouseError
+from nl2sql_align.tasks.history import changes
+from nl2sql_align.tasks.matrix import Content, compute_matrix
+from nl2sql_align.tasks.publish import DRIFT_THRESHOLD, RunRecord, drafting, publish
+from nl2sql_align.tasks.results import open_results
+from nl2sql_align.tasks.warehouse import Warehouse
 from tests import reference
 
 # Specification, section 8.
@@ -521,8 +521,8 @@ COPY = ("copy", TRAIN, {"role": "target", "db_ids": TRAIN_DATABASES})
 def test_an_old_database_changed_holds_what_a_new_one_holds(
     tmp_path, make_corpus, monkeypatch, runs, share
 ):
-    monkeypatch.setattr("tasks.publish._MOSTLY", share)
-    monkeypatch.setattr("tasks.publish._QUERIES_PER_BATCH", 3)
+    monkeypatch.setattr("nl2sql_align.tasks.publish._MOSTLY", share)
+    monkeypatch.setattr("nl2sql_align.tasks.publish._QUERIES_PER_BATCH", 3)
     house = Warehouse(tmp_path / FOLDER)
     run = runner(house, make_corpus)
     for given in runs:
@@ -608,7 +608,7 @@ def test_a_failure_leaves_the_old_results_and_nothing_else(house, run, monkeypat
     def fail(*_args):
         raise RuntimeError("no")
 
-    monkeypatch.setattr("tasks.publish._add_run", fail)
+    monkeypatch.setattr("nl2sql_align.tasks.publish._add_run", fail)
     with pytest.raises(RuntimeError, match="no"):
         run(DEV_CORPUS)
     assert house.database.read_bytes() == before

@@ -2,12 +2,12 @@
 
 import pytest
 
-from tasks.config import ALIASES, load_corpora
-from tasks.dialects import choose_dialect
-from tasks.errors import ConfigurationError, CorpusError
-from tasks.ingest import ingest_corpus
-from tasks.inspection import inspect_dump
-from tasks.recognise import settled
+from nl2sql_align.tasks.config import ALIASES, load_corpora
+from nl2sql_align.tasks.dialects import choose_dialect
+from nl2sql_align.tasks.errors import ConfigurationError, CorpusError
+from nl2sql_align.tasks.ingest import ingest_corpus
+from nl2sql_align.tasks.inspection import inspect_dump
+from nl2sql_align.tasks.recognise import settled
 from tests.unit.test_formats import SAMPLES, ingested
 from tests.unit.test_ingest import DUMPS, as_csv, as_json, as_lines, entry
 

@@ -4,13 +4,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tasks.config import CorpusEntry, load_corpora
-from tasks.errors import ConfigurationError, CorpusError
-from tasks.preparation import SetAside, prepare
-from tasks.publish import _given
-from tasks.remote import fetched, remove_unused_copies
-from tasks.store import PublicNames
-from tasks.warehouse import Warehouse
+from nl2sql_align.tasks.config import CorpusEntry, load_corpora
+from nl2sql_align.tasks.errors import ConfigurationError, CorpusError
+from nl2sql_align.tasks.preparation import SetAside, prepare
+from nl2sql_align.tasks.publish import _given
+from nl2sql_align.tasks.remote import fetched, remove_unused_copies
+from nl2sql_align.tasks.store import PublicNames
+from nl2sql_align.tasks.warehouse import Warehouse
 from tests.conftest import S3_SECRET as SECRET
 
 

@@ -8,14 +8,14 @@ import re
 import pytest
 from typer.testing import CliRunner
 
-from flows.cli import app
-from tasks import report
-from tasks.errors import WarehouseError
-from tasks.mixture import mix
-from tasks.page.bundle import versions
-from tasks.report import report_file, shortened, write_report
-from tasks.results import open_results
-from tasks.warehouse import Warehouse
+from nl2sql_align.flows.cli import app
+from nl2sql_align.tasks import report
+from nl2sql_align.tasks.errors import WarehouseError
+from nl2sql_align.tasks.mixture import mix
+from nl2sql_align.tasks.page.bundle import versions
+from nl2sql_align.tasks.report import report_file, shortened, write_report
+from nl2sql_align.tasks.results import open_results
+from nl2sql_align.tasks.warehouse import Warehouse
 from tests.unit.test_publish import ALL, runner
 
 SCRIPT = "SELECT '</script><!--<script>' , '\u2028' FROM t"

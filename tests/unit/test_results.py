@@ -5,13 +5,20 @@ from datetime import UTC, datetime
 import duckdb
 import pytest
 
-from tasks.errors import AlignError, ConfigurationError, WarehouseError
-from tasks.explain import explain
-from tasks.matrix import Content, compute_matrix
-from tasks.publish import RunRecord, publish
-from tasks.report import write_report
-from tasks.results import METRICS, RequirementError, matrix, open_results, ratio, rejects
-from tasks.warehouse import Warehouse
+from nl2sql_align.tasks.errors import AlignError, ConfigurationError, WarehouseError
+from nl2sql_align.tasks.explain import explain
+from nl2sql_align.tasks.matrix import Content, compute_matrix
+from nl2sql_align.tasks.publish import RunRecord, publish
+from nl2sql_align.tasks.report import write_report
+from nl2sql_align.tasks.results import (
+    METRICS,
+    RequirementError,
+    matrix,
+    open_results,
+    ratio,
+    rejects,
+)
+from nl2sql_align.tasks.warehouse import Warehouse
 
 QUERIES = {
     "zoo-train": ["SELECT FROM", "SELECT FROM WHERE ="],

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.rounding import decimals, ends, shown
+from nl2sql_align.tasks.rounding import decimals, ends, shown
 
 
 @pytest.mark.parametrize(

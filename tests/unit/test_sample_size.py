@@ -6,14 +6,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tasks import sample_size as module
-from tasks.errors import ConfigurationError
-from tasks.matrix import Content, compute_matrix
-from tasks.ngrams import ngram_incidence
-from tasks.publish import RunRecord, publish
-from tasks.resampling import ngram_classes
-from tasks.results import open_results
-from tasks.sample_size import (
+from nl2sql_align.tasks import sample_size as module
+from nl2sql_align.tasks.errors import ConfigurationError
+from nl2sql_align.tasks.matrix import Content, compute_matrix
+from nl2sql_align.tasks.ngrams import ngram_incidence
+from nl2sql_align.tasks.publish import RunRecord, publish
+from nl2sql_align.tasks.resampling import ngram_classes
+from nl2sql_align.tasks.results import open_results
+from nl2sql_align.tasks.sample_size import (
     MOST_DRAWN,
     draw_queries,
     kendall_taus,
@@ -21,7 +21,7 @@ from tasks.sample_size import (
     sample_size,
     sizes_up_to,
 )
-from tasks.warehouse import Warehouse
+from nl2sql_align.tasks.warehouse import Warehouse
 from tests import reference
 
 PLAIN, JOINED, NESTED = (

@@ -7,14 +7,14 @@ import math
 import polars as pl
 import pytest
 
-from tasks import pool
-from tasks.engine import connect
-from tasks.errors import ConfigurationError, WarehouseError
-from tasks.mixture import mix
-from tasks.originals import original_records
-from tasks.results import open_results
-from tasks.selection import Options, select
-from tasks.warehouse import Warehouse
+from nl2sql_align.tasks import pool
+from nl2sql_align.tasks.engine import connect
+from nl2sql_align.tasks.errors import ConfigurationError, WarehouseError
+from nl2sql_align.tasks.mixture import mix
+from nl2sql_align.tasks.originals import original_records
+from nl2sql_align.tasks.results import open_results
+from nl2sql_align.tasks.selection import Options, select
+from nl2sql_align.tasks.warehouse import Warehouse
 from tests import reference
 from tests.unit.test_publish import runner
 

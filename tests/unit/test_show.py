@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from flows import show
+from nl2sql_align.flows import show
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tasks import sqlfiles
-from tasks.engine import connect
-from tasks.sqlfiles import declared_parameters, list_sql, load_sql, query_sql, run_sql
+from nl2sql_align.tasks import sqlfiles
+from nl2sql_align.tasks.engine import connect
+from nl2sql_align.tasks.sqlfiles import declared_parameters, list_sql, load_sql, query_sql, run_sql
 
 SQL = Path(__file__).parents[2] / "sql"
 NAMES = sorted(str(path.relative_to(SQL).with_suffix("")) for path in SQL.rglob("*.sql"))

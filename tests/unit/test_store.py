@@ -10,13 +10,13 @@ import fsspec
 import polars as pl
 import pytest
 
-from tasks import progress, store
-from tasks.decisions import record
-from tasks.errors import ConfigurationError, ConflictError, WarehouseError
-from tasks.explain import explain
-from tasks.report import write_report
-from tasks.results import matrix, open_results
-from tasks.store import check_store, published, pull, push, warehouse_at
+from nl2sql_align.tasks import progress, store
+from nl2sql_align.tasks.decisions import record
+from nl2sql_align.tasks.errors import ConfigurationError, ConflictError, WarehouseError
+from nl2sql_align.tasks.explain import explain
+from nl2sql_align.tasks.report import write_report
+from nl2sql_align.tasks.results import matrix, open_results
+from nl2sql_align.tasks.store import check_store, published, pull, push, warehouse_at
 from tests.conftest import S3_SECRET
 from tests.unit.test_cli import COMMAND
 from tests.unit.test_publish import ALL, runner

@@ -12,7 +12,7 @@ from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import TokenError
 
-from tasks.templates import Templatizer
+from nl2sql_align.tasks.templates import Templatizer
 
 PAIRS = [
     json.loads(line)

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from tasks import progress
-from tasks.errors import WarehouseError
-from tasks.warehouse import Warehouse, stage_key, written_whole
+from nl2sql_align.tasks import progress
+from nl2sql_align.tasks.errors import WarehouseError
+from nl2sql_align.tasks.warehouse import Warehouse, stage_key, written_whole
 
 HOLD = """
 import sys

@@ -14,14 +14,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks import parse_worker, workers
-from tasks.engine import bounded
-from tasks.errors import AlignError
-from tasks.shapes import SHARE_PARSES_VARIABLE, parses_are_shared
-from tasks.single import template_of
-from tasks.template_rules import DEFAULT_LIMITS, NO_ROW, PROGRESS_BYTES
-from tasks.templates import Templatizer
-from tasks.workers import ParseJob, parse_part, stop_workers
+from nl2sql_align.tasks import parse_worker, workers
+from nl2sql_align.tasks.engine import bounded
+from nl2sql_align.tasks.errors import AlignError
+from nl2sql_align.tasks.shapes import SHARE_PARSES_VARIABLE, parses_are_shared
+from nl2sql_align.tasks.single import template_of
+from nl2sql_align.tasks.template_rules import DEFAULT_LIMITS, NO_ROW, PROGRESS_BYTES
+from nl2sql_align.tasks.templates import Templatizer
+from nl2sql_align.tasks.workers import ParseJob, parse_part, stop_workers
 
 GOOD = ["SELECT a FROM b", "SELECT a FROM b WHERE c > 1", "SELECT count(*) FROM b GROUP BY a"]
 # The parser goes down one level with each, and to the ground in T-SQL.
@@ -86,7 +86,11 @@ def children_of(process):
             state, parent = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
         except (OSError, ValueError):
             continue
-        if int(parent) == process and b"tasks.parse_worker" in arguments and state != "Z":
+        if (
+            int(parent) == process
+            and b"nl2sql_align.tasks.parse_worker" in arguments
+            and state != "Z"
+        ):
             found.append(int(folder.name))
     return found
 

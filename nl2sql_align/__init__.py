@@ -1,0 +1,1 @@
+"""Compares text-to-SQL data sets by the structure of their queries."""
