@@ -99,7 +99,9 @@ def row_of(run: str, taken: Taken, n_files: int) -> str:
     main = next(most for command, most in taken.processes if "benchmarks.contestants" in command)
     workers = [most for command, most in taken.processes if "spawn_main" in command]
     parsers = [
-        most for command, most in taken.processes if "nl2sql_align.tasks.parse_worker" in command
+        most
+        for command, most in taken.processes
+        if "nl2sql_align.tasks.templates.parser_process" in command
     ]
     shown = [
         ", ".join(f"{most / 1e6:,.0f}" for most in some) + " MB" if some else "-"

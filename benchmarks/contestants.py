@@ -50,7 +50,7 @@ def our_measures(corpora: str, warehouse: str) -> dict[str, Any]:
 
 
 def _ours(corpora: str, warehouse: str, is_whole: bool) -> dict[str, Any]:
-    from nl2sql_align.tasks.garbage import collect_no_more, collect_seldom
+    from nl2sql_align.tasks.base.garbage import collect_no_more, collect_seldom
 
     # Both as the command line does. DuckDB tells of what is not collected, on standard error.
     collect_seldom()
@@ -78,7 +78,7 @@ def our_ngrams(templates: str, destination: str = "") -> dict[str, Any]:
     """Templates in memory to counts in memory, for each corpus."""
     import polars as pl
 
-    from nl2sql_align.tasks.ngrams import count_ngrams
+    from nl2sql_align.tasks.ngrams.count import count_ngrams
 
     corpora = pl.read_parquet(templates).partition_by("corpus", maintain_order=True)
     start = seconds()
@@ -103,9 +103,9 @@ def our_ngrams(templates: str, destination: str = "") -> dict[str, Any]:
 
 def our_templates(queries: str) -> dict[str, Any]:
     """Each distinct query to its template, one by one, in this process."""
-    from nl2sql_align.tasks.garbage import settle
-    from nl2sql_align.tasks.shapes import parses_are_shared
-    from nl2sql_align.tasks.templates import Templatizer
+    from nl2sql_align.tasks.base.garbage import settle
+    from nl2sql_align.tasks.templates.parse_sharing import parses_are_shared
+    from nl2sql_align.tasks.templates.templatizer import Templatizer
 
     texts = distinct_texts(queries)
     is_shared = parses_are_shared()
@@ -133,7 +133,7 @@ def our_workers(queries: str, folder: str, workers: str) -> dict[str, Any]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from nl2sql_align.tasks.workers import ParseJob, parse_part, stop_workers
+    from nl2sql_align.tasks.templates.parser_pool import ParseJob, parse_part, stop_workers
 
     jobs = []
     for dialect, sqls in distinct_texts(queries).items():
@@ -163,7 +163,7 @@ def parse_one(queries: str, collect: str = "as-python-does") -> dict[str, Any]:
     """
     texts = distinct_texts(queries)
     if collect == "seldom":
-        from nl2sql_align.tasks.garbage import settle
+        from nl2sql_align.tasks.base.garbage import settle
 
         settle()
     start, cpu_start = seconds(), cpu_seconds()
@@ -278,7 +278,7 @@ def textbook_template(sql: str, dialect: str) -> str | None:
 
 def our_template(sql: str, dialect: str) -> str | None:
     """The same by our rules, each query parsed for itself."""
-    from nl2sql_align.tasks.templates import Templatizer
+    from nl2sql_align.tasks.templates.templatizer import Templatizer
 
     if dialect not in _templatizers:
         _templatizers[dialect] = Templatizer(dialect)

@@ -27,15 +27,15 @@ import pyarrow.parquet as pq
 
 from benchmarks.inputs import DUMPS, ROOT
 from benchmarks.report import say
-from nl2sql_align.tasks.config import CorpusEntry, load_corpora
-from nl2sql_align.tasks.engine import bounded
-from nl2sql_align.tasks.errors import AlignError
-from nl2sql_align.tasks.pipeline import finish
-from nl2sql_align.tasks.preparation import Prepared, SetAside, prepare
-from nl2sql_align.tasks.warehouse import Warehouse
-from nl2sql_align.tasks.workers import parse_part, stop_workers
+from nl2sql_align.tasks.base.connections import bounded
+from nl2sql_align.tasks.base.errors import AlignError
+from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry, load_corpora
+from nl2sql_align.tasks.run.prepare import Prepared, SetAside, prepare_corpus
+from nl2sql_align.tasks.run.steps import finish
+from nl2sql_align.tasks.templates.parser_pool import parse_part, stop_workers
+from nl2sql_align.tasks.warehouse.folder import Warehouse
 from tests.faults.test_hostile_dumps import KNOWN, MEANING, mutated
-from tests.unit.test_ingest import columns_of, entry
+from tests.unit.ingest.test_dumps import columns_of, entry
 
 _ROWS = 40
 _SECONDS = 300
@@ -75,7 +75,7 @@ def _first_rows(content: bytes) -> bytes:
 
 def outcome(corpus: CorpusEntry, house: Warehouse) -> tuple[str, int, int]:
     """``taken`` or why not; how many distinct queries were parsed and rejected."""
-    found = prepare(corpus, house)
+    found = prepare_corpus(corpus, house)
     if isinstance(found, SetAside):
         assert found.reason.isprintable(), found.reason
         return found.reason, 0, 0

@@ -13,12 +13,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from nl2sql_align.tasks.engine import bounded, resources
-from nl2sql_align.tasks.warehouse import Warehouse
-from nl2sql_align.tasks.workers import ParseJob, ParseReport, parse_part, start_worker, stop_workers
+from nl2sql_align.tasks.base.connections import bounded, resources
+from nl2sql_align.tasks.templates.parser_pool import (
+    ParseJob,
+    ParseReport,
+    parse_part,
+    start_worker,
+    stop_workers,
+)
+from nl2sql_align.tasks.warehouse.folder import Warehouse
 
 if TYPE_CHECKING:
-    from nl2sql_align.tasks.corpus_stages import IngestedCorpus
+    from nl2sql_align.tasks.ngrams.counted_corpus import IngestedCorpus
 
 STAGES = ("ingest", "templates", "ngrams", "matrix", "intervals", "publish", "report")
 MEASURES = tuple(stage for stage in STAGES if stage not in ("intervals", "report"))
@@ -41,8 +47,8 @@ def run(corpora: Path, warehouse: Path, stages: Sequence[str] = STAGES) -> dict[
     if not house.database.exists():
         for _ in range(resources().threads):  # they start while this process loads
             start_worker()
-    from nl2sql_align.tasks.config import load_corpora
-    from nl2sql_align.tasks.preparation import Parts, Prepared, prepare
+    from nl2sql_align.tasks.ingest.corpora_file import load_corpora
+    from nl2sql_align.tasks.run.prepare import Parts, Prepared, prepare_corpus
 
     marks: dict[str, list[float]] = {}
     last = time.monotonic()
@@ -66,7 +72,7 @@ def run(corpora: Path, warehouse: Path, stages: Sequence[str] = STAGES) -> dict[
             house.remove_damaged()
             parts = Parts()
             parsing: dict[Future[ParseReport], ParseJob] = {}
-            preparing = [pool.submit(prepare, entry, house) for entry in entries]
+            preparing = [pool.submit(prepare_corpus, entry, house) for entry in entries]
             for future in as_completed(preparing):
                 outcome = future.result()
                 if isinstance(outcome, Prepared):
@@ -74,22 +80,22 @@ def run(corpora: Path, warehouse: Path, stages: Sequence[str] = STAGES) -> dict[
             # Takes its time, while the first queries are parsed.
             import scipy.sparse  # noqa: F401 - needed later
 
-            from nl2sql_align.tasks import pipeline
-            from nl2sql_align.tasks.publish import RunRecord, drafting, publish
-            from nl2sql_align.tasks.report import write_report
+            from nl2sql_align.tasks.results.publish import RunRecord, drafting, publish
+            from nl2sql_align.tasks.run import steps
+            from nl2sql_align.tasks.views.report import write_report
 
             draft = stack.enter_context(drafting(house))
-            versions = pipeline.versions()
+            versions = steps.versions()
             outcomes = [future.result() for future in preparing]
             prepared = [outcome for outcome in outcomes if isinstance(outcome, Prepared)]
             lap("ingest")
             counting = {
-                one.entry.name: pool.submit(pipeline.finish, one, house) for one in parts.parsed()
+                one.entry.name: pool.submit(steps.finish, one, house) for one in parts.parsed()
             }
             for parsed in as_completed(parsing):
                 parsed.result()
                 for one in parts.done(parsing[parsed]):
-                    counting[one.entry.name] = pool.submit(pipeline.finish, one, house)
+                    counting[one.entry.name] = pool.submit(steps.finish, one, house)
             lap("templates")
             stop_workers()  # they end while n-grams are counted
             done = [_counted(counting[one.entry.name].result(), pool) for one in prepared]
@@ -97,21 +103,21 @@ def run(corpora: Path, warehouse: Path, stages: Sequence[str] = STAGES) -> dict[
         finally:
             stop_workers()
         draft.fill(done, versions)
-        report = pipeline.measure(done, house)
+        report = steps.measure(done, house)
         lap("matrix")
         intervals = None
         if "intervals" in stages:
-            intervals = pipeline.resample(done, report, house)
+            intervals = steps.resample(done, report, house)
             lap("intervals")
         record = RunRecord(
             str(uuid4()),
             started_at,
-            {**pipeline.parameters(), "corpora": str(corpora.resolve())},
+            {**steps.parameters(), "corpora": str(corpora.resolve())},
             versions,
         )
         publish(house, done, report.pairs, report.contributions, record, intervals, draft=draft)
-        pipeline.remember(done, house)
-        pipeline.remove_unused_stages(done, house)
+        steps.remember(done, house)
+        steps.remove_unused_stages(done, house)
         house.seal()
         lap("publish")
         if "report" in stages:
@@ -121,7 +127,7 @@ def run(corpora: Path, warehouse: Path, stages: Sequence[str] = STAGES) -> dict[
 
 
 def _counted(corpus: "IngestedCorpus", pool: ThreadPoolExecutor) -> "IngestedCorpus":
-    from nl2sql_align.tasks.counting import add_up, count_part, gather
+    from nl2sql_align.tasks.ngrams.corpus_counts import add_up, count_part, gather
 
     if corpus.division is None:
         return corpus

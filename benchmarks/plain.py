@@ -9,11 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.contestants import slices, tokens_of
-from nl2sql_align.tasks.config import load_corpora
-from nl2sql_align.tasks.matrix import Content, compute_matrix
-from nl2sql_align.tasks.preparation import Prepared, prepare
-from nl2sql_align.tasks.templates import Templated, Templatizer
-from nl2sql_align.tasks.warehouse import Warehouse
+from nl2sql_align.tasks.ingest.corpora_file import load_corpora
+from nl2sql_align.tasks.measures.matrix import Content, compute_matrix
+from nl2sql_align.tasks.run.prepare import Prepared, prepare_corpus
+from nl2sql_align.tasks.templates.templatizer import Templated, Templatizer
+from nl2sql_align.tasks.warehouse.folder import Warehouse
 
 
 def differences(corpora: Path, warehouse: Path, folder: Path) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def differences(corpora: Path, warehouse: Path, folder: Path) -> dict[str, Any]:
         How many corpora, queries, n-grams and pairs were compared, and the names of what differs.
     """
     house = Warehouse(warehouse.resolve())
-    prepared = [prepare(entry, house) for entry in load_corpora(corpora)]
+    prepared = [prepare_corpus(entry, house) for entry in load_corpora(corpora)]
     different: list[str] = []
     contents, plain_contents = [], []
     n_queries = n_ngrams = 0

@@ -15,10 +15,16 @@ import numpy as np
 import polars as pl
 from scipy.sparse import coo_array
 
-from nl2sql_align.tasks.matrix import SKEW
-from nl2sql_align.tasks.ngrams import Incidence, ngram_incidence
-from nl2sql_align.tasks.resampling import Classes, Floats, Integers, ngram_classes, unit_keys
-from nl2sql_align.tasks.samples import Sample, Unit
+from nl2sql_align.tasks.measures.bootstrap import (
+    Classes,
+    Floats,
+    Integers,
+    ngram_classes,
+    unit_keys,
+)
+from nl2sql_align.tasks.measures.matrix import SKEW
+from nl2sql_align.tasks.measures.units import Sample, Unit
+from nl2sql_align.tasks.ngrams.count import Incidence, ngram_incidence
 
 SEED: Final = 20_251_004
 _OWN_SHARE: Final = 0.35

@@ -15,14 +15,14 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from nl2sql_align.tasks import pipeline
-from nl2sql_align.tasks.config import CorpusEntry
-from nl2sql_align.tasks.counting import count_divided, n_ngrams
-from nl2sql_align.tasks.engine import bounded
-from nl2sql_align.tasks.preparation import Prepared, prepare
-from nl2sql_align.tasks.publish import RunRecord, publish
-from nl2sql_align.tasks.warehouse import Warehouse, count_files
-from nl2sql_align.tasks.workers import parse_part, stop_workers
+from nl2sql_align.tasks.base.connections import bounded
+from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
+from nl2sql_align.tasks.ngrams.corpus_counts import count_divided, n_ngrams
+from nl2sql_align.tasks.results.publish import RunRecord, publish
+from nl2sql_align.tasks.run import steps
+from nl2sql_align.tasks.run.prepare import Prepared, prepare_corpus
+from nl2sql_align.tasks.templates.parser_pool import parse_part, stop_workers
+from nl2sql_align.tasks.warehouse.folder import Warehouse, count_files
 
 
 def main() -> None:
@@ -49,19 +49,19 @@ def measure(file: Path, folder: Path, memory_limit: str | None) -> None:
     entry = CorpusEntry(name="all", role="target", format="gretel", dialect="sqlite", path=file)
     with house.locked(), bounded(1, memory_limit, house.scratch):
         with stage("ingest"):
-            prepared = prepare(entry, house)
+            prepared = prepare_corpus(entry, house)
             assert isinstance(prepared, Prepared), prepared
         with stage("templates"):
             for job in prepared.jobs:
                 parse_part(job)
         with stage("ngrams"):
-            corpus = pipeline.finish(prepared, house)
+            corpus = steps.finish(prepared, house)
             if corpus.division is not None:
                 count_divided(corpus.division)
         with stage("matrix"):
-            matrix = pipeline.measure([corpus], house)
+            matrix = steps.measure([corpus], house)
         with stage("publish"):
-            record = RunRecord("rates", datetime.now(UTC), {}, pipeline.versions())
+            record = RunRecord("rates", datetime.now(UTC), {}, steps.versions())
             publish(house, [corpus], matrix.pairs, matrix.contributions, record)
     n_queries = pq.read_metadata(corpus.queries).num_rows
     files = {

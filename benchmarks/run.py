@@ -20,7 +20,7 @@ from benchmarks import inputs
 from benchmarks.ours import STAGES
 from benchmarks.process import Taken, run_contestant, unwatched
 from benchmarks.report import Report, say
-from nl2sql_align.tasks.shapes import SHARE_PARSES_VARIABLE
+from nl2sql_align.tasks.templates.parse_sharing import SHARE_PARSES_VARIABLE
 
 _NO_SHAPES = {SHARE_PARSES_VARIABLE: "0"}
 

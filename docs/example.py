@@ -7,8 +7,8 @@ import sys
 
 import polars as pl
 
-from nl2sql_align.tasks.explain import explain
-from nl2sql_align.tasks.notebook import load
+from nl2sql_align.tasks.views.explain import explain
+from nl2sql_align.tasks.views.notebook import load
 
 # Read the results: frames when they are asked for, and an object that shows itself as the matrix.
 warehouse = sys.argv[1]

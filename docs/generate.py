@@ -40,20 +40,20 @@ WRITTEN_BY = "<!-- Written by docs/generate.py from the code: change that, then 
 PYTHON = {
     "nl2sql_align.flows.align": ["align", "RunSummary"],
     "nl2sql_align.flows.nightly": ["nightly"],
-    "nl2sql_align.tasks.results": ["matrix", "ratio", "rejects"],
-    "nl2sql_align.tasks.notebook": ["load", "Results"],
-    "nl2sql_align.tasks.explain": ["explain", "Explanation", "Direction"],
-    "nl2sql_align.tasks.headroom": ["headroom"],
-    "nl2sql_align.tasks.calibration": ["calibrate", "Calibration"],
-    "nl2sql_align.tasks.sample_size": ["sample_size", "recommendation"],
-    "nl2sql_align.tasks.selection": ["select", "Options", "Selection"],
-    "nl2sql_align.tasks.mixture": ["mix", "Mixture"],
-    "nl2sql_align.tasks.inspection": ["inspect_dump", "Inspection"],
-    "nl2sql_align.tasks.single": ["template_of"],
-    "nl2sql_align.tasks.report": ["write_report"],
-    "nl2sql_align.tasks.pictures": ["plot"],
-    "nl2sql_align.tasks.rounding": ["decimals", "shown", "ends"],
-    "nl2sql_align.tasks.errors": [
+    "nl2sql_align.tasks.results.read": ["matrix", "ratio", "rejects"],
+    "nl2sql_align.tasks.views.notebook": ["load", "Results"],
+    "nl2sql_align.tasks.views.explain": ["explain", "Explanation", "Direction"],
+    "nl2sql_align.tasks.decisions.headroom": ["headroom"],
+    "nl2sql_align.tasks.decisions.calibration": ["calibrate", "Calibration"],
+    "nl2sql_align.tasks.decisions.sample_size": ["sample_size", "recommendation"],
+    "nl2sql_align.tasks.decisions.selection": ["select", "Options", "Selection"],
+    "nl2sql_align.tasks.decisions.mixture": ["mix", "Mixture"],
+    "nl2sql_align.tasks.run.inspection": ["inspect_dump", "Inspection"],
+    "nl2sql_align.tasks.templates.one_query": ["template_of"],
+    "nl2sql_align.tasks.views.report": ["write_report"],
+    "nl2sql_align.tasks.views.pictures": ["plot"],
+    "nl2sql_align.tasks.views.digits": ["decimals", "shown", "ends"],
+    "nl2sql_align.tasks.base.errors": [
         *("AlignError", "ConfigurationError", "CorpusError", "WarehouseError"),
         "ConflictError",
         "DatabaseInUseError",
@@ -148,10 +148,10 @@ def _parameter(one: Any, context: typer.Context) -> list[str]:
 
 def tables() -> str:
     """The public tables with their columns, from the statements that make and comment them."""
-    from nl2sql_align.tasks.sqlfiles import load_sql
+    from nl2sql_align.tasks.base.run_sql import load_sql
 
     with duckdb.connect() as con:
-        con.execute(load_sql("publish/tables"))
+        con.execute(load_sql("results/publish/tables"))
         types = {
             (name, column): kind
             for name, column, kind in con.execute(
@@ -160,7 +160,7 @@ def tables() -> str:
         }
     comments = re.findall(
         r"^comment on (table|view|column) ([\w.]+) is '((?:[^']|'')*)';$",
-        load_sql("publish/comments") + load_sql("publish/view_comments"),
+        load_sql("results/publish/comments") + load_sql("results/publish/view_comments"),
         re.MULTILINE,
     )
     parts = [
@@ -267,8 +267,8 @@ def _docstring(text: str) -> str:
 
 def formats() -> str:
     """The formats of dumps, from the heads of the SQL files that read them."""
-    from nl2sql_align.tasks.config import formats as known
-    from nl2sql_align.tasks.sqlfiles import list_sql, load_sql
+    from nl2sql_align.tasks.base.run_sql import list_sql, load_sql
+    from nl2sql_align.tasks.ingest.corpora_file import formats as known
 
     rows = []
     for name in known():
@@ -290,14 +290,14 @@ def formats() -> str:
 
 def settings() -> str:
     """Environment variables and exit statuses."""
-    from nl2sql_align.tasks.errors import AlignError
+    from nl2sql_align.tasks.base.errors import AlignError
 
     def below(kind: type[AlignError]) -> Iterator[type[AlignError]]:
         yield kind
         for one in kind.__subclasses__():
             yield from below(one)
 
-    importlib.import_module("nl2sql_align.tasks.results")  # where one of them stands
+    importlib.import_module("nl2sql_align.tasks.results.read")  # where one of them stands
     by_status: dict[int, list[str]] = {}
     for kind in dict.fromkeys(below(AlignError)):
         if kind.__module__.startswith("tasks."):
@@ -354,7 +354,7 @@ def printed(command: str) -> str:
     """What a command prints in a workplace, without a terminal, at 80 columns."""
     from nl2sql_align.flows import show
     from nl2sql_align.flows.cli import app
-    from nl2sql_align.flows.run import print_results
+    from nl2sql_align.flows.running.command import print_results
 
     command = command.removeprefix(".venv/bin/")
     written = io.StringIO()

@@ -15,19 +15,18 @@ from prefect.exceptions import MissingContextError
 from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from nl2sql_align.flows import artifacts
-from nl2sql_align.flows.policy import step
-from nl2sql_align.flows.runners import Runner, submitting_to
-from nl2sql_align.tasks import pipeline, preparation
-from nl2sql_align.tasks.config import AS_WRITTEN, CorpusEntry, load_corpora
-from nl2sql_align.tasks.corpus_stages import IngestedCorpus
-from nl2sql_align.tasks.counting import Division, add_up, count_part, gather, n_ngrams
-from nl2sql_align.tasks.engine import bounded
-from nl2sql_align.tasks.intervals import Resampling
-from nl2sql_align.tasks.matrix import MatrixReport
-from nl2sql_align.tasks.preparation import Parts, Prepared, SetAside
-from nl2sql_align.tasks.progress import Progress, announce, listening
-from nl2sql_align.tasks.publish import (
+from nl2sql_align.flows.running import artifacts
+from nl2sql_align.flows.running.policy import step
+from nl2sql_align.flows.running.runners import Runner, submitting_to
+from nl2sql_align.tasks.base.connections import bounded
+from nl2sql_align.tasks.base.progress import Progress, announce, listening
+from nl2sql_align.tasks.ingest.corpora_file import AS_WRITTEN, CorpusEntry, load_corpora
+from nl2sql_align.tasks.measures.intervals import Resampling
+from nl2sql_align.tasks.measures.matrix import MatrixReport
+from nl2sql_align.tasks.measures.units import Unit
+from nl2sql_align.tasks.ngrams.corpus_counts import Division, add_up, count_part, gather, n_ngrams
+from nl2sql_align.tasks.ngrams.counted_corpus import IngestedCorpus
+from nl2sql_align.tasks.results.publish import (
     DRIFT_THRESHOLD,
     AsWritten,
     Draft,
@@ -35,21 +34,22 @@ from nl2sql_align.tasks.publish import (
     drafting,
     publish,
 )
-from nl2sql_align.tasks.report import write_report
-from nl2sql_align.tasks.samples import Unit
-from nl2sql_align.tasks.store import pull, push, warehouse_at
-from nl2sql_align.tasks.warehouse import Warehouse
-from nl2sql_align.tasks.workers import ParseJob, ParseReport, parse_part
+from nl2sql_align.tasks.run import steps
+from nl2sql_align.tasks.run.prepare import Parts, Prepared, SetAside, as_written, prepare_corpus
+from nl2sql_align.tasks.templates.parser_pool import ParseJob, ParseReport, parse_part
+from nl2sql_align.tasks.views.report import write_report
+from nl2sql_align.tasks.warehouse.folder import Warehouse
+from nl2sql_align.tasks.warehouse.object_store import pull, push, warehouse_at
 
 R = TypeVar("R")
 
-prepare = step(preparation.prepare, "prepare", "prepare {entry.name}")
+prepare = step(prepare_corpus, "prepare", "prepare {entry.name}")
 parse = step(parse_part, "parse", "parse part {job.row_group} of {job.source.name}")
-finish = step(pipeline.finish, "count", "count {prepared.entry.name}")
+finish = step(steps.finish, "count", "count {prepared.entry.name}")
 count = step(count_part, "count part", "count {job.destination.stem} of {job.corpus}")
 add = step(add_up, "add up", "add up partition {job.partition} of {job.corpus}")
-measure = step(pipeline.measure, "measure")
-resample_pairs = step(pipeline.resample, "resample")
+measure = step(steps.measure, "measure")
+resample_pairs = step(steps.resample, "resample")
 publish_results = step(publish, "publish")
 report = step(write_report, "report")
 
@@ -144,28 +144,28 @@ def align(
                 clock.lap("fetch")
             parts = Parts()
             prepared, set_aside, parsing = _prepare_all(entries, house, parts)
-            uncleaned, _, more = _prepare_all(preparation.as_written(prepared), house, parts, None)
+            uncleaned, _, more = _prepare_all(as_written(prepared), house, parts, None)
             clock.lap("ingest")
             counting, n_parsed, n_crashed = _parse_all(parsing, more, parts, house)
             clock.lap("templates")
             done, failed = _finish_all(prepared, counting, house)
             written, _ = _finish_all(uncleaned, counting, house, None)
             set_aside += failed
-            set_aside += pipeline.without_ngrams(done, house)
+            set_aside += steps.without_ngrams(done, house)
             clock.lap("ngrams")
             notes = [note for one in prepared for note in one.notes]
-            notes += pipeline.observations(done, house)
+            notes += steps.observations(done, house)
         for one in set_aside:
             get_run_logger().warning(one.reason)
         record = RunRecord(
             str(uuid4()),
             started_at,
             {
-                **pipeline.parameters((one.entry for one in done), resampling=how),
+                **steps.parameters((one.entry for one in done), resampling=how),
                 "drift_threshold": drift_threshold,
                 "corpora": str(corpora.resolve()),
             },
-            pipeline.versions(),
+            steps.versions(),
             {one.corpus: one.reason for one in set_aside},
             notes,
             drift_threshold=drift_threshold,
@@ -174,8 +174,8 @@ def align(
         if done:
             matrix = _compare_and_publish(done, written, house, how, record, draft, clock)
             n_pairs, n_new_pairs = matrix.n_pairs, matrix.n_new
-            pipeline.remember(done, house)
-            pipeline.remove_unused_stages(done + written, house)
+            steps.remember(done, house)
+            steps.remove_unused_stages(done + written, house)
             house.seal()
             clock.lap("publish")
             report(house.folder, only_if_changed=True)
@@ -243,7 +243,7 @@ def _compare_and_publish(
     as_written = None
     if written:
         keys = {one.entry.name.removesuffix(AS_WRITTEN): one.content_key for one in written}
-        as_written = AsWritten(keys, pipeline.measure_as_written(written, done, house))
+        as_written = AsWritten(keys, steps.measure_as_written(written, done, house))
     publish_results(
         house, done, matrix.pairs, matrix.contributions, record, intervals, as_written, draft
     )
@@ -284,7 +284,7 @@ def _outcome(future: PrefectFuture[R], entry: CorpusEntry, house: Warehouse) -> 
     try:
         return future.result()
     except Exception as error:
-        return pipeline.blamed(entry, error, house)
+        return steps.blamed(entry, error, house)
 
 
 def _ingest_words(outcome: Prepared | SetAside) -> tuple[str, dict[str, str | int | float]]:
@@ -407,7 +407,7 @@ def _added_up(
         seconds += sum(partition.result() for partition in partitions)
         gather(division)
     except Exception as error:
-        return pipeline.blamed(corpus.entry, error, house)
+        return steps.blamed(corpus.entry, error, house)
     return replace(corpus, seconds=corpus.seconds + seconds, division=None)
 
 

@@ -12,11 +12,11 @@ import typer
 from rich.markup import escape
 
 from nl2sql_align.flows import show
-from nl2sql_align.flows.runners import Runner
+from nl2sql_align.flows.running.runners import Runner
 from nl2sql_align.flows.show import Format, LogFormat
-from nl2sql_align.tasks.errors import AlignError
-from nl2sql_align.tasks.garbage import collect_no_more, collect_seldom
-from nl2sql_align.tasks.results import METRICS
+from nl2sql_align.tasks.base.errors import AlignError
+from nl2sql_align.tasks.base.garbage import collect_no_more, collect_seldom
+from nl2sql_align.tasks.results.read import METRICS
 
 app = typer.Typer(
     name="nl2sql-align",
@@ -131,7 +131,7 @@ def run(
     What an earlier run has done with the same dumps is not done again. Exits with 0 when every
     corpus was taken, 3 when some were set aside, 2 when the corpora file is wrong.
     """
-    from nl2sql_align.flows.run import Manner, run_align
+    from nl2sql_align.flows.running.command import Manner, run_align
 
     manner = Manner(threads, memory_limit, wait_seconds, log_format, runner, dask_address)
     raise typer.Exit(run_align(corpora, warehouse, manner, replicates, resample.value))
@@ -172,7 +172,7 @@ def nightly(
     A dump has a corpus.toml in its folder, a NAME.corpus.toml beside its file, or the layout of
     Spider, BIRD, Gretel or a Hugging Face data set. Exits with 3 when something could not be taken.
     """
-    from nl2sql_align.flows.run import Manner, run_nightly
+    from nl2sql_align.flows.running.command import Manner, run_nightly
 
     manner = Manner(threads, memory_limit, wait_seconds, log_format, runner, dask_address)
     raise typer.Exit(run_nightly(folders, warehouse, manner, settle_minutes, prune))
@@ -205,13 +205,13 @@ def matrix(
     1 means the same n-gram distribution, 0.368 (1/e) nothing in common. Numbers have the digits
     that their 95 % intervals allow. JSON and CSV hold every ordered pair with all measures.
     """
-    from nl2sql_align.tasks import results
+    from nl2sql_align.tasks.results import read
 
     if metric not in METRICS:
         raise typer.BadParameter(
             f"{metric!r} is none of {', '.join(METRICS)}", param_hint="--metric"
         )
-    rows = results.matrix(warehouse, require)
+    rows = read.matrix(warehouse, require)
     if form is Format.TABLE:
         show.print_matrix(rows, metric, all_pairs, ranked)
     else:
@@ -227,9 +227,9 @@ def ratio(warehouse: Folder, form: Form = Format.TABLE, require: Require = None)
 
     Above 1, fine-tuning on the set should help that model on that target; below 1 it should not.
     """
-    from nl2sql_align.tasks import results
+    from nl2sql_align.tasks.results import read
 
-    rows = results.ratio(warehouse, require)
+    rows = read.ratio(warehouse, require)
     if form is Format.TABLE:
         show.print_ratios(rows)
     else:
@@ -248,7 +248,7 @@ def report(
     ] = None,
 ) -> None:
     """Write the results as one HTML file that needs no network; a run does so at its end."""
-    from nl2sql_align.tasks.report import report_file, write_report
+    from nl2sql_align.tasks.views.report import report_file, write_report
 
     write_report(warehouse, out)
     show.out.print(f"Report: {escape(str(out or report_file(warehouse)))}", soft_wrap=True)
@@ -274,7 +274,7 @@ def plot(
     ] = "kl_alignment",
 ) -> None:
     """Draw a picture of the results for a paper or a wiki page."""
-    from nl2sql_align.tasks.pictures import plot
+    from nl2sql_align.tasks.views.pictures import plot
 
     plot(warehouse, kind.value, out, target=target, source=source, metric=metric)
     show.out.print(f"Picture: {escape(str(out))}", soft_wrap=True)
@@ -293,9 +293,9 @@ def rejects(
     form: Form = Format.TABLE,
 ) -> None:
     """Show which queries of a corpus have no template, and why."""
-    from nl2sql_align.tasks import results
+    from nl2sql_align.tasks.results import read
 
-    rows = results.rejects(warehouse, corpus)
+    rows = read.rejects(warehouse, corpus)
     if form is Format.TABLE:
         show.print_rejects(rows, corpus, examples)
     else:
@@ -319,7 +319,7 @@ def explain(
 
     JSON holds all of it, CSV the n-grams.
     """
-    from nl2sql_align.tasks import explain
+    from nl2sql_align.tasks.views import explain
 
     show.print_explanation(explain.explain(warehouse, source, target, top), form)
 
@@ -344,7 +344,7 @@ def headroom(
 
     Above 1, a model's answers mixed with the training set come closer to the target than alone.
     """
-    from nl2sql_align.tasks import headroom
+    from nl2sql_align.tasks.decisions import headroom
 
     rows = headroom.headroom(warehouse, target, splits=splits, seed=seed)
     if form is Format.TABLE:
@@ -375,7 +375,7 @@ def calibrate(
     The file's columns: model, predictions, train, train_rows, target, metric, before, after. JSON
     holds all of the result, CSV the outcomes with their ratios.
     """
-    from nl2sql_align.tasks import calibration
+    from nl2sql_align.tasks.decisions import calibration
 
     show.print_calibration(
         calibration.calibrate(warehouse, outcomes, seed=seed, replicates=replicates), form
@@ -394,7 +394,7 @@ def template(
     form: Form = Format.TABLE,
 ) -> None:
     """Print the structural template of one query, or why it is rejected (exit status 1)."""
-    from nl2sql_align.tasks.single import template_of
+    from nl2sql_align.tasks.templates.one_query import template_of
 
     result = template_of(sys.stdin.read() if sql == "-" else sql, dialect)
     if form is not Format.TABLE:
@@ -437,7 +437,7 @@ def sample_size(
     form: Form = Format.TABLE,
 ) -> None:
     """Show how many of a target's queries it takes to rank training sets as all of them do."""
-    from nl2sql_align.tasks import sample_size
+    from nl2sql_align.tasks.decisions import sample_size
 
     names = _names(candidates) or None
     rows = sample_size.sample_size(warehouse, target, names, n_trials, seed)
@@ -504,8 +504,8 @@ def select(
     Writes selection.jsonl and selection.parquet (the rows, with question and all other fields of
     their dumps), selection.json (how they were chosen) and templates.csv into a folder.
     """
-    from nl2sql_align.tasks import selection
-    from nl2sql_align.tasks.selection import Options
+    from nl2sql_align.tasks.decisions import selection
+    from nl2sql_align.tasks.decisions.selection import Options
 
     options = Options(
         budget,
@@ -540,7 +540,7 @@ def mix(
     form: Form = Format.TABLE,
 ) -> None:
     """Weigh whole corpora so that their mixture is as near to a target as it can be."""
-    from nl2sql_align.tasks import mixture
+    from nl2sql_align.tasks.decisions import mixture
 
     made = mixture.mix(warehouse, target, _names(sources), replicates, seed)
     if form is Format.TABLE:
@@ -592,7 +592,7 @@ def inspect(
     form: Form = Format.TABLE,
 ) -> None:
     """Show what a dump is taken for, its first queries, and the entry for a corpora file."""
-    from nl2sql_align.tasks.inspection import inspect_dump
+    from nl2sql_align.tasks.run.inspection import inspect_dump
 
     found = inspect_dump(path, glob, dialect, role, examples)
     if form is Format.TABLE:

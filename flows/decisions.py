@@ -8,8 +8,9 @@ from pathlib import Path
 
 from prefect import flow
 
-from nl2sql_align.flows.policy import step
-from nl2sql_align.tasks import calibration, explain, headroom, mixture, sample_size
+from nl2sql_align.flows.running.policy import step
+from nl2sql_align.tasks.decisions import calibration, headroom, mixture, sample_size
+from nl2sql_align.tasks.views import explain
 
 weigh = step(mixture.mix, "mix", "mix for {target}")
 rank = step(sample_size.sample_size, "sample-size", "rank with samples of {target}")

@@ -7,13 +7,13 @@ from prefect import flow, get_run_logger
 from prefect.artifacts import create_markdown_artifact
 
 from nl2sql_align.flows.align import RunSummary, align
-from nl2sql_align.flows.artifacts import discovery_summary, key_of
-from nl2sql_align.flows.policy import step
-from nl2sql_align.flows.runners import Runner
-from nl2sql_align.tasks import discovery
-from nl2sql_align.tasks.errors import ConfigurationError
-from nl2sql_align.tasks.publish import DRIFT_THRESHOLD
-from nl2sql_align.tasks.store import warehouse_at
+from nl2sql_align.flows.running.artifacts import discovery_summary, key_of
+from nl2sql_align.flows.running.policy import step
+from nl2sql_align.flows.running.runners import Runner
+from nl2sql_align.tasks.base.errors import ConfigurationError
+from nl2sql_align.tasks.ingest import discovery
+from nl2sql_align.tasks.results.publish import DRIFT_THRESHOLD
+from nl2sql_align.tasks.warehouse.object_store import warehouse_at
 
 discover = step(discovery.discover, "discover")
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from prefect import flow
 
-from nl2sql_align.flows.policy import step
-from nl2sql_align.tasks import selection
-from nl2sql_align.tasks.pool import Overlap
-from nl2sql_align.tasks.selection import Method, Options
+from nl2sql_align.flows.running.policy import step
+from nl2sql_align.tasks.decisions import selection
+from nl2sql_align.tasks.decisions.candidates import Overlap
+from nl2sql_align.tasks.decisions.selection import Method, Options
 
 select_rows = step(selection.select, "select", "select from {sources} for {target}")
 

@@ -22,7 +22,7 @@ import typer
 from rich.markup import escape
 
 from nl2sql_align.flows.show import err, out
-from nl2sql_align.tasks.warehouse import written_whole
+from nl2sql_align.tasks.warehouse.folder import written_whole
 
 POOL: Final = "nl2sql-align"
 """The work pool, as ``prefect.yaml`` names it."""

@@ -13,16 +13,16 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from nl2sql_align.tasks.rounding import ends, shown
+from nl2sql_align.tasks.views.digits import ends, shown
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from nl2sql_align.tasks.calibration import Calibration
-    from nl2sql_align.tasks.explain import Direction, Explanation
-    from nl2sql_align.tasks.inspection import Inspection
-    from nl2sql_align.tasks.mixture import Mixture
-    from nl2sql_align.tasks.selection import Selection
+    from nl2sql_align.tasks.decisions.calibration import Calibration
+    from nl2sql_align.tasks.decisions.mixture import Mixture
+    from nl2sql_align.tasks.decisions.selection import Selection
+    from nl2sql_align.tasks.run.inspection import Inspection
+    from nl2sql_align.tasks.views.explain import Direction, Explanation
 
 
 class _Console(Console):
@@ -194,7 +194,7 @@ def print_matrix(
     The last row of alignments is what another sample of each target would reach.
 
     Args:
-        rows: The result of ``tasks.results.matrix``.
+        rows: The result of ``tasks.results.read.matrix``.
         metric: One of ``METRICS``.
         is_all: Show every corpus as a target, not only those with that role.
         is_ranked: Show the closest training sets of each target instead; by default, where the

@@ -1,1 +1,1 @@
-"""Every SQL statement of the program, one question a file; ``tasks.sqlfiles`` runs them."""
+"""Every SQL statement of the program, one question a file; ``tasks.base.run_sql`` runs them."""

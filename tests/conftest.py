@@ -15,11 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis.configuration import set_hypothesis_home_dir
 
-from nl2sql_align.tasks.config import CorpusEntry
-from nl2sql_align.tasks.corpus_stages import IngestedCorpus, join_templates
-from nl2sql_align.tasks.counting import begin_counting, count_divided
-from nl2sql_align.tasks.preparation import split_queries
-from nl2sql_align.tasks.warehouse import Warehouse, stage_key
+from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
+from nl2sql_align.tasks.ngrams.corpus_counts import begin_counting, count_divided
+from nl2sql_align.tasks.ngrams.counted_corpus import IngestedCorpus, join_templates
+from nl2sql_align.tasks.run.prepare import split_queries
+from nl2sql_align.tasks.warehouse.folder import Warehouse, stage_key
 
 S3_SECRET = "very-secret-0123456789"
 _PARSED = pa.schema(

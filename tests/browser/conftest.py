@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 import duckdb
 import pytest
 
-from nl2sql_align.tasks import pipeline
-from nl2sql_align.tasks.intervals import Resampling
-from nl2sql_align.tasks.mixture import mix
-from nl2sql_align.tasks.publish import RunRecord, publish
-from nl2sql_align.tasks.report import report_file, write_report
-from nl2sql_align.tasks.sample_size import sample_size
-from nl2sql_align.tasks.selection import Options, select
-from nl2sql_align.tasks.warehouse import Warehouse
+from nl2sql_align.tasks.decisions.mixture import mix
+from nl2sql_align.tasks.decisions.sample_size import sample_size
+from nl2sql_align.tasks.decisions.selection import Options, select
+from nl2sql_align.tasks.measures.intervals import Resampling
+from nl2sql_align.tasks.results.publish import RunRecord, publish
+from nl2sql_align.tasks.run import steps
+from nl2sql_align.tasks.views.report import report_file, write_report
+from nl2sql_align.tasks.warehouse.folder import Warehouse
 
 # Each would show itself if it were more than text: as an element, a dialog or an error.
 HOSTILE_SQL = "SELECT '</script><script>broken=1</script><img src=x onerror=broken=1>' FROM t"
@@ -55,11 +55,11 @@ def published(tmp_path_factory, make_corpus):
             model=HOSTILE_MODEL,
         ),
     ]
-    matrix = pipeline.measure(corpora, house)
+    matrix = steps.measure(corpora, house)
     how = Resampling(100, "query")
-    intervals = pipeline.resample(corpora, matrix, house, how)
+    intervals = steps.resample(corpora, matrix, house, how)
     at = datetime(2026, 1, 1, tzinfo=UTC)
-    record = RunRecord("run-1", at, pipeline.parameters(), pipeline.versions())
+    record = RunRecord("run-1", at, steps.parameters(), steps.versions())
     publish(house, corpora, matrix.pairs, matrix.contributions, record, intervals)
     sample_size(house.folder, "dev", n_trials=5)
     select(house.folder, "dev", (), house.folder.parent / "chosen", Options(5))

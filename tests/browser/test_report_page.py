@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from nl2sql_align.tasks import report
-from nl2sql_align.tasks.results import matrix
+from nl2sql_align.tasks.results.read import matrix
+from nl2sql_align.tasks.views import report
 from tests.browser.conftest import HOSTILE_MODEL, HOSTILE_NAME, HOSTILE_SQL, settle
 
 pytestmark = pytest.mark.browser

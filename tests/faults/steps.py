@@ -14,13 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
-from nl2sql_align.tasks import pipeline
-from nl2sql_align.tasks.config import load_corpora
-from nl2sql_align.tasks.engine import bounded
-from nl2sql_align.tasks.preparation import Prepared, prepare
-from nl2sql_align.tasks.publish import RunRecord, drafting, publish
-from nl2sql_align.tasks.warehouse import Warehouse
-from nl2sql_align.tasks.workers import parse_part, stop_workers
+from nl2sql_align.tasks.base.connections import bounded
+from nl2sql_align.tasks.ingest.corpora_file import load_corpora
+from nl2sql_align.tasks.results.publish import RunRecord, drafting, publish
+from nl2sql_align.tasks.run import steps
+from nl2sql_align.tasks.run.prepare import Prepared, prepare_corpus
+from nl2sql_align.tasks.templates.parser_pool import parse_part, stop_workers
+from nl2sql_align.tasks.warehouse.folder import Warehouse
 
 
 def run(warehouse: Path, corpora: Path) -> None:
@@ -37,21 +37,21 @@ def run(warehouse: Path, corpora: Path) -> None:
     ):
         house.remove_damaged()
         try:
-            outcomes = list(pool.map(lambda entry: prepare(entry, house), entries))
+            outcomes = list(pool.map(lambda entry: prepare_corpus(entry, house), entries))
             prepared = [one for one in outcomes if isinstance(one, Prepared)]
             unique = {one.templates_key: one for one in prepared}.values()
             list(pool.map(parse_part, [job for one in unique for job in one.jobs]))
-            done = list(pool.map(lambda one: pipeline.finish(one, house), prepared))
+            done = list(pool.map(lambda one: steps.finish(one, house), prepared))
         finally:
             stop_workers()
-        versions = pipeline.versions()
+        versions = steps.versions()
         draft.fill(done, versions)
-        matrix = pipeline.measure(done, house)
-        intervals = pipeline.resample(done, matrix, house)
+        matrix = steps.measure(done, house)
+        intervals = steps.resample(done, matrix, house)
         record = RunRecord(f"run at {time.time_ns()}", started_at, {}, versions)
         publish(house, done, matrix.pairs, matrix.contributions, record, intervals, draft=draft)
-        pipeline.remember(done, house)
-        pipeline.remove_unused_stages(done, house)
+        steps.remember(done, house)
+        steps.remove_unused_stages(done, house)
         house.seal()
 
 

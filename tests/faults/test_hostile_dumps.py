@@ -10,12 +10,12 @@ import time
 import pyarrow.parquet as pq
 import pytest
 
-from nl2sql_align.tasks.config import CorpusEntry
-from nl2sql_align.tasks.errors import CorpusError
-from nl2sql_align.tasks.ingest import digest_dump, ingest_corpus
-from nl2sql_align.tasks.recognise import settled
-from tests.unit.test_formats import SAMPLES
-from tests.unit.test_ingest import DUMPS, as_json, columns_of, entry
+from nl2sql_align.tasks.base.errors import CorpusError
+from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
+from nl2sql_align.tasks.ingest.dumps import digest_dump, ingest_corpus
+from nl2sql_align.tasks.ingest.format_recognition import settled
+from tests.unit.ingest.test_dumps import DUMPS, as_json, columns_of, entry
+from tests.unit.ingest.test_formats import SAMPLES
 
 pytestmark = pytest.mark.fault
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from nl2sql_align.tasks import progress
-from nl2sql_align.tasks.errors import AlignError, WarehouseError
-from nl2sql_align.tasks.warehouse import Warehouse
+from nl2sql_align.tasks.base import progress
+from nl2sql_align.tasks.base.errors import AlignError, WarehouseError
+from nl2sql_align.tasks.warehouse.folder import Warehouse
 from tests.faults.steps import run
 from tests.flows.conftest import SAMPLES, small_corpora
 from tests.flows.warehouses import leftovers, stage_files, tables
@@ -45,7 +45,7 @@ def parsing_processes(group):
             continue
         if (
             int(its_group) == group
-            and b"nl2sql_align.tasks.parse_worker" in arguments
+            and b"nl2sql_align.tasks.templates.parser_process" in arguments
             and state != "Z"
         ):
             found[int(folder.name)] = int(parent)
@@ -165,8 +165,8 @@ def test_a_worker_that_hangs_ends_when_its_run_is_gone(tmp_path):
     script = """
 import sys
 from pathlib import Path
-from tests.unit.test_workers import SLOW, make_job
-from tasks.workers import parse_part
+from tests.unit.templates.test_parser_pool import SLOW, make_job
+from nl2sql_align.tasks.templates.parser_pool import parse_part
 parse_part(make_job(Path(sys.argv[1]), [SLOW]), seconds_per_query=0.7)
 """
     with subprocess.Popen(

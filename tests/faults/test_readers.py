@@ -6,7 +6,7 @@ import sys
 import duckdb
 import pytest
 
-from nl2sql_align.tasks.warehouse import Warehouse
+from nl2sql_align.tasks.warehouse.folder import Warehouse
 from tests.faults.steps import run
 from tests.faults.test_interruptions import start
 from tests.flows.conftest import small_corpora

@@ -6,11 +6,13 @@ from itertools import product
 import pyarrow.parquet as pq
 import pytest
 
-from nl2sql_align.tasks import counting, matrix, preparation
-from nl2sql_align.tasks.errors import AlignError, ConfigurationError, WarehouseError
-from nl2sql_align.tasks.report import report_file
-from nl2sql_align.tasks.template_rules import DEFAULT_LIMITS, TEMPLATE_RULES_VERSION
-from nl2sql_align.tasks.warehouse import Warehouse
+from nl2sql_align.tasks.base.errors import AlignError, ConfigurationError, WarehouseError
+from nl2sql_align.tasks.measures import matrix
+from nl2sql_align.tasks.ngrams import corpus_counts
+from nl2sql_align.tasks.run import prepare
+from nl2sql_align.tasks.templates.rules import DEFAULT_LIMITS, TEMPLATE_RULES_VERSION
+from nl2sql_align.tasks.views.report import report_file
+from nl2sql_align.tasks.warehouse.folder import Warehouse
 from tests.flows.conftest import SAMPLES, small_corpora
 from tests.flows.warehouses import leftovers, read, redone, stage_files, tables
 
@@ -241,7 +243,7 @@ def test_another_role_redoes_no_counts(align, corpora, first):
 
 
 def test_new_template_rules_redo_templates_and_what_follows(align, corpora, first, monkeypatch):
-    monkeypatch.setattr(preparation, "TEMPLATE_RULES_VERSION", TEMPLATE_RULES_VERSION + 1)
+    monkeypatch.setattr(prepare, "TEMPLATE_RULES_VERSION", TEMPLATE_RULES_VERSION + 1)
     before = tables(first.warehouse)
     summary, done = again(align, corpora, first.warehouse)
     assert done == {"queries": 0, "templates": 4, "ngrams": 4, "pairs": 1, "intervals": 1}
@@ -250,7 +252,7 @@ def test_new_template_rules_redo_templates_and_what_follows(align, corpora, firs
 
 
 def test_new_ngram_rules_redo_counts_and_what_follows(align, corpora, first, monkeypatch):
-    for module in (preparation, counting):
+    for module in (prepare, corpus_counts):
         monkeypatch.setattr(module, "NGRAM_RULES_VERSION", 1_000)
     summary, done = again(align, corpora, first.warehouse)
     assert done == {"queries": 0, "templates": 0, "ngrams": 4, "pairs": 1, "intervals": 1}
@@ -428,7 +430,7 @@ def test_a_query_that_ends_the_parser_loses_nothing_else(align, corpora, tmp_pat
     corpora.add("far", ["SELECT 1", "SELECT 1 FROM a" + " JOIN a" * 60, "SELECT a FROM b"])
     with pytest.MonkeyPatch.context() as patch:
         # Parameters of a task are bound when it is called: the default is what a run uses.
-        patch.setattr("nl2sql_align.tasks.workers.parse_part.__defaults__", (1.5,))
+        patch.setattr("nl2sql_align.tasks.templates.parser_pool.parse_part.__defaults__", (1.5,))
         summary = align(corpora.write(), tmp_path / "warehouse")
     assert summary.n_crashed == 1
     assert summary.set_aside == {}

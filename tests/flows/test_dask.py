@@ -6,10 +6,11 @@ import signal
 
 import pytest
 
-from nl2sql_align.flows.runners import Runner
-from nl2sql_align.tasks import counting, progress
-from nl2sql_align.tasks.errors import ConfigurationError
-from nl2sql_align.tasks.warehouse import Warehouse
+from nl2sql_align.flows.running.runners import Runner
+from nl2sql_align.tasks.base import progress
+from nl2sql_align.tasks.base.errors import ConfigurationError
+from nl2sql_align.tasks.ngrams import corpus_counts
+from nl2sql_align.tasks.warehouse.folder import Warehouse
 from tests.flows.warehouses import leftovers, tables
 
 pytest.importorskip("prefect_dask", reason="needs the extra dask")
@@ -60,9 +61,9 @@ class SmallParts(WorkerPlugin):
         self._mark = mark
 
     def setup(self, worker):
-        count = counting.count_ngrams
-        counting._LARGEST_PART = counting._PER_PARTITION = 2000
-        counting._TEMPLATES_AT_A_TIME = 10
+        count = corpus_counts.count_ngrams
+        corpus_counts._LARGEST_PART = corpus_counts._PER_PARTITION = 2000
+        corpus_counts._TEMPLATES_AT_A_TIME = 10
 
         def count_or_die(templates, max_n):
             with contextlib.suppress(FileExistsError):
@@ -70,7 +71,7 @@ class SmallParts(WorkerPlugin):
                 os.kill(os.getpid(), signal.SIGKILL)
             return count(templates, max_n)
 
-        counting.count_ngrams = count_or_die
+        corpus_counts.count_ngrams = count_or_die
 
 
 def test_workers_killed_in_the_middle_change_no_bit(align, larger, tmp_path):
@@ -94,7 +95,7 @@ def test_workers_killed_in_the_middle_change_no_bit(align, larger, tmp_path):
 def test_a_cluster_that_is_there_is_used_if_it_has_the_same_versions(align, corpora, tmp_path):
     from distributed import LocalCluster
 
-    from nl2sql_align.flows import dask_cluster
+    from nl2sql_align.flows.running import dask_cluster
 
     with LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address=None) as cluster:
         how = {"runner": Runner.DASK, "dask_address": cluster.scheduler_address}

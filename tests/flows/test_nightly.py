@@ -9,7 +9,7 @@ import time
 import duckdb
 import pytest
 
-from nl2sql_align.tasks.errors import AlignError, ConfigurationError, DatabaseInUseError
+from nl2sql_align.tasks.base.errors import AlignError, ConfigurationError, DatabaseInUseError
 from tests.flows.conftest import SAMPLES
 from tests.flows.warehouses import leftovers, read
 
@@ -135,7 +135,7 @@ def test_nothing_but_dumps_still_being_copied_is_no_failure(nightly, dumps, tmp_
 
 
 def test_what_can_pass_is_tried_again(align):
-    from nl2sql_align.flows.policy import may_pass
+    from nl2sql_align.flows.running.policy import may_pass
 
     assert may_pass(OSError(errno.EAGAIN, "busy"))
     assert may_pass(OSError(errno.ESTALE, "a network folder"))
@@ -148,16 +148,16 @@ def test_what_can_pass_is_tried_again(align):
 
 def test_an_error_of_one_corpus_does_not_stop_the_others(align, corpora, first, monkeypatch):
     """Whatever it is: a bug in a parser of dumps, or a library's."""
-    from nl2sql_align.tasks import preparation
+    from nl2sql_align.tasks.run import prepare
 
-    ingest = preparation.ingest_corpus
+    ingest = prepare.ingest_corpus
 
     def fail(entry, destination):
         if entry.name == "far":
             raise ValueError("no idea what this is")
         return ingest(entry, destination)
 
-    monkeypatch.setattr(preparation, "ingest_corpus", fail)
+    monkeypatch.setattr(prepare, "ingest_corpus", fail)
     corpora.add("far", ["SELECT new FROM dump"]).add("more", ["SELECT a FROM b"])
     summary = align(corpora.write(), first.warehouse)
     assert set(summary.corpora) == {"near", "dev", "base", "more"}
@@ -170,8 +170,8 @@ def test_an_error_of_one_corpus_does_not_stop_the_others(align, corpora, first, 
 
 def test_what_messages_quote_is_no_markup():
     from nl2sql_align.flows.align import RunSummary
-    from nl2sql_align.flows.artifacts import run_summary
-    from nl2sql_align.tasks.history import Changes
+    from nl2sql_align.flows.running.artifacts import run_summary
+    from nl2sql_align.tasks.results.changes import Changes
 
     changes = Changes((), (), (("a", 1, 0.5, "<script>|`x`"),), (), ())
     summary = RunSummary(
@@ -183,9 +183,9 @@ def test_what_messages_quote_is_no_markup():
 
 
 def test_progress_is_told_to_programs(capsys):
-    from nl2sql_align.flows.run import _Teller
+    from nl2sql_align.flows.running.command import _Teller
     from nl2sql_align.flows.show import LogFormat
-    from nl2sql_align.tasks.progress import announce
+    from nl2sql_align.tasks.base.progress import announce
 
     teller = _Teller(LogFormat.JSON)
     with teller.showing():

@@ -2,9 +2,10 @@
 
 import pytest
 
-from nl2sql_align.tasks import counting, progress
-from nl2sql_align.tasks.explain import explain
-from nl2sql_align.tasks.warehouse import Warehouse, count_files
+from nl2sql_align.tasks.base import progress
+from nl2sql_align.tasks.ngrams import corpus_counts
+from nl2sql_align.tasks.views.explain import explain
+from nl2sql_align.tasks.warehouse.folder import Warehouse, count_files
 from tests.flows.warehouses import leftovers, read, stage_files, tables
 
 pytestmark = pytest.mark.flow
@@ -13,9 +14,9 @@ pytestmark = pytest.mark.flow
 @pytest.fixture
 def in_partitions(align, corpora, first, tmp_path, monkeypatch):
     """The summary of a run over the small corpora, each of which is too large to be one file."""
-    monkeypatch.setattr(counting, "_LARGEST_PART", 30)
-    monkeypatch.setattr(counting, "_PER_PARTITION", 30)
-    monkeypatch.setattr(counting, "_TEMPLATES_AT_A_TIME", 1)
+    monkeypatch.setattr(corpus_counts, "_LARGEST_PART", 30)
+    monkeypatch.setattr(corpus_counts, "_PER_PARTITION", 30)
+    monkeypatch.setattr(corpus_counts, "_TEMPLATES_AT_A_TIME", 1)
     return align(corpora.write(), tmp_path / "warehouse", threads=2)
 
 

@@ -40,7 +40,7 @@ def test_a_selection_ingested_as_a_corpus_aligns_as_it_says(align, sample_run, t
 
 
 def test_rows_come_with_all_fields_of_their_dumps(sample_run, tmp_path):
-    from nl2sql_align.tasks.selection import Options, select
+    from nl2sql_align.tasks.decisions.selection import Options, select
 
     select(sample_run.warehouse, "orchard-dev", [], tmp_path, Options(60, max_share=0.4))
     rows = pl.read_parquet(tmp_path / "selection.parquet")

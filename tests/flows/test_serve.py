@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from nl2sql_align.flows.serve import running
-from nl2sql_align.tasks.config import load_corpora
+from nl2sql_align.tasks.ingest.corpora_file import load_corpora
 from tests.flows.conftest import small_corpora
 from tests.flows.warehouses import read
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from nl2sql_align.tasks import counting
-from nl2sql_align.tasks.discovery import discover
-from nl2sql_align.tasks.errors import ConflictError
-from nl2sql_align.tasks.explain import explain
-from nl2sql_align.tasks.results import open_results
-from nl2sql_align.tasks.store import CACHE_VARIABLE, pull, push, warehouse_at
+from nl2sql_align.tasks.base.errors import ConflictError
+from nl2sql_align.tasks.ingest.discovery import discover
+from nl2sql_align.tasks.ngrams import corpus_counts
+from nl2sql_align.tasks.results.read import open_results
+from nl2sql_align.tasks.views.explain import explain
+from nl2sql_align.tasks.warehouse.object_store import CACHE_VARIABLE, pull, push, warehouse_at
 from tests.flows.warehouses import leftovers, tables
 
 pytestmark = pytest.mark.flow
@@ -34,8 +34,8 @@ def test_the_results_are_those_of_a_warehouse_on_disk_wherever_they_are_made(
     align, corpora, first, machine, monkeypatch
 ):
     # Counts in folders of partitions, as large corpora have them.
-    monkeypatch.setattr(counting, "_LARGEST_PART", 30)
-    monkeypatch.setattr(counting, "_TEMPLATES_AT_A_TIME", 1)
+    monkeypatch.setattr(corpus_counts, "_LARGEST_PART", 30)
+    monkeypatch.setattr(corpus_counts, "_TEMPLATES_AT_A_TIME", 1)
     machine("first")
     summary = align(corpora.write(), ADDRESS)
     assert summary.warehouse == ADDRESS

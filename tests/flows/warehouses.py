@@ -4,9 +4,9 @@ from pathlib import Path
 
 import duckdb
 
-from nl2sql_align.tasks.counting import are_complete
-from nl2sql_align.tasks.results import open_results
-from nl2sql_align.tasks.warehouse import Warehouse
+from nl2sql_align.tasks.ngrams.corpus_counts import are_complete
+from nl2sql_align.tasks.results.read import open_results
+from nl2sql_align.tasks.warehouse.folder import Warehouse
 
 TABLES = (
     "corpora",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nl2sql_align.tasks.matrix import Content
+from nl2sql_align.tasks.measures.matrix import Content
 from tests import reference
 
 Queries = list[tuple[str, str | None]]

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 from scipy.sparse import csr_array
 
-from nl2sql_align.tasks.choosing import (
+from nl2sql_align.tasks.decisions.mixture import mixture_divergence, nearest_mixture
+from nl2sql_align.tasks.decisions.selection_methods import (
     Cells,
     Target,
     alignment,
@@ -22,8 +23,7 @@ from nl2sql_align.tasks.choosing import (
     importance,
     with_templates,
 )
-from nl2sql_align.tasks.mixture import mixture_divergence, nearest_mixture
-from nl2sql_align.tasks.resampling import uniforms, unit_keys
+from nl2sql_align.tasks.measures.bootstrap import uniforms, unit_keys
 from tests import reference
 
 # Templates over a few n-grams: how often each occurs, the last one in the pool alone.

@@ -9,11 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nl2sql_align.tasks import counting
-from nl2sql_align.tasks.counting import counts_at, n_ngrams
-from nl2sql_align.tasks.engine import bounded, resources
-from nl2sql_align.tasks.ngrams import COUNTS_SCHEMA, count_ngrams, ngram_incidence, split_template
-from nl2sql_align.tasks.warehouse import count_files, written_whole
+from nl2sql_align.tasks.base.connections import bounded, resources
+from nl2sql_align.tasks.ngrams import corpus_counts
+from nl2sql_align.tasks.ngrams.corpus_counts import counts_at, n_ngrams
+from nl2sql_align.tasks.ngrams.count import (
+    COUNTS_SCHEMA,
+    count_ngrams,
+    ngram_incidence,
+    split_template,
+)
+from nl2sql_align.tasks.warehouse.folder import count_files, written_whole
 from tests import reference
 from tests.conftest import count_corpus
 from tests.properties.strategies import some_templates, templates
@@ -103,8 +108,8 @@ def test_counting_in_batches_writes_the_same_table(tmp_path_factory, queries, ch
     assert count_corpus("corpus", source, whole, folder, {}) == whole
     with pytest.MonkeyPatch.context() as patch:
         memory = resources().memory_bytes // resources().threads
-        patch.setattr(counting, "_MEMORY_PER_CHARACTER", memory // characters)
-        patch.setattr(counting, "_TEMPLATES_AT_A_TIME", 1)
+        patch.setattr(corpus_counts, "_MEMORY_PER_CHARACTER", memory // characters)
+        patch.setattr(corpus_counts, "_TEMPLATES_AT_A_TIME", 1)
         assert count_corpus("corpus", source, batched, folder, {}) == batched
     assert pl.read_parquet(whole).equals(pl.read_parquet(batched))
     assert pl.read_parquet_schema(whole) == {"corpus": pl.String, **COUNTS_SCHEMA}
@@ -121,14 +126,14 @@ def test_counting_in_partitions_gives_the_counts_of_the_reference(
     n_bytes_of_all = len("".join(set(queries)).encode())
     n_bytes = max(1, n_bytes_of_all // n_parts)
     with pytest.MonkeyPatch.context() as patch, bounded(None, None, folder):
-        patch.setattr(counting, "_LARGEST_PART", n_bytes)
-        patch.setattr(counting, "_PER_PARTITION", n_bytes)
-        patch.setattr(counting, "_TEMPLATES_AT_A_TIME", 1)
-        patch.setattr(counting, "_ROWS_AT_A_TIME", 20)
+        patch.setattr(corpus_counts, "_LARGEST_PART", n_bytes)
+        patch.setattr(corpus_counts, "_PER_PARTITION", n_bytes)
+        patch.setattr(corpus_counts, "_TEMPLATES_AT_A_TIME", 1)
+        patch.setattr(corpus_counts, "_ROWS_AT_A_TIME", 20)
         first = count_corpus("corpus", source, folder / "first.parquet", folder, {}, max_n=4)
         memory = resources().memory_bytes // resources().threads
-        patch.setattr(counting, "_MEMORY_PER_CHARACTER", memory // characters)
-        patch.setattr(counting, "_MEMORY_PER_ROW", memory)
+        patch.setattr(corpus_counts, "_MEMORY_PER_CHARACTER", memory // characters)
+        patch.setattr(corpus_counts, "_MEMORY_PER_ROW", memory)
         again = count_corpus("corpus", source, folder / "again.parquet", folder, {}, max_n=4)
     files = count_files(first)
     # However much memory there is: the same bytes, in as many files as the templates ask for.
@@ -153,8 +158,8 @@ def test_counting_in_partitions_gives_the_counts_of_the_reference(
 
 
 def test_a_folder_that_lacks_a_partition_is_counted_anew(tmp_path, monkeypatch):
-    monkeypatch.setattr(counting, "_LARGEST_PART", 5)
-    monkeypatch.setattr(counting, "_PER_PARTITION", 5)
+    monkeypatch.setattr(corpus_counts, "_LARGEST_PART", 5)
+    monkeypatch.setattr(corpus_counts, "_PER_PARTITION", 5)
     source = write_templates(["SELECT FROM", "SELECT WHERE", "SELECT"], tmp_path)
     file = tmp_path / "counts.parquet"
     assert counts_at(file) is None
@@ -169,20 +174,22 @@ def test_a_folder_that_lacks_a_partition_is_counted_anew(tmp_path, monkeypatch):
 
 
 def test_what_a_worker_left_that_died_is_no_partition(tmp_path, monkeypatch):
-    monkeypatch.setattr(counting, "_LARGEST_PART", 5)
-    monkeypatch.setattr(counting, "_PER_PARTITION", 5)
+    monkeypatch.setattr(corpus_counts, "_LARGEST_PART", 5)
+    monkeypatch.setattr(corpus_counts, "_PER_PARTITION", 5)
     source = write_templates(["SELECT FROM", "SELECT WHERE"], tmp_path)
-    division = counting.begin_counting("corpus", source, tmp_path / "counts.parquet", tmp_path, {})
+    division = corpus_counts.begin_counting(
+        "corpus", source, tmp_path / "counts.parquet", tmp_path, {}
+    )
     for part in division.parts:
-        counting.count_part(part)
-        counting.count_part(part)
+        corpus_counts.count_part(part)
+        corpus_counts.count_part(part)
     for partition in division.partitions:
         with contextlib.suppress(RuntimeError), written_whole(partition.destination) as temporary:
             temporary.write_bytes(b"half a file")
             (temporary.parent / f"{temporary.name}.parquet").write_bytes(b"of one killed")
             raise RuntimeError
-        counting.add_up(partition)
-    counts = counting.gather(division)
+        corpus_counts.add_up(partition)
+    counts = corpus_counts.gather(division)
     assert sorted(counts.iterdir()) == count_files(counts)
     assert counts_at(tmp_path / "counts.parquet") == counts
     assert sorted(tmp_path.iterdir()) == sorted([source, counts])

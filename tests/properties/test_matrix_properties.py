@@ -14,9 +14,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from nl2sql_align.tasks.counting import n_ngrams
-from nl2sql_align.tasks.engine import MEMORY_LIMIT_VARIABLE, THREADS_VARIABLE
-from nl2sql_align.tasks.matrix import CONTRIBUTIONS_PER_PAIR, _n_partitions, compute_matrix
+from nl2sql_align.tasks.base.connections import MEMORY_LIMIT_VARIABLE, THREADS_VARIABLE
+from nl2sql_align.tasks.measures.matrix import CONTRIBUTIONS_PER_PAIR, _n_partitions, compute_matrix
+from nl2sql_align.tasks.ngrams.corpus_counts import n_ngrams
 from tests import reference
 from tests.properties.contents import bits_of, rows_of, templated, write_content
 from tests.properties.strategies import TOKENS, some_templates
@@ -206,7 +206,7 @@ def test_measuring_what_is_new_gives_what_measuring_all_gives(
 ):
     """Also with few n-grams looked at first, early ends of blocks of pairs, and partitions."""
     limits = patch.multiple(
-        "nl2sql_align.tasks.matrix",
+        "nl2sql_align.tasks.measures.matrix",
         _CANDIDATES=candidates,
         _MATCHES_PER_BLOCK=matches,
         _n_partitions=lambda _: n_partitions,
@@ -274,7 +274,9 @@ def test_partitions_by_hash_of_the_ngram_change_no_bit(large_contents, tmp_path,
     whole = compute_matrix(large_contents, tmp_path)
     n_counts = sum(pq.read_metadata(content.ngrams).num_rows for content in large_contents)
     monkeypatch.setenv(MEMORY_LIMIT_VARIABLE, "1GB")
-    monkeypatch.setattr("nl2sql_align.tasks.matrix._BYTES_PER_COUNT", 1 + 6_000_000_000 // n_counts)
+    monkeypatch.setattr(
+        "nl2sql_align.tasks.measures.matrix._BYTES_PER_COUNT", 1 + 6_000_000_000 // n_counts
+    )
     assert _n_partitions(large_contents) == 8
     assert_same_bits(whole, compute_matrix(large_contents, tmp_path / "again"))
 
@@ -300,6 +302,8 @@ def test_counts_in_partitions_change_no_bit(large_contents, tmp_path, monkeypatc
     n_counts = sum(n_ngrams(content.ngrams) for content in contents)
     assert n_counts == sum(n_ngrams(content.ngrams) for content in large_contents)
     monkeypatch.setenv(MEMORY_LIMIT_VARIABLE, memory_limit)
-    monkeypatch.setattr("nl2sql_align.tasks.matrix._BYTES_PER_COUNT", 1 + 6_000_000_000 // n_counts)
+    monkeypatch.setattr(
+        "nl2sql_align.tasks.measures.matrix._BYTES_PER_COUNT", 1 + 6_000_000_000 // n_counts
+    )
     assert _n_partitions(contents) == (8 if memory_limit == "1GB" else 1)
     assert_same_bits(whole, compute_matrix(contents, tmp_path / "again"))

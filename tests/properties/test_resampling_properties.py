@@ -5,11 +5,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from nl2sql_align.tasks import resampling
-from nl2sql_align.tasks.intervals import Resampling, compute_intervals
-from nl2sql_align.tasks.matrix import Content, compute_matrix
-from nl2sql_align.tasks.ngrams import ngram_incidence
-from nl2sql_align.tasks.resampling import ngram_classes, poisson_weights, unit_keys
+from nl2sql_align.tasks.measures import bootstrap
+from nl2sql_align.tasks.measures.bootstrap import ngram_classes, poisson_weights, unit_keys
+from nl2sql_align.tasks.measures.intervals import Resampling, compute_intervals
+from nl2sql_align.tasks.measures.matrix import Content, compute_matrix
+from nl2sql_align.tasks.ngrams.count import ngram_incidence
 from tests import reference
 from tests.properties.strategies import some_templates, templates
 
@@ -113,7 +113,7 @@ def distribution(rows, weights):
 def test_classes_hold_the_counts_of_their_ngrams(some, at_a_time):
     incidence = ngram_incidence(pl.Series(some))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(resampling, "_ROWS_AT_A_TIME", at_a_time)
+        patch.setattr(bootstrap, "_ROWS_AT_A_TIME", at_a_time)
         classes = ngram_classes(incidence.counts)
     counts = incidence.counts.toarray()
     assert (classes.counts.toarray()[:, classes.of_ngram] == counts).all()

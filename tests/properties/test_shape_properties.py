@@ -12,9 +12,14 @@ from hypothesis import strategies as st
 from sqlglot.dialects.dialect import Dialect, Dialects
 from sqlglot.errors import TokenError
 
-from nl2sql_align.tasks.shapes import Shapes
-from nl2sql_align.tasks.templates import Templatizer
-from nl2sql_align.tasks.vocabulary import COLUMN_NAMES, DATE_PARTS, PAIRED_KEYWORDS, TEXT_KEYWORDS
+from nl2sql_align.tasks.templates.keywords import (
+    COLUMN_NAMES,
+    DATE_PARTS,
+    PAIRED_KEYWORDS,
+    TEXT_KEYWORDS,
+)
+from nl2sql_align.tasks.templates.parse_sharing import Shapes
+from nl2sql_align.tasks.templates.templatizer import Templatizer
 
 NAMES = [dialect.value for dialect in Dialects]
 DIALECTS = [Dialect.get_or_raise(name) for name in NAMES]

@@ -6,12 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pyarrow.parquet as pq
 import pytest
 
-from nl2sql_align.tasks import pipeline
-from nl2sql_align.tasks.config import load_corpora
-from nl2sql_align.tasks.ingest import ingest_corpus
-from nl2sql_align.tasks.preparation import Prepared, prepare
-from nl2sql_align.tasks.warehouse import Warehouse
-from nl2sql_align.tasks.workers import parse_part, stop_workers
+from nl2sql_align.tasks.ingest.corpora_file import load_corpora
+from nl2sql_align.tasks.ingest.dumps import ingest_corpus
+from nl2sql_align.tasks.run import steps
+from nl2sql_align.tasks.run.prepare import Prepared, prepare_corpus
+from nl2sql_align.tasks.templates.parser_pool import parse_part, stop_workers
+from nl2sql_align.tasks.warehouse.folder import Warehouse
 from tests import reference
 from tests.properties.contents import rows_of
 
@@ -28,11 +28,11 @@ def corpora(shared_folder, tmp_path_factory):
     entries = [listed[name] for name in NAMES]
     try:
         with house.locked(), ThreadPoolExecutor(2) as pool:
-            prepared = list(pool.map(prepare, entries, itertools.repeat(house)))
+            prepared = list(pool.map(prepare_corpus, entries, itertools.repeat(house)))
             assert all(isinstance(one, Prepared) for one in prepared)
             reports = list(pool.map(parse_part, [job for one in prepared for job in one.jobs]))
-            finished = list(pool.map(lambda one: pipeline.finish(one, house), prepared))
-            report = pipeline.measure(finished, house)
+            finished = list(pool.map(lambda one: steps.finish(one, house), prepared))
+            report = steps.measure(finished, house)
     finally:
         stop_workers()
     assert sum(one.n_crashed for one in reports) == 0

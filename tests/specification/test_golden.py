@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from nl2sql_align.tasks.templates import Templatizer
+from nl2sql_align.tasks.templates.templatizer import Templatizer
 
 
 @pytest.mark.shared

@@ -14,11 +14,11 @@ from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import ParseError
 
-from nl2sql_align.tasks.config import load_corpora
-from nl2sql_align.tasks.ingest import ingest_corpus
-from nl2sql_align.tasks.ngrams import split_template
-from nl2sql_align.tasks.templates import Templatizer
-from nl2sql_align.tasks.vocabulary import DATE_PARTS, SHORT_DATE_PARTS, TEXT_KEYWORDS
+from nl2sql_align.tasks.ingest.corpora_file import load_corpora
+from nl2sql_align.tasks.ingest.dumps import ingest_corpus
+from nl2sql_align.tasks.ngrams.count import split_template
+from nl2sql_align.tasks.templates.keywords import DATE_PARTS, SHORT_DATE_PARTS, TEXT_KEYWORDS
+from nl2sql_align.tasks.templates.templatizer import Templatizer
 
 pytestmark = pytest.mark.shared
 

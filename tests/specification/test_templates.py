@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from nl2sql_align.tasks.template_rules import Limits
-from nl2sql_align.tasks.templates import Templatizer
+from nl2sql_align.tasks.templates.rules import Limits
+from nl2sql_align.tasks.templates.templatizer import Templatizer
 
 PAIRS = [
     json.loads(line)

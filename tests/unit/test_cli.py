@@ -26,11 +26,11 @@ import pytest
 import typer
 
 from nl2sql_align.flows.cli import app, main
-from nl2sql_align.tasks.errors import AlignError, ConfigurationError, WarehouseError
-from nl2sql_align.tasks.results import RequirementError, matrix, ratio, rejects
-from nl2sql_align.tasks.selection import Options
-from nl2sql_align.tasks.single import template_of
-from nl2sql_align.tasks.warehouse import Warehouse
+from nl2sql_align.tasks.base.errors import AlignError, ConfigurationError, WarehouseError
+from nl2sql_align.tasks.decisions.selection import Options
+from nl2sql_align.tasks.results.read import RequirementError, matrix, ratio, rejects
+from nl2sql_align.tasks.templates.one_query import template_of
+from nl2sql_align.tasks.warehouse.folder import Warehouse
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 COMMAND = str(Path(sys.executable).with_name("nl2sql-align"))
@@ -371,7 +371,7 @@ def test_ctrl_c_ends_a_run_and_leaves_the_warehouse_free(runs):
 
 WAIT = """
 import atexit, time
-from flows.run import _end_on_signals
+from nl2sql_align.flows.running.command import _end_on_signals
 _end_on_signals()
 atexit.register(print, "ended in order")
 print("ready", flush=True)
@@ -402,7 +402,7 @@ def test_a_run_goes_on_under_nohup():
 
 OWNER = """
 import sys
-from flows.temporary_server import TemporaryServer
+from nl2sql_align.flows.running.temporary_server import TemporaryServer
 server = TemporaryServer()
 print(server._process.pid, flush=True)
 sys.stdin.read()
@@ -432,7 +432,7 @@ def test_the_server_of_a_run_ends_with_it(tmp_path, number):
 DEAD_SERVER = """
 import sys
 sys.executable = sys.argv[1]
-from flows.temporary_server import TemporaryServer
+from nl2sql_align.flows.running.temporary_server import TemporaryServer
 server = TemporaryServer()
 server.use()
 try:
@@ -596,7 +596,7 @@ def modules_after(*arguments):
     """The modules that a command has imported when it ends."""
     script = """
 import sys
-from flows.cli import main
+from nl2sql_align.flows.cli import main
 try:
     main()
 finally:
@@ -802,19 +802,19 @@ def test_every_command_has_a_twin_in_python():
     twins = {
         "run": "nl2sql_align.flows.align:align",
         "nightly": "nl2sql_align.flows.nightly:nightly",
-        "matrix": "nl2sql_align.tasks.results:matrix",
-        "ratio": "nl2sql_align.tasks.results:ratio",
-        "rejects": "nl2sql_align.tasks.results:rejects",
-        "explain": "nl2sql_align.tasks.explain:explain",
-        "headroom": "nl2sql_align.tasks.headroom:headroom",
-        "sample-size": "nl2sql_align.tasks.sample_size:sample_size",
-        "calibrate": "nl2sql_align.tasks.calibration:calibrate",
-        "select": "nl2sql_align.tasks.selection:select",
-        "mix": "nl2sql_align.tasks.mixture:mix",
-        "template": "nl2sql_align.tasks.single:template_of",
-        "inspect": "nl2sql_align.tasks.inspection:inspect_dump",
-        "report": "nl2sql_align.tasks.report:write_report",
-        "plot": "nl2sql_align.tasks.pictures:plot",
+        "matrix": "nl2sql_align.tasks.results.read:matrix",
+        "ratio": "nl2sql_align.tasks.results.read:ratio",
+        "rejects": "nl2sql_align.tasks.results.read:rejects",
+        "explain": "nl2sql_align.tasks.views.explain:explain",
+        "headroom": "nl2sql_align.tasks.decisions.headroom:headroom",
+        "sample-size": "nl2sql_align.tasks.decisions.sample_size:sample_size",
+        "calibrate": "nl2sql_align.tasks.decisions.calibration:calibrate",
+        "select": "nl2sql_align.tasks.decisions.selection:select",
+        "mix": "nl2sql_align.tasks.decisions.mixture:mix",
+        "template": "nl2sql_align.tasks.templates.one_query:template_of",
+        "inspect": "nl2sql_align.tasks.run.inspection:inspect_dump",
+        "report": "nl2sql_align.tasks.views.report:write_report",
+        "plot": "nl2sql_align.tasks.views.pictures:plot",
     }
     commands = {
         command.name or command.callback.__name__: command.callback
@@ -956,11 +956,11 @@ def test_a_closed_output_is_no_traceback():
 def test_an_unforeseen_error_is_one_line_and_a_traceback_on_demand(tmp_path):
     script = """
 import sys
-from tasks import results
+from nl2sql_align.tasks.results import read as results
 def fail(*arguments):
     raise RuntimeError("first \\x1b[31mline\\nsecond")
 results.matrix = fail
-from flows.cli import main
+from nl2sql_align.flows.cli import main
 main()
 """
     line = [sys.executable, "-c", script, "matrix", str(tmp_path)]

@@ -2,9 +2,9 @@
 
 import pytest
 
-from nl2sql_align.flows import runners
-from nl2sql_align.flows.runners import Runner, check_runner
-from nl2sql_align.tasks.errors import ConfigurationError
+from nl2sql_align.flows.running import runners
+from nl2sql_align.flows.running.runners import Runner, check_runner
+from nl2sql_align.tasks.base.errors import ConfigurationError
 
 
 def test_a_runner_that_is_not_installed_is_told_with_what_to_install(monkeypatch):

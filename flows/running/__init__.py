@@ -1,0 +1,1 @@
+"""How the flows run their steps: the server, task runners, retries, artifacts."""

@@ -1,0 +1,1 @@
+"""Questions asked between runs; each fills a table of its own."""

@@ -1,0 +1,278 @@
+"""The Headroom Ratio: whether moving a model's answers towards a training set brings them closer.
+
+A model's predictions answer the target's own questions, and so share what is particular to them;
+a training set does not. The Alignment Ratio compares the two all the same. The Headroom Ratio
+judges both on databases of the target that neither has seen, and asks not whether the training set
+is closer to the target than the answers are, but whether a mixture of both is closer than the
+answers alone. ``docs/calibration.md`` has the reasons and what outcomes say of it.
+"""
+
+import hashlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from nl2sql_align.tasks.base.errors import ConfigurationError
+from nl2sql_align.tasks.base.run_sql import query_sql
+from nl2sql_align.tasks.measures.matrix import SKEW
+from nl2sql_align.tasks.measures.units import unit_known
+from nl2sql_align.tasks.ngrams.count import ngram_incidence
+from nl2sql_align.tasks.results.read import open_results
+
+if TYPE_CHECKING:
+    import duckdb
+    import polars as pl
+    from scipy.sparse import csr_array
+
+SPLITS: Final = 20
+"""How many times the target's databases are split in halves; each half is judged by the other."""
+
+WEIGHTS: Final = tuple(step / 20 for step in range(21))
+"""The training set's shares in a mixture that are tried: the divergence is convex in them."""
+
+HEADROOM_TABLE: Final = "headroom_ratio"
+
+# Below any probability of an n-gram: where one is 0, its term is to be 0 and no division by 0.
+_TINY: Final = 1e-30
+
+_Vector = npt.NDArray[np.int64]
+
+
+def headroom(
+    warehouse: Path | str,
+    target: str | None = None,
+    *,
+    pairs: Collection[tuple[str, str]] | None = None,
+    splits: int = SPLITS,
+    seed: str = "0",
+) -> "pl.DataFrame":
+    """The Headroom Ratio of each training set for each predictions, recorded in its table.
+
+    For each split of the target's databases into two halves, both ways: the answers to one half's
+    questions, mixed with the training set, are compared with the other half's queries.
+
+    Args:
+        warehouse: The folder of the results, or their address on a store.
+        target: Only this target's; by default all.
+        pairs: Only these pairs of training set and predictions.
+        splits: How many splits.
+        seed: What the splits are hashed from.
+
+    Returns:
+        A row per pair: ``train``, ``target``, ``predictions``, ``model``, ``trained_on``,
+        ``alignment_ratio``, ``headroom_ratio`` (null where the predictions are not one per
+        question, or a half has no templated query), ``best_weight`` (the training set's share in
+        the closest mixture), ``gold_gain`` (what mixing does for the target's own queries in the
+        answers' place, by which it is divided), ``split_by`` (``databases`` or ``queries``),
+        ``n_splits``, ``seed``, ``run_id``.
+
+    Raises:
+        WarehouseError: There are no results.
+        ConfigurationError: There is no such target, no pair, or no split.
+    """
+    import polars as pl
+
+    from nl2sql_align.tasks.results.record import last_run, record
+
+    if splits < 1:
+        raise ConfigurationError(f"splits: {splits} is no number of splits; take 1 or more")
+    with open_results(warehouse) as con:
+        ratios: pl.DataFrame = query_sql(con, "decisions/headroom/ratios").pl()
+        wanted = [
+            row
+            for row in ratios.iter_rows(named=True)
+            if target in (None, row["target"])
+            and (pairs is None or (row["train"], row["predictions"]) in pairs)
+        ]
+        if not wanted:
+            known = ", ".join(sorted(set(ratios["target"]))) or "none"
+            raise ConfigurationError(
+                f"no training set and predictions"
+                f"{f' for target {target!r}' if target else ''} in {warehouse}; "
+                f"targets with predictions: {known}"
+            )
+        rows = [
+            row
+            for name in dict.fromkeys(row["target"] for row in wanted)
+            for row in _of_target(
+                con, name, [row for row in wanted if row["target"] == name], splits, seed
+            )
+        ]
+    run_id = last_run(warehouse)
+    found = pl.DataFrame(
+        [{**row, "n_splits": splits, "seed": seed, "run_id": run_id} for row in rows],
+        schema=_SCHEMA,
+    )
+    for (name,), part in found.group_by(["target"], maintain_order=True):
+        if pairs is None:
+            record(warehouse, HEADROOM_TABLE, part, {"target": name})
+    return found
+
+
+_SCHEMA: Final = {
+    "train": str,
+    "target": str,
+    "predictions": str,
+    "model": str,
+    "trained_on": str,
+    "alignment_ratio": float,
+    "headroom_ratio": float,
+    "best_weight": float,
+    "gold_gain": float,
+    "split_by": str,
+    "n_splits": int,
+    "seed": str,
+    "run_id": str,
+}
+
+
+@dataclass(frozen=True)
+class _Corpus:
+    """The templates of some queries: per query its place, its template's row and its frequency."""
+
+    ordinals: _Vector
+    templates: _Vector
+    n_occurrences: _Vector
+
+    def counts(self, n_templates: int, ordinals: Collection[int] | None = None) -> _Vector:
+        """How many of the queries, or of those at some places, each template has."""
+        kept = np.ones(len(self.ordinals), bool)
+        if ordinals is not None:
+            kept = np.isin(self.ordinals, np.fromiter(ordinals, np.int64, len(ordinals)))
+        weights = self.n_occurrences[kept]
+        return np.bincount(self.templates[kept], weights, minlength=n_templates).astype(np.int64)
+
+
+def _of_target(
+    con: "duckdb.DuckDBPyConnection",
+    target: str,
+    rows: list[dict[str, Any]],
+    splits: int,
+    seed: str,
+) -> list[dict[str, Any]]:
+    names = {target, *(row["train"] for row in rows), *(row["predictions"] for row in rows)}
+    templates = query_sql(con, "decisions/headroom/templates", corpora=sorted(names)).pl()
+    matrix = ngram_incidence(templates["template"]).counts
+    place = {template: row for row, template in enumerate(templates["template_id"])}
+    corpora: dict[str, _Corpus] = {}
+    for name in sorted(names):
+        queries = query_sql(con, "decisions/headroom/queries", corpus=name).pl()
+        corpora[name] = _Corpus(
+            queries["ordinal"].to_numpy().astype(np.int64),
+            np.array([place[template] for template in queries["template_id"]], np.int64),
+            queries["n_occurrences"].to_numpy().astype(np.int64),
+        )
+    # A rejected question's database counts too: its answers are judged like the others.
+    questions = con.execute(
+        "select ordinal, db_id from queries where corpus = ? order by ordinal", [target]
+    ).fetchall()
+    known = [db_id for _, db_id in questions if db_id is not None]
+    is_by_database = unit_known(len(questions), len(known), len(set(known))) == "database"
+    units = {
+        ordinal: str(ordinal if db_id is None or not is_by_database else db_id)
+        for ordinal, db_id in questions
+    }
+    halves = [half for split in range(splits) for half in _halves(units, f"{seed}|{split}")]
+    trains = {
+        name: _probabilities(corpora[name].counts(len(place)), matrix)
+        for name in dict.fromkeys(row["train"] for row in rows)
+    }
+    of_gold = _divergences(corpora[target], corpora[target], halves, trains, matrix)
+    of_answers = {
+        name: _divergences(corpora[name], corpora[target], halves, trains, matrix)
+        for name, is_complete in {
+            row["predictions"]: row["n_answers"] == row["n_questions"] for row in rows
+        }.items()
+        if is_complete
+    }
+    return [
+        {
+            **{column: row[column] for column in row if column in _SCHEMA},
+            **_ratio(
+                of_answers.get(row["predictions"], {}).get(row["train"]), of_gold[row["train"]]
+            ),
+            "split_by": "databases" if is_by_database else "queries",
+        }
+        for row in rows
+    ]
+
+
+def _halves(units: Mapping[int, str], seed: str) -> list[tuple[list[int], list[int]]]:
+    """The places in one half and in the other, and the same the other way round."""
+    order = sorted(
+        set(units.values()), key=lambda unit: hashlib.sha256(f"{seed}|{unit}".encode()).digest()
+    )
+    first = set(order[: len(order) // 2])
+    one = [ordinal for ordinal, unit in units.items() if unit in first]
+    other = [ordinal for ordinal, unit in units.items() if unit not in first]
+    return [(one, other), (other, one)]
+
+
+def _probabilities(counts: _Vector, matrix: "csr_array") -> npt.NDArray[np.float64]:
+    ngrams = counts @ matrix
+    return np.asarray(ngrams / max(int(ngrams.sum()), 1), dtype=np.float64)
+
+
+def _divergences(
+    answers: _Corpus,
+    target: _Corpus,
+    halves: list[tuple[list[int], list[int]]],
+    trains: Mapping[str, npt.NDArray[np.float64]],
+    matrix: "csr_array",
+) -> dict[str, npt.NDArray[np.float64] | None]:
+    """Per training set, the mean divergence of each mixture from the half not answered, in nats.
+
+    None where a half has no n-grams.
+    """
+    n_templates = matrix.shape[0]
+    weights = np.array(WEIGHTS)[:, None]
+    sums = {train: np.zeros(len(WEIGHTS)) for train in trains}
+    for answered, judged in halves:
+        p = _probabilities(answers.counts(n_templates, answered), matrix)
+        q = _probabilities(target.counts(n_templates, judged), matrix)
+        if not p.any() or not q.any():
+            return dict.fromkeys(trains, None)
+        # What the judging half lacks costs ln(1/skew) however it is mixed: the rest is looked at.
+        held = q > 0
+        p, q = p[held], q[held]
+        for train, t in trains.items():
+            sums[train] += skew_divergences(p + weights * (t[held] - p), q)
+    return {train: total / len(halves) for train, total in sums.items()}
+
+
+def skew_divergences(
+    p: npt.NDArray[np.float64], q: npt.NDArray[np.float64], skew: float = SKEW
+) -> npt.NDArray[np.float64]:
+    """The divergence of the main measure, in nats, of several distributions from one.
+
+    Args:
+        p: The sources, one a row, over the n-grams that ``q`` holds; what is missing to 1 lies on
+            others.
+        q: The target, above 0 everywhere.
+        skew: The smoothing.
+
+    Returns:
+        One divergence per row.
+    """
+    shared = -p * np.log((1 - skew) * q / np.maximum(p, _TINY) + skew)
+    alone: npt.NDArray[np.float64] = -np.log(skew) * (1 - p.sum(axis=1))
+    total: npt.NDArray[np.float64] = shared.sum(axis=1) + alone
+    return total
+
+
+def _ratio(
+    of_answers: npt.NDArray[np.float64] | None, of_gold: npt.NDArray[np.float64] | None
+) -> dict[str, float | None]:
+    if of_answers is None or of_gold is None:
+        return {"headroom_ratio": None, "best_weight": None, "gold_gain": None}
+    scale = -np.log(SKEW)
+    gain, gold = (float(np.exp((d[0] - d.min()) / scale)) for d in (of_answers, of_gold))
+    return {
+        "headroom_ratio": gain / gold,
+        "best_weight": WEIGHTS[int(of_answers.argmin())],
+        "gold_gain": gold,
+    }

@@ -1,0 +1,329 @@
+"""How many queries of a target it takes to rank training sets as all of its queries do."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from nl2sql_align.tasks.base.errors import ConfigurationError
+from nl2sql_align.tasks.base.run_sql import query_sql
+from nl2sql_align.tasks.measures.bootstrap import (
+    SEED,
+    Classes,
+    Counts,
+    Floats,
+    Integers,
+    Shared,
+    ngram_classes,
+    replicate_counts,
+    shared_classes,
+    skew_divergences,
+    uniforms,
+    unit_keys,
+)
+from nl2sql_align.tasks.measures.matrix import EPSILON, SKEW
+from nl2sql_align.tasks.ngrams.count import ngram_incidence
+from nl2sql_align.tasks.results.read import open_results
+from nl2sql_align.tasks.results.record import last_run, record
+
+N_TRIALS: Final = 200
+SMOOTHINGS: Final = ("skew", "additive", "js")
+"""The divergences by which candidates are ranked, the main one first."""
+
+GOOD_TAU: Final = 0.9
+"""From this mean Kendall tau on, a ranking counts as that of the whole target."""
+
+GOOD_SHARE: Final = 0.95
+"""From this share of trials on, a winner or an order of two counts as found."""
+
+MOST_DRAWN: Final = 100_000
+"""Larger samples than these are not tried: of a larger target, only all of its queries."""
+
+_FIRST_SIZE: Final = 10
+_STEPS: Final = (1, 1.5, 2, 3, 4, 6, 8)
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A training set: its n-grams that the target has as well, and sums over all of its n-grams.
+
+    ``columns`` are the shared n-grams' places among those of the target.
+    """
+
+    corpus: str
+    columns: Integers
+    counts: Integers
+    n_ngrams: int
+    n_distinct_ngrams: int
+    alone_as_source: float
+
+
+def sample_size(
+    warehouse: Path | str,
+    target: str,
+    candidates: Sequence[str] | None = None,
+    n_trials: int = N_TRIALS,
+    seed: int = SEED,
+) -> pl.DataFrame:
+    """How stable the ranking of training sets is when fewer queries of a target are at hand.
+
+    Each trial draws queries of the target without replacement; its samples of different sizes are
+    parts of each other. A query that a log has several times can be drawn as often. The result is
+    put into table ``sample_size`` too.
+
+    Args:
+        warehouse: The folder of the results, or their address on a store.
+        target: A corpus with that role.
+        candidates: Training sets; all of the warehouse where left out.
+        n_trials: Samples of each size.
+        seed: Another seed gives other samples.
+
+    Returns:
+        A row per smoothing and size: mean ``kendall_tau`` with the ranking against all queries,
+        with the 2.5 % and 97.5 % quantiles of the trials, the share of trials with the same winner
+        and with the same order of the first two.
+
+    Raises:
+        WarehouseError: There are no results.
+        ConfigurationError: There is no such target or candidate, fewer than two candidates, or no
+            trial.
+    """
+    if n_trials < 1:
+        raise ConfigurationError(f"trials: {n_trials} is no number of samples; take 1 or more")
+    queries, sets = _read(warehouse, target, candidates)
+    distinct = queries["template"].unique().sort()
+    incidence = ngram_incidence(distinct)
+    classes = ngram_classes(incidence.counts)
+    of_query = distinct.search_sorted(queries["template"]).to_numpy().astype(np.int64)
+    n_occurrences = queries["n_occurrences"].to_numpy().astype(np.int64)
+    found = [_placed(one, candidate, incidence.ngrams) for candidate, one in sets]
+    n_all = int(n_occurrences.sum())
+    sizes = sizes_up_to(n_all)
+    drawn = of_query[
+        draw_queries(n_occurrences, [0, *sizes][-2], n_trials, f"sample-size {target}", seed)
+    ]
+    everything = np.bincount(of_query, n_occurrences, len(distinct)).astype(np.float64)
+    whole = _divergences(classes, found, everything[None, :])
+    names = [candidate.corpus for candidate in found]
+    run_id = last_run(warehouse)
+    rows = []
+    weights = np.zeros((n_trials, len(distinct)))
+    done = 0
+    for size in sizes:
+        if size == n_all:
+            weights[:] = everything
+        else:
+            np.add.at(weights, (np.arange(n_trials)[:, None], drawn[:, done:size]), 1.0)
+        done = size
+        for smoothing, of_sample in _divergences(classes, found, weights).items():
+            rows.append(
+                {
+                    "target": target,
+                    "smoothing": smoothing,
+                    "n_queries": size,
+                    **_stability(whole[smoothing][0], of_sample),
+                    "candidates": [names[i] for i in whole[smoothing][0].argsort(kind="stable")],
+                    "n_trials": n_trials,
+                    "seed": seed,
+                    "run_id": run_id,
+                }
+            )
+    result = pl.DataFrame(rows)
+    record(warehouse, "sample_size", result, {"target": target})
+    return result
+
+
+def sizes_up_to(n_queries: int) -> list[int]:
+    """Sizes to try: 10, 15, 20, 30, 40, 60, 80, 100, 150 and so on to 100,000, and all."""
+    sizes = (int(step * _FIRST_SIZE * 10**power) for power in range(5) for step in _STEPS)
+    return [*(size for size in sizes if size < n_queries and size <= MOST_DRAWN), n_queries]
+
+
+def draw_queries(
+    n_occurrences: Integers, n_drawn: int, n_trials: int, owner: str, seed: int = SEED
+) -> Integers:
+    """Draws queries without replacement, in each of some trials.
+
+    Args:
+        n_occurrences: How often each query is there.
+        n_drawn: How many to draw; no more than there are, and at most ``MOST_DRAWN``.
+        n_trials: How often.
+        owner: What they are drawn for: another one gives other draws.
+        seed: Likewise.
+
+    Returns:
+        The place of each query drawn (column), in the order of drawing, for each trial (row).
+    """
+    ends = np.cumsum(n_occurrences)
+    n_all = int(ends[-1])
+    is_small = n_all <= 4 * MOST_DRAWN
+    # Of so many, a quarter more draws than are wanted hold more than enough that differ.
+    n_keys = n_all if is_small else n_drawn * 5 // 4 + 100
+    keys = unit_keys(owner, [str(i) for i in range(n_keys)], seed)
+    drawn = np.empty((n_trials, n_drawn), np.int64)
+    for trial in range(n_trials):
+        [noise] = uniforms(keys, range(trial, trial + 1))
+        if is_small:
+            places = noise.argsort(kind="stable")
+        else:
+            places = (noise * n_all).astype(np.int64)
+            places = places[np.sort(np.unique(places, return_index=True)[1])]
+        drawn[trial] = np.searchsorted(ends, places[:n_drawn], side="right")
+    return drawn
+
+
+def recommendation(rows: pl.DataFrame, smoothing: str = SMOOTHINGS[0]) -> str:
+    """What the result of ``sample_size`` says, in a sentence."""
+    rows = rows.filter(pl.col("smoothing") == smoothing).sort("n_queries")
+    names = rows["candidates"][0].to_list()
+    n_all, target = int(rows["n_queries"][-1]), str(rows["target"][0])
+    ranked = _smallest(rows, "kendall_tau", GOOD_TAU)
+    best = _smallest(rows, "same_winner_share", GOOD_SHARE)
+    two = _smallest(rows, "same_first_two_share", GOOD_SHARE)
+    told = (
+        f"{ranked:,} queries of {target} suffice to rank these {len(names)} candidates as all "
+        f"{n_all:,} do, and {best:,} to find the best, {names[0]}"
+    )
+    first_two = f"the first two, {names[0]} and {names[1]},"
+    if two == rows["n_queries"][0]:
+        return f"{told}; {two:,} tell {first_two} apart."
+    fewer = f"all {two:,}" if two == n_all else f"{two:,}"
+    return f"{told}; {first_two} cannot be told apart with fewer than {fewer}."
+
+
+def _smallest(rows: pl.DataFrame, column: str, enough: float) -> int:
+    """The size from which on a column is good enough."""
+    smallest = int(rows["n_queries"][-1])
+    for size, value in reversed(list(rows.select("n_queries", column).iter_rows())):
+        if value < enough:
+            break
+        smallest = size
+    return smallest
+
+
+def _read(
+    warehouse: Path | str, target: str, candidates: Sequence[str] | None
+) -> tuple[pl.DataFrame, list[tuple[dict[str, object], pl.DataFrame]]]:
+    """The target's queries, and the training sets with the n-grams that they share with it."""
+    with open_results(warehouse) as con:
+        roles = dict(con.execute("select corpus, role from corpora").fetchall())
+        targets = [name for name, role in roles.items() if role == "target"]
+        if target not in targets:
+            raise ConfigurationError(
+                f"no target '{target}' in {warehouse}; there are: {', '.join(targets) or 'none'}"
+            )
+        queries: pl.DataFrame = query_sql(con, "decisions/sample_size/queries", target=target).pl()
+        sets: pl.DataFrame = query_sql(
+            con, "decisions/sample_size/candidates", epsilon=EPSILON
+        ).pl()
+        shared: pl.DataFrame = query_sql(
+            con, "decisions/sample_size/shared_counts", target=target
+        ).pl()
+    known = sets["corpus"].to_list()
+    for name in candidates or ():
+        if name not in known:
+            raise ConfigurationError(
+                f"no training set '{name}' with n-grams in {warehouse}; "
+                f"there are: {', '.join(known) or 'none'}"
+            )
+    wanted = list(dict.fromkeys(candidates or known))
+    if len(wanted) < 2 or queries.is_empty():
+        what = "fewer than two training sets to rank" if len(wanted) < 2 else "no templates"
+        raise ConfigurationError(f"target '{target}' in {warehouse}: there are {what}")
+    rows = {row["corpus"]: row for row in sets.iter_rows(named=True)}
+    return queries, [(rows[name], shared.filter(pl.col("corpus") == name)) for name in wanted]
+
+
+def _placed(counts: pl.DataFrame, row: dict[str, object], ngrams: pl.Series) -> _Candidate:
+    places = pl.DataFrame({"ngram": ngrams}).with_row_index("column")
+    found = places.join(counts, on="ngram", how="inner").sort("column")
+    return _Candidate(
+        corpus=str(row["corpus"]),
+        columns=found["column"].to_numpy().astype(np.int64),
+        counts=found["n_occurrences"].to_numpy().astype(np.int64),
+        n_ngrams=int(str(row["n_ngrams"])),
+        n_distinct_ngrams=int(str(row["n_distinct_ngrams"])),
+        alone_as_source=float(str(row["alone_as_source"])),
+    )
+
+
+def _divergences(
+    classes: Classes, candidates: list[_Candidate], weights: Floats
+) -> dict[str, Floats]:
+    """Of each candidate (column) from each sample (row), by smoothing; nats."""
+    target = replicate_counts(classes, weights)
+    n_of_class = np.bincount(classes.of_ngram, minlength=target.by_class.shape[1]).astype(float)
+    found: dict[str, list[Floats]] = {smoothing: [] for smoothing in SMOOTHINGS}
+    for candidate in candidates:
+        values, of_value = np.unique(candidate.counts, return_inverse=True)
+        shared = shared_classes(of_value, classes.of_ngram[candidate.columns])
+        source = Counts(
+            np.broadcast_to(values.astype(float), (len(weights), len(values))),
+            np.full(len(weights), float(candidate.n_ngrams)),
+        )
+        found["skew"].append(skew_divergences(source, target, shared, SKEW))
+        p = values[shared.of_source] / candidate.n_ngrams
+        q = target.by_class[:, shared.of_target] / target.totals[:, None]
+        found["additive"].append(_additive(candidate, p, q, shared, target, n_of_class))
+        found["js"].append(_jensen_shannon(p, q, shared))
+    return {smoothing: np.stack(columns, axis=1) for smoothing, columns in found.items()}
+
+
+def _additive(
+    candidate: _Candidate,
+    p: Floats,
+    q: Floats,
+    shared: Shared,
+    target: Counts,
+    n_of_class: Floats,
+) -> Floats:
+    """As in ``sql/measures/matrix/divergences.sql``; n-grams that a sample lacks are not shared."""
+    of_target = target.by_class / target.totals[:, None]
+    alone_as_target = EPSILON * (math.log(EPSILON) - np.log(of_target + EPSILON)) @ n_of_class
+    corrections = (p + EPSILON) * (math.log(EPSILON) - np.log(q + EPSILON)) - EPSILON * (
+        math.log(EPSILON) - np.log(q + EPSILON)
+    )
+    n_union = candidate.n_distinct_ngrams + (of_target > 0) @ n_of_class - (q > 0) @ shared.n_ngrams
+    total: Floats = candidate.alone_as_source + alone_as_target + corrections @ shared.n_ngrams
+    return total / (1 + EPSILON * n_union)
+
+
+def _jensen_shannon(p: Floats, q: Floats, shared: Shared) -> Floats:
+    is_shared = q > 0
+    middle = np.log((p + q) / 2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        terms = np.where(is_shared, p * (np.log(p) - middle) + q * (np.log(q) - middle), 0.0)
+    both = (is_shared * p + q) @ shared.n_ngrams
+    result: Floats = (math.log(2) * (2 - both) + terms @ shared.n_ngrams) / 2
+    return result
+
+
+def kendall_taus(whole: Floats, of_samples: Floats) -> Floats:
+    """Kendall's tau-b of one ranking with several (rows); 0 where one of the two ranks nothing.
+
+    All of them at once: one at a time, SciPy's takes most of the time of ``sample_size``.
+    """
+    one, other = np.triu_indices(len(whole), 1)
+    expected = np.sign(whole[one] - whole[other])
+    found = np.sign(of_samples[:, one] - of_samples[:, other])
+    n_untied = np.abs(found).sum(axis=1) * np.abs(expected).sum()
+    taus: Floats = (found @ expected) / np.sqrt(np.maximum(n_untied, 1.0))
+    return taus
+
+
+def _stability(whole: Floats, of_samples: Floats) -> dict[str, object]:
+    """How well samples (rows) rank candidates (columns) as the whole target does."""
+    taus = kendall_taus(whole, of_samples)
+    first, second = whole.argsort(kind="stable")[:2]
+    return {
+        "n_candidates": len(whole),
+        "kendall_tau": round(math.fsum(taus) / len(taus), 12),
+        "tau_low": round(float(np.quantile(taus, 0.025)), 12),
+        "tau_high": round(float(np.quantile(taus, 0.975)), 12),
+        "same_winner_share": float(np.mean(of_samples.argmin(axis=1) == first)),
+        "same_first_two_share": float(np.mean(of_samples[:, first] < of_samples[:, second])),
+    }

@@ -1,0 +1,486 @@
+"""Which rows to train on: those whose templates are distributed as a target's are.
+
+The Python twin of ``nl2sql-align select``. ``tasks.decisions.candidates`` reads the candidate
+rows, ``tasks.decisions.selection_methods`` chooses among them.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+import duckdb
+import numpy as np
+import polars as pl
+
+from nl2sql_align.tasks.base.errors import AlignError, ConfigurationError
+from nl2sql_align.tasks.base.run_sql import query_sql
+from nl2sql_align.tasks.decisions.candidates import Overlap, Pool, load_pool
+from nl2sql_align.tasks.decisions.selection_methods import (
+    CHOOSING_VERSION,
+    Integers,
+    Target,
+    alignment,
+    choose_by_key,
+    choose_directly,
+    choose_greedily,
+    divergence,
+    gumbel,
+    importance,
+    with_templates,
+)
+from nl2sql_align.tasks.ingest.original_rows import original_records
+from nl2sql_align.tasks.results.read import open_results
+from nl2sql_align.tasks.results.record import last_run, record
+from nl2sql_align.tasks.run.steps import versions
+from nl2sql_align.tasks.warehouse.folder import stage_key, written_whole
+
+Method = Literal["direct", "greedy", "importance", "random"]
+
+REPLICATES: Final = 20
+"""On how many resamples of the target a direct choice is to do well."""
+
+_CURVE_STEPS: Final = 7
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to select.
+
+    Attributes:
+        budget: How many rows to take.
+        method: ``direct`` lowers the divergence itself; ``greedy`` is cynical selection (arXiv
+            1709.02279); ``importance`` is DSIR (arXiv 2302.03169); ``random`` is the yardstick.
+        seed: Of all noise: of rows, and of the target's resamples.
+        replicates: For ``direct``: on how many resamples of the target the choice is to do well,
+            so that it holds for queries like the target's and not for these alone; 0 for none.
+        min_templates: How many distinct templates to take at least.
+        max_share: The largest share of the budget that one source may give.
+        caps: Such shares for single sources, in place of ``max_share``.
+        exclude_overlap: Which rows are left out because the target has them: those with its texts
+            (``exact``), those with template and literals of one of its queries too (``near``), be
+            the literals short numbers only (``strict``).
+        stop: For ``greedy``: take no more rows than lower the cross-entropy.
+    """
+
+    budget: int
+    method: Method = "direct"
+    seed: int = 0
+    replicates: int = REPLICATES
+    min_templates: int = 0
+    max_share: float = 1.0
+    caps: Mapping[str, float] | None = None
+    exclude_overlap: Overlap = "near"
+    stop: bool = False
+
+    def check(self, sources: Sequence[str]) -> None:
+        """Raises ConfigurationError for a value that makes no sense."""
+        for name, values in (("method", Method), ("exclude_overlap", Overlap)):
+            if getattr(self, name) not in get_args(values):
+                raise ConfigurationError(
+                    f"{name}: {getattr(self, name)!r} is none of {', '.join(get_args(values))}"
+                )
+        if self.budget < 1:
+            raise ConfigurationError(f"budget: {self.budget} is no number of rows; take 1 or more")
+        if not 0 <= self.replicates <= 1000:
+            raise ConfigurationError(f"replicates: {self.replicates} is not from 0 to 1000")
+        if not 0 <= self.min_templates <= self.budget:
+            raise ConfigurationError(
+                f"min_templates: {self.min_templates} is not from 0 to the budget of {self.budget}"
+            )
+        if self.stop and self.method != "greedy":
+            raise ConfigurationError("stop: only method greedy knows when to stop")
+        for name, share in {"max_share": self.max_share, **(self.caps or {})}.items():
+            if not 0 <= share <= 1:
+                raise ConfigurationError(f"cap of {name}: {share} is no share from 0 to 1")
+        for name in self.caps or {}:
+            if name not in sources:
+                raise ConfigurationError(
+                    f"cap of '{name}': it is not chosen from; the sources are {', '.join(sources)}"
+                )
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What was selected, and how near it is to the target.
+
+    Attributes:
+        selection: Its name: a digest of dumps, target, sources and options.
+        folder: Where ``selection.jsonl``, ``selection.parquet``, ``selection.json`` and
+            ``templates.csv`` stand.
+        target: The target.
+        options: How it was selected.
+        n_taken: How many rows.
+        n_templates: How many distinct templates they have.
+        kl_nats: Their skew divergence from the target.
+        kl_alignment: Their KL-alignment with the target.
+        pool_alignment: That of all candidates together.
+        best_size: For ``greedy``: after how many rows the cross-entropy was lowest.
+        sources: What was taken from where: rows of table ``selections``.
+        curve: The alignment at steps of the budget: rows of table ``selection_curves``.
+        notes: What the user should know.
+    """
+
+    selection: str
+    folder: Path
+    target: str
+    options: Options
+    n_taken: int
+    n_templates: int
+    kl_nats: float
+    kl_alignment: float
+    pool_alignment: float
+    best_size: int | None
+    sources: pl.DataFrame
+    curve: pl.DataFrame
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How many rows to take from each cell, for each of some sizes."""
+
+    sizes: tuple[int, ...]
+    taken: list[Integers]
+    best_size: int | None = None
+
+
+def select(
+    warehouse: Path | str, target: str, sources: Sequence[str], out: Path, options: Options
+) -> Selection:
+    """Chooses rows that are distributed as a target is, and writes them out.
+
+    Args:
+        warehouse: The folder of the results, or their address on a store.
+        target: The corpus to be like.
+        sources: The corpora to choose from, by preference: of rows that are equally good, those
+            of an earlier one are taken. By default, where empty, all with the role train, those
+            with questions first.
+        out: The folder to write; made if it is not there.
+        options: How to select.
+
+    Returns:
+        What was selected; tables ``selections`` and ``selection_curves`` of the published
+        database hold it too.
+
+    Raises:
+        ConfigurationError: There is no such corpus, or an option makes no sense.
+        WarehouseError: There are no results, or another run holds them for a minute.
+        AlignError: The folder cannot be written.
+    """
+    out = Path(out)
+    options.check(sources or list(options.caps or {}))
+    with open_results(warehouse) as con:
+        pool = load_pool(con, warehouse, target, sources, options.exclude_overlap, options.seed)
+        options.check(pool.sources["corpus"].to_list())
+        made = _limited(pool, options)
+        aim = pool.target.as_target(options.replicates, options.seed, columns=pool.columns)
+        choice = choose(made, aim, options, curve_sizes(options.budget, made.cells.n_available))
+        taken = choice.taken[-1]
+        run_id = last_run(warehouse)
+        sources_table, rows = _taken_from(con, made, aim, taken), _chosen_rows(con, made, taken)
+    n_taken = int(taken.sum())
+    nats = divergence(made.cells, taken, aim)
+    per_template = made.cells.per_template(taken)
+    selection = Selection(
+        selection=_name(made, target, options),
+        folder=out,
+        target=target,
+        options=options,
+        n_taken=n_taken,
+        n_templates=int((per_template > 0).sum()),
+        kl_nats=nats,
+        kl_alignment=alignment(nats),
+        pool_alignment=alignment(divergence(made.cells, made.cells.n_rows, aim)),
+        best_size=choice.best_size,
+        sources=sources_table,
+        curve=_curve(made, aim, choice),
+        notes=_notes(made, options, choice, rows, int((per_template > 0).sum())),
+    )
+    selection = _with_keys(selection, run_id)
+    _write(selection, rows, _taken_templates(made, taken))
+    for table, frame in (
+        ("selections", selection.sources),
+        ("selection_curves", selection.curve),
+    ):
+        record(warehouse, table, frame, {"selection": selection.selection})
+    return selection
+
+
+def choose(pool: Pool, target: Target, options: Options, sizes: Sequence[int]) -> Choice:
+    """Chooses rows by one of the methods, for each of some sizes.
+
+    Args:
+        pool: What there is to choose from, with the sources' limits.
+        target: What to be like.
+        options: How to choose.
+        sizes: How many rows to take, in rising order.
+    """
+    cells, least = pool.cells, options.min_templates
+    if options.method == "direct":
+        return Choice(tuple(sizes), choose_directly(cells, target, sizes, least))
+    best_size = None
+    keys = -np.log(pool.noise)  # falls as noise rises: any order will do
+    if options.method == "greedy":
+        greedy = choose_greedily(cells, target, sizes, options.stop)
+        taken, best_size = greedy.choices, greedy.best_size
+    else:
+        if options.method == "importance":
+            keys = -(importance(cells, target)[cells.template][pool.row_cells] + gumbel(pool.noise))
+        taken = choose_by_key(cells, pool.row_cells, keys, sizes)
+    if least:
+        taken[-1] = with_templates(cells, taken[-1], least, _cell_keys(pool, target, options, keys))
+    return Choice(tuple(sizes), taken, best_size)
+
+
+def _cell_keys(pool: Pool, target: Target, options: Options, keys: Any) -> Any:
+    """What to prefer among cells of templates that are not taken yet: the lowest."""
+    if options.method == "greedy":
+        return -importance(pool.cells, target)[pool.cells.template]
+    lowest = np.full(len(pool.cells.template), np.inf)
+    np.minimum.at(lowest, pool.row_cells, keys)
+    return lowest
+
+
+def curve_sizes(budget: int, n_available: int) -> list[int]:
+    """The steps of the budget at which the alignment is told: each twice the one before."""
+    most = min(budget, n_available)
+    return sorted({most >> step for step in range(_CURVE_STEPS) if most >> step})
+
+
+def _limited(pool: Pool, options: Options) -> Pool:
+    """The pool with what each source may give at most."""
+    shares = [(options.caps or {}).get(name, options.max_share) for name in pool.sources["corpus"]]
+    most = np.array([int(share * options.budget + 1e-9) for share in shares], np.int64)
+    limits = np.minimum(most, pool.cells.limits)
+    if not limits.any():
+        raise ConfigurationError("the caps leave no source a row to give; raise them or the budget")
+    return replace(pool, cells=replace(pool.cells, limits=limits))
+
+
+def _notes(
+    pool: Pool, options: Options, choice: Choice, rows: pl.DataFrame, n_templates: int
+) -> tuple[str, ...]:
+    notes = []
+    n_taken = len(rows)
+    more = "there are no more"
+    if options.caps or options.max_share < 1:
+        more += " within the caps"
+    stopped = options.stop and choice.best_size == n_taken
+    if n_taken < options.budget and not stopped:
+        notes.append(f"only {n_taken:,} of {options.budget:,} rows: {more}")
+    if n_templates < options.min_templates:
+        notes.append(
+            f"only {n_templates:,} distinct templates of the {options.min_templates:,} asked for: "
+            f"{more}"
+        )
+    unasked = rows.filter(pl.col("question").is_null())
+    if len(unasked):
+        named = ", ".join(unasked["source"].unique(maintain_order=True))
+        notes.append(
+            f"{len(unasked):,} of {n_taken:,} rows have no question (of {named}): if your trainer "
+            "needs one, leave these out of --from"
+        )
+    unlicensed = pool.sources.filter(pl.col("license").is_null())["corpus"].to_list()
+    if unlicensed:
+        notes.append(
+            f"no license is known of {', '.join(unlicensed)}: add it to the corpora file "
+            '(license = "...")'
+        )
+    return tuple(notes)
+
+
+def _name(pool: Pool, target: str, options: Options) -> str:
+    return stage_key(
+        version=CHOOSING_VERSION,
+        target=target,
+        sources=pool.sources.select("corpus", "digest").rows(),
+        options=asdict(options),
+    )[:16]
+
+
+def _taken_from(
+    con: duckdb.DuckDBPyConnection, pool: Pool, target: Target, taken: Integers
+) -> pl.DataFrame:
+    """What was taken from where; what each source is worth alone, and what the rest without it."""
+    cells, n_sources = pool.cells, len(pool.sources)
+    known = query_sql(con, "decisions/selection/source_alignments", target=pool.target.corpus).pl()
+    without = [
+        divergence(cells, np.where(cells.source == one, 0, taken), target)
+        if (taken[cells.source != one] > 0).any()
+        else None
+        for one in range(n_sources)
+    ]
+    return (
+        pool.sources.join(known, on="corpus", how="left", maintain_order="left")
+        .with_columns(
+            n_taken_from_source=np.bincount(
+                cells.source, weights=taken, minlength=n_sources
+            ).astype(np.int64),
+            n_templates_from_source=np.bincount(
+                cells.source, weights=taken > 0, minlength=n_sources
+            ).astype(np.int64),
+            alignment_without_source=pl.Series(
+                [None if nats is None else alignment(nats) for nats in without], dtype=pl.Float64
+            ),
+        )
+        .rename({"corpus": "source"})
+        .select(
+            "source",
+            "license",
+            "n_queries",
+            "n_rejected",
+            "n_overlapping",
+            "n_repeated",
+            "n_candidates",
+            "n_taken_from_source",
+            "n_templates_from_source",
+            "source_alignment",
+            "alignment_without_source",
+            "digest",
+        )
+    )
+
+
+def _taken_templates(pool: Pool, taken: Integers) -> pl.DataFrame:
+    """How often each template is taken, could be taken, and stands in the target."""
+    cells = pool.cells
+    asked = pool.target
+    n_target = int(asked.n_occurrences.sum())
+    of_target = np.bincount(asked.template, asked.n_occurrences, minlength=len(asked.templates))
+    in_target = pl.DataFrame({"template": asked.templates, "n_in_target": of_target})
+    per_template, n_taken = cells.per_template(taken), int(taken.sum())
+    return (
+        pl.DataFrame(
+            {
+                "template": pool.templates,
+                "n_taken": per_template,
+                "n_candidates": cells.per_template(cells.n_rows),
+            }
+        )
+        .filter(pl.col("n_taken") > 0)
+        .join(in_target, on="template", how="left", maintain_order="left")
+        .with_columns(
+            pl.col("n_in_target").fill_null(0).cast(pl.Int64),
+            share_taken=pl.col("n_taken") / n_taken,
+        )
+        .with_columns(share_in_target=pl.col("n_in_target") / n_target)
+        .sort("n_taken", "template", descending=[True, False])
+    )
+
+
+def _chosen_rows(con: duckdb.DuckDBPyConnection, pool: Pool, taken: Integers) -> pl.DataFrame:
+    cells = pool.cells
+    chosen = np.flatnonzero(taken)
+    wanted = pl.DataFrame(
+        {
+            "position": cells.source[chosen],
+            "template_id": pool.template_ids.gather(cells.template[chosen]),
+            "n_taken": taken[chosen],
+        }
+    )
+    con.register("taken", wanted.to_arrow())
+    rows: pl.DataFrame = query_sql(con, "decisions/selection/chosen_rows").pl()
+    return rows.with_columns(original_records(con, pool.sources, rows))
+
+
+def _curve(pool: Pool, target: Target, choice: Choice) -> pl.DataFrame:
+    cells = pool.cells
+    randoms = choose_by_key(cells, pool.row_cells, -np.log(pool.noise), choice.sizes)
+    steps = []
+    for taken, at_random in zip(choice.taken, randoms, strict=True):
+        nats = divergence(cells, taken, target)
+        steps.append(
+            {
+                "n_rows": int(taken.sum()),
+                "n_templates": int((cells.per_template(taken) > 0).sum()),
+                "kl_nats": nats,
+                "kl_alignment": alignment(nats),
+                "random_alignment": alignment(divergence(cells, at_random, target)),
+            }
+        )
+    return pl.DataFrame(steps).unique("n_rows", keep="last", maintain_order=True)
+
+
+def _with_keys(selection: Selection, run_id: str) -> Selection:
+    """The selection with its tables' rows as they are published."""
+    options = selection.options
+    common = {
+        "selection": selection.selection,
+        "run_id": run_id,
+        "target": selection.target,
+        "method": options.method,
+    }
+    told = json.dumps({**asdict(options), "choosing": CHOOSING_VERSION}, sort_keys=True)
+    sources = selection.sources.with_columns(
+        **{name: pl.lit(value) for name, value in common.items()},
+        budget=pl.lit(options.budget, pl.Int64),
+        seed=pl.lit(options.seed, pl.Int64),
+        parameters=pl.lit(told),
+        n_taken=pl.lit(selection.n_taken, pl.Int64),
+        n_taken_templates=pl.lit(selection.n_templates, pl.Int64),
+        kl_nats=pl.lit(selection.kl_nats),
+        kl_alignment=pl.lit(selection.kl_alignment),
+        pool_alignment=pl.lit(selection.pool_alignment),
+        best_size=pl.lit(selection.best_size, pl.Int64),
+        created_at=pl.lit(datetime.now(UTC)),
+    )
+    curve = selection.curve.with_columns(**{name: pl.lit(value) for name, value in common.items()})
+    return replace(selection, sources=sources, curve=curve)
+
+
+def _write(selection: Selection, rows: pl.DataFrame, templates: pl.DataFrame) -> None:
+    folder = selection.folder
+    told = {
+        **{
+            name: getattr(selection, name)
+            for name in ("selection", "target", "n_taken", "n_templates", "kl_nats")
+        },
+        "kl_alignment": selection.kl_alignment,
+        "pool_alignment": selection.pool_alignment,
+        "best_size": selection.best_size,
+        "options": asdict(selection.options),
+        "run_id": selection.sources["run_id"][0],
+        "created_at": selection.sources["created_at"][0],
+        "versions": {**versions(), "choosing": str(CHOOSING_VERSION)},
+        "sources": selection.sources.select(_OF_SOURCE).to_dicts(),
+        "curve": selection.curve.drop("selection", "run_id", "target", "method").to_dicts(),
+        "notes": selection.notes,
+    }
+    try:
+        with written_whole(folder / "selection.parquet") as temporary:
+            rows.write_parquet(temporary)
+        with (
+            written_whole(folder / "selection.jsonl") as temporary,
+            temporary.open("w", encoding="utf-8") as lines,
+        ):
+            for row in rows.iter_rows(named=True):
+                row["record"] = json.loads(row["record"]) if row["record"] else None
+                lines.write(json.dumps(row, ensure_ascii=False) + "\n")
+        with written_whole(folder / "templates.csv") as temporary:
+            templates.write_csv(temporary)
+        with written_whole(folder / "selection.json") as temporary:
+            text = json.dumps(told, indent=1, ensure_ascii=False, default=str)
+            temporary.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise AlignError(
+            f"{folder} cannot be written ({error.strerror}); choose another --out"
+        ) from None
+
+
+_OF_SOURCE: Final = (
+    "source",
+    "license",
+    "digest",
+    "n_queries",
+    "n_rejected",
+    "n_overlapping",
+    "n_repeated",
+    "n_candidates",
+    "n_taken_from_source",
+    "n_templates_from_source",
+    "source_alignment",
+    "alignment_without_source",
+)

@@ -1,0 +1,388 @@
+"""The corpora file: what there is to compare."""
+
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Iterable
+from difflib import get_close_matches
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path, PurePath
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from nl2sql_align.tasks.base.errors import ConfigurationError
+from nl2sql_align.tasks.base.run_sql import declared_parameters, list_sql
+from nl2sql_align.tasks.ingest.answers import KINDS, Kind, Statements
+from nl2sql_align.tasks.warehouse.addresses import holds_credentials, is_address
+
+_MISTAKE = "mistake"
+AUTO: Final = "auto"
+AS_WRITTEN: Final = "~as-written"
+"""What follows a corpus's name where its texts are not cleaned; no corpus's name has it."""
+"""The format or dialect that is left to the program."""
+ALIASES: Final = {
+    "archer": "spider",
+    "cosql": "sparc",
+    "json": "jsonl",
+    "kaggledbqa": "spider",
+    "omnisql": "synsql",
+    "sciencebenchmark": "spider",
+    "sharegpt": "chat",
+}
+"""Data sets and names whose form is that of another format."""
+# Fine-tuning data holds the answers of an assistant, with talk and fences around their SQL.
+_ANSWER_FORMATS: Final = frozenset({"alpaca", "chat"})
+_NESTED_FORMATS: Final = ("jsonl", "parquet")
+_JSON_PATH: Final = re.compile(r"""\$(\.("[^"]+"|[^."\[\]*]+)|\[\d+\])+""")
+
+
+class ColumnMapping(BaseModel):
+    """Which column, key or JSON path of a generic dump holds what.
+
+    Attributes:
+        sql: The query.
+        question: What it answers.
+        db_id: The database that it is for.
+        frequency: How often it occurs.
+        rows: The JSON path of a list in each object, whose items are the rows. What a row lacks is
+            looked for in the object.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sql: str
+    question: str | None = None
+    db_id: str | None = None
+    frequency: str | None = None
+    rows: str | None = None
+
+    @property
+    def named(self) -> dict[str, str]:
+        """The columns that are named, without the place of the rows."""
+        return self.model_dump(exclude_none=True, exclude={"rows"})
+
+    @property
+    def is_nested(self) -> bool:
+        """Whether values are deeper in a row than its own keys: some column is a JSON path."""
+        return self.rows is not None or any(v.startswith("$") for v in self.named.values())
+
+    @model_validator(mode="after")
+    def _check_paths(self) -> Self:
+        for key, value in self.model_dump(exclude_none=True).items():
+            if not value or (value.startswith("$") and not _JSON_PATH.fullmatch(value)):
+                raise _mistake(f"key 'columns.{key}': no JSON path: '{value}'; try '$.meta.sql'")
+        if self.rows is not None and not self.rows.startswith("$"):
+            raise _mistake(f"key 'columns.rows': no JSON path: '{self.rows}'; try '$.data'")
+        return self
+
+
+class CorpusEntry(BaseModel):
+    """One ``[[corpus]]`` of the corpora file.
+
+    Attributes:
+        name: The corpus's name, unique in its file.
+        role: Training set, target workload, or a model's predictions on a target.
+        format: How the dump is laid out: the name of a file of ``sql/dumps``, or ``auto``.
+        dialect: The SQL dialect, by sqlglot's name; ``auto`` takes the one that parses most.
+        url: The dump's address on an object store, where ``path`` was one.
+        path: The dump, absolute: a file, a folder, or a pattern of files. A relative one starts at
+            the folder of the corpora file. Of a dump with an address, its local copy, once there is
+            one.
+        target: For predictions: the corpus whose questions they answer.
+        model: For predictions: the model that made them.
+        trained_on: For predictions of a tuned model: the corpus it was tuned on, listed or not.
+        license: The dump's licence.
+        glob: Which files to take where ``path`` is a folder.
+        columns: For generic formats: which column holds what.
+        clean: ``llm`` takes the first SQL statement out of each text, ``none`` takes the text as it
+            is. By default ``llm`` for predictions and for answers in chats.
+        statements: Which statements of a text with several are taken; by default such a text is
+            rejected.
+        kinds: Which kinds of statements are not rejected.
+        digest: The SHA-256 of the dump's content in an earlier run, whose stage files are to be
+            used: the dump is not read.
+        retired_at: Since when the dump is known to be gone.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")]
+    role: Literal["train", "target", "predictions"]
+    format: str
+    dialect: str = AUTO
+    url: str | None = None
+    path: Path
+    target: str | None = None
+    model: str | None = None
+    trained_on: str | None = None
+    license: str | None = None
+    glob: str | None = None
+    columns: ColumnMapping | None = None
+    clean: Literal["llm", "none"] | None = None
+    statements: Statements = "reject"
+    kinds: Annotated[tuple[Kind, ...], Field(min_length=1)] = KINDS
+    digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    retired_at: AwareDatetime | None = None
+
+    @property
+    def cleans(self) -> bool:
+        """Whether the first statement is taken out of each text."""
+        if self.clean is not None:
+            return self.clean == "llm"
+        return self.role == "predictions" or self.format in _ANSWER_FORMATS
+
+    @property
+    def place(self) -> Path | str:
+        """Where the dump is, as users know it."""
+        return self.url or self.path
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_address(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        if "url" in data:
+            raise _mistake("unknown key 'url'; let path name the address")
+        path = data.get("path")
+        if not isinstance(path, str) or not is_address(path):
+            return data
+        if holds_credentials(path):
+            raise _mistake(
+                "key 'path': the address holds what may be credentials; take them out, and let the "
+                "environment have them"
+            )
+        return {**data, "url": path}
+
+    @field_validator("format")
+    @classmethod
+    def _check_format(cls, value: str) -> str:
+        value = ALIASES.get(value, value)
+        if value != AUTO and value not in formats():
+            raise _mistake(
+                f"unknown format '{value}'; {_choose(value, (AUTO, *ALIASES, *formats()))}"
+            )
+        return value
+
+    @field_validator("dialect")
+    @classmethod
+    def _check_dialect(cls, value: str) -> str:
+        return value if value == AUTO else check_dialect(value)
+
+    @field_validator("path")
+    @classmethod
+    def _make_absolute(cls, value: Path, info: ValidationInfo) -> Path:
+        if info.data.get("url") is not None:
+            return value
+        folder: Path = (info.context or {}).get("folder", Path())
+        path = folder / value
+        # The file itself may be a link to one without a suffix, as in caches of data hubs.
+        return path.parent.resolve() / path.name
+
+    @field_validator("glob")
+    @classmethod
+    def _check_glob(cls, value: str | None) -> str | None:
+        if value is not None:
+            pattern = PurePath(value)
+            misplaced = any(
+                part == ".." or ("**" in part and part != "**") for part in pattern.parts
+            )
+            if misplaced or not pattern.parts or pattern.is_absolute():
+                raise _mistake(f"key 'glob': no pattern below path: '{value}'; try '*.sql'")
+        return value
+
+    @model_validator(mode="after")
+    def _check_keys_of_role(self) -> Self:
+        for key in ("target", "model", "trained_on"):
+            if self.role != "predictions" and getattr(self, key) is not None:
+                raise _mistake(
+                    f"key '{key}' is for predictions only; remove it, or set role = \"predictions\""
+                )
+            if self.role == "predictions" and key != "trained_on" and getattr(self, key) is None:
+                raise _mistake(f"key '{key}' is missing; predictions need it")
+        if self.role == "predictions" and self.statements == "each":
+            raise _mistake(
+                "key 'statements': \"each\" does not go with predictions, which answer one "
+                'question each; try "first"'
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_columns(self) -> Self:
+        if is_generic(self.format) and self.columns is None:
+            raise _mistake(
+                f"key 'columns' is missing; format '{self.format}' needs it, as in "
+                'columns = { sql = "query" }'
+            )
+        if self.columns is not None and self.format == AUTO:
+            raise _mistake(
+                f"key 'columns' does not go with format '{AUTO}'; remove it, or name the format"
+            )
+        if self.columns is not None and not is_generic(self.format):
+            generic = ", ".join(filter(is_generic, formats()))
+            raise _mistake(
+                f"key 'columns' does not go with format '{self.format}'; "
+                f"remove it, or use one of the formats {generic}"
+            )
+        is_nested = self.columns is not None and self.columns.is_nested
+        if is_nested and self.format not in _NESTED_FORMATS:
+            raise _mistake(
+                f"key 'columns': JSON paths do not go with format '{self.format}'; "
+                f"name columns, or use one of the formats {', '.join(_NESTED_FORMATS)}"
+            )
+        return self
+
+
+@cache
+def formats() -> tuple[str, ...]:
+    """The dump formats: a file ``sql/dumps/<format>.sql`` for each.
+
+    Files ``<format>.<suffix>.sql`` beside it read the same format from files of another kind.
+    """
+    return tuple(name for name in list_sql("dumps") if "." not in name)
+
+
+def check_dialect(dialect: str) -> str:
+    """The dialect, if sqlglot knows it.
+
+    Raises:
+        ValueError: It does not; the message says what it knows.
+    """
+    if dialect not in _dialects():
+        raise _mistake(f"unknown dialect '{dialect}'; {_choose(dialect, _dialects())}")
+    return dialect
+
+
+@cache
+def _dialects() -> frozenset[str]:
+    """The dialects of sqlglot: a module each. They are not loaded: the parser is in its workers."""
+    found = find_spec("sqlglot")
+    folders = (found and found.submodule_search_locations) or []
+    modules = [file.stem for folder in folders for file in Path(folder, "dialects").glob("*.py")]
+    return frozenset(modules) - {"__init__", "dialect"}
+
+
+def is_generic(format: str) -> bool:
+    """Whether a format leaves it to the corpora file which columns hold what."""
+    return format != AUTO and "sql_column" in declared_parameters(f"dumps/{format}")
+
+
+def load_corpora(path: Path) -> list[CorpusEntry]:
+    """The corpora that a TOML file lists, in its order.
+
+    Raises:
+        ConfigurationError: The file cannot be read or says something that makes no sense; one line
+            names the file, the corpus and the key, and what to do.
+    """
+    document = read_toml(path)
+    listed = document.pop("corpus", None)
+    for key in document:
+        raise ConfigurationError(f"{path}: unknown key '{key}'; list corpora as [[corpus]] tables")
+    if (
+        not isinstance(listed, list)
+        or not all(isinstance(raw, dict) for raw in listed)
+        or not listed
+    ):
+        raise ConfigurationError(f"{path}: no corpus is listed; add a [[corpus]] table for each")
+    entries = [check_entry(path, number, raw) for number, raw in enumerate(listed, start=1)]
+    _check_names(path, entries)
+    return entries
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """What a TOML file says.
+
+    Raises:
+        ConfigurationError: It cannot be read, or is none.
+    """
+    try:
+        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+    except OSError as error:
+        problem = f"cannot be read ({error.strerror}); check the path"
+    except UnicodeDecodeError as error:
+        problem = f"is not UTF-8 (byte {error.start}); save it as UTF-8"
+    except tomllib.TOMLDecodeError as error:
+        problem = f"is not valid TOML: {error}; mend that line"
+    raise ConfigurationError(f"{path}: {problem}")
+
+
+def check_entry(path: Path, number: int, raw: dict[str, Any]) -> CorpusEntry:
+    """A corpus as a TOML file describes it.
+
+    Args:
+        path: The file.
+        number: The corpus's place in it, for when it has no name.
+        raw: Its keys.
+
+    Raises:
+        ConfigurationError: They make no sense.
+    """
+    name = raw.get("name")
+    corpus = f"corpus '{name}'" if isinstance(name, str) else f"corpus {number}"
+    try:
+        return CorpusEntry.model_validate(raw, context={"folder": path.parent})
+    except ValidationError as error:
+        # A misspelt key is also a missing one: tell of the misspelling.
+        problem = _explain(min(error.errors(), key=lambda e: e["type"] != "extra_forbidden"))
+        raise ConfigurationError(f"{path}: {corpus}: {problem}") from None
+
+
+def _explain(error: ErrorDetails) -> str:
+    key = ".".join(map(str, error["loc"]))
+    if error["type"] == "missing":
+        remedy = f'add it, or {key} = "{AUTO}"' if key == "format" else "add it"
+        return f"key '{key}' is missing; {remedy}"
+    if error["type"] == "extra_forbidden":
+        *parents, unknown = error["loc"]
+        known = (ColumnMapping if parents else CorpusEntry).model_fields
+        return f"unknown key '{key}'; {_choose(str(unknown), known)}"
+    if error["type"] == _MISTAKE:
+        return error["msg"]
+    return f"key '{key}': {error['msg'][0].lower()}{error['msg'][1:]}"
+
+
+def _check_names(path: Path, entries: list[CorpusEntry]) -> None:
+    for name, count in Counter(entry.name for entry in entries).items():
+        if count > 1:
+            raise ConfigurationError(
+                f"{path}: corpus '{name}': key 'name': {count} corpora have it; "
+                "give each a name of its own"
+            )
+    roles = {entry.name: entry.role for entry in entries}
+    targets = [name for name, role in roles.items() if role == "target"]
+    for entry in entries:
+        if entry.target is None or entry.target in targets:
+            continue
+        role = roles.get(entry.target)
+        problem = (
+            f"'{entry.target}' has the role {role}" if role else f"'{entry.target}' is not listed"
+        )
+        remedy = _choose(entry.target, targets) if targets else "list a corpus with the role target"
+        raise ConfigurationError(
+            f"{path}: corpus '{entry.name}': key 'target': {problem}; {remedy}"
+        )
+
+
+def _mistake(text: str) -> PydanticCustomError:
+    """A ValueError that, unlike a plain one, does not outlive the model's ValidationError."""
+    return PydanticCustomError(_MISTAKE, "{text}", {"text": text})
+
+
+def _choose(word: str, choices: Iterable[str]) -> str:
+    """What to do about a word that is none of the choices."""
+    in_lower_case = {choice.lower(): choice for choice in sorted(choices)}
+    close = get_close_matches(word.lower(), in_lower_case, n=1)
+    if close:
+        return f"did you mean '{in_lower_case[close[0]]}'?"
+    return f"use one of {', '.join(in_lower_case.values())}"

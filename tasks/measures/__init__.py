@@ -1,0 +1,1 @@
+"""From counts to numbers: divergences, intervals, ceilings. Every formula is defined here."""

@@ -1,0 +1,336 @@
+"""Counting the n-grams of templates (specification, section 3).
+
+Each distinct template is counted once and weighed by how often it occurs. The places where an
+n-gram can start are sorted by the tokens that follow, so that equal n-grams of any length stand
+side by side, in the order of their texts, and their counts are sums over ranges. What is compared
+are numbers of tokens, never hashes: no two n-grams can be taken for one.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nl2sql_align.tasks.templates.rules import MAX_N
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+COUNTS_SCHEMA: Final = {
+    "ngram": pl.String,
+    "ngram_length": pl.Int32,
+    "n_occurrences": pl.Int64,
+    "example_ordinal": pl.Int64,
+}
+
+# A template's tokens are apart by one space; these three have one inside.
+_JOINED: Final = r"\b(ORDER|GROUP|PARTITION) BY\b"
+_GLUE: Final = "\x1f"
+_TEMPLATES_AT_A_TIME: Final = 4_000
+
+
+def split_template(template: str) -> list[str]:
+    """A template's tokens; the inverse of joining them by a space."""
+    glued = re.sub(_JOINED, rf"\1{_GLUE}BY", template)
+    return [token.replace(_GLUE, " ") for token in glued.split(" ")] if template else []
+
+
+Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class _Text:
+    """The tokens of templates, one after the other.
+
+    Attributes:
+        utf8: The templates, with a space behind each.
+        offsets: Where each token starts in it; each takes all up to the space before the next.
+        template: The row of each token's template.
+        n_left: How many tokens its template still has at each, itself among them.
+        codes: Each token's rank in the vocabulary, from 1; ``max_n`` zeros behind the last token.
+        vocabulary: The tokens in the order of their texts.
+    """
+
+    utf8: pa.Buffer
+    offsets: Integers
+    template: Integers
+    n_left: npt.NDArray[np.int32]
+    codes: Integers
+    vocabulary: list[str]
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """The longest runs to look at, one for each token that starts an n-gram, in order.
+
+    Attributes:
+        starts: The token where each starts.
+        firsts: Where among them each distinct run first stands.
+        n_shared: How many tokens each distinct run begins with as the one before it does.
+        valid: For each distinct run, bit n is set where its first n tokens are an n-gram.
+    """
+
+    starts: Integers
+    firsts: Integers
+    n_shared: Integers
+    valid: Integers
+
+
+def count_ngrams(templates: pl.DataFrame, max_n: int = MAX_N) -> pl.DataFrame:
+    """Counts the n-grams of one corpus, or of a part of one.
+
+    Args:
+        templates: One row per distinct template: ``template``, ``n_occurrences`` (how many queries
+            have it) and ``example_ordinal`` (the place of one of them).
+        max_n: The longest n-gram, in tokens.
+
+    Returns:
+        A row per distinct n-gram, in the order of length and text: ``ngram``, ``ngram_length``
+        (tokens), ``n_occurrences``, ``example_ordinal`` (the smallest of the templates that hold
+        it).
+    """
+    templates = templates.sort("example_ordinal")
+    text = _read(templates["template"], max_n)
+    runs = _sorted_runs(text, max_n)
+    weights = templates["n_occurrences"].to_numpy().astype(np.int64)[text.template[runs.starts]]
+    # The weight of all runs before each distinct one, and at the end that of all.
+    before = np.append(0, np.cumsum(weights))[np.append(runs.firsts, len(weights))]
+    # Templates stand in the order of their ordinals: an n-gram's first start has the smallest.
+    starts = np.minimum.reduceat(runs.starts, runs.firsts)
+    lengths, counts, examples = [], [], []
+    for n, firsts, is_ngram in _prefixes(runs, max_n):
+        counts.append(np.diff(before[firsts], append=before[-1])[is_ngram])
+        examples.append(np.minimum.reduceat(starts, firsts)[is_ngram])
+        lengths.append(np.full(len(counts[-1]), n, np.int32))
+    example = np.concatenate(examples)
+    ordinals = templates["example_ordinal"].to_numpy()[text.template[example]]
+    ngrams = _ngrams(
+        text,
+        example,
+        np.concatenate(lengths),
+        n_occurrences=np.concatenate(counts),
+        example_ordinal=ordinals,
+    )
+    order = _order(ngrams)
+    return ngrams if order is None else ngrams[order]
+
+
+@dataclass(frozen=True)
+class Incidence:
+    """How often each n-gram occurs in each template: what a corpus's counts are sums of.
+
+    ``counts`` is a sparse matrix (CSR, int64) with a row per template given and a column per
+    distinct n-gram of ``ngrams``; a corpus with ``w`` queries per template has the n-gram counts
+    ``w @ counts``.
+    """
+
+    ngrams: pl.Series
+    counts: "csr_array"
+
+
+def ngram_incidence(templates: pl.Series, max_n: int = MAX_N) -> Incidence:
+    """The n-grams of each of some distinct templates.
+
+    Args:
+        templates: Distinct templates; an empty one has no n-grams.
+        max_n: The longest n-gram, in tokens.
+
+    Returns:
+        The matrix, with the n-grams in the order of length and text.
+    """
+    from scipy.sparse import csc_array
+
+    text = _read(templates, max_n)
+    runs = _sorted_runs(text, max_n)
+    lengths, sizes, owners, examples = [], [], [], []
+    for n, firsts, is_ngram in _prefixes(runs, max_n):
+        begins = runs.firsts[firsts]
+        size = np.diff(begins, append=len(runs.starts))
+        sizes.append(size[is_ngram])
+        owners.append(text.template[runs.starts[np.repeat(is_ngram, size)]])
+        examples.append(runs.starts[begins[is_ngram]])
+        lengths.append(np.full(len(sizes[-1]), n, np.int32))
+    ngrams = _ngrams(text, np.concatenate(examples), np.concatenate(lengths))
+    rows, columns = np.concatenate(owners), np.cumsum(np.concatenate([[0], *sizes]))
+    counts = csc_array(
+        (np.ones(len(rows), np.int64), rows, columns), shape=(len(templates), len(ngrams))
+    )
+    order = _order(ngrams)
+    if order is not None:
+        ngrams, counts = ngrams[order], counts[:, order.to_numpy()]
+    counts = counts.tocsr()
+    counts.sum_duplicates()
+    return Incidence(ngrams["ngram"], counts)
+
+
+@dataclass(frozen=True)
+class Known:
+    """Counts of the templates from ``first`` on.
+
+    ``counts`` is a sparse matrix (CSR, int64) with a row per template and a column per n-gram asked
+    for; ``totals`` says how many n-grams each template has, these and others.
+    """
+
+    first: int
+    counts: "csr_array"
+    totals: Integers
+
+
+def ngram_keys(ngrams: pl.Series) -> pl.DataFrame:
+    """128 bits for each n-gram, by which it is found again in this process.
+
+    They take a tenth of the memory of the texts; two n-grams share theirs with a probability of
+    2**-128.
+    """
+    return pl.DataFrame({"low": ngrams.hash(0), "high": ngrams.hash(1)})
+
+
+def count_known(templates: pl.Series, keys: pl.DataFrame) -> "Iterator[Known]":
+    """How often some n-grams occur in each of some distinct templates.
+
+    Templates are counted by the block: what they hold beside these n-grams is most of it.
+
+    Args:
+        templates: Distinct templates.
+        keys: Those of distinct n-grams; see ``ngram_keys``.
+
+    Yields:
+        The counts of some templates, in their order; of no template at all, where there is none.
+    """
+    from scipy.sparse import csr_array
+
+    wanted = keys.with_row_index("to")
+    for start in range(0, max(1, len(templates)), _TEMPLATES_AT_A_TIME):
+        part = ngram_incidence(templates.slice(start, _TEMPLATES_AT_A_TIME))
+        known = ngram_keys(part.ngrams).with_row_index("column")
+        known = known.join(wanted, on=keys.columns, how="inner").sort("column")
+        kept = part.counts.tocsc()[:, known["column"].to_numpy()].tocoo()
+        at = (kept.row, known["to"].to_numpy()[kept.col])
+        shape = (part.counts.shape[0], len(keys))
+        totals = np.asarray(part.counts.sum(axis=1), np.int64).reshape(-1)
+        yield Known(start, csr_array((kept.data, at), shape=shape), totals)
+
+
+def _read(templates: pl.Series, max_n: int) -> _Text:
+    is_full = templates != ""
+    rows, templates = np.flatnonzero(is_full), templates.filter(is_full)
+    glued, ends = _spaced(templates.str.replace_all(_JOINED, f"${{1}}{_GLUE}BY"))
+    # Cut behind each space, the text is an Arrow array of the tokens as it stands.
+    offsets = np.append(0, np.flatnonzero(np.frombuffer(glued, np.uint8) == ord(" ")) + 1)
+    tokens = pc.dictionary_encode(
+        pa.LargeStringArray.from_buffers(len(offsets) - 1, pa.py_buffer(offsets), glued)
+    )
+    vocabulary = [token[:-1] for token in tokens.dictionary.to_pylist()]
+    order = sorted(range(len(vocabulary)), key=vocabulary.__getitem__)
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(1, len(order) + 1)
+    n_tokens = np.diff(np.searchsorted(offsets, ends), prepend=0)
+    return _Text(
+        utf8=_spaced(templates)[0],
+        offsets=offsets,
+        template=np.repeat(rows, n_tokens),
+        n_left=(np.repeat(np.cumsum(n_tokens), n_tokens) - np.arange(len(tokens))).astype(np.int32),
+        codes=np.append(rank[tokens.indices.to_numpy()], np.zeros(max_n, np.int64)),
+        vocabulary=[vocabulary[i] for i in order],
+    )
+
+
+def _spaced(texts: pl.Series) -> tuple[pa.Buffer, Integers]:
+    """Texts in UTF-8, one after the other with a space behind each, and where each then ends."""
+    array = (texts + " ").rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
+    _, ends, utf8 = array.buffers()
+    ends = np.frombuffer(ends, np.int64, len(array) + 1)
+    return utf8.slice(0, ends[-1]), ends[1:]
+
+
+def _valid_lengths(text: _Text, max_n: int) -> Integers:
+    """For each token, bit n is set where the n tokens from there on are an n-gram."""
+    n_tokens = len(text.n_left)
+    is_word = pl.Series(["", *text.vocabulary]).str.contains(r"^[\p{L}_]").to_numpy()[text.codes]
+    is_comma = np.array([token == "," for token in ["", *text.vocabulary]])[text.codes]
+    brackets = {"(": 1, ")": -1}
+    steps = np.array([brackets.get(token, 0) for token in ["", *text.vocabulary]])
+    # Open brackets before each token.
+    depth = np.append(0, np.cumsum(steps[text.codes])).astype(np.int32)
+    valid = np.zeros(n_tokens, np.int64)
+    has_word = np.zeros(n_tokens, np.bool)
+    alive = ~is_comma[:n_tokens]
+    for n in range(1, max_n + 1):
+        inside = depth[n : n + n_tokens] - depth[:n_tokens]
+        # A bracket closed that was not opened inside can be mended by no further token.
+        alive &= (text.n_left >= n) & (inside >= 0)
+        has_word |= is_word[n - 1 : n - 1 + n_tokens]
+        is_ngram = alive & has_word & (inside == 0) & ~is_comma[n - 1 : n - 1 + n_tokens]
+        valid |= is_ngram.astype(np.int64) << n
+    return valid
+
+
+def _sorted_runs(text: _Text, max_n: int) -> _Runs:
+    """From each token, the longest n-gram that starts there, in the order of their tokens."""
+    valid = _valid_lengths(text, max_n)
+    n_tokens = len(valid)
+    # The place of the highest bit set, exact: sums of powers of two below 2**53.
+    length = np.frexp(valid)[1] - 1
+    bits = max(1, len(text.vocabulary).bit_length())
+    key, width = np.zeros(n_tokens, np.int64), 0
+    for i in range(max_n):
+        # As many tokens as fit are one number, which sorts as they do; then its rank stands for it.
+        if width + bits > 63:
+            values, key = np.unique(key, return_inverse=True)
+            width = len(values).bit_length()
+        key <<= bits
+        key += text.codes[i : i + n_tokens] * (length > i)
+        width += bits
+    starts = np.flatnonzero(valid)
+    key = key[starts]
+    order = np.argsort(key)
+    starts = starts[order]
+    firsts = np.flatnonzero(np.diff(key[order], prepend=-1))
+    distinct = starts[firsts]
+    n_shared, is_shared = np.zeros(len(firsts), np.int64), np.arange(len(firsts)) > 0
+    for i in range(max_n):
+        token = text.codes[distinct + i] * (length[distinct] > i)
+        is_shared[1:] &= token[1:] == token[:-1]
+        n_shared += is_shared
+    return _Runs(starts, firsts, n_shared, valid[distinct])
+
+
+def _prefixes(runs: _Runs, max_n: int) -> Iterator[tuple[int, Integers, npt.NDArray[np.bool]]]:
+    """For each n, the runs by their first n tokens.
+
+    Yields:
+        n, where among the distinct runs each group begins, and whether it is an n-gram's.
+    """
+    for n in range(1, max_n + 1):
+        firsts = np.flatnonzero(runs.n_shared < n)
+        yield n, firsts, (runs.valid[firsts] >> n & 1).astype(np.bool)
+
+
+def _ngrams(
+    text: _Text, starts: Integers, lengths: npt.NDArray[np.int32], **columns: Integers
+) -> pl.DataFrame:
+    """The texts and lengths of some runs, ``ngram`` and ``ngram_length``, before other columns."""
+    offset = text.offsets[starts]
+    size = text.offsets[starts + lengths] - 1 - offset
+    table = pl.DataFrame({"offset": offset, "size": size, "ngram_length": lengths, **columns})
+    ngram = pl.lit(text.utf8.to_pybytes()).bin.slice("offset", "size").cast(pl.String)
+    return table.select(ngram.alias("ngram"), "ngram_length", *columns)
+
+
+def _order(ngrams: pl.DataFrame) -> pl.Series | None:
+    """The order of length and text, or None where it is that of the rows.
+
+    Token by token is text by text but for tokens with a space inside beside the word before it
+    (``GROUP BY``, ``GROUP``), and for control characters.
+    """
+    ngram, length = ngrams["ngram"], ngrams["ngram_length"]
+    n = len(ngrams) - 1
+    if not ((ngram.head(n) > ngram.tail(n)) & (length.head(n) == length.tail(n))).any():
+        return None
+    return ngrams.select(pl.arg_sort_by("ngram_length", "ngram")).to_series()

@@ -1,0 +1,1 @@
+"""The published database: written, opened, read, and its history."""

@@ -1,0 +1,84 @@
+"""Decisions that users ask for between runs, kept beside the results that they were made from."""
+
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from nl2sql_align.tasks.base.connections import connect
+from nl2sql_align.tasks.base.errors import ConflictError
+from nl2sql_align.tasks.results.carried_over import save_kept
+from nl2sql_align.tasks.results.read import (
+    NO_LOG,
+    attach_results,
+    detach_results,
+    open_results,
+    quoted_name,
+)
+from nl2sql_align.tasks.warehouse.folder import Warehouse, written_whole
+from nl2sql_align.tasks.warehouse.object_store import pull, push, warehouse_at
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_SECONDS_TO_WAIT: Final = 60.0
+_TRIES: Final = 3
+
+
+def last_run(warehouse: Path | str) -> str:
+    """The id of the run that made the results of a warehouse.
+
+    Raises:
+        WarehouseError: There are none.
+    """
+    with open_results(warehouse) as con:
+        row = con.execute("select run_id from runs order by rowid desc limit 1").fetchone()
+    assert row is not None  # a published database has the run that made it
+    return str(row[0])
+
+
+def record(warehouse: Path | str, table: str, rows: "pl.DataFrame", key: Mapping[str, Any]) -> None:
+    """Puts a decision's rows into its table of the published database.
+
+    Readers see the database without them or with all of them.
+
+    Args:
+        warehouse: The folder of the results, or their address on a store.
+        table: One of ``tasks.results.carried_over.DECISION_TABLES``.
+        rows: The rows, with the table's columns, in any order.
+        key: Values of at least one column; earlier rows that have them all are replaced.
+
+    Raises:
+        WarehouseError: There are no results, or a run has been writing them for a minute.
+        ConflictError: Others publish to the store again and again.
+    """
+    house = warehouse_at(warehouse)
+    for _ in range(_TRIES - 1):
+        with suppress(ConflictError):
+            _record(house, table, rows, key)
+            return
+    _record(house, table, rows, key)
+
+
+def _record(house: Warehouse, table: str, rows: "pl.DataFrame", key: Mapping[str, Any]) -> None:
+    files = [file.relative_to(house.folder).as_posix() for file in (house.database, house.kept)]
+    with house.locked(_SECONDS_TO_WAIT):
+        pull(house, *files)
+        # Of a warehouse on a store, its working copy: what is written there is published after it.
+        open_results(house.folder).close()
+        with (
+            written_whole(house.kept) as kept,
+            written_whole(house.database) as temporary,
+            connect() as con,
+        ):
+            shutil.copyfile(house.database, temporary)
+            attach_results(con, temporary, NO_LOG)
+            con.register("decision_rows", rows.to_arrow())
+            met = " and ".join(f"{quoted_name(column)} is not distinct from ?" for column in key)
+            con.execute(f"delete from {quoted_name(table)} where {met}", list(key.values()))
+            con.execute(f"insert into {quoted_name(table)} by name from decision_rows")
+            con.unregister("decision_rows")
+            save_kept(con, kept)
+            detach_results(con)
+        push(house, *files)

@@ -1,0 +1,1 @@
+"""Which steps a run needs, and which corpora it sets aside."""

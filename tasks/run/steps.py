@@ -1,0 +1,276 @@
+"""The steps of a run from parsed parts on: counting, measuring, and what to know of the corpora.
+
+``flows.align`` runs them as Prefect tasks.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Iterable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from nl2sql_align.tasks.base.errors import AlignError, CorpusError
+from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
+from nl2sql_align.tasks.ingest.dumps import INGEST_VERSION, text_settings
+from nl2sql_align.tasks.ingest.fetch import remove_unused_copies
+from nl2sql_align.tasks.measures.intervals import (
+    CONFIDENCE,
+    DEFAULT_RESAMPLING,
+    INTERVALS_VERSION,
+    IntervalsReport,
+    Resampling,
+    compute_intervals,
+)
+from nl2sql_align.tasks.measures.matrix import (
+    EPSILON,
+    MATRIX_VERSION,
+    SKEW,
+    Content,
+    MatrixReport,
+    compute_matrix,
+)
+from nl2sql_align.tasks.ngrams.corpus_counts import begin_counting, counts_at, n_ngrams
+from nl2sql_align.tasks.ngrams.counted_corpus import IngestedCorpus, join_templates
+from nl2sql_align.tasks.results.read import PUBLISH_VERSION
+from nl2sql_align.tasks.run.prepare import Prepared, SetAside, dialects_file
+from nl2sql_align.tasks.templates.dialect_choice import CLEARLY_MORE, choose_dialect
+from nl2sql_align.tasks.templates.rules import (
+    DEFAULT_LIMITS,
+    MAX_N,
+    NGRAM_RULES_VERSION,
+    TEMPLATE_RULES_VERSION,
+    Limits,
+    parser_version,
+)
+from nl2sql_align.tasks.warehouse.folder import Warehouse, remove_others, write_changed
+
+_PACKAGES = ("nl2sql-align", "sqlglot", "duckdb", "polars", "pyarrow", "numpy", "scipy", "prefect")
+
+
+def versions() -> dict[str, str]:
+    """Versions of everything that can change a number."""
+    return {
+        **{package: version(package) for package in _PACKAGES},
+        "python": ".".join(map(str, sys.version_info[:3])),
+        "ingest": str(INGEST_VERSION),
+        "template_rules": str(TEMPLATE_RULES_VERSION),
+        "ngram_rules": str(NGRAM_RULES_VERSION),
+        "matrix": str(MATRIX_VERSION),
+        "intervals": str(INTERVALS_VERSION),
+        "publish": str(PUBLISH_VERSION),
+    }
+
+
+def parameters(
+    entries: Iterable[CorpusEntry] = (),
+    limits: Limits = DEFAULT_LIMITS,
+    resampling: Resampling = DEFAULT_RESAMPLING,
+) -> dict[str, Any]:
+    """The values that the specification leaves open or makes configurable."""
+    return {
+        # What became of the texts of each corpus before they were parsed, and how they were parsed.
+        "texts": {
+            entry.name: {"dialect": entry.dialect, **text_settings(entry), "kinds": entry.kinds}
+            for entry in entries
+        },
+        "skew": SKEW,
+        "epsilon": EPSILON,
+        "max_n": MAX_N,
+        "max_characters": limits.max_characters,
+        "max_brackets": limits.max_brackets,
+        "confidence": CONFIDENCE,
+        "replicates": resampling.replicates,
+        "resampled_unit": resampling.unit,
+        "seed": resampling.seed,
+    }
+
+
+def observations(corpora: list[IngestedCorpus], warehouse: Warehouse) -> list[str]:
+    """What a user should know of the corpora: one line each.
+
+    Other dialects that parse clearly more, texts in other encodings, and predictions that are not
+    as many as the questions of their target.
+    """
+    found = []
+    n_rows = {one.entry.name: pq.read_metadata(one.queries).num_rows for one in corpora}
+    for one in corpora:
+        entry, name = one.entry, one.entry.name
+        said = pq.read_metadata(one.queries).metadata or {}
+        encoding = said.get(b"encoding", b"utf-8").decode()
+        n_replaced = int(said.get(b"n_replaced", b"0"))
+        if encoding != "utf-8" or n_replaced:
+            found.append(f"{name}: read as {encoding}; {n_replaced:,} characters could not be told")
+        expected = n_rows.get(entry.target) if entry.target else None
+        if expected is not None and expected != n_rows[name]:
+            found.append(
+                f"{name}: {n_rows[name]:,} predictions for the {expected:,} questions of "
+                f"{entry.target}: are answers missing, or do line breaks stand within some?"
+            )
+        found += _better_dialect(one, warehouse)
+    return found
+
+
+def _better_dialect(corpus: IngestedCorpus, warehouse: Warehouse) -> list[str]:
+    """A warning where another dialect parses clearly more than the one given."""
+    n_queries = n_templated = 0
+    with pq.ParquetFile(corpus.templates) as file:
+        for rows in file.iter_batches(columns=["n_queries", "template"]):
+            has_template = pc.is_valid(rows["template"])
+            n_queries += pc.sum(rows["n_queries"]).as_py()
+            n_templated += pc.sum(rows.filter(has_template)["n_queries"]).as_py() or 0
+    if n_queries - n_templated < CLEARLY_MORE * n_queries:
+        return []
+    entry = corpus.entry
+    kept = dialects_file(entry, corpus.queries.stem, warehouse)
+    choice = choose_dialect(corpus.queries, warehouse.scratch, [entry.dialect], kept)
+    if choice.shares[choice.dialect] < choice.shares[entry.dialect] + CLEARLY_MORE:
+        return []
+    return [
+        f"{entry.name}: dialect '{choice.dialect}' would parse clearly more than "
+        f"'{entry.dialect}': {choice.shares[choice.dialect]:.1%} and "
+        f"{choice.shares[entry.dialect]:.1%} of {choice.n_sampled} queries"
+    ]
+
+
+def finish(prepared: Prepared, warehouse: Warehouse) -> IngestedCorpus:
+    """Puts the parsed parts of a corpus together and counts its n-grams, unless both are there.
+
+    Of a large corpus, ``division`` says by which steps it is counted.
+    """
+    started = time.perf_counter()
+    if not prepared.templates.exists():
+        texts = prepared.jobs[0].source
+        join_templates(texts, [job.destination for job in prepared.jobs], prepared.templates)
+    ngrams, division = counts_at(prepared.ngrams), None
+    if ngrams is None:
+        metadata = {
+            "corpus": prepared.entry.name,
+            "digest": prepared.digest,
+            "dialect": prepared.entry.dialect,
+            "template_rules_version": str(TEMPLATE_RULES_VERSION),
+            "parser": f"sqlglot {parser_version()}",
+        }
+        division = begin_counting(
+            prepared.entry.name,
+            prepared.templates,
+            prepared.ngrams,
+            warehouse.scratch,
+            metadata,
+        )
+        ngrams = division.destination if division else prepared.ngrams
+    return IngestedCorpus(
+        prepared.entry,
+        prepared.digest,
+        prepared.content_key,
+        prepared.queries,
+        prepared.templates,
+        ngrams,
+        time.perf_counter() - started,
+        division,
+    )
+
+
+def without_ngrams(corpora: list[IngestedCorpus], warehouse: Warehouse) -> list[SetAside]:
+    """The corpora that are published, but have no distribution to compare."""
+    empty = [corpus.entry for corpus in corpora if not n_ngrams(corpus.ngrams)]
+    faults = [
+        CorpusError(
+            entry.name,
+            entry.place,
+            f"none of its queries has a template in dialect '{entry.dialect}'",
+            f"check format and dialect; nl2sql-align rejects {warehouse.folder} {entry.name}",
+        )
+        for entry in empty
+    ]
+    return [SetAside(fault.corpus, str(fault)) for fault in faults]
+
+
+def measure_as_written(
+    written: list[IngestedCorpus], corpora: list[IngestedCorpus], warehouse: Warehouse
+) -> Path:
+    """Measures predictions as they were written with their targets, into a file of pairs."""
+    targets = {one.entry.target for one in written}
+    wanted = [*written, *(one for one in corpora if one.entry.name in targets)]
+    return measure(wanted, warehouse, warehouse.folder / "stages" / "as_written" / "pairs").pairs
+
+
+def measure(
+    corpora: list[IngestedCorpus], warehouse: Warehouse, folder: Path | None = None
+) -> MatrixReport:
+    """Measures all pairs of the corpora; those of known content are taken from the last run."""
+    # Where no corpus can be compared, all are given: there must be files to read.
+    comparable = [corpus for corpus in corpora if n_ngrams(corpus.ngrams)] or corpora
+    contents = [
+        Content(
+            corpus.content_key,
+            corpus.entry.name,
+            corpus.ngrams,
+            corpus.templates,
+            corpus.entry.role == "target",
+        )
+        for corpus in comparable
+    ]
+    return compute_matrix(contents, folder or warehouse.folder / "stages" / "pairs")
+
+
+def resample(
+    corpora: list[IngestedCorpus],
+    matrix: MatrixReport,
+    warehouse: Warehouse,
+    how: Resampling = DEFAULT_RESAMPLING,
+) -> IntervalsReport | None:
+    """Intervals, verdicts and ceilings; None where no replicates are wanted.
+
+    Pairs of known content are taken from the last run.
+    """
+    if how.replicates == 0:
+        return None
+    comparable = [corpus for corpus in corpora if n_ngrams(corpus.ngrams)]
+    folder = warehouse.folder / "stages" / "intervals"
+    return compute_intervals(comparable, matrix.pairs, folder, how)
+
+
+def blamed(entry: CorpusEntry, error: BaseException, warehouse: Warehouse) -> SetAside:
+    """The corpus set aside for an error that is its own.
+
+    Raises:
+        WarehouseError: The error is one of the warehouse.
+        BaseException: The error itself, where other corpora would meet it too.
+    """
+    if isinstance(error, AlignError) or not isinstance(error, Exception):
+        raise error
+    if (trouble := warehouse.trouble(error)) is not None:
+        raise trouble from error
+    problem = f"{type(error).__name__}: {error}".splitlines()[0]
+    fault = CorpusError(entry.name, entry.place, problem, "check the dump, and run again")
+    return SetAside(entry.name, str(fault))
+
+
+def remember(corpora: list[IngestedCorpus], warehouse: Warehouse) -> None:
+    """Writes down what was taken, and as what, for runs that lack some of the dumps."""
+    cards = {
+        one.entry.name: {
+            "entry": one.entry.model_dump(
+                mode="json", exclude_defaults=True, exclude={"path", "url"}
+            )
+            | {"path": str(one.entry.place)},
+            "digest": one.digest,
+        }
+        for one in corpora
+    }
+    write_changed(warehouse.cards, json.dumps(cards, indent=1, sort_keys=True))
+
+
+def remove_unused_stages(corpora: list[IngestedCorpus], warehouse: Warehouse) -> None:
+    """Removes the stage files, and copies of dumps, that this run's corpora do not stand on."""
+    remove_unused_copies({corpus.digest for corpus in corpora}, warehouse)
+    used = {
+        path for corpus in corpora for path in (corpus.queries, corpus.templates, corpus.ngrams)
+    }
+    for stage in ("queries", "templates", "as_written/ngrams"):
+        remove_others(warehouse.folder / "stages" / stage, used)

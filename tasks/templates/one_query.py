@@ -1,0 +1,36 @@
+"""One query at a time: the twin of ``nl2sql-align template``."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from nl2sql_align.tasks.base.errors import ConfigurationError
+from nl2sql_align.tasks.ingest.corpora_file import check_dialect
+from nl2sql_align.tasks.templates.parser_pool import ParseJob, parse_part
+from nl2sql_align.tasks.templates.templatizer import Templated
+
+
+def template_of(sql: str, dialect: str = "sqlite") -> Templated:
+    """One query's template, or why it is rejected.
+
+    The query is parsed as those of a run are, in a process that may end on it.
+
+    Args:
+        sql: The query's text.
+        dialect: Its dialect, by sqlglot's name.
+
+    Raises:
+        ConfigurationError: There is no such dialect.
+    """
+    try:
+        check_dialect(dialect)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None
+    with TemporaryDirectory() as folder:
+        source, destination = Path(folder, "query.parquet"), Path(folder, "template.parquet")
+        pq.write_table(pa.table({"first_ordinal": [0], "sql": [sql]}), source)
+        parse_part(ParseJob(source, 0, destination, dialect))
+        [row] = pq.read_table(destination).to_pylist()
+    return Templated(row["template"], row["reject_reason"], None)

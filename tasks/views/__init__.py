@@ -1,0 +1,1 @@
+"""Results for people: terminal, report, charts, notebook, explanations. Writes no table."""

@@ -1,0 +1,1 @@
+"""Files and addresses; knows no SQL and no corpus."""

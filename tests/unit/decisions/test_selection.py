@@ -1,0 +1,268 @@
+"""Selections and mixtures from a small warehouse: what is taken, left out, written and recorded."""
+
+import hashlib
+import json
+import math
+
+import polars as pl
+import pytest
+
+from nl2sql_align.tasks.base.connections import connect
+from nl2sql_align.tasks.base.errors import ConfigurationError, WarehouseError
+from nl2sql_align.tasks.decisions import candidates
+from nl2sql_align.tasks.decisions.mixture import mix
+from nl2sql_align.tasks.decisions.selection import Options, select
+from nl2sql_align.tasks.ingest.original_rows import original_records
+from nl2sql_align.tasks.results.read import open_results
+from nl2sql_align.tasks.warehouse.folder import Warehouse
+from tests import reference
+from tests.unit.results.test_publish import runner
+
+JOIN, COUNT, NEST = "SELECT FROM JOIN ON =", "SELECT COUNT ( * ) FROM", "SELECT ( SELECT FROM )"
+
+
+def some(name, template, n, literal="'x'"):
+    return [(f"{name} {template} {literal} {i}", template) for i in range(n)]
+
+
+TARGET = [
+    *some("t", JOIN, 6),
+    *some("t", COUNT, 3),
+    ("SELECT a WHERE b = 'Oslo'", "SELECT WHERE ="),
+    ("SELECT a WHERE b = 3", "SELECT WHERE ="),
+]
+NEAR = [
+    *some("n", JOIN, 20, "'y'"),
+    *some("n", NEST, 20),
+    TARGET[0],
+    ("SELECT c WHERE d = 'Oslo'", "SELECT WHERE ="),
+    ("SELECT e WHERE f = 3", "SELECT WHERE ="),
+    ("SELECT g WHERE h = 4", "SELECT WHERE ="),
+    ("broken", None),
+]
+FAR = [*some("f", COUNT, 20, "'y'"), *some("f", NEST, 40)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, make_corpus):
+    house = Warehouse(tmp_path_factory.mktemp("select") / "it's [1] *")
+    runner(house, make_corpus)(
+        ("near", NEAR, {"license": "MIT"}),
+        ("far", FAR, {}),
+        ("dev", TARGET, {"role": "target", "db_ids": [*["a", "b"] * 5, "b"]}),
+        ("base", [JOIN], {"role": "predictions", "target": "dev"}),
+    )
+    return house.folder
+
+
+def table(folder, name):
+    with open_results(folder) as con:
+        return con.sql(f"from {name}").pl()
+
+
+@pytest.mark.parametrize("method", ["direct", "greedy", "importance", "random"])
+def test_a_selection_is_what_its_rows_are(folder, tmp_path, method):
+    made = select(folder, "dev", [], tmp_path, Options(12, method=method))
+    rows = pl.read_parquet(tmp_path / "selection.parquet")
+    assert len(rows) == made.n_taken == 12
+    chosen = rows["template"].to_list()
+    targets = [template for _, template in TARGET]
+    expected = reference.measures(
+        reference.Corpus(chosen, chosen), reference.Corpus(targets, targets)
+    )
+    assert made.kl_alignment == pytest.approx(expected["kl_alignment"], abs=1e-12)
+    assert made.kl_nats == pytest.approx(expected["kl_nats"], abs=1e-12)
+    assert made.n_templates == rows["template"].n_unique()
+    taken = dict(made.sources.select("source", "n_taken_from_source").iter_rows())
+    assert taken == {name: (rows["source"] == name).sum() for name in ("near", "far")}
+    written = (tmp_path / "selection.jsonl").read_text()
+    lines = [json.loads(line) for line in written.splitlines()]
+    assert [line["sql"] for line in lines] == rows["sql"].to_list()
+    queries = {"near": NEAR, "far": FAR}
+    assert all(queries[line["source"]][line["ordinal"]][0] == line["raw_sql"] for line in lines)
+    assert {line["source"]: line["license"] for line in lines}.get("near", "MIT") == "MIT"
+    told = json.loads((tmp_path / "selection.json").read_text())
+    assert told["selection"] == made.selection and told["options"]["method"] == method
+    stored = table(folder, "selections").filter(selection=made.selection)
+    assert stored["n_taken_from_source"].sum() == 12
+    assert set(stored["run_id"]) == {"run-1"}
+    curve = table(folder, "selection_curves").filter(selection=made.selection).sort("n_rows")
+    assert curve["n_rows"].to_list() == [1, 3, 6, 12]
+    assert curve["kl_alignment"][-1] == made.kl_alignment
+
+
+def test_a_direct_selection_is_nearer_than_chance_and_any_corpus(folder, tmp_path):
+    made = select(folder, "dev", [], tmp_path, Options(18, replicates=0))
+    assert made.kl_alignment > made.curve["random_alignment"][-1] + 0.1
+    assert made.kl_alignment > made.sources["source_alignment"].max() + 0.1
+    assert made.kl_alignment > made.pool_alignment + 0.1
+
+
+def test_the_same_call_takes_the_same_rows_again_and_replaces_its_record(folder, tmp_path):
+    options = Options(10, method="random", seed=3)
+    first = select(folder, "dev", ["near", "far"], tmp_path / "a", options)
+    again = select(folder, "dev", ["near", "far"], tmp_path / "b", options)
+    other = select(folder, "dev", ["near", "far"], tmp_path / "c", Options(10, "random", seed=4))
+    files = [tmp_path / name / "selection.jsonl" for name in "abc"]
+    assert files[0].read_bytes() == files[1].read_bytes() != files[2].read_bytes()
+    assert first.selection == again.selection != other.selection
+    assert len(table(folder, "selections").filter(selection=first.selection)) == 2
+    assert not list(tmp_path.rglob(".tmp-*"))
+
+
+@pytest.mark.parametrize(
+    ("overlap", "left_out", "stay"),
+    [
+        ("none", [], [TARGET[0][0], "SELECT c WHERE d = 'Oslo'"]),
+        ("exact", [TARGET[0][0]], ["SELECT c WHERE d = 'Oslo'", "SELECT e WHERE f = 3"]),
+        ("near", [TARGET[0][0], "SELECT c WHERE d = 'Oslo'"], ["SELECT e WHERE f = 3"]),
+        (
+            "strict",
+            [TARGET[0][0], "SELECT c WHERE d = 'Oslo'", "SELECT e WHERE f = 3"],
+            ["SELECT g WHERE h = 4"],
+        ),
+    ],
+)
+def test_rows_that_the_target_has_are_left_out(folder, tmp_path, overlap, left_out, stay):
+    options = Options(1000, method="random", exclude_overlap=overlap)
+    made = select(folder, "dev", ["near"], tmp_path, options)
+    taken = pl.read_parquet(tmp_path / "selection.parquet")["sql"].to_list()
+    assert not set(left_out) & set(taken)
+    assert set(stay) <= set(taken)
+    [row] = made.sources.to_dicts()
+    assert row["n_overlapping"] == len(left_out)
+    assert row["n_candidates"] == len(taken) == len(NEAR) - 1 - len(left_out)
+    assert row["n_rejected"] == 1
+    assert "only" in made.notes[0] and made.notes[0].endswith("there are no more")
+    assert f"{len(taken)} of {len(taken)} rows have no question (of near)" in made.notes[1]
+
+
+@pytest.mark.parametrize("method", ["direct", "greedy", "importance", "random"])
+def test_caps_and_least_templates_hold_for_every_method(folder, tmp_path, method):
+    options = Options(10, method=method, caps={"near": 0.2}, max_share=0.8, min_templates=3)
+    made = select(folder, "dev", [], tmp_path, options)
+    taken = dict(made.sources.select("source", "n_taken_from_source").iter_rows())
+    assert taken == {"near": 2, "far": 8}
+    assert made.n_templates >= 3
+
+
+def test_a_record_is_found_among_the_turns_of_a_chat(tmp_path):
+    turns = [{"role": "user", "content": "How many?"}, {"role": "assistant", "content": "SELECT 1"}]
+    rows = [{"messages": turns, "schema": "t(a)"}, {"messages": turns[:1]}]
+    dump = tmp_path / "chat [1].jsonl"
+    dump.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    source = {"corpus": "a", "format": "chat", "path": str(dump)}
+    digest = hashlib.sha256(dump.read_bytes()).hexdigest()
+    wanted = pl.DataFrame({"source": "a", "ordinal": [0, 1], "raw_sql": ["SELECT 1", "SELECT 1"]})
+    with connect() as con:
+        found = original_records(con, pl.DataFrame([{**source, "digest": digest}]), wanted)
+        changed = original_records(con, pl.DataFrame([{**source, "digest": "0"}]), wanted)
+    assert [one and json.loads(one) for one in found] == [rows[0], None]
+    assert changed.to_list() == [None, None]
+
+
+def test_frequencies_of_a_log_count(tmp_path, make_corpus):
+    house = Warehouse(tmp_path / "house")
+    queries = [("-- a", JOIN), ("-- b", COUNT), ("-- c", NEST)]
+    runner(house, make_corpus)(
+        ("log", queries, {"frequencies": [50, 1, 1]}),
+        ("far", FAR, {}),
+        ("dev", TARGET, {"role": "target", "frequencies": [1] * 9 + [15, 15]}),
+    )
+    known = dict(
+        table(house.folder, "alignment")
+        .filter(target="dev")
+        .select("source", "kl_alignment")
+        .iter_rows()
+    )
+    mixed = mix(house.folder, "dev", replicates=20).sources
+    for name, alone in mixed.select("source", "source_alignment").iter_rows():
+        assert alone == pytest.approx(known[name], abs=1e-12)
+    # A row of a log can be trained on once; the target counts as often as it occurs.
+    made = select(house.folder, "dev", ["far"], tmp_path / "all", Options(60))
+    assert made.kl_alignment == pytest.approx(known["far"], abs=1e-12)
+    taken = select(house.folder, "dev", ["log"], tmp_path / "three", Options(60))
+    assert taken.n_taken == 3
+    counted = pl.read_csv(tmp_path / "three" / "templates.csv")
+    in_target = dict(counted.select("template", "n_in_target").iter_rows())
+    assert in_target == {JOIN: 6, COUNT: 3, NEST: 0}
+    assert counted["share_in_target"].sum() == pytest.approx(9 / 39)
+
+
+def test_greedy_stops_where_more_rows_are_worse(folder, tmp_path):
+    made = select(folder, "dev", [], tmp_path, Options(70, method="greedy", stop=True))
+    assert made.n_taken == made.best_size < 70
+    assert not any("only" in note for note in made.notes)
+
+
+@pytest.mark.parametrize(
+    ("target", "sources", "options", "said"),
+    [
+        ("none", [], Options(1), "no corpus 'none' .* there are: near, far, dev"),
+        ("dev", ["near", "x"], Options(1), "no corpus 'x'"),
+        ("dev", ["dev"], Options(1), "'dev' is the target"),
+        ("dev", ["near", "base"], Options(1), "'base' has the role predictions"),
+        ("dev", [], Options(0), "budget: 0"),
+        ("dev", [], Options(1, method="best"), "'best' is none of direct, greedy"),
+        ("dev", [], Options(1, exclude_overlap="all"), "'all' is none of exact"),
+        ("dev", [], Options(1, caps={"x": 0.5}), "cap of 'x'"),
+        ("dev", [], Options(1, caps={"near": 2}), "cap of near: 2"),
+        ("dev", [], Options(1, caps={"near": 0, "far": 0}), "the caps leave no source"),
+        ("dev", [], Options(2, min_templates=3), "min_templates: 3"),
+        ("dev", [], Options(2, stop=True), "only method greedy"),
+        ("dev", [], Options(2, replicates=-1), "replicates: -1"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(folder, tmp_path, target, sources, options, said):
+    with pytest.raises(ConfigurationError, match=said):
+        select(folder, target, sources, tmp_path / "out", options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_stage_files_that_are_gone_are_named(folder, tmp_path):
+    with pytest.raises(WarehouseError, match="holds no results"):
+        select(tmp_path, "dev", [], tmp_path / "out", Options(1))
+
+
+@pytest.mark.parametrize("method", ["direct", "greedy", "importance", "random"])
+def test_where_nothing_is_shared_rows_are_taken_all_the_same(tmp_path, make_corpus, method):
+    house = Warehouse(tmp_path / "warehouse")
+    rows = [("SELECT 1", "VALUES"), *some("n", "UPDATE SET", 4)]
+    runner(house, make_corpus)(
+        ("train", rows, {}), ("dev", some("t", "DELETE", 5), {"role": "target"})
+    )
+    made = select(house.folder, "dev", [], tmp_path / "out", Options(3, method=method))
+    assert made.n_taken == 3
+    assert made.kl_alignment == pytest.approx(math.exp(-1))
+
+
+def test_a_mixture_is_recorded_with_its_intervals(folder):
+    made = mix(folder, "dev", replicates=30)
+    rows = made.sources.to_dicts()
+    assert sum(row["row_weight"] for row in rows) == pytest.approx(1)
+    assert [row["source"] for row in rows] == ["near", "far"]
+    assert made.kl_alignment > max(row["source_alignment"] for row in rows)
+    assert all(0 <= row["row_weight_low"] <= row["row_weight_high"] <= 1 for row in rows)
+    assert made.unit == "database" and rows[0]["gap_nats"] < 1e-4
+    with open_results(folder) as con:
+        published = con.execute(
+            "select kl_alignment from alignment where target = 'dev' and source = 'near'"
+        ).fetchone()
+    assert rows[0]["source_alignment"] == pytest.approx(published[0], abs=1e-12)
+    assert (
+        mix(folder, "dev", replicates=30)
+        .sources.drop("created_at")
+        .equals(made.sources.drop("created_at"))
+    )
+    assert len(table(folder, "mixtures").filter(mixture=made.mixture)) == 2
+
+
+def test_replicates_of_a_target_in_blocks_change_no_bit_of_a_mixture(folder, monkeypatch):
+    whole = mix(folder, "dev", replicates=30).sources.drop("created_at")
+    monkeypatch.setattr(candidates, "_WEIGHTS_AT_A_TIME", 1)
+    assert mix(folder, "dev", replicates=30).sources.drop("created_at").equals(whole)
+
+
+def test_a_mixture_needs_replicates_for_its_intervals(folder):
+    with pytest.raises(ConfigurationError, match="replicates: 5"):
+        mix(folder, "dev", replicates=5)

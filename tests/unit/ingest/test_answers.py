@@ -1,0 +1,206 @@
+"""SQL out of the answers of models and out of scripts."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nl2sql_align.tasks.ingest.answers import (
+    chosen_statements,
+    clean_answer,
+    kind_of,
+    split_statements,
+)
+from nl2sql_align.tasks.templates.templatizer import Templatizer
+
+A = "SELECT a FROM b WHERE c = 'x;y' -- d;"
+ANSWERS = {
+    "fence": ("Sure:\n```sql\nSELECT a\nFROM b;\n```\nIt reads b.", "SELECT a\nFROM b"),
+    "fence without a language": ("```\nSELECT a\n```", "SELECT a"),
+    "fence that never closes": ("Here:\n```sql\nSELECT a FROM b", "SELECT a FROM b"),
+    "fence that the prompt opened": ("SELECT a FROM b\n```\nThis query", "SELECT a FROM b"),
+    "second fence holds the SQL": ("```\nstep 1\n```\n```sql\nSELECT a\n```", "SELECT a"),
+    "prose before": ("The answer is: SELECT a FROM b", "SELECT a FROM b"),
+    "prose with a quote": ("It's easy.\nselect a from b", "select a from b"),
+    "prose after": ("SELECT a FROM b\n\nThis query reads b.", "SELECT a FROM b"),
+    "prose after, one line": ("SELECT a FROM b \\end{code}  Comment: it's b", "SELECT a FROM b"),
+    "explanation": ("SELECT a FROM b Explanation: we read b", "SELECT a FROM b"),
+    "several statements": ("SELECT a; SELECT b; SELECT c", "SELECT a"),
+    "several without semicolons": ("SELECT a FROM b  SELECT c FROM d", "SELECT a FROM b"),
+    "end mark": ("SELECT a FROM b<|im_end|>\n<|im_start|>user", "SELECT a FROM b"),
+    "begin mark": ("<s> [INST] SELECT a", "SELECT a"),
+    "end of sequence": ("SELECT a FROM b</s>", "SELECT a FROM b"),
+    "thought": ("<think>SELECT wrong?</think>\nSELECT a FROM b", "SELECT a FROM b"),
+    "label": ("SQL: SELECT a FROM b", "SELECT a FROM b"),
+    "question echoed": ("How many?\nSQLQuery: SELECT count(*) FROM b\nSQLResult: 3", None),
+    "schema echoed": (
+        "CREATE TABLE b (a int);\n-- Using SQLite, how many?\nSELECT count(*) FROM b;",
+        "-- Using SQLite, how many?\nSELECT count(*) FROM b",
+    ),
+    "JSON": ('{"reasoning": "b", "sql": "SELECT a FROM b"}', "SELECT a FROM b"),
+    "inline code": ("`SELECT a FROM b`", "SELECT a FROM b"),
+    "escaped breaks": ("SELECT a\\nFROM b\\nWHERE c = '\\n' Note: d", None),
+    "with": ("Answer:\nWITH x AS (SELECT 1) SELECT * FROM x; done", None),
+    "union stays": ("SELECT a UNION ALL SELECT b; SELECT c", "SELECT a UNION ALL SELECT b"),
+    "semicolon in a bracket": ("SELECT a FROM (SELECT b; SELECT c", None),
+    "DML": ("Run:\nINSERT INTO a SELECT b FROM c; COMMIT", "INSERT INTO a SELECT b FROM c"),
+}
+EXPECTED = {
+    "question echoed": "SELECT count(*) FROM b",
+    "escaped breaks": "SELECT a\nFROM b\nWHERE c = '\\n'",
+    "with": "WITH x AS (SELECT 1) SELECT * FROM x",
+    "semicolon in a bracket": "SELECT a FROM (SELECT b; SELECT c",
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_the_first_statement_is_taken_out(answer):
+    text, expected = ANSWERS[answer]
+    assert clean_answer(text, "sqlite") == (expected or EXPECTED[answer])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "error",
+        "0",
+        "I cannot answer that with this database.",
+        A,
+        f"  {A}\n",
+        "SELECT a FROM b ; -- done; really",
+        "/* SELECT */ (SELECT a) UNION (SELECT b)",
+        "SELECT `a``b`, \"c;d\", 'it''s; SELECT' FROM e",
+        "SELECT a AS Note FROM b",
+        "SELECT '```' || 'Comment: x' FROM b",
+        "WITH a AS (SELECT 1), b AS (SELECT 2) SELECT * FROM a UNION SELECT * FROM b",
+        "CREATE TABLE a AS SELECT b FROM c",
+        "SELECT a\n\nFROM b\n\nWHERE c = 1",
+        "EXPLAIN SELECT a",
+        "PRAGMA table_info(a)",
+        "SELECT CASE WHEN a THEN (SELECT 1) ELSE (SELECT 2) END FROM b",
+    ],
+)
+def test_a_statement_and_what_is_none_stay_as_they_are(text):
+    assert clean_answer(text, "sqlite") == text
+
+
+def test_quotes_are_those_of_the_dialect():
+    text = r"SELECT 'it\'s; SELECT' FROM a; SELECT b"
+    assert clean_answer(text, "mysql") == r"SELECT 'it\'s; SELECT' FROM a"
+    assert clean_answer(r"SELECT 'C:\'; SELECT b", "sqlite") == r"SELECT 'C:\'"
+    assert split_statements("SELECT $a$ ; $a$; SELECT 2", "postgres") == [
+        "SELECT $a$ ; $a$",
+        "SELECT 2",
+    ]
+    assert split_statements("SELECT [a;b]; SELECT 2", "tsql") == ["SELECT [a;b]", "SELECT 2"]
+
+
+SCRIPTS = {
+    "semicolons": ("SELECT 1; SELECT ';'; -- end;\n", None, ["SELECT 1", "SELECT ';'"]),
+    "variables": (
+        "DECLARE @x int = ##X:int?5##\nDECLARE @y int\nSET @y = 2\n\nSELECT @x FROM a",
+        "tsql",
+        ["DECLARE @x int = ##X:int?5##", "DECLARE @y int", "SET @y = 2", "SELECT @x FROM a"],
+    ),
+    "batches": ("SELECT 1\nGO\nSELECT 2\ngo\n", "tsql", ["SELECT 1", "SELECT 2"]),
+    "two queries": (
+        "SELECT a FROM b\n\nSELECT c FROM d",
+        "tsql",
+        ["SELECT a FROM b", "SELECT c FROM d"],
+    ),
+    "update": ("UPDATE a\nSET b = 1\nWHERE c = 2", "tsql", ["UPDATE a\nSET b = 1\nWHERE c = 2"]),
+    "hints": ("SELECT a FROM b\nWITH (NOLOCK)", "tsql", ["SELECT a FROM b\nWITH (NOLOCK)"]),
+    "with": (
+        "DECLARE @x int;\nWITH c AS (SELECT 1)\nSELECT * FROM c",
+        "tsql",
+        ["DECLARE @x int", "WITH c AS (SELECT 1)\nSELECT * FROM c"],
+    ),
+    "union": ("SELECT 1\nUNION\nSELECT 2", "tsql", ["SELECT 1\nUNION\nSELECT 2"]),
+    "nothing": (" ; -- x\n;", None, []),
+}
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_scripts_are_split(script):
+    text, dialect, expected = SCRIPTS[script]
+    assert split_statements(text, dialect) == expected
+
+
+def test_statements_are_chosen():
+    text = "CREATE TABLE a (b int); INSERT INTO a VALUES (1); SET c = 1; SELECT 1; SELECT 2;"
+    assert chosen_statements(text, "reject") == [text]
+    assert chosen_statements(text, "first") == ["CREATE TABLE a (b int)"]
+    assert chosen_statements(text, "first", ("query",)) == ["SELECT 1"]
+    assert chosen_statements(text, "last") == ["SELECT 2"]
+    assert chosen_statements(text, "last", ("dml",)) == ["INSERT INTO a VALUES (1)"]
+    assert len(chosen_statements(text, "each")) == 4
+    assert chosen_statements("SET a = 1; SET b = 2", "each") == ["SET a = 1; SET b = 2"]
+    assert chosen_statements("SELECT 1;", "each") == ["SELECT 1;"]
+    assert kind_of("(select 1)") == "query" and kind_of("-- x\nMERGE INTO a") == "dml"
+
+
+WORDS = st.sampled_from(
+    "SELECT a FROM b ( ) ; ' \" ` -- /* */ \n ``` \\ $x$ [ ] WITH AS UNION Note: <|x|> {".split(" ")
+)
+
+
+@given(st.lists(WORDS, max_size=60).map(" ".join))
+def test_any_text_is_cleaned_to_a_part_of_it_or_stays(text):
+    found = clean_answer(text, "mysql")
+    assert found == text or found.split() == [] or len(found) <= len(text)
+    assert "".join("".join(split_statements(text)).split()) in "".join(text.split()) or ";" in text
+    assert clean_answer(found, "mysql") is not None
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "'",
+        "/*",
+        "$a$",
+        "[",
+        "\n",
+        "```",
+        "SELECT ",
+        "WITH [",
+        "(",
+        "\\",
+        ";",
+        "<think>",
+        "a ",
+        ": ",
+        '""',
+    ],
+)
+def test_time_grows_with_the_text_only(unit):
+    text = unit * (20_000 // len(unit))
+    started = time.process_time()
+    for one in (text, f"SELECT {text}", f"x\nSELECT 'a {text}"):
+        clean_answer(one, "tsql")
+        split_statements(one, "mysql")
+    assert time.process_time() - started < 2
+
+
+def test_a_cleaned_answer_has_a_template():
+    templatize = Templatizer("sqlite")
+    for answer, (text, expected) in ANSWERS.items():
+        template = templatize(clean_answer(text, "sqlite")).template
+        assert (template is None) == (answer == "semicolon in a bracket"), (answer, expected)
+
+
+def test_scripts_are_taken_apart_however_long():
+    script = ";\n".join(f"SELECT a FROM b WHERE c = {n}" for n in range(20_000))
+    statements = chosen_statements(script, "each", dialect="sqlite")
+    assert len(statements) == 20_000
+    assert statements[-1] == "SELECT a FROM b WHERE c = 19999"
+    one_line = "SELECT a FROM b WHERE c IN (" + "1 OR SET " * 20_000 + ") UNION SELECT 2"
+    assert chosen_statements(one_line, "each", dialect="tsql") == [one_line]
+
+
+def test_batches_are_known_by_what_only_they_have():
+    script = "DECLARE @a int = 5\nSELECT TOP 3 b FROM c WHERE d > @a\nGO\nSELECT 2"
+    expected = ["SELECT TOP 3 b FROM c WHERE d > @a", "SELECT 2"]
+    assert chosen_statements(script, "each") == expected
+    assert chosen_statements("SELECT a AS go\nFROM b", "each") == ["SELECT a AS go\nFROM b"]

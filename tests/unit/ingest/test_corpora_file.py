@@ -1,0 +1,210 @@
+"""The corpora file: what is accepted, and what is said about what is not."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+from sqlglot.dialects import DIALECTS
+
+from nl2sql_align.tasks.base.errors import ConfigurationError
+from nl2sql_align.tasks.ingest.corpora_file import (
+    CorpusEntry,
+    _dialects,
+    check_dialect,
+    formats,
+    is_generic,
+    load_corpora,
+)
+
+TARGET = """
+[[corpus]]
+name = "dev"
+role = "target"
+format = "spider"
+dialect = "sqlite"
+path = "dev.json"
+"""
+
+PREDICTIONS = """
+[[corpus]]
+name = "base"
+role = "predictions"
+target = "dev"
+model = "m"
+format = "lines"
+dialect = "sqlite"
+path = "base.sql"
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "corpora.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_full_file_is_loaded_in_its_order(tmp_path):
+    tuned = (
+        PREDICTIONS.replace('"base"', '"tuned"') + 'trained_on = "not-listed"\nlicense = "MIT"\n'
+    )
+    entries = load_corpora(write(tmp_path, PREDICTIONS + tuned + TARGET))
+    assert [entry.name for entry in entries] == ["base", "tuned", "dev"]
+    assert entries[0].target == "dev"
+    assert entries[1].trained_on == "not-listed"
+    assert entries[2].path == tmp_path / "dev.json"
+
+
+def test_a_file_without_targets_or_predictions_is_valid(tmp_path):
+    text = TARGET.replace('"target"', '"train"')
+    assert [entry.role for entry in load_corpora(write(tmp_path, text))] == ["train"]
+
+
+def test_a_byte_order_mark_is_no_mistake(tmp_path):
+    assert load_corpora(write(tmp_path, "\ufeff" + TARGET))
+
+
+def test_paths_start_at_the_folder_of_the_file(tmp_path, monkeypatch):
+    (tmp_path / "lists").mkdir()
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "lists", TARGET.replace('"dev.json"', '"../data/dev.json"'))
+    (entry,) = load_corpora(Path("lists/corpora.toml"))
+    assert entry.path == tmp_path / "data" / "dev.json"
+
+
+def test_a_link_to_a_file_keeps_its_own_name(tmp_path):
+    (tmp_path / "0a1b2c").write_text("[]")
+    (tmp_path / "dev.json").symlink_to("0a1b2c")
+    (entry,) = load_corpora(write(tmp_path, TARGET))
+    assert entry.path.name == "dev.json"
+
+
+def test_entries_cannot_be_changed(tmp_path):
+    (entry,) = load_corpora(write(tmp_path, TARGET))
+    with pytest.raises(ValidationError):
+        entry.name = "other"  # type: ignore[misc]
+    assert hash(entry)
+
+
+def test_generic_formats_name_their_columns(tmp_path):
+    text = TARGET.replace('"spider"', '"csv"') + 'columns = { sql = "q", db_id = "d" }\n'
+    (entry,) = load_corpora(write(tmp_path, text))
+    assert entry.columns is not None
+    assert (entry.columns.sql, entry.columns.question, entry.columns.db_id) == ("q", None, "d")
+
+
+def test_each_format_is_a_file():
+    assert set(formats()) >= {"spider", "bird", "lines", "csv", "text2sql_data"}
+    assert "spider.parquet" not in formats()
+    assert [name for name in formats() if is_generic(name)] == ["csv", "jsonl", "parquet", "tsv"]
+
+
+def test_dialects_are_those_of_the_parser():
+    assert {check_dialect(name.lower()) for name in DIALECTS} == _dialects()
+
+
+def changed(old: str, new: str, text: str = TARGET) -> str:
+    assert old in text
+    return text.replace(old, new)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "no corpus is listed; add a [[corpus]] table for each"),
+        ("corpus = []", "no corpus is listed"),
+        ("corpus = ['a']", "no corpus is listed"),
+        (changed("[[corpus]]", "[corpus]"), "no corpus is listed"),
+        ("title = 1\n" + TARGET, "unknown key 'title'; list corpora as [[corpus]] tables"),
+        ("[[corpus]\n", "is not valid TOML: "),
+        ("\n\nname = \n", "(at line 3, column 8); mend that line"),
+        (changed("format", "fromat"), "corpus 'dev': unknown key 'fromat'; did you mean 'format'?"),
+        (TARGET + "x = 1\n", "corpus 'dev': unknown key 'x'; use one of clean, columns, dialect,"),
+        (changed('name = "dev"\n', ""), "corpus 1: key 'name' is missing; add it"),
+        (
+            changed('format = "spider"\n', ""),
+            "corpus 'dev': key 'format' is missing; add it, or format = \"auto\"",
+        ),
+        (changed('"dev"', "7"), "corpus 1: key 'name': input should be a valid string"),
+        (changed('"dev"', '"a b"'), "corpus 'a b': key 'name': string should match pattern"),
+        (changed('"dev"', f'"{"x" * 101}"'), "key 'name': string should match pattern"),
+        (changed('"dev"', '"dev\\n"'), "key 'name': string should match pattern"),
+        (
+            changed('"target"', '"test"'),
+            "key 'role': input should be 'train', 'target' or 'predict",
+        ),
+        (changed('"spider"', '"spyder"'), "unknown format 'spyder'; did you mean 'spider'?"),
+        (changed('"spider"', '"spider.parquet"'), "unknown format 'spider.parquet'"),
+        (changed('"sqlite"', '"SQLite"'), "unknown dialect 'SQLite'; did you mean 'sqlite'?"),
+        (changed('"sqlite"', '""'), "unknown dialect ''; use one of athena, bigquery,"),
+        (changed('"dev.json"', "[1]"), "key 'path': input is not a valid path"),
+        (TARGET + 'glob = "/*.sql"\n', "key 'glob': no pattern below path: '/*.sql'; try '*.sql'"),
+        (TARGET + 'glob = "../*.sql"\n', "key 'glob': no pattern below path"),
+        (TARGET + 'glob = "**.sql"\n', "key 'glob': no pattern below path"),
+        (TARGET + 'glob = ""\n', "key 'glob': no pattern below path"),
+        (TARGET + 'columns = { sql = "q" }\n', "key 'columns' does not go with format 'spider'"),
+        (changed('"spider"', '"jsonl"'), "key 'columns' is missing; format 'jsonl' needs it"),
+        (
+            changed('"spider"', '"jsonl"') + 'columns = { sql = "q", schema = "s" }\n',
+            "unknown key 'columns.schema'; use one of db_id, frequency, question, rows, sql",
+        ),
+        (
+            changed('"spider"', '"jsonl"') + 'columns = { question = "q" }\n',
+            "key 'columns.sql' is missing; add it",
+        ),
+        (
+            TARGET + TARGET,
+            "corpus 'dev': key 'name': 2 corpora have it; give each a name of its own",
+        ),
+        (TARGET + 'target = "dev"\n', "key 'target' is for predictions only; remove it"),
+        (TARGET + 'model = "m"\n', "key 'model' is for predictions only"),
+        (TARGET + 'trained_on = "t"\n', "key 'trained_on' is for predictions only"),
+        (changed('model = "m"\n', "", PREDICTIONS), "key 'model' is missing; predictions need it"),
+        (changed('target = "dev"\n', "", PREDICTIONS), "key 'target' is missing"),
+        (
+            PREDICTIONS,
+            "corpus 'base': key 'target': 'dev' is not listed; list a corpus with the role",
+        ),
+        (
+            changed('"dev"', '"dev2"') + PREDICTIONS,
+            "key 'target': 'dev' is not listed; did you mean 'dev2'?",
+        ),
+        (
+            changed('"target"', '"train"') + PREDICTIONS,
+            "corpus 'base': key 'target': 'dev' has the role train",
+        ),
+        (PREDICTIONS + "trained_on = 5\n", "key 'trained_on': input should be a valid string"),
+    ],
+)
+def test_a_mistake_is_told_in_one_line(tmp_path, text, said):
+    path = write(tmp_path, text)
+    with pytest.raises(ConfigurationError) as caught:
+        load_corpora(path)
+    line = str(caught.value)
+    assert line.startswith(f"{path}: ")
+    assert said in line
+    assert "\n" not in line
+    assert caught.value.exit_code == 2
+
+
+def test_a_file_that_cannot_be_read_is_a_configuration_error(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"No such file or directory"):
+        load_corpora(tmp_path / "corpora.toml")
+    with pytest.raises(ConfigurationError, match=r"Is a directory"):
+        load_corpora(tmp_path)
+    (tmp_path / "latin.toml").write_bytes(b"# \xe9")
+    with pytest.raises(ConfigurationError, match=r"is not UTF-8 \(byte 2\)"):
+        load_corpora(tmp_path / "latin.toml")
+
+
+def test_an_entry_can_be_made_in_python(tmp_path):
+    entry = CorpusEntry(
+        name="a", role="train", format="lines", dialect="duckdb", path=tmp_path / "a.sql"
+    )
+    assert entry.path == tmp_path / "a.sql"
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("name", ["corpora.toml", "learning-curves.toml"])
+def test_the_lists_of_real_dumps_load(shared_folder, name):
+    entries = load_corpora(shared_folder / "corpora" / name)
+    assert all(entry.path.exists() for entry in entries)

@@ -1,0 +1,132 @@
+"""Dumps on an object store: a real S3 server on loopback, and whatever fsspec has."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from nl2sql_align.tasks.base.errors import ConfigurationError, CorpusError
+from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry, load_corpora
+from nl2sql_align.tasks.ingest.fetch import fetched, remove_unused_copies
+from nl2sql_align.tasks.results.publish import _given
+from nl2sql_align.tasks.run.prepare import SetAside, prepare_corpus
+from nl2sql_align.tasks.warehouse.folder import Warehouse
+from nl2sql_align.tasks.warehouse.object_store import PublicNames
+from tests.conftest import S3_SECRET as SECRET
+
+
+@pytest.fixture(scope="module")
+def bucket(s3):
+    """A store with a bucket for dumps."""
+    s3.mkdir("dumps")
+    return s3
+
+
+@pytest.fixture
+def house(tmp_path):
+    house = Warehouse(tmp_path / "warehouse")
+    with house.locked():
+        yield house
+
+
+def entry(path, **keys):
+    keys = {"role": "train", "format": "lines", "dialect": "sqlite", **keys}
+    return CorpusEntry.model_validate({"name": "far", "path": path, **keys})
+
+
+def test_a_dump_on_s3_is_ingested_and_known_by_its_address(bucket, house):
+    bucket.pipe_file("dumps/one.sql", b"SELECT a FROM b\nSELECT 1\n")
+    made = prepare_corpus(entry("s3://dumps/one.sql"), house)
+    assert made.n_distinct == 2
+    assert made.entry.path == house.copies / made.digest / "one.sql"
+    assert made.entry.place == "s3://dumps/one.sql"
+    [row] = _given([made], PublicNames()).to_pylist()
+    assert row["path"] == "s3://dumps/one.sql"
+
+
+def test_what_has_not_changed_is_fetched_once_and_what_has_is_fetched_anew(
+    bucket, house, monkeypatch
+):
+    import s3fs
+
+    bucket.pipe_file("dumps/two.sql", b"SELECT 2")
+    first = fetched(entry("s3://dumps/two.sql"), house)
+    with monkeypatch.context() as patch:
+        patch.delattr(s3fs.S3FileSystem, "_get_file")
+        assert fetched(entry("s3://dumps/two.sql"), house) == first
+    first.path.write_bytes(b"SELECT x")  # damaged
+    assert fetched(entry("s3://dumps/two.sql"), house).path.read_bytes() == b"SELECT 2"
+    bucket.pipe_file("dumps/two.sql", b"SELECT 3")
+    second = fetched(entry("s3://dumps/two.sql"), house)
+    assert second.path != first.path
+    assert second.path.read_bytes() == b"SELECT 3"
+    remove_unused_copies({second.path.parent.name}, house)
+    assert {path.name.partition(".")[0] for path in house.copies.iterdir() if path.is_dir()} == {
+        second.path.parent.name
+    }
+
+
+def test_several_dumps_of_a_store_are_read_at_a_time(bucket, house):
+    for i in range(4):
+        bucket.pipe_file(f"dumps/several/{i}.sql", f"SELECT {i}".encode())
+    paths = [f"s3://dumps/several/{name}.sql" for name in ("*", 0, 1, 2, "[3]")]
+    with ThreadPoolExecutor(len(paths)) as pool:
+        made = list(pool.map(lambda path: prepare_corpus(entry(path), house), paths))
+    assert [one.n_distinct for one in made] == [4, 1, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("path", "glob", "files"),
+    [
+        ("s3://dumps/many", None, {"a.jsonl", "b.jsonl"}),
+        ("s3://dumps/many", "a*", {"a.jsonl"}),
+        ("s3://dumps/many/*.jsonl", None, {"a.jsonl", "b.jsonl"}),
+    ],
+)
+def test_folders_and_patterns_of_a_store(bucket, house, path, glob, files):
+    for name in ("a", "b"):
+        bucket.pipe_file(f"dumps/many/{name}.jsonl", f'{{"q": "SELECT {name}"}}\n'.encode())
+    made = prepare_corpus(entry(path, glob=glob, format="jsonl", columns={"sql": "q"}), house)
+    assert made.n_distinct == len(files)
+    assert {file.name for file in (house.copies / made.digest).iterdir()} == files
+
+
+def test_the_digest_is_that_of_the_same_dump_on_disk(bucket, house, tmp_path):
+    (tmp_path / "one.sql").write_bytes(b"SELECT 5")
+    bucket.put(str(tmp_path / "one.sql"), "dumps/five.sql")
+    there = prepare_corpus(entry("s3://dumps/five.sql"), house)
+    here = prepare_corpus(entry(str(tmp_path / "one.sql")), house)
+    assert there.digest == here.digest
+    assert there.content_key == here.content_key
+
+
+def test_what_is_missing_or_out_of_reach_sets_its_corpus_aside(bucket, house, monkeypatch):
+    aside = prepare_corpus(entry("s3://dumps/nothing.sql"), house)
+    assert aside == SetAside(
+        "far", "corpus 'far' (s3://dumps/nothing.sql): is not there; check path"
+    )
+    with pytest.raises(CorpusError, match=r"\(nosuch://x/y\): cannot be fetched \(ValueError: "):
+        fetched(entry("nosuch://x/y"), house)
+
+
+def test_no_error_shows_a_credential(house, monkeypatch):
+    def fail(*_):
+        raise OSError(f"refused: key {SECRET}")
+
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    monkeypatch.setattr("fsspec.core.url_to_fs", fail)
+    with pytest.raises(CorpusError, match=r"refused: key \*\*\*") as caught:
+        fetched(entry("s3://dumps/one.sql"), house)
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "address", [f"s3://key:{SECRET}@dumps/a.sql", f"https://host/a.sql?signature={SECRET}"]
+)
+def test_an_address_with_credentials_is_refused_without_showing_them(tmp_path, address):
+    file = tmp_path / "corpora.toml"
+    file.write_text(
+        f'[[corpus]]\nname = "a"\nrole = "train"\nformat = "lines"\npath = "{address}"\n'
+    )
+    with pytest.raises(ConfigurationError, match="may be credentials") as caught:
+        load_corpora(file)
+    assert SECRET not in str(caught.value)

@@ -1,0 +1,145 @@
+"""Dumps whose form and dialect are left open."""
+
+import pytest
+
+from nl2sql_align.tasks.base.errors import ConfigurationError, CorpusError
+from nl2sql_align.tasks.ingest.corpora_file import ALIASES, load_corpora
+from nl2sql_align.tasks.ingest.dumps import ingest_corpus
+from nl2sql_align.tasks.ingest.format_recognition import settled
+from nl2sql_align.tasks.run.inspection import inspect_dump
+from nl2sql_align.tasks.templates.dialect_choice import choose_dialect
+from tests.unit.ingest.test_dumps import DUMPS, as_csv, as_json, as_lines, entry
+from tests.unit.ingest.test_formats import SAMPLES, ingested
+
+# Rows too few, or no SQL at all, or what another form reads as well.
+NOT_RECOGNISED = {
+    name
+    for name, (format, *_) in DUMPS.items()
+    if format == "lines" or name in ("gold_sql", "jsonl with other values than texts")
+} | {"spider of few columns", "spider as Parquet of few columns"}
+READ_AS = {
+    "ehrsql": "spider",
+    "NSText2SQL as Parquet": "alpaca",
+    "datasets, Arrow file": "parquet",
+    "BigQuery, Parquet": "parquet",
+    "spider, xz": "jsonl",
+    "spider, zip": "jsonl",
+}
+KNOWN = {name: given[:3] for name, given in {**DUMPS, **SAMPLES}.items()}
+
+
+@pytest.mark.parametrize("name", sorted(KNOWN.keys() - NOT_RECOGNISED))
+def test_forms_are_recognised(tmp_path, name):
+    format, file, content = KNOWN[name]
+    (tmp_path / file).write_bytes(content)
+    found, reason = settled(entry(tmp_path / file, "auto"))
+    assert found.format == READ_AS.get(name, ALIASES.get(format, format))
+    assert reason.startswith(f"taken for format '{found.format}': ")
+    if not name.startswith(("jsonl", "csv", "parquet", "bird_predictions")):
+        explicit = ingested(entry(tmp_path / file, format), tmp_path)
+        assert [r["raw_sql"] for r in ingested(found, tmp_path)] == [r["raw_sql"] for r in explicit]
+
+
+LINES = "".join(f"SELECT a FROM b WHERE c = {n}\n" for n in range(9))
+GENERIC = {
+    "pred.sql": (LINES.encode(), "lines", None),
+    "gold.txt": (LINES.replace("\n", "\tshop\n").encode(), "gold_sql", None),
+    "script.sql": (b"SELECT a\nFROM b\nWHERE c = 1;\n", "sql_files", None),
+    "log.csv": (
+        as_csv([{"id": 1, "statement": "SELECT 1, 2", "calls": 3, "database": "d"}]),
+        "csv",
+        {"sql": "statement", "frequency": "calls", "db_id": "database"},
+    ),
+    "log.tsv": (b"statement\tq\nSELECT 1, 2\tx\n", "tsv", {"sql": "statement"}),
+    "list.json": (
+        as_json({"version": 1, "data": [{"gold": "SELECT 1", "question": "q"}]}),
+        "jsonl",
+        {"sql": "gold", "question": "question", "rows": '$."data"'},
+    ),
+    "nested.jsonl": (
+        as_lines([{"meta": {"text": "SELECT 1"}, "n": 1}]),
+        "jsonl",
+        {"sql": '$."meta"."text"'},
+    ),
+}
+
+
+@pytest.mark.parametrize("file", GENERIC)
+def test_other_rows_are_recognised_by_their_sql(tmp_path, file):
+    content, format, columns = GENERIC[file]
+    (tmp_path / file).write_bytes(content)
+    found, _ = settled(entry(tmp_path / file, "auto"))
+    assert found.format == format
+    assert (found.columns.model_dump(exclude_none=True) if found.columns else None) == columns
+    assert all(row["sql"].startswith("SELECT") for row in ingested(found, tmp_path))
+
+
+def test_answers_are_told_from_gold_queries(tmp_path):
+    rows = [{"query": "SELECT 1", "db_id": "d", "pred": "SELECT 2"}]
+    (tmp_path / "a.jsonl").write_bytes(as_lines(rows))
+    keys = {"role": "predictions", "target": "t", "model": "m"}
+    found, _ = settled(entry(tmp_path / "a.jsonl", "auto", **keys))
+    assert (found.format, found.columns.sql) == ("jsonl", "pred")
+    assert settled(entry(tmp_path / "a.jsonl", "auto"))[0].format == "spider"
+
+
+def test_folders_are_recognised(tmp_path):
+    (tmp_path / "target" / "compiled" / "shop").mkdir(parents=True)
+    (tmp_path / "target" / "compiled" / "shop" / "a.sql").write_text("select 1")
+    assert settled(entry(tmp_path / "target" / "compiled", "auto"))[0].format == "dbt"
+    (tmp_path / "spider2.jsonl").write_bytes(as_lines([{"instance_id": "a", "db": "d"}]))
+    assert settled(entry(tmp_path, "auto"))[0].format == "spider2"
+    (tmp_path / "flat").mkdir()
+    (tmp_path / "flat" / "a.sql").write_text("select 1")
+    assert settled(entry(tmp_path / "flat", "auto"))[0].format == "sql_files"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"hello\nworld\n", b"{}", b"[1, 2]", b"\xff\xfe\x00", b"[" * 100_000, b'{"a": 1}\n', b"PAR1"],
+)
+def test_what_is_no_dump_is_refused_in_one_line(tmp_path, content):
+    (tmp_path / "a").write_bytes(content)
+    with pytest.raises(CorpusError) as caught:
+        settled(entry(tmp_path / "a", "auto"))
+    assert str(caught.value).isprintable()
+
+
+DIALECTS = {
+    "tsql": "SELECT TOP {} [a b] FROM c WITH (NOLOCK)",
+    "mysql": "SELECT `a` FROM b WHERE c = 'it\\'s' LIMIT 1, {} -- '",
+    "postgres": "SELECT a::int, b ->> 'x' FROM c WHERE d ~* 'e' AND f = ${}",
+    "sqlite": "SELECT a FROM b LIMIT {}",
+}
+
+
+@pytest.mark.parametrize("dialect", ["tsql", "sqlite"])
+def test_the_dialect_that_parses_most_is_chosen(tmp_path, dialect):
+    lines = "".join(DIALECTS[dialect].format(n) + "\n" for n in range(20))
+    (tmp_path / "a.sql").write_text(lines)
+    queries = tmp_path / "queries.parquet"
+    ingest_corpus(entry(tmp_path / "a.sql", "lines"), queries)
+    kept = tmp_path / "kept.json"
+    choice = choose_dialect(queries, tmp_path / "scratch", kept=kept)
+    assert (choice.dialect, choice.n_sampled) == (dialect, 20)
+    assert choice.shares[dialect] == 1
+    assert list((tmp_path / "scratch").iterdir()) == []
+    queries.unlink()
+    assert choose_dialect(queries, tmp_path / "scratch", kept=kept) == choice
+    assert choice.reason.startswith(f"dialect '{dialect}' parses most of 20 queries ({dialect} 100")
+
+
+def test_a_first_look_tells_all(tmp_path):
+    rows = [{"question": "q", "sql_out": "SELECT a FROM b"}, {"question": "r", "sql_out": "no"}]
+    (tmp_path / 'it"s.jsonl').write_bytes(as_lines(rows))
+    found = inspect_dump(tmp_path / 'it"s.jsonl', dialect="sqlite")
+    assert (found.format, found.columns) == ("jsonl", {"sql": "sql_out", "question": "question"})
+    assert (found.n_queries, found.n_parsed, found.dialect_shares) == (2, 2, {})
+    assert found.reject_reasons == {"not a query, DML or DDL statement: Column": 1}
+    assert [row["template"] for row in found.examples] == ["SELECT FROM", None]
+    path = tmp_path / "corpora.toml"
+    path.write_text(found.entry)
+    [listed] = load_corpora(path)
+    assert (listed.name, listed.path) == ("it-s", tmp_path / 'it"s.jsonl')
+    with pytest.raises(ConfigurationError, match="unknown dialect 'sqlit'"):
+        inspect_dump(tmp_path / 'it"s.jsonl', dialect="sqlit")

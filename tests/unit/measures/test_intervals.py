@@ -1,0 +1,312 @@
+"""Intervals, verdicts and ceilings, and what of them is made anew."""
+
+import math
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy import stats
+
+from benchmarks import coverage
+from nl2sql_align.tasks.base.connections import THREADS_VARIABLE
+from nl2sql_align.tasks.measures import intervals
+from nl2sql_align.tasks.measures.bootstrap import poisson_weights, uniforms, unit_keys
+from nl2sql_align.tasks.measures.intervals import (
+    Interval,
+    Resampling,
+    compute_intervals,
+    is_doubtful,
+    student_interval,
+    verdict_of,
+)
+from nl2sql_align.tasks.measures.matrix import Content, compute_matrix
+from nl2sql_align.tasks.ngrams import count
+
+JOINED = "SELECT FROM JOIN ON = WHERE ="
+COUNTED = "SELECT COUNT ( * ) FROM GROUP BY HAVING COUNT ( * ) >"
+NESTED = "SELECT FROM WHERE IN ( SELECT FROM WHERE > )"
+PLAIN = "SELECT FROM"
+ALL = (JOINED, COUNTED, NESTED, PLAIN)
+WINDOW = "SELECT RANK ( ) OVER ( ORDER BY ) FROM"
+
+
+def queries(n, first=0):
+    """Some queries of the templates in turn; texts differ, so that no two are one query."""
+    return [(f"-- {first + i}", ALL[(i * i + first) % 4]) for i in range(n)]
+
+
+def databases(n, n_databases):
+    return [f"db-{i % n_databases}" for i in range(n)]
+
+
+@pytest.fixture
+def resample(tmp_path, make_corpus):
+    """Resamples corpora, each given by name, queries and keys; how many were made, and tables."""
+
+    def resample(*given, folder="intervals", **how):
+        made = [make_corpus(tmp_path, name, some, **keys) for name, some, keys in given]
+        contents = [
+            Content(c.content_key, c.entry.name, c.ngrams, c.templates, c.entry.role == "target")
+            for c in made
+        ]
+        pairs = compute_matrix(contents, tmp_path / "pairs").pairs
+        report = compute_intervals(made, pairs, tmp_path / folder, Resampling(**how))
+        files = (report.intervals, report.ratios, report.ceilings)
+        return report, *(pl.read_parquet(file).to_dicts() for file in files)
+
+    return resample
+
+
+TRAIN = ("train", queries(60, 1), {"db_ids": databases(60, 12)})
+DEV = ("dev", queries(30), {"role": "target", "db_ids": databases(30, 6)})
+BASE = ("base", queries(30, 3), {"role": "predictions", "target": "dev"})
+THREE = (TRAIN, DEV, BASE)
+
+
+# Weights
+
+
+def test_a_weight_is_of_seed_replicate_set_and_unit_alone():
+    keys = unit_keys("set", ["a", "b", "c"])
+    weights = poisson_weights(keys, range(300))
+    assert (poisson_weights(keys[1:2], range(100, 300)) == weights[100:, 1:2]).all()
+    for other in (unit_keys("other", ["a"]), unit_keys("set", ["a"], seed=1)):
+        assert (poisson_weights(other, range(300)) != weights[:, :1]).any()
+
+
+def test_weights_are_poisson_and_independent():
+    keys = unit_keys("set", [str(i) for i in range(200)])
+    drawn = uniforms(keys, range(500))
+    assert stats.kstest(drawn.ravel(), "uniform").pvalue > 0.01
+    weights = poisson_weights(keys, range(500))
+    cumulated = np.cumsum([math.exp(-1) / math.factorial(k) for k in range(19)])
+    assert (weights == np.searchsorted(cumulated, drawn, side="right")).all()
+    found = np.bincount(weights.ravel(), minlength=8)[:8]
+    wanted = stats.poisson.pmf(range(8), 1) * weights.size
+    assert found == pytest.approx(wanted, abs=5 * math.sqrt(wanted.max()))
+    correlations = np.corrcoef(weights.T)[np.triu_indices(200, 1)]
+    assert abs(correlations.mean()) < 0.001
+    assert correlations.std() == pytest.approx(1 / math.sqrt(500), rel=0.1)
+
+
+# Intervals
+
+
+def test_an_interval_reaches_a_t_quantile_beyond_estimate_and_corrected_estimate():
+    replicates = np.array([-0.3, -0.1, -0.2, np.nan])
+    interval = student_interval(-0.1, replicates, n_units=5)
+    reach = stats.t.ppf(0.975, 4) * 0.1
+    assert interval.bias == pytest.approx(-0.1)
+    assert interval.standard_error == pytest.approx(0.1)
+    assert interval.low == pytest.approx(-0.1 - reach)
+    assert interval.high == pytest.approx(0.0 + reach)
+    other = student_interval(-0.3, replicates, n_units=5)
+    assert (other.low, other.high) == pytest.approx((-0.4 - reach, -0.3 + reach))
+
+
+def test_a_single_unit_gives_no_interval():
+    assert student_interval(-0.1, np.array([-0.1, -0.2]), n_units=1) == Interval()
+    assert verdict_of(Interval()) == "undecided"
+
+
+def test_verdicts():
+    assert verdict_of(Interval(0.01, 0.2, 0.1, 0.0)) == "gain"
+    assert verdict_of(Interval(-0.2, -0.01, 0.1, 0.0)) == "no gain"
+    assert verdict_of(Interval(-0.1, 0.2, 0.1, 0.0)) == "undecided"
+
+
+def test_an_end_near_a_ratio_of_1_is_doubtful_until_there_are_enough_replicates():
+    near = Interval(0.01, 0.4, 0.1, 0.0)
+    assert is_doubtful(near, 200, 20)
+    assert not is_doubtful(near, 200_000, 20)
+    assert not is_doubtful(Interval(0.2, 0.6, 0.1, 0.0), 200, 20)
+
+
+def test_the_methods_compared_are_those_of_scipy():
+    data = np.random.default_rng(0).gamma(0.7, size=25)
+    drawn = np.random.default_rng(1).choice(data, size=(500, 25)).mean(axis=1)
+    of = coverage.Quantity(
+        data.mean(), drawn, [np.array([np.delete(data, i).mean() for i in range(25)])]
+    )
+    for method, ours in (
+        ("percentile", coverage.percentile),
+        ("basic", coverage.basic),
+        ("BCa", coverage.bca),
+    ):
+        result = stats.bootstrap(
+            (data,),
+            np.mean,
+            n_resamples=0,
+            method=method,
+            bootstrap_result=type("Drawn", (), {"bootstrap_distribution": drawn})(),
+        )
+        assert ours(of) == pytest.approx(tuple(result.confidence_interval), rel=1e-9), method
+
+
+def test_intervals_hold_the_truth_where_percentiles_do_not():
+    design = coverage.Design("small", 40, 1.1, 200, 40, 30, 30, 20)
+    outcome = coverage.run_design(design, 60)
+    for name in ("A(T, S)", "AR"):
+        at_size, endless = outcome.estimates[name].mean(), outcome.truths[name]
+        shipped = outcome.intervals[name]["shipped"]
+        assert coverage.coverage(shipped, at_size) >= 0.9
+        assert coverage.coverage(shipped, endless) >= 0.85
+    percentiles = outcome.intervals["A(T, S)"]["percentile"]
+    assert coverage.coverage(percentiles, outcome.truths["A(T, S)"]) < 0.5
+
+
+# Resampling corpora
+
+
+def test_databases_are_drawn_where_they_are_known(resample):
+    _, [of_train, of_base], [ratio], [ceiling] = resample(*THREE, replicates=50)
+    assert (of_train["source_unit"], of_train["n_source_units"]) == ("database", 12)
+    assert (of_train["target_unit"], of_train["n_target_units"]) == ("database", 6)
+    assert (of_base["source_unit"], of_base["n_source_units"]) == ("database", 6)
+    assert of_base["is_paired"]
+    assert (ratio["train_unit"], ratio["predictions_unit"]) == ("database", "database")
+    assert ratio["is_paired"]
+    assert (ceiling["unit"], ceiling["n_units"], ceiling["n_queries"]) == ("database", 6, 30)
+
+
+def test_queries_are_drawn_where_wanted_or_where_databases_are_not_known(resample):
+    _, [of_train, _], [ratio], [ceiling] = resample(*THREE, replicates=50, unit="query")
+    assert (of_train["source_unit"], of_train["n_target_units"]) == ("query", 30)
+    assert (ratio["n_train_units"], ratio["predictions_unit"]) == (60, "query")
+    assert ceiling["unit"] == "query"
+    one = ("dev", queries(30), {"role": "target", "db_ids": databases(30, 1)})
+    some = ["a", "b"] * 13 + [None] * 4
+    half_known = ("train", queries(30, 1), {"db_ids": some})
+    _, [of_train], _, [ceiling] = resample(half_known, one, replicates=50)
+    assert (of_train["source_unit"], of_train["n_source_units"]) == ("query", 30)
+    assert (of_train["target_unit"], ceiling["unit"]) == ("query", "query")
+
+
+def test_predictions_that_are_not_one_for_each_question_are_drawn_alone(resample):
+    base = ("base", queries(29, 3), BASE[2])
+    _, [_, of_base], [ratio], _ = resample(TRAIN, DEV, base, replicates=50)
+    assert not of_base["is_paired"]
+    assert (of_base["source_unit"], of_base["n_source_units"]) == ("query", 29)
+    assert not ratio["is_paired"]
+
+
+def test_predictions_that_equal_the_target_are_aligned_with_it_in_every_replicate(resample):
+    base = ("base", [(f"-- again {i}", t) for i, (_, t) in enumerate(DEV[1])], BASE[2])
+    _, [_, of_base], _, _ = resample(TRAIN, DEV, base, replicates=50)
+    assert (of_base["ci_low"], of_base["ci_high"]) == (1, 1)
+    assert (of_base["ln_standard_error"], of_base["ln_bias"]) == (0, 0)
+
+
+def test_a_copy_of_the_target_has_no_interval_but_a_ratio(resample):
+    copy = ("copy", DEV[1], {"db_ids": DEV[2]["db_ids"]})
+    _, found, ratios, _ = resample(copy, DEV, BASE, replicates=50)
+    assert [row["source"] for row in found] == ["base"]
+    assert [row["train"] for row in ratios] == ["copy"]
+    assert ratios[0]["ci_low"] < 1 / math.exp(0) * 1.5
+    assert ratios[0]["ci_low"] is not None
+
+
+def test_more_replicates_are_made_where_a_verdict_needs_them(resample, monkeypatch):
+    def doubtful(*names):
+        """Has the ratios of these training sets on the edge, however many replicates there are."""
+        errors = {row["train"]: row["ln_standard_error"] for row in first}
+        of_names = [errors[name] for name in names]
+        monkeypatch.setattr(
+            intervals,
+            "is_doubtful",
+            lambda interval, n, n_units: n > 200 or interval.standard_error in of_names,
+        )
+
+    far = ("far", [(f"-- {i}", "DELETE FROM WHERE =") for i in range(30)], {})
+    sets = (TRAIN, far, DEV, BASE)
+    _, _, first, _ = resample(*sets)
+    assert {row["n_replicates"] for row in first} == {intervals.FIRST_LOOK}
+    doubtful("train")
+    _, _, ratios, _ = resample(*sets, folder="more")
+    n_replicates = {row["train"]: row["n_replicates"] for row in ratios}
+    assert n_replicates == {"train": intervals.MOST_REPLICATES, "far": intervals.FIRST_LOOK}
+    _, _, exactly, _ = resample(*sets, replicates=intervals.MOST_REPLICATES, folder="exactly")
+    assert [row for row in exactly if row["train"] == "train"] == [
+        row for row in ratios if row["train"] == "train"
+    ]
+
+
+def test_a_ceiling_is_between_that_of_halves_and_1(resample):
+    *_, [ceiling] = resample(TRAIN, DEV)
+    assert ceiling["quarter_alignment"] < ceiling["half_alignment"] < ceiling["ceiling"] < 1
+    assert ceiling["half_low"] < ceiling["half_alignment"] < ceiling["half_high"]
+    few = ("dev", queries(30), {"role": "target", "db_ids": databases(30, 3)})
+    *_, [ceiling] = resample(TRAIN, few)
+    assert ceiling["ceiling"] is None
+    assert ceiling["half_alignment"] is not None
+
+
+# What is made anew
+
+
+def test_only_new_pairs_are_resampled_and_give_what_resampling_all_gives(resample):
+    report, *_ = resample(*THREE)
+    assert (report.n_pairs, report.n_new) == (2, 2)
+    report, *_ = resample(*THREE)
+    assert (report.n_pairs, report.n_new) == (2, 0)
+    other = ("other", queries(20, 2), {})
+    report, *grown = resample(*THREE, other)
+    assert (report.n_pairs, report.n_new) == (3, 1)
+    _, *scratch = resample(*THREE, other, folder="scratch")
+    assert grown == scratch
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_which_side_says_which_ngrams_count_changes_no_bit(resample, monkeypatch, sign):
+    some = (*THREE, ("plain", [("-- plain", PLAIN), ("-- window", WINDOW)], {}))
+    resample(*some[1:], folder="grown")
+    _, *both = resample(*some, folder="both")
+    counted = []
+
+    def n_counts(files):
+        counted.append(len(files))
+        return sign * len(files)
+
+    monkeypatch.setattr(intervals, "_n_counts", n_counts)
+    _, *grown = resample(*some, folder="grown")
+    assert counted == [1, 1]  # one target, and one new source
+    _, *scratch = resample(*some, folder="scratch")
+    assert both == grown == scratch
+
+
+def test_what_a_longer_run_has_made_changes_nothing(resample):
+    _, *first = resample(*THREE, replicates=40, folder="first")
+    resample(*THREE, replicates=90)
+    _, *again = resample(*THREE, replicates=40)
+    assert again == first
+
+
+def test_a_run_that_was_killed_between_its_files_is_finished(resample):
+    report, *first = resample(*THREE)
+    report.ratios.unlink()
+    report.ceilings.unlink()
+    again, *tables = resample(*THREE)
+    assert tables == first
+    assert again.n_new == 0
+
+
+@pytest.mark.parametrize("threads", ["1", "4"])
+def test_threads_and_order_change_no_bit(resample, monkeypatch, threads):
+    _, *first = resample(*THREE, folder="first")
+    monkeypatch.setenv(THREADS_VARIABLE, threads)
+    _, *second = resample(*THREE[::-1], folder="second")
+    for one, other in zip(first, second, strict=True):
+        assert sorted(map(repr, one)) == sorted(map(repr, other))
+
+
+def test_templates_counted_in_blocks_change_no_bit(resample, monkeypatch):
+    _, *whole = resample(*THREE, folder="whole")
+    monkeypatch.setattr(count, "_TEMPLATES_AT_A_TIME", 1)
+    _, *blocks = resample(*THREE, folder="blocks")
+    assert blocks == whole
+
+
+def test_another_seed_gives_other_replicates(resample):
+    _, first, *_ = resample(*THREE, replicates=50)
+    _, second, *_ = resample(*THREE, replicates=50, seed=1, folder="other")
+    assert [row["ci_low"] for row in first] != [row["ci_low"] for row in second]

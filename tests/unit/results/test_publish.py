@@ -1,0 +1,817 @@
+"""The published database: what is in it, and how it takes the place of the one before."""
+
+import itertools
+import shutil
+import subprocess
+import sys
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+
+from nl2sql_align.tasks.base import progress
+from nl2sql_align.tasks.base.errors import WarehouseError
+from nl2sql_align.tasks.measures.matrix import Content, compute_matrix
+from nl2sql_align.tasks.results import publish as publishing
+from nl2sql_align.tasks.results.changes import changes
+from nl2sql_align.tasks.results.publish import DRIFT_THRESHOLD, RunRecord, drafting, publish
+from nl2sql_align.tasks.results.read import open_results
+from nl2sql_align.tasks.warehouse.folder import Warehouse
+from tests import reference
+
+# Specification, section 8.
+COLUMNS = {
+    "corpora": "corpus role format dialect path digest license model trained_on target n_queries "
+    "n_templated n_rejected n_distinct_templates n_distinct_ngrams n_ngrams ingested_at",
+    "queries": "corpus ordinal sql raw_sql db_id question n_occurrences template_id reject_reason",
+    "templates": "template_id template n_tokens",
+    "ngram_counts": "corpus ngram ngram_length n_occurrences",
+    "alignment": "source target kl_nats reverse_kl_nats kl_alignment additive_kl_nats "
+    "additive_kl_alignment js_nats js_alignment ngram_coverage template_coverage exact_overlap",
+    "alignment_ratio": "train target model predictions trained_on train_alignment "
+    "predictions_alignment predictions_parsed_share alignment_ratio ci_low ci_high verdict",
+    "tuning_effect": "model trained_on target predictions_before predictions_after "
+    "alignment_before alignment_after js_before js_after",
+    "ngram_contributions": "source target direction rank ngram source_probability "
+    "target_probability contribution_nats example_sql",
+    "structural_features": "corpus feature n_queries share mean",
+    "headroom_ratio": "train target predictions headroom_ratio seed run_id",
+    "calibration": "outcomes outcomes_digest model predictions train metric gain run_id",
+    "calibration_summary": "outcomes metric outcome_case measure spearman pearson cut run_id",
+    "calibration_parts": "outcomes train target train_rows alignment_mean run_id",
+    "alignment_intervals": "source target kl_alignment ci_low ci_high",
+    "ceilings": "target ceiling half_alignment half_low half_high",
+    "sample_size": "target smoothing n_queries kendall_tau same_winner_share seed run_id",
+    "selections": "selection target method budget source license n_taken_from_source kl_alignment "
+    "run_id",
+    "selection_curves": "selection target method n_rows kl_alignment random_alignment run_id",
+    "mixtures": "mixture target source row_weight row_weight_low row_weight_high run_id",
+    "runs": "run_id started_at finished_at parameters versions",
+    "alignment_history": "run_id run_number started_at source target kl_alignment is_drift",
+    "alignment_ratio_history": "run_id train target predictions alignment_ratio is_verdict_changed",
+    "alignment_change": "source target kl_alignment previous_kl_alignment change run_id",
+    "alignment_ratio_change": "train predictions alignment_ratio change verdict run_id",
+}
+
+TRAIN_DATABASES = ["one", "one", None, "two"]
+TRAIN = ["SELECT FROM", "SELECT FROM WHERE =", "SELECT FROM WHERE =", None]
+DEV = ["SELECT FROM", "SELECT COUNT ( * ) FROM GROUP BY ORDER BY"]
+BASE = ["SELECT FROM", None]
+TUNED = ["SELECT FROM", "SELECT COUNT ( * ) FROM"]
+OTHER = ["DELETE FROM", "REORDER BY", "ORDER BY GROUP BY"]
+
+
+# Differ with the warehouse and the time.
+OF_THE_PLACE = {"ngrams_file", "templates_file", "ingested_at"}
+
+begin = publishing._begin
+
+# A folder whose name SQL and patterns could trip over.
+FOLDER = "it's [1] *"
+
+
+@pytest.fixture
+def house(tmp_path):
+    return Warehouse(tmp_path / FOLDER)
+
+
+@pytest.fixture
+def run(house, make_corpus):
+    """Publishes corpora, each given by name, queries and keys of the corpora file."""
+    return runner(house, make_corpus)
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory, make_corpus):
+    """A warehouse with results, for tests that only read them."""
+    house = Warehouse(tmp_path_factory.mktemp("published") / FOLDER)
+    return house, runner(house, make_corpus)(*ALL, OTHER_CORPUS)
+
+
+def runner(house, make_corpus):
+    started_at = datetime(2026, 1, 1, tzinfo=UTC)
+    numbers = itertools.count(1)
+
+    def run(*given, drafts=False, **record):
+        corpora = [make_corpus(house.folder, name, some, **keys) for name, some, keys in given]
+        contents = [
+            Content(c.content_key, c.entry.name, c.ngrams, c.templates, c.entry.role == "target")
+            for c in corpora
+        ]
+        matrix = compute_matrix(contents, house.folder / "stages" / "pairs")
+        number = next(numbers)
+        at = started_at + timedelta(hours=number)
+        said = replace(RunRecord(f"run-{number}", at, {"skew": 0.01}, {"duckdb": "2"}), **record)
+        with ExitStack() as stack:
+            draft = None
+            if drafts:
+                stack.enter_context(house.locked())
+                draft = stack.enter_context(drafting(house))
+                draft.fill(corpora, said.versions)
+            publish(house, corpora, matrix.pairs, matrix.contributions, said, draft=draft)
+            # What was begun was used, and is not there for another time.
+            assert draft is None or draft.take() is None
+        return corpora
+
+    return run
+
+
+TRAIN_CORPUS = ("train", TRAIN, {"license": "MIT", "db_ids": TRAIN_DATABASES})
+DEV_CORPUS = ("dev", DEV, {"role": "target"})
+BASE_CORPUS = ("base", BASE, {"role": "predictions", "target": "dev"})
+TUNED_CORPUS = ("tuned", TUNED, {"role": "predictions", "target": "dev", "trained_on": "train"})
+ALL = (TRAIN_CORPUS, DEV_CORPUS, BASE_CORPUS, TUNED_CORPUS)
+OTHER_CORPUS = ("other", OTHER, {})
+QUERIES = {name: queries for name, queries, _ in (*ALL, OTHER_CORPUS)}
+
+
+def rows(house, query):
+    with open_results(house.folder) as con:
+        return con.sql(query).fetchall()
+
+
+def dicts(house, query):
+    with open_results(house.folder) as con:
+        return con.sql(query).to_arrow_table().to_pylist()
+
+
+def templated(queries):
+    kept = [template for template in queries if template is not None]
+    return reference.Corpus(kept, kept)
+
+
+def test_every_public_table_has_the_columns_of_the_specification(published):
+    house, _ = published
+    found = rows(house, "select table_name, column_name from duckdb_columns() where not internal")
+    for table, columns in COLUMNS.items():
+        assert set(columns.split()) <= {column for name, column in found if name == table}, table
+    assert {name for name, _ in found} == COLUMNS.keys()
+
+
+def test_every_table_and_column_has_a_comment(published):
+    house, _ = published
+    uncommented = rows(
+        house,
+        """
+        with described as (
+            select table_name, column_name, comment, internal from duckdb_columns()
+            union all select table_name, null, comment, internal from duckdb_tables()
+            union all select view_name, null, comment, internal from duckdb_views()
+        )
+        select table_name, column_name from described where comment is null and not internal
+        """,
+    )
+    assert uncommented == []
+
+
+def test_any_client_since_duckdb_1_4_can_open_the_file(published):
+    house, _ = published
+    with duckdb.connect(str(house.database), read_only=True) as con:
+        [(tags,)] = con.sql(
+            "select tags from duckdb_databases() where database_name = 'alignment'"
+        ).fetchall()
+    assert tags == {"storage_version": "v1.4.0+"}
+
+
+def test_nothing_but_the_database_is_left_beside_it(house, run):
+    run(*ALL)
+    run(*ALL)
+    assert sorted(path.name for path in house.folder.iterdir()) == [
+        "alignment.duckdb",
+        "ngrams",
+        "stages",
+    ]
+    assert {path.suffix for path in house.ngrams.iterdir()} == {".parquet"}
+
+
+def test_a_database_begun_before_the_measures_is_the_same(tmp_path, make_corpus, monkeypatch):
+    begun = []
+    monkeypatch.setattr(
+        publishing, "_begin", lambda new, *rest: begun.append(new.path) or begin(new, *rest)
+    )
+    houses = [Warehouse(tmp_path / name) for name in ("plain", "drafted")]
+    for house in houses:
+        run = runner(house, make_corpus)
+        for given in (ALL, (*ALL, OTHER_CORPUS), (*ALL, OTHER_CORPUS)):
+            run(*given, drafts=house is houses[1])
+    plain, drafted = (begun[:3], begun[3:])
+    assert [path.parent.name for path in plain] == ["plain"] * 3
+    # The third run has nothing new, and so nothing to begin before.
+    assert [path.parent.name for path in drafted] == ["scratch", "scratch", "drafted"]
+    for table in COLUMNS.keys() - {"runs", "ngram_counts"}:
+        one, other = (
+            [
+                {name: value for name, value in row.items() if name not in OF_THE_PLACE}
+                for row in dicts(house, f"from {table}")
+            ]
+            for house in houses
+        )
+        if table.endswith("_change"):  # a view, whose rows come in any order
+            one, other = (sorted(rows, key=repr) for rows in (one, other))
+        assert one == other, table
+
+
+def test_large_corpora_wait_for_the_measures(house, make_corpus, monkeypatch):
+    monkeypatch.setattr(publishing, "_QUERIES_PER_BATCH", 3)
+    corpora = [make_corpus(house.folder, name, some, **keys) for name, some, keys in ALL]
+    with house.locked(), drafting(house) as draft:
+        draft.fill(corpora, {})
+        assert draft.take() is None
+
+
+def test_many_corpora_that_another_version_published_wait_too(house, run, make_corpus, monkeypatch):
+    corpora = [*run(*ALL), make_corpus(house.folder, *OTHER_CORPUS[:2])]
+    monkeypatch.setattr(publishing, "_QUERIES_PER_BATCH", 6)
+    monkeypatch.setattr(publishing, "_MOSTLY", 0.5)
+    # One corpus is new; by other versions, all are made anew.
+    for versions, is_begun in (({"duckdb": "2"}, True), ({"duckdb": "3"}, False)):
+        with house.locked(), drafting(house) as draft:
+            draft.fill(corpora, versions)
+            begun = draft.take()
+            assert (begun is not None) == is_begun
+            if begun is not None:
+                begun.new.con.close()
+
+
+def test_a_draft_that_fails_is_made_again(house, run, make_corpus):
+    corpora = run(*ALL)
+    shutil.rmtree(house.scratch, ignore_errors=True)
+    corpora.append(make_corpus(house.folder, *OTHER_CORPUS[:2]))
+    with drafting(house) as draft:  # without the folder that a lock makes
+        draft.fill(corpora, {})
+        assert draft.take() is None
+
+
+@pytest.mark.parametrize("is_filled", [True, False])
+def test_what_is_begun_for_nothing_is_closed(house, make_corpus, is_filled):
+    corpora = [make_corpus(house.folder, name, some, **keys) for name, some, keys in ALL]
+    with house.locked():
+        with pytest.raises(ZeroDivisionError), drafting(house) as draft:
+            if is_filled:
+                draft.fill(corpora, {})
+            raise ZeroDivisionError
+        (left,) = house.scratch.glob("*.duckdb")
+        duckdb.connect(str(left)).close()  # nobody holds it
+    assert not house.scratch.exists()
+    assert not house.database.exists()
+
+
+def test_a_database_that_comes_while_one_is_begun_is_kept(
+    house, run, make_corpus, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(publishing, "_MOSTLY", 0.5)
+    other = Warehouse(tmp_path / "other")
+    corpora = [*run(*ALL), make_corpus(house.folder, *OTHER_CORPUS[:2])]
+    with other.locked(), drafting(other) as draft:
+        shutil.copyfile(house.database, other.database)  # as from a store
+        draft.fill(corpora, {"duckdb": "2"})
+        begun = draft.take()
+        assert begun.is_kept
+        queries = begun.new.con.execute("select distinct corpus from queries").fetchall()
+        begun.new.con.close()
+    assert {corpus for (corpus,) in queries} == {corpus.entry.name for corpus in corpora}
+
+
+def test_corpora_are_counted(published):
+    house, corpora = published
+    train = corpora[0]
+    [row] = dicts(house, "from corpora where corpus = 'train'")
+    counts = reference.ngram_counts(templated(TRAIN).templates)
+    assert row.pop("ingested_at") is not None
+    assert row == {
+        "corpus": "train",
+        "role": "train",
+        "format": "lines",
+        "dialect": "sqlite",
+        "path": str(train.entry.path),
+        "digest": train.digest,
+        "license": "MIT",
+        "model": None,
+        "trained_on": None,
+        "target": None,
+        "n_queries": 4,
+        "n_templated": 3,
+        "n_rejected": 1,
+        "n_distinct_queries": 3,
+        "n_distinct_templates": 2,
+        "n_distinct_ngrams": len(counts),
+        "n_ngrams": counts.total(),
+        "is_set_aside": False,
+        "ngrams_file": str(train.ngrams),
+        "templates_file": str(train.templates),
+        "n_rows": 4,
+        "n_cleaned": 0,
+        "cleaning": "none",
+        "encoding": "utf-8",
+        "n_replaced_characters": 0,
+        "retired_at": None,
+        "reject_reasons": '{"does not parse":1}',
+    }
+    assert rows(house, "select corpus from corpora") == [(name,) for name in QUERIES]
+
+
+def test_queries_keep_their_order_and_what_became_of_them(published):
+    house, _ = published
+    found = rows(
+        house,
+        """
+        select ordinal, sql, raw_sql, db_id, n_occurrences, template, reject_reason
+        from queries left join templates using (template_id) where corpus = 'train'
+        """,
+    )
+    assert sorted(found) == [
+        (i, f"-- {template}", f"-- {template}", db_id, 1, template, reason)
+        for i, (template, db_id, reason) in enumerate(
+            zip(TRAIN, TRAIN_DATABASES, [*[None] * 3, "does not parse"], strict=True)
+        )
+    ]
+
+
+def test_templates_stand_once_each_with_their_length(published):
+    house, _ = published
+    found = dict(rows(house, "select template, n_tokens from templates"))
+    wanted = {template for queries in QUERIES.values() for template in queries if template}
+    assert found == {template: len(reference.tokens_of(template)) for template in wanted}
+    assert rows(house, "select count(*) from templates") == [(len(wanted),)]
+    assert rows(house, "select template_id = md5(template) from templates group by all") == [
+        (True,)
+    ]
+
+
+def test_the_counts_are_those_of_all_corpora(published):
+    house, _ = published
+    found = rows(house, "select corpus, ngram, n_occurrences from ngram_counts")
+    assert {(corpus, ngram): count for corpus, ngram, count in found} == {
+        (name, ngram): count
+        for name, queries in QUERIES.items()
+        for ngram, count in reference.ngram_counts(templated(queries).templates).items()
+    }
+
+
+def test_every_pair_of_corpora_has_its_measures(published):
+    house, _ = published
+    found = dicts(house, "from alignment")
+    queries = {name: templated(some) for name, some in QUERIES.items()}
+    names = list(queries)
+    pairs = [(row.pop("source"), row.pop("target")) for row in found]
+    assert pairs == [(source, target) for source in names for target in names]
+    shares = {
+        name: sum(template is not None for template in some) / len(some)
+        for name, some in QUERIES.items()
+    }
+    for (source, target), row in zip(pairs, found, strict=True):
+        assert row.pop("source_parsed_share") == shares[source]
+        assert row.pop("target_parsed_share") == shares[target]
+        assert row.pop("is_unevenly_parsed") == (abs(shares[source] - shares[target]) > 0.1)
+        assert row == pytest.approx(reference.measures(queries[source], queries[target]))
+    assert len(set(shares.values())) > 1
+
+
+def test_a_frequency_is_as_many_occurrences(tmp_path, make_corpus):
+    """A log of frequencies gives the numbers of one that repeats its queries."""
+    templates = ["SELECT * FROM", "SELECT FROM WHERE = ORDER BY", None]
+    frequencies = [5, 1, 3]
+    repeated = [t for t, n in zip(templates, frequencies, strict=True) for _ in range(n)]
+    found = []
+    for name, queries, keys in (
+        ("weighed", templates, {"frequencies": frequencies}),
+        ("repeated", repeated, {}),
+    ):
+        house = Warehouse(tmp_path / name)
+        runner(house, make_corpus)(
+            ("log", queries, {"role": "target", **keys}),
+            ("other", ["SELECT * FROM", "SELECT COUNT ( )"], {}),
+        )
+        counts = "n_queries, n_templated, n_rejected, n_distinct_queries, n_ngrams"
+        found.append(
+            [
+                rows(house, f"select {counts} from corpora"),
+                rows(house, "from alignment"),
+                rows(house, "select ngram, n_occurrences from ngram_counts order by corpus, ngram"),
+                rows(
+                    house, "select sum(n_occurrences) from queries group by template_id order by 1"
+                ),
+            ]
+        )
+        n_rows = len(queries)
+        assert rows(house, "select n_rows from corpora where corpus = 'log'") == [(n_rows,)]
+    assert found[0] == found[1]
+    assert found[0][0][0][:3] == (9, 6, 3)
+
+
+def test_corpora_of_equal_content_have_rows_each(house, run):
+    run(DEV_CORPUS, ("copy", DEV, {}), TRAIN_CORPUS)
+    found = {
+        (s, t): kl for s, t, kl in rows(house, "select source, target, kl_nats from alignment")
+    }
+    assert len(found) == 9
+    assert found["copy", "dev"] == found["dev", "copy"] == found["copy", "copy"] == 0
+    assert found["copy", "train"] == found["dev", "train"] > 0
+    assert rows(house, "select distinct source, target from ngram_contributions order by all") == [
+        ("train", "dev")
+    ]
+
+
+def test_each_training_set_has_a_ratio_for_each_set_of_predictions(published):
+    house, _ = published
+    queries = {name: templated(some) for name, some in QUERIES.items()}
+    found = dicts(house, "from alignment_ratio")
+    assert {(row["train"], row["predictions"]) for row in found} == {
+        (train, predictions) for train in ("train", "other") for predictions in ("base", "tuned")
+    }
+    for row in found:
+        train, predictions = row["train"], row["predictions"]
+        assert row["target"] == "dev"
+        assert row["model"] == "model"
+        assert row["trained_on"] == {"base": None, "tuned": "train"}[predictions]
+        assert row["predictions_parsed_share"] == {"base": 0.5, "tuned": 1.0}[predictions]
+        assert row["alignment_ratio"] == row["train_alignment"] / row["predictions_alignment"]
+        assert row["alignment_ratio"] == pytest.approx(
+            reference.alignment_ratio(queries[train], queries[predictions], queries["dev"])
+        )
+
+
+def test_tuning_has_an_effect_for_the_same_model_and_target(house, run):
+    other = ("dev-2", DEV[:1], {"role": "target"})
+    other_target = ("base-2", BASE, {"role": "predictions", "target": "dev-2"})
+    other_model = ("base-3", BASE, {"role": "predictions", "target": "dev", "model": "another"})
+    run(*ALL, other, other_target, other_model)
+    [row] = dicts(house, "from tuning_effect")
+    before, after = (
+        reference.measures(templated(queries), templated(DEV)) for queries in (BASE, TUNED)
+    )
+    assert row == {
+        "model": "model",
+        "trained_on": "train",
+        "target": "dev",
+        "predictions_before": "base",
+        "predictions_after": "tuned",
+        "alignment_before": pytest.approx(before["kl_alignment"]),
+        "alignment_after": pytest.approx(after["kl_alignment"]),
+        "js_before": pytest.approx(before["js_nats"]),
+        "js_after": pytest.approx(after["js_nats"]),
+    }
+
+
+def test_contributions_name_a_query_of_the_side_that_has_more(published):
+    house, _ = published
+    found = rows(
+        house,
+        """
+        select direction, rank, ngram, example_sql from ngram_contributions
+        where source = 'train' and target = 'dev'
+        """,
+    )
+    assert ("over", 1) in {(direction, rank) for direction, rank, _, _ in found}
+    for direction, _, ngram, sql in found:
+        queries = TRAIN if direction == "over" else DEV
+        assert ngram in set(reference.ngrams_of(sql.removeprefix("-- ")))
+        assert sql.removeprefix("-- ") in queries
+    assert rows(house, "select distinct target from ngram_contributions") == [("dev",)]
+
+
+def test_a_corpus_without_ngrams_is_set_aside(house, run):
+    empty = ("empty", [None, "*"], {"role": "target"})
+    nothing = ("nothing", [None], {"role": "predictions", "target": "dev"})
+    run(*ALL, empty, nothing)
+    aside = rows(house, "select corpus, n_queries, n_ngrams from corpora where is_set_aside")
+    assert aside == [("empty", 2, 0), ("nothing", 1, 0)]
+    for table, columns in (
+        ("alignment", "source target"),
+        ("alignment_ratio", "train target predictions"),
+        ("ngram_contributions", "source target"),
+    ):
+        for column in columns.split():
+            assert (
+                rows(house, f"select 1 from {table} where {column} in ('empty', 'nothing')") == []
+            )
+    assert rows(house, "select count(*) from queries where corpus in ('empty', 'nothing')") == [
+        (3,)
+    ]
+
+
+def test_no_number_is_infinite_or_none(house, run):
+    run(*ALL, ("empty", [None], {"role": "target"}))
+    for table in ("alignment", "alignment_ratio", "tuning_effect", "ngram_contributions"):
+        for row in dicts(house, f"from {table}"):
+            for value in row.values():
+                assert not isinstance(value, float) or abs(value) < float("inf")
+
+
+REDUCED_CORPUS = ("train", TRAIN[:2], {"license": "GPL"})
+DEV_AS_TRAIN = ("dev", DEV, {"role": "train"})
+OTHER_AS_TARGET = ("other", OTHER, {"role": "target"})
+COPY = ("copy", TRAIN, {"role": "target", "db_ids": TRAIN_DATABASES})
+
+
+@pytest.mark.parametrize(
+    "runs",
+    [
+        [ALL, (*ALL, OTHER_CORPUS)],
+        [(*ALL, OTHER_CORPUS), (OTHER_CORPUS, *ALL[:2])],
+        [(*ALL, OTHER_CORPUS), (REDUCED_CORPUS, *ALL[1:], COPY), (*ALL, OTHER_AS_TARGET)],
+        [(TRAIN_CORPUS, DEV_AS_TRAIN, OTHER_CORPUS), (OTHER_AS_TARGET, DEV_CORPUS, TRAIN_CORPUS)],
+    ],
+    ids=["added", "removed", "changed and back", "other roles"],
+)
+@pytest.mark.parametrize("share", [0, 0.8], ids=["always kept", "mostly known"])
+def test_an_old_database_changed_holds_what_a_new_one_holds(
+    tmp_path, make_corpus, monkeypatch, runs, share
+):
+    monkeypatch.setattr("nl2sql_align.tasks.results.publish._MOSTLY", share)
+    monkeypatch.setattr("nl2sql_align.tasks.results.publish._QUERIES_PER_BATCH", 3)
+    house = Warehouse(tmp_path / FOLDER)
+    run = runner(house, make_corpus)
+    for given in runs:
+        run(*given)
+    # What earlier runs found is no part of what a new database holds.
+    results = [table for table in COLUMNS if not table.endswith(("_history", "_change"))]
+    changed = {table: dicts(house, contents_of(table)) for table in results}
+    shutil.rmtree(house.folder)
+    monkeypatch.undo()
+    runner(house, make_corpus)(*runs[-1])
+    assert changed == {table: dicts(house, contents_of(table)) for table in results}
+
+
+def contents_of(table):
+    """A query of what a table holds, without what differs from run to run."""
+    if table == "runs":
+        return "select corpora_digests, results_key from runs order by rowid desc limit 1"
+    if table == "corpora":
+        return "select row_number() over (order by rowid), * exclude ingested_at from corpora"
+    return f"from {table} order by all"
+
+
+@pytest.mark.parametrize("is_changed", [True, False], ids=["new results", "the same results"])
+def test_runs_accumulate(house, run, is_changed):
+    run(DEV_CORPUS, set_aside={"lost": 'is not there; "quoted"'})
+    run(DEV_CORPUS, *([TRAIN_CORPUS] if is_changed else []))
+    run(DEV_CORPUS)
+    found = dicts(house, "from runs")
+    assert [row["run_id"] for row in found] == ["run-1", "run-2", "run-3"]
+    assert rows(house, "select set_aside->>'lost' from runs limit 1") == [
+        ('is not there; "quoted"',)
+    ]
+    assert rows(house, "select distinct (parameters->'skew')::double from runs") == [(0.01,)]
+    assert rows(house, "select distinct versions->>'duckdb' from runs") == [("2",)]
+    assert len({row["results_key"] for row in found}) == 1 + is_changed
+    assert all(row["started_at"] < row["finished_at"] for row in found)
+
+
+@pytest.mark.parametrize("is_changed", [True, False], ids=["new results", "the same results"])
+def test_a_reader_keeps_the_results_that_it_has_open(house, run, is_changed):
+    run(TRAIN_CORPUS, DEV_CORPUS)
+    # Another program's connection: its settings are not ours.
+    with duckdb.connect(str(house.database), read_only=True) as reader:
+        reader.sql("from corpora").fetchall()
+        run(*([] if is_changed else [TRAIN_CORPUS]), DEV_CORPUS)
+        assert reader.sql("select corpus from corpora").fetchall() == [("train",), ("dev",)]
+        assert len(reader.sql("select distinct corpus from ngram_counts").fetchall()) == 2
+        assert reader.sql("select count(*) from runs").fetchall() == [(1,)]
+        # Who opens the database now, in the same process too, gets the new one.
+        assert rows(house, "select count(*) from runs") == [(2,)]
+        assert rows(house, "select count(*) from corpora") == [(1 if is_changed else 2,)]
+
+
+def test_runs_are_kept_while_a_reader_has_results_open(house, run):
+    run(TRAIN_CORPUS, DEV_CORPUS)
+    with (
+        duckdb.connect(str(house.database), read_only=True) as other,
+        open_results(house.folder) as reader,
+    ):
+        run(DEV_CORPUS)
+        run(TRAIN_CORPUS)
+        assert other.sql("select count(*) from runs").fetchall() == [(1,)]
+        assert reader.sql("select count(*) from runs").fetchall() == [(1,)]
+    assert rows(house, "select run_id from runs") == [("run-1",), ("run-2",), ("run-3",)]
+
+
+def test_counts_are_removed_when_no_database_names_them_any_more(house, run):
+    [train, dev] = run(TRAIN_CORPUS, DEV_CORPUS)
+    run(DEV_CORPUS)
+    assert train.ngrams.exists()
+    run(DEV_CORPUS)
+    assert not train.ngrams.exists()
+    assert dev.ngrams.exists()
+    [changed] = run(("dev", DEV[:1], {"role": "target"}))
+    assert dev.ngrams.exists()
+    assert changed.ngrams.exists()
+
+
+def test_a_failure_leaves_the_old_results_and_nothing_else(house, run, monkeypatch):
+    run(TRAIN_CORPUS)
+    before = house.database.read_bytes()
+
+    def fail(*_args):
+        raise RuntimeError("no")
+
+    monkeypatch.setattr("nl2sql_align.tasks.results.publish._add_run", fail)
+    with pytest.raises(RuntimeError, match="no"):
+        run(DEV_CORPUS)
+    assert house.database.read_bytes() == before
+    assert sorted(path.name for path in house.folder.iterdir()) == [
+        "alignment.duckdb",
+        "ngrams",
+        "stages",
+    ]
+
+
+@pytest.mark.parametrize("content", [b"", b"this is no database" * 1000])
+def test_a_damaged_database_is_replaced(house, run, content):
+    house.folder.mkdir(parents=True)
+    house.database.write_bytes(content)
+    run(DEV_CORPUS)
+    assert rows(house, "select corpus from corpora") == [("dev",)]
+
+
+def test_a_database_of_other_tables_is_replaced(house, run):
+    house.folder.mkdir(parents=True)
+    with duckdb.connect(str(house.database)) as con:
+        con.execute("create table runs as select 1 as started_at, 2 as finished_at")
+        con.execute("create table corpora as select 'x' as ngrams_file")
+    run(DEV_CORPUS)
+    assert rows(house, "select run_id from runs") == [("run-1",)]
+
+
+def test_a_database_that_is_open_for_writing_elsewhere_is_not_replaced(house, run):
+    run(DEV_CORPUS)
+    code = (
+        "import duckdb, sys; con = duckdb.connect(sys.argv[1]); print('open', flush=True); input()"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code, str(house.database)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with holder:
+        assert holder.stdout.readline() == "open\n"
+        with pytest.raises(WarehouseError, match="is open for writing in another process; close"):
+            run(DEV_CORPUS)
+        with pytest.raises(WarehouseError, match=r"cannot be read \(.*\); close it there$"):
+            open_results(house.folder)
+        holder.communicate("\n")
+    run(DEV_CORPUS)
+    assert rows(house, "select count(*) from runs") == [(2,)]
+
+
+def test_the_stage_files_are_what_the_database_was_made_from(published):
+    house, corpora = published
+    for corpus in corpora:
+        metadata = pq.read_schema(corpus.ngrams).metadata
+        assert metadata[b"corpus"].decode() == corpus.entry.name
+    named = {name for (name,) in rows(house, "select ngrams_file from corpora")}
+    assert named == {str(path) for path in house.ngrams.iterdir()}
+
+
+# History
+
+
+def numbered(templates):
+    return [(f"-- {number}", template) for number, template in enumerate(templates)]
+
+
+def moved(n_changed):
+    """A training set of which some queries are other ones, a target, and predictions."""
+    train = ["SELECT FROM WHERE ="] * (20 - n_changed) + ["SELECT FROM GROUP BY"] * n_changed
+    return (
+        ("train", numbered(train), {}),
+        ("dev", numbered(["SELECT FROM WHERE ="] * 9 + ["SELECT FROM"]), {"role": "target"}),
+        (
+            "base",
+            numbered(["SELECT FROM WHERE ="] * 3 + ["SELECT COUNT ( * ) FROM"]),
+            {"role": "predictions", "target": "dev"},
+        ),
+    )
+
+
+def test_each_run_adds_its_alignments_with_the_targets(house, run):
+    run(*moved(0))
+    run(*moved(0))
+    run(*moved(5))
+    assert rows(
+        house,
+        "select run_id, run_number, source, target from alignment_history where source = 'train'",
+    ) == [(f"run-{n}", n, "train", "dev") for n in (1, 2, 3)]
+    [(now, before, change, since_first, n_runs)] = rows(
+        house,
+        "select kl_alignment, previous_kl_alignment, change, change_since_first, n_runs "
+        "from alignment_change where source = 'train'",
+    )
+    assert change == since_first == now - before < 0
+    assert n_runs == 3
+    assert rows(
+        house, "select kl_alignment from alignment where source = 'train' and target = 'dev'"
+    ) == [(now,)]
+
+
+def test_small_steps_add_up_to_a_drift_and_start_anew_from_there(house, run):
+    for n_changed in range(6):
+        run(*moved(n_changed))
+    found = rows(
+        house,
+        "select kl_alignment, drift_from, is_drift from alignment_history "
+        "where source = 'train' order by run_number",
+    )
+    base = found[0][0]
+    expected = [(base, None, False)]
+    for value, _, _ in found[1:]:
+        is_drift = abs(value - base) > DRIFT_THRESHOLD
+        expected.append((value, base, is_drift))
+        base = value if is_drift else base
+    assert found == expected
+    assert {is_drift for *_, is_drift in found} == {True, False}
+
+
+def test_a_ratio_that_crosses_1_changes_its_verdict(house, run):
+    for n_changed in (0, 1, 12, 12, 0):
+        run(*moved(n_changed))
+    found = rows(
+        house,
+        "select alignment_ratio > 1, is_verdict_changed from alignment_ratio_history "
+        "order by run_number",
+    )
+    assert found == [(True, False), (True, False), (False, True), (False, False), (True, True)]
+    assert rows(house, "select is_verdict_changed from alignment_ratio_change") == [(True,)]
+
+
+def test_history_survives_another_version_of_its_tables(house, run):
+    """As a column more would be, or one less; ids and values are what counts."""
+    run(*moved(0))
+    with duckdb.connect(str(house.database)) as con:
+        con.execute("drop view alignment_change")
+        con.execute("alter table alignment_history drop drift_from")
+        con.execute("alter table alignment_history add column other varchar default 'x'")
+        con.execute("update runs set versions = '{}', results_key = 'other'")
+    run(*moved(0))
+    assert rows(
+        house, "select run_id, run_number from alignment_history where source = 'train'"
+    ) == [
+        ("run-1", 1),
+        ("run-2", 2),
+    ]
+    assert rows(house, "select run_id from runs") == [("run-1",), ("run-2",)]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"this is no database" * 1000])
+def test_history_survives_the_loss_of_the_database(house, run, content):
+    run(*moved(0))
+    run(*moved(5))
+    house.database.unlink()
+    if content is not None:
+        house.database.write_bytes(content)
+    said = []
+    with progress.listening(said.append):
+        run(*moved(5), drafts=True)
+    [told] = [one.text for one in said]
+    assert told.endswith("made anew, with the history of 2 runs that was kept beside it")
+    assert rows(house, "select run_id from runs") == [(f"run-{n}",) for n in (1, 2, 3)]
+    assert rows(
+        house,
+        "select run_number, is_drift from alignment_history where source = 'train'",
+    ) == [(1, False), (2, True), (3, False)]
+    # Of the copy, too.
+    house.database.unlink()
+    house.kept.write_bytes(b"no more")
+    run(*moved(5))
+    assert rows(house, "select run_id from runs") == [("run-4",)]
+
+
+def test_a_table_that_cannot_be_carried_over_is_told(house, run):
+    run(*moved(0))
+    with duckdb.connect(str(house.database)) as con:
+        con.execute("drop view alignment_change")
+        con.execute("alter table alignment_history drop source")
+        con.execute("update runs set versions = '{}', results_key = 'other'")
+    said = []
+    with progress.listening(said.append):
+        run(*moved(0))
+    assert [one.text for one in said if "alignment_history" in one.text] == [
+        "table alignment_history of an earlier version is left out: it has changed"
+    ]
+    assert rows(house, "select distinct run_id from alignment_history") == [("run-2",)]
+
+
+def test_changes_of_a_run_are_told(house, run):
+    run(*moved(0))
+    first = changes(house.folder, "run-1")
+    assert first.new == ("base", "dev", "train")
+    assert (first.changed, first.drifts, first.verdicts) == ((), (), ())
+    run(*moved(12), ("more", ["SELECT FROM", None], {}))
+    found = changes(house.folder, "run-2")
+    assert found.new == ("more",)
+    assert found.rejects == (("more", 1, 0.5, "does not parse"),)
+    [drift] = found.drifts
+    assert (drift.source, drift.target, drift.drift_from) == ("train", "dev", found_at(house, 1))
+    assert drift.drift == drift.kl_alignment - drift.drift_from < -DRIFT_THRESHOLD
+    [verdict] = found.verdicts
+    assert (verdict.train, verdict.target, verdict.predictions) == ("train", "dev", "base")
+    assert verdict.previous_alignment_ratio > 1 > verdict.alignment_ratio
+
+
+def found_at(house, run_number):
+    query = "select kl_alignment from alignment_history where source = 'train' and run_number = "
+    return rows(house, query + str(run_number))[0][0]

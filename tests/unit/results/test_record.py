@@ -1,0 +1,88 @@
+"""Decisions kept in the published database: replaced by key, carried over by runs."""
+
+import polars as pl
+import pytest
+
+from nl2sql_align.tasks.base.errors import WarehouseError
+from nl2sql_align.tasks.results.carried_over import DECISION_TABLES
+from nl2sql_align.tasks.results.read import open_results
+from nl2sql_align.tasks.results.record import last_run, record
+from nl2sql_align.tasks.warehouse.folder import Warehouse
+from tests.unit.results.test_publish import DEV, TRAIN, runner
+
+
+@pytest.fixture
+def house(tmp_path):
+    return Warehouse(tmp_path / "it's [1] *")
+
+
+@pytest.fixture
+def run(house, make_corpus):
+    return runner(house, make_corpus)
+
+
+CORPORA = (("train", TRAIN, {"role": "train"}), ("dev", DEV, {"role": "target"}))
+
+
+def rows_of(house, table):
+    with open_results(house.folder) as con:
+        return con.execute(f"from {table} order by all").fetchall()
+
+
+def test_the_rows_of_a_decision_replace_those_of_the_same_key(house, run):
+    run(*CORPORA)
+    before = rows_of(house, "tuning_effect")
+    frame = pl.DataFrame(
+        {
+            "model": ["m"],
+            "trained_on": ["train"],
+            "target": ["dev"],
+            "predictions_before": ["b"],
+            "predictions_after": ["a"],
+            "alignment_before": [0.5],
+            "alignment_after": [0.75],
+            "js_before": [0.5],
+            "js_after": [0.25],
+        }
+    )
+    record(house.folder, "tuning_effect", frame, {"model": "m"})
+    record(house.folder, "tuning_effect", frame.with_columns(js_after=1.0), {"model": "m"})
+    record(house.folder, "tuning_effect", frame.with_columns(model=pl.lit("n")), {"model": "n"})
+    added = [
+        ("m", "train", "dev", "b", "a", 0.5, 0.75, 0.5, 1.0),
+        ("n", "train", "dev", "b", "a", 0.5, 0.75, 0.5, 0.25),
+    ]
+    assert rows_of(house, "tuning_effect") == sorted([*before, *added])
+    assert not list(house.folder.glob("*.wal")) and not list(house.folder.glob(".tmp-*"))
+
+
+def test_a_run_carries_decisions_over(house, run, monkeypatch):
+    run(*CORPORA)
+    first = last_run(house.folder)
+    monkeypatch.setattr(
+        "nl2sql_align.tasks.results.carried_over.DECISION_TABLES", ("tuning_effect",)
+    )
+    frame = pl.DataFrame(
+        {
+            name: ["x"]
+            for name in "model trained_on target predictions_before predictions_after".split()
+        }
+        | {name: [0.5] for name in "alignment_before alignment_after js_before js_after".split()}
+    )
+    record(house.folder, "tuning_effect", frame, {"model": "x"})
+    run(*CORPORA, ("more", DEV, {"role": "train"}))
+    assert rows_of(house, "tuning_effect") == frame.rows()
+    assert last_run(house.folder) != first
+
+
+def test_a_decision_needs_results(tmp_path):
+    with pytest.raises(WarehouseError, match="holds no results"):
+        record(tmp_path, "tuning_effect", pl.DataFrame(), {"a": 1})
+
+
+def test_decision_tables_are_published():
+    from nl2sql_align.tasks.base.run_sql import load_sql
+
+    text = load_sql("results/publish/tables")
+    for table in DECISION_TABLES:
+        assert f"create table {table} (" in text

@@ -1,0 +1,502 @@
+"""Parsing in worker processes: whatever a query does to one, only that query is lost."""
+
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from mmap import mmap
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from nl2sql_align.tasks.base.connections import bounded
+from nl2sql_align.tasks.base.errors import AlignError
+from nl2sql_align.tasks.templates import parser_pool, parser_process
+from nl2sql_align.tasks.templates.one_query import template_of
+from nl2sql_align.tasks.templates.parse_sharing import SHARE_PARSES_VARIABLE, parses_are_shared
+from nl2sql_align.tasks.templates.parser_pool import ParseJob, parse_part, stop_workers
+from nl2sql_align.tasks.templates.rules import DEFAULT_LIMITS, NO_ROW, PROGRESS_BYTES
+from nl2sql_align.tasks.templates.templatizer import Templatizer
+
+GOOD = ["SELECT a FROM b", "SELECT a FROM b WHERE c > 1", "SELECT count(*) FROM b GROUP BY a"]
+# The parser goes down one level with each, and to the ground in T-SQL.
+DEEP = "SELECT 1 FROM a, " * 4000 + "a"
+# Each join without a condition doubles what the parser tries.
+SLOW = "SELECT 1 FROM a" + " JOIN a" * 60
+
+
+@pytest.fixture(autouse=True)
+def no_workers():
+    """None that an earlier test started, and none left over."""
+    stop_workers()
+    yield
+    stop_workers()
+    assert children_of(os.getpid()) == []
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """The workers that the test starts, in their order."""
+    started = []
+
+    class Noted(parser_pool._Worker):
+        exit_code = None
+
+        def __init__(self, server):
+            super().__init__(server)
+            started.append(self)
+
+        def _end(self):
+            self.exit_code = super()._end()
+            return self.exit_code
+
+    monkeypatch.setattr(parser_pool, "_Worker", Noted)
+    return started
+
+
+def make_job(folder, queries, dialect="sqlite"):
+    source = folder / "texts.parquet"
+    pq.write_table(pa.table({"first_ordinal": range(len(queries)), "sql": queries}), source)
+    return ParseJob(source, 0, folder / "templates.parquet", dialect)
+
+
+def outcomes(job):
+    """The template and the reject reason of each query."""
+    table = pq.read_table(job.destination)
+    assert table["first_ordinal"].to_pylist() == list(range(len(table)))
+    return list(zip(table["template"].to_pylist(), table["reject_reason"].to_pylist(), strict=True))
+
+
+def expected(queries, dialect="sqlite"):
+    templatizer = Templatizer(dialect)
+    return [tuple(templatizer(query))[:2] for query in queries]
+
+
+def children_of(process):
+    """The processes that parse, or fork such, and that this process has started."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            arguments = (folder / "cmdline").read_bytes().split(b"\0")
+            state, parent = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
+        except (OSError, ValueError):
+            continue
+        if (
+            int(parent) == process
+            and b"nl2sql_align.tasks.templates.parser_process" in arguments
+            and state != "Z"
+        ):
+            found.append(int(folder.name))
+    return found
+
+
+def worker_ids():
+    """The processes of workers that this process has had forked and that still run."""
+    return [worker for server in children_of(os.getpid()) for worker in children_of(server)]
+
+
+def wait_for_end(*processes):
+    until = time.monotonic() + 10
+    while any(state_of(process) not in "ZX" for process in processes):
+        assert time.monotonic() < until
+        time.sleep(0.005)
+
+
+def state_of(process):
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "X"
+
+
+@contextmanager
+def stack_of(size):
+    """Processes started in the block have a stack of this many bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
+    resource.setrlimit(resource.RLIMIT_STACK, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_STACK, (soft, hard))
+
+
+def test_a_part_is_parsed_as_the_rules_say(tmp_path):
+    queries = [*GOOD, "", "SELECT FROM WHERE (", "PRAGMA table_info(a)"]
+    job = make_job(tmp_path, queries)
+    report = parse_part(job)
+    assert outcomes(job) == expected(queries)
+    assert report == parser_pool.ParseReport(n_queries=6, n_rejected=3)
+
+
+def test_only_the_row_group_asked_for_is_parsed(tmp_path):
+    job = make_job(tmp_path, GOOD)
+    table = pa.table({"first_ordinal": [0, 1, 2], "sql": GOOD})
+    pq.write_table(table, job.source, row_group_size=1)
+    parse_part(ParseJob(job.source, 1, job.destination, "sqlite"))
+    assert pq.read_table(job.destination)["first_ordinal"].to_pylist() == [1]
+
+
+def test_a_worker_is_kept_for_the_next_part(tmp_path, started):
+    for _ in range(3):
+        parse_part(make_job(tmp_path, GOOD))
+    assert len(started) == 1
+    [server] = children_of(os.getpid())
+    [worker] = worker_ids()
+    stop_workers()
+    assert {state_of(process) for process in (server, worker)} == {"X"}
+
+
+def test_no_more_workers_run_than_a_run_may_have(tmp_path, started):
+    jobs = []
+    for number in range(3):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        jobs.append(make_job(folder, GOOD))
+    with bounded(1, None, tmp_path):
+        threads = [threading.Thread(target=parse_part, args=[job]) for job in jobs]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(started) == 1
+    assert all(outcomes(job) == expected(GOOD) for job in jobs)
+
+
+def test_limits_reach_the_worker(tmp_path):
+    job = make_job(tmp_path, ["SELECT ((1))", "SELECT 1 FROM a"])
+    limits = type(DEFAULT_LIMITS)(max_characters=13, max_brackets=1)
+    parse_part(ParseJob(job.source, 0, job.destination, "sqlite", limits))
+    reasons = [reason for _, reason in outcomes(job)]
+    assert reasons == ["nested deeper than 1 brackets", "longer than 13 characters"]
+
+
+# Queries that harm
+
+
+@pytest.mark.parametrize(
+    ("query", "dialect"),
+    [
+        ("SELECT " + "(" * 5000 + "1" + ")" * 5000, "sqlite"),
+        ("SELECT " + "[" * 5000 + "1" + "]" * 5000, "duckdb"),
+        ("SELECT * FROM " + "(SELECT * FROM " * 5000 + "a" + ")" * 5000, "sqlite"),
+    ],
+)
+def test_deep_brackets_are_told_as_the_reason(tmp_path, query, dialect):
+    job = make_job(tmp_path, [GOOD[0], query, GOOD[1]], dialect)
+    report = parse_part(job)
+    assert outcomes(job)[1] == (None, "nested deeper than 200 brackets")
+    assert [outcomes(job)[0], outcomes(job)[2]] == expected(GOOD[:2], dialect)
+    assert report.n_crashed == 0
+
+
+def test_nesting_without_brackets_loses_no_other_query(tmp_path):
+    """Which of these a parser survives differs from build to build; the queries between do not."""
+    deep = [
+        "SELECT " + "NOT " * 20_000 + "1",
+        "SELECT " + "- " * 40_000 + "1",
+        "SELECT " + "CASE WHEN a THEN b ELSE " * 3000 + "1" + " END" * 3000,
+        "SELECT " + "INTERVAL " * 9000 + "1 day",
+        "SELECT " + ".".join("a" * 40_000) + " FROM b",
+        "SELECT " + "+".join("1" * 40_000),
+        "SELECT 1 WHERE " + " AND ".join("a" * 14_000),
+        " UNION ".join(["SELECT 1"] * 6000),
+        "SELECT a" + "::int" * 18_000,
+    ]
+    queries = [query for pair in zip(deep, GOOD * 3, strict=True) for query in pair]
+    job = make_job(tmp_path, queries)
+    report = parse_part(job)
+    assert outcomes(job)[1::2] == expected(GOOD * 3)
+    assert all((template is None) != (reason is None) for template, reason in outcomes(job))
+    assert report.n_queries == len(queries)
+
+
+@pytest.mark.fault
+def test_a_query_that_ends_the_parser_is_rejected_and_no_other(tmp_path, started):
+    queries = [*GOOD, DEEP, *GOOD]
+    job = make_job(tmp_path, queries, "tsql")
+    with stack_of(1_000_000):
+        report = parse_part(job)
+    assert [worker.exit_code for worker in started] == [-signal.SIGSEGV] * 2 + [None]
+    assert report == parser_pool.ParseReport(n_queries=7, n_rejected=1, crashed=(3,))
+    assert outcomes(job)[3] == (None, "ends the parser's process")
+    assert outcomes(job)[:3] == outcomes(job)[4:] == expected(GOOD, "tsql")
+
+
+@pytest.mark.fault
+def test_each_of_several_harmful_queries_is_found(tmp_path):
+    queries = [DEEP, GOOD[0], DEEP + " ", DEEP + "  ", GOOD[1]]
+    job = make_job(tmp_path, queries, "tsql")
+    with stack_of(1_000_000):
+        report = parse_part(job)
+    assert report.n_crashed == 3
+    assert [template for template, _ in outcomes(job)] == [
+        *(None, expected(GOOD, "tsql")[0][0]),
+        *(None, None, expected(GOOD, "tsql")[1][0]),
+    ]
+
+
+@pytest.mark.fault
+def test_a_query_that_never_ends_is_rejected_and_no_other(tmp_path, started):
+    job = make_job(tmp_path, [*GOOD, SLOW, *GOOD])
+    before = time.monotonic()
+    report = parse_part(job, seconds_per_query=0.5)
+    # Three starts of a worker, and twice what is waited for a query.
+    assert time.monotonic() - before < 20
+    assert report.n_crashed == 1
+    assert outcomes(job)[3] == (None, "takes longer than 0.5 s to parse")
+    assert outcomes(job)[:3] == outcomes(job)[4:] == expected(GOOD)
+    assert len(started) == 3
+
+
+def test_a_start_may_take_longer_than_a_query(tmp_path):
+    job = make_job(tmp_path, GOOD)
+    parse_part(job, seconds_per_query=0.05)
+    assert outcomes(job) == expected(GOOD)
+
+
+@pytest.mark.fault
+def test_a_query_at_which_the_parser_tries_again_and_again_takes_little_memory(tmp_path):
+    """Collected only now and then, what the parser threw away took 400 MB here."""
+    job = make_job(tmp_path, ["SELECT 1 FROM a" + " JOIN a" * 17])
+    parse_part(job)
+    [worker] = worker_ids()
+    status = Path(f"/proc/{worker}/status").read_text()
+    [peak] = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")]
+    assert int(peak) < 200_000  # kB
+
+
+def test_a_slip_in_our_own_rules_rejects_the_query(tmp_path):
+    class Slipping(Templatizer):
+        def __call__(self, sql):
+            if sql == GOOD[1]:
+                raise IndexError("list index out of range")
+            return super().__call__(sql)
+
+    progress = mmap(-1, PROGRESS_BYTES)
+    request = {"queries": GOOD, "skip": {}, "seconds_per_query": 20}
+    answer = parser_process.parse_queries(request, Slipping("sqlite"), progress)
+    found = list(zip(answer["templates"], answer["reject_reasons"], strict=True))
+    assert found[1] == (None, "fails in the parser: IndexError")
+    assert [found[0], found[2]] == [expected(GOOD)[0], expected(GOOD)[2]]
+    assert int.from_bytes(progress[:], "little") == NO_ROW
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+
+
+def test_one_query_is_parsed_as_those_of_a_run():
+    with stack_of(1_000_000):
+        assert template_of(DEEP, "tsql").reject_reason == "ends the parser's process"
+    assert template_of("SELECT a FROM b").template == "SELECT FROM"
+
+
+# Accidents
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM])
+def test_a_worker_ended_from_outside_loses_nothing(tmp_path, started, number):
+    queries = [f"SELECT b{i} FROM c WHERE d IN (SELECT e FROM f)" for i in range(4000)]
+    job = make_job(tmp_path, queries)
+    ended_at = []
+
+    def end():
+        while not ended_at:
+            row = started[0]._row() if started else NO_ROW
+            if 500 < row < NO_ROW:
+                [worker] = worker_ids()
+                os.kill(worker, number)
+                ended_at.append(row)
+            time.sleep(0.001)
+
+    thread = threading.Thread(target=end)
+    thread.start()
+    report = parse_part(job)
+    thread.join()
+    assert ended_at[0] < 3999
+    assert len(started) == 2
+    assert report == parser_pool.ParseReport(n_queries=4000, n_rejected=0)
+    assert outcomes(job) == expected(queries)
+
+
+@pytest.mark.fault
+def test_a_worker_ended_between_two_parts_is_replaced(tmp_path, started):
+    job = make_job(tmp_path, GOOD)
+    parse_part(job)
+    [worker] = worker_ids()
+    os.kill(worker, signal.SIGKILL)
+    wait_for_end(worker)
+    assert parse_part(job).n_crashed == 0
+    assert outcomes(job) == expected(GOOD)
+    assert len(started) == 2
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("when", ["idle", "at work", "starting"])
+def test_a_process_that_forks_workers_is_replaced_when_it_was_killed(tmp_path, started, when):
+    if when == "idle":
+        parse_part(make_job(tmp_path, GOOD))
+    elif when == "starting":
+        parser_pool.start_worker()
+    queries = [f"SELECT b{i} FROM c WHERE d IN (SELECT e FROM f)" for i in range(4000)]
+    job = make_job(tmp_path, queries)
+    killed = []
+
+    def kill():
+        while when == "at work" and not (started and 500 < started[0]._row() < NO_ROW):
+            time.sleep(0.001)
+        [server] = children_of(os.getpid())
+        killed.extend([server, *children_of(server)])
+        os.kill(server, signal.SIGKILL)
+        wait_for_end(server)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    if when != "at work":
+        thread.join()
+    report = parse_part(job)
+    thread.join()
+    assert report == parser_pool.ParseReport(n_queries=4000, n_rejected=0)
+    assert outcomes(job) == expected(queries)
+    assert len(started) == (2 if when == "starting" else 1)
+    # Nobody is left to end a worker that hangs: the system does, and those after it are ended.
+    slow = make_job(tmp_path, [SLOW])
+    assert parse_part(slow, seconds_per_query=0.2).n_crashed == 1
+    [server] = children_of(os.getpid())
+    assert server not in killed
+    wait_for_end(*killed)
+
+
+def check_failure(job, *parts):
+    with pytest.raises(AlignError) as caught:
+        parse_part(job)
+    message = str(caught.value)
+    assert message.startswith("queries cannot be parsed: the parser's process does not run (")
+    assert "\n" not in message
+    for part in parts:
+        assert part in message
+    assert caught.value.exit_code == 1
+    assert not job.destination.exists()
+
+
+@pytest.mark.fault
+def test_a_worker_that_cannot_be_started_is_told_in_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "no-python"))
+    check_failure(make_job(tmp_path, GOOD), "No such file or directory", "no-python")
+
+
+@pytest.mark.fault
+def test_a_worker_that_ends_at_once_is_told_in_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    check_failure(make_job(tmp_path, GOOD), "it says nothing")
+
+
+@pytest.mark.fault
+def test_a_worker_that_cannot_be_forked_is_told_in_one_line(tmp_path, monkeypatch):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os\n"
+        "def fork():\n"
+        "    raise BlockingIOError(11, 'Resource temporarily unavailable')\n"
+        "os.fork = fork\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    check_failure(make_job(tmp_path, GOOD), "Resource temporarily unavailable")
+
+
+@pytest.mark.fault
+def test_what_a_worker_says_when_it_cannot_start_is_told(tmp_path, monkeypatch):
+    (tmp_path / "sqlglot.py").write_text("raise ImportError('no sqlglot for this machine')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    check_failure(make_job(tmp_path, GOOD), "ImportError: no sqlglot for this machine")
+
+
+@pytest.mark.fault
+def test_templates_that_cannot_be_written_are_told_in_one_line(tmp_path):
+    job = make_job(tmp_path, GOOD)
+    destination = job.source / "templates.parquet"
+    with pytest.raises(AlignError) as caught:
+        parse_part(ParseJob(job.source, 0, destination, "sqlite"))
+    assert str(caught.value).startswith(f"{destination} cannot be written (")
+
+
+def test_workers_are_started_ahead_up_to_those_that_a_run_may_have(tmp_path, started):
+    with bounded(2, None, tmp_path):
+        for _ in range(3):
+            parser_pool.start_worker()
+        assert len(started) == 2
+        parse_part(make_job(tmp_path, GOOD))
+    assert len(started) == 2
+
+
+def test_workers_are_children_of_one_process_that_ends_with_them(tmp_path, started):
+    with bounded(2, None, tmp_path):
+        parser_pool.start_worker()
+        parser_pool.start_worker()
+        parse_part(make_job(tmp_path, GOOD))
+        [server] = children_of(os.getpid())
+        assert len(worker_ids()) == 2
+        with parser_pool._leased():
+            stop_workers()
+            assert children_of(os.getpid()) == [server]
+        stop_workers()
+    assert state_of(server) == "X"
+
+
+def test_a_part_of_many_characters_is_parsed_in_portions(tmp_path, monkeypatch, started):
+    monkeypatch.setattr(parser_pool, "_CHARACTERS_AT_A_TIME", 40)
+    queries = [*GOOD, "SELECT 1 FROM " + "a" * 80, "", *GOOD, "PRAGMA a", DEEP]
+    job = make_job(tmp_path, queries, "tsql")
+    with stack_of(1_000_000):
+        report = parse_part(job)
+    assert report == parser_pool.ParseReport(n_queries=10, n_rejected=3, crashed=(9,))
+    assert outcomes(job)[:-1] == expected(queries[:-1], "tsql")
+    assert outcomes(job)[-1] == (None, "ends the parser's process")
+    assert len(started) == 3
+
+
+def test_parses_are_shared_unless_the_environment_says_otherwise(monkeypatch):
+    monkeypatch.delenv(SHARE_PARSES_VARIABLE, raising=False)
+    assert parses_are_shared()
+    monkeypatch.setenv(SHARE_PARSES_VARIABLE, "0")
+    assert not parses_are_shared()
+
+
+@pytest.mark.fault
+def test_what_the_parser_prints_is_no_answer(tmp_path, monkeypatch, started):
+    (tmp_path / "sitecustomize.py").write_text(
+        "from nl2sql_align.tasks.templates.templatizer import Templatizer\n"
+        "tokenize = Templatizer._tokenize\n"
+        "def noisy(self, text):\n"
+        "    print('{}', flush=True)\n"
+        "    return tokenize(self, text)\n"
+        "Templatizer._tokenize = noisy\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    job = make_job(tmp_path, GOOD)
+    parse_part(job)
+    assert outcomes(job) == expected(GOOD)
+    started[0]._errors.seek(0)
+    assert started[0]._errors.read() == b"{}\n" * len(GOOD)
+
+
+def test_what_lies_in_the_users_folder_does_not_stand_in_for_our_modules(tmp_path, monkeypatch):
+    for name in ("tasks", "sqlglot"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise SystemExit('not ours')")
+    monkeypatch.chdir(tmp_path)
+    job = make_job(tmp_path, GOOD)
+    parse_part(job)
+    assert outcomes(job) == expected(GOOD)
+
+
+def test_ctrl_c_is_left_to_the_one_who_started_the_worker(tmp_path, started):
+    job = make_job(tmp_path, GOOD)
+    parse_part(job)
+    for process in (*children_of(os.getpid()), *worker_ids()):
+        os.kill(process, signal.SIGINT)
+    time.sleep(0.1)
+    parse_part(job)
+    assert len(started) == 1

@@ -1,0 +1,323 @@
+"""Why two corpora differ: terms that sum to the divergence, folded; structures with a name."""
+
+import json
+from math import fsum
+
+import duckdb
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nl2sql_align.flows import show
+from nl2sql_align.tasks.base.errors import ConfigurationError, WarehouseError
+from nl2sql_align.tasks.ngrams.count import split_template
+from nl2sql_align.tasks.results.read import open_results
+from nl2sql_align.tasks.views import explain as explaining
+from nl2sql_align.tasks.views.explain import HARDNESS, Term, explain, fold, percent
+from nl2sql_align.tasks.warehouse.folder import Warehouse
+from tests import reference
+from tests.properties.strategies import some_templates
+from tests.unit.results.test_publish import runner
+
+JOINED = "SELECT FROM INNER JOIN ON = WHERE ="
+PLAIN = "SELECT FROM JOIN ON = WHERE ="
+WINDOW = "SELECT , RANK ( ) OVER ( PARTITION BY ORDER BY DESC ) FROM"
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory, make_corpus):
+    house = Warehouse(tmp_path_factory.mktemp("explained") / "it's [1] *")
+    runner(house, make_corpus)(
+        ("train", [PLAIN] * 7 + ["SELECT FROM"] * 3, {}),
+        (
+            "dev",
+            [(f"-- [red]{i}[/]\x1b[31m", JOINED) for i in range(6)] + [WINDOW] * 2,
+            {"role": "target"},
+        ),
+        ("broken", [None], {}),
+    )
+    return house
+
+
+def distribution(queries):
+    return reference.distribution(reference.ngram_counts(queries))
+
+
+@given(some_templates, some_templates, st.sampled_from([0.0, 0.2, 0.9]))
+def test_folding_keeps_every_term_once_and_the_sum(source, target, tolerance):
+    p, q = distribution(source), distribution(target)
+    terms = [
+        Term(n, p[n], q.get(n, 0.0), t) for n, t in reference.skew_terms(p, q).items() if t > 0
+    ]
+    groups = fold(terms, tolerance)
+    inside = [term for group in groups for term in (group.head, *group.folded)]
+    assert sorted(inside) == sorted(terms)
+    assert fsum(group.nats for group in groups) == pytest.approx(fsum(t.nats for t in terms))
+    assert [g.nats for g in groups] == sorted((g.nats for g in groups), reverse=True)
+    for group in groups:
+        words = split_template(group.head.ngram)
+        for term in group.folded:
+            part = split_template(term.ngram)
+            assert len(part) < len(words)
+            assert any(words[i : i + len(part)] == part for i in range(len(words)))
+            slack = tolerance * max(term.p, term.q)
+            assert term.p - group.head.p <= slack and term.q - group.head.q <= slack
+
+
+def test_an_n_gram_folds_under_the_longest_that_accounts_for_it():
+    terms = [
+        Term("INNER", 0.1, 0.0, 0.4),
+        Term("INNER JOIN", 0.1, 0.0, 0.4),
+        Term("INNER JOIN ON", 0.09, 0.0, 0.36),
+        Term("INNER JOIN ON = WHERE", 0.05, 0.0, 0.2),
+        Term("ORDER", 0.05, 0.0, 0.2),
+        Term("ORDER BY", 0.05, 0.0, 0.2),  # one token, and not one that ORDER is in
+        Term("JOIN", 0.1, 0.05, 0.05),  # much of the target's does not lie within INNER JOIN
+    ]
+    folded = {g.head.ngram: [t.ngram for t in g.folded] for g in fold(terms)}
+    assert folded == {
+        "INNER JOIN ON": ["INNER JOIN", "INNER"],
+        "INNER JOIN ON = WHERE": [],
+        "ORDER": [],
+        "ORDER BY": [],
+        "JOIN": [],
+    }
+    assert {g.head.ngram for g in fold(terms, 0)} >= {"INNER JOIN", "INNER JOIN ON"}
+
+
+def test_the_terms_of_both_directions_sum_to_the_published_divergences(house):
+    found = explain(house.folder, "train", "dev", top=2)
+    over, under = found.sums
+    assert (over.direction, under.direction) == ("over", "under")
+    p, q = (
+        distribution([PLAIN] * 7 + ["SELECT FROM"] * 3),
+        distribution([JOINED] * 6 + [WINDOW] * 2),
+    )
+    for total, nats, expected in (
+        (over, found.kl_nats, reference.skew_divergence(p, q)),
+        (under, found.reverse_kl_nats, reference.skew_divergence(q, p)),
+    ):
+        assert total.divergence_nats == pytest.approx(nats, abs=1e-9)
+        assert total.divergence_nats == pytest.approx(expected, abs=1e-9)
+        parts = total.shown_nats + total.rest_nats + total.opposite_nats
+        assert parts == pytest.approx(total.divergence_nats, abs=1e-12)
+        rows = found.ngrams.filter(found.ngrams["direction"] == total.direction)
+        assert fsum(rows["group_nats"]) == pytest.approx(total.shown_nats)
+        assert rows["rank"].to_list() == [1, 2]
+    first = found.ngrams.row(0, named=True)
+    terms = reference.skew_terms(p, q)
+    assert first["contribution_nats"] == pytest.approx(terms[first["ngram"]])
+    assert first["group_nats"] == pytest.approx(
+        fsum(terms[ngram] for ngram in (first["ngram"], *first["folded"]))
+    )
+    assert first["source_probability"] == pytest.approx(p[first["ngram"]])
+
+
+def test_each_n_gram_has_a_query_of_each_side_that_holds_it(house):
+    for row in explain(house.folder, "train", "dev", top=50).ngrams.iter_rows(named=True):
+        for side in ("source", "target"):
+            template = row[f"{side}_template"]
+            assert (template is None) == (row[f"{side}_probability"] == 0)
+            assert template is None or row["ngram"] in reference.ngrams_of(template)
+            assert (row[f"{side}_sql"] is None) == (template is None)
+
+
+def test_the_largest_differences_are_told_in_words(house):
+    sentences = explain(house.folder, "train", "dev").sentences
+    assert "dev uses INNER JOIN in 75 % of its queries, train in 0 %." in sentences
+    assert not any("uses joins" in sentence for sentence in sentences)
+    assert sum("train in 70 %" in sentence for sentence in sentences) == 1
+    assert "dev uses JOIN without INNER in 0 % of its queries, train in 70 %." in sentences
+    assert "dev uses window functions in 25 % of its queries, train in 0 %." in sentences
+    assert not any("CASE" in sentence for sentence in sentences)
+
+
+def test_equal_corpora_have_nothing_to_explain(house):
+    found = explain(house.folder, "dev", "dev")
+    assert found.ngrams.is_empty()
+    assert [total.divergence_nats for total in found.sums] == [0, 0]
+    assert not any("uses" in sentence for sentence in found.sentences)
+
+
+def test_what_cannot_be_explained_is_told(house, tmp_path):
+    with pytest.raises(ConfigurationError, match=r"no corpus .none. in .*there are: train, dev"):
+        explain(house.folder, "none", "dev")
+    with pytest.raises(ConfigurationError, match="'broken' has no n-grams"):
+        explain(house.folder, "broken", "dev")
+    with pytest.raises(WarehouseError, match="holds no results"):
+        explain(tmp_path, "train", "dev")
+
+
+def test_sql_is_shown_and_not_obeyed(house, capsys):
+    show.print_explanation(explain(house.folder, "train", "dev"), show.Format.TABLE)
+    shown = capsys.readouterr().out
+    assert "[red]0[/]" in shown
+    assert "\x1b" not in shown
+
+
+def test_json_holds_everything(house, capsys):
+    found = explain(house.folder, "train", "dev", top=2)
+    show.print_explanation(found, show.Format.JSON)
+    told = json.loads(capsys.readouterr().out)
+    assert told["kl_nats"] == found.kl_nats
+    assert told["ngrams"] == found.ngrams.to_dicts()
+    assert told["sentences"] == found.sentences
+    show.print_explanation(found, show.Format.CSV)
+    assert capsys.readouterr().out.startswith("direction,rank,ngram,")
+
+
+def test_percentages_keep_what_counts():
+    assert [percent(s) for s in (0, 0.0001, 0.003, 0.0649, 0.12, 1)] == [
+        "0 %",
+        "under 0.1 %",
+        "0.3 %",
+        "6.5 %",
+        "12 %",
+        "100 %",
+    ]
+
+
+# The published tables behind it
+
+FEATURES_OF = {
+    "SELECT FROM": {"hardness_easy": 1},
+    "SELECT FROM LEFT OUTER JOIN ON = FULL JOIN ON =": {"outer_join": 2, "joins": 2},
+    "SELECT LEFT ( , ) FROM CROSS JOIN": {"outer_join": 0, "cross_join": 1},
+    "SELECT FROM , WHERE = OR LIKE": {"comma_join": 1, "alternative": 1, "text_pattern": 1},
+    "WITH ( SELECT FROM ) , ( SELECT FROM ) SELECT FROM": {"cte": 1, "nesting_depth": 1},
+    "WITH RECURSIVE ( , ) ( SELECT UNION ALL SELECT FROM ) SELECT FROM": {"cte": 1},
+    "SELECT FROM WITH ( NOLOCK )": {"cte": 0},
+    "SELECT FROM WHERE IN ( SELECT FROM WHERE = ( SELECT MAX ( ) FROM ) )": {
+        "nesting_depth": 2,
+        "membership": 1,
+        "predicates": 2,
+    },
+    "SELECT COUNT ( DISTINCT ) FROM ( SELECT FROM ) JOIN ( SELECT FROM ) ON =": {
+        "nesting_depth": 1,
+        "aggregate": 1,
+        "distinct_values": 1,
+    },
+    "SELECT SUM ( CASE WHEN = THEN ELSE END ) / COUNT ( * ) FROM": {
+        "case_expression": 1,
+        "arithmetic": 1,
+        "aggregate": 2,
+    },
+    "SELECT ROW_NUMBER ( ) OVER ( ORDER BY ) FROM LIMIT": {
+        "window_function": 1,
+        "ordering": 0,
+        "row_limit": 1,
+        "ordering_with_limit": 0,
+    },
+    "SELECT TOP FROM GROUP BY HAVING COUNT ( * ) > ORDER BY": {
+        "ordering_with_limit": 1,
+        "grouping": 1,
+        "having": 1,
+    },
+    "SELECT FROM EXCEPT SELECT FROM": {"set_operation": 1, "hardness_hard": 1, "nesting_depth": 0},
+    # Two of component1 and of others: the official evaluation's conditions leave it to the last.
+    "SELECT COUNT ( * ) , MAX ( ) FROM WHERE = GROUP BY": {"hardness_extra": 1},
+    "DELETE FROM WHERE =": {f"hardness_{name}": 0 for name in HARDNESS},
+}
+
+
+def test_structures_are_counted_where_they_are(tmp_path, make_corpus):
+    house = Warehouse(tmp_path)
+    corpora = {f"c{i}": template for i, template in enumerate(FEATURES_OF)}
+    runner(house, make_corpus)(*((name, [text], {}) for name, text in corpora.items()))
+    with open_results(house.folder) as con:
+        rows = con.execute(
+            "select corpus, feature, mean, share from structural_features"
+        ).fetchall()
+    means = {(corpus, feature): mean for corpus, feature, mean, _ in rows}
+    for corpus, template in corpora.items():
+        expected = FEATURES_OF[template]
+        found = {feature: means[corpus, feature] for feature in expected}
+        assert found == expected, template
+    assert all(share == (mean > 0) for _, _, mean, share in rows)
+    known = {*explaining.FEATURES, *(f"hardness_{name}" for name in HARDNESS), "length_tokens"}
+    assert {feature for _, feature, _, _ in rows} == known
+
+
+def test_shares_are_of_templated_queries(house):
+    with duckdb.connect(str(house.database), read_only=True) as con:
+        row = con.execute(
+            "select n_queries, share, mean from structural_features "
+            "where corpus = 'train' and feature = 'joins'"
+        ).fetchone()
+    assert row == (7, 0.7, 0.7)
+
+
+def test_published_terms_say_which_is_inside_which(house):
+    with open_results(house.folder) as con:
+        rows = con.execute(
+            "select ngram, folded_under, source_probability, target_probability "
+            "from ngram_contributions where source = 'train' and direction = 'under'"
+        ).fetchall()
+    of = {ngram: (under, p, q) for ngram, under, p, q in rows}
+    inner = [ngram for ngram, (under, _, _) in of.items() if under is not None]
+    assert inner
+    for ngram in inner:
+        under = of[ngram][0]
+        assert of[under] == (None, *of[ngram][1:])
+        words, part = split_template(under), split_template(ngram)
+        assert any(words[i : i + len(part)] == part for i in range(len(words) - len(part) + 1))
+
+
+def _spider_hardness(sql):
+    """Hardness by the rules of Spider's official evaluation, from its own parse of a query."""
+
+    def aggregates(units):
+        return sum(unit[0] != 0 for unit in units)
+
+    conditions = sql["from"]["conds"][::2] + sql["where"][::2] + sql["having"][::2]
+    connectives = sql["from"]["conds"][1::2] + sql["where"][1::2] + sql["having"][1::2]
+    component1 = sum(bool(sql[key]) for key in ("where", "groupBy", "orderBy", "limit"))
+    component1 += max(len(sql["from"]["table_units"]) - 1, 0) + connectives.count("or")
+    component1 += sum(condition[1] == 9 for condition in conditions)  # LIKE
+    component2 = sum(isinstance(value, dict) for unit in conditions for value in unit[3:5])
+    component2 += sum(sql[key] is not None for key in ("intersect", "except", "union"))
+    ordered = sql["orderBy"][1] if sql["orderBy"] else []
+    ordered = [part for unit in ordered for part in unit[1:3] if part]
+    counted = aggregates(sql["select"][1]) + aggregates(sql["where"][::2])
+    counted += aggregates(sql["groupBy"]) + aggregates(ordered) + aggregates(sql["having"])
+    others = (counted > 1) + sum(len(part) > 1 for part in (sql["select"][1], sql["where"]))
+    others += len(sql["groupBy"]) > 1
+    if component1 <= 1 and others == 0 and component2 == 0:
+        return "easy"
+    if component2 == 0 and ((component1 <= 1 and others <= 2) or (component1 <= 2 and others < 2)):
+        return "medium"
+    if (
+        component2 == 0 and ((component1 <= 2 and others > 2) or (component1 == 3 and others <= 2))
+    ) or (component1 <= 1 and others == 0 and component2 <= 1):
+        return "hard"
+    return "extra"
+
+
+@pytest.mark.shared
+def test_hardness_is_that_of_spiders_evaluation(shared_folder, tmp_path, make_corpus):
+    from nl2sql_align.tasks.templates.templatizer import Templatizer
+
+    rows = json.loads((shared_folder / "corpora" / "spider" / "dev.json").read_text())
+    templatize = Templatizer("sqlite")
+    house = Warehouse(tmp_path)
+    kinds = {
+        name: [r["query"] for r in rows if _spider_hardness(r["sql"]) == name] for name in HARDNESS
+    }
+    assert {name: len(some) for name, some in kinds.items()} == {
+        "easy": 248,
+        "medium": 446,
+        "hard": 174,
+        "extra": 166,
+    }
+    runner(house, make_corpus)(
+        *(
+            (name, [(f"{i} {q}", templatize(q).template) for i, q in enumerate(some)], {})
+            for name, some in kinds.items()
+        )
+    )
+    with open_results(house.folder) as con:
+        found = con.execute(
+            "select corpus, feature, n_queries from structural_features "
+            "where feature like 'hardness%' and n_queries > 0 order by all"
+        ).fetchall()
+    assert found == sorted((name, f"hardness_{name}", len(some)) for name, some in kinds.items())

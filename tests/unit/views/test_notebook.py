@@ -1,0 +1,67 @@
+"""Results in a notebook: frames, and a table of them that is safe to show."""
+
+from html.parser import HTMLParser
+
+import duckdb
+import pytest
+
+from nl2sql_align.tasks.base.errors import ConfigurationError, WarehouseError
+from nl2sql_align.tasks.views.notebook import load
+from nl2sql_align.tasks.warehouse.folder import Warehouse
+from tests.unit.results.test_publish import ALL, runner
+
+
+class Table(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.tags, self.cells = set(), []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        if tag in ("td", "th"):
+            self.cells.append("")
+
+    def handle_data(self, data):
+        if self.cells:
+            self.cells[-1] += data
+
+
+@pytest.fixture
+def results(tmp_path, make_corpus):
+    house = Warehouse(tmp_path / "<i>w</i>")
+    runner(house, make_corpus)(*ALL)
+    return load(house.folder)
+
+
+def test_it_shows_the_matrix_with_names_as_text(results):
+    with duckdb.connect(str(Warehouse(results.warehouse).database)) as con:
+        con.execute("update corpora set corpus = '<script>' where corpus = 'train'")
+        con.execute("update alignment set source = '<script>' where source = 'train'")
+        con.execute("update alignment set target = '<script>' where target = 'train'")
+    table = Table()
+    table.feed(results._repr_html_())
+    assert table.tags == {"table", "caption", "thead", "tbody", "tr", "th", "td"}
+    matrix = results.matrix()
+    assert table.cells == [
+        *("", "dev"),
+        *(cell for name, value in matrix.iter_rows() for cell in (name, f"{value:.3f}")),
+    ]
+    assert "<script>" in table.cells
+
+
+def test_frames_hold_the_tables(results):
+    assert results.corpora["corpus"].to_list() == [name for name, *_ in ALL]
+    assert len(results.alignment) == 16
+    assert results.matrix(all_targets=True).shape == (4, 5)
+    assert results.matrix("js_nats").columns == ["source", "dev"]
+    assert results.ratios.columns[:2] == ["train", "target"]
+    assert len(results.table("runs")) == 1
+
+
+def test_what_is_not_there_is_told(results, tmp_path):
+    with pytest.raises(ConfigurationError, match="no table 'nothing'; there are: alignment"):
+        results.table("nothing")
+    with pytest.raises(ConfigurationError, match="no measure 'size'"):
+        results.matrix("size")
+    with pytest.raises(WarehouseError, match="holds no results"):
+        load(tmp_path / "nowhere")

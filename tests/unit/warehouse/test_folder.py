@@ -1,0 +1,243 @@
+"""How files come to stand in a warehouse, and who may write there."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+
+import pytest
+
+from nl2sql_align.tasks.base import progress
+from nl2sql_align.tasks.base.errors import WarehouseError
+from nl2sql_align.tasks.warehouse.folder import Warehouse, stage_key, written_whole
+
+HOLD = """
+import sys
+from pathlib import Path
+from nl2sql_align.tasks.warehouse.folder import Warehouse
+
+with Warehouse(Path(sys.argv[1])).locked():
+    print("locked", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def holding(folder):
+    """A process that holds a warehouse, until its standard input is closed."""
+    command = [sys.executable, "-c", HOLD, str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout.readline() == b"locked\n"
+            yield process
+        finally:
+            process.kill()
+
+
+def files_of(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+# Files
+
+
+def test_a_file_appears_when_it_is_whole(tmp_path):
+    destination = tmp_path / "new" / "folder" / "file.txt"
+    with written_whole(destination) as temporary:
+        temporary.write_text("half")
+        assert temporary.parent == destination.parent
+        assert not destination.exists()
+        temporary.write_text("whole")
+    assert destination.read_text() == "whole"
+    assert files_of(destination.parent) == ["file.txt"]
+
+
+def test_a_file_is_replaced_when_the_new_one_is_whole(tmp_path):
+    destination = tmp_path / "file.txt"
+    destination.write_text("old")
+    with destination.open() as reader:
+        with written_whole(destination) as temporary:
+            temporary.write_text("new")
+            assert destination.read_text() == "old"
+        assert reader.read() == "old"
+    assert destination.read_text() == "new"
+
+
+@pytest.mark.parametrize("is_begun", [True, False], ids=["half written", "not begun"])
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_a_failure_leaves_what_was_there(tmp_path, is_begun, error):
+    destination = tmp_path / "file.txt"
+    destination.write_text("old")
+    with pytest.raises(error), written_whole(destination) as temporary:
+        if is_begun:
+            temporary.write_text("half")
+        raise error
+    assert destination.read_text() == "old"
+    assert files_of(tmp_path) == ["file.txt"]
+
+
+def test_a_block_that_writes_nothing_fails(tmp_path):
+    with pytest.raises(FileNotFoundError), written_whole(tmp_path / "file.txt"):
+        pass
+    assert files_of(tmp_path) == []
+
+
+def test_two_writers_of_one_file_do_not_meet(tmp_path):
+    destination = tmp_path / "file.txt"
+    with written_whole(destination) as one, written_whole(destination) as other:
+        assert one != other
+        one.write_text("one")
+        other.write_text("other")
+    assert destination.read_text() == "one"
+    assert files_of(tmp_path) == ["file.txt"]
+
+
+# Names
+
+
+def test_a_stage_key_is_the_same_in_every_process_and_version():
+    # Written down: another key would make every warehouse start anew.
+    assert stage_key(digest="0a", n=1, columns=None) == "c65d9f314bd8fae8f6ceb2321465f630"
+    assert stage_key(columns=None, n=1, digest="0a") == "c65d9f314bd8fae8f6ceb2321465f630"
+
+
+def test_a_stage_key_depends_on_every_part():
+    keys = [
+        stage_key(),
+        stage_key(a="1"),
+        stage_key(a=1),
+        stage_key(a=None),
+        stage_key(b="1"),
+        stage_key(a="1", b=""),
+        stage_key(a={"sql": "é"}),
+        stage_key(a=["sql", "é"]),
+    ]
+    assert len(set(keys)) == len(keys)
+    assert all(re.fullmatch("[0-9a-f]{32}", key) for key in keys)
+
+
+def test_files_stand_apart_by_stage_and_key(tmp_path):
+    house = Warehouse(tmp_path)
+    files = [
+        house.database,
+        house.queries_file("k"),
+        house.templates_file("k"),
+        house.ngrams_file("corpus", "k"),
+        house.ngrams_file("corpus", "l"),
+        house.ngrams_file("corpus-2", "k"),
+    ]
+    assert len(set(files)) == len(files)
+    assert house.ngrams_file("corpus", "k").relative_to(tmp_path).as_posix() == (
+        "ngrams/corpus-k.parquet"
+    )
+    assert house.database == tmp_path / "alignment.duckdb"
+    assert files_of(tmp_path) == []
+
+
+# The lock
+
+
+def test_a_second_process_is_refused_with_the_name_of_the_first(tmp_path):
+    with holding(tmp_path) as holder:
+        with (
+            pytest.raises(WarehouseError, match=rf"is in use by process {holder.pid} on \S+; wait"),
+            Warehouse(tmp_path).locked(),
+        ):
+            pytest.fail("it is locked")
+        # Whoever is refused changes nothing for the one that holds it.
+        with pytest.raises(WarehouseError, match=f"process {holder.pid} "):
+            Warehouse(tmp_path).locked().__enter__()
+        assert holder.poll() is None
+
+
+def test_a_second_run_of_the_same_process_is_refused(tmp_path):
+    house = Warehouse(tmp_path)
+    with (
+        house.locked(),
+        pytest.raises(WarehouseError, match=f"is in use by process {os.getpid()} "),
+    ):
+        house.locked().__enter__()
+    with house.locked():
+        pass
+
+
+def test_who_waits_gets_the_lock_when_it_is_free(tmp_path):
+    with holding(tmp_path) as holder:
+        threading.Timer(1.0, holder.stdin.close).start()  # it ends after we have come
+        said = []
+        with progress.listening(said.append), Warehouse(tmp_path).locked(seconds=60):
+            [one] = said
+            assert re.fullmatch(rf".* is in use by process {holder.pid} on \S+", one.text)
+            assert f"process {os.getpid()} " in (tmp_path / ".lock-holder").read_text()
+
+
+def test_the_lock_of_a_killed_process_is_free(tmp_path):
+    with holding(tmp_path) as holder:
+        holder.send_signal(signal.SIGKILL)
+        holder.wait()
+        assert (tmp_path / ".lock-holder").exists()
+    with Warehouse(tmp_path).locked():
+        pass
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError, KeyboardInterrupt])
+def test_the_lock_is_free_after_the_block(tmp_path, error):
+    house = Warehouse(tmp_path)
+    try:
+        with house.locked():
+            (house.scratch / "part.parquet").write_text("")
+            if error:
+                raise error
+    except (RuntimeError, KeyboardInterrupt):
+        pass
+    assert not house.scratch.exists()
+    assert not (tmp_path / ".lock-holder").exists()
+    with house.locked():
+        pass
+
+
+def test_two_warehouses_are_locked_apart(tmp_path):
+    with Warehouse(tmp_path / "one").locked(), Warehouse(tmp_path / "other").locked():
+        assert (tmp_path / "one").is_dir()
+
+
+def test_what_a_killed_run_left_is_removed(tmp_path):
+    house = Warehouse(tmp_path)
+    kept = [house.database, house.queries_file("k"), house.ngrams_file("corpus", "k")]
+    left = [
+        tmp_path / ".tmp-0123-alignment.duckdb",
+        tmp_path / ".tmp-0123-alignment.duckdb.wal",
+        house.ngrams / ".tmp-0123-corpus-k.parquet",
+        house.ngrams / ".tmp-0123-corpus-k.parquet-1",
+        house.templates_file("k").with_name(".tmp-0123-k.parquet"),
+        house.scratch / "k-7.parquet",
+        house.scratch / "folder" / "file",
+    ]
+    for path in (*kept, *left):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+    with house.locked():
+        assert all(path.exists() for path in kept)
+        assert not any(path.exists() for path in left)
+
+
+@pytest.mark.parametrize("name", ["file", "file/below"])
+def test_a_folder_that_cannot_be_made_is_told(tmp_path, name):
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(WarehouseError, match=r"cannot be written \(.+\); choose another"),
+        Warehouse(tmp_path / name).locked(),
+    ):
+        pytest.fail("it is no folder")
+
+
+def test_no_path_of_a_database_has_a_question_mark(tmp_path):
+    with (
+        pytest.raises(WarehouseError, match=r"a\?b: no DuckDB database .* name another folder"),
+        Warehouse(tmp_path / "a?b").locked(),
+    ):
+        pass
+    assert not list(tmp_path.iterdir())
