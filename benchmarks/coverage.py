@@ -22,15 +22,13 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from benchmarks.population import Design, Sets, draw, population
-from nl2sql_align.tasks.measures.bootstrap import Floats, poisson_weights, skew_divergences
-from nl2sql_align.tasks.measures.intervals import (
-    CONFIDENCE,
-    FIRST_LOOK,
-    split_divergences,
-    student_interval,
-)
-from nl2sql_align.tasks.measures.matrix import SKEW
+from nl2sql_align.tasks.base.arrays import Floats
+from nl2sql_align.tasks.measures.bootstrap import poisson_weights, skew_divergences
+from nl2sql_align.tasks.measures.ceilings import split_divergences
+from nl2sql_align.tasks.measures.divergence import SKEW
+from nl2sql_align.tasks.measures.intervals import FIRST_LOOK
 from nl2sql_align.tasks.measures.units import Sample, shared_by
+from nl2sql_align.tasks.measures.verdicts import CONFIDENCE, student_interval
 
 DESIGNS: Final = (
     Design("100 templates; 40 databases", 100, 1.1, 200, 140, 60, 40, 50),

@@ -24,7 +24,7 @@ from nl2sql_align.tasks.templates.parser_pool import (
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 
 if TYPE_CHECKING:
-    from nl2sql_align.tasks.ngrams.counted_corpus import IngestedCorpus
+    from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
 
 STAGES = ("ingest", "templates", "ngrams", "matrix", "intervals", "publish", "report")
 MEASURES = tuple(stage for stage in STAGES if stage not in ("intervals", "report"))
@@ -81,11 +81,12 @@ def run(corpora: Path, warehouse: Path, stages: Sequence[str] = STAGES) -> dict[
             import scipy.sparse  # noqa: F401 - needed later
 
             from nl2sql_align.tasks.results.publish import RunRecord, drafting, publish
+            from nl2sql_align.tasks.results.versions import versions
             from nl2sql_align.tasks.run import steps
             from nl2sql_align.tasks.views.report import write_report
 
             draft = stack.enter_context(drafting(house))
-            versions = steps.versions()
+            made_by = versions()
             outcomes = [future.result() for future in preparing]
             prepared = [outcome for outcome in outcomes if isinstance(outcome, Prepared)]
             lap("ingest")
@@ -102,7 +103,7 @@ def run(corpora: Path, warehouse: Path, stages: Sequence[str] = STAGES) -> dict[
             lap("ngrams")
         finally:
             stop_workers()
-        draft.fill(done, versions)
+        draft.fill(done, made_by)
         report = steps.measure(done, house)
         lap("matrix")
         intervals = None
@@ -113,7 +114,7 @@ def run(corpora: Path, warehouse: Path, stages: Sequence[str] = STAGES) -> dict[
             str(uuid4()),
             started_at,
             {**steps.parameters(), "corpora": str(corpora.resolve())},
-            versions,
+            made_by,
         )
         publish(house, done, report.pairs, report.contributions, record, intervals, draft=draft)
         steps.remember(done, house)
@@ -126,7 +127,7 @@ def run(corpora: Path, warehouse: Path, stages: Sequence[str] = STAGES) -> dict[
     return marks
 
 
-def _counted(corpus: "IngestedCorpus", pool: ThreadPoolExecutor) -> "IngestedCorpus":
+def _counted(corpus: "CountedCorpus", pool: ThreadPoolExecutor) -> "CountedCorpus":
     from nl2sql_align.tasks.ngrams.corpus_counts import add_up, count_part, gather
 
     if corpus.division is None:

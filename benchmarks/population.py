@@ -15,14 +15,9 @@ import numpy as np
 import polars as pl
 from scipy.sparse import coo_array
 
-from nl2sql_align.tasks.measures.bootstrap import (
-    Classes,
-    Floats,
-    Integers,
-    ngram_classes,
-    unit_keys,
-)
-from nl2sql_align.tasks.measures.matrix import SKEW
+from nl2sql_align.tasks.base.arrays import Floats, Integers
+from nl2sql_align.tasks.measures.bootstrap import Classes, ngram_classes, unit_keys
+from nl2sql_align.tasks.measures.divergence import SKEW
 from nl2sql_align.tasks.measures.units import Sample, Unit
 from nl2sql_align.tasks.ngrams.count import Incidence, ngram_incidence
 

@@ -17,12 +17,14 @@ import pyarrow.parquet as pq
 
 from nl2sql_align.tasks.base.connections import bounded
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
-from nl2sql_align.tasks.ngrams.corpus_counts import count_divided, n_ngrams
+from nl2sql_align.tasks.ngrams.corpus_counts import count_divided
 from nl2sql_align.tasks.results.publish import RunRecord, publish
+from nl2sql_align.tasks.results.versions import versions
 from nl2sql_align.tasks.run import steps
 from nl2sql_align.tasks.run.prepare import Prepared, prepare_corpus
 from nl2sql_align.tasks.templates.parser_pool import parse_part, stop_workers
-from nl2sql_align.tasks.warehouse.folder import Warehouse, count_files
+from nl2sql_align.tasks.warehouse.count_files import count_files, n_ngrams
+from nl2sql_align.tasks.warehouse.folder import Warehouse
 
 
 def main() -> None:
@@ -61,7 +63,7 @@ def measure(file: Path, folder: Path, memory_limit: str | None) -> None:
         with stage("matrix"):
             matrix = steps.measure([corpus], house)
         with stage("publish"):
-            record = RunRecord("rates", datetime.now(UTC), {}, steps.versions())
+            record = RunRecord("rates", datetime.now(UTC), {}, versions())
             publish(house, [corpus], matrix.pairs, matrix.contributions, record)
     n_queries = pq.read_metadata(corpus.queries).num_rows
     files = {

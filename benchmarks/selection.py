@@ -22,7 +22,7 @@ import polars as pl
 from nl2sql_align.tasks.decisions.candidates import Pool, load_pool
 from nl2sql_align.tasks.decisions.selection import Options, choose
 from nl2sql_align.tasks.decisions.selection_methods import alignment, divergence
-from nl2sql_align.tasks.results.read import open_results
+from nl2sql_align.tasks.results.database import open_results
 
 TARGETS: Final = ("spider-dev", "bird-dev", "sede-val")
 BUDGETS: Final = (500, 2000, 8000)

@@ -22,7 +22,8 @@ from pathlib import Path
 from benchmarks.cluster import digests_of
 from benchmarks.process import run_contestant
 from benchmarks.report import say
-from nl2sql_align.tasks.results.read import matrix, open_results
+from nl2sql_align.tasks.results.database import open_results
+from nl2sql_align.tasks.results.read import matrix
 from nl2sql_align.tasks.warehouse.object_store import CACHE_VARIABLE
 
 _BUCKET = "benchmark"

@@ -352,14 +352,14 @@ def workplace(warehouse: Path) -> Iterator[Path]:
 
 def printed(command: str) -> str:
     """What a command prints in a workplace, without a terminal, at 80 columns."""
-    from nl2sql_align.flows import show
     from nl2sql_align.flows.cli import app
     from nl2sql_align.flows.running.command import print_results
+    from nl2sql_align.tasks.views.terminal.console import out
 
     command = command.removeprefix(".venv/bin/")
     written = io.StringIO()
-    width = show.out.width
-    show.out.width = 80
+    width = out.width
+    out.width = 80
     try:
         with redirect_stdout(written), redirect_stderr(io.StringIO()):
             if command in _RUNS:
@@ -372,7 +372,7 @@ def printed(command: str) -> str:
     except (SystemExit, typer.Exit):
         pass
     finally:
-        show.out.width = width
+        out.width = width
     # Tables end each line with spaces, which editors and reviewers do not like.
     lines = Text.from_ansi(written.getvalue()).plain.splitlines()
     return "".join(f"{line.rstrip()}\n" for line in lines)

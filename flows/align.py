@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -18,14 +18,15 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from nl2sql_align.flows.running import artifacts
 from nl2sql_align.flows.running.policy import step
 from nl2sql_align.flows.running.runners import Runner, submitting_to
+from nl2sql_align.flows.summary import RunSummary
 from nl2sql_align.tasks.base.connections import bounded
 from nl2sql_align.tasks.base.progress import Progress, announce, listening
 from nl2sql_align.tasks.ingest.corpora_file import AS_WRITTEN, CorpusEntry, load_corpora
 from nl2sql_align.tasks.measures.intervals import Resampling
 from nl2sql_align.tasks.measures.matrix import MatrixReport
 from nl2sql_align.tasks.measures.units import Unit
-from nl2sql_align.tasks.ngrams.corpus_counts import Division, add_up, count_part, gather, n_ngrams
-from nl2sql_align.tasks.ngrams.counted_corpus import IngestedCorpus
+from nl2sql_align.tasks.ngrams.corpus_counts import Division, add_up, count_part, gather
+from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
 from nl2sql_align.tasks.results.publish import (
     DRIFT_THRESHOLD,
     AsWritten,
@@ -34,10 +35,12 @@ from nl2sql_align.tasks.results.publish import (
     drafting,
     publish,
 )
+from nl2sql_align.tasks.results.versions import versions
 from nl2sql_align.tasks.run import steps
 from nl2sql_align.tasks.run.prepare import Parts, Prepared, SetAside, as_written, prepare_corpus
 from nl2sql_align.tasks.templates.parser_pool import ParseJob, ParseReport, parse_part
 from nl2sql_align.tasks.views.report import write_report
+from nl2sql_align.tasks.warehouse.count_files import n_ngrams
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 from nl2sql_align.tasks.warehouse.object_store import pull, push, warehouse_at
 
@@ -52,29 +55,6 @@ measure = step(steps.measure, "measure")
 resample_pairs = step(steps.resample, "resample")
 publish_results = step(publish, "publish")
 report = step(write_report, "report")
-
-
-@dataclass(frozen=True)
-class RunSummary:
-    """What a run did, in numbers of corpora, distinct queries and ordered pairs, and in seconds.
-
-    A corpus none of whose queries has a template stands in ``corpora``, those that are published,
-    and in ``set_aside``. ``notes`` say what was decided for corpora, and what to know of them;
-    ``problems`` say what the nightly job could not take from its folders.
-    """
-
-    run_id: str
-    warehouse: Path | str
-    corpora: tuple[str, ...]
-    set_aside: dict[str, str]
-    n_ingested: int
-    n_parsed: int
-    n_crashed: int
-    n_pairs: int
-    n_new_pairs: int
-    seconds: dict[str, float] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    problems: tuple[str, ...] = ()
 
 
 @flow(
@@ -165,7 +145,7 @@ def align(
                 "drift_threshold": drift_threshold,
                 "corpora": str(corpora.resolve()),
             },
-            steps.versions(),
+            versions(),
             {one.corpus: one.reason for one in set_aside},
             notes,
             drift_threshold=drift_threshold,
@@ -201,8 +181,8 @@ def align(
 
 
 def _compare_and_publish(
-    done: list[IngestedCorpus],
-    written: list[IngestedCorpus],
+    done: list[CountedCorpus],
+    written: list[CountedCorpus],
     house: Warehouse,
     how: Resampling,
     record: RunRecord,
@@ -309,7 +289,7 @@ def _parse_all(
     unnamed: dict[PrefectFuture[ParseReport], ParseJob],
     parts: Parts,
     house: Warehouse,
-) -> tuple[dict[str, PrefectFuture[IngestedCorpus]], int, int]:
+) -> tuple[dict[str, PrefectFuture[CountedCorpus]], int, int]:
     """Waits for what is parsed, and lets each corpus be counted as soon as all of it is.
 
     Nothing is announced of parts in ``unnamed``, and their queries do not count as parsed.
@@ -351,16 +331,16 @@ def _parse_all(
 
 def _finish_all(
     prepared: list[Prepared],
-    counting: dict[str, PrefectFuture[IngestedCorpus]],
+    counting: dict[str, PrefectFuture[CountedCorpus]],
     house: Warehouse,
     stage: str | None = "ngrams",
-) -> tuple[list[IngestedCorpus], list[SetAside]]:
+) -> tuple[list[CountedCorpus], list[SetAside]]:
     """Waits for what is counted."""
-    outcomes: dict[str, IngestedCorpus | SetAside] = {}
+    outcomes: dict[str, CountedCorpus | SetAside] = {}
     for name, outcome in _counted(prepared, counting, house):
         outcomes[name] = outcome
         words, facts = "set aside", {}
-        if isinstance(outcome, IngestedCorpus):
+        if isinstance(outcome, CountedCorpus):
             number = n_ngrams(outcome.ngrams)
             words = f"{number:,} distinct n-grams, {outcome.seconds:.1f} s"
             facts = {"n_ngrams": number, "seconds": outcome.seconds}
@@ -369,23 +349,23 @@ def _finish_all(
             announce(stage, f"{name}: {words}", done, len(prepared), corpus=name, **facts)
     in_order = [outcomes[one.entry.name] for one in prepared]
     return (
-        [one for one in in_order if isinstance(one, IngestedCorpus)],
+        [one for one in in_order if isinstance(one, CountedCorpus)],
         [one for one in in_order if isinstance(one, SetAside)],
     )
 
 
 def _counted(
     prepared: list[Prepared],
-    counting: dict[str, PrefectFuture[IngestedCorpus]],
+    counting: dict[str, PrefectFuture[CountedCorpus]],
     house: Warehouse,
-) -> Iterator[tuple[str, IngestedCorpus | SetAside]]:
+) -> Iterator[tuple[str, CountedCorpus | SetAside]]:
     """The corpora by name as they are counted; large ones last, by steps for their parts."""
     by_future = {counting[one.entry.name]: one.entry for one in prepared}
-    divided: list[tuple[IngestedCorpus, Division, list[PrefectFuture[float]]]] = []
+    divided: list[tuple[CountedCorpus, Division, list[PrefectFuture[float]]]] = []
     for future in as_completed(list(by_future)):
         entry = by_future[future]
         outcome = _outcome(future, entry, house)
-        if isinstance(outcome, IngestedCorpus) and outcome.division is not None:
+        if isinstance(outcome, CountedCorpus) and outcome.division is not None:
             jobs = outcome.division.parts
             divided.append((outcome, outcome.division, [count.submit(job) for job in jobs]))
         else:
@@ -395,11 +375,11 @@ def _counted(
 
 
 def _added_up(
-    corpus: IngestedCorpus,
+    corpus: CountedCorpus,
     division: Division,
     parts: list[PrefectFuture[float]],
     house: Warehouse,
-) -> IngestedCorpus | SetAside:
+) -> CountedCorpus | SetAside:
     """A large corpus, when its parts are counted and its partitions added up."""
     try:
         seconds = sum(part.result() for part in parts)

@@ -11,12 +11,29 @@ from typing import Annotated, NoReturn
 import typer
 from rich.markup import escape
 
-from nl2sql_align.flows import show
 from nl2sql_align.flows.running.runners import Runner
-from nl2sql_align.flows.show import Format, LogFormat
 from nl2sql_align.tasks.base.errors import AlignError
 from nl2sql_align.tasks.base.garbage import collect_no_more, collect_seldom
 from nl2sql_align.tasks.results.read import METRICS
+from nl2sql_align.tasks.views.terminal import console
+from nl2sql_align.tasks.views.terminal.console import (
+    Format,
+    LogFormat,
+    print_object,
+    print_rows,
+    printable,
+)
+from nl2sql_align.tasks.views.terminal.corpora import print_inspection, print_rejects
+from nl2sql_align.tasks.views.terminal.decisions import (
+    print_calibration,
+    print_headroom,
+    print_mixture,
+    print_sample_sizes,
+    print_selection,
+)
+from nl2sql_align.tasks.views.terminal.explanation import print_explanation
+from nl2sql_align.tasks.views.terminal.matrix import print_matrix
+from nl2sql_align.tasks.views.terminal.ratios import print_ratios
 
 app = typer.Typer(
     name="nl2sql-align",
@@ -213,9 +230,9 @@ def matrix(
         )
     rows = read.matrix(warehouse, require)
     if form is Format.TABLE:
-        show.print_matrix(rows, metric, all_pairs, ranked)
+        print_matrix(rows, metric, all_pairs, ranked)
     else:
-        show.print_rows(rows, form)
+        print_rows(rows, form)
 
 
 @app.command(
@@ -231,9 +248,9 @@ def ratio(warehouse: Folder, form: Form = Format.TABLE, require: Require = None)
 
     rows = read.ratio(warehouse, require)
     if form is Format.TABLE:
-        show.print_ratios(rows)
+        print_ratios(rows)
     else:
-        show.print_rows(rows, form)
+        print_rows(rows, form)
 
 
 @app.command(
@@ -251,7 +268,7 @@ def report(
     from nl2sql_align.tasks.views.report import report_file, write_report
 
     write_report(warehouse, out)
-    show.out.print(f"Report: {escape(str(out or report_file(warehouse)))}", soft_wrap=True)
+    console.out.print(f"Report: {escape(str(out or report_file(warehouse)))}", soft_wrap=True)
 
 
 @app.command(
@@ -277,7 +294,7 @@ def plot(
     from nl2sql_align.tasks.views.pictures import plot
 
     plot(warehouse, kind.value, out, target=target, source=source, metric=metric)
-    show.out.print(f"Picture: {escape(str(out))}", soft_wrap=True)
+    console.out.print(f"Picture: {escape(str(out))}", soft_wrap=True)
 
 
 @app.command(
@@ -297,9 +314,9 @@ def rejects(
 
     rows = read.rejects(warehouse, corpus)
     if form is Format.TABLE:
-        show.print_rejects(rows, corpus, examples)
+        print_rejects(rows, corpus, examples)
     else:
-        show.print_rows(rows, form)
+        print_rows(rows, form)
 
 
 @app.command(
@@ -321,7 +338,7 @@ def explain(
     """
     from nl2sql_align.tasks.views import explain
 
-    show.print_explanation(explain.explain(warehouse, source, target, top), form)
+    print_explanation(explain.explain(warehouse, source, target, top), form)
 
 
 @app.command(
@@ -348,9 +365,9 @@ def headroom(
 
     rows = headroom.headroom(warehouse, target, splits=splits, seed=seed)
     if form is Format.TABLE:
-        show.print_headroom(rows)
+        print_headroom(rows)
     else:
-        show.print_rows(rows, form)
+        print_rows(rows, form)
 
 
 @app.command(
@@ -377,7 +394,7 @@ def calibrate(
     """
     from nl2sql_align.tasks.decisions import calibration
 
-    show.print_calibration(
+    print_calibration(
         calibration.calibrate(warehouse, outcomes, seed=seed, replicates=replicates), form
     )
 
@@ -405,11 +422,11 @@ def template(
             "template": result.template,
             "reject_reason": result.reject_reason,
         }
-        show.print_rows(pl.DataFrame([row], schema=dict.fromkeys(row, pl.String)), form)
+        print_rows(pl.DataFrame([row], schema=dict.fromkeys(row, pl.String)), form)
     elif result.template is not None:
         print(result.template)
     else:
-        show.err.print(f"rejected: {escape(result.reject_reason or '')}", soft_wrap=True)
+        console.err.print(f"rejected: {escape(result.reject_reason or '')}", soft_wrap=True)
     if result.template is None:
         raise typer.Exit(1)
 
@@ -442,9 +459,9 @@ def sample_size(
     names = _names(candidates) or None
     rows = sample_size.sample_size(warehouse, target, names, n_trials, seed)
     if form is Format.TABLE:
-        show.print_sample_sizes(rows, sample_size.recommendation(rows))
+        print_sample_sizes(rows, sample_size.recommendation(rows))
     else:
-        show.print_rows(rows, form)
+        print_rows(rows, form)
 
 
 Sources = Annotated[
@@ -519,9 +536,9 @@ def select(
     )
     made = selection.select(warehouse, target, _names(sources), out, options)
     if form is Format.TABLE:
-        show.print_selection(made)
+        print_selection(made)
     else:
-        show.print_rows(made.sources, form)
+        print_rows(made.sources, form)
 
 
 @app.command(
@@ -544,9 +561,9 @@ def mix(
 
     made = mixture.mix(warehouse, target, _names(sources), replicates, seed)
     if form is Format.TABLE:
-        show.print_mixture(made)
+        print_mixture(made)
     else:
-        show.print_rows(made.sources, form)
+        print_rows(made.sources, form)
 
 
 def _names(text: str) -> list[str]:
@@ -596,14 +613,14 @@ def inspect(
 
     found = inspect_dump(path, glob, dialect, role, examples)
     if form is Format.TABLE:
-        show.print_inspection(found)
+        print_inspection(found)
     elif form is Format.JSON:
-        show.print_object(found.as_dict())
+        print_object(found.as_dict())
     else:
         import polars as pl
 
         columns = ("ordinal", "sql", "template", "reject_reason")
-        show.print_rows(pl.DataFrame(found.examples, schema=columns), form)
+        print_rows(pl.DataFrame(found.examples, schema=columns), form)
 
 
 def main() -> None:
@@ -617,7 +634,7 @@ def main() -> None:
         if isinstance(end.__context__, BrokenPipeError):
             status = 0
     except AlignError as error:
-        show.err.print(f"nl2sql-align: {escape(str(error))}", soft_wrap=True)
+        console.err.print(f"nl2sql-align: {escape(str(error))}", soft_wrap=True)
         status = error.exit_code
     except BrokenPipeError:  # the reader has gone, as in `nl2sql-align matrix DIR | head -1`
         status = 0
@@ -629,7 +646,7 @@ def main() -> None:
         # What DuckDB tells of an error in a file that we read for it: a traceback, as text.
         if told := re.search(r"^WarehouseError: (.+)$", str(error), re.MULTILINE):
             problem = told[1]
-        show.err.print(f"nl2sql-align: {escape(show.printable(problem))}", soft_wrap=True)
+        console.err.print(f"nl2sql-align: {escape(printable(problem))}", soft_wrap=True)
         status = 1
     _leave(status)
 

@@ -6,10 +6,11 @@ from pathlib import Path
 from prefect import flow, get_run_logger
 from prefect.artifacts import create_markdown_artifact
 
-from nl2sql_align.flows.align import RunSummary, align
+from nl2sql_align.flows.align import align
 from nl2sql_align.flows.running.artifacts import discovery_summary, key_of
 from nl2sql_align.flows.running.policy import step
 from nl2sql_align.flows.running.runners import Runner
+from nl2sql_align.flows.summary import RunSummary
 from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.ingest import discovery
 from nl2sql_align.tasks.results.publish import DRIFT_THRESHOLD

@@ -21,7 +21,7 @@ from typing import Annotated, Any, Final, NoReturn
 import typer
 from rich.markup import escape
 
-from nl2sql_align.flows.show import err, out
+from nl2sql_align.tasks.views.terminal.console import err, out
 from nl2sql_align.tasks.warehouse.folder import written_whole
 
 POOL: Final = "nl2sql-align"

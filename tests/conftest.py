@@ -17,8 +17,8 @@ from hypothesis.configuration import set_hypothesis_home_dir
 
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
 from nl2sql_align.tasks.ngrams.corpus_counts import begin_counting, count_divided
-from nl2sql_align.tasks.ngrams.counted_corpus import IngestedCorpus, join_templates
-from nl2sql_align.tasks.run.prepare import split_queries
+from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
+from nl2sql_align.tasks.templates.parts import join_templates, split_queries
 from nl2sql_align.tasks.warehouse.folder import Warehouse, stage_key
 
 S3_SECRET = "very-secret-0123456789"
@@ -79,7 +79,7 @@ def s3() -> Iterator[Any]:
 
 # A query's text and its template, or a template alone; None for a rejected one.
 Query = str | None | tuple[str, str | None]
-MakeCorpus = Callable[..., IngestedCorpus]
+MakeCorpus = Callable[..., CountedCorpus]
 
 
 def count_corpus(
@@ -114,7 +114,7 @@ def _make_corpus(
     db_ids: Sequence[str | None] | None = None,
     frequencies: Sequence[int] | None = None,
     **keys: Any,
-) -> IngestedCorpus:
+) -> CountedCorpus:
     if role == "predictions":
         keys = {"model": "model", **keys}
     entry = CorpusEntry(
@@ -155,4 +155,4 @@ def _make_corpus(
     ngrams_file = house.ngrams_file(name, key)
     ngrams = count_corpus(name, templates_file, ngrams_file, house.scratch, {"corpus": name})
     shutil.rmtree(house.scratch)
-    return IngestedCorpus(entry, "0" * 64, key, queries_file, templates_file, ngrams)
+    return CountedCorpus(entry, "0" * 64, key, queries_file, templates_file, ngrams)

@@ -28,16 +28,16 @@ from rich.text import Text
 
 from nl2sql_align.flows.running.runners import Runner, check_runner
 from nl2sql_align.flows.running.temporary_server import start_unless_there
-from nl2sql_align.flows.show import LogFormat, err, out, printable, say
 from nl2sql_align.tasks.base import progress
 from nl2sql_align.tasks.base.connections import bounded
 from nl2sql_align.tasks.base.errors import AlignError
 from nl2sql_align.tasks.ingest.corpora_file import load_corpora
 from nl2sql_align.tasks.views.highlights import highlights
+from nl2sql_align.tasks.views.terminal.console import LogFormat, err, out, printable, say
 from nl2sql_align.tasks.warehouse.object_store import check_store, warehouse_at
 
 if TYPE_CHECKING:
-    from nl2sql_align.flows.align import RunSummary
+    from nl2sql_align.flows.summary import RunSummary
     from nl2sql_align.tasks.measures.units import Unit
 
 

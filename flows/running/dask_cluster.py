@@ -18,7 +18,7 @@ from prefect_dask.task_runners import DaskTaskRunner
 
 from nl2sql_align.tasks.base.connections import bounded, resources
 from nl2sql_align.tasks.base.errors import AlignError, ConfigurationError
-from nl2sql_align.tasks.run.steps import versions
+from nl2sql_align.tasks.results.versions import versions
 from nl2sql_align.tasks.templates.parser_pool import stop_workers
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 

@@ -1,6 +1,10 @@
 """What can go wrong for a user: one tree, mapped to the exit status of the command line."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    pass
 
 
 class AlignError(Exception):
@@ -57,3 +61,9 @@ class DatabaseInUseError(WarehouseError):
 def _in_one_line(text: str) -> str:
     # What a message quotes may hold anything: line breaks, control sequences of terminals.
     return "".join(character if character.isprintable() else " " for character in text)
+
+
+class RequirementError(ConfigurationError):
+    """A row of the results does not meet the condition that the caller set."""
+
+    exit_code = 4

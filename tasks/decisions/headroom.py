@@ -18,10 +18,10 @@ import numpy.typing as npt
 
 from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.base.run_sql import query_sql
-from nl2sql_align.tasks.measures.matrix import SKEW
+from nl2sql_align.tasks.measures.divergence import SKEW
 from nl2sql_align.tasks.measures.units import unit_known
 from nl2sql_align.tasks.ngrams.count import ngram_incidence
-from nl2sql_align.tasks.results.read import open_results
+from nl2sql_align.tasks.results.database import open_results
 
 if TYPE_CHECKING:
     import duckdb

@@ -16,8 +16,8 @@ import polars as pl
 from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.decisions.candidates import Pool, load_pool
 from nl2sql_align.tasks.decisions.selection_methods import LARGEST, Floats, alignment
-from nl2sql_align.tasks.measures.matrix import SKEW
-from nl2sql_align.tasks.results.read import open_results
+from nl2sql_align.tasks.measures.divergence import SKEW
+from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.record import last_run, record
 from nl2sql_align.tasks.warehouse.folder import stage_key
 

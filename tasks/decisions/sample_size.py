@@ -9,14 +9,13 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from nl2sql_align.tasks.base.arrays import Floats, Integers
 from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.measures.bootstrap import (
     SEED,
     Classes,
     Counts,
-    Floats,
-    Integers,
     Shared,
     ngram_classes,
     replicate_counts,
@@ -25,9 +24,9 @@ from nl2sql_align.tasks.measures.bootstrap import (
     uniforms,
     unit_keys,
 )
-from nl2sql_align.tasks.measures.matrix import EPSILON, SKEW
+from nl2sql_align.tasks.measures.divergence import EPSILON, SKEW
 from nl2sql_align.tasks.ngrams.count import ngram_incidence
-from nl2sql_align.tasks.results.read import open_results
+from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.record import last_run, record
 
 N_TRIALS: Final = 200

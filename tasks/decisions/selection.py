@@ -32,9 +32,9 @@ from nl2sql_align.tasks.decisions.selection_methods import (
     with_templates,
 )
 from nl2sql_align.tasks.ingest.original_rows import original_records
-from nl2sql_align.tasks.results.read import open_results
+from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.record import last_run, record
-from nl2sql_align.tasks.run.steps import versions
+from nl2sql_align.tasks.results.versions import versions
 from nl2sql_align.tasks.warehouse.folder import stage_key, written_whole
 
 Method = Literal["direct", "greedy", "importance", "random"]

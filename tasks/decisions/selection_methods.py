@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
-from nl2sql_align.tasks.measures.matrix import SKEW
+from nl2sql_align.tasks.measures.divergence import SKEW
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

@@ -18,14 +18,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import numpy.typing as npt
+
+from nl2sql_align.tasks.base.arrays import Floats, Integers, Keys
+from nl2sql_align.tasks.base.connections import resources
 
 if TYPE_CHECKING:
     from scipy.sparse import csc_array, csr_array
 
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
-Keys = npt.NDArray[np.uint64]
 
 SEED: Final = 0
 """The seed of published intervals."""
@@ -280,3 +279,17 @@ def skew_divergences(source: Counts, target: Counts, shared: Shared, skew: float
             )
     result[~((source.totals > 0) & (target.totals > 0))] = np.nan
     return np.clip(result, 0.0, math.log(1 / skew))
+
+
+# Some ten arrays of 8 bytes a number stand side by side, in a part of the memory that may be used.
+BYTES_PER_NUMBER: Final = 256
+
+
+def replicates_at_a_time(n_classes: int) -> int:
+    """How many replicates of so many classes to hold at once: it changes no bit of any."""
+    return max(1, resources().memory_bytes // BYTES_PER_NUMBER // max(1, n_classes))
+
+
+def rounded(value: float | None) -> float | None:
+    """Return a number as it is published: to 12 digits after the point, or None."""
+    return None if value is None else round(float(value), 12)

@@ -19,17 +19,18 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from nl2sql_align.tasks.base.arrays import Floats
 from nl2sql_align.tasks.base.connections import connect, resources
 from nl2sql_align.tasks.base.progress import announce
 from nl2sql_align.tasks.measures.bootstrap import (
     SEED,
     Counts,
-    Floats,
     poisson_weights,
+    replicates_at_a_time,
     skew_divergences,
-    uniforms,
 )
-from nl2sql_align.tasks.measures.matrix import SKEW
+from nl2sql_align.tasks.measures.ceilings import N_SPLITS, ceiling_row
+from nl2sql_align.tasks.measures.divergence import SCALE, SKEW
 from nl2sql_align.tasks.measures.units import (
     MOST_UNITS,
     Sample,
@@ -41,30 +42,20 @@ from nl2sql_align.tasks.measures.units import (
     shared_by,
     vocabulary_of,
 )
-from nl2sql_align.tasks.ngrams.corpus_counts import n_ngrams
-from nl2sql_align.tasks.ngrams.counted_corpus import IngestedCorpus
+from nl2sql_align.tasks.measures.verdicts import Interval, is_doubtful, student_interval, verdict_of
+from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
+from nl2sql_align.tasks.warehouse.count_files import n_ngrams
 from nl2sql_align.tasks.warehouse.folder import stage_key, written_whole
 
 INTERVALS_VERSION: Final = 3
 """Goes up with every change that can alter an interval, a verdict or a ceiling."""
 
-CONFIDENCE: Final = 0.95
 FIRST_LOOK: Final = 200
 MOST_REPLICATES: Final = 2_000
 # How many replicates, at each look at the ratios whose verdict they leave open.
 _LOOKS: Final = (FIRST_LOOK, 600, MOST_REPLICATES)
-_SCALE: Final = math.log(1 / SKEW)
-# How many standard errors of resampling lie between an interval's end and 0 that are no doubt.
-_DOUBT: Final = 3.0
-N_SPLITS: Final = 200
-"""How often a target is split into halves for its ceiling."""
 
-LEAST_SPLITS: Final = 20
-"""So often where a target has a million classes of n-grams: its halves hardly differ."""
 
-_NUMBERS_IN_SPLITS: Final = 20_000_000
-# Some ten arrays of 8 bytes a number stand side by side, in a part of the memory that may be used.
-_BYTES_PER_NUMBER: Final = 256
 # The rest is for the numbers above.
 _DATABASE_SHARE: Final = 3 / 8
 # In queries.
@@ -106,68 +97,6 @@ class IntervalsReport:
     n_new: int
 
 
-class Interval(NamedTuple):
-    """An interval for a logarithm. Equal to ``Interval()`` where nothing can be resampled."""
-
-    low: float | None = None
-    high: float | None = None
-    standard_error: float | None = None
-    bias: float | None = None
-
-
-def student_interval(
-    estimate: float, replicates: Floats, n_units: int, confidence: float = CONFIDENCE
-) -> Interval:
-    """A t interval about an estimate, that reaches on to where its bias would put it.
-
-    Resampling leaves some n-grams out, and so lowers an alignment once more, as drawing the sets
-    did: the replicates' mean lies as far below the estimate as, in the best case, the estimate lies
-    below the alignment of the populations. Quantiles of the replicates (percentile interval) have
-    that bias twice; reflected ones (basic) hold the populations' value at best, not the one at the
-    sets' sizes. This interval holds both where any does: see ``docs/how-sure.md``.
-
-    Args:
-        estimate: The logarithm of an alignment or ratio.
-        replicates: What it is in each replicate; NaN where nothing was drawn.
-        n_units: How many units the smallest of the sets has.
-        confidence: The share of intervals that should hold the truth.
-
-    Returns:
-        The ends, the standard error and the bias (the replicates' mean minus the estimate).
-    """
-    from scipy.special import stdtrit
-
-    drawn = replicates[np.isfinite(replicates)]
-    if n_units < 2 or len(drawn) < 2:
-        return Interval()
-    deviations = drawn - estimate
-    bias = math.fsum(deviations) / len(drawn)
-    error = math.sqrt(math.fsum((deviations - bias) ** 2) / (len(drawn) - 1))
-    reach = float(stdtrit(n_units - 1, (1 + confidence) / 2)) * error
-    return Interval(
-        estimate + min(0.0, -bias) - reach, estimate + max(0.0, -bias) + reach, error, bias
-    )
-
-
-def verdict_of(interval: Interval) -> str:
-    """``gain`` where a ratio's interval is above 1, ``no gain`` where below, else ``undecided``."""
-    if interval.low is None or interval.high is None:
-        return "undecided"
-    return "gain" if interval.low > 0 else "no gain" if interval.high < 0 else "undecided"
-
-
-def is_doubtful(interval: Interval, n_replicates: int, n_units: int) -> bool:
-    """Whether more replicates could change a verdict: an end lies too close to a ratio of 1."""
-    from scipy.special import stdtrit
-
-    if interval.low is None or interval.high is None or interval.standard_error is None:
-        return False
-    t = float(stdtrit(n_units - 1, (1 + CONFIDENCE) / 2))
-    # Variances of a mean and of a standard deviation of n normal numbers.
-    noise = interval.standard_error * math.sqrt((1 + t * t / 2) / n_replicates)
-    return min(abs(interval.low), abs(interval.high)) < _DOUBT * noise
-
-
 class _Pair(NamedTuple):
     """A source and a target, as they are resampled."""
 
@@ -199,7 +128,7 @@ _Known = dict[tuple[str, str], _Resampled]
 
 
 def compute_intervals(
-    corpora: Sequence[IngestedCorpus],
+    corpora: Sequence[CountedCorpus],
     pairs: Path,
     folder: Path,
     how: Resampling = DEFAULT_RESAMPLING,
@@ -252,7 +181,7 @@ def compute_intervals(
 class _Sets:
     """What is compared with what, by the corpora's names."""
 
-    def __init__(self, corpora: Sequence[IngestedCorpus], how: Resampling) -> None:
+    def __init__(self, corpora: Sequence[CountedCorpus], how: Resampling) -> None:
         self.corpora = {corpus.entry.name: corpus for corpus in corpora}
         self.targets = [corpus for corpus in corpora if corpus.entry.role == "target"]
         self.own = {corpus.entry.name: own_sample(corpus, how.unit) for corpus in corpora}
@@ -309,7 +238,7 @@ def _tables(
 
     def estimate(source: str, target: str) -> float:
         keys = (sets.corpora[source].content_key, sets.corpora[target].content_key)
-        return -divergences[keys] / _SCALE
+        return -divergences[keys] / SCALE
 
     intervals = [
         _interval_row(source, target, estimate(source, target), known[pair.key], pair, first, how)
@@ -337,7 +266,7 @@ def _tables(
                 doubtful.append(names)
         left = doubtful
     ceilings = [
-        old_ceilings.get(sample.name) or _ceiling_row(replicates.sample(sample), sample.name)
+        old_ceilings.get(sample.name) or ceiling_row(replicates.sample(sample), sample.name)
         for sample in (sets.own[target.entry.name] for target in sets.targets)
     ]
     used = {pair.key for pair in sets.pairs.values()}
@@ -465,7 +394,7 @@ class _Replicates:
             # Reads the large ones, one after the other.
             largest = max(self.sample(pair.source).n_classes for pair in pairs.values())
             n_classes = sum(self.sample(target).n_classes for target in targets.values())
-            at_a_time = _rows_at_a_time(n_classes + resources().threads * largest)
+            at_a_time = replicates_at_a_time(n_classes + resources().threads * largest)
             starts = range(replicates.start, replicates.stop, at_a_time)
             n_steps = len(starts) * len(sources)
             n_done = 0
@@ -489,11 +418,6 @@ def _n_counts(files: Iterable[Path]) -> int:
     return sum(map(n_ngrams, files))
 
 
-def _rows_at_a_time(n_classes: int) -> int:
-    """How many replicates of so many classes to hold at once: it changes no bit of any."""
-    return max(1, resources().memory_bytes // _BYTES_PER_NUMBER // max(1, n_classes))
-
-
 def _counts(sample: Sample, replicates: range) -> Counts:
     return sample.counts(poisson_weights(sample.keys, replicates).astype(np.float64))
 
@@ -502,7 +426,7 @@ def _interval_row(
     source: str, target: str, estimate: float, one: _Resampled, pair: _Pair, n: int, how: Resampling
 ) -> dict[str, Any]:
     n_units = min(one.source.n_units, one.target.n_units)
-    interval = student_interval(estimate, -one.kl_nats[:n] / _SCALE, n_units)
+    interval = student_interval(estimate, -one.kl_nats[:n] / SCALE, n_units)
     low, high = _ends(interval)
     return {
         "source": source,
@@ -534,7 +458,7 @@ def _ratio_row(
     of_train, of_predictions = (known[pair.key] if pair else None for pair in pairs)
     # A corpus of the target's own content is aligned with it at 1 in every replicate.
     logs = [
-        np.zeros(n) if one is None else -one.kl_nats[:n] / _SCALE
+        np.zeros(n) if one is None else -one.kl_nats[:n] / SCALE
         for one in (of_train, of_predictions)
     ]
     target = next((one.target for one in (of_train, of_predictions) if one), _Drawn("query", 0))
@@ -569,79 +493,6 @@ def _ends(interval: Interval) -> tuple[float | None, float | None]:
     if interval.low is None or interval.high is None:
         return None, None
     return round(math.exp(interval.low), 12), round(math.exp(interval.high), 12)
-
-
-def _ceiling_row(sample: Sample, name: str) -> dict[str, Any]:
-    """How well halves of a target are aligned, and what that says of the whole.
-
-    The divergence of two samples of one population falls as a power of their size; which power,
-    quarters and halves tell. Carried on, it gives that of two samples of the target's full size.
-    """
-    halves = split_divergences(sample, 2)
-    quarters = split_divergences(sample, 4)
-    half = _mean(halves)
-    quarter = _mean(quarters)
-    ceiling = None
-    if half is not None and quarter is not None:
-        ceiling = math.exp(-half * min(1.0, half / quarter if quarter else 1.0) / _SCALE)
-    ends = np.quantile(np.exp(-halves / _SCALE), [0.025, 0.975]) if half is not None else [None] * 2
-    return {
-        "target_sample": name,
-        "ceiling": _rounded(ceiling),
-        "half_alignment": _rounded(None if half is None else math.exp(-half / _SCALE)),
-        "half_low": _rounded(ends[0]),
-        "half_high": _rounded(ends[1]),
-        "quarter_alignment": _rounded(None if quarter is None else math.exp(-quarter / _SCALE)),
-        "unit": sample.unit,
-        "n_units": len(sample.keys),
-        "n_queries": sample.n_queries,
-        "n_splits": n_splits(sample),
-    }
-
-
-def n_splits(sample: Sample) -> int:
-    """How often a target is split: seldom where it is large, and one split like another."""
-    return min(N_SPLITS, max(LEAST_SPLITS, _NUMBERS_IN_SPLITS // max(1, sample.n_classes)))
-
-
-def split_divergences(sample: Sample, parts: int) -> Floats:
-    """The divergence between two random parts of a sample, for each of many splits.
-
-    Args:
-        sample: A corpus as it is resampled: units stay whole.
-        parts: Each of the two has one unit in so many.
-
-    Returns:
-        Nats; empty where there are too few units.
-    """
-    size = len(sample.keys) // parts
-    if not size:
-        return np.zeros(0)
-    shared = shared_by(sample, sample)
-    divergences = []
-    splits = range(n_splits(sample))
-    at_a_time = _rows_at_a_time(2 * sample.n_classes)
-    for start in splits[::at_a_time]:
-        # Another constant than 0, so that splits are not the replicates' weights by another name.
-        drawn = uniforms(
-            sample.keys ^ np.uint64(0x5DEECE66D5DEECE6), splits[start : start + at_a_time]
-        )
-        place = drawn.argsort(axis=1, kind="stable").argsort(axis=1, kind="stable")
-        one, other = (
-            sample.counts(((place >= first) & (place < first + size)).astype(np.float64))
-            for first in (0, size)
-        )
-        divergences.append(skew_divergences(one, other, shared, SKEW))
-    made = np.concatenate(divergences)
-    return made[np.isfinite(made)]
-
-
-def _mean(values: Floats) -> float | None:
-    return math.fsum(values) / len(values) if len(values) else None
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(float(value), 12)
 
 
 def _divergences(pairs: Path) -> dict[tuple[str, str], float]:

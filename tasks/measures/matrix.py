@@ -22,17 +22,13 @@ import pyarrow.parquet as pq
 from nl2sql_align.tasks.base.connections import connect, resources
 from nl2sql_align.tasks.base.progress import announce
 from nl2sql_align.tasks.base.run_sql import query_sql, run_sql
-from nl2sql_align.tasks.ngrams.corpus_counts import n_ngrams
-from nl2sql_align.tasks.warehouse.folder import count_files, stage_key, written_whole
+from nl2sql_align.tasks.measures.divergence import EPSILON, SKEW
+from nl2sql_align.tasks.warehouse.count_files import count_files, n_ngrams
+from nl2sql_align.tasks.warehouse.folder import stage_key, written_whole
 
 MATRIX_VERSION: Final = 1
 """Goes up with every change that can alter a measure."""
 
-SKEW: Final = 0.01
-"""How much of the source is mixed into the target it is compared with."""
-
-EPSILON: Final = 1e-8
-"""What the additive divergence adds to each probability."""
 
 CONTRIBUTIONS_PER_PAIR: Final = 20
 """How many n-grams of each direction are published for a pair."""

@@ -11,12 +11,11 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 
+from nl2sql_align.tasks.base.arrays import Floats, Integers
 from nl2sql_align.tasks.base.run_sql import query_sql, run_sql
 from nl2sql_align.tasks.measures.bootstrap import (
     Classes,
     Counts,
-    Floats,
-    Integers,
     Shared,
     class_block,
     join_blocks,
@@ -25,7 +24,7 @@ from nl2sql_align.tasks.measures.bootstrap import (
     unit_keys,
 )
 from nl2sql_align.tasks.ngrams.count import count_known, ngram_keys
-from nl2sql_align.tasks.ngrams.counted_corpus import IngestedCorpus
+from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
 from nl2sql_align.tasks.warehouse.folder import stage_key
 
 if TYPE_CHECKING:
@@ -119,14 +118,14 @@ class Sample:
         return replicate_counts(self.classes, template_weights)
 
 
-def own_sample(corpus: IngestedCorpus, unit: Unit) -> SampleKey:
+def own_sample(corpus: CountedCorpus, unit: Unit) -> SampleKey:
     """A corpus that is resampled on its own."""
     return SampleKey(
         corpus.queries, corpus.templates, corpus.ngrams, corpus.queries, corpus.templates, unit
     )
 
 
-def sample_with(predictions: IngestedCorpus, target: IngestedCorpus, unit: Unit) -> SampleKey:
+def sample_with(predictions: CountedCorpus, target: CountedCorpus, unit: Unit) -> SampleKey:
     """Predictions, resampled with the questions that they answer where there is one for each."""
     n_answers, n_questions = (
         pq.read_metadata(corpus.queries).num_rows for corpus in (predictions, target)

@@ -25,7 +25,8 @@ from nl2sql_align.tasks.base.connections import STEPS_SHARE, connected, resource
 from nl2sql_align.tasks.base.run_sql import query_sql, run_sql
 from nl2sql_align.tasks.ngrams.count import count_ngrams
 from nl2sql_align.tasks.templates.rules import MAX_N, NGRAM_RULES_VERSION
-from nl2sql_align.tasks.warehouse.folder import count_files, written_whole
+from nl2sql_align.tasks.warehouse.count_files import partition_name, partitions_folder
+from nl2sql_align.tasks.warehouse.folder import written_whole
 
 # Bytes of distinct templates in a part: a million generated queries have two, the published corpora
 # a tenth of one at most.
@@ -190,35 +191,6 @@ def gather(division: Division) -> Path:
     return division.destination
 
 
-def counts_at(file: Path) -> Path | None:
-    """Where the counts stand that belong into a file: there, or in a folder of that name.
-
-    None where they are not there, or not all of them.
-    """
-    return next((counts for counts in (file, _folder(file)) if are_complete(counts)), None)
-
-
-def are_complete(counts: Path) -> bool:
-    """Whether the n-gram counts of a corpus are all there."""
-    names = [path.name for path in count_files(counts)]
-    if counts.is_dir():
-        return names == [_partition_name(i, len(names)) for i in range(len(names))] != []
-    return counts.is_file()
-
-
-def n_ngrams(counts: Path) -> int:
-    """The number of distinct n-grams of a corpus."""
-    return sum(pq.read_metadata(file).num_rows for file in count_files(counts))
-
-
-def _folder(file: Path) -> Path:
-    return file.with_suffix("")
-
-
-def _partition_name(partition: int, n_partitions: int) -> str:
-    return f"part-{partition:03}-of-{n_partitions:03}.parquet"
-
-
 def _divided(
     corpus: str,
     templates: Iterable[pa.RecordBatch],
@@ -257,13 +229,13 @@ def _divided(
             corpus,
             tuple(part.destination for part in parts),
             partition,
-            folder / "counts" / _partition_name(partition, n_partitions),
+            folder / "counts" / partition_name(partition, n_partitions),
             metadata,
             max_n,
         )
         for partition in range(n_partitions)
     )
-    return Division(parts, partitions, folder, _folder(destination))
+    return Division(parts, partitions, folder, partitions_folder(destination))
 
 
 def _n_bytes(templates: pa.RecordBatch) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import duckdb
 
 from nl2sql_align.tasks.base.connections import connect
-from nl2sql_align.tasks.results.read import NO_LOG, quoted, quoted_name
+from nl2sql_align.tasks.results.database import NO_LOG, quoted, quoted_name
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 
 if TYPE_CHECKING:

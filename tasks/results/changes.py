@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from nl2sql_align.tasks.base.run_sql import query_sql
-from nl2sql_align.tasks.results.read import open_results
+from nl2sql_align.tasks.results.database import open_results
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,9 @@ from nl2sql_align.tasks.base.connections import connect, resources
 from nl2sql_align.tasks.base.errors import DatabaseInUseError
 from nl2sql_align.tasks.base.progress import announce
 from nl2sql_align.tasks.base.run_sql import run_sql
-from nl2sql_align.tasks.ngrams.counted_corpus import IngestedCorpus
+from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
 from nl2sql_align.tasks.results.carried_over import read_kept, save_kept, saved_kept
-from nl2sql_align.tasks.results.read import (
+from nl2sql_align.tasks.results.database import (
     NO_LOG,
     attach_results,
     detach_results,
@@ -32,13 +32,8 @@ from nl2sql_align.tasks.results.read import (
     quoted,
     quoted_name,
 )
-from nl2sql_align.tasks.warehouse.folder import (
-    Warehouse,
-    count_files,
-    remove_others,
-    stage_key,
-    written_whole,
-)
+from nl2sql_align.tasks.warehouse.count_files import count_files, remove_others
+from nl2sql_align.tasks.warehouse.folder import Warehouse, stage_key, written_whole
 from nl2sql_align.tasks.warehouse.object_store import PublicNames, public_names
 
 if TYPE_CHECKING:
@@ -142,7 +137,7 @@ class Draft:
         if not warehouse.database.exists():
             self._empty = pool.submit(_blank, _draft_file(warehouse))
 
-    def fill(self, corpora: list[IngestedCorpus], versions: Mapping[str, str]) -> None:
+    def fill(self, corpora: list[CountedCorpus], versions: Mapping[str, str]) -> None:
         """Goes on with all that waits for no measure.
 
         Not where the new queries are many: they take the memory that other work needs.
@@ -193,7 +188,7 @@ def drafting(warehouse: Warehouse) -> Iterator[Draft]:
 
 def _drafted(
     warehouse: Warehouse,
-    corpora: list[IngestedCorpus],
+    corpora: list[CountedCorpus],
     versions: Mapping[str, str],
     blank: "Future[_New] | None",
 ) -> _Begun | None:
@@ -222,7 +217,7 @@ def _draft_file(warehouse: Warehouse) -> Path:
 
 def publish(
     warehouse: Warehouse,
-    corpora: list[IngestedCorpus],
+    corpora: list[CountedCorpus],
     pairs: Path,
     contributions: Path,
     record: RunRecord,
@@ -323,7 +318,7 @@ def _attached(path: Path) -> _New:
 
 def _begin(
     new: _New,
-    corpora: list[IngestedCorpus],
+    corpora: list[CountedCorpus],
     names: PublicNames,
     old: "_Old",
     is_kept: bool,
@@ -371,7 +366,7 @@ def _carry_over(con: duckdb.DuckDBPyConnection, kept: Mapping[str, pa.Table]) ->
 
 
 def _is_mostly_known(
-    corpora: list[IngestedCorpus], names: PublicNames, old: "_Old", versions: Mapping[str, str]
+    corpora: list[CountedCorpus], names: PublicNames, old: "_Old", versions: Mapping[str, str]
 ) -> bool:
     """Whether it is cheaper to change the old database than to make a new one."""
     if old.versions != versions:
@@ -384,13 +379,13 @@ def _is_mostly_known(
     return n_known >= _MOSTLY * max(n_then, sum(n_queries.values()))
 
 
-def _n_queries(corpus: IngestedCorpus) -> int:
+def _n_queries(corpus: CountedCorpus) -> int:
     n_queries: int = pq.read_metadata(corpus.queries).num_rows
     return n_queries
 
 
 def _fill_in_corpora(
-    con: duckdb.DuckDBPyConnection, corpora: list[IngestedCorpus], names: PublicNames
+    con: duckdb.DuckDBPyConnection, corpora: list[CountedCorpus], names: PublicNames
 ) -> None:
     """Fills the tables on single corpora."""
     # A view cannot take parameters: file names are quoted into its text.
@@ -428,7 +423,7 @@ def _fill_in_corpora(
 
 def _fill_in_measures(
     con: duckdb.DuckDBPyConnection,
-    corpora: list[IngestedCorpus],
+    corpora: list[CountedCorpus],
     pairs: Path,
     contributions: Path,
     intervals: "IntervalsReport | None",
@@ -472,14 +467,14 @@ def _at_once(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 
 def _batches(
-    corpora: list[IngestedCorpus],
-) -> Iterator[tuple[list[IngestedCorpus], int, int]]:
+    corpora: list[CountedCorpus],
+) -> Iterator[tuple[list[CountedCorpus], int, int]]:
     """Some corpora together, with all their ordinals, or one that is large by ranges of these.
 
     An insert for each corpus takes several times as long; one insert for all of them sorts, and so
     holds, all texts at once.
     """
-    some: list[IngestedCorpus] = []
+    some: list[CountedCorpus] = []
     total = 0.0
     for corpus in corpora:
         n_queries, load = _n_queries(corpus), _load(corpus)
@@ -498,7 +493,7 @@ def _batches(
         yield some, 0, _ANY_ORDINAL
 
 
-def _load(corpus: IngestedCorpus) -> float:
+def _load(corpus: CountedCorpus) -> float:
     """The queries of a corpus as a part of what a batch may hold."""
     metadata = pq.read_metadata(corpus.queries)
     n_bytes: int = sum(
@@ -509,13 +504,13 @@ def _load(corpus: IngestedCorpus) -> float:
     return max(n_queries / _QUERIES_PER_BATCH, n_bytes / allowed)
 
 
-def _public_names(warehouse: Warehouse, corpora: list[IngestedCorpus]) -> PublicNames:
+def _public_names(warehouse: Warehouse, corpora: list[CountedCorpus]) -> PublicNames:
     return public_names(
         warehouse, [file for one in corpora for file in (one.ngrams, one.templates)]
     )
 
 
-def _given(corpora: list[IngestedCorpus], names: PublicNames) -> pa.Table:
+def _given(corpora: list[CountedCorpus], names: PublicNames) -> pa.Table:
     """What the corpora file and the stages say of the corpora."""
     rows = [
         {
@@ -544,7 +539,7 @@ def _add_run(
     con: duckdb.DuckDBPyConnection,
     record: RunRecord,
     results_key: str,
-    corpora: list[IngestedCorpus],
+    corpora: list[CountedCorpus],
 ) -> None:
     con.execute(
         "insert into runs values (?, ?, ?, ?, ?, ?, ?, ?, ?)",

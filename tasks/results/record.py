@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from nl2sql_align.tasks.base.connections import connect
 from nl2sql_align.tasks.base.errors import ConflictError
 from nl2sql_align.tasks.results.carried_over import save_kept
-from nl2sql_align.tasks.results.read import (
+from nl2sql_align.tasks.results.database import (
     NO_LOG,
     attach_results,
     detach_results,

@@ -8,9 +8,6 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
-
-import pyarrow.parquet as pq
 
 from nl2sql_align.tasks.base.connections import connected
 from nl2sql_align.tasks.base.errors import CorpusError
@@ -26,6 +23,7 @@ from nl2sql_align.tasks.ingest.fetch import fetched
 from nl2sql_align.tasks.ingest.format_recognition import settled
 from nl2sql_align.tasks.templates.dialect_choice import CANDIDATES, FORMAT_DIALECTS, choose_dialect
 from nl2sql_align.tasks.templates.parser_pool import ParseJob, start_worker
+from nl2sql_align.tasks.templates.parts import split_queries
 from nl2sql_align.tasks.templates.rules import (
     DEFAULT_LIMITS,
     MAX_N,
@@ -34,19 +32,7 @@ from nl2sql_align.tasks.templates.rules import (
     Limits,
     parser_version,
 )
-from nl2sql_align.tasks.warehouse.folder import Warehouse, stage_key, written_whole
-
-# A part is about a second of parsing: enough to share out, little to repeat when a worker is lost.
-_LARGEST_PART: Final = 8192
-_SMALLEST_PART: Final = 1024
-
-
-@dataclass(frozen=True)
-class SplitReport:
-    """The distinct queries of a corpus, in how many parts."""
-
-    n_distinct: int
-    n_parts: int
+from nl2sql_align.tasks.warehouse.folder import Warehouse, stage_key
 
 
 @dataclass(frozen=True)
@@ -242,24 +228,3 @@ class Parts:
 
 def _part(warehouse: Warehouse, templates_key: str, part: int) -> Path:
     return warehouse.scratch / f"{templates_key}-{part}.parquet"
-
-
-def split_queries(queries: Path, destination: Path) -> SplitReport:
-    """Writes the distinct queries of a corpus into one Parquet file; each row group is a part.
-
-    Args:
-        queries: The corpus's queries, as ingested.
-        destination: Where the parts go: ``first_ordinal``, ``sql``, ``n_queries``.
-    """
-    n_queries = pq.read_metadata(queries).num_rows
-    rows = min(_LARGEST_PART, max(_SMALLEST_PART, n_queries // 16))
-    n_distinct = n_parts = 0
-    with connected() as con, written_whole(destination) as temporary:
-        texts = query_sql(con, "templates/distinct_queries", queries=str(queries))
-        reader = texts.to_arrow_reader(rows)
-        with pq.ParquetWriter(temporary, reader.schema, compression="lz4") as writer:
-            for batch in reader:
-                writer.write_batch(batch, row_group_size=batch.num_rows)
-                n_distinct += batch.num_rows
-                n_parts += 1
-    return SplitReport(n_distinct, n_parts)

@@ -4,10 +4,8 @@
 """
 
 import json
-import sys
 import time
 from collections.abc import Iterable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,54 +14,31 @@ import pyarrow.parquet as pq
 
 from nl2sql_align.tasks.base.errors import AlignError, CorpusError
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
-from nl2sql_align.tasks.ingest.dumps import INGEST_VERSION, text_settings
+from nl2sql_align.tasks.ingest.dumps import text_settings
 from nl2sql_align.tasks.ingest.fetch import remove_unused_copies
+from nl2sql_align.tasks.measures.divergence import EPSILON, SKEW
 from nl2sql_align.tasks.measures.intervals import (
-    CONFIDENCE,
     DEFAULT_RESAMPLING,
-    INTERVALS_VERSION,
     IntervalsReport,
     Resampling,
     compute_intervals,
 )
-from nl2sql_align.tasks.measures.matrix import (
-    EPSILON,
-    MATRIX_VERSION,
-    SKEW,
-    Content,
-    MatrixReport,
-    compute_matrix,
-)
-from nl2sql_align.tasks.ngrams.corpus_counts import begin_counting, counts_at, n_ngrams
-from nl2sql_align.tasks.ngrams.counted_corpus import IngestedCorpus, join_templates
-from nl2sql_align.tasks.results.read import PUBLISH_VERSION
+from nl2sql_align.tasks.measures.matrix import Content, MatrixReport, compute_matrix
+from nl2sql_align.tasks.measures.verdicts import CONFIDENCE
+from nl2sql_align.tasks.ngrams.corpus_counts import begin_counting
+from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
 from nl2sql_align.tasks.run.prepare import Prepared, SetAside, dialects_file
 from nl2sql_align.tasks.templates.dialect_choice import CLEARLY_MORE, choose_dialect
+from nl2sql_align.tasks.templates.parts import join_templates
 from nl2sql_align.tasks.templates.rules import (
     DEFAULT_LIMITS,
     MAX_N,
-    NGRAM_RULES_VERSION,
     TEMPLATE_RULES_VERSION,
     Limits,
     parser_version,
 )
-from nl2sql_align.tasks.warehouse.folder import Warehouse, remove_others, write_changed
-
-_PACKAGES = ("nl2sql-align", "sqlglot", "duckdb", "polars", "pyarrow", "numpy", "scipy", "prefect")
-
-
-def versions() -> dict[str, str]:
-    """Versions of everything that can change a number."""
-    return {
-        **{package: version(package) for package in _PACKAGES},
-        "python": ".".join(map(str, sys.version_info[:3])),
-        "ingest": str(INGEST_VERSION),
-        "template_rules": str(TEMPLATE_RULES_VERSION),
-        "ngram_rules": str(NGRAM_RULES_VERSION),
-        "matrix": str(MATRIX_VERSION),
-        "intervals": str(INTERVALS_VERSION),
-        "publish": str(PUBLISH_VERSION),
-    }
+from nl2sql_align.tasks.warehouse.count_files import counts_at, n_ngrams, remove_others
+from nl2sql_align.tasks.warehouse.folder import Warehouse, write_changed
 
 
 def parameters(
@@ -90,7 +65,7 @@ def parameters(
     }
 
 
-def observations(corpora: list[IngestedCorpus], warehouse: Warehouse) -> list[str]:
+def observations(corpora: list[CountedCorpus], warehouse: Warehouse) -> list[str]:
     """What a user should know of the corpora: one line each.
 
     Other dialects that parse clearly more, texts in other encodings, and predictions that are not
@@ -115,7 +90,7 @@ def observations(corpora: list[IngestedCorpus], warehouse: Warehouse) -> list[st
     return found
 
 
-def _better_dialect(corpus: IngestedCorpus, warehouse: Warehouse) -> list[str]:
+def _better_dialect(corpus: CountedCorpus, warehouse: Warehouse) -> list[str]:
     """A warning where another dialect parses clearly more than the one given."""
     n_queries = n_templated = 0
     with pq.ParquetFile(corpus.templates) as file:
@@ -137,7 +112,7 @@ def _better_dialect(corpus: IngestedCorpus, warehouse: Warehouse) -> list[str]:
     ]
 
 
-def finish(prepared: Prepared, warehouse: Warehouse) -> IngestedCorpus:
+def finish(prepared: Prepared, warehouse: Warehouse) -> CountedCorpus:
     """Puts the parsed parts of a corpus together and counts its n-grams, unless both are there.
 
     Of a large corpus, ``division`` says by which steps it is counted.
@@ -163,7 +138,7 @@ def finish(prepared: Prepared, warehouse: Warehouse) -> IngestedCorpus:
             metadata,
         )
         ngrams = division.destination if division else prepared.ngrams
-    return IngestedCorpus(
+    return CountedCorpus(
         prepared.entry,
         prepared.digest,
         prepared.content_key,
@@ -175,7 +150,7 @@ def finish(prepared: Prepared, warehouse: Warehouse) -> IngestedCorpus:
     )
 
 
-def without_ngrams(corpora: list[IngestedCorpus], warehouse: Warehouse) -> list[SetAside]:
+def without_ngrams(corpora: list[CountedCorpus], warehouse: Warehouse) -> list[SetAside]:
     """The corpora that are published, but have no distribution to compare."""
     empty = [corpus.entry for corpus in corpora if not n_ngrams(corpus.ngrams)]
     faults = [
@@ -191,7 +166,7 @@ def without_ngrams(corpora: list[IngestedCorpus], warehouse: Warehouse) -> list[
 
 
 def measure_as_written(
-    written: list[IngestedCorpus], corpora: list[IngestedCorpus], warehouse: Warehouse
+    written: list[CountedCorpus], corpora: list[CountedCorpus], warehouse: Warehouse
 ) -> Path:
     """Measures predictions as they were written with their targets, into a file of pairs."""
     targets = {one.entry.target for one in written}
@@ -200,7 +175,7 @@ def measure_as_written(
 
 
 def measure(
-    corpora: list[IngestedCorpus], warehouse: Warehouse, folder: Path | None = None
+    corpora: list[CountedCorpus], warehouse: Warehouse, folder: Path | None = None
 ) -> MatrixReport:
     """Measures all pairs of the corpora; those of known content are taken from the last run."""
     # Where no corpus can be compared, all are given: there must be files to read.
@@ -219,7 +194,7 @@ def measure(
 
 
 def resample(
-    corpora: list[IngestedCorpus],
+    corpora: list[CountedCorpus],
     matrix: MatrixReport,
     warehouse: Warehouse,
     how: Resampling = DEFAULT_RESAMPLING,
@@ -251,7 +226,7 @@ def blamed(entry: CorpusEntry, error: BaseException, warehouse: Warehouse) -> Se
     return SetAside(entry.name, str(fault))
 
 
-def remember(corpora: list[IngestedCorpus], warehouse: Warehouse) -> None:
+def remember(corpora: list[CountedCorpus], warehouse: Warehouse) -> None:
     """Writes down what was taken, and as what, for runs that lack some of the dumps."""
     cards = {
         one.entry.name: {
@@ -266,7 +241,7 @@ def remember(corpora: list[IngestedCorpus], warehouse: Warehouse) -> None:
     write_changed(warehouse.cards, json.dumps(cards, indent=1, sort_keys=True))
 
 
-def remove_unused_stages(corpora: list[IngestedCorpus], warehouse: Warehouse) -> None:
+def remove_unused_stages(corpora: list[CountedCorpus], warehouse: Warehouse) -> None:
     """Removes the stage files, and copies of dumps, that this run's corpora do not stand on."""
     remove_unused_copies({corpus.digest for corpus in corpora}, warehouse)
     used = {

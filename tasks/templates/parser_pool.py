@@ -29,13 +29,8 @@ from typing import IO, Any, Final
 import nl2sql_align
 from nl2sql_align.tasks.base.connections import resources
 from nl2sql_align.tasks.base.errors import AlignError
-from nl2sql_align.tasks.templates.rules import (
-    DEFAULT_LIMITS,
-    MESSAGE_BYTES,
-    NO_ROW,
-    PROGRESS_BYTES,
-    Limits,
-)
+from nl2sql_align.tasks.templates.parser_protocol import MESSAGE_BYTES, NO_ROW, PROGRESS_BYTES
+from nl2sql_align.tasks.templates.rules import DEFAULT_LIMITS, Limits
 from nl2sql_align.tasks.warehouse.folder import written_whole
 
 SECONDS_PER_QUERY: Final = 20.0

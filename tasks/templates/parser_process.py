@@ -26,7 +26,8 @@ from typing import Any, BinaryIO
 
 from nl2sql_align.tasks.base.garbage import settle
 from nl2sql_align.tasks.templates.parse_sharing import parses_are_shared
-from nl2sql_align.tasks.templates.rules import MESSAGE_BYTES, NO_ROW, PROGRESS_BYTES, Limits
+from nl2sql_align.tasks.templates.parser_protocol import MESSAGE_BYTES, NO_ROW, PROGRESS_BYTES
+from nl2sql_align.tasks.templates.rules import Limits
 from nl2sql_align.tasks.templates.templatizer import Templatizer
 
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.base.run_sql import query_sql
-from nl2sql_align.tasks.measures.matrix import SKEW
-from nl2sql_align.tasks.ngrams.corpus_counts import are_complete
+from nl2sql_align.tasks.measures.divergence import SKEW
 from nl2sql_align.tasks.ngrams.count import split_template
-from nl2sql_align.tasks.results.read import open_results
+from nl2sql_align.tasks.results.database import open_results
+from nl2sql_align.tasks.warehouse.count_files import are_complete
 from nl2sql_align.tasks.warehouse.object_store import warehouse_at
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.results import read
-from nl2sql_align.tasks.results.read import open_results, quoted_name
+from nl2sql_align.tasks.results.database import open_results, quoted_name
 
 if TYPE_CHECKING:
     import polars as pl

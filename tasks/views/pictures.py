@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nl2sql_align.tasks.base.errors import ConfigurationError, WarehouseError
 from nl2sql_align.tasks.base.run_sql import query_sql
-from nl2sql_align.tasks.results.read import METRICS, open_results
+from nl2sql_align.tasks.results.database import open_results
+from nl2sql_align.tasks.results.read import METRICS
 from nl2sql_align.tasks.views.charts import ON_PAPER, VEGA_LITE, Spec, charts, config
 from nl2sql_align.tasks.views.digits import ends, shown
 from nl2sql_align.tasks.warehouse.folder import written_whole

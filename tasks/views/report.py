@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nl2sql_align.tasks.base.errors import ConfigurationError, WarehouseError
 from nl2sql_align.tasks.base.run_sql import list_sql, load_sql, query_sql
-from nl2sql_align.tasks.results.read import open_results
+from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.views.charts import ON_PAGE, charts, config
 from nl2sql_align.tasks.views.explain import FEATURES, HARDNESS
 from nl2sql_align.tasks.warehouse.folder import stage_key, written_whole

@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
@@ -51,19 +50,6 @@ def written_whole(destination: Path) -> Iterator[Path]:
         temporary.replace(destination)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def count_files(counts: Path) -> list[Path]:
-    """The Parquet files of a corpus's n-gram counts: one, or the partitions in a folder."""
-    return sorted(counts.glob("part-*.parquet")) if counts.is_dir() else [counts]
-
-
-def remove_others(folder: Path, used: AbstractSet[Path]) -> None:
-    """Removes the stage files in a folder, and folders of partitions, that are not used."""
-    for file in {*folder.glob("*.parquet")} - used:
-        file.unlink()
-    for partitions in {file.parent for file in folder.glob("*/part-*.parquet")} - used:
-        shutil.rmtree(partitions)
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,8 @@ from nl2sql_align.tasks.base.errors import (
 )
 from nl2sql_align.tasks.base.progress import announce
 from nl2sql_align.tasks.warehouse.addresses import holds_credentials, is_address, told
-from nl2sql_align.tasks.warehouse.folder import Warehouse, count_files, written_whole
+from nl2sql_align.tasks.warehouse.count_files import count_files
+from nl2sql_align.tasks.warehouse.folder import Warehouse, written_whole
 
 if TYPE_CHECKING:
     import duckdb

@@ -12,6 +12,7 @@ from nl2sql_align.tasks.decisions.sample_size import sample_size
 from nl2sql_align.tasks.decisions.selection import Options, select
 from nl2sql_align.tasks.measures.intervals import Resampling
 from nl2sql_align.tasks.results.publish import RunRecord, publish
+from nl2sql_align.tasks.results.versions import versions
 from nl2sql_align.tasks.run import steps
 from nl2sql_align.tasks.views.report import report_file, write_report
 from nl2sql_align.tasks.warehouse.folder import Warehouse
@@ -59,7 +60,7 @@ def published(tmp_path_factory, make_corpus):
     how = Resampling(100, "query")
     intervals = steps.resample(corpora, matrix, house, how)
     at = datetime(2026, 1, 1, tzinfo=UTC)
-    record = RunRecord("run-1", at, steps.parameters(), steps.versions())
+    record = RunRecord("run-1", at, steps.parameters(), versions())
     publish(house, corpora, matrix.pairs, matrix.contributions, record, intervals)
     sample_size(house.folder, "dev", n_trials=5)
     select(house.folder, "dev", (), house.folder.parent / "chosen", Options(5))

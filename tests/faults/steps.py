@@ -17,6 +17,7 @@ from pathlib import Path
 from nl2sql_align.tasks.base.connections import bounded
 from nl2sql_align.tasks.ingest.corpora_file import load_corpora
 from nl2sql_align.tasks.results.publish import RunRecord, drafting, publish
+from nl2sql_align.tasks.results.versions import versions
 from nl2sql_align.tasks.run import steps
 from nl2sql_align.tasks.run.prepare import Prepared, prepare_corpus
 from nl2sql_align.tasks.templates.parser_pool import parse_part, stop_workers
@@ -44,11 +45,11 @@ def run(warehouse: Path, corpora: Path) -> None:
             done = list(pool.map(lambda one: steps.finish(one, house), prepared))
         finally:
             stop_workers()
-        versions = steps.versions()
-        draft.fill(done, versions)
+        found = versions()
+        draft.fill(done, found)
         matrix = steps.measure(done, house)
         intervals = steps.resample(done, matrix, house)
-        record = RunRecord(f"run at {time.time_ns()}", started_at, {}, versions)
+        record = RunRecord(f"run at {time.time_ns()}", started_at, {}, found)
         publish(house, done, matrix.pairs, matrix.contributions, record, intervals, draft=draft)
         steps.remember(done, house)
         steps.remove_unused_stages(done, house)

@@ -169,8 +169,8 @@ def test_an_error_of_one_corpus_does_not_stop_the_others(align, corpora, first, 
 
 
 def test_what_messages_quote_is_no_markup():
-    from nl2sql_align.flows.align import RunSummary
     from nl2sql_align.flows.running.artifacts import run_summary
+    from nl2sql_align.flows.summary import RunSummary
     from nl2sql_align.tasks.results.changes import Changes
 
     changes = Changes((), (), (("a", 1, 0.5, "<script>|`x`"),), (), ())
@@ -184,8 +184,8 @@ def test_what_messages_quote_is_no_markup():
 
 def test_progress_is_told_to_programs(capsys):
     from nl2sql_align.flows.running.command import _Teller
-    from nl2sql_align.flows.show import LogFormat
     from nl2sql_align.tasks.base.progress import announce
+    from nl2sql_align.tasks.views.terminal.console import LogFormat
 
     teller = _Teller(LogFormat.JSON)
     with teller.showing():

@@ -5,7 +5,8 @@ import pytest
 from nl2sql_align.tasks.base import progress
 from nl2sql_align.tasks.ngrams import corpus_counts
 from nl2sql_align.tasks.views.explain import explain
-from nl2sql_align.tasks.warehouse.folder import Warehouse, count_files
+from nl2sql_align.tasks.warehouse.count_files import count_files
+from nl2sql_align.tasks.warehouse.folder import Warehouse
 from tests.flows.warehouses import leftovers, read, stage_files, tables
 
 pytestmark = pytest.mark.flow

@@ -7,7 +7,7 @@ import pytest
 from nl2sql_align.tasks.base.errors import ConflictError
 from nl2sql_align.tasks.ingest.discovery import discover
 from nl2sql_align.tasks.ngrams import corpus_counts
-from nl2sql_align.tasks.results.read import open_results
+from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.views.explain import explain
 from nl2sql_align.tasks.warehouse.object_store import CACHE_VARIABLE, pull, push, warehouse_at
 from tests.flows.warehouses import leftovers, tables

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import duckdb
 
-from nl2sql_align.tasks.ngrams.corpus_counts import are_complete
-from nl2sql_align.tasks.results.read import open_results
+from nl2sql_align.tasks.results.database import open_results
+from nl2sql_align.tasks.warehouse.count_files import are_complete
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 
 TABLES = (

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from nl2sql_align.tasks.base.connections import bounded, resources
 from nl2sql_align.tasks.ngrams import corpus_counts
-from nl2sql_align.tasks.ngrams.corpus_counts import counts_at, n_ngrams
 from nl2sql_align.tasks.ngrams.count import (
     COUNTS_SCHEMA,
     count_ngrams,
     ngram_incidence,
     split_template,
 )
-from nl2sql_align.tasks.warehouse.folder import count_files, written_whole
+from nl2sql_align.tasks.warehouse.count_files import count_files, counts_at, n_ngrams
+from nl2sql_align.tasks.warehouse.folder import written_whole
 from tests import reference
 from tests.conftest import count_corpus
 from tests.properties.strategies import some_templates, templates

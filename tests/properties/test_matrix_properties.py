@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from nl2sql_align.tasks.base.connections import MEMORY_LIMIT_VARIABLE, THREADS_VARIABLE
 from nl2sql_align.tasks.measures.matrix import CONTRIBUTIONS_PER_PAIR, _n_partitions, compute_matrix
-from nl2sql_align.tasks.ngrams.corpus_counts import n_ngrams
+from nl2sql_align.tasks.warehouse.count_files import n_ngrams
 from tests import reference
 from tests.properties.contents import bits_of, rows_of, templated, write_content
 from tests.properties.strategies import TOKENS, some_templates

@@ -26,9 +26,14 @@ import pytest
 import typer
 
 from nl2sql_align.flows.cli import app, main
-from nl2sql_align.tasks.base.errors import AlignError, ConfigurationError, WarehouseError
+from nl2sql_align.tasks.base.errors import (
+    AlignError,
+    ConfigurationError,
+    RequirementError,
+    WarehouseError,
+)
 from nl2sql_align.tasks.decisions.selection import Options
-from nl2sql_align.tasks.results.read import RequirementError, matrix, ratio, rejects
+from nl2sql_align.tasks.results.read import matrix, ratio, rejects
 from nl2sql_align.tasks.templates.one_query import template_of
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 

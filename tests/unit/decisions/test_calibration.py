@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nl2sql_align.flows import show
 from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.decisions.calibration import (
     best_cut,
@@ -18,7 +17,9 @@ from nl2sql_align.tasks.decisions.calibration import (
     read_outcomes,
 )
 from nl2sql_align.tasks.decisions.headroom import headroom, skew_divergences
-from nl2sql_align.tasks.results.read import open_results
+from nl2sql_align.tasks.results.database import open_results
+from nl2sql_align.tasks.views.terminal.console import Format
+from nl2sql_align.tasks.views.terminal.decisions import print_calibration, print_headroom
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 from tests import reference
 from tests.unit.results.test_publish import runner
@@ -150,12 +151,12 @@ def test_the_result_is_kept_and_replaces_the_one_before(house, outcomes, capsys)
             ).fetchall()
             assert len(kept) == n
             assert set(kept) == {("run-1", "1")}
-    show.print_calibration(first, show.Format.TABLE)
+    print_calibration(first, Format.TABLE)
     shown = " ".join(capsys.readouterr().out.split())
     assert "right on train, em: AR" in shown
     assert "bad to tuned: 0." in shown
     assert "Left out: 1 outcome of elsewhere" in shown
-    show.print_calibration(first, show.Format.JSON)
+    print_calibration(first, Format.JSON)
     assert json.loads(capsys.readouterr().out)["summary"] == first.summary.to_dicts()
 
 
@@ -222,7 +223,7 @@ def test_answers_like_nothing_in_the_target_have_headroom_and_right_ones_have_no
     with open_results(house.folder) as con:
         kept = con.execute("select predictions, headroom_ratio from headroom_ratio").fetchall()
     assert dict(kept) == {name: row["headroom_ratio"] for name, row in rows.items()}
-    show.print_headroom(headroom(house.folder))
+    print_headroom(headroom(house.folder))
 
 
 def test_one_split_is_what_the_definition_says(tmp_path, make_corpus):

@@ -19,8 +19,8 @@ from nl2sql_align.tasks.decisions.sample_size import (
 from nl2sql_align.tasks.measures.bootstrap import ngram_classes
 from nl2sql_align.tasks.measures.matrix import Content, compute_matrix
 from nl2sql_align.tasks.ngrams.count import ngram_incidence
+from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.publish import RunRecord, publish
-from nl2sql_align.tasks.results.read import open_results
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 from tests import reference
 

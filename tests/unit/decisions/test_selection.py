@@ -13,7 +13,7 @@ from nl2sql_align.tasks.decisions import candidates
 from nl2sql_align.tasks.decisions.mixture import mix
 from nl2sql_align.tasks.decisions.selection import Options, select
 from nl2sql_align.tasks.ingest.original_rows import original_records
-from nl2sql_align.tasks.results.read import open_results
+from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 from tests import reference
 from tests.unit.results.test_publish import runner

@@ -11,15 +11,9 @@ from benchmarks import coverage
 from nl2sql_align.tasks.base.connections import THREADS_VARIABLE
 from nl2sql_align.tasks.measures import intervals
 from nl2sql_align.tasks.measures.bootstrap import poisson_weights, uniforms, unit_keys
-from nl2sql_align.tasks.measures.intervals import (
-    Interval,
-    Resampling,
-    compute_intervals,
-    is_doubtful,
-    student_interval,
-    verdict_of,
-)
+from nl2sql_align.tasks.measures.intervals import Resampling, compute_intervals
 from nl2sql_align.tasks.measures.matrix import Content, compute_matrix
+from nl2sql_align.tasks.measures.verdicts import Interval, is_doubtful, student_interval, verdict_of
 from nl2sql_align.tasks.ngrams import count
 
 JOINED = "SELECT FROM JOIN ON = WHERE ="

@@ -17,8 +17,8 @@ from nl2sql_align.tasks.base.errors import WarehouseError
 from nl2sql_align.tasks.measures.matrix import Content, compute_matrix
 from nl2sql_align.tasks.results import publish as publishing
 from nl2sql_align.tasks.results.changes import changes
+from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.publish import DRIFT_THRESHOLD, RunRecord, drafting, publish
-from nl2sql_align.tasks.results.read import open_results
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 from tests import reference
 

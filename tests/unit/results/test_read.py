@@ -5,17 +5,16 @@ from datetime import UTC, datetime
 import duckdb
 import pytest
 
-from nl2sql_align.tasks.base.errors import AlignError, ConfigurationError, WarehouseError
-from nl2sql_align.tasks.measures.matrix import Content, compute_matrix
-from nl2sql_align.tasks.results.publish import RunRecord, publish
-from nl2sql_align.tasks.results.read import (
-    METRICS,
+from nl2sql_align.tasks.base.errors import (
+    AlignError,
+    ConfigurationError,
     RequirementError,
-    matrix,
-    open_results,
-    ratio,
-    rejects,
+    WarehouseError,
 )
+from nl2sql_align.tasks.measures.matrix import Content, compute_matrix
+from nl2sql_align.tasks.results.database import open_results
+from nl2sql_align.tasks.results.publish import RunRecord, publish
+from nl2sql_align.tasks.results.read import METRICS, matrix, ratio, rejects
 from nl2sql_align.tasks.views.explain import explain
 from nl2sql_align.tasks.views.report import write_report
 from nl2sql_align.tasks.warehouse.folder import Warehouse

@@ -5,7 +5,7 @@ import pytest
 
 from nl2sql_align.tasks.base.errors import WarehouseError
 from nl2sql_align.tasks.results.carried_over import DECISION_TABLES
-from nl2sql_align.tasks.results.read import open_results
+from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.record import last_run, record
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 from tests.unit.results.test_publish import DEV, TRAIN, runner

@@ -20,7 +20,8 @@ from nl2sql_align.tasks.templates import parser_pool, parser_process
 from nl2sql_align.tasks.templates.one_query import template_of
 from nl2sql_align.tasks.templates.parse_sharing import SHARE_PARSES_VARIABLE, parses_are_shared
 from nl2sql_align.tasks.templates.parser_pool import ParseJob, parse_part, stop_workers
-from nl2sql_align.tasks.templates.rules import DEFAULT_LIMITS, NO_ROW, PROGRESS_BYTES
+from nl2sql_align.tasks.templates.parser_protocol import NO_ROW, PROGRESS_BYTES
+from nl2sql_align.tasks.templates.rules import DEFAULT_LIMITS
 from nl2sql_align.tasks.templates.templatizer import Templatizer
 
 GOOD = ["SELECT a FROM b", "SELECT a FROM b WHERE c > 1", "SELECT count(*) FROM b GROUP BY a"]

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nl2sql_align.flows import show
 from nl2sql_align.tasks.base.errors import ConfigurationError, WarehouseError
 from nl2sql_align.tasks.ngrams.count import split_template
-from nl2sql_align.tasks.results.read import open_results
+from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.views import explain as explaining
 from nl2sql_align.tasks.views.explain import HARDNESS, Term, explain, fold, percent
+from nl2sql_align.tasks.views.terminal.console import Format
+from nl2sql_align.tasks.views.terminal.explanation import print_explanation
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 from tests import reference
 from tests.properties.strategies import some_templates
@@ -149,7 +150,7 @@ def test_what_cannot_be_explained_is_told(house, tmp_path):
 
 
 def test_sql_is_shown_and_not_obeyed(house, capsys):
-    show.print_explanation(explain(house.folder, "train", "dev"), show.Format.TABLE)
+    print_explanation(explain(house.folder, "train", "dev"), Format.TABLE)
     shown = capsys.readouterr().out
     assert "[red]0[/]" in shown
     assert "\x1b" not in shown
@@ -157,12 +158,12 @@ def test_sql_is_shown_and_not_obeyed(house, capsys):
 
 def test_json_holds_everything(house, capsys):
     found = explain(house.folder, "train", "dev", top=2)
-    show.print_explanation(found, show.Format.JSON)
+    print_explanation(found, Format.JSON)
     told = json.loads(capsys.readouterr().out)
     assert told["kl_nats"] == found.kl_nats
     assert told["ngrams"] == found.ngrams.to_dicts()
     assert told["sentences"] == found.sentences
-    show.print_explanation(found, show.Format.CSV)
+    print_explanation(found, Format.CSV)
     assert capsys.readouterr().out.startswith("direction,rank,ngram,")
 
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from nl2sql_align.flows.cli import app
 from nl2sql_align.tasks.base.errors import WarehouseError
 from nl2sql_align.tasks.decisions.mixture import mix
-from nl2sql_align.tasks.results.read import open_results
+from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.views import report
 from nl2sql_align.tasks.views.page.bundle import versions
 from nl2sql_align.tasks.views.report import report_file, shortened, write_report

@@ -3,7 +3,9 @@
 import polars as pl
 import pytest
 
-from nl2sql_align.flows import show
+from nl2sql_align.tasks.views.terminal.console import distinct, out, say, shortened
+from nl2sql_align.tasks.views.terminal.matrix import print_matrix
+from nl2sql_align.tasks.views.terminal.ratios import print_ratios
 
 
 @pytest.fixture
@@ -11,7 +13,7 @@ def at(monkeypatch, capsys):
     """Prints at a width, and gives the lines."""
 
     def printed(width, call, *arguments):
-        monkeypatch.setattr(show.out, "width", width)
+        monkeypatch.setattr(out, "width", width)
         call(*arguments)
         return capsys.readouterr().out.splitlines()
 
@@ -52,7 +54,7 @@ def pairs(n_sources, n_targets, name=long_name):
 @pytest.mark.parametrize("n_targets", [1, 3, 12])
 def test_a_matrix_fits(at, width, is_ranked, n_targets):
     rows = pairs(30, n_targets)
-    lines = at(width, show.print_matrix, rows, "kl_alignment", False, is_ranked)
+    lines = at(width, print_matrix, rows, "kl_alignment", False, is_ranked)
     assert max(map(len, lines)) <= width
     assert not any("corpus-of-many-queries-" * 4 in line for line in lines)
     if is_ranked is False:
@@ -66,19 +68,19 @@ def test_a_matrix_fits(at, width, is_ranked, n_targets):
 
 def test_a_matrix_too_wide_to_be_read_is_ranked(at):
     rows = pairs(30, 12, lambda n: f"c{n}")
-    lines = at(60, show.print_matrix, rows, "kl_alignment", False)
+    lines = at(60, print_matrix, rows, "kl_alignment", False)
     assert lines[0].split() == ["target", "training", "set", "kl_alignment", "95", "%", "interval"]
     assert lines[1].split()[:3] == ["c30", "c29", "0.69"]
     assert "The 5 closest of 30 training sets" in " ".join(lines[61:])
-    distances = at(60, show.print_matrix, rows, "js_nats", False)
+    distances = at(60, print_matrix, rows, "js_nats", False)
     assert distances[1].split()[:3] == ["c30", "c29", "0.310"]
-    wide = at(200, show.print_matrix, rows, "kl_alignment", False)
+    wide = at(200, print_matrix, rows, "kl_alignment", False)
     assert wide[0].split()[-12:] == [f"c{n}" for n in range(30, 42)]
 
 
 def test_numbers_stand_with_their_points_below_each_other(at):
     rows = pairs(6, 1, lambda n: f"c{n}")
-    lines = at(80, show.print_matrix, rows, "kl_alignment", False)
+    lines = at(80, print_matrix, rows, "kl_alignment", False)
     values = [line for line in lines if " train " in line]
     shown = ["0.400", "0.41*", "0.420", "0.43", "0.440", "0.45"]
     assert [line.split()[3] for line in values] == shown
@@ -114,7 +116,7 @@ def test_ratios_fit(at, width):
             for n, values in enumerate(verdicts)
         ]
     )
-    lines = at(width, show.print_ratios, rows)
+    lines = at(width, print_ratios, rows)
     assert max(map(len, lines)) <= width
     [gain] = [line for line in lines if line.rstrip().endswith(" gain") and "no gain" not in line]
     assert "1.003 to 1.400" in gain
@@ -124,9 +126,9 @@ def test_ratios_fit(at, width):
 
 
 def test_short_names_stay_and_long_ones_lose_their_middles():
-    assert show.shortened("short", 12) == "short"
-    assert show.shortened("a-long-name-indeed", 12) == "a-long…ndeed"
-    names = show.distinct(["a-long-name-indeed", "a-long-other-indeed", "short"], 12)
+    assert shortened("short", 12) == "short"
+    assert shortened("a-long-name-indeed", 12) == "a-long…ndeed"
+    names = distinct(["a-long-name-indeed", "a-long-other-indeed", "short"], 12)
     assert names == {
         "a-long-name-indeed": "a-lon…1…deed",
         "a-long-other-indeed": "a-lon…2…deed",
@@ -135,7 +137,7 @@ def test_short_names_stay_and_long_ones_lose_their_middles():
 
 
 def test_a_percentage_is_not_torn_apart(at):
-    assert at(24, show.say, "so and so many queries 11 % of them") == [
+    assert at(24, say, "so and so many queries 11 % of them") == [
         "so and so many queries",
         "11 % of them",
     ]

@@ -12,7 +12,8 @@ import pytest
 
 from nl2sql_align.tasks.base import progress
 from nl2sql_align.tasks.base.errors import ConfigurationError, ConflictError, WarehouseError
-from nl2sql_align.tasks.results.read import matrix, open_results
+from nl2sql_align.tasks.results.database import open_results
+from nl2sql_align.tasks.results.read import matrix
 from nl2sql_align.tasks.results.record import record
 from nl2sql_align.tasks.views.explain import explain
 from nl2sql_align.tasks.views.report import write_report

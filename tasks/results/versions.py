@@ -1,0 +1,33 @@
+"""Versions of everything that can change a published number."""
+
+import sys
+from importlib.metadata import version
+
+from nl2sql_align.tasks.ingest.dumps import INGEST_VERSION
+from nl2sql_align.tasks.measures.intervals import (
+    INTERVALS_VERSION,
+)
+from nl2sql_align.tasks.measures.matrix import (
+    MATRIX_VERSION,
+)
+from nl2sql_align.tasks.results.database import PUBLISH_VERSION
+from nl2sql_align.tasks.templates.rules import (
+    NGRAM_RULES_VERSION,
+    TEMPLATE_RULES_VERSION,
+)
+
+_PACKAGES = ("nl2sql-align", "sqlglot", "duckdb", "polars", "pyarrow", "numpy", "scipy", "prefect")
+
+
+def versions() -> dict[str, str]:
+    """Versions of everything that can change a number."""
+    return {
+        **{package: version(package) for package in _PACKAGES},
+        "python": ".".join(map(str, sys.version_info[:3])),
+        "ingest": str(INGEST_VERSION),
+        "template_rules": str(TEMPLATE_RULES_VERSION),
+        "ngram_rules": str(NGRAM_RULES_VERSION),
+        "matrix": str(MATRIX_VERSION),
+        "intervals": str(INTERVALS_VERSION),
+        "publish": str(PUBLISH_VERSION),
+    }

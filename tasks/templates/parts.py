@@ -1,0 +1,65 @@
+"""The distinct queries of a corpus: split into parts for the parser, and joined when parsed."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pyarrow.parquet as pq
+
+from nl2sql_align.tasks.base.connections import connected
+from nl2sql_align.tasks.base.run_sql import query_sql
+from nl2sql_align.tasks.warehouse.folder import written_whole
+
+
+def join_templates(texts: Path, parts: list[Path], destination: Path) -> None:
+    """Writes one row per distinct query of a corpus, with its template or reject reason.
+
+    Args:
+        texts: The distinct queries, as split.
+        parts: What the parser made of each part.
+        destination: ``first_ordinal``, ``sql``, ``n_queries``, ``template``, ``template_id``,
+            ``reject_reason``, ``comparable_key``.
+    """
+    with connected() as con, written_whole(destination) as temporary:
+        query_sql(
+            con,
+            "templates/templates_of_queries",
+            texts=str(texts),
+            parts=[str(part) for part in parts],
+        ).write_parquet(str(temporary), compression="zstd")
+
+
+# A part is about a second of parsing: enough to share out, little to repeat when a worker is lost.
+_LARGEST_PART: Final = 8192
+
+
+_SMALLEST_PART: Final = 1024
+
+
+@dataclass(frozen=True)
+class SplitReport:
+    """The distinct queries of a corpus, in how many parts."""
+
+    n_distinct: int
+    n_parts: int
+
+
+def split_queries(queries: Path, destination: Path) -> SplitReport:
+    """Writes the distinct queries of a corpus into one Parquet file; each row group is a part.
+
+    Args:
+        queries: The corpus's queries, as ingested.
+        destination: Where the parts go: ``first_ordinal``, ``sql``, ``n_queries``.
+    """
+    n_queries = pq.read_metadata(queries).num_rows
+    rows = min(_LARGEST_PART, max(_SMALLEST_PART, n_queries // 16))
+    n_distinct = n_parts = 0
+    with connected() as con, written_whole(destination) as temporary:
+        texts = query_sql(con, "templates/distinct_queries", queries=str(queries))
+        reader = texts.to_arrow_reader(rows)
+        with pq.ParquetWriter(temporary, reader.schema, compression="lz4") as writer:
+            for batch in reader:
+                writer.write_batch(batch, row_group_size=batch.num_rows)
+                n_distinct += batch.num_rows
+                n_parts += 1
+    return SplitReport(n_distinct, n_parts)

@@ -1,0 +1,1 @@
+"""Results in the terminal: tables for people, JSON and CSV for programs."""

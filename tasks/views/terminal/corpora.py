@@ -1,0 +1,71 @@
+"""Dumps and rejected queries in the terminal."""
+
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+
+from nl2sql_align.tasks.views.terminal.console import (
+    out,
+    printable,
+)
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from nl2sql_align.tasks.run.inspection import Inspection
+
+
+def print_inspection(found: "Inspection") -> None:
+    """What a dump was taken for, its first queries with their templates, and its entry."""
+    out.print(f"[bold]{escape(printable(str(found.path)))}[/]", soft_wrap=True)
+    out.print(f"  {escape(printable(found.format_reason))}", soft_wrap=True)
+    encoding = "" if found.encoding.name == "utf-8" else f", in {found.encoding.name}"
+    if found.encoding.n_replaced:
+        encoding += f", {found.encoding.n_replaced:,} characters could not be told"
+    out.print(f"  {found.n_queries:,} queries{encoding}")
+    if found.n_cleaned:
+        out.print(f"  {found.n_cleaned:,} texts cleaned: their first SQL statement is taken")
+    ranked = sorted(
+        found.dialect_shares.items(), key=lambda pair: (-pair[1], pair[0] != found.dialect)
+    )
+    shown = ", ".join(f"{name} {share:.1%}" for name, share in ranked[:4])
+    told = f", which parses most ({shown})" if shown else ""
+    out.print(f"  dialect {found.dialect}{told}", soft_wrap=True)
+    n_rejected = sum(found.reject_reasons.values())
+    out.print(
+        f"  {found.n_parsed - n_rejected:,} of the first {found.n_parsed:,} queries have a template"
+    )
+    for reason, count in list(found.reject_reasons.items())[:10]:
+        out.print(f"  [bold]{count:>7,}[/]  {escape(printable(reason))}", soft_wrap=True)
+    for example in found.examples:
+        out.print()
+        one_line = " ".join(example["sql"].split()) or "(empty)"
+        out.print(f"[dim]{example['ordinal']}:[/] {escape(printable(one_line))}", soft_wrap=True)
+        became = example["template"] or f"rejected: {example['reject_reason']}"
+        out.print(f"   [bold]{escape(printable(became))}[/]", soft_wrap=True)
+    out.print("\nFor the corpora file:\n")
+    out.print(escape(found.entry), soft_wrap=True)
+
+
+def print_rejects(rows: "pl.DataFrame", corpus: str, n_examples: int) -> None:
+    """The reasons for rejection in the order of their frequency, each with examples."""
+    if rows.is_empty():
+        out.print(f"{escape(corpus)}: no query was rejected.")
+        return
+    # Where in the text the parser gave up differs from query to query: not a reason of its own.
+    kinds = rows["reject_reason"].str.replace(r" \(line \d+, column \d+\)$", "")
+    counted = rows.with_columns(kinds.alias("kind"))
+    out.print(f"[bold]{escape(corpus)}[/]: {len(rows):,} queries rejected")
+    groups = sorted(
+        counted.group_by("kind", maintain_order=True), key=lambda group: (-len(group[1]), group[0])
+    )
+    for (kind,), group in groups:
+        out.print(f"[bold]{len(group):>7,}[/]  {escape(printable(str(kind)))}")
+        for ordinal, text in group.select("ordinal", "raw_sql").head(n_examples).iter_rows():
+            one_line = " ".join((text or "(none)").split()) or "(empty)"
+            out.print(
+                f"         [dim]{ordinal}:[/] {escape(printable(one_line))}",
+                overflow="ellipsis",
+                no_wrap=True,
+                crop=True,
+            )
