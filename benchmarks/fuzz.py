@@ -73,15 +73,15 @@ def _first_rows(content: bytes) -> bytes:
     return json.dumps(some, indent=1).encode()
 
 
-def outcome(corpus: CorpusEntry, house: Warehouse) -> tuple[str, int, int]:
+def outcome(corpus: CorpusEntry, warehouse: Warehouse) -> tuple[str, int, int]:
     """``taken`` or why not; how many distinct queries were parsed and rejected."""
-    found = prepare_corpus(corpus, house)
+    found = prepare_corpus(corpus, warehouse)
     if isinstance(found, SetAside):
         assert found.reason.isprintable(), found.reason
         return found.reason, 0, 0
     assert isinstance(found, Prepared)
     reports = [parse_part(job) for job in found.jobs]
-    finish(found, house)
+    finish(found, warehouse)
     n_rejected = sum(report.n_rejected for report in reports)
     return "taken", sum(report.n_queries for report in reports), n_rejected
 
@@ -109,8 +109,8 @@ def campaign(n_cases: int, seed: int, minutes: float, folder: Path) -> bool:
     n_run = 0
     slowest = 0.0
     end = time.monotonic() + 60 * minutes
-    house = Warehouse(folder / "warehouse")
-    with bounded(None, None, house.scratch):
+    warehouse = Warehouse(folder / "warehouse")
+    with bounded(None, None, warehouse.scratch):
         for case in range(n_cases):
             if time.monotonic() > end:
                 break
@@ -128,7 +128,7 @@ def campaign(n_cases: int, seed: int, minutes: float, folder: Path) -> bool:
             started = time.monotonic()
             try:
                 corpus = entry(path, "auto" if is_auto else form, **keys)
-                came, n, rejected = outcome(corpus, house)
+                came, n, rejected = outcome(corpus, warehouse)
                 n_parsed, n_rejected = n_parsed + n, n_rejected + rejected
                 counts[came if came == "taken" else kind_of(came)] += 1
             except Exception as error:  # what a campaign is for
@@ -147,7 +147,7 @@ def campaign(n_cases: int, seed: int, minutes: float, folder: Path) -> bool:
             ):
                 if others := {p.name for p in place.iterdir()} - allowed:
                     failures.append(f"case {case}, {form}: wrote {others}")
-            shutil.rmtree(house.folder, ignore_errors=True)
+            shutil.rmtree(warehouse.folder, ignore_errors=True)
             if case % 500 == 499:
                 say(f"{case + 1} cases, {counts['taken']} taken, {len(failures)} failures")
     stop_workers()

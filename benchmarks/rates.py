@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def measure(file: Path, folder: Path, memory_limit: str | None) -> None:
-    house = Warehouse(folder / "warehouse")
+    warehouse = Warehouse(folder / "warehouse")
     spent: dict[str, float] = {}
 
     @contextmanager
@@ -49,28 +49,28 @@ def measure(file: Path, folder: Path, memory_limit: str | None) -> None:
         spent[name] = cpu_seconds() - before
 
     entry = CorpusEntry(name="all", role="target", format="gretel", dialect="sqlite", path=file)
-    with house.locked(), bounded(1, memory_limit, house.scratch):
+    with warehouse.locked(), bounded(1, memory_limit, warehouse.scratch):
         with stage("ingest"):
-            prepared = prepare_corpus(entry, house)
+            prepared = prepare_corpus(entry, warehouse)
             assert isinstance(prepared, Prepared), prepared
         with stage("templates"):
             for job in prepared.jobs:
                 parse_part(job)
         with stage("ngrams"):
-            corpus = steps.finish(prepared, house)
+            corpus = steps.finish(prepared, warehouse)
             if corpus.division is not None:
                 count_divided(corpus.division)
         with stage("matrix"):
-            matrix = steps.measure([corpus], house)
+            matrix = steps.measure([corpus], warehouse)
         with stage("publish"):
             record = RunRecord("rates", datetime.now(UTC), {}, versions())
-            publish(house, [corpus], matrix.pairs, matrix.contributions, record)
+            publish(warehouse, [corpus], matrix.pairs, matrix.contributions, record)
     n_queries = pq.read_metadata(corpus.queries).num_rows
     files = {
         "queries": [corpus.queries],
         "templates": [corpus.templates],
         "counts": count_files(corpus.ngrams),
-        "the database": [house.database],
+        "the database": [warehouse.database],
     }
     n_bytes = {name: sum(path.stat().st_size for path in paths) for name, paths in files.items()}
     sizes = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in n_bytes.items())

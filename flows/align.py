@@ -183,7 +183,7 @@ def align(
 def _compare_and_publish(
     done: list[CountedCorpus],
     written: list[CountedCorpus],
-    house: Warehouse,
+    warehouse: Warehouse,
     how: Resampling,
     record: RunRecord,
     draft: Draft,
@@ -194,14 +194,14 @@ def _compare_and_publish(
     Args:
         done: The corpora.
         written: Predictions as they were written, where they have been cleaned.
-        house: Where all of it stands.
+        warehouse: Where all of it stands.
         how: How to resample.
         record: What to say of the run.
         draft: What of the database is made meanwhile.
         clock: Takes the laps.
     """
     draft.fill(done, record.versions)
-    matrix = measure(done, house)
+    matrix = measure(done, warehouse)
     seconds = clock.lap("matrix")
     announce(
         "matrix",
@@ -210,7 +210,7 @@ def _compare_and_publish(
         n_new_pairs=matrix.n_new,
         seconds=seconds,
     )
-    intervals = resample_pairs(done, matrix, house, how)
+    intervals = resample_pairs(done, matrix, warehouse, how)
     seconds = clock.lap("intervals")
     if intervals is not None:
         announce(
@@ -223,9 +223,9 @@ def _compare_and_publish(
     as_written = None
     if written:
         keys = {one.entry.name.removesuffix(AS_WRITTEN): one.content_key for one in written}
-        as_written = AsWritten(keys, steps.measure_as_written(written, done, house))
+        as_written = AsWritten(keys, steps.measure_as_written(written, done, warehouse))
     publish_results(
-        house, done, matrix.pairs, matrix.contributions, record, intervals, as_written, draft
+        warehouse, done, matrix.pairs, matrix.contributions, record, intervals, as_written, draft
     )
     return matrix
 
@@ -239,15 +239,15 @@ def _log(said: Progress) -> None:
 
 
 def _prepare_all(
-    entries: list[CorpusEntry], house: Warehouse, parts: Parts, stage: str | None = "ingest"
+    entries: list[CorpusEntry], warehouse: Warehouse, parts: Parts, stage: str | None = "ingest"
 ) -> tuple[list[Prepared], list[SetAside], dict[PrefectFuture[ParseReport], ParseJob]]:
     """Prepares the corpora, and lets each be parsed as soon as it is there."""
-    futures = [prepare.submit(entry, house) for entry in entries]
+    futures = [prepare.submit(entry, warehouse) for entry in entries]
     parsing: dict[PrefectFuture[ParseReport], ParseJob] = {}
     by_future = dict(zip(futures, entries, strict=True))
     outcomes: dict[str, Prepared | SetAside] = {}
     for done, future in enumerate(as_completed(futures), 1):
-        outcome = _outcome(future, by_future[future], house)
+        outcome = _outcome(future, by_future[future], warehouse)
         outcomes[by_future[future].name] = outcome
         if stage is not None:
             words, facts = _ingest_words(outcome)
@@ -259,12 +259,12 @@ def _prepare_all(
     return prepared, [one for one in in_order if isinstance(one, SetAside)], parsing
 
 
-def _outcome(future: PrefectFuture[R], entry: CorpusEntry, house: Warehouse) -> R | SetAside:
+def _outcome(future: PrefectFuture[R], entry: CorpusEntry, warehouse: Warehouse) -> R | SetAside:
     """What came of a step for one corpus; an error that is its own does not stop the others."""
     try:
         return future.result()
     except Exception as error:
-        return steps.blamed(entry, error, house)
+        return steps.blamed(entry, error, warehouse)
 
 
 def _ingest_words(outcome: Prepared | SetAside) -> tuple[str, dict[str, str | int | float]]:
@@ -288,13 +288,13 @@ def _parse_all(
     parsing: dict[PrefectFuture[ParseReport], ParseJob],
     unnamed: dict[PrefectFuture[ParseReport], ParseJob],
     parts: Parts,
-    house: Warehouse,
+    warehouse: Warehouse,
 ) -> tuple[dict[str, PrefectFuture[CountedCorpus]], int, int]:
     """Waits for what is parsed, and lets each corpus be counted as soon as all of it is.
 
     Nothing is announced of parts in ``unnamed``, and their queries do not count as parsed.
     """
-    counting = {one.entry.name: finish.submit(one, house) for one in parts.parsed()}
+    counting = {one.entry.name: finish.submit(one, warehouse) for one in parts.parsed()}
     reports: dict[Path, list[ParseReport]] = {}
     n_done = n_parsed = n_crashed = 0
     jobs = parsing | unnamed
@@ -325,19 +325,19 @@ def _parse_all(
                 seconds=seconds,
             )
         for one in complete:
-            counting[one.entry.name] = finish.submit(one, house)
+            counting[one.entry.name] = finish.submit(one, warehouse)
     return counting, n_parsed, n_crashed
 
 
 def _finish_all(
     prepared: list[Prepared],
     counting: dict[str, PrefectFuture[CountedCorpus]],
-    house: Warehouse,
+    warehouse: Warehouse,
     stage: str | None = "ngrams",
 ) -> tuple[list[CountedCorpus], list[SetAside]]:
     """Waits for what is counted."""
     outcomes: dict[str, CountedCorpus | SetAside] = {}
-    for name, outcome in _counted(prepared, counting, house):
+    for name, outcome in _counted(prepared, counting, warehouse):
         outcomes[name] = outcome
         words, facts = "set aside", {}
         if isinstance(outcome, CountedCorpus):
@@ -357,28 +357,28 @@ def _finish_all(
 def _counted(
     prepared: list[Prepared],
     counting: dict[str, PrefectFuture[CountedCorpus]],
-    house: Warehouse,
+    warehouse: Warehouse,
 ) -> Iterator[tuple[str, CountedCorpus | SetAside]]:
     """The corpora by name as they are counted; large ones last, by steps for their parts."""
     by_future = {counting[one.entry.name]: one.entry for one in prepared}
     divided: list[tuple[CountedCorpus, Division, list[PrefectFuture[float]]]] = []
     for future in as_completed(list(by_future)):
         entry = by_future[future]
-        outcome = _outcome(future, entry, house)
+        outcome = _outcome(future, entry, warehouse)
         if isinstance(outcome, CountedCorpus) and outcome.division is not None:
             jobs = outcome.division.parts
             divided.append((outcome, outcome.division, [count.submit(job) for job in jobs]))
         else:
             yield entry.name, outcome
     for corpus, division, parts in divided:
-        yield corpus.entry.name, _added_up(corpus, division, parts, house)
+        yield corpus.entry.name, _added_up(corpus, division, parts, warehouse)
 
 
 def _added_up(
     corpus: CountedCorpus,
     division: Division,
     parts: list[PrefectFuture[float]],
-    house: Warehouse,
+    warehouse: Warehouse,
 ) -> CountedCorpus | SetAside:
     """A large corpus, when its parts are counted and its partitions added up."""
     try:
@@ -387,7 +387,7 @@ def _added_up(
         seconds += sum(partition.result() for partition in partitions)
         gather(division)
     except Exception as error:
-        return steps.blamed(corpus.entry, error, house)
+        return steps.blamed(corpus.entry, error, warehouse)
     return replace(corpus, seconds=corpus.seconds + seconds, division=None)
 
 

@@ -56,7 +56,7 @@ class _Bounds(WorkerPlugin):  # type: ignore[misc, unused-ignore]
 
 
 @contextmanager
-def submitting_to_dask(address: str | None, house: Warehouse) -> Iterator[None]:
+def submitting_to_dask(address: str | None, warehouse: Warehouse) -> Iterator[None]:
     """Has the steps that are submitted in the block done by a Dask cluster.
 
     A cluster made here has as many processes as the run may have threads, and they share its
@@ -72,7 +72,7 @@ def submitting_to_dask(address: str | None, house: Warehouse) -> Iterator[None]:
                 "n_workers": bounds.threads,
                 "threads_per_worker": 1,
                 "dashboard_address": None,
-                "local_directory": str(house.scratch),
+                "local_directory": str(warehouse.scratch),
             }
         )
     else:
@@ -86,7 +86,7 @@ def submitting_to_dask(address: str | None, house: Warehouse) -> Iterator[None]:
         client = _connected(runner, address)
         try:
             client.register_plugin(_Bounds(memory_bytes, ends_silently=address is None))
-            _check_sight(client, house)
+            _check_sight(client, warehouse)
             yield
         except KilledWorker as error:
             raise AlignError(
@@ -108,13 +108,13 @@ def _connected(runner: DaskTaskRunner, address: str | None) -> Client:
         ) from None
 
 
-def _check_sight(client: Client, house: Warehouse) -> None:
+def _check_sight(client: Client, warehouse: Warehouse) -> None:
     """Raises where a worker does not see the warehouse."""
-    seen: dict[str, Any] = client.run(Path.is_dir, house.scratch)
+    seen: dict[str, Any] = client.run(Path.is_dir, warehouse.scratch)
     blind = [worker for worker, sees in seen.items() if sees is not True]
     if blind:
         raise ConfigurationError(
-            f"Dask worker {blind[0]} does not see {house.folder}; "
+            f"Dask worker {blind[0]} does not see {warehouse.folder}; "
             "choose a warehouse that all workers have under that path"
         )
 

@@ -35,14 +35,14 @@ def check_runner(runner: Runner, dask_address: str | None) -> None:
 
 
 @contextmanager
-def submitting_to(runner: Runner, dask_address: str | None, house: Warehouse) -> Iterator[None]:
+def submitting_to(runner: Runner, dask_address: str | None, warehouse: Warehouse) -> Iterator[None]:
     """Has the steps that are submitted in the block done by a runner, and clears up behind them.
 
     Args:
         runner: Which one.
         dask_address: The scheduler of a Dask cluster that is there; by default, one on this machine
             is made for the block.
-        house: The warehouse, locked; its workers need it under the same path.
+        warehouse: The warehouse, locked; its workers need it under the same path.
 
     Raises:
         ConfigurationError: The runner is not installed, or the cluster cannot be used.
@@ -52,7 +52,7 @@ def submitting_to(runner: Runner, dask_address: str | None, house: Warehouse) ->
     if runner is Runner.DASK:
         from nl2sql_align.flows.running.dask_cluster import submitting_to_dask
 
-        with submitting_to_dask(dask_address, house):
+        with submitting_to_dask(dask_address, warehouse):
             yield
         return
     try:

@@ -155,7 +155,7 @@ class Calibration:
 
 
 def calibrate(
-    warehouse: Path | str,
+    place: Path | str,
     outcomes: Path | str,
     *,
     seed: str = "0",
@@ -168,7 +168,7 @@ def calibrate(
     place of what the same file gave before.
 
     Args:
-        warehouse: The folder of the results, or their address on a store.
+        place: The folder of the results, or their address on a store.
         outcomes: A CSV file: ``model,predictions,train,train_rows,target,metric,before,after``.
         seed: What bootstrap, random parts and splits are hashed from.
         replicates: Of the bootstrap.
@@ -184,7 +184,7 @@ def calibrate(
 
     path = Path(outcomes)
     given = read_outcomes(path)
-    with open_results(warehouse) as con:
+    with open_results(place) as con:
         ratios = query_sql(con, "decisions/calibration/ratios").pl()
         corpora = {name for (name,) in con.execute("select corpus from corpora").fetchall()}
         effects: pl.DataFrame = query_sql(con, "decisions/calibration/tuning").pl()
@@ -196,11 +196,10 @@ def calibrate(
     left_out = _left_out(joined.filter(pl.col("alignment_ratio").is_null()), corpora)
     if known.is_empty():
         raise ConfigurationError(
-            f"{path}: no outcome has an Alignment Ratio in {warehouse}; "
-            f"without: {', '.join(left_out)}"
+            f"{path}: no outcome has an Alignment Ratio in {place}; without: {', '.join(left_out)}"
         )
     pairs = set(known.select("train", "predictions").iter_rows())
-    second = headroom(warehouse, pairs=pairs, splits=splits, seed=seed)
+    second = headroom(place, pairs=pairs, splits=splits, seed=seed)
     rows = _with_cases(
         known.join(
             second.select("train", "target", "predictions", "headroom_ratio"),
@@ -210,18 +209,18 @@ def calibrate(
         )
     )
     summary = _summary(rows, seed, replicates)
-    parts = _parts(warehouse, rows, seed)
+    parts = _parts(place, rows, seed)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     source = {"outcomes": str(path.resolve())}
-    traced = {**source, "outcomes_digest": digest, "seed": seed, "run_id": last_run(warehouse)}
+    traced = {**source, "outcomes_digest": digest, "seed": seed, "run_id": last_run(place)}
     for name, frame, more in (
         ("calibration", rows.select(_ROW_COLUMNS), {"n_splits": splits}),
         ("calibration_summary", summary, {"n_replicates": replicates}),
         ("calibration_parts", parts, {}),
     ):
         constants = [pl.lit(value).alias(key) for key, value in {**traced, **more}.items()]
-        record(warehouse, name, frame.with_columns(constants), source)
+        record(place, name, frame.with_columns(constants), source)
     return Calibration(
         rows=rows.select(_ROW_COLUMNS),
         summary=summary,
@@ -458,13 +457,13 @@ def _random(seed: str) -> np.random.Generator:
     return np.random.default_rng(int.from_bytes(hashlib.sha256(seed.encode()).digest()))
 
 
-def _parts(warehouse: Path | str, rows: "pl.DataFrame", seed: str) -> "pl.DataFrame":
+def _parts(place: Path | str, rows: "pl.DataFrame", seed: str) -> "pl.DataFrame":
     """How well random parts of the training sets are aligned, of the sizes in the outcomes."""
     import polars as pl
 
     found: list[dict[str, Any]] = []
     sizes = rows.filter(pl.col("part") == "part").select("train", "target", "train_rows").unique()
-    with open_results(warehouse) as con:
+    with open_results(place) as con:
         for (train, target), part in sizes.sort(sizes.columns).group_by(
             ["train", "target"], maintain_order=True
         ):

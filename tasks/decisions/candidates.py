@@ -162,7 +162,7 @@ class Pool:
 
 def load_pool(
     con: duckdb.DuckDBPyConnection,
-    warehouse: Path | str,
+    place: Path | str,
     target: str,
     sources: Sequence[str],
     overlap: Overlap,
@@ -173,7 +173,7 @@ def load_pool(
 
     Args:
         con: A connection to the published results.
-        warehouse: Their folder, or address.
+        place: Their folder, or address.
         target: The corpus to be like.
         sources: The corpora to choose from; by default, where empty, all with the role train, those
             with questions first.
@@ -187,7 +187,7 @@ def load_pool(
         WarehouseError: The results were made by an earlier version, or their files are gone.
     """
     named = list(dict.fromkeys(sources)) or _training_corpora(con, target)
-    corpora = _describe(con, warehouse, [*named, target])
+    corpora = _describe(con, place, [*named, target])
     given = corpora.filter(pl.col("corpus") != target)
     if target in named:
         raise ConfigurationError(f"'{target}' is the target: it cannot be chosen from as well")
@@ -197,8 +197,10 @@ def load_pool(
             f"'{answers[0]}' has the role predictions: a model's answers are nothing to train on; "
             "leave it out of the sources"
         )
-    place = {name: i for i, name in enumerate(named)}
-    given = given.with_columns(position=pl.col("corpus").replace_strict(place)).sort("position")
+    position_of = {name: i for i, name in enumerate(named)}
+    given = given.with_columns(position=pl.col("corpus").replace_strict(position_of)).sort(
+        "position"
+    )
     con.register("given_sources", given.to_arrow())
     [target_file] = corpora.filter(pl.col("corpus") == target)["templates_file"]
     run_sql(con, "decisions/selection/target_queries", target=target, templates_file=target_file)
@@ -225,21 +227,18 @@ def _training_corpora(con: duckdb.DuckDBPyConnection, target: str) -> list[str]:
     return [name for (name,) in names]
 
 
-def _describe(
-    con: duckdb.DuckDBPyConnection, warehouse: Path | str, names: list[str]
-) -> pl.DataFrame:
+def _describe(con: duckdb.DuckDBPyConnection, place: Path | str, names: list[str]) -> pl.DataFrame:
     """What there is to say of the corpora, and where their templates stand."""
-    house = warehouse_at(warehouse)
+    warehouse = warehouse_at(place)
     corpora = query_sql(con, "decisions/selection/templates_files", names=names).pl()
     known = set(corpora["corpus"])
     for name in names:
         if name not in known:
             there = con.execute("select corpus from corpora order by rowid").fetchall()
             raise ConfigurationError(
-                f"no corpus '{name}' in {warehouse}; there are: "
-                + ", ".join(one for (one,) in there)
+                f"no corpus '{name}' in {place}; there are: " + ", ".join(one for (one,) in there)
             )
-    files = [house.stage_file(house.templates, file) for file in corpora["templates_file"]]
+    files = [warehouse.stage_file(warehouse.templates, file) for file in corpora["templates_file"]]
     described: pl.DataFrame = corpora.with_columns(templates_file=pl.Series(files))
     return described
 

@@ -43,7 +43,7 @@ _Vector = npt.NDArray[np.int64]
 
 
 def headroom(
-    warehouse: Path | str,
+    place: Path | str,
     target: str | None = None,
     *,
     pairs: Collection[tuple[str, str]] | None = None,
@@ -56,7 +56,7 @@ def headroom(
     questions, mixed with the training set, are compared with the other half's queries.
 
     Args:
-        warehouse: The folder of the results, or their address on a store.
+        place: The folder of the results, or their address on a store.
         target: Only this target's; by default all.
         pairs: Only these pairs of training set and predictions.
         splits: How many splits.
@@ -80,7 +80,7 @@ def headroom(
 
     if splits < 1:
         raise ConfigurationError(f"splits: {splits} is no number of splits; take 1 or more")
-    with open_results(warehouse) as con:
+    with open_results(place) as con:
         ratios: pl.DataFrame = query_sql(con, "decisions/headroom/ratios").pl()
         wanted = [
             row
@@ -92,7 +92,7 @@ def headroom(
             known = ", ".join(sorted(set(ratios["target"]))) or "none"
             raise ConfigurationError(
                 f"no training set and predictions"
-                f"{f' for target {target!r}' if target else ''} in {warehouse}; "
+                f"{f' for target {target!r}' if target else ''} in {place}; "
                 f"targets with predictions: {known}"
             )
         rows = [
@@ -102,14 +102,14 @@ def headroom(
                 con, name, [row for row in wanted if row["target"] == name], splits, seed
             )
         ]
-    run_id = last_run(warehouse)
+    run_id = last_run(place)
     found = pl.DataFrame(
         [{**row, "n_splits": splits, "seed": seed, "run_id": run_id} for row in rows],
         schema=_SCHEMA,
     )
     for (name,), part in found.group_by(["target"], maintain_order=True):
         if pairs is None:
-            record(warehouse, HEADROOM_TABLE, part, {"target": name})
+            record(place, HEADROOM_TABLE, part, {"target": name})
     return found
 
 

@@ -67,7 +67,7 @@ class Mixture:
 
 
 def mix(
-    warehouse: Path | str,
+    place: Path | str,
     target: str,
     sources: Sequence[str] = (),
     replicates: int = REPLICATES,
@@ -76,7 +76,7 @@ def mix(
     """The weights of whole corpora whose mixture has the lowest divergence from a target.
 
     Args:
-        warehouse: The folder of the results, or their address on a store.
+        place: The folder of the results, or their address on a store.
         target: The corpus to be like.
         sources: The corpora to mix; by default, where empty, all with the role train.
         replicates: How often the target is drawn again for the intervals; at least 20.
@@ -92,9 +92,9 @@ def mix(
     """
     if not 20 <= replicates <= 100_000:
         raise ConfigurationError(f"replicates: {replicates} is not from 20 to 100,000")
-    with open_results(warehouse) as con:
-        pool = load_pool(con, warehouse, target, sources, "none", seed, is_whole=True)
-        run_id = last_run(warehouse)
+    with open_results(place) as con:
+        pool = load_pool(con, place, target, sources, "none", seed, is_whole=True)
+        run_id = last_run(place)
     shares, per_row = _source_shares(pool)
     aim = pool.target.as_target(replicates, seed, columns=pool.columns)
     multiplicity = pool.cells.multiplicity
@@ -148,7 +148,7 @@ def mix(
         created_at=pl.lit(datetime.now(UTC)),
     )
     table = table.sort("row_weight", descending=True, maintain_order=True)
-    record(warehouse, "mixtures", table, {"mixture": name})
+    record(place, "mixtures", table, {"mixture": name})
     return Mixture(
         name,
         target,

@@ -62,7 +62,7 @@ class _Candidate:
 
 
 def sample_size(
-    warehouse: Path | str,
+    place: Path | str,
     target: str,
     candidates: Sequence[str] | None = None,
     n_trials: int = N_TRIALS,
@@ -75,7 +75,7 @@ def sample_size(
     put into table ``sample_size`` too.
 
     Args:
-        warehouse: The folder of the results, or their address on a store.
+        place: The folder of the results, or their address on a store.
         target: A corpus with that role.
         candidates: Training sets; all of the warehouse where left out.
         n_trials: Samples of each size.
@@ -93,7 +93,7 @@ def sample_size(
     """
     if n_trials < 1:
         raise ConfigurationError(f"trials: {n_trials} is no number of samples; take 1 or more")
-    queries, sets = _read(warehouse, target, candidates)
+    queries, sets = _read(place, target, candidates)
     distinct = queries["template"].unique().sort()
     incidence = ngram_incidence(distinct)
     classes = ngram_classes(incidence.counts)
@@ -108,7 +108,7 @@ def sample_size(
     everything = np.bincount(of_query, n_occurrences, len(distinct)).astype(np.float64)
     whole = _divergences(classes, found, everything[None, :])
     names = [candidate.corpus for candidate in found]
-    run_id = last_run(warehouse)
+    run_id = last_run(place)
     rows = []
     weights = np.zeros((n_trials, len(distinct)))
     done = 0
@@ -132,7 +132,7 @@ def sample_size(
                 }
             )
     result = pl.DataFrame(rows)
-    record(warehouse, "sample_size", result, {"target": target})
+    record(place, "sample_size", result, {"target": target})
     return result
 
 
@@ -205,15 +205,15 @@ def _smallest(rows: pl.DataFrame, column: str, enough: float) -> int:
 
 
 def _read(
-    warehouse: Path | str, target: str, candidates: Sequence[str] | None
+    place: Path | str, target: str, candidates: Sequence[str] | None
 ) -> tuple[pl.DataFrame, list[tuple[dict[str, object], pl.DataFrame]]]:
     """The target's queries, and the training sets with the n-grams that they share with it."""
-    with open_results(warehouse) as con:
+    with open_results(place) as con:
         roles = dict(con.execute("select corpus, role from corpora").fetchall())
         targets = [name for name, role in roles.items() if role == "target"]
         if target not in targets:
             raise ConfigurationError(
-                f"no target '{target}' in {warehouse}; there are: {', '.join(targets) or 'none'}"
+                f"no target '{target}' in {place}; there are: {', '.join(targets) or 'none'}"
             )
         queries: pl.DataFrame = query_sql(con, "decisions/sample_size/queries", target=target).pl()
         sets: pl.DataFrame = query_sql(
@@ -226,13 +226,13 @@ def _read(
     for name in candidates or ():
         if name not in known:
             raise ConfigurationError(
-                f"no training set '{name}' with n-grams in {warehouse}; "
+                f"no training set '{name}' with n-grams in {place}; "
                 f"there are: {', '.join(known) or 'none'}"
             )
     wanted = list(dict.fromkeys(candidates or known))
     if len(wanted) < 2 or queries.is_empty():
         what = "fewer than two training sets to rank" if len(wanted) < 2 else "no templates"
-        raise ConfigurationError(f"target '{target}' in {warehouse}: there are {what}")
+        raise ConfigurationError(f"target '{target}' in {place}: there are {what}")
     rows = {row["corpus"]: row for row in sets.iter_rows(named=True)}
     return queries, [(rows[name], shared.filter(pl.col("corpus") == name)) for name in wanted]
 

@@ -148,12 +148,12 @@ class Choice:
 
 
 def select(
-    warehouse: Path | str, target: str, sources: Sequence[str], out: Path, options: Options
+    place: Path | str, target: str, sources: Sequence[str], out: Path, options: Options
 ) -> Selection:
     """Chooses rows that are distributed as a target is, and writes them out.
 
     Args:
-        warehouse: The folder of the results, or their address on a store.
+        place: The folder of the results, or their address on a store.
         target: The corpus to be like.
         sources: The corpora to choose from, by preference: of rows that are equally good, those
             of an earlier one are taken. By default, where empty, all with the role train, those
@@ -172,14 +172,14 @@ def select(
     """
     out = Path(out)
     options.check(sources or list(options.caps or {}))
-    with open_results(warehouse) as con:
-        pool = load_pool(con, warehouse, target, sources, options.exclude_overlap, options.seed)
+    with open_results(place) as con:
+        pool = load_pool(con, place, target, sources, options.exclude_overlap, options.seed)
         options.check(pool.sources["corpus"].to_list())
         made = _limited(pool, options)
         aim = pool.target.as_target(options.replicates, options.seed, columns=pool.columns)
         choice = choose(made, aim, options, curve_sizes(options.budget, made.cells.n_available))
         taken = choice.taken[-1]
-        run_id = last_run(warehouse)
+        run_id = last_run(place)
         sources_table, rows = _taken_from(con, made, aim, taken), _chosen_rows(con, made, taken)
     n_taken = int(taken.sum())
     nats = divergence(made.cells, taken, aim)
@@ -205,7 +205,7 @@ def select(
         ("selections", selection.sources),
         ("selection_curves", selection.curve),
     ):
-        record(warehouse, table, frame, {"selection": selection.selection})
+        record(place, table, frame, {"selection": selection.selection})
     return selection
 
 

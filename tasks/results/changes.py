@@ -57,17 +57,17 @@ class Changes:
     verdicts: tuple[VerdictChange, ...]
 
 
-def changes(warehouse: Path | str, run_id: str) -> Changes:
+def changes(place: Path | str, run_id: str) -> Changes:
     """What a run found, held against the runs before it.
 
     Args:
-        warehouse: The folder of the results, or their address on a store.
+        place: The folder of the results, or their address on a store.
         run_id: The run, as in table ``runs``.
 
     Raises:
         WarehouseError: There are no results.
     """
-    with open_results(warehouse) as con:
+    with open_results(place) as con:
 
         def rows(name: str, **parameters: object) -> list[tuple[Any, ...]]:
             found: list[tuple[Any, ...]] = query_sql(

@@ -21,18 +21,18 @@ PUBLISH_VERSION: Final = 9
 """Goes up with every change of the published tables."""
 
 
-def open_results(warehouse: Path | str) -> duckdb.DuckDBPyConnection:
+def open_results(place: Path | str) -> duckdb.DuckDBPyConnection:
     """A read-only connection to the published results; close it, or use it in a ``with``.
 
     Raises:
         WarehouseError: There are none, they cannot be read, or another version made them.
     """
-    found = published(warehouse_at(warehouse))
+    found = published(warehouse_at(place))
     database = found.database
     if not database.is_file():
         raise WarehouseError(
-            f"{warehouse} holds no results (no {database.name}); "
-            f"make some: nl2sql-align run CORPORA.toml --warehouse {warehouse}"
+            f"{place} holds no results (no {database.name}); "
+            f"make some: nl2sql-align run CORPORA.toml --warehouse {place}"
         )
     try:
         con = open_database(database)
@@ -48,7 +48,7 @@ def open_results(warehouse: Path | str) -> duckdb.DuckDBPyConnection:
         con.close()
         raise WarehouseError(
             f"{database} was made by another version of nl2sql-align; "
-            f"run it again: nl2sql-align run CORPORA.toml --warehouse {warehouse}"
+            f"run it again: nl2sql-align run CORPORA.toml --warehouse {place}"
         )
     return con
 

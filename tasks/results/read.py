@@ -27,11 +27,11 @@ METRICS: Final = (
 """The measures of a pair, by their columns in table ``alignment``."""
 
 
-def matrix(warehouse: Path | str, require: str | None = None) -> "pl.DataFrame":
+def matrix(place: Path | str, require: str | None = None) -> "pl.DataFrame":
     """The alignment of every ordered pair of corpora.
 
     Args:
-        warehouse: The folder of the results, or their address on a store.
+        place: The folder of the results, or their address on a store.
         require: A condition on the columns, in SQL, that every row has to meet.
 
     Returns:
@@ -43,14 +43,14 @@ def matrix(warehouse: Path | str, require: str | None = None) -> "pl.DataFrame":
         WarehouseError: There are no results.
         RequirementError: A row does not meet the condition.
     """
-    return _read(warehouse, "results/read/matrix", require)
+    return _read(place, "results/read/matrix", require)
 
 
-def ratio(warehouse: Path | str, require: str | None = None) -> "pl.DataFrame":
+def ratio(place: Path | str, require: str | None = None) -> "pl.DataFrame":
     """The Alignment Ratio of every training set, for all predictions on all targets.
 
     Args:
-        warehouse: The folder of the results, or their address on a store.
+        place: The folder of the results, or their address on a store.
         require: A condition on the columns, in SQL, that every row has to meet.
 
     Returns:
@@ -61,28 +61,28 @@ def ratio(warehouse: Path | str, require: str | None = None) -> "pl.DataFrame":
         WarehouseError: There are no results.
         RequirementError: A row does not meet the condition.
     """
-    return _read(warehouse, "results/read/ratio", require)
+    return _read(place, "results/read/ratio", require)
 
 
-def rejects(warehouse: Path | str, corpus: str) -> "pl.DataFrame":
+def rejects(place: Path | str, corpus: str) -> "pl.DataFrame":
     """The queries of a corpus that have no template: ``ordinal``, ``reject_reason``, ``raw_sql``.
 
     Raises:
         WarehouseError: There are no results.
         ConfigurationError: There is no such corpus in them.
     """
-    with open_results(warehouse) as con:
+    with open_results(place) as con:
         known = [name for (name,) in con.execute("select corpus from corpora").fetchall()]
         if corpus not in known:
             raise ConfigurationError(
-                f"no corpus '{corpus}' in {warehouse}; there are: {', '.join(known)}"
+                f"no corpus '{corpus}' in {place}; there are: {', '.join(known)}"
             )
         rejected: pl.DataFrame = query_sql(con, "results/read/rejects", corpus=corpus).pl()
         return rejected
 
 
-def _read(warehouse: Path | str, name: str, require: str | None) -> "pl.DataFrame":
-    with open_results(warehouse) as con:
+def _read(place: Path | str, name: str, require: str | None) -> "pl.DataFrame":
+    with open_results(place) as con:
         rows: pl.DataFrame = query_sql(con, name).pl()
         if require is not None:
             _check(con, name, require)

@@ -26,25 +26,25 @@ _SECONDS_TO_WAIT: Final = 60.0
 _TRIES: Final = 3
 
 
-def last_run(warehouse: Path | str) -> str:
+def last_run(place: Path | str) -> str:
     """The id of the run that made the results of a warehouse.
 
     Raises:
         WarehouseError: There are none.
     """
-    with open_results(warehouse) as con:
+    with open_results(place) as con:
         row = con.execute("select run_id from runs order by rowid desc limit 1").fetchone()
     assert row is not None  # a published database has the run that made it
     return str(row[0])
 
 
-def record(warehouse: Path | str, table: str, rows: "pl.DataFrame", key: Mapping[str, Any]) -> None:
+def record(place: Path | str, table: str, rows: "pl.DataFrame", key: Mapping[str, Any]) -> None:
     """Puts a decision's rows into its table of the published database.
 
     Readers see the database without them or with all of them.
 
     Args:
-        warehouse: The folder of the results, or their address on a store.
+        place: The folder of the results, or their address on a store.
         table: One of ``tasks.results.carried_over.DECISION_TABLES``.
         rows: The rows, with the table's columns, in any order.
         key: Values of at least one column; earlier rows that have them all are replaced.
@@ -53,26 +53,29 @@ def record(warehouse: Path | str, table: str, rows: "pl.DataFrame", key: Mapping
         WarehouseError: There are no results, or a run has been writing them for a minute.
         ConflictError: Others publish to the store again and again.
     """
-    house = warehouse_at(warehouse)
+    warehouse = warehouse_at(place)
     for _ in range(_TRIES - 1):
         with suppress(ConflictError):
-            _record(house, table, rows, key)
+            _record(warehouse, table, rows, key)
             return
-    _record(house, table, rows, key)
+    _record(warehouse, table, rows, key)
 
 
-def _record(house: Warehouse, table: str, rows: "pl.DataFrame", key: Mapping[str, Any]) -> None:
-    files = [file.relative_to(house.folder).as_posix() for file in (house.database, house.kept)]
-    with house.locked(_SECONDS_TO_WAIT):
-        pull(house, *files)
+def _record(warehouse: Warehouse, table: str, rows: "pl.DataFrame", key: Mapping[str, Any]) -> None:
+    files = [
+        file.relative_to(warehouse.folder).as_posix()
+        for file in (warehouse.database, warehouse.kept)
+    ]
+    with warehouse.locked(_SECONDS_TO_WAIT):
+        pull(warehouse, *files)
         # Of a warehouse on a store, its working copy: what is written there is published after it.
-        open_results(house.folder).close()
+        open_results(warehouse.folder).close()
         with (
-            written_whole(house.kept) as kept,
-            written_whole(house.database) as temporary,
+            written_whole(warehouse.kept) as kept,
+            written_whole(warehouse.database) as temporary,
             connect() as con,
         ):
-            shutil.copyfile(house.database, temporary)
+            shutil.copyfile(warehouse.database, temporary)
             attach_results(con, temporary, NO_LOG)
             con.register("decision_rows", rows.to_arrow())
             met = " and ".join(f"{quoted_name(column)} is not distinct from ?" for column in key)
@@ -81,4 +84,4 @@ def _record(house: Warehouse, table: str, rows: "pl.DataFrame", key: Mapping[str
             con.unregister("decision_rows")
             save_kept(con, kept)
             detach_results(con)
-        push(house, *files)
+        push(warehouse, *files)

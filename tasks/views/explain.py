@@ -184,11 +184,11 @@ class Explanation:
     features: "pl.DataFrame"
 
 
-def explain(warehouse: Path | str, source: str, target: str, top: int = 10) -> Explanation:
+def explain(place: Path | str, source: str, target: str, top: int = 10) -> Explanation:
     """Why a source's alignment with a target is what it is.
 
     Args:
-        warehouse: The folder of the results, or their address on a store.
+        place: The folder of the results, or their address on a store.
         source: A corpus.
         target: The corpus that it is compared with, whatever its role.
         top: How many groups of n-grams to give for each direction, at least 1.
@@ -199,11 +199,11 @@ def explain(warehouse: Path | str, source: str, target: str, top: int = 10) -> E
     """
     import polars as pl
 
-    house = warehouse_at(warehouse)
-    with open_results(warehouse) as con:
-        pair = _pair(con, warehouse, source, target)
+    warehouse = warehouse_at(place)
+    with open_results(place) as con:
+        pair = _pair(con, place, source, target)
         files = {
-            name: house.stage_file(house.ngrams, pair[name], are_complete)
+            name: warehouse.stage_file(warehouse.ngrams, pair[name], are_complete)
             for name in ("source_file", "target_file")
         }
         terms = query_sql(con, "views/explain/terms", **files, skew=SKEW).pl()
@@ -237,18 +237,18 @@ def explain(warehouse: Path | str, source: str, target: str, top: int = 10) -> E
 
 
 def _pair(
-    con: "duckdb.DuckDBPyConnection", warehouse: Path | str, source: str, target: str
+    con: "duckdb.DuckDBPyConnection", place: Path | str, source: str, target: str
 ) -> dict[str, Any]:
     known = dict(con.execute("select corpus, n_ngrams from corpora").fetchall())
     for name in (source, target):
         if name not in known:
             raise ConfigurationError(
-                f"no corpus '{name}' in {warehouse}; there are: {', '.join(known)}"
+                f"no corpus '{name}' in {place}; there are: {', '.join(known)}"
             )
         if not known[name]:
             raise ConfigurationError(
                 f"corpus '{name}' has no n-grams, and so no divergence to explain; "
-                f"see why: nl2sql-align rejects {warehouse} {name}"
+                f"see why: nl2sql-align rejects {place} {name}"
             )
     rows: pl.DataFrame = query_sql(con, "views/explain/pair", source=source, target=target).pl()
     return rows.row(0, named=True)

@@ -29,17 +29,17 @@ class Highlights:
     next_steps: list[tuple[str, str]]
 
 
-def highlights(warehouse: Path | str) -> Highlights:
+def highlights(place: Path | str) -> Highlights:
     """What is worth knowing of a warehouse's results, and where to look next.
 
     Raises:
         WarehouseError: There are no results.
     """
-    pairs, ratios = matrix(warehouse), ratio(warehouse)
+    pairs, ratios = matrix(place), ratio(place)
     told = [_closest(pairs), _verdicts(ratios), _beware(pairs)]
     return Highlights(
         [sentence for sentence in told if sentence],
-        _next_steps(shlex.quote(str(warehouse)), pairs, ratios),
+        _next_steps(shlex.quote(str(place)), pairs, ratios),
     )
 
 

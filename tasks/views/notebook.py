@@ -18,14 +18,14 @@ _MOST_ROWS: Final = 60
 _LEAST: Final = 0.3679  # 1/e, where nothing is shared
 
 
-def load(warehouse: Path | str) -> "Results":
+def load(place: Path | str) -> "Results":
     """The published results of a warehouse.
 
     Raises:
         WarehouseError: There are none.
     """
-    with open_results(warehouse):
-        return Results(warehouse)
+    with open_results(place):
+        return Results(place)
 
 
 @dataclass(frozen=True)

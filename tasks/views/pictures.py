@@ -28,7 +28,7 @@ _LEAST: Final = {"kl_alignment": 0.3679, "additive_kl_alignment": 0.3679}
 
 
 def plot(
-    warehouse: Path | str,
+    place: Path | str,
     kind: str,
     out: Path | str,
     *,
@@ -39,7 +39,7 @@ def plot(
     """Draws a picture of the results, and returns its path.
 
     Args:
-        warehouse: The folder of the results, or their address on a store.
+        place: The folder of the results, or their address on a store.
         kind: One of ``KINDS``.
         out: The file: its name says whether it is PNG, SVG or PDF.
         target: Which target; by default, the first that has what is drawn.
@@ -60,7 +60,7 @@ def plot(
         raise ConfigurationError(f"no picture '{kind}'; there are: {', '.join(KINDS)}")
     if metric not in METRICS:
         raise ConfigurationError(f"no measure '{metric}'; there are: {', '.join(METRICS)}")
-    spec = KINDS[kind](warehouse, target, source, metric)
+    spec = KINDS[kind](place, target, source, metric)
     picture = _drawn(spec, out.suffix.lower())
     try:
         with written_whole(out) as temporary:
@@ -105,17 +105,15 @@ def _chart(
 # ---- the pictures -----------------------------------------------------------------------------
 
 
-def matrix_picture(
-    warehouse: Path | str, target: str | None, source: str | None, metric: str
-) -> Spec:
+def matrix_picture(place: Path | str, target: str | None, source: str | None, metric: str) -> Spec:
     """Sources in rows, targets in columns, alike ones side by side, with the numbers."""
     from nl2sql_align.tasks.results.read import matrix
     from nl2sql_align.tasks.views.report import clustered
 
-    rows = matrix(warehouse)
+    rows = matrix(place)
     if rows.is_empty():
-        raise WarehouseError(f"{warehouse} holds no pair of corpora to compare")
-    with open_results(warehouse) as con:
+        raise WarehouseError(f"{place} holds no pair of corpora to compare")
+    with open_results(place) as con:
         names = [
             name for (name,) in con.execute("select corpus from corpora order by rowid").fetchall()
         ]
@@ -125,27 +123,25 @@ def matrix_picture(
     elif "target" in rows["target_role"]:
         rows = rows.filter(rows["target_role"] == "target")
     # The order of the rows is the order in the picture.
-    place = {names[corpus]: position for position, corpus in enumerate(order)}
+    position_of = {names[corpus]: position for position, corpus in enumerate(order)}
     cells = sorted(
         (
             {"source": source, "target": target, "value": value, "text": f"{value:.2f}"}
             for source, target, value in rows.select("source", "target", metric).iter_rows()
         ),
-        key=lambda cell: (place[cell["source"]], place[cell["target"]]),
+        key=lambda cell: (position_of[cell["source"]], position_of[cell["target"]]),
     )
     far, near = (_DISTANCES[metric], 0) if metric in _DISTANCES else (_LEAST.get(metric, 0), 1)
     return _chart("heat", cells, f"{metric} of rows with columns", far=far, near=near)
 
 
-def ratios_picture(
-    warehouse: Path | str, target: str | None, source: str | None, metric: str
-) -> Spec:
+def ratios_picture(place: Path | str, target: str | None, source: str | None, metric: str) -> Spec:
     """The ratios of untuned models on a target: dots with intervals around the line at 1."""
     import polars as pl
 
     from nl2sql_align.tasks.results.read import ratio
 
-    rows = ratio(warehouse)
+    rows = ratio(place)
     if rows.is_empty():
         raise ConfigurationError(
             "there is no ratio to draw: it needs a corpus with the role train and predictions"
@@ -196,13 +192,13 @@ def _in_words(row: Mapping[str, float | None]) -> str:
 
 
 def differences_picture(
-    warehouse: Path | str, target: str | None, source: str | None, metric: str
+    place: Path | str, target: str | None, source: str | None, metric: str
 ) -> Spec:
     """The n-grams behind the divergences of a pair: to the right what the source has more of."""
     from nl2sql_align.tasks.results.read import matrix
     from nl2sql_align.tasks.views.explain import explain
 
-    rows = matrix(warehouse)
+    rows = matrix(place)
     targets = rows.filter(rows["target_role"] == "target")["target"].to_list()
     chosen = _known(
         target,
@@ -217,7 +213,7 @@ def differences_picture(
         if trains.is_empty():
             raise ConfigurationError("name what differs from the target: --source CORPUS")
         source = str(trains.sort("kl_nats", "source")["source"][0])
-    found = explain(warehouse, source, chosen, top=12)
+    found = explain(place, source, chosen, top=12)
     bars = [
         {
             "id": position,
@@ -233,22 +229,20 @@ def differences_picture(
 
 
 def sample_size_picture(
-    warehouse: Path | str, target: str | None, source: str | None, metric: str
+    place: Path | str, target: str | None, source: str | None, metric: str
 ) -> Spec:
     """How well fewer queries of a target rank training sets, as ``sample-size`` recorded it."""
-    rows, chosen = _recorded(warehouse, "sample_size", "views/report/sample_size", target)
+    rows, chosen = _recorded(place, "sample_size", "views/report/sample_size", target)
     kinds = rows["smoothing"].unique(maintain_order=True).to_list()
     title = f"How well fewer queries of {chosen} rank the training sets"
     return _chart("sample_size", rows.to_dicts(), title, kinds=kinds)
 
 
-def budget_picture(
-    warehouse: Path | str, target: str | None, source: str | None, metric: str
-) -> Spec:
+def budget_picture(place: Path | str, target: str | None, source: str | None, metric: str) -> Spec:
     """The alignment that selections reach as their number of rows grows, beside random rows."""
     import polars as pl
 
-    rows, chosen = _recorded(warehouse, "selections", "views/report/budget", target)
+    rows, chosen = _recorded(place, "selections", "views/report/budget", target)
     random = rows.select(
         "n_rows", pl.col("random_alignment").alias("kl_alignment"), pl.lit("random").alias("method")
     )
@@ -287,15 +281,15 @@ def _known(wanted: str | None, names: list[str]) -> str:
 
 
 def _recorded(
-    warehouse: Path | str, table: str, query: str, target: str | None
+    place: Path | str, table: str, query: str, target: str | None
 ) -> tuple["pl.DataFrame", str]:
     """What a command has put into a table, for a target."""
-    with open_results(warehouse) as con:
+    with open_results(place) as con:
         tables = {name for (name,) in con.execute("show tables").fetchall()}
         rows: pl.DataFrame | None = query_sql(con, query).pl() if table in tables else None
     if rows is None or rows.is_empty():
         raise ConfigurationError(
-            f"there is nothing to draw yet: nl2sql-align {_COMMANDS[table]} {warehouse} first"
+            f"there is nothing to draw yet: nl2sql-align {_COMMANDS[table]} {place} first"
         )
     chosen = _known(target, rows["target"].to_list())
     return rows.filter(rows["target"] == chosen), chosen

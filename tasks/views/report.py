@@ -47,27 +47,27 @@ _LABELS: Final = {
 }
 
 
-def report_file(warehouse: Path | str) -> Path:
+def report_file(place: Path | str) -> Path:
     """Where the report of a warehouse stands.
 
     Raises:
         ConfigurationError: The warehouse is on a store, where runs alone put files.
     """
-    house = warehouse_at(warehouse)
-    if house.address is not None:
-        raise ConfigurationError(f"the report of {warehouse} needs a place: name one with --out")
-    return house.folder / "report.html"
+    warehouse = warehouse_at(place)
+    if warehouse.address is not None:
+        raise ConfigurationError(f"the report of {place} needs a place: name one with --out")
+    return warehouse.folder / "report.html"
 
 
 def write_report(
-    warehouse: Path | str, out: Path | str | None = None, *, only_if_changed: bool = False
+    place: Path | str, out: Path | str | None = None, *, only_if_changed: bool = False
 ) -> bool:
     """Writes the report of the published results, whole or not at all.
 
     The same results give the same bytes.
 
     Args:
-        warehouse: The folder of the results, or their address on a store.
+        place: The folder of the results, or their address on a store.
         out: The file; by default ``report.html`` in the folder. For results on a store, it is
             needed.
         only_if_changed: Leave a report that is there and shows these results.
@@ -79,8 +79,8 @@ def write_report(
         WarehouseError: There are no results, or the file cannot be written.
         ConfigurationError: No file is given, and the results are on a store.
     """
-    destination = report_file(warehouse) if out is None else Path(out)
-    with open_results(warehouse) as con:
+    destination = report_file(place) if out is None else Path(out)
+    with open_results(place) as con:
         [run] = query_sql(con, "views/report/run").pl().rows(named=True)
         decisions = _decisions(con)
         key = stage_key(results=run["results_key"], decisions=decisions, page=_page_digest())
@@ -192,7 +192,7 @@ def _data(
 ) -> dict[str, Any]:
     corpora = query_sql(con, "views/report/corpora").pl()
     names = corpora["corpus"].to_list()
-    place = {name: position for position, name in enumerate(names)}
+    position_of = {name: position for position, name in enumerate(names)}
     alignment = query_sql(con, "views/report/alignment").pl()
     texts = _Texts()
     return {
@@ -208,21 +208,21 @@ def _data(
         "clustered": clustered(alignment, len(names)),
         **_matrices(alignment, corpora["role"].to_list()),
         "uneven": [
-            [place[source], place[target]]
+            [position_of[source], position_of[target]]
             for source, target in query_sql(con, "views/report/uneven").pl().iter_rows()
         ],
         "intervals": _columns(
-            query_sql(con, "views/report/intervals").pl(), place, "source", "target"
+            query_sql(con, "views/report/intervals").pl(), position_of, "source", "target"
         ),
-        "ceilings": _columns(query_sql(con, "views/report/ceilings").pl(), place, "target"),
+        "ceilings": _columns(query_sql(con, "views/report/ceilings").pl(), position_of, "target"),
         "ratios": _columns(
-            query_sql(con, "results/read/ratio").pl(), place, "train", "target", "predictions"
+            query_sql(con, "results/read/ratio").pl(), position_of, "train", "target", "predictions"
         ),
-        "features": _features(query_sql(con, "views/report/features").pl(), place),
-        "contributions": _contributions(con, place, texts),
-        "curves": _curves(query_sql(con, "views/report/curves").pl(), place),
+        "features": _features(query_sql(con, "views/report/features").pl(), position_of),
+        "contributions": _contributions(con, position_of, texts),
+        "curves": _curves(query_sql(con, "views/report/curves").pl(), position_of),
         "rejects": [
-            [place[corpus], reason, n, shortened(example)]
+            [position_of[corpus], reason, n, shortened(example)]
             for corpus, reason, n, example in query_sql(
                 con, "views/report/rejects", most=_MOST_REASONS
             )
@@ -321,7 +321,9 @@ def clustered(alignment: "pl.DataFrame", n: int) -> list[int]:
     return [*(known[leaf] for leaf in leaves_list(tree)), *rest]
 
 
-def _columns(rows: "pl.DataFrame", place: Mapping[str, int], *names: str) -> dict[str, list[Any]]:
+def _columns(
+    rows: "pl.DataFrame", position_of: Mapping[str, int], *names: str
+) -> dict[str, list[Any]]:
     """A table by its columns: corpora by their places, numbers with six digits after the point."""
     import polars as pl
 
@@ -329,18 +331,18 @@ def _columns(rows: "pl.DataFrame", place: Mapping[str, int], *names: str) -> dic
     for column in rows.columns:
         values = rows[column].to_list()
         if column in names:
-            values = [place[value] for value in values]
+            values = [position_of[value] for value in values]
         elif rows.schema[column] in (pl.Float64, pl.Float32):
             values = [None if value is None else round(value, 6) for value in values]
         found[column] = values
     return found
 
 
-def _features(rows: "pl.DataFrame", place: Mapping[str, int]) -> dict[str, Any]:
+def _features(rows: "pl.DataFrame", position_of: Mapping[str, int]) -> dict[str, Any]:
     """Each feature with, by corpus, the share of queries that have it and its mean."""
     found: dict[str, dict[int, list[float]]] = {}
     for corpus, feature, share, mean in rows.iter_rows():
-        found.setdefault(feature, {})[place[corpus]] = [round(share, 4), round(mean, 3)]
+        found.setdefault(feature, {})[position_of[corpus]] = [round(share, 4), round(mean, 3)]
     return {_LABELS.get(name, name): values for name, values in _in_order(found)}
 
 
@@ -350,7 +352,7 @@ def _in_order(found: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
 
 
 def _contributions(
-    con: "duckdb.DuckDBPyConnection", place: Mapping[str, int], texts: _Texts
+    con: "duckdb.DuckDBPyConnection", position_of: Mapping[str, int], texts: _Texts
 ) -> list[list[Any]]:
     """For each pair: its places, and by direction the n-grams behind the divergence.
 
@@ -364,7 +366,9 @@ def _contributions(
     most = max(_LEAST_NGRAMS, min(_MOST_NGRAMS, _MOST_ROWS // max(1, 2 * n_pairs)))
     pairs: dict[tuple[int, int], tuple[list[Sequence[int]], list[Sequence[int]]]] = {}
     for row in query_sql(con, "views/report/contributions", most=most).pl().iter_rows(named=True):
-        over, under = pairs.setdefault((place[row["source"]], place[row["target"]]), ([], []))
+        over, under = pairs.setdefault(
+            (position_of[row["source"]], position_of[row["target"]]), ([], [])
+        )
         (over if row["direction"] == "over" else under).append(
             [
                 texts.place(row["ngram"]),
@@ -379,10 +383,10 @@ def _contributions(
     return [[source, target, *both] for (source, target), both in sorted(pairs.items())]
 
 
-def _curves(rows: "pl.DataFrame", place: Mapping[str, int]) -> list[list[list[float]]]:
+def _curves(rows: "pl.DataFrame", position_of: Mapping[str, int]) -> list[list[list[float]]]:
     """By corpus: numbers of templates, and the share of its queries that these many cover."""
-    found: list[list[list[float]]] = [[[], []] for _ in place]
+    found: list[list[list[float]]] = [[[], []] for _ in position_of]
     for corpus, n_templates, share in rows.iter_rows():
-        found[place[corpus]][0].append(n_templates)
-        found[place[corpus]][1].append(round(share, 4))
+        found[position_of[corpus]][0].append(n_templates)
+        found[position_of[corpus]][1].append(round(share, 4))
     return found

@@ -303,19 +303,19 @@ def _is(path: Path, file: StoredFile) -> bool:
 
 
 @contextmanager
-def _reaching(house: Warehouse) -> Iterator[_Store]:
+def _reaching(warehouse: Warehouse) -> Iterator[_Store]:
     """The store; trouble with it, in the block, becomes an error that says so in one line."""
-    assert house.address is not None
+    assert warehouse.address is not None
     try:
-        yield _Store(house.address)
+        yield _Store(warehouse.address)
     except AlignError:
         raise
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _OF_THE_DISK and error.filename:
             raise  # the working copy's
         raise WarehouseError(
-            f"{house.address} cannot be used ({told(error)}); what is done is not lost: check the "
-            "address, the credentials in the environment, and that the store's driver is there "
+            f"{warehouse.address} cannot be used ({told(error)}); what is done is not lost: check "
+            "the address, the credentials in the environment, and that the store's driver is there "
             "(make align EXTRAS=s3)"
         ) from None
 
@@ -347,18 +347,18 @@ class _Session:
         return StoredFile(name, above, size, sha256, mtime_ns)
 
 
-def check_store(house: Warehouse) -> None:
+def check_store(warehouse: Warehouse) -> None:
     """Looks whether the store of a warehouse answers, before there is any work.
 
     Raises:
         WarehouseError: It does not, or has no such bucket.
     """
-    if house.address is not None:
-        with _reaching(house) as store:
+    if warehouse.address is not None:
+        with _reaching(warehouse) as store:
             store.check()
 
 
-def pull(house: Warehouse, *names: str) -> bool:
+def pull(warehouse: Warehouse, *names: str) -> bool:
     """Brings the working copy of a warehouse in line with what is published.
 
     What the copy has with the right content is not fetched. Files that were published once and no
@@ -366,7 +366,7 @@ def pull(house: Warehouse, *names: str) -> bool:
     out, for the run to make anew.
 
     Args:
-        house: The warehouse, locked; one that has no address is left as it is.
+        warehouse: The warehouse, locked; one that has no address is left as it is.
         names: Only these files, where given.
 
     Returns:
@@ -375,46 +375,48 @@ def pull(house: Warehouse, *names: str) -> bool:
     Raises:
         WarehouseError: The store cannot be used.
     """
-    if house.address is None:
+    if warehouse.address is None:
         return False
     started = time.perf_counter()
-    with _reaching(house) as store:
+    with _reaching(warehouse) as store:
         base = store.current()
         if not base.number:
             store.check()
-        before = _read_session(house).base.files
-        stages = set(house.stage_files())
-        for path in _publishable(house):
-            name = path.relative_to(house.folder).as_posix()
+        before = _read_session(warehouse).base.files
+        stages = set(warehouse.stage_files())
+        for path in _publishable(warehouse):
+            name = path.relative_to(warehouse.folder).as_posix()
             if name not in base.files and (name in before or path not in stages):
                 path.unlink()
         wanted = [f for f in base.files.values() if not names or f.name in names]
-        places = {house.folder / file.name: file for file in wanted}
-        there = house.digests(path for path in places if path.is_file())
+        places = {warehouse.folder / file.name: file for file in wanted}
+        there = warehouse.digests(path for path in places if path.is_file())
         lacking = [f for path, f in places.items() if there.get(path) != f.sha256]
 
         def fetch(file: StoredFile) -> str | None:
             try:
-                store.fetch(file, house.folder / file.name)
+                store.fetch(file, warehouse.folder / file.name)
             except _DamagedError as error:
-                (house.folder / file.name).unlink(missing_ok=True)
+                (warehouse.folder / file.name).unlink(missing_ok=True)
                 announce("fetch", f"{error}: made anew")
                 return file.name
             return None
 
         damaged = [name for name in _side_by_side(fetch, lacking) if name]
         if damaged and store.current().number != base.number:
-            return pull(house, *names)  # two runs have ended meanwhile, and removed what was there
+            return pull(
+                warehouse, *names
+            )  # two runs have ended meanwhile, and removed what was there
     upload = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}"
-    _write_session(house, _Session(base, upload, tuple(damaged)))
+    _write_session(warehouse, _Session(base, upload, tuple(damaged)))
     if not names:
-        house.seal()
-    _announce("fetch", "from", house, lacking, len(wanted), started)
+        warehouse.seal()
+    _announce("fetch", "from", warehouse, lacking, len(wanted), started)
     return True
 
 
 def push(
-    house: Warehouse,
+    warehouse: Warehouse,
     *names: str,
     run_id: str | None = None,
     versions: Mapping[str, str] | None = None,
@@ -422,7 +424,7 @@ def push(
     """Publishes what has changed in a working copy since it was brought in line.
 
     Args:
-        house: The warehouse, locked since ``pull``; one that has no address is left as it is.
+        warehouse: The warehouse, locked since ``pull``; one that has no address is left as it is.
         names: Only these files, where given; the others stay as they are published.
         run_id: The run that made them; by default, the one before.
         versions: Of what made them; by default, as before.
@@ -434,16 +436,18 @@ def push(
         ConflictError: Another run has published since. The working copy keeps its stages.
         WarehouseError: The store cannot be used.
     """
-    if house.address is None:
+    if warehouse.address is None:
         return False
     started = time.perf_counter()
-    session = _read_session(house)
+    session = _read_session(warehouse)
     base = session.base
-    with _reaching(house) as store:
+    with _reaching(warehouse) as store:
         files = {n: f for n, f in base.files.items() if names and n not in names}
-        paths = {path.relative_to(house.folder).as_posix(): path for path in _publishable(house)}
+        paths = {
+            path.relative_to(warehouse.folder).as_posix(): path for path in _publishable(warehouse)
+        }
         given = {n: path for n, path in paths.items() if not names or n in names}
-        digests = house.digests(given.values())
+        digests = warehouse.digests(given.values())
         for name, path in given.items():
             stat = path.stat()
             files[name] = session.stored(name, stat.st_size, digests[path], stat.st_mtime_ns)
@@ -463,7 +467,7 @@ def push(
                 files,
             )
             store.publish(manifest)
-            _write_session(house, _Session(manifest, session.upload))
+            _write_session(warehouse, _Session(manifest, session.upload))
             # Whoever may still be uploading started from an older manifest, and will be refused.
             named = {f.object for one in (base, manifest) for f in one.files.values()}
             named |= {_manifest_path(base.number)}
@@ -471,41 +475,41 @@ def push(
                 store.remove(there.keys() - named)
             except Exception as error:  # it is published all the same
                 announce("upload", f"old files could not be removed ({told(error)})")
-            _offer_database(house, manifest)
-    _announce("upload", "to", house, changed, len(files), started)
+            _offer_database(warehouse, manifest)
+    _announce("upload", "to", warehouse, changed, len(files), started)
     return True
 
 
-def _publishable(house: Warehouse) -> list[Path]:
+def _publishable(warehouse: Warehouse) -> list[Path]:
     """The files of a working copy that belong to its warehouse, and not to this machine."""
-    folder = house.folder
-    single = [house.database, folder / "report.html", *folder.glob("nightly/*")]
-    private = (house.scratch, house.seals, _session_file(house))
+    folder = warehouse.folder
+    single = [warehouse.database, folder / "report.html", *folder.glob("nightly/*")]
+    private = (warehouse.scratch, warehouse.seals, _session_file(warehouse))
     stages = [
         path
         for path in (*folder.glob("ngrams/**/*"), *folder.glob("stages/**/*"))
-        if path not in private and house.scratch not in path.parents
+        if path not in private and warehouse.scratch not in path.parents
     ]
     return [path for path in (*single, *stages) if path.is_file()]
 
 
-def _session_file(house: Warehouse) -> Path:
-    return house.folder / "stages" / "store.json"
+def _session_file(warehouse: Warehouse) -> Path:
+    return warehouse.folder / "stages" / "store.json"
 
 
-def _write_session(house: Warehouse, session: _Session) -> None:
+def _write_session(warehouse: Warehouse, session: _Session) -> None:
     said = {
         "base": session.base.as_json(),
         "upload": session.upload,
         "damaged": session.damaged,
     }
-    with written_whole(_session_file(house)) as temporary:
+    with written_whole(_session_file(warehouse)) as temporary:
         temporary.write_text(json.dumps(said), encoding="utf-8")
 
 
-def _read_session(house: Warehouse) -> _Session:
+def _read_session(warehouse: Warehouse) -> _Session:
     """The session of a working copy; a new copy has one that starts from nothing."""
-    file = _session_file(house)
+    file = _session_file(warehouse)
     try:
         said = json.loads(file.read_text(encoding="utf-8"))
         return _Session(_parsed(said["base"], str(file)), said["upload"], tuple(said["damaged"]))
@@ -514,13 +518,13 @@ def _read_session(house: Warehouse) -> _Session:
 
 
 def _announce(
-    stage: str, way: str, house: Warehouse, files: list[StoredFile], total: int, started: float
+    stage: str, way: str, warehouse: Warehouse, files: list[StoredFile], total: int, started: float
 ) -> None:
     n_bytes = sum(file.size for file in files)
     seconds = time.perf_counter() - started
     announce(
         stage,
-        f"{len(files):,} of {total:,} files {way} {house.address}, {n_bytes / 1e6:,.1f} MB, "
+        f"{len(files):,} of {total:,} files {way} {warehouse.address}, {n_bytes / 1e6:,.1f} MB, "
         f"{seconds:.1f} s",
         n_files=len(files),
         n_bytes=n_bytes,
@@ -560,28 +564,28 @@ class PublicNames:
         return self.addresses.get(path) or str(path)
 
 
-def public_names(house: Warehouse, paths: Iterable[Path]) -> PublicNames:
+def public_names(warehouse: Warehouse, paths: Iterable[Path]) -> PublicNames:
     """What published results call stage files of a warehouse.
 
     Args:
-        house: The warehouse; where it has an address, ``pull`` came before.
+        warehouse: The warehouse; where it has an address, ``pull`` came before.
         paths: Files, and folders of files.
     """
-    if house.address is None:
+    if warehouse.address is None:
         return PublicNames()
-    session = _read_session(house)
+    session = _read_session(warehouse)
     names = {}
     stored = {}
     files = {file for path in paths for file in count_files(path)}
-    for path, sha256 in house.digests(files).items():
+    for path, sha256 in warehouse.digests(files).items():
         stat = path.stat()
-        name = path.relative_to(house.folder).as_posix()
+        name = path.relative_to(warehouse.folder).as_posix()
         file = session.stored(name, stat.st_size, sha256, stat.st_mtime_ns)
-        names[path] = f"{house.address}/{file.object}"
+        names[path] = f"{warehouse.address}/{file.object}"
         # Asked for where it is a corpus's own folder, of partitions: they go up together.
         names[path.parent] = names[path].rpartition("/")[0]
         stored[names[path]] = file
-    served = _files(house.address, stored, lambda file: house.folder / file.name)
+    served = _files(warehouse.address, stored, lambda file: warehouse.folder / file.name)
     return PublicNames(names, Served(served))
 
 
@@ -596,46 +600,48 @@ class Published:
     served: Served = field(default_factory=Served)
 
 
-def published(house: Warehouse) -> Published:
+def published(warehouse: Warehouse) -> Published:
     """What is published of a warehouse now; its database is fetched, unless it has been before.
 
     Raises:
         WarehouseError: The store cannot be used, or has damaged files.
     """
-    if house.address is None:
-        return Published(house.database)
-    with house.explaining(), _reaching(house) as store:
+    if warehouse.address is None:
+        return Published(warehouse.database)
+    with warehouse.explaining(), _reaching(warehouse) as store:
         manifest = store.current()
-        database = manifest.files.get(house.database.name)
+        database = manifest.files.get(warehouse.database.name)
         if database is None:
-            return Published(_readers(house) / house.database.name)
+            return Published(_readers(warehouse) / warehouse.database.name)
         try:
-            path = _fetched(house, store, database)
+            path = _fetched(warehouse, store, database)
         except WarehouseError:
             if store.current().number != manifest.number:
-                return published(house)  # two runs have ended meanwhile
+                return published(warehouse)  # two runs have ended meanwhile
             raise
         _remove_old_copies(path)
-        stored = {f"{house.address}/{f.object}": f for f in manifest.files.values()}
-        return Published(path, Served(_files(house.address, stored, partial(_located, house))))
+        stored = {f"{warehouse.address}/{f.object}": f for f in manifest.files.values()}
+        return Published(
+            path, Served(_files(warehouse.address, stored, partial(_located, warehouse)))
+        )
 
 
-def _located(house: Warehouse, file: StoredFile) -> Path:
+def _located(warehouse: Warehouse, file: StoredFile) -> Path:
     """A copy of a file on the store: the working copy's, where that has the same content."""
-    own = house.folder / file.name
-    if own.is_file() and house.digests([own])[own] == file.sha256:
+    own = warehouse.folder / file.name
+    if own.is_file() and warehouse.digests([own])[own] == file.sha256:
         return own
-    with house.explaining(), _reaching(house) as store:
-        return _fetched(house, store, file)
+    with warehouse.explaining(), _reaching(warehouse) as store:
+        return _fetched(warehouse, store, file)
 
 
-def _fetched(house: Warehouse, store: _Store, file: StoredFile) -> Path:
+def _fetched(warehouse: Warehouse, store: _Store, file: StoredFile) -> Path:
     """A copy of a file on the store beside the working copy, which is its run's alone.
 
     Raises:
         WarehouseError: The store's is damaged or gone.
     """
-    path = _beside(house, file)
+    path = _beside(warehouse, file)
     if not _is(path, file):
         try:
             store.fetch(file, path)
@@ -646,23 +652,23 @@ def _fetched(house: Warehouse, store: _Store, file: StoredFile) -> Path:
     return path
 
 
-def _beside(house: Warehouse, file: StoredFile) -> Path:
-    return _readers(house) / file.sha256[:16] / PurePosixPath(file.name).name
+def _beside(warehouse: Warehouse, file: StoredFile) -> Path:
+    return _readers(warehouse) / file.sha256[:16] / PurePosixPath(file.name).name
 
 
-def _readers(house: Warehouse) -> Path:
-    return house.folder.with_name("published")
+def _readers(warehouse: Warehouse) -> Path:
+    return warehouse.folder.with_name("published")
 
 
-def _offer_database(house: Warehouse, manifest: Manifest) -> None:
+def _offer_database(warehouse: Warehouse, manifest: Manifest) -> None:
     """Spares readers on this machine to fetch the database that was made here."""
-    file = manifest.files.get(house.database.name)
+    file = manifest.files.get(warehouse.database.name)
     if file is not None:
-        path = _beside(house, file)
+        path = _beside(warehouse, file)
         path.parent.mkdir(parents=True, exist_ok=True)
         # A link: a run that comes later puts another file in the database's place.
         with suppress(OSError):
-            os.link(house.database, path)
+            os.link(warehouse.database, path)
         _remove_old_copies(path)
 
 

@@ -36,10 +36,10 @@ def settle(page):
 @pytest.fixture(scope="session")
 def published(tmp_path_factory, make_corpus):
     """A warehouse of six corpora with intervals and verdicts, one of them with a hostile name."""
-    house = Warehouse(tmp_path_factory.mktemp("reported"))
+    warehouse = Warehouse(tmp_path_factory.mktemp("reported"))
 
     def corpus(name, queries, **keys):
-        return make_corpus(house.folder, name, queries, **keys)
+        return make_corpus(warehouse.folder, name, queries, **keys)
 
     hostile = (HOSTILE_SQL, WINDOW)
     corpora = [
@@ -56,17 +56,17 @@ def published(tmp_path_factory, make_corpus):
             model=HOSTILE_MODEL,
         ),
     ]
-    matrix = steps.measure(corpora, house)
+    matrix = steps.measure(corpora, warehouse)
     how = Resampling(100, "query")
-    intervals = steps.resample(corpora, matrix, house, how)
+    intervals = steps.resample(corpora, matrix, warehouse, how)
     at = datetime(2026, 1, 1, tzinfo=UTC)
     record = RunRecord("run-1", at, steps.parameters(), versions())
-    publish(house, corpora, matrix.pairs, matrix.contributions, record, intervals)
-    sample_size(house.folder, "dev", n_trials=5)
-    select(house.folder, "dev", (), house.folder.parent / "chosen", Options(5))
-    mix(house.folder, "dev", ())
+    publish(warehouse, corpora, matrix.pairs, matrix.contributions, record, intervals)
+    sample_size(warehouse.folder, "dev", n_trials=5)
+    select(warehouse.folder, "dev", (), warehouse.folder.parent / "chosen", Options(5))
+    mix(warehouse.folder, "dev", ())
     # No corpora file could name a corpus so; a database that somebody sends could.
-    with duckdb.connect(str(house.database)) as con:
+    with duckdb.connect(str(warehouse.database)) as con:
         for table, column in con.execute(
             "select table_name, column_name from duckdb_columns() "
             "where column_name in ('corpus', 'source', 'target', 'train') "
@@ -75,7 +75,7 @@ def published(tmp_path_factory, make_corpus):
             con.execute(
                 f"update {table} set {column} = ? where {column} = ?", [HOSTILE_NAME, "odd"]
             )
-    return house
+    return warehouse
 
 
 @pytest.fixture(scope="session")

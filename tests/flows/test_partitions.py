@@ -41,20 +41,20 @@ def test_commands_read_partitions(in_partitions, first):
 def test_partitions_are_not_counted_again_unless_one_is_damaged_or_lost(
     align, corpora, in_partitions
 ):
-    house = Warehouse(in_partitions.warehouse)
-    before, results = stage_files(house.folder), tables(house.folder)
-    align(corpora.path, house.folder)
-    assert stage_files(house.folder) == before
-    base, _, _, near = sorted(house.ngrams.iterdir())
+    warehouse = Warehouse(in_partitions.warehouse)
+    before, results = stage_files(warehouse.folder), tables(warehouse.folder)
+    align(corpora.path, warehouse.folder)
+    assert stage_files(warehouse.folder) == before
+    base, _, _, near = sorted(warehouse.ngrams.iterdir())
     count_files(base)[0].write_bytes(b"damaged")
     count_files(near)[1].unlink()
     said = []
     with progress.listening(said.append):
-        align(corpora.path, house.folder)
+        align(corpora.path, warehouse.folder)
     assert [one.text for one in said if one.stage == "check"] == [
         f"{count_files(base)[0]} is damaged: made anew"
     ]
-    assert tables(house.folder) == results
+    assert tables(warehouse.folder) == results
     assert [len(count_files(folder)) for folder in (base, near)] == [2, 4]
 
 

@@ -60,7 +60,7 @@ def test_a_run_that_another_one_overtakes_is_told_and_done_again(
     machine("first")
 
     def overtaken(*arguments, **keys):
-        house = warehouse_at(ADDRESS)
+        warehouse = warehouse_at(ADDRESS)
         machine("other")
         other = warehouse_at(ADDRESS)
         with other.locked():
@@ -68,7 +68,7 @@ def test_a_run_that_another_one_overtakes_is_told_and_done_again(
             (other.folder / "report.html").write_text("theirs")
             push(other)
         machine("first")
-        return push(house, **keys)
+        return push(warehouse, **keys)
 
     with monkeypatch.context() as patch:
         patch.setattr("nl2sql_align.flows.align.push", overtaken)

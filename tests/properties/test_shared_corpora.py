@@ -23,16 +23,16 @@ NAMES = ("spider-train", "spider-dev", "bird-dev", "codellama-7b-base")
 @pytest.fixture(scope="module")
 def corpora(shared_folder, tmp_path_factory):
     """The corpora after all their stages, and the measures of their pairs."""
-    house = Warehouse(tmp_path_factory.mktemp("real") / "warehouse")
+    warehouse = Warehouse(tmp_path_factory.mktemp("real") / "warehouse")
     listed = {entry.name: entry for entry in load_corpora(shared_folder / "corpora/corpora.toml")}
     entries = [listed[name] for name in NAMES]
     try:
-        with house.locked(), ThreadPoolExecutor(2) as pool:
-            prepared = list(pool.map(prepare_corpus, entries, itertools.repeat(house)))
+        with warehouse.locked(), ThreadPoolExecutor(2) as pool:
+            prepared = list(pool.map(prepare_corpus, entries, itertools.repeat(warehouse)))
             assert all(isinstance(one, Prepared) for one in prepared)
             reports = list(pool.map(parse_part, [job for one in prepared for job in one.jobs]))
-            finished = list(pool.map(lambda one: steps.finish(one, house), prepared))
-            report = steps.measure(finished, house)
+            finished = list(pool.map(lambda one: steps.finish(one, warehouse), prepared))
+            report = steps.measure(finished, warehouse)
     finally:
         stop_workers()
     assert sum(one.n_crashed for one in reports) == 0

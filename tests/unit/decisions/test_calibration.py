@@ -36,10 +36,10 @@ DATABASES = ["one", "one", "two", "two", "three", "three", "four", "four"]
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory, make_corpus):
-    house = Warehouse(tmp_path_factory.mktemp("calibrated"))
+def warehouse(tmp_path_factory, make_corpus):
+    warehouse = Warehouse(tmp_path_factory.mktemp("calibrated"))
     answers = {"role": "predictions", "target": "dev", "model": "m"}
-    runner(house, make_corpus)(
+    runner(warehouse, make_corpus)(
         ("train", [A, B, C] * 20, {}),
         ("dev", GOLD, {"role": "target", "db_ids": DATABASES}),
         ("bad", [D] * 8, answers),
@@ -47,7 +47,7 @@ def house(tmp_path_factory, make_corpus):
         ("tuned", [A, B, C, A, B, C, A, D], {**answers, "trained_on": "train"}),
         ("short", GOLD[:-1], answers),
     )
-    return house
+    return warehouse
 
 
 @pytest.fixture
@@ -97,8 +97,8 @@ ROWS = (
 )
 
 
-def test_outcomes_meet_their_ratios(house, outcomes):
-    found = calibrate(house.folder, outcomes(*ROWS), replicates=50, splits=3)
+def test_outcomes_meet_their_ratios(warehouse, outcomes):
+    found = calibrate(warehouse.folder, outcomes(*ROWS), replicates=50, splits=3)
     rows = {(r["predictions"], r["train_rows"]): r for r in found.rows.iter_rows(named=True)}
     ratio = reference.alignment_ratio(
         *(reference.Corpus(some, some) for some in ([A, B, C] * 20, [D] * 8, GOLD))
@@ -136,15 +136,15 @@ def test_outcomes_meet_their_ratios(house, outcomes):
     assert "All outcomes are of one training set (train) and one target (dev)" in told
 
 
-def test_the_result_is_kept_and_replaces_the_one_before(house, outcomes, capsys):
+def test_the_result_is_kept_and_replaces_the_one_before(warehouse, outcomes, capsys):
     path = outcomes(*ROWS)
-    first = calibrate(house.folder, path, replicates=20, splits=2)
-    again = calibrate(house.folder, path, replicates=20, splits=2)
+    first = calibrate(warehouse.folder, path, replicates=20, splits=2)
+    again = calibrate(warehouse.folder, path, replicates=20, splits=2)
     assert again.summary.equals(first.summary) and again.parts.equals(first.parts)
-    assert not calibrate(house.folder, path, replicates=20, splits=2, seed="1").parts.equals(
+    assert not calibrate(warehouse.folder, path, replicates=20, splits=2, seed="1").parts.equals(
         first.parts
     )
-    with open_results(house.folder) as con:
+    with open_results(warehouse.folder) as con:
         for table, n in (("calibration", 5), ("calibration_parts", 1)):
             kept = con.execute(
                 f"select run_id, seed from {table} where outcomes = ?", [str(path)]
@@ -160,9 +160,9 @@ def test_the_result_is_kept_and_replaces_the_one_before(house, outcomes, capsys)
     assert json.loads(capsys.readouterr().out)["summary"] == first.summary.to_dicts()
 
 
-def test_outcomes_of_other_corpora_only_are_told(house, outcomes):
+def test_outcomes_of_other_corpora_only_are_told(warehouse, outcomes):
     with pytest.raises(ConfigurationError, match="no outcome has an Alignment Ratio in"):
-        calibrate(house.folder, outcomes("m,x,y,,z,em,0,1"))
+        calibrate(warehouse.folder, outcomes("m,x,y,,z,em,0,1"))
 
 
 def test_correlations_are_those_of_the_definition_with_intervals_around_them():
@@ -211,8 +211,8 @@ def test_mixtures_diverge_as_the_definition_says(counts, target, elsewhere):
     assert found[0] == pytest.approx(reference.skew_divergence(held, q), abs=1e-9)
 
 
-def test_answers_like_nothing_in_the_target_have_headroom_and_right_ones_have_none(house):
-    rows = {r["predictions"]: r for r in headroom(house.folder, "dev").iter_rows(named=True)}
+def test_answers_like_nothing_in_the_target_have_headroom_and_right_ones_have_none(warehouse):
+    rows = {r["predictions"]: r for r in headroom(warehouse.folder, "dev").iter_rows(named=True)}
     assert rows["bad"]["headroom_ratio"] > 1.2
     assert rows["bad"]["best_weight"] == 1
     # The target's own queries as answers: the ratio is 1 by what it is divided by.
@@ -220,22 +220,22 @@ def test_answers_like_nothing_in_the_target_have_headroom_and_right_ones_have_no
     assert 1 < rows["tuned"]["headroom_ratio"] < rows["bad"]["headroom_ratio"]
     assert rows["short"]["headroom_ratio"] is None  # which question was left out is not known
     assert {row["split_by"] for row in rows.values()} == {"databases"}
-    with open_results(house.folder) as con:
+    with open_results(warehouse.folder) as con:
         kept = con.execute("select predictions, headroom_ratio from headroom_ratio").fetchall()
     assert dict(kept) == {name: row["headroom_ratio"] for name, row in rows.items()}
-    print_headroom(headroom(house.folder))
+    print_headroom(headroom(warehouse.folder))
 
 
 def test_one_split_is_what_the_definition_says(tmp_path, make_corpus):
-    house = Warehouse(tmp_path)
+    warehouse = Warehouse(tmp_path)
     gold, answers, train = [A, B], [A, D], [B, C]
     keys = {"role": "predictions", "target": "dev"}
-    runner(house, make_corpus)(
+    runner(warehouse, make_corpus)(
         ("train", train, {}),
         ("dev", gold, {"role": "target", "db_ids": ["one", "two"]}),
         ("base", answers, keys),
     )
-    [found] = headroom(house.folder, "dev", splits=1).to_dicts()
+    [found] = headroom(warehouse.folder, "dev", splits=1).to_dicts()
 
     def divergence(one, weight):
         total = 0.0
@@ -257,9 +257,9 @@ def test_one_split_is_what_the_definition_says(tmp_path, make_corpus):
     assert found["gold_gain"] == pytest.approx(gains[1])
 
 
-def test_a_target_without_predictions_is_told(house):
+def test_a_target_without_predictions_is_told(warehouse):
     with pytest.raises(ConfigurationError, match="targets with predictions: dev"):
-        headroom(house.folder, "train")
+        headroom(warehouse.folder, "train")
 
 
 @pytest.mark.shared

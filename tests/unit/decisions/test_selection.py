@@ -45,14 +45,14 @@ FAR = [*some("f", COUNT, 20, "'y'"), *some("f", NEST, 40)]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, make_corpus):
-    house = Warehouse(tmp_path_factory.mktemp("select") / "it's [1] *")
-    runner(house, make_corpus)(
+    warehouse = Warehouse(tmp_path_factory.mktemp("select") / "it's [1] *")
+    runner(warehouse, make_corpus)(
         ("near", NEAR, {"license": "MIT"}),
         ("far", FAR, {}),
         ("dev", TARGET, {"role": "target", "db_ids": [*["a", "b"] * 5, "b"]}),
         ("base", [JOIN], {"role": "predictions", "target": "dev"}),
     )
-    return house.folder
+    return warehouse.folder
 
 
 def table(folder, name):
@@ -162,26 +162,26 @@ def test_a_record_is_found_among_the_turns_of_a_chat(tmp_path):
 
 
 def test_frequencies_of_a_log_count(tmp_path, make_corpus):
-    house = Warehouse(tmp_path / "house")
+    warehouse = Warehouse(tmp_path / "house")
     queries = [("-- a", JOIN), ("-- b", COUNT), ("-- c", NEST)]
-    runner(house, make_corpus)(
+    runner(warehouse, make_corpus)(
         ("log", queries, {"frequencies": [50, 1, 1]}),
         ("far", FAR, {}),
         ("dev", TARGET, {"role": "target", "frequencies": [1] * 9 + [15, 15]}),
     )
     known = dict(
-        table(house.folder, "alignment")
+        table(warehouse.folder, "alignment")
         .filter(target="dev")
         .select("source", "kl_alignment")
         .iter_rows()
     )
-    mixed = mix(house.folder, "dev", replicates=20).sources
+    mixed = mix(warehouse.folder, "dev", replicates=20).sources
     for name, alone in mixed.select("source", "source_alignment").iter_rows():
         assert alone == pytest.approx(known[name], abs=1e-12)
     # A row of a log can be trained on once; the target counts as often as it occurs.
-    made = select(house.folder, "dev", ["far"], tmp_path / "all", Options(60))
+    made = select(warehouse.folder, "dev", ["far"], tmp_path / "all", Options(60))
     assert made.kl_alignment == pytest.approx(known["far"], abs=1e-12)
-    taken = select(house.folder, "dev", ["log"], tmp_path / "three", Options(60))
+    taken = select(warehouse.folder, "dev", ["log"], tmp_path / "three", Options(60))
     assert taken.n_taken == 3
     counted = pl.read_csv(tmp_path / "three" / "templates.csv")
     in_target = dict(counted.select("template", "n_in_target").iter_rows())
@@ -226,12 +226,12 @@ def test_stage_files_that_are_gone_are_named(folder, tmp_path):
 
 @pytest.mark.parametrize("method", ["direct", "greedy", "importance", "random"])
 def test_where_nothing_is_shared_rows_are_taken_all_the_same(tmp_path, make_corpus, method):
-    house = Warehouse(tmp_path / "warehouse")
+    warehouse = Warehouse(tmp_path / "warehouse")
     rows = [("SELECT 1", "VALUES"), *some("n", "UPDATE SET", 4)]
-    runner(house, make_corpus)(
+    runner(warehouse, make_corpus)(
         ("train", rows, {}), ("dev", some("t", "DELETE", 5), {"role": "target"})
     )
-    made = select(house.folder, "dev", [], tmp_path / "out", Options(3, method=method))
+    made = select(warehouse.folder, "dev", [], tmp_path / "out", Options(3, method=method))
     assert made.n_taken == 3
     assert made.kl_alignment == pytest.approx(math.exp(-1))
 

@@ -30,7 +30,7 @@ def dumps(tmp_path):
 
 
 @pytest.fixture
-def house(tmp_path):
+def warehouse(tmp_path):
     return Warehouse(tmp_path / "warehouse")
 
 
@@ -43,16 +43,16 @@ def put(path, content=SPIDER):
     return path
 
 
-def look(folder, house, after=LATER, **options):
+def look(folder, warehouse, after=LATER, **options):
     """What is found when so much time has passed since the last file was put there."""
-    return discover([folder], house, now=datetime.now(UTC) + after, **options)
+    return discover([folder], warehouse, now=datetime.now(UTC) + after, **options)
 
 
 def listed(found):
     return {entry.name: entry for entry in load_corpora(found.corpora)} if found.corpora else {}
 
 
-def take(house, found):
+def take(warehouse, found):
     """What the main job leaves behind."""
     cards = {
         name: {
@@ -61,20 +61,20 @@ def take(house, found):
         }
         for name, entry in listed(found).items()
     }
-    house.cards.parent.mkdir(parents=True, exist_ok=True)
-    house.cards.write_text(json.dumps(cards))
+    warehouse.cards.parent.mkdir(parents=True, exist_ok=True)
+    warehouse.cards.write_text(json.dumps(cards))
 
 
 # What is found
 
 
-def test_a_spider_release_is_recognised(dumps, house):
+def test_a_spider_release_is_recognised(dumps, warehouse):
     put(dumps / "spider" / "train_spider.json")
     put(dumps / "spider" / "train_others.json")
     put(dumps / "spider" / "dev.json")
     put(dumps / "spider" / "tables.json", [{"db_id": "d", "column_names": []}])
     put(dumps / "spider" / "database" / "d" / "rows.json", SPIDER)
-    found = look(dumps, house)
+    found = look(dumps, warehouse)
     assert {name: entry.role for name, entry in listed(found).items()} == {
         "spider-dev": "target",
         "spider-train": "train",
@@ -84,22 +84,22 @@ def test_a_spider_release_is_recognised(dumps, house):
     assert found.problems == ()
 
 
-def test_a_bird_release_is_recognised(dumps, house):
+def test_a_bird_release_is_recognised(dumps, warehouse):
     put(dumps / "bird" / "train" / "train.json", BIRD)
     put(dumps / "bird" / "train" / "train_tables.json", [{"db_id": "d"}])
     put(dumps / "bird" / "dev" / "dev.json", BIRD)
-    roles = {name: entry.role for name, entry in listed(look(dumps, house)).items()}
+    roles = {name: entry.role for name, entry in listed(look(dumps, warehouse)).items()}
     assert roles == {"bird-dev": "target", "bird-train": "train"}
 
 
-def test_gretel_and_hugging_face_folders_are_recognised(dumps, house):
+def test_gretel_and_hugging_face_folders_are_recognised(dumps, warehouse):
     gretel = pa.table({"sql": ["SELECT a FROM b"], "sql_prompt": ["?"], "id": [1]})
     put(dumps / "gretel" / "synthetic_text_to_sql_train.snappy.parquet", gretel)
     rows = pa.table({"sql": ["SELECT a FROM b"], "text": ["?"]})
     for number in range(2):
         put(dumps / "hub" / "data" / f"train-0000{number}-of-00002.parquet", rows)
     put(dumps / "hub" / "data" / "validation-00000-of-00001.parquet", rows)
-    found = listed(look(dumps, house))
+    found = listed(look(dumps, warehouse))
     assert {name: entry.role for name, entry in found.items()} == {
         "gretel-train": "train",
         "hub-train": "train",
@@ -108,18 +108,18 @@ def test_gretel_and_hugging_face_folders_are_recognised(dumps, house):
     assert found["hub-train"].glob == "train-*-of-*.parquet"
 
 
-def test_other_files_need_a_description(dumps, house):
+def test_other_files_need_a_description(dumps, warehouse):
     put(dumps / "logs.csv", "statement,asked\nSELECT a FROM b,?\n")
     put(dumps / "notes.json", [{"text": "no SQL"}])
-    with_none = look(dumps, house)
+    with_none = look(dumps, warehouse)
     assert (with_none.corpora, with_none.new) == (None, ())
     put(dumps / "logs.corpus.toml", 'role = "target"\nformat = "csv"\ncolumns = {sql="statement"}')
-    [entry] = listed(look(dumps, house)).values()
+    [entry] = listed(look(dumps, warehouse)).values()
     assert (entry.name, entry.role, entry.path) == ("logs", "target", dumps / "logs.csv")
     assert entry.columns.sql == "statement"
 
 
-def test_a_corpus_toml_describes_the_dump_beside_it(dumps, house):
+def test_a_corpus_toml_describes_the_dump_beside_it(dumps, warehouse):
     put(dumps / "shop" / "queries.sql", "SELECT a FROM b\n")
     put(dumps / "shop" / "corpus.toml", 'role = "target"\nformat = "lines"\ndialect = "mysql"')
     put(dumps / "shop" / "README.md", "about it")
@@ -135,20 +135,20 @@ def test_a_corpus_toml_describes_the_dump_beside_it(dumps, house):
     """
     put(dumps / "answers" / "corpus.toml", many)
     put(dumps / "answers" / "base.sql", "SELECT a FROM b\n")
-    found = listed(look(dumps, house))
+    found = listed(look(dumps, warehouse))
     assert found["shop"].path == dumps / "shop" / "queries.sql"
     assert (found["shop"].dialect, found["base"].target) == ("mysql", "shop")
 
 
-def test_a_corpora_toml_lists_what_a_folder_has(dumps, house):
+def test_a_corpora_toml_lists_what_a_folder_has(dumps, warehouse):
     put(dumps / "a.sql", "SELECT a FROM b\n")
     put(dumps / "b.json")
     one = '[[corpus]]\nname="a"\nrole="train"\nformat="lines"\ndialect="sqlite"\npath="a.sql"\n'
     put(dumps / "corpora.toml", one)
-    assert list(listed(look(dumps, house))) == ["a"]
+    assert list(listed(look(dumps, warehouse))) == ["a"]
 
 
-def test_what_is_wrong_with_one_does_not_stop_the_others(dumps, house):
+def test_what_is_wrong_with_one_does_not_stop_the_others(dumps, warehouse):
     put(dumps / "spider" / "dev.json")
     put(dumps / "bad" / "x.sql", "SELECT a FROM b\n")
     put(dumps / "bad" / "corpus.toml", 'role = "trane"')
@@ -159,7 +159,7 @@ def test_what_is_wrong_with_one_does_not_stop_the_others(dumps, house):
         'role = "predictions"\ntarget = "nowhere"\nmodel = "m"\nformat = "lines"',
     )
     put(dumps / "twice" / "spider" / "dev.json")
-    found = discover([dumps, dumps / "not-there"], house, now=datetime.now(UTC) + LATER)
+    found = discover([dumps, dumps / "not-there"], warehouse, now=datetime.now(UTC) + LATER)
     assert list(listed(found)) == ["spider-dev"]
     told = "\n".join(found.problems)
     assert len(found.problems) == 5
@@ -173,94 +173,94 @@ def test_what_is_wrong_with_one_does_not_stop_the_others(dumps, house):
         assert words in told
 
 
-def test_no_folder_is_a_mistake(tmp_path, house):
+def test_no_folder_is_a_mistake(tmp_path, warehouse):
     with pytest.raises(ConfigurationError, match="there is no folder to look through"):
-        discover([tmp_path / "nothing"], house)
-    assert not house.folder.exists()
+        discover([tmp_path / "nothing"], warehouse)
+    assert not warehouse.folder.exists()
 
 
-def test_a_warehouse_in_use_is_left_alone(dumps, house):
+def test_a_warehouse_in_use_is_left_alone(dumps, warehouse):
     put(dumps / "spider" / "dev.json")
-    with house.locked(), pytest.raises(WarehouseError, match="is in use by process"):
-        look(dumps, house)
+    with warehouse.locked(), pytest.raises(WarehouseError, match="is in use by process"):
+        look(dumps, warehouse)
 
 
 # When it is taken
 
 
-def test_a_dump_that_has_just_changed_is_left_for_the_next_time(dumps, house):
+def test_a_dump_that_has_just_changed_is_left_for_the_next_time(dumps, warehouse):
     put(dumps / "spider" / "dev.json")
-    first = look(dumps, house, timedelta(0))
+    first = look(dumps, warehouse, timedelta(0))
     assert (first.corpora, first.waiting, first.new) == (None, ("spider-dev",), ())
-    second = look(dumps, house, timedelta(seconds=discovery.SETTLE_SECONDS + 1))
+    second = look(dumps, warehouse, timedelta(seconds=discovery.SETTLE_SECONDS + 1))
     assert (second.waiting, second.new) == ((), ("spider-dev",))
 
 
 @pytest.mark.parametrize(
     "name", ["dev.json.part", "train.json.crdownload", ".dev.json.a1b2c3", "x.tmp"]
 )
-def test_a_file_in_part_says_that_copying_goes_on(dumps, house, name):
+def test_a_file_in_part_says_that_copying_goes_on(dumps, warehouse, name):
     put(dumps / "shop" / "corpus.toml", 'role = "train"\nformat = "sql_files"\npath = "."')
     put(dumps / "shop" / "a.sql", "SELECT a FROM b")
     part = put(dumps / "shop" / name, "[")
-    assert look(dumps, house).waiting == ("shop",)
+    assert look(dumps, warehouse).waiting == ("shop",)
     part.unlink()
-    assert look(dumps, house).new == ("shop",)
+    assert look(dumps, warehouse).new == ("shop",)
 
 
-def test_a_marker_says_that_a_dump_is_whole_until_it_changes_again(dumps, house):
+def test_a_marker_says_that_a_dump_is_whole_until_it_changes_again(dumps, warehouse):
     dump = put(dumps / "spider" / "dev.json")
     mark = put(dumps / "spider" / "_SUCCESS", "")
     os.utime(mark, (dump.stat().st_mtime + 5,) * 2)
-    assert look(dumps, house, timedelta(0)).new == ("spider-dev",)
+    assert look(dumps, warehouse, timedelta(0)).new == ("spider-dev",)
     os.utime(mark, (dump.stat().st_mtime - 5,) * 2)
-    assert look(dumps, house, timedelta(0)).waiting == ("spider-dev",)
+    assert look(dumps, warehouse, timedelta(0)).waiting == ("spider-dev",)
 
 
-def test_a_clock_set_back_does_not_keep_a_dump_waiting(dumps, house):
+def test_a_clock_set_back_does_not_keep_a_dump_waiting(dumps, warehouse):
     """Its times are still to come: that it stays as it was is what counts."""
     put(dumps / "spider" / "dev.json")
     year = timedelta(days=365)
-    assert look(dumps, house, -year).waiting == ("spider-dev",)
-    assert look(dumps, house, -year + LATER).new == ("spider-dev",)
+    assert look(dumps, warehouse, -year).waiting == ("spider-dev",)
+    assert look(dumps, warehouse, -year + LATER).new == ("spider-dev",)
 
 
-def test_a_known_dump_that_is_copied_anew_keeps_its_results(dumps, house):
+def test_a_known_dump_that_is_copied_anew_keeps_its_results(dumps, warehouse):
     put(dumps / "spider" / "dev.json")
-    take(house, look(dumps, house))
+    take(warehouse, look(dumps, warehouse))
     put(dumps / "spider" / "dev.json", SPIDER * 3)
-    found = look(dumps, house, timedelta(0))
+    found = look(dumps, warehouse, timedelta(0))
     assert found.waiting == ("spider-dev",)
     kept = listed(found)["spider-dev"]
     assert (kept.digest, kept.format, kept.retired_at) == ("0" * 64, "spider", None)
-    after = look(dumps, house, LATER)
+    after = look(dumps, warehouse, LATER)
     assert (after.changed, listed(after)["spider-dev"].digest) == (("spider-dev",), None)
-    take(house, after)
-    assert look(dumps, house, 2 * LATER).changed == ()
+    take(warehouse, after)
+    assert look(dumps, warehouse, 2 * LATER).changed == ()
 
 
 # What becomes of those that vanish
 
 
-def test_a_dump_that_is_gone_is_retired_until_it_is_pruned_or_comes_back(dumps, house):
+def test_a_dump_that_is_gone_is_retired_until_it_is_pruned_or_comes_back(dumps, warehouse):
     path = put(dumps / "spider" / "dev.json")
     put(dumps / "bird" / "dev.json", BIRD)
-    take(house, look(dumps, house))
+    take(warehouse, look(dumps, warehouse))
     path.unlink()
-    second = look(dumps, house)
+    second = look(dumps, warehouse)
     assert (second.retired, second.problems) == (("spider-dev",), ())
     since = listed(second)["spider-dev"].retired_at
-    take(house, second)
-    third = look(dumps, house, 2 * LATER)
+    take(warehouse, second)
+    third = look(dumps, warehouse, 2 * LATER)
     assert listed(third)["spider-dev"].retired_at == since
     assert listed(third)["spider-dev"].digest == "0" * 64
-    take(house, third)
+    take(warehouse, third)
     put(path)
-    back = look(dumps, house, 3 * LATER)
+    back = look(dumps, warehouse, 3 * LATER)
     assert (back.retired, listed(back)["spider-dev"].digest) == ((), None)
-    take(house, back)
+    take(warehouse, back)
     path.unlink()
-    pruned = look(dumps, house, 4 * LATER, prune=True)
+    pruned = look(dumps, warehouse, 4 * LATER, prune=True)
     assert (pruned.pruned, pruned.retired, list(listed(pruned))) == (
         ("spider-dev",),
         (),
@@ -268,46 +268,46 @@ def test_a_dump_that_is_gone_is_retired_until_it_is_pruned_or_comes_back(dumps, 
     )
 
 
-def test_a_description_without_its_dump_is_retired_too(dumps, house):
+def test_a_description_without_its_dump_is_retired_too(dumps, warehouse):
     dump = put(dumps / "shop" / "a.sql", "SELECT a FROM b\n")
     put(dumps / "shop" / "corpus.toml", 'role = "train"\nformat = "lines"\npath = "a.sql"')
-    take(house, look(dumps, house))
+    take(warehouse, look(dumps, warehouse))
     dump.unlink()
-    found = look(dumps, house)
+    found = look(dumps, warehouse)
     assert found.retired == ("shop",)
     assert ["is not there" in problem for problem in found.problems] == [True]
 
 
-def test_a_description_that_becomes_wrong_keeps_its_corpora(dumps, house):
+def test_a_description_that_becomes_wrong_keeps_its_corpora(dumps, warehouse):
     put(dumps / "shop" / "a.sql", "SELECT a FROM b\n")
     description = put(dumps / "shop" / "corpus.toml", 'role = "train"\nformat = "lines"')
-    take(house, look(dumps, house))
+    take(warehouse, look(dumps, warehouse))
     description.write_text("role = ")
-    found = look(dumps, house)
+    found = look(dumps, warehouse)
     assert (found.retired, len(found.problems)) == ((), 1)
     assert listed(found)["shop"].digest == "0" * 64
 
 
-def test_nothing_is_lost_when_the_state_is_damaged(dumps, house):
+def test_nothing_is_lost_when_the_state_is_damaged(dumps, warehouse):
     path = put(dumps / "spider" / "dev.json")
     put(dumps / "bird" / "dev.json", BIRD)
-    take(house, look(dumps, house))
+    take(warehouse, look(dumps, warehouse))
     path.unlink()
-    (house.folder / "nightly" / "state.json").write_text("{")
-    found = look(dumps, house)
+    (warehouse.folder / "nightly" / "state.json").write_text("{")
+    found = look(dumps, warehouse)
     assert found.retired == ("spider-dev",)
     assert "what was seen before is not known" in found.problems[0]
     assert set(listed(found)) == {"spider-dev", "bird-dev"}
 
 
-def test_corpora_of_other_runs_are_none_of_its_business(dumps, house):
+def test_corpora_of_other_runs_are_none_of_its_business(dumps, warehouse):
     put(dumps / "spider" / "dev.json")
-    found = look(dumps, house)
-    take(house, found)
-    cards = json.loads(house.cards.read_text())
+    found = look(dumps, warehouse)
+    take(warehouse, found)
+    cards = json.loads(warehouse.cards.read_text())
     cards["other"] = cards["spider-dev"] | {}
-    house.cards.write_text(json.dumps(cards))
-    assert look(dumps, house).retired == ()
+    warehouse.cards.write_text(json.dumps(cards))
+    assert look(dumps, warehouse).retired == ()
 
 
 def test_a_corpora_file_says_again_what_entries_say(tmp_path):

@@ -22,10 +22,10 @@ def bucket(s3):
 
 
 @pytest.fixture
-def house(tmp_path):
-    house = Warehouse(tmp_path / "warehouse")
-    with house.locked():
-        yield house
+def warehouse(tmp_path):
+    warehouse = Warehouse(tmp_path / "warehouse")
+    with warehouse.locked():
+        yield warehouse
 
 
 def entry(path, **keys):
@@ -33,44 +33,44 @@ def entry(path, **keys):
     return CorpusEntry.model_validate({"name": "far", "path": path, **keys})
 
 
-def test_a_dump_on_s3_is_ingested_and_known_by_its_address(bucket, house):
+def test_a_dump_on_s3_is_ingested_and_known_by_its_address(bucket, warehouse):
     bucket.pipe_file("dumps/one.sql", b"SELECT a FROM b\nSELECT 1\n")
-    made = prepare_corpus(entry("s3://dumps/one.sql"), house)
+    made = prepare_corpus(entry("s3://dumps/one.sql"), warehouse)
     assert made.n_distinct == 2
-    assert made.entry.path == house.copies / made.digest / "one.sql"
+    assert made.entry.path == warehouse.copies / made.digest / "one.sql"
     assert made.entry.place == "s3://dumps/one.sql"
     [row] = _given([made], PublicNames()).to_pylist()
     assert row["path"] == "s3://dumps/one.sql"
 
 
 def test_what_has_not_changed_is_fetched_once_and_what_has_is_fetched_anew(
-    bucket, house, monkeypatch
+    bucket, warehouse, monkeypatch
 ):
     import s3fs
 
     bucket.pipe_file("dumps/two.sql", b"SELECT 2")
-    first = fetched(entry("s3://dumps/two.sql"), house)
+    first = fetched(entry("s3://dumps/two.sql"), warehouse)
     with monkeypatch.context() as patch:
         patch.delattr(s3fs.S3FileSystem, "_get_file")
-        assert fetched(entry("s3://dumps/two.sql"), house) == first
+        assert fetched(entry("s3://dumps/two.sql"), warehouse) == first
     first.path.write_bytes(b"SELECT x")  # damaged
-    assert fetched(entry("s3://dumps/two.sql"), house).path.read_bytes() == b"SELECT 2"
+    assert fetched(entry("s3://dumps/two.sql"), warehouse).path.read_bytes() == b"SELECT 2"
     bucket.pipe_file("dumps/two.sql", b"SELECT 3")
-    second = fetched(entry("s3://dumps/two.sql"), house)
+    second = fetched(entry("s3://dumps/two.sql"), warehouse)
     assert second.path != first.path
     assert second.path.read_bytes() == b"SELECT 3"
-    remove_unused_copies({second.path.parent.name}, house)
-    assert {path.name.partition(".")[0] for path in house.copies.iterdir() if path.is_dir()} == {
-        second.path.parent.name
-    }
+    remove_unused_copies({second.path.parent.name}, warehouse)
+    assert {
+        path.name.partition(".")[0] for path in warehouse.copies.iterdir() if path.is_dir()
+    } == {second.path.parent.name}
 
 
-def test_several_dumps_of_a_store_are_read_at_a_time(bucket, house):
+def test_several_dumps_of_a_store_are_read_at_a_time(bucket, warehouse):
     for i in range(4):
         bucket.pipe_file(f"dumps/several/{i}.sql", f"SELECT {i}".encode())
     paths = [f"s3://dumps/several/{name}.sql" for name in ("*", 0, 1, 2, "[3]")]
     with ThreadPoolExecutor(len(paths)) as pool:
-        made = list(pool.map(lambda path: prepare_corpus(entry(path), house), paths))
+        made = list(pool.map(lambda path: prepare_corpus(entry(path), warehouse), paths))
     assert [one.n_distinct for one in made] == [4, 1, 1, 1, 1]
 
 
@@ -82,40 +82,40 @@ def test_several_dumps_of_a_store_are_read_at_a_time(bucket, house):
         ("s3://dumps/many/*.jsonl", None, {"a.jsonl", "b.jsonl"}),
     ],
 )
-def test_folders_and_patterns_of_a_store(bucket, house, path, glob, files):
+def test_folders_and_patterns_of_a_store(bucket, warehouse, path, glob, files):
     for name in ("a", "b"):
         bucket.pipe_file(f"dumps/many/{name}.jsonl", f'{{"q": "SELECT {name}"}}\n'.encode())
-    made = prepare_corpus(entry(path, glob=glob, format="jsonl", columns={"sql": "q"}), house)
+    made = prepare_corpus(entry(path, glob=glob, format="jsonl", columns={"sql": "q"}), warehouse)
     assert made.n_distinct == len(files)
-    assert {file.name for file in (house.copies / made.digest).iterdir()} == files
+    assert {file.name for file in (warehouse.copies / made.digest).iterdir()} == files
 
 
-def test_the_digest_is_that_of_the_same_dump_on_disk(bucket, house, tmp_path):
+def test_the_digest_is_that_of_the_same_dump_on_disk(bucket, warehouse, tmp_path):
     (tmp_path / "one.sql").write_bytes(b"SELECT 5")
     bucket.put(str(tmp_path / "one.sql"), "dumps/five.sql")
-    there = prepare_corpus(entry("s3://dumps/five.sql"), house)
-    here = prepare_corpus(entry(str(tmp_path / "one.sql")), house)
+    there = prepare_corpus(entry("s3://dumps/five.sql"), warehouse)
+    here = prepare_corpus(entry(str(tmp_path / "one.sql")), warehouse)
     assert there.digest == here.digest
     assert there.content_key == here.content_key
 
 
-def test_what_is_missing_or_out_of_reach_sets_its_corpus_aside(bucket, house, monkeypatch):
-    aside = prepare_corpus(entry("s3://dumps/nothing.sql"), house)
+def test_what_is_missing_or_out_of_reach_sets_its_corpus_aside(bucket, warehouse, monkeypatch):
+    aside = prepare_corpus(entry("s3://dumps/nothing.sql"), warehouse)
     assert aside == SetAside(
         "far", "corpus 'far' (s3://dumps/nothing.sql): is not there; check path"
     )
     with pytest.raises(CorpusError, match=r"\(nosuch://x/y\): cannot be fetched \(ValueError: "):
-        fetched(entry("nosuch://x/y"), house)
+        fetched(entry("nosuch://x/y"), warehouse)
 
 
-def test_no_error_shows_a_credential(house, monkeypatch):
+def test_no_error_shows_a_credential(warehouse, monkeypatch):
     def fail(*_):
         raise OSError(f"refused: key {SECRET}")
 
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
     monkeypatch.setattr("fsspec.core.url_to_fs", fail)
     with pytest.raises(CorpusError, match=r"refused: key \*\*\*") as caught:
-        fetched(entry("s3://dumps/one.sql"), house)
+        fetched(entry("s3://dumps/one.sql"), warehouse)
     assert SECRET not in str(caught.value)
 
 

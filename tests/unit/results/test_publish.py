@@ -74,44 +74,44 @@ FOLDER = "it's [1] *"
 
 
 @pytest.fixture
-def house(tmp_path):
+def warehouse(tmp_path):
     return Warehouse(tmp_path / FOLDER)
 
 
 @pytest.fixture
-def run(house, make_corpus):
+def run(warehouse, make_corpus):
     """Publishes corpora, each given by name, queries and keys of the corpora file."""
-    return runner(house, make_corpus)
+    return runner(warehouse, make_corpus)
 
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory, make_corpus):
     """A warehouse with results, for tests that only read them."""
-    house = Warehouse(tmp_path_factory.mktemp("published") / FOLDER)
-    return house, runner(house, make_corpus)(*ALL, OTHER_CORPUS)
+    warehouse = Warehouse(tmp_path_factory.mktemp("published") / FOLDER)
+    return warehouse, runner(warehouse, make_corpus)(*ALL, OTHER_CORPUS)
 
 
-def runner(house, make_corpus):
+def runner(warehouse, make_corpus):
     started_at = datetime(2026, 1, 1, tzinfo=UTC)
     numbers = itertools.count(1)
 
     def run(*given, drafts=False, **record):
-        corpora = [make_corpus(house.folder, name, some, **keys) for name, some, keys in given]
+        corpora = [make_corpus(warehouse.folder, name, some, **keys) for name, some, keys in given]
         contents = [
             Content(c.content_key, c.entry.name, c.ngrams, c.templates, c.entry.role == "target")
             for c in corpora
         ]
-        matrix = compute_matrix(contents, house.folder / "stages" / "pairs")
+        matrix = compute_matrix(contents, warehouse.folder / "stages" / "pairs")
         number = next(numbers)
         at = started_at + timedelta(hours=number)
         said = replace(RunRecord(f"run-{number}", at, {"skew": 0.01}, {"duckdb": "2"}), **record)
         with ExitStack() as stack:
             draft = None
             if drafts:
-                stack.enter_context(house.locked())
-                draft = stack.enter_context(drafting(house))
+                stack.enter_context(warehouse.locked())
+                draft = stack.enter_context(drafting(warehouse))
                 draft.fill(corpora, said.versions)
-            publish(house, corpora, matrix.pairs, matrix.contributions, said, draft=draft)
+            publish(warehouse, corpora, matrix.pairs, matrix.contributions, said, draft=draft)
             # What was begun was used, and is not there for another time.
             assert draft is None or draft.take() is None
         return corpora
@@ -128,13 +128,13 @@ OTHER_CORPUS = ("other", OTHER, {})
 QUERIES = {name: queries for name, queries, _ in (*ALL, OTHER_CORPUS)}
 
 
-def rows(house, query):
-    with open_results(house.folder) as con:
+def rows(warehouse, query):
+    with open_results(warehouse.folder) as con:
         return con.sql(query).fetchall()
 
 
-def dicts(house, query):
-    with open_results(house.folder) as con:
+def dicts(warehouse, query):
+    with open_results(warehouse.folder) as con:
         return con.sql(query).to_arrow_table().to_pylist()
 
 
@@ -144,17 +144,19 @@ def templated(queries):
 
 
 def test_every_public_table_has_the_columns_of_the_specification(published):
-    house, _ = published
-    found = rows(house, "select table_name, column_name from duckdb_columns() where not internal")
+    warehouse, _ = published
+    found = rows(
+        warehouse, "select table_name, column_name from duckdb_columns() where not internal"
+    )
     for table, columns in COLUMNS.items():
         assert set(columns.split()) <= {column for name, column in found if name == table}, table
     assert {name for name, _ in found} == COLUMNS.keys()
 
 
 def test_every_table_and_column_has_a_comment(published):
-    house, _ = published
+    warehouse, _ = published
     uncommented = rows(
-        house,
+        warehouse,
         """
         with described as (
             select table_name, column_name, comment, internal from duckdb_columns()
@@ -168,23 +170,23 @@ def test_every_table_and_column_has_a_comment(published):
 
 
 def test_any_client_since_duckdb_1_4_can_open_the_file(published):
-    house, _ = published
-    with duckdb.connect(str(house.database), read_only=True) as con:
+    warehouse, _ = published
+    with duckdb.connect(str(warehouse.database), read_only=True) as con:
         [(tags,)] = con.sql(
             "select tags from duckdb_databases() where database_name = 'alignment'"
         ).fetchall()
     assert tags == {"storage_version": "v1.4.0+"}
 
 
-def test_nothing_but_the_database_is_left_beside_it(house, run):
+def test_nothing_but_the_database_is_left_beside_it(warehouse, run):
     run(*ALL)
     run(*ALL)
-    assert sorted(path.name for path in house.folder.iterdir()) == [
+    assert sorted(path.name for path in warehouse.folder.iterdir()) == [
         "alignment.duckdb",
         "ngrams",
         "stages",
     ]
-    assert {path.suffix for path in house.ngrams.iterdir()} == {".parquet"}
+    assert {path.suffix for path in warehouse.ngrams.iterdir()} == {".parquet"}
 
 
 def test_a_database_begun_before_the_measures_is_the_same(tmp_path, make_corpus, monkeypatch):
@@ -193,10 +195,10 @@ def test_a_database_begun_before_the_measures_is_the_same(tmp_path, make_corpus,
         publishing, "_begin", lambda new, *rest: begun.append(new.path) or begin(new, *rest)
     )
     houses = [Warehouse(tmp_path / name) for name in ("plain", "drafted")]
-    for house in houses:
-        run = runner(house, make_corpus)
+    for warehouse in houses:
+        run = runner(warehouse, make_corpus)
         for given in (ALL, (*ALL, OTHER_CORPUS), (*ALL, OTHER_CORPUS)):
-            run(*given, drafts=house is houses[1])
+            run(*given, drafts=warehouse is houses[1])
     plain, drafted = (begun[:3], begun[3:])
     assert [path.parent.name for path in plain] == ["plain"] * 3
     # The third run has nothing new, and so nothing to begin before.
@@ -205,30 +207,32 @@ def test_a_database_begun_before_the_measures_is_the_same(tmp_path, make_corpus,
         one, other = (
             [
                 {name: value for name, value in row.items() if name not in OF_THE_PLACE}
-                for row in dicts(house, f"from {table}")
+                for row in dicts(warehouse, f"from {table}")
             ]
-            for house in houses
+            for warehouse in houses
         )
         if table.endswith("_change"):  # a view, whose rows come in any order
             one, other = (sorted(rows, key=repr) for rows in (one, other))
         assert one == other, table
 
 
-def test_large_corpora_wait_for_the_measures(house, make_corpus, monkeypatch):
+def test_large_corpora_wait_for_the_measures(warehouse, make_corpus, monkeypatch):
     monkeypatch.setattr(publishing, "_QUERIES_PER_BATCH", 3)
-    corpora = [make_corpus(house.folder, name, some, **keys) for name, some, keys in ALL]
-    with house.locked(), drafting(house) as draft:
+    corpora = [make_corpus(warehouse.folder, name, some, **keys) for name, some, keys in ALL]
+    with warehouse.locked(), drafting(warehouse) as draft:
         draft.fill(corpora, {})
         assert draft.take() is None
 
 
-def test_many_corpora_that_another_version_published_wait_too(house, run, make_corpus, monkeypatch):
-    corpora = [*run(*ALL), make_corpus(house.folder, *OTHER_CORPUS[:2])]
+def test_many_corpora_that_another_version_published_wait_too(
+    warehouse, run, make_corpus, monkeypatch
+):
+    corpora = [*run(*ALL), make_corpus(warehouse.folder, *OTHER_CORPUS[:2])]
     monkeypatch.setattr(publishing, "_QUERIES_PER_BATCH", 6)
     monkeypatch.setattr(publishing, "_MOSTLY", 0.5)
     # One corpus is new; by other versions, all are made anew.
     for versions, is_begun in (({"duckdb": "2"}, True), ({"duckdb": "3"}, False)):
-        with house.locked(), drafting(house) as draft:
+        with warehouse.locked(), drafting(warehouse) as draft:
             draft.fill(corpora, versions)
             begun = draft.take()
             assert (begun is not None) == is_begun
@@ -236,37 +240,37 @@ def test_many_corpora_that_another_version_published_wait_too(house, run, make_c
                 begun.new.con.close()
 
 
-def test_a_draft_that_fails_is_made_again(house, run, make_corpus):
+def test_a_draft_that_fails_is_made_again(warehouse, run, make_corpus):
     corpora = run(*ALL)
-    shutil.rmtree(house.scratch, ignore_errors=True)
-    corpora.append(make_corpus(house.folder, *OTHER_CORPUS[:2]))
-    with drafting(house) as draft:  # without the folder that a lock makes
+    shutil.rmtree(warehouse.scratch, ignore_errors=True)
+    corpora.append(make_corpus(warehouse.folder, *OTHER_CORPUS[:2]))
+    with drafting(warehouse) as draft:  # without the folder that a lock makes
         draft.fill(corpora, {})
         assert draft.take() is None
 
 
 @pytest.mark.parametrize("is_filled", [True, False])
-def test_what_is_begun_for_nothing_is_closed(house, make_corpus, is_filled):
-    corpora = [make_corpus(house.folder, name, some, **keys) for name, some, keys in ALL]
-    with house.locked():
-        with pytest.raises(ZeroDivisionError), drafting(house) as draft:
+def test_what_is_begun_for_nothing_is_closed(warehouse, make_corpus, is_filled):
+    corpora = [make_corpus(warehouse.folder, name, some, **keys) for name, some, keys in ALL]
+    with warehouse.locked():
+        with pytest.raises(ZeroDivisionError), drafting(warehouse) as draft:
             if is_filled:
                 draft.fill(corpora, {})
             raise ZeroDivisionError
-        (left,) = house.scratch.glob("*.duckdb")
+        (left,) = warehouse.scratch.glob("*.duckdb")
         duckdb.connect(str(left)).close()  # nobody holds it
-    assert not house.scratch.exists()
-    assert not house.database.exists()
+    assert not warehouse.scratch.exists()
+    assert not warehouse.database.exists()
 
 
 def test_a_database_that_comes_while_one_is_begun_is_kept(
-    house, run, make_corpus, tmp_path, monkeypatch
+    warehouse, run, make_corpus, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(publishing, "_MOSTLY", 0.5)
     other = Warehouse(tmp_path / "other")
-    corpora = [*run(*ALL), make_corpus(house.folder, *OTHER_CORPUS[:2])]
+    corpora = [*run(*ALL), make_corpus(warehouse.folder, *OTHER_CORPUS[:2])]
     with other.locked(), drafting(other) as draft:
-        shutil.copyfile(house.database, other.database)  # as from a store
+        shutil.copyfile(warehouse.database, other.database)  # as from a store
         draft.fill(corpora, {"duckdb": "2"})
         begun = draft.take()
         assert begun.is_kept
@@ -276,9 +280,9 @@ def test_a_database_that_comes_while_one_is_begun_is_kept(
 
 
 def test_corpora_are_counted(published):
-    house, corpora = published
+    warehouse, corpora = published
     train = corpora[0]
-    [row] = dicts(house, "from corpora where corpus = 'train'")
+    [row] = dicts(warehouse, "from corpora where corpus = 'train'")
     counts = reference.ngram_counts(templated(TRAIN).templates)
     assert row.pop("ingested_at") is not None
     assert row == {
@@ -310,13 +314,13 @@ def test_corpora_are_counted(published):
         "retired_at": None,
         "reject_reasons": '{"does not parse":1}',
     }
-    assert rows(house, "select corpus from corpora") == [(name,) for name in QUERIES]
+    assert rows(warehouse, "select corpus from corpora") == [(name,) for name in QUERIES]
 
 
 def test_queries_keep_their_order_and_what_became_of_them(published):
-    house, _ = published
+    warehouse, _ = published
     found = rows(
-        house,
+        warehouse,
         """
         select ordinal, sql, raw_sql, db_id, n_occurrences, template, reject_reason
         from queries left join templates using (template_id) where corpus = 'train'
@@ -331,19 +335,19 @@ def test_queries_keep_their_order_and_what_became_of_them(published):
 
 
 def test_templates_stand_once_each_with_their_length(published):
-    house, _ = published
-    found = dict(rows(house, "select template, n_tokens from templates"))
+    warehouse, _ = published
+    found = dict(rows(warehouse, "select template, n_tokens from templates"))
     wanted = {template for queries in QUERIES.values() for template in queries if template}
     assert found == {template: len(reference.tokens_of(template)) for template in wanted}
-    assert rows(house, "select count(*) from templates") == [(len(wanted),)]
-    assert rows(house, "select template_id = md5(template) from templates group by all") == [
+    assert rows(warehouse, "select count(*) from templates") == [(len(wanted),)]
+    assert rows(warehouse, "select template_id = md5(template) from templates group by all") == [
         (True,)
     ]
 
 
 def test_the_counts_are_those_of_all_corpora(published):
-    house, _ = published
-    found = rows(house, "select corpus, ngram, n_occurrences from ngram_counts")
+    warehouse, _ = published
+    found = rows(warehouse, "select corpus, ngram, n_occurrences from ngram_counts")
     assert {(corpus, ngram): count for corpus, ngram, count in found} == {
         (name, ngram): count
         for name, queries in QUERIES.items()
@@ -352,8 +356,8 @@ def test_the_counts_are_those_of_all_corpora(published):
 
 
 def test_every_pair_of_corpora_has_its_measures(published):
-    house, _ = published
-    found = dicts(house, "from alignment")
+    warehouse, _ = published
+    found = dicts(warehouse, "from alignment")
     queries = {name: templated(some) for name, some in QUERIES.items()}
     names = list(queries)
     pairs = [(row.pop("source"), row.pop("target")) for row in found]
@@ -380,45 +384,49 @@ def test_a_frequency_is_as_many_occurrences(tmp_path, make_corpus):
         ("weighed", templates, {"frequencies": frequencies}),
         ("repeated", repeated, {}),
     ):
-        house = Warehouse(tmp_path / name)
-        runner(house, make_corpus)(
+        warehouse = Warehouse(tmp_path / name)
+        runner(warehouse, make_corpus)(
             ("log", queries, {"role": "target", **keys}),
             ("other", ["SELECT * FROM", "SELECT COUNT ( )"], {}),
         )
         counts = "n_queries, n_templated, n_rejected, n_distinct_queries, n_ngrams"
         found.append(
             [
-                rows(house, f"select {counts} from corpora"),
-                rows(house, "from alignment"),
-                rows(house, "select ngram, n_occurrences from ngram_counts order by corpus, ngram"),
+                rows(warehouse, f"select {counts} from corpora"),
+                rows(warehouse, "from alignment"),
                 rows(
-                    house, "select sum(n_occurrences) from queries group by template_id order by 1"
+                    warehouse,
+                    "select ngram, n_occurrences from ngram_counts order by corpus, ngram",
+                ),
+                rows(
+                    warehouse,
+                    "select sum(n_occurrences) from queries group by template_id order by 1",
                 ),
             ]
         )
         n_rows = len(queries)
-        assert rows(house, "select n_rows from corpora where corpus = 'log'") == [(n_rows,)]
+        assert rows(warehouse, "select n_rows from corpora where corpus = 'log'") == [(n_rows,)]
     assert found[0] == found[1]
     assert found[0][0][0][:3] == (9, 6, 3)
 
 
-def test_corpora_of_equal_content_have_rows_each(house, run):
+def test_corpora_of_equal_content_have_rows_each(warehouse, run):
     run(DEV_CORPUS, ("copy", DEV, {}), TRAIN_CORPUS)
     found = {
-        (s, t): kl for s, t, kl in rows(house, "select source, target, kl_nats from alignment")
+        (s, t): kl for s, t, kl in rows(warehouse, "select source, target, kl_nats from alignment")
     }
     assert len(found) == 9
     assert found["copy", "dev"] == found["dev", "copy"] == found["copy", "copy"] == 0
     assert found["copy", "train"] == found["dev", "train"] > 0
-    assert rows(house, "select distinct source, target from ngram_contributions order by all") == [
-        ("train", "dev")
-    ]
+    assert rows(
+        warehouse, "select distinct source, target from ngram_contributions order by all"
+    ) == [("train", "dev")]
 
 
 def test_each_training_set_has_a_ratio_for_each_set_of_predictions(published):
-    house, _ = published
+    warehouse, _ = published
     queries = {name: templated(some) for name, some in QUERIES.items()}
-    found = dicts(house, "from alignment_ratio")
+    found = dicts(warehouse, "from alignment_ratio")
     assert {(row["train"], row["predictions"]) for row in found} == {
         (train, predictions) for train in ("train", "other") for predictions in ("base", "tuned")
     }
@@ -434,12 +442,12 @@ def test_each_training_set_has_a_ratio_for_each_set_of_predictions(published):
         )
 
 
-def test_tuning_has_an_effect_for_the_same_model_and_target(house, run):
+def test_tuning_has_an_effect_for_the_same_model_and_target(warehouse, run):
     other = ("dev-2", DEV[:1], {"role": "target"})
     other_target = ("base-2", BASE, {"role": "predictions", "target": "dev-2"})
     other_model = ("base-3", BASE, {"role": "predictions", "target": "dev", "model": "another"})
     run(*ALL, other, other_target, other_model)
-    [row] = dicts(house, "from tuning_effect")
+    [row] = dicts(warehouse, "from tuning_effect")
     before, after = (
         reference.measures(templated(queries), templated(DEV)) for queries in (BASE, TUNED)
     )
@@ -457,9 +465,9 @@ def test_tuning_has_an_effect_for_the_same_model_and_target(house, run):
 
 
 def test_contributions_name_a_query_of_the_side_that_has_more(published):
-    house, _ = published
+    warehouse, _ = published
     found = rows(
-        house,
+        warehouse,
         """
         select direction, rank, ngram, example_sql from ngram_contributions
         where source = 'train' and target = 'dev'
@@ -470,14 +478,14 @@ def test_contributions_name_a_query_of_the_side_that_has_more(published):
         queries = TRAIN if direction == "over" else DEV
         assert ngram in set(reference.ngrams_of(sql.removeprefix("-- ")))
         assert sql.removeprefix("-- ") in queries
-    assert rows(house, "select distinct target from ngram_contributions") == [("dev",)]
+    assert rows(warehouse, "select distinct target from ngram_contributions") == [("dev",)]
 
 
-def test_a_corpus_without_ngrams_is_set_aside(house, run):
+def test_a_corpus_without_ngrams_is_set_aside(warehouse, run):
     empty = ("empty", [None, "*"], {"role": "target"})
     nothing = ("nothing", [None], {"role": "predictions", "target": "dev"})
     run(*ALL, empty, nothing)
-    aside = rows(house, "select corpus, n_queries, n_ngrams from corpora where is_set_aside")
+    aside = rows(warehouse, "select corpus, n_queries, n_ngrams from corpora where is_set_aside")
     assert aside == [("empty", 2, 0), ("nothing", 1, 0)]
     for table, columns in (
         ("alignment", "source target"),
@@ -486,17 +494,18 @@ def test_a_corpus_without_ngrams_is_set_aside(house, run):
     ):
         for column in columns.split():
             assert (
-                rows(house, f"select 1 from {table} where {column} in ('empty', 'nothing')") == []
+                rows(warehouse, f"select 1 from {table} where {column} in ('empty', 'nothing')")
+                == []
             )
-    assert rows(house, "select count(*) from queries where corpus in ('empty', 'nothing')") == [
+    assert rows(warehouse, "select count(*) from queries where corpus in ('empty', 'nothing')") == [
         (3,)
     ]
 
 
-def test_no_number_is_infinite_or_none(house, run):
+def test_no_number_is_infinite_or_none(warehouse, run):
     run(*ALL, ("empty", [None], {"role": "target"}))
     for table in ("alignment", "alignment_ratio", "tuning_effect", "ngram_contributions"):
-        for row in dicts(house, f"from {table}"):
+        for row in dicts(warehouse, f"from {table}"):
             for value in row.values():
                 assert not isinstance(value, float) or abs(value) < float("inf")
 
@@ -523,17 +532,17 @@ def test_an_old_database_changed_holds_what_a_new_one_holds(
 ):
     monkeypatch.setattr("nl2sql_align.tasks.results.publish._MOSTLY", share)
     monkeypatch.setattr("nl2sql_align.tasks.results.publish._QUERIES_PER_BATCH", 3)
-    house = Warehouse(tmp_path / FOLDER)
-    run = runner(house, make_corpus)
+    warehouse = Warehouse(tmp_path / FOLDER)
+    run = runner(warehouse, make_corpus)
     for given in runs:
         run(*given)
     # What earlier runs found is no part of what a new database holds.
     results = [table for table in COLUMNS if not table.endswith(("_history", "_change"))]
-    changed = {table: dicts(house, contents_of(table)) for table in results}
-    shutil.rmtree(house.folder)
+    changed = {table: dicts(warehouse, contents_of(table)) for table in results}
+    shutil.rmtree(warehouse.folder)
     monkeypatch.undo()
-    runner(house, make_corpus)(*runs[-1])
-    assert changed == {table: dicts(house, contents_of(table)) for table in results}
+    runner(warehouse, make_corpus)(*runs[-1])
+    assert changed == {table: dicts(warehouse, contents_of(table)) for table in results}
 
 
 def contents_of(table):
@@ -546,50 +555,50 @@ def contents_of(table):
 
 
 @pytest.mark.parametrize("is_changed", [True, False], ids=["new results", "the same results"])
-def test_runs_accumulate(house, run, is_changed):
+def test_runs_accumulate(warehouse, run, is_changed):
     run(DEV_CORPUS, set_aside={"lost": 'is not there; "quoted"'})
     run(DEV_CORPUS, *([TRAIN_CORPUS] if is_changed else []))
     run(DEV_CORPUS)
-    found = dicts(house, "from runs")
+    found = dicts(warehouse, "from runs")
     assert [row["run_id"] for row in found] == ["run-1", "run-2", "run-3"]
-    assert rows(house, "select set_aside->>'lost' from runs limit 1") == [
+    assert rows(warehouse, "select set_aside->>'lost' from runs limit 1") == [
         ('is not there; "quoted"',)
     ]
-    assert rows(house, "select distinct (parameters->'skew')::double from runs") == [(0.01,)]
-    assert rows(house, "select distinct versions->>'duckdb' from runs") == [("2",)]
+    assert rows(warehouse, "select distinct (parameters->'skew')::double from runs") == [(0.01,)]
+    assert rows(warehouse, "select distinct versions->>'duckdb' from runs") == [("2",)]
     assert len({row["results_key"] for row in found}) == 1 + is_changed
     assert all(row["started_at"] < row["finished_at"] for row in found)
 
 
 @pytest.mark.parametrize("is_changed", [True, False], ids=["new results", "the same results"])
-def test_a_reader_keeps_the_results_that_it_has_open(house, run, is_changed):
+def test_a_reader_keeps_the_results_that_it_has_open(warehouse, run, is_changed):
     run(TRAIN_CORPUS, DEV_CORPUS)
     # Another program's connection: its settings are not ours.
-    with duckdb.connect(str(house.database), read_only=True) as reader:
+    with duckdb.connect(str(warehouse.database), read_only=True) as reader:
         reader.sql("from corpora").fetchall()
         run(*([] if is_changed else [TRAIN_CORPUS]), DEV_CORPUS)
         assert reader.sql("select corpus from corpora").fetchall() == [("train",), ("dev",)]
         assert len(reader.sql("select distinct corpus from ngram_counts").fetchall()) == 2
         assert reader.sql("select count(*) from runs").fetchall() == [(1,)]
         # Who opens the database now, in the same process too, gets the new one.
-        assert rows(house, "select count(*) from runs") == [(2,)]
-        assert rows(house, "select count(*) from corpora") == [(1 if is_changed else 2,)]
+        assert rows(warehouse, "select count(*) from runs") == [(2,)]
+        assert rows(warehouse, "select count(*) from corpora") == [(1 if is_changed else 2,)]
 
 
-def test_runs_are_kept_while_a_reader_has_results_open(house, run):
+def test_runs_are_kept_while_a_reader_has_results_open(warehouse, run):
     run(TRAIN_CORPUS, DEV_CORPUS)
     with (
-        duckdb.connect(str(house.database), read_only=True) as other,
-        open_results(house.folder) as reader,
+        duckdb.connect(str(warehouse.database), read_only=True) as other,
+        open_results(warehouse.folder) as reader,
     ):
         run(DEV_CORPUS)
         run(TRAIN_CORPUS)
         assert other.sql("select count(*) from runs").fetchall() == [(1,)]
         assert reader.sql("select count(*) from runs").fetchall() == [(1,)]
-    assert rows(house, "select run_id from runs") == [("run-1",), ("run-2",), ("run-3",)]
+    assert rows(warehouse, "select run_id from runs") == [("run-1",), ("run-2",), ("run-3",)]
 
 
-def test_counts_are_removed_when_no_database_names_them_any_more(house, run):
+def test_counts_are_removed_when_no_database_names_them_any_more(warehouse, run):
     [train, dev] = run(TRAIN_CORPUS, DEV_CORPUS)
     run(DEV_CORPUS)
     assert train.ngrams.exists()
@@ -601,9 +610,9 @@ def test_counts_are_removed_when_no_database_names_them_any_more(house, run):
     assert changed.ngrams.exists()
 
 
-def test_a_failure_leaves_the_old_results_and_nothing_else(house, run, monkeypatch):
+def test_a_failure_leaves_the_old_results_and_nothing_else(warehouse, run, monkeypatch):
     run(TRAIN_CORPUS)
-    before = house.database.read_bytes()
+    before = warehouse.database.read_bytes()
 
     def fail(*_args):
         raise RuntimeError("no")
@@ -611,8 +620,8 @@ def test_a_failure_leaves_the_old_results_and_nothing_else(house, run, monkeypat
     monkeypatch.setattr("nl2sql_align.tasks.results.publish._add_run", fail)
     with pytest.raises(RuntimeError, match="no"):
         run(DEV_CORPUS)
-    assert house.database.read_bytes() == before
-    assert sorted(path.name for path in house.folder.iterdir()) == [
+    assert warehouse.database.read_bytes() == before
+    assert sorted(path.name for path in warehouse.folder.iterdir()) == [
         "alignment.duckdb",
         "ngrams",
         "stages",
@@ -620,29 +629,29 @@ def test_a_failure_leaves_the_old_results_and_nothing_else(house, run, monkeypat
 
 
 @pytest.mark.parametrize("content", [b"", b"this is no database" * 1000])
-def test_a_damaged_database_is_replaced(house, run, content):
-    house.folder.mkdir(parents=True)
-    house.database.write_bytes(content)
+def test_a_damaged_database_is_replaced(warehouse, run, content):
+    warehouse.folder.mkdir(parents=True)
+    warehouse.database.write_bytes(content)
     run(DEV_CORPUS)
-    assert rows(house, "select corpus from corpora") == [("dev",)]
+    assert rows(warehouse, "select corpus from corpora") == [("dev",)]
 
 
-def test_a_database_of_other_tables_is_replaced(house, run):
-    house.folder.mkdir(parents=True)
-    with duckdb.connect(str(house.database)) as con:
+def test_a_database_of_other_tables_is_replaced(warehouse, run):
+    warehouse.folder.mkdir(parents=True)
+    with duckdb.connect(str(warehouse.database)) as con:
         con.execute("create table runs as select 1 as started_at, 2 as finished_at")
         con.execute("create table corpora as select 'x' as ngrams_file")
     run(DEV_CORPUS)
-    assert rows(house, "select run_id from runs") == [("run-1",)]
+    assert rows(warehouse, "select run_id from runs") == [("run-1",)]
 
 
-def test_a_database_that_is_open_for_writing_elsewhere_is_not_replaced(house, run):
+def test_a_database_that_is_open_for_writing_elsewhere_is_not_replaced(warehouse, run):
     run(DEV_CORPUS)
     code = (
         "import duckdb, sys; con = duckdb.connect(sys.argv[1]); print('open', flush=True); input()"
     )
     holder = subprocess.Popen(
-        [sys.executable, "-c", code, str(house.database)],
+        [sys.executable, "-c", code, str(warehouse.database)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -652,19 +661,19 @@ def test_a_database_that_is_open_for_writing_elsewhere_is_not_replaced(house, ru
         with pytest.raises(WarehouseError, match="is open for writing in another process; close"):
             run(DEV_CORPUS)
         with pytest.raises(WarehouseError, match=r"cannot be read \(.*\); close it there$"):
-            open_results(house.folder)
+            open_results(warehouse.folder)
         holder.communicate("\n")
     run(DEV_CORPUS)
-    assert rows(house, "select count(*) from runs") == [(2,)]
+    assert rows(warehouse, "select count(*) from runs") == [(2,)]
 
 
 def test_the_stage_files_are_what_the_database_was_made_from(published):
-    house, corpora = published
+    warehouse, corpora = published
     for corpus in corpora:
         metadata = pq.read_schema(corpus.ngrams).metadata
         assert metadata[b"corpus"].decode() == corpus.entry.name
-    named = {name for (name,) in rows(house, "select ngrams_file from corpora")}
-    assert named == {str(path) for path in house.ngrams.iterdir()}
+    named = {name for (name,) in rows(warehouse, "select ngrams_file from corpora")}
+    assert named == {str(path) for path in warehouse.ngrams.iterdir()}
 
 
 # History
@@ -688,31 +697,31 @@ def moved(n_changed):
     )
 
 
-def test_each_run_adds_its_alignments_with_the_targets(house, run):
+def test_each_run_adds_its_alignments_with_the_targets(warehouse, run):
     run(*moved(0))
     run(*moved(0))
     run(*moved(5))
     assert rows(
-        house,
+        warehouse,
         "select run_id, run_number, source, target from alignment_history where source = 'train'",
     ) == [(f"run-{n}", n, "train", "dev") for n in (1, 2, 3)]
     [(now, before, change, since_first, n_runs)] = rows(
-        house,
+        warehouse,
         "select kl_alignment, previous_kl_alignment, change, change_since_first, n_runs "
         "from alignment_change where source = 'train'",
     )
     assert change == since_first == now - before < 0
     assert n_runs == 3
     assert rows(
-        house, "select kl_alignment from alignment where source = 'train' and target = 'dev'"
+        warehouse, "select kl_alignment from alignment where source = 'train' and target = 'dev'"
     ) == [(now,)]
 
 
-def test_small_steps_add_up_to_a_drift_and_start_anew_from_there(house, run):
+def test_small_steps_add_up_to_a_drift_and_start_anew_from_there(warehouse, run):
     for n_changed in range(6):
         run(*moved(n_changed))
     found = rows(
-        house,
+        warehouse,
         "select kl_alignment, drift_from, is_drift from alignment_history "
         "where source = 'train' order by run_number",
     )
@@ -726,63 +735,63 @@ def test_small_steps_add_up_to_a_drift_and_start_anew_from_there(house, run):
     assert {is_drift for *_, is_drift in found} == {True, False}
 
 
-def test_a_ratio_that_crosses_1_changes_its_verdict(house, run):
+def test_a_ratio_that_crosses_1_changes_its_verdict(warehouse, run):
     for n_changed in (0, 1, 12, 12, 0):
         run(*moved(n_changed))
     found = rows(
-        house,
+        warehouse,
         "select alignment_ratio > 1, is_verdict_changed from alignment_ratio_history "
         "order by run_number",
     )
     assert found == [(True, False), (True, False), (False, True), (False, False), (True, True)]
-    assert rows(house, "select is_verdict_changed from alignment_ratio_change") == [(True,)]
+    assert rows(warehouse, "select is_verdict_changed from alignment_ratio_change") == [(True,)]
 
 
-def test_history_survives_another_version_of_its_tables(house, run):
+def test_history_survives_another_version_of_its_tables(warehouse, run):
     """As a column more would be, or one less; ids and values are what counts."""
     run(*moved(0))
-    with duckdb.connect(str(house.database)) as con:
+    with duckdb.connect(str(warehouse.database)) as con:
         con.execute("drop view alignment_change")
         con.execute("alter table alignment_history drop drift_from")
         con.execute("alter table alignment_history add column other varchar default 'x'")
         con.execute("update runs set versions = '{}', results_key = 'other'")
     run(*moved(0))
     assert rows(
-        house, "select run_id, run_number from alignment_history where source = 'train'"
+        warehouse, "select run_id, run_number from alignment_history where source = 'train'"
     ) == [
         ("run-1", 1),
         ("run-2", 2),
     ]
-    assert rows(house, "select run_id from runs") == [("run-1",), ("run-2",)]
+    assert rows(warehouse, "select run_id from runs") == [("run-1",), ("run-2",)]
 
 
 @pytest.mark.parametrize("content", [None, b"", b"this is no database" * 1000])
-def test_history_survives_the_loss_of_the_database(house, run, content):
+def test_history_survives_the_loss_of_the_database(warehouse, run, content):
     run(*moved(0))
     run(*moved(5))
-    house.database.unlink()
+    warehouse.database.unlink()
     if content is not None:
-        house.database.write_bytes(content)
+        warehouse.database.write_bytes(content)
     said = []
     with progress.listening(said.append):
         run(*moved(5), drafts=True)
     [told] = [one.text for one in said]
     assert told.endswith("made anew, with the history of 2 runs that was kept beside it")
-    assert rows(house, "select run_id from runs") == [(f"run-{n}",) for n in (1, 2, 3)]
+    assert rows(warehouse, "select run_id from runs") == [(f"run-{n}",) for n in (1, 2, 3)]
     assert rows(
-        house,
+        warehouse,
         "select run_number, is_drift from alignment_history where source = 'train'",
     ) == [(1, False), (2, True), (3, False)]
     # Of the copy, too.
-    house.database.unlink()
-    house.kept.write_bytes(b"no more")
+    warehouse.database.unlink()
+    warehouse.kept.write_bytes(b"no more")
     run(*moved(5))
-    assert rows(house, "select run_id from runs") == [("run-4",)]
+    assert rows(warehouse, "select run_id from runs") == [("run-4",)]
 
 
-def test_a_table_that_cannot_be_carried_over_is_told(house, run):
+def test_a_table_that_cannot_be_carried_over_is_told(warehouse, run):
     run(*moved(0))
-    with duckdb.connect(str(house.database)) as con:
+    with duckdb.connect(str(warehouse.database)) as con:
         con.execute("drop view alignment_change")
         con.execute("alter table alignment_history drop source")
         con.execute("update runs set versions = '{}', results_key = 'other'")
@@ -792,26 +801,30 @@ def test_a_table_that_cannot_be_carried_over_is_told(house, run):
     assert [one.text for one in said if "alignment_history" in one.text] == [
         "table alignment_history of an earlier version is left out: it has changed"
     ]
-    assert rows(house, "select distinct run_id from alignment_history") == [("run-2",)]
+    assert rows(warehouse, "select distinct run_id from alignment_history") == [("run-2",)]
 
 
-def test_changes_of_a_run_are_told(house, run):
+def test_changes_of_a_run_are_told(warehouse, run):
     run(*moved(0))
-    first = changes(house.folder, "run-1")
+    first = changes(warehouse.folder, "run-1")
     assert first.new == ("base", "dev", "train")
     assert (first.changed, first.drifts, first.verdicts) == ((), (), ())
     run(*moved(12), ("more", ["SELECT FROM", None], {}))
-    found = changes(house.folder, "run-2")
+    found = changes(warehouse.folder, "run-2")
     assert found.new == ("more",)
     assert found.rejects == (("more", 1, 0.5, "does not parse"),)
     [drift] = found.drifts
-    assert (drift.source, drift.target, drift.drift_from) == ("train", "dev", found_at(house, 1))
+    assert (drift.source, drift.target, drift.drift_from) == (
+        "train",
+        "dev",
+        found_at(warehouse, 1),
+    )
     assert drift.drift == drift.kl_alignment - drift.drift_from < -DRIFT_THRESHOLD
     [verdict] = found.verdicts
     assert (verdict.train, verdict.target, verdict.predictions) == ("train", "dev", "base")
     assert verdict.previous_alignment_ratio > 1 > verdict.alignment_ratio
 
 
-def found_at(house, run_number):
+def found_at(warehouse, run_number):
     query = "select kl_alignment from alignment_history where source = 'train' and run_number = "
-    return rows(house, query + str(run_number))[0][0]
+    return rows(warehouse, query + str(run_number))[0][0]

@@ -12,26 +12,26 @@ from tests.unit.results.test_publish import DEV, TRAIN, runner
 
 
 @pytest.fixture
-def house(tmp_path):
+def warehouse(tmp_path):
     return Warehouse(tmp_path / "it's [1] *")
 
 
 @pytest.fixture
-def run(house, make_corpus):
-    return runner(house, make_corpus)
+def run(warehouse, make_corpus):
+    return runner(warehouse, make_corpus)
 
 
 CORPORA = (("train", TRAIN, {"role": "train"}), ("dev", DEV, {"role": "target"}))
 
 
-def rows_of(house, table):
-    with open_results(house.folder) as con:
+def rows_of(warehouse, table):
+    with open_results(warehouse.folder) as con:
         return con.execute(f"from {table} order by all").fetchall()
 
 
-def test_the_rows_of_a_decision_replace_those_of_the_same_key(house, run):
+def test_the_rows_of_a_decision_replace_those_of_the_same_key(warehouse, run):
     run(*CORPORA)
-    before = rows_of(house, "tuning_effect")
+    before = rows_of(warehouse, "tuning_effect")
     frame = pl.DataFrame(
         {
             "model": ["m"],
@@ -45,20 +45,20 @@ def test_the_rows_of_a_decision_replace_those_of_the_same_key(house, run):
             "js_after": [0.25],
         }
     )
-    record(house.folder, "tuning_effect", frame, {"model": "m"})
-    record(house.folder, "tuning_effect", frame.with_columns(js_after=1.0), {"model": "m"})
-    record(house.folder, "tuning_effect", frame.with_columns(model=pl.lit("n")), {"model": "n"})
+    record(warehouse.folder, "tuning_effect", frame, {"model": "m"})
+    record(warehouse.folder, "tuning_effect", frame.with_columns(js_after=1.0), {"model": "m"})
+    record(warehouse.folder, "tuning_effect", frame.with_columns(model=pl.lit("n")), {"model": "n"})
     added = [
         ("m", "train", "dev", "b", "a", 0.5, 0.75, 0.5, 1.0),
         ("n", "train", "dev", "b", "a", 0.5, 0.75, 0.5, 0.25),
     ]
-    assert rows_of(house, "tuning_effect") == sorted([*before, *added])
-    assert not list(house.folder.glob("*.wal")) and not list(house.folder.glob(".tmp-*"))
+    assert rows_of(warehouse, "tuning_effect") == sorted([*before, *added])
+    assert not list(warehouse.folder.glob("*.wal")) and not list(warehouse.folder.glob(".tmp-*"))
 
 
-def test_a_run_carries_decisions_over(house, run, monkeypatch):
+def test_a_run_carries_decisions_over(warehouse, run, monkeypatch):
     run(*CORPORA)
-    first = last_run(house.folder)
+    first = last_run(warehouse.folder)
     monkeypatch.setattr(
         "nl2sql_align.tasks.results.carried_over.DECISION_TABLES", ("tuning_effect",)
     )
@@ -69,10 +69,10 @@ def test_a_run_carries_decisions_over(house, run, monkeypatch):
         }
         | {name: [0.5] for name in "alignment_before alignment_after js_before js_after".split()}
     )
-    record(house.folder, "tuning_effect", frame, {"model": "x"})
+    record(warehouse.folder, "tuning_effect", frame, {"model": "x"})
     run(*CORPORA, ("more", DEV, {"role": "train"}))
-    assert rows_of(house, "tuning_effect") == frame.rows()
-    assert last_run(house.folder) != first
+    assert rows_of(warehouse, "tuning_effect") == frame.rows()
+    assert last_run(warehouse.folder) != first
 
 
 def test_a_decision_needs_results(tmp_path):

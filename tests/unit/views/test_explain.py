@@ -26,9 +26,9 @@ WINDOW = "SELECT , RANK ( ) OVER ( PARTITION BY ORDER BY DESC ) FROM"
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory, make_corpus):
-    house = Warehouse(tmp_path_factory.mktemp("explained") / "it's [1] *")
-    runner(house, make_corpus)(
+def warehouse(tmp_path_factory, make_corpus):
+    warehouse = Warehouse(tmp_path_factory.mktemp("explained") / "it's [1] *")
+    runner(warehouse, make_corpus)(
         ("train", [PLAIN] * 7 + ["SELECT FROM"] * 3, {}),
         (
             "dev",
@@ -37,7 +37,7 @@ def house(tmp_path_factory, make_corpus):
         ),
         ("broken", [None], {}),
     )
-    return house
+    return warehouse
 
 
 def distribution(queries):
@@ -86,8 +86,8 @@ def test_an_n_gram_folds_under_the_longest_that_accounts_for_it():
     assert {g.head.ngram for g in fold(terms, 0)} >= {"INNER JOIN", "INNER JOIN ON"}
 
 
-def test_the_terms_of_both_directions_sum_to_the_published_divergences(house):
-    found = explain(house.folder, "train", "dev", top=2)
+def test_the_terms_of_both_directions_sum_to_the_published_divergences(warehouse):
+    found = explain(warehouse.folder, "train", "dev", top=2)
     over, under = found.sums
     assert (over.direction, under.direction) == ("over", "under")
     p, q = (
@@ -114,8 +114,8 @@ def test_the_terms_of_both_directions_sum_to_the_published_divergences(house):
     assert first["source_probability"] == pytest.approx(p[first["ngram"]])
 
 
-def test_each_n_gram_has_a_query_of_each_side_that_holds_it(house):
-    for row in explain(house.folder, "train", "dev", top=50).ngrams.iter_rows(named=True):
+def test_each_n_gram_has_a_query_of_each_side_that_holds_it(warehouse):
+    for row in explain(warehouse.folder, "train", "dev", top=50).ngrams.iter_rows(named=True):
         for side in ("source", "target"):
             template = row[f"{side}_template"]
             assert (template is None) == (row[f"{side}_probability"] == 0)
@@ -123,8 +123,8 @@ def test_each_n_gram_has_a_query_of_each_side_that_holds_it(house):
             assert (row[f"{side}_sql"] is None) == (template is None)
 
 
-def test_the_largest_differences_are_told_in_words(house):
-    sentences = explain(house.folder, "train", "dev").sentences
+def test_the_largest_differences_are_told_in_words(warehouse):
+    sentences = explain(warehouse.folder, "train", "dev").sentences
     assert "dev uses INNER JOIN in 75 % of its queries, train in 0 %." in sentences
     assert not any("uses joins" in sentence for sentence in sentences)
     assert sum("train in 70 %" in sentence for sentence in sentences) == 1
@@ -133,31 +133,31 @@ def test_the_largest_differences_are_told_in_words(house):
     assert not any("CASE" in sentence for sentence in sentences)
 
 
-def test_equal_corpora_have_nothing_to_explain(house):
-    found = explain(house.folder, "dev", "dev")
+def test_equal_corpora_have_nothing_to_explain(warehouse):
+    found = explain(warehouse.folder, "dev", "dev")
     assert found.ngrams.is_empty()
     assert [total.divergence_nats for total in found.sums] == [0, 0]
     assert not any("uses" in sentence for sentence in found.sentences)
 
 
-def test_what_cannot_be_explained_is_told(house, tmp_path):
+def test_what_cannot_be_explained_is_told(warehouse, tmp_path):
     with pytest.raises(ConfigurationError, match=r"no corpus .none. in .*there are: train, dev"):
-        explain(house.folder, "none", "dev")
+        explain(warehouse.folder, "none", "dev")
     with pytest.raises(ConfigurationError, match="'broken' has no n-grams"):
-        explain(house.folder, "broken", "dev")
+        explain(warehouse.folder, "broken", "dev")
     with pytest.raises(WarehouseError, match="holds no results"):
         explain(tmp_path, "train", "dev")
 
 
-def test_sql_is_shown_and_not_obeyed(house, capsys):
-    print_explanation(explain(house.folder, "train", "dev"), Format.TABLE)
+def test_sql_is_shown_and_not_obeyed(warehouse, capsys):
+    print_explanation(explain(warehouse.folder, "train", "dev"), Format.TABLE)
     shown = capsys.readouterr().out
     assert "[red]0[/]" in shown
     assert "\x1b" not in shown
 
 
-def test_json_holds_everything(house, capsys):
-    found = explain(house.folder, "train", "dev", top=2)
+def test_json_holds_everything(warehouse, capsys):
+    found = explain(warehouse.folder, "train", "dev", top=2)
     print_explanation(found, Format.JSON)
     told = json.loads(capsys.readouterr().out)
     assert told["kl_nats"] == found.kl_nats
@@ -222,10 +222,10 @@ FEATURES_OF = {
 
 
 def test_structures_are_counted_where_they_are(tmp_path, make_corpus):
-    house = Warehouse(tmp_path)
+    warehouse = Warehouse(tmp_path)
     corpora = {f"c{i}": template for i, template in enumerate(FEATURES_OF)}
-    runner(house, make_corpus)(*((name, [text], {}) for name, text in corpora.items()))
-    with open_results(house.folder) as con:
+    runner(warehouse, make_corpus)(*((name, [text], {}) for name, text in corpora.items()))
+    with open_results(warehouse.folder) as con:
         rows = con.execute(
             "select corpus, feature, mean, share from structural_features"
         ).fetchall()
@@ -239,8 +239,8 @@ def test_structures_are_counted_where_they_are(tmp_path, make_corpus):
     assert {feature for _, feature, _, _ in rows} == known
 
 
-def test_shares_are_of_templated_queries(house):
-    with duckdb.connect(str(house.database), read_only=True) as con:
+def test_shares_are_of_templated_queries(warehouse):
+    with duckdb.connect(str(warehouse.database), read_only=True) as con:
         row = con.execute(
             "select n_queries, share, mean from structural_features "
             "where corpus = 'train' and feature = 'joins'"
@@ -248,8 +248,8 @@ def test_shares_are_of_templated_queries(house):
     assert row == (7, 0.7, 0.7)
 
 
-def test_published_terms_say_which_is_inside_which(house):
-    with open_results(house.folder) as con:
+def test_published_terms_say_which_is_inside_which(warehouse):
+    with open_results(warehouse.folder) as con:
         rows = con.execute(
             "select ngram, folded_under, source_probability, target_probability "
             "from ngram_contributions where source = 'train' and direction = 'under'"
@@ -300,7 +300,7 @@ def test_hardness_is_that_of_spiders_evaluation(shared_folder, tmp_path, make_co
 
     rows = json.loads((shared_folder / "corpora" / "spider" / "dev.json").read_text())
     templatize = Templatizer("sqlite")
-    house = Warehouse(tmp_path)
+    warehouse = Warehouse(tmp_path)
     kinds = {
         name: [r["query"] for r in rows if _spider_hardness(r["sql"]) == name] for name in HARDNESS
     }
@@ -310,13 +310,13 @@ def test_hardness_is_that_of_spiders_evaluation(shared_folder, tmp_path, make_co
         "hard": 174,
         "extra": 166,
     }
-    runner(house, make_corpus)(
+    runner(warehouse, make_corpus)(
         *(
             (name, [(f"{i} {q}", templatize(q).template) for i, q in enumerate(some)], {})
             for name, some in kinds.items()
         )
     )
-    with open_results(house.folder) as con:
+    with open_results(warehouse.folder) as con:
         found = con.execute(
             "select corpus, feature, n_queries from structural_features "
             "where feature like 'hardness%' and n_queries > 0 order by all"

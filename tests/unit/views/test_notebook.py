@@ -28,9 +28,9 @@ class Table(HTMLParser):
 
 @pytest.fixture
 def results(tmp_path, make_corpus):
-    house = Warehouse(tmp_path / "<i>w</i>")
-    runner(house, make_corpus)(*ALL)
-    return load(house.folder)
+    warehouse = Warehouse(tmp_path / "<i>w</i>")
+    runner(warehouse, make_corpus)(*ALL)
+    return load(warehouse.folder)
 
 
 def test_it_shows_the_matrix_with_names_as_text(results):

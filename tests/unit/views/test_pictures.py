@@ -33,15 +33,15 @@ STARTS = {".png": b"\x89PNG\r\n\x1a\n", ".svg": b"<svg", ".pdf": b"%PDF-"}
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, make_corpus):
     """The folder of results with all that can be drawn; not to be changed."""
-    house = Warehouse(tmp_path_factory.mktemp("drawn") / "w")
-    corpora = [make_corpus(house.folder, name, some, **keys) for name, some, keys in CORPORA]
-    matrix = steps.measure(corpora, house)
-    intervals = steps.resample(corpora, matrix, house, Resampling(50, "query"))
+    warehouse = Warehouse(tmp_path_factory.mktemp("drawn") / "w")
+    corpora = [make_corpus(warehouse.folder, name, some, **keys) for name, some, keys in CORPORA]
+    matrix = steps.measure(corpora, warehouse)
+    intervals = steps.resample(corpora, matrix, warehouse, Resampling(50, "query"))
     record = RunRecord("run", datetime(2026, 1, 1, tzinfo=UTC), {}, {"duckdb": "2"})
-    publish(house, corpora, matrix.pairs, matrix.contributions, record, intervals)
-    sample_size(house.folder, "dev", n_trials=5)
-    select(house.folder, "dev", (), house.folder.parent / "chosen", Options(5))
-    return house.folder
+    publish(warehouse, corpora, matrix.pairs, matrix.contributions, record, intervals)
+    sample_size(warehouse.folder, "dev", n_trials=5)
+    select(warehouse.folder, "dev", (), warehouse.folder.parent / "chosen", Options(5))
+    return warehouse.folder
 
 
 def texts(svg):

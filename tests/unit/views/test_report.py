@@ -22,17 +22,17 @@ SCRIPT = "SELECT '</script><!--<script>' , '\u2028' FROM t"
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory, make_corpus):
-    house = Warehouse(tmp_path_factory.mktemp("reported") / "it's")
+def warehouse(tmp_path_factory, make_corpus):
+    warehouse = Warehouse(tmp_path_factory.mktemp("reported") / "it's")
     odd = ("odd", [(SCRIPT, "SELECT , FROM")] * 3 + [None], {"license": "a & b"})
-    runner(house, make_corpus)(*ALL, odd)
-    write_report(house.folder)
-    return house
+    runner(warehouse, make_corpus)(*ALL, odd)
+    write_report(warehouse.folder)
+    return warehouse
 
 
 @pytest.fixture(scope="module")
-def page(house):
-    return report_file(house.folder).read_text(encoding="utf-8")
+def page(warehouse):
+    return report_file(warehouse.folder).read_text(encoding="utf-8")
 
 
 def held(page):
@@ -88,10 +88,10 @@ def test_it_is_below_two_megabytes_with_forty_corpora(page):
     assert without < 1_000_000
 
 
-def test_it_holds_the_published_numbers(house, page):
+def test_it_holds_the_published_numbers(warehouse, page):
     data = held(page)
     names = [corpus["corpus"] for corpus in data["corpora"]]
-    with open_results(house.folder) as con:
+    with open_results(warehouse.folder) as con:
         rows = con.execute("select source, target, kl_alignment, js_nats from alignment").fetchall()
         ratios = con.execute("select alignment_ratio, verdict from alignment_ratio").fetchall()
     assert len(rows) == len(names) ** 2
@@ -104,9 +104,11 @@ def test_it_holds_the_published_numbers(house, page):
     assert data["run"]["id"] == "run-1"
 
 
-def test_of_very_many_corpora_it_holds_the_pairs_with_a_target(house, page, tmp_path, monkeypatch):
+def test_of_very_many_corpora_it_holds_the_pairs_with_a_target(
+    warehouse, page, tmp_path, monkeypatch
+):
     monkeypatch.setattr(report, "_MOST_SQUARED", 3)
-    write_report(house.folder, tmp_path / "many.html")
+    write_report(warehouse.folder, tmp_path / "many.html")
     whole, data = held(page), held((tmp_path / "many.html").read_text(encoding="utf-8"))
     targets = [i for i, corpus in enumerate(data["corpora"]) if corpus["role"] == "target"]
     assert data["columns"] == targets
@@ -125,10 +127,10 @@ def test_each_curve_ends_with_all_queries(page):
         assert shares == sorted(shares)
 
 
-def test_folded_ngrams_count_with_the_one_that_contains_them(house, page):
+def test_folded_ngrams_count_with_the_one_that_contains_them(warehouse, page):
     data = held(page)
     names = [corpus["corpus"] for corpus in data["corpora"]]
-    with open_results(house.folder) as con:
+    with open_results(warehouse.folder) as con:
         [(nats, n)] = con.execute(
             "select sum(contribution_nats), count(*) from ngram_contributions "
             "where source = 'train' and target = 'dev' and direction = 'over'"
@@ -149,57 +151,57 @@ def test_rejected_queries_stand_with_their_reason(page):
 
 
 def test_a_decision_makes_the_report_another(tmp_path, make_corpus):
-    house = Warehouse(tmp_path / "w")
-    runner(house, make_corpus)(*ALL)
-    assert write_report(house.folder, only_if_changed=True)
-    mix(house.folder, "dev", replicates=20)
-    assert write_report(house.folder, only_if_changed=True)
-    assert not write_report(house.folder, only_if_changed=True)
-    recorded = held(report_file(house.folder).read_text(encoding="utf-8"))["decisions"]
+    warehouse = Warehouse(tmp_path / "w")
+    runner(warehouse, make_corpus)(*ALL)
+    assert write_report(warehouse.folder, only_if_changed=True)
+    mix(warehouse.folder, "dev", replicates=20)
+    assert write_report(warehouse.folder, only_if_changed=True)
+    assert not write_report(warehouse.folder, only_if_changed=True)
+    recorded = held(report_file(warehouse.folder).read_text(encoding="utf-8"))["decisions"]
     assert recorded["mixtures"]["source"] == ["train"]
     assert recorded["budget"]["target"] == recorded["sample_size"]["target"] == []
 
 
-def test_the_same_results_give_the_same_bytes_and_are_not_written_again(house, tmp_path):
-    assert write_report(house.folder, tmp_path / "other.html")
-    written = report_file(house.folder)
+def test_the_same_results_give_the_same_bytes_and_are_not_written_again(warehouse, tmp_path):
+    assert write_report(warehouse.folder, tmp_path / "other.html")
+    written = report_file(warehouse.folder)
     assert (tmp_path / "other.html").read_bytes() == written.read_bytes()
     before = written.stat()
-    assert not write_report(house.folder, only_if_changed=True)
+    assert not write_report(warehouse.folder, only_if_changed=True)
     assert written.stat().st_ino == before.st_ino
 
 
 def test_a_damaged_report_or_one_of_other_results_is_written_again(tmp_path, make_corpus):
-    house = Warehouse(tmp_path / "w")
-    run = runner(house, make_corpus)
+    warehouse = Warehouse(tmp_path / "w")
+    run = runner(warehouse, make_corpus)
     run(*ALL)
-    file = report_file(house.folder)
-    assert write_report(house.folder, only_if_changed=True)
+    file = report_file(warehouse.folder)
+    assert write_report(warehouse.folder, only_if_changed=True)
     for damage in (b"", b"\xff\xfe", b"<!doctype html>"):
         file.write_bytes(damage)
-        assert write_report(house.folder, only_if_changed=True)
+        assert write_report(warehouse.folder, only_if_changed=True)
     run(*ALL)
-    assert not write_report(house.folder, only_if_changed=True)
+    assert not write_report(warehouse.folder, only_if_changed=True)
     run(*ALL[:3])
-    assert write_report(house.folder, only_if_changed=True)
+    assert write_report(warehouse.folder, only_if_changed=True)
     assert len(held(file.read_text(encoding="utf-8"))["corpora"]) == 3
 
 
 def test_a_single_corpus_without_ngrams_makes_a_report(tmp_path, make_corpus):
-    house = Warehouse(tmp_path / "w")
-    runner(house, make_corpus)(("broken", [None], {}))
-    assert write_report(house.folder)
-    assert held(report_file(house.folder).read_text(encoding="utf-8"))["clustered"] == [0]
+    warehouse = Warehouse(tmp_path / "w")
+    runner(warehouse, make_corpus)(("broken", [None], {}))
+    assert write_report(warehouse.folder)
+    assert held(report_file(warehouse.folder).read_text(encoding="utf-8"))["clustered"] == [0]
 
 
-def test_the_command_writes_where_it_is_told(house, tmp_path):
+def test_the_command_writes_where_it_is_told(warehouse, tmp_path):
     result = CliRunner().invoke(
-        app, ["report", str(house.folder), "--out", str(tmp_path / "a.html")]
+        app, ["report", str(warehouse.folder), "--out", str(tmp_path / "a.html")]
     )
     assert result.exit_code == 0
-    assert (tmp_path / "a.html").read_bytes() == report_file(house.folder).read_bytes()
+    assert (tmp_path / "a.html").read_bytes() == report_file(warehouse.folder).read_bytes()
     with pytest.raises(WarehouseError, match="cannot be written"):
-        write_report(house.folder, report_file(house.folder) / "below")
+        write_report(warehouse.folder, report_file(warehouse.folder) / "below")
 
 
 def test_long_texts_lose_their_middle():

@@ -120,20 +120,20 @@ def test_a_stage_key_depends_on_every_part():
 
 
 def test_files_stand_apart_by_stage_and_key(tmp_path):
-    house = Warehouse(tmp_path)
+    warehouse = Warehouse(tmp_path)
     files = [
-        house.database,
-        house.queries_file("k"),
-        house.templates_file("k"),
-        house.ngrams_file("corpus", "k"),
-        house.ngrams_file("corpus", "l"),
-        house.ngrams_file("corpus-2", "k"),
+        warehouse.database,
+        warehouse.queries_file("k"),
+        warehouse.templates_file("k"),
+        warehouse.ngrams_file("corpus", "k"),
+        warehouse.ngrams_file("corpus", "l"),
+        warehouse.ngrams_file("corpus-2", "k"),
     ]
     assert len(set(files)) == len(files)
-    assert house.ngrams_file("corpus", "k").relative_to(tmp_path).as_posix() == (
+    assert warehouse.ngrams_file("corpus", "k").relative_to(tmp_path).as_posix() == (
         "ngrams/corpus-k.parquet"
     )
-    assert house.database == tmp_path / "alignment.duckdb"
+    assert warehouse.database == tmp_path / "alignment.duckdb"
     assert files_of(tmp_path) == []
 
 
@@ -154,13 +154,13 @@ def test_a_second_process_is_refused_with_the_name_of_the_first(tmp_path):
 
 
 def test_a_second_run_of_the_same_process_is_refused(tmp_path):
-    house = Warehouse(tmp_path)
+    warehouse = Warehouse(tmp_path)
     with (
-        house.locked(),
+        warehouse.locked(),
         pytest.raises(WarehouseError, match=f"is in use by process {os.getpid()} "),
     ):
-        house.locked().__enter__()
-    with house.locked():
+        warehouse.locked().__enter__()
+    with warehouse.locked():
         pass
 
 
@@ -185,17 +185,17 @@ def test_the_lock_of_a_killed_process_is_free(tmp_path):
 
 @pytest.mark.parametrize("error", [None, RuntimeError, KeyboardInterrupt])
 def test_the_lock_is_free_after_the_block(tmp_path, error):
-    house = Warehouse(tmp_path)
+    warehouse = Warehouse(tmp_path)
     try:
-        with house.locked():
-            (house.scratch / "part.parquet").write_text("")
+        with warehouse.locked():
+            (warehouse.scratch / "part.parquet").write_text("")
             if error:
                 raise error
     except (RuntimeError, KeyboardInterrupt):
         pass
-    assert not house.scratch.exists()
+    assert not warehouse.scratch.exists()
     assert not (tmp_path / ".lock-holder").exists()
-    with house.locked():
+    with warehouse.locked():
         pass
 
 
@@ -205,21 +205,21 @@ def test_two_warehouses_are_locked_apart(tmp_path):
 
 
 def test_what_a_killed_run_left_is_removed(tmp_path):
-    house = Warehouse(tmp_path)
-    kept = [house.database, house.queries_file("k"), house.ngrams_file("corpus", "k")]
+    warehouse = Warehouse(tmp_path)
+    kept = [warehouse.database, warehouse.queries_file("k"), warehouse.ngrams_file("corpus", "k")]
     left = [
         tmp_path / ".tmp-0123-alignment.duckdb",
         tmp_path / ".tmp-0123-alignment.duckdb.wal",
-        house.ngrams / ".tmp-0123-corpus-k.parquet",
-        house.ngrams / ".tmp-0123-corpus-k.parquet-1",
-        house.templates_file("k").with_name(".tmp-0123-k.parquet"),
-        house.scratch / "k-7.parquet",
-        house.scratch / "folder" / "file",
+        warehouse.ngrams / ".tmp-0123-corpus-k.parquet",
+        warehouse.ngrams / ".tmp-0123-corpus-k.parquet-1",
+        warehouse.templates_file("k").with_name(".tmp-0123-k.parquet"),
+        warehouse.scratch / "k-7.parquet",
+        warehouse.scratch / "folder" / "file",
     ]
     for path in (*kept, *left):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("")
-    with house.locked():
+    with warehouse.locked():
         assert all(path.exists() for path in kept)
         assert not any(path.exists() for path in left)
 

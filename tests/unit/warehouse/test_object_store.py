@@ -54,29 +54,29 @@ def machine(tmp_path, monkeypatch):
     return on
 
 
-def write(house, **files):
+def write(warehouse, **files):
     """Writes files of a warehouse: the database, and counts of corpora by name."""
     for name, content in files.items():
-        path = house.database if name == "database" else house.ngrams / f"{name}.parquet"
+        path = warehouse.database if name == "database" else warehouse.ngrams / f"{name}.parquet"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
 
 
-def work(house, **files):
+def work(warehouse, **files):
     """A run that writes these files."""
-    with house.locked():
-        pull(house)
-        write(house, **files)
-        push(house, run_id="a-run", versions={"program": "1"})
+    with warehouse.locked():
+        pull(warehouse)
+        write(warehouse, **files)
+        push(warehouse, run_id="a-run", versions={"program": "1"})
 
 
-def copy_of(house):
+def copy_of(warehouse):
     """What a run on that machine starts from."""
-    with house.locked():
-        pull(house)
+    with warehouse.locked():
+        pull(warehouse)
     return {
-        path.relative_to(house.folder).as_posix(): path.read_bytes()
-        for path in object_store._publishable(house)
+        path.relative_to(warehouse.folder).as_posix(): path.read_bytes()
+        for path in object_store._publishable(warehouse)
     }
 
 
@@ -213,16 +213,16 @@ def test_what_two_manifests_no_longer_name_is_removed_and_nothing_else(there, ma
     foreign = {"readme.txt", "ngrams/theirs.parquet", "published/20260101/report.html"}
     for path in foreign:
         there.pipe_file(f"/results/w/{path}", b"theirs")
-    house = machine("first")
-    work(house, database=b"one", a=b"counts", b=b"counts of b")
+    warehouse = machine("first")
+    work(warehouse, database=b"one", a=b"counts", b=b"counts of b")
     first = objects(there)
-    with house.locked():
-        pull(house)
-        (house.ngrams / "b.parquet").unlink()
-        write(house, database=b"two")
-        push(house)
+    with warehouse.locked():
+        pull(warehouse)
+        (warehouse.ngrams / "b.parquet").unlink()
+        write(warehouse, database=b"two")
+        push(warehouse)
     assert first <= objects(there), "readers of the manifest before may be at work"
-    work(house, database=b"three")
+    work(warehouse, database=b"three")
     gone = first - objects(there)
     assert {path.rpartition("/")[2] for path in gone} == {
         "0000000001.json",
@@ -234,17 +234,17 @@ def test_what_two_manifests_no_longer_name_is_removed_and_nothing_else(there, ma
 
 
 def test_a_run_that_may_not_remove_what_is_old_has_published(there, machine, monkeypatch):
-    house = machine("first")
+    warehouse = machine("first")
     for content in (b"one", b"two"):
-        work(house, database=content)
+        work(warehouse, database=content)
 
     def refuse(*_):
         raise PermissionError("Access Denied")
 
     monkeypatch.setattr(type(there), "rm_file", refuse)
-    said = told(lambda: work(house, database=b"three"))
+    said = told(lambda: work(warehouse, database=b"three"))
     assert "old files could not be removed (PermissionError: Access Denied)" in said
-    assert published(house).database.read_bytes() == b"three"
+    assert published(warehouse).database.read_bytes() == b"three"
 
 
 def test_what_another_machine_has_removed_goes_here_too(there, machine):
@@ -265,10 +265,10 @@ def test_what_another_machine_has_removed_goes_here_too(there, machine):
 
 
 def test_a_run_starts_anew_where_the_store_has_been_emptied(there, machine):
-    house = machine("first")
-    work(house, database=b"one", a=b"counts")
+    warehouse = machine("first")
+    work(warehouse, database=b"one", a=b"counts")
     there.rm("/results", recursive=True)
-    assert copy_of(house) == {}
+    assert copy_of(warehouse) == {}
 
 
 @pytest.mark.parametrize("how", ["damaged", "gone"])
@@ -305,7 +305,7 @@ def test_what_two_runs_have_replaced_meanwhile_is_looked_for_again(there, machin
         machine("reader")
         return manifest
 
-    for start in (lambda house: published(house).database.read_bytes(), copy_of):
+    for start in (lambda warehouse: published(warehouse).database.read_bytes(), copy_of):
         monkeypatch.setattr(object_store._Store, "current", overtaken)
         assert start(machine("reader")) in (b"three", {**BOTH, "alignment.duckdb": b"three"})
 
@@ -318,20 +318,20 @@ def test_a_folder_may_be_such_a_store(machine, tmp_path):
 
 
 def test_a_copy_is_brought_back_to_what_is_published(there, machine):
-    house = machine("first")
-    work(house, database=b"one", a=b"counts")
-    write(house, database=b"of a run that failed", a=b"changed")
-    assert copy_of(house) == BOTH
+    warehouse = machine("first")
+    work(warehouse, database=b"one", a=b"counts")
+    write(warehouse, database=b"of a run that failed", a=b"changed")
+    assert copy_of(warehouse) == BOTH
 
 
 def test_readers_keep_away_from_what_a_run_has_at_work(there, machine):
-    house = machine("first")
-    work(house, database=b"one")
-    with house.locked():
-        pull(house)
-        write(house, database=b"two")
-        assert published(house).database.read_bytes() == b"one"
-        assert house.database.read_bytes() == b"two"
+    warehouse = machine("first")
+    work(warehouse, database=b"one")
+    with warehouse.locked():
+        pull(warehouse)
+        write(warehouse, database=b"two")
+        assert published(warehouse).database.read_bytes() == b"one"
+        assert warehouse.database.read_bytes() == b"two"
 
 
 @pytest.mark.parametrize(
@@ -349,9 +349,9 @@ def test_readers_keep_away_from_what_a_run_has_at_work(there, machine):
 )
 def test_a_manifest_that_cannot_be_used(there, machine, text, problem):
     there.pipe_file("/results/w/manifests/0000000001.json", text.encode())
-    house = machine("first")
-    with house.locked(), pytest.raises(WarehouseError, match=f"0000000001.json {problem}"):
-        pull(house)
+    warehouse = machine("first")
+    with warehouse.locked(), pytest.raises(WarehouseError, match=f"0000000001.json {problem}"):
+        pull(warehouse)
 
 
 @pytest.mark.parametrize(
@@ -377,18 +377,18 @@ def test_an_address_that_became_a_path():
 
 def test_a_folder_is_a_warehouse_as_ever(tmp_path):
     for place in (tmp_path, str(tmp_path)):
-        house = warehouse_at(place)
-        assert (house.folder, house.address, house.place) == (tmp_path, None, tmp_path)
-        assert not pull(house) and not push(house)
+        warehouse = warehouse_at(place)
+        assert (warehouse.folder, warehouse.address, warehouse.place) == (tmp_path, None, tmp_path)
+        assert not pull(warehouse) and not push(warehouse)
 
 
 def test_what_cannot_be_reached_is_told_in_a_line(machine, monkeypatch):
-    house = machine("first", "nosuch://x/y")
+    warehouse = machine("first", "nosuch://x/y")
     with (
-        house.locked(),
+        warehouse.locked(),
         pytest.raises(WarehouseError, match=r"nosuch://x/y cannot be used \(Val"),
     ):
-        pull(house)
+        pull(warehouse)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", S3_SECRET)
     monkeypatch.setattr(
         "fsspec.core.url_to_fs", lambda *_: (_ for _ in ()).throw(OSError(f"key {S3_SECRET}"))
@@ -406,13 +406,13 @@ def on_s3(s3, make_corpus, tmp_path_factory):
     s3.mkdir("results")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(object_store.CACHE_VARIABLE, str(tmp_path_factory.mktemp("maker")))
-        house = warehouse_at("s3://results/w")
-        with house.locked():
-            pull(house)
-            runner(house, make_corpus)(*ALL)
-            push(house, run_id="run-1")
+        warehouse = warehouse_at("s3://results/w")
+        with warehouse.locked():
+            pull(warehouse)
+            runner(warehouse, make_corpus)(*ALL)
+            push(warehouse, run_id="run-1")
         patch.setenv(object_store.CACHE_VARIABLE, str(tmp_path_factory.mktemp("reader")))
-        yield house
+        yield warehouse
 
 
 def test_readers_fetch_the_database_and_counts_only_when_asked_for(on_s3, s3):
@@ -430,18 +430,18 @@ def test_readers_fetch_the_database_and_counts_only_when_asked_for(on_s3, s3):
 
 def test_counts_that_the_store_has_damaged_are_told(s3, make_corpus, machine, tmp_path):
     s3.mkdir("damaged")
-    house = machine("first", "s3://damaged/w")
-    with house.locked():
-        pull(house)
-        runner(house, make_corpus)(*ALL)
-        push(house)
+    warehouse = machine("first", "s3://damaged/w")
+    with warehouse.locked():
+        pull(warehouse)
+        runner(warehouse, make_corpus)(*ALL)
+        push(warehouse)
     [path] = s3.glob("damaged/w/ngrams/*/dev-*.parquet")
     s3.pipe_file(path, b"x" * s3.size(path))
     machine("reader")
     with pytest.raises(duckdb.Error, match=r"s3://damaged/w/ngrams/\S+ is damaged; remove it"):
-        explain(house.address, "train", "dev")
+        explain(warehouse.address, "train", "dev")
     done = subprocess.run(
-        [COMMAND, "explain", house.address, "train", "dev"], capture_output=True, text=True
+        [COMMAND, "explain", warehouse.address, "train", "dev"], capture_output=True, text=True
     )
     assert done.returncode == 1
     assert re.fullmatch(r"nl2sql-align: s3://damaged/w/ngrams/\S+ is damaged; .+\n", done.stderr)
@@ -469,10 +469,10 @@ def test_s3_itself_refuses_a_second_manifest(on_s3, s3):
 
 
 def test_no_bucket_is_told_before_the_work(on_s3, machine):
-    house = machine("first", "s3://nosuch/w")
+    warehouse = machine("first", "s3://nosuch/w")
     for look in (check_store, pull):
-        with house.locked(), pytest.raises(WarehouseError, match="there is no nosuch"):
-            look(house)
+        with warehouse.locked(), pytest.raises(WarehouseError, match="there is no nosuch"):
+            look(warehouse)
 
 
 def test_no_credential_stands_anywhere(on_s3, s3):
@@ -484,13 +484,13 @@ def test_no_credential_stands_anywhere(on_s3, s3):
 
 def test_the_documented_sql_counts_on_the_store(s3, make_corpus, machine, tmp_path, monkeypatch):
     s3.mkdir("my-bucket")
-    house = machine("first", "s3://my-bucket/alignment")
-    with house.locked():
-        pull(house)
-        runner(house, make_corpus)(
+    warehouse = machine("first", "s3://my-bucket/alignment")
+    with warehouse.locked():
+        pull(warehouse)
+        runner(warehouse, make_corpus)(
             ("my-train", ["SELECT", "FROM"], {}), ("my-workload", ["SELECT", "WHERE"], {})
         )
-        push(house)
+        push(warehouse)
     machine("reader")
     monkeypatch.chdir(tmp_path)
     page = (Path(__file__).resolve().parents[3] / "docs" / "scale.md").read_text()
