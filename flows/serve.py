@@ -15,6 +15,7 @@ import time
 import urllib.request
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn
 
@@ -28,6 +29,7 @@ POOL: Final = "nl2sql-align"
 """The work pool, as ``prefect.yaml`` names it."""
 
 RUNS_AT_A_TIME: Final = 2
+_DEPLOYMENTS: Final = Path("prefect.yaml")
 _HOST: Final = "127.0.0.1"
 _SECONDS_TO_START: Final = 300.0
 _SECONDS_TO_END: Final = 30.0
@@ -65,6 +67,9 @@ def start(home: Home = Path(".prefect"), port: Port = 4200) -> None:
     """Start the service in the background, unless it is up, and deploy what prefect.yaml lists."""
     home = home.resolve()
     home.mkdir(parents=True, exist_ok=True)
+    if not _DEPLOYMENTS.exists():
+        _DEPLOYMENTS.write_text(_packaged_deployments(), encoding="utf-8")
+        out.print("Wrote prefect.yaml: name the folders of your dumps in it, and start again")
     if running(home) is None:
         log = home / "serve.log"
         arguments = ["supervise", "--home", str(home), "--port", str(port)]
@@ -209,6 +214,11 @@ class _Child:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+def _packaged_deployments() -> str:
+    """Return the ``prefect.yaml`` that comes with the program."""
+    return files("nl2sql_align").joinpath("prefect.yaml").read_text(encoding="utf-8")
 
 
 def _environment(home: Path, url: str) -> dict[str, str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from prefect.flows import load_flow_from_entrypoint
 
 from nl2sql_align.flows.serve import running
 from nl2sql_align.tasks.ingest.corpora_file import load_corpora
@@ -27,7 +28,6 @@ ROOT = Path(__file__).resolve().parents[2]
 def project(tmp_path_factory):
     """A project with our prefect.yaml, whose nightly run takes dumps that have just come."""
     folder = tmp_path_factory.mktemp("project")
-    (folder / "flows").symlink_to(ROOT / "flows")
     small_corpora(folder / "samples").write()
     given = yaml.safe_load((ROOT / "prefect.yaml").read_text())
     [nightly] = [one for one in given["deployments"] if one["name"] == "nightly"]
@@ -108,9 +108,9 @@ def test_runs_by_hand_and_by_schedule_complete(service, project):
         one["name"] + " " + one["entrypoint"]: one
         for one in call(service, "deployments/filter", limit=50)
     }
-    ad_hoc = deployments["ad-hoc flows/align.py:align"]
-    nightly = deployments["nightly flows/nightly.py:nightly"]
-    assert "ad-hoc flows/select.py:select" in deployments
+    ad_hoc = deployments["ad-hoc nl2sql_align.flows.align.align"]
+    nightly = deployments["nightly nl2sql_align.flows.nightly.nightly"]
+    assert "ad-hoc nl2sql_align.flows.select.select" in deployments
     for one in deployments.values():
         assert one["global_concurrency_limit"]["limit"] == 1
         assert one["work_pool_name"] == "nl2sql-align"
@@ -190,6 +190,14 @@ def test_it_is_up_only_once(service, project):
     assert again.returncode == 0
     assert service.url in again.stdout
     assert running(project / ".prefect") == service
+
+
+@pytest.mark.parametrize(
+    "entrypoint", ["flows/align.py:align", "nl2sql_align.flows.align.align"], ids=["path", "module"]
+)
+def test_prefect_loads_a_flow_by_path_and_by_module(entrypoint, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert load_flow_from_entrypoint(entrypoint, use_placeholder_flow=False).name == "align"
 
 
 def test_without_a_service_there_is_nothing_to_stop(tmp_path):

@@ -1,0 +1,186 @@
+"""The wheel and the sdist, installed and used in a folder that holds names like ours."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLES = ROOT / "samples" / "corpora.toml"
+
+pytestmark = [pytest.mark.flow, pytest.mark.service]
+
+BUILD = """
+import sys
+from setuptools import build_meta
+destination = sys.argv[1]  # the first build replaces sys.argv
+build_meta.build_sdist(destination)
+build_meta.build_wheel(destination)
+"""
+
+USE_DASK = """
+from nl2sql_align import align
+
+if __name__ == "__main__":  # workers import this file
+    summary = align({samples!r}, "dask", replicates=0, runner="dask")
+    print(len(summary.corpora), "corpora,", len(summary.set_aside), "set aside")
+"""
+
+
+def run(*command, cwd, seconds=300, **variables):
+    """Run a command as a user would: neither our checkout nor our settings are in reach."""
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PREFECT_", "NL2SQL_ALIGN_", "PYTHONPATH", "PYTEST_"))
+    }
+    ended = subprocess.run(
+        list(map(str, command)),
+        cwd=cwd,
+        env={**environment, **variables},
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+    assert ended.returncode == 0, f"{command}\n{ended.stdout}\n{ended.stderr}"
+    return ended.stdout
+
+
+def build(tree, destination):
+    """Build both distributions from a source tree; return the sdist and the wheel."""
+    run(sys.executable, "-c", BUILD, destination, cwd=tree)
+    [sdist] = destination.glob("*.tar.gz")
+    [wheel] = destination.glob("*.whl")
+    return sdist, wheel
+
+
+def content(wheel):
+    """Return the files of a wheel with their bytes, all but the record of the build itself."""
+    with zipfile.ZipFile(wheel) as archive:
+        return {
+            name: archive.read(name)
+            for name in archive.namelist()
+            if not name.endswith(("/RECORD", "/WHEEL"))
+        }
+
+
+@pytest.fixture(scope="module")
+def distributions(tmp_path_factory):
+    """The sdist and the wheel, built from the files that a clean clone has."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("needs a git checkout, to build from the files of a clean clone")
+    tree = tmp_path_factory.mktemp("tree")
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, names.split("\0")):
+        if (ROOT / name).is_symlink() or (ROOT / name).exists():
+            (tree / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, tree / name, follow_symlinks=False)
+    return build(tree, tmp_path_factory.mktemp("dist"))
+
+
+@pytest.fixture(scope="module")
+def environment(distributions, tmp_path_factory):
+    """A fresh environment: the wheel is installed in it, its requirements are those of ours."""
+    folder = tmp_path_factory.mktemp("environment")
+    run(sys.executable, "-m", "venv", "--without-pip", folder, cwd=folder)
+    [packages] = folder.glob("lib/python*/site-packages")
+    # Only a path: .pth files behind it, such as that of an editable install, have no effect.
+    (packages / "requirements.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+    pip += ["--python", folder / "bin" / "python"]
+    run(*pip, "install", "--quiet", "--no-deps", "--no-index", distributions[1], cwd=folder)
+    assert "No broken requirements found" in run(*pip, "check", cwd=folder)
+    return folder / "bin"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A user's folder, whose modules must not be taken for ours, nor ours for them."""
+    place = tmp_path_factory.mktemp("user")
+    for name in ("tasks.py", "nl2sql.py", "flows/__init__.py", "sql/__init__.py"):
+        (place / name).parent.mkdir(exist_ok=True)
+        (place / name).write_text('raise ImportError("a module of the user")\n')
+    return place
+
+
+@pytest.fixture(scope="module")
+def warehouse(environment, folder):
+    """The results of a run by the installed command."""
+    command = environment / "nl2sql-align"
+    arguments = ["run", SAMPLES, "--warehouse", "results"]
+    said = run(command, *arguments, cwd=folder, PREFECT_HOME=str(folder / ".home"))
+    assert "Results: results/alignment.duckdb" in said
+    return "results"
+
+
+def test_a_wheel_adds_one_name(distributions):
+    names = content(distributions[1])
+    [top_level] = [text for name, text in names.items() if name.endswith("top_level.txt")]
+    assert top_level.split() == [b"nl2sql_align"]
+    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"nl2sql_align"}
+
+
+def test_a_wheel_has_all_files_of_the_three_folders(distributions):
+    packaged = {
+        str(path.relative_to(ROOT))
+        for top in ("flows", "tasks", "sql")
+        for path in (ROOT / top).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert len(packaged) > 200
+    assert {f"nl2sql_align/{name}" for name in packaged} <= content(distributions[1]).keys()
+
+
+def test_an_sdist_builds_the_same_wheel(distributions, tmp_path):
+    with tarfile.open(distributions[0]) as archive:
+        archive.extractall(tmp_path, filter="data")
+    [tree] = tmp_path.iterdir()
+    (tmp_path / "dist").mkdir()
+    _, wheel = build(tree, tmp_path / "dist")
+    assert content(wheel) == content(distributions[1])
+
+
+def test_the_command_line_works_beside_modules_of_the_same_names(environment, folder, warehouse):
+    command = environment / "nl2sql-align"
+    assert run(command, "--version", cwd=folder).startswith("nl2sql-align ")
+    assert run(command, "template", "SELECT a FROM b", cwd=folder) == "SELECT FROM\n"
+    assert "harbour-train" in run(command, "matrix", warehouse, cwd=folder)
+
+
+def test_python_works_beside_modules_of_the_same_names(environment, folder, warehouse):
+    script = f"from nl2sql_align import load; print(load({warehouse!r}).matrix().columns)"
+    assert "orchard-dev" in run(environment / "python", "-c", script, cwd=folder)
+
+
+def test_a_dask_worker_works_beside_modules_of_the_same_names(environment, folder):
+    pytest.importorskip("prefect_dask")
+    script = folder / "use_dask.py"
+    script.write_text(USE_DASK.format(samples=str(SAMPLES)))
+    said = run(environment / "python", script, cwd=folder, PREFECT_HOME=str(folder / ".home"))
+    assert "0 set aside" in said
+
+
+def test_the_server_deploys_and_runs_beside_modules_of_the_same_names(environment, folder):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    serve = [environment / "python", "-m", "nl2sql_align.flows.serve"]
+    url = f"http://127.0.0.1:{port}/api"
+    try:
+        said = run(*serve, "start", "--port", port, cwd=folder)
+        assert "Wrote prefect.yaml" in said
+        parameters = ["-p", f"corpora={SAMPLES}", "-p", "warehouse=served", "-p", "replicates=0"]
+        prefect = [environment / "python", "-m", "prefect", "--no-prompt", "deployment", "run"]
+        run(*prefect, "align/ad-hoc", *parameters, "--watch", cwd=folder, PREFECT_API_URL=url)
+    finally:
+        run(*serve, "stop", cwd=folder)
+    assert "harbour-train" in run(environment / "nl2sql-align", "matrix", "served", cwd=folder)
