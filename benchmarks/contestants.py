@@ -50,14 +50,14 @@ def our_measures(corpora: str, warehouse: str) -> dict[str, Any]:
 
 
 def _ours(corpora: str, warehouse: str, is_whole: bool) -> dict[str, Any]:
-    from nl2sql_align.tasks.base.garbage import collect_no_more, collect_seldom
+    from nl2sql_align.tasks.base.garbage import collect_rarely, skip_final_collection
 
     # Both as the command line does. DuckDB tells of what is not collected, on standard error.
-    collect_seldom()
+    collect_rarely()
     from benchmarks.ours import MEASURES, STAGES, run
 
     marks = run(Path(corpora), Path(warehouse), STAGES if is_whole else MEASURES)
-    collect_no_more()
+    skip_final_collection()
     return {"marks": marks}
 
 
@@ -103,14 +103,14 @@ def our_ngrams(templates: str, destination: str = "") -> dict[str, Any]:
 
 def our_templates(queries: str) -> dict[str, Any]:
     """Each distinct query to its template, one by one, in this process."""
-    from nl2sql_align.tasks.base.garbage import settle
+    from nl2sql_align.tasks.base.garbage import freeze_for_forking
     from nl2sql_align.tasks.templates.parse_sharing import parses_are_shared
     from nl2sql_align.tasks.templates.templatizer import Templatizer
 
     texts = distinct_texts(queries)
     is_shared = parses_are_shared()
     templatizers = {dialect: Templatizer(dialect, shares_parses=is_shared) for dialect in texts}
-    settle()  # as in our workers
+    freeze_for_forking()  # as in our workers
     start, cpu_start = seconds(), cpu_seconds()
     n = n_rejected = 0
     for dialect, sqls in texts.items():
@@ -163,9 +163,9 @@ def parse_one(queries: str, collect: str = "as-python-does") -> dict[str, Any]:
     """
     texts = distinct_texts(queries)
     if collect == "seldom":
-        from nl2sql_align.tasks.base.garbage import settle
+        from nl2sql_align.tasks.base.garbage import freeze_for_forking
 
-        settle()
+        freeze_for_forking()
     start, cpu_start = seconds(), cpu_seconds()
     n = parse_all(texts)
     return {"seconds": seconds() - start, "cpu_seconds": cpu_seconds() - cpu_start, "n": n}

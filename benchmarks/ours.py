@@ -119,7 +119,7 @@ def run(corpora: Path, warehouse: Path, stages: Sequence[str] = STAGES) -> dict[
         publish(house, done, report.pairs, report.contributions, record, intervals, draft=draft)
         steps.remember(done, house)
         steps.remove_unused_stages(done, house)
-        house.seal()
+        house.record_digests()
         lap("publish")
         if "report" in stages:
             write_report(house.folder, only_if_changed=True)

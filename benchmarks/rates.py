@@ -23,7 +23,7 @@ from nl2sql_align.tasks.results.versions import versions
 from nl2sql_align.tasks.run import steps
 from nl2sql_align.tasks.run.prepare import Prepared, prepare_corpus
 from nl2sql_align.tasks.templates.parser_pool import parse_part, stop_workers
-from nl2sql_align.tasks.warehouse.count_files import count_files, n_ngrams
+from nl2sql_align.tasks.warehouse.count_files import count_distinct_ngrams, count_files
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 
 
@@ -75,7 +75,7 @@ def measure(file: Path, folder: Path, memory_limit: str | None) -> None:
     n_bytes = {name: sum(path.stat().st_size for path in paths) for name, paths in files.items()}
     sizes = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in n_bytes.items())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-    n_distinct = n_ngrams(corpus.ngrams)
+    n_distinct = count_distinct_ngrams(corpus.ngrams)
     print(
         f"\n{n_queries:,} queries, {n_distinct:,} distinct n-grams; {sizes}; peak {peak:,.0f} MB\n"
     )

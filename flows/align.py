@@ -40,7 +40,7 @@ from nl2sql_align.tasks.run import steps
 from nl2sql_align.tasks.run.prepare import Parts, Prepared, SetAside, as_written, prepare_corpus
 from nl2sql_align.tasks.templates.parser_pool import ParseJob, ParseReport, parse_part
 from nl2sql_align.tasks.views.report import write_report
-from nl2sql_align.tasks.warehouse.count_files import n_ngrams
+from nl2sql_align.tasks.warehouse.count_files import count_distinct_ngrams
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 from nl2sql_align.tasks.warehouse.object_store import pull, push, warehouse_at
 
@@ -113,7 +113,7 @@ def align(
     with (
         listening(_log),
         listening(artifacts.ProgressArtifacts()),
-        house.explaining(),
+        house.explain_disk_errors(),
         house.locked(wait_seconds),
         bounded(threads, memory_limit, house.scratch),
         drafting(house) as draft,
@@ -156,7 +156,7 @@ def align(
             n_pairs, n_new_pairs = matrix.n_pairs, matrix.n_new
             steps.remember(done, house)
             steps.remove_unused_stages(done + written, house)
-            house.seal()
+            house.record_digests()
             clock.lap("publish")
             report(house.folder, only_if_changed=True)
             clock.lap("report")
@@ -341,7 +341,7 @@ def _finish_all(
         outcomes[name] = outcome
         words, facts = "set aside", {}
         if isinstance(outcome, CountedCorpus):
-            number = n_ngrams(outcome.ngrams)
+            number = count_distinct_ngrams(outcome.ngrams)
             words = f"{number:,} distinct n-grams, {outcome.seconds:.1f} s"
             facts = {"n_ngrams": number, "seconds": outcome.seconds}
         if stage is not None:

@@ -12,8 +12,9 @@ import typer
 from rich.markup import escape
 
 from nl2sql_align.flows.running.runners import Runner
+from nl2sql_align.tasks.base.environment import set_library_defaults
 from nl2sql_align.tasks.base.errors import AlignError
-from nl2sql_align.tasks.base.garbage import collect_no_more, collect_seldom
+from nl2sql_align.tasks.base.garbage import collect_rarely, skip_final_collection
 from nl2sql_align.tasks.results.read import METRICS
 from nl2sql_align.tasks.views.terminal import console
 from nl2sql_align.tasks.views.terminal.console import (
@@ -625,7 +626,8 @@ def inspect(
 
 def main() -> None:
     """Runs the command line; the one place where errors become lines and exit statuses."""
-    collect_seldom()
+    set_library_defaults()
+    collect_rarely()
     try:
         app(prog_name="nl2sql-align")
         status = 0
@@ -658,7 +660,7 @@ def _leave(status: int) -> NoReturn:
             stream.flush()
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    collect_no_more()
+    skip_final_collection()
     # Prefect tells of its server, DuckDB of objects that are not collected.
     if not sys.modules.keys().isdisjoint(("prefect", "duckdb")):
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)

@@ -22,8 +22,9 @@ from typing import Annotated, Any, Final, NoReturn
 import typer
 from rich.markup import escape
 
+from nl2sql_align.tasks.base.environment import set_library_defaults
 from nl2sql_align.tasks.views.terminal.console import err, out
-from nl2sql_align.tasks.warehouse.folder import written_whole
+from nl2sql_align.tasks.warehouse.folder import write_atomically
 
 POOL: Final = "nl2sql-align"
 """The work pool, as ``prefect.yaml`` names it."""
@@ -139,6 +140,7 @@ def supervise(home: Home = Path(".prefect"), port: Port = 4200) -> None:
         url = f"http://{_HOST}:{port}/api"
         environment = _environment(home, url)
         os.environ.update(environment)
+        set_library_defaults()
         server = _Child(
             "server",
             ["server", "start", "--host", _HOST, "--port", str(port), "--log-level", "WARNING"],
@@ -157,7 +159,7 @@ def supervise(home: Home = Path(".prefect"), port: Port = 4200) -> None:
                 server.keep_alive()
                 time.sleep(0.25)
             _make_pool()
-            with written_whole(home / "serve.json") as temporary:
+            with write_atomically(home / "serve.json") as temporary:
                 temporary.write_text(json.dumps(asdict(Service(os.getpid(), url))))
             while True:
                 server.keep_alive()

@@ -1,1 +1,1 @@
-"""Every SQL statement of the program, one question a file; ``tasks.base.run_sql`` runs them."""
+"""All SQL of the program, one question a file, run by ``tasks.base.run_sql``."""

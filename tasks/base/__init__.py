@@ -1,1 +1,1 @@
-"""What every room may use; knows nothing of text-to-SQL."""
+"""Foundations for all rooms, without any knowledge of text-to-SQL."""

@@ -1,4 +1,4 @@
-"""DuckDB connections, all with the same settings, and how much of the machine a run may use."""
+"""DuckDB connections with the same settings everywhere, and limits for the whole process."""
 
 import hashlib
 import os
@@ -12,28 +12,35 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
+from nl2sql_align.tasks.base.environment import THREADS_VARIABLE, set_library_defaults
 from nl2sql_align.tasks.base.errors import ConfigurationError
 
-# Loaded with the first connection: parsing processes can be started before, and start meanwhile.
+# DuckDB is loaded by the first connection, so that parser processes can start meanwhile.
 if TYPE_CHECKING:
     import duckdb
 
-THREADS_VARIABLE: Final = "NL2SQL_ALIGN_THREADS"
 MEMORY_LIMIT_VARIABLE: Final = "NL2SQL_ALIGN_MEMORY_LIMIT"
 _DEFAULT_MEMORY_LIMIT: Final = "4GB"
 _UNITS: Final = {"": 1, "K": 1000, "M": 1000**2, "G": 1000**3, "T": 1000**4}
 _BINARY_UNITS: Final = {"K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 
+STEPS_SHARE: Final = 3 / 8
+"""The share of the memory that DuckDB may use for all steps on single corpora; more goes to disk.
+
+Sorting a large corpus takes all the memory it gets, for little gain. The rest is for parsing and
+counting at the same time.
+"""
+
 
 @dataclass(frozen=True)
 class Resources:
-    """What a run may use.
+    """The resources that a run may use.
 
     Attributes:
-        threads: Threads of DuckDB and of Polars, and processes and steps side by side.
-        memory_bytes: DuckDB's memory, over all steps at work at a time; batches of other steps,
-            and the size up to which a parsing process is kept, go by it.
-        temp_directory: The folder for what does not fit in memory.
+        threads: Threads of DuckDB and of Polars, parser processes, and steps at a time.
+        memory_bytes: DuckDB's memory, for all steps that run at a time. Other limits follow from
+            it: the batches of other steps, and the size at which a parser process is replaced.
+        temp_directory: The folder for data that does not fit in memory.
     """
 
     threads: int
@@ -41,166 +48,184 @@ class Resources:
     temp_directory: Path
 
 
-STEPS_SHARE: Final = 3 / 8
-"""The part of the memory beyond which steps on single corpora go to disk.
+@dataclass(eq=False)
+class _Block:
+    """Limits of one ``bounded`` block, and the DuckDB instance that its steps share."""
 
-Sorting a large corpus takes all that it is given, and gains little by it. The rest is for parsing
-and counting beside them.
-"""
-
-_bounds: dict[str, str | None] = {}
-_temp_directory: list[Path] = []
-_change = threading.Condition()
-_at_work: list[object] = []
-# The database that the steps of a bounded block share, once there is one.
-_shared: "list[duckdb.DuckDBPyConnection]" = []
+    threads: int | None
+    memory_limit: str | None
+    temp_directory: Path
+    instance: "duckdb.DuckDBPyConnection | None" = None
 
 
-def resources() -> Resources:
-    """What may be used: as bounded, else as the environment says, else 4 GB and every CPU.
+class Engine:
+    """DuckDB connections, and the limits within which they are made.
 
-    Raises:
-        ConfigurationError: The environment holds no number of threads, or no memory limit.
+    A process uses one engine, through the functions of this module.
     """
-    return Resources(
-        _threads(_bounds.get("threads") or os.environ.get(THREADS_VARIABLE)),
-        _memory(_bounds.get("memory") or os.environ.get(MEMORY_LIMIT_VARIABLE)),
-        _temp_directory[-1] if _temp_directory else Path(tempfile.gettempdir()),
-    )
 
+    def __init__(self) -> None:
+        self._blocks: list[_Block] = []
+        self._n_running = 0
+        self._change = threading.Condition()
 
-@contextmanager
-def bounded(
-    threads: int | None, memory_limit: str | None, temp_directory: Path
-) -> Iterator[Resources]:
-    """Bounds what everything in this process uses during the block.
+    def resources(self) -> Resources:
+        """Return the limits of the innermost block, else of the environment, else the defaults.
 
-    Args:
-        threads: By default ``NL2SQL_ALIGN_THREADS``, else one per CPU.
-        memory_limit: Such as ``"4GB"``; by default ``NL2SQL_ALIGN_MEMORY_LIMIT``, else 4 GB.
-        temp_directory: The folder for what does not fit in memory; it is there, or nothing may
-            need it.
+        The defaults are one thread per CPU and 4 GB.
 
-    Raises:
-        ConfigurationError: The number of threads or the memory limit is none.
-    """
-    before, shared_before = dict(_bounds), list(_shared)
-    _shared.clear()
-    _bounds.update(threads=str(threads) if threads is not None else None, memory=memory_limit)
-    _temp_directory.append(temp_directory)
-    try:
-        bounds = resources()
-        # Polars asks once, when it is loaded.
-        os.environ.setdefault("POLARS_MAX_THREADS", str(bounds.threads))
-        yield bounds
-    finally:
-        _temp_directory.pop()
-        for con in _shared:
-            con.close()
-        _shared[:] = shared_before
-        _bounds.clear()
-        _bounds.update(before)
-
-
-@contextmanager
-def connected() -> "Iterator[duckdb.DuckDBPyConnection]":
-    """A connection for a step of which several run side by side, with an empty database of its own.
-
-    Within ``bounded``, all of them share the threads and the memory of one instance: to make one
-    for each step takes longer than many a step. Steps beyond the number of threads wait here.
-
-    Raises:
-        ConfigurationError: The number of threads or the memory limit is none.
-    """
-    with ExitStack() as stack:
-        stack.enter_context(_turn())
-        if _temp_directory:
-            with _change:
-                if not _shared:
-                    _shared.append(connect(memory_share=STEPS_SHARE))
-            con = stack.enter_context(_shared[0].cursor())
-        else:
-            con = stack.enter_context(connect())
-        name = f"step_{uuid4().hex}"
-        con.execute(f"attach ':memory:' as {name}")
-        con.execute(f"use {name}")
-        try:
-            yield con
-        finally:
-            con.execute("use memory")
-            con.execute(f"detach {name}")
-
-
-@contextmanager
-def _turn() -> Iterator[None]:
-    """One of as many blocks side by side as there may be threads."""
-    turn = object()
-    with _change:
-        _change.wait_for(lambda: len(_at_work) < resources().threads)
-        _at_work.append(turn)
-    try:
-        yield
-    finally:
-        with _change:
-            _at_work.remove(turn)
-            _change.notify()
-
-
-def connect(
-    database: Path | None = None, *, read_only: bool = False, memory_share: float = 1.0
-) -> "duckdb.DuckDBPyConnection":
-    """A DuckDB connection that never fetches anything; as a context manager, it closes itself.
-
-    Args:
-        database: The database's file; a database in memory where left out.
-        read_only: Open the file for reading only.
-        memory_share: How much of the memory that a run may use is DuckDB's here.
-
-    Raises:
-        ConfigurationError: The number of threads or the memory limit is none.
-        duckdb.Error: The file cannot be opened.
-    """
-    import duckdb
-
-    bounds = resources()
-    # Processes that share a folder of temporary files overwrite each other's. For a database file
-    # the name must not change: a process's second connection to it must have the same settings.
-    folder = (
-        hashlib.sha256(str(database.resolve()).encode()).hexdigest() if database else uuid4().hex
-    )
-    return duckdb.connect(
-        database or ":memory:",
-        read_only=read_only,
-        config={
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-            "threads": bounds.threads,
-            "memory_limit": f"{int(bounds.memory_bytes * memory_share)}B",
-            # A file's content is read once in most steps: kept, it would only take memory.
-            "enable_external_file_cache": False,
-            "temp_directory": str(
-                bounds.temp_directory / f"nl2sql-align-{os.getpid()}-{folder[:16]}"
+        Raises:
+            ConfigurationError: The number of threads or the memory limit is not valid.
+        """
+        threads, memory_limit, folder = None, None, Path(tempfile.gettempdir())
+        if self._blocks:
+            block = self._blocks[-1]
+            threads, memory_limit, folder = block.threads, block.memory_limit, block.temp_directory
+        return Resources(
+            _parse_threads(
+                os.environ.get(THREADS_VARIABLE, "") if threads is None else str(threads)
             ),
-        },
-    )
-
-
-def _threads(threads: str | None) -> int:
-    if not threads:
-        return os.cpu_count() or 1
-    if not re.fullmatch(r"[1-9]\d{0,3}", threads):
-        raise ConfigurationError(
-            f"{threads!r} is no number of threads; set {THREADS_VARIABLE} to a whole number above 0"
+            _parse_memory(memory_limit or os.environ.get(MEMORY_LIMIT_VARIABLE, "")),
+            folder,
         )
-    return int(threads)
+
+    @contextmanager
+    def bounded(
+        self, threads: int | None, memory_limit: str | None, temp_directory: Path
+    ) -> Iterator[Resources]:
+        """Limit the resources of this process during the block.
+
+        Args:
+            threads: By default ``NL2SQL_ALIGN_THREADS``, else one per CPU.
+            memory_limit: A size such as ``"4GB"``; by default ``NL2SQL_ALIGN_MEMORY_LIMIT``, else
+                4 GB.
+            temp_directory: An existing folder for data that does not fit in memory.
+
+        Raises:
+            ConfigurationError: The number of threads or the memory limit is not valid.
+        """
+        block = _Block(threads, memory_limit, temp_directory)
+        self._blocks.append(block)
+        try:
+            limits = self.resources()
+            set_library_defaults(limits.threads)
+            yield limits
+        finally:
+            self._blocks.remove(block)
+            if block.instance is not None:
+                block.instance.close()
+
+    @contextmanager
+    def connected(self) -> "Iterator[duckdb.DuckDBPyConnection]":
+        """Connect a step to an empty database of its own, in memory.
+
+        Within ``bounded``, all steps share the threads and the memory of one DuckDB instance, since
+        a new instance takes longer to make than many a step runs. Wait while as many steps as
+        threads are running.
+
+        Raises:
+            ConfigurationError: The number of threads or the memory limit is not valid.
+        """
+        with ExitStack() as stack:
+            stack.enter_context(self._running())
+            if self._blocks:
+                con = stack.enter_context(self._shared_instance(self._blocks[-1]).cursor())
+            else:
+                con = stack.enter_context(self.connect())
+            name = f"step_{uuid4().hex}"
+            con.execute(f"attach ':memory:' as {name}")
+            con.execute(f"use {name}")
+            try:
+                yield con
+            finally:
+                con.execute("use memory")
+                con.execute(f"detach {name}")
+
+    def connect(
+        self, database: Path | None = None, *, read_only: bool = False, memory_share: float = 1.0
+    ) -> "duckdb.DuckDBPyConnection":
+        """Return a DuckDB connection that never downloads extensions; use it in a ``with``.
+
+        Args:
+            database: The file of the database; by default, a database in memory.
+            read_only: Open the file for reading only.
+            memory_share: The share of the run's memory that this connection may use.
+
+        Raises:
+            ConfigurationError: The number of threads or the memory limit is not valid.
+            duckdb.Error: The file cannot be opened.
+        """
+        import duckdb
+
+        limits = self.resources()
+        # Processes that share a temporary folder overwrite each other's files. The name follows
+        # from the database, since all connections of a process to it need equal settings.
+        name = (
+            hashlib.sha256(str(database.resolve()).encode()).hexdigest()
+            if database
+            else uuid4().hex
+        )
+        return duckdb.connect(
+            database or ":memory:",
+            read_only=read_only,
+            config={
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+                "threads": limits.threads,
+                "memory_limit": f"{int(limits.memory_bytes * memory_share)}B",
+                # Most steps read a file once: caching its content would only take memory.
+                "enable_external_file_cache": False,
+                "temp_directory": str(
+                    limits.temp_directory / f"nl2sql-align-{os.getpid()}-{name[:16]}"
+                ),
+            },
+        )
+
+    @contextmanager
+    def _running(self) -> Iterator[None]:
+        """Run the block once fewer steps than threads are running."""
+        with self._change:
+            self._change.wait_for(lambda: self._n_running < self.resources().threads)
+            self._n_running += 1
+        try:
+            yield
+        finally:
+            with self._change:
+                self._n_running -= 1
+                self._change.notify()
+
+    def _shared_instance(self, block: _Block) -> "duckdb.DuckDBPyConnection":
+        with self._change:
+            if block.instance is None:
+                block.instance = self.connect(memory_share=STEPS_SHARE)
+            return block.instance
 
 
-def _memory(limit: str | None) -> int:
-    limit = limit or _DEFAULT_MEMORY_LIMIT
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(I?)B", limit.upper())
+_ENGINE: Final = Engine()
+
+resources = _ENGINE.resources
+bounded = _ENGINE.bounded
+connected = _ENGINE.connected
+connect = _ENGINE.connect
+
+
+def _parse_threads(text: str) -> int:
+    if not text:
+        return os.cpu_count() or 1
+    if not re.fullmatch(r"[1-9]\d{0,3}", text):
+        raise ConfigurationError(
+            f"{text!r} is not a number of threads; set {THREADS_VARIABLE} to a whole number "
+            "from 1 to 9999"
+        )
+    return int(text)
+
+
+def _parse_memory(text: str) -> int:
+    text = text or _DEFAULT_MEMORY_LIMIT
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(I?)B", text.upper())
     if not match:
         raise ConfigurationError(
-            f"{limit!r} is no memory limit; set {MEMORY_LIMIT_VARIABLE} to a size such as 4GB"
+            f"{text!r} is not a memory limit; set {MEMORY_LIMIT_VARIABLE} to a size such as 4GB"
         )
     number, unit, is_binary = match.groups()
     return int(float(number) * (_BINARY_UNITS if is_binary and unit else _UNITS)[unit])

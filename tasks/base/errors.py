@@ -1,14 +1,10 @@
-"""What can go wrong for a user: one tree, mapped to the exit status of the command line."""
+"""The errors that users see, each with the exit status of the command line."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
 
 
 class AlignError(Exception):
-    """Anything that a user is told in one line instead of a traceback."""
+    """Base class of the errors that are shown in one line, without a traceback."""
 
     exit_code = 1
 
@@ -22,12 +18,18 @@ class ConfigurationError(AlignError):
     exit_code = 2
 
 
+class RequirementError(ConfigurationError):
+    """A row of the results does not meet the condition that the caller set."""
+
+    exit_code = 4
+
+
 class CorpusError(AlignError):
-    """One dump cannot be used; its corpus is set aside and the others go on.
+    """A dump that cannot be used: its corpus is set aside, and the others continue.
 
     Attributes:
-        corpus: The corpus's name.
-        path: The dump, its address, or the file of it that is at fault.
+        corpus: The name of the corpus.
+        path: The dump, its address, or the file in it that is at fault.
         problem: What is wrong.
         remedy: What to do about it.
     """
@@ -35,7 +37,7 @@ class CorpusError(AlignError):
     exit_code = 3
 
     def __init__(self, corpus: str, path: Path | str, problem: str, remedy: str) -> None:
-        # All four reach Exception, so that the error survives the way back from another process.
+        # Exception needs all four to be pickled on the way back from another process.
         super().__init__(corpus, path, problem, remedy)
         self.corpus = corpus
         self.path = path
@@ -47,23 +49,17 @@ class CorpusError(AlignError):
 
 
 class WarehouseError(AlignError):
-    """The warehouse holds no results, or cannot be read, written or locked."""
+    """A warehouse that holds no results, or cannot be read, written or locked."""
 
 
 class ConflictError(WarehouseError):
-    """Another run has published to the same store meanwhile."""
+    """Another run has published to the same store in the meantime."""
 
 
 class DatabaseInUseError(WarehouseError):
-    """Another process has the published database open for writing, which may pass."""
+    """Another process has the published database open for writing, perhaps not for long."""
 
 
 def _in_one_line(text: str) -> str:
-    # What a message quotes may hold anything: line breaks, control sequences of terminals.
+    # Messages quote user data, which may hold line breaks and control sequences of terminals.
     return "".join(character if character.isprintable() else " " for character in text)
-
-
-class RequirementError(ConfigurationError):
-    """A row of the results does not meet the condition that the caller set."""
-
-    exit_code = 4

@@ -1,32 +1,29 @@
-"""When Python looks for garbage: seldom while it runs, and no more at its end."""
+"""Python's garbage collection, tuned for short programs with many lasting objects."""
 
 import gc
 from typing import Final
 
-# Libraries and parse trees make objects that stay, or go together: looked through at every 700th,
-# as is Python's habit, they take a tenth of the time that libraries take to load. Never would not
-# do: one query at which the parser tries again and again takes gigabytes.
+# Libraries and parse trees make objects that last. Python's default of 700 objects per collection
+# spends a tenth of the time that libraries take to load. Collection cannot be turned off: a query
+# that the parser backtracks on would take gigabytes.
 _OBJECTS_PER_COLLECTION: Final = 10_000
 
 
-def collect_seldom() -> None:
-    """Looks at every 10,000th object made, and not at every 700th."""
+def collect_rarely() -> None:
+    """Collect garbage once per 10,000 new objects, not once per 700."""
     gc.set_threshold(_OBJECTS_PER_COLLECTION)
 
 
-def settle() -> None:
-    """Takes what is there for what stays, and looks seldom from now on.
+def freeze_for_forking() -> None:
+    """Freeze live objects, so that forked processes share their memory, and collect rarely.
 
-    Processes that are forked share its memory, as long as none looks through it.
+    A collection writes to every object that it visits, which would copy the shared pages.
     """
     gc.collect()
     gc.freeze()
-    collect_seldom()
+    collect_rarely()
 
 
-def collect_no_more() -> None:
-    """Takes what is there for what stays: it ends with the process.
-
-    At its end Python would look through all of it three times, a tenth of a second.
-    """
+def skip_final_collection() -> None:
+    """Freeze live objects, so that Python does not collect them at exit (about 0.1 seconds)."""
     gc.freeze()

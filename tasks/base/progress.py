@@ -1,4 +1,4 @@
-"""What a run says of itself while it goes on, to whoever listens in the same process."""
+"""Progress of a run, announced to listeners in the same process."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,10 +7,14 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Progress:
-    """One thing done: ``done`` of ``total`` in a stage (0 of 0 where the stage is one step).
+    """One finished piece of work.
 
-    ``text`` is for people, a line about a whole corpus or a whole stage; a part of one has none.
-    ``facts`` says the same to programs: names, counts and seconds.
+    Attributes:
+        stage: The stage that the work belongs to.
+        text: A line for people about a whole corpus or stage; empty for a part of one.
+        done: Finished parts of the stage; 0 if the stage is a single step.
+        total: All parts of the stage; 0 if the stage is a single step.
+        facts: Names, counts and seconds, for programs.
     """
 
     stage: str
@@ -27,14 +31,14 @@ _listeners: list[Listener] = []
 def announce(
     stage: str, text: str, done: int = 0, total: int = 0, **facts: str | int | float
 ) -> None:
-    """Tells all listeners that something was done."""
+    """Tell all listeners that a piece of work is finished."""
     for listener in list(_listeners):
         listener(Progress(stage, text, done, total, facts))
 
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Calls ``listener`` for everything announced in the block."""
+    """Call ``listener`` for everything that is announced during the block."""
     _listeners.append(listener)
     try:
         yield

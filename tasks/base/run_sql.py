@@ -1,15 +1,14 @@
-"""Runs the SQL files of package ``sql``.
+"""Running the SQL files of package ``sql``.
 
-A file starts with comment lines that say what it is for and which named parameters it takes::
+A file starts with comment lines that give its purpose and its named parameters::
 
     -- Sum of p ln(p/q) for every pair of corpora.
     -- parameters: smoothing, source
     select ...
 
-or ``-- parameters: none``. A call that does not match what is declared, and a file whose statements
-do not use exactly what it declares, are refused before anything runs. Files to read are given by
-their names, a folder for the Parquet files in it; what DuckDB would take for a pattern in them is
-escaped here.
+or ``-- parameters: none``. A call whose arguments differ from the declared parameters is refused,
+and so is a file that does not use exactly what it declares; nothing has run by then. Arguments of
+DuckDB's ``read_...`` functions are names of files, or folders of Parquet files, not patterns.
 """
 
 import glob
@@ -17,125 +16,142 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from itertools import takewhile
 from pathlib import Path
 
 import duckdb
 
 _PARAMETERS = re.compile(r"--\s*parameters:(.*)")
-_FILES_READ = re.compile(r"\bread_\w+\(\s*\$(\w+)")
+_READ_FILES = re.compile(r"\bread_\w+\(\s*\$(\w+)")
 
 
 @cache
-def load_sql(name: str) -> str:
-    """The text of a SQL file.
+def load_sql(name: str | Path) -> str:
+    """Return the text of a SQL file.
 
     Args:
-        name: The file's path below ``sql``, without ``.sql``: ``measures/matrix/pair_sums``.
+        name: The file's path below ``sql`` without its suffix, such as
+            ``measures/matrix/pair_sums``; or, as a ``Path``, any file without its suffix.
 
     Raises:
-        ValueError: There is no such file.
+        ValueError: The file does not exist.
     """
     try:
-        return files("nl2sql_align.sql").joinpath(f"{name}.sql").read_text(encoding="utf-8")
+        return _locate(name, ".sql").read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise ValueError(f"there is no SQL file sql/{name}.sql") from None
+        raise ValueError(f"there is no SQL file {_shown(name)}") from None
 
 
 @cache
-def list_sql(folder: str) -> tuple[str, ...]:
-    """The names, sorted and without ``.sql``, of the SQL files directly in a folder of ``sql``."""
-    entries = files("nl2sql_align.sql").joinpath(folder).iterdir()
-    return tuple(sorted(e.name.removesuffix(".sql") for e in entries if e.name.endswith(".sql")))
+def list_sql(folder: str | Path) -> tuple[str, ...]:
+    """Return the sorted names, without ``.sql``, of the SQL files directly in a folder of ``sql``.
+
+    Args:
+        folder: As ``name`` of ``load_sql``.
+    """
+    names = [entry.name for entry in _locate(folder).iterdir()]
+    return tuple(sorted(name.removesuffix(".sql") for name in names if name.endswith(".sql")))
 
 
 @cache
-def declared_parameters(name: str) -> frozenset[str]:
-    """The parameters that a SQL file's header declares.
+def declared_parameters(name: str | Path) -> frozenset[str]:
+    """Return the parameters that the header of a SQL file declares.
 
     Raises:
-        ValueError: There is no such file, or its header has no line of parameters, or several.
+        ValueError: The file does not exist, or its header does not have exactly one line of
+            parameters.
     """
     header = takewhile(lambda line: line.startswith("--"), load_sql(name).splitlines())
     found = [match[1].strip() for line in header if (match := _PARAMETERS.fullmatch(line))]
     if len(found) != 1:
         raise ValueError(
-            f"sql/{name}.sql: the header needs one line '-- parameters: a, b' or 'none'"
+            f"{_shown(name)}: the header needs one line '-- parameters: a, b' or 'none'"
         )
     return frozenset() if found[0] == "none" else frozenset(re.split(r",\s*", found[0]))
 
 
 def run_sql(
-    con: duckdb.DuckDBPyConnection, name: str, /, **parameters: object
+    con: duckdb.DuckDBPyConnection, name: str | Path, /, **parameters: object
 ) -> duckdb.DuckDBPyConnection:
-    """Executes the statements of a SQL file in their order, each with the parameters that it names.
+    """Execute the statements of a SQL file in order, each with the parameters that it uses.
 
     Args:
-        con: Where they run.
+        con: The connection.
         name: The file, as for ``load_sql``.
         parameters: A value for each declared parameter.
 
     Returns:
-        ``con``, from which the last statement's result can be fetched.
+        ``con``, from which the result of the last statement can be fetched.
 
     Raises:
-        ValueError: The parameters given, declared and used are not the same.
+        ValueError: The given, declared and used parameters differ.
     """
-    statements = list(_bound(con, name, parameters))
+    statements = list(_bind(con, name, parameters))
     if parameters:
         for statement, values in statements:
             con.execute(statement, values)
-    else:  # at once: hundreds of small ones would each wait for other threads of Python
+    else:  # One call: each call of hundreds would wait for Python's other threads.
         con.execute(load_sql(name))
     return con
 
 
 def query_sql(
-    con: duckdb.DuckDBPyConnection, name: str, /, **parameters: object
+    con: duckdb.DuckDBPyConnection, name: str | Path, /, **parameters: object
 ) -> duckdb.DuckDBPyRelation:
-    """The query of a SQL file with one statement, as a relation: it runs when read, each time anew.
+    """Return the single statement of a SQL file as a relation, which runs each time it is read.
 
     Args:
-        con: Where it runs.
+        con: The connection.
         name: The file, as for ``load_sql``.
         parameters: A value for each declared parameter.
 
     Raises:
-        ValueError: The parameters given, declared and used are not the same, or the file does not
-            hold exactly one statement.
+        ValueError: The given, declared and used parameters differ, or the file does not hold
+            exactly one statement.
     """
-    statements = list(_bound(con, name, parameters))
+    statements = list(_bind(con, name, parameters))
     if len(statements) != 1:
-        raise ValueError(f"sql/{name}.sql holds {len(statements)} statements where one is needed")
+        raise ValueError(f"{_shown(name)} holds {len(statements)} statements where one is needed")
     statement, values = statements[0]
     return con.sql(statement, params=values)
 
 
-def _bound(
-    con: duckdb.DuckDBPyConnection, name: str, parameters: dict[str, object]
+def _locate(name: str | Path, suffix: str = "") -> Traversable:
+    if isinstance(name, Path):
+        return name.with_name(name.name + suffix)
+    return files("nl2sql_align.sql").joinpath(name + suffix)
+
+
+def _shown(name: str | Path) -> str:
+    return f"sql/{name}.sql" if isinstance(name, str) else f"{name}.sql"
+
+
+def _bind(
+    con: duckdb.DuckDBPyConnection, name: str | Path, parameters: dict[str, object]
 ) -> Iterator[tuple[duckdb.Statement, dict[str, object]]]:
-    """The statements of a file, each with the values of the parameters that it names."""
+    """Yield the statements of a file, each with the values of the parameters that it uses."""
     statements = con.extract_statements(load_sql(name))
     declared = declared_parameters(name)
     used = frozenset[str]().union(*(statement.named_parameters for statement in statements))
     if used != declared:
-        raise ValueError(f"sql/{name}.sql declares {_names(declared)} but uses {_names(used)}")
+        raise ValueError(f"{_shown(name)} declares {_list(declared)} but uses {_list(used)}")
     if parameters.keys() != declared:
-        raise ValueError(f"sql/{name}.sql takes {_names(declared)}, not {_names(parameters)}")
-    of_files = set(_FILES_READ.findall(load_sql(name)))
-    values = {key: _named(v) if key in of_files else v for key, v in parameters.items()}
+        raise ValueError(f"{_shown(name)} takes {_list(declared)}, not {_list(parameters)}")
+    read = set(_READ_FILES.findall(load_sql(name)))
+    values = {key: _escape(v) if key in read else v for key, v in parameters.items()}
     for statement in statements:
         yield statement, {key: values[key] for key in statement.named_parameters}
 
 
-def _named(files: object) -> object:
-    """The pattern that only a file's name matches, or a folder's files; of each of several."""
+def _escape(files: object) -> object:
+    """Return a pattern that matches only the given file, or the Parquet files of a folder."""
     if isinstance(files, list):
-        return [_named(str(file)) for file in files]
+        return [_escape(str(file)) for file in files]
     if not isinstance(files, str):
         return files
     return glob.escape(files) + ("/[!.]*.parquet" if Path(files).is_dir() else "")
 
 
-def _names(parameters: "frozenset[str] | dict[str, object]") -> str:
+def _list(parameters: "frozenset[str] | dict[str, object]") -> str:
     return ", ".join(sorted(parameters)) or "no parameters"

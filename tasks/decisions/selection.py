@@ -35,7 +35,7 @@ from nl2sql_align.tasks.ingest.original_rows import original_records
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.record import last_run, record
 from nl2sql_align.tasks.results.versions import versions
-from nl2sql_align.tasks.warehouse.folder import stage_key, written_whole
+from nl2sql_align.tasks.warehouse.folder import stage_key, write_atomically
 
 Method = Literal["direct", "greedy", "importance", "random"]
 
@@ -450,18 +450,18 @@ def _write(selection: Selection, rows: pl.DataFrame, templates: pl.DataFrame) ->
         "notes": selection.notes,
     }
     try:
-        with written_whole(folder / "selection.parquet") as temporary:
+        with write_atomically(folder / "selection.parquet") as temporary:
             rows.write_parquet(temporary)
         with (
-            written_whole(folder / "selection.jsonl") as temporary,
+            write_atomically(folder / "selection.jsonl") as temporary,
             temporary.open("w", encoding="utf-8") as lines,
         ):
             for row in rows.iter_rows(named=True):
                 row["record"] = json.loads(row["record"]) if row["record"] else None
                 lines.write(json.dumps(row, ensure_ascii=False) + "\n")
-        with written_whole(folder / "templates.csv") as temporary:
+        with write_atomically(folder / "templates.csv") as temporary:
             templates.write_csv(temporary)
-        with written_whole(folder / "selection.json") as temporary:
+        with write_atomically(folder / "selection.json") as temporary:
             text = json.dumps(told, indent=1, ensure_ascii=False, default=str)
             temporary.write_text(text + "\n", encoding="utf-8")
     except OSError as error:

@@ -29,7 +29,7 @@ from nl2sql_align.tasks.ingest.corpora_file import (
 )
 from nl2sql_align.tasks.ingest.dumps import list_files
 from nl2sql_align.tasks.ingest.format_recognition import recognise
-from nl2sql_align.tasks.warehouse.folder import Warehouse, written_whole
+from nl2sql_align.tasks.warehouse.folder import Warehouse, write_atomically
 from nl2sql_align.tasks.warehouse.object_store import pull, push
 
 CORPUS_FILE: Final = "corpus.toml"
@@ -125,7 +125,11 @@ def discover(
     with warehouse.locked(wait_seconds):
         files = [
             file.relative_to(warehouse.folder).as_posix()
-            for file in (_state_file(warehouse), _corpora_file(warehouse), warehouse.cards)
+            for file in (
+                _state_file(warehouse),
+                _corpora_file(warehouse),
+                warehouse.last_corpora_file,
+            )
         ]
         pull(warehouse, *files)
         found = _discover(folders, warehouse, settle_seconds, prune, now)
@@ -423,7 +427,7 @@ Card = tuple[CorpusEntry, str]
 def read_cards(warehouse: Warehouse) -> dict[str, Card]:
     """The corpora of the last run, by name."""
     try:
-        cards = json.loads(warehouse.cards.read_text(encoding="utf-8"))
+        cards = json.loads(warehouse.last_corpora_file.read_text(encoding="utf-8"))
         return {
             name: (CorpusEntry.model_validate(card["entry"]), str(card["digest"]))
             for name, card in cards.items()
@@ -477,14 +481,14 @@ def _read_state(warehouse: Warehouse, problems: list[str]) -> dict[str, Any] | N
 def _write(
     warehouse: Warehouse, entries: list[CorpusEntry], state: Mapping[str, Any]
 ) -> Path | None:
-    with written_whole(_state_file(warehouse)) as temporary:
+    with write_atomically(_state_file(warehouse)) as temporary:
         text = json.dumps({"corpora": state}, indent=1, sort_keys=True)
         temporary.write_text(text, encoding="utf-8")
     file = _corpora_file(warehouse)
     if not entries:
         file.unlink(missing_ok=True)
         return None
-    with written_whole(file) as temporary:
+    with write_atomically(file) as temporary:
         header = "# Written by the nightly flow: what it found, and what it kept.\n\n"
         temporary.write_text(header + to_toml(entries), encoding="utf-8")
     return file

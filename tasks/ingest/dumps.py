@@ -37,7 +37,7 @@ from nl2sql_align.tasks.ingest.archives import (
     to_utf8,
 )
 from nl2sql_align.tasks.ingest.corpora_file import AUTO, CorpusEntry
-from nl2sql_align.tasks.warehouse.folder import written_whole
+from nl2sql_align.tasks.warehouse.folder import write_atomically
 
 # Changes whenever the same dump would give another file.
 INGEST_VERSION: Final = 3
@@ -111,7 +111,7 @@ def ingest_corpus(entry: CorpusEntry, destination: Path) -> IngestReport:
     sources = list_sources(entry)
     query = _dump_query(entry, sources[0])
     with (
-        written_whole(destination) as temporary,
+        write_atomically(destination) as temporary,
         _staged(entry, sources, temporary) as staged,
         connected() as con,
     ):

@@ -12,8 +12,8 @@ from uuid import uuid4
 from nl2sql_align.tasks.base.errors import CorpusError
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
 from nl2sql_align.tasks.ingest.dumps import digest_dump
-from nl2sql_align.tasks.warehouse.addresses import told
-from nl2sql_align.tasks.warehouse.folder import Warehouse, stage_key, written_whole
+from nl2sql_align.tasks.warehouse.addresses import describe_error
+from nl2sql_align.tasks.warehouse.folder import Warehouse, stage_key, write_atomically
 
 if TYPE_CHECKING:
     import fsspec
@@ -84,7 +84,7 @@ def fetched(entry: CorpusEntry, warehouse: Warehouse) -> CorpusEntry:
     if copies.exists():  # damaged, or of another address: the same content stands in for it
         copies.rename(warehouse.scratch / f"dump-{uuid4().hex}")
     temporary.rename(copies)
-    with written_whole(note) as writing:
+    with write_atomically(note) as writing:
         writing.write_text(digest)
     return _at(entry, copies, listed)
 
@@ -140,6 +140,6 @@ def _at(entry: CorpusEntry, folder: Path, listed: _Listed) -> CorpusEntry:
 
 
 def _unreadable(entry: CorpusEntry, error: Exception) -> CorpusError:
-    problem = f"cannot be fetched ({told(error)})"
+    problem = f"cannot be fetched ({describe_error(error)})"
     remedy = "check path, the credentials in the environment, and that the store's driver is there"
     return CorpusError(entry.name, entry.place, problem, remedy)

@@ -44,8 +44,8 @@ from nl2sql_align.tasks.measures.units import (
 )
 from nl2sql_align.tasks.measures.verdicts import Interval, is_doubtful, student_interval, verdict_of
 from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
-from nl2sql_align.tasks.warehouse.count_files import n_ngrams
-from nl2sql_align.tasks.warehouse.folder import stage_key, written_whole
+from nl2sql_align.tasks.warehouse.count_files import count_distinct_ngrams
+from nl2sql_align.tasks.warehouse.folder import stage_key, write_atomically
 
 INTERVALS_VERSION: Final = 3
 """Goes up with every change that can alter an interval, a verdict or a ceiling."""
@@ -168,7 +168,7 @@ def compute_intervals(
         tables, n_new = _resample(sets, _divergences(pairs), folder, rules, how)
         for kind, file in files.items():
             if not file.exists():  # of a run that was killed here, the first ones may be there
-                with written_whole(file) as temporary:
+                with write_atomically(file) as temporary:
                     tables[kind].write_parquet(temporary)
     for old in folder.glob("*.parquet"):
         if old not in files.values():
@@ -415,7 +415,7 @@ class _Replicates:
 
 
 def _n_counts(files: Iterable[Path]) -> int:
-    return sum(map(n_ngrams, files))
+    return sum(map(count_distinct_ngrams, files))
 
 
 def _counts(sample: Sample, replicates: range) -> Counts:

@@ -23,8 +23,8 @@ from nl2sql_align.tasks.base.connections import connect, resources
 from nl2sql_align.tasks.base.progress import announce
 from nl2sql_align.tasks.base.run_sql import query_sql, run_sql
 from nl2sql_align.tasks.measures.divergence import EPSILON, SKEW
-from nl2sql_align.tasks.warehouse.count_files import count_files, n_ngrams
-from nl2sql_align.tasks.warehouse.folder import stage_key, written_whole
+from nl2sql_align.tasks.warehouse.count_files import count_distinct_ngrams, count_files
+from nl2sql_align.tasks.warehouse.folder import stage_key, write_atomically
 
 MATRIX_VERSION: Final = 1
 """Goes up with every change that can alter a measure."""
@@ -95,7 +95,7 @@ def compute_matrix(
             tables = [table for table in (known.get(kind), new[kind]) if table is not None]
             keys = [(name, "ascending") for name in _ORDER if name in new[kind].column_names]
             table = pa.concat_tables(tables).sort_by(keys)
-            with written_whole(path) as temporary:
+            with write_atomically(path) as temporary:
                 pq.write_table(table, temporary, compression="zstd")
         n_new = new["pairs"].num_rows
     for old in folder.glob("*.parquet"):
@@ -221,7 +221,7 @@ def _n_partitions(contents: list[Content]) -> int:
     A power of two, as the number of files of a large corpus is, each of which then goes to one part
     or holds several.
     """
-    n_counts = sum(n_ngrams(content.ngrams) for content in contents)
+    n_counts = sum(count_distinct_ngrams(content.ngrams) for content in contents)
     return 1 << (n_counts * _BYTES_PER_COUNT // resources().memory_bytes).bit_length()
 
 

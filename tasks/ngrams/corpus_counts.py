@@ -26,7 +26,7 @@ from nl2sql_align.tasks.base.run_sql import query_sql, run_sql
 from nl2sql_align.tasks.ngrams.count import count_ngrams
 from nl2sql_align.tasks.templates.rules import MAX_N, NGRAM_RULES_VERSION
 from nl2sql_align.tasks.warehouse.count_files import partition_name, partitions_folder
-from nl2sql_align.tasks.warehouse.folder import written_whole
+from nl2sql_align.tasks.warehouse.folder import write_atomically
 
 # Bytes of distinct templates in a part: a million generated queries have two, the published corpora
 # a tenth of one at most.
@@ -150,7 +150,7 @@ def begin_counting(
                 return _divided(
                     corpus, chain(read, reader), reader.schema, destination, scratch, said, max_n
                 )
-        with written_whole(destination) as temporary:
+        with write_atomically(destination) as temporary:
             _count_whole(con, corpus, _counted(read, max_n), temporary, said, max_n)
     return None
 
@@ -161,7 +161,7 @@ def count_part(job: CountJob) -> float:
     with (
         connected() as con,
         pq.ParquetFile(job.source) as file,
-        written_whole(job.destination) as temporary,
+        write_atomically(job.destination) as temporary,
     ):
         templates = file.iter_batches(_TEMPLATES_AT_A_TIME, row_groups=job.row_groups)
         _write_partial(con, _counted(templates, job.max_n), temporary, job.n_partitions)
@@ -171,7 +171,7 @@ def count_part(job: CountJob) -> float:
 def add_up(job: AddJob) -> float:
     """Adds up a partition of a corpus's n-grams; the seconds that it took."""
     started = time.perf_counter()
-    with connected() as con, written_whole(job.destination) as temporary:
+    with connected() as con, write_atomically(job.destination) as temporary:
         _add_up(con, job.corpus, job.parts, job.partition, temporary, job.metadata, job.max_n)
     return time.perf_counter() - started
 
@@ -204,7 +204,7 @@ def _divided(
     source = folder / "templates.parquet"
     n_bytes = n_groups = 0
     with (
-        written_whole(source) as temporary,
+        write_atomically(source) as temporary,
         pq.ParquetWriter(temporary, schema, compression="lz4") as writer,
     ):
         for some in templates:

@@ -52,11 +52,11 @@ def _tables(con: duckdb.DuckDBPyConnection) -> list[str]:
 
 def saved_kept(warehouse: Warehouse) -> dict[str, "pa.Table"]:
     """The copy; empty where there is none, or where it cannot be read either."""
-    if not warehouse.kept.exists():
+    if not warehouse.carried_over_file.exists():
         return {}
     try:
         with connect() as con:
-            con.execute(f"attach '{quoted(warehouse.kept)}' as kept (read_only)")
+            con.execute(f"attach '{quoted(warehouse.carried_over_file)}' as kept (read_only)")
             con.execute("use kept")
             return read_kept(con)
     except duckdb.Error:

@@ -7,7 +7,7 @@ import duckdb
 
 from nl2sql_align.tasks.base.connections import connect
 from nl2sql_align.tasks.base.errors import WarehouseError
-from nl2sql_align.tasks.warehouse.object_store import published, warehouse_at
+from nl2sql_align.tasks.warehouse.object_store import find_published, warehouse_at
 
 if TYPE_CHECKING:
     pass
@@ -27,7 +27,7 @@ def open_results(place: Path | str) -> duckdb.DuckDBPyConnection:
     Raises:
         WarehouseError: There are none, they cannot be read, or another version made them.
     """
-    found = published(warehouse_at(place))
+    found = find_published(warehouse_at(place))
     database = found.database
     if not database.is_file():
         raise WarehouseError(
@@ -36,7 +36,7 @@ def open_results(place: Path | str) -> duckdb.DuckDBPyConnection:
         )
     try:
         con = open_database(database)
-        found.served.to(con)
+        found.files.register_with(con)
         made_by = con.execute(
             "select versions ->> 'publish' from runs order by rowid desc limit 1"
         ).fetchall()

@@ -32,8 +32,8 @@ from nl2sql_align.tasks.results.database import (
     quoted,
     quoted_name,
 )
-from nl2sql_align.tasks.warehouse.count_files import count_files, remove_others
-from nl2sql_align.tasks.warehouse.folder import Warehouse, stage_key, written_whole
+from nl2sql_align.tasks.warehouse.count_files import count_files, remove_unused
+from nl2sql_align.tasks.warehouse.folder import Warehouse, stage_key, write_atomically
 from nl2sql_align.tasks.warehouse.object_store import PublicNames, public_names
 
 if TYPE_CHECKING:
@@ -258,7 +258,10 @@ def publish(
         announce("publish", old.remark)
     if old.versions is not None and old.versions.get("publish") != record.versions.get("publish"):
         announce("publish", "the results of another version are made anew; its history is kept")
-    with written_whole(warehouse.kept) as kept, written_whole(warehouse.database) as temporary:
+    with (
+        write_atomically(warehouse.carried_over_file) as kept,
+        write_atomically(warehouse.database) as temporary,
+    ):
         if begun is None:
             is_kept = is_same or _is_mostly_known(corpora, names, old, record.versions)
             new = _new(temporary, warehouse, is_kept)
@@ -280,7 +283,7 @@ def publish(
         if begun.new.path != temporary:
             begun.new.path.replace(temporary)
     old_counts = {warehouse.ngrams / Path(file).name for file in old.n_queries_by_file}
-    remove_others(warehouse.ngrams, old_counts | {corpus.ngrams for corpus in corpora})
+    remove_unused(warehouse.ngrams, old_counts | {corpus.ngrams for corpus in corpora})
 
 
 def _new(path: Path, warehouse: Warehouse, is_kept: bool) -> _New:
@@ -327,7 +330,7 @@ def _begin(
     """Fills a new database with all that waits for no measure."""
     con = new.con
     try:
-        names.served.to(con)
+        names.files.register_with(con)
         if not is_same:
             con.register("given_corpora", _given(corpora, names))
             if is_kept:

@@ -16,7 +16,7 @@ from nl2sql_align.tasks.results.database import (
     open_results,
     quoted_name,
 )
-from nl2sql_align.tasks.warehouse.folder import Warehouse, written_whole
+from nl2sql_align.tasks.warehouse.folder import Warehouse, write_atomically
 from nl2sql_align.tasks.warehouse.object_store import pull, push, warehouse_at
 
 if TYPE_CHECKING:
@@ -64,15 +64,15 @@ def record(place: Path | str, table: str, rows: "pl.DataFrame", key: Mapping[str
 def _record(warehouse: Warehouse, table: str, rows: "pl.DataFrame", key: Mapping[str, Any]) -> None:
     files = [
         file.relative_to(warehouse.folder).as_posix()
-        for file in (warehouse.database, warehouse.kept)
+        for file in (warehouse.database, warehouse.carried_over_file)
     ]
     with warehouse.locked(_SECONDS_TO_WAIT):
         pull(warehouse, *files)
         # Of a warehouse on a store, its working copy: what is written there is published after it.
         open_results(warehouse.folder).close()
         with (
-            written_whole(warehouse.kept) as kept,
-            written_whole(warehouse.database) as temporary,
+            write_atomically(warehouse.carried_over_file) as kept,
+            write_atomically(warehouse.database) as temporary,
             connect() as con,
         ):
             shutil.copyfile(warehouse.database, temporary)

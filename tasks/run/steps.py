@@ -37,8 +37,12 @@ from nl2sql_align.tasks.templates.rules import (
     Limits,
     parser_version,
 )
-from nl2sql_align.tasks.warehouse.count_files import counts_at, n_ngrams, remove_others
-from nl2sql_align.tasks.warehouse.folder import Warehouse, write_changed
+from nl2sql_align.tasks.warehouse.count_files import (
+    count_distinct_ngrams,
+    find_counts,
+    remove_unused,
+)
+from nl2sql_align.tasks.warehouse.folder import Warehouse, write_if_changed
 
 
 def parameters(
@@ -121,7 +125,7 @@ def finish(prepared: Prepared, warehouse: Warehouse) -> CountedCorpus:
     if not prepared.templates.exists():
         texts = prepared.jobs[0].source
         join_templates(texts, [job.destination for job in prepared.jobs], prepared.templates)
-    ngrams, division = counts_at(prepared.ngrams), None
+    ngrams, division = find_counts(prepared.ngrams), None
     if ngrams is None:
         metadata = {
             "corpus": prepared.entry.name,
@@ -152,7 +156,7 @@ def finish(prepared: Prepared, warehouse: Warehouse) -> CountedCorpus:
 
 def without_ngrams(corpora: list[CountedCorpus], warehouse: Warehouse) -> list[SetAside]:
     """The corpora that are published, but have no distribution to compare."""
-    empty = [corpus.entry for corpus in corpora if not n_ngrams(corpus.ngrams)]
+    empty = [corpus.entry for corpus in corpora if not count_distinct_ngrams(corpus.ngrams)]
     faults = [
         CorpusError(
             entry.name,
@@ -179,7 +183,7 @@ def measure(
 ) -> MatrixReport:
     """Measures all pairs of the corpora; those of known content are taken from the last run."""
     # Where no corpus can be compared, all are given: there must be files to read.
-    comparable = [corpus for corpus in corpora if n_ngrams(corpus.ngrams)] or corpora
+    comparable = [corpus for corpus in corpora if count_distinct_ngrams(corpus.ngrams)] or corpora
     contents = [
         Content(
             corpus.content_key,
@@ -205,7 +209,7 @@ def resample(
     """
     if how.replicates == 0:
         return None
-    comparable = [corpus for corpus in corpora if n_ngrams(corpus.ngrams)]
+    comparable = [corpus for corpus in corpora if count_distinct_ngrams(corpus.ngrams)]
     folder = warehouse.folder / "stages" / "intervals"
     return compute_intervals(comparable, matrix.pairs, folder, how)
 
@@ -219,7 +223,7 @@ def blamed(entry: CorpusEntry, error: BaseException, warehouse: Warehouse) -> Se
     """
     if isinstance(error, AlignError) or not isinstance(error, Exception):
         raise error
-    if (trouble := warehouse.trouble(error)) is not None:
+    if (trouble := warehouse.disk_error(error)) is not None:
         raise trouble from error
     problem = f"{type(error).__name__}: {error}".splitlines()[0]
     fault = CorpusError(entry.name, entry.place, problem, "check the dump, and run again")
@@ -238,7 +242,7 @@ def remember(corpora: list[CountedCorpus], warehouse: Warehouse) -> None:
         }
         for one in corpora
     }
-    write_changed(warehouse.cards, json.dumps(cards, indent=1, sort_keys=True))
+    write_if_changed(warehouse.last_corpora_file, json.dumps(cards, indent=1, sort_keys=True))
 
 
 def remove_unused_stages(corpora: list[CountedCorpus], warehouse: Warehouse) -> None:
@@ -248,4 +252,4 @@ def remove_unused_stages(corpora: list[CountedCorpus], warehouse: Warehouse) -> 
         path for corpus in corpora for path in (corpus.queries, corpus.templates, corpus.ngrams)
     }
     for stage in ("queries", "templates", "as_written/ngrams"):
-        remove_others(warehouse.folder / "stages" / stage, used)
+        remove_unused(warehouse.folder / "stages" / stage, used)

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from nl2sql_align.tasks.base.connections import connected
 from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.templates.parser_pool import ParseJob, parse_part
-from nl2sql_align.tasks.warehouse.folder import written_whole
+from nl2sql_align.tasks.warehouse.folder import write_atomically
 
 CANDIDATES: Final = (
     "sqlite",
@@ -83,7 +83,7 @@ def choose_dialect(
     best = max(candidates, key=lambda name: shares[name])
     choice = DialectChoice(best, shares, n_sampled)
     if kept is not None:
-        with written_whole(kept) as temporary:
+        with write_atomically(kept) as temporary:
             temporary.write_text(json.dumps(choice.__dict__), encoding="utf-8")
     return choice
 

@@ -31,7 +31,7 @@ from nl2sql_align.tasks.base.connections import resources
 from nl2sql_align.tasks.base.errors import AlignError
 from nl2sql_align.tasks.templates.parser_protocol import MESSAGE_BYTES, NO_ROW, PROGRESS_BYTES
 from nl2sql_align.tasks.templates.rules import DEFAULT_LIMITS, Limits
-from nl2sql_align.tasks.warehouse.folder import written_whole
+from nl2sql_align.tasks.warehouse.folder import write_atomically
 
 SECONDS_PER_QUERY: Final = 20.0
 # To start, and to read and write files: a second, more on a machine that is busy.
@@ -317,7 +317,7 @@ def parse_part(job: ParseJob, seconds_per_query: float = SECONDS_PER_QUERY) -> P
     if not job.source.exists():  # its run has been interrupted, and has cleared up
         raise AlignError(f"{job.source} is gone: the run that wrote it has ended")
     try:
-        with written_whole(job.destination) as temporary:
+        with write_atomically(job.destination) as temporary:
             pq.write_table(table, temporary, compression="lz4")
     except OSError as error:
         raise AlignError(

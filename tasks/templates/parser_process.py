@@ -24,7 +24,7 @@ import sys
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from nl2sql_align.tasks.base.garbage import settle
+from nl2sql_align.tasks.base.garbage import freeze_for_forking
 from nl2sql_align.tasks.templates.parse_sharing import parses_are_shared
 from nl2sql_align.tasks.templates.parser_protocol import MESSAGE_BYTES, NO_ROW, PROGRESS_BYTES
 from nl2sql_align.tasks.templates.rules import Limits
@@ -143,7 +143,7 @@ def main() -> None:
     """Forks processes, and serves jobs in each."""
     # Ctrl-C reaches all processes of a terminal; whoever started this one ends it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    settle()
+    freeze_for_forking()
     if files := fork_on_request(socket.socket(fileno=sys.stdin.fileno())):
         with os.fdopen(files[0], "wb") as answers, mmap.mmap(files[1], PROGRESS_BYTES) as progress:
             serve(answers, progress)

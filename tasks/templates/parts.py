@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 
 from nl2sql_align.tasks.base.connections import connected
 from nl2sql_align.tasks.base.run_sql import query_sql
-from nl2sql_align.tasks.warehouse.folder import written_whole
+from nl2sql_align.tasks.warehouse.folder import write_atomically
 
 
 def join_templates(texts: Path, parts: list[Path], destination: Path) -> None:
@@ -20,7 +20,7 @@ def join_templates(texts: Path, parts: list[Path], destination: Path) -> None:
         destination: ``first_ordinal``, ``sql``, ``n_queries``, ``template``, ``template_id``,
             ``reject_reason``, ``comparable_key``.
     """
-    with connected() as con, written_whole(destination) as temporary:
+    with connected() as con, write_atomically(destination) as temporary:
         query_sql(
             con,
             "templates/templates_of_queries",
@@ -54,7 +54,7 @@ def split_queries(queries: Path, destination: Path) -> SplitReport:
     n_queries = pq.read_metadata(queries).num_rows
     rows = min(_LARGEST_PART, max(_SMALLEST_PART, n_queries // 16))
     n_distinct = n_parts = 0
-    with connected() as con, written_whole(destination) as temporary:
+    with connected() as con, write_atomically(destination) as temporary:
         texts = query_sql(con, "templates/distinct_queries", queries=str(queries))
         reader = texts.to_arrow_reader(rows)
         with pq.ParquetWriter(temporary, reader.schema, compression="lz4") as writer:

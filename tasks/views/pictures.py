@@ -10,7 +10,7 @@ from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.read import METRICS
 from nl2sql_align.tasks.views.charts import ON_PAPER, VEGA_LITE, Spec, charts, config
 from nl2sql_align.tasks.views.digits import ends, shown
-from nl2sql_align.tasks.warehouse.folder import written_whole
+from nl2sql_align.tasks.warehouse.folder import write_atomically
 
 if TYPE_CHECKING:
     import polars as pl
@@ -63,7 +63,7 @@ def plot(
     spec = KINDS[kind](place, target, source, metric)
     picture = _drawn(spec, out.suffix.lower())
     try:
-        with written_whole(out) as temporary:
+        with write_atomically(out) as temporary:
             temporary.write_bytes(picture)
     except OSError as error:
         raise WarehouseError(f"{out} cannot be written ({error.strerror})") from None

@@ -20,7 +20,7 @@ from nl2sql_align.tasks.base.run_sql import list_sql, load_sql, query_sql
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.views.charts import ON_PAGE, charts, config
 from nl2sql_align.tasks.views.explain import FEATURES, HARDNESS
-from nl2sql_align.tasks.warehouse.folder import stage_key, written_whole
+from nl2sql_align.tasks.warehouse.folder import stage_key, write_atomically
 from nl2sql_align.tasks.warehouse.object_store import warehouse_at
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def write_report(
             return False
         page = _page(key, _data(con, run, decisions))
     try:
-        with written_whole(destination) as temporary:
+        with write_atomically(destination) as temporary:
             temporary.write_text(page, encoding="utf-8")
     except OSError as error:
         raise WarehouseError(

@@ -1,1 +1,1 @@
-"""Files and addresses; knows no SQL and no corpus."""
+"""The files of a warehouse, on disk and on object stores, without any SQL."""

@@ -1,4 +1,4 @@
-"""Addresses of files on object stores: which texts are some, and what must not stand in them."""
+"""Addresses of files on object stores, and messages without credentials."""
 
 import os
 import re
@@ -10,12 +10,12 @@ _SHORTEST_SECRET: Final = 8
 
 
 def is_address(text: str) -> bool:
-    """Whether a text is an address, and no path."""
+    """Return whether a text is an address such as ``s3://bucket/file``, not a path."""
     return "://" in text
 
 
 def holds_credentials(address: str) -> bool:
-    """Whether an address holds what may be credentials: users, passwords, signatures."""
+    """Return whether an address may hold credentials: a user, a password or a signature."""
     parts = urlsplit(address)
     is_container = parts.scheme.startswith("abfs") and not parts.password
     return ("@" in parts.netloc and not is_container) or (
@@ -23,15 +23,15 @@ def holds_credentials(address: str) -> bool:
     )
 
 
-def without_secrets(text: str) -> str:
-    """A message without the values of those environment variables that may be credentials."""
+def hide_secrets(text: str) -> str:
+    """Replace the values of environment variables that may hold credentials with ``***``."""
     for name, value in os.environ.items():
         if _SECRET_NAMES.search(name) and len(value) >= _SHORTEST_SECRET:
             text = text.replace(value, "***")
     return text
 
 
-def told(error: Exception) -> str:
-    """What went wrong at a store, in one line without secrets."""
-    said = without_secrets(str(error)).splitlines() or ["no message"]
-    return f"{type(error).__name__}: {said[0]}"
+def describe_error(error: Exception) -> str:
+    """Describe an error of a store in one line without secrets."""
+    lines = hide_secrets(str(error)).splitlines() or ["no message"]
+    return f"{type(error).__name__}: {lines[0]}"

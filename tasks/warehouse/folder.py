@@ -1,8 +1,8 @@
-"""The warehouse folder: what stands where, under which name, and how a file comes to stand there.
+"""The warehouse folder: the names of its files, atomic writes, the lock, and checks for damage.
 
-Every stage writes new files under temporary names and renames them when they are whole. A stage
-file is named by a key, the digest of everything that can change its content, so that a file that is
-there is right and is never written again.
+Every stage writes new files under temporary names and renames them once they are complete. The name
+of a stage file holds a key: a digest of everything that can change its content. A stage file that
+exists is therefore current, and is not written again.
 """
 
 import errno
@@ -24,14 +24,14 @@ from nl2sql_align.tasks.base.progress import announce
 
 _TEMPORARY = ".tmp-"
 _SECONDS_BETWEEN_TRIES = 0.2
-_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
 def stage_key(**parts: object) -> str:
-    """The name of a stage file: a digest of all that its content depends on.
+    """Return the key of a stage file: a digest of everything that its content depends on.
 
     Args:
-        parts: What the content depends on; anything that JSON can hold.
+        parts: Values that the content depends on, of types that JSON has.
 
     Returns:
         32 hexadecimal digits.
@@ -41,8 +41,8 @@ def stage_key(**parts: object) -> str:
 
 
 @contextmanager
-def written_whole(destination: Path) -> Iterator[Path]:
-    """A temporary path beside ``destination``, renamed to it when the block ends well."""
+def write_atomically(destination: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``destination``, and rename it if the block succeeds."""
     destination.parent.mkdir(parents=True, exist_ok=True)
     temporary = destination.with_name(f"{_TEMPORARY}{uuid4().hex[:12]}-{destination.name}")
     try:
@@ -52,21 +52,21 @@ def written_whole(destination: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def write_if_changed(destination: Path, text: str) -> None:
+    """Write a text atomically, unless the file holds it already."""
+    content = text.encode()
+    if not destination.exists() or destination.read_bytes() != content:
+        with write_atomically(destination) as temporary:
+            temporary.write_bytes(content)
+
+
 @dataclass(frozen=True)
-class _Seal:
-    """How a file was when it was whole."""
+class _FileRecord:
+    """The state of a complete file, by which later damage is found."""
 
     size: int
     mtime_ns: int
     sha256: str
-
-
-def write_changed(destination: Path, text: str) -> None:
-    """Writes a text whole, unless it stands there already."""
-    content = text.encode()
-    if not destination.exists() or destination.read_bytes() != content:
-        with written_whole(destination) as temporary:
-            temporary.write_bytes(content)
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,8 @@ class Warehouse:
     """The folder that a run writes and that users query.
 
     Attributes:
-        folder: The folder; of a warehouse on an object store, its working copy.
-        address: Where the warehouse is, if it is on a store.
+        folder: The folder; for a warehouse on an object store, its working copy.
+        address: The address of a warehouse on a store.
     """
 
     folder: Path
@@ -83,64 +83,64 @@ class Warehouse:
 
     @property
     def place(self) -> Path | str:
-        """Where the warehouse is, as users know it."""
+        """The address or the folder, as users know the warehouse."""
         return self.address or self.folder
 
     @property
     def resolved(self) -> "Warehouse":
-        """The same, by its full path."""
+        """The same warehouse with an absolute path."""
         return replace(self, folder=self.folder.resolve())
 
     @property
     def database(self) -> Path:
-        """The published results."""
+        """The database with the published results."""
         return self.folder / "alignment.duckdb"
 
     @property
     def ngrams(self) -> Path:
-        """Where the n-gram counts stand: a file per corpus and content, or a folder of files."""
+        """The folder of n-gram counts: a file or a folder of partitions per corpus and content."""
         return self.folder / "ngrams"
 
     @property
     def scratch(self) -> Path:
-        """For files that are worth nothing after their run."""
+        """The folder for files that are only needed during a run."""
         return self.folder / "stages" / "scratch"
 
     @property
     def copies(self) -> Path:
-        """Local copies of dumps on object stores."""
+        """The folder for local copies of dumps on object stores."""
         return self.folder / "dumps"
 
     def queries_file(self, key: str) -> Path:
-        """The queries of one dump, as ingested."""
+        """Return the path of the ingested queries of one dump."""
         return self.folder / "stages" / "queries" / f"{key}.parquet"
 
     @property
     def templates(self) -> Path:
-        """Where the files of distinct queries stand."""
+        """The folder of templates files."""
         return self.folder / "stages" / "templates"
 
     def templates_file(self, key: str) -> Path:
-        """The distinct queries of one dump with their templates or reject reasons."""
+        """Return the path of one dump's distinct queries with their templates or reject reasons."""
         return self.templates / f"{key}.parquet"
 
     def ngrams_file(self, corpus: str, key: str) -> Path:
-        """The n-gram counts of one corpus."""
+        """Return the path of the n-gram counts of one corpus."""
         return self.ngrams / f"{corpus}-{key}.parquet"
 
     @property
-    def cards(self) -> Path:
-        """What the last run took, for a run that has to do without some of the dumps."""
+    def last_corpora_file(self) -> Path:
+        """The corpora of the last run, for a run in which some of their dumps are missing."""
         return self.folder / "stages" / "corpora.json"
 
     @property
-    def kept(self) -> Path:
-        """A copy of what is published that no run can make anew."""
+    def carried_over_file(self) -> Path:
+        """A copy of the published history and decisions, which no run can recompute."""
         return self.folder / "stages" / "kept.duckdb"
 
     @contextmanager
     def locked(self, seconds: float = 0.0) -> Iterator[None]:
-        """Holds the warehouse against other runs; the system frees it when its holder dies.
+        """Lock the warehouse against other runs; the system unlocks it if this process dies.
 
         Args:
             seconds: How long to wait for another run to end.
@@ -149,9 +149,10 @@ class Warehouse:
             WarehouseError: The folder cannot be written, or another run holds it.
         """
         if "?" in str(self.folder):
-            # What follows it would be options to DuckDB, which puts its log's suffix before it.
+            # DuckDB takes the rest of the path for options.
             raise WarehouseError(
-                f"{self.folder}: no DuckDB database can have a '?' in its path; name another folder"
+                f"{self.folder}: the path of a DuckDB database cannot hold '?'; choose another "
+                "--warehouse"
             )
         holder = self.folder / ".lock-holder"
         try:
@@ -183,113 +184,115 @@ class Warehouse:
             shutil.rmtree(self.scratch, ignore_errors=True)
             lock.release()
 
-    def trouble(self, error: Exception) -> WarehouseError | None:
-        """What an error says of the disk or the folder; None where it is about something else."""
+    def disk_error(self, error: Exception) -> WarehouseError | None:
+        """Return an error that names the disk or the folder as the cause; None for other errors."""
         text = " ".join(str(error).split())
         number = error.errno if isinstance(error, OSError) else None
-        reasons = {n: os.strerror(n) for n in _OF_THE_DISK}
+        reasons = {n: os.strerror(n) for n in _DISK_ERRORS}
         reason = next((r for n, r in reasons.items() if n == number or r in text), None)
         if reason is not None:
             return WarehouseError(
-                f"{self.folder} cannot be written ({reason}); make room or check the disk, and run "
-                "again: what is published stays, and what is done is not done again"
+                f"{self.folder} cannot be written ({reason}); free space or check the disk, and "
+                "run again: published results and finished stages are kept"
             )
         if isinstance(error, OSError) and str(self.folder) in text:
             return WarehouseError(f"{self.folder} cannot be used ({text}); check it, and run again")
         return None
 
     @contextmanager
-    def explaining(self) -> Iterator[None]:
-        """Turns trouble with the disk, in the block, into an error that says so in one line."""
+    def explain_disk_errors(self) -> Iterator[None]:
+        """Replace disk errors in the block with a ``WarehouseError`` that explains them."""
         try:
             yield
+        except AlignError:
+            raise
         except Exception as error:
-            trouble = None if isinstance(error, AlignError) else self.trouble(error)
-            if trouble is None:
+            explained = self.disk_error(error)
+            if explained is None:
                 raise
-            raise trouble from error
+            raise explained from error
 
     def remove_damaged(self) -> list[Path]:
-        """Removes the stage files that are no longer what was written, for the run to make anew.
+        """Remove the stage files that have changed since they were written; the run rebuilds them.
 
         Returns:
-            Those files.
+            The removed files.
         """
-        seals = self._read_seals()
+        recorded = self._read_records()
         files = self.stage_files()
         names = [path.relative_to(self.folder).as_posix() for path in files]
         with ThreadPoolExecutor() as pool:
-            are_whole = list(pool.map(_is_as_sealed, files, map(seals.get, names)))
-        damaged = [path for path, is_whole in zip(files, are_whole, strict=True) if not is_whole]
+            are_intact = list(pool.map(_is_intact, files, map(recorded.get, names)))
+        damaged = [path for path, is_intact in zip(files, are_intact, strict=True) if not is_intact]
         for path in damaged:
-            announce("check", f"{path} is damaged: made anew")
+            announce("check", f"{path} is damaged; it is rebuilt")
             path.unlink(missing_ok=True)
         return damaged
 
-    def seal(self) -> None:
-        """Notes the digests of all stage files, by which damage is found later."""
-        seals = {}
+    def record_digests(self) -> None:
+        """Record the digests of all stage files, so that damage can be found later."""
+        records = {}
         for path, sha256 in self.digests(self.stage_files()).items():
             stat = path.stat()
-            seal = _Seal(stat.st_size, stat.st_mtime_ns, sha256)
-            seals[path.relative_to(self.folder).as_posix()] = asdict(seal)
-        write_changed(self.seals, json.dumps(seals, indent=1))
+            record = _FileRecord(stat.st_size, stat.st_mtime_ns, sha256)
+            records[path.relative_to(self.folder).as_posix()] = asdict(record)
+        write_if_changed(self.digests_file, json.dumps(records, indent=1))
 
     def digests(self, paths: Iterable[Path]) -> dict[Path, str]:
-        """The SHA-256 of files in the folder; of those that look as when it was noted, from there.
+        """Return the SHA-256 of files in the folder; reuse those that are recorded.
 
-        Args:
-            paths: The files.
+        A recorded digest is reused if the file still has the recorded size and time.
         """
-        known = self._read_seals()
+        records = self._read_records()
 
         def digest(path: Path) -> tuple[Path, str]:
-            old, stat = known.get(path.relative_to(self.folder).as_posix()), path.stat()
-            is_known = old and (old.size, old.mtime_ns) == (stat.st_size, stat.st_mtime_ns)
-            return path, old.sha256 if old and is_known else _sha256(path)
+            record, stat = records.get(path.relative_to(self.folder).as_posix()), path.stat()
+            if record and (record.size, record.mtime_ns) == (stat.st_size, stat.st_mtime_ns):
+                return path, record.sha256
+            return path, _sha256(path)
 
         with ThreadPoolExecutor() as pool:
             return dict(pool.map(digest, paths))
 
     def stage_files(self) -> list[Path]:
-        """The files that no run changes once they are there."""
+        """Return the files that no run changes once they exist."""
         found = [p for top in ("ngrams", "stages") for p in (self.folder / top).rglob("*.parquet")]
         return sorted(path for path in found if self.scratch not in path.parents)
 
     def stage_file(
-        self, folder: Path, named: str, is_there: Callable[[Path], bool] = Path.is_file
+        self, folder: Path, published: str, exists: Callable[[Path], bool] = Path.is_file
     ) -> str:
-        """A file of a stage, or a folder of files, for a connection to the results to read.
+        """Return the name of a stage file, or folder of files, as DuckDB can read it now.
 
         Args:
-            folder: The stage's.
-            named: What the published results call it: the warehouse may have been moved since.
-            is_there: Tells whether a path is such a file, and whole.
+            folder: The folder of the stage.
+            published: The name in the published results, from before the warehouse may have moved.
+            exists: Checks that a path is such a file or folder, and complete.
 
         Raises:
-            WarehouseError: It is gone.
+            WarehouseError: The file is missing.
         """
         if self.address is not None:
-            return named
-        path = folder / Path(named).name
-        if not is_there(path):
-            raise WarehouseError(f"{path} is gone; run again with the same --warehouse")
+            return published
+        path = folder / Path(published).name
+        if not exists(path):
+            raise WarehouseError(f"{path} is missing; run again with the same --warehouse")
         return str(path)
 
     @property
-    def seals(self) -> Path:
-        """The digests of the stage files."""
+    def digests_file(self) -> Path:
+        """The recorded digests of the stage files."""
         return self.folder / "stages" / "seals.json"
 
-    def _read_seals(self) -> dict[str, _Seal]:
+    def _read_records(self) -> dict[str, _FileRecord]:
         try:
-            seals = json.loads(self.seals.read_text(encoding="utf-8"))
-            return {name: _Seal(**seal) for name, seal in seals.items()}
+            records = json.loads(self.digests_file.read_text(encoding="utf-8"))
+            return {name: _FileRecord(**record) for name, record in records.items()}
         except (OSError, ValueError, TypeError, AttributeError):
             return {}
 
     def _remove_leftovers(self) -> None:
-        """What a killed run left behind. Safe under the lock: nobody else writes here."""
+        """Remove the files of a killed run; the lock keeps other writers away."""
         shutil.rmtree(self.scratch, ignore_errors=True)
         for leftover in self.folder.rglob(f"{_TEMPORARY}*"):
             leftover.unlink(missing_ok=True)
@@ -300,10 +303,10 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _is_as_sealed(path: Path, seal: _Seal | None) -> bool:
-    """Whether a file is whole; one without a seal, of a run that was ended, when it can be read."""
-    if seal is not None:
-        return path.stat().st_size == seal.size and _sha256(path) == seal.sha256
+def _is_intact(path: Path, record: _FileRecord | None) -> bool:
+    """Return whether a file is as recorded or, after a run that was killed, readable."""
+    if record is not None:
+        return path.stat().st_size == record.size and _sha256(path) == record.sha256
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -317,7 +320,7 @@ def _is_as_sealed(path: Path, seal: _Seal | None) -> bool:
 
 
 def _read_holder(file: Path) -> str:
-    """Who holds a warehouse, as far as that is known: it may have ended in the meantime."""
+    """Name the run that holds a warehouse, unless it has ended in the meantime."""
     with suppress(OSError):
         return file.read_text() or "another process"
     return "another process"

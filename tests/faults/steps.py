@@ -30,7 +30,7 @@ def run(warehouse: Path, corpora: Path) -> None:
     entries = load_corpora(corpora)
     house = Warehouse(warehouse.resolve())
     with (
-        house.explaining(),
+        house.explain_disk_errors(),
         house.locked(),
         bounded(None, None, house.scratch),
         drafting(house) as draft,
@@ -53,7 +53,7 @@ def run(warehouse: Path, corpora: Path) -> None:
         publish(house, done, matrix.pairs, matrix.contributions, record, intervals, draft=draft)
         steps.remember(done, house)
         steps.remove_unused_stages(done, house)
-        house.seal()
+        house.record_digests()
 
 
 def cut(warehouse: Path, corpora: Path) -> int:

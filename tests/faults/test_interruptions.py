@@ -229,7 +229,7 @@ def test_stage_files_that_are_damaged_are_made_again(settled, how):
     with progress.listening(said.append):
         run(warehouse, corpora.path)
     assert {one.text for one in said if one.stage == "check"} == {
-        f"{path} is damaged: made anew" for path in stages
+        f"{path} is damaged; it is rebuilt" for path in stages
     }
     assert tables(warehouse) == before
     check_clean(warehouse)

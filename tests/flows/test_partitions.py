@@ -52,7 +52,7 @@ def test_partitions_are_not_counted_again_unless_one_is_damaged_or_lost(
     with progress.listening(said.append):
         align(corpora.path, warehouse.folder)
     assert [one.text for one in said if one.stage == "check"] == [
-        f"{count_files(base)[0]} is damaged: made anew"
+        f"{count_files(base)[0]} is damaged; it is rebuilt"
     ]
     assert tables(warehouse.folder) == results
     assert [len(count_files(folder)) for folder in (base, near)] == [2, 4]

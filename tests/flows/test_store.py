@@ -72,7 +72,7 @@ def test_a_run_that_another_one_overtakes_is_told_and_done_again(
 
     with monkeypatch.context() as patch:
         patch.setattr("nl2sql_align.flows.align.push", overtaken)
-        with pytest.raises(ConflictError, match="nothing is lost: run again"):
+        with pytest.raises(ConflictError, match="run again: finished stages are kept"):
             align(corpora.write(), ADDRESS)
     summary = align(corpora.write(), ADDRESS)
     assert (summary.n_ingested, summary.n_parsed, summary.n_new_pairs) == (0, 0, 0)

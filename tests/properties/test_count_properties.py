@@ -17,8 +17,8 @@ from nl2sql_align.tasks.ngrams.count import (
     ngram_incidence,
     split_template,
 )
-from nl2sql_align.tasks.warehouse.count_files import count_files, counts_at, n_ngrams
-from nl2sql_align.tasks.warehouse.folder import written_whole
+from nl2sql_align.tasks.warehouse.count_files import count_distinct_ngrams, count_files, find_counts
+from nl2sql_align.tasks.warehouse.folder import write_atomically
 from tests import reference
 from tests.conftest import count_corpus
 from tests.properties.strategies import some_templates, templates
@@ -142,13 +142,13 @@ def test_counting_in_partitions_gives_the_counts_of_the_reference(
     ]
     assert first.is_dir() == (n_bytes_of_all > n_bytes)
     assert len(files) >= n_bytes_of_all / n_bytes
-    assert counts_at(folder / "first.parquet") == first
+    assert find_counts(folder / "first.parquet") == first
     tables = [pl.read_parquet(file) for file in files]
     whole = count_ngrams(frame_of(queries), 4).with_columns(corpus=pl.lit("corpus"))
     order = ["ngram_length", "ngram"]
     assert all(table.equals(table.sort(order)) for table in tables)
     assert pl.concat(tables).sort(order).equals(whole.select(tables[0].columns))
-    assert sum(table.height for table in tables) == n_ngrams(first)
+    assert sum(table.height for table in tables) == count_distinct_ngrams(first)
     assert as_dict(whole) == reference.ngram_counts(queries, 4)
     for place, table in enumerate(tables):
         for ngram in table["ngram"]:
@@ -162,13 +162,13 @@ def test_a_folder_that_lacks_a_partition_is_counted_anew(tmp_path, monkeypatch):
     monkeypatch.setattr(corpus_counts, "_PER_PARTITION", 5)
     source = write_templates(["SELECT FROM", "SELECT WHERE", "SELECT"], tmp_path)
     file = tmp_path / "counts.parquet"
-    assert counts_at(file) is None
+    assert find_counts(file) is None
     counts = count_corpus("corpus", source, file, tmp_path, {})
     before = [path.read_bytes() for path in count_files(counts)]
     assert len(before) == 8
     for lost in (0, 7):
         count_files(counts)[lost].unlink()
-        assert counts_at(file) is None
+        assert find_counts(file) is None
         assert count_corpus("corpus", source, file, tmp_path, {}) == counts
         assert [path.read_bytes() for path in count_files(counts)] == before
 
@@ -184,12 +184,15 @@ def test_what_a_worker_left_that_died_is_no_partition(tmp_path, monkeypatch):
         corpus_counts.count_part(part)
         corpus_counts.count_part(part)
     for partition in division.partitions:
-        with contextlib.suppress(RuntimeError), written_whole(partition.destination) as temporary:
+        with (
+            contextlib.suppress(RuntimeError),
+            write_atomically(partition.destination) as temporary,
+        ):
             temporary.write_bytes(b"half a file")
             (temporary.parent / f"{temporary.name}.parquet").write_bytes(b"of one killed")
             raise RuntimeError
         corpus_counts.add_up(partition)
     counts = corpus_counts.gather(division)
     assert sorted(counts.iterdir()) == count_files(counts)
-    assert counts_at(tmp_path / "counts.parquet") == counts
+    assert find_counts(tmp_path / "counts.parquet") == counts
     assert sorted(tmp_path.iterdir()) == sorted([source, counts])

@@ -14,9 +14,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from nl2sql_align.tasks.base.connections import MEMORY_LIMIT_VARIABLE, THREADS_VARIABLE
+from nl2sql_align.tasks.base.connections import MEMORY_LIMIT_VARIABLE
+from nl2sql_align.tasks.base.environment import THREADS_VARIABLE
 from nl2sql_align.tasks.measures.matrix import CONTRIBUTIONS_PER_PAIR, _n_partitions, compute_matrix
-from nl2sql_align.tasks.warehouse.count_files import n_ngrams
+from nl2sql_align.tasks.warehouse.count_files import count_distinct_ngrams
 from tests import reference
 from tests.properties.contents import bits_of, rows_of, templated, write_content
 from tests.properties.strategies import TOKENS, some_templates
@@ -299,8 +300,8 @@ def test_counts_in_partitions_change_no_bit(large_contents, tmp_path, monkeypatc
     whole = compute_matrix(large_contents, tmp_path)
     first, second, third = large_contents
     contents = [in_partitions(first, tmp_path, 2), in_partitions(second, tmp_path, 16), third]
-    n_counts = sum(n_ngrams(content.ngrams) for content in contents)
-    assert n_counts == sum(n_ngrams(content.ngrams) for content in large_contents)
+    n_counts = sum(count_distinct_ngrams(content.ngrams) for content in contents)
+    assert n_counts == sum(count_distinct_ngrams(content.ngrams) for content in large_contents)
     monkeypatch.setenv(MEMORY_LIMIT_VARIABLE, memory_limit)
     monkeypatch.setattr(
         "nl2sql_align.tasks.measures.matrix._BYTES_PER_COUNT", 1 + 6_000_000_000 // n_counts

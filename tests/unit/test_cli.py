@@ -536,9 +536,9 @@ def test_a_missing_corpora_file_is_told_in_one_line(tmp_path):
 
 def test_limits_that_are_none_are_told_in_one_line(tmp_path):
     file = SAMPLES / "corpora.toml"
-    check_usage_error(cli("run", file, "--memory-limit", "much"), "'much' is no memory limit")
+    check_usage_error(cli("run", file, "--memory-limit", "much"), "'much' is not a memory limit")
     threads = cli("run", file, variables={"NL2SQL_ALIGN_THREADS": "all"})
-    check_usage_error(threads, "'all' is no number of threads")
+    check_usage_error(threads, "'all' is not a number of threads")
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,11 @@
-"""The loader of SQL files, and the rules that the files of the project keep."""
+"""Loading and running SQL files, and the rules that the project's own files keep."""
 
+import re
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from nl2sql_align.tasks.base import run_sql as loader
 from nl2sql_align.tasks.base.connections import connect
 from nl2sql_align.tasks.base.run_sql import (
     declared_parameters,
@@ -26,61 +26,59 @@ def con():
 
 
 @pytest.fixture
-def sql_file(tmp_path, monkeypatch):
-    """Writes a SQL file into a package of its own."""
-    cached = (load_sql, list_sql, declared_parameters)
-    monkeypatch.setattr(loader, "files", lambda package: tmp_path / package.rpartition(".")[2])
-    (tmp_path / "sql").mkdir()
-    for function in cached:
-        function.cache_clear()
-    yield lambda text, name="file": (tmp_path / "sql" / f"{name}.sql").write_text(text)
-    for function in cached:
-        function.cache_clear()
+def sql_file(tmp_path):
+    """Writes a SQL file, and returns its path without the suffix."""
+
+    def write(text):
+        (tmp_path / "file.sql").write_text(text)
+        return tmp_path / "file"
+
+    return write
 
 
 def test_parameters_reach_the_query(con, sql_file):
-    sql_file("-- A sum.\n-- parameters: a, b\nselect $a + $b")
-    assert run_sql(con, "file", a=1, b=2).fetchall() == [(3,)]
-    assert query_sql(con, "file", a=1, b=2).fetchall() == [(3,)]
+    file = sql_file("-- A sum.\n-- parameters: a, b\nselect $a + $b")
+    assert run_sql(con, file, a=1, b=2).fetchall() == [(3,)]
+    assert query_sql(con, file, a=1, b=2).fetchall() == [(3,)]
 
 
-def test_names_of_files_are_no_patterns(con, sql_file, tmp_path):
+def test_names_of_files_are_not_patterns(con, sql_file, tmp_path):
     for name in ("a[1]*?'.csv", "a1x.csv"):
         (tmp_path / name).write_text(f'name\n"{name}"\n')
-    sql_file(
+    file = sql_file(
         "-- A file.\n-- parameters: paths\nselect name from read_csv(\n    $paths, header = true)"
     )
     path = str(tmp_path / "a[1]*?'.csv")
-    assert query_sql(con, "file", paths=path).fetchall() == [("a[1]*?'.csv",)]
-    assert query_sql(con, "file", paths=[path]).fetchall() == [("a[1]*?'.csv",)]
+    assert query_sql(con, file, paths=path).fetchall() == [("a[1]*?'.csv",)]
+    assert query_sql(con, file, paths=[path]).fetchall() == [("a[1]*?'.csv",)]
 
 
-def test_values_are_never_pasted(con, sql_file):
-    sql_file("-- parameters: text\nselect $text")
-    assert run_sql(con, "file", text="'; drop table x; --").fetchone() == ("'; drop table x; --",)
+def test_values_are_never_pasted_into_the_statement(con, sql_file):
+    file = sql_file("-- parameters: text\nselect $text")
+    assert run_sql(con, file, text="'; drop table x; --").fetchone() == ("'; drop table x; --",)
 
 
-def test_statements_run_in_order_with_the_parameters_that_each_names(con, sql_file):
-    sql_file(
+def test_statements_run_in_order_with_the_parameters_that_each_uses(con, sql_file):
+    file = sql_file(
         "-- parameters: n, s\n"
         "create table t as select $n as n;\n-- between\ninsert into t values (2);\n"
         "select n, $s, $s from t order by n; -- end\n"
     )
-    assert run_sql(con, "file", n=1, s="x").fetchall() == [(1, "x", "x"), (2, "x", "x")]
+    assert run_sql(con, file, n=1, s="x").fetchall() == [(1, "x", "x"), (2, "x", "x")]
 
 
-def test_parameters_may_be_called_like_the_arguments(con, sql_file):
-    sql_file("-- parameters: con, name\nselect $con, $name")
-    assert run_sql(con, "file", con=1, name=2).fetchall() == [(1, 2)]
+def test_parameters_may_have_the_names_of_arguments(con, sql_file):
+    file = sql_file("-- parameters: con, name\nselect $con, $name")
+    assert run_sql(con, file, con=1, name=2).fetchall() == [(1, 2)]
 
 
 def test_a_file_may_take_no_parameters(con, sql_file):
-    sql_file("-- One.\n-- parameters: none\nselect 1")
-    assert run_sql(con, "file").fetchall() == [(1,)]
+    file = sql_file("-- One.\n-- parameters: none\nselect 1")
+    assert run_sql(con, file).fetchall() == [(1,)]
 
 
 @pytest.mark.parametrize(
-    ("text", "given", "said"),
+    ("text", "given", "message"),
     [
         ("-- parameters: a\nselect $a", {}, "takes a, not no parameters"),
         ("-- parameters: a\nselect $a", {"a": 1, "b": 2}, "takes a, not a, b"),
@@ -93,40 +91,43 @@ def test_a_file_may_take_no_parameters(con, sql_file):
         ("-- parameters: a\n-- parameters: b\nselect $a, $b", {}, "the header needs one line"),
     ],
 )
-def test_what_is_given_declared_and_used_must_agree(con, sql_file, text, given, said):
-    sql_file(text)
+def test_given_declared_and_used_parameters_must_agree(con, sql_file, text, given, message):
+    file = sql_file(text)
     for function in (run_sql, query_sql):
-        with pytest.raises(ValueError, match=r"^sql/file\.sql") as caught:
-            function(con, "file", **given)
-        assert said in str(caught.value)
+        with pytest.raises(ValueError, match=f"^{re.escape(str(file))}\\.sql") as caught:
+            function(con, file, **given)
+        assert message in str(caught.value)
 
 
 def test_nothing_runs_before_the_parameters_are_checked(con, sql_file):
-    sql_file("-- parameters: a\ncreate table t (i int); select $a")
+    file = sql_file("-- parameters: a\ncreate table t (i int); select $a")
     with pytest.raises(ValueError, match=r"takes a"):
-        run_sql(con, "file")
+        run_sql(con, file)
     assert con.execute("select count(*) from duckdb_tables()").fetchone() == (0,)
 
 
 def test_a_relation_needs_one_statement(con, sql_file):
-    sql_file("-- parameters: none\nselect 1; select 2")
+    file = sql_file("-- parameters: none\nselect 1; select 2")
     with pytest.raises(ValueError, match=r"holds 2 statements where one is needed"):
-        query_sql(con, "file")
+        query_sql(con, file)
 
 
-def test_a_missing_file_is_named():
+def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"there is no SQL file sql/no/such\.sql"):
         load_sql("no/such")
+    with pytest.raises(ValueError, match=rf"there is no SQL file {tmp_path}/such\.sql"):
+        load_sql(tmp_path / "such")
 
 
-def test_folders_are_listed_by_name(sql_file):
-    for name in ("b", "a.x", "a"):
-        sql_file("-- parameters: none\nselect 1", name)
-    assert list_sql(".") == ("a", "a.x", "b")
+def test_folders_are_listed_by_name(tmp_path):
+    for name in ("b.sql", "a.x.sql", "a.sql", "readme.txt"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "folder").mkdir()
+    assert list_sql(tmp_path) == ("a", "a.x", "b")
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_file_says_what_it_is_for_and_what_it_takes(con, name):
+def test_each_file_declares_its_purpose_and_its_parameters(con, name):
     assert not load_sql(name).startswith("-- parameters:")
     statements = con.extract_statements(load_sql(name))
     used = frozenset().union(*(statement.named_parameters for statement in statements))

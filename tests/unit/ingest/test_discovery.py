@@ -61,8 +61,8 @@ def take(warehouse, found):
         }
         for name, entry in listed(found).items()
     }
-    warehouse.cards.parent.mkdir(parents=True, exist_ok=True)
-    warehouse.cards.write_text(json.dumps(cards))
+    warehouse.last_corpora_file.parent.mkdir(parents=True, exist_ok=True)
+    warehouse.last_corpora_file.write_text(json.dumps(cards))
 
 
 # What is found
@@ -304,9 +304,9 @@ def test_corpora_of_other_runs_are_none_of_its_business(dumps, warehouse):
     put(dumps / "spider" / "dev.json")
     found = look(dumps, warehouse)
     take(warehouse, found)
-    cards = json.loads(warehouse.cards.read_text())
+    cards = json.loads(warehouse.last_corpora_file.read_text())
     cards["other"] = cards["spider-dev"] | {}
-    warehouse.cards.write_text(json.dumps(cards))
+    warehouse.last_corpora_file.write_text(json.dumps(cards))
     assert look(dumps, warehouse).retired == ()
 
 

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from benchmarks import coverage
-from nl2sql_align.tasks.base.connections import THREADS_VARIABLE
+from nl2sql_align.tasks.base.environment import THREADS_VARIABLE
 from nl2sql_align.tasks.measures import intervals
 from nl2sql_align.tasks.measures.bootstrap import poisson_weights, uniforms, unit_keys
 from nl2sql_align.tasks.measures.intervals import Resampling, compute_intervals

@@ -784,7 +784,7 @@ def test_history_survives_the_loss_of_the_database(warehouse, run, content):
     ) == [(1, False), (2, True), (3, False)]
     # Of the copy, too.
     warehouse.database.unlink()
-    warehouse.kept.write_bytes(b"no more")
+    warehouse.carried_over_file.write_bytes(b"no more")
     run(*moved(5))
     assert rows(warehouse, "select run_id from runs") == [("run-4",)]
 

@@ -1,4 +1,4 @@
-"""How files come to stand in a warehouse, and who may write there."""
+"""The warehouse folder: atomic writes, names of files, and the lock."""
 
 import os
 import re
@@ -12,7 +12,7 @@ import pytest
 
 from nl2sql_align.tasks.base import progress
 from nl2sql_align.tasks.base.errors import WarehouseError
-from nl2sql_align.tasks.warehouse.folder import Warehouse, stage_key, written_whole
+from nl2sql_align.tasks.warehouse.folder import Warehouse, stage_key, write_atomically
 
 HOLD = """
 import sys
@@ -27,7 +27,7 @@ with Warehouse(Path(sys.argv[1])).locked():
 
 @contextmanager
 def holding(folder):
-    """A process that holds a warehouse, until its standard input is closed."""
+    """Runs a process that holds a warehouse until its standard input is closed."""
     command = [sys.executable, "-c", HOLD, str(folder)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         try:
@@ -44,35 +44,35 @@ def files_of(folder):
 # Files
 
 
-def test_a_file_appears_when_it_is_whole(tmp_path):
+def test_a_file_appears_once_it_is_complete(tmp_path):
     destination = tmp_path / "new" / "folder" / "file.txt"
-    with written_whole(destination) as temporary:
+    with write_atomically(destination) as temporary:
         temporary.write_text("half")
         assert temporary.parent == destination.parent
         assert not destination.exists()
-        temporary.write_text("whole")
-    assert destination.read_text() == "whole"
+        temporary.write_text("complete")
+    assert destination.read_text() == "complete"
     assert files_of(destination.parent) == ["file.txt"]
 
 
-def test_a_file_is_replaced_when_the_new_one_is_whole(tmp_path):
+def test_a_file_is_replaced_once_the_new_one_is_complete(tmp_path):
     destination = tmp_path / "file.txt"
     destination.write_text("old")
     with destination.open() as reader:
-        with written_whole(destination) as temporary:
+        with write_atomically(destination) as temporary:
             temporary.write_text("new")
             assert destination.read_text() == "old"
         assert reader.read() == "old"
     assert destination.read_text() == "new"
 
 
-@pytest.mark.parametrize("is_begun", [True, False], ids=["half written", "not begun"])
+@pytest.mark.parametrize("is_started", [True, False], ids=["half written", "not started"])
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
-def test_a_failure_leaves_what_was_there(tmp_path, is_begun, error):
+def test_a_failure_leaves_the_old_file(tmp_path, is_started, error):
     destination = tmp_path / "file.txt"
     destination.write_text("old")
-    with pytest.raises(error), written_whole(destination) as temporary:
-        if is_begun:
+    with pytest.raises(error), write_atomically(destination) as temporary:
+        if is_started:
             temporary.write_text("half")
         raise error
     assert destination.read_text() == "old"
@@ -80,14 +80,14 @@ def test_a_failure_leaves_what_was_there(tmp_path, is_begun, error):
 
 
 def test_a_block_that_writes_nothing_fails(tmp_path):
-    with pytest.raises(FileNotFoundError), written_whole(tmp_path / "file.txt"):
+    with pytest.raises(FileNotFoundError), write_atomically(tmp_path / "file.txt"):
         pass
     assert files_of(tmp_path) == []
 
 
-def test_two_writers_of_one_file_do_not_meet(tmp_path):
+def test_two_writers_of_one_file_do_not_share_a_temporary_file(tmp_path):
     destination = tmp_path / "file.txt"
-    with written_whole(destination) as one, written_whole(destination) as other:
+    with write_atomically(destination) as one, write_atomically(destination) as other:
         assert one != other
         one.write_text("one")
         other.write_text("other")
@@ -99,7 +99,7 @@ def test_two_writers_of_one_file_do_not_meet(tmp_path):
 
 
 def test_a_stage_key_is_the_same_in_every_process_and_version():
-    # Written down: another key would make every warehouse start anew.
+    # Fixed values: with other keys, every warehouse would be rebuilt.
     assert stage_key(digest="0a", n=1, columns=None) == "c65d9f314bd8fae8f6ceb2321465f630"
     assert stage_key(columns=None, n=1, digest="0a") == "c65d9f314bd8fae8f6ceb2321465f630"
 
@@ -119,7 +119,7 @@ def test_a_stage_key_depends_on_every_part():
     assert all(re.fullmatch("[0-9a-f]{32}", key) for key in keys)
 
 
-def test_files_stand_apart_by_stage_and_key(tmp_path):
+def test_files_of_other_stages_and_keys_have_other_names(tmp_path):
     warehouse = Warehouse(tmp_path)
     files = [
         warehouse.database,
@@ -146,8 +146,8 @@ def test_a_second_process_is_refused_with_the_name_of_the_first(tmp_path):
             pytest.raises(WarehouseError, match=rf"is in use by process {holder.pid} on \S+; wait"),
             Warehouse(tmp_path).locked(),
         ):
-            pytest.fail("it is locked")
-        # Whoever is refused changes nothing for the one that holds it.
+            pytest.fail("the warehouse is locked")
+        # The refused process changes nothing for the holder.
         with pytest.raises(WarehouseError, match=f"process {holder.pid} "):
             Warehouse(tmp_path).locked().__enter__()
         assert holder.poll() is None
@@ -164,12 +164,12 @@ def test_a_second_run_of_the_same_process_is_refused(tmp_path):
         pass
 
 
-def test_who_waits_gets_the_lock_when_it_is_free(tmp_path):
+def test_a_waiting_run_gets_the_lock_once_it_is_free(tmp_path):
     with holding(tmp_path) as holder:
-        threading.Timer(1.0, holder.stdin.close).start()  # it ends after we have come
-        said = []
-        with progress.listening(said.append), Warehouse(tmp_path).locked(seconds=60):
-            [one] = said
+        threading.Timer(1.0, holder.stdin.close).start()  # ends the holder later
+        announced = []
+        with progress.listening(announced.append), Warehouse(tmp_path).locked(seconds=60):
+            [one] = announced
             assert re.fullmatch(rf".* is in use by process {holder.pid} on \S+", one.text)
             assert f"process {os.getpid()} " in (tmp_path / ".lock-holder").read_text()
 
@@ -199,12 +199,12 @@ def test_the_lock_is_free_after_the_block(tmp_path, error):
         pass
 
 
-def test_two_warehouses_are_locked_apart(tmp_path):
+def test_two_warehouses_can_be_locked_at_a_time(tmp_path):
     with Warehouse(tmp_path / "one").locked(), Warehouse(tmp_path / "other").locked():
         assert (tmp_path / "one").is_dir()
 
 
-def test_what_a_killed_run_left_is_removed(tmp_path):
+def test_leftovers_of_a_killed_run_are_removed(tmp_path):
     warehouse = Warehouse(tmp_path)
     kept = [warehouse.database, warehouse.queries_file("k"), warehouse.ngrams_file("corpus", "k")]
     left = [
@@ -225,18 +225,20 @@ def test_what_a_killed_run_left_is_removed(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["file", "file/below"])
-def test_a_folder_that_cannot_be_made_is_told(tmp_path, name):
+def test_a_folder_that_cannot_be_made_is_reported(tmp_path, name):
     (tmp_path / "file").write_text("")
     with (
         pytest.raises(WarehouseError, match=r"cannot be written \(.+\); choose another"),
         Warehouse(tmp_path / name).locked(),
     ):
-        pytest.fail("it is no folder")
+        pytest.fail("the path is not a folder")
 
 
-def test_no_path_of_a_database_has_a_question_mark(tmp_path):
+def test_a_question_mark_in_the_path_is_refused(tmp_path):
     with (
-        pytest.raises(WarehouseError, match=r"a\?b: no DuckDB database .* name another folder"),
+        pytest.raises(
+            WarehouseError, match=r"a\?b: .* cannot hold '\?'; choose another --warehouse"
+        ),
         Warehouse(tmp_path / "a?b").locked(),
     ):
         pass

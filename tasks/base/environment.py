@@ -1,0 +1,24 @@
+"""Environment variables that numerical libraries read when they are loaded."""
+
+import os
+from typing import Final
+
+THREADS_VARIABLE: Final = "NL2SQL_ALIGN_THREADS"
+
+
+def set_library_defaults(threads: int | None = None) -> None:
+    """Set the variables of Polars, OpenBLAS and Arrow, unless the user has set them.
+
+    The settings change speed and memory, never a result. A variable has no effect once its library
+    is loaded, so programs call this first. Child processes inherit the variables.
+
+    Args:
+        threads: Threads of Polars; by default ``NL2SQL_ALIGN_THREADS``, else one per CPU.
+    """
+    text = os.environ.get(THREADS_VARIABLE, "") if threads is None else str(threads)
+    if text.isdecimal() and int(text) > 0:
+        os.environ.setdefault("POLARS_MAX_THREADS", text)
+    # Idle threads of OpenBLAS spin, for a twentieth of a short run's time.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Arrow's own allocator zeroes pages of 2 MB in each thread, for columns of some kilobytes.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
