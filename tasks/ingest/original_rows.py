@@ -59,7 +59,7 @@ def original_records(
         try:
             found = query_sql(
                 con,
-                f"decisions/selection/records_{kind}",
+                f"ingest/original_rows_{kind}",
                 paths=[str(path)],
                 ordinals=ordinals,
             ).fetchall()
