@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.decisions.headroom import SPLITS, headroom
-from nl2sql_align.tasks.measures.divergence import SKEW
+from nl2sql_align.tasks.measures.divergence import alignment, skew_terms
 from nl2sql_align.tasks.ngrams.count import ngram_incidence
 from nl2sql_align.tasks.results.database import open_results
 
@@ -502,8 +502,8 @@ def _parts(place: Path | str, rows: "pl.DataFrame", seed: str) -> "pl.DataFrame"
                         "train_rows": n_rows,
                         "n_draws": PART_DRAWS,
                         "alignment_whole": _alignment(weights @ matrix, q),
-                        "alignment_mean": mean,
-                        "alignment_sd": float(np.std(drawn, ddof=1)),
+                        "alignment_mean": round(mean, 12),
+                        "alignment_sd": round(float(np.std(drawn, ddof=1)), 12),
                         "alignment_low": min(drawn),
                         "alignment_high": max(drawn),
                     }
@@ -531,8 +531,8 @@ def _weights(template_ids: "pl.Series", counts: dict[str, int]) -> npt.NDArray[n
 def _alignment(ngrams: npt.NDArray[np.int64], q: npt.NDArray[np.float64]) -> float:
     held = ngrams > 0
     p, q = ngrams[held] / ngrams.sum(), q[held]
-    divergence = float(-(p * np.log((1 - SKEW) * (q / p) + SKEW)).sum())
-    return float(np.exp(divergence / np.log(SKEW)))
+    # To 12 digits, because processors differ in the last bits of a logarithm.
+    return round(alignment(float(skew_terms(p, q).sum())), 12)
 
 
 def remarks(rows: "pl.DataFrame", parts: "pl.DataFrame") -> list[str]:

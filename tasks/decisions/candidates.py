@@ -9,9 +9,10 @@ import duckdb
 import numpy as np
 import polars as pl
 
+from nl2sql_align.tasks.base.arrays import Floats, Integers
 from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.base.run_sql import query_sql, run_sql
-from nl2sql_align.tasks.decisions.selection_methods import Cells, Floats, Integers, Target
+from nl2sql_align.tasks.decisions.selection_methods import Cells, Target
 from nl2sql_align.tasks.measures.bootstrap import ngram_classes, poisson_weights, unit_keys
 from nl2sql_align.tasks.measures.units import Unit, unit_known
 from nl2sql_align.tasks.ngrams.count import Incidence, count_known, ngram_incidence, ngram_keys

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.base.run_sql import query_sql
-from nl2sql_align.tasks.measures.divergence import SKEW
+from nl2sql_align.tasks.measures.divergence import add_unshared, alignment, skew_terms
 from nl2sql_align.tasks.measures.units import unit_known
 from nl2sql_align.tasks.ngrams.count import ngram_incidence
 from nl2sql_align.tasks.results.database import open_results
@@ -35,9 +35,6 @@ WEIGHTS: Final = tuple(step / 20 for step in range(21))
 """The training set's shares in a mixture that are tried: the divergence is convex in them."""
 
 HEADROOM_TABLE: Final = "headroom_ratio"
-
-# Below any probability of an n-gram: where one is 0, its term is to be 0 and no division by 0.
-_TINY: Final = 1e-30
 
 _Vector = npt.NDArray[np.int64]
 
@@ -240,28 +237,9 @@ def _divergences(
         held = q > 0
         p, q = p[held], q[held]
         for train, t in trains.items():
-            sums[train] += skew_divergences(p + weights * (t[held] - p), q)
+            mixed = p + weights * (t[held] - p)
+            sums[train] += add_unshared(skew_terms(mixed, q).sum(axis=1), mixed.sum(axis=1))
     return {train: total / len(halves) for train, total in sums.items()}
-
-
-def skew_divergences(
-    p: npt.NDArray[np.float64], q: npt.NDArray[np.float64], skew: float = SKEW
-) -> npt.NDArray[np.float64]:
-    """The divergence of the main measure, in nats, of several distributions from one.
-
-    Args:
-        p: The sources, one a row, over the n-grams that ``q`` holds; what is missing to 1 lies on
-            others.
-        q: The target, above 0 everywhere.
-        skew: The smoothing.
-
-    Returns:
-        One divergence per row.
-    """
-    shared = -p * np.log((1 - skew) * q / np.maximum(p, _TINY) + skew)
-    alone: npt.NDArray[np.float64] = -np.log(skew) * (1 - p.sum(axis=1))
-    total: npt.NDArray[np.float64] = shared.sum(axis=1) + alone
-    return total
 
 
 def _ratio(
@@ -269,10 +247,10 @@ def _ratio(
 ) -> dict[str, float | None]:
     if of_answers is None or of_gold is None:
         return {"headroom_ratio": None, "best_weight": None, "gold_gain": None}
-    scale = -np.log(SKEW)
-    gain, gold = (float(np.exp((d[0] - d.min()) / scale)) for d in (of_answers, of_gold))
+    gain, gold = (alignment(float(d.min() - d[0])) for d in (of_answers, of_gold))
+    # To 12 digits, because processors differ in the last bits of a logarithm.
     return {
-        "headroom_ratio": gain / gold,
+        "headroom_ratio": round(gain / gold, 12),
         "best_weight": WEIGHTS[int(of_answers.argmin())],
-        "gold_gain": gold,
+        "gold_gain": round(gold, 12),
     }

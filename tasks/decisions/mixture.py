@@ -10,13 +10,17 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
+from nl2sql_align.tasks.base.arrays import Floats
 from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.decisions.candidates import Pool, load_pool
-from nl2sql_align.tasks.decisions.selection_methods import LARGEST, Floats, alignment
-from nl2sql_align.tasks.measures.divergence import SKEW
+from nl2sql_align.tasks.measures.divergence import (
+    LARGEST_NATS,
+    alignment,
+    skew_terms_and_slopes,
+    sum_terms,
+)
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.record import last_run, record
 from nl2sql_align.tasks.warehouse.folder import stage_key
@@ -215,11 +219,10 @@ def _look(
     """The divergence and its gradient."""
     p = (weights[:, None] * shares).sum(axis=0)
     at = np.flatnonzero(p)
-    ratio = (1 - SKEW) * (target[at] / p[at]) + SKEW
-    logs = np.log(ratio)
-    nats = LARGEST + float(((-p[at] * logs - LARGEST * p[at]) * multiplicity[at]).sum())
-    slopes = (1 - logs - SKEW / ratio - LARGEST) * multiplicity[at]
-    gradient: Floats = LARGEST + (shares[:, at] * slopes).sum(axis=1)
+    terms, slopes = skew_terms_and_slopes(p[at], target[at])
+    nats = sum_terms(terms, p[at], multiplicity[at])
+    slopes = (slopes - LARGEST_NATS) * multiplicity[at]
+    gradient: Floats = LARGEST_NATS + (shares[:, at] * slopes).sum(axis=1)
     return max(nats, 0.0), gradient
 
 
@@ -227,7 +230,7 @@ def _gap(weights: Floats, gradient: Floats) -> float:
     return float((weights * gradient).sum() - gradient.min())
 
 
-def _source_shares(pool: Pool) -> tuple[Floats, npt.NDArray[np.float64]]:
+def _source_shares(pool: Pool) -> tuple[Floats, Floats]:
     """The n-gram distribution of each source (row), and the n-grams of its average row."""
     cells, n_sources = pool.cells, len(pool.sources)
     shares, per_row = [], []

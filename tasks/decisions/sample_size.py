@@ -16,7 +16,6 @@ from nl2sql_align.tasks.measures.bootstrap import (
     SEED,
     Classes,
     Counts,
-    Shared,
     ngram_classes,
     replicate_counts,
     shared_classes,
@@ -24,7 +23,12 @@ from nl2sql_align.tasks.measures.bootstrap import (
     uniforms,
     unit_keys,
 )
-from nl2sql_align.tasks.measures.divergence import EPSILON, SKEW
+from nl2sql_align.tasks.measures.divergence import (
+    EPSILON,
+    additive_alone_as_target,
+    additive_divergences,
+    jensen_shannon_divergences,
+)
 from nl2sql_align.tasks.ngrams.count import ngram_incidence
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.record import last_run, record
@@ -256,6 +260,9 @@ def _divergences(
     """Of each candidate (column) from each sample (row), by smoothing; nats."""
     target = replicate_counts(classes, weights)
     n_of_class = np.bincount(classes.of_ngram, minlength=target.by_class.shape[1]).astype(float)
+    of_sample = target.by_class / target.totals[:, None]
+    alone_as_target = additive_alone_as_target(of_sample, n_of_class)
+    n_in_sample = (of_sample > 0) @ n_of_class
     found: dict[str, list[Floats]] = {smoothing: [] for smoothing in SMOOTHINGS}
     for candidate in candidates:
         values, of_value = np.unique(candidate.counts, return_inverse=True)
@@ -264,41 +271,15 @@ def _divergences(
             np.broadcast_to(values.astype(float), (len(weights), len(values))),
             np.full(len(weights), float(candidate.n_ngrams)),
         )
-        found["skew"].append(skew_divergences(source, target, shared, SKEW))
+        found["skew"].append(skew_divergences(source, target, shared))
         p = values[shared.of_source] / candidate.n_ngrams
-        q = target.by_class[:, shared.of_target] / target.totals[:, None]
-        found["additive"].append(_additive(candidate, p, q, shared, target, n_of_class))
-        found["js"].append(_jensen_shannon(p, q, shared))
+        q = of_sample[:, shared.of_target]
+        n_ngrams = shared.n_ngrams
+        n_union = candidate.n_distinct_ngrams + n_in_sample - (q > 0) @ n_ngrams
+        alone = candidate.alone_as_source + alone_as_target
+        found["additive"].append(additive_divergences(p, q, n_ngrams, alone, n_union))
+        found["js"].append(jensen_shannon_divergences(p, q, n_ngrams))
     return {smoothing: np.stack(columns, axis=1) for smoothing, columns in found.items()}
-
-
-def _additive(
-    candidate: _Candidate,
-    p: Floats,
-    q: Floats,
-    shared: Shared,
-    target: Counts,
-    n_of_class: Floats,
-) -> Floats:
-    """As in ``sql/measures/matrix/divergences.sql``; n-grams that a sample lacks are not shared."""
-    of_target = target.by_class / target.totals[:, None]
-    alone_as_target = EPSILON * (math.log(EPSILON) - np.log(of_target + EPSILON)) @ n_of_class
-    corrections = (p + EPSILON) * (math.log(EPSILON) - np.log(q + EPSILON)) - EPSILON * (
-        math.log(EPSILON) - np.log(q + EPSILON)
-    )
-    n_union = candidate.n_distinct_ngrams + (of_target > 0) @ n_of_class - (q > 0) @ shared.n_ngrams
-    total: Floats = candidate.alone_as_source + alone_as_target + corrections @ shared.n_ngrams
-    return total / (1 + EPSILON * n_union)
-
-
-def _jensen_shannon(p: Floats, q: Floats, shared: Shared) -> Floats:
-    is_shared = q > 0
-    middle = np.log((p + q) / 2)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        terms = np.where(is_shared, p * (np.log(p) - middle) + q * (np.log(q) - middle), 0.0)
-    both = (is_shared * p + q) @ shared.n_ngrams
-    result: Floats = (math.log(2) * (2 - both) + terms @ shared.n_ngrams) / 2
-    return result
 
 
 def kendall_taus(whole: Floats, of_samples: Floats) -> Floats:

@@ -15,14 +15,13 @@ import duckdb
 import numpy as np
 import polars as pl
 
+from nl2sql_align.tasks.base.arrays import Integers
 from nl2sql_align.tasks.base.errors import AlignError, ConfigurationError
 from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.decisions.candidates import Overlap, Pool, load_pool
 from nl2sql_align.tasks.decisions.selection_methods import (
     CHOOSING_VERSION,
-    Integers,
     Target,
-    alignment,
     choose_by_key,
     choose_directly,
     choose_greedily,
@@ -32,6 +31,7 @@ from nl2sql_align.tasks.decisions.selection_methods import (
     with_templates,
 )
 from nl2sql_align.tasks.ingest.original_rows import original_records
+from nl2sql_align.tasks.measures.divergence import alignment
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.record import last_run, record
 from nl2sql_align.tasks.results.versions import versions

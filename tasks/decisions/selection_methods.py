@@ -11,21 +11,21 @@ from heapq import heapify, heappop, heapreplace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import numpy.typing as npt
 
-from nl2sql_align.tasks.measures.divergence import SKEW
+from nl2sql_align.tasks.base.arrays import Floats, Integers
+from nl2sql_align.tasks.measures.divergence import (
+    LARGEST_NATS,
+    skew_terms,
+    skew_terms_and_slopes,
+    skewed_ratios,
+    sum_terms,
+)
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
-
 CHOOSING_VERSION: Final = 2
 """Goes up with every change that can alter a choice."""
-
-LARGEST: Final = float(np.log(1 / SKEW))
-"""The divergence of distributions that share nothing, in nats."""
 
 _EXCHANGES: Final = 300
 _EXCHANGES_ON_THE_WAY: Final = 40
@@ -94,22 +94,10 @@ def divergence(cells: Cells, taken: Integers, target: Target) -> float:
     weights = cells.per_template(taken).astype(np.float64)
     total = float((weights * cells.n_ngrams).sum())
     if total == 0:
-        return LARGEST
+        return LARGEST_NATS
     shares = (cells.counts.T @ weights) / total
-    terms = _terms(shares, target.shares) - LARGEST * shares
-    nats = LARGEST + (terms * cells.multiplicity).sum()
-    return float(min(max(nats, 0.0), LARGEST))
-
-
-def alignment(nats: float) -> float:
-    """The KL-alignment of a divergence (specification, section 4)."""
-    return float(np.exp(-nats / LARGEST))
-
-
-def _terms(p: Floats, q: Floats) -> Floats:
-    """The terms p ln(p / ((1 - l) q + l p)) of the skew divergence; 0 where p is."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(p > 0, -p * np.log((1 - SKEW) * (q / p) + SKEW), 0.0)
+    nats = sum_terms(skew_terms(shares, target.shares), shares, cells.multiplicity)
+    return min(max(nats, 0.0), LARGEST_NATS)
 
 
 # ---- by divergence ------------------------------------------------------------------------------
@@ -179,8 +167,8 @@ class _Search:
         of_each = np.maximum(self.cells.n_ngrams, 1.0)
         p = counts.data / np.repeat(of_each, np.diff(counts.indptr))
         terms = counts.copy()
-        terms.data = _terms(p, self.target.shares[counts.indices]) - LARGEST * p
-        nats: Floats = np.round(LARGEST + terms @ self.cells.multiplicity, 12)
+        terms.data = skew_terms(p, self.target.shares[counts.indices]) - LARGEST_NATS * p
+        nats: Floats = np.round(LARGEST_NATS + terms @ self.cells.multiplicity, 12)
         return nats
 
     def effects(self, sign: int) -> Floats:
@@ -188,15 +176,15 @@ class _Search:
         now, cells = self.now, self.cells
         if not now.total:
             return self.alone
-        slope = np.full(len(now.p), -LARGEST)
+        slope = np.full(len(now.p), -LARGEST_NATS)
         # Nothing can be removed where nothing is.
         at = np.arange(len(now.p)) if sign > 0 else np.flatnonzero(now.p)
         moved = np.maximum(now.p[at] + sign / now.total, 0.0)
-        then = _mean_terms(moved, self.target.resampled[:, at])
+        then = skew_terms(moved, self.target.resampled[:, at])
         slope[at] += (then - now.terms[at]) * (sign * now.total)
         effect = cells.counts @ (slope * cells.multiplicity)
         # Every row more makes the others' shares smaller.
-        effect += (LARGEST - now.others) * cells.n_ngrams
+        effect += (LARGEST_NATS - now.others) * cells.n_ngrams
         # What differs by rounding alone counts as equal, and goes by order.
         effects: Floats = np.round(sign * effect / now.total, 12)
         return effects
@@ -303,22 +291,10 @@ class _State:
     def of(p: Floats, total: float, targets: Floats, multiplicity: Floats) -> "_State":
         at = np.flatnonzero(p)
         terms = np.zeros(len(p))
-        ratios = (1 - SKEW) * (targets[:, at] / p[at]) + SKEW
-        logs = np.log(ratios).mean(axis=0)
-        terms[at] = -p[at] * logs
-        tangents = 1 - logs - (SKEW / ratios).mean(axis=0)
+        terms[at], slopes = skew_terms_and_slopes(p[at], targets[:, at])
         weighted = p[at] * multiplicity[at]
-        others = LARGEST + float((weighted * (tangents - LARGEST)).sum())
-        nats = LARGEST + float(((terms - LARGEST * p) * multiplicity).sum())
-        return _State(p, total, terms, others, nats)
-
-
-def _mean_terms(p: Floats, targets: Floats) -> Floats:
-    """The terms of the skew divergence, the mean over the resamples of the target; 0 where p is."""
-    terms = np.zeros(len(p))
-    at = np.flatnonzero(p)
-    terms[at] = -p[at] * np.log((1 - SKEW) * (targets[:, at] / p[at]) + SKEW).mean(axis=0)
-    return terms
+        others = LARGEST_NATS + float((weighted * (slopes - LARGEST_NATS)).sum())
+        return _State(p, total, terms, others, sum_terms(terms, p, multiplicity))
 
 
 # ---- by cross-entropy ---------------------------------------------------------------------------
@@ -436,11 +412,10 @@ def importance(cells: Cells, target: Target) -> Floats:
     """
     available = cells.per_template(cells.n_rows).astype(np.float64)
     p = (cells.counts.T @ available) / float((available * cells.n_ngrams).sum())
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where(p > 0, target.shares / p, 0.0)
-    weights = np.log((1 - SKEW) * ratio + SKEW)
-    of_ngrams = (weights + LARGEST) * cells.multiplicity
-    logs: Floats = cells.counts @ of_ngrams - LARGEST * cells.n_ngrams
+    in_pool = p > 0
+    ratios = skewed_ratios(np.where(in_pool, p, 1.0), np.where(in_pool, target.shares, 0.0))
+    of_ngrams = (np.log(ratios) + LARGEST_NATS) * cells.multiplicity
+    logs: Floats = cells.counts @ of_ngrams - LARGEST_NATS * cells.n_ngrams
     return logs
 
 

@@ -21,6 +21,7 @@ import numpy as np
 
 from nl2sql_align.tasks.base.arrays import Floats, Integers, Keys
 from nl2sql_align.tasks.base.connections import resources
+from nl2sql_align.tasks.measures.divergence import SKEW, add_unshared, largest_nats, skewed_ratios
 
 if TYPE_CHECKING:
     from scipy.sparse import csc_array, csr_array
@@ -247,7 +248,7 @@ def shared_classes(source: Integers, target: Integers) -> Shared:
     return Shared(pairs // n_classes, pairs % n_classes, n_ngrams.astype(np.float64))
 
 
-def skew_divergences(source: Counts, target: Counts, shared: Shared, skew: float) -> Floats:
+def skew_divergences(source: Counts, target: Counts, shared: Shared, skew: float = SKEW) -> Floats:
     """The skew divergence of each replicate of a source from the same replicate of a target.
 
     What only the source has is in closed form: see ``sql/measures/matrix/divergences.sql``.
@@ -262,23 +263,18 @@ def skew_divergences(source: Counts, target: Counts, shared: Shared, skew: float
     with np.errstate(divide="ignore", invalid="ignore"):
         for start in range(0, len(result), step):
             rows = slice(start, start + step)
-            # With counts a of n-grams in the source and b in the target, p = a / A and q = b / B:
-            # p ln((1 - skew) q / p + skew), times A.
             a = source.by_class[rows].take(shared.of_source, axis=1)
             terms = target.by_class[rows].take(shared.of_target, axis=1)
-            terms /= a
-            terms *= ((1 - skew) * source.totals[rows] / target.totals[rows])[:, None]
-            terms += skew
+            n_source, n_target = source.totals[rows], target.totals[rows]
+            skewed_ratios(a, terms, n_source[:, None], n_target[:, None], skew, out=terms)
             np.log(terms, out=terms)
             a *= shared.n_ngrams
             terms *= a
             np.putmask(terms, a == 0, 0.0)
-            in_source = a.sum(axis=1) / source.totals[rows]
-            result[rows] = (
-                -math.log(skew) * (1 - in_source) - terms.sum(axis=1) / source.totals[rows]
-            )
+            shared_nats = -terms.sum(axis=1) / n_source
+            result[rows] = add_unshared(shared_nats, a.sum(axis=1) / n_source, skew)
     result[~((source.totals > 0) & (target.totals > 0))] = np.nan
-    return np.clip(result, 0.0, math.log(1 / skew))
+    return np.clip(result, 0.0, largest_nats(skew))
 
 
 # Some ten arrays of 8 bytes a number stand side by side, in a part of the memory that may be used.
@@ -288,8 +284,3 @@ BYTES_PER_NUMBER: Final = 256
 def replicates_at_a_time(n_classes: int) -> int:
     """How many replicates of so many classes to hold at once: it changes no bit of any."""
     return max(1, resources().memory_bytes // BYTES_PER_NUMBER // max(1, n_classes))
-
-
-def rounded(value: float | None) -> float | None:
-    """Return a number as it is published: to 12 digits after the point, or None."""
-    return None if value is None else round(float(value), 12)

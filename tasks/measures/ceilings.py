@@ -8,11 +8,10 @@ import numpy as np
 from nl2sql_align.tasks.base.arrays import Floats
 from nl2sql_align.tasks.measures.bootstrap import (
     replicates_at_a_time,
-    rounded,
     skew_divergences,
     uniforms,
 )
-from nl2sql_align.tasks.measures.divergence import SCALE, SKEW
+from nl2sql_align.tasks.measures.divergence import alignment
 from nl2sql_align.tasks.measures.units import (
     Sample,
     shared_by,
@@ -41,15 +40,15 @@ def ceiling_row(sample: Sample, name: str) -> dict[str, Any]:
     quarter = _mean(quarters)
     ceiling = None
     if half is not None and quarter is not None:
-        ceiling = math.exp(-half * min(1.0, half / quarter if quarter else 1.0) / SCALE)
-    ends = np.quantile(np.exp(-halves / SCALE), [0.025, 0.975]) if half is not None else [None] * 2
+        ceiling = alignment(half * min(1.0, half / quarter if quarter else 1.0))
+    ends = np.quantile(alignment(halves), [0.025, 0.975]) if half is not None else [None] * 2
     return {
         "target_sample": name,
-        "ceiling": rounded(ceiling),
-        "half_alignment": rounded(None if half is None else math.exp(-half / SCALE)),
-        "half_low": rounded(ends[0]),
-        "half_high": rounded(ends[1]),
-        "quarter_alignment": rounded(None if quarter is None else math.exp(-quarter / SCALE)),
+        "ceiling": _round(ceiling),
+        "half_alignment": _round(None if half is None else alignment(half)),
+        "half_low": _round(ends[0]),
+        "half_high": _round(ends[1]),
+        "quarter_alignment": _round(None if quarter is None else alignment(quarter)),
         "unit": sample.unit,
         "n_units": len(sample.keys),
         "n_queries": sample.n_queries,
@@ -89,9 +88,13 @@ def split_divergences(sample: Sample, parts: int) -> Floats:
             sample.counts(((place >= first) & (place < first + size)).astype(np.float64))
             for first in (0, size)
         )
-        divergences.append(skew_divergences(one, other, shared, SKEW))
+        divergences.append(skew_divergences(one, other, shared))
     made = np.concatenate(divergences)
     return made[np.isfinite(made)]
+
+
+def _round(value: float | None) -> float | None:
+    return None if value is None else round(float(value), 12)
 
 
 def _mean(values: Floats) -> float | None:

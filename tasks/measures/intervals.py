@@ -30,7 +30,7 @@ from nl2sql_align.tasks.measures.bootstrap import (
     skew_divergences,
 )
 from nl2sql_align.tasks.measures.ceilings import N_SPLITS, ceiling_row
-from nl2sql_align.tasks.measures.divergence import SCALE, SKEW
+from nl2sql_align.tasks.measures.divergence import SKEW, log_alignment
 from nl2sql_align.tasks.measures.units import (
     MOST_UNITS,
     Sample,
@@ -238,7 +238,7 @@ def _tables(
 
     def estimate(source: str, target: str) -> float:
         keys = (sets.corpora[source].content_key, sets.corpora[target].content_key)
-        return -divergences[keys] / SCALE
+        return log_alignment(divergences[keys])
 
     intervals = [
         _interval_row(source, target, estimate(source, target), known[pair.key], pair, first, how)
@@ -386,7 +386,7 @@ class _Replicates:
             for pair in some:
                 shared = shared_by(source, self.sample(pair.target))
                 of_target = of_targets[pair.target.name]
-                made[pair.key].append(skew_divergences(of_source, of_target, shared, SKEW))
+                made[pair.key].append(skew_divergences(of_source, of_target, shared))
 
         # Each sample for itself: no number depends on how many are at work.
         with ThreadPoolExecutor(resources().threads) as pool:
@@ -426,7 +426,7 @@ def _interval_row(
     source: str, target: str, estimate: float, one: _Resampled, pair: _Pair, n: int, how: Resampling
 ) -> dict[str, Any]:
     n_units = min(one.source.n_units, one.target.n_units)
-    interval = student_interval(estimate, -one.kl_nats[:n] / SCALE, n_units)
+    interval = student_interval(estimate, log_alignment(one.kl_nats[:n]), n_units)
     low, high = _ends(interval)
     return {
         "source": source,
@@ -458,7 +458,7 @@ def _ratio_row(
     of_train, of_predictions = (known[pair.key] if pair else None for pair in pairs)
     # A corpus of the target's own content is aligned with it at 1 in every replicate.
     logs = [
-        np.zeros(n) if one is None else -one.kl_nats[:n] / SCALE
+        np.zeros(n) if one is None else log_alignment(one.kl_nats[:n])
         for one in (of_train, of_predictions)
     ]
     target = next((one.target for one in (of_train, of_predictions) if one), _Drawn("query", 0))

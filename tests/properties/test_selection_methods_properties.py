@@ -14,7 +14,6 @@ from nl2sql_align.tasks.decisions.mixture import mixture_divergence, nearest_mix
 from nl2sql_align.tasks.decisions.selection_methods import (
     Cells,
     Target,
-    alignment,
     choose_by_key,
     choose_directly,
     choose_greedily,
@@ -24,6 +23,7 @@ from nl2sql_align.tasks.decisions.selection_methods import (
     with_templates,
 )
 from nl2sql_align.tasks.measures.bootstrap import uniforms, unit_keys
+from nl2sql_align.tasks.measures.divergence import alignment
 from tests import reference
 
 # Templates over a few n-grams: how often each occurs, the last one in the pool alone.
