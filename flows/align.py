@@ -176,7 +176,7 @@ def align(
         notes=tuple(notes),
     )
     if done:
-        artifacts.leave(summary)
+        artifacts.create_artifacts(summary)
     return summary
 
 

@@ -1,12 +1,15 @@
-"""The command line, ``nl2sql-align``. Commands that only read import no Prefect."""
+"""The command line, ``nl2sql-align``. Commands that only read results do not import Prefect."""
 
 import os
 import re
 import sys
 import traceback
+from collections.abc import Callable, Sequence
 from enum import StrEnum
+from importlib.metadata import version as installed_version
+from inspect import cleandoc
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, Final, NoReturn, TypeVar
 
 import typer
 from rich.markup import escape
@@ -36,70 +39,139 @@ from nl2sql_align.tasks.views.terminal.explanation import print_explanation
 from nl2sql_align.tasks.views.terminal.matrix import print_matrix
 from nl2sql_align.tasks.views.terminal.ratios import print_ratios
 
+_NAME: Final = "nl2sql-align"
+
 app = typer.Typer(
-    name="nl2sql-align",
-    help="Compare text-to-SQL data sets by the structure of their queries, to tell which one to "
-    "fine-tune on. Start with: nl2sql-align run CORPORA.toml",
+    name=_NAME,
+    help="Compare text-to-SQL data sets by the structure of their queries, to decide which one to "
+    "fine-tune on.\n\nTo start: nl2sql-align run CORPORA.toml",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
 
-_MAKE, _READ, _DECIDE, _LOOK = "Make results", "Read results", "Decide", "Look at one thing"
+_PRODUCE, _READ, _DECIDE, _INSPECT = (
+    "Produce results",
+    "Read results",
+    "Make decisions",
+    "Inspect queries and files",
+)
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def _command(
+    panel: str, *, example: str, name: str | None = None
+) -> Callable[[_Command], _Command]:
+    """Register a function as a command, with its docstring as the help."""
+
+    def register(function: _Command) -> _Command:
+        # Typer keeps line breaks within a paragraph: lines are joined, to fit any terminal.
+        text = re.sub(r"(?<!\n)\n(?!\n)", " ", cleandoc(function.__doc__ or ""))
+        return app.command(
+            name, help=text, epilog=f"Example: {_NAME} {example}", rich_help_panel=panel
+        )(function)
+
+    return register
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        print(_NAME, installed_version(_NAME))
+        raise typer.Exit
+
+
+@app.callback()
+def _take_global_options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_print_version, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Take the options that come before the command."""
+
 
 Folder = Annotated[
     str,
     typer.Argument(
-        metavar="DIR", help="The warehouse: the folder where results stand, or its s3:// address."
+        metavar="DIR",
+        help="Warehouse with the results: a folder, or an address such as s3://bucket/prefix.",
     ),
 ]
 Into = Annotated[
     str,
     typer.Option(
         metavar="DIR",
-        help="Where results go: a folder, made if it is not there, or an address such as "
+        help="Where to write the results: a folder (created if missing), or an address such as "
         "s3://bucket/prefix.",
     ),
 ]
-Form = Annotated[Format, typer.Option("--format", help="For people, or for programs.")]
+Form = Annotated[
+    Format, typer.Option("--format", help="A table for people; JSON or CSV for programs.")
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Number of processes and threads. By default NL2SQL_ALIGN_THREADS, else one per CPU.",
+    ),
+]
+MemoryLimit = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE",
+        help="DuckDB's memory limit, such as 4GB. By default NL2SQL_ALIGN_MEMORY_LIMIT, else 4GB.",
+    ),
+]
 Wait = Annotated[
     float,
     typer.Option(
-        "--wait", min=0, metavar="SECONDS", help="Wait so long where another run has the warehouse."
+        "--wait",
+        min=0,
+        metavar="SECONDS",
+        help="How long to wait if another run holds the warehouse.",
     ),
 ]
-LogForm = Annotated[
-    LogFormat, typer.Option(help="How the run says what it does, on standard error.")
-]
+LogForm = Annotated[LogFormat, typer.Option(help="Format of progress lines on standard error.")]
 RunBy = Annotated[
-    Runner, typer.Option(help="What parses and counts: this machine, or a Dask cluster's workers.")
+    Runner,
+    typer.Option(help="Where to parse and count: in local processes, or on Dask workers."),
 ]
 DaskAddress = Annotated[
     str | None,
     typer.Option(
         metavar="ADDRESS",
-        help="The scheduler of a Dask cluster; by default, runner dask starts one here.",
+        help="Address of a Dask scheduler. By default, --runner dask starts a cluster on this "
+        "machine.",
     ),
 ]
 Require = Annotated[
     str | None,
     typer.Option(
         metavar="EXPRESSION",
-        help="Exit with 4 unless every row meets this condition on its columns, written in SQL.",
+        help="Exit with 4 unless every row satisfies this SQL condition on its columns.",
     ),
 ]
+Sources = Annotated[
+    str,
+    typer.Option("--from", metavar="A,B", help="Corpora to use. By default, all training sets."),
+]
+Seed = Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the random draws.")]
 
 
 class Resampled(StrEnum):
-    """What is drawn again as a whole."""
+    """The unit that the bootstrap draws."""
 
     DATABASE = "database"
     QUERY = "query"
 
 
 class Picture(StrEnum):
-    """What there is to draw."""
+    """A picture of the results."""
 
     MATRIX = "matrix"
     RATIOS = "ratios"
@@ -108,111 +180,94 @@ class Picture(StrEnum):
     BUDGET = "budget"
 
 
-@app.command(
-    rich_help_panel=_MAKE,
-    epilog="Example: nl2sql-align run samples/corpora.toml --warehouse warehouse",
-)
+@_command(_PRODUCE, example="run samples/corpora.toml --warehouse warehouse")
 def run(
     corpora: Annotated[
-        Path, typer.Argument(metavar="CORPORA.toml", help="What there is to compare.")
+        Path, typer.Argument(metavar="CORPORA.toml", help="TOML file that lists the corpora.")
     ],
     warehouse: Into = "warehouse",
-    threads: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="Processes and threads; by default, one per CPU."),
-    ] = None,
-    memory_limit: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="DuckDB's limit, as in 4GB.")
-    ] = None,
+    threads: Threads = None,
+    memory_limit: MemoryLimit = None,
     replicates: Annotated[
         int | None,
         typer.Option(
             min=0,
             metavar="N",
-            help="Bootstrap replicates for intervals and verdicts; by default 200, and more where "
-            "a verdict needs them. 0 for none.",
+            help="Number of bootstrap replicates for intervals and verdicts; 0 to skip them. By "
+            "default 200, and more where a verdict needs them.",
         ),
     ] = None,
     resample: Annotated[
         Resampled,
-        typer.Option(
-            help="What is drawn again as a whole: databases, where they are known, or queries."
-        ),
+        typer.Option(help="Unit to resample: whole databases, where they are known, or queries."),
     ] = Resampled.DATABASE,
     wait_seconds: Wait = 0.0,
     log_format: LogForm = LogFormat.TEXT,
     runner: RunBy = Runner.LOCAL,
     dask_address: DaskAddress = None,
 ) -> None:
-    """Compare all corpora of a corpora file, and publish the results.
+    """Compare all corpora in a corpora file and publish the results.
 
-    What an earlier run has done with the same dumps is not done again. Exits with 0 when every
-    corpus was taken, 3 when some were set aside, 2 when the corpora file is wrong.
+    Reuses what earlier runs computed from the same dumps. Exits with 0 if every corpus was used,
+    3 if some were set aside, and 2 if the corpora file is wrong.
     """
-    from nl2sql_align.flows.running.command import Manner, run_align
+    from nl2sql_align.flows.running.command import RunOptions, run_align
 
-    manner = Manner(threads, memory_limit, wait_seconds, log_format, runner, dask_address)
-    raise typer.Exit(run_align(corpora, warehouse, manner, replicates, resample.value))
+    options = RunOptions(threads, memory_limit, wait_seconds, log_format, runner, dask_address)
+    raise typer.Exit(run_align(corpora, warehouse, options, replicates, resample.value))
 
 
-@app.command(
-    rich_help_panel=_MAKE,
-    epilog="Example: nl2sql-align nightly dumps --warehouse warehouse-nightly",
-)
+@_command(_PRODUCE, example="nightly dumps --warehouse warehouse-nightly")
 def nightly(
     folders: Annotated[
-        list[Path], typer.Argument(metavar="FOLDER...", help="Where dumps are put.")
+        list[Path], typer.Argument(metavar="FOLDER...", help="Folders to search for dumps.")
     ],
     warehouse: Into = "warehouse",
     settle_minutes: Annotated[
         float,
         typer.Option(
-            min=0, metavar="MINUTES", help="Leave a dump that has changed so recently for later."
+            min=0,
+            metavar="MINUTES",
+            help="Skip dumps that changed more recently than this: they may still be copying.",
         ),
     ] = 10.0,
     prune: Annotated[
-        bool, typer.Option("--prune", help="Drop corpora whose dumps are gone, and their results.")
+        bool, typer.Option("--prune", help="Drop the results of corpora whose dumps are gone.")
     ] = False,
-    threads: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="Processes and threads; by default, one per CPU."),
-    ] = None,
-    memory_limit: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="DuckDB's limit, as in 4GB.")
-    ] = None,
+    threads: Threads = None,
+    memory_limit: MemoryLimit = None,
     wait_seconds: Wait = 0.0,
     log_format: LogForm = LogFormat.TEXT,
     runner: RunBy = Runner.LOCAL,
     dask_address: DaskAddress = None,
 ) -> None:
-    """Look through folders of dumps, and compare what is there: what the nightly flow does.
+    """Compare all dumps found in folders, as the nightly flow does.
 
-    A dump has a corpus.toml in its folder, a NAME.corpus.toml beside its file, or the layout of
-    Spider, BIRD, Gretel or a Hugging Face data set. Exits with 3 when something could not be taken.
+    A dump is recognized by a corpus.toml in its folder, a NAME.corpus.toml next to its file, or the
+    layout of Spider, BIRD, Gretel or a Hugging Face data set. Exits with 3 if some dumps could not
+    be used.
     """
-    from nl2sql_align.flows.running.command import Manner, run_nightly
+    from nl2sql_align.flows.running.command import RunOptions, run_nightly
 
-    manner = Manner(threads, memory_limit, wait_seconds, log_format, runner, dask_address)
-    raise typer.Exit(run_nightly(folders, warehouse, manner, settle_minutes, prune))
+    options = RunOptions(threads, memory_limit, wait_seconds, log_format, runner, dask_address)
+    raise typer.Exit(run_nightly(folders, warehouse, options, settle_minutes, prune))
 
 
-@app.command(
-    rich_help_panel=_READ, epilog="Example: nl2sql-align matrix warehouse --metric js_alignment"
-)
+@_command(_READ, example="matrix warehouse --metric js_alignment")
 def matrix(
     warehouse: Folder,
     metric: Annotated[
-        str, typer.Option(metavar="MEASURE", help=f"Which measure: {', '.join(METRICS)}.")
+        str, typer.Option(metavar="MEASURE", help=f"Measure to show: {', '.join(METRICS)}.")
     ] = "kl_alignment",
     all_pairs: Annotated[
-        bool, typer.Option("--all", help="Every corpus as a target, not only the targets.")
+        bool, typer.Option("--all", help="Use every corpus as a target, not only the targets.")
     ] = False,
     ranked: Annotated[
         bool | None,
         typer.Option(
             "--ranked/--whole",
-            help="The closest training sets of each target, or all rows and columns; by default, "
-            "what can be read at the terminal's width.",
+            help="Show the closest training sets of each target, or all rows and columns. By "
+            "default, whichever is readable at the width of the terminal.",
         ),
     ] = None,
     form: Form = Format.TABLE,
@@ -220,14 +275,15 @@ def matrix(
 ) -> None:
     """Show how well each corpus is aligned with each target.
 
-    1 means the same n-gram distribution, 0.368 (1/e) nothing in common. Numbers have the digits
-    that their 95 % intervals allow. JSON and CSV hold every ordered pair with all measures.
+    An alignment of 1 means identical n-gram distributions, 0.368 (1/e) nothing in common. Numbers
+    have as many digits as their 95 % intervals support. JSON and CSV contain all measures of every
+    ordered pair.
     """
     from nl2sql_align.tasks.results import read
 
     if metric not in METRICS:
         raise typer.BadParameter(
-            f"{metric!r} is none of {', '.join(METRICS)}", param_hint="--metric"
+            f"{metric!r} is not one of {', '.join(METRICS)}", param_hint="--metric"
         )
     rows = read.matrix(warehouse, require)
     if form is Format.TABLE:
@@ -236,14 +292,12 @@ def matrix(
         print_rows(rows, form)
 
 
-@app.command(
-    rich_help_panel=_READ,
-    epilog="Example: nl2sql-align ratio warehouse --require 'alignment_ratio > 0.5'",
-)
+@_command(_READ, example="ratio warehouse --require 'alignment_ratio > 0.5'")
 def ratio(warehouse: Folder, form: Form = Format.TABLE, require: Require = None) -> None:
-    """Show the Alignment Ratios: which training set is closer to a target than a model already is.
+    """Show the Alignment Ratios: is a training set closer to a target than a model already is?
 
-    Above 1, fine-tuning on the set should help that model on that target; below 1 it should not.
+    Above 1, fine-tuning the model on the training set should help on the target; below 1, it should
+    not.
     """
     from nl2sql_align.tasks.results import read
 
@@ -254,59 +308,58 @@ def ratio(warehouse: Folder, form: Form = Format.TABLE, require: Require = None)
         print_rows(rows, form)
 
 
-@app.command(
-    rich_help_panel=_READ,
-    epilog="Example: nl2sql-align report warehouse --out for-a-colleague.html",
-)
+@_command(_READ, example="report warehouse --out for-a-colleague.html")
 def report(
     warehouse: Folder,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Where to write it; by default DIR/report.html."),
+        typer.Option(metavar="FILE", help="File to write. By default, DIR/report.html."),
     ] = None,
 ) -> None:
-    """Write the results as one HTML file that needs no network; a run does so at its end."""
+    """Write the report, one HTML file that works offline. Every run writes it, too."""
     from nl2sql_align.tasks.views.report import report_file, write_report
 
     write_report(warehouse, out)
     console.out.print(f"Report: {escape(str(out or report_file(warehouse)))}", soft_wrap=True)
 
 
-@app.command(
-    rich_help_panel=_READ, epilog="Example: nl2sql-align plot ratios warehouse -o ratios.svg"
-)
+@_command(_READ, example="plot ratios warehouse -o ratios.svg")
 def plot(
-    kind: Annotated[Picture, typer.Argument(metavar="KIND", help=f"{', '.join(Picture)}.")],
+    kind: Annotated[Picture, typer.Argument(metavar="KIND", help="Picture to draw.")],
     warehouse: Folder,
     out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="FILE", help="A .png, .svg or .pdf file.")
+        Path, typer.Option("--out", "-o", metavar="FILE", help="File to write: .png, .svg or .pdf.")
     ],
     target: Annotated[
-        str | None, typer.Option(metavar="T", help="Which target; by default, the first with rows.")
+        str | None,
+        typer.Option(metavar="CORPUS", help="Target to draw. By default, the first with results."),
     ] = None,
     source: Annotated[
-        str | None, typer.Option(metavar="S", help="For differences: what differs from the target.")
+        str | None,
+        typer.Option(
+            metavar="CORPUS",
+            help="For differences: corpus to compare with the target. By default, the closest "
+            "training set.",
+        ),
     ] = None,
     metric: Annotated[
-        str, typer.Option(metavar="MEASURE", help=f"For matrix: {', '.join(METRICS)}.")
+        str,
+        typer.Option(metavar="MEASURE", help=f"For matrix: measure to draw: {', '.join(METRICS)}."),
     ] = "kl_alignment",
 ) -> None:
-    """Draw a picture of the results for a paper or a wiki page."""
+    """Draw a picture of the results, for a paper or a wiki page."""
     from nl2sql_align.tasks.views.pictures import plot
 
     plot(warehouse, kind.value, out, target=target, source=source, metric=metric)
     console.out.print(f"Picture: {escape(str(out))}", soft_wrap=True)
 
 
-@app.command(
-    rich_help_panel=_READ,
-    epilog="Example: nl2sql-align rejects warehouse harbour-train --examples 5",
-)
+@_command(_READ, example="rejects warehouse harbour-train --examples 5")
 def rejects(
     warehouse: Folder,
-    corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="Which corpus.")],
+    corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="Name of the corpus.")],
     examples: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Queries to show for each reason.")
+        int, typer.Option(min=0, metavar="N", help="Number of queries to show for each reason.")
     ] = 2,
     form: Form = Format.TABLE,
 ) -> None:
@@ -320,47 +373,41 @@ def rejects(
         print_rows(rows, form)
 
 
-@app.command(
-    rich_help_panel=_READ,
-    epilog="Example: nl2sql-align explain warehouse synth-train orchard-dev --top 5",
-)
+@_command(_READ, example="explain warehouse synth-train orchard-dev --top 5")
 def explain(
     warehouse: Folder,
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A corpus.")],
-    target: Annotated[str, typer.Argument(metavar="TARGET", help="What it is compared with.")],
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="Corpus to explain.")],
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="Corpus to compare it with.")],
     top: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Groups of n-grams to show a direction.")
+        int, typer.Option(metavar="N", min=1, help="Groups of n-grams to show per direction.")
     ] = 10,
     form: Form = Format.TABLE,
 ) -> None:
     """Show why two corpora differ: structures in words, then the n-grams behind the divergence.
 
-    JSON holds all of it, CSV the n-grams.
+    JSON contains everything, CSV the n-grams.
     """
     from nl2sql_align.tasks.views import explain
 
     print_explanation(explain.explain(warehouse, source, target, top), form)
 
 
-@app.command(
-    rich_help_panel=_DECIDE, epilog="Example: nl2sql-align headroom warehouse --target orchard-dev"
-)
+@_command(_DECIDE, example="headroom warehouse --target orchard-dev")
 def headroom(
     warehouse: Folder,
     target: Annotated[
-        str | None, typer.Option(metavar="T", help="Only this target; by default all.")
+        str | None, typer.Option(metavar="CORPUS", help="Target to judge. By default, all.")
     ] = None,
     splits: Annotated[
-        int, typer.Option(min=1, metavar="N", help="How often the target is split.")
+        int, typer.Option(min=1, metavar="N", help="Number of times to split the target in halves.")
     ] = 20,
-    seed: Annotated[
-        str, typer.Option(metavar="TEXT", help="What the splits are hashed from.")
-    ] = "0",
+    seed: Annotated[str, typer.Option(metavar="TEXT", help="Seed of the splits.")] = "0",
     form: Form = Format.TABLE,
 ) -> None:
-    """Show the Headroom Ratios: a second ratio, judged on databases that no answer has seen.
+    """Show the Headroom Ratios: a second ratio, measured on databases held out from the answers.
 
-    Above 1, a model's answers mixed with the training set come closer to the target than alone.
+    Above 1, a model's answers mixed with the training set are closer to the target than the answers
+    alone.
     """
     from nl2sql_align.tasks.decisions import headroom
 
@@ -371,27 +418,25 @@ def headroom(
         print_rows(rows, form)
 
 
-@app.command(
-    rich_help_panel=_DECIDE, epilog="Example: nl2sql-align calibrate warehouse outcomes.csv"
-)
+@_command(_DECIDE, example="calibrate warehouse outcomes.csv")
 def calibrate(
     warehouse: Folder,
     outcomes: Annotated[
-        Path, typer.Argument(metavar="OUTCOMES.csv", help="Scores before and after tuning.")
+        Path, typer.Argument(metavar="OUTCOMES.csv", help="Scores before and after fine-tuning.")
     ],
     replicates: Annotated[
         int,
-        typer.Option(min=1, metavar="N", help="Bootstrap samples behind the interval of a cut."),
+        typer.Option(
+            min=1, metavar="N", help="Number of bootstrap replicates for the interval of a cut-off."
+        ),
     ] = 1000,
-    seed: Annotated[
-        str, typer.Option(metavar="TEXT", help="What all that is drawn is hashed from.")
-    ] = "0",
+    seed: Annotated[str, typer.Option(metavar="TEXT", help="Seed of the random draws.")] = "0",
     form: Form = Format.TABLE,
 ) -> None:
-    """Show how often the ratios were right about real outcomes of fine-tuning.
+    """Show how often the ratios predicted real outcomes of fine-tuning.
 
-    The file's columns: model, predictions, train, train_rows, target, metric, before, after. JSON
-    holds all of the result, CSV the outcomes with their ratios.
+    The file has the columns model, predictions, train, train_rows, target, metric, before, after.
+    JSON contains the whole result, CSV the outcomes with their ratios.
     """
     from nl2sql_align.tasks.decisions import calibration
 
@@ -400,18 +445,20 @@ def calibrate(
     )
 
 
-@app.command(
-    rich_help_panel=_LOOK,
-    epilog='Example: nl2sql-align template "SELECT count(*) FROM singer" --dialect sqlite',
-)
+@_command(_INSPECT, example='template "SELECT count(*) FROM singer" --dialect sqlite')
 def template(
-    sql: Annotated[str, typer.Argument(metavar="SQL", help="One query; - reads standard input.")],
+    sql: Annotated[
+        str, typer.Argument(metavar="SQL", help="Query to parse; - reads standard input.")
+    ],
     dialect: Annotated[
-        str, typer.Option(metavar="DIALECT", help="The query's dialect, by sqlglot's name.")
+        str, typer.Option(metavar="DIALECT", help="SQL dialect, as sqlglot names it.")
     ] = "sqlite",
     form: Form = Format.TABLE,
 ) -> None:
-    """Print the structural template of one query, or why it is rejected (exit status 1)."""
+    """Print the structural template of one query, or the reason it is rejected.
+
+    Exits with 1 if it is rejected.
+    """
     from nl2sql_align.tasks.templates.one_query import template_of
 
     result = template_of(sys.stdin.read() if sql == "-" else sql, dialect)
@@ -432,32 +479,26 @@ def template(
         raise typer.Exit(1)
 
 
-@app.command(
-    name="sample-size",
-    rich_help_panel=_DECIDE,
-    epilog="Example: nl2sql-align sample-size warehouse --target orchard-dev",
-)
+@_command(_DECIDE, name="sample-size", example="sample-size warehouse --target orchard-dev")
 def sample_size(
     warehouse: Folder,
-    target: Annotated[str, typer.Option(metavar="T", help="Which target.")],
+    target: Annotated[str, typer.Option(metavar="CORPUS", help="Target to sample.")],
     candidates: Annotated[
         str,
         typer.Option(
-            "--from", metavar="A,B,C", help="Which training sets to rank; all by default."
+            "--from", metavar="A,B", help="Training sets to rank. By default, all of them."
         ),
     ] = "",
     n_trials: Annotated[
-        int, typer.Option("--trials", min=1, metavar="N", help="Samples of each size.")
+        int, typer.Option("--trials", min=1, metavar="N", help="Number of samples of each size.")
     ] = 200,
-    seed: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Another one gives other samples.")
-    ] = 0,
+    seed: Seed = 0,
     form: Form = Format.TABLE,
 ) -> None:
-    """Show how many of a target's queries it takes to rank training sets as all of them do."""
+    """Show how many queries of a target are enough to rank training sets."""
     from nl2sql_align.tasks.decisions import sample_size
 
-    names = _names(candidates) or None
+    names = _parse_names(candidates) or None
     rows = sample_size.sample_size(warehouse, target, names, n_trials, seed)
     if form is Format.TABLE:
         print_sample_sizes(rows, sample_size.recommendation(rows))
@@ -465,62 +506,55 @@ def sample_size(
         print_rows(rows, form)
 
 
-Sources = Annotated[
-    str,
-    typer.Option(
-        "--from", metavar="A,B", help="The corpora to take from; by default all for training."
-    ),
-]
-Seed = Annotated[int, typer.Option(min=0, metavar="N", help="Another one gives other noise.")]
-
-
-@app.command(
-    rich_help_panel=_DECIDE,
-    epilog="Example: nl2sql-align select warehouse --target orchard-dev --budget 200 --out chosen",
-)
+@_command(_DECIDE, example="select warehouse --target orchard-dev --budget 200 --out chosen")
 def select(
     warehouse: Folder,
-    target: Annotated[str, typer.Option(metavar="CORPUS", help="What to be like.")],
-    budget: Annotated[int, typer.Option(metavar="N", help="How many rows to take.")],
-    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the rows go.")],
+    target: Annotated[str, typer.Option(metavar="CORPUS", help="Corpus to match.")],
+    budget: Annotated[int, typer.Option(metavar="N", help="Number of rows to choose.")],
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder to write the rows to.")],
     sources: Sources = "",
     method: Annotated[
         str,
         typer.Option(
-            metavar="METHOD", help="direct, greedy, importance or random; see docs/selection.md."
+            metavar="METHOD",
+            help="How to choose: direct, greedy, importance or random; see docs/selection.md.",
         ),
     ] = "direct",
     seed: Seed = 0,
     min_templates: Annotated[
-        int, typer.Option(metavar="K", help="Take at least so many distinct templates.")
+        int, typer.Option(metavar="K", help="Choose at least this many distinct templates.")
     ] = 0,
     caps: Annotated[
         list[str] | None,
         typer.Option(
-            "--cap", metavar="A=SHARE", help="At most this share of the budget from A; repeatable."
+            "--cap",
+            metavar="A=SHARE",
+            help="Take at most this share of the budget from corpus A. Repeatable.",
         ),
     ] = None,
     max_share: Annotated[
         float,
-        typer.Option(metavar="SHARE", help="At most this share of the budget from any one corpus."),
+        typer.Option(
+            metavar="SHARE", help="Take at most this share of the budget from any one corpus."
+        ),
     ] = 1.0,
     exclude_overlap: Annotated[
         str,
         typer.Option(
             metavar="WHICH",
-            help="Leave out rows that the target has: exact, near (other names, the same "
-            "template and literals), strict (be they short numbers only) or none.",
+            help="Leave out rows that the target also has: exact (same text), near (also same "
+            "template and literals), strict (also if all literals are short numbers) or none.",
         ),
     ] = "near",
     stop: Annotated[
-        bool, typer.Option("--stop", help="With greedy: take fewer rows if more make it worse.")
+        bool, typer.Option("--stop", help="For greedy: choose fewer rows if more make it worse.")
     ] = False,
     form: Form = Format.TABLE,
 ) -> None:
-    """Choose training rows whose templates are distributed as a target's are.
+    """Choose training rows whose templates are distributed like those of a target.
 
-    Writes selection.jsonl and selection.parquet (the rows, with question and all other fields of
-    their dumps), selection.json (how they were chosen) and templates.csv into a folder.
+    Writes selection.jsonl and selection.parquet (the rows, with the question and all other fields
+    of their dumps), selection.json (how they were chosen) and templates.csv.
     """
     from nl2sql_align.tasks.decisions import selection
     from nl2sql_align.tasks.decisions.selection import Options
@@ -530,86 +564,86 @@ def select(
         method=method,  # type: ignore[arg-type]
         seed=seed,
         min_templates=min_templates,
-        caps=_caps(caps or []),
+        caps=_parse_caps(caps or []),
         max_share=max_share,
         exclude_overlap=exclude_overlap,  # type: ignore[arg-type]
         stop=stop,
     )
-    made = selection.select(warehouse, target, _names(sources), out, options)
+    made = selection.select(warehouse, target, _parse_names(sources), out, options)
     if form is Format.TABLE:
         print_selection(made)
     else:
         print_rows(made.sources, form)
 
 
-@app.command(
-    rich_help_panel=_DECIDE,
-    epilog="Example: nl2sql-align mix warehouse --target orchard-dev",
-)
+@_command(_DECIDE, example="mix warehouse --target orchard-dev")
 def mix(
     warehouse: Folder,
-    target: Annotated[str, typer.Option(metavar="CORPUS", help="What to be like.")],
+    target: Annotated[str, typer.Option(metavar="CORPUS", help="Corpus to match.")],
     sources: Sources = "",
     replicates: Annotated[
         int,
-        typer.Option(metavar="N", help="How often the target is drawn again for the intervals."),
+        typer.Option(metavar="N", help="Number of bootstrap replicates for the intervals."),
     ] = 200,
     seed: Seed = 0,
     form: Form = Format.TABLE,
 ) -> None:
-    """Weigh whole corpora so that their mixture is as near to a target as it can be."""
+    """Find the mixture of whole corpora that is closest to a target."""
     from nl2sql_align.tasks.decisions import mixture
 
-    made = mixture.mix(warehouse, target, _names(sources), replicates, seed)
+    made = mixture.mix(warehouse, target, _parse_names(sources), replicates, seed)
     if form is Format.TABLE:
         print_mixture(made)
     else:
         print_rows(made.sources, form)
 
 
-def _names(text: str) -> list[str]:
+def _parse_names(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",") if name.strip()]
     if text and not names:
         raise typer.BadParameter(f"{text!r} names no corpus", param_hint="--from")
     return names
 
 
-def _caps(given: list[str]) -> dict[str, float]:
+def _parse_caps(given: list[str]) -> dict[str, float]:
     caps = {}
-    for one in given:
-        name, _, share = one.rpartition("=")
+    for cap in given:
+        name, _, share = cap.rpartition("=")
         try:
             caps[name] = float(share)
         except ValueError:
             name = ""
         if not name:
-            raise typer.BadParameter(f"{one!r} is not like bird-train=0.5", param_hint="--cap")
+            raise typer.BadParameter(
+                f"{cap!r} does not look like bird-train=0.5", param_hint="--cap"
+            )
     return caps
 
 
-@app.command(
-    rich_help_panel=_LOOK, epilog="Example: nl2sql-align inspect samples/harbour-train.json"
-)
+@_command(_INSPECT, example="inspect samples/harbour-train.json")
 def inspect(
     path: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A dump: a file, a folder, or a pattern.")
+        Path, typer.Argument(metavar="FILE", help="Dump: a file, a folder, or a glob pattern.")
     ],
     glob: Annotated[
-        str | None, typer.Option(metavar="PATTERN", help="Which files of a folder to take.")
+        str | None, typer.Option(metavar="PATTERN", help="Files to read in a folder.")
     ] = None,
     dialect: Annotated[
         str,
         typer.Option(
-            metavar="DIALECT", help="The SQL's dialect; by default, the one that parses most."
+            metavar="DIALECT",
+            help="SQL dialect, as sqlglot names it; auto is the one that parses the most queries.",
         ),
     ] = "auto",
     role: Annotated[
-        str, typer.Option(metavar="ROLE", help="train, target or predictions.")
+        str, typer.Option(metavar="ROLE", help="Role in the entry: train, target or predictions.")
     ] = "train",
-    examples: Annotated[int, typer.Option(min=0, metavar="N", help="Queries to show.")] = 3,
+    examples: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Number of queries to show.")
+    ] = 3,
     form: Form = Format.TABLE,
 ) -> None:
-    """Show what a dump is taken for, its first queries, and the entry for a corpora file."""
+    """Show how a dump is read: its format, first queries, and entry for a corpora file."""
     from nl2sql_align.tasks.run.inspection import inspect_dump
 
     found = inspect_dump(path, glob, dialect, role, examples)
@@ -625,43 +659,51 @@ def inspect(
 
 
 def main() -> None:
-    """Runs the command line; the one place where errors become lines and exit statuses."""
+    """Run the command line and exit."""
     set_library_defaults()
     collect_rarely()
+    _exit_quietly(invoke(sys.argv[1:]))
+
+
+def invoke(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit status.
+
+    This is the only place where errors become messages and exit statuses.
+    """
     try:
-        app(prog_name="nl2sql-align")
-        status = 0
-    except SystemExit as end:  # usage errors among them: the framework has printed what is wrong
-        status = end.code if isinstance(end.code, int) else 1
+        app(args=arguments, prog_name=_NAME)
+        return 0
+    except SystemExit as end:  # also after usage errors, which Typer has printed
         if isinstance(end.__context__, BrokenPipeError):
-            status = 0
+            return 0
+        return end.code if isinstance(end.code, int) else 1
     except AlignError as error:
-        console.err.print(f"nl2sql-align: {escape(str(error))}", soft_wrap=True)
-        status = error.exit_code
-    except BrokenPipeError:  # the reader has gone, as in `nl2sql-align matrix DIR | head -1`
-        status = 0
+        console.err.print(f"{_NAME}: {escape(str(error))}", soft_wrap=True)
+        return error.exit_code
+    except BrokenPipeError:  # the reader is gone, as in `nl2sql-align matrix DIR | head -1`
+        return 0
     except Exception as error:
         if os.environ.get("NL2SQL_ALIGN_DEBUG"):
             traceback.print_exc()
         problem = f"{type(error).__name__}: {str(error) or 'no message'}".splitlines()[0]
         problem += "; set NL2SQL_ALIGN_DEBUG=1 to see where"
-        # What DuckDB tells of an error in a file that we read for it: a traceback, as text.
-        if told := re.search(r"^WarehouseError: (.+)$", str(error), re.MULTILINE):
-            problem = told[1]
-        console.err.print(f"nl2sql-align: {escape(printable(problem))}", soft_wrap=True)
-        status = 1
-    _leave(status)
+        # DuckDB turns an error raised by our file system into the text of a traceback.
+        if reported := re.search(r"^WarehouseError: (.+)$", str(error), re.MULTILINE):
+            problem = reported[1]
+        console.err.print(f"{_NAME}: {escape(printable(problem))}", soft_wrap=True)
+        return 1
 
 
-def _leave(status: int) -> NoReturn:
-    """Exits without a word of a reader that has gone, or of libraries at their end."""
+def _exit_quietly(status: int) -> NoReturn:
+    """Exit without messages about closed pipes or from libraries that shut down."""
     for stream in filter(None, (sys.__stdout__, sys.__stderr__)):
         try:
             stream.flush()
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     skip_final_collection()
-    # Prefect tells of its server, DuckDB of objects that are not collected.
+    # Prefect logs the end of its server, and DuckDB's bindings list the objects that are still
+    # alive because the final garbage collection is skipped.
     if not sys.modules.keys().isdisjoint(("prefect", "duckdb")):
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     sys.exit(status)

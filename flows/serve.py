@@ -1,8 +1,7 @@
-"""A Prefect server, a work pool and a worker on this machine, as ``make serve`` starts them.
+"""Prefect server, work pool and worker on this machine, as started by ``make serve``.
 
-All of it stands in one folder, Prefect's home: database, logs, and a lock file that is held as long
-as any process of the service lives. ``supervise`` keeps server and worker alive in the foreground,
-for a service manager; ``start`` puts it in the background and deploys what ``prefect.yaml`` lists.
+One folder, Prefect's home, holds the database, the logs, and a lock file that is held while any
+process of the service lives.
 """
 
 import fcntl
@@ -27,30 +26,36 @@ from nl2sql_align.tasks.views.terminal.console import err, out
 from nl2sql_align.tasks.warehouse.folder import write_atomically
 
 POOL: Final = "nl2sql-align"
-"""The work pool, as ``prefect.yaml`` names it."""
+"""Name of the work pool in ``prefect.yaml``."""
 
-RUNS_AT_A_TIME: Final = 2
+MAX_CONCURRENT_RUNS: Final = 2
 _DEPLOYMENTS: Final = Path("prefect.yaml")
 _HOST: Final = "127.0.0.1"
-_SECONDS_TO_START: Final = 300.0
-_SECONDS_TO_END: Final = 30.0
-_LONGEST_PAUSE: Final = 60.0
+_START_TIMEOUT_SECONDS: Final = 300.0
+_STOP_TIMEOUT_SECONDS: Final = 30.0
+_MAX_RESTART_DELAY_SECONDS: Final = 60.0
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
-Home = Annotated[Path, typer.Option(metavar="DIR", help="Prefect's home.")]
-Port = Annotated[int, typer.Option(help="The server's port.")]
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="Run a Prefect server and a worker on this machine.",
+)
+Home = Annotated[
+    Path, typer.Option(metavar="DIR", help="Folder for the database, logs and lock of the service.")
+]
+Port = Annotated[int, typer.Option(help="Port of the server.")]
 
 
 @dataclass(frozen=True)
 class Service:
-    """A service that is up, as its folder tells."""
+    """A running service. ``pid`` is 0 and ``url`` empty while it starts."""
 
     pid: int
     url: str
 
 
-def running(home: Path) -> Service | None:
-    """The service whose home a folder is; None where no process of it lives."""
+def find_service(home: Path) -> Service | None:
+    """Return the running service that uses a folder as its home, or None."""
     try:
         with (home / "serve.lock").open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -59,19 +64,22 @@ def running(home: Path) -> Service | None:
     except BlockingIOError:
         with suppress(OSError, ValueError, TypeError):
             return Service(**json.loads((home / "serve.json").read_text()))
-        return Service(0, "")  # it has only just started
+        return Service(0, "")
     return None
 
 
 @app.command()
 def start(home: Home = Path(".prefect"), port: Port = 4200) -> None:
-    """Start the service in the background, unless it is up, and deploy what prefect.yaml lists."""
+    """Start the service in the background, unless it is running, and deploy ./prefect.yaml.
+
+    Writes a prefect.yaml with the default deployments if the folder has none.
+    """
     home = home.resolve()
     home.mkdir(parents=True, exist_ok=True)
     if not _DEPLOYMENTS.exists():
         _DEPLOYMENTS.write_text(_packaged_deployments(), encoding="utf-8")
-        out.print("Wrote prefect.yaml: name the folders of your dumps in it, and start again")
-    if running(home) is None:
+        out.print("Wrote prefect.yaml: set the folders of your dumps there, then start again")
+    if find_service(home) is None:
         log = home / "serve.log"
         arguments = ["supervise", "--home", str(home), "--port", str(port)]
         with log.open("ab") as file:
@@ -84,51 +92,51 @@ def start(home: Home = Path(".prefect"), port: Port = 4200) -> None:
             )
         out.print("Starting Prefect's server (it takes some 20 seconds)", soft_wrap=True)
         _wait_until_up(home, supervisor, log)
-    service = running(home)
+    service = find_service(home)
     if service is None or not service.pid:
-        _fail(f"the service is neither up nor down; see {home}/serve.log, and make stop")
-    deploying = subprocess.run(
+        _fail(f"the service is still starting or has died; see {home}/serve.log, then try again")
+    deployment = subprocess.run(
         [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
         env=_environment(home, service.url),
         capture_output=True,
         text=True,
         check=False,
     )
-    (home / "deploy.log").write_text(deploying.stdout + deploying.stderr)
-    if deploying.returncode:
-        _fail(f"prefect.yaml cannot be deployed; see {home}/deploy.log")
+    (home / "deploy.log").write_text(deployment.stdout + deployment.stderr)
+    if deployment.returncode:
+        _fail(f"cannot deploy prefect.yaml; see {home}/deploy.log")
     out.print(f"Prefect is up: {service.url.removesuffix('/api')} (logs: {home}/*.log)")
     out.print(f"In your shell: export PREFECT_API_URL={service.url}", soft_wrap=True)
 
 
 @app.command()
 def stop(home: Home = Path(".prefect")) -> None:
-    """End the service, and runs that are under way; a run that is ended can be started again."""
+    """Stop the service and its runs; a stopped run can be started again."""
     home = home.resolve()
-    service = running(home)
+    service = find_service(home)
     if service is None:
-        out.print("Prefect is not up")
+        out.print("Prefect is not running")
         return
-    # Without its supervisor, ended by force, server and worker are still in its group.
+    # If the supervisor was killed, its server and worker are still in its process group.
     for number in (signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError):
             if number is signal.SIGTERM and _is_alive(service.pid):
                 os.kill(service.pid, number)
             elif service.pid:
                 os.killpg(service.pid, number)
-        until = time.monotonic() + _SECONDS_TO_END
+        until = time.monotonic() + _STOP_TIMEOUT_SECONDS
         while time.monotonic() < until:
-            if running(home) is None:
+            if find_service(home) is None:
                 (home / "serve.json").unlink(missing_ok=True)
-                out.print("Prefect has ended")
+                out.print("Prefect has stopped")
                 return
             time.sleep(0.1)
-    _fail(f"processes of group {service.pid} do not end")
+    _fail(f"processes of group {service.pid} do not stop; look for them with ps -eo pgid,pid,args")
 
 
 @app.command()
 def supervise(home: Home = Path(".prefect"), port: Port = 4200) -> None:
-    """Keep server and worker alive in the foreground until a signal ends it."""
+    """Keep server and worker alive in the foreground, for a service manager."""
     home = home.resolve()
     home.mkdir(parents=True, exist_ok=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -136,7 +144,7 @@ def supervise(home: Home = Path(".prefect"), port: Port = 4200) -> None:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            _fail(f"another service has {home}")
+            _fail(f"another service uses {home}; stop it, or choose another --home")
         url = f"http://{_HOST}:{port}/api"
         environment = _environment(home, url)
         os.environ.update(environment)
@@ -158,7 +166,7 @@ def supervise(home: Home = Path(".prefect"), port: Port = 4200) -> None:
             while not _is_healthy(url):
                 server.keep_alive()
                 time.sleep(0.25)
-            _make_pool()
+            _create_or_update_pool()
             with write_atomically(home / "serve.json") as temporary:
                 temporary.write_text(json.dumps(asdict(Service(os.getpid(), url))))
             while True:
@@ -173,7 +181,7 @@ def supervise(home: Home = Path(".prefect"), port: Port = 4200) -> None:
 
 
 class _Child:
-    """One process of Prefect's, started again when it ends, after pauses that grow."""
+    """A Prefect process that is restarted when it ends, after increasing delays."""
 
     def __init__(self, name: str, arguments: list[str], home: Path, lock: int) -> None:
         self._name = name
@@ -182,20 +190,21 @@ class _Child:
         self._lock = lock
         self._process: subprocess.Popen[bytes] | None = None
         self._started = 0.0
-        self._pause = 0.0
+        self._delay = 0.0
 
     def keep_alive(self) -> None:
         now = time.monotonic()
         if self._process is not None:
             if self._process.poll() is None:
                 return
-            if now - self._started > 10 * _LONGEST_PAUSE:
-                self._pause = 0.0
-            if now - self._started < self._pause:
+            if now - self._started > 10 * _MAX_RESTART_DELAY_SECONDS:
+                self._delay = 0.0
+            if now - self._started < self._delay:
                 return
-            print(f"{self._name} ended with {self._process.returncode}; see {self._log}")
-            sys.stdout.flush()
-        self._pause = min(_LONGEST_PAUSE, 2 * self._pause or 2.0)
+            print(
+                f"{self._name} ended with {self._process.returncode}; see {self._log}", flush=True
+            )
+        self._delay = min(_MAX_RESTART_DELAY_SECONDS, 2 * self._delay or 2.0)
         self._started = now
         with self._log.open("ab") as file:
             self._process = subprocess.Popen(
@@ -203,7 +212,7 @@ class _Child:
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,
-                # The lock is held as long as one of the processes is there.
+                # Inheriting the lock's file keeps it locked while any process lives.
                 pass_fds=[self._lock],
             )
 
@@ -212,7 +221,7 @@ class _Child:
             return
         self._process.terminate()
         try:
-            self._process.wait(_SECONDS_TO_END / 3)
+            self._process.wait(_STOP_TIMEOUT_SECONDS / 3)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -224,7 +233,7 @@ def _packaged_deployments() -> str:
 
 
 def _environment(home: Path, url: str) -> dict[str, str]:
-    """What the processes of a service, and those that talk to it, are to know."""
+    """Return the environment for the processes of a service and its clients."""
     return {
         **os.environ,
         "PREFECT_HOME": str(home),
@@ -233,8 +242,8 @@ def _environment(home: Path, url: str) -> dict[str, str]:
     }
 
 
-def _make_pool() -> None:
-    """Makes the work pool, or brings its limit in line."""
+def _create_or_update_pool() -> None:
+    """Create the work pool, or update its limit."""
     from prefect import get_client
     from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
     from prefect.exceptions import ObjectNotFound
@@ -243,7 +252,7 @@ def _make_pool() -> None:
     with get_client(sync_client=True) as client:
         try:
             client.read_work_pool(POOL)
-            client.update_work_pool(POOL, WorkPoolUpdate(concurrency_limit=RUNS_AT_A_TIME))
+            client.update_work_pool(POOL, WorkPoolUpdate(concurrency_limit=MAX_CONCURRENT_RUNS))
         except ObjectNotFound:
             template: dict[str, Any] = ProcessWorker.get_default_base_job_template()
             client.create_work_pool(
@@ -251,19 +260,19 @@ def _make_pool() -> None:
                     name=POOL,
                     type="process",
                     base_job_template=template,
-                    concurrency_limit=RUNS_AT_A_TIME,
+                    concurrency_limit=MAX_CONCURRENT_RUNS,
                 )
             )
 
 
 def _wait_until_up(home: Path, supervisor: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + _SECONDS_TO_START
-    while not ((service := running(home)) and service.pid == supervisor.pid):
+    until = time.monotonic() + _START_TIMEOUT_SECONDS
+    while not ((service := find_service(home)) and service.pid == supervisor.pid):
         if supervisor.poll() is not None:
-            _fail(f"the service has ended; see {log} and {home}/server.log")
+            _fail(f"the service died; see {log} and {home}/server.log")
         if time.monotonic() > until:
             supervisor.terminate()
-            _fail(f"the server does not answer; see {home}/server.log")
+            _fail(f"the server does not answer in time; see {home}/server.log")
         time.sleep(0.2)
 
 

@@ -1,1 +1,1 @@
-"""How the flows run their steps: the server, task runners, retries, artifacts."""
+"""How flows run their steps: server, task runners, retries, artifacts."""

@@ -1,6 +1,6 @@
-"""What a run leaves on the Prefect server for people to look at, and the events that it sends.
+"""Artifacts and events that a run creates on the Prefect server.
 
-Artifacts of the same warehouse have the same keys, so that the server shows their history.
+Runs in the same warehouse use the same artifact keys, so that the server shows their history.
 """
 
 import base64
@@ -36,28 +36,28 @@ if TYPE_CHECKING:
 DRIFT_EVENT: Final = "nl2sql-align.drift"
 VERDICT_EVENT: Final = "nl2sql-align.verdict-changed"
 
-_SECONDS_BETWEEN_UPDATES: Final = 2.0
-_MOST_SHOWN: Final = 20
+_UPDATE_INTERVAL_SECONDS: Final = 2.0
+_MOST_ITEMS: Final = 20
 
 
-def leave(summary: "RunSummary") -> None:
-    """Sends the events of a run with results, and leaves its tables and its summary.
+def create_artifacts(summary: "RunSummary") -> None:
+    """Send the events of a run, and create its tables, summary and pictures.
 
-    Trouble with the server is told and does not fail the run, whose results are there.
+    Logs errors instead of raising them: the results of the run are already published.
     """
     found = changes(summary.warehouse, summary.run_id)
     try:
         _send_events(summary, found)
-        _leave_tables(summary.warehouse)
+        _create_tables(summary.warehouse)
         create_markdown_artifact(
             run_summary(summary, found),
             key=key_of("run-summary", summary.warehouse),
-            description=f"What the last run in {summary.warehouse} found",
+            description=f"Findings of the last run in {summary.warehouse}",
         )
-        if not TemporaryServer.is_used:  # which ends with the run: nobody would see them
-            _leave_pictures(summary.warehouse)
+        if not TemporaryServer.is_used:  # nobody could look at them once the run ends
+            _create_pictures(summary.warehouse)
     except Exception as error:
-        get_run_logger().warning("The run's artifacts could not be left: %s", error)
+        get_run_logger().warning("Cannot create the artifacts of the run: %s", error)
 
 
 def _send_events(summary: "RunSummary", found: Changes) -> None:
@@ -83,29 +83,29 @@ def _send_events(summary: "RunSummary", found: Changes) -> None:
                 "drift": drift.drift,
             },
         )
-    for one in found.verdicts:
+    for change in found.verdicts:
         emit_event(
             VERDICT_EVENT,
             resource={
-                "prefect.resource.id": f"nl2sql-align.ratio.{one.train}.{one.predictions}",
-                "prefect.resource.name": f"{one.train} for {one.predictions}",
-                "nl2sql-align.train": one.train,
-                "nl2sql-align.target": one.target,
+                "prefect.resource.id": f"nl2sql-align.ratio.{change.train}.{change.predictions}",
+                "prefect.resource.name": f"{change.train} for {change.predictions}",
+                "nl2sql-align.train": change.train,
+                "nl2sql-align.target": change.target,
             },
             related=[run],
             payload={
                 "warehouse": str(summary.warehouse),
                 "run_id": summary.run_id,
-                "model": one.model,
-                "previous_alignment_ratio": one.previous_alignment_ratio,
-                "alignment_ratio": one.alignment_ratio,
-                "previous_verdict": one.previous_verdict,
-                "verdict": one.verdict,
+                "model": change.model,
+                "previous_alignment_ratio": change.previous_alignment_ratio,
+                "alignment_ratio": change.alignment_ratio,
+                "previous_verdict": change.previous_verdict,
+                "verdict": change.verdict,
             },
         )
 
 
-def _leave_tables(warehouse: Path | str) -> None:
+def _create_tables(warehouse: Path | str) -> None:
     rows = read.matrix(warehouse)
     if "target" in rows["target_role"]:
         rows = rows.filter(rows["target_role"] == "target")
@@ -118,7 +118,7 @@ def _leave_tables(warehouse: Path | str) -> None:
     create_table_artifact(
         list(table.values()),
         key=key_of("alignment-matrix", warehouse),
-        description="kl_alignment with each target: 1 is identical, 0.368 is nothing in common",
+        description="kl_alignment with each target: 1 means identical, 0.368 nothing in common",
     )
     ratios = read.ratio(warehouse)
     columns = ["target", "predictions", "model", "train", "alignment_ratio", "ci_low", "ci_high"]
@@ -128,17 +128,17 @@ def _leave_tables(warehouse: Path | str) -> None:
             for row in ratios.select(*columns, "verdict").iter_rows(named=True)
         ],
         key=key_of("alignment-ratios", warehouse),
-        description="Alignment Ratios: above 1, tuning on the training set should help",
+        description="Alignment Ratios: above 1, fine-tuning on the training set should help",
     )
 
 
-def _leave_pictures(warehouse: Path | str) -> None:
-    """Leaves the main pictures, each as its own address: no server has to hold them as files."""
+def _create_pictures(warehouse: Path | str) -> None:
+    """Create the main pictures as data URLs, so that no server has to store files."""
     with tempfile.TemporaryDirectory() as folder:
         for kind in ("matrix", "ratios"):
             try:
                 picture = plot(warehouse, kind, Path(folder) / f"{kind}.svg").read_bytes()
-            except ConfigurationError:  # there is nothing to draw
+            except ConfigurationError:  # nothing to draw
                 continue
             create_image_artifact(
                 "data:image/svg+xml;base64," + base64.b64encode(picture).decode(),
@@ -148,18 +148,18 @@ def _leave_pictures(warehouse: Path | str) -> None:
 
 
 def run_summary(summary: "RunSummary", found: Changes) -> str:
-    """What a run found, as Markdown: what was new, changed, set aside, rejected, slow and moved."""
+    """Return the findings of a run as Markdown: changes, drift, rejected queries, durations."""
     lines = [
         f"# {len(summary.corpora)} corpora, {summary.n_pairs:,} pairs",
         "",
-        f"Results: `{_plain(summary.warehouse)}`, run `{summary.run_id}`.",
+        f"Results: `{_escape(summary.warehouse)}`, run `{summary.run_id}`.",
         "",
         f"- {summary.n_parsed:,} distinct queries parsed, {summary.n_new_pairs:,} pairs measured",
-        "- New: " + (_listed(found.new) or "none"),
-        "- Changed: " + (_listed(found.changed) or "none"),
+        "- New: " + (_join(found.new) or "none"),
+        "- Changed: " + (_join(found.changed) or "none"),
         "- Seconds: " + ", ".join(f"{stage} {s:.1f}" for stage, s in summary.seconds.items()),
     ]
-    lines += _section("Set aside", [_plain(reason) for reason in summary.set_aside.values()])
+    lines += _section("Set aside", [_escape(reason) for reason in summary.set_aside.values()])
     lines += _section(
         "Drift",
         [
@@ -169,7 +169,7 @@ def run_summary(summary: "RunSummary", found: Changes) -> str:
         ],
     )
     lines += _section(
-        "Verdicts that changed",
+        "Changed verdicts",
         [
             f"{v.train} for {v.predictions} on {v.target}: "
             f"{v.previous_alignment_ratio:.3f} to {v.alignment_ratio:.3f}"
@@ -179,51 +179,51 @@ def run_summary(summary: "RunSummary", found: Changes) -> str:
     )
     lines += _section(
         "Rejected queries",
-        [f"{c}: {n:,} ({share:.1%}), mostly: {_plain(why)}" for c, n, share, why in found.rejects],
+        [f"{c}: {n:,} ({share:.1%}), mostly: {_escape(why)}" for c, n, share, why in found.rejects],
     )
     return "\n".join(lines) + "\n"
 
 
 def discovery_summary(found: Discovery) -> str:
-    """What a look through folders found, as Markdown."""
-    lines = ["# What there is to compare"]
+    """Return the result of a search through folders as Markdown."""
+    lines = ["# Dumps to compare"]
     for title, names in (
         ("New", found.new),
         ("Changed", found.changed),
-        ("Still being copied: left for the next run", found.waiting),
-        ("Retired: the dump is gone, the results are kept", found.retired),
+        ("Still being copied, so left for the next run", found.waiting),
+        ("Retired: the dump is gone, its results remain", found.retired),
         ("Pruned", found.pruned),
     ):
         lines += _section(title, list(names))
-    lines += _section("Problems", [_plain(problem) for problem in found.problems])
+    lines += _section("Problems", [_escape(problem) for problem in found.problems])
     return "\n".join(lines if len(lines) > 1 else [*lines, "", "Nothing has changed."]) + "\n"
 
 
 def _section(title: str, items: list[str]) -> list[str]:
     if not items:
         return []
-    more = [f"- and {len(items) - _MOST_SHOWN:,} more"] if len(items) > _MOST_SHOWN else []
-    return ["", f"## {title}", "", *(f"- {item}" for item in items[:_MOST_SHOWN]), *more]
+    more = [f"- and {len(items) - _MOST_ITEMS:,} more"] if len(items) > _MOST_ITEMS else []
+    return ["", f"## {title}", "", *(f"- {item}" for item in items[:_MOST_ITEMS]), *more]
 
 
-def _listed(names: tuple[str, ...]) -> str:
-    more = f" and {len(names) - _MOST_SHOWN:,} more" if len(names) > _MOST_SHOWN else ""
-    return ", ".join(names[:_MOST_SHOWN]) + more
+def _join(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - _MOST_ITEMS:,} more" if len(names) > _MOST_ITEMS else ""
+    return ", ".join(names[:_MOST_ITEMS]) + more
 
 
-def _plain(text: object) -> str:
-    """Text that Markdown and HTML take as it is: messages quote what dumps hold."""
+def _escape(text: object) -> str:
+    """Escape a text for Markdown and HTML, as messages may quote the content of dumps."""
     return re.sub(r"[\\`*_{}\[\]<>|&#~]", lambda mark: f"&#{ord(mark[0])};", str(text))
 
 
 def key_of(name: str, warehouse: Path | str) -> str:
-    """The key of an artifact about a warehouse: lower case and dashes."""
+    """Return the key of an artifact about a warehouse, in lower case with dashes."""
     slug = re.sub(r"[^a-z0-9]+", "-", str(warehouse).rpartition("/")[2].lower()).strip("-")
     return f"{name}-{slug}" if slug else name
 
 
 class ProgressArtifacts:
-    """Shows on the server how far the stages of a run are; listens in the run's own thread."""
+    """Progress artifacts of the stages, updated from the thread of the run only."""
 
     def __init__(self) -> None:
         self._thread = threading.get_ident()
@@ -231,26 +231,26 @@ class ProgressArtifacts:
         self._updated: dict[str, float] = {}
         self._started = time.monotonic()
 
-    def __call__(self, said: Progress) -> None:
-        """Takes in one thing done; what comes soon after another is skipped."""
+    def __call__(self, step: Progress) -> None:
+        """Update the artifact of the stage, unless it was updated moments ago."""
         now = time.monotonic()
-        if not said.total or threading.get_ident() != self._thread:
+        if not step.total or threading.get_ident() != self._thread:
             return
-        is_known = said.stage in self._ids
-        since = now - self._updated.get(said.stage, self._started)
-        # Steps that are over at once need no bar.
-        if since < _SECONDS_BETWEEN_UPDATES and not (is_known and said.done == said.total):
+        is_known = step.stage in self._ids
+        since = now - self._updated.get(step.stage, self._started)
+        # A short stage needs no artifact.
+        if since < _UPDATE_INTERVAL_SECONDS and not (is_known and step.done == step.total):
             return
-        self._updated[said.stage] = now
-        percent = 100 * said.done / said.total
+        self._updated[step.stage] = now
+        percent = 100 * step.done / step.total
         try:
             if is_known:
-                update_progress_artifact(self._ids[said.stage], percent)
+                update_progress_artifact(self._ids[step.stage], percent)
             else:
-                made = create_progress_artifact(
-                    percent, description=f"{said.stage}: {said.total:,} steps"
+                created = create_progress_artifact(
+                    percent, description=f"{step.stage}: {step.total:,} steps"
                 )
-                assert isinstance(made, UUID)  # not a coroutine: there is no event loop here
-                self._ids[said.stage] = made
+                assert isinstance(created, UUID)  # not a coroutine: no event loop runs here
+                self._ids[step.stage] = created
         except Exception as error:
-            get_run_logger().warning("Progress could not be shown: %s", error)
+            get_run_logger().warning("Cannot show progress: %s", error)

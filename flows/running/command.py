@@ -1,4 +1,4 @@
-"""The main job as a command: it runs the flow in this process, and shows how it goes on."""
+"""The commands ``run`` and ``nightly``: run a flow in this process and show its progress."""
 
 import json
 import logging
@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -27,7 +26,7 @@ from rich.progress import (
 from rich.text import Text
 
 from nl2sql_align.flows.running.runners import Runner, check_runner
-from nl2sql_align.flows.running.temporary_server import start_unless_there
+from nl2sql_align.flows.running.temporary_server import start_unless_configured
 from nl2sql_align.tasks.base import progress
 from nl2sql_align.tasks.base.connections import bounded
 from nl2sql_align.tasks.base.errors import AlignError
@@ -42,10 +41,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Manner:
-    """What a run may use, and how it behaves towards others and towards the terminal.
+class RunOptions:
+    """The options that ``run`` and ``nightly`` share.
 
-    ``wait_seconds`` is how long to wait where another run holds the warehouse.
+    ``wait_seconds`` is how long to wait if another run holds the warehouse.
     """
 
     threads: int | None = None
@@ -57,117 +56,128 @@ class Manner:
 
 
 def run_align(
-    corpora: Path, warehouse: Path | str, manner: Manner, replicates: int | None, unit: "Unit"
+    corpora: Path,
+    place: Path | str,
+    options: RunOptions,
+    replicates: int | None,
+    unit: "Unit",
 ) -> int:
-    """Runs the main job and prints where the results are.
+    """Run the main job and print where the results are.
 
     Returns:
-        The exit status: 0, or 3 where corpora were set aside.
+        The exit status: 0, or 3 if corpora were set aside.
     """
-    teller = _Teller(manner.log_format)
-    # What stops a run is told at once, before Prefect and its server take their seconds to start.
-    check_runner(manner.runner, manner.dask_address)
-    with bounded(manner.threads, manner.memory_limit, warehouse_at(warehouse).folder):
+    reporter = Reporter(options.log_format)
+    # Report mistakes now: Prefect and its server take seconds to start.
+    check_runner(options.runner, options.dask_address)
+    with bounded(options.threads, options.memory_limit, warehouse_at(place).folder):
         entries = load_corpora(corpora)
-    _await(warehouse, manner, teller)
-    teller.tell("start", f"{len(entries)} corpora in {corpora}; starting Prefect")
-    with _prefect():
-        from nl2sql_align.flows.align import (
-            align,  # takes its seconds, while the server takes its own
-        )
-    with teller.showing():
+    _wait_for_warehouse(place, options, reporter)
+    reporter.report("start", f"{len(entries)} corpora in {corpora}; starting Prefect")
+    with _prefect_server():
+        from nl2sql_align.flows.align import align
+    with reporter.showing_progress():
         summary = align(
             corpora,
-            warehouse,
-            manner.threads,
-            manner.memory_limit,
+            place,
+            options.threads,
+            options.memory_limit,
             replicates,
             unit,
-            wait_seconds=manner.wait_seconds,
-            runner=manner.runner,
-            dask_address=manner.dask_address,
+            wait_seconds=options.wait_seconds,
+            runner=options.runner,
+            dask_address=options.dask_address,
         )
-    return _tell(summary, warehouse, teller)
+    return _report_summary(summary, place, reporter)
 
 
 def run_nightly(
-    folders: list[Path], warehouse: Path | str, manner: Manner, settle_minutes: float, prune: bool
+    folders: list[Path],
+    place: Path | str,
+    options: RunOptions,
+    settle_minutes: float,
+    prune: bool,
 ) -> int:
-    """Runs the nightly job and prints what it found.
+    """Run the nightly job and print what it found.
 
     Returns:
-        The exit status: 0, or 3 where something could not be taken.
+        The exit status: 0, or 3 if something could not be used.
     """
-    teller = _Teller(manner.log_format)
-    check_runner(manner.runner, manner.dask_address)
-    with bounded(manner.threads, manner.memory_limit, warehouse_at(warehouse).folder):
-        pass
-    _await(warehouse, manner, teller)
-    teller.tell("start", f"{len(folders)} folders to look through; starting Prefect")
-    with _prefect():
+    reporter = Reporter(options.log_format)
+    check_runner(options.runner, options.dask_address)
+    with bounded(options.threads, options.memory_limit, warehouse_at(place).folder):
+        pass  # the limits are valid
+    _wait_for_warehouse(place, options, reporter)
+    reporter.report("start", f"{len(folders)} folders to search; starting Prefect")
+    with _prefect_server():
         from nl2sql_align.flows.nightly import nightly
-    with teller.showing():
+    with reporter.showing_progress():
         summary = nightly(
             folders,
-            warehouse,
+            place,
             settle_minutes,
             prune,
-            manner.threads,
-            manner.memory_limit,
-            wait_seconds=manner.wait_seconds,
-            runner=manner.runner,
-            dask_address=manner.dask_address,
+            options.threads,
+            options.memory_limit,
+            wait_seconds=options.wait_seconds,
+            runner=options.runner,
+            dask_address=options.dask_address,
         )
     if summary is None:
-        teller.tell("end", "all dumps are still being copied; nothing was done")
+        reporter.report("end", "all dumps are still being copied; nothing was done")
         return 0
     for problem in summary.problems:
-        teller.tell("problem", f"nl2sql-align: {problem}")
-    status = _tell(summary, warehouse, teller)
+        reporter.report("problem", f"nl2sql-align: {problem}")
+    status = _report_summary(summary, place, reporter)
     return 3 if summary.problems else status
 
 
-def _await(warehouse: Path | str, manner: Manner, teller: "_Teller") -> None:
-    """Waits for the warehouse, if need be, or raises."""
-    house = warehouse_at(warehouse).resolved
+def _wait_for_warehouse(place: Path | str, options: RunOptions, reporter: "Reporter") -> None:
+    """Wait until the warehouse is free, and check that its store answers.
+
+    Raises:
+        WarehouseError: Another run still holds it after ``wait_seconds``, or it cannot be used.
+    """
+    warehouse = warehouse_at(place).resolved
     with (
-        progress.listening(lambda said: teller.tell(said.stage, said.text)),
-        house.locked(manner.wait_seconds),
+        progress.listening(lambda step: reporter.report(step.stage, step.text)),
+        warehouse.explaining(),
+        warehouse.locked(options.wait_seconds),
     ):
-        check_store(house)
+        check_store(warehouse)
 
 
-def _tell(summary: "RunSummary", warehouse: Path | str, teller: "_Teller") -> int:
-    """Says what came of a run; its exit status."""
+def _report_summary(summary: "RunSummary", place: Path | str, reporter: "Reporter") -> int:
+    """Print the outcome of a run and return its exit status."""
     for reason in summary.set_aside.values():
-        teller.tell("set aside", f"nl2sql-align: set aside: {reason}")
+        reporter.report("set aside", f"nl2sql-align: set aside: {reason}")
     for note in summary.notes:
-        teller.tell("note", f"nl2sql-align: note: {printable(note)}")
+        reporter.report("note", f"nl2sql-align: note: {printable(note)}")
     n_taken = len({*summary.corpora} - {*summary.set_aside})
     seconds = ", ".join(f"{name} {value:.1f} s" for name, value in summary.seconds.items())
-    teller.tell(
+    reporter.report(
         "end",
         f"{n_taken} corpora taken, {len(summary.set_aside)} set aside; "
         f"{summary.n_parsed:,} distinct queries parsed, {summary.n_new_pairs:,} of "
         f"{summary.n_pairs:,} pairs measured ({seconds})",
     )
     if not summary.corpora:
-        teller.tell("end", "nl2sql-align: no corpus could be taken; nothing was published")
+        reporter.report("end", "nl2sql-align: no corpus could be taken; nothing was published")
     else:
-        print_results(warehouse)
+        print_results(place)
     return 3 if summary.set_aside else 0
 
 
-def print_results(warehouse: Path | str) -> None:
-    """Prints where results are, what is worth knowing of them, and where to look next."""
-    shown = escape(str(warehouse))
-    if warehouse_at(warehouse).address is None:
+def print_results(place: Path | str) -> None:
+    """Print where the results are, their highlights, and which commands to run next."""
+    shown = escape(str(place))
+    if warehouse_at(place).address is None:
         out.print(f"Results: {shown}/alignment.duckdb", soft_wrap=True)
         out.print(f"Report:  {shown}/report.html", soft_wrap=True)
     else:
         out.print(f"Results: {shown}", soft_wrap=True)
         out.print(f"Report:  nl2sql-align report {shown} --out report.html", soft_wrap=True)
-    found = highlights(warehouse)
+    found = highlights(place)
     for number, sentence in enumerate(found.sentences, 1):
         say(escape(printable(sentence)), 2, f"{number}. ")
     out.print("Where to look next:")
@@ -176,119 +186,69 @@ def print_results(warehouse: Path | str) -> None:
         say(escape(shows), 6)
 
 
-class _Teller:
-    """Says what a run does: to people, with bars on a terminal, or to programs, as JSON lines."""
+class Reporter:
+    """Progress output of a run on standard error: text for people, or JSON lines."""
 
     def __init__(self, form: LogFormat) -> None:
         self._is_json = form is LogFormat.JSON
 
-    def tell(self, stage: str, text: str) -> None:
-        """Says one thing that is not a step."""
+    def report(self, stage: str, text: str) -> None:
+        """Write one line that is not the progress of a step."""
         if self._is_json:
-            self._write(progress.Progress(stage, text))
+            _write_json(progress.Progress(stage, text))
         else:
             err.print(escape(text), soft_wrap=True)
 
     @contextmanager
-    def showing(self) -> Iterator[None]:
-        """Says all that is announced in the block."""
+    def showing_progress(self) -> Iterator[None]:
+        """Show the steps announced in the block: bars on a terminal, else a line per step."""
         if self._is_json:
-            with progress.listening(self._write):
+            with progress.listening(_write_json):
+                yield
+        elif err.is_terminal:
+            with _progress_bars():
                 yield
         else:
-            with _shown():
+            with progress.listening(_write_text):
                 yield
 
-    def _write(self, said: progress.Progress) -> None:
-        if not said.text:
-            return
-        line: dict[str, str | int | float] = {
-            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-            "stage": said.stage,
-            "text": said.text,
-            **{
-                name: round(fact, 3) if isinstance(fact, float) else fact
-                for name, fact in said.facts.items()
-            },
-        }
-        if said.total:
-            line |= {"done": said.done, "total": said.total}
-        sys.stderr.write(json.dumps(line, ensure_ascii=False) + "\n")
-        sys.stderr.flush()
 
-
-# Steps would load them one after the other; here it takes no time, for the server takes more.
-_NEEDED_LATER: Final = ("scipy.sparse", "scipy.special", "scipy.cluster.hierarchy")
-
-
-@contextmanager
-def _prefect() -> Iterator[None]:
-    """Starts a Prefect server, where none is set up, while the block imports what needs it."""
-    _silence_prefect()
-    _end_on_signals()
-    server = start_unless_there()
-    yield
-    if server is not None:
-        for name in _NEEDED_LATER:
-            import_module(name)
-        try:
-            server.wait()
-        except OSError as error:
-            raise AlignError(
-                f"Prefect's server does not start ({error}); check memory and disk, or set "
-                "PREFECT_API_URL to a server that is up"
-            ) from None
-    else:
-        _check_server()
-
-
-def _check_server() -> None:
-    """Looks whether the server that is set up answers.
-
-    Raises:
-        AlignError: It does not, or there is none.
-    """
-    from prefect import get_client
-    from prefect.settings import get_current_settings
-
-    if get_current_settings().api.url is None:
-        raise AlignError(
-            "Prefect's settings forbid a temporary server, and name no other; set PREFECT_API_URL "
-            "to a server that is up, or PREFECT_SERVER_EPHEMERAL_ENABLED to true"
-        )
-    with get_client(sync_client=True) as client:
-        if client.api_healthcheck() is not None:
-            raise AlignError(
-                f"Prefect's server at {get_current_settings().api.url} does not answer; start it, "
-                "or unset PREFECT_API_URL for a temporary one"
-            )
-
-
-def _silence_prefect() -> None:
-    """Prefect's own lines are for its server's log; the run tells a person what matters."""
-    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
-    os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
-    os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "critical")
-    logging.getLogger("prefect").setLevel(logging.CRITICAL)
-
-
-def _end_on_signals() -> None:
-    """Ends this process on these signals as on Ctrl-C: in order."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as it is under nohup
-            signal.signal(number, lambda number, _frame: sys.exit(128 + number))
-
-
-@contextmanager
-def _shown() -> Iterator[None]:
-    """Bars on a terminal, plain lines elsewhere."""
-    if not err.is_terminal:
-        with progress.listening(_print_line):
-            yield
+def _write_json(step: progress.Progress) -> None:
+    if not step.text:
         return
+    line: dict[str, str | int | float] = {
+        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "stage": step.stage,
+        "text": step.text,
+        **{
+            name: round(fact, 3) if isinstance(fact, float) else fact
+            for name, fact in step.facts.items()
+        },
+    }
+    if step.total:
+        line |= {"done": step.done, "total": step.total}
+    sys.stderr.write(json.dumps(line, ensure_ascii=False) + "\n")
+    sys.stderr.flush()
+
+
+def _write_text(step: progress.Progress) -> None:
+    if not step.text:
+        return
+    counter = f" {step.done}/{step.total}" if step.total else ""
+    err.print(f"{step.stage}{counter}: {escape(step.text)}", soft_wrap=True)
+
+
+_BAR_WIDTH: Final = 8
+# Stage, bar, counter, rate, elapsed and remaining time, with the spaces between them.
+_WIDTH_BESIDE_TEXT: Final = 9 + _BAR_WIDTH + 9 + 7 + 7 + 7 + 6
+
+
+@contextmanager
+def _progress_bars() -> Iterator[None]:
+    """Show a progress bar per stage."""
     with Progress(
         TextColumn("{task.description:<9}"),
-        BarColumn(bar_width=_BAR),
+        BarColumn(bar_width=_BAR_WIDTH),
         MofNCompleteColumn(),
         _RateColumn(),
         TimeElapsedColumn(),
@@ -299,44 +259,89 @@ def _shown() -> Iterator[None]:
     ) as bars:
         tasks = {}
 
-        def show(said: progress.Progress) -> None:
-            if said.stage not in tasks:
-                tasks[said.stage] = bars.add_task(said.stage, total=said.total or 1, text="")
-            task = tasks[said.stage]
-            if said.total:
-                bars.update(task, completed=said.done, total=said.total)
-            else:  # a stage is done that told of parts of itself, or of none
+        def show(step: progress.Progress) -> None:
+            if step.stage not in tasks:
+                tasks[step.stage] = bars.add_task(step.stage, total=step.total or 1, text="")
+            task = tasks[step.stage]
+            if step.total:
+                bars.update(task, completed=step.done, total=step.total)
+            else:  # the whole stage is done
                 bars.update(task, completed=bars.tasks[task].total)
-            if said.text:
-                bars.update(task, text=escape(_cut(said.text, err.width - _BESIDE_TEXT)))
+            if step.text:
+                text = _shorten(step.text, err.width - _WIDTH_BESIDE_TEXT)
+                bars.update(task, text=escape(text))
 
         with progress.listening(show):
             yield
 
 
-_BAR: Final = 8
-# Stage, bar, parts, rate, time and time left, with the spaces between
-_BESIDE_TEXT: Final = 9 + _BAR + 9 + 7 + 7 + 7 + 6
-
-
-def _cut(text: str, room: int) -> str:
-    """The beginning of a text; nothing where there is no room to speak of."""
-    if len(text) <= room:
+def _shorten(text: str, width: int) -> str:
+    """Cut a text to a width; drop it if the width is too small to be of use."""
+    if len(text) <= width:
         return text
-    return f"{text[: room - 1]}…" if room > _BAR else ""
+    return f"{text[: width - 1]}…" if width > _BAR_WIDTH else ""
 
 
 class _RateColumn(ProgressColumn):
-    """How many parts of a stage are done in a second."""
+    """Steps per second."""
 
     def render(self, task: Task) -> Text:
-        """The rate; nothing where there is none yet."""
+        """Return the rate, or nothing before the first step."""
         speed = task.finished_speed or task.speed
         return Text("" if speed is None else f"{speed:.1f}/s", style="progress.data.speed")
 
 
-def _print_line(said: progress.Progress) -> None:
-    if not said.text:
+@contextmanager
+def _prefect_server() -> Iterator[None]:
+    """Start a temporary Prefect server, unless one is configured, while the block imports a flow.
+
+    Raises:
+        AlignError: The server does not start, or the configured one does not answer.
+    """
+    _silence_prefect()
+    exit_on_signals()
+    server = start_unless_configured()
+    yield
+    if server is None:
+        _check_configured_server()
         return
-    counter = f" {said.done}/{said.total}" if said.total else ""
-    err.print(f"{said.stage}{counter}: {escape(said.text)}", soft_wrap=True)
+    try:
+        server.wait()
+    except OSError as error:
+        raise AlignError(
+            f"Prefect's server does not start ({error}); check memory and disk space, or set "
+            "PREFECT_API_URL to a running server"
+        ) from None
+
+
+def _check_configured_server() -> None:
+    """Raise AlignError unless Prefect's settings name a server and it answers."""
+    from prefect import get_client
+    from prefect.settings import get_current_settings
+
+    if get_current_settings().api.url is None:
+        raise AlignError(
+            "Prefect's settings forbid a temporary server and name no other; set PREFECT_API_URL "
+            "to a running server, or PREFECT_SERVER_EPHEMERAL_ENABLED to true"
+        )
+    with get_client(sync_client=True) as client:
+        if client.api_healthcheck() is not None:
+            raise AlignError(
+                f"Prefect's server at {get_current_settings().api.url} does not answer; start it, "
+                "or unset PREFECT_API_URL to use a temporary one"
+            )
+
+
+def _silence_prefect() -> None:
+    """Keep log lines of Prefect and Dask off the terminal, where the run reports for itself."""
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
+    os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
+    os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "critical")
+    logging.getLogger("prefect").setLevel(logging.CRITICAL)
+
+
+def exit_on_signals() -> None:
+    """Exit in order on SIGTERM and SIGHUP, as on Ctrl-C, with status 128 plus the signal."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP
+            signal.signal(number, lambda number, _frame: sys.exit(128 + number))

@@ -1,7 +1,7 @@
-"""The workers of a Dask cluster, made ready for a run's steps. Needs the extra ``dask``.
+"""Steps of a run on the workers of a Dask cluster. Needs the extra ``dask``.
 
-What goes to a worker are paths and small records: files stand in the warehouse, which every worker
-sees under the same path. A worker that dies is replaced, and its step is done again.
+Workers receive paths and small records only; the files are in the warehouse, which every worker
+sees under the same path. A worker that dies is replaced, and its step runs again.
 """
 
 import os
@@ -23,8 +23,8 @@ from nl2sql_align.tasks.templates.parser_pool import stop_workers
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 
 
-class _Bounds(WorkerPlugin):  # type: ignore[misc, unused-ignore]
-    """Bounds what steps use in a worker, and refuses one that would give other numbers."""
+class _WorkerSetup(WorkerPlugin):  # type: ignore[misc, unused-ignore]
+    """A worker plugin that limits resources and refuses workers with other versions."""
 
     idempotent = True
 
@@ -42,7 +42,7 @@ class _Bounds(WorkerPlugin):  # type: ignore[misc, unused-ignore]
                     f"Dask worker {worker.address} has {name} {own[name]}, and this run {wanted}; "
                     "install the same versions there"
                 )
-        # Until the worker ends: other runs may have steps there when this one is over.
+        # Keep the limits until the worker ends: steps of other runs may outlive this run.
         self._bounds = bounded(
             worker.state.nthreads, f"{self._memory_bytes}B", Path(worker.local_directory)
         )
@@ -51,16 +51,17 @@ class _Bounds(WorkerPlugin):  # type: ignore[misc, unused-ignore]
     def teardown(self, worker: Worker) -> None:
         stop_workers()
         self._bounds.__exit__(None, None, None)
-        if self._ends_silently:  # DuckDB's bindings list on the run's terminal what they still hold
+        # At exit, DuckDB's bindings list live objects on standard error, the terminal of the run.
+        if self._ends_silently:
             os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 @contextmanager
 def submitting_to_dask(address: str | None, warehouse: Warehouse) -> Iterator[None]:
-    """Has the steps that are submitted in the block done by a Dask cluster.
+    """Execute the steps submitted in the block on a Dask cluster.
 
-    A cluster made here has as many processes as the run may have threads, and they share its
-    memory; in one that is there, each worker may use that much.
+    A cluster started here has one process per thread of the run, and they share its memory limit.
+    In a running cluster, each worker may use the whole limit.
     """
     run = FlowRunContext.get()
     assert run is not None
@@ -79,25 +80,25 @@ def submitting_to_dask(address: str | None, warehouse: Warehouse) -> Iterator[No
         memory_bytes = bounds.memory_bytes
         runner = DaskTaskRunner(address=address)
     with (
-        _server_for_all(),
+        _shared_server(),
         runner,
         run.model_copy(update={"task_runner": runner}),
     ):
-        client = _connected(runner, address)
+        client = _connect(runner, address)
         try:
-            client.register_plugin(_Bounds(memory_bytes, ends_silently=address is None))
-            _check_sight(client, warehouse)
+            client.register_plugin(_WorkerSetup(memory_bytes, ends_silently=address is None))
+            _check_shared_folder(client, warehouse)
             yield
         except KilledWorker as error:
             raise AlignError(
-                f"Dask workers died again and again at one step ({error.task}); "
-                "check their memory, and run again: what is done is not done again"
+                f"Dask workers died repeatedly at one step ({error.task}); check their memory, "
+                "then run again to continue where this run stopped"
             ) from None
         finally:
             client.run(stop_workers)
 
 
-def _connected(runner: DaskTaskRunner, address: str | None) -> Client:
+def _connect(runner: DaskTaskRunner, address: str | None) -> Client:
     try:
         return runner.client
     except (OSError, ValueError) as error:
@@ -108,20 +109,20 @@ def _connected(runner: DaskTaskRunner, address: str | None) -> Client:
         ) from None
 
 
-def _check_sight(client: Client, warehouse: Warehouse) -> None:
-    """Raises where a worker does not see the warehouse."""
+def _check_shared_folder(client: Client, warehouse: Warehouse) -> None:
+    """Raise ConfigurationError unless every worker sees the warehouse."""
     seen: dict[str, Any] = client.run(Path.is_dir, warehouse.scratch)
     blind = [worker for worker, sees in seen.items() if sees is not True]
     if blind:
         raise ConfigurationError(
             f"Dask worker {blind[0]} does not see {warehouse.folder}; "
-            "choose a warehouse that all workers have under that path"
+            "choose a warehouse that all workers see under the same path"
         )
 
 
 @contextmanager
-def _server_for_all() -> Iterator[None]:
-    """Lets workers tell the Prefect server of this run, where each would start one of its own."""
+def _shared_server() -> Iterator[None]:
+    """Point workers to the Prefect server of this run; each would start its own otherwise."""
     with get_client(sync_client=True) as client:
         address = str(client.api_url).rstrip("/")
     with temporary_settings({PREFECT_API_URL: address}):

@@ -1,4 +1,4 @@
-"""Where the steps of a run are done: by this process, or by the workers of a Dask cluster."""
+"""Where the steps of a run execute: in this process, or on the workers of a Dask cluster."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,21 +11,21 @@ from nl2sql_align.tasks.warehouse.folder import Warehouse
 
 
 class Runner(StrEnum):
-    """What does the steps on single corpora and their parts."""
+    """Where the steps on single corpora and their parts execute."""
 
     LOCAL = "local"
     DASK = "dask"
 
 
 def check_runner(runner: Runner, dask_address: str | None) -> None:
-    """Tells what is missing for a runner.
+    """Check that a runner is installed and fits the Dask address.
 
     Raises:
-        ConfigurationError: The runner is not installed, or the address is for another one.
+        ConfigurationError: It is not installed, or the address belongs to another runner.
     """
     if runner is Runner.DASK and find_spec("prefect_dask") is None:
         raise ConfigurationError(
-            "runner 'dask' needs prefect-dask, which is not installed; install the extra: "
+            "runner 'dask' needs prefect-dask, which is not installed; install it with "
             "make align EXTRAS=dask, or pip install 'nl2sql-align[dask]'"
         )
     if runner is not Runner.DASK and dask_address is not None:
@@ -36,17 +36,17 @@ def check_runner(runner: Runner, dask_address: str | None) -> None:
 
 @contextmanager
 def submitting_to(runner: Runner, dask_address: str | None, warehouse: Warehouse) -> Iterator[None]:
-    """Has the steps that are submitted in the block done by a runner, and clears up behind them.
+    """Execute the steps submitted in the block on a runner, and stop its parsers at the end.
 
     Args:
-        runner: Which one.
-        dask_address: The scheduler of a Dask cluster that is there; by default, one on this machine
-            is made for the block.
-        warehouse: The warehouse, locked; its workers need it under the same path.
+        runner: The runner.
+        dask_address: The scheduler of a running Dask cluster. By default, the block starts a
+            cluster on this machine.
+        warehouse: The warehouse, locked. Dask workers need it under the same path.
 
     Raises:
         ConfigurationError: The runner is not installed, or the cluster cannot be used.
-        AlignError: Workers of the cluster died again and again.
+        AlignError: Workers of the cluster died repeatedly.
     """
     check_runner(runner, dask_address)
     if runner is Runner.DASK:

@@ -1,7 +1,8 @@
-"""Prefect's server for one process: it is there for what that process runs, and ends with it.
+"""A Prefect server that ends with the process that started it, however that process ends.
 
-The server that Prefect itself would start outlives a process that is killed. This one holds the
-other end of a pipe, which the system closes however its owner ends. As a program it is that server.
+The temporary server of Prefect itself outlives a process that is killed. This one reads from a
+pipe, which the operating system closes when the owner ends. Run as a script, this module is that
+server.
 """
 
 import atexit
@@ -22,41 +23,42 @@ _SECONDS_TO_END: Final = 5.0
 
 
 class TemporaryServer:
-    """A server that is starting."""
+    """A server process that belongs to this process, starting or up."""
 
     is_used: ClassVar[bool] = False
+    """Whether this process runs its flows on a temporary server."""
 
     def __init__(self) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the server lives
         self._process = subprocess.Popen(
-            # -P: what lies beside this file must not stand in for modules.
+            # -P: the modules next to this file must not shadow installed ones.
             [sys.executable, "-P", __file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
             env={**os.environ, "PREFECT_UI_ENABLED": "false"},
-            # Ctrl-C and the end of a terminal go to all its processes, but a flow needs its server
+            # Ctrl-C and hang-ups signal every process of a terminal, but a flow needs its server
             # until it has ended.
             start_new_session=True,
         )
         atexit.register(self.stop)
 
     def use(self) -> None:
-        """Makes it the server of the flows that this process runs from now on."""
+        """Point Prefect in this process to the server."""
         from prefect.context import refresh_global_settings_context
 
         assert self._process.stdout is not None
-        # A server that has ended says none: to wait for it tells why.
+        # A server that died printed no port; wait() then reports why.
         self._port = int(self._process.stdout.readline() or 0)
         os.environ["PREFECT_API_URL"] = f"http://{_HOST}:{self._port}/api"
         refresh_global_settings_context()
         TemporaryServer.is_used = True
 
     def wait(self) -> None:
-        """Waits until the server answers.
+        """Wait until the server answers.
 
         Raises:
-            OSError: It has ended, with what it said last, or takes too long.
+            OSError: It died, with its last messages, or takes too long.
         """
         from prefect.settings import get_current_settings
 
@@ -67,13 +69,13 @@ class TemporaryServer:
             connection.getresponse()
         except (OSError, http.client.HTTPException) as error:
             self._errors.seek(0)
-            said = self._errors.read().decode("utf-8", "replace").split()
-            raise OSError(" ".join(said)[-200:] or str(error)) from None
+            words = self._errors.read().decode("utf-8", "replace").split()
+            raise OSError(" ".join(words)[-200:] or str(error)) from None
         finally:
             connection.close()
 
     def stop(self) -> None:
-        """Ends the server, and waits for its end."""
+        """Stop the server and wait for its end."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         with suppress(subprocess.TimeoutExpired):
@@ -82,11 +84,11 @@ class TemporaryServer:
         self._process.wait()
 
 
-def start_unless_there() -> TemporaryServer | None:
-    """Starts a server where none is set up; Prefect's settings say whether one is."""
+def start_unless_configured() -> TemporaryServer | None:
+    """Start a server unless Prefect's settings name one or forbid a temporary one."""
     if os.environ.get("PREFECT_API_URL"):
         return None
-    # It loads Prefect while this process does, and is ended again where a profile names another.
+    # Start before reading the settings: both processes then import Prefect at the same time.
     server = TemporaryServer()
     from prefect.settings import get_current_settings
 
@@ -100,18 +102,19 @@ def start_unless_there() -> TemporaryServer | None:
 
 def _end_with_owner() -> None:
     sys.stdin.buffer.read()
-    # It ends in order, unless it takes too long: it writes down what it has been told.
+    # Let the server write pending events to its database, but not forever.
     os.kill(os.getpid(), signal.SIGTERM)
     threading.Event().wait(_SECONDS_TO_END)
     os._exit(1)
 
 
 def _serve() -> None:
-    """Is the server: says its port, answers requests, and ends when standard input does."""
-    gc.set_threshold(10_000)  # see tasks.base.garbage, which it does not load
+    """Run the server: print its port, answer requests, and end when standard input closes."""
+    # As in tasks.base.garbage, not imported here: the script must start without a project path.
+    gc.set_threshold(10_000)
     threading.Thread(target=_end_with_owner, daemon=True).start()
     with socket.create_server((_HOST, 0)) as listening:
-        # Who connects from now on is answered when the server is up.
+        # Clients may connect from now on; they get an answer once the server is up.
         print(listening.getsockname()[1], flush=True)
         import uvicorn
         from prefect.server.api.server import create_app

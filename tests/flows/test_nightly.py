@@ -102,7 +102,7 @@ def test_night_after_night(nightly, dumps, tmp_path):
     assert "- Changed: spider-train" in told
     assert "spider-train with spider-dev: " in told.partition("## Drift")[2]
     found = artifact("discovery-house")
-    assert "## Retired: the dump is gone, the results are kept\n\n- shop" in found
+    assert "## Retired: the dump is gone, its results remain\n\n- shop" in found
     [event] = events("nl2sql-align.drift", second.run_id)
     assert event["resource"]["prefect.resource.id"] == (
         "nl2sql-align.alignment.spider-train.spider-dev"
@@ -183,15 +183,15 @@ def test_what_messages_quote_is_no_markup():
 
 
 def test_progress_is_told_to_programs(capsys):
-    from nl2sql_align.flows.running.command import _Teller
+    from nl2sql_align.flows.running.command import Reporter
     from nl2sql_align.tasks.base.progress import announce
     from nl2sql_align.tasks.views.terminal.console import LogFormat
 
-    teller = _Teller(LogFormat.JSON)
-    with teller.showing():
+    reporter = Reporter(LogFormat.JSON)
+    with reporter.showing_progress():
         announce("templates", "a: 3 queries", 1, 2, corpus="a", n_queries=3)
         announce("templates", "", 2, 2)
-    teller.tell("end", "done é")
+    reporter.report("end", "done é")
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert [(one["stage"], one["text"], one.get("done")) for one in lines] == [
         ("templates", "a: 3 queries", 1),
