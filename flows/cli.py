@@ -94,7 +94,7 @@ def _take_global_options(
     """Take the options that come before the command."""
 
 
-Folder = Annotated[
+Place = Annotated[
     str,
     typer.Argument(
         metavar="DIR",
@@ -255,7 +255,7 @@ def nightly(
 
 @_command(_READ, example="matrix warehouse --metric js_alignment")
 def matrix(
-    warehouse: Folder,
+    place: Place,
     metric: Annotated[
         str, typer.Option(metavar="MEASURE", help=f"Measure to show: {', '.join(METRICS)}.")
     ] = "kl_alignment",
@@ -285,7 +285,7 @@ def matrix(
         raise typer.BadParameter(
             f"{metric!r} is not one of {', '.join(METRICS)}", param_hint="--metric"
         )
-    rows = read.matrix(warehouse, require)
+    rows = read.matrix(place, require)
     if form is Format.TABLE:
         print_matrix(rows, metric, all_pairs, ranked)
     else:
@@ -293,7 +293,7 @@ def matrix(
 
 
 @_command(_READ, example="ratio warehouse --require 'alignment_ratio > 0.5'")
-def ratio(warehouse: Folder, form: Form = Format.TABLE, require: Require = None) -> None:
+def ratio(place: Place, form: Form = Format.TABLE, require: Require = None) -> None:
     """Show the Alignment Ratios: is a training set closer to a target than a model already is?
 
     Above 1, fine-tuning the model on the training set should help on the target; below 1, it should
@@ -301,7 +301,7 @@ def ratio(warehouse: Folder, form: Form = Format.TABLE, require: Require = None)
     """
     from nl2sql_align.tasks.results import read
 
-    rows = read.ratio(warehouse, require)
+    rows = read.ratio(place, require)
     if form is Format.TABLE:
         print_ratios(rows)
     else:
@@ -310,7 +310,7 @@ def ratio(warehouse: Folder, form: Form = Format.TABLE, require: Require = None)
 
 @_command(_READ, example="report warehouse --out for-a-colleague.html")
 def report(
-    warehouse: Folder,
+    place: Place,
     out: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="File to write. By default, DIR/report.html."),
@@ -319,14 +319,14 @@ def report(
     """Write the report, one HTML file that works offline. Every run writes it, too."""
     from nl2sql_align.tasks.views.report import report_file, write_report
 
-    write_report(warehouse, out)
-    console.out.print(f"Report: {escape(str(out or report_file(warehouse)))}", soft_wrap=True)
+    write_report(place, out)
+    console.out.print(f"Report: {escape(str(out or report_file(place)))}", soft_wrap=True)
 
 
 @_command(_READ, example="plot ratios warehouse -o ratios.svg")
 def plot(
     kind: Annotated[Picture, typer.Argument(metavar="KIND", help="Picture to draw.")],
-    warehouse: Folder,
+    place: Place,
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="FILE", help="File to write: .png, .svg or .pdf.")
     ],
@@ -350,13 +350,13 @@ def plot(
     """Draw a picture of the results, for a paper or a wiki page."""
     from nl2sql_align.tasks.views.pictures import plot
 
-    plot(warehouse, kind.value, out, target=target, source=source, metric=metric)
+    plot(place, kind.value, out, target=target, source=source, metric=metric)
     console.out.print(f"Picture: {escape(str(out))}", soft_wrap=True)
 
 
 @_command(_READ, example="rejects warehouse harbour-train --examples 5")
 def rejects(
-    warehouse: Folder,
+    place: Place,
     corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="Name of the corpus.")],
     examples: Annotated[
         int, typer.Option(min=0, metavar="N", help="Number of queries to show for each reason.")
@@ -366,7 +366,7 @@ def rejects(
     """Show which queries of a corpus have no template, and why."""
     from nl2sql_align.tasks.results import read
 
-    rows = read.rejects(warehouse, corpus)
+    rows = read.rejects(place, corpus)
     if form is Format.TABLE:
         print_rejects(rows, corpus, examples)
     else:
@@ -375,7 +375,7 @@ def rejects(
 
 @_command(_READ, example="explain warehouse synth-train orchard-dev --top 5")
 def explain(
-    warehouse: Folder,
+    place: Place,
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="Corpus to explain.")],
     target: Annotated[str, typer.Argument(metavar="TARGET", help="Corpus to compare it with.")],
     top: Annotated[
@@ -389,12 +389,12 @@ def explain(
     """
     from nl2sql_align.tasks.views import explain
 
-    print_explanation(explain.explain(warehouse, source, target, top), form)
+    print_explanation(explain.explain(place, source, target, top), form)
 
 
 @_command(_DECIDE, example="headroom warehouse --target orchard-dev")
 def headroom(
-    warehouse: Folder,
+    place: Place,
     target: Annotated[
         str | None, typer.Option(metavar="CORPUS", help="Target to judge. By default, all.")
     ] = None,
@@ -411,7 +411,7 @@ def headroom(
     """
     from nl2sql_align.tasks.decisions import headroom
 
-    rows = headroom.headroom(warehouse, target, splits=splits, seed=seed)
+    rows = headroom.headroom(place, target, splits=splits, seed=seed)
     if form is Format.TABLE:
         print_headroom(rows)
     else:
@@ -420,7 +420,7 @@ def headroom(
 
 @_command(_DECIDE, example="calibrate warehouse outcomes.csv")
 def calibrate(
-    warehouse: Folder,
+    place: Place,
     outcomes: Annotated[
         Path, typer.Argument(metavar="OUTCOMES.csv", help="Scores before and after fine-tuning.")
     ],
@@ -441,7 +441,7 @@ def calibrate(
     from nl2sql_align.tasks.decisions import calibration
 
     print_calibration(
-        calibration.calibrate(warehouse, outcomes, seed=seed, replicates=replicates), form
+        calibration.calibrate(place, outcomes, seed=seed, replicates=replicates), form
     )
 
 
@@ -481,7 +481,7 @@ def template(
 
 @_command(_DECIDE, name="sample-size", example="sample-size warehouse --target orchard-dev")
 def sample_size(
-    warehouse: Folder,
+    place: Place,
     target: Annotated[str, typer.Option(metavar="CORPUS", help="Target to sample.")],
     candidates: Annotated[
         str,
@@ -499,7 +499,7 @@ def sample_size(
     from nl2sql_align.tasks.decisions import sample_size
 
     names = _parse_names(candidates) or None
-    rows = sample_size.sample_size(warehouse, target, names, n_trials, seed)
+    rows = sample_size.sample_size(place, target, names, n_trials, seed)
     if form is Format.TABLE:
         print_sample_sizes(rows, sample_size.recommendation(rows))
     else:
@@ -508,7 +508,7 @@ def sample_size(
 
 @_command(_DECIDE, example="select warehouse --target orchard-dev --budget 200 --out chosen")
 def select(
-    warehouse: Folder,
+    place: Place,
     target: Annotated[str, typer.Option(metavar="CORPUS", help="Corpus to match.")],
     budget: Annotated[int, typer.Option(metavar="N", help="Number of rows to choose.")],
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder to write the rows to.")],
@@ -569,7 +569,7 @@ def select(
         exclude_overlap=exclude_overlap,  # type: ignore[arg-type]
         stop=stop,
     )
-    made = selection.select(warehouse, target, _parse_names(sources), out, options)
+    made = selection.select(place, target, _parse_names(sources), out, options)
     if form is Format.TABLE:
         print_selection(made)
     else:
@@ -578,7 +578,7 @@ def select(
 
 @_command(_DECIDE, example="mix warehouse --target orchard-dev")
 def mix(
-    warehouse: Folder,
+    place: Place,
     target: Annotated[str, typer.Option(metavar="CORPUS", help="Corpus to match.")],
     sources: Sources = "",
     replicates: Annotated[
@@ -591,7 +591,7 @@ def mix(
     """Find the mixture of whole corpora that is closest to a target."""
     from nl2sql_align.tasks.decisions import mixture
 
-    made = mixture.mix(warehouse, target, _parse_names(sources), replicates, seed)
+    made = mixture.mix(place, target, _parse_names(sources), replicates, seed)
     if form is Format.TABLE:
         print_mixture(made)
     else:

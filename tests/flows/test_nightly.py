@@ -182,7 +182,7 @@ def test_what_messages_quote_is_no_markup():
     assert "&#60;script&#62;" in text
 
 
-def test_progress_is_told_to_programs(capsys):
+def test_progress_is_written_as_json_lines(capsys):
     from nl2sql_align.flows.running.command import Reporter
     from nl2sql_align.tasks.base.progress import announce
     from nl2sql_align.tasks.views.terminal.console import LogFormat

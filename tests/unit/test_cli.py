@@ -1,4 +1,4 @@
-"""The command line as a user meets it: in a process of its own, with and without a terminal."""
+"""The command line as a user sees it: in its own process, with and without a terminal."""
 
 import csv
 import fcntl
@@ -18,6 +18,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from uuid import uuid4
 
@@ -25,7 +26,8 @@ import polars as pl
 import pytest
 import typer
 
-from nl2sql_align.flows.cli import app, main
+from nl2sql_align import __version__
+from nl2sql_align.flows.cli import app, invoke
 from nl2sql_align.tasks.base.errors import (
     AlignError,
     ConfigurationError,
@@ -57,7 +59,7 @@ COMMANDS = (
     "nightly",
 )
 
-# What a terminal would obey, and what Rich would.
+# Control sequences of a terminal, and markup of Rich.
 ESCAPES = "\x1b[31m\x1b]0;title\x07\x08\x7f\x9b31m\u202e"
 MARKUP = "[red]x[/red] [/] :warning: x::date::text [link=http://example.org]"
 HOSTILE = f"{ESCAPES} {MARKUP} \\"
@@ -68,7 +70,7 @@ SEQUENCES = re.compile("\x1b\\[[0-9;?]*[a-zA-Z]")
 
 @dataclass
 class Ended:
-    """A command that has ended: its status and what it wrote."""
+    """The exit status and output of a command."""
 
     status: int
     out: str
@@ -80,14 +82,14 @@ class Ended:
 
 
 def environment(**variables):
-    """This process's, but for what would make a difference to how things are shown."""
+    """The environment of this process, without variables that change how output looks."""
     names = "NO_COLOR FORCE_COLOR PY_COLORS CLICOLOR_FORCE TTY_COMPATIBLE GITHUB_ACTIONS COLUMNS"
     kept = {name: value for name, value in os.environ.items() if name not in names.split()}
     return {**kept, "TERM": "xterm-256color", **variables}
 
 
 def cli(*arguments, **keywords):
-    """Runs a command without a terminal."""
+    """Run a command without a terminal."""
     variables = keywords.pop("variables", {})
     ended = subprocess.run(
         [COMMAND, *map(str, arguments)],
@@ -101,9 +103,9 @@ def cli(*arguments, **keywords):
 
 
 def cli_on_terminal(*arguments, columns=80, variables=None, keys=None):
-    """Runs a command on a terminal of its own.
+    """Run a command on its own terminal.
 
-    ``keys`` is called again and again with what the terminal shows so far, and gives what to type.
+    ``keys`` is called repeatedly with the output so far, and returns the bytes to type.
     """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
@@ -137,28 +139,23 @@ def cli_on_terminal(*arguments, columns=80, variables=None, keys=None):
 
 
 @pytest.fixture
-def called(monkeypatch, capsys):
-    """Calls the command line in this process: quicker, where it makes no difference."""
+def cli_here(monkeypatch, capsys):
+    """Run a command in this process, which is faster."""
 
-    def call(*arguments):
+    def run(*arguments):
         with monkeypatch.context() as patch:
             for name in {*os.environ} - {*environment()}:
                 patch.delenv(name)
             patch.setenv("COLUMNS", "80")
-            patch.setattr(sys, "argv", [COMMAND, *map(str, arguments)])
-            patch.setattr(
-                "nl2sql_align.flows.cli._leave", sys.exit
-            )  # that would close our standard error
-            with pytest.raises(SystemExit) as ended:
-                main()
+            status = invoke([*map(str, arguments)])
         written = capsys.readouterr()
-        return Ended(ended.value.code, written.out, written.err)
+        return Ended(status, written.out, written.err)
 
-    return call
+    return run
 
 
 def marked(mark):
-    """Processes, of whatever parent, that have a mark in their environment."""
+    """The command lines of all processes that have a mark in their environment."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -170,12 +167,12 @@ def marked(mark):
     return found
 
 
-# Runs: each starts Prefect, which takes ten seconds, so that those needed are done at once.
+# Runs. Each starts Prefect, which takes ten seconds, so all of them run at the same time.
 
 
 @dataclass
 class Run:
-    """A run with its warehouse, and the processes that it left."""
+    """A run, its warehouse, and the processes that outlived it."""
 
     ended: Ended
     warehouse: Path
@@ -191,7 +188,7 @@ HARMFUL = [
 
 
 def write_corpora(folder):
-    """A corpora file whose target is sound, with corpora that are not."""
+    """Write a corpora file with a valid target and damaged corpora."""
     folder.mkdir()
     objects = [{"query": sql, "question": "?", "db_id": "d"} for sql in [*HARMFUL, "SELECT a"]]
     (folder / "hostile.json").write_text(json.dumps(objects))
@@ -213,7 +210,7 @@ def write_corpora(folder):
 
 
 def write_long_corpora(folder):
-    """A corpora file with which a run is still parsing when a signal comes."""
+    """Write a corpora file that takes long enough to parse to be interrupted."""
     folder.mkdir()
     lines = "\n".join("SELECT " + ", ".join("ab" * (i % 90)) + f" c{i}" for i in range(60_000))
     (folder / "long.sql").write_text(lines)
@@ -226,17 +223,17 @@ def write_long_corpora(folder):
 
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory):
-    """All runs that the tests look at, by name, done side by side."""
+    """All runs that the tests check, by name."""
     folder = tmp_path_factory.mktemp("cli")
     harmful, long = write_corpora(folder / "harmful"), write_long_corpora(folder / "long")
 
-    def prepared(name):
+    def prepare(name):
         mark, home = f"marked-{uuid4().hex}", folder / f"prefect-{name}"
         return mark, {"PREFECT_HOME": str(home), "NL2SQL_ALIGN_TEST": mark, "COLUMNS": "80"}
 
-    def done(name, ended):
+    def collect(name, ended):
         warehouse, mark = folder / f"warehouse-{name}", marks[name]
-        # A child that was told to end may need a moment to be gone.
+        # A child that has received its signal may need a moment to end.
         until = time.monotonic() + 5
         while (left := marked(mark)) and time.monotonic() < until:
             time.sleep(0.1)
@@ -244,7 +241,7 @@ def runs(tmp_path_factory):
 
     marks, variables = {}, {}
     for name in ("terminal", "plain", "interrupted"):
-        marks[name], variables[name] = prepared(name)
+        marks[name], variables[name] = prepare(name)
 
     def arguments(name, file):
         return "run", file, "--warehouse", folder / f"warehouse-{name}"
@@ -272,7 +269,7 @@ def runs(tmp_path_factory):
         waiting = {
             function.__name__: pool.submit(function) for function in (terminal, plain, interrupted)
         }
-        return {name: done(name, future.result()) for name, future in waiting.items()}
+        return {name: collect(name, future.result()) for name, future in waiting.items()}
 
 
 @pytest.fixture(scope="session")
@@ -282,7 +279,7 @@ def samples(runs):
 
 
 def check_quiet(text):
-    """No traceback, and nothing that Prefect or its server say of themselves."""
+    """Check that there is no traceback and no log line of Prefect or its server."""
     for word in (
         "Traceback",
         "Error:",
@@ -302,17 +299,17 @@ def test_a_run_on_a_terminal_shows_bars_and_ends_well(runs):
     shown = SEQUENCES.sub("", run.ended.out)
     assert run.ended.status == 0
     check_quiet(shown)
-    # Predictions of which texts were cleaned are parsed as they were written, too: nothing is told.
+    # Cleaned predictions are also parsed as written, which is not reported.
     for stage in ("ingest", "templates", "ngrams"):
         assert re.search(rf"{stage} +━+ 7/7 ", shown), stage
     assert "7 corpora taken, 0 set aside; " in shown
-    # The cursor that the bars hid is there again.
+    # The cursor, hidden by the bars, is visible again.
     assert run.ended.out.count("\x1b[?25h") == run.ended.out.count("\x1b[?25l") == 1
     lines = shown.replace("\r", "").splitlines()
     at = lines.index(f"Results: {run.warehouse}/alignment.duckdb")
     assert lines[at + 1] == f"Report:  {run.warehouse}/report.html"
-    told, next_steps = " ".join(" ".join(lines[at + 2 :]).split()).split("Where to look next:")
-    first, second, third = re.split(r" ?\d\. ", told)[1:]
+    text, next_steps = " ".join(" ".join(lines[at + 2 :]).split()).split("Where to look next:")
+    first, second, third = re.split(r" ?\d\. ", text)[1:]
     assert first == "Closest training sets: harbour-train to orchard-dev (0.91)."
     assert "the surest gain:" in second and "1.32 (1.22 to 1.46)" in second
     assert third.startswith("Nothing to beware of: at least 98% of every corpus parses")
@@ -334,14 +331,14 @@ def test_a_run_without_a_terminal_writes_plain_lines(runs):
     assert sorted(lines[:6]) == sorted(set(lines[:6]))
     assert [line.split(":")[0] for line in lines[:6]] == [f"ingest {n}/6" for n in range(1, 7)]
     assert lines[-1].startswith("3 corpora taken, 3 set aside; ")
-    results, report, *told = ended.out.splitlines()
+    results, report, *others = ended.out.splitlines()
     assert results == f"Results: {runs['plain'].warehouse}/alignment.duckdb"
     assert report == f"Report:  {runs['plain'].warehouse}/report.html"
-    at = told.index("Where to look next:")
-    sentences = re.split(r"^  \d\. ", "\n".join(told[:at]), flags=re.MULTILINE)[1:]
+    at = others.index("Where to look next:")
+    sentences = re.split(r"^  \d\. ", "\n".join(others[:at]), flags=re.MULTILINE)[1:]
     assert 1 <= len(sentences) <= 3
     assert all(sentence.rstrip().endswith(".") for sentence in sentences)
-    commands = [line.strip() for line in told[at + 1 :] if line.startswith("  nl2sql-align")]
+    commands = [line.strip() for line in others[at + 1 :] if line.startswith("  nl2sql-align")]
     assert commands[0] == f"nl2sql-align ratio {runs['plain'].warehouse}"
     assert commands[1] == f"nl2sql-align matrix {runs['plain'].warehouse}"
     assert commands[-1].startswith(f"nl2sql-align rejects {runs['plain'].warehouse} ")
@@ -349,15 +346,15 @@ def test_a_run_without_a_terminal_writes_plain_lines(runs):
 
 @pytest.mark.flow
 @pytest.mark.fault
-def test_each_corpus_set_aside_is_named_in_a_line_with_its_cause(runs):
+def test_each_corpus_set_aside_is_named_with_its_cause(runs):
     line = re.compile(r"^nl2sql-align: set aside: corpus '(\w+)' \(.*?\): (.*)$", re.MULTILINE)
-    told = dict(line.findall(runs["plain"].ended.err))
-    assert told.keys() == {"keys", "cut", "missing"}
-    assert "is not there; check path" in told["missing"]
-    assert "is damaged or not in format 'spider'" in told["cut"]
-    assert "has no queries where format 'spider' keeps them" in told["keys"]
-    # What the dump holds is shown as text, long names cut.
-    assert MARKUP[:36] in told["keys"]
+    reasons = dict(line.findall(runs["plain"].ended.err))
+    assert reasons.keys() == {"keys", "cut", "missing"}
+    assert "is not there; check path" in reasons["missing"]
+    assert "is damaged or not in format 'spider'" in reasons["cut"]
+    assert "has no queries where format 'spider' keeps them" in reasons["keys"]
+    # The content of the dump is shown as text, and long names are shortened.
+    assert MARKUP[:36] in reasons["keys"]
 
 
 @pytest.mark.flow
@@ -376,8 +373,8 @@ def test_ctrl_c_ends_a_run_and_leaves_the_warehouse_free(runs):
 
 WAIT = """
 import atexit, time
-from nl2sql_align.flows.running.command import _end_on_signals
-_end_on_signals()
+from nl2sql_align.flows.running.command import exit_on_signals
+exit_on_signals()
 atexit.register(print, "ended in order")
 print("ready", flush=True)
 time.sleep({seconds})
@@ -385,7 +382,7 @@ time.sleep({seconds})
 
 
 def send(number, *prefix, seconds=60):
-    """What a process writes and ends with that handles signals as a run does."""
+    """The output and exit status of a process that handles signals as a run does."""
     line = [*prefix, sys.executable, "-c", WAIT.format(seconds=seconds)]
     with subprocess.Popen(
         line, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment()
@@ -397,11 +394,11 @@ def send(number, *prefix, seconds=60):
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_run_ends_in_order_on_a_signal(number, status):
-    """With what is registered for the end: Prefect's server is ended there."""
+    """Exit handlers run: one of them stops Prefect's server."""
     assert send(number) == ("ended in order\n", status)
 
 
-def test_a_run_goes_on_under_nohup():
+def test_a_run_continues_under_nohup():
     assert send(signal.SIGHUP, "nohup", seconds=1) == ("ended in order\n", 0)
 
 
@@ -409,7 +406,7 @@ OWNER = """
 import sys
 from nl2sql_align.flows.running.temporary_server import TemporaryServer
 server = TemporaryServer()
-print(server._process.pid, flush=True)
+print("started", flush=True)
 sys.stdin.read()
 """
 
@@ -424,8 +421,8 @@ def test_the_server_of_a_run_ends_with_it(tmp_path, number):
         stdout=subprocess.PIPE,
         env=environment(NL2SQL_ALIGN_TEST=mark, PREFECT_HOME=str(tmp_path)),
     ) as owner:
-        server = int(owner.stdout.readline())
-        assert Path(f"/proc/{server}").exists()
+        assert owner.stdout.readline() == b"started\n"
+        assert len(marked(mark)) == 2
         if number is not None:
             owner.send_signal(number)
     until = time.monotonic() + 30
@@ -443,12 +440,12 @@ server.use()
 try:
     server.wait()
 except OSError as error:
-    print("told:", error)
+    print("error:", error)
 """
 
 
 @pytest.mark.fault
-def test_a_server_that_ends_before_it_says_anything_is_told(tmp_path):
+def test_a_server_that_dies_at_once_is_reported_with_its_last_words(tmp_path):
     program = tmp_path / "python"
     program.write_text("#!/bin/sh\necho no memory >&2\nexit 1\n")
     program.chmod(0o755)
@@ -459,7 +456,7 @@ def test_a_server_that_ends_before_it_says_anything_is_told(tmp_path):
         timeout=300,
         env=environment(PREFECT_HOME=str(tmp_path)),
     )
-    assert (ended.stdout, ended.returncode) == ("told: no memory\n", 0), ended.stderr
+    assert (ended.stdout, ended.returncode) == ("error: no memory\n", 0), ended.stderr
 
 
 @pytest.mark.flow
@@ -468,7 +465,7 @@ def test_no_process_outlives_its_run(runs, name):
     assert runs[name].left == []
 
 
-# Mistakes, told before Prefect starts
+# Mistakes, reported before Prefect starts
 
 LISTED = '[[corpus]]\nname="a"\nrole="train"\nformat="lines"\ndialect="sqlite"\npath="a.sql"\n'
 PREDICTED = LISTED.replace("train", "predictions").replace('"a"', '"b"') + 'model="m"\n'
@@ -499,7 +496,7 @@ def test_a_run_in_a_warehouse_in_use_is_refused(tmp_path):
 
 
 @pytest.mark.fault
-def test_a_warehouse_that_cannot_be_written_is_told_in_one_line(tmp_path):
+def test_a_warehouse_that_cannot_be_written_is_reported_in_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
         ended = cli("run", SAMPLES / "corpora.toml", "--warehouse", folder)
@@ -519,22 +516,22 @@ def check_usage_error(ended, words):
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_in_the_corpora_file_is_told_in_one_line(tmp_path, name, called):
+def test_a_mistake_in_the_corpora_file_is_reported_in_one_line(tmp_path, name, cli_here):
     content, words = MISTAKES[name]
     path = tmp_path / "corpora.toml"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    ended = called("run", path, "--warehouse", tmp_path / "warehouse")
+    ended = cli_here("run", path, "--warehouse", tmp_path / "warehouse")
     check_usage_error(ended, words)
     assert str(path) in ended.err
     assert not (tmp_path / "warehouse").exists()
 
 
-def test_a_missing_corpora_file_is_told_in_one_line(tmp_path):
+def test_a_missing_corpora_file_is_reported_in_one_line(tmp_path):
     check_usage_error(cli("run", tmp_path / "none.toml"), "none.toml: cannot be read (No such file")
     check_usage_error(cli("run", tmp_path), "cannot be read (Is a directory)")
 
 
-def test_limits_that_are_none_are_told_in_one_line(tmp_path):
+def test_invalid_limits_are_reported_in_one_line(tmp_path):
     file = SAMPLES / "corpora.toml"
     check_usage_error(cli("run", file, "--memory-limit", "much"), "'much' is not a memory limit")
     threads = cli("run", file, variables={"NL2SQL_ALIGN_THREADS": "all"})
@@ -556,8 +553,8 @@ def test_limits_that_are_none_are_told_in_one_line(tmp_path):
         ["template"],
     ],
 )
-def test_wrong_usage_ends_with_2_and_a_word_on_it(arguments, called):
-    ended = called(*arguments)
+def test_wrong_usage_exits_with_2_and_an_explanation(arguments, cli_here):
+    ended = cli_here(*arguments)
     assert ended.status == 2
     assert ended.out == ""
     assert "Usage: nl2sql-align" in ended.err
@@ -573,32 +570,32 @@ NO_SERVERS = {
 
 @pytest.mark.flow
 @pytest.mark.parametrize("name", NO_SERVERS)
-def test_a_server_that_is_not_there_is_told_in_one_line(name, tmp_path):
+def test_a_server_that_does_not_answer_is_reported_in_one_line(name, tmp_path):
     (tmp_path / "far.toml").write_text(
         'active = "far"\n[profiles.far]\nPREFECT_API_URL = "http://127.0.0.1:9/api"\n'
     )
-    variables, told = NO_SERVERS[name]
+    variables, words = NO_SERVERS[name]
     mark = f"marked-{uuid4().hex}"
     variables = {**variables, "PREFECT_HOME": str(tmp_path), "NL2SQL_ALIGN_TEST": mark}
     ended = cli(
         "run", SAMPLES / "corpora.toml", "--warehouse", "w", variables=variables, cwd=tmp_path
     )
     assert ended.status == 1
-    assert told in ended.error_lines[-1]
+    assert words in ended.error_lines[-1]
     assert "Traceback" not in ended.err
     assert not (tmp_path / "w" / "alignment.duckdb").exists()
     assert marked(mark) == []
 
 
-def test_a_mistake_is_told_before_prefect_is_imported(tmp_path):
+def test_a_mistake_is_reported_before_prefect_is_imported(tmp_path):
     assert "prefect" not in modules_after("run", tmp_path / "none.toml")
 
 
-# Commands that only read
+# Commands that only read results
 
 
 def modules_after(*arguments):
-    """The modules that a command has imported when it ends."""
+    """The modules that a command has imported by its end."""
     script = """
 import sys
 from nl2sql_align.flows.cli import main
@@ -622,6 +619,7 @@ finally:
     "arguments",
     [
         ["--help"],
+        ["--version"],
         ["matrix"],
         ["ratio", "--format", "json"],
         ["rejects", "harbour-train", "--format", "csv"],
@@ -630,19 +628,24 @@ finally:
     ],
     ids=lambda arguments: arguments[0],
 )
-def test_commands_that_read_import_no_prefect(samples, arguments):
+def test_commands_that_only_read_do_not_import_prefect(samples, arguments):
     command, *options = arguments
     if command in ("matrix", "ratio", "rejects"):
         options.insert(0, str(samples))
     modules = modules_after(command, *options)
     assert "typer" in modules
     assert not modules & {"prefect", "fastapi", "sqlalchemy", "uvicorn", "numpy.f2py"}
-    if command == "--help":
+    if command in ("--help", "--version"):
         assert "polars" not in modules
 
 
+def test_version_is_that_of_the_package(cli_here):
+    ended = cli_here("--version")
+    assert (ended.status, ended.out, ended.err) == (0, f"nl2sql-align {__version__}\n", "")
+
+
 @pytest.mark.flow
-def test_matrix_shows_the_targets_for_people(samples):
+def test_matrix_shows_a_table_of_the_targets(samples):
     ended = cli("matrix", samples)
     assert (ended.status, ended.err) == (0, "")
     header, *lines = ended.out.splitlines()
@@ -672,7 +675,7 @@ def test_matrix_shows_any_measure_and_every_corpus(samples):
 
 @pytest.mark.flow
 @pytest.mark.parametrize("command", ["matrix", "ratio", "rejects"])
-def test_json_and_csv_hold_what_the_python_twin_gives(samples, command):
+def test_json_and_csv_equal_the_result_of_the_python_twin(samples, command):
     extra = ["harbour-train"] if command == "rejects" else []
     twin = {"matrix": matrix, "ratio": ratio, "rejects": rejects}[command](samples, *extra)
     assert len(twin) > 3
@@ -688,12 +691,12 @@ def test_json_and_csv_hold_what_the_python_twin_gives(samples, command):
 
 
 @pytest.mark.flow
-def test_ratio_tells_which_set_is_closer_than_the_model(samples):
+def test_ratio_shows_which_training_set_is_closer_than_the_model(samples):
     out = cli("ratio", samples).out
     [block] = [block for block in out.split("\n\n") if block.startswith("sprig-1b-base")]
-    head, told, ceiling, *verdict, _, best, another, last = block.splitlines()
+    head, model, ceiling, *verdict, _, best, another, last = block.splitlines()
     assert head == "sprig-1b-base on orchard-dev (model sprig-1b)"
-    assert re.fullmatch(r"  its answers are aligned at 0\.\d{2,4}; 9\d\.\d% of them parse", told)
+    assert re.fullmatch(r"  its answers are aligned at 0\.\d{2,4}; 9\d\.\d% of them parse", model)
     assert re.fullmatch(r"  the ceiling of orchard-dev is 0\.\d{3}, an AR of 1\.\d{3}", ceiling)
     assert " ".join(map(str.strip, verdict)) == (
         "Fine-tuning on harbour-train should help; on synth-train and ledger-train it should not."
@@ -724,7 +727,7 @@ def test_rejects_of_an_unknown_corpus_lists_the_known_ones(samples):
 
 
 @pytest.mark.flow
-def test_require_decides_the_status(samples):
+def test_require_sets_the_exit_status(samples):
     held = cli("matrix", samples, "--require", "kl_alignment > 0.3")
     assert (held.status, held.err) == (0, "")
     failed = cli("matrix", samples, "--require", "kl_alignment > 0.9 or target != 'orchard-dev'")
@@ -739,19 +742,19 @@ def test_require_decides_the_status(samples):
 
 
 @pytest.mark.flow
-def test_a_condition_that_makes_no_sense_is_told_with_the_columns(samples, called):
+def test_an_invalid_condition_is_reported_with_the_columns(samples, cli_here):
     for condition in ("alignment > 0", "kl_alignment >", "1; drop table alignment", "(" * 50):
-        ended = called("matrix", samples, "--require", condition)
+        ended = cli_here("matrix", samples, "--require", condition)
         check_usage_error(ended, "--require: ")
         assert "kl_alignment" in ended.err
-    assert called("matrix", samples).status == 0
+    assert cli_here("matrix", samples).status == 0
 
 
-def test_a_missing_warehouse_is_told_with_what_makes_one(tmp_path, called):
+def test_a_missing_warehouse_is_reported_with_the_command_that_makes_one(tmp_path, cli_here):
     (tmp_path / "file").write_text("")
     for folder in (tmp_path / "none", tmp_path, tmp_path / "file"):
         for arguments in (["matrix", folder], ["ratio", folder], ["rejects", folder, "a"]):
-            ended = called(*arguments)
+            ended = cli_here(*arguments)
             assert (ended.status, ended.out) == (1, "")
             [line] = ended.error_lines
             assert line == (
@@ -761,7 +764,7 @@ def test_a_missing_warehouse_is_told_with_what_makes_one(tmp_path, called):
 
 
 @pytest.mark.fault
-def test_damaged_results_are_told_in_one_line(tmp_path):
+def test_damaged_results_are_reported_in_one_line(tmp_path):
     (tmp_path / "alignment.duckdb").write_text("this is no database")
     ended = cli("matrix", tmp_path)
     assert (ended.status, ended.out) == (1, "")
@@ -769,31 +772,31 @@ def test_damaged_results_are_told_in_one_line(tmp_path):
     assert "alignment.duckdb cannot be read (" in line
 
 
-def test_template_prints_a_template_or_the_reason_for_none(called):
+def test_template_prints_a_template_or_the_reason_for_a_rejection(cli_here):
     ended = cli("template", "SELECT a FROM b WHERE c = 'x' -- why")
     assert (ended.status, ended.out, ended.err) == (0, "SELECT FROM WHERE =\n", "")
-    ended = called("template", "SELECT `a` FROM b", "--dialect", "postgres")
+    ended = cli_here("template", "SELECT `a` FROM b", "--dialect", "postgres")
     assert (ended.status, ended.out) == (1, "")
     assert re.fullmatch("rejected: does not parse: .*\n", ended.err)
     ended = cli("template", "-", input="SELECT a\nFROM b\n")
     assert (ended.status, ended.out) == (0, "SELECT FROM\n")
 
 
-def test_template_in_json_and_csv(called):
-    ended = called("template", "SELECT a", "--format", "json")
+def test_template_in_json_and_csv(cli_here):
+    ended = cli_here("template", "SELECT a", "--format", "json")
     expected = {"dialect": "sqlite", "template": "SELECT", "reject_reason": None}
     assert (ended.status, json.loads(ended.out)) == (0, [expected])
-    ended = called("template", "", "--format", "csv", "--dialect", "mysql")
+    ended = cli_here("template", "", "--format", "csv", "--dialect", "mysql")
     assert ended.status == 1
     assert ended.out == "dialect,template,reject_reason\nmysql,,empty\n"
 
 
-def test_template_in_an_unknown_dialect_is_told_in_one_line():
+def test_template_in_an_unknown_dialect_is_reported_in_one_line():
     check_usage_error(cli("template", "SELECT 1", "--dialect", "sqlit"), "did you mean 'sqlite'?")
 
 
 @pytest.mark.fault
-def test_template_survives_what_ends_the_parser():
+def test_template_survives_a_query_that_crashes_the_parser():
     deep = "SELECT " + "(" * 5000 + "1" + ")" * 5000
     ended = cli("template", "-", input=deep)
     assert ended.status == 1
@@ -826,23 +829,24 @@ def test_every_command_has_a_twin_in_python():
         for command in app.registered_commands
     }
     assert commands.keys() == twins.keys() == set(COMMANDS)
-    of_terminal = {"form", "metric", "all_pairs", "ranked", "examples", "log_format"}
+    display_options = {"form", "metric", "all_pairs", "ranked", "examples", "log_format"}
     for name, place in twins.items():
         module, function = place.split(":")
-        if module.startswith("flows."):  # imports Prefect: its source tells
+        if module.startswith("nl2sql_align.flows."):  # read the source, to not import Prefect
             source = (SAMPLES.parent / f"{module.replace('.', '/')}.py").read_text()
-            said = re.search(rf"def {function}\((.*?)\) ->", source, re.DOTALL)[1]
-            parameters = set(said.split())
-            parameters = {word.rstrip(":") for word in parameters}
+            signature = re.search(rf"def {function}\((.*?)\) ->", source, re.DOTALL)[1]
+            parameters = {word.rstrip(":") for word in signature.split()}
         else:
             parameters = set(inspect.signature(getattr(import_module(module), function)).parameters)
         if name == "select":
             parameters |= {field.name for field in fields(Options)}
-        assert set(inspect.signature(commands[name]).parameters) - of_terminal <= parameters, name
+        assert set(inspect.signature(commands[name]).parameters) - display_options <= parameters, (
+            name
+        )
 
 
 @pytest.mark.flow
-def test_twins_raise_what_the_commands_say(samples, tmp_path):
+def test_twins_raise_the_errors_that_commands_report(samples, tmp_path):
     for call, kind, status in (
         (lambda: matrix(tmp_path), WarehouseError, 1),
         (lambda: rejects(samples, "none"), ConfigurationError, 2),
@@ -856,15 +860,20 @@ def test_twins_raise_what_the_commands_say(samples, tmp_path):
         assert caught.value.exit_code == status
 
 
-# How it looks
+# Help, tables and colours
 
 
 @pytest.mark.parametrize("command", [(), *((command,) for command in COMMANDS)])
-def test_help_teaches(command, called):
-    ended = called(*command, "--help")
+def test_help_explains_each_command(command, cli_here):
+    ended = cli_here(*command, "--help")
     assert (ended.status, ended.err) == (0, "")
     assert f"Usage: nl2sql-align {' '.join(command)}".rstrip() in ended.out
     assert all(len(line) <= 80 for line in ended.out.splitlines())
+    # Lines of a paragraph are as long as the width allows, wherever the source breaks them.
+    lines = [line.rstrip() for line in ended.out.splitlines()]
+    for line, following in pairwise(lines):
+        if re.match(r" \w", line) and re.match(r" \w", following):
+            assert len(f"{line} {following.split()[0]}") > 78
     assert "\x1b" not in ended.out
     for name in COMMANDS if not command else ():
         assert name in ended.out
@@ -892,11 +901,11 @@ def test_options_have_help():
     ],
     ids=" ".join,
 )
-def test_tables_keep_within_80_columns(samples, runs, arguments, called):
+def test_tables_fit_into_80_columns(samples, runs, arguments, cli_here):
     command, *options = arguments
     warehouse = runs["plain"].warehouse if command == "rejects" else samples
     for ended in (
-        called(command, warehouse, *options),
+        cli_here(command, warehouse, *options),
         cli_on_terminal(command, warehouse, *options),
     ):
         assert ended.status == 0
@@ -905,13 +914,13 @@ def test_tables_keep_within_80_columns(samples, runs, arguments, called):
 
 
 @pytest.mark.flow
-def test_what_a_dump_holds_is_shown_as_text(runs):
+def test_the_content_of_a_dump_is_shown_as_text(runs):
     warehouse = runs["plain"].warehouse
     ended = cli("rejects", warehouse, "hostile", "--examples", "9", variables={"COLUMNS": "300"})
     assert ended.status == 0
     assert not [c for c in ended.out if not c.isprintable() and c != "\n"]
     assert MARKUP in ended.out
-    # As it stands in the dump, for programs.
+    # Programs get the text as it is in the dump.
     rows = json.loads(cli("rejects", warehouse, "hostile", "--format", "json").out)
     assert [row["raw_sql"] for row in rows] == HARMFUL
     shown = cli("ratio", warehouse, variables={"COLUMNS": "300"}).out
@@ -920,7 +929,7 @@ def test_what_a_dump_holds_is_shown_as_text(runs):
 
 
 @pytest.mark.flow
-def test_colours_are_for_terminals_and_only_where_wanted(samples):
+def test_colours_are_for_terminals_that_want_them(samples):
     for arguments in (["matrix", samples], ["--help"]):
         plain = cli(*arguments)
         assert "\x1b" not in plain.out + plain.err
@@ -933,9 +942,9 @@ def test_colours_are_for_terminals_and_only_where_wanted(samples):
 
 @pytest.mark.flow
 @pytest.mark.parametrize("arguments", [["matrix", "--all"], ["matrix", "--format", "json"]])
-def test_a_reader_that_leaves_early_is_no_error(samples, arguments):
+def test_a_reader_that_exits_early_is_not_an_error(samples, arguments):
     command, *options = arguments
-    # A pipe holds some of what is written: the reader leaves before.
+    # The pipe buffers some output, so the reader exits before reading any.
     line = f"{COMMAND} {command} {samples} {' '.join(options)} | true; echo ${{PIPESTATUS[0]}}"
     ended = subprocess.run(
         ["bash", "-c", line], capture_output=True, text=True, timeout=300, env=environment()
@@ -944,7 +953,7 @@ def test_a_reader_that_leaves_early_is_no_error(samples, arguments):
     assert ended.stdout == "0\n"
 
 
-def test_a_closed_output_is_no_traceback():
+def test_a_closed_output_is_not_an_error():
     with subprocess.Popen(
         [COMMAND, "template", "SELECT 1"],
         stdout=subprocess.PIPE,
@@ -958,7 +967,7 @@ def test_a_closed_output_is_no_traceback():
 
 
 @pytest.mark.fault
-def test_an_unforeseen_error_is_one_line_and_a_traceback_on_demand(tmp_path):
+def test_an_unexpected_error_is_one_line_with_a_traceback_on_demand(tmp_path):
     script = """
 import sys
 from nl2sql_align.tasks.results import read as results
