@@ -1,4 +1,4 @@
-"""Runs whose steps are done by the worker processes of a real Dask cluster on this machine."""
+"""Runs on the worker processes of a real Dask cluster on this machine."""
 
 import contextlib
 import os
@@ -18,13 +18,13 @@ from distributed import WorkerPlugin
 
 pytestmark = [pytest.mark.flow, pytest.mark.fault]
 
-# Enough to parse that a worker is still at it when the first part is told to be done.
+# Enough queries that a worker is still parsing when the first part is done.
 N_QUERIES = 16_000
 
 
 @pytest.fixture
 def larger(corpora):
-    """Corpora of which one has several parts, and 40 templates."""
+    """Corpora, one of them with several parts and 40 templates."""
     queries = [
         f"SELECT a{i} FROM b WHERE c IN (SELECT d{i % 7})" + " OR e > 1" * (i % 40)
         for i in range(N_QUERIES)
@@ -33,20 +33,20 @@ def larger(corpora):
 
 
 class Killer:
-    """Ends, by SIGKILL, a worker that is at work when the first part of a corpus is parsed."""
+    """Kills a busy worker when the first part of a corpus is parsed."""
 
     def __init__(self, plugin):
         self.plugin = plugin
         self.killed = None
         self.workers = set()
 
-    def __call__(self, said):
-        if said.stage != "templates" or self.killed is not None:
+    def __call__(self, step):
+        if step.stage != "templates" or self.killed is not None:
             return
         from prefect.context import FlowRunContext
 
         client = FlowRunContext.get().task_runner.client
-        client.register_plugin(self.plugin)  # in those that replace killed ones, too
+        client.register_plugin(self.plugin)  # also for workers that replace killed ones
         pids = client.run(os.getpid)
         self.workers = set(pids.values())
         busy = [worker for worker, steps in client.processing().items() if steps]
@@ -55,7 +55,7 @@ class Killer:
 
 
 class SmallParts(WorkerPlugin):
-    """Has workers count in small parts; the first one to count ends itself by SIGKILL."""
+    """Makes workers count in small parts; the first worker that counts kills itself."""
 
     def __init__(self, mark):
         self._mark = mark
@@ -74,7 +74,7 @@ class SmallParts(WorkerPlugin):
         corpus_counts.count_ngrams = count_or_die
 
 
-def test_workers_killed_in_the_middle_change_no_bit(align, larger, tmp_path):
+def test_killed_workers_change_no_bit_of_the_results(align, larger, tmp_path):
     killer = Killer(SmallParts(tmp_path / "killed"))
     with progress.listening(killer):
         summary = align(larger.write(), tmp_path / "dask", threads=2, runner="dask")
@@ -92,18 +92,18 @@ def test_workers_killed_in_the_middle_change_no_bit(align, larger, tmp_path):
     assert leftovers(summary.warehouse) == []
 
 
-def test_a_cluster_that_is_there_is_used_if_it_has_the_same_versions(align, corpora, tmp_path):
+def test_a_running_cluster_is_used_if_it_has_the_same_versions(align, corpora, tmp_path):
     from distributed import LocalCluster
 
     from nl2sql_align.flows.running import dask_cluster
 
     with LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address=None) as cluster:
-        how = {"runner": Runner.DASK, "dask_address": cluster.scheduler_address}
+        options = {"runner": Runner.DASK, "dask_address": cluster.scheduler_address}
         with pytest.MonkeyPatch.context() as patch:
             others = {**dask_cluster.versions(), "sqlglot": "1.0"}
             patch.setattr(dask_cluster, "versions", lambda: others)
             with pytest.raises(ConfigurationError, match=r"has sqlglot .*, and this run 1\.0"):
-                align(corpora.write(), tmp_path / "warehouse", **how)
-        summary = align(corpora.path, tmp_path / "warehouse", **how)
+                align(corpora.write(), tmp_path / "warehouse", **options)
+        summary = align(corpora.path, tmp_path / "warehouse", **options)
     assert summary.n_parsed > 0
     assert set(summary.corpora) == set(corpora.entries)

@@ -1,4 +1,4 @@
-"""The whole way on a real server: up, deployed, a run by hand and one by schedule, down."""
+"""The service end to end: start, deploy, run by hand and by schedule, stop."""
 
 import json
 import os
@@ -15,7 +15,7 @@ import pytest
 import yaml
 from prefect.flows import load_flow_from_entrypoint
 
-from nl2sql_align.flows.serve import running
+from nl2sql_align.flows.serve import find_service
 from nl2sql_align.tasks.ingest.corpora_file import load_corpora
 from tests.flows.conftest import small_corpora
 from tests.flows.warehouses import read
@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """A project with our prefect.yaml, whose nightly run takes dumps that have just come."""
+    """A folder with our prefect.yaml, whose nightly run does not wait for dumps to settle."""
     folder = tmp_path_factory.mktemp("project")
     small_corpora(folder / "samples").write()
     given = yaml.safe_load((ROOT / "prefect.yaml").read_text())
@@ -57,7 +57,7 @@ def serve(project, command, *options, seconds=600):
 
 @pytest.fixture(scope="module")
 def service(project):
-    """The service, up."""
+    """The running service."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -67,11 +67,11 @@ def service(project):
         logs = "".join(log.read_text()[-3000:] for log in home.glob("*.log"))
         assert started.returncode == 0, started.stderr + logs
         assert f"export PREFECT_API_URL=http://127.0.0.1:{port}/api" in started.stdout
-        yield running(home)
+        yield find_service(home)
     finally:
         stopped = serve(project, "stop")
-    assert (stopped.returncode, stopped.stdout) == (0, "Prefect has ended\n"), stopped.stderr
-    assert running(home) is None
+    assert (stopped.returncode, stopped.stdout) == (0, "Prefect has stopped\n"), stopped.stderr
+    assert find_service(home) is None
     assert not (home / "serve.json").exists()
 
 
@@ -86,14 +86,14 @@ def call(service, path, **body):
             with urllib.request.urlopen(request, timeout=300) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
-            if error.code != 503:  # its database is busy: Prefect's own clients try again, too
+            if error.code != 503:  # its database is busy; Prefect's own clients retry, too
                 raise
             time.sleep(1)
     raise AssertionError(f"the server stays busy: {path}")
 
 
-def finished(service, run_id, seconds=600):
-    """A flow run, when it has ended."""
+def wait_for_run(service, run_id, seconds=600):
+    """Wait for the end of a flow run, and return it."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         run = call(service, f"flow_runs/{run_id}")
@@ -119,7 +119,7 @@ def test_runs_by_hand_and_by_schedule_complete(service, project):
     [schedule] = nightly["schedules"]
     assert (schedule["slug"], schedule["active"]) == ("every-night", True)
 
-    # The schedule's next run, moved to now.
+    # Move the next scheduled run to now.
     until = time.monotonic() + 180
     while not (
         scheduled := call(
@@ -150,7 +150,7 @@ def test_runs_by_hand_and_by_schedule_complete(service, project):
         state={"type": "SCHEDULED"},
     )
     for run, warehouse in ((by_hand, "by-hand"), (by_schedule, "warehouse-nightly")):
-        ended = finished(service, run["id"])
+        ended = wait_for_run(service, run["id"])
         assert ended["state"]["type"] == "COMPLETED", ended["state"]
         names = {name for (name,) in read(project / warehouse, "select corpus from corpora")}
         assert names == {entry.name for entry in load_corpora(project / "samples" / "corpora.toml")}
@@ -159,7 +159,7 @@ def test_runs_by_hand_and_by_schedule_complete(service, project):
         assert {one["key"] for one in left} == wanted
 
 
-def test_a_worker_that_is_killed_is_started_again(service, project):
+def test_a_killed_worker_is_restarted(service, project):
     worker = workers(service)[0]
     os.kill(worker, signal.SIGKILL)
     until = time.monotonic() + 180
@@ -171,7 +171,7 @@ def test_a_worker_that_is_killed_is_started_again(service, project):
 
 
 def workers(service):
-    """The processes of Prefect's worker in the service's group."""
+    """The process ids of Prefect's workers in the process group of the service."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -184,12 +184,12 @@ def workers(service):
     return found
 
 
-def test_it_is_up_only_once(service, project):
+def test_it_runs_only_once(service, project):
     assert serve(project, "supervise").returncode == 1
     again = serve(project, "start")
     assert again.returncode == 0
     assert service.url in again.stdout
-    assert running(project / ".prefect") == service
+    assert find_service(project / ".prefect") == service
 
 
 @pytest.mark.parametrize(
@@ -200,6 +200,6 @@ def test_prefect_loads_a_flow_by_path_and_by_module(entrypoint, monkeypatch):
     assert load_flow_from_entrypoint(entrypoint, use_placeholder_flow=False).name == "align"
 
 
-def test_without_a_service_there_is_nothing_to_stop(tmp_path):
+def test_stop_does_nothing_without_a_service(tmp_path):
     stopped = serve(tmp_path, "stop")
-    assert (stopped.returncode, stopped.stdout) == (0, "Prefect is not up\n")
+    assert (stopped.returncode, stopped.stdout) == (0, "Prefect is not running\n")
