@@ -141,7 +141,7 @@ def _wait_for_warehouse(place: Path | str, options: RunOptions, reporter: "Repor
     warehouse = warehouse_at(place).resolved
     with (
         progress.listening(lambda step: reporter.report(step.stage, step.text)),
-        warehouse.explaining(),
+        warehouse.explain_disk_errors(),
         warehouse.locked(options.wait_seconds),
     ):
         check_store(warehouse)
