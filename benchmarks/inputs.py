@@ -7,7 +7,7 @@ import duckdb
 
 from benchmarks.generate import write_corpora_file, write_corpus, write_many
 from nl2sql_align.tasks.ingest.corpora_file import load_corpora
-from nl2sql_align.tasks.ingest.discovery import to_toml
+from nl2sql_align.tasks.ingest.discovery import format_corpora
 
 ROOT = Path(__file__).resolve().parents[1]
 DUMPS = Path("..", "shared", "corpora", "corpora.toml")
@@ -30,7 +30,7 @@ def real_corpora(folder: Path, dumps: Path, names: Iterable[str] | None = None) 
         like = write_corpora_file(folder / "like.toml", [f"{name}-like" for name in WHOLE_JOB], 1)
         entries = [*load_corpora(ROOT / "samples" / "corpora.toml"), *load_corpora(like)]
     path = folder / ("whole-job.toml" if names else "all.toml")
-    path.write_text(to_toml(entries), encoding="utf-8")
+    path.write_text(format_corpora(entries), encoding="utf-8")
     return path
 
 

@@ -268,10 +268,10 @@ def _docstring(text: str) -> str:
 def formats() -> str:
     """The formats of dumps, from the heads of the SQL files that read them."""
     from nl2sql_align.tasks.base.run_sql import list_sql, load_sql
-    from nl2sql_align.tasks.ingest.corpora_file import formats as known
+    from nl2sql_align.tasks.ingest.corpora_file import list_formats
 
     rows = []
-    for name in known():
+    for name in list_formats():
         head = []
         for line in load_sql(f"dumps/{name}").splitlines():
             if not line.startswith("--"):

@@ -16,7 +16,7 @@ from nl2sql_align.tasks.ingest import discovery
 from nl2sql_align.tasks.results.publish import DRIFT_THRESHOLD
 from nl2sql_align.tasks.warehouse.object_store import warehouse_at
 
-discover = step(discovery.discover, "discover")
+discover = step(discovery.discover_dumps, "discover")
 
 
 @flow(

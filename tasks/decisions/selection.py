@@ -30,7 +30,7 @@ from nl2sql_align.tasks.decisions.selection_methods import (
     importance,
     with_templates,
 )
-from nl2sql_align.tasks.ingest.original_rows import original_records
+from nl2sql_align.tasks.ingest.original_rows import read_original_rows
 from nl2sql_align.tasks.measures.divergence import alignment
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.record import last_run, record
@@ -383,7 +383,7 @@ def _chosen_rows(con: duckdb.DuckDBPyConnection, pool: Pool, taken: Integers) ->
     )
     con.register("taken", wanted.to_arrow())
     rows: pl.DataFrame = query_sql(con, "decisions/selection/chosen_rows").pl()
-    return rows.with_columns(original_records(con, pool.sources, rows))
+    return rows.with_columns(read_original_rows(con, pool.sources, rows))
 
 
 def _curve(pool: Pool, target: Target, choice: Choice) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""The files of a dump as DuckDB reads them: unpacked, in UTF-8, Arrow and long texts as Parquet."""
+"""Copies of dump files in forms that DuckDB reads: unpacked, as UTF-8, or as Parquet."""
 
 import codecs
 import lzma
@@ -18,14 +18,9 @@ import pyarrow.parquet as pq
 COMPRESSED: Final = frozenset({".bz2", ".gz", ".xz", ".zst"})
 ARROW: Final = frozenset({".arrow", ".feather"})
 
-# Text of dumps packs to a tenth, seldom to a hundredth; a bomb to a thousandth and less.
-MAX_RATIO: Final = 500
-_RATIO_COUNTS_FROM: Final = 100_000_000
-MAX_UNPACKED_BYTES: Final = 200_000_000_000
-MAX_PIECE_BYTES: Final = 200_000_000
 _CHUNK: Final = 1 << 20
 _SAMPLE: Final = 1 << 20
-# What a damaged archive raises, by its kind.
+# The exceptions that damaged archives of each kind raise.
 _DAMAGE: Final = (
     lzma.LZMAError,
     zipfile.BadZipFile,
@@ -37,12 +32,32 @@ _DAMAGE: Final = (
 
 
 @dataclass(frozen=True)
+class UnpackLimits:
+    """How far a compressed file may expand before it is refused as a decompression bomb.
+
+    Text-to-SQL data compresses about 10 times, rarely 100 times; bombs, 1,000 times and more.
+
+    Attributes:
+        max_bytes: The largest unpacked size.
+        max_ratio: The largest ratio of the unpacked size to the compressed size.
+        ratio_applies_from: The unpacked size in bytes from which the ratio is checked.
+    """
+
+    max_bytes: int = 200_000_000_000
+    max_ratio: int = 500
+    ratio_applies_from: int = 100_000_000
+
+
+UNPACK_LIMITS: Final = UnpackLimits()
+
+
+@dataclass(frozen=True)
 class Source:
     """One file of a dump.
 
     Attributes:
-        path: The file, or the zip archive that it is in.
-        member: Its name there.
+        path: The file, or the zip archive that contains it.
+        member: The name of the file in the archive.
     """
 
     path: Path
@@ -50,20 +65,20 @@ class Source:
 
     @property
     def name(self) -> str:
-        """The file's own name, without the suffix of its compression."""
+        """The file's own name, without a compression suffix."""
         name = PurePosixPath(self.member).name if self.member else self.path.name
         stem, dot, suffix = name.rpartition(".")
         return stem if f"{dot}{suffix}".lower() in COMPRESSED and stem else name
 
     @property
     def suffix(self) -> str:
-        """What tells its kind, in lower case: ``.jsonl`` of ``a.jsonl.gz``."""
+        """The suffix of ``name`` in lower case: ``.jsonl`` for ``a.jsonl.gz``."""
         return PurePosixPath(self.name).suffix.lower()
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """How a text was encoded, and how many of its characters could not be told."""
+    """The encoding of a text, and how many of its characters could not be decoded."""
 
     name: str = "utf-8"
     n_replaced: int = 0
@@ -73,12 +88,16 @@ UTF_8: Final = Encoding()
 
 
 def list_members(path: Path, pattern: str | None) -> list[str]:
-    """The files in a zip archive that match a pattern, by name; all of them without one.
+    """Return the names of the files in a zip archive, sorted, without hidden files.
+
+    Args:
+        path: The archive.
+        pattern: Return only the files that match this pattern in any folder.
 
     Raises:
-        OSError: It is damaged, is encrypted, or names a file outside of itself.
+        OSError: The archive is damaged or encrypted, or names a file outside of itself.
     """
-    with _told_as_oserror(), zipfile.ZipFile(path) as archive:
+    with _raise_damage_as_oserror(), zipfile.ZipFile(path) as archive:
         members = [info for info in archive.infolist() if not info.is_dir()]
         for info in members:
             parts = PurePosixPath(info.filename.replace("\\", "/"))
@@ -90,18 +109,18 @@ def list_members(path: Path, pattern: str | None) -> list[str]:
     names = sorted(info.filename for info in members if not hidden.search(info.filename))
     if pattern is None:
         return names
-    # Below any of its folders: archives often hold one folder that holds the files.
+    # Archives often contain one folder that contains the files.
     return [name for name in names if PurePosixPath(f"/{name}").match(pattern)]
 
 
 @contextmanager
-def opened(source: Source) -> Iterator[BinaryIO]:
-    """The file's bytes, unpacked on the way.
+def open_source(source: Source) -> Iterator[BinaryIO]:
+    """Open a file for reading, and unpack it while it is read.
 
     Raises:
-        OSError: It cannot be read, or its packing is damaged.
+        OSError: The file cannot be read, or its compression is damaged.
     """
-    with _told_as_oserror():
+    with _raise_damage_as_oserror():
         if source.member is not None:
             with zipfile.ZipFile(source.path) as archive, archive.open(source.member) as file:
                 if PurePosixPath(source.member).suffix.lower() in COMPRESSED:
@@ -116,65 +135,74 @@ def opened(source: Source) -> Iterator[BinaryIO]:
                 yield file
 
 
-def copied_plain(source: Source, copy: Path) -> bool:
-    """Copies a file that DuckDB cannot read as it stands; tells whether it is one.
+def convert_if_needed(source: Source, copy: Path, limits: UnpackLimits = UNPACK_LIMITS) -> bool:
+    """Write a copy of a file that DuckDB can read, if it cannot read the original.
 
-    Such are packed files, members of archives, texts with a byte order mark, and Arrow files, which
-    become Parquet.
+    Compressed files, members of archives, and texts with a byte order mark are copied plain. Arrow
+    files are copied as Parquet.
+
+    Args:
+        source: The file.
+        copy: Where the copy is written.
+        limits: How far a compressed file may expand.
+
+    Returns:
+        Whether a copy was needed.
 
     Raises:
-        OSError: It cannot be read, is damaged, or unpacks to more than a dump can be.
+        OSError: The file cannot be read, is damaged, or expands beyond the limits.
     """
     is_packed = source.member is not None or source.path.suffix.lower() in COMPRESSED
-    with opened(source) as file:
+    with open_source(source) as file:
         if source.suffix in ARROW:
-            # Files for random access have their index at the end.
             if is_packed:
+                # Arrow's format for random access has its index at the end: unpack the whole file.
                 with copy.open("wb") as target:
-                    _copy(file, target, _packed_size(source))
+                    _unpack(file, target, _read_packed_size(source), limits)
                 plain = copy.with_name(f"{copy.name}-arrow")
                 copy.rename(plain)
                 try:
-                    _arrow_to_parquet(plain, copy)
+                    _convert_arrow(plain, copy)
                 finally:
                     plain.unlink()
             else:
-                _arrow_to_parquet(source.path, copy)
+                _convert_arrow(source.path, copy)
             return True
         start = file.read(len(codecs.BOM_UTF8))
         if not is_packed and start != codecs.BOM_UTF8:
             return False
         with copy.open("wb") as target:
             target.write(start.removeprefix(codecs.BOM_UTF8))
-            _copy(file, target, _packed_size(source) if is_packed else None)
+            if is_packed:
+                _unpack(file, target, _read_packed_size(source), limits)
+            else:
+                shutil.copyfileobj(file, target, _CHUNK)
     return True
 
 
-def _packed_size(source: Source) -> int:
+def _read_packed_size(source: Source) -> int:
     if source.member is None:
         return source.path.stat().st_size
     with zipfile.ZipFile(source.path) as archive:
         return archive.getinfo(source.member).compress_size
 
 
-def _copy(file: BinaryIO, target: BinaryIO, packed: int | None) -> None:
-    """Copies to the end, unless that is farther than ``packed`` bytes can honestly unpack to."""
-    if packed is None:
-        shutil.copyfileobj(file, target, _CHUNK)
-        return
-    limit = min(MAX_UNPACKED_BYTES, max(_RATIO_COUNTS_FROM, MAX_RATIO * packed))
+def _unpack(file: BinaryIO, target: BinaryIO, packed_size: int, limits: UnpackLimits) -> None:
+    """Copy to the end of the file, or raise if it expands beyond the limits."""
+    allowed = max(limits.ratio_applies_from, limits.max_ratio * packed_size)
+    limit = min(limits.max_bytes, allowed)
     written = 0
     while chunk := file.read(_CHUNK):
         written += len(chunk)
         if written > limit:
             raise OSError(
-                f"it unpacks to more than {limit / 1e9:.1f} GB from {packed:,} bytes; "
+                f"it unpacks to more than {limit / 1e9:.1f} GB from {packed_size:,} bytes; "
                 "unpack it yourself if that is right"
             )
         target.write(chunk)
 
 
-def _arrow_to_parquet(path: Path, copy: Path) -> None:
+def _convert_arrow(path: Path, copy: Path) -> None:
     with pa.memory_map(str(path)) as file:
         is_file = file.read(6) == b"ARROW1"
         file.seek(0)
@@ -186,34 +214,47 @@ def _arrow_to_parquet(path: Path, copy: Path) -> None:
 
 
 _PIECES: Final = pa.schema([("piece", pa.string()), ("place", pa.int64())])
-_PIECES_BYTES: Final = 8 << 20
 
 
-def to_pieces(path: Path, copy: Path, separator: str) -> None:
-    """Copies a UTF-8 text as Parquet with a row for each ``piece`` and its ``place`` from 0.
+def write_pieces(
+    path: Path,
+    copy: Path,
+    separator: str,
+    *,
+    chunk_bytes: int = 8 << 20,
+    max_piece_bytes: int = 200_000_000,
+) -> None:
+    """Split a UTF-8 text, and write each ``piece`` with its ``place`` from 0 to a Parquet file.
 
-    Pieces are what stands between separators; an empty one at the end is none. Windows' line breaks
-    become plain ones. Little more than one piece is in memory at a time.
+    Pieces are the texts between separators; an empty last one is dropped. Windows line breaks
+    become plain ones. Memory holds little more than one piece.
+
+    Args:
+        path: The text.
+        copy: The Parquet file to write.
+        separator: The text between two pieces.
+        chunk_bytes: How much is read at a time.
+        max_piece_bytes: The longest piece.
 
     Raises:
-        UnicodeDecodeError: It is not UTF-8.
-        OSError: It cannot be read, or a piece is longer than ``MAX_PIECE_BYTES``.
+        UnicodeDecodeError: The text is not UTF-8.
+        OSError: The file cannot be read, or a piece is too long.
     """
     mark = separator.encode()
     n_pieces = 0
     rest = bytearray()
     with path.open("rb") as file, pq.ParquetWriter(copy, _PIECES, compression="lz4") as writer:
         while True:
-            chunk = file.read(_PIECES_BYTES)
-            # A separator may have started in the chunk before.
+            chunk = file.read(chunk_bytes)
+            # The separator may span two chunks.
             searched = max(0, len(rest) - len(mark))
             rest += chunk
             end = rest.rfind(mark, searched) + len(mark)
             if not chunk:
                 end = len(rest)
             elif end < len(mark):
-                if len(rest) > MAX_PIECE_BYTES:
-                    raise OSError(f"it has a line of more than {MAX_PIECE_BYTES // 10**6} MB")
+                if len(rest) > max_piece_bytes:
+                    raise OSError(f"it has a line of more than {max_piece_bytes // 10**6} MB")
                 continue
             text = rest[:end].decode().replace("\r\n", "\n")
             del rest[:end]
@@ -227,7 +268,7 @@ def to_pieces(path: Path, copy: Path, separator: str) -> None:
 
 
 @contextmanager
-def _told_as_oserror() -> Iterator[None]:
+def _raise_damage_as_oserror() -> Iterator[None]:
     try:
         yield
     except _DAMAGE as error:
@@ -235,7 +276,7 @@ def _told_as_oserror() -> Iterator[None]:
 
 
 def find_invalid_utf8(path: Path) -> int | None:
-    """Where a file stops being UTF-8."""
+    """Return the position of the first byte that is not valid UTF-8, or None if all are."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     position = 0
     with path.open("rb") as file:
@@ -244,7 +285,7 @@ def find_invalid_utf8(path: Path) -> int | None:
             try:
                 decoder.decode(chunk, final=not chunk)
             except UnicodeDecodeError as error:
-                # What the decoder kept of the chunk before is the start of what it looked at.
+                # The decoder puts the bytes that it kept from the last chunk before this one.
                 return position - (len(error.object) - len(chunk)) + error.start
             if not chunk:
                 return None
@@ -257,16 +298,16 @@ _MARKS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-# What dumps of text-to-SQL data come in besides UTF-8; guessed among more, short texts mislead.
+# The encodings of dumps besides UTF-8; with more candidates, short texts are misjudged.
 _GUESSED: Final = ["cp1252", "cp1250", "cp1251", "gb18030", "big5", "shift_jis", "euc_jp", "euc_kr"]
 _FEW_BYTES: Final = 32
 _CONTROLS: Final = bytes({*range(32)} - {*b"\t\n\r\f\v\x1b"})
 
 
 def guess_encoding(path: Path) -> str | None:
-    """How a text that is not UTF-8 is encoded; None where it is UTF-8, or no text.
+    """Guess the encoding of a text; return None for valid UTF-8 and for binary data.
 
-    UTF-8 with a few wrong bytes is UTF-8 all the same, to be read with U+FFFD in their place.
+    UTF-8 with a few wrong bytes counts as UTF-8, to be read with U+FFFD in their places.
     """
     invalid_at = find_invalid_utf8(path)
     with path.open("rb") as file:
@@ -277,7 +318,7 @@ def guess_encoding(path: Path) -> str | None:
         if start.startswith(mark):
             return name
     for offset, name in ((1, "utf-16-le"), (0, "utf-16-be")):
-        # Latin letters, which all SQL has, are pairs of a zero and another byte.
+        # All SQL has Latin letters, which are pairs of a zero and another byte in UTF-16.
         zeros, others = start[offset::2].count(0), start[1 - offset :: 2].count(0)
         if zeros > len(start) // 8 and zeros > 8 * others:
             return name
@@ -287,7 +328,7 @@ def guess_encoding(path: Path) -> str | None:
         return None
     wrong = sample.decode("utf-8", "replace").count("\N{REPLACEMENT CHARACTER}")
     beyond_ascii = len(sample) - len(sample.decode("ascii", "ignore"))
-    # Each right character takes two bytes or more: there are several right ones for a wrong one.
+    # At two bytes or more a character, several characters are valid for each wrong one.
     if beyond_ascii > 4 * wrong:
         return "utf-8"
     if beyond_ascii >= _FEW_BYTES:
@@ -300,8 +341,14 @@ def guess_encoding(path: Path) -> str | None:
     return "cp1252"
 
 
-def to_utf8(path: Path, copy: Path, name: str) -> Encoding:
-    """Copies a text in an encoding as UTF-8; tells how many characters are none in it."""
+def convert_to_utf8(path: Path, copy: Path, name: str) -> Encoding:
+    """Copy a text as UTF-8, and return its encoding and how many characters were replaced.
+
+    Args:
+        path: The text.
+        copy: The file to write.
+        name: The text's encoding. Bytes that are not valid in it become U+FFFD.
+    """
     decoder = codecs.getincrementaldecoder(name)("replace")
     n_replaced = 0
     with path.open("rb") as file, copy.open("wb") as target:

@@ -1,4 +1,4 @@
-"""The corpora file: what there is to compare."""
+"""The corpora file, a TOML file that lists the corpora to compare."""
 
 import re
 import tomllib
@@ -29,9 +29,9 @@ from nl2sql_align.tasks.warehouse.addresses import holds_credentials, is_address
 
 _MISTAKE = "mistake"
 AUTO: Final = "auto"
+"""The format or dialect that the program recognises or chooses itself."""
 AS_WRITTEN: Final = "~as-written"
 """What follows a corpus's name where its texts are not cleaned; no corpus's name has it."""
-"""The format or dialect that is left to the program."""
 ALIASES: Final = {
     "archer": "spider",
     "cosql": "sparc",
@@ -41,23 +41,23 @@ ALIASES: Final = {
     "sciencebenchmark": "spider",
     "sharegpt": "chat",
 }
-"""Data sets and names whose form is that of another format."""
-# Fine-tuning data holds the answers of an assistant, with talk and fences around their SQL.
+"""Other names of formats, and data sets that use the format of another one."""
+# In these formats, an assistant's answers have prose and fences around their SQL.
 _ANSWER_FORMATS: Final = frozenset({"alpaca", "chat"})
 _NESTED_FORMATS: Final = ("jsonl", "parquet")
 _JSON_PATH: Final = re.compile(r"""\$(\.("[^"]+"|[^."\[\]*]+)|\[\d+\])+""")
 
 
 class ColumnMapping(BaseModel):
-    """Which column, key or JSON path of a generic dump holds what.
+    """The columns, keys or JSON paths of a dump in a generic format.
 
     Attributes:
         sql: The query.
-        question: What it answers.
-        db_id: The database that it is for.
-        frequency: How often it occurs.
-        rows: The JSON path of a list in each object, whose items are the rows. What a row lacks is
-            looked for in the object.
+        question: The question that the query answers.
+        db_id: The database of the query.
+        frequency: How often the query occurs.
+        rows: The JSON path of a list in each object, with the rows as its items. A value missing in
+            a row is read from the object.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -69,22 +69,24 @@ class ColumnMapping(BaseModel):
     rows: str | None = None
 
     @property
-    def named(self) -> dict[str, str]:
-        """The columns that are named, without the place of the rows."""
+    def mapping(self) -> dict[str, str]:
+        """The named columns by what they hold, without ``rows``."""
         return self.model_dump(exclude_none=True, exclude={"rows"})
 
     @property
     def is_nested(self) -> bool:
-        """Whether values are deeper in a row than its own keys: some column is a JSON path."""
-        return self.rows is not None or any(v.startswith("$") for v in self.named.values())
+        """Whether some column is a JSON path, and not a key or column of the row itself."""
+        return self.rows is not None or any(v.startswith("$") for v in self.mapping.values())
 
     @model_validator(mode="after")
     def _check_paths(self) -> Self:
         for key, value in self.model_dump(exclude_none=True).items():
             if not value or (value.startswith("$") and not _JSON_PATH.fullmatch(value)):
-                raise _mistake(f"key 'columns.{key}': no JSON path: '{value}'; try '$.meta.sql'")
+                raise _mistake(
+                    f"key 'columns.{key}': '{value}' is not a JSON path; try '$.meta.sql'"
+                )
         if self.rows is not None and not self.rows.startswith("$"):
-            raise _mistake(f"key 'columns.rows': no JSON path: '{self.rows}'; try '$.data'")
+            raise _mistake(f"key 'columns.rows': '{self.rows}' is not a JSON path; try '$.data'")
         return self
 
 
@@ -93,27 +95,26 @@ class CorpusEntry(BaseModel):
 
     Attributes:
         name: The corpus's name, unique in its file.
-        role: Training set, target workload, or a model's predictions on a target.
-        format: How the dump is laid out: the name of a file of ``sql/dumps``, or ``auto``.
-        dialect: The SQL dialect, by sqlglot's name; ``auto`` takes the one that parses most.
-        url: The dump's address on an object store, where ``path`` was one.
-        path: The dump, absolute: a file, a folder, or a pattern of files. A relative one starts at
-            the folder of the corpora file. Of a dump with an address, its local copy, once there is
-            one.
-        target: For predictions: the corpus whose questions they answer.
+        role: A training set, a target workload, or a model's predictions on a target.
+        format: The layout of the dump: the name of a file in ``sql/dumps``, or ``auto``.
+        dialect: The SQL dialect by sqlglot's name; ``auto`` takes the one that parses most queries.
+        url: The dump's address on an object store, if ``path`` is one.
+        path: The absolute path of a file, a folder or a pattern of files. A relative path starts at
+            the folder of the corpora file. For an address: the local copy, once it is fetched.
+        target: For predictions: the corpus with the questions that they answer.
         model: For predictions: the model that made them.
         trained_on: For predictions of a tuned model: the corpus it was tuned on, listed or not.
         license: The dump's licence.
-        glob: Which files to take where ``path`` is a folder.
-        columns: For generic formats: which column holds what.
-        clean: ``llm`` takes the first SQL statement out of each text, ``none`` takes the text as it
-            is. By default ``llm`` for predictions and for answers in chats.
-        statements: Which statements of a text with several are taken; by default such a text is
+        glob: The files to read if ``path`` is a folder.
+        columns: For generic formats: the columns to read.
+        clean: ``llm`` takes the first SQL statement out of each text; ``none`` takes the text
+            unchanged. The default is ``llm`` for predictions and for answers in chats.
+        statements: Which statement to take from a text with several; by default the text is
             rejected.
-        kinds: Which kinds of statements are not rejected.
-        digest: The SHA-256 of the dump's content in an earlier run, whose stage files are to be
-            used: the dump is not read.
-        retired_at: Since when the dump is known to be gone.
+        kinds: The kinds of statements that are accepted.
+        digest: The SHA-256 of the dump's content in an earlier run. The stage files of that run are
+            reused, and the dump is not read.
+        retired_at: When the dump was first found to be gone.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -137,7 +138,7 @@ class CorpusEntry(BaseModel):
     retired_at: AwareDatetime | None = None
 
     @property
-    def cleans(self) -> bool:
+    def is_cleaned(self) -> bool:
         """Whether the first statement is taken out of each text."""
         if self.clean is not None:
             return self.clean == "llm"
@@ -145,7 +146,7 @@ class CorpusEntry(BaseModel):
 
     @property
     def place(self) -> Path | str:
-        """Where the dump is, as users know it."""
+        """The address or path of the dump, for messages."""
         return self.url or self.path
 
     @model_validator(mode="before")
@@ -154,14 +155,14 @@ class CorpusEntry(BaseModel):
         if not isinstance(data, dict):
             return data
         if "url" in data:
-            raise _mistake("unknown key 'url'; let path name the address")
+            raise _mistake("unknown key 'url'; write the address in path")
         path = data.get("path")
         if not isinstance(path, str) or not is_address(path):
             return data
         if holds_credentials(path):
             raise _mistake(
-                "key 'path': the address holds what may be credentials; take them out, and let the "
-                "environment have them"
+                "key 'path': the address contains what may be credentials; remove them, and "
+                "set them in the environment"
             )
         return {**data, "url": path}
 
@@ -169,9 +170,9 @@ class CorpusEntry(BaseModel):
     @classmethod
     def _check_format(cls, value: str) -> str:
         value = ALIASES.get(value, value)
-        if value != AUTO and value not in formats():
+        if value != AUTO and value not in list_formats():
             raise _mistake(
-                f"unknown format '{value}'; {_choose(value, (AUTO, *ALIASES, *formats()))}"
+                f"unknown format '{value}'; {_suggest(value, (AUTO, *ALIASES, *list_formats()))}"
             )
         return value
 
@@ -187,7 +188,7 @@ class CorpusEntry(BaseModel):
             return value
         folder: Path = (info.context or {}).get("folder", Path())
         path = folder / value
-        # The file itself may be a link to one without a suffix, as in caches of data hubs.
+        # Resolve the folder only: in caches of data hubs, files link to ones without a suffix.
         return path.parent.resolve() / path.name
 
     @field_validator("glob")
@@ -199,7 +200,7 @@ class CorpusEntry(BaseModel):
                 part == ".." or ("**" in part and part != "**") for part in pattern.parts
             )
             if misplaced or not pattern.parts or pattern.is_absolute():
-                raise _mistake(f"key 'glob': no pattern below path: '{value}'; try '*.sql'")
+                raise _mistake(f"key 'glob': '{value}' is not a pattern below path; try '*.sql'")
         return value
 
     @model_validator(mode="after")
@@ -213,8 +214,8 @@ class CorpusEntry(BaseModel):
                 raise _mistake(f"key '{key}' is missing; predictions need it")
         if self.role == "predictions" and self.statements == "each":
             raise _mistake(
-                "key 'statements': \"each\" does not go with predictions, which answer one "
-                'question each; try "first"'
+                "key 'statements': \"each\" does not go with predictions, which have one answer "
+                'per question; try "first"'
             )
         return self
 
@@ -230,7 +231,7 @@ class CorpusEntry(BaseModel):
                 f"key 'columns' does not go with format '{AUTO}'; remove it, or name the format"
             )
         if self.columns is not None and not is_generic(self.format):
-            generic = ", ".join(filter(is_generic, formats()))
+            generic = ", ".join(filter(is_generic, list_formats()))
             raise _mistake(
                 f"key 'columns' does not go with format '{self.format}'; "
                 f"remove it, or use one of the formats {generic}"
@@ -245,28 +246,28 @@ class CorpusEntry(BaseModel):
 
 
 @cache
-def formats() -> tuple[str, ...]:
-    """The dump formats: a file ``sql/dumps/<format>.sql`` for each.
+def list_formats() -> tuple[str, ...]:
+    """Return the dump formats, each a file ``sql/dumps/<format>.sql``.
 
-    Files ``<format>.<suffix>.sql`` beside it read the same format from files of another kind.
+    Files ``<format>.<suffix>.sql`` read the same format from files with that suffix.
     """
     return tuple(name for name in list_sql("dumps") if "." not in name)
 
 
 def check_dialect(dialect: str) -> str:
-    """The dialect, if sqlglot knows it.
+    """Return the dialect if sqlglot knows it.
 
     Raises:
-        ValueError: It does not; the message says what it knows.
+        ValueError: The dialect is unknown; the message lists the known ones.
     """
-    if dialect not in _dialects():
-        raise _mistake(f"unknown dialect '{dialect}'; {_choose(dialect, _dialects())}")
+    if dialect not in list_dialects():
+        raise _mistake(f"unknown dialect '{dialect}'; {_suggest(dialect, list_dialects())}")
     return dialect
 
 
 @cache
-def _dialects() -> frozenset[str]:
-    """The dialects of sqlglot: a module each. They are not loaded: the parser is in its workers."""
+def list_dialects() -> frozenset[str]:
+    """Return the dialects of sqlglot by their modules, without loading the parser."""
     found = find_spec("sqlglot")
     folders = (found and found.submodule_search_locations) or []
     modules = [file.stem for folder in folders for file in Path(folder, "dialects").glob("*.py")]
@@ -274,16 +275,16 @@ def _dialects() -> frozenset[str]:
 
 
 def is_generic(format: str) -> bool:
-    """Whether a format leaves it to the corpora file which columns hold what."""
+    """Tell whether the corpora file must name the columns of a format."""
     return format != AUTO and "sql_column" in declared_parameters(f"dumps/{format}")
 
 
 def load_corpora(path: Path) -> list[CorpusEntry]:
-    """The corpora that a TOML file lists, in its order.
+    """Return the corpora that a TOML file lists, in its order.
 
     Raises:
-        ConfigurationError: The file cannot be read or says something that makes no sense; one line
-            names the file, the corpus and the key, and what to do.
+        ConfigurationError: The file cannot be read or is not valid. The message is one line with
+            the file, the corpus, the key and a remedy.
     """
     document = read_toml(path)
     listed = document.pop("corpus", None)
@@ -295,16 +296,16 @@ def load_corpora(path: Path) -> list[CorpusEntry]:
         or not listed
     ):
         raise ConfigurationError(f"{path}: no corpus is listed; add a [[corpus]] table for each")
-    entries = [check_entry(path, number, raw) for number, raw in enumerate(listed, start=1)]
+    entries = [parse_entry(path, number, raw) for number, raw in enumerate(listed, start=1)]
     _check_names(path, entries)
     return entries
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """What a TOML file says.
+    """Return the content of a TOML file.
 
     Raises:
-        ConfigurationError: It cannot be read, or is none.
+        ConfigurationError: The file cannot be read, or is not TOML.
     """
     try:
         return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
@@ -313,32 +314,32 @@ def read_toml(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         problem = f"is not UTF-8 (byte {error.start}); save it as UTF-8"
     except tomllib.TOMLDecodeError as error:
-        problem = f"is not valid TOML: {error}; mend that line"
+        problem = f"is not valid TOML: {error}; correct that line"
     raise ConfigurationError(f"{path}: {problem}")
 
 
-def check_entry(path: Path, number: int, raw: dict[str, Any]) -> CorpusEntry:
-    """A corpus as a TOML file describes it.
+def parse_entry(path: Path, number: int, raw: dict[str, Any]) -> CorpusEntry:
+    """Return the corpus that a table of a TOML file describes.
 
     Args:
         path: The file.
-        number: The corpus's place in it, for when it has no name.
-        raw: Its keys.
+        number: The position of the table, for messages about a corpus without a name.
+        raw: The keys of the table.
 
     Raises:
-        ConfigurationError: They make no sense.
+        ConfigurationError: A key is unknown or missing, or its value is not valid.
     """
     name = raw.get("name")
     corpus = f"corpus '{name}'" if isinstance(name, str) else f"corpus {number}"
     try:
         return CorpusEntry.model_validate(raw, context={"folder": path.parent})
     except ValidationError as error:
-        # A misspelt key is also a missing one: tell of the misspelling.
-        problem = _explain(min(error.errors(), key=lambda e: e["type"] != "extra_forbidden"))
+        # A misspelt key also counts as a missing one: report the misspelling.
+        problem = _explain_error(min(error.errors(), key=lambda e: e["type"] != "extra_forbidden"))
         raise ConfigurationError(f"{path}: {corpus}: {problem}") from None
 
 
-def _explain(error: ErrorDetails) -> str:
+def _explain_error(error: ErrorDetails) -> str:
     key = ".".join(map(str, error["loc"]))
     if error["type"] == "missing":
         remedy = f'add it, or {key} = "{AUTO}"' if key == "format" else "add it"
@@ -346,7 +347,7 @@ def _explain(error: ErrorDetails) -> str:
     if error["type"] == "extra_forbidden":
         *parents, unknown = error["loc"]
         known = (ColumnMapping if parents else CorpusEntry).model_fields
-        return f"unknown key '{key}'; {_choose(str(unknown), known)}"
+        return f"unknown key '{key}'; {_suggest(str(unknown), known)}"
     if error["type"] == _MISTAKE:
         return error["msg"]
     return f"key '{key}': {error['msg'][0].lower()}{error['msg'][1:]}"
@@ -368,19 +369,21 @@ def _check_names(path: Path, entries: list[CorpusEntry]) -> None:
         problem = (
             f"'{entry.target}' has the role {role}" if role else f"'{entry.target}' is not listed"
         )
-        remedy = _choose(entry.target, targets) if targets else "list a corpus with the role target"
+        remedy = (
+            _suggest(entry.target, targets) if targets else "list a corpus with the role target"
+        )
         raise ConfigurationError(
             f"{path}: corpus '{entry.name}': key 'target': {problem}; {remedy}"
         )
 
 
 def _mistake(text: str) -> PydanticCustomError:
-    """A ValueError that, unlike a plain one, does not outlive the model's ValidationError."""
+    """Return an error for validators: Pydantic prefixes a plain ValueError, and keeps it alive."""
     return PydanticCustomError(_MISTAKE, "{text}", {"text": text})
 
 
-def _choose(word: str, choices: Iterable[str]) -> str:
-    """What to do about a word that is none of the choices."""
+def _suggest(word: str, choices: Iterable[str]) -> str:
+    """Return a remedy for a word that is not among the choices."""
     in_lower_case = {choice.lower(): choice for choice in sorted(choices)}
     close = get_close_matches(word.lower(), in_lower_case, n=1)
     if close:

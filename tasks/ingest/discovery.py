@@ -1,11 +1,11 @@
-"""What dumps there are in folders that people and programs put them into.
+"""Discovery of dumps in folders, for the nightly job.
 
-A dump is described by a ``corpus.toml`` in its folder, or a ``NAME.corpus.toml`` beside its file;
-one in the layout of Spider, BIRD, Gretel or a Hugging Face data set of Parquet files needs none. A
-folder with a ``corpora.toml`` lists its own.
+A dump is described by a ``corpus.toml`` in its folder, or by a ``NAME.corpus.toml`` beside its
+file. Dumps in the layout of Spider, BIRD, Gretel or a Hugging Face data set of Parquet files need
+no description. A folder with a ``corpora.toml`` lists its own corpora.
 
-What was found stands in ``nightly/`` of the warehouse: ``state.json``, for the next time, and
-``corpora.toml``, which the main job takes.
+The result is written to ``nightly/`` in the warehouse: ``state.json`` for the next search, and
+``corpora.toml`` for the main job.
 """
 
 import hashlib
@@ -23,46 +23,46 @@ from nl2sql_align.tasks.base.errors import ConfigurationError, CorpusError
 from nl2sql_align.tasks.ingest.corpora_file import (
     AUTO,
     CorpusEntry,
-    check_entry,
     load_corpora,
+    parse_entry,
     read_toml,
 )
 from nl2sql_align.tasks.ingest.dumps import list_files
-from nl2sql_align.tasks.ingest.format_recognition import recognise
+from nl2sql_align.tasks.ingest.format_recognition import recognise_format
 from nl2sql_align.tasks.warehouse.folder import Warehouse, write_atomically
 from nl2sql_align.tasks.warehouse.object_store import pull, push
 
 CORPUS_FILE: Final = "corpus.toml"
 CORPORA_FILE: Final = "corpora.toml"
 SETTLE_SECONDS: Final = 600.0
-"""A dump is taken when none of its files has changed for so long."""
+"""How long the files of a dump must be unchanged before the dump is taken."""
 
-_WHOLE: Final = ("_SUCCESS", ".complete")
-_IN_PART: Final = re.compile(r".*\.(part|partial|filepart|crdownload|tmp|incomplete)|\..+\.\w{6}")
+_MARKERS: Final = ("_SUCCESS", ".complete")
+_PARTIAL: Final = re.compile(r".*\.(part|partial|filepart|crdownload|tmp|incomplete)|\..+\.\w{6}")
 _DATA: Final = re.compile(r"(?P<stem>.+?)(\.snappy)?\.(json|jsonl|parquet|csv)(\.(gz|zst|bz2|xz))?")
 _SHARD: Final = re.compile(r"(?P<split>.+?)-\d{5}-of-\d{5}(-[0-9a-f]+)?\.parquet")
 _SCHEMAS: Final = re.compile(r"(.*_)?tables|schema|dataset_infos?")
 _SPLIT: Final = re.compile(r"(?:.*[-_.])?(train|dev|validation|valid|val|test)(?:[-_.].*)?")
-# Files of these formats are known for data sets of text-to-SQL: none is taken by mistake.
+# Formats that only text-to-SQL data sets have, so that no other file is taken by mistake.
 _LAYOUTS: Final = frozenset({"spider", "bird", "gretel"})
-# What names a part of a data set, not the data set.
+# Folder names that do not name the data set.
 _PARTS: Final = frozenset("data train dev validation valid val test default main".split())
 _DATABASES: Final = re.compile(r"(.*_)?databases?")
-_DEEPEST: Final = 6
+_MAX_DEPTH: Final = 6
 
 
 @dataclass(frozen=True)
 class Discovery:
-    """What there is to compare now.
+    """The corpora that a search found.
 
     Attributes:
-        corpora: The corpora file for the main job; None where there is nothing.
-        new: Corpora that were not there before.
-        changed: Corpora with other files than before.
-        waiting: Corpora that are still being copied. What is known of them from before is kept.
-        retired: Corpora whose dumps are gone; their results are kept.
-        pruned: Retired corpora that were now dropped.
-        problems: What could not be taken, one line each.
+        corpora: The corpora file for the main job; None if there are no corpora.
+        new: Corpora without results of an earlier run.
+        changed: Corpora whose files have changed.
+        waiting: Corpora that are still being copied. Their earlier results are kept.
+        retired: Corpora whose dumps are gone. Their results are kept.
+        pruned: Corpora whose dumps are gone, and whose results are dropped.
+        problems: One line for each dump or folder that could not be taken.
     """
 
     corpora: Path | None
@@ -76,7 +76,7 @@ class Discovery:
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A corpus that is described or recognised, and the file or folder that says so."""
+    """A described or recognised corpus, and its description or folder."""
 
     entry: CorpusEntry
     source: Path
@@ -84,16 +84,23 @@ class _Candidate:
 
 
 @dataclass(frozen=True)
-class _Look:
-    """The state of a dump's files: a digest of names, sizes and times, and how old the last is."""
+class _FileState:
+    """The state of a dump's files.
+
+    Attributes:
+        digest: A digest of their names, sizes and times.
+        newest: The time of the last change, in seconds since 1970.
+        has_partial: Whether some file is still being copied.
+        is_marked_complete: Whether a marker file says that the dump is complete.
+    """
 
     digest: str
     newest: float
-    is_in_part: bool
-    is_marked_whole: bool
+    has_partial: bool
+    is_marked_complete: bool
 
 
-def discover(
+def discover_dumps(
     folders: Sequence[Path],
     warehouse: Warehouse,
     *,
@@ -102,26 +109,26 @@ def discover(
     wait_seconds: float = 0.0,
     now: datetime | None = None,
 ) -> Discovery:
-    """Looks through folders of dumps, and writes a corpora file of what is there.
+    """Find the dumps in some folders, and write a corpora file that lists them.
 
     Args:
-        folders: Where dumps are put.
-        warehouse: Whose results are to follow them.
-        settle_seconds: A dump is left for the next time while one of its files has changed so
-            recently, unless its folder has a newer file ``_SUCCESS`` or ``.complete``.
+        folders: The folders to search.
+        warehouse: The warehouse whose results follow the dumps.
+        settle_seconds: How long the files of a dump must be unchanged before the dump is taken,
+            unless its folder has a newer file ``_SUCCESS`` or ``.complete``.
         prune: Drop the corpora whose dumps are gone, and their results.
-        wait_seconds: How long to wait where a run holds the warehouse.
-        now: The time; by default the clock's.
+        wait_seconds: How long to wait if another run holds the warehouse.
+        now: The current time; by default the clock's.
 
     Raises:
-        ConfigurationError: None of the folders is there.
+        ConfigurationError: None of the folders exists.
         WarehouseError: Another run holds the warehouse, or it cannot be written.
     """
     now = now or datetime.now(UTC)
     folders = [folder.resolve() for folder in folders]
     if not any(folder.is_dir() for folder in folders):
-        shown = ", ".join(map(str, folders)) or "none is named"
-        raise ConfigurationError(f"there is no folder to look through ({shown}); check folders")
+        listed = ", ".join(map(str, folders)) or "the list is empty"
+        raise ConfigurationError(f"there is no folder to search ({listed}); check folders")
     with warehouse.locked(wait_seconds):
         files = [
             file.relative_to(warehouse.folder).as_posix()
@@ -132,104 +139,111 @@ def discover(
             )
         ]
         pull(warehouse, *files)
-        found = _discover(folders, warehouse, settle_seconds, prune, now)
+        found = _discover_locked(folders, warehouse, settle_seconds, prune, now)
         push(warehouse, *files)
         return found
 
 
-def _discover(
+def _discover_locked(
     folders: list[Path], warehouse: Warehouse, settle_seconds: float, prune: bool, now: datetime
 ) -> Discovery:
-    problems = [f"{f}: is not there; check folders" for f in folders if not f.is_dir()]
+    problems = [f"{f}: does not exist; check folders" for f in folders if not f.is_dir()]
     known = _read_state(warehouse, problems)
-    taken_before = read_cards(warehouse)
-    candidates, failed = _candidates(folders, problems)
+    cards = read_cards(warehouse)
+    candidates, failed = _find_candidates(folders, problems)
 
     entries: list[CorpusEntry] = []
     state: dict[str, Any] = {}
-    told: dict[str, list[str]] = {key: [] for key in ("new", "changed", "waiting")}
+    new, changed, waiting = [], [], []
     for candidate in candidates:
-        name = candidate.entry.name
-        before = (known or {}).get(name, _NOTHING)
         entry = candidate.entry
+        name = entry.name
+        before = (known or {}).get(name, _UNSEEN)
         try:
-            look = _look(entry)
+            files = _read_file_state(entry)
         except CorpusError as error:
             problems.append(str(error))
-            if entry.path.exists():  # else it is gone, and only its description is left
+            if entry.path.exists():  # else the dump is gone, and only its description is left
                 failed.add(candidate.source)
             continue
+        is_same = before["look"] == files.digest
         state[name] = {
             "source": str(candidate.source),
-            "look": look.digest,
-            "looked_at": before["looked_at"] if before["look"] == look.digest else now.isoformat(),
+            "look": files.digest,
+            "looked_at": before["looked_at"] if is_same else now.isoformat(),
             "taken_look": before["taken_look"],
             "retired_at": None,
         }
-        if not _is_settled(look, state[name]["looked_at"], now, settle_seconds):
-            told["waiting"].append(name)
-            if name in taken_before:
-                entries.append(_as_known(taken_before[name]))
+        if not _is_settled(files, state[name]["looked_at"], now, settle_seconds):
+            waiting.append(name)
+            if name in cards:
+                entries.append(_reuse_results(cards[name]))
             continue
-        if candidate.is_recognised:
-            try:
-                found = recognise(entry)
-            except CorpusError:
-                found = None
-            is_shards = entry.glob is not None
-            if found is None or not (is_shards or found.format in _LAYOUTS):
-                del state[name]
-                continue
-        if name not in taken_before:
-            told["new"].append(name)
-        elif before["taken_look"] != look.digest:
-            told["changed"].append(name)
-        state[name]["taken_look"] = look.digest
+        if candidate.is_recognised and not _has_known_layout(entry):
+            del state[name]
+            continue
+        if name not in cards:
+            new.append(name)
+        elif before["taken_look"] != files.digest:
+            changed.append(name)
+        state[name]["taken_look"] = files.digest
         entries.append(entry)
+
     retired, pruned = [], []
-    for name, (entry, digest) in taken_before.items():
+    failed_sources = {str(source) for source in failed}
+    for name, card in cards.items():
         if name in state:
             continue
         if known is not None and name not in known:
-            continue  # taken by a run over another corpora file
-        before = (known or {}).get(name, _NOTHING)
-        card = (entry, digest)
-        if before["source"] in {str(source) for source in failed}:
-            # Its description cannot be read: nothing says that its dump is gone.
-            entries.append(_as_known(card))
+            continue  # another corpora file lists it
+        before = (known or {}).get(name, _UNSEEN)
+        if before["source"] in failed_sources:
+            # Its description cannot be read, so that its dump may still exist.
+            entries.append(_reuse_results(card))
             state[name] = before
         elif prune:
             pruned.append(name)
         else:
             retired.append(name)
-            at = before["retired_at"] or (entry.retired_at or now).isoformat()
-            entries.append(_as_known(card).model_copy(update={"retired_at": _time(at)}))
+            at = before["retired_at"] or (card[0].retired_at or now).isoformat()
+            entries.append(_reuse_results(card, retired_at=_parse_time(at)))
             state[name] = before | {"retired_at": at}
-    entries = _with_targets(entries, problems)
-    file = _write(warehouse, entries, state)
+    entries = _drop_without_target(entries, problems)
+    file = _write_result(warehouse, entries, state)
     return Discovery(
         file,
-        new=tuple(told["new"]),
-        changed=tuple(told["changed"]),
-        waiting=tuple(told["waiting"]),
+        new=tuple(new),
+        changed=tuple(changed),
+        waiting=tuple(waiting),
         retired=tuple(retired),
         pruned=tuple(pruned),
         problems=tuple(problems),
     )
 
 
-# ---- looking through folders -------------------------------------------------------------------
+def _has_known_layout(entry: CorpusEntry) -> bool:
+    """Tell whether an undescribed file is a data set: a known layout, or shards with SQL."""
+    try:
+        found = recognise_format(entry)
+    except CorpusError:
+        return False
+    return entry.glob is not None or found.format in _LAYOUTS
 
 
-def _candidates(folders: Sequence[Path], problems: list[str]) -> tuple[list[_Candidate], set[Path]]:
-    """All corpora that are described or may be recognised, by unique names, and what failed."""
+# ---- search of folders -------------------------------------------------------------------------
+
+
+def _find_candidates(
+    folders: Sequence[Path], problems: list[str]
+) -> tuple[list[_Candidate], set[Path]]:
+    """Return the possible corpora, with unique names, and the files and folders that failed."""
     failed: set[Path] = set()
     found: dict[str, _Candidate] = {}
     seen: set[Path] = set()
     for folder in folders:
         if not folder.is_dir():
             continue
-        for candidate in _visit(folder, seen, problems, failed, 0):
+        for candidate in _visit_folder(folder, seen, problems, failed, 0):
             name = candidate.entry.name
             if name in found:
                 problems.append(
@@ -241,10 +255,10 @@ def _candidates(folders: Sequence[Path], problems: list[str]) -> tuple[list[_Can
     return list(found.values()), failed
 
 
-def _visit(
+def _visit_folder(
     folder: Path, seen: set[Path], problems: list[str], failed: set[Path], depth: int
 ) -> Iterator[_Candidate]:
-    if folder.resolve() in seen or depth > _DEEPEST:
+    if folder.resolve() in seen or depth > _MAX_DEPTH:
         return
     seen.add(folder.resolve())
     try:
@@ -254,7 +268,7 @@ def _visit(
         failed.add(folder)
         return
     names = {child.name: child for child in children}
-    for name, read in ((CORPORA_FILE, load_corpora), (CORPUS_FILE, _described)):
+    for name, read in ((CORPORA_FILE, load_corpora), (CORPUS_FILE, _read_description)):
         if name in names:
             try:
                 yield from (_Candidate(entry, names[name]) for entry in read(names[name]))
@@ -266,25 +280,25 @@ def _visit(
     for child in children:
         if child.name.endswith(f".{CORPUS_FILE}"):
             try:
-                for entry in _described(child):
+                for entry in _read_description(child):
                     described.add(entry.path)
                     yield _Candidate(entry, child)
             except ConfigurationError as error:
                 problems.append(str(error))
                 failed.add(child)
-                described.update(_beside(child))
-    yield from _recognisable(folder, [c for c in children if c not in described])
+                described.update(_find_described_files(child))
+    yield from _find_recognisable(folder, [c for c in children if c not in described])
     for child in children:
         is_other = child in described or child.name.startswith(".")
         if child.is_dir() and not is_other and not _DATABASES.fullmatch(child.name):
-            yield from _visit(child, seen, problems, failed, depth + 1)
+            yield from _visit_folder(child, seen, problems, failed, depth + 1)
 
 
-def _described(file: Path) -> list[CorpusEntry]:
-    """The corpora of a ``corpus.toml``: the keys of one at its top, or ``[[corpus]]`` tables.
+def _read_description(file: Path) -> list[CorpusEntry]:
+    """Return the corpora of a ``corpus.toml``: one with top-level keys, or ``[[corpus]]`` tables.
 
     Raises:
-        ConfigurationError: It cannot be read or says something that makes no sense.
+        ConfigurationError: The file cannot be read or is not valid.
     """
     document = read_toml(file)
     listed = document.pop("corpus", None)
@@ -292,46 +306,47 @@ def _described(file: Path) -> list[CorpusEntry]:
         listed, document = [document], {}
     if document or not isinstance(listed, list) or not all(isinstance(r, dict) for r in listed):
         raise ConfigurationError(
-            f"{file}: has keys beside [[corpus]] tables; write the keys of one corpus, or tables"
+            f"{file}: has keys beside [[corpus]] tables; write either keys or tables"
         )
     own = file.name == CORPUS_FILE
     name = file.parent.name if own else file.name.removesuffix(f".{CORPUS_FILE}")
-    defaults = {"name": _as_name(Path(name).stem if not own else name), "format": AUTO}
+    defaults = {"name": _make_name(Path(name).stem if not own else name), "format": AUTO}
     entries = []
     for number, raw in enumerate(listed, start=1):
         raw = defaults | raw
         if "path" not in raw:
-            raw["path"] = str(_only_file(file) if own else next(iter(_beside(file)), file.parent))
-        entries.append(check_entry(file, number, raw))
+            beside = [_find_only_file(file)] if own else _find_described_files(file)
+            raw["path"] = str(next(iter(beside), file.parent))
+        entries.append(parse_entry(file, number, raw))
     return entries
 
 
-def _beside(description: Path) -> list[Path]:
-    """The files that a ``NAME.corpus.toml`` may be about: NAME, or NAME with a suffix."""
+def _find_described_files(description: Path) -> list[Path]:
+    """Return the files that a ``NAME.corpus.toml`` may describe: NAME, or NAME with a suffix."""
     name = description.name.removesuffix(f".{CORPUS_FILE}")
     exact = description.with_name(name)
     if exact.exists():
         return [exact]
     others = sorted(path for path in description.parent.iterdir() if path != description)
     found = [path for path in others if path.name.startswith(f"{name}.")]
-    return [path for path in found if not _IN_PART.fullmatch(path.name)]
+    return [path for path in found if not _PARTIAL.fullmatch(path.name)]
 
 
-def _only_file(description: Path) -> Path:
-    """The one data file of a folder, or the folder where there are several."""
+def _find_only_file(description: Path) -> Path:
+    """Return the only data file of a folder, or the folder if it has several."""
     files = [
         path
         for path in sorted(description.parent.iterdir())
         if path.is_file()
-        and path.name not in (CORPUS_FILE, *_WHOLE)
+        and path.name not in (CORPUS_FILE, *_MARKERS)
         and not path.name.startswith((".", "README", "LICENSE"))
-        and not _IN_PART.fullmatch(path.name)
+        and not _PARTIAL.fullmatch(path.name)
     ]
     return files[0] if len(files) == 1 else description.parent
 
 
-def _recognisable(folder: Path, children: list[Path]) -> Iterator[_Candidate]:
-    """Files that may be a data set's, by their names."""
+def _find_recognisable(folder: Path, children: list[Path]) -> Iterator[_Candidate]:
+    """Yield the files that may belong to a data set, judged by their names."""
     base = folder
     while base.name.lower() in _PARTS and base.parent != base:
         base = base.parent
@@ -343,19 +358,21 @@ def _recognisable(folder: Path, children: list[Path]) -> Iterator[_Candidate]:
             split = shard["split"]
             if split not in shards:
                 shards.add(split)
-                yield _candidate(folder, base, split, folder, f"{split}-*-of-*.parquet")
+                yield _make_candidate(folder, base, split, folder, f"{split}-*-of-*.parquet")
         elif (data := _DATA.fullmatch(path.name)) and not _SCHEMAS.fullmatch(data["stem"]):
-            yield _candidate(folder, base, data["stem"], path, None)
+            yield _make_candidate(folder, base, data["stem"], path, None)
 
 
-def _candidate(folder: Path, base: Path, stem: str, path: Path, glob: str | None) -> _Candidate:
+def _make_candidate(
+    folder: Path, base: Path, stem: str, path: Path, glob: str | None
+) -> _Candidate:
     split = _SPLIT.fullmatch(stem.lower()) or _SPLIT.fullmatch(folder.name.lower())
     is_train = split is None or split[1] == "train"
-    # train_spider.json and synthetic_text_to_sql_train.parquet are known by their data sets' names.
+    # In train_spider.json and synthetic_text_to_sql_train.parquet, drop the data set's name.
     plain = stem.removesuffix("_spider").removeprefix("synthetic_text_to_sql_")
     inner = [part for part in folder.relative_to(base).parts if part not in ("data", plain)]
     entry = CorpusEntry(
-        name=_as_name("-".join([base.name, *inner, plain])),
+        name=_make_name("-".join([base.name, *inner, plain])),
         role="train" if is_train else "target",
         format=AUTO,
         path=path,
@@ -364,18 +381,18 @@ def _candidate(folder: Path, base: Path, stem: str, path: Path, glob: str | None
     return _Candidate(entry, folder, is_recognised=True)
 
 
-def _as_name(text: str) -> str:
+def _make_name(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-")[:100] or "corpus"
 
 
-# ---- whether a dump is whole -------------------------------------------------------------------
+# ---- completeness of dumps ---------------------------------------------------------------------
 
 
-def _look(entry: CorpusEntry) -> _Look:
-    """How the files of a dump are now.
+def _read_file_state(entry: CorpusEntry) -> _FileState:
+    """Return the current state of a dump's files.
 
     Raises:
-        CorpusError: There are none.
+        CorpusError: The dump has no files, or they are being changed.
     """
     files = list_files(entry)
     folder = entry.path if entry.path.is_dir() else entry.path.parent
@@ -384,48 +401,58 @@ def _look(entry: CorpusEntry) -> _Look:
         for file in files:
             stat = file.stat()
             lines.append(f"{file}\0{stat.st_size}\0{stat.st_mtime_ns}")
-            # The change time cannot be set by who copies with times.
+            # Copying may preserve the modification time, but not the change time.
             newest = max(newest, stat.st_mtime, stat.st_ctime)
-        marks = [mark.stat().st_mtime for name in _WHOLE if (mark := folder / name).exists()]
+        markers = [file.stat().st_mtime for name in _MARKERS if (file := folder / name).exists()]
         names = [path.name for path in folder.iterdir()]
-    except OSError as error:  # it is being changed this moment
-        raise CorpusError(
-            entry.name, entry.path, f"cannot be read ({error.strerror})", "see the next run"
-        ) from None
+    except OSError as error:  # a file was moved or removed just now
+        problem = f"cannot be read ({error.strerror})"
+        raise CorpusError(entry.name, entry.path, problem, "wait for the next run") from None
     own = {file.name for file in files}
-    # Beside a single file, what is in part may be another dump's.
-    in_part = [n for n in names if _IN_PART.fullmatch(n) and (entry.path == folder or _of(n, own))]
+    # Beside a single file, partial files may belong to another dump.
+    has_partial = any(
+        _PARTIAL.fullmatch(name) and (entry.path == folder or _is_partial_copy(name, own))
+        for name in names
+    )
     digest = hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
-    return _Look(digest, newest, bool(in_part), any(mark >= newest for mark in marks))
+    return _FileState(digest, newest, has_partial, any(time >= newest for time in markers))
 
 
-def _of(name: str, files: set[str]) -> bool:
-    """Whether a file in part is to become one of the files."""
+def _is_partial_copy(name: str, files: set[str]) -> bool:
+    """Tell whether a partial file will become one of the files."""
     return any(name.removeprefix(".").startswith(file) for file in files)
 
 
-def _is_settled(look: _Look, looked_at: str, now: datetime, seconds: float) -> bool:
-    if look.is_in_part:
+def _is_settled(files: _FileState, looked_at: str, now: datetime, seconds: float) -> bool:
+    """Tell whether a dump has been unchanged for long enough.
+
+    Args:
+        files: The state of its files.
+        looked_at: When they were first seen in this state.
+        now: The current time.
+        seconds: How long they must be unchanged.
+    """
+    if files.has_partial:
         return False
-    if look.is_marked_whole or seconds <= 0:
+    if files.is_marked_complete or seconds <= 0:
         return True
-    # Seen as it is so long ago; or at a time that is still to come: the clock was set back.
-    apart = abs(now - _time(looked_at))
-    return now.timestamp() - look.newest >= seconds or apart >= timedelta(seconds=seconds)
+    # If the clock was set back, the time of the first look is in the future.
+    apart = abs(now - _parse_time(looked_at))
+    return now.timestamp() - files.newest >= seconds or apart >= timedelta(seconds=seconds)
 
 
-def _time(text: str) -> datetime:
+def _parse_time(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-# ---- what is kept between runs -----------------------------------------------------------------
+# ---- state between runs ------------------------------------------------------------------------
 
 Card = tuple[CorpusEntry, str]
-"""A corpus as it was last taken, with its format and dialect settled, and its dump's digest."""
+"""A corpus of the last run with its final format and dialect, and its dump's digest."""
 
 
 def read_cards(warehouse: Warehouse) -> dict[str, Card]:
-    """The corpora of the last run, by name."""
+    """Return the corpora of the last run by name."""
     try:
         cards = json.loads(warehouse.last_corpora_file.read_text(encoding="utf-8"))
         return {
@@ -436,25 +463,25 @@ def read_cards(warehouse: Warehouse) -> dict[str, Card]:
         return {}
 
 
-def _as_known(card: Card) -> CorpusEntry:
-    """A corpus whose results stand for content that an earlier run has read."""
+def _reuse_results(card: Card, retired_at: datetime | None = None) -> CorpusEntry:
+    """Return the corpus with the digest of an earlier run, so that its results are reused."""
     entry, digest = card
-    return entry.model_copy(update={"digest": digest, "retired_at": None})
+    return entry.model_copy(update={"digest": digest, "retired_at": retired_at})
 
 
-def _with_targets(entries: list[CorpusEntry], problems: list[str]) -> list[CorpusEntry]:
-    """The corpora, without predictions on targets that are not there."""
+def _drop_without_target(entries: list[CorpusEntry], problems: list[str]) -> list[CorpusEntry]:
+    """Return the corpora without predictions whose targets are missing."""
     targets = {entry.name for entry in entries if entry.role == "target"}
     for entry in entries:
         if entry.target is not None and entry.target not in targets:
             problems.append(
-                f"corpus '{entry.name}' ({entry.path}): its target '{entry.target}' is not there; "
+                f"corpus '{entry.name}' ({entry.path}): its target '{entry.target}' is missing; "
                 "add that dump, or name another target"
             )
     return [entry for entry in entries if entry.target is None or entry.target in targets]
 
 
-_NOTHING: Final = dict.fromkeys(("source", "look", "looked_at", "taken_look", "retired_at"))
+_UNSEEN: Final = dict.fromkeys(("source", "look", "looked_at", "taken_look", "retired_at"))
 
 
 def _state_file(warehouse: Warehouse) -> Path:
@@ -466,19 +493,19 @@ def _corpora_file(warehouse: Warehouse) -> Path:
 
 
 def _read_state(warehouse: Warehouse, problems: list[str]) -> dict[str, Any] | None:
-    """What was seen before; None where that cannot be told."""
+    """Return the state of the last search, empty before the first one; None if it is damaged."""
     file = _state_file(warehouse)
     try:
         state: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))["corpora"]
-        return {name: {**_NOTHING, **record} for name, record in state.items()}
+        return {name: {**_UNSEEN, **record} for name, record in state.items()}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        problems.append(f"{file}: cannot be read ({error}); what was seen before is not known")
+        problems.append(f"{file}: cannot be read ({error}); it is ignored and written again")
         return None
 
 
-def _write(
+def _write_result(
     warehouse: Warehouse, entries: list[CorpusEntry], state: Mapping[str, Any]
 ) -> Path | None:
     with write_atomically(_state_file(warehouse)) as temporary:
@@ -489,28 +516,28 @@ def _write(
         file.unlink(missing_ok=True)
         return None
     with write_atomically(file) as temporary:
-        header = "# Written by the nightly flow: what it found, and what it kept.\n\n"
-        temporary.write_text(header + to_toml(entries), encoding="utf-8")
+        header = "# Written by the nightly flow: the corpora that it found or kept.\n\n"
+        temporary.write_text(header + format_corpora(entries), encoding="utf-8")
     return file
 
 
-def to_toml(entries: Sequence[CorpusEntry]) -> str:
-    """A corpora file that lists some corpora."""
+def format_corpora(entries: Sequence[CorpusEntry]) -> str:
+    """Return the text of a corpora file with these corpora."""
     tables = []
     for entry in entries:
         given = entry.model_dump(exclude_defaults=True)
-        lines = [f"{key} = {_toml(value)}" for key, value in given.items()]
+        lines = [f"{key} = {_format_value(value)}" for key, value in given.items()]
         tables.append("\n".join(["[[corpus]]", *lines]))
     return "\n\n".join([*tables, ""])
 
 
-def _toml(value: object) -> str:
+def _format_value(value: object) -> str:
     if isinstance(value, Mapping):
-        pairs = [f"{key} = {_toml(v)}" for key, v in value.items() if v is not None]
+        pairs = [f"{key} = {_format_value(v)}" for key, v in value.items() if v is not None]
         return "{ " + ", ".join(pairs) + " }"
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(_toml, value)) + "]"
+        return "[" + ", ".join(map(_format_value, value)) + "]"
     if isinstance(value, datetime):
         return value.isoformat()
-    # What JSON escapes is a subset of what TOML does, but for one character.
+    # JSON escapes are valid in TOML, but TOML must also escape the delete character.
     return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")

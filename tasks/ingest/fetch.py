@@ -1,6 +1,6 @@
-"""Dumps on object stores, read through fsspec into local copies that are named by their content.
+"""Local copies of dumps on object stores, read through fsspec and named by their content.
 
-Credentials come from where the store's driver looks for them in the environment, never from here.
+The store's driver finds the credentials in the environment; this program never handles them.
 """
 
 import re
@@ -18,8 +18,8 @@ from nl2sql_align.tasks.warehouse.folder import Warehouse, stage_key, write_atom
 if TYPE_CHECKING:
     import fsspec
 
-# What tells a file's version, by the names that drivers have for it. The rest of what they say
-# depends on how they were asked: alone, or in a listing that another thread has just made.
+# The fields that identify a file's version, by their names in various drivers. Other fields differ
+# between a request for one file and a listing, which another thread may have cached.
 _VERSION: Final[tuple[str, ...]] = (
     *("size", "ETag", "etag", "generation", "md5Hash"),
     *("LastModified", "last_modified", "updated", "mtime", "created"),
@@ -27,27 +27,28 @@ _VERSION: Final[tuple[str, ...]] = (
 
 
 @dataclass(frozen=True)
-class _Listed:
-    """Which files of a store a dump has.
+class _Listing:
+    """The files of a dump on a store.
 
     Attributes:
-        base: The folder that all of them are below.
-        shown: Where the dump is, relative to it: a file, a pattern, or nothing for all of it.
-        files: What the store says of each file, by its path.
+        base: The folder that contains all of them.
+        relative: The dump below ``base``: a file, a pattern, or an empty text for the whole folder.
+        files: The version fields of each file, by its path.
     """
 
     base: str
-    shown: str
+    relative: str
     files: dict[str, dict[str, str]]
 
 
-def fetched(entry: CorpusEntry, warehouse: Warehouse) -> CorpusEntry:
-    """The entry with a local copy of its dump as its path, where the dump has an address.
+def fetch_dump(entry: CorpusEntry, warehouse: Warehouse) -> CorpusEntry:
+    """Return the entry with a local copy as its path, if its dump has an address.
 
-    What the store says has not changed is not fetched again, if the copy is still whole.
+    Reuses the copy of an earlier run if the store's files are unchanged and the copy is not
+    damaged.
 
     Raises:
-        CorpusError: The dump is not there, or the store cannot be read.
+        CorpusError: The dump does not exist, or the store cannot be read.
     """
     if entry.url is None or entry.digest is not None:
         return entry
@@ -55,42 +56,42 @@ def fetched(entry: CorpusEntry, warehouse: Warehouse) -> CorpusEntry:
 
     try:
         fs, place = url_to_fs(entry.url)
-        listed = _list(fs, place, entry.glob)
+        listing = _list_files(fs, place, entry.glob)
     except Exception as error:
-        raise _unreadable(entry, error) from None
-    if not listed.files:
+        raise _fetch_error(entry, error) from None
+    if not listing.files:
         raise CorpusError(entry.name, entry.place, "is not there", "check path")
-    note = warehouse.copies / f"{stage_key(url=entry.url, files=listed.files)}.digest"
+    note = warehouse.copies / f"{stage_key(url=entry.url, files=listing.files)}.digest"
     if note.exists():
         digest = note.read_text()
-        there = _at(entry, warehouse.copies / digest, listed)
-        if _is_whole(there, digest):
-            return there
+        cached = _move_entry(entry, warehouse.copies / digest, listing)
+        if _is_undamaged(cached, digest):
+            return cached
     temporary = warehouse.scratch / f"dump-{uuid4().hex}"
     try:
-        for file in listed.files:
-            copy = temporary / _below(file, listed.base)
+        for file in listing.files:
+            copy = temporary / _make_relative(file, listing.base)
             copy.parent.mkdir(parents=True, exist_ok=True)
             fs.get_file(file, str(copy))
         fs.invalidate_cache()
-        is_same = _list(fs, place, entry.glob) == listed
+        is_same = _list_files(fs, place, entry.glob) == listing
     except Exception as error:
-        raise _unreadable(entry, error) from None
+        raise _fetch_error(entry, error) from None
     if not is_same:
         raise CorpusError(entry.name, entry.place, "changes while it is read", "run again")
-    digest = digest_dump(_at(entry, temporary, listed))
+    digest = digest_dump(_move_entry(entry, temporary, listing))
     copies = warehouse.copies / digest
     copies.parent.mkdir(exist_ok=True)
-    if copies.exists():  # damaged, or of another address: the same content stands in for it
+    if copies.exists():  # it is damaged, or it was fetched from another address
         copies.rename(warehouse.scratch / f"dump-{uuid4().hex}")
     temporary.rename(copies)
     with write_atomically(note) as writing:
         writing.write_text(digest)
-    return _at(entry, copies, listed)
+    return _move_entry(entry, copies, listing)
 
 
 def remove_unused_copies(digests: set[str], warehouse: Warehouse) -> None:
-    """Removes the copies of dumps that have none of these digests."""
+    """Remove the copies of dumps whose digests are not among these."""
     for note in warehouse.copies.glob("*.digest"):
         digest = note.read_text()
         copies = warehouse.copies / digest
@@ -100,46 +101,47 @@ def remove_unused_copies(digests: set[str], warehouse: Warehouse) -> None:
                 copies.rename(warehouse.scratch / f"dump-{uuid4().hex}")
 
 
-def _list(fs: "fsspec.AbstractFileSystem", place: str, glob: str | None) -> _Listed:
-    """The files of a dump; none where there is nothing."""
+def _list_files(fs: "fsspec.AbstractFileSystem", place: str, glob: str | None) -> _Listing:
+    """List the files of a dump; an empty listing means that the dump does not exist."""
     fs.invalidate_cache()
     if magic := re.search(r"[*?\[]", place):
         base = place[: magic.start()].rpartition("/")[0]
-        shown, paths = place[len(base) :].lstrip("/"), fs.glob(place)
+        relative, paths = place[len(base) :].lstrip("/"), fs.glob(place)
     elif fs.isdir(place):
-        base, shown = place.rstrip("/"), ""
+        base, relative = place.rstrip("/"), ""
         paths = fs.glob(f"{base}/{glob}") if glob else fs.find(base)
     else:
-        base, _, shown = place.rpartition("/")
+        base, _, relative = place.rpartition("/")
         paths = [place] if fs.exists(place) else []
-    said: dict[str, dict[str, Any]] = {path: fs.info(path) for path in sorted(paths)}
+    infos: dict[str, dict[str, Any]] = {path: fs.info(path) for path in sorted(paths)}
     files = {
         path: {name: str(info[name]) for name in _VERSION if name in info}
-        for path, info in said.items()
+        for path, info in infos.items()
         if info["type"] == "file"
     }
-    return _Listed(base, shown, files)
+    return _Listing(base, relative, files)
 
 
-def _is_whole(copy: CorpusEntry, digest: str) -> bool:
+def _is_undamaged(copy: CorpusEntry, digest: str) -> bool:
     try:
         return digest_dump(copy) == digest
     except CorpusError:
         return False
 
 
-def _below(file: str, base: str) -> PurePosixPath:
+def _make_relative(file: str, base: str) -> PurePosixPath:
     path = PurePosixPath(file.removeprefix(base).lstrip("/"))
     if ".." in path.parts:
         raise OSError("it names a file outside of its folder")
     return path
 
 
-def _at(entry: CorpusEntry, folder: Path, listed: _Listed) -> CorpusEntry:
-    return entry.model_copy(update={"path": folder / listed.shown})
+def _move_entry(entry: CorpusEntry, folder: Path, listing: _Listing) -> CorpusEntry:
+    """Return the entry with its dump in a local folder."""
+    return entry.model_copy(update={"path": folder / listing.relative})
 
 
-def _unreadable(entry: CorpusEntry, error: Exception) -> CorpusError:
+def _fetch_error(entry: CorpusEntry, error: Exception) -> CorpusError:
     problem = f"cannot be fetched ({describe_error(error)})"
     remedy = "check path, the credentials in the environment, and that the store's driver is there"
     return CorpusError(entry.name, entry.place, problem, remedy)

@@ -1,4 +1,4 @@
-"""What a dump is, told from its first rows: for ``format = "auto"`` and ``inspect``."""
+"""Recognition of a dump's format from its first rows, for ``format = "auto"`` and ``inspect``."""
 
 import csv
 import io
@@ -14,16 +14,16 @@ import pyarrow.parquet as pq
 
 from nl2sql_align.tasks.base.errors import CorpusError
 from nl2sql_align.tasks.base.run_sql import list_sql, load_sql
-from nl2sql_align.tasks.ingest.answers import first_word, kind_of
-from nl2sql_align.tasks.ingest.archives import ARROW, Source, copied_plain, opened
+from nl2sql_align.tasks.ingest.answers import classify_statement, find_first_word
+from nl2sql_align.tasks.ingest.archives import ARROW, Source, convert_if_needed, open_source
 from nl2sql_align.tasks.ingest.corpora_file import AUTO, ColumnMapping, CorpusEntry
-from nl2sql_align.tasks.ingest.dumps import list_sources, shown
+from nl2sql_align.tasks.ingest.dumps import list_sources, shorten_names
 
 _PEEKED_BYTES: Final = 1 << 18
 _PEEKED_ROWS: Final = 50
 
-# The keys or columns that a format's rows have, the most particular first, in lower case: tables
-# are exported in either.
+# The keys or columns of each format's rows, most specific first. They are in lower case, because
+# databases export names in either.
 _SIGNATURES: Final[tuple[tuple[str, frozenset[str]], ...]] = tuple(
     (format, frozenset(keys.split()))
     for format, keys in (
@@ -51,7 +51,7 @@ _SIGNATURES: Final[tuple[tuple[str, frozenset[str]], ...]] = tuple(
         ("alpaca", "instruction output"),
     )
 )
-_CASE_MATTERS: Final[tuple[tuple[str, frozenset[str]], ...]] = (
+_EXACT_SIGNATURES: Final[tuple[tuple[str, frozenset[str]], ...]] = (
     ("bird", frozenset({"SQL", "db_id"})),
     ("din_sql", frozenset({"PREDICTED SQL"})),
 )
@@ -68,12 +68,12 @@ _SLOW_LOG: Final = re.compile(r"^# Query_time: ", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Recognition:
-    """What a dump was taken for.
+    """The recognised format of a dump.
 
     Attributes:
         format: The format's name.
-        columns: For a generic format: which column holds what.
-        reason: What it was told by.
+        columns: For a generic format: the columns to read.
+        reason: The evidence for the format.
     """
 
     format: str
@@ -81,39 +81,40 @@ class Recognition:
     reason: str
 
 
-def settled(entry: CorpusEntry) -> tuple[CorpusEntry, str | None]:
-    """The corpus with its format, recognised where it is left open; and what it was told by.
+def resolve_format(entry: CorpusEntry) -> tuple[CorpusEntry, str | None]:
+    """Return the corpus with a known format, and a note on how an open format was recognised.
 
     Raises:
-        CorpusError: The dump is missing, damaged, or in no known form.
+        CorpusError: The dump is missing, damaged, or in no known format.
     """
     if entry.format != AUTO:
         return entry, None
-    found = recognise(entry)
-    settled = entry.model_copy(update={"format": found.format, "columns": found.columns})
-    return settled, f"taken for format '{found.format}': {found.reason}"
+    found = recognise_format(entry)
+    resolved = entry.model_copy(update={"format": found.format, "columns": found.columns})
+    return resolved, f"taken for format '{found.format}': {found.reason}"
 
 
-def recognise(entry: CorpusEntry) -> Recognition:
-    """What the dump of a corpus is.
+def recognise_format(entry: CorpusEntry) -> Recognition:
+    """Recognise the format of a corpus's dump.
 
     Raises:
-        CorpusError: It is missing, damaged, or in no known form.
+        CorpusError: The dump is missing, damaged, or in no known format.
     """
     if entry.path.is_dir() and (found := _recognise_folder(entry.path, entry.glob)):
         return found
     source = list_sources(entry)[0]
     try:
-        if source.suffix == ".parquet" or source.suffix in ARROW or _start(source, 4) == b"PAR1":
-            names, rows = _table(source)
-            return _of_rows(entry, "parquet", names, rows)
-        text = _start(source, _PEEKED_BYTES).decode("utf-8", "replace").lstrip("\ufeff")
+        is_table = source.suffix == ".parquet" or source.suffix in ARROW
+        if is_table or _read_start(source, 4) == b"PAR1":
+            names, rows = _read_table(source)
+            return _recognise_rows(entry, "parquet", names, rows)
+        text = _read_text(source).lstrip("\ufeff")
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         problem = f"cannot be read ({str(error).splitlines()[0] if str(error) else error!r})"
         raise CorpusError(
             entry.name, entry.url or source.path, problem, "check that it is whole"
         ) from None
-    return _of_text(entry, source, text.replace("\r\n", "\n"))
+    return _recognise_text(entry, source, text.replace("\r\n", "\n"))
 
 
 def _recognise_folder(folder: Path, glob: str | None) -> Recognition | None:
@@ -121,7 +122,7 @@ def _recognise_folder(folder: Path, glob: str | None) -> Recognition | None:
     if not scripts or (glob is not None and not glob.endswith(".sql")):
         return None
     for path in sorted(folder.glob("**/*.jsonl")):
-        rows = _json_rows(_start(Source(path), _PEEKED_BYTES).decode("utf-8", "replace"))[0]
+        rows, _ = _parse_json_rows(_read_text(Source(path)))
         if rows and "instance_id" in rows[0]:
             reason = f"SQL files, and instances with an instance_id in {path.name}"
             return Recognition("spider2", None, reason)
@@ -132,26 +133,31 @@ def _recognise_folder(folder: Path, glob: str | None) -> Recognition | None:
     return Recognition("dbt", None, "SQL files in folders below it")
 
 
-def _start(source: Source, size: int) -> bytes:
-    with opened(source) as file:
+def _read_start(source: Source, size: int) -> bytes:
+    with open_source(source) as file:
         return file.read(size)
 
 
-def _table(source: Source) -> tuple[list[str], list[dict[str, Any]]]:
+def _read_text(source: Source) -> str:
+    return _read_start(source, _PEEKED_BYTES).decode("utf-8", "replace")
+
+
+def _read_table(source: Source) -> tuple[list[str], list[dict[str, Any]]]:
+    """Return the columns and first rows of a Parquet or Arrow file."""
     with TemporaryDirectory() as folder:
         copy = Path(folder, "copy.parquet")
-        path = copy if copied_plain(source, copy) else source.path
+        path = copy if convert_if_needed(source, copy) else source.path
         with pq.ParquetFile(path) as file:
             batch = next(file.iter_batches(_PEEKED_ROWS), None)
             return file.schema_arrow.names, batch.to_pylist() if batch is not None else []
 
 
-def _of_text(entry: CorpusEntry, source: Source, text: str) -> Recognition:
+def _recognise_text(entry: CorpusEntry, source: Source, text: str) -> Recognition:
     stripped = text.lstrip()
     if stripped.startswith(("{", "[")):
-        rows, shape = _json_rows(stripped)
+        rows, shape = _parse_json_rows(stripped)
         if rows:
-            return _of_json(entry, rows, shape)
+            return _recognise_json(entry, rows, shape)
     if _SLOW_LOG.search(text):
         return Recognition("mysql_slow_log", None, "lines that start with '# Query_time:'")
     if _LOG_LINE.match(text):
@@ -162,32 +168,32 @@ def _of_text(entry: CorpusEntry, source: Source, text: str) -> Recognition:
         if source.suffix == f".{kind}" or (
             source.suffix not in (".sql", ".txt") and mark in header
         ):
-            read = csv.reader(io.StringIO(text), delimiter=mark)
+            reader = csv.reader(io.StringIO(text), delimiter=mark)
             try:
-                names, *values = [row for row, _ in zip(read, range(_PEEKED_ROWS), strict=False)]
+                names, *values = [row for row, _ in zip(reader, range(_PEEKED_ROWS), strict=False)]
             except (csv.Error, ValueError):
                 continue
             table = [dict(zip(names, row, strict=False)) for row in values]
-            if not any(kind_of(name) == "query" and " " in name for name in names):
-                return _of_rows(entry, kind, names, table)
-    return _of_lines(entry, lines)
+            if not any(classify_statement(name) == "query" and " " in name for name in names):
+                return _recognise_rows(entry, kind, names, table)
+    return _recognise_lines(entry, lines)
 
 
-def _of_lines(entry: CorpusEntry, lines: list[str]) -> Recognition:
-    # The last line may be cut.
-    whole = [line for line in (lines[:-1] or lines) if line.strip()][:1000]
-    starting = [line for line in whole if kind_of(line)]
-    if not whole or not starting:
-        raise _unknown(entry, "its first lines are no SQL, JSON or table")
-    if sum(1 for line in whole if _GOLD_LINE.search(line)) >= 0.8 * len(whole):
+def _recognise_lines(entry: CorpusEntry, lines: list[str]) -> Recognition:
+    # Drop the last line, which may be incomplete.
+    complete = [line for line in (lines[:-1] or lines) if line.strip()][:1000]
+    statements = [line for line in complete if classify_statement(line)]
+    if not complete or not statements:
+        raise _unknown_error(entry, "its first lines are no SQL, JSON or table")
+    if sum(1 for line in complete if _GOLD_LINE.search(line)) >= 0.8 * len(complete):
         return Recognition("gold_sql", None, "lines of SQL, a tab and a name")
-    if entry.role == "predictions" or len(starting) >= 0.8 * len(whole):
+    if entry.role == "predictions" or len(statements) >= 0.8 * len(complete):
         return Recognition("lines", None, "lines that each start with a word of SQL")
     return Recognition("sql_files", None, "SQL over several lines")
 
 
-def _json_rows(text: str) -> tuple[list[dict[str, Any]], str]:
-    """The first objects of a text, and how they stand there: list, lines, object."""
+def _parse_json_rows(text: str) -> tuple[list[dict[str, Any]], str]:
+    """Return the first objects of a text, and their layout: ``list``, ``lines`` or ``object``."""
     decoder = json.JSONDecoder()
     rows: list[dict[str, Any]] = []
     is_list = text.startswith("[")
@@ -206,7 +212,7 @@ def _json_rows(text: str) -> tuple[list[dict[str, Any]], str]:
     return rows, "list" if is_list else "lines" if len(rows) != 1 else "object"
 
 
-def _of_json(entry: CorpusEntry, rows: list[dict[str, Any]], shape: str) -> Recognition:
+def _recognise_json(entry: CorpusEntry, rows: list[dict[str, Any]], shape: str) -> Recognition:
     [first, *_] = rows
     if shape == "object":
         texts = [value for value in first.values() if isinstance(value, str)]
@@ -214,7 +220,7 @@ def _of_json(entry: CorpusEntry, rows: list[dict[str, Any]], shape: str) -> Reco
             return Recognition("bird_predictions", None, "one JSON object whose keys are numbers")
         for key, value in first.items():
             if isinstance(value, list) and value and isinstance(value[0], dict):
-                found = _of_rows(
+                found = _recognise_rows(
                     entry, "jsonl", list(value[0]), value[:_PEEKED_ROWS], is_exact=False
                 )
                 assert found.columns is not None
@@ -223,11 +229,11 @@ def _of_json(entry: CorpusEntry, rows: list[dict[str, Any]], shape: str) -> Reco
                 columns = found.columns.model_copy(update={"rows": f'$."{key}"'})
                 return Recognition("jsonl", columns, f"{found.reason}, in the list {key!r}")
     names = list(dict.fromkeys(name for row in rows for name in row))
-    return _of_rows(entry, "jsonl", names, rows)
+    return _recognise_rows(entry, "jsonl", names, rows)
 
 
-def _reads(format: str, kind: str) -> bool:
-    """Whether a format can be read from files of a kind: jsonl, csv or parquet."""
+def _can_read(format: str, kind: str) -> bool:
+    """Tell whether a format can be read from files of a kind: ``jsonl``, ``csv`` or ``parquet``."""
     if kind == "jsonl":
         return "read_json(" in load_sql(f"dumps/{format}")
     return f"{format}.{kind}" in list_sql("dumps") or (
@@ -235,7 +241,7 @@ def _reads(format: str, kind: str) -> bool:
     )
 
 
-def _of_rows(
+def _recognise_rows(
     entry: CorpusEntry,
     kind: str,
     names: list[str],
@@ -244,19 +250,19 @@ def _of_rows(
     is_exact: bool = True,
 ) -> Recognition:
     lower = {name.lower() for name in names}
-    known = [(f, keys) for f, keys in _CASE_MATTERS if keys <= set(names)]
+    known = [(f, keys) for f, keys in _EXACT_SIGNATURES if keys <= set(names)]
     known += [(f, keys) for f, keys in _SIGNATURES if keys <= lower]
-    # Answers of a model stand beside gold queries under the keys of the data set.
+    # A model's answers may be in a column beside the data set's own ones with the gold queries.
     answers = (
         [name for name in names if _ANSWERS.search(name)] if entry.role == "predictions" else []
     )
     for format, keys in known if is_exact and not answers else []:
-        if _reads(format, kind):
-            what = "columns" if kind != "jsonl" else "keys"
-            return Recognition(format, None, f"{what} {', '.join(sorted(keys))}")
-    sql = _sql_column(rows, names, answers)
+        if _can_read(format, kind):
+            noun = "columns" if kind != "jsonl" else "keys"
+            return Recognition(format, None, f"{noun} {', '.join(sorted(keys))}")
+    sql = _find_sql_column(rows, names, answers)
     if sql is None:
-        raise _unknown(entry, f"none of {shown(names)} holds SQL")
+        raise _unknown_error(entry, f"none of {shorten_names(names)} holds SQL")
     others = {
         key: next((name for wanted in choices for name in names if name.lower() == wanted), None)
         for key, choices in _NAMES.items()
@@ -265,8 +271,10 @@ def _of_rows(
     return Recognition(kind, mapping, f"SQL in {sql!r}")
 
 
-def _sql_column(rows: list[dict[str, Any]], names: list[str], preferred: list[str]) -> str | None:
-    """The column, or the path of a key one level down, that holds SQL most often."""
+def _find_sql_column(
+    rows: list[dict[str, Any]], names: list[str], preferred: list[str]
+) -> str | None:
+    """Return the column, or the path of a key one level down, that most often contains SQL."""
     shares: dict[str, float] = {}
     candidates: list[tuple[str, ...]] = [
         (name,) for name in names if name and not name.startswith("$")
@@ -275,7 +283,7 @@ def _sql_column(rows: list[dict[str, Any]], names: list[str], preferred: list[st
         inner: dict[str, Any] = next((r[name] for r in rows if isinstance(r.get(name), dict)), {})
         candidates += [(name, key) for key in inner if name and key and '"' not in f"{name}{key}"]
     for keys in candidates:
-        texts = [text for row in rows if isinstance(text := _at(row, keys), str) and text]
+        texts = [text for row in rows if isinstance(text := _get_value(row, keys), str) and text]
         if texts:
             name = keys[0] if len(keys) == 1 else "$" + "".join(f'."{key}"' for key in keys)
             shares[name] = sum(1 for text in texts if _is_sql(text)) / len(texts)
@@ -285,7 +293,7 @@ def _sql_column(rows: list[dict[str, Any]], names: list[str], preferred: list[st
     return best[0] if best else None
 
 
-def _at(row: dict[str, Any], keys: tuple[str, ...]) -> Any:
+def _get_value(row: dict[str, Any], keys: tuple[str, ...]) -> Any:
     value: Any = row
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
@@ -293,10 +301,14 @@ def _at(row: dict[str, Any], keys: tuple[str, ...]) -> Any:
 
 
 def _is_sql(text: str) -> bool:
-    return kind_of(text) is not None and len(text.split()) > 1 and first_word(text) != "COMMENT"
+    return (
+        classify_statement(text) is not None
+        and len(text.split()) > 1
+        and find_first_word(text) != "COMMENT"
+    )
 
 
-def _unknown(entry: CorpusEntry, why: str) -> CorpusError:
+def _unknown_error(entry: CorpusEntry, why: str) -> CorpusError:
     return CorpusError(
         entry.name,
         entry.place,

@@ -1,4 +1,4 @@
-"""Rows of dumps with all their fields: schemas, evidence, whatever else a trainer may use."""
+"""Rows of dumps with all their fields, such as schemas and evidence, for those who train models."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ import polars as pl
 
 from nl2sql_align.tasks.base.run_sql import query_sql
 
-# Formats whose rows are objects: of the others, nothing is left out when they are ingested.
+# How to read the formats whose rows have more fields than the ones that are ingested.
 _KINDS: Final = {
     "spider": "json",
     "bird": "json",
@@ -34,18 +34,18 @@ _KINDS: Final = {
 _SUFFIXES: Final = {".parquet": "parquet", ".csv": "csv"}
 
 
-def original_records(
+def read_original_rows(
     con: duckdb.DuckDBPyConnection, sources: pl.DataFrame, rows: pl.DataFrame
 ) -> pl.Series:
-    """The row of its dump that each query was read from, as the text of a JSON object.
+    """Return the row of the dump that each query was read from, as the text of a JSON object.
 
-    A dump that has no such rows, has changed since, or is no longer there gives null, as does a row
-    that does not hold its query.
+    The value is null if the dump has no such rows, has changed, or is gone, or if the row does not
+    contain the query.
 
     Args:
         con: Any connection.
-        sources: ``corpus``, ``format``, ``path``, ``digest``.
-        rows: ``source``, ``ordinal``, ``raw_sql``.
+        sources: The corpora, with columns ``corpus``, ``format``, ``path`` and ``digest``.
+        rows: The queries, with columns ``source``, ``ordinal`` and ``raw_sql``.
     """
     records: dict[tuple[str, int], str] = {}
     for source in sources.iter_rows(named=True):
@@ -53,42 +53,40 @@ def original_records(
         if not ordinals:
             continue
         path = Path(source["path"])
-        kind = _kind(source["format"], path)
+        kind = _choose_kind(source["format"], path)
         if kind is None or not _is_unchanged(path, source["digest"]):
             continue
         try:
             found = query_sql(
-                con,
-                f"ingest/original_rows_{kind}",
-                paths=[str(path)],
-                ordinals=ordinals,
+                con, f"ingest/original_rows_{kind}", paths=[str(path)], ordinals=ordinals
             ).fetchall()
-        except duckdb.Error:  # a dump that is read in another way than most, such as with a mark
+        except duckdb.Error:  # a dump that was converted before it was ingested
             continue
         records.update({(source["corpus"], ordinal): record for ordinal, record in found})
-    return pl.Series("record", list(_checked(rows, records)), dtype=pl.String)
+    return pl.Series("record", list(_check_records(rows, records)), dtype=pl.String)
 
 
-def _checked(rows: pl.DataFrame, records: dict[tuple[str, int], str]) -> Iterator[str | None]:
+def _check_records(rows: pl.DataFrame, records: dict[tuple[str, int], str]) -> Iterator[str | None]:
+    """Yield the record of each row, or None if it does not contain the row's query."""
     for source, ordinal, raw_sql in rows.select("source", "ordinal", "raw_sql").iter_rows():
         record = records.get((source, ordinal))
         if record is not None:
-            record = record if raw_sql in _texts(json.loads(record)) else None
+            record = record if raw_sql in _list_texts(json.loads(record)) else None
         yield record
 
 
-def _texts(value: object) -> Iterator[str]:
-    """The texts in a JSON value, at any depth: an answer stands among the turns of a chat."""
+def _list_texts(value: object) -> Iterator[str]:
+    """Yield the texts in a JSON value at any depth: in chats, the query is in one of the turns."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, list | dict):
         for one in value.values() if isinstance(value, dict) else value:
-            yield from _texts(one)
+            yield from _list_texts(one)
 
 
-def _kind(form: str, path: Path) -> str | None:
-    """How the rows of a dump are read."""
-    kind = _KINDS.get(form)
+def _choose_kind(format: str, path: Path) -> str | None:
+    """Return how to read the rows of a dump, or None if it has no rows with more fields."""
+    kind = _KINDS.get(format)
     suffixes = [suffix for suffix in path.suffixes if suffix not in (".gz", ".zst")]
     return kind and _SUFFIXES.get(suffixes[-1].lower() if suffixes else "", kind)
 

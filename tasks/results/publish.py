@@ -524,7 +524,7 @@ def _given(corpora: list[CountedCorpus], names: PublicNames) -> pa.Table:
             ),
             "path": str(corpus.entry.place),
             "retired_at": corpus.entry.retired_at,
-            "cleaning": "llm" if corpus.entry.cleans else "none",
+            "cleaning": "llm" if corpus.entry.is_cleaned else "none",
             "digest": corpus.digest,
             "content_key": corpus.content_key,
             "queries_file": str(corpus.queries),

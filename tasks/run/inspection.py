@@ -15,7 +15,7 @@ from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.ingest.archives import Encoding
 from nl2sql_align.tasks.ingest.corpora_file import AUTO, ColumnMapping, CorpusEntry
 from nl2sql_align.tasks.ingest.dumps import ingest_corpus
-from nl2sql_align.tasks.ingest.format_recognition import settled
+from nl2sql_align.tasks.ingest.format_recognition import resolve_format
 from nl2sql_align.tasks.templates.dialect_choice import FORMAT_DIALECTS, choose_dialect
 from nl2sql_align.tasks.templates.parser_pool import ParseJob, parse_part, stop_workers
 
@@ -99,7 +99,7 @@ def inspect_dump(
         )
     except ValidationError as error:
         raise ConfigurationError(error.errors()[0]["msg"]) from None
-    entry, reason = settled(given)
+    entry, reason = resolve_format(given)
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
         queries = folder / "queries.parquet"
@@ -125,7 +125,7 @@ def inspect_dump(
         path,
         entry.format,
         reason or "",
-        entry.columns.named if entry.columns else {},
+        entry.columns.mapping if entry.columns else {},
         entry.dialect,
         shares,
         report.n_queries,

@@ -19,8 +19,8 @@ from nl2sql_align.tasks.ingest.dumps import (
     ingest_corpus,
     text_settings,
 )
-from nl2sql_align.tasks.ingest.fetch import fetched
-from nl2sql_align.tasks.ingest.format_recognition import settled
+from nl2sql_align.tasks.ingest.fetch import fetch_dump
+from nl2sql_align.tasks.ingest.format_recognition import resolve_format
 from nl2sql_align.tasks.templates.dialect_choice import CANDIDATES, FORMAT_DIALECTS, choose_dialect
 from nl2sql_align.tasks.templates.parser_pool import ParseJob, start_worker
 from nl2sql_align.tasks.templates.parts import split_queries
@@ -73,8 +73,8 @@ def prepare_corpus(
     started = time.perf_counter()
     try:
         if entry.url is not None:
-            entry = fetched(entry, warehouse)
-        entry, recognised = settled(entry)
+            entry = fetch_dump(entry, warehouse)
+        entry, recognised = resolve_format(entry)
         if recognised:
             notes.append(f"{entry.name}: {recognised}")
         digest = entry.digest or digest_dump(entry)
@@ -184,7 +184,7 @@ def as_written(prepared: Iterable[Prepared]) -> list[CorpusEntry]:
     """
     entries = []
     for one in prepared:
-        if one.entry.role == "predictions" and one.entry.cleans and _n_cleaned(one.queries):
+        if one.entry.role == "predictions" and one.entry.is_cleaned and _n_cleaned(one.queries):
             name = one.entry.name + AS_WRITTEN
             entries.append(one.entry.model_copy(update={"name": name, "clean": "none"}))
     return entries

@@ -13,7 +13,7 @@ import pytest
 from nl2sql_align.tasks.base.errors import CorpusError
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
 from nl2sql_align.tasks.ingest.dumps import digest_dump, ingest_corpus
-from nl2sql_align.tasks.ingest.format_recognition import settled
+from nl2sql_align.tasks.ingest.format_recognition import resolve_format
 from tests.unit.ingest.test_dumps import DUMPS, as_json, columns_of, entry
 from tests.unit.ingest.test_formats import SAMPLES
 
@@ -95,7 +95,7 @@ def outcome(corpus: CorpusEntry, folder) -> str:
     destination = folder / "stage" / "queries.parquet"
     destination.unlink(missing_ok=True)
     try:
-        known, _ = settled(corpus)
+        known, _ = resolve_format(corpus)
         digest_dump(known)
         report = ingest_corpus(known, destination)
     except CorpusError as error:

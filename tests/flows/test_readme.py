@@ -39,9 +39,9 @@ def test_its_python_names_exist():
 
 def test_it_names_every_format_and_command():
     from nl2sql_align.flows.cli import app
-    from nl2sql_align.tasks.ingest.corpora_file import formats
+    from nl2sql_align.tasks.ingest.corpora_file import list_formats
 
-    assert [name for name in formats() if f"`{name}`" not in README] == []
+    assert [name for name in list_formats() if f"`{name}`" not in README] == []
     commands = [command.name or command.callback.__name__ for command in app.registered_commands]
     assert [name for name in commands if f"nl2sql-align {name}" not in README] == []
 

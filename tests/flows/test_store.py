@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from nl2sql_align.tasks.base.errors import ConflictError
-from nl2sql_align.tasks.ingest.discovery import discover
+from nl2sql_align.tasks.ingest.discovery import discover_dumps
 from nl2sql_align.tasks.ngrams import corpus_counts
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.views.explain import explain
@@ -87,9 +87,9 @@ def test_what_was_found_in_folders_is_known_on_every_machine(machine, s3, tmp_pa
     (dumps / "corpus.toml").write_text('role = "train"\nformat = "lines"')
     machine("first")
     # Nothing is known of its age yet.
-    assert discover([dumps], warehouse_at(ADDRESS)).waiting == ("dumps",)
+    assert discover_dumps([dumps], warehouse_at(ADDRESS)).waiting == ("dumps",)
     machine("second")
-    found = discover([dumps], warehouse_at(ADDRESS), settle_seconds=0)
+    found = discover_dumps([dumps], warehouse_at(ADDRESS), settle_seconds=0)
     assert found.new == ("dumps",)
     machine("third")
     third = warehouse_at(ADDRESS)

@@ -12,7 +12,7 @@ from nl2sql_align.tasks.base.errors import ConfigurationError, WarehouseError
 from nl2sql_align.tasks.decisions import candidates
 from nl2sql_align.tasks.decisions.mixture import mix
 from nl2sql_align.tasks.decisions.selection import Options, select
-from nl2sql_align.tasks.ingest.original_rows import original_records
+from nl2sql_align.tasks.ingest.original_rows import read_original_rows
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 from tests import reference
@@ -155,8 +155,8 @@ def test_a_record_is_found_among_the_turns_of_a_chat(tmp_path):
     digest = hashlib.sha256(dump.read_bytes()).hexdigest()
     wanted = pl.DataFrame({"source": "a", "ordinal": [0, 1], "raw_sql": ["SELECT 1", "SELECT 1"]})
     with connect() as con:
-        found = original_records(con, pl.DataFrame([{**source, "digest": digest}]), wanted)
-        changed = original_records(con, pl.DataFrame([{**source, "digest": "0"}]), wanted)
+        found = read_original_rows(con, pl.DataFrame([{**source, "digest": digest}]), wanted)
+        changed = read_original_rows(con, pl.DataFrame([{**source, "digest": "0"}]), wanted)
     assert [one and json.loads(one) for one in found] == [rows[0], None]
     assert changed.to_list() == [None, None]
 

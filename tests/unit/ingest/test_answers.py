@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nl2sql_align.tasks.ingest.answers import (
-    chosen_statements,
+    choose_statements,
+    classify_statement,
     clean_answer,
-    kind_of,
     split_statements,
 )
 from nl2sql_align.tasks.templates.templatizer import Templatizer
@@ -130,15 +130,18 @@ def test_scripts_are_split(script):
 
 def test_statements_are_chosen():
     text = "CREATE TABLE a (b int); INSERT INTO a VALUES (1); SET c = 1; SELECT 1; SELECT 2;"
-    assert chosen_statements(text, "reject") == [text]
-    assert chosen_statements(text, "first") == ["CREATE TABLE a (b int)"]
-    assert chosen_statements(text, "first", ("query",)) == ["SELECT 1"]
-    assert chosen_statements(text, "last") == ["SELECT 2"]
-    assert chosen_statements(text, "last", ("dml",)) == ["INSERT INTO a VALUES (1)"]
-    assert len(chosen_statements(text, "each")) == 4
-    assert chosen_statements("SET a = 1; SET b = 2", "each") == ["SET a = 1; SET b = 2"]
-    assert chosen_statements("SELECT 1;", "each") == ["SELECT 1;"]
-    assert kind_of("(select 1)") == "query" and kind_of("-- x\nMERGE INTO a") == "dml"
+    assert choose_statements(text, "reject") == [text]
+    assert choose_statements(text, "first") == ["CREATE TABLE a (b int)"]
+    assert choose_statements(text, "first", ("query",)) == ["SELECT 1"]
+    assert choose_statements(text, "last") == ["SELECT 2"]
+    assert choose_statements(text, "last", ("dml",)) == ["INSERT INTO a VALUES (1)"]
+    assert len(choose_statements(text, "each")) == 4
+    assert choose_statements("SET a = 1; SET b = 2", "each") == ["SET a = 1; SET b = 2"]
+    assert choose_statements("SELECT 1;", "each") == ["SELECT 1;"]
+    assert (
+        classify_statement("(select 1)") == "query"
+        and classify_statement("-- x\nMERGE INTO a") == "dml"
+    )
 
 
 WORDS = st.sampled_from(
@@ -192,15 +195,15 @@ def test_a_cleaned_answer_has_a_template():
 
 def test_scripts_are_taken_apart_however_long():
     script = ";\n".join(f"SELECT a FROM b WHERE c = {n}" for n in range(20_000))
-    statements = chosen_statements(script, "each", dialect="sqlite")
+    statements = choose_statements(script, "each", dialect="sqlite")
     assert len(statements) == 20_000
     assert statements[-1] == "SELECT a FROM b WHERE c = 19999"
     one_line = "SELECT a FROM b WHERE c IN (" + "1 OR SET " * 20_000 + ") UNION SELECT 2"
-    assert chosen_statements(one_line, "each", dialect="tsql") == [one_line]
+    assert choose_statements(one_line, "each", dialect="tsql") == [one_line]
 
 
 def test_batches_are_known_by_what_only_they_have():
     script = "DECLARE @a int = 5\nSELECT TOP 3 b FROM c WHERE d > @a\nGO\nSELECT 2"
     expected = ["SELECT TOP 3 b FROM c WHERE d > @a", "SELECT 2"]
-    assert chosen_statements(script, "each") == expected
-    assert chosen_statements("SELECT a AS go\nFROM b", "each") == ["SELECT a AS go\nFROM b"]
+    assert choose_statements(script, "each") == expected
+    assert choose_statements("SELECT a AS go\nFROM b", "each") == ["SELECT a AS go\nFROM b"]

@@ -9,10 +9,10 @@ from sqlglot.dialects import DIALECTS
 from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.ingest.corpora_file import (
     CorpusEntry,
-    _dialects,
     check_dialect,
-    formats,
     is_generic,
+    list_dialects,
+    list_formats,
     load_corpora,
 )
 
@@ -93,13 +93,18 @@ def test_generic_formats_name_their_columns(tmp_path):
 
 
 def test_each_format_is_a_file():
-    assert set(formats()) >= {"spider", "bird", "lines", "csv", "text2sql_data"}
-    assert "spider.parquet" not in formats()
-    assert [name for name in formats() if is_generic(name)] == ["csv", "jsonl", "parquet", "tsv"]
+    assert set(list_formats()) >= {"spider", "bird", "lines", "csv", "text2sql_data"}
+    assert "spider.parquet" not in list_formats()
+    assert [name for name in list_formats() if is_generic(name)] == [
+        "csv",
+        "jsonl",
+        "parquet",
+        "tsv",
+    ]
 
 
 def test_dialects_are_those_of_the_parser():
-    assert {check_dialect(name.lower()) for name in DIALECTS} == _dialects()
+    assert {check_dialect(name.lower()) for name in DIALECTS} == list_dialects()
 
 
 def changed(old: str, new: str, text: str = TARGET) -> str:
@@ -116,7 +121,7 @@ def changed(old: str, new: str, text: str = TARGET) -> str:
         (changed("[[corpus]]", "[corpus]"), "no corpus is listed"),
         ("title = 1\n" + TARGET, "unknown key 'title'; list corpora as [[corpus]] tables"),
         ("[[corpus]\n", "is not valid TOML: "),
-        ("\n\nname = \n", "(at line 3, column 8); mend that line"),
+        ("\n\nname = \n", "(at line 3, column 8); correct that line"),
         (changed("format", "fromat"), "corpus 'dev': unknown key 'fromat'; did you mean 'format'?"),
         (TARGET + "x = 1\n", "corpus 'dev': unknown key 'x'; use one of clean, columns, dialect,"),
         (changed('name = "dev"\n', ""), "corpus 1: key 'name' is missing; add it"),
@@ -137,10 +142,13 @@ def changed(old: str, new: str, text: str = TARGET) -> str:
         (changed('"sqlite"', '"SQLite"'), "unknown dialect 'SQLite'; did you mean 'sqlite'?"),
         (changed('"sqlite"', '""'), "unknown dialect ''; use one of athena, bigquery,"),
         (changed('"dev.json"', "[1]"), "key 'path': input is not a valid path"),
-        (TARGET + 'glob = "/*.sql"\n', "key 'glob': no pattern below path: '/*.sql'; try '*.sql'"),
-        (TARGET + 'glob = "../*.sql"\n', "key 'glob': no pattern below path"),
-        (TARGET + 'glob = "**.sql"\n', "key 'glob': no pattern below path"),
-        (TARGET + 'glob = ""\n', "key 'glob': no pattern below path"),
+        (
+            TARGET + 'glob = "/*.sql"\n',
+            "key 'glob': '/*.sql' is not a pattern below path; try '*.sql'",
+        ),
+        (TARGET + 'glob = "../*.sql"\n', "key 'glob': '../*.sql' is not a pattern below path"),
+        (TARGET + 'glob = "**.sql"\n', "key 'glob': '**.sql' is not a pattern below path"),
+        (TARGET + 'glob = ""\n', "key 'glob': '' is not a pattern below path"),
         (TARGET + 'columns = { sql = "q" }\n', "key 'columns' does not go with format 'spider'"),
         (changed('"spider"', '"jsonl"'), "key 'columns' is missing; format 'jsonl' needs it"),
         (

@@ -10,9 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from nl2sql_align.tasks.base.errors import ConfigurationError, WarehouseError
-from nl2sql_align.tasks.ingest import discovery
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry, load_corpora
-from nl2sql_align.tasks.ingest.discovery import discover, to_toml
+from nl2sql_align.tasks.ingest.discovery import SETTLE_SECONDS, discover_dumps, format_corpora
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 
 SPIDER = [
@@ -45,7 +44,7 @@ def put(path, content=SPIDER):
 
 def look(folder, warehouse, after=LATER, **options):
     """What is found when so much time has passed since the last file was put there."""
-    return discover([folder], warehouse, now=datetime.now(UTC) + after, **options)
+    return discover_dumps([folder], warehouse, now=datetime.now(UTC) + after, **options)
 
 
 def listed(found):
@@ -159,23 +158,23 @@ def test_what_is_wrong_with_one_does_not_stop_the_others(dumps, warehouse):
         'role = "predictions"\ntarget = "nowhere"\nmodel = "m"\nformat = "lines"',
     )
     put(dumps / "twice" / "spider" / "dev.json")
-    found = discover([dumps, dumps / "not-there"], warehouse, now=datetime.now(UTC) + LATER)
+    found = discover_dumps([dumps, dumps / "not-there"], warehouse, now=datetime.now(UTC) + LATER)
     assert list(listed(found)) == ["spider-dev"]
     told = "\n".join(found.problems)
     assert len(found.problems) == 5
     for words in (
-        f"{dumps}/not-there: is not there",
+        f"{dumps}/not-there: does not exist",
         "bad/corpus.toml: corpus 'bad': key 'role'",
         "corpus 'lost'",
-        "its target 'nowhere' is not there",
+        "its target 'nowhere' is missing",
         "corpus 'spider-dev' is also in",
     ):
         assert words in told
 
 
 def test_no_folder_is_a_mistake(tmp_path, warehouse):
-    with pytest.raises(ConfigurationError, match="there is no folder to look through"):
-        discover([tmp_path / "nothing"], warehouse)
+    with pytest.raises(ConfigurationError, match="there is no folder to search"):
+        discover_dumps([tmp_path / "nothing"], warehouse)
     assert not warehouse.folder.exists()
 
 
@@ -192,7 +191,7 @@ def test_a_dump_that_has_just_changed_is_left_for_the_next_time(dumps, warehouse
     put(dumps / "spider" / "dev.json")
     first = look(dumps, warehouse, timedelta(0))
     assert (first.corpora, first.waiting, first.new) == (None, ("spider-dev",), ())
-    second = look(dumps, warehouse, timedelta(seconds=discovery.SETTLE_SECONDS + 1))
+    second = look(dumps, warehouse, timedelta(seconds=SETTLE_SECONDS + 1))
     assert (second.waiting, second.new) == ((), ("spider-dev",))
 
 
@@ -296,7 +295,7 @@ def test_nothing_is_lost_when_the_state_is_damaged(dumps, warehouse):
     (warehouse.folder / "nightly" / "state.json").write_text("{")
     found = look(dumps, warehouse)
     assert found.retired == ("spider-dev",)
-    assert "what was seen before is not known" in found.problems[0]
+    assert "it is ignored and written again" in found.problems[0]
     assert set(listed(found)) == {"spider-dev", "bird-dev"}
 
 
@@ -323,7 +322,7 @@ def test_a_corpora_file_says_again_what_entries_say(tmp_path):
         digest="a" * 64,
         retired_at=datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC),
     )
-    text = to_toml([odd])
+    text = format_corpora([odd])
     assert len(tomllib.loads(text)["corpus"]) == 1
     (tmp_path / "corpora.toml").write_text(text)
     assert load_corpora(tmp_path / "corpora.toml") == [odd]

@@ -6,7 +6,7 @@ import pytest
 
 from nl2sql_align.tasks.base.errors import ConfigurationError, CorpusError
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry, load_corpora
-from nl2sql_align.tasks.ingest.fetch import fetched, remove_unused_copies
+from nl2sql_align.tasks.ingest.fetch import fetch_dump, remove_unused_copies
 from nl2sql_align.tasks.results.publish import _given
 from nl2sql_align.tasks.run.prepare import SetAside, prepare_corpus
 from nl2sql_align.tasks.warehouse.folder import Warehouse
@@ -49,14 +49,14 @@ def test_what_has_not_changed_is_fetched_once_and_what_has_is_fetched_anew(
     import s3fs
 
     bucket.pipe_file("dumps/two.sql", b"SELECT 2")
-    first = fetched(entry("s3://dumps/two.sql"), warehouse)
+    first = fetch_dump(entry("s3://dumps/two.sql"), warehouse)
     with monkeypatch.context() as patch:
         patch.delattr(s3fs.S3FileSystem, "_get_file")
-        assert fetched(entry("s3://dumps/two.sql"), warehouse) == first
+        assert fetch_dump(entry("s3://dumps/two.sql"), warehouse) == first
     first.path.write_bytes(b"SELECT x")  # damaged
-    assert fetched(entry("s3://dumps/two.sql"), warehouse).path.read_bytes() == b"SELECT 2"
+    assert fetch_dump(entry("s3://dumps/two.sql"), warehouse).path.read_bytes() == b"SELECT 2"
     bucket.pipe_file("dumps/two.sql", b"SELECT 3")
-    second = fetched(entry("s3://dumps/two.sql"), warehouse)
+    second = fetch_dump(entry("s3://dumps/two.sql"), warehouse)
     assert second.path != first.path
     assert second.path.read_bytes() == b"SELECT 3"
     remove_unused_copies({second.path.parent.name}, warehouse)
@@ -105,7 +105,7 @@ def test_what_is_missing_or_out_of_reach_sets_its_corpus_aside(bucket, warehouse
         "far", "corpus 'far' (s3://dumps/nothing.sql): is not there; check path"
     )
     with pytest.raises(CorpusError, match=r"\(nosuch://x/y\): cannot be fetched \(ValueError: "):
-        fetched(entry("nosuch://x/y"), warehouse)
+        fetch_dump(entry("nosuch://x/y"), warehouse)
 
 
 def test_no_error_shows_a_credential(warehouse, monkeypatch):
@@ -115,7 +115,7 @@ def test_no_error_shows_a_credential(warehouse, monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
     monkeypatch.setattr("fsspec.core.url_to_fs", fail)
     with pytest.raises(CorpusError, match=r"refused: key \*\*\*") as caught:
-        fetched(entry("s3://dumps/one.sql"), warehouse)
+        fetch_dump(entry("s3://dumps/one.sql"), warehouse)
     assert SECRET not in str(caught.value)
 
 

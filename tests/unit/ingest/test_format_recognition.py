@@ -5,7 +5,7 @@ import pytest
 from nl2sql_align.tasks.base.errors import ConfigurationError, CorpusError
 from nl2sql_align.tasks.ingest.corpora_file import ALIASES, load_corpora
 from nl2sql_align.tasks.ingest.dumps import ingest_corpus
-from nl2sql_align.tasks.ingest.format_recognition import settled
+from nl2sql_align.tasks.ingest.format_recognition import resolve_format
 from nl2sql_align.tasks.run.inspection import inspect_dump
 from nl2sql_align.tasks.templates.dialect_choice import choose_dialect
 from tests.unit.ingest.test_dumps import DUMPS, as_csv, as_json, as_lines, entry
@@ -32,7 +32,7 @@ KNOWN = {name: given[:3] for name, given in {**DUMPS, **SAMPLES}.items()}
 def test_forms_are_recognised(tmp_path, name):
     format, file, content = KNOWN[name]
     (tmp_path / file).write_bytes(content)
-    found, reason = settled(entry(tmp_path / file, "auto"))
+    found, reason = resolve_format(entry(tmp_path / file, "auto"))
     assert found.format == READ_AS.get(name, ALIASES.get(format, format))
     assert reason.startswith(f"taken for format '{found.format}': ")
     if not name.startswith(("jsonl", "csv", "parquet", "bird_predictions")):
@@ -68,7 +68,7 @@ GENERIC = {
 def test_other_rows_are_recognised_by_their_sql(tmp_path, file):
     content, format, columns = GENERIC[file]
     (tmp_path / file).write_bytes(content)
-    found, _ = settled(entry(tmp_path / file, "auto"))
+    found, _ = resolve_format(entry(tmp_path / file, "auto"))
     assert found.format == format
     assert (found.columns.model_dump(exclude_none=True) if found.columns else None) == columns
     assert all(row["sql"].startswith("SELECT") for row in ingested(found, tmp_path))
@@ -78,20 +78,20 @@ def test_answers_are_told_from_gold_queries(tmp_path):
     rows = [{"query": "SELECT 1", "db_id": "d", "pred": "SELECT 2"}]
     (tmp_path / "a.jsonl").write_bytes(as_lines(rows))
     keys = {"role": "predictions", "target": "t", "model": "m"}
-    found, _ = settled(entry(tmp_path / "a.jsonl", "auto", **keys))
+    found, _ = resolve_format(entry(tmp_path / "a.jsonl", "auto", **keys))
     assert (found.format, found.columns.sql) == ("jsonl", "pred")
-    assert settled(entry(tmp_path / "a.jsonl", "auto"))[0].format == "spider"
+    assert resolve_format(entry(tmp_path / "a.jsonl", "auto"))[0].format == "spider"
 
 
 def test_folders_are_recognised(tmp_path):
     (tmp_path / "target" / "compiled" / "shop").mkdir(parents=True)
     (tmp_path / "target" / "compiled" / "shop" / "a.sql").write_text("select 1")
-    assert settled(entry(tmp_path / "target" / "compiled", "auto"))[0].format == "dbt"
+    assert resolve_format(entry(tmp_path / "target" / "compiled", "auto"))[0].format == "dbt"
     (tmp_path / "spider2.jsonl").write_bytes(as_lines([{"instance_id": "a", "db": "d"}]))
-    assert settled(entry(tmp_path, "auto"))[0].format == "spider2"
+    assert resolve_format(entry(tmp_path, "auto"))[0].format == "spider2"
     (tmp_path / "flat").mkdir()
     (tmp_path / "flat" / "a.sql").write_text("select 1")
-    assert settled(entry(tmp_path / "flat", "auto"))[0].format == "sql_files"
+    assert resolve_format(entry(tmp_path / "flat", "auto"))[0].format == "sql_files"
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_folders_are_recognised(tmp_path):
 def test_what_is_no_dump_is_refused_in_one_line(tmp_path, content):
     (tmp_path / "a").write_bytes(content)
     with pytest.raises(CorpusError) as caught:
-        settled(entry(tmp_path / "a", "auto"))
+        resolve_format(entry(tmp_path / "a", "auto"))
     assert str(caught.value).isprintable()
 
 

@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from nl2sql_align.tasks.base.errors import CorpusError
-from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry, formats
+from nl2sql_align.tasks.ingest.archives import UnpackLimits
+from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry, list_formats
 from nl2sql_align.tasks.ingest.dumps import ingest_corpus
 from tests.unit.ingest.test_dumps import DUMPS, as_csv, as_json, as_lines, as_parquet, entry
 
@@ -387,7 +388,7 @@ def test_each_form_gives_its_queries(tmp_path, sample):
 
 def test_no_format_is_left_out():
     tested = {format for format, *_ in [*DUMPS.values(), *SAMPLES.values()]}
-    assert set(formats()) - tested == {"dbt", "spider2", "sql_files", "tsv"}
+    assert set(list_formats()) - tested == {"dbt", "spider2", "sql_files", "tsv"}
 
 
 def test_what_was_taken_out_leaves_the_text_as_it_was(tmp_path):
@@ -569,8 +570,7 @@ def test_a_bad_archive_is_refused(tmp_path, archive):
 
 
 @pytest.mark.parametrize("suffix", [".json.gz", ".json.bz2", ".json.xz", ".json.zst", ".zip"])
-def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch, suffix):
-    monkeypatch.setattr("nl2sql_align.tasks.ingest.archives._RATIO_COUNTS_FROM", 1_000_000)
+def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path, suffix):
     zeros = b" " * 5_000_000
     pack = {
         ".json.gz": gzip.compress,
@@ -584,8 +584,9 @@ def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch, suffix):
             archive.writestr("a.json", zeros)
     else:
         path.write_bytes(pack[suffix](zeros))
+    limits = UnpackLimits(ratio_applies_from=1_000_000)
     with pytest.raises(CorpusError, match=r"it unpacks to more than 0\.0 GB from \d"):
-        ingest_corpus(entry(path, "spider"), tmp_path / "stage" / "queries.parquet")
+        ingest_corpus(entry(path, "spider"), tmp_path / "stage" / "queries.parquet", limits)
     assert not list(tmp_path.glob("stage/*"))
 
 
