@@ -1,4 +1,4 @@
-"""The queries of the cookbook run on results of the samples, and find what they say."""
+"""The queries of the cookbook run on results of the samples and find what they promise."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ pytestmark = pytest.mark.flow
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs" / "cookbook.md").read_text(encoding="utf-8")
 QUERIES = re.findall(r"^\*\*(\d+)\. (.*?)\*\*\n\n```sql\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
-# No query of a sample's target stands in a training set, and a first run has no change.
+# No query of a sample's target occurs in a training set, and a first run has no change.
 MAY_BE_EMPTY = {"4", "9"}
 
 
@@ -19,14 +19,14 @@ def test_there_are_ten():
 
 
 @pytest.mark.parametrize(("number", "question", "sql"), QUERIES, ids=[q[0] for q in QUERIES])
-def test_it_runs_read_only_and_finds_something(sample_run, number, question, sql):
+def test_each_query_runs_read_only_and_finds_something(sample_run, number, question, sql):
     with duckdb.connect(str(sample_run.warehouse / "alignment.duckdb"), read_only=True) as con:
         rows = con.execute(sql).fetchall()
     assert rows or number in MAY_BE_EMPTY, question
 
 
-def test_it_finds_what_changed_and_what_is_copied(align, corpora, first):
-    """What the samples have none of."""
+def test_changes_and_copied_queries_are_found(align, corpora, first):
+    """Queries 4 and 9, for which the samples have no rows."""
     queries = {number: sql.replace("orchard-dev", "dev") for number, _, sql in QUERIES}
     corpora.add("near", ["SELECT a FROM b;"] * 30)
     summary = align(corpora.write(), first.warehouse)

@@ -1,21 +1,40 @@
-"""What the pages show is what the program does, and their links lead somewhere."""
+"""The pages show what the program does, cover all of it, and have no broken links."""
 
 import json
 import re
 import runpy
+import tomllib
 from pathlib import Path
 
+import duckdb
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
-PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *ROOT.glob("samples/*.md")])
+GENERATED = sorted((DOCS / "reference").glob("*.md"))
+WRITTEN = sorted({*ROOT.glob("*.md"), *DOCS.rglob("*.md")} - {*GENERATED})
+PAGES = sorted([*WRITTEN, *GENERATED, *ROOT.glob("samples/*.md")])
+LINE_WIDTH = 100
 generate = type("Generate", (), runpy.run_path(str(DOCS / "generate.py")))
 FENCE = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 
 
+def blocks(path, language):
+    """The code blocks of a page in a language."""
+    text = path.read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+def all_blocks(language):
+    return [
+        pytest.param(block, id=f"{path.name}-{number}")
+        for path in WRITTEN
+        for number, block in enumerate(blocks(path, language), 1)
+    ]
+
+
 def anchors(path):
-    """What a link may name after #, as GitHub makes it of headings."""
+    """The anchors that GitHub makes of the headings of a page."""
     found = set()
     for heading in re.findall(
         r"^#+ (.*)$", FENCE.sub("", path.read_text(encoding="utf-8")), re.MULTILINE
@@ -29,17 +48,17 @@ def anchors(path):
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_links_lead_somewhere(path):
+def test_no_link_is_broken(path):
     text = FENCE.sub("", path.read_text(encoding="utf-8"))
-    lost = []
+    broken = []
     for link in re.findall(r"\]\(([^)\s]+)\)", text):
         if re.match(r"https?:", link):
             continue
         name, _, anchor = link.partition("#")
         target = (path.parent / name).resolve() if name else path
         if not target.exists() or (anchor and anchor not in anchors(target)):
-            lost.append(link)
-    assert lost == []
+            broken.append(link)
+    assert broken == []
 
 
 def test_every_page_can_be_reached_from_the_index():
@@ -53,6 +72,77 @@ def test_every_page_can_be_reached_from_the_index():
             if not link.startswith("http"):
                 left.append((page.parent / link).resolve())
     assert [page for page in DOCS.rglob("*.md") if page not in reached] == []
+
+
+@pytest.mark.parametrize("path", WRITTEN, ids=lambda path: str(path.relative_to(ROOT)))
+def test_lines_fit(path):
+    """Tables, formulas, and the output of commands may be longer."""
+    text = re.sub(r"^```(?:console|text)\n.*?^```$", "", path.read_text("utf-8"), flags=re.S | re.M)
+    long = [line for line in text.splitlines() if len(line) > LINE_WIDTH]
+    assert [line for line in long if not line.startswith(("|", "$$"))] == []
+
+
+def test_the_guides_cover_all_commands_formats_keys_and_tables():
+    from nl2sql_align.flows.cli import app
+    from nl2sql_align.tasks.ingest.corpora_file import (
+        ALIASES,
+        ColumnMapping,
+        CorpusEntry,
+        formats,
+    )
+
+    guides = {path.stem: path.read_text(encoding="utf-8") for path in DOCS.glob("*.md")}
+    commands = [command.name or command.callback.__name__ for command in app.registered_commands]
+    assert [name for name in commands if f"`nl2sql-align {name} " not in guides["commands"]] == []
+    known = [*formats(), *ALIASES]
+    assert [name for name in known if f"`{name}`" not in guides["formats"]] == []
+    keys = {*CorpusEntry.model_fields, *ColumnMapping.model_fields} - {"url"}
+    assert [key for key in keys if f"`{key}`" not in guides["corpora-file"]] == []
+    tables = re.findall(r"^## (\w+)$", generate.PAGES["tables"](), re.MULTILINE)
+    assert len(tables) > 20
+    assert [table for table in tables if f"`{table}`" not in guides["results"]] == []
+
+
+@pytest.mark.parametrize("code", all_blocks("python"))
+def test_names_that_are_imported_exist(code):
+    compile(code, "page", "exec")
+    for line in code.splitlines():
+        if line.startswith(("from nl2sql_align", "import nl2sql_align")):
+            exec(line, {})
+
+
+@pytest.mark.parametrize("text", all_blocks("toml"))
+def test_corpora_files_are_valid(text, tmp_path):
+    from nl2sql_align.tasks.ingest.corpora_file import ColumnMapping, load_corpora
+
+    path = tmp_path / "corpora.toml"
+    path.write_text(text, encoding="utf-8")
+    if "[[corpus]]" in text:
+        assert load_corpora(path)
+    else:  # alternatives for one key
+        for line in text.splitlines():
+            ColumnMapping.model_validate(tomllib.loads(line)["columns"])
+
+
+@pytest.mark.flow
+@pytest.mark.parametrize("sql", blocks(DOCS / "results.md", "sql"))
+def test_queries_on_results_find_something(sample_run, sql):
+    database = str(sample_run.warehouse / "alignment.duckdb")
+    with duckdb.connect(database, read_only=True) as con:
+        for statement in con.extract_statements(
+            sql.replace("/new/place", str(sample_run.warehouse))
+        ):
+            con.execute(statement)
+        assert con.fetchall()
+
+
+def test_the_version_is_the_same_everywhere():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    version = project["version"]
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {version}\n" in citation
+    [date] = re.findall(r'^date-released: "(.*)"$', citation, re.MULTILINE)
+    assert f"\n## [{version}] - {date}\n" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.flow
@@ -109,7 +199,7 @@ def test_the_picture_can_be_drawn(place):
     generate.printed(f"nl2sql-align {generate.PICTURE}")
     drawn, kept = (folder / "docs" / "ratios.svg" for folder in (place, ROOT))
     assert kept.stat().st_size < 150_000
-    # Which fonts are there moves things by a little; what is said stays.
-    said = [re.findall(r">([^<]+)</text>", path.read_text("utf-8")) for path in (drawn, kept)]
-    assert said[0] == said[1], "stale: run make docs"
-    assert "harbour-train" in said[0]
+    # The installed fonts move things a little; the texts stay.
+    texts = [re.findall(r">([^<]+)</text>", path.read_text("utf-8")) for path in (drawn, kept)]
+    assert texts[0] == texts[1], "stale: run make docs"
+    assert "harbour-train" in texts[0]
