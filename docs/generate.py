@@ -355,8 +355,9 @@ PAGES: dict[str, Callable[[], str]] = {
 
 # ---- output of commands --------------------------------------------------------------------------
 
+# One command with its output; blocks of several commands show none.
 _SHOWN = re.compile(
-    r"^```console\n\$ (?P<command>[^\n]*)\n(?P<output>.*?)^```$", re.DOTALL | re.MULTILINE
+    r"^```console\n\$ (?P<command>.*)\n(?P<output>(?:(?!\$ |```).*\n)*)^```$", re.MULTILINE
 )
 _RUNS = ("make align",)
 
