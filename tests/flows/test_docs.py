@@ -88,13 +88,13 @@ def test_the_guides_cover_all_commands_formats_keys_and_tables():
         ALIASES,
         ColumnMapping,
         CorpusEntry,
-        formats,
+        list_formats,
     )
 
     guides = {path.stem: path.read_text(encoding="utf-8") for path in DOCS.glob("*.md")}
     commands = [command.name or command.callback.__name__ for command in app.registered_commands]
     assert [name for name in commands if f"`nl2sql-align {name} " not in guides["commands"]] == []
-    known = [*formats(), *ALIASES]
+    known = [*list_formats(), *ALIASES]
     assert [name for name in known if f"`{name}`" not in guides["formats"]] == []
     keys = {*CorpusEntry.model_fields, *ColumnMapping.model_fields} - {"url"}
     assert [key for key in keys if f"`{key}`" not in guides["corpora-file"]] == []
