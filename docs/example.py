@@ -1,16 +1,15 @@
-"""From results to a decision, in Python: ``python docs/example.py warehouse``.
+"""Go from results to a decision in Python: ``python docs/example.py warehouse``.
 
-``make docs`` makes notebook.ipynb of these steps, executed on the samples.
+``make docs`` turns these steps into notebook.ipynb, executed on the samples.
 """
 
 import sys
 
 import polars as pl
 
-from nl2sql_align.tasks.views.explain import explain
-from nl2sql_align.tasks.views.notebook import load
+from nl2sql_align import explain, load
 
-# Read the results: frames when they are asked for, and an object that shows itself as the matrix.
+# Load the results of a run. The object reads data frames on first use, and displays as a matrix.
 warehouse = sys.argv[1]
 results = load(warehouse)
 
@@ -28,7 +27,7 @@ for row in closest.iter_rows(named=True):
 gains = results.ratios.filter(verdict="gain").select("predictions", "train", "alignment_ratio")
 print(gains)
 
-# Why is the farthest training set so far away?
+# Why is the most distant training set so different from the target?
 far = results.alignment.filter(source_role="train", target_role="target").sort("kl_alignment")
 source, target = far.select("source", "target").row(0)
 print(explain(warehouse, source, target).sentences[0])
