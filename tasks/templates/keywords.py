@@ -1,25 +1,25 @@
-"""Words that decide what a token is, where the parse tree does not say so.
+"""Words that say which tokens are keywords, if the parse tree does not.
 
-sqlglot keeps no position for a keyword that it matches by its text (``NULLS``, ``PRECEDING``,
-``TIES``): such words are lexed as plain variables. Those that its parsers know are listed here, so
-that a word that is neither in the tree nor in these lists counts as a name and is dropped.
+sqlglot matches some keywords by their text (``NULLS``, ``PRECEDING``, ``TIES``). It lexes them as
+plain variables, and its tree keeps no position for them. The lists below hold those that its
+parsers know. A word that is in neither the tree nor these lists counts as a name and is dropped.
 """
 
 from typing import Final
 
 JOINED_KEYWORDS: Final = frozenset({"ORDER BY", "GROUP BY", "PARTITION BY"})
-"""Keywords of two words that are one template token; all others are one token per word."""
+"""Keywords of two words that are one template token. All others are one token per word."""
 
 CAST_FUNCTIONS: Final = frozenset(
     {"CAST", "TRY_CAST", "SAFE_CAST", "XMLCAST", "XMLSERIALIZE", "PARSE", "TRY_PARSE"}
 )
-"""Functions whose ``AS`` introduces a type."""
+"""Functions in which a type follows ``AS``."""
 
 CONVERT_FUNCTIONS: Final = frozenset({"CONVERT", "TRY_CONVERT"})
-"""Functions with a type for an argument."""
+"""Functions with a type as an argument."""
 
 CHARACTER_SET_FUNCTIONS: Final = CONVERT_FUNCTIONS | {"CHAR", "TRANSLATE"}
-"""Functions whose ``USING`` introduces a character set."""
+"""Functions in which a character set follows ``USING``."""
 
 DATE_PARTS: Final = frozenset(
     """
@@ -34,14 +34,14 @@ DATE_PARTS: Final = frozenset(
     MONDAY TUESDAY WEDNESDAY THURSDAY FRIDAY SATURDAY SUNDAY
     """.split()
 )
-"""Date parts written as words, and the days that a week may begin with."""
+"""Date parts written as words, and the days on which a week may begin."""
 
 SHORT_DATE_PARTS: Final = frozenset(
     """
     NS US MS MCS YY YYYY Y QQ Q MM M MON DY D DD DDD WK WW W DW HH H MI N SS S ISOWK ISOWW
     """.split()
 )
-"""Abbreviations of date parts in T-SQL and Snowflake: where a date function takes one, only."""
+"""Abbreviated date parts of T-SQL and Snowflake; keywords only as arguments of date functions."""
 
 DATE_FUNCTIONS: Final = {
     **dict.fromkeys(
@@ -60,10 +60,10 @@ DATE_FUNCTIONS: Final = {
         3,
     ),
 }
-"""Functions that can take a date part, first or last, and with how many arguments they do."""
+"""Functions that take a date part, first or last, with the least arguments at which they do."""
 
 BARE_FUNCTIONS: Final = frozenset({"SYSDATE", "CURDATE"})
-"""Functions without brackets that some dialect lexes as variables."""
+"""Functions without brackets that some dialects lex as variables."""
 
 COLUMN_NAMES: Final = frozenset(
     """
@@ -73,7 +73,7 @@ COLUMN_NAMES: Final = frozenset(
     YEARS
     """.split()
 )
-"""Keywords that are common names of columns, and nothing else to any parser behind a dot."""
+"""Keywords that are common column names, and that every parser takes for a name behind a dot."""
 
 TEXT_KEYWORDS: Final = frozenset(
     """
@@ -111,7 +111,7 @@ TEXT_KEYWORDS: Final = frozenset(
     WRITE XLOCK XML XMLDATA XMLNAMESPACES XSINIL ZEROFILL ZONE
     """.split()
 )
-"""Keywords that sqlglot's parsers match by text, and so lex as variables in some dialect."""
+"""Keywords that sqlglot's parsers match by text, so that some dialect lexes them as variables."""
 
 DDL_KEYWORDS: Final = frozenset(
     """
@@ -128,7 +128,7 @@ DDL_KEYWORDS: Final = frozenset(
     TBLPROPERTIES TEMPLATE TIMESERIES TRANSFORM TTL UNICODE UNSET WATERMARK
     """.split()
 )
-"""The same of statements that define something: many of these words are common names elsewhere."""
+"""The same for statements that define something. Elsewhere many of these are common names."""
 
 PAIRED_KEYWORDS: Final = {
     "COUNT": ("WITH", "WITHOUT"),
@@ -140,7 +140,7 @@ PAIRED_KEYWORDS: Final = {
     "TRANSFORM": ("SELECT",),
     "VERSION": ("FOR",),
 }
-"""Common names that are keywords, if the tree does not hold them, after one of certain words."""
+"""Common names that are keywords after certain words, unless the tree has them as names."""
 
 TYPE_FOLLOWERS: Final = {
     "DOUBLE": ("PRECISION",),
@@ -158,4 +158,4 @@ TYPE_FOLLOWERS: Final = {
     "BIG": ("INT", "INTEGER"),
     "NATIVE": ("CHARACTER",),
 }
-"""Second and later words of a type's name, by the word before."""
+"""The words that continue the name of a type, by the word before."""

@@ -109,6 +109,14 @@ def test_templates_are_those_of_the_slow_reader(templated):
     assert len(chosen) > 3000
 
 
+def test_sharing_parses_changes_nothing(sampled):
+    shared: dict[str, Templatizer] = {}
+    for one in sampled:
+        if one.dialect not in shared:
+            shared[one.dialect] = Templatizer(one.dialect, shares_parses=True)
+        assert shared[one.dialect](one.sql).template == one.template, one.sql
+
+
 def test_no_name_and_no_literal_is_left(templated):
     known = TEXT_KEYWORDS | DATE_PARTS | SHORT_DATE_PARTS
     leaks = []

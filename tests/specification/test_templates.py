@@ -1,6 +1,6 @@
-"""Queries and their templates: ``templates.jsonl`` beside this file, grouped by what they show.
+"""Queries and their templates: ``templates.jsonl`` beside this file, grouped by rule.
 
-Each pair is what section 2 of the specification says, not what the program happens to print.
+Each pair follows from section 2 of the specification, and not from the program's output.
 """
 
 import json
@@ -36,7 +36,7 @@ def test_pair(pair):
     assert (templated.comparable_text is None) == is_rejected
 
 
-def test_each_pair_says_what_it_shows():
+def test_each_pair_names_its_rule_and_its_reason():
     texts = [(pair["dialect"], pair["sql"]) for pair in PAIRS]
     assert len(texts) == len(set(texts)) >= 150
     for pair in PAIRS:
@@ -56,17 +56,49 @@ def test_sharing_parses_changes_nothing(dialect):
         assert templatizer(dialect, shares_parses=True)(sql) == templatizer(dialect)(sql)
 
 
-@pytest.mark.parametrize(
-    ("dialect", "one", "other"),
-    [
-        ("bigquery", "SELECT ANY_VALUE(a HAVING MAX b)", "SELECT ANY_VALUE(a HAVING MIN b)"),
-        ("sqlite", 'SELECT a IN ("b", "c") FROM t', "SELECT a IN (`b`, `c`) FROM t"),
-    ],
-)
-def test_shapes_are_told_apart(dialect, one, other):
-    shared = Templatizer(dialect, shares_parses=True)
-    for sql in (one, other):
-        assert shared(sql) == templatizer(dialect)(sql)
+# Queries that differ in a word that looks like a name.
+ALIKE = [
+    ("bigquery", "SELECT ANY_VALUE(a HAVING MAX b)", "SELECT ANY_VALUE(a HAVING MIN b)"),
+    ("sqlite", 'SELECT a IN ("b", "c") FROM t', "SELECT a IN (`b`, `c`) FROM t"),
+    ("postgres", "SELECT INTERVAL '1' DAY", "SELECT INTERVAL '1' d"),
+    ("snowflake", "SELECT DATEDIFF(d, a, b)", "SELECT DATEDIFF(x, a, b)"),
+    ("redshift", "SELECT t.exclude 'x', t.exclude FROM t", "SELECT t.e 'x', t.e FROM t"),
+    # The parser rejects the second query of these.
+    ("snowflake", "SELECT a FROM t AT (STREAM => 'x')", "SELECT a FROM t AT (y => 'x')"),
+    ("snowflake", "SELECT a FROM t CHANGES (INFORMATION => b)", "SELECT a FROM t CHANGES (c => b)"),
+    ("snowflake", "SELECT * FROM SEMANTIC_VIEW(t FACTS a)", "SELECT * FROM SEMANTIC_VIEW(t b a)"),
+    ("databricks", "SELECT a FROM t VERSION AS OF 1", "SELECT a FROM t b AS OF 1"),
+    ("oracle", "SELECT a FROM t AS OF SCN 5", "SELECT a FROM t AS OF b 5"),
+    ("bigquery", "SELECT a FROM t |> EXTEND b AS c", "SELECT a FROM t |> d b AS c"),
+    (
+        "bigquery",
+        "SELECT CAST(a AS STRUCT<b INT64 TITLE 'c'>)",
+        "SELECT CAST(a AS STRUCT<b INT64 d 'c'>)",
+    ),
+    ("doris", "SELECT a FROM t WHERE b MATCH_ALL 'c'", "SELECT a FROM t WHERE b d 'c'"),
+    (
+        "duckdb",
+        "SELECT 1 FROM t JOIN u NEAREST 5 BY DISTANCE a",
+        "SELECT 1 FROM t JOIN u NEAREST 5 BY b a",
+    ),
+    (
+        "hive",
+        "SELECT TRANSFORM(a) ROW FORMAT SERDE 'x' USING 'b' FROM t",
+        "SELECT TRANSFORM(a) ROW FORMAT c 'x' USING 'b' FROM t",
+    ),
+    ("mysql", "SELECT SQL_BIG_RESULT a b FROM t", "SELECT c a b FROM t"),
+    ("teradata", "SELECT TRANSLATE(a USING LATIN_TO_UNICODE)", "SELECT TRANSLATE(a USING b)"),
+    ("tsql", "SELECT a FROM t OPTION (LABEL = 'x')", "SELECT a FROM t OPTION (b = 'x')"),
+]
+
+
+@pytest.mark.parametrize(("dialect", "one", "other"), ALIKE)
+def test_queries_that_look_alike_share_no_parse(dialect, one, other):
+    assert templatizer(dialect)(one).template is not None
+    for queries in ((one, other), (other, one)):
+        shared = Templatizer(dialect, shares_parses=True)
+        for sql in queries:
+            assert shared(sql) == templatizer(dialect)(sql)
 
 
 @pytest.mark.parametrize(

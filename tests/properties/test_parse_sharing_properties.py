@@ -1,6 +1,6 @@
-"""Where two texts have one key, every dialect's tokenizer splits them alike.
+"""Texts with the same key have the same tokens but for names and literals, and the same template.
 
-What a key leaves out of that is of no matter to a template.
+See "How parses are shared" in ``docs/architecture.md``.
 """
 
 import re
@@ -18,12 +18,12 @@ from nl2sql_align.tasks.templates.keywords import (
     PAIRED_KEYWORDS,
     TEXT_KEYWORDS,
 )
-from nl2sql_align.tasks.templates.parse_sharing import Shapes
+from nl2sql_align.tasks.templates.parse_sharing import ShapeKeys
 from nl2sql_align.tasks.templates.templatizer import Templatizer
 
 NAMES = [dialect.value for dialect in Dialects]
 DIALECTS = [Dialect.get_or_raise(name) for name in NAMES]
-SHAPES = [Shapes(dialect) for dialect in DIALECTS]
+KEYS = [ShapeKeys(dialect) for dialect in DIALECTS]
 TOKENIZERS = [dialect.tokenizer() for dialect in DIALECTS]
 LITERALS = ("VAR", "IDENTIFIER", "STRING", "NUMBER")
 COMPARISONS = ("=", "<", ">", "<=", ">=", "!=", "<>")
@@ -37,7 +37,7 @@ KEYWORDS = sorted(
 
 gaps = st.sampled_from(["", "", " ", "\n", "  ", "\t"])
 letters = st.sampled_from("abnxqruNX_é²")
-# Names that begin, or end, like keywords, and prefixes of literals.
+# Names that begin or end like keywords, or are prefixes of literals.
 names = st.one_of(
     st.text(letters, min_size=1, max_size=3),
     st.builds("{}{}".format, st.sampled_from(KEYWORDS), letters),
@@ -50,8 +50,6 @@ quoted = st.builds(
 numbers = st.from_regex(r"[0-9]{1,2}(\.[0-9])?|0x1|1e5|\.5|5\.|1_0|7L|0b1", fullmatch=True)
 signs = st.sampled_from([*"-+*/<>=!|^~.(),;:?@#$&%[]{}", "::", "<=", "!=", "||", "->", "->>"])
 keywords = st.sampled_from(KEYWORDS)
-
-
 columns = st.builds(
     "{}.{}".format,
     st.sampled_from(["", "a", "a"]),
@@ -68,7 +66,7 @@ compared = st.builds(
 
 @st.composite
 def pairs_of_texts(draw):
-    """Two texts of the same kinds of pieces, with other names, literals and gaps."""
+    """Draw two texts of the same kinds of pieces, with different names, literals and gaps."""
     one, other = "SELECT ", "select "
     kinds = st.sampled_from([names, quoted, numbers, signs, keywords, columns, compared])
     for kind in draw(st.lists(kinds)):
@@ -80,9 +78,10 @@ def pairs_of_texts(draw):
 
 
 def structure(number, text):
-    """What a parse can turn on: all but the texts of plain names and literals.
+    """Return all that a parse can depend on; None if the text does not tokenise.
 
-    Of literals at the end of comparisons, and of names behind dots, not even the kind.
+    This leaves out the texts of plain names and literals. For literals that end comparisons, and
+    for names behind dots, it leaves out their kind as well.
     """
     try:
         tokens = TOKENIZERS[number].tokenize(text)
@@ -112,7 +111,7 @@ def structure(number, text):
 
 
 def ends_comparison(rest):
-    """Whether what follows a literal lets it be the whole right side of a comparison."""
+    """Whether a literal before these tokens is the whole right side of a comparison."""
     if not rest or rest[0].token_type.name in LITERALS[1:]:
         return not rest
     return rest[0].text.upper().split()[0] in AFTER_COMPARISONS
@@ -124,35 +123,35 @@ def ends_comparison(rest):
 @example(("SELECT 1e5", "SELECT 1 e5"), 0)
 @example(("SELECT u&'a'", "SELECT x & 'a'"), NAMES.index("postgres"))
 @example(("SELECT ``", "SELECT `1`"), NAMES.index("athena"))
-def test_equal_keys_are_of_equal_tokens(texts, number):
+def test_texts_with_equal_keys_have_equal_tokens(texts, number):
     one, other = texts
-    keys = [SHAPES[number].key(text) for text in texts]
+    keys = [KEYS[number].key_of(text) for text in texts]
     if keys[0] is not None and keys[0] == keys[1]:
         assert structure(number, one) == structure(number, other)
 
 
 @settings(max_examples=200)
 @given(pairs_of_texts(), st.integers(0, len(DIALECTS) - 1))
-def test_white_space_between_words_is_of_no_matter(texts, number):
+def test_keys_do_not_depend_on_white_space_between_words(texts, number):
     text = texts[0]
     respaced = re.sub(r"(?<=\w) (?=\w)", "\n  ", text)
-    key = SHAPES[number].key(text)
+    key = KEYS[number].key_of(text)
     if not re.search("['\"`]", text):
-        assert SHAPES[number].key(respaced) == key
+        assert KEYS[number].key_of(respaced) == key
 
 
-def test_keys_are_told_for_common_queries():
+def test_common_queries_have_keys():
     one = "SELECT T1.title, count(*) FROM a AS T1 WHERE x = 'it is' AND y > 1.5 GROUP BY T1.title;"
     other = "select b . q , COUNT ( * )\nfrom c as b where z = '' and w >1.5 group  by b . r"
     touching = other.replace(" . ", ".")
     for number, dialect in enumerate(NAMES):
-        key = SHAPES[number].key
+        key = KEYS[number].key_of
         assert (key(one) is None) == (dialect == "athena"), dialect
         assert key(one) == key(touching), dialect
         assert key(one) is None or key(one) != key(other), dialect
 
 
-def test_no_keyword_of_several_words_begins_with_a_common_name_of_a_column():
+def test_no_keyword_of_several_words_begins_with_a_common_column_name():
     for dialect in DIALECTS:
         for keyword in dialect.tokenizer_class.KEYWORDS:
             first, *more = re.findall(r"\w+", keyword.upper()) or [""]
@@ -190,8 +189,8 @@ CONDITIONS = [
 
 
 @pytest.mark.parametrize("number", range(len(NAMES)), ids=NAMES)
-def test_what_a_key_does_not_tell_is_of_no_matter(number):
-    templatize, key = Templatizer(NAMES[number]), SHAPES[number].key
+def test_texts_with_equal_keys_have_equal_templates(number):
+    templatize, key = Templatizer(NAMES[number]), KEYS[number].key_of
     literals = ("5", "1.5", "'x'", "'AND'", '"x"', '"BY"')
     names = ("x1", *COLUMN_NAMES, '"x y"', "`x y`", '"group"', "`date`", '"from"', "`5`")
     texts = [[text.format(name) for name in names] for text in COLUMNS]
@@ -201,9 +200,9 @@ def test_what_a_key_does_not_tell_is_of_no_matter(number):
         for comparison in COMPARISONS
     ]
     n_shared = 0
-    for like_each_other in texts:
+    for alike in texts:
         by_key = defaultdict(list)
-        for text in like_each_other:
+        for text in alike:
             by_key[key(text)].append(text)
         by_key.pop(None, None)
         for same in by_key.values():
