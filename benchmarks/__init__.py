@@ -1,1 +1,1 @@
-"""Benchmarks: what the pipeline costs, beside what a user would otherwise write."""
+"""Benchmarks: the cost of the pipeline, beside other ways to do the same work."""

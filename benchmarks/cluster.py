@@ -1,19 +1,19 @@
-"""What a cluster costs, and what memory counting takes: ``python -m benchmarks.cluster``.
+"""The cost of a Dask cluster, and the memory of counting: ``python -m benchmarks.cluster``.
 
-Runs the whole command with each runner that is named, over one generated corpus and the samples:
+Run the whole command with each of the given runners, over one generated corpus and the samples:
 
     python -m benchmarks.cluster --folder FOLDER --queries 1000000 local:1 local:2 dask:1 dask:2
 
-A run is named ``RUNNER:THREADS`` or ``RUNNER:THREADS:MEMORY_LIMIT``. With ``--random`` the queries
-are runs of random functions, which share next to no n-grams: 1,100 new ones each, so that some
-thousand queries have a dictionary that is larger than a low memory limit:
+A run is written ``RUNNER:THREADS`` or ``RUNNER:THREADS:MEMORY_LIMIT``. With ``--random``, queries
+are sequences of random functions with hardly any n-gram in common. Each query adds 1,100 distinct
+n-grams, so that some thousand queries exceed a low memory limit:
 
     python -m benchmarks.cluster --folder FOLDER --random --queries 10000 \\
         local:2 local:2:400MB dask:2:400MB
 
-Prints a row for each run: seconds, CPU seconds of all processes, what they took at most together
-(PSS), and the most resident bytes of the run's own process and of each worker of the cluster. Ends
-with an error where not all runs publish the same tables, to the last bit.
+Print a row for each run: seconds, CPU seconds of all processes, their peak memory together (PSS),
+and the peak resident memory of the main process, of each worker and of the largest parser. Exit
+with an error unless all runs publish the same tables, bit for bit.
 """
 
 import argparse
@@ -24,19 +24,19 @@ from random import Random
 import duckdb
 
 from benchmarks.inputs import samples, synthetic
-from benchmarks.process import Taken, run_contestant
+from benchmarks.process import Measurement, run_contestant
 from benchmarks.report import say
 
 _SEED = "cluster"
 _FUNCTIONS_PER_QUERY = 60
 _N_FUNCTIONS = 300
-# When and where, not what.
-_ASIDE = {"ingested_at", "ngrams_file", "path", "templates_file"}
-_OF_RUNS = ("runs", "_history", "_change")
+# Columns with times and places, and tables about runs: these differ between equal runs.
+_IGNORED_COLUMNS = {"ingested_at", "ngrams_file", "path", "templates_file"}
+_IGNORED_TABLES = ("runs", "_history", "_change")
 
 
 def random_queries(folder: Path, n_queries: int) -> Path:
-    """A corpora file with one corpus of random queries, made if it is not there."""
+    """Return a corpora file with one corpus of random queries; reuse an existing one."""
     name = f"random-{n_queries}"
     dump, path = folder / f"{name}.sql", folder / f"{name}.toml"
     if not path.exists():
@@ -56,51 +56,51 @@ def random_queries(folder: Path, n_queries: int) -> Path:
 
 
 def with_samples(corpora: Path) -> Path:
-    """The corpora of a file, and the samples."""
+    """Write a corpora file with the corpora of another one and the samples."""
     path = corpora.with_suffix(".samples.toml")
     path.write_text(f"{corpora.read_text('utf-8')}\n{samples()}", encoding="utf-8")
     return path
 
 
-def take(corpora: Path, folder: Path, run: str) -> dict[str, object]:
-    """Runs the whole command, says what it took, and gives a digest of each published table."""
+def measure(corpora: Path, folder: Path, run: str) -> dict[str, object]:
+    """Run the whole command, print its row, and return a digest of each published table."""
     runner, threads, *limit = run.split(":")
     warehouse = folder / "warehouse"
     shutil.rmtree(warehouse, ignore_errors=True)
     options = ["--runner", runner, "--threads", threads]
     options += ["--memory-limit", *limit] if limit else []
     environment = {"PREFECT_HOME": str(folder / "prefect")}
-    taken = run_contestant(
+    measured = run_contestant(
         "ours-with-prefect", corpora, warehouse, *options, environment=environment
     )
     with duckdb.connect(warehouse / "alignment.duckdb", read_only=True) as con:
         digests = digests_of(con)
     n_files = len(list((warehouse / "ngrams").rglob("*.parquet")))
-    say(row_of(run, taken, n_files))
+    say(row_of(run, measured, n_files))
     shutil.rmtree(warehouse)
     return digests
 
 
 def digests_of(con: duckdb.DuckDBPyConnection) -> dict[str, object]:
-    """Of each public table, how many rows it has and the sum of their hashes, in any order."""
+    """Return the number of rows of each public table, and the sum of the hashes of its rows."""
     names = [name for (name,) in con.execute("show tables").fetchall()]
+    columns = f"columns(lambda c: c not in {sorted(_IGNORED_COLUMNS)})"
     return {
         table: con.execute(
-            "select count(*), "
-            f"sum(hash(*columns(lambda c: c not in {sorted(_ASIDE)}))::hugeint) from {table}"
+            f"select count(*), sum(hash(*{columns})::hugeint) from {table}"
         ).fetchall()
         for table in names
-        if not table.endswith(_OF_RUNS)
+        if not table.endswith(_IGNORED_TABLES)
     }
 
 
-def row_of(run: str, taken: Taken, n_files: int) -> str:
-    """A row of the printed table."""
-    main = next(most for command, most in taken.processes if "benchmarks.contestants" in command)
-    workers = [most for command, most in taken.processes if "spawn_main" in command]
+def row_of(run: str, measured: Measurement, n_files: int) -> str:
+    """Return a row of the printed table."""
+    main = next(most for command, most in measured.processes if "benchmarks.contestants" in command)
+    workers = [most for command, most in measured.processes if "spawn_main" in command]
     parsers = [
         most
-        for command, most in taken.processes
+        for command, most in measured.processes
         if "nl2sql_align.tasks.templates.parser_process" in command
     ]
     shown = [
@@ -108,8 +108,8 @@ def row_of(run: str, taken: Taken, n_files: int) -> str:
         for some in ([main], sorted(workers), [max(parsers, default=0)])
     ]
     return (
-        f"| `{run}` | {taken.seconds:.0f} | {taken.cpu_seconds:.0f} | "
-        f"{taken.peak_bytes / 1e6:,.0f} MB | {' | '.join(shown)} | {n_files} |"
+        f"| `{run}` | {measured.seconds:.0f} | {measured.cpu_seconds:.0f} | "
+        f"{measured.peak_bytes / 1e6:,.0f} MB | {' | '.join(shown)} | {n_files} |"
     )
 
 
@@ -127,12 +127,12 @@ def main() -> None:
         "| run | seconds | CPU seconds | peak of all | peak of the run | of each worker "
         "| of a parser | files of counts |\n" + "| --- " * 8 + "|"
     )
-    digests = [take(corpora, folder, run) for run in given.runs]
+    digests = [measure(corpora, folder, run) for run in given.runs]
     different = {
         table for other in digests[1:] for table in other if other[table] != digests[0].get(table)
     }
     if different:
-        raise SystemExit(f"not the same in all runs: {', '.join(sorted(different))}")
+        raise SystemExit(f"tables differ between runs: {', '.join(sorted(different))}")
     say("\nAll runs have published the same tables.")
 
 

@@ -1,11 +1,11 @@
-"""The contestants, each a command: ``python -m benchmarks.contestants NAME ARGUMENTS``.
+"""The contestants, one command each: ``python -m benchmarks.contestants NAME ARGUMENTS``.
 
-Each prints a JSON object with the seconds of its parts, measured inside; what the whole process
-takes is measured from outside. They share two kinds of input, both Parquet:
+Each prints a JSON object with the seconds of its parts; the whole process is measured from outside.
+Contestants share two inputs, as Parquet:
 
-* *queries*: ``corpus``, ``role``, ``dialect``, ``sql``: every query of every corpus, read from
-  their dumps beforehand, so that no contestant but ours has to know the dumps' formats;
-* *templates*: ``corpus``, ``template``: the template of every query that has one, in that order.
+* *queries*: ``corpus``, ``role``, ``dialect``, ``sql``. Every query of every corpus, read from the
+  dumps beforehand, so that only our contestants need to know the formats of dumps.
+* *templates*: ``corpus``, ``template``. The template of every query that has one, in that order.
 """
 
 import json
@@ -29,7 +29,7 @@ def seconds() -> float:
 
 
 def cpu_seconds() -> float:
-    """Of this process and of those that it has waited for."""
+    """Return the CPU seconds of this process and of the children that it has waited for."""
     return sum(
         usage.ru_utime + usage.ru_stime
         for usage in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
@@ -40,29 +40,28 @@ def cpu_seconds() -> float:
 
 
 def ours(corpora: str, warehouse: str) -> dict[str, Any]:
-    """The whole job without Prefect."""
+    """Run the whole job without Prefect."""
     return _ours(corpora, warehouse, is_whole=True)
 
 
 def our_measures(corpora: str, warehouse: str) -> dict[str, Any]:
-    """The whole job but for intervals and the report, without Prefect."""
+    """Run the job without intervals, the report and Prefect."""
     return _ours(corpora, warehouse, is_whole=False)
 
 
 def _ours(corpora: str, warehouse: str, is_whole: bool) -> dict[str, Any]:
     from nl2sql_align.tasks.base.garbage import collect_rarely, skip_final_collection
 
-    # Both as the command line does. DuckDB tells of what is not collected, on standard error.
-    collect_rarely()
+    collect_rarely()  # like the command line
     from benchmarks.ours import MEASURES, STAGES, run
 
     marks = run(Path(corpora), Path(warehouse), STAGES if is_whole else MEASURES)
-    skip_final_collection()
+    skip_final_collection()  # DuckDB then lists its objects on standard error
     return {"marks": marks}
 
 
 def ours_with_prefect(corpora: str, warehouse: str, *options: str) -> dict[str, Any]:
-    """The whole job as the command line runs it."""
+    """Run the whole job with the command line."""
     from nl2sql_align.flows.cli import main as nl2sql_align
 
     sys.argv = ["nl2sql-align", "run", corpora, "--warehouse", warehouse, *options]
@@ -75,7 +74,7 @@ def ours_with_prefect(corpora: str, warehouse: str, *options: str) -> dict[str, 
 
 
 def our_ngrams(templates: str, destination: str = "") -> dict[str, Any]:
-    """Templates in memory to counts in memory, for each corpus."""
+    """Count the n-grams of each corpus, from templates in memory to counts in memory."""
     import polars as pl
 
     from nl2sql_align.tasks.ngrams.count import count_ngrams
@@ -102,7 +101,7 @@ def our_ngrams(templates: str, destination: str = "") -> dict[str, Any]:
 
 
 def our_templates(queries: str) -> dict[str, Any]:
-    """Each distinct query to its template, one by one, in this process."""
+    """Make the template of each distinct query, one by one, in this process."""
     from nl2sql_align.tasks.base.garbage import freeze_for_forking
     from nl2sql_align.tasks.templates.parse_sharing import parses_are_shared
     from nl2sql_align.tasks.templates.templatizer import Templatizer
@@ -110,7 +109,7 @@ def our_templates(queries: str) -> dict[str, Any]:
     texts = distinct_texts(queries)
     is_shared = parses_are_shared()
     templatizers = {dialect: Templatizer(dialect, shares_parses=is_shared) for dialect in texts}
-    freeze_for_forking()  # as in our workers
+    freeze_for_forking()  # like our parser processes
     start, cpu_start = seconds(), cpu_seconds()
     n = n_rejected = 0
     for dialect, sqls in texts.items():
@@ -127,7 +126,7 @@ def our_templates(queries: str) -> dict[str, Any]:
 
 
 def our_workers(queries: str, folder: str, workers: str) -> dict[str, Any]:
-    """Each distinct query to its template, in worker processes, their start included."""
+    """Make the template of each distinct query in parser processes, including their start."""
     from concurrent.futures import ThreadPoolExecutor
 
     import pyarrow as pa
@@ -156,13 +155,13 @@ def our_workers(queries: str, folder: str, workers: str) -> dict[str, Any]:
 # The parser alone ---------------------------------------------------------------------------------
 
 
-def parse_one(queries: str, collect: str = "as-python-does") -> dict[str, Any]:
-    """``sqlglot.parse_one`` of each distinct query, and nothing else.
+def parse_one(queries: str, collection: str = "default") -> dict[str, Any]:
+    """Call ``sqlglot.parse_one`` on each distinct query, and do nothing else.
 
-    With ``collect`` as ``seldom``, garbage is collected as seldom as in our workers.
+    With ``collection`` as ``rare``, garbage is collected as rarely as in our parser processes.
     """
     texts = distinct_texts(queries)
-    if collect == "seldom":
+    if collection == "rare":
         from nl2sql_align.tasks.base.garbage import freeze_for_forking
 
         freeze_for_forking()
@@ -171,8 +170,8 @@ def parse_one(queries: str, collect: str = "as-python-does") -> dict[str, Any]:
     return {"seconds": seconds() - start, "cpu_seconds": cpu_seconds() - cpu_start, "n": n}
 
 
-def parse_one_side_by_side(queries: str, processes: str) -> dict[str, Any]:
-    """``sqlglot.parse_one`` in processes that share nothing: what this machine gives at best."""
+def parse_one_in_parallel(queries: str, processes: str) -> dict[str, Any]:
+    """Call ``sqlglot.parse_one`` in independent processes: the best that this machine can do."""
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
 
@@ -186,7 +185,7 @@ def parse_one_side_by_side(queries: str, processes: str) -> dict[str, Any]:
 
 
 def parse_all(texts: dict[str, list[str]]) -> int:
-    """Parses the texts of each dialect; how many there are."""
+    """Parse the texts of each dialect, and return their number."""
     import logging
 
     import sqlglot
@@ -205,14 +204,14 @@ def parse_all(texts: dict[str, list[str]]) -> int:
 
 
 def textbook(queries: str, template_by: str = "tree") -> dict[str, Any]:
-    """The whole job as the paper tells it, in plain Python: no sharing of work, one process.
+    """Do the whole job as the paper describes it, in plain Python, in one process.
 
-    Gives the skew divergence only, for every ordered pair; ours measures more.
+    The result is the skew divergence alone, for every ordered pair; ours measures more.
 
     Args:
         queries: Every query of every corpus.
-        template_by: ``tree`` for ``textbook_template``; ``ours`` to borrow our ``Templatizer``, so
-            that only counting and comparing are plain.
+        template_by: ``tree`` for ``textbook_template``; ``ours`` for our ``Templatizer``, so that
+            only counting and comparing are plain.
     """
     import pyarrow.parquet as pq
 
@@ -249,10 +248,10 @@ def textbook(queries: str, template_by: str = "tree") -> dict[str, Any]:
 
 
 def textbook_template(sql: str, dialect: str) -> str | None:
-    """A query's template with sqlglot's own means: names and literals out of the tree, back to SQL.
+    """Make a template with sqlglot: remove names and literals from the tree, and generate SQL.
 
-    Close to ours, see ``textbook_agreement``: SQL that is generated has sqlglot's spelling, not the
-    query's.
+    Templates are close to ours (see ``textbook_agreement``), but have sqlglot's spelling and not
+    that of the query.
     """
     import sqlglot
     from sqlglot import exp
@@ -277,7 +276,7 @@ def textbook_template(sql: str, dialect: str) -> str | None:
 
 
 def our_template(sql: str, dialect: str) -> str | None:
-    """The same by our rules, each query parsed for itself."""
+    """Make a template by our rules, without sharing parses between queries."""
     from nl2sql_align.tasks.templates.templatizer import Templatizer
 
     if dialect not in _templatizers:
@@ -290,7 +289,7 @@ _templatizers: dict[str, Any] = {}
 
 
 def textbook_agreement(queries: str) -> dict[str, Any]:
-    """How many of textbook's templates are ours, letter by letter."""
+    """Count the templates of the textbook that are equal to ours."""
     import pyarrow.parquet as pq
 
     rows = pq.read_table(queries, columns=["sql", "dialect"]).to_pylist()
@@ -306,7 +305,7 @@ _JOINED = re.compile(r"\b(ORDER|GROUP|PARTITION) (BY)\b")
 
 
 def slices(template: str) -> Iterator[str]:
-    """The n-grams of a template, by the letter of the specification."""
+    """Yield the n-grams of a template, exactly as the specification defines them."""
     tokens = tokens_of(template)
     for n in range(1, MAX_N + 1):
         for i in range(len(tokens) - n + 1):
@@ -330,7 +329,7 @@ def is_balanced(tokens: Iterable[str]) -> bool:
 
 
 def divergence(source: Counter[str], target: Counter[str]) -> float:
-    """The skew divergence, in nats."""
+    """Return the skew divergence, in nats."""
     n_source, n_target = source.total(), target.total()
     total = 0.0
     for ngram, n in source.items():
@@ -341,7 +340,7 @@ def divergence(source: Counter[str], target: Counter[str]) -> float:
 
 
 def textbook_ngrams(templates: str) -> dict[str, Any]:
-    """The counting of *textbook* alone."""
+    """Count n-grams as the textbook does, and do nothing else."""
     corpora = templates_by_corpus(templates)
     start = seconds()
     counts = {
@@ -359,10 +358,10 @@ def textbook_ngrams(templates: str) -> dict[str, Any]:
 
 
 def scikit_learn(templates: str, sharing: str = "each") -> dict[str, Any]:
-    """``CountVectorizer`` and ``scipy.stats.entropy``. Knows no rules for commas and brackets.
+    """Use ``CountVectorizer`` and ``scipy.stats.entropy``, without rules for commas and brackets.
 
     ``sharing`` is ``each`` to count the template of each query, or ``distinct`` to count each
-    distinct template once and weigh it.
+    distinct template once and weight it.
     """
     import numpy as np
     from scipy.stats import entropy
@@ -404,7 +403,7 @@ def scikit_learn(templates: str, sharing: str = "each") -> dict[str, Any]:
 
 
 def sql_only(templates: str) -> dict[str, Any]:
-    """``list_slice`` and ``group by`` in DuckDB, each distinct template once."""
+    """Count in DuckDB, with ``list_slice`` and ``group by``, each distinct template once."""
     import duckdb
 
     con = duckdb.connect()
@@ -482,7 +481,7 @@ where
 
 
 def distinct_texts(queries: str) -> dict[str, list[str]]:
-    """The distinct texts of each dialect, in the order in which they first occur."""
+    """Return the distinct texts of each dialect, in the order of their first occurrence."""
     import pyarrow.parquet as pq
 
     table = pq.read_table(queries, columns=["dialect", "sql"])
@@ -505,7 +504,7 @@ def templates_by_corpus(templates: str) -> dict[str, list[str]]:
 
 
 def exact(corpora: str, warehouse: str, folder: str) -> dict[str, Any]:
-    """Whether the tables of the plain path are those of ours, bit for bit."""
+    """Compare the tables of the plain path with ours, bit for bit."""
     from benchmarks.plain import differences
 
     return differences(Path(corpora), Path(warehouse), Path(folder))
@@ -520,7 +519,7 @@ CONTESTANTS = {
     "our-templates": our_templates,
     "our-workers": our_workers,
     "parse-one": parse_one,
-    "parse-one-side-by-side": parse_one_side_by_side,
+    "parse-one-in-parallel": parse_one_in_parallel,
     "scikit-learn": scikit_learn,
     "sql-only": sql_only,
     "textbook": textbook,
@@ -531,6 +530,10 @@ CONTESTANTS = {
 
 def main() -> None:
     name, *arguments = sys.argv[1:]
+    if name.startswith("our"):
+        from nl2sql_align.tasks.base.environment import set_library_defaults
+
+        set_library_defaults()  # like the command line; others get the defaults of their libraries
     answer = CONTESTANTS[name](*arguments)
     print(json.dumps(answer), flush=True)
 

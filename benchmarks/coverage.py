@@ -1,14 +1,14 @@
-"""How often intervals hold the truth, where the truth is known.
+"""Coverage of the intervals, in simulations with known truth.
 
     python -m benchmarks.coverage [--trials 500] [--output docs/coverage.md]
 
-Draws training set, target and predictions again and again from populations (``population.py``),
-makes intervals by several methods from the same replicates, and counts which of them hold
+Draw training sets, targets and predictions repeatedly from known populations (``population.py``).
+Compute intervals by several methods from the same replicates, and count how many hold
 
 * the value *at the sets' sizes*: the mean over all draws of sets of these sizes, and
-* the value *of the populations*: that of endless sets.
+* the value *of the populations*: that of infinitely large sets.
 
-The same trials give the same table.
+Equal arguments give equal tables.
 """
 
 import argparse
@@ -50,7 +50,7 @@ Ends = tuple[float, float]
 
 
 class Quantity(NamedTuple):
-    """An estimate with its replicates and jackknife values, one array of these for each set."""
+    """An estimate with its replicates, and its jackknife values for each set."""
 
     estimate: float
     replicates: Floats
@@ -84,7 +84,7 @@ def bca(of: Quantity) -> Ends:
 
 
 def student(of: Quantity, n_units: int) -> Ends:
-    """About the estimate, by the replicates' standard deviation alone."""
+    """Return a t interval around the estimate, from the standard deviation of the replicates."""
     from scipy.special import stdtrit
 
     reach = float(stdtrit(n_units - 1, 1 - _TAIL) * of.replicates.std(ddof=1))
@@ -99,14 +99,14 @@ def shipped(of: Quantity, n_units: int) -> Ends:
 
 
 def logs(source: Sample, target: Sample, of_source: Floats, of_target: Floats) -> Floats:
-    """The logarithm of the alignment for each pair of rows of unit weights."""
+    """Return the logarithm of the alignment for each pair of rows of unit weights."""
     shared = shared_by(source, target)
     counts = source.counts(of_source), target.counts(of_target)
     return -skew_divergences(*counts, shared, SKEW) / _SCALE
 
 
 def quantities(sets: Sets) -> dict[str, Quantity]:
-    """What is estimated from a draw."""
+    """Return the estimates from one draw."""
     n_train, n_target = len(sets.train.keys), len(sets.target.keys)
 
     def all_of(of_train: Floats, of_target: Floats) -> dict[str, Floats]:
@@ -131,13 +131,13 @@ def quantities(sets: Sets) -> dict[str, Quantity]:
 
 
 def without_one(n_units: int) -> Floats:
-    """The jackknife's weights: each row leaves out a unit, or a hundredth of them where many."""
+    """Return jackknife weights: each row leaves out one unit, or a hundredth of many units."""
     group = np.arange(n_units) % _MOST_LEFT_OUT
     return (group != np.arange(min(n_units, _MOST_LEFT_OUT))[:, None]).astype(float)
 
 
 class Outcome(NamedTuple):
-    """What the trials of a design gave, by quantity: an entry for each trial."""
+    """The results of a design, by quantity, with an entry for each trial."""
 
     design: Design
     truths: dict[str, float]
@@ -148,7 +148,7 @@ class Outcome(NamedTuple):
 
 
 def run_design(design: Design, n_trials: int) -> Outcome:
-    """All trials of a design."""
+    """Run all trials of a design."""
     people = population(design.n_templates, design.power)
     alignments = [
         -people.divergence(source, people.target) / _SCALE
@@ -189,12 +189,12 @@ def run_design(design: Design, n_trials: int) -> Outcome:
 
 
 def coverage(intervals: Floats, truth: float) -> float:
-    """The share of intervals (rows of two ends) that hold a value."""
+    """Return the share of intervals (rows of two ends) that hold a value."""
     return float(((intervals[:, 0] <= truth) & (truth <= intervals[:, 1])).mean())
 
 
 def coverage_rows(outcome: Outcome) -> list[list[str]]:
-    """For each quantity, how often each method holds either truth."""
+    """Return a row per quantity, with the coverage of both truths by each method."""
     rows = []
     for name in QUANTITIES:
         found = outcome.estimates[name]
@@ -218,11 +218,11 @@ def coverage_rows(outcome: Outcome) -> list[list[str]]:
 
 
 def ceiling_row(outcome: Outcome) -> list[str]:
-    """What the ceiling should be, and what it was said to be."""
+    """Return the true ceiling of a design, and the mean and spread of its estimates."""
     truth = math.exp(float(outcome.between_draws.mean()))
     low, high = np.quantile(outcome.ceilings, [_TAIL, 1 - _TAIL])
-    said = float(outcome.ceilings.mean())
-    return [outcome.design.name, f"{truth:.3f}", f"{said:.3f}", f"{low:.3f} to {high:.3f}"]
+    mean = float(outcome.ceilings.mean())
+    return [outcome.design.name, f"{truth:.3f}", f"{mean:.3f}", f"{low:.3f} to {high:.3f}"]
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -255,7 +255,7 @@ such sets.
 
 
 def page(outcomes: Sequence[Outcome], n_trials: int) -> str:
-    """The results as a page."""
+    """Return the results as a Markdown page."""
     header = ("sets", "of", "at size", "endless", "bias / sd", *METHODS, "width / sd")
     rows = [row for outcome in outcomes for row in coverage_rows(outcome)]
     ceilings = [ceiling_row(outcome) for outcome in outcomes]
@@ -270,7 +270,7 @@ def page(outcomes: Sequence[Outcome], n_trials: int) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--trials", type=int, default=500)
-    parser.add_argument("--only", type=int, nargs="+", help="some designs, by their numbers from 0")
+    parser.add_argument("--only", type=int, nargs="+", help="numbers of designs to run, from 0")
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
     designs = [DESIGNS[i] for i in arguments.only or range(len(DESIGNS))]

@@ -1,10 +1,10 @@
-"""Whether mutated dumps harm the program: ``python -m benchmarks.fuzz --cases 10000``.
+"""Fuzzing with mutated dumps: ``python -m benchmarks.fuzz --cases 10000``.
 
-Each case is a dump, real or one of the tests' samples, with bytes changed, cut off, in another
-order or encoding, or with other keys. It is recognised or read as what it was, parsed and counted,
-in a warehouse of its own among folders that must stay empty. What comes of it has to be templates,
-or one line that says why not; anything else is a failure, and its file is kept. A case that takes
-longer than five minutes ends the campaign.
+Each case is a dump, real or a sample of the tests, that is changed, truncated, reordered or encoded
+differently, or read with other keys. It is ingested, parsed and counted in a warehouse of its own.
+The result must be templates or a reason in one line, and no file may be written elsewhere. Anything
+else is a failure, and its dump is saved. A case that takes more than five minutes ends the
+campaign.
 """
 
 import argparse
@@ -43,7 +43,7 @@ Dump = tuple[str, str, bytes]
 
 
 def real_dumps(corpora: Path) -> list[Dump]:
-    """The first rows of real dumps: format, name of the file, content."""
+    """Return the first rows of real dumps, each with its format and the name of its file."""
     found = []
     for one in load_corpora(corpora) if corpora.exists() else []:
         path = next(iter(sorted(one.path.glob(one.glob or "*"))), None)
@@ -74,7 +74,7 @@ def _first_rows(content: bytes) -> bytes:
 
 
 def outcome(corpus: CorpusEntry, warehouse: Warehouse) -> tuple[str, int, int]:
-    """``taken`` or why not; how many distinct queries were parsed and rejected."""
+    """Return ``taken`` or a reason, and the numbers of distinct queries parsed and rejected."""
     found = prepare_corpus(corpus, warehouse)
     if isinstance(found, SetAside):
         assert found.reason.isprintable(), found.reason
@@ -87,17 +87,17 @@ def outcome(corpus: CorpusEntry, warehouse: Warehouse) -> tuple[str, int, int]:
 
 
 def kind_of(reason: str) -> str:
-    """A reason without what is particular to one file."""
+    """Return a reason without details of a single file."""
     reason = re.sub(r"none of .* holds SQL", "no column holds SQL", reason.partition("): ")[2])
     reason = re.sub(r"'[^']*'|\d+", "...", reason.partition(" (")[0].partition(";")[0])
     return textwrap.shorten(reason, 80)
 
 
 def campaign(n_cases: int, seed: int, minutes: float, folder: Path) -> bool:
-    """Runs the cases, as many as time allows, and prints what came of them; whether none failed."""
+    """Run the cases within the time limit, print a summary, and return whether all succeeded."""
     dumps, elsewhere = folder / "dumps", folder / "elsewhere"
-    for made in (dumps, elsewhere):
-        made.mkdir(parents=True)
+    for place in (dumps, elsewhere):
+        place.mkdir(parents=True)
     real = real_dumps(ROOT / DUMPS)
     os.environ |= {"HOME": str(elsewhere), "TMPDIR": str(elsewhere)}
     tempfile.tempdir = str(elsewhere)
@@ -128,14 +128,14 @@ def campaign(n_cases: int, seed: int, minutes: float, folder: Path) -> bool:
             started = time.monotonic()
             try:
                 corpus = entry(path, "auto" if is_auto else form, **keys)
-                came, n, rejected = outcome(corpus, warehouse)
+                result, n, rejected = outcome(corpus, warehouse)
                 n_parsed, n_rejected = n_parsed + n, n_rejected + rejected
-                counts[came if came == "taken" else kind_of(came)] += 1
-            except Exception as error:  # what a campaign is for
-                said = (
+                counts[result if result == "taken" else kind_of(result)] += 1
+            except Exception as error:  # a bug that the campaign has found
+                problem = (
                     error if isinstance(error, AlignError) else f"{type(error).__name__}: {error}"
                 )
-                failures.append(f"case {case}, {form}: {said}")
+                failures.append(f"case {case}, {form}: {problem}")
                 shutil.copyfile(path, folder.with_name(f"fuzz-{seed}-{case}-{file}"))
                 say(failures[-1])
             slowest = max(slowest, time.monotonic() - started)
@@ -151,7 +151,7 @@ def campaign(n_cases: int, seed: int, minutes: float, folder: Path) -> bool:
             if case % 500 == 499:
                 say(f"{case + 1} cases, {counts['taken']} taken, {len(failures)} failures")
     stop_workers()
-    print("| what came of it | cases |\n| --- | --- |")
+    print("| result | cases |\n| --- | --- |")
     for reason, n in counts.most_common():
         print(f"| {reason} | {n:,} |")
     print(f"| **failures** | {len(failures)} |")
@@ -166,11 +166,11 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--cases", type=int, default=10_000)
     options.add_argument("--seed", type=int, default=1)
-    options.add_argument("--minutes", type=float, default=600.0, help="end sooner, after so many")
+    options.add_argument("--minutes", type=float, default=600.0, help="a time limit")
     given = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        is_fine = campaign(given.cases, given.seed, given.minutes, Path(folder) / "campaign")
-    sys.exit(0 if is_fine else 1)
+        is_clean = campaign(given.cases, given.seed, given.minutes, Path(folder) / "campaign")
+    sys.exit(0 if is_clean else 1)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,16 @@
-"""Writes synthetic corpora of any size, in the columns of Gretel's Parquet files.
+"""Synthetic corpora of any size, with the columns of Gretel's Parquet files.
 
-A query is a *sketch*, SQL with places for names and values, filled from one of some hundred made-up
-databases. Sketches come from a grammar: joins, nesting, common table expressions, windows, set
-operations, CASE, aggregates, predicates, and some statements that change data. Which sketch is next
-is drawn from a power law over their endless list, so that new templates keep coming, ever more
-rarely, as in real corpora: about 2,000 templates in 9,000 queries, 150,000 in 2.5 million. Nothing
-that grows with the corpus is held in memory.
+A query is a *sketch*, SQL with slots for names and values, filled from one of 400 invented
+databases. Sketches come from a grammar with joins, nesting, common table expressions, windows, set
+operations, CASE, aggregates, predicates, and some statements that change data. They are drawn by a
+power law from an infinite list, so that new templates become rarer but never stop, as in real
+corpora: about 2,000 templates in 9,000 queries, and 150,000 in 2.5 million. Memory does not grow
+with the corpus.
 
     python -m benchmarks.generate one FILE --queries 100000
     python -m benchmarks.generate many FOLDER --corpora 200 --queries 5000
 
-The same arguments give the same rows on every machine (and, with the same pyarrow, the same bytes).
+Equal arguments give equal rows on every machine and, with the same pyarrow, equal bytes.
 """
 
 import argparse
@@ -72,7 +72,7 @@ class Table(NamedTuple):
 
 
 class Database(NamedTuple):
-    """A made-up database, with the statements that would make it."""
+    """A made-up database, with the statements that create it."""
 
     name: str
     tables: tuple[Table, ...]
@@ -81,7 +81,7 @@ class Database(NamedTuple):
 
 @lru_cache(maxsize=N_DATABASES)
 def database(number: int) -> Database:
-    """The database of that number, always the same."""
+    """Return the database with a number; it is the same on every call."""
     rng = Random(f"{SEED} database {number}")
     thing = rng.choice(_THINGS)
     tables = []
@@ -163,7 +163,7 @@ class _Writer:
         self.slot(self.rng.choice(("number", "number", "word", "date")))
 
     def term(self, scope: list[int], depth: int) -> None:
-        """Anything that gives one value per row."""
+        """Write an expression with one value per row."""
         rng, out = self.rng, self.out
         roll = rng.random() / (0.35 + 0.65 * self.richness)
         if roll > 0.34 or depth > 3:
@@ -241,7 +241,7 @@ class _Writer:
         self.complexity += 2
 
     def predicate(self, scope: list[int], depth: int) -> None:
-        """Anything that is true or false of a row."""
+        """Write a condition on a row."""
         rng, out = self.rng, self.out
         roll = rng.random()
         if roll < 0.46 or depth > 3:
@@ -453,10 +453,14 @@ _FUNCTIONS: Final = (
 
 
 class Mixture(NamedTuple):
-    """What a corpus is made of.
+    """The composition of a corpus.
 
-    ``shares`` says how often a sketch comes from each of several endless lists; corpora that draw
-    from the same list have templates in common.
+    Attributes:
+        shares: The shares of queries whose sketches come from each infinite list. Corpora with a
+            common list have templates in common.
+        richness: The length and nesting of queries, from 0 to 1.
+        broken: The share of queries that are truncated.
+        repeated: The share of queries that repeat an earlier one.
     """
 
     shares: tuple[tuple[str, float], ...] = (("common", 1.0),)
@@ -470,13 +474,13 @@ _DEFAULT_MIXTURE: Final = Mixture()
 
 @lru_cache(maxsize=20_000)
 def sketch(family: str, number: int, richness: float) -> Sketch:
-    """A sketch from a family's endless list, always the same; frequent ones are shorter."""
+    """Return a sketch of a family by its number; low numbers are frequent, and shorter."""
     richness *= 0.25 + 0.75 * number / (number + 30)
     return _Writer(Random(f"{SEED} {family} {number}"), richness).sketch()
 
 
 def rows(n_queries: int, seed: str, mixture: Mixture) -> Iterator[tuple[str, Sketch, Database]]:
-    """The queries of a corpus, one after the other."""
+    """Yield the queries of a corpus."""
     families = [family for family, _ in mixture.shares]
     ends = list(accumulate(share for _, share in mixture.shares))
     rng = Random(f"{SEED} {seed}")
@@ -502,7 +506,7 @@ def rows(n_queries: int, seed: str, mixture: Mixture) -> Iterator[tuple[str, Ske
 
 
 def fill(drawn: Sketch, home: Database, rng: Random) -> str:
-    """The sketch as SQL on one database."""
+    """Return the sketch as SQL on one database."""
     random = rng.random
     tables = home.tables
     first, step = int(random() * len(tables)), 1 + int(random() * 2)
@@ -545,7 +549,7 @@ _TASKS: Final = (
 def write_corpus(
     path: Path, n_queries: int, seed: str = "0", mixture: Mixture = _DEFAULT_MIXTURE
 ) -> None:
-    """Writes a corpus into one Parquet file, row group by row group."""
+    """Write a corpus into one Parquet file, row group by row group."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.part")
     source = rows(n_queries, seed, mixture)
@@ -574,7 +578,7 @@ def write_corpus(
 
 
 def mixture_of(number: int) -> Mixture:
-    """A mixture for one of many corpora: parts that all have, that a group has, and its own."""
+    """Return the mixture of one of many corpora: common sketches, those of a group, and its own."""
     rng = Random(f"{SEED} mixture {number}")
     common, group = 0.3 + 0.5 * rng.random(), 0.1 + 0.3 * rng.random()
     shares = (("common", common), (f"group-{number % 8}", group), (f"own-{number}", 0.15))
@@ -582,13 +586,13 @@ def mixture_of(number: int) -> Mixture:
 
 
 def write_many(folder: Path, n_corpora: int, n_queries: int, n_targets: int = 0) -> Path:
-    """Writes many corpora with their corpora file.
+    """Write many corpora with their corpora file.
 
     Args:
-        folder: Where to.
-        n_corpora: How many.
-        n_queries: How many each.
-        n_targets: How many are targets; a tenth if 0.
+        folder: The folder for all files.
+        n_corpora: The number of corpora.
+        n_queries: The number of queries in each.
+        n_targets: The number of targets; a tenth of the corpora if 0.
 
     Returns:
         The corpora file.
@@ -602,7 +606,7 @@ def write_many(folder: Path, n_corpora: int, n_queries: int, n_targets: int = 0)
 
 
 def write_corpora_file(path: Path, names: list[str], n_targets: int) -> Path:
-    """Writes a corpora file for Parquet files beside it; the first ``n_targets`` are targets."""
+    """Write a corpora file for Parquet files beside it; the first ``n_targets`` are targets."""
     path.write_text(
         "\n".join(
             f'[[corpus]]\nname = "{name}"\nrole = "{"target" if i < n_targets else "train"}"\n'

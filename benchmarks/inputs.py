@@ -1,4 +1,4 @@
-"""What the contestants work on: corpora files, and queries and templates as plain Parquet."""
+"""Inputs of the contestants: corpora files, and queries and templates as plain Parquet."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,9 +16,9 @@ _SIZES = (8660, 9428, 8000, 1034, 1534)
 
 
 def real_corpora(folder: Path, dumps: Path, names: Iterable[str] | None = None) -> Path:
-    """A corpora file of real dumps, or of those named.
+    """Write a corpora file of real dumps: all, or those with the given names.
 
-    Where there are no dumps: the samples, and generated corpora as large as ``WHOLE_JOB``.
+    Without real dumps, use the samples, and generated corpora of the sizes of ``WHOLE_JOB``.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if dumps.exists():
@@ -35,7 +35,7 @@ def real_corpora(folder: Path, dumps: Path, names: Iterable[str] | None = None) 
 
 
 def synthetic(folder: Path, n_queries: int) -> Path:
-    """A corpora file with one generated corpus, made if it is not there."""
+    """Write a corpora file with one generated corpus; reuse an existing corpus."""
     name = f"synthetic-{n_queries}"
     if not (folder / f"{name}.parquet").exists():
         write_corpus(folder / f"{name}.parquet", n_queries)
@@ -43,13 +43,13 @@ def synthetic(folder: Path, n_queries: int) -> Path:
 
 
 def samples() -> str:
-    """The samples' corpora file, for a file in any folder."""
+    """Return the text of the samples' corpora file, with absolute paths."""
     text = (ROOT / "samples" / "corpora.toml").read_text("utf-8")
     return text.replace('path = "', f'path = "{ROOT / "samples"}/')
 
 
 def many(folder: Path, n_corpora: int, n_queries: int, n_added: int) -> tuple[Path, Path]:
-    """Two corpora files with many generated corpora: without and with one more."""
+    """Write two corpora files with many generated corpora; the second one has one more."""
     folder /= f"many-{n_corpora}-{n_queries}"
     if not (folder / "corpora.toml").exists():
         write_many(folder, n_corpora, n_queries)
@@ -62,7 +62,7 @@ def many(folder: Path, n_corpora: int, n_queries: int, n_added: int) -> tuple[Pa
 
 
 def export(warehouse: Path, queries: Path, templates: Path) -> None:
-    """Writes the queries and the templates that contestants share from a finished run."""
+    """Write the queries and templates that contestants share, from the results of a run."""
     with duckdb.connect(warehouse / "alignment.duckdb", read_only=True) as con:
         for path, columns, join in (
             (queries, "role, dialect, sql", ""),

@@ -1,9 +1,8 @@
-"""What is lost when runs and parsers are killed at any moment: ``python -m benchmarks.kills``.
+"""Killing runs and parser processes at random moments: ``python -m benchmarks.kills``.
 
-Run after run over the samples, in two states of them in turn, is ended by SIGKILL, or one of its
-parsing processes is, while a reader opens the results again and again: whole commands, with Prefect
-and its server. Then one run goes undisturbed, and its tables are held against those of a warehouse
-where nothing was ever killed.
+Run whole commands, with Prefect and its server, over two versions of the samples in turn, and kill
+each run or one of its parser processes by SIGKILL, while a reader opens the results continuously.
+Then complete one run, and compare its tables with those of a warehouse without kills.
 """
 
 import argparse
@@ -60,9 +59,9 @@ def campaign(folder: Path, n_kills: int, seed: int) -> None:
     while counts.total() - counts["run over before the kill"] < n_kills:
         process = begin(disturbed, files[(number + 1) % 2])
         if number % 3 == 2:
-            counts[kill_a_worker(process, moments)] += 1
+            counts[kill_a_parser(process, moments)] += 1
         else:
-            # Prefect takes most of the time to start: two moments in three are for the steps.
+            # Starting Prefect takes most of the time, so aim two kills of three at the steps.
             if is_at_work := moments.random() < 2 / 3:
                 wait_for_work(process)
             time.sleep(moments.uniform(0, min(at_work if is_at_work else to_start)))
@@ -71,21 +70,21 @@ def campaign(folder: Path, n_kills: int, seed: int) -> None:
                 counts["run over before the kill"] += 1
             else:
                 counts[f"run killed {'at work' if is_at_work else 'before its steps'}"] += 1
-        n_left += len(left())
+        n_left += len(remaining_processes())
         number += 1
         print(number, dict(counts), flush=True)
     check_completed(begin(disturbed, files[0]))
     reader.stop()
 
-    n_left += len(left())
+    n_left += len(remaining_processes())
     are_same = tables(disturbed) == tables(undisturbed)
-    print("\n| what | |\n| --- | --- |")
+    print("\n| event or check | |\n| --- | --- |")
     for what, n in sorted(counts.items()):
         print(f"| {what} | {n} |")
     print(f"| reads of the results meanwhile | {reader.n_reads} |")
-    print(f"| states seen, each whole | {len(reader.states)} |")
-    print(f"| reads that failed or saw a mixture | {len(reader.errors)} |")
-    print(f"| tables equal those of undisturbed runs, to the last bit | {are_same} |")
+    print(f"| consistent states seen | {len(reader.states)} |")
+    print(f"| reads that failed or were inconsistent | {len(reader.errors)} |")
+    print(f"| tables equal those of undisturbed runs, bit for bit | {are_same} |")
     print(f"| temporary files left | {len(leftovers(disturbed))} |")
     print(f"| processes left: servers, parsers | {n_left} |")
     if reader.errors or not are_same or leftovers(disturbed) or n_left:
@@ -94,7 +93,7 @@ def campaign(folder: Path, n_kills: int, seed: int) -> None:
 
 
 def begin(warehouse: Path, corpora: Path) -> "subprocess.Popen[str]":
-    """A run in a process group of its own; all its processes have a mark."""
+    """Start a run in its own process group, with a mark in the environment of its processes."""
     home = warehouse.with_name("prefect")
     return subprocess.Popen(
         [COMMAND, "run", str(corpora), "--warehouse", str(warehouse)],
@@ -107,24 +106,24 @@ def begin(warehouse: Path, corpora: Path) -> "subprocess.Popen[str]":
 
 
 def wait_for_work(process: "subprocess.Popen[str]") -> None:
-    """Waits until a run tells of its first step."""
+    """Wait until a run reports its first step."""
     assert process.stderr is not None
-    said = []
+    lines = []
     for line in process.stderr:
         if line.startswith("ingest"):
             return
-        said.append(line)
-    raise AssertionError(f"a run has ended before its first step: {said}")
+        lines.append(line)
+    raise AssertionError(f"a run has ended before its first step: {lines}")
 
 
 def check_completed(process: "subprocess.Popen[str]") -> None:
-    """Waits for a run that is to complete, and says what it said where it does not."""
-    _, said = process.communicate()
-    assert process.returncode == 0, said[-2000:]
+    """Wait for a run, and check that it succeeds."""
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors[-2000:]
 
 
-def kill_a_worker(process: "subprocess.Popen[str]", moments: random.Random) -> str:
-    """Kills a parser, or what forks them, some moment after there is one; the run goes on."""
+def kill_a_parser(process: "subprocess.Popen[str]", moments: random.Random) -> str:
+    """Kill a parser process, or the process that forks them, and check that the run succeeds."""
     pause, killed = moments.uniform(0, 0.5), False
     while process.poll() is None and not killed:
         if parsing_processes(process.pid):
@@ -137,8 +136,8 @@ def kill_a_worker(process: "subprocess.Popen[str]", moments: random.Random) -> s
     return "parser killed, run completed" if killed else "run over before the kill"
 
 
-def left() -> list[str]:
-    """The processes of a run that is over, when they have had their time to end."""
+def remaining_processes() -> list[str]:
+    """Return the processes of a finished run that do not end in time."""
     until = time.monotonic() + _SECONDS_TO_END
     while (found := marked(_MARK)) and time.monotonic() < until:
         time.sleep(0.05)
@@ -146,7 +145,7 @@ def left() -> list[str]:
 
 
 class Reader(threading.Thread):
-    """Opens the results, looks whether they are whole, and closes them, all the time."""
+    """Opens the results, checks that they are consistent, and closes them, in a loop."""
 
     def __init__(self, warehouse: Path) -> None:
         super().__init__(daemon=True)

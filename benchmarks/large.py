@@ -1,9 +1,8 @@
-"""Dumps far larger than memory: ``python -m benchmarks.large --folder FOLDER``.
+"""Dumps that are larger than memory: ``python -m benchmarks.large --folder FOLDER``.
 
-Writes a dump of each format, as large as is asked for, compares it with the samples by the whole
-command under a memory limit, and prints what all processes together took at most (PSS), Prefect's
-server among them, beside what the same command takes for a dump of a hundredth of the size. The
-queries of a dump are some hundred thousand distinct ones, again and again, as logs have them.
+Write a dump of each format and run the whole command over it and the samples, with a memory limit.
+Print the peak memory of all processes together (PSS), including Prefect's server, and the same for
+a dump of a hundredth of the size. Like logs, dumps repeat some hundred thousand distinct queries.
 """
 
 import argparse
@@ -19,7 +18,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.generate import Mixture, rows
 from benchmarks.inputs import samples
-from benchmarks.process import Taken, run_contestant
+from benchmarks.process import Measurement, run_contestant
 from benchmarks.report import say
 
 N_DISTINCT = 200_000
@@ -29,7 +28,7 @@ Row = dict[str, Any]
 
 
 def records(n_distinct: int) -> Iterator[Row]:
-    """Rows without an end, as data sets publish them: each with its schema and a question."""
+    """Yield an endless sequence of rows like those of data sets, with schema and question."""
     drawn = [(text, home) for text, _, home in rows(n_distinct, "large", Mixture())]
     for number, (text, home) in enumerate(cycle(drawn)):
         yield {
@@ -89,7 +88,7 @@ _MAPPED = 'columns = { sql = "query", question = "question", db_id = "db_id" }\n
 
 
 def write_dump(path: Path, form: str, n_bytes: int) -> None:
-    """Writes a dump of so many bytes, if it is not there."""
+    """Write a dump of a given size, unless it exists."""
     if path.exists():
         return
     temporary = path.with_name(f"{path.name}.part")
@@ -107,7 +106,7 @@ def write_dump(path: Path, form: str, n_bytes: int) -> None:
 
 
 def corpora_file(dump: Path, form: str) -> Path:
-    """The dump, and the samples that it is compared with."""
+    """Write a corpora file with the dump and the samples."""
     mapped = _MAPPED if form in ("jsonl", "csv", "parquet") else ""
     path = dump.with_name(f"{dump.name}.toml")
     path.write_text(
@@ -118,8 +117,8 @@ def corpora_file(dump: Path, form: str) -> Path:
     return path
 
 
-def take(folder: Path, form: str, n_bytes: int, memory_limit: str) -> Taken:
-    """Runs the whole command over a dump."""
+def measure(folder: Path, form: str, n_bytes: int, memory_limit: str) -> Measurement:
+    """Run the whole command over a dump."""
     dump = folder / f"{form}-{n_bytes}"
     write_dump(dump, form, n_bytes)
     warehouse = folder / "warehouse"
@@ -128,11 +127,11 @@ def take(folder: Path, form: str, n_bytes: int, memory_limit: str) -> Taken:
         "NL2SQL_ALIGN_MEMORY_LIMIT": memory_limit,
         "PREFECT_HOME": str(folder / "prefect"),
     }
-    taken = run_contestant(
+    measured = run_contestant(
         "ours-with-prefect", corpora_file(dump, form), warehouse, environment=environment
     )
     shutil.rmtree(warehouse)
-    return taken
+    return measured
 
 
 def main() -> None:
@@ -146,10 +145,12 @@ def main() -> None:
     say("| dump | size | seconds | CPU seconds | peak memory |\n| --- | --- | --- | --- | --- |")
     for form in given.formats:
         for megabytes in (given.megabytes // 100, given.megabytes):
-            taken = take(given.folder.resolve(), form, megabytes * 1_000_000, given.memory_limit)
+            measured = measure(
+                given.folder.resolve(), form, megabytes * 1_000_000, given.memory_limit
+            )
             say(
-                f"| `{form}` | {megabytes:,} MB | {taken.seconds:.0f} | {taken.cpu_seconds:.0f} "
-                f"| {taken.peak_bytes / 1e6:,.0f} MB |"
+                f"| `{form}` | {megabytes:,} MB | {measured.seconds:.0f} "
+                f"| {measured.cpu_seconds:.0f} | {measured.peak_bytes / 1e6:,.0f} MB |"
             )
 
 

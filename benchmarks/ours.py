@@ -1,6 +1,6 @@
 """The pipeline, stage by stage, without Prefect.
 
-Without predictions as they were written, too: what cleaning changes is measured in the flow only.
+Predictions are not measured as they were written: only the flow compares them with cleaned ones.
 """
 
 import time
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 STAGES = ("ingest", "templates", "ngrams", "matrix", "intervals", "publish", "report")
 MEASURES = tuple(stage for stage in STAGES if stage not in ("intervals", "report"))
-"""What it takes to publish the measures: intervals and the report say more than those."""
+"""The stages needed to publish the measures, without intervals and the report."""
 
 
 def run(corpora: Path, warehouse: Path, stages: Sequence[str] = STAGES) -> dict[str, list[float]]:
-    """Runs the main job.
+    """Run the main job.
 
     Args:
         corpora: The corpora file.
@@ -40,12 +40,12 @@ def run(corpora: Path, warehouse: Path, stages: Sequence[str] = STAGES) -> dict[
         stages: ``STAGES``, or ``MEASURES``.
 
     Returns:
-        Per stage, when it began and when it ended, on the clock of ``time.monotonic``. A stage
-        begins where the one before it ends; what of it was done sooner counts there.
+        Start and end of each stage, on the clock of ``time.monotonic``. A stage starts when the
+        stage before it ends; work that was done earlier counts for that stage.
     """
     house = Warehouse(warehouse.resolve())
     if not house.database.exists():
-        for _ in range(resources().threads):  # they start while this process loads
+        for _ in range(resources().threads):  # they start while this process loads modules
             start_worker()
     from nl2sql_align.tasks.ingest.corpora_file import load_corpora
     from nl2sql_align.tasks.run.prepare import Parts, Prepared, prepare_corpus
@@ -65,7 +65,7 @@ def run(corpora: Path, warehouse: Path, stages: Sequence[str] = STAGES) -> dict[
         house.locked(),
         bounded(None, None, house.scratch) as bounds,
         ExitStack() as stack,
-        # Twice as many as parsing processes: parts are read and written while others are parsed.
+        # Two threads per parser process: one part is read or written while another is parsed.
         ThreadPoolExecutor(2 * bounds.threads) as pool,
     ):
         try:
@@ -77,7 +77,7 @@ def run(corpora: Path, warehouse: Path, stages: Sequence[str] = STAGES) -> dict[
                 outcome = future.result()
                 if isinstance(outcome, Prepared):
                     parsing |= {pool.submit(parse_part, job): job for job in parts.add(outcome)}
-            # Takes its time, while the first queries are parsed.
+            # A slow import, while the first queries are parsed.
             import scipy.sparse  # noqa: F401 - needed later
 
             from nl2sql_align.tasks.results.publish import RunRecord, drafting, publish

@@ -1,4 +1,4 @@
-"""The plain path, to hold ours against: every query by itself, nothing shared, nothing kept."""
+"""The plain path, for comparison with ours: every query on its own, without sharing or caching."""
 
 import hashlib
 from collections import Counter
@@ -17,15 +17,16 @@ from nl2sql_align.tasks.warehouse.folder import Warehouse
 
 
 def differences(corpora: Path, warehouse: Path, folder: Path) -> dict[str, Any]:
-    """Makes the tables of a finished run again, the plain way, and compares.
+    """Compute the tables of a finished run again, on the plain path, and compare them.
 
     Args:
         corpora: The corpora file.
-        warehouse: Where the run has left its results.
-        folder: For the plain path's files.
+        warehouse: The warehouse of the run.
+        folder: The folder for files of the plain path.
 
     Returns:
-        How many corpora, queries, n-grams and pairs were compared, and the names of what differs.
+        The numbers of corpora, queries, n-grams and pairs compared, and the names of the tables
+        that differ.
     """
     house = Warehouse(warehouse.resolve())
     prepared = [prepare_corpus(entry, house) for entry in load_corpora(corpora)]
@@ -72,7 +73,7 @@ def differences(corpora: Path, warehouse: Path, folder: Path) -> dict[str, Any]:
 
 
 def plain_tables(one: Prepared, folder: Path) -> tuple[pa.Table, pa.Table]:
-    """Writes the templates and n-gram counts of one corpus, each query on its own."""
+    """Write the templates and n-gram counts of one corpus, each query on its own."""
     folder.mkdir(parents=True, exist_ok=True)
     templatize = Templatizer(one.entry.dialect)
     found: dict[str, list[Any]] = {}

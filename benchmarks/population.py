@@ -1,9 +1,9 @@
-"""Populations of databases and queries whose alignments are known, to draw sets from.
+"""Populations of databases and queries with known alignments, from which sets are drawn.
 
-A population has a list of templates from a grammar of its own, each with a probability that falls
-with a power of its rank. A database prefers some templates (Dirichlet about the probabilities), so
-that queries of one database are alike. A model answers a question with the gold template, or else
-with one of four wrong ones that belong to that template.
+A population has templates from a grammar, whose probabilities fall with a power of their rank. The
+queries of a database are alike: its probabilities are drawn from a Dirichlet distribution around
+those of the population. A model answers a question with the gold template, or with one of four
+wrong templates that belong to it.
 """
 
 from dataclasses import dataclass
@@ -30,26 +30,26 @@ _HEAD: Final = 3
 class Design(NamedTuple):
     """A population, and the sizes of the sets that are drawn from it.
 
-    ``alikeness`` is the Dirichlet concentration of a database's templates: the lower, the more
-    alike are the queries of one database. None draws queries alone, without databases; sizes are
-    then 1 query to a unit.
+    ``concentration`` is that of the Dirichlet distribution of a database's templates: the lower it
+    is, the more alike are the queries of one database. Without it, queries are drawn without
+    databases, and each unit is one query.
     """
 
     name: str
     n_templates: int
     power: float
-    alikeness: float | None
+    concentration: float | None
     n_train_units: int
     train_unit_size: int
     n_target_units: int
     target_unit_size: int
-    # Resample queries although there are databases.
+    # Resample queries although databases are known.
     is_by_query: bool = False
 
 
 @dataclass(frozen=True)
 class Population:
-    """Templates with their n-grams, and how probable each is in each of the three sets."""
+    """Templates with their n-grams, and their probabilities in each of the three sets."""
 
     incidence: Incidence
     train: Floats
@@ -58,7 +58,7 @@ class Population:
     wrong_answers: Integers
 
     def divergence(self, source: Floats, target: Floats) -> float:
-        """The skew divergence of two lists of template probabilities, in nats."""
+        """Return the skew divergence of two lists of template probabilities, in nats."""
         p, q = (np.asarray(one @ self.incidence.counts) for one in (source, target))
         p, q = p / p.sum(), q / q.sum()
         p, q = p[p > 0], q[p > 0]
@@ -66,7 +66,7 @@ class Population:
 
 
 class Sets(NamedTuple):
-    """One draw of the three sets, as they are resampled."""
+    """One draw of the three sets, ready to be resampled."""
 
     train: Sample
     target: Sample
@@ -75,7 +75,7 @@ class Sets(NamedTuple):
 
 @lru_cache(maxsize=2)
 def population(n_templates: int, power: float) -> Population:
-    """A population, always the same."""
+    """Return the population with these parameters; it is the same on every call."""
     numbers: dict[str, int] = {}
     lists: dict[str, Floats] = {}
     places: dict[str, list[int]] = {}
@@ -111,7 +111,7 @@ def population(n_templates: int, power: float) -> Population:
 
 
 def draw(design: Design, trial: int) -> Sets:
-    """One draw of the three sets; every trial has its own random numbers."""
+    """Draw the three sets, with random numbers of this trial."""
     people = population(design.n_templates, design.power)
     rng = np.random.default_rng([SEED, trial])
     train = _draw_units(rng, people.train, design.n_train_units, design.train_unit_size, design)
@@ -120,11 +120,11 @@ def draw(design: Design, trial: int) -> Sets:
     for unit in gold:
         wrong = people.wrong_answers[unit, rng.integers(0, 4, len(unit))]
         answers.append(np.where(rng.random(len(unit)) < _RIGHT_SHARE, unit, wrong))
-    # Predictions have the target's units, and so its keys.
+    # Predictions share the units of the target, and so its keys.
     owners = (f"train {trial}", f"target {trial}", f"target {trial}")
     return Sets(
         *(
-            _sample(people, units, owner, design.alikeness is None or design.is_by_query)
+            _sample(people, units, owner, design.concentration is None or design.is_by_query)
             for units, owner in zip((train, gold, answers), owners, strict=True)
         )
     )
@@ -133,14 +133,14 @@ def draw(design: Design, trial: int) -> Sets:
 def _draw_units(
     rng: np.random.Generator, probabilities: Floats, n_units: int, size: int, design: Design
 ) -> list[Integers]:
-    """The templates of the queries of each unit."""
+    """Draw the templates of the queries of each unit."""
     possible = np.flatnonzero(probabilities)
     p = probabilities[possible]
-    if design.alikeness is None:
+    if design.concentration is None:
         return list(rng.choice(possible, size=(n_units, 1), p=p))
     units = []
     for _ in range(n_units):
-        taste = rng.gamma(design.alikeness * p)
+        taste = rng.gamma(design.concentration * p)
         n_queries = max(3, int(rng.poisson(rng.gamma(2, size / 2))))
         units.append(rng.choice(possible, size=n_queries, p=taste / taste.sum()))
     return units
@@ -182,7 +182,7 @@ _TESTS: Final = (
 
 
 def _template(rng: Random, richness: float) -> str:
-    """A template; a richer one is longer and nests more."""
+    """Return a random template; richer ones are longer and more nested."""
     words: list[str] = []
 
     def term() -> None:

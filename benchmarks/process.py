@@ -1,4 +1,4 @@
-"""Runs a contestant in a process of its own and tells what it took."""
+"""Running a contestant in its own process, and measuring its time and memory."""
 
 import json
 import os
@@ -17,24 +17,28 @@ _ROOT = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
-class Taken:
-    """What a contestant took, its start included, and what it said of itself.
+class Measurement:
+    """The time and memory of a contestant, including its start, and its answer.
 
-    ``peak_bytes`` is the largest sum over all its processes at one time, memory that they share
-    counted once (PSS); ``samples`` are these sums with their times on ``time.monotonic``.
-    ``processes`` are the most resident bytes of each process, with its command line. All three are
-    empty where nobody watched.
+    Attributes:
+        seconds: Wall-clock time.
+        cpu_seconds: CPU time of all processes.
+        peak_bytes: The largest sum over all processes at one time, with shared memory counted once
+            (PSS); 0 if memory was not watched.
+        answer: The JSON object that the contestant printed.
+        samples: The sums of memory, with their times on ``time.monotonic``.
+        processes: The command line of each process, and its peak resident bytes.
     """
 
     seconds: float
     cpu_seconds: float
     peak_bytes: int
-    said: dict[str, Any]
+    answer: dict[str, Any]
     samples: list[tuple[float, int]] = field(repr=False, default_factory=list)
     processes: list[tuple[str, int]] = field(repr=False, default_factory=list)
 
     def peak_between(self, start: float, end: float) -> int:
-        """The largest sum in a span of time."""
+        """Return the largest sum of memory in a span of time, in bytes."""
         inside = [size for at, size in self.samples if start <= at <= end]
         return max(inside, default=0)
 
@@ -44,7 +48,7 @@ _watching: list[bool] = [True]
 
 @contextmanager
 def unwatched() -> Iterator[None]:
-    """Nobody looks at memory meanwhile: that takes some of a machine all of which is at work."""
+    """Do not watch memory in the block: watching takes CPU time from the contestant."""
     _watching.append(False)
     try:
         yield
@@ -53,26 +57,24 @@ def unwatched() -> Iterator[None]:
 
 
 class ContestantFailed(Exception):
-    """A contestant ended with an error."""
+    """A contestant exited with an error."""
 
 
 def run_contestant(
     name: str, *arguments: object, environment: dict[str, str] | None = None
-) -> Taken:
-    """Runs ``python -m benchmarks.contestants NAME ARGUMENTS...``, which says a JSON object.
-
-    Python may keep what it compiles, as it does unless told not to: else our modules, and no
-    library's, would be compiled anew in each process.
+) -> Measurement:
+    """Run ``python -m benchmarks.contestants NAME ARGUMENTS...``, which prints a JSON object.
 
     Raises:
-        ContestantFailed: It ended with an error.
+        ContestantFailed: The contestant exited with an error.
     """
     command = [sys.executable, "-m", "benchmarks.contestants", name, *map(str, arguments)]
     variables = {**os.environ, "PYTHONHASHSEED": "0", **(environment or {})}
+    # Otherwise our modules, unlike those of libraries, would be compiled in each process.
     variables.pop("PYTHONDONTWRITEBYTECODE", None)
     start = time.monotonic()
     with (
-        # Files, not pipes: nobody reads before the end, and a full pipe would hold up who writes.
+        # Files, not pipes: output is read at the end, and a full pipe would block the contestant.
         tempfile.TemporaryFile() as out,
         tempfile.TemporaryFile() as err,
         subprocess.Popen(
@@ -93,15 +95,15 @@ def run_contestant(
         process.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
         err.seek(0)
-        answer, errors = out.read(), err.read()
+        output, errors = out.read(), err.read()
     if process.returncode:
         raise ContestantFailed(f"{' '.join(command)}: {errors.decode(errors='replace')[-3000:]}")
-    said = json.loads(answer.splitlines()[-1]) if answer.strip() else {}
-    return Taken(
+    answer = json.loads(output.splitlines()[-1]) if output.strip() else {}
+    return Measurement(
         end - start,
         usage.ru_utime + usage.ru_stime,
         max((size for _, size in samples), default=0),
-        said,
+        answer,
         samples,
         list(processes.values()),
     )
@@ -110,18 +112,18 @@ def run_contestant(
 def _watch(
     pid: int, samples: list[tuple[float, int]], processes: dict[str, tuple[str, int]]
 ) -> None:
-    """Looks at the memory of a session until its first process has ended."""
+    """Sample the memory of a session until its first process has ended."""
     while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
         before = time.monotonic()
         samples.append((before, _session_bytes(pid, processes)))
-        # Looking costs the more, the more memory there is: never more than a tenth of one CPU.
+        # Sampling takes longer the more memory is in use: spend at most a tenth of one CPU on it.
         time.sleep(max(_INTERVAL_SECONDS, 10 * (time.monotonic() - before)))
 
 
 def _session_bytes(session: int, processes: dict[str, tuple[str, int]]) -> int:
-    """Memory of all processes of a session, shared pages counted once.
+    """Return the memory of all processes of a session, with shared pages counted once.
 
-    Notes in ``processes`` what each had at most until now.
+    Update ``processes`` with the peak of each process until now.
     """
     total = 0
     for entry in os.scandir("/proc"):
@@ -129,7 +131,7 @@ def _session_bytes(session: int, processes: dict[str, tuple[str, int]]) -> int:
             continue
         try:
             state, *numbers = Path(entry.path, "stat").read_text().rpartition(")")[2].split()
-            # One that has ended and was not waited for has no command, and no memory.
+            # Zombies have neither a command line nor memory.
             if int(numbers[2]) != session or state == "Z":
                 continue
             total += _kilobytes(Path(entry.path, "smaps_rollup"), "Pss:") * 1024

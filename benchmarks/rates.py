@@ -1,8 +1,8 @@
-"""What each stage costs per million queries: ``python -m benchmarks.rates FILE.parquet ...``.
+"""The cost of each stage per million queries: ``python -m benchmarks.rates FILE.parquet ...``.
 
-Does the stages of a run, with one thread, over each file (see ``benchmarks.generate``) in a
-warehouse of its own, and prints a Markdown table: CPU seconds of this process and its parsers,
-which others on the machine disturb less than the clock, and the sizes of what is written.
+Run the stages over each file (see ``benchmarks.generate``) with one thread, in a warehouse of its
+own. Print a Markdown table of the CPU seconds of this process and its parsers, which other work on
+the machine affects less than wall-clock time, and the sizes of the files.
 """
 
 import argparse
@@ -13,18 +13,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
-from nl2sql_align.tasks.base.connections import bounded
-from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
-from nl2sql_align.tasks.ngrams.corpus_counts import count_divided
-from nl2sql_align.tasks.results.publish import RunRecord, publish
-from nl2sql_align.tasks.results.versions import versions
-from nl2sql_align.tasks.run import steps
-from nl2sql_align.tasks.run.prepare import Prepared, prepare_corpus
-from nl2sql_align.tasks.templates.parser_pool import parse_part, stop_workers
-from nl2sql_align.tasks.warehouse.count_files import count_distinct_ngrams, count_files
-from nl2sql_align.tasks.warehouse.folder import Warehouse
+from nl2sql_align.tasks.base.environment import set_library_defaults
 
 
 def main() -> None:
@@ -32,12 +21,27 @@ def main() -> None:
     options.add_argument("files", nargs="+", type=Path)
     options.add_argument("--memory-limit")
     given = options.parse_args()
+    set_library_defaults()
     for file in given.files:
         with tempfile.TemporaryDirectory() as folder:
             measure(file, Path(folder), given.memory_limit)
 
 
 def measure(file: Path, folder: Path, memory_limit: str | None) -> None:
+    # Imported here, after the settings of these libraries are in the environment.
+    import pyarrow.parquet as pq
+
+    from nl2sql_align.tasks.base.connections import bounded
+    from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
+    from nl2sql_align.tasks.ngrams.corpus_counts import count_divided
+    from nl2sql_align.tasks.results.publish import RunRecord, publish
+    from nl2sql_align.tasks.results.versions import versions
+    from nl2sql_align.tasks.run import steps
+    from nl2sql_align.tasks.run.prepare import Prepared, prepare_corpus
+    from nl2sql_align.tasks.templates.parser_pool import parse_part, stop_workers
+    from nl2sql_align.tasks.warehouse.count_files import count_distinct_ngrams, count_files
+    from nl2sql_align.tasks.warehouse.folder import Warehouse
+
     warehouse = Warehouse(folder / "warehouse")
     spent: dict[str, float] = {}
 
@@ -45,7 +49,7 @@ def measure(file: Path, folder: Path, memory_limit: str | None) -> None:
     def stage(name: str) -> Iterator[None]:
         before = cpu_seconds()
         yield
-        stop_workers()  # a process counts when it has ended
+        stop_workers()  # CPU time of a process is known once it has ended
         spent[name] = cpu_seconds() - before
 
     entry = CorpusEntry(name="all", role="target", format="gretel", dialect="sqlite", path=file)

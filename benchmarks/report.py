@@ -1,4 +1,4 @@
-"""Writes the results as Markdown."""
+"""The results of the benchmarks, as a Markdown page."""
 
 import os
 import platform
@@ -15,7 +15,7 @@ _PACKAGES = (
 
 @dataclass(frozen=True)
 class Bar:
-    """What was asked for, and what was measured."""
+    """A target, and the measurement."""
 
     what: str
     wanted: str
@@ -25,31 +25,31 @@ class Bar:
 
 @dataclass
 class Report:
-    """Tables and bars, in the order in which they came."""
+    """Tables and bars, in the order in which they were added."""
 
     bars: list[Bar] = field(default_factory=list)
     parts: list[str] = field(default_factory=list)
 
     def bar(self, what: str, wanted: str, measured: str, is_met: bool) -> None:
-        """Notes a bar, and says it at once."""
+        """Add a bar, and print it."""
         self.bars.append(Bar(what, wanted, measured, is_met))
         say(f"{'met' if is_met else 'MISSED'}: {what}: {measured} ({wanted})")
 
     def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Notes a table with its heading."""
+        """Add a table with its heading."""
         lines = [f"## {title}", "", _row(header), _row(["---", *["---:"] * (len(header) - 1)])]
         self.parts.append("\n".join([*lines, *map(_row, rows)]))
 
     def note(self, text: str) -> None:
-        """Notes a paragraph."""
+        """Add a paragraph."""
         self.parts.append(text)
 
     def write(self, path: Path, command: str) -> None:
-        """Writes the page: what was asked for and reached, then the tables, then how to redo it.
+        """Write the page: the bars, the tables, and how to reproduce them.
 
         Args:
             path: The page.
-            command: What it was made by.
+            command: The command that made it.
         """
         n_met = sum(bar.is_met for bar in self.bars)
         bars = [
@@ -62,18 +62,18 @@ class Report:
             f"{n_met} of {len(self.bars)} bars met, on {_processors()}. Written by `{command}`; "
             "do not edit.",
             "\n".join([header, _row(["---"] * 4), *map(_row, bars)]),
-            "Times are wall-clock seconds unless they say CPU, and medians of the repetitions, "
-            "which take turns; each contestant is a process of its own, its start included. "
-            "Memory is the largest sum over all processes at one time, what they share counted "
-            "once (PSS); where runs are repeated, that of one more, since to look at memory takes "
-            "some of the machine.",
+            "Times are wall-clock seconds unless marked as CPU, and medians of repetitions, in "
+            "which contestants take turns. Each contestant runs in its own process, and its start "
+            "is included. Memory is the largest sum over all processes at one time, with shared "
+            "memory counted once (PSS). Memory of repeated runs is measured in one more run, "
+            "since measuring it slows the contestant down.",
             *self.parts,
             f"## Machine and versions\n\n{machine()}",
             f"## To reproduce\n\n```sh\nmake bench          # all of it, an hour\n"
             "make bench BENCH=--quick   # small sizes, two minutes\n"
-            f"{command}\n```\n\nThe real corpora are used where they are (`--dumps CORPORA.toml`), "
-            "else the samples and generated corpora of the same sizes. `--only` and `--sizes` take "
-            "parts of it.",
+            f"{command}\n```\n\nBenchmarks use the real corpora if they exist (`--dumps "
+            "CORPORA.toml`), else the samples and generated corpora of the same sizes. `--only` "
+            "and `--sizes` select parts.",
         ]
         path.write_text("\n\n".join(page) + "\n", encoding="utf-8")
 
@@ -83,7 +83,7 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def say(text: str) -> None:
-    """A line on how it goes on."""
+    """Print a line on the progress."""
     print(text, file=sys.stderr, flush=True)
 
 
@@ -97,7 +97,7 @@ def _processors() -> str:
 
 
 def machine() -> str:
-    """Facts about the machine, and versions."""
+    """Describe the machine and the versions of packages."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     lines = [
         f"* {_processors()}; {memory:.0f} GB of memory; "

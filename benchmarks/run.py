@@ -1,9 +1,9 @@
-"""Runs all contestants on the same data in one session and writes ``benchmarks/RESULTS.md``.
+"""Run all contestants on the same data, and write ``benchmarks/RESULTS.md``.
 
     python -m benchmarks.run [--quick] [--only SECTION ...] [--repeat N] [--sizes N ...]
 
-Every contestant runs in a process of its own; repetitions take turns, so that a slow minute of the
-machine falls on all of them. Data is made below ``build/benchmarks`` and kept for the next time.
+Every contestant runs in its own process. Contestants take turns, so that a slow minute of the
+machine affects all of them. Data is generated below ``build/benchmarks`` and reused.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from benchmarks import inputs
 from benchmarks.ours import STAGES
-from benchmarks.process import Taken, run_contestant, unwatched
+from benchmarks.process import Measurement, run_contestant, unwatched
 from benchmarks.report import Report, say
 from nl2sql_align.tasks.templates.parse_sharing import SHARE_PARSES_VARIABLE
 
@@ -27,15 +27,15 @@ _NO_SHAPES = {SHARE_PARSES_VARIABLE: "0"}
 
 @dataclass(frozen=True)
 class Runs:
-    """Repetitions of a contestant of which time was taken, and one of which memory was."""
+    """Repetitions of a contestant with time measured, and one with memory measured."""
 
-    timed: list[Taken]
-    watched: Taken
+    timed: list[Measurement]
+    watched: Measurement
 
 
 @dataclass(frozen=True)
 class Session:
-    """What one call of the benchmarks does, and where."""
+    """The settings of one call of the benchmarks."""
 
     data: Path
     dumps: Path
@@ -46,31 +46,31 @@ class Session:
     report: Report
 
     def warehouse(self) -> Path:
-        """An empty folder."""
+        """Return an empty folder."""
         folder = self.scratch / "warehouse"
         shutil.rmtree(folder, ignore_errors=True)
         return folder
 
-    def in_turns(self, contestants: dict[str, Callable[[], Taken]]) -> dict[str, Runs]:
-        """Runs all of them, one after the other, as often as is to be repeated, and once more."""
-        timed: dict[str, list[Taken]] = {name: [] for name in contestants}
+    def in_turns(self, contestants: dict[str, Callable[[], Measurement]]) -> dict[str, Runs]:
+        """Run all contestants in turns, repeatedly, and once more to measure memory."""
+        timed: dict[str, list[Measurement]] = {name: [] for name in contestants}
         for turn in range(self.repeat):
             for name, contestant in contestants.items():
                 with unwatched():
-                    taken = contestant()
-                timed[name].append(taken)
-                say(f"  {turn + 1}/{self.repeat} {name}: {taken.seconds:.2f} s")
+                    measured = contestant()
+                timed[name].append(measured)
+                say(f"  {turn + 1}/{self.repeat} {name}: {measured.seconds:.2f} s")
         return {name: Runs(timed[name], contestant()) for name, contestant in contestants.items()}
 
 
-def once(taken: Taken) -> Runs:
-    """A run that is not repeated, of which both were taken."""
-    return Runs([taken], taken)
+def once(measured: Measurement) -> Runs:
+    """Return a run that is not repeated, with both time and memory measured."""
+    return Runs([measured], measured)
 
 
 def median(runs: Runs, key: str = "") -> float:
-    """The median of what the process took, or of what it said under that key."""
-    return statistics.median(float(run.said[key]) if key else run.seconds for run in runs.timed)
+    """Return the median of the seconds, or of the answers under a key."""
+    return statistics.median(float(run.answer[key]) if key else run.seconds for run in runs.timed)
 
 
 def peak(runs: Runs) -> str:
@@ -78,18 +78,18 @@ def peak(runs: Runs) -> str:
 
 
 def stage_rows(runs: Runs) -> list[list[str]]:
-    """A row per stage: seconds, share, peak memory."""
+    """Return a row per stage: seconds, share, peak memory."""
     spent = {
         stage: statistics.median(
-            run.said["marks"][stage][1] - run.said["marks"][stage][0] for run in runs.timed
+            run.answer["marks"][stage][1] - run.answer["marks"][stage][0] for run in runs.timed
         )
         for stage in STAGES
     }
     whole = median(runs)
     rows = []
     for stage, value in spent.items():
-        most = runs.watched.peak_between(*runs.watched.said["marks"][stage])
-        # A stage may be over before anyone looks.
+        most = runs.watched.peak_between(*runs.watched.answer["marks"][stage])
+        # A stage may end before its memory is sampled.
         memory = f"{most / 1e6:,.0f} MB" if most else ""
         rows.append([stage, f"{value:.2f}", f"{value / whole:.0%}", memory])
     start = max(0.0, whole - sum(spent.values()))
@@ -98,19 +98,19 @@ def stage_rows(runs: Runs) -> list[list[str]]:
     return rows
 
 
-def work(taken: Taken) -> float:
-    """Seconds in our stages, without the start of Python."""
-    return sum(end - start for start, end in taken.said["marks"].values())
+def work(measured: Measurement) -> float:
+    """Return the seconds of our stages, without the start of Python."""
+    return sum(end - start for start, end in measured.answer["marks"].values())
 
 
 _STAGE_HEADER = ("stage", "seconds", "share", "peak memory")
 
 
-def ours(session: Session, corpora: Path, **environment: str) -> Taken:
+def ours(session: Session, corpora: Path, **environment: str) -> Measurement:
     return run_contestant("ours", corpora, session.warehouse(), environment=environment)
 
 
-def our_measures(session: Session, corpora: Path, **environment: str) -> Taken:
+def our_measures(session: Session, corpora: Path, **environment: str) -> Measurement:
     return run_contestant("our-measures", corpora, session.warehouse(), environment=environment)
 
 
@@ -118,7 +118,7 @@ def our_measures(session: Session, corpora: Path, **environment: str) -> Taken:
 
 
 def whole_job(session: Session) -> None:
-    """Ours against textbook, and n-grams against scikit-learn and SQL."""
+    """Compare ours with the textbook, and counting with scikit-learn and SQL."""
     corpora = inputs.real_corpora(session.data, session.dumps, inputs.WHOLE_JOB)
     warehouse = session.warehouse()
     run_contestant("ours", corpora, warehouse)
@@ -145,27 +145,27 @@ def whole_job(session: Session) -> None:
         [
             [
                 name,
-                f"{median(taken):.2f}",
-                f"{statistics.median(one.cpu_seconds for one in taken.timed):.2f}",
-                f"{base / median(taken):.2f}",
-                peak(taken),
+                f"{median(measured):.2f}",
+                f"{statistics.median(one.cpu_seconds for one in measured.timed):.2f}",
+                f"{base / median(measured):.2f}",
+                peak(measured),
             ]
-            for name, taken in runs.items()
+            for name, measured in runs.items()
         ],
     )
     ratio = base / median(runs["ours"])
     plain = base / median(runs["ours, without the cache of shapes"])
     complete = median(runs["ours, with intervals and the report"])
     overhead = median(runs["ours, with these and Prefect"]) - complete
-    agreement = run_contestant("textbook-agreement", queries).said
+    agreement = run_contestant("textbook-agreement", queries).answer
     session.report.note(
-        f"*textbook* makes templates by sqlglot's own means: parse, take names and literals out of "
-        f"the tree, write SQL, split it into tokens; {agreement['n_equal'] / agreement['n']:.1%} "
-        f"of the {agreement['n']:,} templates are ours letter by letter. *textbook, with our "
-        "templates* borrows our rules, each query parsed for itself in one process, and is plain "
-        "in the rest. Both give the skew divergence alone. *ours* is the job up to the published "
-        "database with all measures; intervals and the report have no counterpart in *textbook*. "
-        f"Prefect, its start included, adds {overhead:.1f} seconds."
+        f"*textbook* makes templates with sqlglot alone: parse, remove names and literals from "
+        f"the tree, generate SQL, tokenize it; {agreement['n_equal'] / agreement['n']:.1%} "
+        f"of the {agreement['n']:,} templates equal ours. *textbook, with our templates* uses our "
+        "rules, parses each query on its own in one process, and is plain otherwise. Both compute "
+        "the skew divergence alone. *ours* is the job up to the published database with all "
+        "measures; intervals and the report have no counterpart in *textbook*. "
+        f"Prefect, including its start, adds {overhead:.1f} seconds."
     )
     session.report.bar(
         "whole job against *textbook*",
@@ -200,18 +200,18 @@ def whole_job(session: Session) -> None:
         [
             [
                 name,
-                f"{median(taken, 'seconds'):.3f}",
-                f"{median(taken, 'seconds') / base:.1f}",
-                peak(taken),
-                f"{taken.timed[0].said['n_distinct']:,}",
-                f"{taken.timed[0].said['n_ngrams']:,}",
+                f"{median(measured, 'seconds'):.3f}",
+                f"{median(measured, 'seconds') / base:.1f}",
+                peak(measured),
+                f"{measured.timed[0].answer['n_distinct']:,}",
+                f"{measured.timed[0].answer['n_ngrams']:,}",
             ]
-            for name, taken in counted.items()
+            for name, measured in counted.items()
         ],
     )
     session.report.note(
-        "Templates in memory to counts in memory. scikit-learn has no rules for commas and "
-        "brackets and counts more; the counts of the others are equal."
+        "From templates in memory to counts in memory. scikit-learn has no rules for commas and "
+        "brackets and counts more n-grams; the counts of the others are equal."
     )
     for name, factor in (("scikit-learn", 15), ("SQL only", 4)):
         ratio = median(counted[name], "seconds") / base
@@ -224,7 +224,7 @@ def whole_job(session: Session) -> None:
 
 
 def templates(session: Session) -> None:
-    """CPU time per distinct query against the parser alone, and two processes against one."""
+    """Compare CPU time per distinct query with the parser alone, and two processes with one."""
     queries = session.data / "queries.parquet"
     if not queries.exists():
         warehouse = session.warehouse()
@@ -241,8 +241,10 @@ def templates(session: Session) -> None:
         }
     )
     each = {
-        name: statistics.median(one.said["cpu_seconds"] / one.said["n"] for one in taken.timed)
-        for name, taken in runs.items()
+        name: statistics.median(
+            one.answer["cpu_seconds"] / one.answer["n"] for one in measured.timed
+        )
+        for name, measured in runs.items()
     }
     base = each["`sqlglot.parse_one`"]
     session.report.table(
@@ -276,7 +278,7 @@ def templates(session: Session) -> None:
             f"{name} {n}": lambda call=call, n=n: run_contestant(*call, n)
             for name, call in (
                 ("ours", ("our-workers", many_queries, folder)),
-                ("the parser alone", ("parse-one-side-by-side", many_queries)),
+                ("the parser alone", ("parse-one-in-parallel", many_queries)),
             )
             for n in (1, 2)
         }
@@ -288,25 +290,25 @@ def templates(session: Session) -> None:
     session.report.bar(
         f"templates: 2 processes against one, {size:,} queries",
         "at least 1.6 times as fast",
-        f"{speedup:.2f} times; `sqlglot.parse_one` alone, each process with half of the queries "
-        f"and nothing shared, is {possible:.2f} times as fast on this machine",
+        f"{speedup:.2f} times; `sqlglot.parse_one` alone, in independent processes with half of "
+        f"the queries each, is {possible:.2f} times as fast on this machine",
         speedup >= 1.6,
     )
 
 
 def growth(session: Session) -> None:
-    """One corpus of each size: seconds, memory, and how they grow."""
+    """Measure time and memory for one corpus of each size, and their growth."""
     start = statistics.median(
         ours(session, inputs.synthetic(session.data, 10)).seconds for _ in range(session.repeat)
     )
-    taken: dict[int, Taken] = {}
+    measured: dict[int, Measurement] = {}
     rows = []
     for size in session.sizes:
         corpora = inputs.synthetic(session.data, size)
-        # The largest ones take minutes, in which a machine's moods even out.
+        # The largest ones take minutes, over which noise averages out.
         runs = [ours(session, corpora) for _ in range(session.repeat if size <= 100_000 else 1)]
         one = sorted(runs, key=lambda run: run.seconds)[len(runs) // 2]
-        taken[size] = one
+        measured[size] = one
         say(f"  {size:,}: {one.seconds:.1f} s, {one.peak_bytes / 1e6:,.0f} MB")
         session.report.table(f"{size:,} queries", _STAGE_HEADER, stage_rows(once(one)))
         rows.append(
@@ -321,10 +323,10 @@ def growth(session: Session) -> None:
     session.report.table(
         "Growth", ("queries", "seconds", "CPU seconds", "microseconds a query", "peak memory"), rows
     )
-    session.report.note(f"A run on ten queries, taken as start-up: {start:.2f} s.")
+    session.report.note(f"A run over ten queries, counted as start-up: {start:.2f} s.")
     largest = max(session.sizes)
     if largest == 2_500_000:
-        one = taken[largest]
+        one = measured[largest]
         session.report.bar(
             "2.5 million queries",
             "under 10 minutes, under 6 GB",
@@ -333,7 +335,7 @@ def growth(session: Session) -> None:
         )
     smallest = min((size for size in session.sizes if size >= 100_000), default=min(session.sizes))
     if smallest < largest:
-        a, b = taken[smallest], taken[largest]
+        a, b = measured[smallest], measured[largest]
         factor = math.log(largest / smallest)
         time = math.log((b.seconds - start) / (a.seconds - start)) / factor
         memory = math.log(b.peak_bytes / a.peak_bytes) / factor
@@ -346,14 +348,14 @@ def growth(session: Session) -> None:
 
 
 def memory(session: Session) -> None:
-    """A million queries with little memory."""
+    """Run a million queries with little memory."""
     size = min(1_000_000, max(session.sizes))
     corpora = inputs.synthetic(session.data, size)
     one = ours(session, corpora, NL2SQL_ALIGN_MEMORY_LIMIT="1GB")
     session.report.table(
         f"{size:,} queries with `--memory-limit 1GB`", _STAGE_HEADER, stage_rows(once(one))
     )
-    # The limit is of what grows with the data; programs and libraries take some 400 MB beside it.
+    # The limit covers what grows with the data; code and libraries take some 400 MB more.
     session.report.bar(
         f"{size:,} queries with `--memory-limit 1GB`",
         "finishes, within 1.5 GB in all processes together",
@@ -363,7 +365,7 @@ def memory(session: Session) -> None:
 
 
 def matrix(session: Session) -> None:
-    """Many corpora: all pairs, one corpus more, and nothing new."""
+    """Run many corpora: all pairs, then one more corpus, then without any change."""
     n_corpora, n_queries, n_added = session.many
     first, second = inputs.many(session.data, n_corpora, n_queries, n_added)
     warehouse = session.warehouse()
@@ -379,7 +381,7 @@ def matrix(session: Session) -> None:
         f"One corpus of {n_added:,} queries added", _STAGE_HEADER, stage_rows(once(added))
     )
     session.report.table("Nothing changed", _STAGE_HEADER, stage_rows(once(same)))
-    start, end = full.said["marks"]["matrix"]
+    start, end = full.answer["marks"]["matrix"]
     most = full.peak_between(start, end)
     session.report.bar(
         f"matrix of {n_corpora} corpora of {n_queries:,} queries",
@@ -389,7 +391,7 @@ def matrix(session: Session) -> None:
     )
     share = work(added) / work(full)
     session.report.bar(
-        f"{n_corpora} corpora in place, one of {n_added:,} queries added",
+        f"one corpus of {n_added:,} queries added to {n_corpora}",
         "at most 5 % of the full job",
         f"{share:.1%} ({work(added):.2f} s of {work(full):.1f} s)",
         share <= 0.05,
@@ -403,18 +405,18 @@ def matrix(session: Session) -> None:
 
 
 def exact(session: Session) -> None:
-    """Our tables against the plain path's, on every corpus."""
+    """Compare our tables with those of the plain path, on every corpus."""
     corpora = inputs.real_corpora(session.data, session.dumps)
     warehouse = session.warehouse()
     run_contestant("ours", corpora, warehouse)
-    said = run_contestant("exact", corpora, warehouse, session.scratch / "plain").said
-    different = ", ".join(said["different"]) or "all equal"
+    answer = run_contestant("exact", corpora, warehouse, session.scratch / "plain").answer
+    different = ", ".join(answer["different"]) or "all equal"
     session.report.bar(
-        "exactness: templates, counts and measures are the plain path's, bit for bit",
+        "exactness: templates, counts and measures equal those of the plain path, bit for bit",
         "on every real corpus",
-        f"{said['n_corpora']} corpora, {said['n_queries']:,} queries, {said['n_ngrams']:,} counts, "
-        f"{said['n_pairs']:,} pairs: {different}",
-        not said["different"],
+        f"{answer['n_corpora']} corpora, {answer['n_queries']:,} queries, "
+        f"{answer['n_ngrams']:,} counts, {answer['n_pairs']:,} pairs: {different}",
+        not answer["different"],
     )
 
 
@@ -430,9 +432,13 @@ SECTIONS = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="small sizes, each once: two minutes")
-    parser.add_argument("--only", nargs="+", choices=SECTIONS, help="some of the sections")
-    parser.add_argument("--repeat", type=int, help="how often to repeat; 5, or 1 if quick")
+    parser.add_argument(
+        "--quick", action="store_true", help="small sizes, one repetition: two minutes"
+    )
+    parser.add_argument(
+        "--only", nargs="+", choices=SECTIONS, help="sections to run; by default all"
+    )
+    parser.add_argument("--repeat", type=int, help="repetitions; 5, or 1 with --quick")
     parser.add_argument("--sizes", nargs="+", type=int, help="queries of the synthetic corpora")
     parser.add_argument("--many", nargs=3, type=int, metavar=("CORPORA", "QUERIES", "ADDED"))
     parser.add_argument("--data", type=Path, default=Path("build/benchmarks"))

@@ -1,8 +1,8 @@
-"""How near selections come to queries of the target that they were not made for.
+"""The alignment of selections with queries of the target that they were not made for.
 
-The target's queries are split into halves, at random (by a hash) or so that they share no database.
-Each method selects for one half, and what it takes is aligned with the other one; then the halves
-change roles. Shown is the mean of both. Rows that overlap with either half are not chosen from.
+Split the queries of the target into halves, at random (by a hash) or without a common database.
+Each method selects rows for one half, which are compared with the other half, and the reverse; the
+tables show the means. Rows that overlap with either half are excluded.
 
     python -m benchmarks.selection --warehouse DIR
     python -m benchmarks.selection --warehouse DIR --targets spider-dev --budgets 1000
@@ -21,7 +21,8 @@ import polars as pl
 
 from nl2sql_align.tasks.decisions.candidates import Pool, load_pool
 from nl2sql_align.tasks.decisions.selection import Options, choose
-from nl2sql_align.tasks.decisions.selection_methods import alignment, divergence
+from nl2sql_align.tasks.decisions.selection_methods import divergence
+from nl2sql_align.tasks.measures.divergence import alignment, skew_terms
 from nl2sql_align.tasks.results.database import open_results
 
 TARGETS: Final = ("spider-dev", "bird-dev", "sede-val")
@@ -36,11 +37,11 @@ METHODS: Final = {
 
 
 def halves(pool: Pool, by_database: bool) -> list[Any]:
-    """The weights of the target's queries in each of two halves."""
+    """Return the weights of the target's queries in each of two halves."""
     target = pool.target
     names = target.db_id if by_database else pl.Series(target.ordinal).cast(pl.String)
     if by_database:
-        # The databases in the order of a hash, each to the half that has fewer queries so far.
+        # In the order of their hashes, each database joins the half with fewer queries.
         counts = dict(names.value_counts().iter_rows())
         first: set[str] = set()
         sizes = [0, 0]
@@ -64,7 +65,7 @@ def _hash(name: str) -> str:
 def evaluate(
     warehouse: Path, target: str, budgets: list[int], by_database: bool
 ) -> Iterator[dict[str, Any]]:
-    """A row per method and budget: the alignment with the half that it was not chosen for."""
+    """Yield a row per method and budget, with the alignment with the other half."""
     with open_results(warehouse) as con:
         pool = load_pool(con, warehouse, target, (), "near", 0)
     if by_database and pool.target.unit != "database":
@@ -99,7 +100,7 @@ def evaluate(
     cells = pool.cells
     corpora = pool.sources["corpus"].to_list()
     whole = [np.where(cells.source == one, cells.n_rows, 0) for one in range(len(corpora))]
-    # Chosen as a user would: by the half that is known.
+    # Chosen by the known half, as a user would.
     best = [max(range(len(whole)), key=lambda c: score(whole[c], i)[0]) for i in (0, 1)]
     yield row("all candidates", None, [score(cells.n_rows, i) for i in (0, 1)], 0.0)
     names = " / ".join(dict.fromkeys(corpora[one] for one in best))
@@ -116,11 +117,9 @@ def evaluate(
 
 
 def _between_halves(pool: Pool, source: Any, target: Any) -> float:
-    """The alignment of one half with the other."""
+    """Return the alignment of one half with the other."""
     p, q = pool.target.shares(np.stack([source, target]))
-    at = p > 0
-    ratio = 0.99 * (q[at] / p[at]) + 0.01
-    return alignment(float(-(p[at] * np.log(ratio)).sum()))
+    return alignment(float(skew_terms(p, q).sum()))
 
 
 def main() -> None:

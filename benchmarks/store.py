@@ -1,10 +1,10 @@
-"""What a warehouse on an object store costs: ``python -m benchmarks.store CORPORA.toml``.
+"""The cost of a warehouse on an object store: ``python -m benchmarks.store CORPORA.toml``.
 
-Runs the whole command over the corpora with a warehouse on disk and with one on an S3 server on
-this machine's loopback (moto's, in a process of its own, which is not counted): a first run, one
-with nothing changed, and, on the store, one with nothing changed on a machine that has no working
-copy. Then reads the matrix. Prints a row for each, with the median and the extremes of seconds,
-and of CPU seconds of all processes. Ends with an error where not all publish the same tables.
+Run the whole command over the corpora with a warehouse on disk, and with one on a local S3 server
+(moto, in its own process, which is not measured): a first run, a run without changes and, on the
+store, a run without changes and without a working copy. Then read the matrix. Print a row for each,
+with the median and the extremes of seconds and of CPU seconds of all processes. Exit with an error
+unless all publish the same tables.
 """
 
 import argparse
@@ -31,7 +31,7 @@ _BUCKET = "benchmark"
 
 @contextmanager
 def s3_server() -> Iterator[None]:
-    """An empty S3 server with a bucket, and an environment that leads to it."""
+    """Start an S3 server with an empty bucket, and set the environment for its clients."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "moto.server", "-p", str(port)]
@@ -73,15 +73,17 @@ def main() -> None:
     def run(name: str, place: str, cache: str) -> None:
         os.environ[CACHE_VARIABLE] = str(folder / cache)
         environment = {"PREFECT_HOME": str(folder / "prefect")}
-        taken = run_contestant("ours-with-prefect", given.corpora, place, environment=environment)
-        seconds.setdefault(name, []).append((taken.seconds, taken.cpu_seconds))
+        measured = run_contestant(
+            "ours-with-prefect", given.corpora, place, environment=environment
+        )
+        seconds.setdefault(name, []).append((measured.seconds, measured.cpu_seconds))
 
     def read(name: str, place: str, cache: str) -> None:
         os.environ[CACHE_VARIABLE] = str(folder / cache)
         start, cpu = time.perf_counter(), time.process_time()
         matrix(place)
-        took = time.perf_counter() - start, time.process_time() - cpu
-        seconds.setdefault(name, []).append(took)
+        elapsed = time.perf_counter() - start, time.process_time() - cpu
+        seconds.setdefault(name, []).append(elapsed)
         with open_results(place) as con:
             digests[name] = digests_of(con)
 
@@ -100,15 +102,15 @@ def main() -> None:
             read("matrix, store, in the cache", store, "reader")
     shutil.rmtree(folder)
     say("| | seconds | CPU seconds |\n| --- | --- | --- |")
-    for name, taken in seconds.items():
+    for name, measured in seconds.items():
         shown = (
             f"{statistics.median(some):.2f} ({min(some):.2f} to {max(some):.2f})"
-            for some in zip(*taken, strict=True)
+            for some in zip(*measured, strict=True)
         )
         say(f"| {name} | {' | '.join(shown)} |")
     first, *others = digests.values()
     if any(other != first for other in others):
-        raise SystemExit("not the same tables")
+        raise SystemExit("tables differ between runs")
     say("\nAll have published the same tables.")
 
 
