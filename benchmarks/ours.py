@@ -6,7 +6,6 @@ Predictions are not measured as they were written: only the flow compares them w
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -64,7 +63,6 @@ def run(corpora: Path, warehouse: Path, stages: Sequence[str] = STAGES) -> dict[
     with (
         house.locked(),
         bounded(None, None, house.scratch) as bounds,
-        ExitStack() as stack,
         # Two threads per parser process: one part is read or written while another is parsed.
         ThreadPoolExecutor(2 * bounds.threads) as pool,
     ):
@@ -80,13 +78,11 @@ def run(corpora: Path, warehouse: Path, stages: Sequence[str] = STAGES) -> dict[
             # A slow import, while the first queries are parsed.
             import scipy.sparse  # noqa: F401 - needed later
 
-            from nl2sql_align.tasks.results.publish import RunRecord, drafting, publish
+            from nl2sql_align.tasks.results.publish import RunRecord, publish
             from nl2sql_align.tasks.results.versions import versions
             from nl2sql_align.tasks.run import steps
             from nl2sql_align.tasks.views.report import write_report
 
-            draft = stack.enter_context(drafting(house))
-            made_by = versions()
             outcomes = [future.result() for future in preparing]
             prepared = [outcome for outcome in outcomes if isinstance(outcome, Prepared)]
             lap("ingest")
@@ -103,7 +99,6 @@ def run(corpora: Path, warehouse: Path, stages: Sequence[str] = STAGES) -> dict[
             lap("ngrams")
         finally:
             stop_workers()
-        draft.fill(done, made_by)
         report = steps.measure(done, house)
         lap("matrix")
         intervals = None
@@ -114,9 +109,9 @@ def run(corpora: Path, warehouse: Path, stages: Sequence[str] = STAGES) -> dict[
             str(uuid4()),
             started_at,
             {**steps.parameters(), "corpora": str(corpora.resolve())},
-            made_by,
+            versions(),
         )
-        publish(house, done, report.pairs, report.contributions, record, intervals, draft=draft)
+        publish(house, done, report.pairs, report.contributions, record, intervals)
         steps.remember(done, house)
         steps.remove_unused_stages(done, house)
         house.record_digests()

@@ -27,14 +27,7 @@ from nl2sql_align.tasks.measures.matrix import MatrixReport
 from nl2sql_align.tasks.measures.units import Unit
 from nl2sql_align.tasks.ngrams.corpus_counts import Division, add_up, count_part, gather
 from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
-from nl2sql_align.tasks.results.publish import (
-    DRIFT_THRESHOLD,
-    AsWritten,
-    Draft,
-    RunRecord,
-    drafting,
-    publish,
-)
+from nl2sql_align.tasks.results.publish import DRIFT_THRESHOLD, AsWritten, RunRecord, publish
 from nl2sql_align.tasks.results.versions import versions
 from nl2sql_align.tasks.run import steps
 from nl2sql_align.tasks.run.prepare import Parts, Prepared, SetAside, as_written, prepare_corpus
@@ -116,7 +109,6 @@ def align(
         house.explain_disk_errors(),
         house.locked(wait_seconds),
         bounded(threads, memory_limit, house.scratch),
-        drafting(house) as draft,
     ):
         with submitting_to(runner, dask_address, house):
             house.remove_damaged()
@@ -152,7 +144,7 @@ def align(
         )
         n_pairs = n_new_pairs = 0
         if done:
-            matrix = _compare_and_publish(done, written, house, how, record, draft, clock)
+            matrix = _compare_and_publish(done, written, house, how, record, clock)
             n_pairs, n_new_pairs = matrix.n_pairs, matrix.n_new
             steps.remember(done, house)
             steps.remove_unused_stages(done + written, house)
@@ -186,7 +178,6 @@ def _compare_and_publish(
     warehouse: Warehouse,
     how: Resampling,
     record: RunRecord,
-    draft: Draft,
     clock: "_Clock",
 ) -> MatrixReport:
     """Measures and resamples all pairs, and publishes what came of it.
@@ -197,10 +188,8 @@ def _compare_and_publish(
         warehouse: Where all of it stands.
         how: How to resample.
         record: What to say of the run.
-        draft: What of the database is made meanwhile.
         clock: Takes the laps.
     """
-    draft.fill(done, record.versions)
     matrix = measure(done, warehouse)
     seconds = clock.lap("matrix")
     announce(
@@ -225,7 +214,7 @@ def _compare_and_publish(
         keys = {one.entry.name.removesuffix(AS_WRITTEN): one.content_key for one in written}
         as_written = AsWritten(keys, steps.measure_as_written(written, done, warehouse))
     publish_results(
-        warehouse, done, matrix.pairs, matrix.contributions, record, intervals, as_written, draft
+        warehouse, done, matrix.pairs, matrix.contributions, record, intervals, as_written
     )
     return matrix
 

@@ -1,17 +1,15 @@
-"""Publishing: a new DuckDB file with all results takes the old one's place in a single step."""
+"""Publishing: write all results to a new DuckDB file, then rename it over the old one."""
 
 import glob
 import json
 import math
 import shutil
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from uuid import uuid4
 
 import duckdb
 import pyarrow as pa
@@ -22,7 +20,7 @@ from nl2sql_align.tasks.base.errors import DatabaseInUseError
 from nl2sql_align.tasks.base.progress import announce
 from nl2sql_align.tasks.base.run_sql import run_sql
 from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
-from nl2sql_align.tasks.results.carried_over import read_kept, save_kept, saved_kept
+from nl2sql_align.tasks.results.backup import read_backed_up_tables, read_backup, write_backup
 from nl2sql_align.tasks.results.database import (
     NO_LOG,
     attach_results,
@@ -40,19 +38,18 @@ if TYPE_CHECKING:
     from nl2sql_align.tasks.measures.intervals import IntervalsReport
 
 DRIFT_THRESHOLD: Final = 0.02
-"""How far an alignment may move from where it stood before that is called a drift."""
-
+"""How far an alignment may move before the move is called a drift."""
+KNOWN_SHARE: Final = 0.8
+"""A database that already has this share of the queries is changed; otherwise a new one is made."""
+QUERIES_PER_BATCH: Final = 200_000
+"""Queries inserted at a time: each insert sorts its rows, and so holds them in memory."""
 
 # Files of this version open in DuckDB 1.4 and newer.
 _STORAGE_VERSION: Final = "v1.4.0"
-# An old database that has so large a share of the queries is changed, not made anew.
-_MOSTLY: Final = 0.8
-# Queries are sorted, and so held, a batch at a time: so many, or fewer where their texts would take
-# more than this part of the memory.
-_QUERIES_PER_BATCH: Final = 200_000
-_SHARE_OF_A_BATCH: Final = 1 / 16
-# DuckDB keeps what it has written as long as it may; the rest is for other libraries.
-_DATABASE_SHARE: Final = 5 / 8
+# A batch of queries is smaller where its texts would take more than this share of the memory.
+_BATCH_MEMORY_SHARE: Final = 1 / 16
+# DuckDB holds written blocks up to its memory limit; the rest is for other libraries.
+_DATABASE_MEMORY_SHARE: Final = 5 / 8
 _ANY_ORDINAL: Final = 2**62
 
 
@@ -77,7 +74,7 @@ class AsWritten:
     pairs: Path
 
 
-_GIVEN: Final = pa.schema(
+_GIVEN_CORPORA: Final = pa.schema(
     [
         ("position", pa.int64()),
         ("corpus", pa.string()),
@@ -100,119 +97,9 @@ _GIVEN: Final = pa.schema(
         ("retired_at", pa.timestamp("us", tz="UTC")),
     ]
 )
-# What says nothing of the results: times, and where files stand on this machine.
-_HERE_AND_NOW: Final = ["ingested_at", "retired_at", "queries_file", "templates_file"]
+# Columns that say nothing about the results: times, and paths on this machine.
+_NOT_RESULTS: Final = ["ingested_at", "retired_at", "queries_file", "templates_file"]
 _AS_WRITTEN: Final = pa.schema([("corpus", pa.string()), ("content_key", pa.string())])
-
-
-@dataclass(frozen=True)
-class _New:
-    """A database in a file of its own, which ``con`` has attached as ``results`` and uses."""
-
-    path: Path
-    con: duckdb.DuckDBPyConnection
-
-
-@dataclass(frozen=True)
-class _Begun:
-    """A database without the measures, where it is not the same as the published one, ``old``.
-
-    It ``is_kept`` where it comes from that one.
-    """
-
-    new: _New
-    is_kept: bool
-    old: "_Old"
-    names: PublicNames
-
-
-class Draft:
-    """A new database that is made beside other work; there is something to take only once."""
-
-    def __init__(self, warehouse: Warehouse, pool: ThreadPoolExecutor) -> None:
-        self._warehouse = warehouse
-        self._pool = pool
-        self._empty: Future[_New] | None = None
-        self._begun: Future[_Begun | None] | None = None
-        if not warehouse.database.exists():
-            self._empty = pool.submit(_blank, _draft_file(warehouse))
-
-    def fill(self, corpora: list[CountedCorpus], versions: Mapping[str, str]) -> None:
-        """Goes on with all that waits for no measure.
-
-        Not where the new queries are many: they take the memory that other work needs.
-
-        Args:
-            corpora: In the order of the corpora file.
-            versions: Those of ``RunRecord``.
-        """
-        blank, self._empty = self._empty, None
-        self._begun = self._pool.submit(_drafted, self._warehouse, corpora, versions, blank)
-
-    def take(self) -> _Begun | None:
-        """What was begun, once it is there; None where there is nothing."""
-        begun, self._begun = self._begun, None
-        if begun is None:
-            return None
-        try:
-            return begun.result()
-        except Exception:  # publishing, which begins anew, meets it again and says so
-            return None
-
-    def close(self) -> None:
-        """Gives up what was begun."""
-        left = self.take()
-        if left is not None:
-            left.new.con.close()
-        if self._empty is not None:
-            with suppress(Exception):
-                self._empty.result().con.close()
-
-
-@contextmanager
-def drafting(warehouse: Warehouse) -> Iterator[Draft]:
-    """Begins a new database beside what the block does.
-
-    Where none is published, it is begun at once, without rows.
-
-    Args:
-        warehouse: Whose database it is; locked.
-    """
-    with ThreadPoolExecutor(1) as pool:
-        draft = Draft(warehouse, pool)
-        try:
-            yield draft
-        finally:
-            draft.close()
-
-
-def _drafted(
-    warehouse: Warehouse,
-    corpora: list[CountedCorpus],
-    versions: Mapping[str, str],
-    blank: "Future[_New] | None",
-) -> _Begun | None:
-    with ExitStack() as unused:
-        if blank is not None:
-            unused.enter_context(closing(blank.result().con))
-        old = _read_old(warehouse)  # there may be one by now, fetched from a store
-        names = _public_names(warehouse, corpora)
-        unknown = [one for one in corpora if names.of(one.ngrams) not in old.n_queries_by_file]
-        is_kept = _is_mostly_known(corpora, names, old, versions)
-        if not unknown or sum(map(_load, unknown if is_kept else corpora)) > 1:
-            return None
-        if blank is None or is_kept:
-            new = _new(_draft_file(warehouse), warehouse, is_kept)
-        else:
-            new = blank.result()
-            unused.pop_all()
-        begun = _begin(new, corpora, names, old, is_kept)
-    begun.new.con.execute("checkpoint results")  # else it all waits for the end
-    return begun
-
-
-def _draft_file(warehouse: Warehouse) -> Path:
-    return warehouse.scratch / f"{uuid4().hex}.duckdb"
 
 
 def publish(
@@ -223,208 +110,145 @@ def publish(
     record: RunRecord,
     intervals: "IntervalsReport | None" = None,
     as_written: AsWritten | None = None,
-    draft: Draft | None = None,
+    known_share: float = KNOWN_SHARE,
+    queries_per_batch: int = QUERIES_PER_BATCH,
 ) -> None:
-    """Replaces the published database by one with the results of this run.
+    """Replace the published database with one that holds the results of this run.
 
-    Readers that have the old file open keep it, with the n-gram files that it names, until the run
-    after this one.
+    Readers that have the old file open keep it. The n-gram files that it names are removed by the
+    run after this one.
 
     Args:
-        warehouse: Whose database it is.
+        warehouse: The warehouse, locked.
         corpora: In the order of the corpora file.
         pairs: The measures of all pairs of contents.
         contributions: The n-grams behind them.
-        record: What to say of the run; earlier runs' rows are kept.
+        record: The row of this run in table ``runs``; earlier rows are carried over.
         intervals: Intervals, verdicts and ceilings; without them, their columns and tables are
             empty.
-        as_written: What cleaned predictions would be without that.
-        draft: What of the database was made before.
+        as_written: The uncleaned texts of cleaned predictions.
+        known_share: Change a copy of the old database if it has at least this share of the queries.
+        queries_per_batch: Queries to insert at a time.
+
+    Raises:
+        DatabaseInUseError: Another process has the database open for writing.
     """
-    begun = draft.take() if draft else None
-    if begun is not None:
-        old, names = begun.old, begun.names
-    else:
-        old, names = _read_old(warehouse), _public_names(warehouse, corpora)
+    old = _read_old_database(warehouse)
+    names = _name_files(warehouse, corpora)
+    described = describe_corpora(corpora, names)
     results_key = stage_key(
-        corpora=_given(corpora, names).drop_columns(_HERE_AND_NOW).to_pylist(),
+        corpora=described.drop_columns(_NOT_RESULTS).to_pylist(),
         retired_at=[str(corpus.entry.retired_at) for corpus in corpora],
         measures=[pairs.name, contributions.name, intervals and intervals.ratios.name],
         as_written=as_written.content_keys if as_written else {},
         versions=record.versions,
     )
     is_same = results_key == old.results_key
-    if old.remark is not None:
-        announce("publish", old.remark)
+    is_copy = is_same or _is_mostly_known(corpora, names, old, record.versions, known_share)
+    if old.warning is not None:
+        announce("publish", old.warning)
     if old.versions is not None and old.versions.get("publish") != record.versions.get("publish"):
-        announce("publish", "the results of another version are made anew; its history is kept")
+        announce(
+            "publish", "rebuilding the results of another version; its history is carried over"
+        )
     with (
-        write_atomically(warehouse.carried_over_file) as kept,
+        write_atomically(warehouse.backup_file) as backup,
         write_atomically(warehouse.database) as temporary,
     ):
-        if begun is None:
-            is_kept = is_same or _is_mostly_known(corpora, names, old, record.versions)
-            new = _new(temporary, warehouse, is_kept)
-            begun = _begin(new, corpora, names, old, is_kept, is_same)
-        with closing(begun.new.con) as con:
+        if is_copy:
+            shutil.copyfile(warehouse.database, temporary)
+        with _open_for_writing(temporary, names) as con:
+            if not is_copy:
+                _create_tables(con, old.backed_up)
             if not is_same:
-                _fill_in_measures(con, corpora, pairs, contributions, intervals, as_written)
-                if not begun.is_kept:
-                    _carry_over(con, old.kept)
-            _add_run(con, record, results_key, corpora)
-            run_sql(
-                con,
-                "results/publish/history",
-                run_id=record.run_id,
-                drift_threshold=record.drift_threshold,
-            )
-            save_kept(con, kept)
+                con.register("given_corpora", described)
+                if is_copy:
+                    _delete_outdated(con)
+                _insert_corpora(con, corpora, names, queries_per_batch)
+                _insert_pairs(con, corpora, pairs, contributions, intervals, as_written)
+                con.unregister("given_corpora")
+            _insert_run(con, record, results_key, corpora)
+            write_backup(con, backup)
             detach_results(con)
-        if begun.new.path != temporary:
-            begun.new.path.replace(temporary)
     old_counts = {warehouse.ngrams / Path(file).name for file in old.n_queries_by_file}
     remove_unused(warehouse.ngrams, old_counts | {corpus.ngrams for corpus in corpora})
 
 
-def _new(path: Path, warehouse: Warehouse, is_kept: bool) -> _New:
-    """A new database in a new file: without rows, or with those of the published one."""
-    if not is_kept:
-        return _blank(path)
-    shutil.copyfile(warehouse.database, path)
-    return _attached(path)
-
-
-def _blank(path: Path) -> _New:
-    new = _attached(path)
-    try:
-        # Hundreds of small statements, for each of which other threads would be woken.
-        new.con.execute("set threads = 1")
-        with _at_once(new.con):
-            run_sql(new.con, "results/publish/tables")
-            run_sql(new.con, "results/publish/comments")
-        new.con.execute(f"set threads = {resources().threads}")
-    except BaseException:
-        new.con.close()
-        raise
-    return new
-
-
-def _attached(path: Path) -> _New:
-    con = connect(memory_share=_DATABASE_SHARE)
-    try:
-        attach_results(con, path, f"storage_version '{_STORAGE_VERSION}', {NO_LOG}")
-    except BaseException:
-        con.close()
-        raise
-    return _New(path, con)
-
-
-def _begin(
-    new: _New,
-    corpora: list[CountedCorpus],
-    names: PublicNames,
-    old: "_Old",
-    is_kept: bool,
-    is_same: bool = False,
-) -> _Begun:
-    """Fills a new database with all that waits for no measure."""
-    con = new.con
-    try:
+@contextmanager
+def _open_for_writing(database: Path, names: PublicNames) -> "Iterator[duckdb.DuckDBPyConnection]":
+    with connect(memory_share=_DATABASE_MEMORY_SHARE) as con:
+        attach_results(con, database, f"storage_version '{_STORAGE_VERSION}', {NO_LOG}")
         names.files.register_with(con)
-        if not is_same:
-            con.register("given_corpora", _given(corpora, names))
-            if is_kept:
-                with _at_once(con):
-                    _forget(con)
-            _fill_in_corpora(con, corpora, names)
-    except BaseException:
-        con.close()
-        raise
-    return _Begun(new, is_kept, old, names)
+        yield con
 
 
-def _forget(con: duckdb.DuckDBPyConnection) -> None:
-    """Leaves in an old database what holds still."""
-    run_sql(con, "results/publish/keep")
-    gone = con.execute(
-        "select distinct corpus from queries where corpus not in (select corpus from known_corpora)"
-    ).fetchall()
-    if gone:
-        run_sql(con, "results/publish/forget", corpora=[corpus for (corpus,) in gone])
+def _create_tables(con: duckdb.DuckDBPyConnection, backed_up: Mapping[str, pa.Table]) -> None:
+    """Create the public tables, and fill those that runs carry over.
 
-
-def _carry_over(con: duckdb.DuckDBPyConnection, kept: Mapping[str, pa.Table]) -> None:
-    """Fills new tables with an old database's rows, as far as another version's have their columns.
-
-    A table that has come to need a column that the rows lack stays empty, and that is said.
+    Another version's rows are inserted by column name. A table that needs a column that they lack
+    stays empty, with a message.
     """
-    for table, rows in kept.items():
+    con.begin()  # one commit for hundreds of small statements
+    run_sql(con, "results/publish/tables")
+    run_sql(con, "results/publish/comments")
+    con.commit()
+    for table, rows in backed_up.items():
         columns = [name for name in con.table(table).columns if name in rows.column_names]
         con.register("old_rows", rows.select(columns))
         try:
             con.execute(f"insert into {quoted_name(table)} by name from old_rows")
         except (duckdb.ConstraintException, duckdb.ConversionException):
-            announce("publish", f"table {table} of an earlier version is left out: it has changed")
+            announce("publish", f"dropping table {table} of an earlier version: its columns differ")
         con.unregister("old_rows")
 
 
-def _is_mostly_known(
-    corpora: list[CountedCorpus], names: PublicNames, old: "_Old", versions: Mapping[str, str]
-) -> bool:
-    """Whether it is cheaper to change the old database than to make a new one."""
-    if old.versions != versions:
-        return False
-    n_queries = {corpus: _n_queries(corpus) for corpus in corpora}
-    n_known = sum(
-        n for corpus, n in n_queries.items() if names.of(corpus.ngrams) in old.n_queries_by_file
-    )
-    n_then = sum(old.n_queries_by_file.values())
-    return n_known >= _MOSTLY * max(n_then, sum(n_queries.values()))
+def _delete_outdated(con: duckdb.DuckDBPyConnection) -> None:
+    """Delete the rows of a copied database that this run replaces."""
+    outdated = run_sql(con, "results/publish/delete_outdated").fetchall()
+    if outdated:
+        run_sql(con, "results/publish/delete_queries", corpora=[corpus for (corpus,) in outdated])
 
 
-def _n_queries(corpus: CountedCorpus) -> int:
-    n_queries: int = pq.read_metadata(corpus.queries).num_rows
-    return n_queries
-
-
-def _fill_in_corpora(
-    con: duckdb.DuckDBPyConnection, corpora: list[CountedCorpus], names: PublicNames
+def _insert_corpora(
+    con: duckdb.DuckDBPyConnection,
+    corpora: list[CountedCorpus],
+    names: PublicNames,
+    queries_per_batch: int,
 ) -> None:
-    """Fills the tables on single corpora."""
-    # A view cannot take parameters: file names are quoted into its text.
+    """Fill the tables on single corpora."""
+    # A view cannot take parameters: the file names are quoted into its text.
     counts = [names.of(file) for corpus in corpora for file in count_files(corpus.ngrams)]
     files = ", ".join(f"'{quoted(glob.escape(name))}'" for name in counts)
     con.execute(f"create or replace view ngram_counts as from read_parquet([{files}])")
-    with _at_once(con):
-        run_sql(con, "results/publish/view_comments")
+    run_sql(con, "results/publish/view_comments")
     known = {name for (name,) in con.execute("select corpus from known_corpora").fetchall()}
-    unknown = [corpus for corpus in corpora if corpus.entry.name not in known]
-    for some, first, last in _batches(unknown):
+    new = [corpus for corpus in corpora if corpus.entry.name not in known]
+    new_names = [corpus.entry.name for corpus in new]
+    for batch, first, last in _batch_corpora(new, queries_per_batch):
         run_sql(
             con,
             "results/publish/queries",
-            corpora=[corpus.entry.name for corpus in some],
-            queries_files=sorted({str(corpus.queries) for corpus in some}),
-            templates_files=sorted({str(corpus.templates) for corpus in some}),
+            corpora=[corpus.entry.name for corpus in batch],
+            queries_files=sorted({str(corpus.queries) for corpus in batch}),
+            templates_files=sorted({str(corpus.templates) for corpus in batch}),
             first_ordinal=first,
             last_ordinal=last,
         )
-    if unknown:
-        templates = sorted({str(corpus.templates) for corpus in unknown})
+    if new:
+        templates = sorted({str(corpus.templates) for corpus in new})
         run_sql(con, "results/publish/templates", templates_files=templates)
-    new = [corpus.entry.name for corpus in unknown]
     run_sql(
         con,
         "results/publish/corpora",
-        new_corpora=new,
-        # Where all are known, nothing is taken from the file.
-        ngram_files=[str(corpus.ngrams) for corpus in unknown or corpora[:1]],
+        new_corpora=new_names,
+        # There must be a file to read; if no corpus is new, none of its rows is taken.
+        ngram_files=[str(corpus.ngrams) for corpus in new or corpora[:1]],
         queries_files=sorted({str(corpus.queries) for corpus in corpora}),
     )
-    run_sql(con, "results/publish/structural_features", new_corpora=new)
+    run_sql(con, "results/publish/structural_features", new_corpora=new_names)
 
 
-def _fill_in_measures(
+def _insert_pairs(
     con: duckdb.DuckDBPyConnection,
     corpora: list[CountedCorpus],
     pairs: Path,
@@ -432,7 +256,7 @@ def _fill_in_measures(
     intervals: "IntervalsReport | None",
     as_written: AsWritten | None,
 ) -> None:
-    """Fills the tables on pairs of corpora, and on ratios."""
+    """Fill the tables on pairs of corpora and on ratios."""
     run_sql(con, "results/publish/alignment", pairs=str(pairs))
     keys = as_written.content_keys if as_written else {}
     rows = [{"corpus": corpus, "content_key": key} for corpus, key in keys.items()]
@@ -454,67 +278,91 @@ def _fill_in_measures(
     files = [str(corpus.ngrams) for corpus in corpora if (corpus.entry.name,) in sides]
     if files:
         run_sql(con, "results/publish/ngram_contributions", ngram_files=files)
-    con.unregister("given_corpora")
 
 
-@contextmanager
-def _at_once(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """One transaction for many small statements, each of which would be committed for itself."""
-    con.begin()
-    try:
-        yield
-    except BaseException:
-        con.rollback()
-        raise
-    con.commit()
-
-
-def _batches(
+def _insert_run(
+    con: duckdb.DuckDBPyConnection,
+    record: RunRecord,
+    results_key: str,
     corpora: list[CountedCorpus],
+) -> None:
+    """Add the run, and what it found, to the history."""
+    con.execute(
+        "insert into runs values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            record.run_id,
+            record.started_at,
+            datetime.now(UTC),
+            _to_json(record.parameters),
+            _to_json(record.versions),
+            _to_json({corpus.entry.name: corpus.digest for corpus in corpora}),
+            _to_json(record.set_aside),
+            results_key,
+            _to_json(record.notes),
+        ],
+    )
+    run_sql(
+        con,
+        "results/publish/history",
+        run_id=record.run_id,
+        drift_threshold=record.drift_threshold,
+    )
+
+
+def _batch_corpora(
+    corpora: list[CountedCorpus], queries_per_batch: int
 ) -> Iterator[tuple[list[CountedCorpus], int, int]]:
-    """Some corpora together, with all their ordinals, or one that is large by ranges of these.
+    """Yield batches of queries: small corpora together, and a large one by ranges of its ordinals.
 
-    An insert for each corpus takes several times as long; one insert for all of them sorts, and so
+    One insert per corpus takes several times as long. One insert for all corpora sorts, and so
     holds, all texts at once.
+
+    Yields:
+        The corpora of a batch, and the first and last ordinal to take from each.
     """
-    some: list[CountedCorpus] = []
-    total = 0.0
+    batch: list[CountedCorpus] = []
+    size = 0.0
     for corpus in corpora:
-        n_queries, load = _n_queries(corpus), _load(corpus)
-        if some and total + load > 1:
-            yield some, 0, _ANY_ORDINAL
-            some, total = [], 0.0
-        if load > 1:
-            step = math.ceil(n_queries / load)
+        n_queries, corpus_size = _count_queries(corpus), _measure_queries(corpus, queries_per_batch)
+        if batch and size + corpus_size > 1:
+            yield batch, 0, _ANY_ORDINAL
+            batch, size = [], 0.0
+        if corpus_size > 1:
+            step = math.ceil(n_queries / corpus_size)
             for first in range(0, n_queries, step):
-                after = first + step
-                yield [corpus], first, after - 1 if after < n_queries else _ANY_ORDINAL
+                end = first + step
+                yield [corpus], first, end - 1 if end < n_queries else _ANY_ORDINAL
         else:
-            some.append(corpus)
-            total += load
-    if some:
-        yield some, 0, _ANY_ORDINAL
+            batch.append(corpus)
+            size += corpus_size
+    if batch:
+        yield batch, 0, _ANY_ORDINAL
 
 
-def _load(corpus: CountedCorpus) -> float:
-    """The queries of a corpus as a part of what a batch may hold."""
+def _measure_queries(corpus: CountedCorpus, queries_per_batch: int) -> float:
+    """Return the size of a corpus's queries, in batches: by their number or by their bytes."""
     metadata = pq.read_metadata(corpus.queries)
     n_bytes: int = sum(
         metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups)
     )
-    allowed = resources().memory_bytes * _SHARE_OF_A_BATCH
+    batch_bytes = resources().memory_bytes * _BATCH_MEMORY_SHARE
     n_queries: int = metadata.num_rows
-    return max(n_queries / _QUERIES_PER_BATCH, n_bytes / allowed)
+    return max(n_queries / queries_per_batch, n_bytes / batch_bytes)
 
 
-def _public_names(warehouse: Warehouse, corpora: list[CountedCorpus]) -> PublicNames:
+def _count_queries(corpus: CountedCorpus) -> int:
+    n_queries: int = pq.read_metadata(corpus.queries).num_rows
+    return n_queries
+
+
+def _name_files(warehouse: Warehouse, corpora: list[CountedCorpus]) -> PublicNames:
     return public_names(
         warehouse, [file for one in corpora for file in (one.ngrams, one.templates)]
     )
 
 
-def _given(corpora: list[CountedCorpus], names: PublicNames) -> pa.Table:
-    """What the corpora file and the stages say of the corpora."""
+def describe_corpora(corpora: list[CountedCorpus], names: PublicNames) -> pa.Table:
+    """Return a row for each corpus, with its keys in the corpora file and its stage files."""
     rows = [
         {
             "position": position,
@@ -535,79 +383,75 @@ def _given(corpora: list[CountedCorpus], names: PublicNames) -> pa.Table:
         }
         for position, corpus in enumerate(corpora)
     ]
-    return pa.Table.from_pylist(rows, schema=_GIVEN)
+    return pa.Table.from_pylist(rows, schema=_GIVEN_CORPORA)
 
 
-def _add_run(
-    con: duckdb.DuckDBPyConnection,
-    record: RunRecord,
-    results_key: str,
-    corpora: list[CountedCorpus],
-) -> None:
-    con.execute(
-        "insert into runs values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            record.run_id,
-            record.started_at,
-            datetime.now(UTC),
-            _json(record.parameters),
-            _json(record.versions),
-            _json({corpus.entry.name: corpus.digest for corpus in corpora}),
-            _json(record.set_aside),
-            results_key,
-            _json(record.notes),
-        ],
-    )
-
-
-def _json(value: dict[str, Any] | list[str]) -> str:
+def _to_json(value: dict[str, Any] | list[str]) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
 @dataclass(frozen=True)
-class _Old:
-    """What the database in place says: nothing, where there is none or it cannot be read.
+class _OldDatabase:
+    """The contents of the published database that a run uses; empty if it cannot be read.
 
-    ``remark`` tells what is wrong with it.
+    ``warning`` says why it cannot be read.
     """
 
     results_key: str | None = None
-    kept: Mapping[str, pa.Table] = field(default_factory=dict)
+    backed_up: Mapping[str, pa.Table] = field(default_factory=dict)
     versions: Mapping[str, str] | None = None
     n_queries_by_file: Mapping[str, int] = field(default_factory=dict)
-    remark: str | None = None
+    warning: str | None = None
 
 
-def _read_old(warehouse: Warehouse) -> _Old:
+def _read_old_database(warehouse: Warehouse) -> _OldDatabase:
     database = warehouse.database
     try:
         if not database.exists():
-            return _restored(warehouse, "is gone")
+            return _read_backup_instead(warehouse, "is missing")
         with open_database(database) as con:
-            kept = read_kept(con)
+            backed_up = read_backed_up_tables(con)
             files = con.execute("select ngrams_file, n_rows from corpora").fetchall()
-        keys = kept["runs"].column("results_key").to_pylist()
-        versions = kept["runs"].column("versions").to_pylist()
+        keys = backed_up["runs"].column("results_key").to_pylist()
+        versions = backed_up["runs"].column("versions").to_pylist()
     except (duckdb.Error, KeyError) as error:
         if isinstance(error, duckdb.Error) and is_locked(error):
             raise DatabaseInUseError(
                 f"{database} is open for writing in another process; close it there and run again"
             ) from None
         # Another version's tables, or a damaged file.
-        return _restored(warehouse, f"cannot be read ({str(error).splitlines()[0]})")
+        return _read_backup_instead(warehouse, f"cannot be read ({str(error).splitlines()[0]})")
     if not keys:
-        return _Old()
-    return _Old(keys[-1], kept, json.loads(versions[-1]), dict(files))
+        return _OldDatabase()
+    return _OldDatabase(keys[-1], backed_up, json.loads(versions[-1]), dict(files))
 
 
-def _restored(warehouse: Warehouse, why: str) -> _Old:
-    """What is left of a database that is not there to be read: its history, and decisions."""
-    kept = saved_kept(warehouse)
-    n_runs = kept["runs"].num_rows if "runs" in kept else 0
+def _read_backup_instead(warehouse: Warehouse, why: str) -> _OldDatabase:
+    backed_up = read_backup(warehouse)
+    n_runs = backed_up["runs"].num_rows if "runs" in backed_up else 0
     if n_runs:
-        words = f"with the history of {n_runs:,} runs that was kept beside it"
+        history = f"with the history of {n_runs:,} runs from its backup"
     elif not warehouse.database.exists():
-        return _Old()
+        return _OldDatabase()
     else:
-        words = "without its history"
-    return _Old(kept=kept, remark=f"{warehouse.database} {why}: made anew, {words}")
+        history = "without its history"
+    warning = f"{warehouse.database} {why}; publishing a new one {history}"
+    return _OldDatabase(backed_up=backed_up, warning=warning)
+
+
+def _is_mostly_known(
+    corpora: list[CountedCorpus],
+    names: PublicNames,
+    old: _OldDatabase,
+    versions: Mapping[str, str],
+    known_share: float,
+) -> bool:
+    """Whether changing a copy of the old database is cheaper than making a new one."""
+    if old.versions != versions:
+        return False
+    n_queries = {corpus: _count_queries(corpus) for corpus in corpora}
+    n_known = sum(
+        n for corpus, n in n_queries.items() if names.of(corpus.ngrams) in old.n_queries_by_file
+    )
+    n_old = sum(old.n_queries_by_file.values())
+    return n_known >= known_share * max(n_old, sum(n_queries.values()))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nl2sql_align.tasks.base.connections import connect
 from nl2sql_align.tasks.base.errors import ConflictError
-from nl2sql_align.tasks.results.carried_over import save_kept
+from nl2sql_align.tasks.results.backup import write_backup
 from nl2sql_align.tasks.results.database import (
     NO_LOG,
     attach_results,
@@ -45,7 +45,7 @@ def record(place: Path | str, table: str, rows: "pl.DataFrame", key: Mapping[str
 
     Args:
         place: The folder of the results, or their address on a store.
-        table: One of ``tasks.results.carried_over.DECISION_TABLES``.
+        table: One of ``tasks.results.backup.DECISION_TABLES``.
         rows: The rows, with the table's columns, in any order.
         key: Values of at least one column; earlier rows that have them all are replaced.
 
@@ -64,14 +64,14 @@ def record(place: Path | str, table: str, rows: "pl.DataFrame", key: Mapping[str
 def _record(warehouse: Warehouse, table: str, rows: "pl.DataFrame", key: Mapping[str, Any]) -> None:
     files = [
         file.relative_to(warehouse.folder).as_posix()
-        for file in (warehouse.database, warehouse.carried_over_file)
+        for file in (warehouse.database, warehouse.backup_file)
     ]
     with warehouse.locked(_SECONDS_TO_WAIT):
         pull(warehouse, *files)
         # Of a warehouse on a store, its working copy: what is written there is published after it.
         open_results(warehouse.folder).close()
         with (
-            write_atomically(warehouse.carried_over_file) as kept,
+            write_atomically(warehouse.backup_file) as backup,
             write_atomically(warehouse.database) as temporary,
             connect() as con,
         ):
@@ -82,6 +82,6 @@ def _record(warehouse: Warehouse, table: str, rows: "pl.DataFrame", key: Mapping
             con.execute(f"delete from {quoted_name(table)} where {met}", list(key.values()))
             con.execute(f"insert into {quoted_name(table)} by name from decision_rows")
             con.unregister("decision_rows")
-            save_kept(con, kept)
+            write_backup(con, backup)
             detach_results(con)
         push(warehouse, *files)

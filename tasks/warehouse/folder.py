@@ -134,7 +134,7 @@ class Warehouse:
         return self.folder / "stages" / "corpora.json"
 
     @property
-    def carried_over_file(self) -> Path:
+    def backup_file(self) -> Path:
         """A copy of the published history and decisions, which no run can recompute."""
         return self.folder / "stages" / "kept.duckdb"
 

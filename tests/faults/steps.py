@@ -16,7 +16,7 @@ from pathlib import Path
 
 from nl2sql_align.tasks.base.connections import bounded
 from nl2sql_align.tasks.ingest.corpora_file import load_corpora
-from nl2sql_align.tasks.results.publish import RunRecord, drafting, publish
+from nl2sql_align.tasks.results.publish import RunRecord, publish
 from nl2sql_align.tasks.results.versions import versions
 from nl2sql_align.tasks.run import steps
 from nl2sql_align.tasks.run.prepare import Prepared, prepare_corpus
@@ -33,7 +33,6 @@ def run(warehouse: Path, corpora: Path) -> None:
         house.explain_disk_errors(),
         house.locked(),
         bounded(None, None, house.scratch),
-        drafting(house) as draft,
         ThreadPoolExecutor(2) as pool,
     ):
         house.remove_damaged()
@@ -45,12 +44,10 @@ def run(warehouse: Path, corpora: Path) -> None:
             done = list(pool.map(lambda one: steps.finish(one, house), prepared))
         finally:
             stop_workers()
-        found = versions()
-        draft.fill(done, found)
         matrix = steps.measure(done, house)
         intervals = steps.resample(done, matrix, house)
-        record = RunRecord(f"run at {time.time_ns()}", started_at, {}, found)
-        publish(house, done, matrix.pairs, matrix.contributions, record, intervals, draft=draft)
+        record = RunRecord(f"run at {time.time_ns()}", started_at, {}, versions())
+        publish(house, done, matrix.pairs, matrix.contributions, record, intervals)
         steps.remember(done, house)
         steps.remove_unused_stages(done, house)
         house.record_digests()

@@ -54,7 +54,7 @@ def stage_files(warehouse):
     house = Warehouse(Path(warehouse))
     paths = [*house.ngrams.iterdir(), *(house.folder / "stages").rglob("*.*")]
     # Each run adds itself to the history, of which a copy is kept.
-    stats = {path: path.stat() for path in paths if path != house.carried_over_file}
+    stats = {path: path.stat() for path in paths if path != house.backup_file}
     return {
         path.relative_to(house.folder).as_posix(): (stat.st_ino, stat.st_mtime_ns, stat.st_size)
         for path, stat in stats.items()

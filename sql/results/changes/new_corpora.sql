@@ -1,5 +1,4 @@
--- The corpora that a run has with other content than the run before it, or that this one did not have: all of them in
--- the first run.
+-- The corpora that are new in a run, or whose content changed since the run before it. In the first run, all are new.
 -- parameters: run_id
 with numbered as (
     select
@@ -19,7 +18,7 @@ listed as (
     where run_id = $run_id
 ),
 
-held_against_before as (
+compared as (
     select
         corpus,
         json_extract_string(corpora_digests, '$."' || corpus || '"') as digest,
@@ -28,6 +27,6 @@ held_against_before as (
 )
 
 select corpus, digest_before is null as is_new
-from held_against_before
+from compared
 where digest is distinct from digest_before
-order by corpus;
+order by corpus

@@ -3,7 +3,7 @@
 with reasons as (
     select
         corpus,
-        -- Where in the text the parser gave up differs from query to query.
+        -- The position of the error differs from query to query.
         regexp_replace(reject_reason, ' \(line \d+, column \d+\)$', '') as reason,
         count(*) as n_rejected
     from queries
@@ -25,4 +25,4 @@ select
 from corpora
 join most_frequent using (corpus)
 where corpora.n_rejected > 0
-order by share desc, corpora.corpus;
+order by share desc, corpora.corpus

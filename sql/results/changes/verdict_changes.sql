@@ -1,4 +1,4 @@
--- The ratios that crossed 1 in a run, or whose verdict became another one, with what they were before.
+-- The ratios that crossed 1 in a run or changed their verdict, with their values in the last run that had them.
 -- parameters: run_id
 with this_run as (
     from alignment_ratio_history
@@ -28,4 +28,4 @@ select
     this_run.verdict
 from this_run
 join before on this_run.train = before.train and this_run.predictions = before.predictions
-order by this_run.target, this_run.predictions, this_run.train;
+order by this_run.target, this_run.predictions, this_run.train

@@ -1,6 +1,6 @@
--- The measures of every ordered pair of corpora. A pair is parsed unevenly where
--- the shares of queries with a template differ by more than a tenth: what does not parse may be what makes
--- the difference. Expects given_corpora and the filled table corpora.
+-- The measures of every ordered pair of corpora. A pair is unevenly parsed if the shares of queries with a template
+-- differ by more than 0.1: the rejected queries may then explain the divergence. Expects given_corpora and the filled
+-- table corpora.
 -- parameters: pairs
 insert into alignment
 with parsed_shares as (

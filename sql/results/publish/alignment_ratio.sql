@@ -1,7 +1,6 @@
--- The Alignment Ratio of each training set, for each target and predictions on it: specification, section 5.
--- Intervals and verdicts come later: see intervals.sql.
--- With the ratio that the predictions would have as they were written, without cleaning; null where nothing
--- is left of them then. Expects given_corpora and given_as_written (corpus, content_key).
+-- The Alignment Ratio of each training set, for each target and the predictions on it (specification, section 5), and
+-- the same without cleaning the predictions; null if the uncleaned predictions have no template. Intervals and verdicts
+-- follow in intervals.sql. Expects given_corpora and given_as_written (corpus, content_key).
 -- parameters: pairs_as_written
 insert into alignment_ratio by name
 with as_written as (

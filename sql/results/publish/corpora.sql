@@ -1,5 +1,6 @@
--- The corpora with their counts: queries as often as they occur. Expects given_corpora, known_corpora and the
--- filled table queries; new_corpora are those that are not known, ngram_files theirs, queries_files those of all.
+-- The corpora with their counts; a query counts as often as it occurs. The counts of known corpora are copied.
+-- ngram_files has the counts of new_corpora, queries_files the queries of all corpora. Expects given_corpora,
+-- known_corpora and the filled table queries.
 -- parameters: new_corpora, ngram_files, queries_files
 insert into corpora
 with query_counts as (
@@ -26,7 +27,7 @@ with query_counts as (
     from known_corpora
 ),
 
--- Where in a text the parser gave up is no reason of its own.
+-- The position of an error is not part of its reason.
 reasons as (
     select
         corpus,

@@ -1,6 +1,6 @@
--- What one run adds to the history: its alignments with the targets (with all corpora where there is no target) and
--- its ratios. An alignment has drifted where it is further than the threshold from where it stood when it last had, or
--- at first: small steps add up. Runs are counted, not ordered by the clock, which may be set back.
+-- Add a run's alignments with the targets (with all corpora if there is no target) and its ratios to the history. An
+-- alignment has drifted if it differs by more than the threshold from its value at the last drift, or from its first
+-- value: small steps add up. Runs are numbered rather than ordered by the clock, which may be set back.
 -- parameters: run_id, drift_threshold
 insert into alignment_history by name
 with this_run as (

@@ -1,4 +1,4 @@
--- Intervals, verdicts and ceilings. Expects given_corpora and the filled tables alignment and alignment_ratio.
+-- Add intervals, verdicts and ceilings. Expects given_corpora and the filled tables alignment and alignment_ratio.
 -- parameters: intervals, ratios, ceilings
 insert into ceilings
 select

@@ -1,5 +1,5 @@
--- The n-grams that make the divergences of pairs that are not there yet; side is the corpus that has more of each.
--- Expects given_corpora and the table ngram_contributions.
+-- The n-grams with the largest terms of the divergences, for the pairs that ngram_contributions lacks. side is the
+-- corpus in which the n-gram is more frequent. Expects given_corpora and the table ngram_contributions.
 -- parameters: contributions
 create or replace temp table named_contributions as
 select

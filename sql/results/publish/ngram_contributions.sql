@@ -1,9 +1,9 @@
--- The n-grams that make the divergences, with a query for each from the side that has more of it. Expects
--- named_contributions and the filled table queries; ngram_files are those of all sides. Pairs that are there stay.
--- folded_under is the longest of a pair's n-grams here that another one never occurs without.
+-- The n-grams with the largest terms of the divergences, each with a query from the corpus in which it is more
+-- frequent. folded_under is the pair's longest n-gram that contains this one and occurs as often in both corpora.
+-- ngram_files has the counts of all corpora in column side. Expects named_contributions and the filled table queries.
 -- parameters: ngram_files
 insert into ngram_contributions
--- A run of tokens is one of characters too, between spaces and with the space inside a token replaced.
+-- With spaces at both ends and none inside a token, a run of tokens is a substring.
 with spelled as (
     select
         source,
@@ -17,14 +17,14 @@ with spelled as (
     from named_contributions
 ),
 
--- Equal in both corpora: no query has the shorter one without the longer one.
+-- Equal probabilities in both corpora: no query has the shorter n-gram without the longer one.
 nested as (
     select
         inner_one.source,
         inner_one.target,
         inner_one.direction,
         inner_one.ngram,
-        -- Two of one length would both be inside one that is longer still; by text, to be sure.
+        -- The text breaks ties; two n-grams of one length would both be inside a longer one.
         arg_max(outer_one.ngram, (outer_one.n_spaced, outer_one.ngram)) as folded_under
     from spelled as inner_one
     join spelled as outer_one

@@ -1,5 +1,5 @@
--- The queries of some corpora, or of a range of one, with what became of them. Expects given_corpora. A text that
--- occurs first at a query's own place is found by that place; only texts that occur again are compared.
+-- The queries of some corpora, or of a range of one, with their templates or reject reasons. The first query with a
+-- text is joined by its ordinal, and only the later ones by their text, which is slower. Expects given_corpora.
 -- parameters: corpora, queries_files, templates_files, first_ordinal, last_ordinal
 insert into queries
 with parsed as (

@@ -1,6 +1,6 @@
--- How often each new corpus uses each named structure, from its templates, each weighed by its queries. Expects the
--- filled tables queries and templates. A feature is a number per template: how many joins, how deep the nesting.
--- docs/explain.md has the definitions.
+-- How often each new corpus uses each named structure. A feature is a number per template (of joins, of nested levels),
+-- weighted by the template's queries; docs/explain.md defines all of them. Expects the filled tables queries, templates
+-- and corpora.
 -- parameters: new_corpora
 insert into structural_features
 with recursive weights as (
@@ -16,9 +16,8 @@ new_templates as (
     semi join weights using (template_id)
 ),
 
--- Brackets are taken out from the inside outwards, in place of each p, or s for a subquery: small letters, since
--- words of templates are large. Subqueries wait until no other bracket is left, so that n_peeled counts
--- how deep they nest.
+-- Brackets are replaced from the inside out by p, or by s for a subquery; words of templates are in upper case.
+-- Subqueries wait until no other bracket is left, so that n_peeled counts how deep they nest.
 reduced as (
     select
         template_id,
@@ -49,7 +48,7 @@ outermost as materialized (
     where not regexp_matches(text, '[(‹] [^()‹]*\)')
 ),
 
--- The clauses of the first SELECT, for Spider's hardness: what follows a set operation counts as nested.
+-- The first SELECT, for Spider's hardness, which counts all that follows a set operation as nested.
 first_selects as (
     select
         template_id,
@@ -73,7 +72,7 @@ clauses as (
     from first_selects
 ),
 
--- Spider's official evaluation: its component1, component2 and others.
+-- The counts component1, component2 and others of Spider's official evaluation.
 hardness_counts as (
     select
         template_id,
@@ -114,7 +113,7 @@ hardness as (
     from hardness_counts
 ),
 
--- What a query does at its outermost level, and what its words say wherever they stand.
+-- Features of the outermost level.
 levels as (
     select
         outermost.template_id,
@@ -130,7 +129,7 @@ levels as (
     join hardness using (template_id)
 ),
 
--- Several words that mean one thing are made one word.
+-- Constructs of several words become one word.
 respelled as (
     select
         template_id,

@@ -1,4 +1,4 @@
--- The public tables, empty. Specification, section 8.
+-- Create the public tables, empty (specification, section 8).
 -- parameters: none
 create table corpora (
     corpus varchar primary key,
@@ -366,7 +366,7 @@ create table calibration_parts (
     run_id varchar not null
 );
 
--- What an earlier run has published and this one keeps; see keep.sql.
+-- The corpora of an earlier run whose rows stay: none in a new database. See delete_outdated.sql.
 create temp table known_corpora as from corpora;
 
 create table selections (

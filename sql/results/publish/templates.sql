@@ -1,10 +1,10 @@
--- Every template that some query of these files has and that is not there yet.
+-- Add the templates in these files that are not in the table yet.
 -- parameters: templates_files
 insert into templates
 select
     template_id,
     any_value(template) as template,
-    -- The tokens of a template are apart by one space; ORDER BY and its like are one token.
+    -- One space separates tokens; ORDER BY, GROUP BY and PARTITION BY are one token each.
     any_value(len(string_split(
         regexp_replace(template, '\b(ORDER|GROUP|PARTITION) BY\b', '\1_BY', 'g'), ' '
     ))) as n_tokens

@@ -1,4 +1,4 @@
--- How tuning moved the predictions of a model on a target.
+-- The alignment of a model's predictions with a target before and after tuning.
 -- parameters: none
 insert into tuning_effect
 select

@@ -1,4 +1,4 @@
--- What the view on the n-gram counts says of itself; each run makes it anew.
+-- The comments on the view of the n-gram counts, which each run creates again.
 -- parameters: none
 comment on view ngram_counts is 'How often each n-gram occurs in each corpus: the Parquet files that this database was made from.';
 comment on column ngram_counts.corpus is 'The corpus that has the n-gram';

@@ -1,5 +1,5 @@
--- Every ordered pair of corpora with its measures, in the order of the corpora file. Pairs with a target have
--- an interval of kl_alignment and the target's ceiling.
+-- Every ordered pair of corpora with its measures, in the order of the corpora file. Pairs with a target also have an
+-- interval of kl_alignment and the target's ceiling.
 -- parameters: none
 with places as (
     select

@@ -1,5 +1,5 @@
--- The Alignment Ratios, with the 95 % intervals of both alignments and the target's ceiling; per predictions,
--- the closest training set first.
+-- The Alignment Ratios with the 95 % intervals of both alignments and the target's ceiling. For each set of
+-- predictions, the closest training set comes first.
 -- parameters: none
 select
     ratios.*,

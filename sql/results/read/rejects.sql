@@ -1,4 +1,4 @@
--- The queries of a corpus that have no template, with the reasons.
+-- The queries of a corpus that have no template, with their reject reasons.
 -- parameters: corpus
 select
     ordinal,

@@ -7,7 +7,7 @@ import pytest
 from nl2sql_align.tasks.base.errors import ConfigurationError, CorpusError
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry, load_corpora
 from nl2sql_align.tasks.ingest.fetch import fetch_dump, remove_unused_copies
-from nl2sql_align.tasks.results.publish import _given
+from nl2sql_align.tasks.results.publish import describe_corpora
 from nl2sql_align.tasks.run.prepare import SetAside, prepare_corpus
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 from nl2sql_align.tasks.warehouse.object_store import PublicNames
@@ -39,7 +39,7 @@ def test_a_dump_on_s3_is_ingested_and_known_by_its_address(bucket, warehouse):
     assert made.n_distinct == 2
     assert made.entry.path == warehouse.copies / made.digest / "one.sql"
     assert made.entry.place == "s3://dumps/one.sql"
-    [row] = _given([made], PublicNames()).to_pylist()
+    [row] = describe_corpora([made], PublicNames()).to_pylist()
     assert row["path"] == "s3://dumps/one.sql"
 
 

@@ -4,7 +4,6 @@ import itertools
 import shutil
 import subprocess
 import sys
-from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -15,10 +14,9 @@ import pytest
 from nl2sql_align.tasks.base import progress
 from nl2sql_align.tasks.base.errors import WarehouseError
 from nl2sql_align.tasks.measures.matrix import Content, compute_matrix
-from nl2sql_align.tasks.results import publish as publishing
 from nl2sql_align.tasks.results.changes import changes
 from nl2sql_align.tasks.results.database import open_results
-from nl2sql_align.tasks.results.publish import DRIFT_THRESHOLD, RunRecord, drafting, publish
+from nl2sql_align.tasks.results.publish import DRIFT_THRESHOLD, RunRecord, publish
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 from tests import reference
 
@@ -64,12 +62,7 @@ TUNED = ["SELECT FROM", "SELECT COUNT ( * ) FROM"]
 OTHER = ["DELETE FROM", "REORDER BY", "ORDER BY GROUP BY"]
 
 
-# Differ with the warehouse and the time.
-OF_THE_PLACE = {"ngrams_file", "templates_file", "ingested_at"}
-
-begin = publishing._begin
-
-# A folder whose name SQL and patterns could trip over.
+# A folder whose name has characters that are special in SQL strings and file patterns.
 FOLDER = "it's [1] *"
 
 
@@ -95,7 +88,7 @@ def runner(warehouse, make_corpus):
     started_at = datetime(2026, 1, 1, tzinfo=UTC)
     numbers = itertools.count(1)
 
-    def run(*given, drafts=False, **record):
+    def run(*given, limits=None, **record):
         corpora = [make_corpus(warehouse.folder, name, some, **keys) for name, some, keys in given]
         contents = [
             Content(c.content_key, c.entry.name, c.ngrams, c.templates, c.entry.role == "target")
@@ -105,15 +98,7 @@ def runner(warehouse, make_corpus):
         number = next(numbers)
         at = started_at + timedelta(hours=number)
         said = replace(RunRecord(f"run-{number}", at, {"skew": 0.01}, {"duckdb": "2"}), **record)
-        with ExitStack() as stack:
-            draft = None
-            if drafts:
-                stack.enter_context(warehouse.locked())
-                draft = stack.enter_context(drafting(warehouse))
-                draft.fill(corpora, said.versions)
-            publish(warehouse, corpora, matrix.pairs, matrix.contributions, said, draft=draft)
-            # What was begun was used, and is not there for another time.
-            assert draft is None or draft.take() is None
+        publish(warehouse, corpora, matrix.pairs, matrix.contributions, said, **(limits or {}))
         return corpora
 
     return run
@@ -187,96 +172,6 @@ def test_nothing_but_the_database_is_left_beside_it(warehouse, run):
         "stages",
     ]
     assert {path.suffix for path in warehouse.ngrams.iterdir()} == {".parquet"}
-
-
-def test_a_database_begun_before_the_measures_is_the_same(tmp_path, make_corpus, monkeypatch):
-    begun = []
-    monkeypatch.setattr(
-        publishing, "_begin", lambda new, *rest: begun.append(new.path) or begin(new, *rest)
-    )
-    houses = [Warehouse(tmp_path / name) for name in ("plain", "drafted")]
-    for warehouse in houses:
-        run = runner(warehouse, make_corpus)
-        for given in (ALL, (*ALL, OTHER_CORPUS), (*ALL, OTHER_CORPUS)):
-            run(*given, drafts=warehouse is houses[1])
-    plain, drafted = (begun[:3], begun[3:])
-    assert [path.parent.name for path in plain] == ["plain"] * 3
-    # The third run has nothing new, and so nothing to begin before.
-    assert [path.parent.name for path in drafted] == ["scratch", "scratch", "drafted"]
-    for table in COLUMNS.keys() - {"runs", "ngram_counts"}:
-        one, other = (
-            [
-                {name: value for name, value in row.items() if name not in OF_THE_PLACE}
-                for row in dicts(warehouse, f"from {table}")
-            ]
-            for warehouse in houses
-        )
-        if table.endswith("_change"):  # a view, whose rows come in any order
-            one, other = (sorted(rows, key=repr) for rows in (one, other))
-        assert one == other, table
-
-
-def test_large_corpora_wait_for_the_measures(warehouse, make_corpus, monkeypatch):
-    monkeypatch.setattr(publishing, "_QUERIES_PER_BATCH", 3)
-    corpora = [make_corpus(warehouse.folder, name, some, **keys) for name, some, keys in ALL]
-    with warehouse.locked(), drafting(warehouse) as draft:
-        draft.fill(corpora, {})
-        assert draft.take() is None
-
-
-def test_many_corpora_that_another_version_published_wait_too(
-    warehouse, run, make_corpus, monkeypatch
-):
-    corpora = [*run(*ALL), make_corpus(warehouse.folder, *OTHER_CORPUS[:2])]
-    monkeypatch.setattr(publishing, "_QUERIES_PER_BATCH", 6)
-    monkeypatch.setattr(publishing, "_MOSTLY", 0.5)
-    # One corpus is new; by other versions, all are made anew.
-    for versions, is_begun in (({"duckdb": "2"}, True), ({"duckdb": "3"}, False)):
-        with warehouse.locked(), drafting(warehouse) as draft:
-            draft.fill(corpora, versions)
-            begun = draft.take()
-            assert (begun is not None) == is_begun
-            if begun is not None:
-                begun.new.con.close()
-
-
-def test_a_draft_that_fails_is_made_again(warehouse, run, make_corpus):
-    corpora = run(*ALL)
-    shutil.rmtree(warehouse.scratch, ignore_errors=True)
-    corpora.append(make_corpus(warehouse.folder, *OTHER_CORPUS[:2]))
-    with drafting(warehouse) as draft:  # without the folder that a lock makes
-        draft.fill(corpora, {})
-        assert draft.take() is None
-
-
-@pytest.mark.parametrize("is_filled", [True, False])
-def test_what_is_begun_for_nothing_is_closed(warehouse, make_corpus, is_filled):
-    corpora = [make_corpus(warehouse.folder, name, some, **keys) for name, some, keys in ALL]
-    with warehouse.locked():
-        with pytest.raises(ZeroDivisionError), drafting(warehouse) as draft:
-            if is_filled:
-                draft.fill(corpora, {})
-            raise ZeroDivisionError
-        (left,) = warehouse.scratch.glob("*.duckdb")
-        duckdb.connect(str(left)).close()  # nobody holds it
-    assert not warehouse.scratch.exists()
-    assert not warehouse.database.exists()
-
-
-def test_a_database_that_comes_while_one_is_begun_is_kept(
-    warehouse, run, make_corpus, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(publishing, "_MOSTLY", 0.5)
-    other = Warehouse(tmp_path / "other")
-    corpora = [*run(*ALL), make_corpus(warehouse.folder, *OTHER_CORPUS[:2])]
-    with other.locked(), drafting(other) as draft:
-        shutil.copyfile(warehouse.database, other.database)  # as from a store
-        draft.fill(corpora, {"duckdb": "2"})
-        begun = draft.take()
-        assert begun.is_kept
-        queries = begun.new.con.execute("select distinct corpus from queries").fetchall()
-        begun.new.con.close()
-    assert {corpus for (corpus,) in queries} == {corpus.entry.name for corpus in corpora}
 
 
 def test_corpora_are_counted(published):
@@ -526,21 +421,17 @@ COPY = ("copy", TRAIN, {"role": "target", "db_ids": TRAIN_DATABASES})
     ],
     ids=["added", "removed", "changed and back", "other roles"],
 )
-@pytest.mark.parametrize("share", [0, 0.8], ids=["always kept", "mostly known"])
-def test_an_old_database_changed_holds_what_a_new_one_holds(
-    tmp_path, make_corpus, monkeypatch, runs, share
-):
-    monkeypatch.setattr("nl2sql_align.tasks.results.publish._MOSTLY", share)
-    monkeypatch.setattr("nl2sql_align.tasks.results.publish._QUERIES_PER_BATCH", 3)
+@pytest.mark.parametrize("share", [0, 0.8], ids=["always changed", "changed if mostly known"])
+def test_a_changed_database_holds_the_same_as_a_new_one(tmp_path, make_corpus, runs, share):
+    limits = {"known_share": share, "queries_per_batch": 3}
     warehouse = Warehouse(tmp_path / FOLDER)
     run = runner(warehouse, make_corpus)
     for given in runs:
-        run(*given)
-    # What earlier runs found is no part of what a new database holds.
+        run(*given, limits=limits)
+    # A new database has no history.
     results = [table for table in COLUMNS if not table.endswith(("_history", "_change"))]
     changed = {table: dicts(warehouse, contents_of(table)) for table in results}
     shutil.rmtree(warehouse.folder)
-    monkeypatch.undo()
     runner(warehouse, make_corpus)(*runs[-1])
     assert changed == {table: dicts(warehouse, contents_of(table)) for table in results}
 
@@ -610,16 +501,11 @@ def test_counts_are_removed_when_no_database_names_them_any_more(warehouse, run)
     assert changed.ngrams.exists()
 
 
-def test_a_failure_leaves_the_old_results_and_nothing_else(warehouse, run, monkeypatch):
+def test_a_failure_leaves_the_old_results_and_nothing_else(warehouse, run):
     run(TRAIN_CORPUS)
     before = warehouse.database.read_bytes()
-
-    def fail(*_args):
-        raise RuntimeError("no")
-
-    monkeypatch.setattr("nl2sql_align.tasks.results.publish._add_run", fail)
-    with pytest.raises(RuntimeError, match="no"):
-        run(DEV_CORPUS)
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        run(DEV_CORPUS, parameters={"not": b"JSON"})  # found as the last rows are written
     assert warehouse.database.read_bytes() == before
     assert sorted(path.name for path in warehouse.folder.iterdir()) == [
         "alignment.duckdb",
@@ -774,9 +660,9 @@ def test_history_survives_the_loss_of_the_database(warehouse, run, content):
         warehouse.database.write_bytes(content)
     said = []
     with progress.listening(said.append):
-        run(*moved(5), drafts=True)
+        run(*moved(5))
     [told] = [one.text for one in said]
-    assert told.endswith("made anew, with the history of 2 runs that was kept beside it")
+    assert told.endswith("; publishing a new one with the history of 2 runs from its backup")
     assert rows(warehouse, "select run_id from runs") == [(f"run-{n}",) for n in (1, 2, 3)]
     assert rows(
         warehouse,
@@ -784,7 +670,7 @@ def test_history_survives_the_loss_of_the_database(warehouse, run, content):
     ) == [(1, False), (2, True), (3, False)]
     # Of the copy, too.
     warehouse.database.unlink()
-    warehouse.carried_over_file.write_bytes(b"no more")
+    warehouse.backup_file.write_bytes(b"no more")
     run(*moved(5))
     assert rows(warehouse, "select run_id from runs") == [("run-4",)]
 
@@ -799,7 +685,7 @@ def test_a_table_that_cannot_be_carried_over_is_told(warehouse, run):
     with progress.listening(said.append):
         run(*moved(0))
     assert [one.text for one in said if "alignment_history" in one.text] == [
-        "table alignment_history of an earlier version is left out: it has changed"
+        "dropping table alignment_history of an earlier version: its columns differ"
     ]
     assert rows(warehouse, "select distinct run_id from alignment_history") == [("run-2",)]
 

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from nl2sql_align.tasks.base.errors import WarehouseError
-from nl2sql_align.tasks.results.carried_over import DECISION_TABLES
+from nl2sql_align.tasks.results.backup import DECISION_TABLES
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.record import last_run, record
 from nl2sql_align.tasks.warehouse.folder import Warehouse
@@ -59,9 +59,7 @@ def test_the_rows_of_a_decision_replace_those_of_the_same_key(warehouse, run):
 def test_a_run_carries_decisions_over(warehouse, run, monkeypatch):
     run(*CORPORA)
     first = last_run(warehouse.folder)
-    monkeypatch.setattr(
-        "nl2sql_align.tasks.results.carried_over.DECISION_TABLES", ("tuning_effect",)
-    )
+    monkeypatch.setattr("nl2sql_align.tasks.results.backup.DECISION_TABLES", ("tuning_effect",))
     frame = pl.DataFrame(
         {
             name: ["x"]

@@ -1,6 +1,6 @@
--- Leaves in an earlier run's tables what holds still: the n-grams that make the divergences, and the features, of
--- corpora whose content is the same; of queries see forget.sql. The others are emptied, to be filled anew. Expects
--- given_corpora.
+-- Delete the rows of an earlier run that are out of date. Contributions and features of corpora whose content has not
+-- changed stay; tables that are cheap to fill are emptied. Return the corpora whose queries must be deleted too: see
+-- delete_queries.sql. Expects given_corpora.
 -- parameters: none
 create or replace temp table known_corpora as
 select corpora.*
@@ -23,3 +23,7 @@ delete from alignment_ratio;
 delete from alignment_intervals;
 delete from ceilings;
 delete from tuning_effect;
+
+select distinct corpus
+from queries
+where corpus not in (select corpus from known_corpora);

@@ -1,4 +1,4 @@
--- Takes the queries of some corpora out of an earlier run's tables, and the templates that no other query has.
+-- Delete the queries of some corpora, and the templates that no other query has.
 -- parameters: corpora
 delete from queries
 where corpus in $corpora;
