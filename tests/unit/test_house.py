@@ -42,7 +42,7 @@ class Import:
 
 
 def find_modules(root: Path) -> dict[str, Path]:
-    """Returns the files of ``tasks`` and ``flows`` by the dotted names of their modules."""
+    """Return the files of ``tasks`` and ``flows`` by the dotted names of their modules."""
     found = {}
     for path in sorted(path for top in ("tasks", "flows") for path in root.glob(f"{top}/**/*.py")):
         parts = path.relative_to(root).with_suffix("").parts
@@ -71,7 +71,7 @@ def find_imports(root: Path) -> list[Import]:
 
 
 def absolute_name(node: ast.ImportFrom, module: str, path: Path) -> str:
-    """Returns the module that names are imported from; ``from .. import x`` is relative."""
+    """Return the module that names are imported from; ``from .. import x`` is relative."""
     package = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
     parents = package[: len(package) - node.level + 1] if node.level else []
     return ".".join([*parents, *filter(None, [node.module])])
@@ -86,7 +86,7 @@ def room_of(module: str) -> str | None:
 
 
 def imports_upwards(root: Path) -> list[str]:
-    """Returns the imports of a room from one that is not below it, and rooms without a place."""
+    """Return the imports of a room from one that is not below it, and rooms without a place."""
     broken = []
     for one in find_imports(root):
         importing, imported = room_of(one.module), room_of(one.imported)
@@ -104,7 +104,7 @@ def unknown_rooms(root: Path) -> list[str]:
 
 
 def imports_of_flows(root: Path) -> list[str]:
-    """Returns the imports of Prefect and of ``flows`` in ``tasks``."""
+    """Return the imports of Prefect and of ``flows`` in ``tasks``."""
     return [
         f"{one.module} imports {one.imported}"
         for one in find_imports(root)
@@ -114,7 +114,7 @@ def imports_of_flows(root: Path) -> list[str]:
 
 
 def import_cycle(root: Path) -> list[str]:
-    """Returns the modules of a cycle of imports, wherever in a module they are."""
+    """Return the modules of a cycle of imports, wherever in a module they are."""
     graph: dict[str, set[str]] = {module: set() for module in find_modules(root)}
     for one in find_imports(root):
         if one.imported in graph and one.imported != one.module:
@@ -127,7 +127,7 @@ def import_cycle(root: Path) -> list[str]:
 
 
 def filled_package_files(root: Path) -> list[str]:
-    """Returns the ``__init__.py`` files that do not hold a docstring alone."""
+    """Return the ``__init__.py`` files that do not hold a docstring alone."""
     found = []
     for path in sorted(path for top in ("tasks", "sql") for path in root.glob(f"{top}/**/*.py")):
         if path.name == "__init__.py":
@@ -138,7 +138,7 @@ def filled_package_files(root: Path) -> list[str]:
 
 
 def unused_sql_files(root: Path) -> list[str]:
-    """Returns the SQL files that no module of their room names."""
+    """Return the SQL files that no module of their room names."""
     used: dict[str | None, list[str]] = {}
     for module, path in find_modules(root).items():
         patterns = used.setdefault(room_of(module), [])
@@ -158,7 +158,7 @@ def unused_sql_files(root: Path) -> list[str]:
 
 
 def name_pattern(node: ast.JoinedStr) -> str:
-    """Returns what an f-string matches: ``f"dumps/{format}"`` names every file of a folder."""
+    """Return what an f-string matches: ``f"dumps/{format}"`` names every file of a folder."""
     first = node.values[0] if node.values else None
     if not (isinstance(first, ast.Constant) and "/" in first.value):
         return ""
@@ -213,7 +213,7 @@ PROJECT = {
 
 @pytest.fixture
 def write_project(tmp_path):
-    """Writes the small project with some files changed, and returns its folder."""
+    """Write the small project with some files changed, and return its folder."""
 
     def write(**changed):
         for name, text in {**PROJECT, **changed}.items():

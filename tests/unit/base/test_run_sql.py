@@ -27,7 +27,7 @@ def con():
 
 @pytest.fixture
 def sql_file(tmp_path):
-    """Writes a SQL file, and returns its path without the suffix."""
+    """Write a SQL file, and return its path without the suffix."""
 
     def write(text):
         (tmp_path / "file.sql").write_text(text)

@@ -27,7 +27,7 @@ with Warehouse(Path(sys.argv[1])).locked():
 
 @contextmanager
 def holding(folder):
-    """Runs a process that holds a warehouse until its standard input is closed."""
+    """Run a process that holds a warehouse until its standard input is closed."""
     command = [sys.executable, "-c", HOLD, str(folder)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         try:

@@ -47,7 +47,7 @@ def store():
 
 @pytest.fixture
 def machine(tmp_path, monkeypatch):
-    """Returns the warehouse as seen by a machine of that name, which is used from then on."""
+    """Return the warehouse as seen by a machine of that name, which is used from then on."""
 
     def on(name, address=ADDRESS):
         monkeypatch.setenv(object_store.CACHE_VARIABLE, str(tmp_path / name))
@@ -57,7 +57,7 @@ def machine(tmp_path, monkeypatch):
 
 
 def write(warehouse, **files):
-    """Writes files of a warehouse: the database, and the counts of corpora by name."""
+    """Write files of a warehouse: the database, and the counts of corpora by name."""
     for name, content in files.items():
         path = warehouse.database if name == "database" else warehouse.ngrams / f"{name}.parquet"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -65,7 +65,7 @@ def write(warehouse, **files):
 
 
 def work(warehouse, **files):
-    """Does a run that writes these files."""
+    """Do a run that writes these files."""
     with warehouse.locked():
         pull(warehouse)
         write(warehouse, **files)
@@ -73,7 +73,7 @@ def work(warehouse, **files):
 
 
 def copy_of(warehouse):
-    """Returns the published files that a run on that machine starts with."""
+    """Return the published files that a run on that machine starts with."""
     with warehouse.locked():
         pull(warehouse)
     files = [path for path in warehouse.folder.rglob("*") if path.is_file()]
