@@ -1,5 +1,5 @@
--- Alpaca's form for fine-tuning as Parquet: the SQL is in output.
--- The empty rows supply the columns that a file lacks.
+-- Parquet in Alpaca's layout for fine-tuning. The SQL is in output. Empty rows supply the columns
+-- that a file lacks.
 -- parameters: paths
 with rows as (
     select null::varchar as instruction, null::varchar as "input", null::varchar as "output"

@@ -1,4 +1,4 @@
--- Alpaca's form for fine-tuning as JSON: the SQL is in output.
+-- JSON in Alpaca's layout for fine-tuning. The SQL is in output.
 -- parameters: paths
 select
     row_number() over () - 1 as ordinal,

@@ -1,5 +1,5 @@
--- BigQuery's INFORMATION_SCHEMA.JOBS as CSV. Rows without a text are no queries.
--- The empty rows supply the columns that a file lacks.
+-- BigQuery's INFORMATION_SCHEMA.JOBS as CSV. Rows without a query text are skipped. Empty rows
+-- supply the columns that a file lacks.
 -- parameters: paths
 with rows as (
     select null::varchar as query, null::varchar as project_id

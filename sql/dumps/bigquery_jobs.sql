@@ -1,4 +1,5 @@
--- BigQuery's INFORMATION_SCHEMA.JOBS as JSON, keys in upper or lower case. Rows without a text are no queries.
+-- BigQuery's INFORMATION_SCHEMA.JOBS as JSON, with keys in upper or lower case. Rows without a
+-- query text are skipped.
 -- parameters: paths
 with rows as (
     select

@@ -1,5 +1,5 @@
--- Predictions in BIRD's form: one object, {"0": "SQL\t----- bird -----\tdb_id"}. Its keys are the
--- numbers of the questions; the number 0 in place of a text is an answer that is no query.
+-- Predictions in BIRD's layout: one object, {"0": "SQL\t----- bird -----\tdb_id"}, with question
+-- numbers as keys. The number 0 instead of a text is an answer that is not a query.
 -- parameters: paths
 with entries as (
     select unnest(map_entries(answers)) as entry

@@ -1,10 +1,10 @@
--- BULL's JSON (FinSQL): a list of objects; questions in English or Chinese.
+-- BULL (FinSQL) as JSON: a list of objects, with questions in English or Chinese.
 -- parameters: paths
 select
     row_number() over () - 1 as ordinal,
     sql_query as raw_sql,
     db_name as db_id,
-    question as question
+    question
 from read_json(
     $paths,
     columns = {sql_query: 'varchar', db_name: 'varchar', question: 'varchar'},

@@ -1,6 +1,7 @@
--- Chats for fine-tuning as Parquet; see chat.sql. The empty rows supply the columns that a file lacks.
+-- Chats for fine-tuning as Parquet, as in chat.sql. Empty rows supply the columns that a file
+-- lacks.
 -- parameters: paths
-with given as (
+with chats as (
     select null as messages, null as conversations, null::varchar as db_id
     where false
     union all by name
@@ -12,7 +13,7 @@ rows as (
         row_number() over () - 1 as ordinal,
         coalesce(to_json(messages), to_json(conversations)) as turns,
         db_id
-    from given
+    from chats
 ),
 
 turns as (
@@ -22,8 +23,8 @@ turns as (
         list_transform(
             from_json(turns, '[{"role": "VARCHAR", "from": "VARCHAR", "content": "JSON", "value": "JSON"}]'),
             lambda turn: {
-                who: lower(coalesce(turn.role, turn."from")),
-                said: coalesce(turn.content, turn.value)
+                role: lower(coalesce(turn.role, turn."from")),
+                content: coalesce(turn.content, turn.value)
             }
         ) as turns
     from rows
@@ -33,9 +34,9 @@ ends as (
     select
         ordinal,
         db_id,
-        list_filter(turns, lambda turn: turn.who in ('assistant', 'gpt', 'model', 'chatgpt', 'bot'))[-1].said
+        list_filter(turns, lambda turn: turn.role in ('assistant', 'gpt', 'model', 'chatgpt', 'bot'))[-1].content
             as answer,
-        list_filter(turns, lambda turn: turn.who in ('user', 'human'))[-1].said as question
+        list_filter(turns, lambda turn: turn.role in ('user', 'human'))[-1].content as question
     from turns
 )
 

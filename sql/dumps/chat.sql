@@ -1,5 +1,5 @@
--- Chats for fine-tuning as JSON: messages of role and content, or ShareGPT's conversations of from and
--- value. The SQL is in the last turn of the assistant, the question in the last one of the user.
+-- Chats for fine-tuning as JSON: messages with role and content, or ShareGPT's conversations with
+-- from and value. The SQL is in the assistant's last turn, the question in the user's last turn.
 -- parameters: paths
 with rows as (
     select
@@ -22,8 +22,8 @@ turns as (
         list_transform(
             from_json(turns, '[{"role": "VARCHAR", "from": "VARCHAR", "content": "JSON", "value": "JSON"}]'),
             lambda turn: {
-                who: lower(coalesce(turn.role, turn."from")),
-                said: coalesce(turn.content, turn.value)
+                role: lower(coalesce(turn.role, turn."from")),
+                content: coalesce(turn.content, turn.value)
             }
         ) as turns
     from rows
@@ -33,9 +33,9 @@ ends as (
     select
         ordinal,
         db_id,
-        list_filter(turns, lambda turn: turn.who in ('assistant', 'gpt', 'model', 'chatgpt', 'bot'))[-1].said
+        list_filter(turns, lambda turn: turn.role in ('assistant', 'gpt', 'model', 'chatgpt', 'bot'))[-1].content
             as answer,
-        list_filter(turns, lambda turn: turn.who in ('user', 'human'))[-1].said as question
+        list_filter(turns, lambda turn: turn.role in ('user', 'human'))[-1].content as question
     from turns
 )
 

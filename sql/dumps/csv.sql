@@ -1,4 +1,4 @@
--- Any CSV with a header, whose columns the corpora file names.
+-- Any CSV file with a header. The corpora file names its columns.
 -- parameters: db_id_column, frequency_column, paths, question_column, sql_column
 with mapped as (
     select columns(

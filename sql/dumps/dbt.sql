@@ -1,5 +1,5 @@
--- A dbt project's compiled/ folder: the models, analyses and tests below it, one query a file, in the order
--- of their names.
+-- The compiled/ folder of a dbt project: models, analyses and tests in all of its folders, one
+-- query per file, sorted by name.
 -- parameters: paths
 select
     row_number() over () - 1 as ordinal,

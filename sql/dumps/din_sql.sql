@@ -1,4 +1,4 @@
--- DIN-SQL's CSV of predictions. The empty rows supply the columns that a file lacks.
+-- Predictions of DIN-SQL as CSV. Empty rows supply the columns that a file lacks.
 -- parameters: paths
 with rows as (
     select null::varchar as "PREDICTED SQL", null::varchar as "NLQ", null::varchar as "DATABASE"

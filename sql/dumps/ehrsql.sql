@@ -1,10 +1,10 @@
--- EHRSQL's JSON. Questions that the database cannot answer have the query null.
+-- EHRSQL as JSON. Questions that the database cannot answer have null as their query.
 -- parameters: paths
 select
     row_number() over () - 1 as ordinal,
     query as raw_sql,
-    db_id as db_id,
-    question as question
+    db_id,
+    question
 from read_json(
     $paths,
     columns = {query: 'varchar', db_id: 'varchar', question: 'varchar'},

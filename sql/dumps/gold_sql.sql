@@ -1,5 +1,5 @@
--- Spider's and BIRD's gold files: one query a line, a tab, the database. Queries may hold tabs of their
--- own, so the last one counts; a line without a tab is a query of no known database.
+-- Gold files of Spider and BIRD: on each line a query, a tab and the database. Queries may contain
+-- tabs, so the last tab counts. A line without a tab is a query without a database.
 -- parameters: paths
 select
     row_number() over () - 1 as ordinal,

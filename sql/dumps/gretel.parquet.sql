@@ -1,4 +1,4 @@
--- Gretel's synthetic_text_to_sql as Parquet. The empty rows supply the columns that a file lacks.
+-- Gretel's synthetic_text_to_sql as Parquet. Empty rows supply the columns that a file lacks.
 -- parameters: paths
 with rows as (
     select null::varchar as "sql", null::varchar as sql_prompt

@@ -1,4 +1,5 @@
--- Gretel's synthetic_text_to_sql as JSON. Each row has a schema of its own; its domain is no database.
+-- Gretel's synthetic_text_to_sql as JSON. Each row has its own schema; its domain is not a
+-- database.
 -- parameters: paths
 select
     row_number() over () - 1 as ordinal,

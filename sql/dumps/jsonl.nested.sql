@@ -1,5 +1,5 @@
--- Any JSON, where JSON paths say what is where. With rows_column, the items of that list are the rows, and
--- what a row lacks is taken from the object around it. The rows of a list are one row after the other.
+-- Any JSON, read by JSON paths. With rows_column, the items of that list are the rows, in order,
+-- and a value missing in a row is taken from the object around it.
 -- parameters: db_id_column, frequency_column, paths, question_column, rows_column, sql_column
 with objects as (
     select

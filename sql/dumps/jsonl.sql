@@ -1,4 +1,4 @@
--- Any JSON, one object a line or a list of objects, whose keys the corpora file names.
+-- Any JSON: one object per line, or a list of objects. The corpora file names the keys.
 -- parameters: db_id_column, frequency_column, paths, question_column, sql_column
 select
     row_number() over () - 1 as ordinal,

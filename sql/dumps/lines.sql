@@ -1,5 +1,5 @@
--- One query a line, as prediction files have it. An empty line is a query too: the answer to one
--- question is missing there, and the next ones keep their place.
+-- One query per line, as in files of predictions. An empty line is a missing answer: it counts as a
+-- query, so that later answers keep their places.
 -- parameters: paths
 select
     row_number() over () - 1 as ordinal,

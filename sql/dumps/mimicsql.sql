@@ -1,4 +1,4 @@
--- MIMICSQL: one object a line. All queries are for one database, MIMIC-III.
+-- MIMICSQL: one object per line. All queries are for one database, MIMIC-III.
 -- parameters: paths
 select
     row_number() over () - 1 as ordinal,

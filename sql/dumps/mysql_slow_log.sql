@@ -1,5 +1,5 @@
--- MySQL's and MariaDB's slow query log: entries of comment lines, then USE and SET lines of the server's own,
--- then the query. The database is the last one that the log names.
+-- The slow query log of MySQL and MariaDB. Each entry has comment lines, then USE and SET lines
+-- written by the server, then the query. The database is the last one that the log names.
 -- parameters: paths
 with pieces as (
     select
@@ -9,8 +9,8 @@ with pieces as (
     from read_parquet($paths, hive_partitioning = false)
 ),
 
--- A piece starts behind the first words of a line with a query's times; before the first such line
--- stands the log's head.
+-- Each piece starts within a line with a query's times. The text before the first such line is the
+-- header of the log.
 parts as (
     select
         number,
@@ -22,7 +22,7 @@ parts as (
 statements as (
     select
         number,
-        regexp_extract(body, '(?im)^(?:use\s+`?|# schema:\s*)([^`;\s]+)', 1) as named,
+        regexp_extract(body, '(?im)^(?:use\s+`?|# schema:\s*)([^`;\s]+)', 1) as database_name,
         trim(regexp_replace(
             regexp_replace(body, '(?m)^#[^\n]*\n?', '', 'g'),
             '(?i)^\s*(?:use [^;\n]*;\s*)?(?:set timestamp\s*=[^;\n]*;)?', ''
@@ -30,11 +30,11 @@ statements as (
     from parts
 ),
 
--- Apart from the statements: a window holds all of its rows.
+-- Separate from the statements, because a window function keeps all of its rows in memory.
 databases as (
     select
         number,
-        last_value(nullif(named, '') ignore nulls) over (order by number) as db_id
+        last_value(nullif(database_name, '') ignore nulls) over (order by number) as db_id
     from statements
 )
 

@@ -1,5 +1,5 @@
--- NSText2SQL as Parquet. The instruction ends with the question, as a comment.
--- The empty rows supply the columns that a file lacks.
+-- NSText2SQL as Parquet. The instruction ends with the question as a comment. Empty rows supply the
+-- columns that a file lacks.
 -- parameters: paths
 with rows as (
     select null::varchar as instruction, null::varchar as output

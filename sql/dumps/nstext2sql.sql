@@ -1,4 +1,5 @@
--- NSText2SQL: one object a line. The instruction holds a schema and ends with the question, as a comment.
+-- NSText2SQL: one object per line. The instruction contains a schema, and ends with the question as
+-- a comment.
 -- parameters: paths
 select
     row_number() over () - 1 as ordinal,

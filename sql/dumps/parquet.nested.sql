@@ -1,5 +1,5 @@
--- Any Parquet, where JSON paths say what is where in its structs and lists.
--- With rows_column, the items of that list are the rows, and what a row lacks is taken from the row around it.
+-- Any Parquet file, read by JSON paths into its structs and lists. With rows_column, the items of
+-- that list are the rows, in order, and a value missing in a row is taken from the row around it.
 -- parameters: db_id_column, frequency_column, paths, question_column, rows_column, sql_column
 with objects as (
     select

@@ -1,4 +1,4 @@
--- Any Parquet, whose columns the corpora file names.
+-- Any Parquet file. The corpora file names its columns.
 -- parameters: db_id_column, frequency_column, paths, question_column, sql_column
 with mapped as (
     select columns(

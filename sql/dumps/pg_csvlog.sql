@@ -1,6 +1,6 @@
--- PostgreSQL's log as CSV (csvlog, no header): the statements that clients sent. Of the extended protocol,
--- executions count, not the parse and bind steps before them. The third column is the database, the
--- fourteenth the message.
+-- PostgreSQL's csvlog: the statements that clients sent. In the extended protocol, executions
+-- count; the parse and bind steps before them do not. The third column is the database, the
+-- fourteenth the message. The file has no header.
 -- parameters: paths
 with statements as (
     select

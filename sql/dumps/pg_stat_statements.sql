@@ -1,6 +1,6 @@
--- PostgreSQL's pg_stat_statements as CSV: a normalised query a row, which counts as often as it was called.
--- Joined with pg_database, its datname is the database; else it is the number dbid.
--- The empty rows supply the columns that a file lacks.
+-- PostgreSQL's pg_stat_statements as CSV: one normalised query per row, which counts as often as it
+-- was called. The database is datname if the rows are joined with pg_database, else the number
+-- dbid. Empty rows supply the columns that a file lacks.
 -- parameters: paths
 with rows as (
     select null::varchar as query, null::varchar as datname, null::varchar as dbid, null::varchar as calls

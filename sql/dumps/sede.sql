@@ -1,4 +1,4 @@
--- SEDE: one object a line. All queries are for one database, the Stack Exchange Data Explorer's.
+-- SEDE: one object per line. All queries are for one database, the Stack Exchange Data Explorer.
 -- parameters: paths
 select
     row_number() over () - 1 as ordinal,

@@ -1,5 +1,5 @@
--- Snowflake's QUERY_HISTORY as CSV. Rows without a text are no queries.
--- The empty rows supply the columns that a file lacks.
+-- Snowflake's QUERY_HISTORY as CSV. Rows without a query text are skipped. Empty rows supply the
+-- columns that a file lacks.
 -- parameters: paths
 with rows as (
     select null::varchar as query_text, null::varchar as database_name

@@ -1,4 +1,5 @@
--- Snowflake's QUERY_HISTORY as JSON, keys in upper or lower case. Rows without a text are no queries.
+-- Snowflake's QUERY_HISTORY as JSON, with keys in upper or lower case. Rows without a query text
+-- are skipped.
 -- parameters: paths
 with rows as (
     select

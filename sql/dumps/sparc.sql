@@ -1,5 +1,5 @@
--- SParC's and CoSQL's JSON: a list of interactions, each of several turns. Each turn's query counts; the
--- final goal of an interaction is that of its last turn.
+-- SParC and CoSQL as JSON: a list of interactions with several turns each. Each turn's query
+-- counts. The final goal of an interaction repeats its last turn, and is skipped.
 -- parameters: paths
 with turns as (
     select

@@ -1,4 +1,4 @@
--- Spider as Parquet. The empty rows supply the columns that a file lacks.
+-- Spider as Parquet. Empty rows supply the columns that a file lacks.
 -- parameters: paths
 with rows as (
     select null::varchar as query, null::varchar as db_id, null::varchar as question

@@ -1,10 +1,10 @@
--- Spider's JSON: a list of objects, or one object a line.
+-- Spider as JSON: a list of objects, or one object per line.
 -- parameters: paths
 select
     row_number() over () - 1 as ordinal,
     query as raw_sql,
-    db_id as db_id,
-    question as question
+    db_id,
+    question
 from read_json(
     $paths,
     columns = {query: 'varchar', db_id: 'varchar', question: 'varchar'},

@@ -1,5 +1,5 @@
--- Spider 2: the gold queries, files named by their instances, with the questions of the JSON lines beside
--- them. A file whose name no instance has is a query without question.
+-- Spider 2: gold queries in files named by instance, with questions from the JSON lines beside
+-- them. A file whose name matches no instance is a query without a question.
 -- parameters: jsonl_paths, sql_names, sql_paths
 with queries as (
     select

@@ -1,5 +1,5 @@
--- SQaLe as Parquet. A query stands once, with the first of its questions.
--- The empty rows supply the columns that a file lacks.
+-- SQaLe as Parquet. Each query occurs once, with the first of its questions. Empty rows supply the
+-- columns that a file lacks.
 -- parameters: paths
 with rows as (
     select null::varchar as "sql", null::varchar as schema_id, null as questions

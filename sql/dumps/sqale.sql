@@ -1,4 +1,4 @@
--- SQaLe as JSON. A query stands once, with the first of its questions.
+-- SQaLe as JSON. Each query occurs once, with the first of its questions.
 -- parameters: paths
 select
     row_number() over () - 1 as ordinal,

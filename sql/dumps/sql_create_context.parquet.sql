@@ -1,4 +1,4 @@
--- sql-create-context as Parquet. The empty rows supply the columns that a file lacks.
+-- sql-create-context as Parquet. Empty rows supply the columns that a file lacks.
 -- parameters: paths
 with rows as (
     select null::varchar as answer, null::varchar as question
@@ -11,5 +11,5 @@ select
     row_number() over () - 1 as ordinal,
     answer as raw_sql,
     null as db_id,
-    question as question
+    question
 from rows

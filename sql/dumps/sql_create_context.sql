@@ -1,10 +1,11 @@
--- sql-create-context: a list of objects, or one object a line. Each has a schema of its own, unnamed.
+-- sql-create-context: a list of objects, or one object per line. Each has its own schema, without a
+-- name.
 -- parameters: paths
 select
     row_number() over () - 1 as ordinal,
     answer as raw_sql,
     null as db_id,
-    question as question
+    question
 from read_json(
     $paths,
     columns = {answer: 'varchar', question: 'varchar'},

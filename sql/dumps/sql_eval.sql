@@ -1,6 +1,6 @@
--- defog's sql-eval as CSV: several correct queries after each other, of which the first counts. Columns in
--- braces may each be left out: all of them count, also where a GROUP BY {} stands for them.
--- The empty rows supply the columns that a file lacks.
+-- Defog's sql-eval as CSV: each row lists correct queries, and the first one counts. Columns in
+-- braces are optional; all of them are kept, also where GROUP BY {} refers to them. Empty rows
+-- supply the columns that a file lacks.
 -- parameters: paths
 with rows as (
     select null::varchar as query, null::varchar as db_name, null::varchar as question
@@ -36,5 +36,5 @@ select
         ), '{', ''
     ), '}', '') as "sql",
     db_name as db_id,
-    question as question
+    question
 from alternatives

@@ -1,4 +1,4 @@
--- A folder of SQL files, one query each, in the order of their names.
+-- A folder of SQL files, one query per file, sorted by name.
 -- parameters: paths
 select
     row_number() over () - 1 as ordinal,

@@ -1,4 +1,4 @@
--- SynSQL (OmniSQL) as Parquet. The empty rows supply the columns that a file lacks.
+-- SynSQL (OmniSQL) as Parquet. Empty rows supply the columns that a file lacks.
 -- parameters: paths
 with rows as (
     select null::varchar as "sql", null::varchar as db_id, null::varchar as question
@@ -10,6 +10,6 @@ with rows as (
 select
     row_number() over () - 1 as ordinal,
     "sql" as raw_sql,
-    db_id as db_id,
-    question as question
+    db_id,
+    question
 from rows

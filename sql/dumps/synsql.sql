@@ -1,10 +1,10 @@
--- SynSQL's JSON (OmniSQL): a list of objects, or one object a line.
+-- SynSQL (OmniSQL) as JSON: a list of objects, or one object per line.
 -- parameters: paths
 select
     row_number() over () - 1 as ordinal,
     "sql" as raw_sql,
-    db_id as db_id,
-    question as question
+    db_id,
+    question
 from read_json(
     $paths,
     columns = {"sql": 'varchar', db_id: 'varchar', question: 'varchar'},

@@ -1,6 +1,7 @@
--- The form of text2sql-data: a list of entries, each a query in several wordings, the first canonical,
--- with the questions that it answers. It counts once per question. Variables stay in the queries and
--- are filled in in the questions, longer names first: name0 is also the end of city_name0.
+-- The layout of text2sql-data: a list of entries with several wordings of one query, the first one
+-- canonical, and the questions that it answers. The query counts once per question. Variables stay
+-- in queries. In questions their values are filled in, longer names first, because name0 is also
+-- the end of city_name0.
 -- parameters: paths
 with sentences as (
     select
@@ -33,7 +34,7 @@ named_sentences as (
 select
     row_number() over () - 1 as ordinal,
     raw_sql,
-    -- WikiSQL's questions are each about one table.
+    -- In WikiSQL, each question is about one table.
     coalesce(sentence."database", sentence."table-id") as db_id,
     list_reduce(
         list_transform(coalesce(names, []), lambda name: name[2]),

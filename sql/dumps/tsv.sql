@@ -1,4 +1,4 @@
--- Any table of tab-separated values with a header, whose columns the corpora file names.
+-- Any file of tab-separated values with a header. The corpora file names its columns.
 -- parameters: db_id_column, frequency_column, paths, question_column, sql_column
 with mapped as (
     select columns(

@@ -1,4 +1,4 @@
--- How many texts of one corpus are not templated as they stand in the dump.
+-- Number of texts of one corpus that differ from the raw text in the dump.
 -- parameters: queries
 select count(*)
 from read_parquet($queries)

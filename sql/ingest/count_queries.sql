@@ -1,5 +1,5 @@
--- What an ingested file holds, to tell whether its dump was what it was said to be.
--- Neighbours tell whether it is sorted, and in a sorted file whether ordinals repeat.
+-- Counts over an ingested file, to check that its dump matches its entry. The comparison of
+-- neighbours tells whether the file is sorted and, in a sorted file, whether ordinals repeat.
 -- parameters: path
 with rows as (
     select

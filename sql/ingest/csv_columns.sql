@@ -1,4 +1,4 @@
--- The columns of a CSV dump.
+-- Columns of a CSV dump.
 -- parameters: paths
 select column_name
 from (

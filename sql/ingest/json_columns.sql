@@ -1,4 +1,4 @@
--- The keys that the objects of a JSON dump have.
+-- Keys of the objects in a JSON dump.
 -- parameters: paths
 with keys as (
     select distinct unnest(json_keys(json)) as column_name

@@ -1,4 +1,4 @@
--- Rows of a CSV dump as they stand in it, as JSON, numbered as they were when it was ingested.
+-- Rows of a CSV dump with all their columns, as JSON, numbered as when they were ingested.
 -- parameters: ordinals, paths
 with rows as (
     select

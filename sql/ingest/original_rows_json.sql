@@ -1,4 +1,4 @@
--- Rows of a JSON dump as they stand in it, numbered as they were when it was ingested.
+-- Rows of a JSON dump with all their keys, numbered as when they were ingested.
 -- parameters: ordinals, paths
 with rows as (
     select

@@ -1,4 +1,5 @@
--- A sample of the distinct texts of one corpus, the same in every run: the first by their digests.
+-- Sample of the distinct texts of one corpus: the first ones by digest, so that each run draws the
+-- same sample.
 -- parameters: longest, n, queries
 with texts as (
     select distinct "sql"

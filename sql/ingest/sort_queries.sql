@@ -1,4 +1,4 @@
--- Writes the queries of one corpus anew, by their ordinals.
+-- Writes the queries of one corpus again, sorted by ordinal.
 -- parameters: destination, encoding, n_replaced, path
 copy (
     select *

@@ -1,4 +1,4 @@
--- The columns of a dump of tab-separated values.
+-- Columns of a dump of tab-separated values.
 -- parameters: paths
 select column_name
 from (

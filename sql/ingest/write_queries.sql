@@ -1,7 +1,7 @@
--- Writes the queries of view dump to a Parquet file, in the order in which the dump's SQL gives them. The
--- empty rows supply the columns that a format lacks: where it says nothing else, the
--- text to template is the one in the dump, and each row counts once. A frequency that is no number counts
--- once too, and at most 10^12 times, so that no sum over them overflows.
+-- Writes the queries of view dump to a Parquet file, in the order of the dump's SQL. Empty rows
+-- supply the columns that a format lacks. By default, the text to template is the raw text, and
+-- each row counts once. A frequency that is not a number counts as 1; one above 10^12 counts as
+-- 10^12, so that sums cannot overflow.
 -- parameters: destination, encoding, n_replaced
 copy (
     with rows as (

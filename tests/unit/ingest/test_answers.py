@@ -1,4 +1,4 @@
-"""SQL out of the answers of models and out of scripts."""
+"""Extraction of SQL from the answers of models and from scripts."""
 
 import time
 
@@ -55,7 +55,7 @@ EXPECTED = {
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
-def test_the_first_statement_is_taken_out(answer):
+def test_the_first_statement_is_extracted(answer):
     text, expected = ANSWERS[answer]
     assert clean_answer(text, "sqlite") == (expected or EXPECTED[answer])
 
@@ -82,11 +82,11 @@ def test_the_first_statement_is_taken_out(answer):
         "SELECT CASE WHEN a THEN (SELECT 1) ELSE (SELECT 2) END FROM b",
     ],
 )
-def test_a_statement_and_what_is_none_stay_as_they_are(text):
+def test_one_statement_and_other_text_stay_unchanged(text):
     assert clean_answer(text, "sqlite") == text
 
 
-def test_quotes_are_those_of_the_dialect():
+def test_the_dialect_decides_how_quotes_are_escaped():
     text = r"SELECT 'it\'s; SELECT' FROM a; SELECT b"
     assert clean_answer(text, "mysql") == r"SELECT 'it\'s; SELECT' FROM a"
     assert clean_answer(r"SELECT 'C:\'; SELECT b", "sqlite") == r"SELECT 'C:\'"
@@ -150,7 +150,7 @@ WORDS = st.sampled_from(
 
 
 @given(st.lists(WORDS, max_size=60).map(" ".join))
-def test_any_text_is_cleaned_to_a_part_of_it_or_stays(text):
+def test_a_cleaned_text_is_never_longer(text):
     found = clean_answer(text, "mysql")
     assert found == text or found.split() == [] or len(found) <= len(text)
     assert "".join("".join(split_statements(text)).split()) in "".join(text.split()) or ";" in text
@@ -177,7 +177,7 @@ def test_any_text_is_cleaned_to_a_part_of_it_or_stays(text):
         '""',
     ],
 )
-def test_time_grows_with_the_text_only(unit):
+def test_time_is_linear_in_the_length_of_the_text(unit):
     text = unit * (20_000 // len(unit))
     started = time.process_time()
     for one in (text, f"SELECT {text}", f"x\nSELECT 'a {text}"):
@@ -193,7 +193,7 @@ def test_a_cleaned_answer_has_a_template():
         assert (template is None) == (answer == "semicolon in a bracket"), (answer, expected)
 
 
-def test_scripts_are_taken_apart_however_long():
+def test_long_scripts_are_split():
     script = ";\n".join(f"SELECT a FROM b WHERE c = {n}" for n in range(20_000))
     statements = choose_statements(script, "each", dialect="sqlite")
     assert len(statements) == 20_000
@@ -202,7 +202,7 @@ def test_scripts_are_taken_apart_however_long():
     assert choose_statements(one_line, "each", dialect="tsql") == [one_line]
 
 
-def test_batches_are_known_by_what_only_they_have():
+def test_t_sql_is_recognised_by_words_that_only_it_has():
     script = "DECLARE @a int = 5\nSELECT TOP 3 b FROM c WHERE d > @a\nGO\nSELECT 2"
     expected = ["SELECT TOP 3 b FROM c WHERE d > @a", "SELECT 2"]
     assert choose_statements(script, "each") == expected

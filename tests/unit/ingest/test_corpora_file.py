@@ -1,4 +1,4 @@
-"""The corpora file: what is accepted, and what is said about what is not."""
+"""The corpora file: valid files, and messages about mistakes."""
 
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def write(folder: Path, text: str) -> Path:
     return path
 
 
-def test_a_full_file_is_loaded_in_its_order(tmp_path):
+def test_corpora_are_loaded_in_the_order_of_the_file(tmp_path):
     tuned = (
         PREDICTIONS.replace('"base"', '"tuned"') + 'trained_on = "not-listed"\nlicense = "MIT"\n'
     )
@@ -59,7 +59,7 @@ def test_a_file_without_targets_or_predictions_is_valid(tmp_path):
     assert [entry.role for entry in load_corpora(write(tmp_path, text))] == ["train"]
 
 
-def test_a_byte_order_mark_is_no_mistake(tmp_path):
+def test_a_byte_order_mark_is_accepted(tmp_path):
     assert load_corpora(write(tmp_path, "\ufeff" + TARGET))
 
 
@@ -103,7 +103,7 @@ def test_each_format_is_a_file():
     ]
 
 
-def test_dialects_are_those_of_the_parser():
+def test_all_dialects_of_the_parser_are_known():
     assert {check_dialect(name.lower()) for name in DIALECTS} == list_dialects()
 
 
@@ -113,7 +113,7 @@ def changed(old: str, new: str, text: str = TARGET) -> str:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "no corpus is listed; add a [[corpus]] table for each"),
         ("corpus = []", "no corpus is listed"),
@@ -183,13 +183,13 @@ def changed(old: str, new: str, text: str = TARGET) -> str:
         (PREDICTIONS + "trained_on = 5\n", "key 'trained_on': input should be a valid string"),
     ],
 )
-def test_a_mistake_is_told_in_one_line(tmp_path, text, said):
+def test_a_mistake_is_reported_in_one_line(tmp_path, text, message):
     path = write(tmp_path, text)
     with pytest.raises(ConfigurationError) as caught:
         load_corpora(path)
     line = str(caught.value)
     assert line.startswith(f"{path}: ")
-    assert said in line
+    assert message in line
     assert "\n" not in line
     assert caught.value.exit_code == 2
 

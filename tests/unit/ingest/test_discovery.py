@@ -1,4 +1,4 @@
-"""Which dumps are found in folders, when they are taken, and what becomes of those that vanish."""
+"""Discovery of dumps in folders: new, changed, incomplete and vanished ones."""
 
 import json
 import os
@@ -43,7 +43,7 @@ def put(path, content=SPIDER):
 
 
 def look(folder, warehouse, after=LATER, **options):
-    """What is found when so much time has passed since the last file was put there."""
+    """Search a folder some time after the last file was put there."""
     return discover_dumps([folder], warehouse, now=datetime.now(UTC) + after, **options)
 
 
@@ -52,7 +52,7 @@ def listed(found):
 
 
 def take(warehouse, found):
-    """What the main job leaves behind."""
+    """Write the file that the main job writes after it took these corpora."""
     cards = {
         name: {
             "entry": entry.model_dump(mode="json", exclude_defaults=True) | {"format": "spider"},
@@ -64,7 +64,7 @@ def take(warehouse, found):
     warehouse.last_corpora_file.write_text(json.dumps(cards))
 
 
-# What is found
+# Search
 
 
 def test_a_spider_release_is_recognised(dumps, warehouse):
@@ -110,8 +110,8 @@ def test_gretel_and_hugging_face_folders_are_recognised(dumps, warehouse):
 def test_other_files_need_a_description(dumps, warehouse):
     put(dumps / "logs.csv", "statement,asked\nSELECT a FROM b,?\n")
     put(dumps / "notes.json", [{"text": "no SQL"}])
-    with_none = look(dumps, warehouse)
-    assert (with_none.corpora, with_none.new) == (None, ())
+    without_description = look(dumps, warehouse)
+    assert (without_description.corpora, without_description.new) == (None, ())
     put(dumps / "logs.corpus.toml", 'role = "target"\nformat = "csv"\ncolumns = {sql="statement"}')
     [entry] = listed(look(dumps, warehouse)).values()
     assert (entry.name, entry.role, entry.path) == ("logs", "target", dumps / "logs.csv")
@@ -139,7 +139,7 @@ def test_a_corpus_toml_describes_the_dump_beside_it(dumps, warehouse):
     assert (found["shop"].dialect, found["base"].target) == ("mysql", "shop")
 
 
-def test_a_corpora_toml_lists_what_a_folder_has(dumps, warehouse):
+def test_a_corpora_toml_lists_all_corpora_of_its_folder(dumps, warehouse):
     put(dumps / "a.sql", "SELECT a FROM b\n")
     put(dumps / "b.json")
     one = '[[corpus]]\nname="a"\nrole="train"\nformat="lines"\ndialect="sqlite"\npath="a.sql"\n'
@@ -147,7 +147,7 @@ def test_a_corpora_toml_lists_what_a_folder_has(dumps, warehouse):
     assert list(listed(look(dumps, warehouse))) == ["a"]
 
 
-def test_what_is_wrong_with_one_does_not_stop_the_others(dumps, warehouse):
+def test_a_faulty_dump_does_not_stop_the_others(dumps, warehouse):
     put(dumps / "spider" / "dev.json")
     put(dumps / "bad" / "x.sql", "SELECT a FROM b\n")
     put(dumps / "bad" / "corpus.toml", 'role = "trane"')
@@ -160,7 +160,7 @@ def test_what_is_wrong_with_one_does_not_stop_the_others(dumps, warehouse):
     put(dumps / "twice" / "spider" / "dev.json")
     found = discover_dumps([dumps, dumps / "not-there"], warehouse, now=datetime.now(UTC) + LATER)
     assert list(listed(found)) == ["spider-dev"]
-    told = "\n".join(found.problems)
+    problems = "\n".join(found.problems)
     assert len(found.problems) == 5
     for words in (
         f"{dumps}/not-there: does not exist",
@@ -169,10 +169,10 @@ def test_what_is_wrong_with_one_does_not_stop_the_others(dumps, warehouse):
         "its target 'nowhere' is missing",
         "corpus 'spider-dev' is also in",
     ):
-        assert words in told
+        assert words in problems
 
 
-def test_no_folder_is_a_mistake(tmp_path, warehouse):
+def test_a_missing_folder_is_an_error(tmp_path, warehouse):
     with pytest.raises(ConfigurationError, match="there is no folder to search"):
         discover_dumps([tmp_path / "nothing"], warehouse)
     assert not warehouse.folder.exists()
@@ -184,10 +184,10 @@ def test_a_warehouse_in_use_is_left_alone(dumps, warehouse):
         look(dumps, warehouse)
 
 
-# When it is taken
+# Completeness
 
 
-def test_a_dump_that_has_just_changed_is_left_for_the_next_time(dumps, warehouse):
+def test_a_dump_that_has_just_changed_waits_for_the_next_run(dumps, warehouse):
     put(dumps / "spider" / "dev.json")
     first = look(dumps, warehouse, timedelta(0))
     assert (first.corpora, first.waiting, first.new) == (None, ("spider-dev",), ())
@@ -198,7 +198,7 @@ def test_a_dump_that_has_just_changed_is_left_for_the_next_time(dumps, warehouse
 @pytest.mark.parametrize(
     "name", ["dev.json.part", "train.json.crdownload", ".dev.json.a1b2c3", "x.tmp"]
 )
-def test_a_file_in_part_says_that_copying_goes_on(dumps, warehouse, name):
+def test_a_dump_with_a_partial_file_waits(dumps, warehouse, name):
     put(dumps / "shop" / "corpus.toml", 'role = "train"\nformat = "sql_files"\npath = "."')
     put(dumps / "shop" / "a.sql", "SELECT a FROM b")
     part = put(dumps / "shop" / name, "[")
@@ -207,7 +207,7 @@ def test_a_file_in_part_says_that_copying_goes_on(dumps, warehouse, name):
     assert look(dumps, warehouse).new == ("shop",)
 
 
-def test_a_marker_says_that_a_dump_is_whole_until_it_changes_again(dumps, warehouse):
+def test_a_marker_file_completes_a_dump_until_it_changes_again(dumps, warehouse):
     dump = put(dumps / "spider" / "dev.json")
     mark = put(dumps / "spider" / "_SUCCESS", "")
     os.utime(mark, (dump.stat().st_mtime + 5,) * 2)
@@ -216,15 +216,15 @@ def test_a_marker_says_that_a_dump_is_whole_until_it_changes_again(dumps, wareho
     assert look(dumps, warehouse, timedelta(0)).waiting == ("spider-dev",)
 
 
-def test_a_clock_set_back_does_not_keep_a_dump_waiting(dumps, warehouse):
-    """Its times are still to come: that it stays as it was is what counts."""
+def test_a_dump_does_not_wait_after_the_clock_was_set_back(dumps, warehouse):
+    """The times of its files are in the future, so only the time without changes counts."""
     put(dumps / "spider" / "dev.json")
     year = timedelta(days=365)
     assert look(dumps, warehouse, -year).waiting == ("spider-dev",)
     assert look(dumps, warehouse, -year + LATER).new == ("spider-dev",)
 
 
-def test_a_known_dump_that_is_copied_anew_keeps_its_results(dumps, warehouse):
+def test_a_dump_keeps_its_results_while_it_is_copied_again(dumps, warehouse):
     put(dumps / "spider" / "dev.json")
     take(warehouse, look(dumps, warehouse))
     put(dumps / "spider" / "dev.json", SPIDER * 3)
@@ -238,7 +238,7 @@ def test_a_known_dump_that_is_copied_anew_keeps_its_results(dumps, warehouse):
     assert look(dumps, warehouse, 2 * LATER).changed == ()
 
 
-# What becomes of those that vanish
+# Vanished dumps
 
 
 def test_a_dump_that_is_gone_is_retired_until_it_is_pruned_or_comes_back(dumps, warehouse):
@@ -277,7 +277,7 @@ def test_a_description_without_its_dump_is_retired_too(dumps, warehouse):
     assert ["is not there" in problem for problem in found.problems] == [True]
 
 
-def test_a_description_that_becomes_wrong_keeps_its_corpora(dumps, warehouse):
+def test_corpora_are_kept_when_their_description_becomes_invalid(dumps, warehouse):
     put(dumps / "shop" / "a.sql", "SELECT a FROM b\n")
     description = put(dumps / "shop" / "corpus.toml", 'role = "train"\nformat = "lines"')
     take(warehouse, look(dumps, warehouse))
@@ -287,7 +287,7 @@ def test_a_description_that_becomes_wrong_keeps_its_corpora(dumps, warehouse):
     assert listed(found)["shop"].digest == "0" * 64
 
 
-def test_nothing_is_lost_when_the_state_is_damaged(dumps, warehouse):
+def test_no_corpus_is_lost_when_the_state_is_damaged(dumps, warehouse):
     path = put(dumps / "spider" / "dev.json")
     put(dumps / "bird" / "dev.json", BIRD)
     take(warehouse, look(dumps, warehouse))
@@ -299,7 +299,7 @@ def test_nothing_is_lost_when_the_state_is_damaged(dumps, warehouse):
     assert set(listed(found)) == {"spider-dev", "bird-dev"}
 
 
-def test_corpora_of_other_runs_are_none_of_its_business(dumps, warehouse):
+def test_corpora_of_other_corpora_files_are_ignored(dumps, warehouse):
     put(dumps / "spider" / "dev.json")
     found = look(dumps, warehouse)
     take(warehouse, found)
@@ -309,7 +309,7 @@ def test_corpora_of_other_runs_are_none_of_its_business(dumps, warehouse):
     assert look(dumps, warehouse).retired == ()
 
 
-def test_a_corpora_file_says_again_what_entries_say(tmp_path):
+def test_a_written_corpora_file_loads_as_the_same_entries(tmp_path):
     odd = CorpusEntry(
         name="a.b",
         role="train",

@@ -1,4 +1,4 @@
-"""Every dump format in small, what can be wrong with a dump, and the sizes of the real ones."""
+"""Small dumps of each format, faulty dumps, and the sizes of real ones."""
 
 import bz2
 import csv
@@ -62,7 +62,7 @@ def entry(path: Path, format: str, **keys: object) -> CorpusEntry:
 
 
 def ingest(corpus: CorpusEntry, folder: Path) -> list[tuple[object, ...]]:
-    """The rows of a dump, without their ordinals, which are checked here."""
+    """Ingest a dump, check its ordinals, and return the other columns of its rows."""
     destination = folder / "stage" / "queries.parquet"
     report = ingest_corpus(corpus, destination)
     table = pq.read_table(destination)
@@ -452,13 +452,13 @@ FAULTS = {
 }
 
 
-def check_fault(corpus: CorpusEntry, folder: Path, said: str, path: Path | None = None) -> None:
+def check_fault(corpus: CorpusEntry, folder: Path, message: str, path: Path | None = None) -> None:
     destination = folder / "stage" / "queries.parquet"
     with pytest.raises(CorpusError) as caught:
         ingest_corpus(corpus, destination)
     line = str(caught.value)
     assert line.startswith(f"corpus 'c' ({path or corpus.path}): ")
-    assert said in line
+    assert message in line
     assert line.isprintable()
     assert len(line) < 400 + len(str(corpus.path))
     assert caught.value.exit_code == 3
@@ -466,15 +466,15 @@ def check_fault(corpus: CorpusEntry, folder: Path, said: str, path: Path | None 
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_is_told_in_one_line_and_nothing_is_written(tmp_path, fault):
-    format, name, content, said = FAULTS[fault]
+def test_a_fault_is_reported_in_one_line_and_nothing_is_written(tmp_path, fault):
+    format, name, content, message = FAULTS[fault]
     path = tmp_path / name
     if content is not None:
         path.write_bytes(content)
-    check_fault(entry(path, format, **columns_of(format)), tmp_path, said)
+    check_fault(entry(path, format, **columns_of(format)), tmp_path, message)
 
 
-def test_files_and_folders_are_told_apart(tmp_path):
+def test_a_folder_is_not_read_as_a_file_nor_a_file_as_a_folder(tmp_path):
     folder, file = tmp_path / "folder", tmp_path / "file"
     folder.mkdir()
     file.write_text("select 1")
@@ -489,7 +489,7 @@ def test_files_and_folders_are_told_apart(tmp_path):
     )
 
 
-def test_the_file_at_fault_in_a_folder_is_named(tmp_path):
+def test_a_fault_names_the_file_in_a_folder(tmp_path):
     folder = tmp_path / "folder"
     folder.mkdir()
     (folder / "a.sql").write_bytes(b"select 1")
@@ -497,7 +497,7 @@ def test_the_file_at_fault_in_a_folder_is_named(tmp_path):
     check_fault(entry(folder, "sql_files"), tmp_path, "at byte 128;", folder / "b.sql")
 
 
-def test_one_file_may_be_a_query_of_several_lines(tmp_path):
+def test_a_file_may_be_one_query_of_several_lines(tmp_path):
     (tmp_path / "a.sql").write_text("select 1\nfrom a")
     assert ingest(entry(tmp_path / "a.sql", "sql_files"), tmp_path) == [
         ("select 1\nfrom a", None, None)
@@ -511,7 +511,7 @@ def test_an_unreadable_file_is_a_fault(tmp_path):
     check_fault(entry(path, "lines"), tmp_path, "cannot be read (Permission denied)")
 
 
-def test_too_little_memory_says_what_to_set(tmp_path, monkeypatch):
+def test_too_little_memory_names_the_variable_to_raise(tmp_path, monkeypatch):
     path = tmp_path / "a.json"
     path.write_bytes(as_json(SPIDER))
     monkeypatch.setenv("NL2SQL_ALIGN_MEMORY_LIMIT", "10MB")
@@ -537,7 +537,7 @@ def test_a_mistake_in_the_environment_is_a_configuration_error(
     assert caught.value.exit_code == 2
 
 
-def test_a_failed_run_leaves_the_file_of_an_earlier_one(tmp_path):
+def test_a_failed_run_keeps_the_file_of_an_earlier_one(tmp_path):
     path, destination = tmp_path / "a.sql", tmp_path / "queries.parquet"
     path.write_text("select 1")
     ingest_corpus(entry(path, "lines"), destination)
@@ -548,7 +548,7 @@ def test_a_failed_run_leaves_the_file_of_an_earlier_one(tmp_path):
     assert destination.read_bytes() == before
 
 
-def test_faults_survive_the_way_between_processes(tmp_path):
+def test_faults_can_be_pickled(tmp_path):
     with pytest.raises(CorpusError) as caught:
         digest_dump(entry(tmp_path / "a.sql", "lines"))
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)

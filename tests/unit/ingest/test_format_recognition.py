@@ -1,4 +1,4 @@
-"""Dumps whose form and dialect are left open."""
+"""Recognition of formats, and choice of dialects."""
 
 import pytest
 
@@ -11,7 +11,7 @@ from nl2sql_align.tasks.templates.dialect_choice import choose_dialect
 from tests.unit.ingest.test_dumps import DUMPS, as_csv, as_json, as_lines, entry
 from tests.unit.ingest.test_formats import SAMPLES, ingested
 
-# Rows too few, or no SQL at all, or what another form reads as well.
+# These dumps have too few rows or no SQL, or match another format as well.
 NOT_RECOGNISED = {
     name
     for name, (format, *_) in DUMPS.items()
@@ -29,7 +29,7 @@ KNOWN = {name: given[:3] for name, given in {**DUMPS, **SAMPLES}.items()}
 
 
 @pytest.mark.parametrize("name", sorted(KNOWN.keys() - NOT_RECOGNISED))
-def test_forms_are_recognised(tmp_path, name):
+def test_formats_are_recognised(tmp_path, name):
     format, file, content = KNOWN[name]
     (tmp_path / file).write_bytes(content)
     found, reason = resolve_format(entry(tmp_path / file, "auto"))
@@ -65,7 +65,7 @@ GENERIC = {
 
 
 @pytest.mark.parametrize("file", GENERIC)
-def test_other_rows_are_recognised_by_their_sql(tmp_path, file):
+def test_generic_formats_are_recognised_by_their_sql(tmp_path, file):
     content, format, columns = GENERIC[file]
     (tmp_path / file).write_bytes(content)
     found, _ = resolve_format(entry(tmp_path / file, "auto"))
@@ -74,7 +74,7 @@ def test_other_rows_are_recognised_by_their_sql(tmp_path, file):
     assert all(row["sql"].startswith("SELECT") for row in ingested(found, tmp_path))
 
 
-def test_answers_are_told_from_gold_queries(tmp_path):
+def test_answers_are_preferred_to_gold_queries_for_predictions(tmp_path):
     rows = [{"query": "SELECT 1", "db_id": "d", "pred": "SELECT 2"}]
     (tmp_path / "a.jsonl").write_bytes(as_lines(rows))
     keys = {"role": "predictions", "target": "t", "model": "m"}
@@ -98,7 +98,7 @@ def test_folders_are_recognised(tmp_path):
     "content",
     [b"hello\nworld\n", b"{}", b"[1, 2]", b"\xff\xfe\x00", b"[" * 100_000, b'{"a": 1}\n', b"PAR1"],
 )
-def test_what_is_no_dump_is_refused_in_one_line(tmp_path, content):
+def test_other_files_are_refused_in_one_line(tmp_path, content):
     (tmp_path / "a").write_bytes(content)
     with pytest.raises(CorpusError) as caught:
         resolve_format(entry(tmp_path / "a", "auto"))
@@ -129,7 +129,7 @@ def test_the_dialect_that_parses_most_is_chosen(tmp_path, dialect):
     assert choice.reason.startswith(f"dialect '{dialect}' parses most of 20 queries ({dialect} 100")
 
 
-def test_a_first_look_tells_all(tmp_path):
+def test_an_inspection_shows_the_format_and_the_first_queries(tmp_path):
     rows = [{"question": "q", "sql_out": "SELECT a FROM b"}, {"question": "r", "sql_out": "no"}]
     (tmp_path / 'it"s.jsonl').write_bytes(as_lines(rows))
     found = inspect_dump(tmp_path / 'it"s.jsonl', dialect="sqlite")

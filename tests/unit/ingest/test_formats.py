@@ -1,4 +1,4 @@
-"""The forms that data sets, fine-tuning data and query logs come in, each in small."""
+"""Small samples of the formats of data sets, fine-tuning data and query logs."""
 
 import bz2
 import gzip
@@ -38,7 +38,7 @@ def as_zip(**members):
     return sink.getvalue()
 
 
-# Format, file, content, and of each row: sql, db_id, question, n_occurrences.
+# Format, file, content, and the sql, db_id, question and n_occurrences of each row.
 SAMPLES = {
     "SParC and CoSQL": (
         "sparc",
@@ -377,7 +377,7 @@ def ingested(corpus: CorpusEntry, folder: Path):
 
 
 @pytest.mark.parametrize("sample", SAMPLES)
-def test_each_form_gives_its_queries(tmp_path, sample):
+def test_each_format_gives_its_queries(tmp_path, sample):
     format, name, content, expected = SAMPLES[sample]
     path = tmp_path / name
     path.write_bytes(content)
@@ -386,12 +386,12 @@ def test_each_form_gives_its_queries(tmp_path, sample):
     assert found == expected
 
 
-def test_no_format_is_left_out():
+def test_all_formats_are_tested():
     tested = {format for format, *_ in [*DUMPS.values(), *SAMPLES.values()]}
     assert set(list_formats()) - tested == {"dbt", "spider2", "sql_files", "tsv"}
 
 
-def test_what_was_taken_out_leaves_the_text_as_it_was(tmp_path):
+def test_cleaning_keeps_the_raw_text(tmp_path):
     path = tmp_path / "a.json"
     path.write_bytes(as_json([{"instruction": "q", "output": FENCED}]))
     [row] = ingested(entry(path, "alpaca"), tmp_path)
@@ -422,7 +422,7 @@ def test_spider_2_joins_gold_files_with_their_questions(tmp_path):
         ingested(entry(folder, "spider2"), tmp_path)
 
 
-def test_dbt_models_are_read_from_all_folders(tmp_path):
+def test_dbt_models_are_read_from_nested_folders(tmp_path):
     for name in ("shop/models/orders.sql", "shop/models/staging/stg_a.sql", "shop/notes.md"):
         (tmp_path / "compiled" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "compiled" / name).write_text(f"select '{name}'")
@@ -461,7 +461,7 @@ def test_nested_rows_are_found_by_paths(tmp_path, format, name, content):
     assert [(r["sql"], r["db_id"], r["n_occurrences"]) for r in rows] == expected
 
 
-def test_a_path_that_leads_nowhere_is_a_fault(tmp_path):
+def test_a_json_path_without_values_is_a_fault(tmp_path):
     (tmp_path / "a.jsonl").write_bytes(as_lines(NESTED))
     with pytest.raises(CorpusError, match=r"has nothing at '\$\.meta\.query' \(it has database, t"):
         ingested(entry(tmp_path / "a.jsonl", "jsonl", columns={"sql": "$.meta.query"}), tmp_path)
@@ -487,7 +487,7 @@ def test_frequencies_weigh_queries(tmp_path, format):
     ]
 
 
-def test_a_folder_of_shards_is_read_without_a_glob(tmp_path):
+def test_a_folder_of_shards_needs_no_glob(tmp_path):
     folder = tmp_path / "train"
     folder.mkdir()
     for number in range(3):
@@ -530,7 +530,7 @@ def test_a_path_may_be_a_pattern(tmp_path):
         ingested(entry(tmp_path / "shards" / "dev-*.jsonl.gz", "spider"), tmp_path)
 
 
-def test_a_zip_archive_holds_a_folder_of_queries(tmp_path):
+def test_a_zip_archive_is_read_as_a_folder(tmp_path):
     path = tmp_path / "queries.zip"
     path.write_bytes(
         as_zip(**{"q/b.sql": b"select 2", "q/a.sql": b"\xef\xbb\xbfselect 1", "q/c.txt": b"no"})
@@ -556,12 +556,12 @@ BAD_ARCHIVES = {
 
 @pytest.mark.parametrize("archive", BAD_ARCHIVES)
 def test_a_bad_archive_is_refused(tmp_path, archive):
-    content, said = BAD_ARCHIVES[archive]
+    content, message = BAD_ARCHIVES[archive]
     path = tmp_path / "a.zip"
     path.write_bytes(content)
     with pytest.raises(CorpusError) as caught:
         ingest_corpus(entry(path, "spider"), tmp_path / "stage" / "queries.parquet")
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert str(caught.value).isprintable()
     assert not list(tmp_path.glob("stage/*")) and {p.name for p in tmp_path.iterdir()} <= {
         "a.zip",

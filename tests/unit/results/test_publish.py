@@ -461,6 +461,11 @@ def test_runs_accumulate(warehouse, run, is_changed):
     assert all(row["started_at"] < row["finished_at"] for row in found)
 
 
+def test_a_corpus_on_a_store_is_published_with_its_address(warehouse, run):
+    run(("far", TRAIN, {"path": "s3://dumps/far.sql"}))
+    assert rows(warehouse, "select path from corpora") == [("s3://dumps/far.sql",)]
+
+
 @pytest.mark.parametrize("is_changed", [True, False], ids=["new results", "the same results"])
 def test_a_reader_keeps_the_results_that_it_has_open(warehouse, run, is_changed):
     run(TRAIN_CORPUS, DEV_CORPUS)
