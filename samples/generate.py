@@ -1,23 +1,23 @@
-"""Writes the sample corpora: made-up text-to-SQL dumps and what made-up models answer to one.
+"""Generator of the sample corpora: invented text-to-SQL dumps, and invented models' answers.
 
-`schemas/*.toml` holds the databases, `recipes/*.toml` the ways to ask and to answer. A recipe is
-bound to tables, columns and values of one database, which gives a question and its SQL. A model's
-answer is the same recipe and binding, written with that model's habits.
+`schemas/*.toml` contains the databases; `recipes/*.toml`, the questions with their answers. To make
+a question and its SQL, a recipe is bound to tables, columns and values of one database. A model's
+answer has the same recipe and binding, written with the model's habits.
 
-Patterns in the recipes hold placeholders, `{slot}` or `{slot.part}`:
+Patterns in the recipes contain placeholders, `{slot}` or `{slot.part}`:
 
-* slots: `t` is any table; `p` a parent and `c` a child that links to it; `m` a table that links to
-  both `a` and `b`. `{k}` is a small number.
-* `{t}` is the table, `{t@}` the table where FROM declares it, under its alias if it has one.
+* The slot `t` is any table, `p` a parent, `c` a child that links to it, and `m` a table that links
+  to both `a` and `b`. `{k}` is a small number.
+* `{t}` is the table. `{t@}` is the table in FROM, with its alias if it has one.
 * `{t.one}` and `{t.many}` are words for its rows.
 * `{t.key}`, `{t.label}`, `{c.p}` (the link), `{t.g1}` (a group), `{t.n1}` (a number), `{t.y1}` (a
-  year), `{t.d1}` (a date) are columns: names in SQL, words in questions. `{t@key}` is qualified.
-* `{t.g1=}` and `{t.g1=2}` are values of a column, the second the larger one; `{t.label+}` is the
+  year) and `{t.d1}` (a date) are columns: names in SQL, words in questions. `{t@key}` is qualified.
+* `{t.g1=}` and `{t.g1=2}` are values of a column; the second one is larger. `{t.label+}` is the
   plural of its word, `{t.label%}` a part of a value, `{t.d1y}` a date's year as text, `{t.d1y2}`
   a later one, and `{t.d1#}` a year as a number.
 
-Run it as `python samples/generate.py [FOLDER]`. The same files come out each time, byte for byte
-(`synth-train.parquet` with the same pyarrow).
+Run it as `python samples/generate.py [FOLDER]`. The files are the same each time, byte for byte
+(`synth-train.parquet` only with the same version of pyarrow).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ ROLE_OF_PART = {"g": "group", "n": "number", "y": "year", "d": "date"}
 
 @dataclass(frozen=True)
 class Column:
-    """A column: what it is for, its word in questions, and its values or their range."""
+    """A column: its role, its word in questions, and its values or their range."""
 
     name: str
     role: str
@@ -65,17 +65,17 @@ class Table:
     columns: tuple[Column, ...]
 
     def with_role(self, role: str) -> list[Column]:
-        """The columns of that role, in the table's order."""
+        """Return the columns with this role, in the table's order."""
         return [column for column in self.columns if column.role == role]
 
     def link_to(self, other: Table) -> Column | None:
-        """The column that points to the other table, if there is one."""
+        """Return the column that links to the other table, if any."""
         return next((c for c in self.with_role("link") if c.values == (other.name,)), None)
 
 
 @dataclass(frozen=True)
 class Database:
-    """A database: its name (`db_id`), what it is about, its tables."""
+    """A database: its name (`db_id`), its subject and its tables."""
 
     name: str
     about: str
@@ -84,21 +84,21 @@ class Database:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Ways to ask for one thing, with ways to answer."""
+    """Several wordings of one question, with several answers."""
 
     name: str
     ask: tuple[str, ...]
     sql: tuple[str, ...]
     alt: tuple[str, ...]
     paired: bool  # whether ask[i] is answered by sql[i] only
-    weights: tuple[int, ...]  # one per corpus that the recipe is for
+    weights: tuple[int, ...]  # one for each corpus with this recipe
     notes: Mapping[str, str]
     needs: Mapping[str, frozenset[str]] = field(compare=False)  # slot -> parts
 
 
 @dataclass(frozen=True)
 class Binding:
-    """What a recipe's placeholders stand for in one question."""
+    """The values of a recipe's placeholders in one question."""
 
     tables: Mapping[str, Table]
     columns: Mapping[tuple[str, str], Column]  # (slot, part)
@@ -108,22 +108,22 @@ class Binding:
 
 @dataclass(frozen=True)
 class Style:
-    """How somebody writes SQL: each share is how often a habit shows, from 0 to 1."""
+    """A way of writing SQL. Each number is the share of queries that show a habit."""
 
     quotes: tuple[str, ...] = ("",)  # around names
     qualifiers: tuple[str, ...] = ("T",)  # T: T1, T2; initial: first letters; table: no aliases
     literal_quotes: tuple[str, ...] = ("'",)
     upper_functions: float = 1.0
-    alt: float = 0.0  # takes a form from the recipe's alt
+    alt: float = 0.0  # a pattern from the recipe's alt
     inner: float = 0.0  # INNER JOIN for JOIN
-    ascending: float = 0.0  # spells ASC out
-    distinct: float = 0.0  # a DISTINCT that nobody asked for
+    ascending: float = 0.0  # an explicit ASC
+    distinct: float = 0.0  # an unneeded DISTINCT
     cast: float = 0.0  # a CAST inside AVG and SUM
-    wrap: float = 0.0  # a needless SELECT * FROM (...)
+    wrap: float = 0.0  # an unneeded SELECT * FROM (...)
     semicolon: float = 0.0
-    comment: float = 0.0  # explains itself after the semicolon
-    slip: float = 0.0  # takes wrong columns or values
-    wrong: float = 0.0  # answers another question
+    comment: float = 0.0  # a comment after the semicolon
+    slip: float = 0.0  # wrong columns or values
+    wrong: float = 0.0  # the answer to another question
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ OAK_BASE = Style(
 
 UNFINISHED, TWO_STATEMENTS = "(unfinished)", "(two statements)"
 CHATTER = "Sure! You can answer this by joining the two tables on their common column."
-# What is broken in each corpus, as in real dumps; other text stands for itself.
+# The broken queries of each corpus, as in real dumps. Other texts are used literally.
 BROKEN = {
     "harbour-train": (UNFINISHED, UNFINISHED, TWO_STATEMENTS, "a stray line of notes, not SQL"),
     "ledger-train": (UNFINISHED, UNFINISHED, TWO_STATEMENTS),
@@ -175,7 +175,7 @@ MODELS = {"sprig-1b-base": SPRIG_BASE, "sprig-1b-tuned": SPRIG_TUNED, "oak-7b-ba
 
 
 def load_databases(path: Path) -> list[Database]:
-    """The databases of one file of schemas, in its order."""
+    """Return the databases of a schema file, in its order."""
     databases = []
     for name, content in tomllib.loads(path.read_text("utf-8")).items():
         tables = []
@@ -190,7 +190,7 @@ def load_databases(path: Path) -> list[Database]:
 
 
 def read_column(name: str, definition: Sequence[Any]) -> Column:
-    """The column that `[role, phrase, values...]` defines; keys and links have no phrase."""
+    """Return the column defined by `[role, phrase, values...]`; keys and links have no phrase."""
     role, *rest = definition
     if role in ("key", "link"):
         return Column(name, role, name.replace("_", " "), tuple(rest))
@@ -198,7 +198,7 @@ def read_column(name: str, definition: Sequence[Any]) -> Column:
 
 
 def load_recipes(path: Path) -> list[Recipe]:
-    """The recipes of one file, in its order."""
+    """Return the recipes of a file, in its order."""
     recipes = []
     for name, content in tomllib.loads(path.read_text("utf-8")).items():
         ask, sql, alt = (tuple(content.pop(key, ())) for key in ("ask", "sql", "alt"))
@@ -213,8 +213,8 @@ def load_recipes(path: Path) -> list[Recipe]:
     return recipes
 
 
-def candidates(database: Database, recipe: Recipe) -> list[dict[str, Table]]:
-    """All ways to put tables of the database into the recipe's slots."""
+def list_candidates(database: Database, recipe: Recipe) -> list[dict[str, Table]]:
+    """Return all choices of tables for the recipe's slots."""
     tables = database.tables
     slots = set(recipe.needs)
     if slots == {"t"}:
@@ -229,11 +229,11 @@ def candidates(database: Database, recipe: Recipe) -> list[dict[str, Table]]:
             for b in tables
             if a != b and m.link_to(a) and m.link_to(b)
         ]
-    return [each for each in found if all(fits(each[s], recipe.needs[s]) for s in slots)]
+    return [each for each in found if all(has_columns(each[s], recipe.needs[s]) for s in slots)]
 
 
-def fits(table: Table, parts: Iterable[str]) -> bool:
-    """Whether the table has the columns that a recipe wants from it (links aside)."""
+def has_columns(table: Table, parts: Iterable[str]) -> bool:
+    """Tell whether the table has the columns that a recipe needs, apart from links."""
     for part in parts:
         role = ROLE_OF_PART.get(part[0]) if part[-1].isdigit() else None
         if role is not None and len(table.with_role(role)) < int(part[-1]):
@@ -243,9 +243,9 @@ def fits(table: Table, parts: Iterable[str]) -> bool:
     return True
 
 
-def bind(database: Database, recipe: Recipe, rng: Random) -> Binding | None:
-    """Tables, columns and values for the recipe; None where the database has nothing that fits."""
-    choices = candidates(database, recipe)
+def bind_recipe(database: Database, recipe: Recipe, rng: Random) -> Binding | None:
+    """Choose tables, columns and values for the recipe; return None if none are suitable."""
+    choices = list_candidates(database, recipe)
     if not choices:
         return None
     tables = rng.choice(choices)
@@ -271,7 +271,7 @@ def bind(database: Database, recipe: Recipe, rng: Random) -> Binding | None:
 
 
 def draw_values(column: Column, rng: Random) -> tuple[Any, Any]:
-    """Two different values of the column, the larger one last where they have an order."""
+    """Return two different values of the column, the larger one last if they have an order."""
     if column.role in ("group", "label"):
         first, second = rng.sample(column.values, 2)
         return first, second
@@ -291,8 +291,8 @@ def draw_values(column: Column, rng: Random) -> tuple[Any, Any]:
     return "", ""
 
 
-def plural(phrase: str) -> str:
-    """The plural of a phrase: of its first noun where it goes on after a preposition."""
+def make_plural(phrase: str) -> str:
+    """Return the plural of a phrase; before a preposition, only the first noun changes."""
     head, preposition, rest = phrase, "", ""
     for word in (" of ", " in ", " from ", " over ", " on "):
         if word in phrase:
@@ -305,8 +305,8 @@ def plural(phrase: str) -> str:
     return head + preposition + rest
 
 
-def value_of(found: re.Match[str], binding: Binding) -> Any:
-    """The value that a placeholder with a form such as `=` or `y` stands for."""
+def get_value(found: re.Match[str], binding: Binding) -> Any:
+    """Return the value of a placeholder with a form such as `=` or `y`."""
     value = binding.values[found["slot"], found["part"]][1 if found["which"] else 0]
     if "y" in found["form"] or found["form"] == "#":
         value = str(value)[:4]
@@ -314,7 +314,7 @@ def value_of(found: re.Match[str], binding: Binding) -> Any:
 
 
 def fill_words(pattern: str, binding: Binding, *, names: bool = False) -> str:
-    """The pattern with words for its placeholders, or with columns' names, but as plain text."""
+    """Return the pattern as plain text, with words or column names in its placeholders."""
 
     def word(found: re.Match[str]) -> str:
         slot, part, form = found["slot"], found["part"], found["form"]
@@ -324,19 +324,19 @@ def fill_words(pattern: str, binding: Binding, *, names: bool = False) -> str:
             table = binding.tables[slot]
             return table.one if part == "one" else table.many
         if form == "%":
-            return str(value_of(found, binding)).rsplit(" ", 1)[-1]
+            return str(get_value(found, binding)).rsplit(" ", 1)[-1]
         if form in ("", "+"):
             column = binding.columns[slot, part]
             text = column.name if names else column.phrase
-            return plural(text) if form else text
-        return str(value_of(found, binding))
+            return make_plural(text) if form else text
+        return str(get_value(found, binding))
 
     text = PLACEHOLDER.sub(word, pattern)
     return re.sub(r"\b([Aa]) (?=[aeiou])", r"\1n ", text)
 
 
 def fill_sql(pattern: str, binding: Binding, style: Style, rng: Random) -> str:
-    """The pattern as SQL, with names, aliases and literals written in the style."""
+    """Return the pattern as SQL, with names, aliases and literals in the style."""
     quote = rng.choice(style.quotes)
     qualifier = rng.choice(style.qualifiers)
     literal_quote = "'" if quote == '"' else rng.choice(style.literal_quotes)
@@ -365,7 +365,7 @@ def fill_sql(pattern: str, binding: Binding, style: Style, rng: Random) -> str:
             if mark == ".":
                 return column
             return f"{name(table.name) if qualifier == 'table' else aliases[slot]}.{column}"
-        value = value_of(found, binding)
+        value = get_value(found, binding)
         if form == "#":
             return str(value)
         if form == "y%":
@@ -378,7 +378,7 @@ def fill_sql(pattern: str, binding: Binding, style: Style, rng: Random) -> str:
 
 
 def choose_aliases(pattern: str, binding: Binding, qualifier: str) -> dict[str, str]:
-    """An alias for each slot that the pattern declares, numbered as FROM declares them."""
+    """Return an alias for each slot that the pattern declares, numbered in the order of FROM."""
     aliases: dict[str, str] = {}
     for slot in re.findall(r"\{([a-z])@\}", pattern):
         if slot not in aliases:
@@ -391,7 +391,7 @@ def choose_aliases(pattern: str, binding: Binding, qualifier: str) -> dict[str, 
 def write_sql(
     patterns: Sequence[str], alt: Sequence[str], binding: Binding, style: Style, rng: Random
 ) -> str:
-    """SQL from one of the patterns, or of the other ones where the style prefers them."""
+    """Write SQL from one of the patterns, or from the alternatives if the style prefers them."""
     is_alt = bool(alt) and rng.random() < style.alt
     sql = fill_sql(rng.choice(alt if is_alt else patterns), binding, style, rng)
     if rng.random() < style.inner:
@@ -423,16 +423,16 @@ def draw_rows(
     weight: int = 0,
     twins: float = 0.0,
 ) -> list[Row]:
-    """As many rows as asked for, shared out evenly among the databases, grouped by them.
+    """Return rows in equal numbers for each database, grouped by database.
 
     Args:
-        seed: The same seed gives the same rows.
-        databases: Where tables and values come from.
-        recipes: What may be asked.
+        seed: Seed of the random choices.
+        databases: The sources of tables and values.
+        recipes: The questions to choose from.
         n_rows: The number of rows.
-        style: How the answers are written.
-        weight: Which of the recipes' weights counts.
-        twins: How often a row is followed by its answer to another wording of its question.
+        style: The style of the answers.
+        weight: The index of the weight to use in each recipe.
+        twins: The share of rows that are repeated with another wording of the question.
     """
     rows: list[Row] = []
     asked: set[str] = set()
@@ -442,7 +442,7 @@ def draw_rows(
         end = n_rows * number // len(databases)
         while len(rows) < end:
             recipe = rng.choices(recipes, weights)[0]
-            binding = bind(database, recipe, rng)
+            binding = bind_recipe(database, recipe, rng)
             if binding is None:
                 continue
             index = rng.randrange(len(recipe.ask))
@@ -460,36 +460,38 @@ def draw_rows(
 
 
 def capitalise(text: str) -> str:
-    """The text with its first letter in upper case and the rest as it was."""
+    """Return the text with its first letter in upper case and the rest unchanged."""
     return text[:1].upper() + text[1:]
 
 
-def answer(rows: Sequence[Row], recipes: Sequence[Recipe], style: Style, seed: str) -> list[str]:
-    """What a model with that style answers to the rows' questions, in their order."""
+def answer_questions(
+    rows: Sequence[Row], recipes: Sequence[Recipe], style: Style, seed: str
+) -> list[str]:
+    """Return a model's answers to the rows' questions, in their order."""
     answers = []
     for number, row in enumerate(rows):
-        # A generator of its own per question: a changed habit leaves the other answers alone.
+        # A generator for each question, so that a changed habit does not affect other answers.
         rng = Random(f"{SEED}/{seed}/{number}")
         recipe, binding = row.recipe, row.binding
         if rng.random() < style.wrong:
             other = rng.choice(
                 [each for each in recipes if each.needs.keys() == recipe.needs.keys()]
             )
-            if bound := bind(row.database, other, rng):
+            if bound := bind_recipe(row.database, other, rng):
                 recipe, binding = other, bound
         elif rng.random() < style.slip:
-            binding = bind(row.database, recipe, rng) or binding
+            binding = bind_recipe(row.database, recipe, rng) or binding
         sql = write_sql(recipe.sql, recipe.alt, binding, style, rng)
         answers.append(sql.replace(" , ", ", "))
     return answers
 
 
-def damage(queries: Sequence[str], corpus: str) -> list[str]:
-    """The queries, some of them broken on purpose as BROKEN says for the corpus."""
+def damage_queries(queries: Sequence[str], corpus: str) -> list[str]:
+    """Return the queries of a corpus with those in BROKEN broken on purpose."""
     rng = Random(f"{SEED}/{corpus}/damage")
     kinds = BROKEN[corpus]
     damaged = list(queries)
-    # Neither end: an empty last line would not count as a line.
+    # Not at either end: an empty last line would not count as a line.
     for place, kind in zip(rng.sample(range(1, len(queries) - 1), len(kinds)), kinds, strict=True):
         sql = damaged[place].split(";")[0]
         if kind == UNFINISHED:
@@ -503,26 +505,26 @@ def damage(queries: Sequence[str], corpus: str) -> list[str]:
 
 
 def write_json(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Writes a JSON list with one row per line, which keeps differences readable."""
+    """Write a JSON list with one row per line, so that differences are readable."""
     lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
     path.write_text(f"[\n{lines}\n]\n", encoding="utf-8", newline="\n")
 
 
 def write_lines(path: Path, lines: Sequence[str]) -> None:
-    """Writes one line per item."""
+    """Write one line per item."""
     path.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
 
 
-def spider_rows(rows: Sequence[Row], queries: Sequence[str]) -> list[dict[str, Any]]:
-    """The rows in Spider's form, with these queries for theirs."""
+def make_spider_rows(rows: Sequence[Row], queries: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the rows in Spider's layout, with these queries."""
     return [
         {"db_id": row.database.name, "query": query, "question": row.question}
         for row, query in zip(rows, queries, strict=True)
     ]
 
 
-def bird_rows(rows: Sequence[Row], queries: Sequence[str]) -> list[dict[str, Any]]:
-    """The rows in BIRD's form, with these queries for theirs."""
+def make_bird_rows(rows: Sequence[Row], queries: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the rows in BIRD's layout, with these queries."""
     return [
         {
             "question_id": number,
@@ -553,8 +555,8 @@ ABOUT_TASK = {
 }
 
 
-def gretel_table(rows: Sequence[Row], queries: Sequence[str]) -> pa.Table:
-    """The rows as a table with the columns of Gretel's synthetic text-to-SQL set."""
+def make_gretel_table(rows: Sequence[Row], queries: Sequence[str]) -> pa.Table:
+    """Return the rows as a table with the columns of Gretel's synthetic_text_to_sql."""
     columns: dict[str, list[Any]] = {}
     for number, (row, query) in enumerate(zip(rows, queries, strict=True), start=1):
         notes = row.recipe.notes
@@ -567,7 +569,7 @@ def gretel_table(rows: Sequence[Row], queries: Sequence[str]) -> pa.Table:
             "sql_task_type": notes["task"],
             "sql_task_type_description": ABOUT_TASK[notes["task"]],
             "sql_prompt": row.question,
-            "sql_context": context_of(row.binding, Random(f"{SEED}/context/{number}")),
+            "sql_context": write_context(row.binding, Random(f"{SEED}/context/{number}")),
             "sql": query,
             "sql_explanation": fill_words(notes["explain"], row.binding),
         }
@@ -577,8 +579,8 @@ def gretel_table(rows: Sequence[Row], queries: Sequence[str]) -> pa.Table:
     return pa.table(columns, schema=schema)
 
 
-def context_of(binding: Binding, rng: Random) -> str:
-    """Statements that create the binding's tables and put a few rows into each."""
+def write_context(binding: Binding, rng: Random) -> str:
+    """Write statements that create the binding's tables with a few rows each."""
     types = {"label": "TEXT", "group": "TEXT", "date": "DATE"}
     statements = []
     for table in binding.tables.values():
@@ -604,7 +606,7 @@ def context_of(binding: Binding, rng: Random) -> str:
 
 
 def generate(folder: Path) -> None:
-    """Writes all sample corpora into the folder, over what stands there."""
+    """Write all sample corpora into the folder, and overwrite existing ones."""
     harbour, orchard, ledger, synth = (
         load_databases(HERE / "schemas" / f"{name}.toml")
         for name in ("harbour", "orchard", "ledger", "synth")
@@ -615,23 +617,23 @@ def generate(folder: Path) -> None:
     (folder / "predictions").mkdir(parents=True, exist_ok=True)
 
     rows = draw_rows("harbour", harbour, spider, 525, ANNOTATORS, weight=0, twins=0.4)
-    queries = damage([row.sql for row in rows], "harbour-train")
-    write_json(folder / "harbour-train.json", spider_rows(rows, queries))
+    queries = damage_queries([row.sql for row in rows], "harbour-train")
+    write_json(folder / "harbour-train.json", make_spider_rows(rows, queries))
 
     rows = draw_rows("ledger", ledger, bird, 480, OFFICE)
-    queries = damage([row.sql for row in rows], "ledger-train")
-    write_json(folder / "ledger-train.json", bird_rows(rows, queries))
+    queries = damage_queries([row.sql for row in rows], "ledger-train")
+    write_json(folder / "ledger-train.json", make_bird_rows(rows, queries))
 
     rows = draw_rows("synth", synth, gretel, 402, GENERATED)
-    queries = damage([row.sql for row in rows], "synth-train")
-    pq.write_table(gretel_table(rows, queries), folder / "synth-train.parquet")
+    queries = damage_queries([row.sql for row in rows], "synth-train")
+    pq.write_table(make_gretel_table(rows, queries), folder / "synth-train.parquet")
 
     rows = draw_rows("orchard", orchard, spider, 340, ANNOTATORS, weight=1, twins=0.4)
-    queries = damage([row.sql for row in rows], "orchard-dev")
-    write_json(folder / "orchard-dev.json", spider_rows(rows, queries))
+    queries = damage_queries([row.sql for row in rows], "orchard-dev")
+    write_json(folder / "orchard-dev.json", make_spider_rows(rows, queries))
 
     for name, style in MODELS.items():
-        answers = damage(answer(rows, spider, style, name), name)
+        answers = damage_queries(answer_questions(rows, spider, style, name), name)
         write_lines(folder / "predictions" / f"{name}.sql", answers)
 
 

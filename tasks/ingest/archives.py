@@ -143,7 +143,7 @@ def convert_if_needed(source: Source, copy: Path, limits: UnpackLimits = UNPACK_
 
     Args:
         source: The file.
-        copy: Where the copy is written.
+        copy: The path of the copy.
         limits: How far a compressed file may expand.
 
     Returns:

@@ -70,7 +70,7 @@ class ColumnMapping(BaseModel):
 
     @property
     def mapping(self) -> dict[str, str]:
-        """The named columns by what they hold, without ``rows``."""
+        """The columns that are set, by role, without ``rows``."""
         return self.model_dump(exclude_none=True, exclude={"rows"})
 
     @property

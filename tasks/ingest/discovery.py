@@ -149,7 +149,7 @@ def _discover_locked(
 ) -> Discovery:
     problems = [f"{f}: does not exist; check folders" for f in folders if not f.is_dir()]
     known = _read_state(warehouse, problems)
-    cards = read_cards(warehouse)
+    taken = _read_last_corpora(warehouse)
     candidates, failed = _find_candidates(folders, problems)
 
     entries: list[CorpusEntry] = []
@@ -176,13 +176,13 @@ def _discover_locked(
         }
         if not _is_settled(files, state[name]["looked_at"], now, settle_seconds):
             waiting.append(name)
-            if name in cards:
-                entries.append(_reuse_results(cards[name]))
+            if name in taken:
+                entries.append(_reuse_results(taken[name]))
             continue
         if candidate.is_recognised and not _has_known_layout(entry):
             del state[name]
             continue
-        if name not in cards:
+        if name not in taken:
             new.append(name)
         elif before["taken_look"] != files.digest:
             changed.append(name)
@@ -191,7 +191,7 @@ def _discover_locked(
 
     retired, pruned = [], []
     failed_sources = {str(source) for source in failed}
-    for name, card in cards.items():
+    for name, corpus in taken.items():
         if name in state:
             continue
         if known is not None and name not in known:
@@ -199,14 +199,14 @@ def _discover_locked(
         before = (known or {}).get(name, _UNSEEN)
         if before["source"] in failed_sources:
             # Its description cannot be read, so that its dump may still exist.
-            entries.append(_reuse_results(card))
+            entries.append(_reuse_results(corpus))
             state[name] = before
         elif prune:
             pruned.append(name)
         else:
             retired.append(name)
-            at = before["retired_at"] or (card[0].retired_at or now).isoformat()
-            entries.append(_reuse_results(card, retired_at=_parse_time(at)))
+            at = before["retired_at"] or (corpus[0].retired_at or now).isoformat()
+            entries.append(_reuse_results(corpus, retired_at=datetime.fromisoformat(at)))
             state[name] = before | {"retired_at": at}
     entries = _drop_without_target(entries, problems)
     file = _write_result(warehouse, entries, state)
@@ -306,16 +306,17 @@ def _read_description(file: Path) -> list[CorpusEntry]:
         listed, document = [document], {}
     if document or not isinstance(listed, list) or not all(isinstance(r, dict) for r in listed):
         raise ConfigurationError(
-            f"{file}: has keys beside [[corpus]] tables; write either keys or tables"
+            f"{file}: has keys beside [[corpus]] tables; write the keys of one corpus, or tables"
         )
-    own = file.name == CORPUS_FILE
-    name = file.parent.name if own else file.name.removesuffix(f".{CORPUS_FILE}")
-    defaults = {"name": _make_name(Path(name).stem if not own else name), "format": AUTO}
+    is_of_folder = file.name == CORPUS_FILE
+    described = file.name.removesuffix(f".{CORPUS_FILE}")
+    name = file.parent.name if is_of_folder else Path(described).stem
+    defaults = {"name": _make_name(name), "format": AUTO}
     entries = []
     for number, raw in enumerate(listed, start=1):
         raw = defaults | raw
         if "path" not in raw:
-            beside = [_find_only_file(file)] if own else _find_described_files(file)
+            beside = [_find_only_file(file)] if is_of_folder else _find_described_files(file)
             raw["path"] = str(next(iter(beside), file.parent))
         entries.append(parse_entry(file, number, raw))
     return entries
@@ -437,35 +438,31 @@ def _is_settled(files: _FileState, looked_at: str, now: datetime, seconds: float
     if files.is_marked_complete or seconds <= 0:
         return True
     # If the clock was set back, the time of the first look is in the future.
-    apart = abs(now - _parse_time(looked_at))
+    apart = abs(now - datetime.fromisoformat(looked_at))
     return now.timestamp() - files.newest >= seconds or apart >= timedelta(seconds=seconds)
-
-
-def _parse_time(text: str) -> datetime:
-    return datetime.fromisoformat(text)
 
 
 # ---- state between runs ------------------------------------------------------------------------
 
-Card = tuple[CorpusEntry, str]
+TakenCorpus = tuple[CorpusEntry, str]
 """A corpus of the last run with its final format and dialect, and its dump's digest."""
 
 
-def read_cards(warehouse: Warehouse) -> dict[str, Card]:
+def _read_last_corpora(warehouse: Warehouse) -> dict[str, TakenCorpus]:
     """Return the corpora of the last run by name."""
     try:
-        cards = json.loads(warehouse.last_corpora_file.read_text(encoding="utf-8"))
+        records = json.loads(warehouse.last_corpora_file.read_text(encoding="utf-8"))
         return {
-            name: (CorpusEntry.model_validate(card["entry"]), str(card["digest"]))
-            for name, card in cards.items()
+            name: (CorpusEntry.model_validate(record["entry"]), str(record["digest"]))
+            for name, record in records.items()
         }
     except (OSError, ValueError, KeyError, TypeError, ValidationError):
         return {}
 
 
-def _reuse_results(card: Card, retired_at: datetime | None = None) -> CorpusEntry:
+def _reuse_results(corpus: TakenCorpus, retired_at: datetime | None = None) -> CorpusEntry:
     """Return the corpus with the digest of an earlier run, so that its results are reused."""
-    entry, digest = card
+    entry, digest = corpus
     return entry.model_copy(update={"digest": digest, "retired_at": retired_at})
 
 
@@ -481,6 +478,7 @@ def _drop_without_target(entries: list[CorpusEntry], problems: list[str]) -> lis
     return [entry for entry in entries if entry.target is None or entry.target in targets]
 
 
+# The keys of a corpus in state.json; a "look" is the digest of a _FileState.
 _UNSEEN: Final = dict.fromkeys(("source", "look", "looked_at", "taken_look", "retired_at"))
 
 
@@ -508,6 +506,7 @@ def _read_state(warehouse: Warehouse, problems: list[str]) -> dict[str, Any] | N
 def _write_result(
     warehouse: Warehouse, entries: list[CorpusEntry], state: Mapping[str, Any]
 ) -> Path | None:
+    """Write the state and the corpora file, and return the latter if it lists any corpora."""
     with write_atomically(_state_file(warehouse)) as temporary:
         text = json.dumps({"corpora": state}, indent=1, sort_keys=True)
         temporary.write_text(text, encoding="utf-8")

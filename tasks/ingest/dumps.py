@@ -288,7 +288,7 @@ def _take_statements(entry: CorpusEntry, batch: pa.RecordBatch, dialect: str | N
 
 
 def _get_mapping(entry: CorpusEntry) -> dict[str, str]:
-    """Return the columns that an entry names, by what they hold."""
+    """Return the columns that an entry names, by role."""
     return entry.columns.mapping if entry.columns else {}
 
 

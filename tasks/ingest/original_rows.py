@@ -1,4 +1,4 @@
-"""Rows of dumps with all their fields, such as schemas and evidence, for those who train models."""
+"""Original rows of dumps with all their fields, such as schemas and evidence, for training."""
 
 import hashlib
 import json
