@@ -18,7 +18,8 @@ from scipy.sparse import coo_array
 from nl2sql_align.tasks.base.arrays import Floats, Integers
 from nl2sql_align.tasks.measures.bootstrap import Classes, ngram_classes, unit_keys
 from nl2sql_align.tasks.measures.divergence import SKEW
-from nl2sql_align.tasks.measures.units import Sample, Unit
+from nl2sql_align.tasks.measures.options import Unit
+from nl2sql_align.tasks.measures.units import Sample
 from nl2sql_align.tasks.ngrams.count import Incidence, ngram_incidence
 
 SEED: Final = 20_251_004
@@ -160,7 +161,7 @@ def _sample(people: Population, units: list[Integers], owner: str, is_by_query: 
     columns = rows.tocsc()
     ngrams = np.flatnonzero(np.diff(columns.indptr)).astype(np.int64)
     classes = ngram_classes(columns[:, ngrams].tocsr())
-    unit: Unit = "query" if is_by_query else "database"
+    unit = Unit.QUERY if is_by_query else Unit.DATABASE
     return Sample(
         unit,
         unit_keys(owner, [str(number) for number in range(n_units)]),

@@ -24,7 +24,7 @@ from nl2sql_align.tasks.base.progress import Progress, announce, listening
 from nl2sql_align.tasks.ingest.corpora_file import AS_WRITTEN, CorpusEntry, load_corpora
 from nl2sql_align.tasks.measures.intervals import Resampling
 from nl2sql_align.tasks.measures.matrix import MatrixReport
-from nl2sql_align.tasks.measures.units import Unit
+from nl2sql_align.tasks.measures.options import Unit
 from nl2sql_align.tasks.ngrams.corpus_counts import Division, add_up, count_part, gather
 from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
 from nl2sql_align.tasks.results.publish import DRIFT_THRESHOLD, AsWritten, RunRecord, publish
@@ -63,7 +63,7 @@ def align(
     threads: int | None = None,
     memory_limit: str | None = None,
     replicates: int | None = None,
-    resample: Unit = "database",
+    resample: Unit = Unit.DATABASE,
     drift_threshold: float = DRIFT_THRESHOLD,
     wait_seconds: float = 0.0,
     runner: Runner = Runner.LOCAL,

@@ -18,6 +18,8 @@ from nl2sql_align.flows.running.runners import Runner
 from nl2sql_align.tasks.base.environment import set_library_defaults
 from nl2sql_align.tasks.base.errors import AlignError
 from nl2sql_align.tasks.base.garbage import collect_rarely, skip_final_collection
+from nl2sql_align.tasks.decisions.options import Method, Overlap
+from nl2sql_align.tasks.measures.options import Unit
 from nl2sql_align.tasks.results.read import METRICS
 from nl2sql_align.tasks.views.terminal import console
 from nl2sql_align.tasks.views.terminal.console import (
@@ -163,13 +165,6 @@ Sources = Annotated[
 Seed = Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the random draws.")]
 
 
-class Resampled(StrEnum):
-    """The unit that the bootstrap draws."""
-
-    DATABASE = "database"
-    QUERY = "query"
-
-
 class Picture(StrEnum):
     """A picture of the results."""
 
@@ -198,9 +193,9 @@ def run(
         ),
     ] = None,
     resample: Annotated[
-        Resampled,
+        Unit,
         typer.Option(help="Unit to resample: whole databases, where they are known, or queries."),
-    ] = Resampled.DATABASE,
+    ] = Unit.DATABASE,
     wait_seconds: Wait = 0.0,
     log_format: LogForm = LogFormat.TEXT,
     runner: RunBy = Runner.LOCAL,
@@ -214,7 +209,7 @@ def run(
     from nl2sql_align.flows.running.command import RunOptions, run_align
 
     options = RunOptions(threads, memory_limit, wait_seconds, log_format, runner, dask_address)
-    raise typer.Exit(run_align(corpora, warehouse, options, replicates, resample.value))
+    raise typer.Exit(run_align(corpora, warehouse, options, replicates, resample))
 
 
 @_command(_PRODUCE, example="nightly dumps --warehouse warehouse-nightly")
@@ -401,7 +396,7 @@ def headroom(
     splits: Annotated[
         int, typer.Option(min=1, metavar="N", help="Number of times to split the target in halves.")
     ] = 20,
-    seed: Annotated[str, typer.Option(metavar="TEXT", help="Seed of the splits.")] = "0",
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the splits.")] = 0,
     form: Form = Format.TABLE,
 ) -> None:
     """Show the Headroom Ratios: a second ratio, measured on databases held out from the answers.
@@ -430,7 +425,7 @@ def calibrate(
             min=1, metavar="N", help="Number of bootstrap replicates for the interval of a cut-off."
         ),
     ] = 1000,
-    seed: Annotated[str, typer.Option(metavar="TEXT", help="Seed of the random draws.")] = "0",
+    seed: Seed = 0,
     form: Form = Format.TABLE,
 ) -> None:
     """Show how often the ratios predicted real outcomes of fine-tuning.
@@ -514,12 +509,12 @@ def select(
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder to write the rows to.")],
     sources: Sources = "",
     method: Annotated[
-        str,
+        Method,
         typer.Option(
             metavar="METHOD",
             help="How to choose: direct, greedy, importance or random; see docs/selection.md.",
         ),
-    ] = "direct",
+    ] = Method.DIRECT,
     seed: Seed = 0,
     min_templates: Annotated[
         int, typer.Option(metavar="K", help="Choose at least this many distinct templates.")
@@ -539,13 +534,13 @@ def select(
         ),
     ] = 1.0,
     exclude_overlap: Annotated[
-        str,
+        Overlap,
         typer.Option(
             metavar="WHICH",
             help="Leave out rows that the target also has: exact (same text), near (also same "
             "template and literals), strict (also if all literals are short numbers) or none.",
         ),
-    ] = "near",
+    ] = Overlap.NEAR,
     stop: Annotated[
         bool, typer.Option("--stop", help="For greedy: choose fewer rows if more make it worse.")
     ] = False,
@@ -561,12 +556,12 @@ def select(
 
     options = Options(
         budget,
-        method=method,  # type: ignore[arg-type]
+        method=method,
         seed=seed,
         min_templates=min_templates,
         caps=_parse_caps(caps or []),
         max_share=max_share,
-        exclude_overlap=exclude_overlap,  # type: ignore[arg-type]
+        exclude_overlap=exclude_overlap,
         stop=stop,
     )
     made = selection.select(place, target, _parse_names(sources), out, options)

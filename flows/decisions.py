@@ -74,7 +74,7 @@ def calibrate(
     warehouse: Path | str,
     outcomes: Path,
     replicates: int = calibration.REPLICATES,
-    seed: str = "0",
+    seed: int = 0,
 ) -> list[str]:
     """What the outcomes can and cannot say; table ``calibration_summary`` has the numbers.
 
@@ -93,7 +93,7 @@ def calibrate(
     persist_result=False,
 )
 def headroom_ratios(
-    warehouse: Path | str, target: str | None = None, splits: int = headroom.SPLITS, seed: str = "0"
+    warehouse: Path | str, target: str | None = None, splits: int = headroom.SPLITS, seed: int = 0
 ) -> int:
     """How many rows table ``headroom_ratio`` was given.
 

@@ -7,8 +7,8 @@ from prefect import flow
 
 from nl2sql_align.flows.running.policy import step
 from nl2sql_align.tasks.decisions import selection
-from nl2sql_align.tasks.decisions.candidates import Overlap
-from nl2sql_align.tasks.decisions.selection import Method, Options
+from nl2sql_align.tasks.decisions.options import Method, Overlap
+from nl2sql_align.tasks.decisions.selection import Options
 
 select_rows = step(selection.select, "select", "select from {sources} for {target}")
 
@@ -24,12 +24,12 @@ def select(
     budget: int,
     out: Path,
     sources: Sequence[str] = (),
-    method: Method = "direct",
+    method: Method = Method.DIRECT,
     seed: int = 0,
     min_templates: int = 0,
     max_share: float = 1.0,
     caps: Mapping[str, float] | None = None,
-    exclude_overlap: Overlap = "near",
+    exclude_overlap: Overlap = Overlap.NEAR,
     stop: bool = False,
 ) -> str:
     """Chooses rows from the published corpora, and writes them out.

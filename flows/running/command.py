@@ -37,7 +37,7 @@ from nl2sql_align.tasks.warehouse.object_store import check_store, warehouse_at
 
 if TYPE_CHECKING:
     from nl2sql_align.flows.summary import RunSummary
-    from nl2sql_align.tasks.measures.units import Unit
+    from nl2sql_align.tasks.measures.options import Unit
 
 
 @dataclass(frozen=True)

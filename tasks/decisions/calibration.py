@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from nl2sql_align.tasks.base.arrays import Floats, Integers
 from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.decisions.headroom import SPLITS, headroom
@@ -158,7 +159,7 @@ def calibrate(
     place: Path | str,
     outcomes: Path | str,
     *,
-    seed: str = "0",
+    seed: int = 0,
     replicates: int = REPLICATES,
     splits: int = SPLITS,
 ) -> Calibration:
@@ -213,7 +214,7 @@ def calibrate(
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     source = {"outcomes": str(path.resolve())}
-    traced = {**source, "outcomes_digest": digest, "seed": seed, "run_id": last_run(place)}
+    traced = {**source, "outcomes_digest": digest, "seed": str(seed), "run_id": last_run(place)}
     for name, frame, more in (
         ("calibration", rows.select(_ROW_COLUMNS), {"n_splits": splits}),
         ("calibration_summary", summary, {"n_replicates": replicates}),
@@ -294,7 +295,7 @@ def _with_cases(rows: "pl.DataFrame") -> "pl.DataFrame":
     )
 
 
-def _summary(rows: "pl.DataFrame", seed: str, replicates: int) -> "pl.DataFrame":
+def _summary(rows: "pl.DataFrame", seed: int, replicates: int) -> "pl.DataFrame":
     import polars as pl
 
     found: list[dict[str, Any]] = []
@@ -347,7 +348,7 @@ _SUMMARY: Final = {
 }
 
 
-def _counts(ratio: npt.NDArray[np.float64], gain: npt.NDArray[np.float64]) -> dict[str, int]:
+def _counts(ratio: Floats, gain: Floats) -> dict[str, int]:
     promised, came = ratio > 1, gain > 0
     return {
         "n_true_gain": int((promised & came).sum()),
@@ -357,7 +358,7 @@ def _counts(ratio: npt.NDArray[np.float64], gain: npt.NDArray[np.float64]) -> di
     }
 
 
-def correlations(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> dict[str, float | None]:
+def correlations(x: Floats, y: Floats) -> dict[str, float | None]:
     """Spearman's and Pearson's correlation, each with a 95 % interval.
 
     Intervals are by Fisher's z; for Spearman with the standard error ``sqrt((1 + r^2 / 2) / (n -
@@ -391,8 +392,8 @@ def correlations(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> dict
 
 
 def best_cut(
-    ratio: npt.NDArray[np.float64],
-    gain: npt.NDArray[np.float64],
+    ratio: Floats,
+    gain: Floats,
     starts: Sequence[str],
     seed: str,
     replicates: int = REPLICATES,
@@ -434,7 +435,7 @@ def best_cut(
     }
 
 
-def _cut(ratio: npt.NDArray[np.float64], came: npt.NDArray[np.bool_]) -> float | None:
+def _cut(ratio: Floats, came: npt.NDArray[np.bool_]) -> float | None:
     if came.all() or not came.any():
         return None
     values = np.unique(ratio)
@@ -457,7 +458,7 @@ def _random(seed: str) -> np.random.Generator:
     return np.random.default_rng(int.from_bytes(hashlib.sha256(seed.encode()).digest()))
 
 
-def _parts(place: Path | str, rows: "pl.DataFrame", seed: str) -> "pl.DataFrame":
+def _parts(place: Path | str, rows: "pl.DataFrame", seed: int) -> "pl.DataFrame":
     """How well random parts of the training sets are aligned, of the sizes in the outcomes."""
     import polars as pl
 
@@ -524,11 +525,11 @@ _PARTS: Final = {
 }
 
 
-def _weights(template_ids: "pl.Series", counts: dict[str, int]) -> npt.NDArray[np.int64]:
+def _weights(template_ids: "pl.Series", counts: dict[str, int]) -> Integers:
     return np.array([counts.get(template, 0) for template in template_ids], np.int64)
 
 
-def _alignment(ngrams: npt.NDArray[np.int64], q: npt.NDArray[np.float64]) -> float:
+def _alignment(ngrams: Integers, q: Floats) -> float:
     held = ngrams > 0
     p, q = ngrams[held] / ngrams.sum(), q[held]
     # To 12 digits, because processors differ in the last bits of a logarithm.

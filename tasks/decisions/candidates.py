@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 import duckdb
 import numpy as np
@@ -12,16 +12,16 @@ import polars as pl
 from nl2sql_align.tasks.base.arrays import Floats, Integers
 from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.base.run_sql import query_sql, run_sql
+from nl2sql_align.tasks.decisions.options import Overlap
 from nl2sql_align.tasks.decisions.selection_methods import Cells, Target
 from nl2sql_align.tasks.measures.bootstrap import ngram_classes, poisson_weights, unit_keys
-from nl2sql_align.tasks.measures.units import Unit, unit_known
+from nl2sql_align.tasks.measures.options import Unit
+from nl2sql_align.tasks.measures.units import unit_known
 from nl2sql_align.tasks.ngrams.count import Incidence, count_known, ngram_incidence, ngram_keys
 from nl2sql_align.tasks.warehouse.object_store import warehouse_at
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
-
-Overlap = Literal["exact", "near", "strict", "none"]
 
 _WEIGHTS_AT_A_TIME: Final = 10_000_000
 
@@ -59,7 +59,7 @@ class TargetQueries:
     def units(self) -> pl.Series:
         """The name of the unit that each query is of; one without a database is its own."""
         queries = pl.Series(self.ordinal).cast(pl.String)
-        if self.unit == "query":
+        if self.unit == Unit.QUERY:
             return pl.select("query " + queries).to_series()
         return pl.select(
             pl.coalesce("database " + self.db_id, pl.lit("query ") + queries)

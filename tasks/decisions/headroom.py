@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
+from nl2sql_align.tasks.base.arrays import Floats, Integers
 from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.measures.divergence import add_unshared, alignment, skew_terms
+from nl2sql_align.tasks.measures.options import Unit
 from nl2sql_align.tasks.measures.units import unit_known
 from nl2sql_align.tasks.ngrams.count import ngram_incidence
 from nl2sql_align.tasks.results.database import open_results
@@ -36,8 +37,6 @@ WEIGHTS: Final = tuple(step / 20 for step in range(21))
 
 HEADROOM_TABLE: Final = "headroom_ratio"
 
-_Vector = npt.NDArray[np.int64]
-
 
 def headroom(
     place: Path | str,
@@ -45,7 +44,7 @@ def headroom(
     *,
     pairs: Collection[tuple[str, str]] | None = None,
     splits: int = SPLITS,
-    seed: str = "0",
+    seed: int = 0,
 ) -> "pl.DataFrame":
     """The Headroom Ratio of each training set for each predictions, recorded in its table.
 
@@ -101,7 +100,7 @@ def headroom(
         ]
     run_id = last_run(place)
     found = pl.DataFrame(
-        [{**row, "n_splits": splits, "seed": seed, "run_id": run_id} for row in rows],
+        [{**row, "n_splits": splits, "seed": str(seed), "run_id": run_id} for row in rows],
         schema=_SCHEMA,
     )
     for (name,), part in found.group_by(["target"], maintain_order=True):
@@ -131,11 +130,11 @@ _SCHEMA: Final = {
 class _Corpus:
     """The templates of some queries: per query its place, its template's row and its frequency."""
 
-    ordinals: _Vector
-    templates: _Vector
-    n_occurrences: _Vector
+    ordinals: Integers
+    templates: Integers
+    n_occurrences: Integers
 
-    def counts(self, n_templates: int, ordinals: Collection[int] | None = None) -> _Vector:
+    def counts(self, n_templates: int, ordinals: Collection[int] | None = None) -> Integers:
         """How many of the queries, or of those at some places, each template has."""
         kept = np.ones(len(self.ordinals), bool)
         if ordinals is not None:
@@ -149,7 +148,7 @@ def _of_target(
     target: str,
     rows: list[dict[str, Any]],
     splits: int,
-    seed: str,
+    seed: int,
 ) -> list[dict[str, Any]]:
     names = {target, *(row["train"] for row in rows), *(row["predictions"] for row in rows)}
     templates = query_sql(con, "decisions/headroom/templates", corpora=sorted(names)).pl()
@@ -168,7 +167,7 @@ def _of_target(
         "select ordinal, db_id from queries where corpus = ? order by ordinal", [target]
     ).fetchall()
     known = [db_id for _, db_id in questions if db_id is not None]
-    is_by_database = unit_known(len(questions), len(known), len(set(known))) == "database"
+    is_by_database = unit_known(len(questions), len(known), len(set(known))) == Unit.DATABASE
     units = {
         ordinal: str(ordinal if db_id is None or not is_by_database else db_id)
         for ordinal, db_id in questions
@@ -198,10 +197,10 @@ def _of_target(
     ]
 
 
-def _halves(units: Mapping[int, str], seed: str) -> list[tuple[list[int], list[int]]]:
+def _halves(units: Mapping[int, str], draw: str) -> list[tuple[list[int], list[int]]]:
     """The places in one half and in the other, and the same the other way round."""
     order = sorted(
-        set(units.values()), key=lambda unit: hashlib.sha256(f"{seed}|{unit}".encode()).digest()
+        set(units.values()), key=lambda unit: hashlib.sha256(f"{draw}|{unit}".encode()).digest()
     )
     first = set(order[: len(order) // 2])
     one = [ordinal for ordinal, unit in units.items() if unit in first]
@@ -209,7 +208,7 @@ def _halves(units: Mapping[int, str], seed: str) -> list[tuple[list[int], list[i
     return [(one, other), (other, one)]
 
 
-def _probabilities(counts: _Vector, matrix: "csr_array") -> npt.NDArray[np.float64]:
+def _probabilities(counts: Integers, matrix: "csr_array") -> Floats:
     ngrams = counts @ matrix
     return np.asarray(ngrams / max(int(ngrams.sum()), 1), dtype=np.float64)
 
@@ -218,9 +217,9 @@ def _divergences(
     answers: _Corpus,
     target: _Corpus,
     halves: list[tuple[list[int], list[int]]],
-    trains: Mapping[str, npt.NDArray[np.float64]],
+    trains: Mapping[str, Floats],
     matrix: "csr_array",
-) -> dict[str, npt.NDArray[np.float64] | None]:
+) -> dict[str, Floats | None]:
     """Per training set, the mean divergence of each mixture from the half not answered, in nats.
 
     None where a half has no n-grams.
@@ -242,9 +241,7 @@ def _divergences(
     return {train: total / len(halves) for train, total in sums.items()}
 
 
-def _ratio(
-    of_answers: npt.NDArray[np.float64] | None, of_gold: npt.NDArray[np.float64] | None
-) -> dict[str, float | None]:
+def _ratio(of_answers: Floats | None, of_gold: Floats | None) -> dict[str, float | None]:
     if of_answers is None or of_gold is None:
         return {"headroom_ratio": None, "best_weight": None, "gold_gain": None}
     gain, gold = (alignment(float(d.min() - d[0])) for d in (of_answers, of_gold))

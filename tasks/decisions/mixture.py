@@ -15,6 +15,7 @@ import polars as pl
 from nl2sql_align.tasks.base.arrays import Floats
 from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.decisions.candidates import Pool, load_pool
+from nl2sql_align.tasks.decisions.options import Overlap
 from nl2sql_align.tasks.measures.divergence import (
     LARGEST_NATS,
     alignment,
@@ -97,7 +98,7 @@ def mix(
     if not 20 <= replicates <= 100_000:
         raise ConfigurationError(f"replicates: {replicates} is not from 20 to 100,000")
     with open_results(place) as con:
-        pool = load_pool(con, place, target, sources, "none", seed, is_whole=True)
+        pool = load_pool(con, place, target, sources, Overlap.NONE, seed, is_whole=True)
         run_id = last_run(place)
     shares, per_row = _source_shares(pool)
     aim = pool.target.as_target(replicates, seed, columns=pool.columns)

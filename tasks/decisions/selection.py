@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final
 
 import duckdb
 import numpy as np
@@ -18,7 +18,8 @@ import polars as pl
 from nl2sql_align.tasks.base.arrays import Integers
 from nl2sql_align.tasks.base.errors import AlignError, ConfigurationError
 from nl2sql_align.tasks.base.run_sql import query_sql
-from nl2sql_align.tasks.decisions.candidates import Overlap, Pool, load_pool
+from nl2sql_align.tasks.decisions.candidates import Pool, load_pool
+from nl2sql_align.tasks.decisions.options import Method, Overlap
 from nl2sql_align.tasks.decisions.selection_methods import (
     CHOOSING_VERSION,
     Target,
@@ -36,8 +37,6 @@ from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.record import last_run, record
 from nl2sql_align.tasks.results.versions import versions
 from nl2sql_align.tasks.warehouse.folder import stage_key, write_atomically
-
-Method = Literal["direct", "greedy", "importance", "random"]
 
 REPLICATES: Final = 20
 """On how many resamples of the target a direct choice is to do well."""
@@ -66,21 +65,21 @@ class Options:
     """
 
     budget: int
-    method: Method = "direct"
+    method: Method = Method.DIRECT
     seed: int = 0
     replicates: int = REPLICATES
     min_templates: int = 0
     max_share: float = 1.0
     caps: Mapping[str, float] | None = None
-    exclude_overlap: Overlap = "near"
+    exclude_overlap: Overlap = Overlap.NEAR
     stop: bool = False
 
     def check(self, sources: Sequence[str]) -> None:
         """Raises ConfigurationError for a value that makes no sense."""
         for name, values in (("method", Method), ("exclude_overlap", Overlap)):
-            if getattr(self, name) not in get_args(values):
+            if getattr(self, name) not in list(values):
                 raise ConfigurationError(
-                    f"{name}: {getattr(self, name)!r} is none of {', '.join(get_args(values))}"
+                    f"{name}: {str(getattr(self, name))!r} is none of {', '.join(values)}"
                 )
         if self.budget < 1:
             raise ConfigurationError(f"budget: {self.budget} is no number of rows; take 1 or more")
@@ -90,7 +89,7 @@ class Options:
             raise ConfigurationError(
                 f"min_templates: {self.min_templates} is not from 0 to the budget of {self.budget}"
             )
-        if self.stop and self.method != "greedy":
+        if self.stop and self.method != Method.GREEDY:
             raise ConfigurationError("stop: only method greedy knows when to stop")
         for name, share in {"max_share": self.max_share, **(self.caps or {})}.items():
             if not 0 <= share <= 1:
@@ -219,15 +218,15 @@ def choose(pool: Pool, target: Target, options: Options, sizes: Sequence[int]) -
         sizes: How many rows to take, in rising order.
     """
     cells, least = pool.cells, options.min_templates
-    if options.method == "direct":
+    if options.method == Method.DIRECT:
         return Choice(tuple(sizes), choose_directly(cells, target, sizes, least))
     best_size = None
     keys = -np.log(pool.noise)  # falls as noise rises: any order will do
-    if options.method == "greedy":
+    if options.method == Method.GREEDY:
         greedy = choose_greedily(cells, target, sizes, options.stop)
         taken, best_size = greedy.choices, greedy.best_size
     else:
-        if options.method == "importance":
+        if options.method == Method.IMPORTANCE:
             keys = -(importance(cells, target)[cells.template][pool.row_cells] + gumbel(pool.noise))
         taken = choose_by_key(cells, pool.row_cells, keys, sizes)
     if least:
@@ -237,7 +236,7 @@ def choose(pool: Pool, target: Target, options: Options, sizes: Sequence[int]) -
 
 def _cell_keys(pool: Pool, target: Target, options: Options, keys: Any) -> Any:
     """What to prefer among cells of templates that are not taken yet: the lowest."""
-    if options.method == "greedy":
+    if options.method == Method.GREEDY:
         return -importance(pool.cells, target)[pool.cells.template]
     lowest = np.full(len(pool.cells.template), np.inf)
     np.minimum.at(lowest, pool.row_cells, keys)

@@ -31,11 +31,11 @@ from nl2sql_align.tasks.measures.bootstrap import (
 )
 from nl2sql_align.tasks.measures.ceilings import N_SPLITS, ceiling_row
 from nl2sql_align.tasks.measures.divergence import SKEW, log_alignment
+from nl2sql_align.tasks.measures.options import Unit
 from nl2sql_align.tasks.measures.units import (
     MOST_UNITS,
     Sample,
     SampleKey,
-    Unit,
     load_sample,
     own_sample,
     sample_with,
@@ -75,7 +75,7 @@ class Resampling:
     """
 
     replicates: int | None = None
-    unit: Unit = "database"
+    unit: Unit = Unit.DATABASE
     seed: int = SEED
 
     def looks(self) -> tuple[int, ...]:
@@ -461,7 +461,7 @@ def _ratio_row(
         np.zeros(n) if one is None else log_alignment(one.kl_nats[:n])
         for one in (of_train, of_predictions)
     ]
-    target = next((one.target for one in (of_train, of_predictions) if one), _Drawn("query", 0))
+    target = next((one.target for one in (of_train, of_predictions) if one), _Drawn(Unit.QUERY, 0))
     train = of_train.source if of_train else target
     predictions = of_predictions.source if of_predictions else target
     n_units = min(train.n_units, predictions.n_units, target.n_units)
@@ -513,8 +513,8 @@ def _read_known(folder: Path, rules: str) -> tuple[_Known, dict[str, dict[str, A
         for row in table.iter_rows(named=True):
             start, end = end, end + row["n"]
             known[row["source_sample"], row["target_sample"]] = _Resampled(
-                _Drawn(row["source_unit"], row["n_source_units"]),
-                _Drawn(row["target_unit"], row["n_target_units"]),
+                _Drawn(Unit(row["source_unit"]), row["n_source_units"]),
+                _Drawn(Unit(row["target_unit"]), row["n_target_units"]),
                 values[start:end],
             )
     for file in sorted(folder.glob(f"ceilings-{rules}-*.parquet")):

@@ -14,11 +14,11 @@ from typing import Final
 
 import duckdb
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from nl2sql_align.tasks.base.arrays import Floats, Integers
 from nl2sql_align.tasks.base.connections import connect, resources
 from nl2sql_align.tasks.base.progress import announce
 from nl2sql_align.tasks.base.run_sql import query_sql, run_sql
@@ -309,7 +309,7 @@ def _shared_values(con: duckdb.DuckDBPyConnection) -> Iterator[pa.Table]:
             announce("matrix", "", at + len(some), len(blocks))
 
 
-def _contents_of_values(con: duckdb.DuckDBPyConnection) -> tuple[npt.NDArray[np.int64], int]:
+def _contents_of_values(con: duckdb.DuckDBPyConnection) -> tuple[Integers, int]:
     """Each value's content, numbered in the order of values, and how many values are new ones'."""
     values = con.sql(
         "select content_id, is_new from count_values join contents using (content_id) "
@@ -320,9 +320,7 @@ def _contents_of_values(con: duckdb.DuckDBPyConnection) -> tuple[npt.NDArray[np.
     return np.cumsum(starts), int(pc.sum(values["is_new"]).as_py() or 0)
 
 
-def _blocks(
-    content_of: npt.NDArray[np.int64], matched: npt.NDArray[np.float64]
-) -> Iterator[tuple[int, int]]:
+def _blocks(content_of: Integers, matched: Floats) -> Iterator[tuple[int, int]]:
     """Divides the values of new contents into blocks of whole contents, of a bounded product."""
     first, total = 0, 0.0
     ends = np.flatnonzero(np.diff(content_of, append=-1)) + 1

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import duckdb
 import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 
-from nl2sql_align.tasks.base.arrays import Floats, Integers
+from nl2sql_align.tasks.base.arrays import Floats, Integers, Keys
 from nl2sql_align.tasks.base.run_sql import query_sql, run_sql
 from nl2sql_align.tasks.measures.bootstrap import (
     Classes,
@@ -23,14 +23,13 @@ from nl2sql_align.tasks.measures.bootstrap import (
     shared_classes,
     unit_keys,
 )
+from nl2sql_align.tasks.measures.options import Unit
 from nl2sql_align.tasks.ngrams.count import count_known, ngram_keys
 from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
 from nl2sql_align.tasks.warehouse.folder import stage_key
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
-
-Unit = Literal["database", "query"]
 
 MOST_UNITS: Final = 10_000
 """Of more units than these, random groups are drawn: the spread is known as well, to 1 % or so."""
@@ -87,7 +86,7 @@ class Sample:
     """
 
     unit: Unit
-    keys: "np.ndarray[tuple[int], np.dtype[np.uint64]]"
+    keys: Keys
     of_units: "csr_array"
     classes: Classes
     ngrams: Integers
@@ -178,7 +177,7 @@ def load_sample(
         queries=str(key.queries),
         templates=str(key.templates),
         asked=str(key.asked),
-        by_database=unit == "database",
+        by_database=unit == Unit.DATABASE,
         most=MOST_UNITS,
     )
     units: pl.Series = query_sql(con, "measures/resampling/unit_names").pl()["unit"]
@@ -215,8 +214,8 @@ def shared_by(source: Sample, target: Sample) -> Shared:
 
 def _unit(con: duckdb.DuckDBPyConnection, key: SampleKey) -> Unit:
     """Databases where they are known and there are several, as far as they are wanted."""
-    if key.unit == "query" or not _has_databases(key.asked):
-        return "query"
+    if key.unit == Unit.QUERY or not _has_databases(key.asked):
+        return Unit.QUERY
     [(n_queries, n_with_database, n_databases)] = query_sql(
         con,
         "measures/resampling/databases",
@@ -238,4 +237,4 @@ def _has_databases(queries: Path) -> bool:
 def unit_known(n_queries: int, n_with_database: int, n_databases: int) -> Unit:
     """What can be drawn again of queries: databases where most are known and there are several."""
     is_known = n_databases > 1 and n_with_database >= _KNOWN_SHARE * n_queries
-    return "database" if is_known else "query"
+    return Unit.DATABASE if is_known else Unit.QUERY

@@ -9,6 +9,7 @@ from nl2sql_align.tasks.measures import bootstrap
 from nl2sql_align.tasks.measures.bootstrap import ngram_classes, poisson_weights, unit_keys
 from nl2sql_align.tasks.measures.intervals import Resampling, compute_intervals
 from nl2sql_align.tasks.measures.matrix import Content, compute_matrix
+from nl2sql_align.tasks.measures.options import Unit
 from nl2sql_align.tasks.ngrams.count import ngram_incidence
 from tests import reference
 from tests.properties.strategies import some_templates, templates
@@ -49,7 +50,7 @@ def is_by_database(rows):
 
 
 @settings(max_examples=12)
-@given(corpora(), st.sampled_from(["database", "query"]))
+@given(corpora(), st.sampled_from(Unit))
 def test_replicates_are_those_made_by_hand(tmp_path_factory, make_corpus, corpora, wanted):
     for rows in corpora.values():
         assume(reference.ngram_counts(template for template, _ in rows if template))

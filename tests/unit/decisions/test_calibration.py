@@ -140,7 +140,7 @@ def test_the_result_is_kept_and_replaces_the_one_before(warehouse, outcomes, cap
     first = calibrate(warehouse.folder, path, replicates=20, splits=2)
     again = calibrate(warehouse.folder, path, replicates=20, splits=2)
     assert again.summary.equals(first.summary) and again.parts.equals(first.parts)
-    assert not calibrate(warehouse.folder, path, replicates=20, splits=2, seed="1").parts.equals(
+    assert not calibrate(warehouse.folder, path, replicates=20, splits=2, seed=1).parts.equals(
         first.parts
     )
     with open_results(warehouse.folder) as con:

@@ -13,6 +13,7 @@ from nl2sql_align.tasks.measures import intervals
 from nl2sql_align.tasks.measures.bootstrap import poisson_weights, uniforms, unit_keys
 from nl2sql_align.tasks.measures.intervals import Resampling, compute_intervals
 from nl2sql_align.tasks.measures.matrix import Content, compute_matrix
+from nl2sql_align.tasks.measures.options import Unit
 from nl2sql_align.tasks.measures.verdicts import Interval, is_doubtful, student_interval, verdict_of
 from nl2sql_align.tasks.ngrams import count
 
@@ -164,7 +165,7 @@ def test_databases_are_drawn_where_they_are_known(resample):
 
 
 def test_queries_are_drawn_where_wanted_or_where_databases_are_not_known(resample):
-    _, [of_train, _], [ratio], [ceiling] = resample(*THREE, replicates=50, unit="query")
+    _, [of_train, _], [ratio], [ceiling] = resample(*THREE, replicates=50, unit=Unit.QUERY)
     assert (of_train["source_unit"], of_train["n_target_units"]) == ("query", 30)
     assert (ratio["n_train_units"], ratio["predictions_unit"]) == (60, "query")
     assert ceiling["unit"] == "query"

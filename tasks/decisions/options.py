@@ -1,0 +1,35 @@
+"""Options of selections. This module imports nothing slow, so that the command line can."""
+
+from enum import StrEnum
+
+
+class Method(StrEnum):
+    """How rows are chosen; see ``docs/selection.md``."""
+
+    DIRECT = "direct"
+    """Minimize the divergence itself."""
+
+    GREEDY = "greedy"
+    """Cynical selection (arXiv 1709.02279): lower the target's cross-entropy row by row."""
+
+    IMPORTANCE = "importance"
+    """Importance resampling (DSIR, arXiv 2302.03169)."""
+
+    RANDOM = "random"
+    """A random sample, to compare with."""
+
+
+class Overlap(StrEnum):
+    """Which rows are excluded because the target has them too."""
+
+    EXACT = "exact"
+    """Rows with the text of one of its queries."""
+
+    NEAR = "near"
+    """Also rows with the template and the literals of one of its queries."""
+
+    STRICT = "strict"
+    """Also rows whose only literals are short numbers."""
+
+    NONE = "none"
+    """No rows."""
