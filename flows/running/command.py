@@ -31,7 +31,7 @@ from nl2sql_align.tasks.base import progress
 from nl2sql_align.tasks.base.connections import bounded
 from nl2sql_align.tasks.base.errors import AlignError
 from nl2sql_align.tasks.ingest.corpora_file import load_corpora
-from nl2sql_align.tasks.views.highlights import highlights
+from nl2sql_align.tasks.views.highlights import find_highlights
 from nl2sql_align.tasks.views.terminal.console import LogFormat, err, out, printable, say
 from nl2sql_align.tasks.warehouse.object_store import check_store, warehouse_at
 
@@ -177,7 +177,7 @@ def print_results(place: Path | str) -> None:
     else:
         out.print(f"Results: {shown}", soft_wrap=True)
         out.print(f"Report:  nl2sql-align report {shown} --out report.html", soft_wrap=True)
-    found = highlights(place)
+    found = find_highlights(place)
     for number, sentence in enumerate(found.sentences, 1):
         say(escape(printable(sentence)), 2, f"{number}. ")
     out.print("Where to look next:")

@@ -1,1 +1,1 @@
-"""Results for people: terminal, report, charts, notebook, explanations. Writes no table."""
+"""Results for people: terminal, report, charts, notebook, explanations. No module writes tables."""

@@ -1,8 +1,8 @@
-"""The charts of the report and of the pictures, as Vega-Lite without data: one of each for both.
+"""Vega-Lite specifications, without data, of the charts in the report and in pictures.
 
-Each draws the data set ``rows``, in the order of the rows, and has parameters for what the rows do
-not say. ``said`` in a row is what it tells to screen readers. The page draws charts with colours
-that its style sheet defines, so that they follow light, dark and print.
+Each chart draws the data set ``rows`` in the order of its rows; everything else that varies is a
+parameter. The field ``description`` of a row is for screen readers. On the page, colours are
+variables of the style sheet, so that charts follow light mode, dark mode and print.
 """
 
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ from typing import Any, Final
 Spec = dict[str, Any]
 
 VEGA_LITE: Final = "6.4"
-"""The version of Vega-Lite that the charts are written for, in the page and in pictures."""
+"""The version of Vega-Lite that draws the charts, on the page and in pictures."""
 
 _N_SHADES: Final = 50
-# From these shares of the scale on, the other colours of text can be read on a shade.
+# The shares of the scale from which on the second and third text colours are readable on a shade.
 _MID, _HIGH = 0.48, 0.64
 _RATIOS_MARKED: Final = [0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1, 1.2, 1.5, 2, 2.5, 3, 4, 5]
 _CODE: Final = "ui-monospace, Menlo, Consolas, DejaVu Sans Mono, monospace"
 _FONT: Final = "system-ui, Segoe UI, Roboto, DejaVu Sans, Arial, sans-serif"
-# Names lose their middle where they are longer than the parameter of a chart allows.
+# Labels longer than the chart's parameter ``characters`` lose their middle.
 _SHORTENED: Final = (
     "length(datum.label) > characters ? slice(datum.label, 0, floor(characters / 2)) + '…' + "
     "slice(datum.label, -floor(characters / 2)) : datum.label"
@@ -28,18 +28,18 @@ _SHORTENED: Final = (
 
 @dataclass(frozen=True)
 class Colours:
-    """What charts are drawn with: blue and orange can be told apart by nearly everyone.
+    """The colours of charts. Nearly everyone can tell the blue from the orange.
 
     Attributes:
-        first: Of what comes first: a source, a gain.
-        second: Of what it is compared with: a target, no gain.
-        neither: Of what is neither.
-        text: Of text and of the line at 1.
-        soft: Of text beside it.
-        line: Of lines behind the rest.
-        back: Of the background.
-        shades: Of the matrix, from far to near.
-        on_shades: Of numbers on the first, the middle and the last shades.
+        first: Sources and gains.
+        second: Targets, and the verdict "no gain".
+        neither: Everything else that is drawn: undecided ratios, axis lines.
+        text: Text, and the line at 1.
+        soft: Secondary text.
+        line: Grid lines.
+        back: The background.
+        shades: The cells of the matrix, from far to near.
+        on_shades: Numbers on the first, middle and last shades.
     """
 
     first: str
@@ -53,7 +53,7 @@ class Colours:
     on_shades: tuple[str, str, str]
 
 
-def _mixed(low: str, high: str, share: float) -> str:
+def _mix_colours(low: str, high: str, share: float) -> str:
     pairs = zip(bytes.fromhex(low[1:]), bytes.fromhex(high[1:]), strict=True)
     return "#" + bytes(round(a + share * (b - a)) for a, b in pairs).hex()
 
@@ -68,7 +68,7 @@ ON_PAPER: Final = Colours(
     soft="#5a606b",
     line="#d5d9e0",
     back="#ffffff",
-    shades=tuple(_mixed("#f3f6fa", "#08336b", share) for share in _SHARES),
+    shades=tuple(_mix_colours("#f3f6fa", "#08336b", share) for share in _SHARES),
     on_shades=("#05080d", "#05080d", "#ffffff"),
 )
 ON_PAGE: Final = Colours(
@@ -81,8 +81,8 @@ ON_PAGE: Final = Colours(
 )
 
 
-def charts(colours: Colours) -> dict[str, Spec]:
-    """All charts, by their names."""
+def build_charts(colours: Colours) -> dict[str, Spec]:
+    """Return the specifications of all charts, by name."""
     return {
         "heat": _heat(colours),
         "ranking": _ranking(colours),
@@ -96,8 +96,8 @@ def charts(colours: Colours) -> dict[str, Spec]:
     }
 
 
-def config(colours: Colours) -> Spec:
-    """What is the same in all charts: fonts, and colours of axes and text."""
+def build_config(colours: Colours) -> Spec:
+    """Return the configuration that all charts share: fonts, and colours of axes and text."""
     return {
         "background": "transparent" if colours is ON_PAGE else colours.back,
         "font": _FONT,
@@ -133,13 +133,13 @@ def config(colours: Colours) -> Spec:
     }
 
 
-def _value(name: str, value: Any) -> Spec:
-    """A parameter with what it is where nothing else is given."""
+def _parameter(name: str, value: Any) -> Spec:
+    """Declare a parameter with its default value."""
     return {"name": name, "value": value}
 
 
 def _names(field: str, **axis: Any) -> Spec:
-    """Names down the side, in the order of the rows."""
+    """Encode names along an axis, in the order of the rows."""
     return {
         "field": field,
         "type": "nominal",
@@ -160,18 +160,18 @@ def _names(field: str, **axis: Any) -> Spec:
 
 
 def _heat(colours: Colours) -> Spec:
-    """The matrix, with a scale from ``far`` to ``near``.
+    """Build the matrix, with a colour scale from ``far`` to ``near``.
 
     Rows: ``source``, ``target``, ``value``, ``text``.
     """
     shade = {"field": "shade", "type": "quantitative", "legend": None}
     return {
         "params": [
-            _value("far", 0),
-            _value("near", 1),
-            _value("characters", 34),
-            _value("size", 10),
-            _value("angle", -60),
+            _parameter("far", 0),
+            _parameter("near", 1),
+            _parameter("characters", 34),
+            _parameter("size", 10),
+            _parameter("angle", -60),
         ],
         "data": {"name": "rows"},
         "transform": [
@@ -195,7 +195,7 @@ def _heat(colours: Colours) -> Spec:
                             "range": list(colours.shades),
                         },
                     },
-                    "description": {"field": "said"},
+                    "description": {"field": "description"},
                 },
             },
             {
@@ -225,13 +225,19 @@ def _heat(colours: Colours) -> Spec:
 
 
 def _dots(x: Spec, reference: Spec, marked: Spec, encoding: Spec) -> Spec:
-    """Dots with intervals, and what they say in words at the right.
+    """Build dots with intervals and, to the right of them, their values as text.
 
-    Rows: ``label``, ``value``, ``low`` and ``high`` (null where there is no interval), ``text``.
+    Rows: ``label``, ``value``, ``low`` and ``high`` (null without an interval), ``text``.
+
+    Args:
+        x: The scale and axis of the values.
+        reference: The layer behind the dots: a line to compare them with.
+        marked: Properties of the marks, such as their colour.
+        encoding: Further encodings of the marks.
     """
     value = {"field": "value", "type": "quantitative", **x}
     return {
-        "params": [_value("x_low", 0), _value("x_high", 1), _value("characters", 34)],
+        "params": [_parameter("x_low", 0), _parameter("x_high", 1), _parameter("characters", 34)],
         "data": {"name": "rows"},
         "width": 250,
         "height": {"step": 20},
@@ -255,7 +261,7 @@ def _dots(x: Spec, reference: Spec, marked: Spec, encoding: Spec) -> Spec:
             },
             {
                 "mark": {"type": "point", "filled": True, "size": 70, "opacity": 1, **marked},
-                "encoding": {"x": value, **encoding, "description": {"field": "said"}},
+                "encoding": {"x": value, **encoding, "description": {"field": "description"}},
             },
             {
                 "mark": {"type": "text", "align": "left", "dx": 10, "aria": False},
@@ -265,7 +271,8 @@ def _dots(x: Spec, reference: Spec, marked: Spec, encoding: Spec) -> Spec:
     }
 
 
-def _between(**more: Any) -> Spec:
+def _scale_between(**more: Any) -> Spec:
+    """Build a scale from parameter ``x_low`` to parameter ``x_high``."""
     return {
         "domainMin": {"expr": "x_low"},
         "domainMax": {"expr": "x_high"},
@@ -275,13 +282,13 @@ def _between(**more: Any) -> Spec:
 
 
 def _line(x: Spec, **mark: Any) -> Spec:
-    """A line from top to bottom."""
+    """Build a line from top to bottom."""
     return {"mark": {"type": "rule", "aria": False, **mark}, "encoding": {"x": x, "y": None}}
 
 
 def _ranking(colours: Colours) -> Spec:
-    """Alignments of training sets with a target; rows have its ``ceiling``, or null."""
-    x = {"scale": _between(zero=False), "title": "KL-alignment", "axis": {"tickCount": 5}}
+    """Build the alignments of training sets with a target; rows have its ``ceiling`` or null."""
+    x = {"scale": _scale_between(zero=False), "title": "KL-alignment", "axis": {"tickCount": 5}}
     ceiling = {
         "transform": [{"filter": "isValid(datum.ceiling)"}],
         **_line(
@@ -292,13 +299,13 @@ def _ranking(colours: Colours) -> Spec:
 
 
 def _ratios(colours: Colours) -> Spec:
-    """Alignment Ratios around the line at 1; rows have a ``verdict`` as well."""
+    """Build Alignment Ratios around the line at 1; rows also have a ``verdict``."""
     verdicts = ["gain", "undecided", "no gain", "no interval"]
     tones = [colours.first, colours.neither, colours.second, colours.neither]
     key = {"field": "verdict", "type": "nominal", "title": None}
     return _dots(
         {
-            "scale": _between(type="log"),
+            "scale": _scale_between(type="log"),
             "title": "Alignment Ratio",
             "axis": {"values": _RATIOS_MARKED, "format": "~g", "labelOverlap": "greedy"},
         },
@@ -319,16 +326,20 @@ def _ratios(colours: Colours) -> Spec:
 
 
 def _mixture(colours: Colours) -> Spec:
-    """Shares of a mixture with their intervals."""
+    """Build the shares of a mixture with their intervals."""
     return _dots(
-        {"scale": _between(), "title": "share of rows", "axis": {"format": "%", "tickCount": 5}},
+        {
+            "scale": _scale_between(),
+            "title": "share of rows",
+            "axis": {"format": "%", "tickCount": 5},
+        },
         _line({"datum": 0}, color=colours.neither),
         {"color": colours.first},
         {},
     )
 
 
-# ---- what differs -----------------------------------------------------------------------------
+# ---- differences ------------------------------------------------------------------------------
 
 
 def _sides(colours: Colours) -> Spec:
@@ -336,7 +347,7 @@ def _sides(colours: Colours) -> Spec:
 
 
 def _differences(colours: Colours) -> Spec:
-    """Bars to the right for what a source has more of, to the left for a target.
+    """Build bars to the right for n-grams more frequent in the source, to the left for the target.
 
     Rows: ``id``, ``ngram``, ``nats`` (negative to the left), ``side``.
     """
@@ -344,11 +355,11 @@ def _differences(colours: Colours) -> Spec:
     x = {
         "field": "nats",
         "type": "quantitative",
-        "title": "part of the divergence (nats)",
+        "title": "contribution to the divergence (nats)",
         "axis": {"format": "s", "labelExpr": "format(abs(datum.value), '~g')", "tickCount": 5},
     }
     return {
-        "params": [_value("text_limit", 680)],
+        "params": [_parameter("text_limit", 680)],
         "data": {"name": "rows"},
         "width": 680,
         "height": {"step": 34},
@@ -365,7 +376,7 @@ def _differences(colours: Colours) -> Spec:
                         "scale": _sides(colours),
                         "legend": None,
                     },
-                    "description": {"field": "said"},
+                    "description": {"field": "description"},
                 },
             },
             {
@@ -385,13 +396,13 @@ def _differences(colours: Colours) -> Spec:
 
 
 def _structures(colours: Colours) -> Spec:
-    """Shares of two corpora's queries that use each structure.
+    """Build the shares of two corpora's queries that use each structure.
 
     Rows: ``feature``, ``side``, ``share``, ``text``.
     """
     side = {"field": "side", "type": "nominal"}
     return {
-        "params": [_value("characters", 34)],
+        "params": [_parameter("characters", 34)],
         "data": {"name": "rows"},
         "width": 420,
         "height": {"step": 13},
@@ -411,7 +422,7 @@ def _structures(colours: Colours) -> Spec:
                 "mark": {"type": "bar"},
                 "encoding": {
                     "color": {**side, "scale": _sides(colours), "legend": None},
-                    "description": {"field": "said"},
+                    "description": {"field": "description"},
                 },
             },
             {
@@ -426,7 +437,7 @@ def _structures(colours: Colours) -> Spec:
 
 
 def _templates(colours: Colours) -> Spec:
-    """Share of queries that the most frequent templates cover, two corpora above the others.
+    """Build curves: the share of queries that the most frequent templates cover, for each corpus.
 
     Rows: ``corpus``, ``n``, ``share``, ``side`` (source, target, other).
     """
@@ -444,7 +455,7 @@ def _templates(colours: Colours) -> Spec:
                 "type": "quantitative",
                 "scale": {"type": "log", "nice": False},
                 "axis": {"values": [10**power for power in range(8)], "format": ",", "grid": True},
-                "title": "most frequent templates",
+                "title": "number of most frequent templates",
             },
             "y": {
                 "field": "share",
@@ -465,7 +476,8 @@ def _templates(colours: Colours) -> Spec:
     }
 
 
-def _growing(title: str) -> Spec:
+def _log_axis(title: str) -> Spec:
+    """Encode a count along a logarithmic axis."""
     return {
         "type": "quantitative",
         "title": title,
@@ -480,8 +492,8 @@ def _growing(title: str) -> Spec:
     }
 
 
-def _kinds(colours: Colours, field: str, domain: list[str]) -> Spec:
-    """Colour and dashes of up to four kinds of lines; the legend has those in ``kinds``."""
+def _encode_lines(colours: Colours, field: str, domain: list[str]) -> Spec:
+    """Encode up to four kinds of lines by colour and dashes; the legend lists ``kinds`` only."""
     tones = [colours.first, colours.second, colours.neither, colours.text]
     dashes = [[1, 0], [7, 3], [2, 2], [9, 3, 2, 3]]
     legend = {
@@ -500,15 +512,15 @@ def _kinds(colours: Colours, field: str, domain: list[str]) -> Spec:
 
 
 def _sample_size(colours: Colours) -> Spec:
-    """How well fewer queries of a target rank training sets.
+    """Build Kendall's tau of rankings by fewer queries of a target, with intervals.
 
     Rows: ``smoothing``, ``n_queries``, ``kendall_tau``, ``tau_low``, ``tau_high``.
     """
     domain = ["skew", "additive", "js"]
-    kinds = _kinds(colours, "smoothing", domain)
-    x = {"field": "n_queries", **_growing("queries of the target")}
+    kinds = _encode_lines(colours, "smoothing", domain)
+    x = {"field": "n_queries", **_log_axis("number of target queries")}
     return {
-        "params": [_value("kinds", domain)],
+        "params": [_parameter("kinds", domain)],
         "data": {"name": "rows"},
         "width": 440,
         "height": 260,
@@ -536,20 +548,20 @@ def _sample_size(colours: Colours) -> Spec:
 
 
 def _budget(colours: Colours) -> Spec:
-    """The alignment that selections reach as their number of rows grows.
+    """Build the alignment of selections by their number of rows.
 
     Rows: ``method``, ``n_rows``, ``kl_alignment``.
     """
     domain = ["direct", "greedy", "importance", "random"]
-    kinds = _kinds(colours, "method", domain)
+    kinds = _encode_lines(colours, "method", domain)
     return {
-        "params": [_value("kinds", domain)],
+        "params": [_parameter("kinds", domain)],
         "data": {"name": "rows"},
         "width": 440,
         "height": 260,
         "mark": {"type": "line", "strokeWidth": 2.5, "point": {"size": 45, "opacity": 1}},
         "encoding": {
-            "x": {"field": "n_rows", **_growing("rows")},
+            "x": {"field": "n_rows", **_log_axis("number of selected rows")},
             "y": {
                 "field": "kl_alignment",
                 "type": "quantitative",

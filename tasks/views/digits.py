@@ -1,9 +1,9 @@
-"""How many digits a number is shown with: one rule, wherever people read numbers.
+"""How many decimals a number is shown with: one rule for everything that people read.
 
-The last digit shown stands where the first digit of the half width of the number's 95 % interval
-does: what is known to 0.03 is shown as 0.85, what is known to 0.003 as 0.848. There are at least
-two decimals, without which neighbours in a ranking look alike, and at most four. A number without
-an interval has three.
+The last decimal shown is the position of the first digit of half the width of the number's 95%
+interval: a number known to within 0.03 is shown as 0.85, one known to within 0.003 as 0.848. There
+are at least two decimals, because neighbours in a ranking look alike with fewer, and at most four.
+A number without an interval has three.
 """
 
 from typing import Final
@@ -13,14 +13,14 @@ _FEWEST: Final = 2
 _MOST: Final = 4
 
 
-def decimals(low: float | None, high: float | None, border: float | None = None) -> int:
-    """How many decimals the interval of a number allows.
+def count_decimals(low: float | None, high: float | None, border: float | None = None) -> int:
+    """Return how many decimals to show of a number with this interval.
 
     Args:
-        low: The interval's lower end; None where there is no interval.
-        high: Its upper end.
-        border: What the interval is held against, such as 1 for a ratio: there are as many
-            decimals as it takes to show both ends on the side of it on which they lie.
+        low: The interval's lower end; None without an interval.
+        high: The interval's upper end; None without an interval.
+        border: A value that readers compare the interval with, such as 1 for a ratio. Decimals are
+            added (up to four) until both ends appear on the correct side of it.
     """
     if low is None or high is None:
         return _WITHOUT_INTERVAL
@@ -34,16 +34,16 @@ def decimals(low: float | None, high: float | None, border: float | None = None)
     return n
 
 
-def shown(
+def format_value(
     value: float, low: float | None = None, high: float | None = None, border: float | None = None
 ) -> str:
-    """A number with the digits that its interval allows."""
-    return f"{value:.{decimals(low, high, border)}f}"
+    """Format a number with the decimals that its interval allows, as ``count_decimals`` says."""
+    return f"{value:.{count_decimals(low, high, border)}f}"
 
 
-def ends(low: float | None, high: float | None, border: float | None = None) -> str:
-    """An interval in words, as in ``0.85 to 0.96``; empty where there is none."""
+def format_interval(low: float | None, high: float | None, border: float | None = None) -> str:
+    """Format an interval as in ``0.85 to 0.96``; return an empty string if an end is None."""
     if low is None or high is None:
         return ""
-    n = decimals(low, high, border)
+    n = count_decimals(low, high, border)
     return f"{low:.{n}f} to {high:.{n}f}"

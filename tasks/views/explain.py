@@ -1,10 +1,10 @@
-"""Why two corpora differ: the n-grams that make the divergence, and the structures with a name.
+"""Why two corpora differ: the n-grams behind their divergence, and named SQL structures.
 
-Over all n-grams the terms sum to the divergence. Nested n-grams that say the same thing are folded
-under the longest one, with their terms, so that the sum stays what it is.
+The divergence is a sum with one term per n-gram. Nested n-grams that express the same difference
+are folded under the longest one together with their terms, so the total does not change.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import asin, fsum, sqrt
 from pathlib import Path
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     import polars as pl
 
 FOLD_TOLERANCE: Final = 0.2
-"""How much of an n-gram's probability may lie outside the longer one that it is folded under."""
+"""The largest share of an n-gram's probability that may occur outside the longer n-gram."""
 
 MOST_FOLDED: Final = 20_000
-"""Terms of a direction that folding looks at, the largest first: 0.2 s for 12,000."""
+"""How many terms per direction are folded, the largest first. Folding 12,000 takes 0.2 s."""
 
 FEATURES: Final = {
     "joins": "joins",
@@ -55,17 +55,17 @@ FEATURES: Final = {
     "row_limit": "LIMIT or TOP",
     "ordering_with_limit": "ORDER BY with LIMIT or TOP",
 }
-"""The features that a query has or has not, by what a sentence calls them."""
+"""The name of each structural feature in a sentence."""
 
 HARDNESS: Final = ("easy", "medium", "hard", "extra")
-"""The classes of Spider's official evaluation."""
+"""The hardness classes of Spider's official evaluation, the easiest first."""
 
-# Cohen's h from which a difference of shares counts as small and no longer as none.
+# Cohen's h of a difference that counts as small; lower ones are not mentioned.
 _NOTABLE_EFFECT: Final = 0.2
 
 
 class Term(NamedTuple):
-    """An n-gram's part in a divergence KL(P || Q): its probabilities in both, and its term."""
+    """An n-gram's probabilities in P and Q, and its term of the divergence KL(P || Q)."""
 
     ngram: str
     p: float
@@ -74,28 +74,28 @@ class Term(NamedTuple):
 
 
 class Group(NamedTuple):
-    """An n-gram with those that are folded under it, and the sum of their terms."""
+    """An n-gram, the n-grams folded under it, and the sum of all their terms."""
 
     head: Term
     folded: tuple[Term, ...]
     nats: float
 
 
-def fold(terms: Iterable[Term], tolerance: float = FOLD_TOLERANCE) -> list[Group]:
-    """Folds nested n-grams that say the same thing under the longest one.
+def fold_terms(terms: Iterable[Term], tolerance: float = FOLD_TOLERANCE) -> list[Group]:
+    """Fold nested n-grams that express the same difference under the longest one.
 
-    N-grams are taken from the longest to the shortest, among equals the one with the larger term
-    first. Each is folded under the longest n-gram that contains it, is itself not folded, and
-    accounts for it on both sides: what the n-gram has outside the longer one, ``max(p - p', q -
-    q')``, is at most ``tolerance`` times ``max(p, q)``. Else it starts a group of its own.
+    N-grams are visited from the longest to the shortest, and by decreasing term among equal
+    lengths. Each is folded under the longest n-gram that contains it, heads a group, and accounts
+    for it in both corpora: its probability outside the longer n-gram, ``max(p - p', q - q')``, is
+    at most ``tolerance`` times ``max(p, q)``. Otherwise it heads a new group.
 
     Args:
-        terms: Terms of one sign: n-grams that the same side has more of.
-        tolerance: 0 folds only n-grams that never occur without the longer one.
+        terms: Terms of one sign: n-grams that are more frequent in the same corpus.
+        tolerance: With 0, only n-grams that never occur without the longer one are folded.
 
     Returns:
-        The groups, the largest sum first. Every term is in one group, so that the groups' sums add
-        up to the terms' sum.
+        The groups, the largest sum first. Every term is in exactly one group, so the sums of the
+        groups add up to the sum of the terms.
     """
     tokens = [(tuple(split_template(term.ngram)), term) for term in terms]
     tokens.sort(key=lambda pair: (-len(pair[0]), -pair[1].nats, pair[1].ngram))
@@ -123,19 +123,20 @@ def fold(terms: Iterable[Term], tolerance: float = FOLD_TOLERANCE) -> list[Group
 
 @dataclass(frozen=True)
 class Direction:
-    """One direction of a pair, as a sum.
+    """How the divergence of one direction of a pair adds up.
 
-    ``shown_nats + rest_nats + opposite_nats`` is ``divergence_nats``. All in nats.
+    ``shown_nats + rest_nats + opposite_nats`` equals ``divergence_nats``; all four are in nats.
+    The first corpus is the source for ``over`` and the target for ``under``.
 
     Attributes:
         direction: ``over`` for KL(source || target), ``under`` for KL(target || source).
         divergence_nats: The divergence.
         shown_nats: The sum over the groups that are shown.
-        rest_nats: The sum over the other n-grams that the divergence's first corpus has more of.
-        opposite_nats: The sum over those that it has less of: negative terms.
-        n_shown: N-grams in the groups that are shown, those folded included.
-        n_rest: The other n-grams that the divergence's first corpus has more of.
-        n_opposite: The n-grams that it has less of.
+        rest_nats: The sum over all other n-grams that are more frequent in the first corpus.
+        opposite_nats: The sum over the n-grams that are less frequent in it; not positive.
+        n_shown: The number of n-grams in the groups that are shown, including folded ones.
+        n_rest: The number of n-grams behind ``rest_nats``.
+        n_opposite: The number of n-grams behind ``opposite_nats``.
     """
 
     direction: str
@@ -156,19 +157,21 @@ class Explanation:
         source: The corpus P.
         target: The corpus Q.
         kl_alignment: As in table ``alignment``.
-        ci_low: The lower end of its 95 % interval; None where the target has another role.
-        ci_high: The upper end.
-        kl_nats: As in table ``alignment``.
-        reverse_kl_nats: As in table ``alignment``.
-        sentences: The largest structural differences in words, the largest first.
-        sums: How the shown n-grams and the others make the divergence of each direction.
-        ngrams: The shown groups: ``direction``, ``rank``, ``ngram`` (the longest),
-            ``source_probability`` and ``target_probability`` (its own), ``contribution_nats`` (its
-            own term), ``group_nats`` (with the folded ones), ``share`` (of the divergence),
-            ``folded`` (their texts), and of each side a query that has the n-gram with its
-            template, null where no query has it.
-        features: ``feature``, ``source_share``, ``target_share`` (of queries that have it),
-            ``source_mean``, ``target_mean`` (per query), ``effect`` (Cohen's h of the shares).
+        ci_low: The lower end of its 95% interval; None unless the corpus Q has the role target.
+        ci_high: The upper end of the interval.
+        kl_nats: As in table ``alignment``, in nats.
+        reverse_kl_nats: As in table ``alignment``, in nats.
+        sentences: Structural differences as sentences, the largest first.
+        sums: How the n-grams add up to the divergence, for each of the two directions.
+        ngrams: One row per group that is shown: ``direction``, ``rank``, ``ngram`` (the longest of
+            the group), ``source_probability`` and ``target_probability`` (of that n-gram),
+            ``contribution_nats`` (its own term), ``group_nats`` (with the folded terms), ``share``
+            (of the divergence), ``folded`` (the texts of the folded n-grams), and ``source_sql``,
+            ``source_template``, ``target_sql``, ``target_template`` (a query of each corpus with
+            the n-gram, and its template; null if no query has it).
+        features: One row per structural feature: ``feature``, ``source_share`` and
+            ``target_share`` (of queries that have it), ``source_mean`` and ``target_mean`` (per
+            query), ``effect`` (Cohen's h of the shares, positive if the target's is larger).
     """
 
     source: str
@@ -185,23 +188,23 @@ class Explanation:
 
 
 def explain(place: Path | str, source: str, target: str, top: int = 10) -> Explanation:
-    """Why a source's alignment with a target is what it is.
+    """Explain why two corpora differ.
 
     Args:
-        place: The folder of the results, or their address on a store.
-        source: A corpus.
-        target: The corpus that it is compared with, whatever its role.
-        top: How many groups of n-grams to give for each direction, at least 1.
+        place: The folder of the results, or their address on an object store.
+        source: The name of a corpus.
+        target: The name of the corpus to compare it with, of any role.
+        top: How many groups of n-grams to return for each direction, at least 1.
 
     Raises:
-        WarehouseError: There are no results, or they lack what is needed.
-        ConfigurationError: There is no such corpus, or one without n-grams.
+        WarehouseError: There are no results, or an n-gram file is missing.
+        ConfigurationError: A corpus does not exist, or has no n-grams.
     """
     import polars as pl
 
     warehouse = warehouse_at(place)
     with open_results(place) as con:
-        pair = _pair(con, place, source, target)
+        pair = _read_pair(con, place, source, target)
         files = {
             name: warehouse.stage_file(warehouse.ngrams, pair[name], are_complete)
             for name in ("source_file", "target_file")
@@ -209,18 +212,18 @@ def explain(place: Path | str, source: str, target: str, top: int = 10) -> Expla
         terms = query_sql(con, "views/explain/terms", **files, skew=SKEW).pl()
         shown, sums = [], []
         for direction, p, q in (("over", "source", "target"), ("under", "target", "source")):
-            rows, total = _direction(terms, direction, p, q, top)
+            rows, total = _fold_direction(terms, direction, p, q, top)
             shown.append(rows)
             sums.append(total)
         ngrams = pl.concat(shown)
         for side, corpus in (("source", source), ("target", target)):
             ngrams = ngrams.join(
-                _examples(con, ngrams[f"{side}_ordinal"], corpus, side),
+                _read_examples(con, ngrams[f"{side}_ordinal"], corpus, side),
                 on=f"{side}_ordinal",
                 how="left",
                 maintain_order="left",
             ).drop(f"{side}_ordinal")
-        features = _features(con, source, target)
+        features = _read_features(con, source, target)
     return Explanation(
         source=source,
         target=target,
@@ -229,14 +232,14 @@ def explain(place: Path | str, source: str, target: str, top: int = 10) -> Expla
         ci_high=pair["ci_high"],
         kl_nats=pair["kl_nats"],
         reverse_kl_nats=pair["reverse_kl_nats"],
-        sentences=in_words(features, source, target),
+        sentences=describe_features(features, source, target),
         sums=sums,
         ngrams=ngrams,
         features=features,
     )
 
 
-def _pair(
+def _read_pair(
     con: "duckdb.DuckDBPyConnection", place: Path | str, source: str, target: str
 ) -> dict[str, Any]:
     known = dict(con.execute("select corpus, n_ngrams from corpora").fetchall())
@@ -247,17 +250,25 @@ def _pair(
             )
         if not known[name]:
             raise ConfigurationError(
-                f"corpus '{name}' has no n-grams, and so no divergence to explain; "
+                f"corpus '{name}' has no n-grams, so there is no divergence to explain; "
                 f"see why: nl2sql-align rejects {place} {name}"
             )
     rows: pl.DataFrame = query_sql(con, "views/explain/pair", source=source, target=target).pl()
     return rows.row(0, named=True)
 
 
-def _direction(
+def _fold_direction(
     terms: "pl.DataFrame", direction: str, p: str, q: str, top: int
 ) -> tuple["pl.DataFrame", Direction]:
-    """The shown groups of one direction, and how they and the others make the divergence."""
+    """Return the largest groups of one direction, and how the divergence adds up.
+
+    Args:
+        terms: The rows of ``sql/views/explain/terms.sql``.
+        direction: ``over`` or ``under``.
+        p: The divergence's first corpus: ``source`` or ``target``.
+        q: The other one.
+        top: How many groups to return.
+    """
     import polars as pl
 
     nats = f"{direction}_nats"
@@ -265,7 +276,7 @@ def _direction(
     more = own.filter(pl.col(nats) > 0).sort(nats, "ngram", descending=[True, False])
     columns = more.select("ngram", f"{p}_probability", f"{q}_probability", nats)
     rows = columns.head(MOST_FOLDED).rows()
-    groups = fold(Term(*row) for row in rows)[:top]
+    groups = fold_terms(Term(*row) for row in rows)[:top]
     total = fsum(own[nats])
     shown = fsum(term.nats for group in groups for term in (group.head, *group.folded))
     positive = fsum(more[nats])
@@ -277,7 +288,7 @@ def _direction(
             "ngram": pl.Series([group.head.ngram for group in groups], dtype=pl.String),
             "contribution_nats": pl.Series([group.head.nats for group in groups], dtype=pl.Float64),
             "group_nats": pl.Series([group.nats for group in groups], dtype=pl.Float64),
-            # Two equal distributions share out nothing.
+            # The divergence of two equal distributions is 0.
             "share": pl.Series(
                 [group.nats / total if total > 0 else 0.0 for group in groups], dtype=pl.Float64
             ),
@@ -302,7 +313,7 @@ def _direction(
     )
 
 
-def _examples(
+def _read_examples(
     con: "duckdb.DuckDBPyConnection", ordinals: "pl.Series", corpus: str, side: str
 ) -> "pl.DataFrame":
     wanted = ordinals.drop_nulls().unique().sort().to_list()
@@ -315,16 +326,16 @@ def _examples(
 
 
 def effect_size(one: float, other: float) -> float:
-    """Cohen's h, the difference of two shares on a scale on which it is as easy to see anywhere.
+    """Return Cohen's h, a difference of two shares on a scale that treats all shares alike.
 
-    From 12 % to 0.3 % is as far as from 50 % to 79 %. Positive where the first is larger; 0.2
-    counts as small, 0.8 as large (Cohen, Statistical Power Analysis for the Behavioral Sciences,
-    1988).
+    From 12% to 0.3% is as far as from 50% to 79%. The result is positive if the first share is
+    larger; 0.2 counts as small, 0.8 as large (Cohen, Statistical Power Analysis for the Behavioral
+    Sciences, 1988).
     """
     return 2 * (asin(sqrt(one)) - asin(sqrt(other)))
 
 
-def _features(con: "duckdb.DuckDBPyConnection", source: str, target: str) -> "pl.DataFrame":
+def _read_features(con: "duckdb.DuckDBPyConnection", source: str, target: str) -> "pl.DataFrame":
     import polars as pl
 
     rows: pl.DataFrame = query_sql(con, "views/explain/features", source=source, target=target).pl()
@@ -336,72 +347,69 @@ def _features(con: "duckdb.DuckDBPyConnection", source: str, target: str) -> "pl
     )
 
 
-def in_words(features: "pl.DataFrame", source: str, target: str, most: int = 6) -> list[str]:
-    """The largest structural differences as sentences, the largest first.
+def describe_features(
+    features: "pl.DataFrame", source: str, target: str, most: int = 6
+) -> list[str]:
+    """Describe the structural differences of two corpora in sentences, the largest first.
+
+    Differences of shares are mentioned if Cohen's h is at least 0.2. If two features have the same
+    shares in both corpora (joins, JOIN without INNER), only one is mentioned.
 
     Args:
         features: As in ``Explanation``.
-        source: What the sentences call the source.
-        target: What they call the target.
-        most: How many differences of shares; only those with an effect of 0.2 or more are told,
-            and of features with the same shares (joins, JOIN without INNER) only one.
+        source: The source's name in the sentences.
+        target: The target's name in the sentences.
+        most: How many differences of shares to mention.
     """
     rows = {row["feature"]: row for row in features.iter_rows(named=True)}
     notable = sorted(
         (rows[name] for name in FEATURES if abs(rows[name]["effect"]) >= _NOTABLE_EFFECT),
         key=lambda row: (-abs(row["effect"]), row["feature"]),
     )
-    told: list[dict[str, Any]] = []
+    distinct: list[dict[str, Any]] = []
     for row in notable:
-        if not any(_is_same(row, other) for other in told):
-            told.append(row)
+        if not any(_has_same_shares(row, other) for other in distinct):
+            distinct.append(row)
     sentences = [
-        f"{target} uses {FEATURES[row['feature']]} in {percent(row['target_share'])} of its "
-        f"queries, {source} in {percent(row['source_share'])}."
-        for row in told[:most]
+        f"{target} uses {FEATURES[row['feature']]} in {format_percent(row['target_share'])} of its "
+        f"queries, {source} in {format_percent(row['source_share'])}."
+        for row in distinct[:most]
     ]
-    sentences.append(_averages(rows, source, target))
+    sentences.append(_describe_averages(rows, source, target))
     hardness = {
         side: [rows[f"hardness_{name}"][f"{side}_share"] for name in HARDNESS]
         for side in ("source", "target")
     }
     if all(map(sum, hardness.values())):
         sentences.append(
-            f"By Spider's hardness ({', '.join(HARDNESS)}): "
-            f"{target} {_list_of_shares(hardness['target'])}; "
-            f"{source} {_list_of_shares(hardness['source'])}."
+            f"Queries by Spider's hardness ({', '.join(HARDNESS)}): "
+            f"{target} {', '.join(map(format_percent, hardness['target']))}; "
+            f"{source} {', '.join(map(format_percent, hardness['source']))}."
         )
     return sentences
 
 
-def _is_same(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Whether two features say one thing: nearly the same shares on both sides."""
+def _has_same_shares(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Return whether two features have nearly the same shares in both corpora."""
     return all(abs(one[side] - other[side]) < 0.01 for side in ("source_share", "target_share"))
 
 
-def _averages(rows: dict[str, dict[str, Any]], source: str, target: str) -> str:
-    said = [
-        f"{rows[feature][f'{side}_mean']:.1f} {unit}"
-        for side in ("target", "source")
-        for feature, unit in (
-            ("length_tokens", "tokens"),
-            ("joins", "joins"),
-            ("predicates", "predicates"),
+def _describe_averages(rows: dict[str, dict[str, Any]], source: str, target: str) -> str:
+    def averages(side: str) -> str:
+        tokens, joins, conditions = (
+            rows[feature][f"{side}_mean"] for feature in ("length_tokens", "joins", "predicates")
         )
-    ]
+        return f"{tokens:.1f} tokens, {joins:.1f} joins and {conditions:.1f} conditions"
+
     return (
-        f"A template has {said[0]}, {said[1]} and {said[2]} on average in {target}; "
-        f"{said[3]}, {said[4]} and {said[5]} in {source}."
+        f"An average template has {averages('target')} in {target}, and {averages('source')} in "
+        f"{source}."
     )
 
 
-def _list_of_shares(shares: Sequence[float]) -> str:
-    return ", ".join(map(percent, shares))
-
-
-def percent(share: float) -> str:
-    """A share as a percentage with two digits that count: 12 %, 0.3 %."""
+def format_percent(share: float) -> str:
+    """Format a share as a percentage with about two significant digits, such as 12% or 0.3%."""
     value = 100 * share
     if value == 0 or value >= 10:
-        return f"{value:.0f} %"
-    return f"{value:.1f} %" if value >= 0.1 else "under 0.1 %"
+        return f"{value:.0f}%"
+    return f"{value:.1f}%" if value >= 0.1 else "under 0.1%"

@@ -1,4 +1,4 @@
-"""The results for a notebook: Polars frames, and an object that shows itself as a matrix."""
+"""The results in a notebook: Polars frames, and an object that displays itself as a matrix."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,16 +13,29 @@ from nl2sql_align.tasks.results.database import open_results, quoted_name
 if TYPE_CHECKING:
     import polars as pl
 
-# Above this many rows, a notebook shows the first and says how many there are.
-_MOST_ROWS: Final = 60
-_LEAST: Final = 0.3679  # 1/e, where nothing is shared
+# A displayed matrix has at most this many rows, followed by the number of hidden ones.
+_MAX_ROWS: Final = 60
+_LOWEST: Final = 0.3679  # 1/e: nothing shared
 
 
 def load(place: Path | str) -> "Results":
-    """The published results of a warehouse.
+    """Load the published results of a warehouse.
+
+    Example::
+
+        results = load("warehouse")
+        results.matrix()  # sources by targets
+        results.ratios.filter(results.ratios["verdict"] == "gain")
+
+    Args:
+        place: The folder of the results, or their address on an object store.
+
+    Returns:
+        An object with the results as Polars frames. As the last expression of a notebook cell, it
+        is displayed as a matrix of KL-alignments.
 
     Raises:
-        WarehouseError: There are none.
+        WarehouseError: There are no results, or another version of nl2sql-align made them.
     """
     with open_results(place):
         return Results(place)
@@ -30,35 +43,49 @@ def load(place: Path | str) -> "Results":
 
 @dataclass(frozen=True)
 class Results:
-    """Published results: frames that are read when asked for, and kept.
+    """The published results of a warehouse, as Polars frames.
+
+    Each frame is read on first use and then cached. To see the results of a later run, call
+    ``load`` again.
 
     Attributes:
-        warehouse: The folder of the results, or their address on a store.
+        warehouse: The folder of the results, or their address on an object store.
     """
 
     warehouse: Path | str
 
     @cached_property
     def corpora(self) -> "pl.DataFrame":
-        """Table ``corpora``, in the order of the corpora file."""
+        """Table ``corpora``: one row per corpus, in the order of the corpora file."""
         return self.table("corpora")
 
     @cached_property
     def alignment(self) -> "pl.DataFrame":
-        """A row for every ordered pair, with the roles of both: ``tasks.results.read.matrix``."""
+        """One row per ordered pair of corpora, with all measures and the roles of both corpora.
+
+        The columns are those of ``tasks.results.read.matrix``.
+        """
         return read.matrix(self.warehouse)
 
     @cached_property
     def ratios(self) -> "pl.DataFrame":
-        """The Alignment Ratios, the closest training set first: ``tasks.results.read.ratio``."""
+        """One row per Alignment Ratio, for each set of predictions the closest training set first.
+
+        The columns are those of ``tasks.results.read.ratio``.
+        """
         return read.ratio(self.warehouse)
 
     def matrix(self, metric: str = "kl_alignment", *, all_targets: bool = False) -> "pl.DataFrame":
-        """One row for each source, with a column for each target.
+        """Return one measure as a matrix, with a row per source and a column per target.
 
         Args:
-            metric: One of ``tasks.results.read.METRICS``.
-            all_targets: Every corpus as a column, not only those with that role.
+            metric: One of ``tasks.results.read.METRICS``, such as ``kl_nats`` (nats) or
+                ``ngram_coverage`` (a share).
+            all_targets: Include a column for every corpus, not only for those with the role
+                target. This is always so if no corpus has that role.
+
+        Returns:
+            A frame with the column ``source``, then one column per target, named after it.
 
         Raises:
             ConfigurationError: There is no such measure.
@@ -71,10 +98,14 @@ class Results:
         return shown.pivot("target", index="source", values=metric, maintain_order=True)
 
     def table(self, name: str) -> "pl.DataFrame":
-        """Any table of the published database.
+        """Return a table or view of the published database, such as ``queries`` or ``runs``.
+
+        Args:
+            name: The name of the table, as listed in the reference of tables.
 
         Raises:
             ConfigurationError: There is no such table.
+            WarehouseError: The results have been removed since they were loaded.
         """
         with open_results(self.warehouse) as con:
             tables = [table for (table,) in con.execute("show tables").fetchall()]
@@ -84,25 +115,28 @@ class Results:
             return rows
 
     def _repr_html_(self) -> str:
-        """The matrix of sources and targets, darker where they are closer."""
+        """Return the matrix of KL-alignments as an HTML table, with darker cells for closer pairs.
+
+        Names are escaped, so a corpus's name cannot inject HTML.
+        """
         matrix = self.matrix()
         head = "".join(f"<th>{escape(name)}</th>" for name in matrix.columns[1:])
         body = "".join(
-            f"<tr><th>{escape(source)}</th>{''.join(map(_cell, values))}</tr>"
-            for source, *values in matrix.head(_MOST_ROWS).iter_rows()
+            f"<tr><th>{escape(source)}</th>{''.join(map(_format_cell, values))}</tr>"
+            for source, *values in matrix.head(_MAX_ROWS).iter_rows()
         )
-        hidden = len(matrix) - _MOST_ROWS
+        hidden = len(matrix) - _MAX_ROWS
         more = f"<p>and {hidden:,} more sources</p>" if hidden > 0 else ""
         return (
-            f"<table><caption>kl_alignment of sources (rows) with targets in "
+            f"<table><caption>kl_alignment of sources (rows) with targets (columns) in "
             f"{escape(str(self.warehouse))}</caption><thead><tr><th></th>{head}</tr></thead>"
             f"<tbody>{body}</tbody></table>{more}"
         )
 
 
-def _cell(value: float) -> str:
-    share = max(0.0, min(1.0, (value - _LEAST) / (1 - _LEAST)))
-    # From a near white to a dark blue, with the text that can be read on it
+def _format_cell(value: float) -> str:
+    share = max(0.0, min(1.0, (value - _LOWEST) / (1 - _LOWEST)))
+    # From near white to dark blue, with a text colour that is readable on the shade.
     red, green, blue = (
         round(start + share * (end - start))
         for start, end in zip((243, 246, 250), (8, 51, 107), strict=True)

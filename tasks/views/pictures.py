@@ -1,4 +1,4 @@
-"""Pictures of the results for papers and wikis: Vega-Lite, drawn to files without a browser."""
+"""Pictures of the results for papers and wikis: Vega-Lite charts as PNG, SVG or PDF files."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -8,16 +8,16 @@ from nl2sql_align.tasks.base.errors import ConfigurationError, WarehouseError
 from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.read import METRICS
-from nl2sql_align.tasks.views.charts import ON_PAPER, VEGA_LITE, Spec, charts, config
-from nl2sql_align.tasks.views.digits import ends, shown
+from nl2sql_align.tasks.views.charts import ON_PAPER, VEGA_LITE, Spec, build_charts, build_config
+from nl2sql_align.tasks.views.digits import format_interval, format_value
 from nl2sql_align.tasks.warehouse.folder import write_atomically
 
 if TYPE_CHECKING:
     import polars as pl
 
 _FORMATS: Final = (".png", ".svg", ".pdf")
-_CHARTS: Final = charts(ON_PAPER)
-# Measures that are 0 for equal distributions, and their largest values.
+_CHARTS: Final = build_charts(ON_PAPER)
+# Measures that are 0 for equal distributions, with their maximum in nats.
 _DISTANCES: Final = {
     "kl_nats": 4.6052,
     "reverse_kl_nats": 4.6052,
@@ -36,62 +36,63 @@ def plot(
     source: str | None = None,
     metric: str = "kl_alignment",
 ) -> Path:
-    """Draws a picture of the results, and returns its path.
+    """Draw a picture of the results, and return its path.
 
     Args:
-        place: The folder of the results, or their address on a store.
+        place: The folder of the results, or their address on an object store.
         kind: One of ``KINDS``.
-        out: The file: its name says whether it is PNG, SVG or PDF.
-        target: Which target; by default, the first that has what is drawn.
-        source: For ``differences``: what differs from the target; by default, the training set
-            that is closest to it.
-        metric: For ``matrix``: one of ``tasks.results.read.METRICS``.
+        out: The file to write. The suffix of its name selects PNG, SVG or PDF.
+        target: The target to draw; by default, the first one with results of this kind.
+        source: For ``differences``, the corpus to compare with the target; by default, the
+            closest training set.
+        metric: For ``matrix``, one of ``tasks.results.read.METRICS``.
 
     Raises:
         WarehouseError: There are no results, or the file cannot be written.
-        ConfigurationError: There is nothing to draw for these options.
+        ConfigurationError: An option is not valid, or there is nothing to draw.
     """
     out = Path(out)
     if out.suffix.lower() not in _FORMATS:
         raise ConfigurationError(
-            f"a picture is written to a name that ends in {', '.join(_FORMATS)}, not '{out.name}'"
+            f"the name of a picture has to end in {', '.join(_FORMATS)}, not '{out.name}'"
         )
     if kind not in KINDS:
         raise ConfigurationError(f"no picture '{kind}'; there are: {', '.join(KINDS)}")
     if metric not in METRICS:
         raise ConfigurationError(f"no measure '{metric}'; there are: {', '.join(METRICS)}")
     spec = KINDS[kind](place, target, source, metric)
-    picture = _drawn(spec, out.suffix.lower())
+    picture = _render(spec, out.suffix.lower())
     try:
         with write_atomically(out) as temporary:
             temporary.write_bytes(picture)
     except OSError as error:
-        raise WarehouseError(f"{out} cannot be written ({error.strerror})") from None
+        raise WarehouseError(
+            f"{out} cannot be written ({error.strerror}); choose another file: --out FILE"
+        ) from None
     return out
 
 
-def _drawn(spec: Spec, suffix: str) -> bytes:
+def _render(spec: Spec, suffix: str) -> bytes:
     import vl_convert
 
     schema = f"https://vega.github.io/schema/vega-lite/v{VEGA_LITE.partition('.')[0]}.json"
-    # Data stand in the spec: nothing is fetched.
-    given: dict[str, Any] = {
-        "vl_spec": {"$schema": schema, "config": config(ON_PAPER), **spec},
+    options: dict[str, Any] = {
+        "vl_spec": {"$schema": schema, "config": build_config(ON_PAPER), **spec},
         "vl_version": VEGA_LITE,
-        "allowed_base_urls": [],
+        "allowed_base_urls": [],  # the data is inline: nothing may be fetched
     }
     if suffix == ".svg":
-        text: str = vl_convert.vegalite_to_svg(**given)
+        text: str = vl_convert.vegalite_to_svg(**options)
         return text.encode()
     if suffix == ".pdf":
-        return bytes(vl_convert.vegalite_to_pdf(**given))
-    return bytes(vl_convert.vegalite_to_png(**given, scale=2.0))
+        return bytes(vl_convert.vegalite_to_pdf(**options))
+    return bytes(vl_convert.vegalite_to_png(**options, scale=2.0))
 
 
-def _chart(
+def _fill_chart(
     kind: str, rows: list[dict[str, Any]], title: str, subtitle: str = "", /, **params: Any
 ) -> Spec:
-    """A chart of ``tasks.views.charts`` with its rows, its title and what its parameters are."""
+    """Return a chart of ``tasks.views.charts`` with rows, titles and values of its parameters."""
     chart = _CHARTS[kind]
     values = {one["name"]: one["value"] for one in chart.get("params", ())} | params
     return {
@@ -105,24 +106,24 @@ def _chart(
 # ---- the pictures -----------------------------------------------------------------------------
 
 
-def matrix_picture(place: Path | str, target: str | None, source: str | None, metric: str) -> Spec:
-    """Sources in rows, targets in columns, alike ones side by side, with the numbers."""
+def build_matrix(place: Path | str, target: str | None, source: str | None, metric: str) -> Spec:
+    """Build the matrix of sources and targets, with numbers; similar corpora are neighbours."""
     from nl2sql_align.tasks.results.read import matrix
-    from nl2sql_align.tasks.views.report import clustered
+    from nl2sql_align.tasks.views.report import order_by_similarity
 
     rows = matrix(place)
     if rows.is_empty():
-        raise WarehouseError(f"{place} holds no pair of corpora to compare")
+        raise WarehouseError(f"nothing to draw: no corpus in {place} has n-grams")
     with open_results(place) as con:
         names = [
             name for (name,) in con.execute("select corpus from corpora order by rowid").fetchall()
         ]
-        order = clustered(query_sql(con, "views/report/alignment").pl(), len(names))
+        order = order_by_similarity(query_sql(con, "views/report/alignment").pl(), len(names))
     if target is not None:
-        rows = rows.filter(rows["target"] == _known(target, rows["target"].to_list()))
+        rows = rows.filter(rows["target"] == _choose_name(target, rows["target"].to_list()))
     elif "target" in rows["target_role"]:
         rows = rows.filter(rows["target_role"] == "target")
-    # The order of the rows is the order in the picture.
+    # The picture keeps the order of the rows.
     position_of = {names[corpus]: position for position, corpus in enumerate(order)}
     cells = sorted(
         (
@@ -132,11 +133,11 @@ def matrix_picture(place: Path | str, target: str | None, source: str | None, me
         key=lambda cell: (position_of[cell["source"]], position_of[cell["target"]]),
     )
     far, near = (_DISTANCES[metric], 0) if metric in _DISTANCES else (_LEAST.get(metric, 0), 1)
-    return _chart("heat", cells, f"{metric} of rows with columns", far=far, near=near)
+    return _fill_chart("heat", cells, f"{metric} of rows with columns", far=far, near=near)
 
 
-def ratios_picture(place: Path | str, target: str | None, source: str | None, metric: str) -> Spec:
-    """The ratios of untuned models on a target: dots with intervals around the line at 1."""
+def build_ratios(place: Path | str, target: str | None, source: str | None, metric: str) -> Spec:
+    """Build the Alignment Ratios of a target: untuned models, or all models if all are tuned."""
     import polars as pl
 
     from nl2sql_align.tasks.results.read import ratio
@@ -144,9 +145,9 @@ def ratios_picture(place: Path | str, target: str | None, source: str | None, me
     rows = ratio(place)
     if rows.is_empty():
         raise ConfigurationError(
-            "there is no ratio to draw: it needs a corpus with the role train and predictions"
+            "nothing to draw: a ratio needs a corpus with the role train and predictions"
         )
-    chosen = _known(target, rows["target"].to_list())
+    chosen = _choose_name(target, rows["target"].to_list())
     here = rows.filter(rows["target"] == chosen)
     untuned = here.filter(here["trained_on"].is_null())
     drawn = (untuned if len(untuned) else here).select(
@@ -157,22 +158,22 @@ def ratios_picture(place: Path | str, target: str | None, source: str | None, me
         pl.col("ci_high").alias("high"),
         pl.col("verdict").fill_null("no interval"),
         pl.struct("alignment_ratio", "ci_low", "ci_high")
-        .map_elements(_in_words, return_dtype=pl.String)
+        .map_elements(_format_ratio, return_dtype=pl.String)
         .alias("text"),
     )
     known = [value for name in ("value", "low", "high") for value in drawn[name].drop_nulls()]
-    made = _chart(
+    chart = _fill_chart(
         "ratios",
         drawn.to_dicts(),
-        f"Alignment Ratio on {chosen}, with 95 % intervals",
+        f"Alignment Ratio on {chosen}, with 95% intervals",
         "▲ gain   ◆ undecided   ▼ no gain",
         x_low=min(0.95, *known) / 1.03,
         x_high=max(1.05, *known) * 1.03,
     )
-    # One for each model's answers, side by side.
-    inner = {key: made.pop(key) for key in ("width", "height", "encoding", "layer")}
+    # One panel for each set of predictions.
+    inner = {key: chart.pop(key) for key in ("width", "height", "encoding", "layer")}
     return {
-        **made,
+        **chart,
         "facet": {
             "field": "predictions",
             "type": "nominal",
@@ -184,23 +185,24 @@ def ratios_picture(place: Path | str, target: str | None, source: str | None, me
     }
 
 
-def _in_words(row: Mapping[str, float | None]) -> str:
+def _format_ratio(row: Mapping[str, float | None]) -> str:
     value, low, high = row["alignment_ratio"], row["ci_low"], row["ci_high"]
     assert value is not None
-    interval = ends(low, high, 1)
-    return f"{shown(value, low, high, 1)} ({interval})" if interval else shown(value)
+    interval = format_interval(low, high, 1)
+    number = format_value(value, low, high, 1)
+    return f"{number} ({interval})" if interval else number
 
 
-def differences_picture(
+def build_differences(
     place: Path | str, target: str | None, source: str | None, metric: str
 ) -> Spec:
-    """The n-grams behind the divergences of a pair: to the right what the source has more of."""
+    """Build the n-grams behind a pair's divergences, those more frequent in the source right."""
     from nl2sql_align.tasks.results.read import matrix
     from nl2sql_align.tasks.views.explain import explain
 
     rows = matrix(place)
     targets = rows.filter(rows["target_role"] == "target")["target"].to_list()
-    chosen = _known(
+    chosen = _choose_name(
         target,
         rows["target"].to_list() if target is not None else targets or rows["target"].to_list(),
     )
@@ -211,7 +213,9 @@ def differences_picture(
             & (rows["source_role"] == "train")
         )
         if trains.is_empty():
-            raise ConfigurationError("name what differs from the target: --source CORPUS")
+            raise ConfigurationError(
+                f"no training set to compare with {chosen}: name a corpus with --source CORPUS"
+            )
         source = str(trains.sort("kl_nats", "source")["source"][0])
     found = explain(place, source, chosen, top=12)
     bars = [
@@ -224,25 +228,27 @@ def differences_picture(
         for position, row in enumerate(found.ngrams.iter_rows(named=True))
     ]
     if not bars:
-        raise ConfigurationError(f"{source} and {chosen} do not differ: there is nothing to draw")
-    return _chart("differences", bars, f"What {source} (right) and {chosen} (left) have more of")
+        raise ConfigurationError(f"nothing to draw: {source} and {chosen} do not differ")
+    return _fill_chart(
+        "differences", bars, f"N-grams more frequent in {source} (right) or in {chosen} (left)"
+    )
 
 
-def sample_size_picture(
+def build_sample_size(
     place: Path | str, target: str | None, source: str | None, metric: str
 ) -> Spec:
-    """How well fewer queries of a target rank training sets, as ``sample-size`` recorded it."""
-    rows, chosen = _recorded(place, "sample_size", "views/report/sample_size", target)
+    """Build how well fewer queries of a target rank training sets, recorded by ``sample-size``."""
+    rows, chosen = _read_decision(place, "sample_size", target)
     kinds = rows["smoothing"].unique(maintain_order=True).to_list()
-    title = f"How well fewer queries of {chosen} rank the training sets"
-    return _chart("sample_size", rows.to_dicts(), title, kinds=kinds)
+    title = f"How well fewer queries of {chosen} rank training sets"
+    return _fill_chart("sample_size", rows.to_dicts(), title, kinds=kinds)
 
 
-def budget_picture(place: Path | str, target: str | None, source: str | None, metric: str) -> Spec:
-    """The alignment that selections reach as their number of rows grows, beside random rows."""
+def build_budget(place: Path | str, target: str | None, source: str | None, metric: str) -> Spec:
+    """Build the alignment of selections by their number of rows, compared with random rows."""
     import polars as pl
 
-    rows, chosen = _recorded(place, "selections", "views/report/budget", target)
+    rows, chosen = _read_decision(place, "budget", target)
     random = rows.select(
         "n_rows", pl.col("random_alignment").alias("kl_alignment"), pl.lit("random").alias("method")
     )
@@ -252,25 +258,25 @@ def budget_picture(place: Path | str, target: str | None, source: str | None, me
         ["method", "n_rows"], maintain_order=True
     )
     kinds = both["method"].unique(maintain_order=True).to_list()
-    return _chart(
+    return _fill_chart(
         "budget", both.to_dicts(), f"Alignment of selected rows with {chosen}", kinds=kinds
     )
 
 
 KINDS: Final[Mapping[str, Callable[[Path | str, str | None, str | None, str], Spec]]] = {
-    "matrix": matrix_picture,
-    "ratios": ratios_picture,
-    "differences": differences_picture,
-    "sample-size": sample_size_picture,
-    "budget": budget_picture,
+    "matrix": build_matrix,
+    "ratios": build_ratios,
+    "differences": build_differences,
+    "sample-size": build_sample_size,
+    "budget": build_budget,
 }
-"""The pictures, by the names that commands know them by."""
+"""The functions that build the pictures, by the names of the pictures on the command line."""
 
-_COMMANDS: Final = {"sample_size": "sample-size", "selections": "select"}
+_COMMANDS: Final = {"sample_size": "sample-size", "budget": "select"}
 
 
-def _known(wanted: str | None, names: list[str]) -> str:
-    """The wanted name, or the first where none is wanted."""
+def _choose_name(wanted: str | None, names: list[str]) -> str:
+    """Return the wanted name, or by default the first."""
     if wanted is None:
         return names[0]
     if wanted not in names:
@@ -280,16 +286,19 @@ def _known(wanted: str | None, names: list[str]) -> str:
     return wanted
 
 
-def _recorded(
-    place: Path | str, table: str, query: str, target: str | None
-) -> tuple["pl.DataFrame", str]:
-    """What a command has put into a table, for a target."""
+def _read_decision(place: Path | str, query: str, target: str | None) -> tuple["pl.DataFrame", str]:
+    """Return the rows that a command has recorded for a target, and the target.
+
+    Args:
+        place: The folder of the results, or their address on an object store.
+        query: The SQL file in ``sql/views/report`` that reads the rows of all targets.
+        target: The wanted target; by default, the first with rows.
+    """
     with open_results(place) as con:
-        tables = {name for (name,) in con.execute("show tables").fetchall()}
-        rows: pl.DataFrame | None = query_sql(con, query).pl() if table in tables else None
-    if rows is None or rows.is_empty():
+        rows: pl.DataFrame = query_sql(con, f"views/report/{query}").pl()
+    if rows.is_empty():
         raise ConfigurationError(
-            f"there is nothing to draw yet: nl2sql-align {_COMMANDS[table]} {place} first"
+            f"nothing to draw yet; first run: nl2sql-align {_COMMANDS[query]} {place}"
         )
-    chosen = _known(target, rows["target"].to_list())
+    chosen = _choose_name(target, rows["target"].to_list())
     return rows.filter(rows["target"] == chosen), chosen

@@ -1,4 +1,4 @@
-"""A real browser, and a report of corpora that would like to be more than text."""
+"""A real browser, and a report of corpora with hostile names and queries."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ from nl2sql_align.tasks.run import steps
 from nl2sql_align.tasks.views.report import report_file, write_report
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 
-# Each would show itself if it were more than text: as an element, a dialog or an error.
+# If not treated as text, each causes an element, a dialog or an error.
 HOSTILE_SQL = "SELECT '</script><script>broken=1</script><img src=x onerror=broken=1>' FROM t"
 HOSTILE_NAME = """x"'><img src=x onerror="broken=1">%%DATA%%"""
 HOSTILE_MODEL = "<b onclick=alert(1)>model</b>&amp;"
@@ -29,13 +29,13 @@ WINDOW = "SELECT RANK ( ) OVER ( PARTITION BY ORDER BY DESC ) FROM"
 
 
 def settle(page):
-    """Waits until all charts are drawn."""
+    """Wait until all charts are drawn."""
     page.wait_for_selector("html[data-drawn]", timeout=20_000)
 
 
 @pytest.fixture(scope="session")
 def published(tmp_path_factory, make_corpus):
-    """A warehouse of six corpora with intervals and verdicts, one of them with a hostile name."""
+    """Return a warehouse of six corpora, one with a hostile name, with intervals and verdicts."""
     warehouse = Warehouse(tmp_path_factory.mktemp("reported"))
 
     def corpus(name, queries, **keys):
@@ -65,7 +65,7 @@ def published(tmp_path_factory, make_corpus):
     sample_size(warehouse.folder, "dev", n_trials=5)
     select(warehouse.folder, "dev", (), warehouse.folder.parent / "chosen", Options(5))
     mix(warehouse.folder, "dev", ())
-    # No corpora file could name a corpus so; a database that somebody sends could.
+    # A corpora file cannot contain this name, but a database from somebody else can.
     with duckdb.connect(str(warehouse.database)) as con:
         for table, column in con.execute(
             "select table_name, column_name from duckdb_columns() "
@@ -80,17 +80,17 @@ def published(tmp_path_factory, make_corpus):
 
 @pytest.fixture(scope="session")
 def report(published):
-    """The path of the report."""
+    """Return the path of the report."""
     write_report(published.folder)
     return report_file(published.folder)
 
 
 @pytest.fixture(scope="package")
 def chromium():
-    """A headless Chromium; tests that need it are skipped where there is none.
+    """Start a headless Chromium; skip tests that need it if it is not installed.
 
-    For these tests only: Playwright keeps an event loop running, in which Prefect's calls would no
-    longer wait for their answers.
+    The scope is this package, because Playwright keeps an event loop running, in which Prefect's
+    synchronous calls no longer block.
     """
     found = filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
     path = next(found, None)
@@ -98,7 +98,7 @@ def chromium():
         pytest.skip("needs a browser: install chromium (Debian: apt-get install chromium)")
     from playwright.sync_api import sync_playwright
 
-    # Its sandbox does not run as root, which containers are.
+    # The sandbox does not work as root, the usual user in containers.
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=arguments)
@@ -108,9 +108,9 @@ def chromium():
 
 @pytest.fixture
 def opened(chromium, report):
-    """Opens the report without a network: call it with Playwright's options for a context.
+    """Return a function that opens the report offline, with Playwright's options for a context.
 
-    Whatever the page complains about fails the test.
+    Any error or console message of the page fails the test.
     """
     contexts, complaints = [], []
 

@@ -1,4 +1,4 @@
-"""The report as people see it: in a browser, by mouse and keyboard, at the widths they use."""
+"""The report in a browser: by mouse and keyboard, at the widths of a phone and a desktop."""
 
 import base64
 import re
@@ -6,7 +6,7 @@ import re
 import pytest
 
 from nl2sql_align.tasks.results.read import matrix
-from nl2sql_align.tasks.views import report
+from nl2sql_align.tasks.views.report import write_report
 from tests.browser.conftest import HOSTILE_MODEL, HOSTILE_NAME, HOSTILE_SQL, settle
 
 pytestmark = pytest.mark.browser
@@ -15,13 +15,13 @@ PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 
 
 def drawn(page, chart):
-    """The marks of a chart that are not words, once it is drawn."""
+    """Return the marks of a chart that are not text, once it is drawn."""
     settle(page)
     return page.locator(f"{chart} .role-mark:not(.mark-text) path[aria-label]")
 
 
 def unfold(summaries):
-    """Opens foldable parts, and waits for what they hold: it may be drawn only then."""
+    """Open collapsed sections and wait for their content, which may be drawn only then."""
     for summary in summaries.all():
         summary.click()
         summary.locator("xpath=following-sibling::*").first.wait_for()
@@ -36,12 +36,16 @@ def cells(page):
     return [text.rstrip("*") for text in numbers(page)]
 
 
-def test_the_first_answer_names_the_closest_training_set_and_its_verdict(opened):
+def test_the_first_answer_names_the_closest_training_set_and_the_verdict(opened):
     page = opened()
-    assert page.locator("#ranking .answer").inner_text().startswith("near is the closest, at 0.9")
-    assert "A gain is to be expected for base." in page.locator("#ranking .answer").inner_text()
+    assert (
+        page.locator("#ranking .answer")
+        .inner_text()
+        .startswith("near is the closest, with a KL-alignment of 0.9")
+    )
+    assert "A gain is expected for base." in page.locator("#ranking .answer").inner_text()
     first = page.locator("#ranking tbody tr").first
-    assert first.locator("th").inner_text() == "near\nholds 100 % of the target's queries"
+    assert first.locator("th").inner_text() == "near\ncontains 100% of the target's queries"
     assert first.get_by_label("gain", exact=True).count() == 1
 
 
@@ -80,17 +84,16 @@ def test_the_matrix_can_be_narrowed(opened):
     page.fill("#find", "NEA")
     assert len(cells(page)) == 2
     page.fill("#find", "nobody")
-    assert page.locator("#heat").inner_text().strip().endswith("No corpus is left by this choice.")
+    assert page.locator("#heat").inner_text().strip().endswith("No corpus matches this choice.")
 
 
-def test_of_very_many_corpora_pairs_with_a_target_are_shown(
-    opened, published, tmp_path, monkeypatch
-):
+def test_with_very_many_corpora_only_pairs_with_a_target_are_shown(opened, published, tmp_path):
     whole = opened()
-    monkeypatch.setattr(report, "_MOST_SQUARED", 3)
-    report.write_report(published.folder, tmp_path / "many.html")
+    write_report(published.folder, tmp_path / "many.html", all_pairs_up_to=3)
     page = opened(tmp_path / "many.html")
-    assert "the report holds the pairs with a target" in page.locator("#matrix").inner_text()
+    assert (
+        "the report contains only the pairs with a target" in page.locator("#matrix").inner_text()
+    )
     assert page.locator("#columns option").all_inner_texts() == ["target"]
     for direction in ("", "swapped"):
         for each in (whole, page):
@@ -106,7 +109,7 @@ def test_of_very_many_corpora_pairs_with_a_target_are_shown(
     assert "is not in the report" in page.locator("#differences").inner_text()
 
 
-def test_the_matrix_is_a_table_as_well(opened, published):
+def test_the_matrix_is_also_a_table(opened, published):
     page = opened()
     page.select_option("#order", "listed")
     page.select_option("#columns", "all")
@@ -116,7 +119,7 @@ def test_the_matrix_is_a_table_as_well(opened, published):
     assert [text.rstrip("*") for text in shown] == [f"{value:.3f}" for value in alignments]
 
 
-def test_a_cell_tells_all_measures_to_mouse_and_keyboard(opened):
+def test_mouse_and_keyboard_show_all_measures_of_a_cell(opened):
     page = opened()
     tip = page.locator("#tip")
     marks = drawn(page, "#matrix")
@@ -126,18 +129,18 @@ def test_a_cell_tells_all_measures_to_mouse_and_keyboard(opened):
     page.mouse.move(0, 0)
     assert tip.is_hidden()
     marks.first.focus()
-    said = tip.inner_text()
+    before = tip.inner_text()
     page.keyboard.press("ArrowDown")
     assert tip.is_visible()
-    assert tip.inner_text() != said
-    # One stop for the tabulator key, at the cell that was left
+    assert tip.inner_text() != before
+    # The Tab key stops once, at the cell that had the focus last.
     assert page.locator("#matrix path[tabindex='0']").count() == 1
     focused = page.evaluate("document.activeElement.getAttribute('aria-label')")
-    n_columns = page.locator("#columns").evaluate("() => places(state.columns).length")
+    n_columns = page.locator("#columns").evaluate("() => inOrder(state.columns).length")
     assert focused == marks.nth(n_columns).get_attribute("aria-label")
 
 
-def test_enter_in_the_matrix_chooses_the_pair_that_is_explained(opened):
+def test_enter_in_the_matrix_chooses_the_pair_to_explain(opened):
     page = opened()
     page.select_option("#order", "listed")
     page.select_option("#columns", "target")
@@ -148,7 +151,7 @@ def test_enter_in_the_matrix_chooses_the_pair_that_is_explained(opened):
     assert page.locator("#pair-against option:checked").inner_text() == "dev"
 
 
-def test_any_pair_can_be_chosen_and_is_explained_by_ngrams_and_structures(opened):
+def test_any_pair_can_be_explained_by_ngrams_and_structures(opened):
     page = opened()
     page.select_option("#pair-source", label="far")
     page.select_option("#pair-against", label="dev")
@@ -161,12 +164,12 @@ def test_any_pair_can_be_chosen_and_is_explained_by_ngrams_and_structures(opened
     assert is_right.count(False) > 2
     assert "OVER" in bars.first.get_attribute("aria-label")
     bars.first.click()
-    listed.first.get_by_text("A query of far that has it:").wait_for()
+    listed.first.get_by_text("Example query from far:").wait_for()
     assert drawn(page, "#structures").count() % 2 == 0
     windows = page.locator("#structures path[aria-label^='window functions']")
     assert [w.get_attribute("aria-label").split("; ")[0] for w in windows.all()] == [
-        "window functions: 69 % of the queries of far, 0.69 a query",
-        "window functions: 0 % of the queries of dev, 0.00 a query",
+        "window functions: 69% of the queries of far, 0.69 per query",
+        "window functions: 0% of the queries of dev, 0.00 per query",
     ]
     assert drawn(page, "#templates").count() == 6
     page.get_by_role("button", name="Swap").first.click()
@@ -174,7 +177,7 @@ def test_any_pair_can_be_chosen_and_is_explained_by_ngrams_and_structures(opened
     assert "OVER" in page.locator("#bars > details.under").first.inner_text()
 
 
-def test_ratios_stand_around_the_line_at_one(opened):
+def test_ratios_are_on_the_correct_side_of_the_line_at_one(opened):
     page = opened()
     figure = page.locator("#ratios figure")
     assert figure.count() == 1
@@ -188,22 +191,22 @@ def test_ratios_stand_around_the_line_at_one(opened):
     unfold(figure.locator("summary"))
     assert figure.locator("tbody tr").count() == 3
     page.select_option("#answers", "tuned")
-    assert "no such answers" in page.locator("#ratios").inner_text()
+    assert "no answers of this kind" in page.locator("#ratios").inner_text()
 
 
-def test_what_commands_have_decided_is_shown(opened):
+def test_recorded_decisions_are_shown(opened):
     page = opened()
     assert page.locator("#decisions h3").all_inner_texts() == [
         "How many queries of dev are enough",
         "Rows selected for dev",
-        "The mixture nearest to dev",
+        "The best mixture for dev",
     ]
     assert page.locator("#decisions .chart svg").count() == 3
     unfold(page.locator("#decisions summary"))
     assert page.locator("#decisions tbody tr").count() > 6
 
 
-def test_what_is_hostile_stays_text(opened):
+def test_hostile_names_and_queries_stay_text(opened):
     page = opened()
     page.select_option("#pair-source", label=HOSTILE_NAME)
     page.select_option("#pair-against", label="dev")
@@ -217,13 +220,13 @@ def test_what_is_hostile_stays_text(opened):
     assert page.evaluate("window.broken") is None
 
 
-def test_the_policy_stops_what_would_get_in(chromium, report):
+def test_the_policy_blocks_an_injected_script(chromium, report):
     page = chromium.new_page()
     page.goto(report.as_uri())
     blocked = page.evaluate(
         """() => new Promise((resolve) => {
-            const told = (event) => resolve(event.effectiveDirective);
-            document.addEventListener("securitypolicyviolation", told);
+            const report = (event) => resolve(event.effectiveDirective);
+            document.addEventListener("securitypolicyviolation", report);
             const script = document.createElement("script");
             script.textContent = "window.broken = 1";
             document.body.append(script);
@@ -256,7 +259,7 @@ def test_numbers_in_the_matrix_can_be_read_on_every_shade(opened, scheme):
     assert page.evaluate(LEAST_CONTRAST) >= 4.3
 
 
-def test_it_prints_what_it_shows_without_its_controls(opened):
+def test_controls_are_not_printed(opened):
     page = opened(color_scheme="dark")
     page.emulate_media(media="print")
     assert page.locator("#matrix .tools").is_hidden()
@@ -280,7 +283,7 @@ COLOURS = """async (png) => {
     return { corner: [...data.slice(0, 3)], different: seen.size };
 }"""
 
-# By WCAG's formula, over the shades of the scale
+# The contrast by WCAG's formula, over the shades of the scale
 LEAST_CONTRAST = """() => {
     const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
     const probe = document.querySelector("#matrix .mark-text text").cloneNode(true);

@@ -312,7 +312,7 @@ def test_a_run_on_a_terminal_shows_bars_and_ends_well(runs):
     first, second, third = re.split(r" ?\d\. ", text)[1:]
     assert first == "Closest training sets: harbour-train to orchard-dev (0.91)."
     assert "the surest gain:" in second and "1.32 (1.22 to 1.46)" in second
-    assert third.startswith("Nothing to beware of: at least 98% of every corpus parses")
+    assert third.startswith("No warnings: at least 97% of every corpus parses")
     assert f"nl2sql-align explain {run.warehouse} harbour-train orchard-dev " in next_steps
     # Rates and times beside each bar
     assert re.search(r"ingest +━+ 7/7 +[\d.]+/s 0:00:\d\d 0:00:\d\d ", shown)
@@ -696,8 +696,8 @@ def test_ratio_shows_which_training_set_is_closer_than_the_model(samples):
     [block] = [block for block in out.split("\n\n") if block.startswith("sprig-1b-base")]
     head, model, ceiling, *verdict, _, best, another, last = block.splitlines()
     assert head == "sprig-1b-base on orchard-dev (model sprig-1b)"
-    assert re.fullmatch(r"  its answers are aligned at 0\.\d{2,4}; 9\d\.\d% of them parse", model)
-    assert re.fullmatch(r"  the ceiling of orchard-dev is 0\.\d{3}, an AR of 1\.\d{3}", ceiling)
+    assert re.fullmatch(r"  KL-alignment of its answers: 0\.\d{2,4}; 9\d\.\d% of them parse", model)
+    assert re.fullmatch(r"  ceiling for orchard-dev: 0\.\d{3}, or an AR of 1\.\d{3}", ceiling)
     assert " ".join(map(str.strip, verdict)) == (
         "Fine-tuning on harbour-train should help; on synth-train and ledger-train it should not."
     )

@@ -1,4 +1,4 @@
--- The query at each of some places, with its template: ordinals are places in the corpus.
+-- The queries of a corpus with these ordinals, and their templates.
 -- parameters: corpus, ordinals
 select
     queries.ordinal,

@@ -1,4 +1,4 @@
--- How often two corpora use each named structure.
+-- How often the queries of two corpora use each structural feature.
 -- parameters: source, target
 select
     of_source.feature,

@@ -1,4 +1,4 @@
--- What is known of two corpora: their divergences and where their n-grams stand.
+-- The measures of one pair of corpora, and the files with their n-grams.
 -- parameters: source, target
 select
     alignment.kl_nats,

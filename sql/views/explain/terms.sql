@@ -1,5 +1,5 @@
--- Every n-gram of two corpora with its terms of both divergences, KL(source || target) and KL(target || source),
--- by the formula of the matrix. An n-gram has no term in the direction of a corpus that lacks it.
+-- Every n-gram of two corpora with its terms of KL(source || target) and KL(target || source), by the formula of the
+-- matrix. A term is 0 if the divergence's first corpus lacks the n-gram.
 -- parameters: source_file, target_file, skew
 with source as (
     select ngram, ngram_length, example_ordinal, n_occurrences / (sum(n_occurrences) over ())::double as p

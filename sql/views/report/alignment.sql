@@ -1,15 +1,15 @@
--- Every ordered pair by the places of its corpora, with the measures from which the others follow.
+-- Every ordered pair, by the positions of its corpora, with the measures from which the others follow.
 -- parameters: none
-with places as (
+with positions as (
     select
         corpus,
-        row_number() over (order by rowid) - 1 as place
+        row_number() over (order by rowid) - 1 as position
     from corpora
 )
 
 select
-    source.place as source,
-    target.place as target,
+    source.position as source,
+    target.position as target,
     alignment.kl_alignment,
     alignment.additive_kl_alignment,
     alignment.js_nats,
@@ -17,6 +17,6 @@ select
     alignment.template_coverage,
     alignment.exact_overlap
 from alignment
-join places as source on alignment.source = source.corpus
-join places as target on alignment.target = target.corpus
-order by source.place, target.place
+join positions as source on alignment.source = source.corpus
+join positions as target on alignment.target = target.corpus
+order by source.position, target.position

@@ -1,4 +1,4 @@
--- The alignment that selections of training rows for each target reach as their number grows, of the latest of each method.
+-- The alignment of the latest selection of each method by its number of rows, for each target.
 -- parameters: none
 with latest as (
     select selection

@@ -1,4 +1,4 @@
--- How well a corpus could at best be aligned with each target.
+-- The ceiling of each target: the alignment that another sample of it would reach.
 -- parameters: none
 select
     target,

@@ -1,5 +1,5 @@
--- The n-grams that make most of each divergence, nested ones added to the one that contains them, with the template of
--- the query that is their example. An n-gram that others are folded under is under none itself.
+-- The n-grams with the largest terms of each divergence, including the terms of n-grams folded under them, with an
+-- example query and its template. An n-gram with others folded under it is never folded itself.
 -- parameters: most
 with terms as (
     select
@@ -22,14 +22,14 @@ groups as (
         if(direction = 'over', source, target) as example_corpus,
         row_number() over (
             partition by source, target, direction order by group_nats desc, head
-        ) as place
+        ) as group_rank
     from terms
 ),
 
 shown as (
     select *
     from groups
-    where place <= $most
+    where group_rank <= $most
 ),
 
 examples as (
@@ -64,4 +64,4 @@ select
 from shown
 left join example_templates
     on shown.example_corpus = example_templates.example_corpus and shown.example_sql = example_templates.example_sql
-order by shown.source, shown.target, shown.direction, shown.place
+order by shown.source, shown.target, shown.direction, shown.group_rank

@@ -1,4 +1,4 @@
--- The corpora with their counts, in the order of the corpora file.
+-- All corpora with their labels and counts, in the order of the corpora file.
 -- parameters: none
 select
     corpus,

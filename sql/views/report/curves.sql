@@ -1,4 +1,4 @@
--- Which share of a corpus's templated queries its most frequent templates cover: at 1, 2, 3, 5, 8, ... and all of them.
+-- The share of queries that the n most frequent templates of each corpus cover, for n = 1, 2, 3, 5, 8, ... and all.
 -- parameters: none
 with counts as (
     select
@@ -28,6 +28,6 @@ select
     n_templates,
     share
 from running
--- The first of each step of a fifth of the logarithm, so that curves are even where the axis is logarithmic.
+-- Keep five points per factor of e, which are evenly spaced on a logarithmic axis.
 where n_templates = n_all or n_templates <= 3 or floor(5 * ln(n_templates)) > floor(5 * ln(n_templates - 1))
 order by corpus, n_templates

@@ -1,4 +1,4 @@
--- How often each corpus uses each named structure.
+-- How often the queries of each corpus use each structural feature.
 -- parameters: none
 select
     corpus,

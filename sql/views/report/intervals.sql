@@ -1,4 +1,4 @@
--- The intervals of alignments with targets.
+-- The bootstrap intervals of alignments with targets.
 -- parameters: none
 select
     source,

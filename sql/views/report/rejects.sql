@@ -1,9 +1,9 @@
--- Why queries of each corpus have no template: the most frequent reasons, each with its first query.
+-- The most frequent reasons why queries of each corpus were rejected, with the first query of each.
 -- parameters: most
 with reasons as (
     select
         corpus,
-        -- Where the parser gave up differs from query to query: no reason of its own.
+        -- Drop where the parser gave up: it differs from query to query.
         regexp_replace(reject_reason, ' \(line \d+, column \d+\)$', '') as reason,
         count(*) as n_queries,
         arg_min(raw_sql, ordinal) as example
@@ -15,7 +15,7 @@ with reasons as (
 ranked as (
     select
         *,
-        row_number() over (partition by corpus order by n_queries desc, reason) as place
+        row_number() over (partition by corpus order by n_queries desc, reason) as reason_rank
     from reasons
 )
 
@@ -25,5 +25,5 @@ select
     n_queries,
     example
 from ranked
-where place <= $most
-order by corpus, place
+where reason_rank <= $most
+order by corpus, reason_rank

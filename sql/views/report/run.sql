@@ -1,4 +1,4 @@
--- The results' own run: the first of those that published them as they are now, runs without a change being the others.
+-- The run that produced the current results. Later runs with the same results key changed nothing.
 -- parameters: none
 with last as (
     select results_key

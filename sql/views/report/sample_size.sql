@@ -1,4 +1,4 @@
--- How stable the ranking of training sets is with fewer queries of each target.
+-- How well samples of each target's queries rank the training sets.
 -- parameters: none
 select
     target,

@@ -1,4 +1,4 @@
--- What the latest selection of each method took from each training set, for each target.
+-- How many rows the latest selection of each method took from each training set, for each target.
 -- parameters: none
 select
     target,

@@ -1,4 +1,4 @@
--- The pairs of which one side parses much less than the other.
+-- The pairs in which one corpus parses much less than the other.
 -- parameters: none
 select
     source,

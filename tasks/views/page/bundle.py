@@ -1,6 +1,6 @@
-"""Writes ``vega.js``, the charting library that reports hold: ``make vega``, when it changes.
+"""Write ``vega.js``, the charting library inside each report: run ``make vega`` to update it.
 
-It stands in the repository because bundling takes seconds, which a run should not wait for.
+The file is in the repository because bundling takes seconds, too long for every run.
 """
 
 import re
@@ -13,7 +13,7 @@ import vl_convert
 from nl2sql_align.tasks.views.charts import VEGA_LITE
 
 _LICENCES: Final = """\
-Vega, Vega-Lite, Vega-Embed and what they are made of: BSD 3-Clause,
+Vega, Vega-Lite, Vega-Embed and their components: BSD 3-Clause,
 Copyright (c) 2015-2025, University of Washington Interactive Data Lab. All rights reserved.
 
 Redistribution and use in source and binary forms, with or without modification, are permitted
@@ -67,12 +67,12 @@ CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
 robust-predicates: Unlicense, by Vladimir Agafonkin.
 """
 
-# Properties that behind a dot look like hidden folders to who searches the repository for paths.
+# After a dot, these properties look like hidden folders in a search for paths.
 _IN_BRACKETS = ("library",)
 
 
 def versions() -> str:
-    """What the installed vl-convert bundles."""
+    """Return the versions that the installed vl-convert bundles."""
     return (
         f"Vega {vl_convert.get_vega_version()}, Vega-Lite {VEGA_LITE}, "
         f"Vega-Embed {vl_convert.get_vega_embed_version()}"
@@ -80,13 +80,13 @@ def versions() -> str:
 
 
 def main() -> None:
-    """Writes the bundle, after its versions and licences."""
+    """Write the bundle, preceded by its versions and licences."""
     script = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", VEGA_LITE)
     for name in _IN_BRACKETS:
         script = re.sub(rf"\.{name}\b", f'["{name}"]', script)
     head = f"/*! {versions()}, bundled by vl-convert (make vega): do not edit.\n\n{_LICENCES}*/\n"
     destination = Path(str(files("nl2sql_align.tasks.views").joinpath("page", "vega.js")))
-    # In a function: its names are one letter long, and the page's script has names of its own.
+    # Wrapped in a function, because its one-letter names would clash with the page's script.
     destination.write_text(f"{head}(() => {{{script}}})();\n", encoding="utf-8")
 
 

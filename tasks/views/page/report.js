@@ -1,16 +1,16 @@
 "use strict";
-// Shows the report from the JSON in #data: charts by Vega, tables here. Everything becomes text nodes and attributes:
-// no text is ever parsed as HTML, and Vega interprets what charts compute (ast) instead of making code of it.
+// Shows the report from the JSON in #data. Vega draws the charts; this script makes the tables. All text becomes text
+// nodes and attributes and is never parsed as HTML, and Vega interprets expressions (ast) instead of compiling them.
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const corpora = data.corpora;
 const name = (i) => corpora[i].corpus;
-const everyone = corpora.map((_, i) => i);
-const comparable = everyone.filter((i) => data.alignment.js_nats[i]);
+const allCorpora = corpora.map((_, i) => i);
+const comparable = allCorpora.filter((i) => data.alignment.js_nats[i]);
 const withRole = (role) => comparable.filter((i) => corpora[i].role === role);
 const targets = withRole("target").length ? withRole("target") : comparable;
 const LN100 = Math.log(100);
-// Above this many rows, lists begin with as many of the first.
+// How many rows a long list shows at first
 const MANY = 40;
 
 function h(tag, attributes, ...children) {
@@ -27,18 +27,19 @@ function h(tag, attributes, ...children) {
 const body = (id) => document.querySelector(`#${id} .body`);
 const fixed = (value, digits = 3) => (value === null || value === undefined ? "" : value.toFixed(digits));
 const count = (n) => n.toLocaleString("en");
+const counted = (n, noun, plural = `${noun}s`) => `${count(n)} ${n === 1 ? noun : plural}`;
 const percent = (share) => {
   const value = 100 * share;
-  if (value === 0) return "0 %";
-  if (value < 0.1) return "under 0.1 %";
-  if (value > 99.9 && value < 100) return "over 99.9 %";
-  return value < 10 || (value > 99 && value < 100) ? `${value.toFixed(1)} %` : `${value.toFixed(0)} %`;
+  if (value === 0) return "0%";
+  if (value < 0.1) return "under 0.1%";
+  if (value > 99.9 && value < 100) return "over 99.9%";
+  return value < 10 || (value > 99 && value < 100) ? `${value.toFixed(1)}%` : `${value.toFixed(0)}%`;
 };
-// Of n-grams, whose shares are small
-const precise = (share) => (share === 0 ? "0 %" : `${Number((100 * share).toPrecision(2))} %`);
+// With two significant digits, for the small shares of n-grams
+const smallPercent = (share) => (share === 0 ? "0%" : `${Number((100 * share).toPrecision(2))}%`);
 const interval = (low, high) => (low === null || low === undefined ? "" : `${fixed(low)} to ${fixed(high)}`);
 
-// A table of columns as rows, by key
+// The rows, as objects, of a table stored by columns
 function rowsOf(columns) {
   const keys = Object.keys(columns);
   const n = keys.length ? columns[keys[0]].length : 0;
@@ -53,23 +54,23 @@ const contributions = new Map(data.contributions.map((pair) => [`${pair[0]} ${pa
 
 // ---- measures ------------------------------------------------------------------------------------------------------
 
-// Of very many corpora, rows other than those of targets hold columns of targets only.
+// With very many corpora, rows of other corpora than targets have values for the targets' columns only.
 const columnOf = data.columns && new Map(data.columns.map((t, i) => [t, i]));
-const raw = (measure) => (s, t) => {
+const published = (measure) => (s, t) => {
   const row = data.alignment[measure][s];
   const value = row && row[row.length === corpora.length ? t : columnOf.get(t)];
   return value === undefined || value === null ? null : value / 1e6;
 };
-const alignment = raw("kl_alignment");
+const alignment = published("kl_alignment");
 const METRICS = {
   kl_alignment: { label: "KL-alignment", value: alignment, low: Math.exp(-1), high: 1 },
   kl_nats: { label: "KL divergence (nats)", value: (s, t) => -LN100 * Math.log(alignment(s, t)), low: LN100, high: 0 },
-  additive_kl_alignment: { label: "Additive KL-alignment", value: raw("additive_kl_alignment"), low: Math.exp(-1), high: 1 },
-  js_alignment: { label: "JS alignment", value: (s, t) => 1 - raw("js_nats")(s, t) / Math.LN2, low: 0, high: 1 },
-  js_nats: { label: "JS divergence (nats)", value: raw("js_nats"), low: Math.LN2, high: 0 },
-  ngram_coverage: { label: "N-gram coverage", value: raw("ngram_coverage"), low: 0, high: 1 },
-  template_coverage: { label: "Template coverage", value: raw("template_coverage"), low: 0, high: 1 },
-  exact_overlap: { label: "Exact overlap", value: raw("exact_overlap"), low: 0, high: 1 },
+  additive_kl_alignment: { label: "Additive KL-alignment", value: published("additive_kl_alignment"), low: Math.exp(-1), high: 1 },
+  js_alignment: { label: "JS alignment", value: (s, t) => 1 - published("js_nats")(s, t) / Math.LN2, low: 0, high: 1 },
+  js_nats: { label: "JS divergence (nats)", value: published("js_nats"), low: Math.LN2, high: 0 },
+  ngram_coverage: { label: "N-gram coverage", value: published("ngram_coverage"), low: 0, high: 1 },
+  template_coverage: { label: "Template coverage", value: published("template_coverage"), low: 0, high: 1 },
+  exact_overlap: { label: "Exact overlap", value: published("exact_overlap"), low: 0, high: 1 },
 };
 
 // ---- controls ------------------------------------------------------------------------------------------------------
@@ -79,9 +80,9 @@ function chooser(label, options, value, onchange, id) {
   for (const [key, text] of options) select.append(h("option", { value: key, selected: String(key) === String(value) }, text));
   return h("label", {}, label, select);
 }
-const byName = (places) => places.map((i) => [i, name(i)]);
+const asOptions = (indices) => indices.map((i) => [i, name(i)]);
 
-// The first rows of a long list, with a button for all of it
+// The first rows of a long list, with a button that shows all of them
 function limited(rows, most, draw) {
   const box = h("div");
   const fill = (n) => {
@@ -107,7 +108,7 @@ function verdictOf(row) {
   return h("span", { class: `verdict ${kind(row.verdict)}` }, `${sign} ${words}`);
 }
 
-// Where there is no room for the words: they are in a title, and in what screen readers say
+// The sign alone, to save room; the words are in the tooltip and the label for screen readers
 function shortVerdict(row) {
   if (!row.verdict) return "";
   const [sign, words] = VERDICTS[row.verdict];
@@ -120,15 +121,16 @@ const main = document.getElementById("main");
 const room = () => main.clientWidth - 32;
 const isNarrow = () => room() < 600;
 const isWide = () => room() > 1000;
-// How much of a name there is room for
+// The length at which names are cut
 const characters = () => (isNarrow() ? 18 : 36);
 const pen = document.createElement("canvas").getContext("2d");
 pen.font = `12px ${data.config.font}`;
-const widthOf = (places) => Math.max(...places.map((i) => pen.measureText(name(i)).width * Math.min(1, characters() / name(i).length)));
+const widthOf = (indices) => Math.max(...indices.map((i) => pen.measureText(name(i)).width * Math.min(1, characters() / name(i).length)));
 let nDrawing = 0;
 
-// A chart of data.charts with rows, after it is drawn given to `then`; `about` is what screen readers say of it
-function chart(kind, rows, about, { params = {}, change = {}, then = null, tell = (row) => [row.said], ...events } = {}) {
+// Draws a chart of data.charts with these rows. `about` describes it to screen readers, `change` overrides parts of its
+// specification, `tooltip` makes the content of a row's tooltip, and `then` is called with the drawn chart.
+function chart(kind, rows, about, { params = {}, change = {}, then = null, tooltip = (row) => [row.description], ...events } = {}) {
   const box = h("div", { class: `chart ${kind}` });
   const spec = { ...structuredClone(data.charts[kind]), ...change, description: about, datasets: { rows } };
   if (spec.autosize && spec.height.step) spec.height = spec.height.step * rows.length;
@@ -140,23 +142,23 @@ function chart(kind, rows, about, { params = {}, change = {}, then = null, tell 
   vegaEmbed(box, spec, options)
     .then(({ view }) => {
       view.addEventListener("mouseover", (event, item) => {
-        if (item?.datum?.said) showTip({ left: event.clientX, top: event.clientY - 6, bottom: event.clientY + 6, width: 0 }, ...tell(item.datum));
+        if (item?.datum?.description) showTip({ left: event.clientX, top: event.clientY - 6, bottom: event.clientY + 6, width: 0 }, ...tooltip(item.datum));
       });
       view.addEventListener("mouseout", hideTip);
-      for (const [name, listener] of Object.entries(events)) view.addEventListener(name, (event, item) => item?.datum?.said && listener(item.datum));
+      for (const [name, listener] of Object.entries(events)) view.addEventListener(name, (event, item) => item?.datum?.description && listener(item.datum));
       if (then) then(box);
     })
-    .catch((error) => { box.replaceChildren(h("p", { class: "note" }, `This chart could not be drawn: ${error.message}`)); })
+    .catch((error) => { box.replaceChildren(h("p", { class: "note" }, `This chart cannot be drawn: ${error.message}`)); })
     .finally(() => { nDrawing -= 1; if (!nDrawing) document.documentElement.dataset.drawn = "true"; });
   return box;
 }
-// Of a chart that is as wide as there is room, its names and axes included
+// For a chart that fills the room, including its labels and axes, up to a width
 const fitted = (most) => ({ width: Math.min(room(), most), autosize: { type: "fit-x", contains: "padding" } });
 function asTable(draw) {
   const box = h("details", { ontoggle: () => { if (box.children.length === 1) box.append(draw()); } }, h("summary", {}, "As a table"));
   return box;
 }
-const span = (values, margin) => {
+const rangeOf = (values, margin) => {
   const known = values.filter((value) => value !== null && value !== undefined);
   return { x_low: Math.min(...known) - margin, x_high: Math.max(...known) + margin };
 };
@@ -181,13 +183,13 @@ const ranked = (target) =>
 state.against = state.target;
 state.source = ranked(state.target)[0] ?? comparable.find((i) => i !== state.target) ?? null;
 
-// ---- which training set for which target ---------------------------------------------------------------------------
+// ---- the closest training sets -------------------------------------------------------------------------------------
 
 function drawChoose() {
-  const place = body("choose");
+  const section = body("choose");
   const trains = withRole("train");
   if (!trains.length || !targets.length) {
-    place.replaceChildren(h("p", {}, "There is no corpus with the role train to choose, or none to compare it with: see the matrix."));
+    section.replaceChildren(h("p", {}, "There is no training set, or no target to compare one with. The matrix shows the corpora that can be compared."));
     return;
   }
   const overview = targets.map((t) => {
@@ -207,11 +209,11 @@ function drawChoose() {
       h("td", { class: "n" }, fixed(ceiling)),
       h("td", {}, models.size ? `${gaining.size} of ${models.size}` : "no predictions"));
   });
-  place.replaceChildren(
-    h("p", {}, "The closest training set of each target by KL-alignment: 1 is the target's own distribution, 0.368 has nothing in common with it. ",
-      "The ceiling is what another sample of the target itself would reach."),
-    table(["Target", "Closest training set", "#Alignment", "#95 % interval", "#Ceiling", "Untuned models with a gain"], overview),
-    h("div", { class: "tools" }, chooser("Target", byName(targets), state.target, (value) => chooseTarget(Number(value)), "target")),
+  section.replaceChildren(
+    h("p", {}, "The training set with the highest KL-alignment for each target. An alignment of 1 means the same distribution, 0.368 nothing in common. ",
+      "The ceiling is the alignment that another sample of the target itself would reach. The last column counts the untuned models for which some training set has the verdict gain."),
+    table(["Target", "Closest training set", "#KL-alignment", "#95% interval", "#Ceiling", "Untuned models with a gain"], overview),
+    h("div", { class: "tools" }, chooser("Target", asOptions(targets), state.target, (value) => chooseTarget(Number(value)), "target")),
     ranking(state.target));
 }
 
@@ -219,13 +221,13 @@ function ranking(t) {
   const order = ranked(t);
   const predictions = [...new Set(ratios.filter((row) => row.target === t && row.trained_on === null).map((row) => row.predictions))];
   const ceiling = ceilings.get(t)?.ceiling;
-  const heads = ["Training set", "#Alignment", "#95 % interval", ...predictions.map((p) => h("th", { scope: "col", class: "model" }, `AR of ${name(p)}`))];
+  const heads = ["Training set", "#KL-alignment", "#95% interval", ...predictions.map((p) => h("th", { scope: "col", class: "model" }, `AR of ${name(p)}`))];
   const lines = (shown) => table(heads, shown.map((s) => {
     const row = intervals.get(`${s} ${t}`);
     const overlap = METRICS.exact_overlap.value(s, t);
     return h("tr", {},
-      h("th", { scope: "row" }, name(s), overlap >= 0.005 ? h("div", { class: "flag" }, `holds ${percent(overlap)} of the target's queries`) : null,
-        uneven.has(`${s} ${t}`) ? h("div", { class: "flag" }, `${percent(parsedShare(s))} of it parses, ${percent(parsedShare(t))} of the target`) : null),
+      h("th", { scope: "row" }, name(s), overlap >= 0.005 ? h("div", { class: "flag" }, `contains ${percent(overlap)} of the target's queries`) : null,
+        uneven.has(`${s} ${t}`) ? h("div", { class: "flag" }, `${percent(parsedShare(s))} of it parses, but ${percent(parsedShare(t))} of the target`) : null),
       h("td", { class: "n" }, fixed(alignment(s, t))),
       h("td", { class: "n" }, row ? interval(row.ci_low, row.ci_high) : ""),
       predictions.map((p) => {
@@ -234,7 +236,7 @@ function ranking(t) {
       }));
   }), { "aria-label": `Training sets for ${name(t)}` });
   return h("div", { id: "ranking" }, h("h3", {}, `Training sets for ${name(t)}`), answer(t, order),
-    h("p", { class: "soft" }, "Dots are alignments, bars their 95 % intervals. ", ceiling ? `The dashed line is the ceiling, ${fixed(ceiling)}. ` : "", predictions.length ? "AR is the Alignment Ratio: ▲ gain, ◆ undecided, ▼ no gain, by its 95 % interval." : ""),
+    h("p", { class: "soft" }, "Dots are alignments, bars their 95% intervals. ", ceiling ? `The dashed line is the ceiling, ${fixed(ceiling)}. ` : "", predictions.length ? "AR is the Alignment Ratio; its verdict is ▲ gain, ◆ undecided or ▼ no gain." : ""),
     limited(order, 20, (shown) => h("div", {}, rankingChart(t, shown, ceiling), lines(shown))));
 }
 
@@ -243,32 +245,32 @@ function rankingChart(t, shown, ceiling) {
     const { ci_low: low = null, ci_high: high = null } = intervals.get(`${s} ${t}`) || {};
     const value = alignment(s, t);
     const text = low === null || isNarrow() ? fixed(value) : `${fixed(value)}  (${interval(low, high)})`;
-    return { label: name(s), value, low, high, text, ceiling: ceiling ?? null, said: `${name(s)}: ${fixed(value)}${low === null ? "" : `, ${interval(low, high)}`}` };
+    return { label: name(s), value, low, high, text, ceiling: ceiling ?? null, description: `${name(s)}: ${fixed(value)}${low === null ? "" : `, ${interval(low, high)}`}` };
   });
-  return chart("ranking", rows, `Alignments of training sets with ${name(t)}; the table below has the numbers`, {
+  return chart("ranking", rows, `KL-alignments of training sets with ${name(t)}; the table below has the numbers`, {
     change: fitted(900),
-    params: { ...span(rows.flatMap((row) => [row.value, row.low, row.high, row.ceiling]), 0.02), characters: characters() },
+    params: { ...rangeOf(rows.flatMap((row) => [row.value, row.low, row.high, row.ceiling]), 0.02), characters: characters() },
   });
 }
 
-// What the ranking says, in words
+// The ranking in words
 function answer(t, order) {
   if (!order.length) return h("p", { class: "answer" }, "There is no other training set.");
   const [best, next] = order;
-  const told = [`${name(best)} is the closest, at ${fixed(alignment(best, t))}`];
+  let sentence = `${name(best)} is the closest, with a KL-alignment of ${fixed(alignment(best, t))}`;
   const one = intervals.get(`${best} ${t}`);
   const other = next === undefined ? null : intervals.get(`${next} ${t}`);
   if (next !== undefined) {
     const apart = one && other && one.ci_low > other.ci_high;
-    told.push(`; ${name(next)} follows at ${fixed(alignment(next, t))}${one && other ? (apart ? ", and their intervals lie apart" : ", and their intervals overlap") : ""}`);
+    sentence += `; ${name(next)} is next, with ${fixed(alignment(next, t))}${one && other ? (apart ? ", and their intervals do not overlap" : ", but their intervals overlap") : ""}`;
   }
   const rows = ratios.filter((row) => row.target === t && row.trained_on === null && row.train === best);
-  const said = (verdict) => rows.filter((row) => row.verdict === verdict).map((row) => name(row.predictions));
-  const sentences = [`${told.join("")}.`];
-  for (const [verdict, words] of [["gain", "A gain is to be expected for"], ["undecided", "Undecided for"], ["no gain", "No gain for"]]) {
-    if (said(verdict).length) sentences.push(` ${words} ${said(verdict).join(", ")}.`);
+  const sentences = [`${sentence}.`];
+  for (const [verdict, words] of [["gain", "A gain is expected for"], ["undecided", "The verdict is undecided for"], ["no gain", "No gain is expected for"]]) {
+    const models = rows.filter((row) => row.verdict === verdict).map((row) => name(row.predictions));
+    if (models.length) sentences.push(`${words} ${models.join(", ")}.`);
   }
-  return h("p", { class: "answer" }, sentences.join(""));
+  return h("p", { class: "answer" }, sentences.join(" "));
 }
 
 function chooseTarget(t) {
@@ -289,64 +291,64 @@ function drawMatrix() {
   const roles = [["all", "all"], ...["train", "target", "predictions"].filter((role) => withRole(role).length).map((role) => [role, role])];
   const set = (key) => (value) => { state[key] = value; fillMatrix(); };
   body("matrix").replaceChildren(
-    ...(data.columns ? [h("p", { class: "soft" }, `Of ${count(corpora.length)} corpora, the report holds the pairs with a target; nl2sql-align matrix has all of them.`)] : []),
-    h("p", {}, "Rows are sources, columns are targets. Point at a cell, or move with the arrow keys, to read all measures; a click, or Enter, shows below what differs."),
+    ...(data.columns ? [h("p", { class: "soft" }, `With ${count(corpora.length)} corpora, the report contains only the pairs with a target; nl2sql-align matrix prints all of them.`)] : []),
+    h("p", {}, "Rows are sources, columns are targets. Hover over a cell, or use the arrow keys, to see all measures. Click on it, or press Enter, to see below how the two corpora differ."),
     h("div", { class: "tools" },
       chooser("Measure", Object.entries(METRICS).map(([key, metric]) => [key, metric.label]), state.metric, set("metric"), "metric"),
       chooser("Direction", [["", "row compared with column"], ["swapped", "column compared with row"]], state.swapped ? "swapped" : "",
         (value) => { state.swapped = value === "swapped"; fillMatrix(); }, "direction"),
       chooser("Rows", roles, state.rows, set("rows"), "rows"),
       chooser("Columns", data.columns ? [["target", "target"]] : roles, state.columns, set("columns"), "columns"),
-      chooser("Order", [["clustered", "alike side by side"], ["listed", "as in the corpora file"], ["name", "by name"]], state.order, set("order"), "order"),
+      chooser("Order", [["clustered", "similar side by side"], ["listed", "as in the corpora file"], ["name", "by name"]], state.order, set("order"), "order"),
       h("label", {}, "Name contains", h("input", { type: "search", id: "find", oninput: (event) => set("find")(event.target.value) }))),
     h("div", { id: "heat" }));
   fillMatrix();
 }
 
-function places(role) {
-  const order = { clustered: data.clustered, listed: everyone, name: [...everyone].sort((a, b) => name(a).localeCompare(name(b), "en")) }[state.order];
+function inOrder(role) {
+  const order = { clustered: data.clustered, listed: allCorpora, name: [...allCorpora].sort((a, b) => name(a).localeCompare(name(b), "en")) }[state.order];
   const chosen = new Set(role === "all" ? comparable : withRole(role));
   return order.filter((i) => chosen.has(i));
 }
 
 function fillMatrix() {
   const metric = METRICS[state.metric];
-  const columns = places(state.columns);
+  const columns = inOrder(state.columns);
   const wanted = state.find.trim().toLowerCase();
-  const rows = places(state.rows).filter((i) => name(i).toLowerCase().includes(wanted));
+  const rows = inOrder(state.rows).filter((i) => name(i).toLowerCase().includes(wanted));
   const valueOf = (s, t) => (state.swapped ? metric.value(t, s) : metric.value(s, t));
   const about = `${metric.label} of ${state.swapped ? "columns with rows" : "rows with columns"}`;
   const marked = (s, t, text) => (uneven.has(`${s} ${t}`) ? `${text}*` : text);
   const draw = (shown) => {
-    // Slanted names of columns stand out at the right
+    // The slanted names of columns extend to the right
     const beside = widthOf(shown) + 24 + (isNarrow() ? 0 : widthOf(columns) / 2);
     const step = Math.max(20, Math.min(46, Math.floor((room() - beside) / columns.length)));
     const short = (value) => (step >= 30 ? value.toFixed(2) : value < 0.995 ? value.toFixed(2).slice(1) : value.toFixed(1));
     const cells = shown.flatMap((s) => columns.map((t) => {
       const value = valueOf(s, t);
-      return { source: name(s), target: name(t), s, t, value, text: marked(s, t, short(value)), said: `${name(s)} with ${name(t)}: ${value.toFixed(3)}` };
+      return { source: name(s), target: name(t), s, t, value, text: marked(s, t, short(value)), description: `${name(s)} with ${name(t)}: ${value.toFixed(3)}` };
     }));
-    return chart("heat", cells, `${about}; arrow keys move from cell to cell, Enter shows what differs`, {
+    return chart("heat", cells, `${about}; arrow keys move between cells, Enter shows how the two corpora differ`, {
       change: { width: { step } },
       params: { far: metric.low, near: metric.high, characters: characters(), size: step >= 30 ? 11 : 9, angle: isNarrow() ? -90 : -60 },
-      then: (box) => walkable(box, cells, columns.length),
-      tell: (cell) => toldOfPair(...pairOf(cell)),
+      then: (box) => addKeys(box, cells, columns.length),
+      tooltip: (cell) => pairTooltip(...pairOf(cell)),
       click: (cell) => choosePair(...pairOf(cell)),
     });
   };
   const inNumbers = (shown) => table(["", ...columns.map((t) => `#${name(t)}`)], shown.map((s) => h("tr", {}, h("th", { scope: "row" }, name(s)),
     columns.map((t) => h("td", { class: "n" }, marked(s, t, fixed(valueOf(s, t))))))), { "aria-label": about });
   document.getElementById("heat").replaceChildren(
-    h("div", { class: "scale" }, fixed(metric.low), h("span", { class: "ramp" }), fixed(metric.high), data.uneven.length ? h("span", {}, "* one side parses much less than the other") : null),
-    ...(rows.length && columns.length ? [limited(rows, MANY + 20, draw), asTable(() => limited(rows, MANY + 20, inNumbers))] : [h("p", {}, "No corpus is left by this choice.")]));
+    h("div", { class: "scale" }, fixed(metric.low), h("span", { class: "ramp" }), fixed(metric.high), data.uneven.length ? h("span", {}, "* much less of one corpus parses than of the other") : null),
+    ...(rows.length && columns.length ? [limited(rows, MANY + 20, draw), asTable(() => limited(rows, MANY + 20, inNumbers))] : [h("p", {}, "No corpus matches this choice.")]));
 }
 const pairOf = (cell) => (state.swapped ? [cell.t, cell.s] : [cell.s, cell.t]);
 
-// Lets the keyboard in: the tabulator key stops at one cell, arrow keys go from there
-function walkable(box, cells, nColumns) {
+// Makes cells reachable from the keyboard: the Tab key stops at one cell, arrow keys move from there
+function addKeys(box, cells, nColumns) {
   const nodes = [...box.querySelectorAll(".mark-rect path")];
   nodes[0].setAttribute("tabindex", "0");
-  const show = (i) => showTip(nodes[i].getBoundingClientRect(), ...toldOfPair(...pairOf(cells[i])));
+  const show = (i) => showTip(nodes[i].getBoundingClientRect(), ...pairTooltip(...pairOf(cells[i])));
   box.addEventListener("focusin", (event) => { const i = nodes.indexOf(event.target); if (i >= 0) show(i); });
   box.addEventListener("focusout", hideTip);
   box.addEventListener("keydown", (event) => {
@@ -384,13 +386,13 @@ function showTip(box, ...content) {
 function hideTip() { tip.hidden = true; }
 window.addEventListener("scroll", hideTip, { passive: true, capture: true });
 
-function toldOfPair(s, t) {
+function pairTooltip(s, t) {
   const row = intervals.get(`${s} ${t}`);
   const ceiling = ceilings.get(t)?.ceiling;
   const lines = Object.values(METRICS).map((metric) => h("tr", {}, h("td", {}, metric.label), h("td", { class: "n" }, fixed(metric.value(s, t))), h("td", { class: "n" }, fixed(metric.value(t, s)))));
   return [h("strong", {}, name(s)), " compared with ", h("strong", {}, name(t)),
-    row ? h("div", {}, `95 % interval of the alignment: ${interval(row.ci_low, row.ci_high)}`) : "",
-    ceiling && corpora[s].role === "train" ? h("div", {}, `Ceiling of ${name(t)}: ${fixed(ceiling)}`) : "",
+    row ? h("div", {}, `95% interval of the KL-alignment: ${interval(row.ci_low, row.ci_high)}`) : "",
+    ceiling && corpora[s].role === "train" ? h("div", {}, `Ceiling for ${name(t)}: ${fixed(ceiling)}`) : "",
     uneven.has(`${s} ${t}`) ? h("div", { class: "flag" }, `${percent(parsedShare(s))} and ${percent(parsedShare(t))} of their queries parse`) : "",
     h("table", {}, h("thead", {}, h("tr", {}, h("th", {}), h("th", { class: "n" }, "this"), h("th", { class: "n" }, "reverse"))), h("tbody", {}, lines))];
 }
@@ -400,7 +402,7 @@ function toldOfPair(s, t) {
 function drawRatios() {
   const withRatios = targets.filter((t) => ratios.some((row) => row.target === t));
   if (!withRatios.length) {
-    body("ratios").replaceChildren(h("p", {}, "There is no ratio: it needs a corpus with the role train and one with the role predictions."));
+    body("ratios").replaceChildren(h("p", {}, "There are no ratios: they need a corpus with the role train and one with the role predictions."));
     return;
   }
   const target = withRatios.includes(state.target) ? state.target : withRatios[0];
@@ -408,18 +410,18 @@ function drawRatios() {
   const predictions = [...new Set(rows.map((row) => row.predictions))];
   const isTuned = (p) => corpora[p].trained_on !== null;
   const kinds = [["untuned", "of untuned models"], ["tuned", "of tuned models"], ["all", "all"]];
-  const few = { untuned: (p) => !isTuned(p), tuned: isTuned, all: () => true };
-  const keep = few[state.predictions] || ((p) => p === Number(state.predictions));
+  const filters = { untuned: (p) => !isTuned(p), tuned: isTuned, all: () => true };
+  const keep = filters[state.predictions] || ((p) => p === Number(state.predictions));
   const shown = predictions.filter(keep);
   const around = rows.filter((row) => shown.includes(row.predictions)).flatMap((row) => [row.alignment_ratio, row.ci_low, row.ci_high]).filter((value) => value !== null);
   const scale = { x_low: Math.min(0.95, ...around) / 1.03, x_high: Math.max(1.05, ...around) * 1.03 };
   body("ratios").replaceChildren(
-    h("p", {}, "How much closer a training set is to the target than a model's own answers are. Right of the line at 1, a training set promises a gain; bars are 95 % intervals. ",
-      "▲ gain: the interval is above 1. ▼ no gain: it is below. ◆ undecided: it holds 1."),
+    h("p", {}, "An Alignment Ratio compares a training set with a model's own answers: to the right of the line at 1, the training set is closer to the target, and fine-tuning on it should help. Bars are 95% intervals. ",
+      "▲ gain: the interval is above 1. ▼ no gain: it is below 1. ◆ undecided: it contains 1."),
     h("div", { class: "tools" },
-      chooser("Target", byName(withRatios), target, (value) => chooseTarget(Number(value)), "ratio-target"),
-      chooser("Answers", [...kinds, ...byName(predictions)], state.predictions, (value) => { state.predictions = value; drawRatios(); document.getElementById("answers").focus(); }, "answers")),
-    shown.length ? "" : h("p", {}, "There are no such answers for this target."),
+      chooser("Target", asOptions(withRatios), target, (value) => chooseTarget(Number(value)), "ratio-target"),
+      chooser("Answers", [...kinds, ...asOptions(predictions)], state.predictions, (value) => { state.predictions = value; drawRatios(); document.getElementById("answers").focus(); }, "answers")),
+    shown.length ? "" : h("p", {}, "There are no answers of this kind for this target."),
     limited(shown, 8, (some) => h("div", { class: "figures" }, some.map((p) => ratioFigure(p, rows.filter((row) => row.predictions === p), scale)))));
 }
 
@@ -429,20 +431,20 @@ function ratioFigure(p, rows, scale) {
   const about = `Alignment Ratios of ${name(p)}`;
   const draw = (shown) => chart("ratios", shown.map((row) => {
     const verdict = row.verdict || "no interval";
-    const said = row.ci_low === null ? fixed(row.alignment_ratio) : `${fixed(row.alignment_ratio)} (${interval(row.ci_low, row.ci_high)})`;
-    return { label: name(row.train), value: row.alignment_ratio, low: row.ci_low, high: row.ci_high, verdict, text: isNarrow() ? fixed(row.alignment_ratio) : said, said: `${name(row.train)}: ${said}, ${verdict}` };
+    const text = row.ci_low === null ? fixed(row.alignment_ratio) : `${fixed(row.alignment_ratio)} (${interval(row.ci_low, row.ci_high)})`;
+    return { label: name(row.train), value: row.alignment_ratio, low: row.ci_low, high: row.ci_high, verdict, text: isNarrow() ? fixed(row.alignment_ratio) : text, description: `${name(row.train)}: ${text}, ${verdict}` };
   }), about, { change: fitted(isWide() ? room() / 2 - 16 : 800), params: { ...scale, characters: isNarrow() ? 18 : 28 } });
-  const inNumbers = () => table(["Training set", "#AR", "Verdict", "#95 % interval"], rows.map((row) => h("tr", {},
+  const inNumbers = () => table(["Training set", "#AR", "Verdict", "#95% interval"], rows.map((row) => h("tr", {},
     h("th", { scope: "row" }, name(row.train)),
     h("td", { class: "n" }, fixed(row.alignment_ratio)),
     h("td", {}, verdictOf(row)),
     h("td", { class: "n" }, interval(row.ci_low, row.ci_high)))), { "aria-label": about });
   return h("figure", {}, h("h3", {}, `${name(p)} (model ${first.model}${tuned})`),
-    h("p", { class: "soft" }, `Its answers are aligned at ${fixed(first.predictions_alignment)}; ${percent(first.predictions_parsed_share)} of them parse.${first.n_cleaned ? ` ${count(first.n_cleaned)} were cleaned first.` : ""}`),
+    h("p", { class: "soft" }, `KL-alignment of its answers: ${fixed(first.predictions_alignment)}. ${percent(first.predictions_parsed_share)} of them parse${first.n_cleaned ? `, after ${counted(first.n_cleaned, "answer")} had been cleaned` : ""}.`),
     limited(rows, 20, draw), asTable(inNumbers));
 }
 
-// ---- what commands have decided ------------------------------------------------------------------------------------
+// ---- decisions -----------------------------------------------------------------------------------------------------
 
 const decisions = Object.fromEntries(Object.entries(data.decisions).map(([key, columns]) => [key, rowsOf(columns)]));
 const decided = [...new Set(Object.values(decisions).flat().map((row) => row.target))].sort();
@@ -453,7 +455,7 @@ function drawDecisions() {
   const target = state.decided ?? (decided.includes(name(state.target)) ? name(state.target) : decided[0]);
   const here = (key) => decisions[key].filter((row) => row.target === target);
   body("decisions").replaceChildren(
-    h("p", {}, "What the commands sample-size, select and mix have found and recorded."),
+    h("p", {}, "Results of the commands sample-size, select and mix."),
     h("div", { class: "tools" }, chooser("Target", decided.map((one) => [one, one]), target, (value) => { state.decided = value; drawDecisions(); document.getElementById("decided").focus(); }, "decided")),
     h("div", { class: "figures" }, [sizesFigure(target, here("sample_size")), budgetFigure(target, here("budget"), here("selections")), mixtureFigure(target, here("mixtures"))]));
 }
@@ -462,10 +464,10 @@ const half = () => fitted(isWide() ? room() / 2 - 16 : 640);
 function sizesFigure(target, rows) {
   if (!rows.length) return null;
   return h("figure", {}, h("h3", {}, `How many queries of ${target} are enough`),
-    h("p", { class: "soft" }, "How well so many queries, drawn at random, rank the training sets as all of them do: Kendall tau, with the middle 90 % of the draws."),
-    chart("sample_size", rows.map((row) => ({ ...row, said: `${row.smoothing}, ${count(row.n_queries)} queries: tau ${fixed(row.kendall_tau, 2)} (${fixed(row.tau_low, 2)} to ${fixed(row.tau_high, 2)})` })),
-      `Stability of the ranking for ${target} by number of queries`, { change: half(), params: { kinds: [...new Set(rows.map((row) => row.smoothing))] } }),
-    asTable(() => table(["Measure", "#Queries", "#Tau", "#Interval", "#Same winner"], rows.map((row) => h("tr", {}, h("th", { scope: "row" }, row.smoothing), h("td", { class: "n" }, count(row.n_queries)),
+    h("p", { class: "soft" }, "How well a random sample of the target's queries reproduces the ranking of training sets by all queries: Kendall's tau, with the range of the middle 95% of the samples."),
+    chart("sample_size", rows.map((row) => ({ ...row, description: `${row.smoothing}, ${count(row.n_queries)} queries: tau ${fixed(row.kendall_tau, 2)} (${fixed(row.tau_low, 2)} to ${fixed(row.tau_high, 2)})` })),
+      `Kendall's tau of rankings for ${target} by number of queries`, { change: half(), params: { kinds: [...new Set(rows.map((row) => row.smoothing))] } }),
+    asTable(() => table(["Measure", "#Queries", "#Kendall's tau", "#Interval", "#Same best training set"], rows.map((row) => h("tr", {}, h("th", { scope: "row" }, row.smoothing), h("td", { class: "n" }, count(row.n_queries)),
       h("td", { class: "n" }, fixed(row.kendall_tau, 2)), h("td", { class: "n" }, `${fixed(row.tau_low, 2)} to ${fixed(row.tau_high, 2)}`), h("td", { class: "n" }, percent(row.same_winner_share)))))));
 }
 
@@ -475,28 +477,29 @@ function budgetFigure(target, curve, taken) {
   const rows = [...curve, ...(curve.some((row) => row.method === "random") ? [] : random.values())];
   const methods = [...new Map(taken.map((row) => [row.method, row])).values()];
   return h("figure", {}, h("h3", {}, `Rows selected for ${target}`),
-    methods.map((one) => h("p", { class: "soft" }, `${one.method}: ${count(one.n_taken)} rows with ${count(one.n_taken_templates)} templates are aligned at ${fixed(one.kl_alignment)}; all candidates at ${fixed(one.pool_alignment)}.`)),
-    chart("budget", rows.map((row) => ({ ...row, said: `${row.method}, ${count(row.n_rows)} rows: ${fixed(row.kl_alignment)}` })), `Alignment with ${target} by number of rows`, { change: half(), params: { kinds: [...new Set(rows.map((row) => row.method))] } }),
+    methods.map((one) => h("p", { class: "soft" }, `Method ${one.method}: KL-alignment ${fixed(one.kl_alignment)} with ${counted(one.n_taken, "row")} and ${counted(one.n_taken_templates, "template")}; all candidates together: ${fixed(one.pool_alignment)}.`)),
+    chart("budget", rows.map((row) => ({ ...row, description: `${row.method}, ${count(row.n_rows)} rows: ${fixed(row.kl_alignment)}` })), `KL-alignment with ${target} by number of rows`, { change: half(), params: { kinds: [...new Set(rows.map((row) => row.method))] } }),
     asTable(() => h("div", {},
-      table(["Method", "#Rows", "#Alignment"], rows.map((row) => h("tr", {}, h("th", { scope: "row" }, row.method), h("td", { class: "n" }, count(row.n_rows)), h("td", { class: "n" }, fixed(row.kl_alignment))))),
-      table(["Taken from", "Method", "#Rows", "#Left out: in the target", "Licence"], taken.map((row) => h("tr", {}, h("th", { scope: "row" }, row.source), h("td", {}, row.method), h("td", { class: "n" }, count(row.n_taken_from_source)), h("td", { class: "n" }, count(row.n_overlapping)), h("td", {}, row.license || "not known")))))));
+      table(["Method", "#Rows", "#KL-alignment"], rows.map((row) => h("tr", {}, h("th", { scope: "row" }, row.method), h("td", { class: "n" }, count(row.n_rows)), h("td", { class: "n" }, fixed(row.kl_alignment))))),
+      table(["Taken from", "Method", "#Rows", "#Left out: also in the target", "License"], taken.map((row) => h("tr", {}, h("th", { scope: "row" }, row.source), h("td", {}, row.method), h("td", { class: "n" }, count(row.n_taken_from_source)), h("td", { class: "n" }, count(row.n_overlapping)), h("td", {}, row.license || "unknown")))))));
 }
 
 function mixtureFigure(target, rows) {
   if (!rows.length) return null;
-  const share = (row) => `${percent(row.row_weight)} (${percent(row.row_weight_low)} to ${percent(row.row_weight_high)})`;
-  return h("figure", {}, h("h3", {}, `The mixture nearest to ${target}`),
-    h("p", { class: "soft" }, `Mixed so, it is aligned at ${fixed(rows[0].kl_alignment)}; all rows of these training sets at ${fixed(rows[0].pool_alignment)}. Bars are 95 % intervals.`),
-    chart("mixture", rows.map((row) => ({ label: row.source, value: row.row_weight, low: row.row_weight_low, high: row.row_weight_high, text: isNarrow() ? percent(row.row_weight) : share(row), said: `${row.source}: ${share(row)}` })),
+  const weight = (share) => `${(100 * share).toFixed(1)}%`;
+  const range = (row) => `${weight(row.row_weight_low)} to ${weight(row.row_weight_high)}`;
+  const inWords = (row) => `${weight(row.row_weight)} (${range(row)})`;
+  return h("figure", {}, h("h3", {}, `The best mixture for ${target}`),
+    h("p", { class: "soft" }, `KL-alignment of this mixture: ${fixed(rows[0].kl_alignment)}; of all rows of these training sets: ${fixed(rows[0].pool_alignment)}. Bars are 95% intervals.`),
+    chart("mixture", rows.map((row) => ({ label: row.source, value: row.row_weight, low: row.row_weight_low, high: row.row_weight_high, text: isNarrow() ? weight(row.row_weight) : inWords(row), description: `${row.source}: ${inWords(row)}` })),
       `Shares of training sets in the mixture for ${target}`, { change: half(), params: { characters: isNarrow() ? 18 : 28 } }),
-    asTable(() => table(["Training set", "#Share of rows", "#95 % interval", "#Alone"], rows.map((row) => h("tr", {}, h("th", { scope: "row" }, row.source), h("td", { class: "n" }, percent(row.row_weight)),
-      h("td", { class: "n" }, `${percent(row.row_weight_low)} to ${percent(row.row_weight_high)}`), h("td", { class: "n" }, fixed(row.source_alignment)))))));
+    asTable(() => table(["Training set", "#Share of rows", "#95% interval", "#KL-alignment alone"], rows.map((row) => h("tr", {}, h("th", { scope: "row" }, row.source), h("td", { class: "n" }, weight(row.row_weight)),
+      h("td", { class: "n" }, range(row)), h("td", { class: "n" }, fixed(row.source_alignment)))))));
 }
 
-// ---- what differs --------------------------------------------------------------------------------------------------
+// ---- differences ---------------------------------------------------------------------------------------------------
 
 function choosePair(source, target) {
-  // N-grams are kept for pairs with a target on one side: a pair the other way round is shown from that side.
   state.source = source;
   state.against = target;
   drawDifferences();
@@ -507,50 +510,51 @@ function choosePair(source, target) {
 function pairTools(prefix) {
   const set = (key) => (value) => { state[key] = Number(value); choosePair(state.source, state.against); document.getElementById(`${prefix}-${key}`)?.focus(); };
   return h("div", { class: "tools" },
-    chooser("Source", byName(comparable), state.source, set("source"), `${prefix}-source`),
-    chooser("Target", byName(comparable), state.against, set("against"), `${prefix}-against`),
+    chooser("Source", asOptions(comparable), state.source, set("source"), `${prefix}-source`),
+    chooser("Target", asOptions(comparable), state.against, set("against"), `${prefix}-against`),
     h("button", { type: "button", onclick: () => choosePair(state.against, state.source) }, "Swap"));
 }
 
 function drawDifferences() {
   const [s, t] = [state.source, state.against];
   if (s === null) { body("differences").replaceChildren(h("p", {}, "There is nothing to compare.")); return; }
+  // N-grams are stored for one direction of a pair only; turn them around for the other.
   let pair = contributions.get(`${s} ${t}`);
   let sides = pair ? [pair[2], pair[3]] : null;
   if (!pair && (pair = contributions.get(`${t} ${s}`))) {
     const turned = (rows) => rows.map(([ngram, nats, folded, p, q, sql, template]) => [ngram, nats, folded, q, p, sql, template]);
     sides = [turned(pair[3]), turned(pair[2])];
   }
-  const parts = [pairTools("pair"), h("p", {}, alignment(s, t) === null ? `How ${name(s)} is aligned with ${name(t)} is not in the report.` :
-    `${name(s)} is aligned with ${name(t)} at ${fixed(alignment(s, t))} (${fixed(METRICS.kl_nats.value(s, t))} nats; the other way round ${fixed(METRICS.kl_nats.value(t, s))}).`)];
+  const parts = [pairTools("pair"), h("p", {}, alignment(s, t) === null ? `The alignment of ${name(s)} with ${name(t)} is not in the report.` :
+    `KL-alignment of ${name(s)} with ${name(t)}: ${fixed(alignment(s, t))}. KL divergence: ${fixed(METRICS.kl_nats.value(s, t))} nats; in the reverse direction, ${fixed(METRICS.kl_nats.value(t, s))} nats.`)];
   if (s === t) parts.push(h("p", {}, "A corpus does not differ from itself."));
-  else if (!sides) parts.push(h("p", {}, "The n-grams of this pair are not in the report, which holds those with a target: nl2sql-align explain DIR SOURCE TARGET shows them."));
+  else if (!sides) parts.push(h("p", {}, "The report has n-grams for pairs with a target only. To see those of this pair, run nl2sql-align explain DIR SOURCE TARGET."));
   else {
     const rows = sides.flatMap((rows, side) => rows.map((row) => ({ row, side })));
     const list = h("div", { id: "bars" }, rows.map(({ row, side }) => ngramDetails(row, side, s, t)));
     parts.push(
-      h("p", { class: "legend" }, h("span", { class: "first" }, `right: ${name(s)} has more of it`), h("span", { class: "second" }, `left: ${name(t)} has more of it`)),
-      h("p", { class: "soft" }, "Of the 20 largest terms of each direction, in nats; shorter n-grams that say the same are added to the one that contains them. Right: terms of the divergence of the source from the target. Left: terms of the other direction. nl2sql-align explain takes all terms together."),
-      chart("differences", rows.map(({ row, side }, id) => ({ id, ngram: data.texts[row[0]], nats: ((side ? -1 : 1) * row[1]) / 1e6, side: side ? "target" : "source", said: ngramSaid(row, side, s, t) })),
-        `What ${name(s)} and ${name(t)} have more of; the list below has the numbers and queries`, {
+      h("p", { class: "legend" }, h("span", { class: "first" }, `right: more frequent in ${name(s)}`), h("span", { class: "second" }, `left: more frequent in ${name(t)}`)),
+      h("p", { class: "soft" }, "Bars are terms of the KL divergence, in nats: to the right, of the source from the target; to the left, of the target from the source. They come from the 20 largest terms of each direction. The terms of nested n-grams that express the same difference are added to the n-gram that contains them. nl2sql-align explain uses all terms."),
+      chart("differences", rows.map(({ row, side }, id) => ({ id, ngram: data.texts[row[0]], nats: ((side ? -1 : 1) * row[1]) / 1e6, side: side ? "target" : "source", description: `${data.texts[row[0]]}: ${fixed(row[1] / 1e6, 4)} nats; ${ngramShares(row, s, t)}` })),
+        `N-grams more frequent in ${name(s)} or in ${name(t)}; the list below has the numbers and example queries`, {
           change: fitted(1000), params: { text_limit: Math.min(room(), 1000) - 16 },
           click: ({ id }) => { const chosen = list.children[id]; chosen.open = true; chosen.querySelector("summary").focus(); },
         }),
-      h("h3", {}, "Queries that have them"), list);
+      h("h3", {}, "Example queries"), list);
   }
   body("differences").replaceChildren(...parts);
 }
 
-function ngramSaid([ngram, nats, folded, p, q], side, s, t) {
-  return `${data.texts[ngram]}: ${fixed(nats / 1e6, 4)} nats; ${precise(p / 1e6)} of the n-grams of ${name(s)}, ${precise(q / 1e6)} of ${name(t)}${folded ? `; with ${folded} inside it` : ""}`;
+function ngramShares([, , folded, p, q], s, t) {
+  return `${smallPercent(p / 1e6)} of the n-grams of ${name(s)}, ${smallPercent(q / 1e6)} of those of ${name(t)}${folded ? `; includes ${counted(folded, "nested n-gram")}` : ""}`;
 }
 
 function ngramDetails(row, side, s, t) {
-  const [ngram, nats, folded, p, q, sql, template] = row;
+  const [ngram, nats, , , , sql, template] = row;
   return h("details", { class: side ? "under" : "over" },
     h("summary", {}, h("code", {}, data.texts[ngram]), h("span", { class: "soft" }, ` ${side ? "−" : "+"}${fixed(nats / 1e6, 4)} nats`)),
-    h("div", {}, `${precise(p / 1e6)} of the n-grams of ${name(s)}, ${precise(q / 1e6)} of ${name(t)}${folded ? `; with ${folded} inside it` : ""}`),
-    data.texts[sql] ? [h("div", {}, `A query of ${name(side ? t : s)} that has it:`), h("span", { class: "sql" }, data.texts[sql])] : null,
+    h("div", {}, ngramShares(row, s, t)),
+    data.texts[sql] ? [h("div", {}, `Example query from ${name(side ? t : s)}:`), h("span", { class: "sql" }, data.texts[sql])] : null,
     data.texts[template] ? [h("div", {}, "Its template:"), h("span", { class: "sql" }, data.texts[template])] : null);
 }
 
@@ -559,7 +563,7 @@ function ngramDetails(row, side, s, t) {
 function drawStructures() {
   const [s, t] = [state.source, state.against];
   if (s === null) return;
-  // Cohen's h: from 12 % to 0.3 % is as far as from 50 % to 79 %
+  // Cohen's h, on whose scale 12% and 0.3% are as far apart as 50% and 79%
   const effect = (a, b) => 2 * (Math.asin(Math.sqrt(Math.min(1, a))) - Math.asin(Math.sqrt(Math.min(1, b))));
   const rows = Object.entries(data.features)
     .filter(([, values]) => values[s] && values[t])
@@ -568,14 +572,14 @@ function drawStructures() {
     .sort((a, b) => Math.abs(b.effect) - Math.abs(a.effect) || a.label.localeCompare(b.label, "en"));
   const about = `Structures of ${name(s)} and ${name(t)}`;
   const draw = (shown) => chart("structures", shown.flatMap((row) => [["source", s, row.s], ["target", t, row.t]].map(([side, i, [share, mean]]) => (
-    { feature: row.label, side, share, text: percent(share), said: `${row.label}: ${percent(share)} of the queries of ${name(i)}, ${fixed(mean, 2)} a query` }))), about,
+    { feature: row.label, side, share, text: percent(share), description: `${row.label}: ${percent(share)} of the queries of ${name(i)}, ${fixed(mean, 2)} per query` }))), about,
   { change: fitted(900), params: { characters: isNarrow() ? 22 : 40 } });
-  const inNumbers = () => table(["Structure", `#${name(s)}`, `#${name(t)}`, "#Mean in source", "#Mean in target", "#Effect"], rows.map((row) => h("tr", {},
+  const inNumbers = () => table(["Structure", `#${name(s)}`, `#${name(t)}`, `#Uses per query in ${name(s)}`, `#Uses per query in ${name(t)}`, "#Cohen's h"], rows.map((row) => h("tr", {},
     h("th", { scope: "row" }, row.label), h("td", { class: "n" }, percent(row.s[0])), h("td", { class: "n" }, percent(row.t[0])),
     h("td", { class: "n" }, fixed(row.s[1], 2)), h("td", { class: "n" }, fixed(row.t[1], 2)),
     h("td", { class: "n" }, `${row.effect > 0 ? "+" : ""}${fixed(row.effect, 2)}`))), { "aria-label": about });
   body("structures").replaceChildren(pairTools("structures"),
-    h("p", { class: "soft" }, "The share of queries that use each structure, the largest difference first. In the table: how often a query uses it on average, and the effect, Cohen's h: 0.2 is small, 0.8 large."),
+    h("p", { class: "soft" }, "The share of queries that use each structure, the largest difference first. The table adds the average number of uses per query, and the size of the difference as Cohen's h: 0.2 is small, 0.8 is large."),
     h("p", { class: "legend" }, h("span", { class: "first" }, name(s)), h("span", { class: "second" }, name(t))),
     limited(rows, 14, draw), asTable(inNumbers));
 }
@@ -584,19 +588,18 @@ function drawStructures() {
 
 function drawTemplates() {
   const [s, t] = [state.source, state.against];
-  const place = body("templates");
-  const drawn = everyone.filter((i) => data.curves[i][0].length);
-  // What is drawn last lies above
+  const drawn = allCorpora.filter((i) => data.curves[i][0].length);
+  // Lines that are drawn last are on top
   const order = [...drawn.filter((i) => i !== s && i !== t), ...drawn.filter((i) => i === t && i !== s), ...drawn.filter((i) => i === s)];
   const points = order.flatMap((i) => data.curves[i][0].map((n, k) => (
-    { corpus: name(i), n, share: data.curves[i][1][k], side: i === s ? "source" : i === t ? "target" : "other", said: name(i) })));
+    { corpus: name(i), n, share: data.curves[i][1][k], side: i === s ? "source" : i === t ? "target" : "other", description: name(i) })));
   const needed = (i, share) => { const [ns, shares] = data.curves[i]; const k = shares.findIndex((value) => value >= share - 1e-9); return k < 0 ? "" : count(ns[k]); };
-  const rows = [...new Set([s, t, ...everyone])].filter((i) => i !== null && data.curves[i][0].length);
-  place.replaceChildren(pairTools("templates"),
+  const rows = [...new Set([s, t, ...allCorpora])].filter((i) => i !== null && data.curves[i][0].length);
+  body("templates").replaceChildren(pairTools("templates"),
     h("figure", {}, s === null ? "" : h("p", { class: "legend" }, h("span", { class: "first" }, name(s)), h("span", { class: "second" }, `${name(t)} (dashed)`), h("span", { class: "others" }, "the other corpora")),
       points.length ? chart("templates", points, "Share of queries covered by the most frequent templates; the table below has the numbers", { change: { ...fitted(900), height: isNarrow() ? 240 : 340 } }) : ""),
-    h("p", { class: "soft" }, "A curve that rises early belongs to a corpus in which few templates are most of the queries. The table gives the number of templates, at the steps of the curve, that cover at least the share."),
-    asTable(() => limited(rows, MANY, (shown) => table(["Corpus", "#Templates", "#Half of its queries", "#80 %", "#95 %"], shown.map((i) => h("tr", {},
+    h("p", { class: "soft" }, "In a corpus whose curve rises early, a few templates account for most of the queries. The table has the number of templates that cover at least a share of the queries, rounded up to a point of the curve."),
+    asTable(() => limited(rows, MANY, (shown) => table(["Corpus", "#Templates", "#For 50% of queries", "#For 80%", "#For 95%"], shown.map((i) => h("tr", {},
       h("th", { scope: "row" }, name(i)), h("td", { class: "n" }, count(corpora[i].n_distinct_templates)), [0.5, 0.8, 0.95].map((share) => h("td", { class: "n" }, needed(i, share)))))))));
 }
 
@@ -605,44 +608,43 @@ function drawTemplates() {
 function drawParsing() {
   const reasons = new Map();
   for (const [i, reason, n, example] of data.rejects) reasons.set(i, [...(reasons.get(i) || []), { reason, n, example }]);
-  const rows = [...everyone].sort((a, b) => parsedShare(a) - parsedShare(b) || a - b);
+  const rows = [...allCorpora].sort((a, b) => parsedShare(a) - parsedShare(b) || a - b);
   const draw = (shown) => table(["Corpus", "Parsed", "#Queries", "Rejected, and why", "#Cleaned", "Role", "Dialect"], shown.map((i) => {
     const one = corpora[i];
     const share = parsedShare(i);
-    return h("tr", {}, h("th", { scope: "row" }, one.corpus, one.is_set_aside ? h("div", { class: "flag" }, "set aside: no query has an n-gram") : null),
+    return h("tr", {}, h("th", { scope: "row" }, one.corpus, one.is_set_aside ? h("div", { class: "flag" }, "set aside, because no query has an n-gram") : null),
       h("td", { class: "share" }, h("div", { "--to": 100 * share }, h("span", {}, percent(share)))),
       h("td", { class: "n" }, count(one.n_queries)),
       h("td", {}, one.n_rejected ? h("details", {}, h("summary", {}, count(one.n_rejected)), h("ul", {}, (reasons.get(i) || []).map((why) => h("li", {}, `${count(why.n)}: ${why.reason}`, h("span", { class: "sql" }, why.example || "(empty)"))))) : "0"),
       h("td", { class: "n" }, one.n_cleaned ? count(one.n_cleaned) : ""),
       h("td", {}, one.role), h("td", {}, one.dialect));
-  }), { "aria-label": "Corpora and how much of them parses" });
-  body("parsing").replaceChildren(h("p", {}, "The corpora with the least parsed queries first. Rejected queries are counted, and left out of every measure."),
+  }), { "aria-label": "Corpora and their shares of parsed queries" });
+  body("parsing").replaceChildren(h("p", {}, "Corpora by the share of their queries that parse, the lowest first. Rejected queries are counted here and left out of all measures."),
     data.run.notes.length ? h("ul", { class: "notes" }, data.run.notes.map((note) => h("li", {}, note))) : "", limited(rows, MANY, draw));
 }
 
 // ---- versions ------------------------------------------------------------------------------------------------------
 
 function drawVersions() {
-  const pairs = (title, values) => [h("h3", {}, title), h("div", { class: "wide" }, h("table", {}, h("tbody", {}, Object.entries(values).map(([key, value]) => h("tr", {}, h("th", { scope: "row" }, key), h("td", {}, value === null ? "by default" : typeof value === "object" ? JSON.stringify(value) : String(value)))))))];
+  const pairs = (title, values) => [h("h3", {}, title), h("div", { class: "wide" }, h("table", {}, h("tbody", {}, Object.entries(values).map(([key, value]) => h("tr", {}, h("th", { scope: "row" }, key), h("td", {}, value === null ? "default" : typeof value === "object" ? JSON.stringify(value) : String(value)))))))];
   const aside = Object.entries(data.run.set_aside);
   body("versions").replaceChildren(
     ...pairs("Run", { "first run with these results": data.run.id, finished: data.run.finished }),
     ...(aside.length ? [h("h3", {}, "Set aside"), h("ul", {}, aside.map(([, reason]) => h("li", {}, reason)))] : []),
     ...pairs("Parameters", data.run.parameters),
     ...pairs("Versions", data.run.versions),
-    h("details", {}, h("summary", {}, "Digests of the dumps (SHA-256)"), table(["Corpus", "Format", "Licence", "Digest"], corpora.map((one) => h("tr", {}, h("th", { scope: "row" }, one.corpus), h("td", {}, one.format), h("td", {}, one.license || ""), h("td", {}, h("code", {}, one.digest)))))));
+    h("details", {}, h("summary", {}, "SHA-256 digests of the dumps"), table(["Corpus", "Format", "License", "Digest"], corpora.map((one) => h("tr", {}, h("th", { scope: "row" }, one.corpus), h("td", {}, one.format), h("td", {}, one.license || ""), h("td", {}, h("code", {}, one.digest)))))));
 }
 
 // ---- all of it -----------------------------------------------------------------------------------------------------
 
-const counted = (n, noun) => `${count(n)} ${noun}${n === 1 ? "" : "s"}`;
 document.getElementById("about").textContent =
-  `${counted(corpora.length, "corpus").replace("corpuss", "corpora")}: ${counted(corpora.filter((one) => one.role === "train").length, "training set")}, ` +
+  `${counted(corpora.length, "corpus", "corpora")}: ${counted(corpora.filter((one) => one.role === "train").length, "training set")}, ` +
   `${counted(corpora.filter((one) => one.role === "target").length, "target")}, ${counted(corpora.filter((one) => one.role === "predictions").length, "set")} of predictions; ` +
-  `${count(corpora.reduce((sum, one) => sum + one.n_queries, 0))} queries. Made ${data.run.finished}.`;
+  `${counted(corpora.reduce((sum, one) => sum + one.n_queries, 0), "query", "queries")}. Published ${data.run.finished}.`;
 function drawCharts() {
   if (comparable.length) for (const draw of [drawChoose, drawMatrix, drawRatios, drawDifferences, drawStructures]) draw();
-  else for (const id of ["choose", "matrix", "ratios", "differences", "structures"]) body(id).replaceChildren(h("p", {}, "No corpus has a query with an n-gram: there is nothing to compare."));
+  else for (const id of ["choose", "matrix", "ratios", "differences", "structures"]) body(id).replaceChildren(h("p", {}, "There is nothing to compare, because no corpus has a query with an n-gram."));
   drawDecisions();
   drawTemplates();
 }

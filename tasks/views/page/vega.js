@@ -1,6 +1,6 @@
 /*! Vega 6.2.0, Vega-Lite 6.4, Vega-Embed 7.0.2, bundled by vl-convert (make vega): do not edit.
 
-Vega, Vega-Lite, Vega-Embed and what they are made of: BSD 3-Clause,
+Vega, Vega-Lite, Vega-Embed and their components: BSD 3-Clause,
 Copyright (c) 2015-2025, University of Washington Interactive Data Lab. All rights reserved.
 
 Redistribution and use in source and binary forms, with or without modification, are permitted

@@ -1,1 +1,1 @@
-"""Results in the terminal: tables for people, JSON and CSV for programs."""
+"""Results in the terminal, as tables for people or as JSON and CSV for programs."""

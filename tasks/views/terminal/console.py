@@ -1,4 +1,4 @@
-"""Consoles, tables and texts that all views in the terminal share."""
+"""Consoles, tables and text for all views in the terminal."""
 
 import json
 import sys
@@ -11,34 +11,23 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from nl2sql_align.tasks.views.digits import shown
+from nl2sql_align.tasks.views.digits import format_value
 
 if TYPE_CHECKING:
     import polars as pl
 
-
-class _Console(Console):
-    def on_broken_pipe(self) -> None:
-        """Leaves it to the command line what becomes of a reader that has gone."""
-        raise BrokenPipeError
-
-
-# No emoji: the `:date:` of `x::date::text` is none.
-out: Final = _Console(highlight=False, emoji=False)
-
-
-err: Final = _Console(stderr=True, highlight=False, emoji=False)
-
-
-# However wide the terminal is; and however narrow.
+# Bounds on the width of shortened names, however wide or narrow the terminal is.
 LONGEST_NAME: Final = 40
-
-
 SHORTEST_NAME: Final = 12
+
+NARROW: Final = 72
+"""On a narrower terminal, tables lose some of their space and columns."""
+
+_TEXT_COLUMNS: Final = {"license", "verdict", "role", "training set"}
 
 
 class Format(StrEnum):
-    """How results are printed."""
+    """The output formats of commands that print results."""
 
     TABLE = "table"
     JSON = "json"
@@ -46,82 +35,96 @@ class Format(StrEnum):
 
 
 class LogFormat(StrEnum):
-    """How a run says what it does, on standard error."""
+    """The formats of a run's progress on standard error."""
 
     TEXT = "text"
     JSON = "json"
 
 
-def print_rows(rows: "pl.DataFrame", form: Format) -> None:
-    """Prints rows for programs: JSON, a list of objects, or CSV with a header.
-
-    In CSV, a list is its values apart by spaces: names of corpora hold none.
-    """
-    if form is Format.JSON:
-        json.dump(rows.to_dicts(), sys.stdout, ensure_ascii=False, indent=1, default=str)
-        sys.stdout.write("\n")
-    else:
-        lists = [name for name, kind in rows.schema.items() if kind.is_nested()]
-        joined = [rows[name].list.join(" ") for name in lists]
-        sys.stdout.write(rows.with_columns(joined).write_csv())
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to the command line to handle a reader that has gone away."""
+        raise BrokenPipeError
 
 
-def print_object(value: dict[str, Any]) -> None:
-    """Prints one object as JSON."""
-    json.dump(value, sys.stdout, ensure_ascii=False, indent=1, default=str)
-    sys.stdout.write("\n")
+# Without emoji, because Rich takes the `:date:` in `x::date::text` for one.
+out: Final = _Console(highlight=False, emoji=False)
+err: Final = _Console(stderr=True, highlight=False, emoji=False)
+
+
+# ---- text -------------------------------------------------------------------------------------
 
 
 def say(text: str, indent: int = 0, mark: str = "") -> None:
-    """Prints prose, with markup, broken at words where the terminal ends.
+    """Print prose with markup, wrapped at word boundaries to the width of the terminal.
 
-    A mark stands before the first line; the others are indented by its length.
+    Args:
+        text: The prose.
+        indent: How many spaces to put before each line.
+        mark: A prefix of the first line; later lines are indented by its length.
     """
     before = " " * indent + mark
-    whole = Text.from_markup(text.replace(" %", f"{_NO_BREAK}%"), emoji=False)
-    for line in whole.wrap(out, max(20, out.width - len(before))):
+    for line in Text.from_markup(text, emoji=False).wrap(out, max(20, out.width - len(before))):
         line.rstrip()
-        line.plain = line.plain.replace(_NO_BREAK, " ")
         out.print(Text(before) + line, soft_wrap=True)
         before = " " * len(before)
 
 
-# A character of no text, as wide as the space that it stands for: Rich breaks lines at any space.
-_NO_BREAK: Final = "\ue000"
+def printable(text: str) -> str:
+    """Return text from a dump without the control and direction characters a terminal obeys."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
-def shortened(name: str, width: int = LONGEST_NAME) -> str:
-    """A long name without its middle."""
-    return _cut(name, width, "…")
+def count_noun(n: int, noun: str, plural: str | None = None) -> str:
+    """Return a count with its noun, in the plural (by default with an s) unless the count is 1."""
+    return f"{n:,} {noun if n == 1 else plural or f'{noun}s'}"
 
 
-def _cut(name: str, width: int, gap: str) -> str:
+def format_number(value: float | None) -> str:
+    """Format a number that has no interval; return an empty string for None."""
+    return "" if value is None else format_value(value)
+
+
+def shorten_name(name: str, width: int = LONGEST_NAME) -> str:
+    """Return a name without its middle if it is longer than the width."""
+    return _cut_middle(name, width, "…")
+
+
+def shorten_names(names: list[str], width: int) -> dict[str, str]:
+    """Shorten names to a width, with a number in the gap where two would look alike."""
+    alike: dict[str, list[str]] = {}
+    for name in dict.fromkeys(names):
+        alike.setdefault(shorten_name(name, width), []).append(name)
+    return {
+        name: short if len(group) == 1 else _cut_middle(name, width, f"…{n}…")
+        for short, group in alike.items()
+        for n, name in enumerate(group, 1)
+    }
+
+
+def name_width(others: int, n_columns: int = 1) -> int:
+    """Return how wide a column of names can be.
+
+    Args:
+        others: The width of all other columns, in characters.
+        n_columns: How many columns of names share the rest of the line.
+    """
+    return max(SHORTEST_NAME, min(LONGEST_NAME, (out.width - others) // n_columns))
+
+
+def _cut_middle(name: str, width: int, gap: str) -> str:
     if len(name) <= width:
         return name
     after = (width - len(gap)) // 2
     return f"{name[: width - len(gap) - after]}{gap}{name[len(name) - after :]}"
 
 
-def distinct(names: "list[str]", width: int) -> dict[str, str]:
-    """Names shortened to a width; those that would look alike then have numbers in their gaps."""
-    alike: dict[str, list[str]] = {}
-    for name in dict.fromkeys(names):
-        alike.setdefault(shortened(name, width), []).append(name)
-    return {
-        name: short if len(group) == 1 else _cut(name, width, f"…{n}…")
-        for short, group in alike.items()
-        for n, name in enumerate(group, 1)
-    }
-
-
-def names_width(others: int, names: int = 1) -> int:
-    """How wide each of so many columns of names may be beside others of this width."""
-    return max(SHORTEST_NAME, min(LONGEST_NAME, (out.width - others) // names))
+# ---- tables -----------------------------------------------------------------------------------
 
 
 def make_table(first: str, *others: str) -> Table:
-    """A table whose first column is of names, and the others of numbers."""
-    # One space apart where two would cut a column off.
+    """Create a table with a first column of names, and then columns as in ``add_columns``."""
+    # Two spaces between columns would cut off a column on a narrow terminal.
     table = Table(
         box=None, pad_edge=False, header_style="bold", collapse_padding=out.width < NARROW
     )
@@ -131,38 +134,39 @@ def make_table(first: str, *others: str) -> Table:
 
 
 def add_columns(table: Table, *heads: str) -> None:
-    """Add columns, those of text on the left and those of numbers on the right."""
+    """Add columns: text is aligned on the left, numbers on the right."""
     for head in heads:
         is_text = head in _TEXT_COLUMNS
         table.add_column(escape(head), justify="left" if is_text else "right", no_wrap=True)
 
 
-NARROW: Final = 72
-
-
-_TEXT_COLUMNS: Final = {"license", "verdict", "role", "training set"}
-
-
 def add_numbers(table: Table, head: str, texts: Sequence[str]) -> list[str]:
-    """Adds a column, and gives its numbers with spaces that put their points below each other."""
+    """Add a column, and return its numbers padded so that their decimal points are aligned."""
     after = [len(text.partition(".")[2]) for text in texts]
     padded = [text + " " * (max(after) - n) for text, n in zip(texts, after, strict=True)]
     width = max(map(len, [head, *padded]))
-    # Rich takes the spaces off what it justifies to the right.
+    # Not right-justified, because Rich then strips trailing spaces.
     table.add_column(escape(head.rjust(width)), no_wrap=True)
     return [text.rjust(width) for text in padded]
 
 
-def format_number(value: float | None) -> str:
-    """Return a number as it is shown, or a dash."""
-    return "" if value is None else shown(value)
+# ---- for programs -----------------------------------------------------------------------------
 
 
-def count_noun(n: int, noun: str) -> str:
-    """Return a count with its noun, in the plural where it is one."""
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+def print_rows(rows: "pl.DataFrame", form: Format) -> None:
+    """Print rows as a JSON list of objects, or as CSV with a header.
+
+    In CSV, the items of a list are separated by spaces: names of corpora contain none.
+    """
+    if form is Format.JSON:
+        print_object(rows.to_dicts())
+    else:
+        lists = [name for name, kind in rows.schema.items() if kind.is_nested()]
+        joined = [rows[name].list.join(" ") for name in lists]
+        sys.stdout.write(rows.with_columns(joined).write_csv())
 
 
-def printable(text: str) -> str:
-    """Text from a dump without what a terminal would obey: control and direction characters."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+def print_object(value: Any) -> None:
+    """Print an object or a list as JSON."""
+    json.dump(value, sys.stdout, ensure_ascii=False, indent=1, default=str)
+    sys.stdout.write("\n")

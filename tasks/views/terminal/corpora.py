@@ -4,10 +4,7 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from nl2sql_align.tasks.views.terminal.console import (
-    out,
-    printable,
-)
+from nl2sql_align.tasks.views.terminal.console import count_noun, out, printable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -16,21 +13,23 @@ if TYPE_CHECKING:
 
 
 def print_inspection(found: "Inspection") -> None:
-    """What a dump was taken for, its first queries with their templates, and its entry."""
+    """Print how a dump was read, its first queries with their templates, and its entry."""
     out.print(f"[bold]{escape(printable(str(found.path)))}[/]", soft_wrap=True)
     out.print(f"  {escape(printable(found.format_reason))}", soft_wrap=True)
-    encoding = "" if found.encoding.name == "utf-8" else f", in {found.encoding.name}"
+    encoding = "" if found.encoding.name == "utf-8" else f", encoded in {found.encoding.name}"
     if found.encoding.n_replaced:
-        encoding += f", {found.encoding.n_replaced:,} characters could not be told"
-    out.print(f"  {found.n_queries:,} queries{encoding}")
+        encoding += f", {count_noun(found.encoding.n_replaced, 'character')} could not be decoded"
+    out.print(f"  {count_noun(found.n_queries, 'query', 'queries')}{encoding}")
     if found.n_cleaned:
-        out.print(f"  {found.n_cleaned:,} texts cleaned: their first SQL statement is taken")
+        out.print(
+            f"  {count_noun(found.n_cleaned, 'text')} cleaned down to the first SQL statement"
+        )
     ranked = sorted(
         found.dialect_shares.items(), key=lambda pair: (-pair[1], pair[0] != found.dialect)
     )
-    shown = ", ".join(f"{name} {share:.1%}" for name, share in ranked[:4])
-    told = f", which parses most ({shown})" if shown else ""
-    out.print(f"  dialect {found.dialect}{told}", soft_wrap=True)
+    shares = ", ".join(f"{name} {share:.1%}" for name, share in ranked[:4])
+    reason = f", which parses the most queries ({shares})" if shares else ""
+    out.print(f"  dialect {found.dialect}{reason}", soft_wrap=True)
     n_rejected = sum(found.reject_reasons.values())
     out.print(
         f"  {found.n_parsed - n_rejected:,} of the first {found.n_parsed:,} queries have a template"
@@ -41,21 +40,27 @@ def print_inspection(found: "Inspection") -> None:
         out.print()
         one_line = " ".join(example["sql"].split()) or "(empty)"
         out.print(f"[dim]{example['ordinal']}:[/] {escape(printable(one_line))}", soft_wrap=True)
-        became = example["template"] or f"rejected: {example['reject_reason']}"
-        out.print(f"   [bold]{escape(printable(became))}[/]", soft_wrap=True)
-    out.print("\nFor the corpora file:\n")
+        outcome = example["template"] or f"rejected: {example['reject_reason']}"
+        out.print(f"   [bold]{escape(printable(outcome))}[/]", soft_wrap=True)
+    out.print("\nEntry for the corpora file:\n")
     out.print(escape(found.entry), soft_wrap=True)
 
 
 def print_rejects(rows: "pl.DataFrame", corpus: str, n_examples: int) -> None:
-    """The reasons for rejection in the order of their frequency, each with examples."""
+    """Print why queries were rejected, the most frequent reason first, with examples.
+
+    Args:
+        rows: The result of ``tasks.results.read.rejects``.
+        corpus: The name of the corpus.
+        n_examples: How many queries to show for each reason.
+    """
     if rows.is_empty():
-        out.print(f"{escape(corpus)}: no query was rejected.")
+        out.print(f"{escape(corpus)}: no rejected queries")
         return
-    # Where in the text the parser gave up differs from query to query: not a reason of its own.
+    # Where the parser gave up differs from query to query; it is not a reason of its own.
     kinds = rows["reject_reason"].str.replace(r" \(line \d+, column \d+\)$", "")
     counted = rows.with_columns(kinds.alias("kind"))
-    out.print(f"[bold]{escape(corpus)}[/]: {len(rows):,} queries rejected")
+    out.print(f"[bold]{escape(corpus)}[/]: {count_noun(len(rows), 'query', 'queries')} rejected")
     groups = sorted(
         counted.group_by("kind", maintain_order=True), key=lambda group: (-len(group[1]), group[0])
     )

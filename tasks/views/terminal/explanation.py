@@ -1,20 +1,20 @@
-"""What makes two corpora differ, in the terminal."""
+"""Why two corpora differ, in the terminal."""
 
-import json
-import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 from rich.markup import escape
 
-from nl2sql_align.tasks.views.digits import ends, shown
+from nl2sql_align.tasks.views.digits import format_interval, format_value
 from nl2sql_align.tasks.views.terminal.console import (
     Format,
+    count_noun,
     out,
+    print_object,
     print_rows,
     printable,
     say,
-    shortened,
+    shorten_name,
 )
 
 if TYPE_CHECKING:
@@ -22,21 +22,23 @@ if TYPE_CHECKING:
 
     from nl2sql_align.tasks.views.explain import Direction, Explanation
 
-
 _LONGEST_EXAMPLE: Final = 160
 
 
 def print_explanation(explanation: "Explanation", form: Format) -> None:
-    """Why two corpora differ: in words, as n-grams, and how these sum to the divergence."""
+    """Print why two corpora differ: in sentences, as n-grams, and as sums of their terms.
+
+    JSON contains everything, CSV only the n-grams.
+    """
     if form is Format.JSON:
-        parts = {
-            **vars(explanation),
-            "sums": [asdict(one) for one in explanation.sums],
-            "ngrams": explanation.ngrams.to_dicts(),
-            "features": explanation.features.to_dicts(),
-        }
-        json.dump(parts, sys.stdout, ensure_ascii=False, indent=1)
-        sys.stdout.write("\n")
+        print_object(
+            {
+                **vars(explanation),
+                "sums": [asdict(one) for one in explanation.sums],
+                "ngrams": explanation.ngrams.to_dicts(),
+                "features": explanation.features.to_dicts(),
+            }
+        )
         return
     ngrams = explanation.ngrams
     if form is Format.CSV:
@@ -44,10 +46,10 @@ def print_explanation(explanation: "Explanation", form: Format) -> None:
         return
     source, target = escape(explanation.source), escape(explanation.target)
     interval = (explanation.ci_low, explanation.ci_high)
-    known = f" ({ends(*interval)})" if ends(*interval) else ""
+    ends = format_interval(*interval)
     say(
-        f"[bold]{source}[/] is aligned with [bold]{target}[/] at "
-        f"{shown(explanation.kl_alignment, *interval)}{known}"
+        f"KL-alignment of [bold]{source}[/] with [bold]{target}[/]: "
+        f"{format_value(explanation.kl_alignment, *interval)}{f' ({ends})' if ends else ''}"
     )
     for sentence in explanation.sentences:
         say(escape(sentence), 2)
@@ -55,19 +57,19 @@ def print_explanation(explanation: "Explanation", form: Format) -> None:
         more, less = (source, target) if total.direction == "over" else (target, source)
         out.print()
         say(
-            f"[bold]What {more} has more of than {less}[/]: "
-            f"KL({more} || {less}) = {shown(total.divergence_nats)} nats"
+            f"[bold]More frequent in {more} than in {less}[/]: "
+            f"KL({more} || {less}) = {format_value(total.divergence_nats)} nats"
         )
         _print_ngrams(ngrams.filter(ngrams["direction"] == total.direction))
-        say(f"[dim]{_sum_in_words(total)}[/]", 2)
+        say(f"[dim]{_describe_sum(total)}[/]", 2)
 
 
 def _print_ngrams(rows: "pl.DataFrame") -> None:
-    # One line for each n-gram, and one for a query that has it: a table would break both.
-    out.print("     nats  share   source   target  n-gram, and a query", style="bold")
+    # Not a table, which would wrap n-grams and queries.
+    out.print("     nats  share   source   target  n-gram and example query", style="bold")
     longest = min(_LONGEST_EXAMPLE, 2 * out.width)
     for row in rows.iter_rows(named=True):
-        folded = f"  [dim](+ {len(row['folded'])} inside it)[/]" if row["folded"] else ""
+        folded = f"  [dim](+ {len(row['folded'])} nested)[/]" if row["folded"] else ""
         out.print(
             f"  {row['group_nats']:7.4f} {row['share']:6.1%} {row['source_probability']:8.3%} "
             f"{row['target_probability']:8.3%}  {escape(printable(row['ngram']))}{folded}",
@@ -76,15 +78,16 @@ def _print_ngrams(rows: "pl.DataFrame") -> None:
         for side in ("source", "target"):
             if row[f"{side}_sql"] is not None:
                 one_line = printable(" ".join(row[f"{side}_sql"].split()))
-                told = escape(shortened(one_line, longest))
-                out.print(f"{'':11}[dim]{side}: {told}[/]", soft_wrap=True)
+                query = escape(shorten_name(one_line, longest))
+                out.print(f"{'':11}[dim]{side}: {query}[/]", soft_wrap=True)
 
 
-def _sum_in_words(total: "Direction") -> str:
+def _describe_sum(total: "Direction") -> str:
     share = total.shown_nats / total.divergence_nats if total.divergence_nats > 0 else 0.0
     return (
-        f"shown: {total.shown_nats:.4f} ({share:.1%}, {total.n_shown:,} n-grams); "
-        f"others it has more of: {total.rest_nats:.4f} ({total.n_rest:,}); "
-        f"what it has less of: {total.opposite_nats:.4f} ({total.n_opposite:,}); "
-        f"together {total.divergence_nats:.4f}"
+        f"Sum of the terms shown: {total.shown_nats:.4f} "
+        f"({share:.1%}, {count_noun(total.n_shown, 'n-gram')}); "
+        f"of other more frequent n-grams: {total.rest_nats:.4f} ({total.n_rest:,}); "
+        f"of less frequent ones: {total.opposite_nats:.4f} ({total.n_opposite:,}); "
+        f"total: {total.divergence_nats:.4f}"
     )

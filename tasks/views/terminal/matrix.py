@@ -4,70 +4,72 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rich.markup import escape
 
-from nl2sql_align.tasks.views.digits import ends, shown
+from nl2sql_align.tasks.views.digits import format_interval, format_value
 from nl2sql_align.tasks.views.terminal.console import (
     LONGEST_NAME,
     NARROW,
     SHORTEST_NAME,
     add_columns,
     add_numbers,
-    distinct,
+    count_noun,
     format_number,
     make_table,
-    names_width,
+    name_width,
     out,
     say,
+    shorten_names,
 )
 
 if TYPE_CHECKING:
     import polars as pl
 
-
-# How long names of a matrix's columns may be: the most that lets all stand side by side, or the
-# least.
+# Widths to try for the names above columns: the first with which all columns fit side by side.
 _COLUMN_WIDTHS: Final = (40, 26, 18, 12)
-
-
-# A matrix in more blocks than these is not read: the training sets are ranked instead.
-_MOST_BLOCKS: Final = 3
-
-
-_MOST_RANKED: Final = 5
+# With more blocks of columns than this, training sets are ranked instead.
+_MAX_BLOCKS: Final = 3
+_MAX_RANKED: Final = 5
+# "predictions" and "100.0%", with the spaces between columns.
+_ROLE_AND_PARSED: Final = 23
+_UNEVENLY_PARSED: Final = (
+    "* The shares of queries that parse differ by more than 10 percentage points between the two "
+    "corpora; see nl2sql-align rejects."
+)
 
 
 def print_matrix(
     rows: "pl.DataFrame", metric: str, is_all: bool, is_ranked: bool | None = None
 ) -> None:
-    """One row per source and one column per target, in blocks as wide as the terminal.
+    """Print one row per source and one column per target, in blocks as wide as the terminal.
 
-    The last row of alignments is what another sample of each target would reach.
+    The last row has the ceilings: the alignment that another sample of each target would reach.
 
     Args:
         rows: The result of ``tasks.results.read.matrix``.
-        metric: One of ``METRICS``.
+        metric: One of ``tasks.results.read.METRICS``.
         is_all: Show every corpus as a target, not only those with that role.
-        is_ranked: Show the closest training sets of each target instead; by default, where the
-            targets would take more than three blocks, and not all corpora are asked for.
+        is_ranked: Show the closest training sets of each target instead. By default, do so if the
+            targets need more than three blocks, unless ``is_all``.
     """
     if rows.is_empty():
-        out.print("No alignment: no corpus has a query with a template.")
+        out.print("Nothing to compare: no corpus has a query with an n-gram.")
         return
     seen = rows if is_all else rows.filter(rows["target_role"] == "target")
     if seen.is_empty():
-        out.print("No target can be compared with: all corpora are shown.")
+        out.print("No target to compare with, so all corpora are shown as targets.")
         seen, is_all = rows, True
     sources = dict(zip(seen["source"], seen["source_role"], strict=True))
     targets = list(dict.fromkeys(seen["target"]))
-    names = distinct([*sources], max(SHORTEST_NAME, min(LONGEST_NAME, out.width // 3)))
+    names = shorten_names([*sources], max(SHORTEST_NAME, min(LONGEST_NAME, out.width // 3)))
     label = max(map(len, [f"{metric} of …", *names.values()])) + _ROLE_AND_PARSED
-    heads, blocks = _blocks(targets, out.width - label)
-    if is_ranked or (is_ranked is None and not is_all and len(blocks) > _MOST_BLOCKS):
+    heads, blocks = _split_targets(targets, out.width - label)
+    if is_ranked or (is_ranked is None and not is_all and len(blocks) > _MAX_BLOCKS):
         _print_ranking(seen, metric)
         return
     cells = {
-        (row["source"], row["target"]): _cell(row, metric) for row in seen.iter_rows(named=True)
+        (row["source"], row["target"]): _format_cell(row, metric)
+        for row in seen.iter_rows(named=True)
     }
-    best = _closest(seen, metric)
+    best = _find_closest(seen, metric)
     parsed = dict(rows.select("source", "source_parsed_share").iter_rows())
     ceilings = dict(rows.select("target", "target_ceiling").iter_rows())
     for number, block in enumerate(blocks):
@@ -86,10 +88,10 @@ def print_matrix(
             )
             for target in block
         ]
-        # The last value of each column may be the ceiling.
+        # Not strict, because the last value of a column may be its ceiling.
         for (source, role), *values in zip(sources.items(), *columns, strict=False):
             marked = [
-                _marked(value, best[target] == source)
+                _highlight(value, best[target] == source)
                 for target, value in zip(block, values, strict=True)
             ]
             table.add_row(escape(names[source]), role, f"{parsed[source]:.1%}", *marked)
@@ -97,21 +99,17 @@ def print_matrix(
             table.add_row("(ceiling)", "", "", *(column[-1] for column in columns), style="dim")
         out.print(table)
     if any("*" in cell for cell in cells.values()):
-        say("* The shares of queries that parse differ by more than 0.1: see nl2sql-align rejects.")
+        say(_UNEVENLY_PARSED)
 
 
-# "predictions" and "100.0%", with the spaces between columns
-_ROLE_AND_PARSED: Final = 23
-
-
-def _blocks(targets: list[str], room: int) -> tuple[dict[str, str], list[list[str]]]:
-    """The heads of a matrix's columns, and which targets stand side by side."""
+def _split_targets(targets: list[str], room: int) -> tuple[dict[str, str], list[list[str]]]:
+    """Return the heads of the targets' columns, and the targets in blocks that fit the room."""
     for width in _COLUMN_WIDTHS:
-        heads = distinct(targets, width)
+        heads = shorten_names(targets, width)
         blocks: list[list[str]] = [[]]
         left = room
         for target in targets:
-            # A value such as 0.8478*
+            # 7 is the length of a value such as 0.8478*.
             taken = max(len(heads[target]), 7) + 2
             if blocks[-1] and taken > left:
                 blocks.append([])
@@ -123,23 +121,19 @@ def _blocks(targets: list[str], room: int) -> tuple[dict[str, str], list[list[st
     return heads, blocks
 
 
-def _cell(row: dict[str, Any], metric: str) -> str:
-    """A value of the matrix, with a mark where one of the two parses much less than the other."""
-    return _value(row, metric) + ("*" if row["is_unevenly_parsed"] else " ")
+def _format_cell(row: dict[str, Any], metric: str) -> str:
+    """Format a value, marked if one of the two corpora parses much less than the other."""
+    # kl_alignment is the only measure with an interval.
+    interval = (row["ci_low"], row["ci_high"]) if metric == "kl_alignment" else ()
+    return format_value(row[metric], *interval) + ("*" if row["is_unevenly_parsed"] else " ")
 
 
-def _value(row: dict[str, Any], metric: str) -> str:
-    if metric != "kl_alignment":  # the only measure with an interval
-        return shown(row[metric])
-    return shown(row[metric], row["ci_low"], row["ci_high"])
-
-
-def _marked(cell: str, is_best: bool) -> str:
+def _highlight(cell: str, is_best: bool) -> str:
     return f"[bold cyan]{cell}[/]" if is_best else cell
 
 
-def _ranked(rows: "pl.DataFrame", metric: str) -> "pl.DataFrame":
-    """The training sets of each target, or else all sources, the closest first."""
+def _rank(rows: "pl.DataFrame", metric: str) -> "pl.DataFrame":
+    """Return the pairs of training sets (or of all sources, if there are none), closest first."""
     others = rows.filter(rows["source"] != rows["target"])
     trains = others.filter(others["source_role"] == "train")
     is_distance = metric.endswith("_nats")
@@ -148,45 +142,46 @@ def _ranked(rows: "pl.DataFrame", metric: str) -> "pl.DataFrame":
     )
 
 
-def _closest(rows: "pl.DataFrame", metric: str) -> dict[str, str | None]:
-    best = _ranked(rows, metric).unique("target", keep="first", maintain_order=True)
+def _find_closest(rows: "pl.DataFrame", metric: str) -> dict[str, str | None]:
+    best = _rank(rows, metric).unique("target", keep="first", maintain_order=True)
     return dict.fromkeys(rows["target"]) | dict(best.select("target", "source").iter_rows())
 
 
 def _print_ranking(rows: "pl.DataFrame", metric: str) -> None:
-    """The closest training sets of each target, one below the other."""
-    ranked = _ranked(rows, metric)
+    """Print the closest training sets of each target, one below the other."""
+    ranked = _rank(rows, metric)
     has_interval = metric == "kl_alignment" and ranked["ci_low"].count() > 0
-    extra = ["95 % interval"] if has_interval else []
+    extra = ["95% interval"] if has_interval else []
     if out.width >= NARROW:
         extra.append("parsed")
-    room = names_width(sum(map(len, extra)) + len(metric) + 2 * (len(extra) + 2), names=2)
-    names = distinct([*rows["target"], *rows["source"]], room)
+    room = name_width(sum(map(len, extra)) + len(metric) + 2 * (len(extra) + 2), n_columns=2)
+    names = shorten_names([*rows["target"], *rows["source"]], room)
     table = make_table("target", "training set")
     targets = list(dict.fromkeys(rows["target"]))
     groups = [ranked.filter(ranked["target"] == target) for target in targets]
     most = max(map(len, groups))
-    best = [row for group in groups for row in group.head(_MOST_RANKED).iter_rows(named=True)]
-    values = add_numbers(table, metric, [_cell(row, metric) for row in best])
+    best = [row for group in groups for row in group.head(_MAX_RANKED).iter_rows(named=True)]
+    values = add_numbers(table, metric, [_format_cell(row, metric) for row in best])
     add_columns(table, *extra)
     last = None
     for row, value in zip(best, values, strict=True):
         more = {
-            "95 % interval": ends(row["ci_low"], row["ci_high"]),
+            "95% interval": format_interval(row["ci_low"], row["ci_high"]),
             "parsed": f"{row['source_parsed_share']:.1%}",
         }
         is_first, last = row["target"] != last, row["target"]
         table.add_row(
             escape(names[row["target"]]) if is_first else "",
             escape(names[row["source"]]),
-            _marked(value, is_first),
+            _highlight(value, is_first),
             *(more[name] for name in extra),
         )
     out.print(table)
     if ranked["is_unevenly_parsed"].any():
-        say("* The shares of queries that parse differ by more than 0.1: see nl2sql-align rejects.")
+        say(_UNEVENLY_PARSED)
+    shown = f"The {_MAX_RANKED} closest of" if most > _MAX_RANKED else "All"
+    sources = count_noun(rows["source"].n_unique(), "corpus", "corpora")
     say(
-        f"The {min(most, _MOST_RANKED)} closest of {most} training sets; --whole shows the matrix "
-        f"of {rows['source'].n_unique()} corpora and {len(targets)} targets, --format csv all "
-        "measures."
+        f"{shown} {count_noun(most, 'training set')}; --whole shows the matrix of {sources} and "
+        f"{count_noun(len(targets), 'target')}, --format csv all measures."
     )

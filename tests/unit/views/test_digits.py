@@ -1,10 +1,10 @@
-"""Numbers are shown with the digits that their intervals allow."""
+"""Numbers are shown with the decimals that their intervals allow."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nl2sql_align.tasks.views.digits import decimals, ends, shown
+from nl2sql_align.tasks.views.digits import count_decimals, format_interval, format_value
 
 
 @pytest.mark.parametrize(
@@ -15,29 +15,29 @@ from nl2sql_align.tasks.views.digits import decimals, ends, shown
         (0.8476, 0.8482, 4),  # 0.0003
         (0.83, 0.8492, 2),  # 0.0096, which is 0.01 to its first digit
         (0.84, 0.857, 3),  # 0.0085
-        (1.1, 1.5, 2),  # 0.2: never fewer than two
+        (1.1, 1.5, 2),  # 0.2, but never fewer than two decimals
         (0.847801, 0.847804, 4),  # never more than four
         (1.0, 1.0, 4),
         (None, None, 3),
         (None, 1.0, 3),
     ],
 )
-def test_the_last_digit_is_the_first_of_the_half_width(low, high, n):
-    assert decimals(low, high) == n
+def test_the_last_decimal_is_that_of_the_first_digit_of_the_half_width(low, high, n):
+    assert count_decimals(low, high) == n
 
 
-def test_both_ends_are_shown_on_their_side_of_the_border():
-    assert ends(1.003, 1.2) == "1.00 to 1.20"
-    assert ends(1.003, 1.2, 1.0) == "1.003 to 1.200"
-    assert shown(1.1, 1.003, 1.2, 1.0) == "1.100"
-    assert ends(0.8, 0.9996, 1.0) == "0.8000 to 0.9996"
-    assert ends(0.8, 1.0, 1.0) == "0.80 to 1.00"
-    assert ends(None, 1.0) == ""
+def test_both_ends_appear_on_their_side_of_the_border():
+    assert format_interval(1.003, 1.2) == "1.00 to 1.20"
+    assert format_interval(1.003, 1.2, 1.0) == "1.003 to 1.200"
+    assert format_value(1.1, 1.003, 1.2, 1.0) == "1.100"
+    assert format_interval(0.8, 0.9996, 1.0) == "0.8000 to 0.9996"
+    assert format_interval(0.8, 1.0, 1.0) == "0.80 to 1.00"
+    assert format_interval(None, 1.0) == ""
 
 
 @given(st.floats(0.37, 2.7), st.floats(1e-9, 1.0))
-def test_what_is_shown_is_within_the_interval(value, half):
+def test_the_formatted_value_is_within_the_interval(value, half):
     low, high = value - half, value + half
-    text = shown(value, low, high)
+    text = format_value(value, low, high)
     assert abs(float(text) - value) <= max(half, 0.5e-4)
     assert 2 <= len(text.partition(".")[2]) <= 4

@@ -1,4 +1,4 @@
-"""Why two corpora differ: terms that sum to the divergence, folded; structures with a name."""
+"""Why two corpora differ: folded terms that sum to the divergence, and named structures."""
 
 import json
 from math import fsum
@@ -11,8 +11,14 @@ from hypothesis import strategies as st
 from nl2sql_align.tasks.base.errors import ConfigurationError, WarehouseError
 from nl2sql_align.tasks.ngrams.count import split_template
 from nl2sql_align.tasks.results.database import open_results
-from nl2sql_align.tasks.views import explain as explaining
-from nl2sql_align.tasks.views.explain import HARDNESS, Term, explain, fold, percent
+from nl2sql_align.tasks.views.explain import (
+    FEATURES,
+    HARDNESS,
+    Term,
+    explain,
+    fold_terms,
+    format_percent,
+)
 from nl2sql_align.tasks.views.terminal.console import Format
 from nl2sql_align.tasks.views.terminal.explanation import print_explanation
 from nl2sql_align.tasks.warehouse.folder import Warehouse
@@ -45,12 +51,12 @@ def distribution(queries):
 
 
 @given(some_templates, some_templates, st.sampled_from([0.0, 0.2, 0.9]))
-def test_folding_keeps_every_term_once_and_the_sum(source, target, tolerance):
+def test_folding_keeps_each_term_once_and_the_sum(source, target, tolerance):
     p, q = distribution(source), distribution(target)
     terms = [
         Term(n, p[n], q.get(n, 0.0), t) for n, t in reference.skew_terms(p, q).items() if t > 0
     ]
-    groups = fold(terms, tolerance)
+    groups = fold_terms(terms, tolerance)
     inside = [term for group in groups for term in (group.head, *group.folded)]
     assert sorted(inside) == sorted(terms)
     assert fsum(group.nats for group in groups) == pytest.approx(fsum(t.nats for t in terms))
@@ -72,10 +78,10 @@ def test_an_n_gram_folds_under_the_longest_that_accounts_for_it():
         Term("INNER JOIN ON", 0.09, 0.0, 0.36),
         Term("INNER JOIN ON = WHERE", 0.05, 0.0, 0.2),
         Term("ORDER", 0.05, 0.0, 0.2),
-        Term("ORDER BY", 0.05, 0.0, 0.2),  # one token, and not one that ORDER is in
-        Term("JOIN", 0.1, 0.05, 0.05),  # much of the target's does not lie within INNER JOIN
+        Term("ORDER BY", 0.05, 0.0, 0.2),  # one token, which does not contain the token ORDER
+        Term("JOIN", 0.1, 0.05, 0.05),  # in the target, often outside INNER JOIN
     ]
-    folded = {g.head.ngram: [t.ngram for t in g.folded] for g in fold(terms)}
+    folded = {g.head.ngram: [t.ngram for t in g.folded] for g in fold_terms(terms)}
     assert folded == {
         "INNER JOIN ON": ["INNER JOIN", "INNER"],
         "INNER JOIN ON = WHERE": [],
@@ -83,7 +89,7 @@ def test_an_n_gram_folds_under_the_longest_that_accounts_for_it():
         "ORDER BY": [],
         "JOIN": [],
     }
-    assert {g.head.ngram for g in fold(terms, 0)} >= {"INNER JOIN", "INNER JOIN ON"}
+    assert {g.head.ngram for g in fold_terms(terms, 0)} >= {"INNER JOIN", "INNER JOIN ON"}
 
 
 def test_the_terms_of_both_directions_sum_to_the_published_divergences(warehouse):
@@ -114,7 +120,7 @@ def test_the_terms_of_both_directions_sum_to_the_published_divergences(warehouse
     assert first["source_probability"] == pytest.approx(p[first["ngram"]])
 
 
-def test_each_n_gram_has_a_query_of_each_side_that_holds_it(warehouse):
+def test_each_n_gram_has_an_example_query_from_each_side(warehouse):
     for row in explain(warehouse.folder, "train", "dev", top=50).ngrams.iter_rows(named=True):
         for side in ("source", "target"):
             template = row[f"{side}_template"]
@@ -123,13 +129,13 @@ def test_each_n_gram_has_a_query_of_each_side_that_holds_it(warehouse):
             assert (row[f"{side}_sql"] is None) == (template is None)
 
 
-def test_the_largest_differences_are_told_in_words(warehouse):
+def test_sentences_describe_the_largest_differences(warehouse):
     sentences = explain(warehouse.folder, "train", "dev").sentences
-    assert "dev uses INNER JOIN in 75 % of its queries, train in 0 %." in sentences
+    assert "dev uses INNER JOIN in 75% of its queries, train in 0%." in sentences
     assert not any("uses joins" in sentence for sentence in sentences)
-    assert sum("train in 70 %" in sentence for sentence in sentences) == 1
-    assert "dev uses JOIN without INNER in 0 % of its queries, train in 70 %." in sentences
-    assert "dev uses window functions in 25 % of its queries, train in 0 %." in sentences
+    assert sum("train in 70%" in sentence for sentence in sentences) == 1
+    assert "dev uses JOIN without INNER in 0% of its queries, train in 70%." in sentences
+    assert "dev uses window functions in 25% of its queries, train in 0%." in sentences
     assert not any("CASE" in sentence for sentence in sentences)
 
 
@@ -140,7 +146,7 @@ def test_equal_corpora_have_nothing_to_explain(warehouse):
     assert not any("uses" in sentence for sentence in found.sentences)
 
 
-def test_what_cannot_be_explained_is_told(warehouse, tmp_path):
+def test_an_unknown_or_empty_corpus_is_an_error(warehouse, tmp_path):
     with pytest.raises(ConfigurationError, match=r"no corpus .none. in .*there are: train, dev"):
         explain(warehouse.folder, "none", "dev")
     with pytest.raises(ConfigurationError, match="'broken' has no n-grams"):
@@ -149,14 +155,14 @@ def test_what_cannot_be_explained_is_told(warehouse, tmp_path):
         explain(tmp_path, "train", "dev")
 
 
-def test_sql_is_shown_and_not_obeyed(warehouse, capsys):
+def test_sql_is_printed_without_markup_or_control_characters(warehouse, capsys):
     print_explanation(explain(warehouse.folder, "train", "dev"), Format.TABLE)
     shown = capsys.readouterr().out
     assert "[red]0[/]" in shown
     assert "\x1b" not in shown
 
 
-def test_json_holds_everything(warehouse, capsys):
+def test_json_contains_everything(warehouse, capsys):
     found = explain(warehouse.folder, "train", "dev", top=2)
     print_explanation(found, Format.JSON)
     told = json.loads(capsys.readouterr().out)
@@ -167,18 +173,18 @@ def test_json_holds_everything(warehouse, capsys):
     assert capsys.readouterr().out.startswith("direction,rank,ngram,")
 
 
-def test_percentages_keep_what_counts():
-    assert [percent(s) for s in (0, 0.0001, 0.003, 0.0649, 0.12, 1)] == [
-        "0 %",
-        "under 0.1 %",
-        "0.3 %",
-        "6.5 %",
-        "12 %",
-        "100 %",
+def test_percentages_keep_their_significant_digits():
+    assert [format_percent(s) for s in (0, 0.0001, 0.003, 0.0649, 0.12, 1)] == [
+        "0%",
+        "under 0.1%",
+        "0.3%",
+        "6.5%",
+        "12%",
+        "100%",
     ]
 
 
-# The published tables behind it
+# ---- the published tables behind the explanation ----
 
 FEATURES_OF = {
     "SELECT FROM": {"hardness_easy": 1},
@@ -215,13 +221,14 @@ FEATURES_OF = {
         "having": 1,
     },
     "SELECT FROM EXCEPT SELECT FROM": {"set_operation": 1, "hardness_hard": 1, "nesting_depth": 0},
-    # Two of component1 and of others: the official evaluation's conditions leave it to the last.
+    # With two of component1 and two of the others, no class of the official evaluation but the last
+    # applies.
     "SELECT COUNT ( * ) , MAX ( ) FROM WHERE = GROUP BY": {"hardness_extra": 1},
     "DELETE FROM WHERE =": {f"hardness_{name}": 0 for name in HARDNESS},
 }
 
 
-def test_structures_are_counted_where_they_are(tmp_path, make_corpus):
+def test_structures_are_counted(tmp_path, make_corpus):
     warehouse = Warehouse(tmp_path)
     corpora = {f"c{i}": template for i, template in enumerate(FEATURES_OF)}
     runner(warehouse, make_corpus)(*((name, [text], {}) for name, text in corpora.items()))
@@ -235,7 +242,7 @@ def test_structures_are_counted_where_they_are(tmp_path, make_corpus):
         found = {feature: means[corpus, feature] for feature in expected}
         assert found == expected, template
     assert all(share == (mean > 0) for _, _, mean, share in rows)
-    known = {*explaining.FEATURES, *(f"hardness_{name}" for name in HARDNESS), "length_tokens"}
+    known = {*FEATURES, *(f"hardness_{name}" for name in HARDNESS), "length_tokens"}
     assert {feature for _, feature, _, _ in rows} == known
 
 
@@ -248,7 +255,7 @@ def test_shares_are_of_templated_queries(warehouse):
     assert row == (7, 0.7, 0.7)
 
 
-def test_published_terms_say_which_is_inside_which(warehouse):
+def test_published_terms_name_the_term_they_are_folded_under(warehouse):
     with open_results(warehouse.folder) as con:
         rows = con.execute(
             "select ngram, folded_under, source_probability, target_probability "
@@ -265,7 +272,7 @@ def test_published_terms_say_which_is_inside_which(warehouse):
 
 
 def _spider_hardness(sql):
-    """Hardness by the rules of Spider's official evaluation, from its own parse of a query."""
+    """Return the hardness by the rules of Spider's official evaluation, from its own parse."""
 
     def aggregates(units):
         return sum(unit[0] != 0 for unit in units)
@@ -295,7 +302,7 @@ def _spider_hardness(sql):
 
 
 @pytest.mark.shared
-def test_hardness_is_that_of_spiders_evaluation(shared_folder, tmp_path, make_corpus):
+def test_hardness_equals_that_of_spiders_evaluation(shared_folder, tmp_path, make_corpus):
     from nl2sql_align.tasks.templates.templatizer import Templatizer
 
     rows = json.loads((shared_folder / "corpora" / "spider" / "dev.json").read_text())

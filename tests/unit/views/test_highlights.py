@@ -1,10 +1,8 @@
-"""What a run ends with: at most three sentences, with the published numbers."""
+"""The main findings of a run: at most three sentences, with the published numbers."""
 
 import polars as pl
-import pytest
 
-from nl2sql_align.tasks.views import highlights
-from nl2sql_align.tasks.views.highlights import highlights as told_of
+from nl2sql_align.tasks.views.highlights import describe_results
 
 PAIR = {"source_role": "train", "target_role": "target", "exact_overlap": 0.0}
 
@@ -33,25 +31,19 @@ def ratios(*rows):
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-@pytest.fixture
-def told(monkeypatch):
-    def tell(some_pairs, some_ratios):
-        monkeypatch.setattr(highlights, "matrix", lambda _: some_pairs)
-        monkeypatch.setattr(highlights, "ratio", lambda _: some_ratios)
-        return told_of("my w")
-
-    return tell
+def describe(some_pairs, some_ratios):
+    return describe_results(some_pairs, some_ratios, "my w")
 
 
-def test_the_closest_of_each_target_of_which_three_are_named(told):
+def test_the_closest_training_sets_of_three_targets_are_named():
     rows = [(s, t, a, {}) for t in "wxyz" for s, a in (("near", 0.9), ("far", 0.5))]
-    closest, _ = told(pairs(*rows), ratios()).sentences
+    closest, _ = describe(pairs(*rows), ratios()).sentences
     assert closest == (
         "Closest training sets: near to w (0.90), near to x (0.90), near to y (0.90), and 1 more."
     )
 
 
-def test_verdicts_of_untuned_models_with_the_surest_gain(told):
+def test_verdicts_of_untuned_models_are_counted_and_the_surest_gain_named():
     found = ratios(
         ("wide", "base", None, 1.5, 1.01, 2.0, "gain"),
         ("sure", "base", None, 1.3, 1.2, 1.4, "gain"),
@@ -59,35 +51,37 @@ def test_verdicts_of_untuned_models_with_the_surest_gain(told):
         ("near", "tuned", "near", 0.5, 0.4, 0.6, "no gain"),
         ("near", "bare", None, 1.1, None, None, None),
     )
-    _, verdicts, _ = told(pairs(("near", "dev", 0.9, {})), found).sentences
+    _, verdicts, _ = describe(pairs(("near", "dev", 0.9, {})), found).sentences
     assert verdicts == (
         "Alignment Ratios of untuned models: 2 gain, 1 undecided, 0 no gain; "
         "the surest gain: sure for base, 1.30 (1.20 to 1.40)."
     )
 
 
-def test_leakage_comes_before_what_does_not_parse(told):
+def test_leakage_is_a_more_important_warning_than_rejected_queries():
     leak = {"exact_overlap": 0.25, "source_parsed_share": 0.5}
     shown = pairs(("near", "dev", 0.9, leak), ("far", "dev", 0.5, {}))
-    _, beware = told(shown, ratios()).sentences
-    assert beware.startswith("Beware: near holds 25.0% of the queries of dev; 1 of 2 ")
-    _, beware = told(shown.with_columns(exact_overlap=pl.lit(0.0)), ratios()).sentences
-    assert beware == "Beware: only 50% of near parses; see nl2sql-align rejects."
+    _, beware = describe(shown, ratios()).sentences
+    assert beware.startswith("Warning: near contains 25.0% of the queries of dev; 1 of 2 ")
+    _, beware = describe(shown.with_columns(exact_overlap=pl.lit(0.0)), ratios()).sentences
+    assert beware == "Warning: only 50% of near parses; see nl2sql-align rejects."
 
 
-def test_that_there_is_nothing_to_beware_of_is_told(told):
-    _, beware = told(pairs(("near", "dev", 0.9, {"source_parsed_share": 0.97})), ratios()).sentences
+def test_the_absence_of_warnings_is_reported():
+    _, beware = describe(
+        pairs(("near", "dev", 0.9, {"source_parsed_share": 0.979})), ratios()
+    ).sentences
     assert beware == (
-        "Nothing to beware of: at least 97% of every corpus parses, and no training set holds "
-        "0.5% of a target's queries."
+        "No warnings: at least 97% of every corpus parses, and no training set contains 0.5% or "
+        "more of a target's queries."
     )
 
 
-def test_next_steps_name_the_corpora_at_hand(told):
+def test_next_steps_name_these_corpora():
     few = {"source_parsed_share": 0.5}
     found = ratios(("near", "base", None, 1.0, 0.9, 1.1, "undecided"))
     rows = pairs(("far", "dev", 0.5, few), ("near", "dev", 0.9, {}))
-    assert [command for command, _ in told(rows, found).next_steps] == [
+    assert [command for command, _ in describe(rows, found).next_steps] == [
         "nl2sql-align ratio 'my w'",
         "nl2sql-align matrix 'my w'",
         "nl2sql-align explain 'my w' near dev",
@@ -96,7 +90,7 @@ def test_next_steps_name_the_corpora_at_hand(told):
     ]
 
 
-def test_no_training_set_and_no_ratio_is_nothing_to_tell(told):
-    found = told(pairs(("a", "b", 0.9, {"source_role": "target"})), ratios())
+def test_without_training_sets_and_ratios_there_are_no_sentences():
+    found = describe(pairs(("a", "b", 0.9, {"source_role": "target"})), ratios())
     assert found.sentences == []
     assert [command for command, _ in found.next_steps] == ["nl2sql-align matrix 'my w'"]

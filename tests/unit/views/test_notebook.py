@@ -1,4 +1,4 @@
-"""Results in a notebook: frames, and a table of them that is safe to show."""
+"""Results in a notebook: frames, and an HTML table that is safe to display."""
 
 from html.parser import HTMLParser
 
@@ -33,7 +33,7 @@ def results(tmp_path, make_corpus):
     return load(warehouse.folder)
 
 
-def test_it_shows_the_matrix_with_names_as_text(results):
+def test_it_displays_the_matrix_with_escaped_names(results):
     with duckdb.connect(str(Warehouse(results.warehouse).database)) as con:
         con.execute("update corpora set corpus = '<script>' where corpus = 'train'")
         con.execute("update alignment set source = '<script>' where source = 'train'")
@@ -49,7 +49,7 @@ def test_it_shows_the_matrix_with_names_as_text(results):
     assert "<script>" in table.cells
 
 
-def test_frames_hold_the_tables(results):
+def test_frames_have_the_rows_of_the_tables(results):
     assert results.corpora["corpus"].to_list() == [name for name, *_ in ALL]
     assert len(results.alignment) == 16
     assert results.matrix(all_targets=True).shape == (4, 5)
@@ -58,7 +58,7 @@ def test_frames_hold_the_tables(results):
     assert len(results.table("runs")) == 1
 
 
-def test_what_is_not_there_is_told(results, tmp_path):
+def test_an_unknown_table_measure_or_warehouse_is_an_error(results, tmp_path):
     with pytest.raises(ConfigurationError, match="no table 'nothing'; there are: alignment"):
         results.table("nothing")
     with pytest.raises(ConfigurationError, match="no measure 'size'"):

@@ -1,4 +1,4 @@
-"""Pictures: every kind in every format, with what the results say."""
+"""Pictures: every kind in every format, with the published numbers."""
 
 from datetime import UTC, datetime
 from xml.etree import ElementTree
@@ -32,7 +32,7 @@ STARTS = {".png": b"\x89PNG\r\n\x1a\n", ".svg": b"<svg", ".pdf": b"%PDF-"}
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, make_corpus):
-    """The folder of results with all that can be drawn; not to be changed."""
+    """Return a folder of results with everything that can be drawn; tests must not change it."""
     warehouse = Warehouse(tmp_path_factory.mktemp("drawn") / "w")
     corpora = [make_corpus(warehouse.folder, name, some, **keys) for name, some, keys in CORPORA]
     matrix = steps.measure(corpora, warehouse)
@@ -44,7 +44,7 @@ def folder(tmp_path_factory, make_corpus):
     return warehouse.folder
 
 
-def texts(svg):
+def texts_of(svg):
     return [node.text for node in ElementTree.fromstring(svg.read_bytes()).iter() if node.text]
 
 
@@ -54,16 +54,16 @@ def test_each_kind_is_drawn_in_each_format(folder, tmp_path, kind):
         out = plot(folder, kind, tmp_path / f"picture{suffix}", target="dev")
         assert out.read_bytes().startswith(start)
     assert [file.name for file in tmp_path.iterdir() if "tmp" in file.name] == []
-    assert any("dev" in text for text in texts(tmp_path / "picture.svg"))
+    assert any("dev" in text for text in texts_of(tmp_path / "picture.svg"))
 
 
-def test_the_matrix_has_the_published_numbers(folder, tmp_path):
-    said = texts(plot(folder, "matrix", tmp_path / "m.svg", metric="js_nats"))
+def test_the_matrix_shows_the_published_numbers(folder, tmp_path):
+    texts = texts_of(plot(folder, "matrix", tmp_path / "m.svg", metric="js_nats"))
     rows = matrix(folder)
     to_targets = rows.filter(rows["target_role"] == "target")
     numbers = [f"{value:.2f}" for value in to_targets["js_nats"]]
-    assert [text for text in numbers if text not in said] == []
-    assert {"near", "far", "base", "dev"} <= set(said)
+    assert [text for text in numbers if text not in texts] == []
+    assert {"near", "far", "base", "dev"} <= set(texts)
 
 
 def test_the_same_results_give_the_same_picture(folder, tmp_path):
@@ -71,32 +71,32 @@ def test_the_same_results_give_the_same_picture(folder, tmp_path):
     assert plot(folder, "ratios", tmp_path / "b.svg").read_bytes() == first
 
 
-def test_differences_are_of_the_closest_training_set_unless_another_is_named(folder, tmp_path):
-    said = texts(plot(folder, "differences", tmp_path / "d.svg"))
-    assert "What near (right) and dev (left) have more of" in said
-    said = texts(plot(folder, "differences", tmp_path / "d.svg", target="dev", source="far"))
-    assert "What far (right) and dev (left) have more of" in said
+def test_differences_default_to_the_closest_training_set(folder, tmp_path):
+    texts = texts_of(plot(folder, "differences", tmp_path / "d.svg"))
+    assert "N-grams more frequent in near (right) or in dev (left)" in texts
+    texts = texts_of(plot(folder, "differences", tmp_path / "d.svg", target="dev", source="far"))
+    assert "N-grams more frequent in far (right) or in dev (left)" in texts
 
 
-def test_what_cannot_be_drawn_is_told(folder, tmp_path, make_corpus):
-    def told(kind, name="a.svg", where=folder, **options):
+def test_options_without_a_picture_are_errors(folder, tmp_path, make_corpus):
+    def error_of(kind, name="a.svg", where=folder, **options):
         with pytest.raises((ConfigurationError, WarehouseError)) as error:
             plot(where, kind, tmp_path / name, **options)
         return str(error.value)
 
-    assert "ends in .png, .svg, .pdf, not 'a.gif'" in told("matrix", "a.gif")
-    assert "there are: matrix, ratios" in told("pie")
-    assert "no measure 'size'" in told("matrix", metric="size")
-    assert "nothing to draw for 'nobody'; there are: dev" in told("ratios", target="nobody")
-    assert "cannot be written" in told("matrix", "x" * 300 + ".svg")
+    assert "has to end in .png, .svg, .pdf, not 'a.gif'" in error_of("matrix", "a.gif")
+    assert "there are: matrix, ratios" in error_of("pie")
+    assert "no measure 'size'" in error_of("matrix", metric="size")
+    assert "nothing to draw for 'nobody'; there are: dev" in error_of("ratios", target="nobody")
+    assert "cannot be written" in error_of("matrix", "x" * 300 + ".svg")
     plain = Warehouse(tmp_path / "plain")
     runner(plain, make_corpus)(CORPORA[0])
-    assert "needs a corpus with the role train and predictions" in told(
+    assert "needs a corpus with the role train and predictions" in error_of(
         "ratios", where=plain.folder
     )
-    assert "nl2sql-align select" in told("budget", where=plain.folder)
-    assert "nl2sql-align sample-size" in told("sample-size", where=plain.folder)
-    assert "name what differs" in told("differences", where=plain.folder)
+    assert "nl2sql-align select" in error_of("budget", where=plain.folder)
+    assert "nl2sql-align sample-size" in error_of("sample-size", where=plain.folder)
+    assert "name a corpus with --source" in error_of("differences", where=plain.folder)
 
 
 def test_the_command_draws(folder, tmp_path):

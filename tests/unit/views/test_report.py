@@ -1,10 +1,12 @@
-"""The report: one file, of its own, that holds the published numbers and nothing that runs."""
+"""The report: one self-contained file with the published numbers, in which only its script runs."""
 
 import base64
 import hashlib
 import json
 import re
+import shutil
 
+import duckdb
 import pytest
 from typer.testing import CliRunner
 
@@ -14,8 +16,17 @@ from nl2sql_align.tasks.decisions.mixture import mix
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.views import report
 from nl2sql_align.tasks.views.page.bundle import versions
-from nl2sql_align.tasks.views.report import report_file, shortened, write_report
-from nl2sql_align.tasks.warehouse.folder import Warehouse
+from nl2sql_align.tasks.views.report import (
+    REPORT_VERSION,
+    read_labels,
+    read_measures,
+    read_page_files,
+    report_file,
+    report_key,
+    shorten_text,
+    write_report,
+)
+from nl2sql_align.tasks.warehouse.folder import Warehouse, stage_key
 from tests.unit.results.test_publish import ALL, runner
 
 SCRIPT = "SELECT '</script><!--<script>' , '\u2028' FROM t"
@@ -35,7 +46,7 @@ def page(warehouse):
     return report_file(warehouse.folder).read_text(encoding="utf-8")
 
 
-def held(page):
+def data_of(page):
     [text] = re.findall(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)
     return json.loads(text)
 
@@ -45,20 +56,20 @@ def elements(page, tag):
 
 
 def scripts(page):
-    """The charting library and the page's own script."""
+    """Return the charting library and the page's own script."""
     _, *found = elements(page, "script")
     return found
 
 
-def test_it_asks_for_nothing_from_elsewhere(page):
+def test_it_loads_nothing_from_elsewhere(page):
     vega, _ = scripts(page)
-    own = page.replace(vega, "")  # whose names of formats look like addresses
+    own = page.replace(vega, "")  # in which names of formats look like addresses
     assert re.findall(r"\b(?:https?:)?//[a-z0-9.-]+\.[a-z]+", own) == []
     assert re.findall(r"<(?:link|img|iframe|base|object|embed)\b|@import|url\(", own) == []
     assert re.findall(r"\ssrc=", own) == []
 
 
-def test_its_policy_allows_its_own_script_and_style_only(page):
+def test_its_policy_allows_only_its_own_scripts_and_style(page):
     [policy] = re.findall(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)"', page)
     rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
     [style] = elements(page, "style")
@@ -69,27 +80,27 @@ def test_its_policy_allows_its_own_script_and_style_only(page):
     assert rules["default-src"] == rules["base-uri"] == rules["form-action"] == "'none'"
 
 
-def test_no_text_ends_the_data(page):
+def test_no_text_can_end_the_data(page):
     assert len(elements(page, "script")) == 3
-    assert SCRIPT.replace("\u2028", " ") in held(page)["texts"]
+    assert SCRIPT.replace("\u2028", " ") in data_of(page)["texts"]
     assert page.count("</script>") == 3
     assert "\u2028" not in page.replace(scripts(page)[0], "")
 
 
-def test_the_library_it_holds_is_the_one_that_draws_pictures(page):
+def test_it_contains_the_library_that_draws_pictures(page):
     head, _, rest = scripts(page)[0].partition("*/")
     assert head.startswith(f"/*! {versions()}, ")
     assert "BSD 3-Clause" in head
     assert len(rest) > 500_000
 
 
-def test_it_is_below_two_megabytes_with_forty_corpora(page):
-    without = len(page.encode()) - len(json.dumps(held(page)))
+def test_without_its_data_it_is_below_one_megabyte(page):
+    without = len(page.encode()) - len(json.dumps(data_of(page)))
     assert without < 1_000_000
 
 
-def test_it_holds_the_published_numbers(warehouse, page):
-    data = held(page)
+def test_it_contains_the_published_numbers(warehouse, page):
+    data = data_of(page)
     names = [corpus["corpus"] for corpus in data["corpora"]]
     with open_results(warehouse.folder) as con:
         rows = con.execute("select source, target, kl_alignment, js_nats from alignment").fetchall()
@@ -104,12 +115,9 @@ def test_it_holds_the_published_numbers(warehouse, page):
     assert data["run"]["id"] == "run-1"
 
 
-def test_of_very_many_corpora_it_holds_the_pairs_with_a_target(
-    warehouse, page, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(report, "_MOST_SQUARED", 3)
-    write_report(warehouse.folder, tmp_path / "many.html")
-    whole, data = held(page), held((tmp_path / "many.html").read_text(encoding="utf-8"))
+def test_with_very_many_corpora_it_contains_only_pairs_with_a_target(warehouse, page, tmp_path):
+    write_report(warehouse.folder, tmp_path / "many.html", all_pairs_up_to=3)
+    whole, data = data_of(page), data_of((tmp_path / "many.html").read_text(encoding="utf-8"))
     targets = [i for i, corpus in enumerate(data["corpora"]) if corpus["role"] == "target"]
     assert data["columns"] == targets
     assert whole["columns"] is None
@@ -120,15 +128,15 @@ def test_of_very_many_corpora_it_holds_the_pairs_with_a_target(
 
 
 def test_each_curve_ends_with_all_queries(page):
-    data = held(page)
+    data = data_of(page)
     for corpus, (n_templates, shares) in zip(data["corpora"], data["curves"], strict=True):
         assert n_templates[-1] == corpus["n_distinct_templates"]
         assert shares[-1] == 1
         assert shares == sorted(shares)
 
 
-def test_folded_ngrams_count_with_the_one_that_contains_them(warehouse, page):
-    data = held(page)
+def test_folded_ngrams_are_added_to_the_one_that_contains_them(warehouse, page):
+    data = data_of(page)
     names = [corpus["corpus"] for corpus in data["corpora"]]
     with open_results(warehouse.folder) as con:
         [(nats, n)] = con.execute(
@@ -144,25 +152,105 @@ def test_folded_ngrams_count_with_the_one_that_contains_them(warehouse, page):
     assert sum(1 + row[2] for row in rows) == n
 
 
-def test_rejected_queries_stand_with_their_reason(page):
-    data = held(page)
+def test_rejected_queries_have_a_reason(page):
+    data = data_of(page)
     place = [corpus["corpus"] for corpus in data["corpora"]].index("odd")
     assert [row[1:3] for row in data["rejects"] if row[0] == place] == [["does not parse", 1]]
 
 
-def test_a_decision_makes_the_report_another(tmp_path, make_corpus):
+def test_a_recorded_decision_changes_the_report(tmp_path, make_corpus):
     warehouse = Warehouse(tmp_path / "w")
     runner(warehouse, make_corpus)(*ALL)
     assert write_report(warehouse.folder, only_if_changed=True)
     mix(warehouse.folder, "dev", replicates=20)
     assert write_report(warehouse.folder, only_if_changed=True)
     assert not write_report(warehouse.folder, only_if_changed=True)
-    recorded = held(report_file(warehouse.folder).read_text(encoding="utf-8"))["decisions"]
+    recorded = data_of(report_file(warehouse.folder).read_text(encoding="utf-8"))["decisions"]
     assert recorded["mixtures"]["source"] == ["train"]
     assert recorded["budget"]["target"] == recorded["sample_size"]["target"] == []
 
 
-def test_the_same_results_give_the_same_bytes_and_are_not_written_again(warehouse, tmp_path):
+# One row for each kind of decision, and for each table that only resampling fills.
+ROWS = {
+    "sample_size": "'dev', 'skew', 10, 2, 0.9, 0.8, 1, 0.95, 0.9, ['train', 'odd'], 5, 0, 'run-1'",
+    "selections": "'s', 'run-1', 'dev', 'direct', 3, 0, '{}', 3, 2, 0.4, 0.9, 0.8, null, 'train', "
+    "'MIT', 4, 1, 0, 0, 3, 3, 2, 0.85, null, 'digest', '2026-01-02 00:00:00+00'",
+    "selection_curves": "'s', 'run-1', 'dev', 'direct', 3, 2, 0.4, 0.9, 0.7",
+    "mixtures": "'m', 'run-1', 'dev', 0, 20, 'query', 'train', 0.6, 0.7, 0.6, 0.8, 0.85, 0.3, 0.9, "
+    "0.01, 0.8, '2026-01-02 00:00:00+00'",
+    "alignment_intervals": "'train', 'dev', 0.85, 0.8, 0.9, 0.95, 0.01, 0.001, 'database', 2, "
+    "'query', 2, false, 200, 0",
+    "ceilings": "'dev', 0.95, 0.9, 0.85, 0.93, 0.8, 'query', 2, 2, 20",
+}
+DECISIONS = ("selections", "selection_curves", "sample_size", "mixtures")
+CHANGED_LABELS = (
+    "update corpora set license = 'GPL-3.0' where corpus = 'train'",
+    "update corpora set model = 'another' where corpus = 'base'",
+    "update corpora set trained_on = 'odd' where corpus = 'tuned'",
+    "update corpora set role = 'train' where corpus = 'dev'",
+    "update corpora set dialect = 'duckdb' where corpus = 'train'",
+    "update corpora set corpus = 'renamed' where corpus = 'odd'",
+    """update runs set versions = '{"duckdb": "3"}'""",
+    """update runs set parameters = '{"skew": 0.02}'""",
+    """update runs set notes = '["a note"]'""",
+    """update runs set set_aside = '{"gone": "gone: no such file"}'""",
+    "update runs set run_id = 'another'",
+    "update runs set results_key = 'another'",
+    *(f"update {table} set target = 'test'" for table in DECISIONS),
+)
+
+
+@pytest.fixture(scope="module")
+def database(warehouse, tmp_path_factory):
+    """A connection to a copy of the results with all kinds of rows; tests undo their changes."""
+    copy = tmp_path_factory.mktemp("copied") / "alignment.duckdb"
+    shutil.copyfile(warehouse.database, copy)
+    with duckdb.connect(str(copy)) as con:
+        con.execute("set timezone = 'UTC'")
+        for table, row in ROWS.items():
+            con.execute(f"insert into {table} values ({row})")
+        con.execute("update alignment_ratio set ci_low = 1.1, ci_high = 1.3, verdict = 'gain'")
+        yield con
+
+
+@pytest.mark.parametrize("statement", CHANGED_LABELS)
+def test_the_key_changes_with_every_label(database, statement):
+    page_files = read_page_files()
+    before = report_key(read_labels(database), page_files, 250)
+    assert report_key(read_labels(database), page_files, 250) == before
+    database.execute("begin")
+    database.execute(statement)
+    after = report_key(read_labels(database), page_files, 250)
+    database.execute("rollback")
+    assert after != before
+
+
+def test_the_key_changes_with_the_page_its_version_and_its_limit(database, monkeypatch):
+    labels, page_files = read_labels(database), read_page_files()
+    keys = [report_key(labels, page_files, 250), report_key(labels, page_files, 3)]
+    for name, text in page_files.items():
+        keys.append(report_key(labels, {**page_files, name: f"{text} "}, 250))
+    monkeypatch.setattr(report, "REPORT_VERSION", REPORT_VERSION + 1)
+    keys.append(report_key(labels, page_files, 250))
+    assert len(set(keys)) == len(keys) == 3 + len(page_files)
+
+
+def test_the_version_is_raised_with_every_change_of_the_page(database):
+    """Compare a digest of the page's data for fixed results with the recorded one.
+
+    It covers the SQL, the encoding, the charts and the names of features; the page's own files are
+    part of the key. A change of the published numbers fails, too.
+    """
+    labels = read_labels(database)
+    data = labels | read_measures(database, labels, 250)
+    del data["run"]  # with the time of the run
+    recorded = (1, "")
+    assert (REPORT_VERSION, stage_key(**data)) == recorded, (
+        "the page has changed: raise REPORT_VERSION, and record it here with the new digest"
+    )
+
+
+def test_the_same_results_give_the_same_bytes_and_no_new_file(warehouse, tmp_path):
     assert write_report(warehouse.folder, tmp_path / "other.html")
     written = report_file(warehouse.folder)
     assert (tmp_path / "other.html").read_bytes() == written.read_bytes()
@@ -171,7 +259,7 @@ def test_the_same_results_give_the_same_bytes_and_are_not_written_again(warehous
     assert written.stat().st_ino == before.st_ino
 
 
-def test_a_damaged_report_or_one_of_other_results_is_written_again(tmp_path, make_corpus):
+def test_a_damaged_or_outdated_report_is_replaced(tmp_path, make_corpus):
     warehouse = Warehouse(tmp_path / "w")
     run = runner(warehouse, make_corpus)
     run(*ALL)
@@ -184,17 +272,17 @@ def test_a_damaged_report_or_one_of_other_results_is_written_again(tmp_path, mak
     assert not write_report(warehouse.folder, only_if_changed=True)
     run(*ALL[:3])
     assert write_report(warehouse.folder, only_if_changed=True)
-    assert len(held(file.read_text(encoding="utf-8"))["corpora"]) == 3
+    assert len(data_of(file.read_text(encoding="utf-8"))["corpora"]) == 3
 
 
-def test_a_single_corpus_without_ngrams_makes_a_report(tmp_path, make_corpus):
+def test_a_single_corpus_without_ngrams_has_a_report(tmp_path, make_corpus):
     warehouse = Warehouse(tmp_path / "w")
     runner(warehouse, make_corpus)(("broken", [None], {}))
     assert write_report(warehouse.folder)
-    assert held(report_file(warehouse.folder).read_text(encoding="utf-8"))["clustered"] == [0]
+    assert data_of(report_file(warehouse.folder).read_text(encoding="utf-8"))["clustered"] == [0]
 
 
-def test_the_command_writes_where_it_is_told(warehouse, tmp_path):
+def test_the_command_writes_to_the_given_file(warehouse, tmp_path):
     result = CliRunner().invoke(
         app, ["report", str(warehouse.folder), "--out", str(tmp_path / "a.html")]
     )
@@ -205,7 +293,7 @@ def test_the_command_writes_where_it_is_told(warehouse, tmp_path):
 
 
 def test_long_texts_lose_their_middle():
-    assert shortened(None) is None
-    assert shortened(" a\n b ") == "a b"
-    long = shortened("a" * 500 + "b" * 500)
+    assert shorten_text(None) is None
+    assert shorten_text(" a\n b ") == "a b"
+    long = shorten_text("a" * 500 + "b" * 500)
     assert (long[0], long[200], long[-1], len(long)) == ("a", "…", "b", 401)

@@ -1,16 +1,16 @@
-"""Tables in the terminal: they fit, with many corpora and names of a hundred characters too."""
+"""Tables fit the terminal, even with many corpora and names of a hundred characters."""
 
 import polars as pl
 import pytest
 
-from nl2sql_align.tasks.views.terminal.console import distinct, out, say, shortened
+from nl2sql_align.tasks.views.terminal.console import out, say, shorten_name, shorten_names
 from nl2sql_align.tasks.views.terminal.matrix import print_matrix
 from nl2sql_align.tasks.views.terminal.ratios import print_ratios
 
 
 @pytest.fixture
 def at(monkeypatch, capsys):
-    """Prints at a width, and gives the lines."""
+    """Call a function with a terminal of this width, and return the printed lines."""
 
     def printed(width, call, *arguments):
         monkeypatch.setattr(out, "width", width)
@@ -61,15 +61,15 @@ def test_a_matrix_fits(at, width, is_ranked, n_targets):
         assert sum(line.startswith("kl_alignment of") for line in lines) >= 1
         rows_shown = [line for line in lines if " train " in line]
         assert len(rows_shown) % 30 == 0 and "…" in rows_shown[0]
-        # Names that differ in their middles only stay different
+        # Names that differ only in the middle stay different.
         first = [line.split()[0] for line in rows_shown[:30]]
         assert len(set(first)) == 30
 
 
-def test_a_matrix_too_wide_to_be_read_is_ranked(at):
+def test_a_matrix_in_too_many_blocks_is_ranked(at):
     rows = pairs(30, 12, lambda n: f"c{n}")
     lines = at(60, print_matrix, rows, "kl_alignment", False)
-    assert lines[0].split() == ["target", "training", "set", "kl_alignment", "95", "%", "interval"]
+    assert lines[0].split() == ["target", "training", "set", "kl_alignment", "95%", "interval"]
     assert lines[1].split()[:3] == ["c30", "c29", "0.69"]
     assert "The 5 closest of 30 training sets" in " ".join(lines[61:])
     distances = at(60, print_matrix, rows, "js_nats", False)
@@ -78,7 +78,7 @@ def test_a_matrix_too_wide_to_be_read_is_ranked(at):
     assert wide[0].split()[-12:] == [f"c{n}" for n in range(30, 42)]
 
 
-def test_numbers_stand_with_their_points_below_each_other(at):
+def test_decimal_points_are_aligned(at):
     rows = pairs(6, 1, lambda n: f"c{n}")
     lines = at(80, print_matrix, rows, "kl_alignment", False)
     values = [line for line in lines if " train " in line]
@@ -125,10 +125,10 @@ def test_ratios_fit(at, width):
     assert "should help; on " in text and "it may or may not; on " in text
 
 
-def test_short_names_stay_and_long_ones_lose_their_middles():
-    assert shortened("short", 12) == "short"
-    assert shortened("a-long-name-indeed", 12) == "a-long…ndeed"
-    names = distinct(["a-long-name-indeed", "a-long-other-indeed", "short"], 12)
+def test_long_names_lose_their_middle():
+    assert shorten_name("short", 12) == "short"
+    assert shorten_name("a-long-name-indeed", 12) == "a-long…ndeed"
+    names = shorten_names(["a-long-name-indeed", "a-long-other-indeed", "short"], 12)
     assert names == {
         "a-long-name-indeed": "a-lon…1…deed",
         "a-long-other-indeed": "a-lon…2…deed",
@@ -136,8 +136,8 @@ def test_short_names_stay_and_long_ones_lose_their_middles():
     }
 
 
-def test_a_percentage_is_not_torn_apart(at):
-    assert at(24, say, "so and so many queries 11 % of them") == [
-        "so and so many queries",
-        "11 % of them",
+def test_prose_is_wrapped_at_words_and_indented_below_its_mark(at):
+    assert at(24, say, "of [bold]many[/] queries, 11% do not parse", 1, "- ") == [
+        " - of many queries, 11%",
+        "   do not parse",
     ]
