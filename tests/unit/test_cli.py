@@ -705,7 +705,7 @@ def test_ratio_shows_which_training_set_is_closer_than_the_model(samples):
     assert best.split()[0] == "harbour-train"
     assert best.split()[-1] == "gain" and "no gain" not in best
     assert all(line.rstrip().endswith("no gain") for line in others)
-    assert "(model sprig-1b tuned on harbour-train)" in out
+    assert "(model sprig-1b, tuned on harbour-train)" in out
 
 
 @pytest.mark.flow
