@@ -69,6 +69,10 @@ class Engine:
         self._n_running = 0
         self._change = threading.Condition()
 
+    def __reduce__(self) -> str:
+        """Pickle by reference: a flow sent to a Dask worker uses the engine of the worker."""
+        return "_ENGINE"
+
     def resources(self) -> Resources:
         """Return the limits of the innermost block, else of the environment, else the defaults.
 

@@ -1,6 +1,7 @@
 """Limits on threads and memory, and the connections that steps share."""
 
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -131,3 +132,8 @@ def test_polars_obeys_the_number_of_threads(tmp_path):
         env=unset,
     )
     assert ended.stdout == "3\n"
+
+
+def test_the_functions_are_pickled_by_reference():
+    """Flows use them, and Dask pickles flows with everything that they use."""
+    assert pickle.loads(pickle.dumps(bounded)) == bounded
