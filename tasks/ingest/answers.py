@@ -134,11 +134,8 @@ def _keep_if_equal(found: str, text: str) -> str:
     """Return the text unchanged if the statement is all of it, apart from closing comments."""
     stripped = found.strip()
     at = text.find(stripped)
-    if not stripped or (
-        at >= 0 and not text[:at].strip() and not _has_statement(text, at + len(stripped))
-    ):
-        return text
-    return stripped
+    is_all = at >= 0 and not text[:at].strip() and not _has_statement(text, at + len(stripped))
+    return text if is_all or not stripped else stripped
 
 
 def _has_statement(text: str, start: int = 0) -> bool:
@@ -226,6 +223,7 @@ def _skip_echo(pieces: list[str]) -> str:
 
 
 def _is_within_quotes(text: str, position: int, dialect: str | None) -> bool:
+    """Tell whether a position is within a quote or comment, but not at its start."""
     return any(start < position < end for start, end in _find_quoted_spans(text, dialect))
 
 

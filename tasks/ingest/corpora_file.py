@@ -75,7 +75,7 @@ class ColumnMapping(BaseModel):
 
     @property
     def is_nested(self) -> bool:
-        """Whether some column is a JSON path, and not a key or column of the row itself."""
+        """Whether the rows are in a list of each object, or some column is a JSON path."""
         return self.rows is not None or any(v.startswith("$") for v in self.mapping.values())
 
     @model_validator(mode="after")
