@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 FOLD_TOLERANCE: Final = 0.2
 """The largest share of an n-gram's probability that may occur outside the longer n-gram."""
 
-MOST_FOLDED: Final = 20_000
+MAX_FOLDED: Final = 20_000
 """How many terms per direction are folded, the largest first. Folding 12,000 takes 0.2 s."""
 
 FEATURES: Final = {
@@ -275,7 +275,7 @@ def _fold_direction(
     own = terms.filter(pl.col(f"{p}_probability") > 0)
     more = own.filter(pl.col(nats) > 0).sort(nats, "ngram", descending=[True, False])
     columns = more.select("ngram", f"{p}_probability", f"{q}_probability", nats)
-    rows = columns.head(MOST_FOLDED).rows()
+    rows = columns.head(MAX_FOLDED).rows()
     groups = fold_terms(Term(*row) for row in rows)[:top]
     total = fsum(own[nats])
     shown = fsum(term.nats for group in groups for term in (group.head, *group.folded))

@@ -55,23 +55,25 @@ def print_sample_sizes(rows: "pl.DataFrame", recommendation: str) -> None:
     say(escape(recommendation))
 
 
-def print_selection(made: "Selection") -> None:
+def print_selection(selection: "Selection") -> None:
     """Print the rows taken from each source, and the alignment at steps of the budget."""
     say(
-        f"[bold]{count_noun(made.n_taken, 'row')}[/] with "
-        f"{count_noun(made.n_templates, 'template')} selected for [bold]{escape(made.target)}[/] "
-        f"by method {made.options.method}: KL-alignment [bold]{format_value(made.kl_alignment)}[/]"
+        f"[bold]{count_noun(selection.n_taken, 'row')}[/] with "
+        f"{count_noun(selection.n_templates, 'template')} selected for "
+        f"[bold]{escape(selection.target)}[/] by method {selection.options.method}: "
+        f"KL-alignment [bold]{format_value(selection.kl_alignment)}[/]"
     )
-    whole = made.sources.drop_nulls("source_alignment").sort("source_alignment", descending=True)
+    sources = selection.sources
+    whole = sources.drop_nulls("source_alignment").sort("source_alignment", descending=True)
     closest = ""
     if len(whole):
         name, alignment = whole.select("source", "source_alignment").row(0)
         closest = f"; closest whole corpus, {escape(name)}: {format_value(alignment)}"
-    say(f"all candidates: {format_value(made.pool_alignment)}{closest}", 2)
-    license = ["license"] if made.sources["license"].count() else []
+    say(f"all candidates: {format_value(selection.pool_alignment)}{closest}", 2)
+    license = ["license"] if sources["license"].count() else []
     table = make_table("  source", "taken", "candidates", "overlap", "alone", "without", *license)
-    names = shorten_names(made.sources["source"].to_list(), name_width(57))
-    for row in made.sources.sort("n_taken_from_source", descending=True).iter_rows(named=True):
+    names = shorten_names(sources["source"].to_list(), name_width(57))
+    for row in sources.sort("n_taken_from_source", descending=True).iter_rows(named=True):
         table.add_row(
             f"  {escape(names[row['source']])}",
             f"{row['n_taken_from_source']:,}",
@@ -89,7 +91,7 @@ def print_selection(made: "Selection") -> None:
         2,
     )
     steps = make_table("  rows", "templates", "alignment", "at random")
-    for row in made.curve.iter_rows(named=True):
+    for row in selection.curve.iter_rows(named=True):
         steps.add_row(
             f"  {row['n_rows']:,}",
             f"{row['n_templates']:,}",
@@ -97,23 +99,23 @@ def print_selection(made: "Selection") -> None:
             format_value(row["random_alignment"]),
         )
     out.print(steps)
-    if made.best_size is not None:
-        say(f"The cross-entropy is lowest after {count_noun(made.best_size, 'row')}.", 2)
-    for note in made.notes:
+    if selection.best_size is not None:
+        say(f"The cross-entropy is lowest after {count_noun(selection.best_size, 'row')}.", 2)
+    for note in selection.notes:
         say(f"Note: {escape(note)}", 2)
-    out.print(f"  Written to {escape(str(made.folder))}/selection.jsonl", soft_wrap=True)
+    out.print(f"  Written to {escape(str(selection.folder))}/selection.jsonl", soft_wrap=True)
 
 
-def print_mixture(made: "Mixture") -> None:
+def print_mixture(mixture: "Mixture") -> None:
     """Print the share of rows to draw from each corpus, with intervals."""
     say(
-        f"The best mixture for [bold]{escape(made.target)}[/] has a KL-alignment of "
-        f"[bold]{format_value(made.kl_alignment)}[/]; using all rows of these corpora gives "
-        f"{format_value(made.pool_alignment)}"
+        f"The best mixture for [bold]{escape(mixture.target)}[/] has a KL-alignment of "
+        f"[bold]{format_value(mixture.kl_alignment)}[/]; using all rows of these corpora gives "
+        f"{format_value(mixture.pool_alignment)}"
     )
     table = make_table("  corpus", "share of rows", "95% interval", "alone")
-    names = shorten_names(made.sources["source"].to_list(), name_width(40))
-    for row in made.sources.iter_rows(named=True):
+    names = shorten_names(mixture.sources["source"].to_list(), name_width(40))
+    for row in mixture.sources.iter_rows(named=True):
         interval = (row["row_weight_low"], row["row_weight_high"])
         table.add_row(
             f"  {escape(names[row['source']])}",

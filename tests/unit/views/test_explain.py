@@ -165,10 +165,10 @@ def test_sql_is_printed_without_markup_or_control_characters(warehouse, capsys):
 def test_json_contains_everything(warehouse, capsys):
     found = explain(warehouse.folder, "train", "dev", top=2)
     print_explanation(found, Format.JSON)
-    told = json.loads(capsys.readouterr().out)
-    assert told["kl_nats"] == found.kl_nats
-    assert told["ngrams"] == found.ngrams.to_dicts()
-    assert told["sentences"] == found.sentences
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["kl_nats"] == found.kl_nats
+    assert printed["ngrams"] == found.ngrams.to_dicts()
+    assert printed["sentences"] == found.sentences
     print_explanation(found, Format.CSV)
     assert capsys.readouterr().out.startswith("direction,rank,ngram,")
 

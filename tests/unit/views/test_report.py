@@ -154,8 +154,8 @@ def test_folded_ngrams_are_added_to_the_one_that_contains_them(warehouse, page):
 
 def test_rejected_queries_have_a_reason(page):
     data = data_of(page)
-    place = [corpus["corpus"] for corpus in data["corpora"]].index("odd")
-    assert [row[1:3] for row in data["rejects"] if row[0] == place] == [["does not parse", 1]]
+    position = [corpus["corpus"] for corpus in data["corpora"]].index("odd")
+    assert [row[1:3] for row in data["rejects"] if row[0] == position] == [["does not parse", 1]]
 
 
 def test_a_recorded_decision_changes_the_report(tmp_path, make_corpus):
