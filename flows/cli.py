@@ -5,7 +5,6 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from enum import StrEnum
 from importlib.metadata import version as installed_version
 from inspect import cleandoc
 from pathlib import Path
@@ -20,7 +19,8 @@ from nl2sql_align.tasks.base.errors import AlignError
 from nl2sql_align.tasks.base.garbage import collect_rarely, skip_final_collection
 from nl2sql_align.tasks.decisions.options import Method, Overlap
 from nl2sql_align.tasks.measures.options import Unit
-from nl2sql_align.tasks.results.read import METRICS
+from nl2sql_align.tasks.results.options import Metric
+from nl2sql_align.tasks.views.options import Picture
 from nl2sql_align.tasks.views.terminal import console
 from nl2sql_align.tasks.views.terminal.console import (
     Format,
@@ -165,16 +165,6 @@ Sources = Annotated[
 Seed = Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the random draws.")]
 
 
-class Picture(StrEnum):
-    """A picture of the results."""
-
-    MATRIX = "matrix"
-    RATIOS = "ratios"
-    DIFFERENCES = "differences"
-    SAMPLE_SIZE = "sample-size"
-    BUDGET = "budget"
-
-
 @_command(_PRODUCE, example="run samples/corpora.toml --warehouse warehouse")
 def run(
     corpora: Annotated[
@@ -252,8 +242,8 @@ def nightly(
 def matrix(
     place: Place,
     metric: Annotated[
-        str, typer.Option(metavar="MEASURE", help=f"Measure to show: {', '.join(METRICS)}.")
-    ] = "kl_alignment",
+        Metric, typer.Option(metavar="MEASURE", help=f"Measure to show: {', '.join(Metric)}.")
+    ] = Metric.KL_ALIGNMENT,
     all_pairs: Annotated[
         bool, typer.Option("--all", help="Use every corpus as a target, not only the targets.")
     ] = False,
@@ -276,10 +266,6 @@ def matrix(
     """
     from nl2sql_align.tasks.results import read
 
-    if metric not in METRICS:
-        raise typer.BadParameter(
-            f"{metric!r} is not one of {', '.join(METRICS)}", param_hint="--metric"
-        )
     rows = read.matrix(place, require)
     if form is Format.TABLE:
         print_matrix(rows, metric, all_pairs, ranked)
@@ -338,14 +324,14 @@ def plot(
         ),
     ] = None,
     metric: Annotated[
-        str,
-        typer.Option(metavar="MEASURE", help=f"For matrix: measure to draw: {', '.join(METRICS)}."),
-    ] = "kl_alignment",
+        Metric,
+        typer.Option(metavar="MEASURE", help=f"For matrix: measure to draw: {', '.join(Metric)}."),
+    ] = Metric.KL_ALIGNMENT,
 ) -> None:
     """Draw a picture of the results, for a paper or a wiki page."""
     from nl2sql_align.tasks.views.pictures import plot
 
-    plot(place, kind.value, out, target=target, source=source, metric=metric)
+    plot(place, kind, out, target=target, source=source, metric=metric)
     console.out.print(f"Picture: {escape(str(out))}", soft_wrap=True)
 
 

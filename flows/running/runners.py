@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from nl2sql_align.tasks.base.errors import ConfigurationError
-from nl2sql_align.tasks.templates.parser_pool import stop_workers
-from nl2sql_align.tasks.warehouse.folder import Warehouse
+
+if TYPE_CHECKING:
+    from nl2sql_align.tasks.warehouse.folder import Warehouse
 
 
 class Runner(StrEnum):
@@ -35,7 +37,9 @@ def check_runner(runner: Runner, dask_address: str | None) -> None:
 
 
 @contextmanager
-def submitting_to(runner: Runner, dask_address: str | None, warehouse: Warehouse) -> Iterator[None]:
+def submitting_to(
+    runner: Runner, dask_address: str | None, warehouse: "Warehouse"
+) -> Iterator[None]:
     """Execute the steps submitted in the block on a runner, and stop its parsers at the end.
 
     Args:
@@ -55,6 +59,9 @@ def submitting_to(runner: Runner, dask_address: str | None, warehouse: Warehouse
         with submitting_to_dask(dask_address, warehouse):
             yield
         return
+    # Imported here to keep the start of the command line fast, which imports Runner.
+    from nl2sql_align.tasks.templates.parser_pool import stop_workers
+
     try:
         yield
     finally:

@@ -12,20 +12,6 @@ from nl2sql_align.tasks.results.database import open_results
 if TYPE_CHECKING:
     import polars as pl
 
-METRICS: Final = (
-    "kl_alignment",
-    "kl_nats",
-    "reverse_kl_nats",
-    "additive_kl_nats",
-    "additive_kl_alignment",
-    "js_nats",
-    "js_alignment",
-    "ngram_coverage",
-    "template_coverage",
-    "exact_overlap",
-)
-"""The measures of a pair, by their columns in table ``alignment``."""
-
 
 def matrix(place: Path | str, require: str | None = None) -> "pl.DataFrame":
     """The alignment of every ordered pair of corpora.

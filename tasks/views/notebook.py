@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.results import read
 from nl2sql_align.tasks.results.database import open_results, quoted_name
+from nl2sql_align.tasks.results.options import Metric, find_metric
 
 if TYPE_CHECKING:
     import polars as pl
@@ -75,12 +76,13 @@ class Results:
         """
         return read.ratio(self.warehouse)
 
-    def matrix(self, metric: str = "kl_alignment", *, all_targets: bool = False) -> "pl.DataFrame":
+    def matrix(
+        self, metric: Metric | str = Metric.KL_ALIGNMENT, *, all_targets: bool = False
+    ) -> "pl.DataFrame":
         """Return one measure as a matrix, with a row per source and a column per target.
 
         Args:
-            metric: One of ``tasks.results.read.METRICS``, such as ``kl_nats`` (nats) or
-                ``ngram_coverage`` (a share).
+            metric: The measure, such as ``kl_nats`` (nats) or ``ngram_coverage`` (a share).
             all_targets: Include a column for every corpus, not only for those with the role
                 target. This is always so if no corpus has that role.
 
@@ -90,8 +92,7 @@ class Results:
         Raises:
             ConfigurationError: There is no such measure.
         """
-        if metric not in read.METRICS:
-            raise ConfigurationError(f"no measure '{metric}'; there are: {', '.join(read.METRICS)}")
+        metric = find_metric(metric)
         rows = self.alignment
         of_targets = rows.filter(rows["target_role"] == "target")
         shown = rows if all_targets or of_targets.is_empty() else of_targets

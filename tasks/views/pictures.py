@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 from nl2sql_align.tasks.base.errors import ConfigurationError, WarehouseError
 from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.results.database import open_results
-from nl2sql_align.tasks.results.read import METRICS
+from nl2sql_align.tasks.results.options import Metric, find_metric
 from nl2sql_align.tasks.views.charts import ON_PAPER, VEGA_LITE, Spec, build_charts, build_config
 from nl2sql_align.tasks.views.digits import format_interval, format_value
+from nl2sql_align.tasks.views.options import Picture
 from nl2sql_align.tasks.warehouse.folder import write_atomically
 
 if TYPE_CHECKING:
@@ -29,23 +30,23 @@ _LEAST: Final = {"kl_alignment": 0.3679, "additive_kl_alignment": 0.3679}
 
 def plot(
     place: Path | str,
-    kind: str,
+    kind: Picture | str,
     out: Path | str,
     *,
     target: str | None = None,
     source: str | None = None,
-    metric: str = "kl_alignment",
+    metric: Metric | str = Metric.KL_ALIGNMENT,
 ) -> Path:
     """Draw a picture of the results, and return its path.
 
     Args:
         place: The folder of the results, or their address on an object store.
-        kind: One of ``KINDS``.
+        kind: The picture to draw.
         out: The file to write. The suffix of its name selects PNG, SVG or PDF.
         target: The target to draw; by default, the first one with results of this kind.
         source: For ``differences``, the corpus to compare with the target; by default, the
             closest training set.
-        metric: For ``matrix``, one of ``tasks.results.read.METRICS``.
+        metric: For ``matrix``, the measure to draw.
 
     Raises:
         WarehouseError: There are no results, or the file cannot be written.
@@ -56,11 +57,9 @@ def plot(
         raise ConfigurationError(
             f"the name of a picture has to end in {', '.join(_FORMATS)}, not '{out.name}'"
         )
-    if kind not in KINDS:
-        raise ConfigurationError(f"no picture '{kind}'; there are: {', '.join(KINDS)}")
-    if metric not in METRICS:
-        raise ConfigurationError(f"no measure '{metric}'; there are: {', '.join(METRICS)}")
-    spec = KINDS[kind](place, target, source, metric)
+    if kind not in _BUILDERS:
+        raise ConfigurationError(f"no picture '{kind}'; there are: {', '.join(_BUILDERS)}")
+    spec = _BUILDERS[kind](place, target, source, find_metric(metric))
     picture = _render(spec, out.suffix.lower())
     try:
         with write_atomically(out) as temporary:
@@ -263,14 +262,13 @@ def build_budget(place: Path | str, target: str | None, source: str | None, metr
     )
 
 
-KINDS: Final[Mapping[str, Callable[[Path | str, str | None, str | None, str], Spec]]] = {
-    "matrix": build_matrix,
-    "ratios": build_ratios,
-    "differences": build_differences,
-    "sample-size": build_sample_size,
-    "budget": build_budget,
+_BUILDERS: Final[Mapping[str, Callable[[Path | str, str | None, str | None, str], Spec]]] = {
+    Picture.MATRIX: build_matrix,
+    Picture.RATIOS: build_ratios,
+    Picture.DIFFERENCES: build_differences,
+    Picture.SAMPLE_SIZE: build_sample_size,
+    Picture.BUDGET: build_budget,
 }
-"""The functions that build the pictures, by the names of the pictures on the command line."""
 
 _COMMANDS: Final = {"sample_size": "sample-size", "budget": "select"}
 

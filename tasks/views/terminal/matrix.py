@@ -45,7 +45,7 @@ def print_matrix(
 
     Args:
         rows: The result of ``tasks.results.read.matrix``.
-        metric: One of ``tasks.results.read.METRICS``.
+        metric: The measure to show.
         is_all: Show every corpus as a target, not only those with that role.
         is_ranked: Show the closest training sets of each target instead. By default, do so if the
             targets need more than three blocks, unless ``is_all``.

@@ -13,8 +13,9 @@ from nl2sql_align.tasks.base.errors import (
 )
 from nl2sql_align.tasks.measures.matrix import Content, compute_matrix
 from nl2sql_align.tasks.results.database import open_results
+from nl2sql_align.tasks.results.options import Metric
 from nl2sql_align.tasks.results.publish import RunRecord, publish
-from nl2sql_align.tasks.results.read import METRICS, matrix, ratio, rejects
+from nl2sql_align.tasks.results.read import matrix, ratio, rejects
 from nl2sql_align.tasks.views.explain import explain
 from nl2sql_align.tasks.views.report import write_report
 from nl2sql_align.tasks.warehouse.folder import Warehouse
@@ -66,7 +67,7 @@ def test_the_matrix_has_every_pair_in_the_order_of_the_corpora_file(warehouse):
     rows = matrix(warehouse)
     pairs = [(source, target) for source in QUERIES for target in QUERIES]
     assert rows.select("source", "target").rows() == pairs
-    assert set(METRICS) | {"ci_low", "ci_high", "target_ceiling"} <= set(rows.columns)
+    assert set(Metric) | {"ci_low", "ci_high", "target_ceiling"} <= set(rows.columns)
     roles = {"zoo-train": "train", "animals": "train", "dev": "target", "base": "predictions"}
     assert rows.select("source_role", "target_role").rows() == [
         (roles[source], roles[target]) for source, target in pairs

@@ -14,7 +14,8 @@ from nl2sql_align.tasks.measures.intervals import Resampling
 from nl2sql_align.tasks.results.publish import RunRecord, publish
 from nl2sql_align.tasks.results.read import matrix
 from nl2sql_align.tasks.run import steps
-from nl2sql_align.tasks.views.pictures import KINDS, plot
+from nl2sql_align.tasks.views.options import Picture
+from nl2sql_align.tasks.views.pictures import plot
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 from tests.unit.results.test_publish import BASE_CORPUS, runner
 
@@ -48,7 +49,7 @@ def texts_of(svg):
     return [node.text for node in ElementTree.fromstring(svg.read_bytes()).iter() if node.text]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", Picture)
 def test_each_kind_is_drawn_in_each_format(folder, tmp_path, kind):
     for suffix, start in STARTS.items():
         out = plot(folder, kind, tmp_path / f"picture{suffix}", target="dev")
