@@ -123,11 +123,11 @@ def run(corpora: Path, warehouse: Path, stages: Sequence[str] = STAGES) -> dict[
 
 
 def _counted(corpus: "CountedCorpus", pool: ThreadPoolExecutor) -> "CountedCorpus":
-    from nl2sql_align.tasks.ngrams.corpus_counts import add_up, count_part, gather
+    from nl2sql_align.tasks.ngrams.corpus_counts import add_partition, count_part, gather_partitions
 
     if corpus.division is None:
         return corpus
     list(pool.map(count_part, corpus.division.parts))
-    list(pool.map(add_up, corpus.division.partitions))
-    gather(corpus.division)
+    list(pool.map(add_partition, corpus.division.partitions))
+    gather_partitions(corpus.division)
     return replace(corpus, division=None)

@@ -25,7 +25,12 @@ from nl2sql_align.tasks.ingest.corpora_file import AS_WRITTEN, CorpusEntry, load
 from nl2sql_align.tasks.measures.intervals import Resampling
 from nl2sql_align.tasks.measures.matrix import MatrixReport
 from nl2sql_align.tasks.measures.options import Unit
-from nl2sql_align.tasks.ngrams.corpus_counts import Division, add_up, count_part, gather
+from nl2sql_align.tasks.ngrams.corpus_counts import (
+    Division,
+    add_partition,
+    count_part,
+    gather_partitions,
+)
 from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
 from nl2sql_align.tasks.results.publish import DRIFT_THRESHOLD, AsWritten, RunRecord, publish
 from nl2sql_align.tasks.results.versions import versions
@@ -43,7 +48,7 @@ prepare = step(prepare_corpus, "prepare", "prepare {entry.name}")
 parse = step(parse_part, "parse", "parse part {job.row_group} of {job.source.name}")
 finish = step(steps.finish, "count", "count {prepared.entry.name}")
 count = step(count_part, "count part", "count {job.destination.stem} of {job.corpus}")
-add = step(add_up, "add up", "add up partition {job.partition} of {job.corpus}")
+add = step(add_partition, "add up", "add up partition {job.partition} of {job.corpus}")
 measure = step(steps.measure, "measure")
 resample_pairs = step(steps.resample, "resample")
 publish_results = step(publish, "publish")
@@ -374,7 +379,7 @@ def _added_up(
         seconds = sum(part.result() for part in parts)
         partitions = [add.submit(job) for job in division.partitions]
         seconds += sum(partition.result() for partition in partitions)
-        gather(division)
+        gather_partitions(division)
     except Exception as error:
         return steps.blamed(corpus.entry, error, warehouse)
     return replace(corpus, seconds=corpus.seconds + seconds, division=None)

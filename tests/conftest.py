@@ -88,9 +88,9 @@ def count_corpus(
     destination: Path,
     scratch: Path,
     metadata: dict[str, str],
-    **limits: int,
+    **limits: Any,
 ) -> Path:
-    """Counts a corpus, whatever steps it takes; where its counts are."""
+    """Count a corpus in as many steps as it needs, and return the path of its counts."""
     division = begin_counting(corpus, templates, destination, scratch, metadata, **limits)
     return count_divided(division) if division else destination
 

@@ -25,7 +25,11 @@ from nl2sql_align.tasks.measures.intervals import (
 )
 from nl2sql_align.tasks.measures.matrix import Content, MatrixReport, compute_matrix
 from nl2sql_align.tasks.measures.verdicts import CONFIDENCE
-from nl2sql_align.tasks.ngrams.corpus_counts import begin_counting
+from nl2sql_align.tasks.ngrams.corpus_counts import (
+    DEFAULT_COUNT_LIMITS,
+    CountLimits,
+    begin_counting,
+)
 from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
 from nl2sql_align.tasks.run.prepare import Prepared, SetAside, dialects_file
 from nl2sql_align.tasks.templates.dialect_choice import CLEARLY_MORE, choose_dialect
@@ -116,7 +120,9 @@ def _better_dialect(corpus: CountedCorpus, warehouse: Warehouse) -> list[str]:
     ]
 
 
-def finish(prepared: Prepared, warehouse: Warehouse) -> CountedCorpus:
+def finish(
+    prepared: Prepared, warehouse: Warehouse, count_limits: CountLimits = DEFAULT_COUNT_LIMITS
+) -> CountedCorpus:
     """Puts the parsed parts of a corpus together and counts its n-grams, unless both are there.
 
     Of a large corpus, ``division`` says by which steps it is counted.
@@ -140,6 +146,7 @@ def finish(prepared: Prepared, warehouse: Warehouse) -> CountedCorpus:
             prepared.ngrams,
             warehouse.scratch,
             metadata,
+            limits=count_limits,
         )
         ngrams = division.destination if division else prepared.ngrams
     return CountedCorpus(

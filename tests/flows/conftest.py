@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,21 @@ def align(prefect_home):
         from nl2sql_align.flows.align import align
 
         yield align
+
+
+@pytest.fixture
+def limit_counting(align, monkeypatch):
+    """Gives the counting step of runs other limits, such as ``part_bytes=30``."""
+    from nl2sql_align.flows.running.policy import step
+    from nl2sql_align.tasks.ngrams.corpus_counts import CountLimits
+    from nl2sql_align.tasks.run import steps
+
+    def limit(**limits):
+        finish = partial(steps.finish, count_limits=CountLimits(**limits))
+        limited = step(finish, "count", "count {prepared.entry.name}")
+        monkeypatch.setattr("nl2sql_align.flows.align.finish", limited)
+
+    return limit
 
 
 @pytest.fixture(scope="session")

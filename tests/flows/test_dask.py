@@ -54,16 +54,14 @@ class Killer:
         os.kill(self.killed, signal.SIGKILL)
 
 
-class SmallParts(WorkerPlugin):
-    """Makes workers count in small parts; the first worker that counts kills itself."""
+class KillCounter(WorkerPlugin):
+    """Makes the first worker that counts kill itself."""
 
     def __init__(self, mark):
         self._mark = mark
 
     def setup(self, worker):
         count = corpus_counts.count_ngrams
-        corpus_counts._LARGEST_PART = corpus_counts._PER_PARTITION = 2000
-        corpus_counts._TEMPLATES_AT_A_TIME = 10
 
         def count_or_die(templates, max_n):
             with contextlib.suppress(FileExistsError):
@@ -74,8 +72,10 @@ class SmallParts(WorkerPlugin):
         corpus_counts.count_ngrams = count_or_die
 
 
-def test_killed_workers_change_no_bit_of_the_results(align, larger, tmp_path):
-    killer = Killer(SmallParts(tmp_path / "killed"))
+def test_killed_workers_change_no_bit_of_the_results(align, larger, tmp_path, limit_counting):
+    alone = align(larger.write(), tmp_path / "local")
+    limit_counting(part_bytes=2000, partition_bytes=2000, templates_at_a_time=10)
+    killer = Killer(KillCounter(tmp_path / "killed"))
     with progress.listening(killer):
         summary = align(larger.write(), tmp_path / "dask", threads=2, runner="dask")
     assert len(killer.workers) == 2
@@ -87,7 +87,6 @@ def test_killed_workers_change_no_bit_of_the_results(align, larger, tmp_path):
     assert summary.set_aside == {}
     assert summary.n_parsed > N_QUERIES
     assert any(path.is_dir() for path in Warehouse(summary.warehouse).ngrams.iterdir())
-    alone = align(larger.write(), tmp_path / "local")
     assert tables(summary.warehouse) == tables(alone.warehouse)
     assert leftovers(summary.warehouse) == []
 

@@ -3,7 +3,6 @@
 import pytest
 
 from nl2sql_align.tasks.base import progress
-from nl2sql_align.tasks.ngrams import corpus_counts
 from nl2sql_align.tasks.views.explain import explain
 from nl2sql_align.tasks.warehouse.count_files import count_files
 from nl2sql_align.tasks.warehouse.folder import Warehouse
@@ -13,11 +12,9 @@ pytestmark = pytest.mark.flow
 
 
 @pytest.fixture
-def in_partitions(align, corpora, first, tmp_path, monkeypatch):
+def in_partitions(align, corpora, first, tmp_path, limit_counting):
     """The summary of a run over the small corpora, each of which is too large to be one file."""
-    monkeypatch.setattr(corpus_counts, "_LARGEST_PART", 30)
-    monkeypatch.setattr(corpus_counts, "_PER_PARTITION", 30)
-    monkeypatch.setattr(corpus_counts, "_TEMPLATES_AT_A_TIME", 1)
+    limit_counting(part_bytes=30, partition_bytes=30, templates_at_a_time=1)
     return align(corpora.write(), tmp_path / "warehouse", threads=2)
 
 

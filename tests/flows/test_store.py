@@ -6,7 +6,6 @@ import pytest
 
 from nl2sql_align.tasks.base.errors import ConflictError
 from nl2sql_align.tasks.ingest.discovery import discover_dumps
-from nl2sql_align.tasks.ngrams import corpus_counts
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.views.explain import explain
 from nl2sql_align.tasks.warehouse.object_store import CACHE_VARIABLE, pull, push, warehouse_at
@@ -31,11 +30,10 @@ def machine(s3, tmp_path, monkeypatch):
 
 
 def test_the_results_are_those_of_a_warehouse_on_disk_wherever_they_are_made(
-    align, corpora, first, machine, monkeypatch
+    align, corpora, first, machine, limit_counting
 ):
     # Counts in folders of partitions, as large corpora have them.
-    monkeypatch.setattr(corpus_counts, "_LARGEST_PART", 30)
-    monkeypatch.setattr(corpus_counts, "_TEMPLATES_AT_A_TIME", 1)
+    limit_counting(part_bytes=30, templates_at_a_time=1)
     machine("first")
     summary = align(corpora.write(), ADDRESS)
     assert summary.warehouse == ADDRESS

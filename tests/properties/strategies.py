@@ -1,8 +1,8 @@
-"""Random corpora, small enough to be checked in plain Python."""
+"""Random corpora, small enough to check in plain Python."""
 
 from hypothesis import strategies as st
 
-# What the rules of section 3 tell apart, and look-alikes of it.
+# Tokens that the rules of section 3 tell apart, and others that look like them.
 TOKENS = [
     *"SELECT FROM WHERE COUNT _X STRFTIME NULL REORDER BYTES BY ORDER ÉTÉ 名前 ß".split(),
     *"( ) ( ) ( ) , , * = != || - 1A % [ ]".split(),
@@ -11,7 +11,7 @@ TOKENS = [
 
 templates = st.lists(st.sampled_from(TOKENS), min_size=1, max_size=22).map(" ".join)
 
-# Few templates, so that corpora share some; the lists that draw from them repeat them.
+# Few templates, so that corpora share some, and lists repeat some.
 _FEW = (
     "SELECT FROM",
     "SELECT COUNT ( * ) FROM",

@@ -1,16 +1,17 @@
-"""The n-gram counts of random corpora are those of the reference."""
+"""The n-gram counts of random corpora match the reference."""
 
 import contextlib
 import hashlib
 from collections import Counter
+from dataclasses import replace
 
 import polars as pl
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nl2sql_align.tasks.base.connections import bounded, resources
+from nl2sql_align.tasks.base.connections import bounded
 from nl2sql_align.tasks.ngrams import corpus_counts
+from nl2sql_align.tasks.ngrams.corpus_counts import CountLimits
 from nl2sql_align.tasks.ngrams.count import (
     COUNTS_SCHEMA,
     count_ngrams,
@@ -25,7 +26,7 @@ from tests.properties.strategies import some_templates, templates
 
 
 def frame_of(queries):
-    """The distinct templates of queries as the program takes them."""
+    """Return the distinct templates of queries, as ``count_ngrams`` takes them."""
     first = {template: queries.index(template) for template in reversed(queries)}
     rows = [(template, queries.count(template), first[template]) for template in dict(first)]
     schema = {
@@ -42,7 +43,7 @@ def as_dict(counts):
 
 @settings(max_examples=200)
 @given(some_templates, st.integers(1, 17))
-def test_counts_are_those_of_the_reference(queries, max_n):
+def test_counts_match_the_reference(queries, max_n):
     counts = count_ngrams(frame_of(queries), max_n)
     assert as_dict(counts) == reference.ngram_counts(queries, max_n)
     assert counts["ngram"].is_duplicated().sum() == 0
@@ -54,7 +55,7 @@ def test_counts_are_those_of_the_reference(queries, max_n):
 
 
 @given(some_templates, st.integers(1, 17))
-def test_counts_are_sums_of_what_each_template_holds(queries, max_n):
+def test_counts_are_sums_over_the_templates(queries, max_n):
     frame = frame_of(queries)
     incidence = ngram_incidence(frame["template"], max_n)
     counts = count_ngrams(frame, max_n)
@@ -65,7 +66,7 @@ def test_counts_are_sums_of_what_each_template_holds(queries, max_n):
 
 
 @given(templates)
-def test_tokens_are_those_of_the_reference(template):
+def test_tokens_match_the_reference(template):
     assert split_template(template) == reference.tokens_of(template)
 
 
@@ -92,7 +93,7 @@ def test_counts_of_two_corpora_add_up(queries, others):
 
 
 def write_templates(queries, folder):
-    """The distinct templates of queries, in a file as the stage before writes it."""
+    """Write the distinct templates of queries to a file, as the stage before does."""
     path = folder / "templates.parquet"
     frame_of(queries).rename(
         {"n_occurrences": "n_queries", "example_ordinal": "first_ordinal"}
@@ -106,11 +107,8 @@ def test_counting_in_batches_writes_the_same_table(tmp_path_factory, queries, ch
     source = write_templates(queries, folder)
     whole, batched = folder / "whole.parquet", folder / "batched.parquet"
     assert count_corpus("corpus", source, whole, folder, {}) == whole
-    with pytest.MonkeyPatch.context() as patch:
-        memory = resources().memory_bytes // resources().threads
-        patch.setattr(corpus_counts, "_MEMORY_PER_CHARACTER", memory // characters)
-        patch.setattr(corpus_counts, "_TEMPLATES_AT_A_TIME", 1)
-        assert count_corpus("corpus", source, batched, folder, {}) == batched
+    limits = CountLimits(templates_at_a_time=1, memory_bytes=100 * characters)
+    assert count_corpus("corpus", source, batched, folder, {}, limits=limits) == batched
     assert pl.read_parquet(whole).equals(pl.read_parquet(batched))
     assert pl.read_parquet_schema(whole) == {"corpus": pl.String, **COUNTS_SCHEMA}
     assert sorted(folder.iterdir()) == sorted([source, whole, batched])
@@ -118,28 +116,40 @@ def test_counting_in_batches_writes_the_same_table(tmp_path_factory, queries, ch
 
 @settings(max_examples=12)
 @given(some_templates, st.integers(1, 4), st.integers(1, 120))
-def test_counting_in_partitions_gives_the_counts_of_the_reference(
+def test_counting_in_partitions_matches_the_reference(
     tmp_path_factory, queries, n_parts, characters
 ):
     folder = tmp_path_factory.mktemp("partitions")
     source = write_templates(queries, folder)
     n_bytes_of_all = len("".join(set(queries)).encode())
     n_bytes = max(1, n_bytes_of_all // n_parts)
-    with pytest.MonkeyPatch.context() as patch, bounded(None, None, folder):
-        patch.setattr(corpus_counts, "_LARGEST_PART", n_bytes)
-        patch.setattr(corpus_counts, "_PER_PARTITION", n_bytes)
-        patch.setattr(corpus_counts, "_TEMPLATES_AT_A_TIME", 1)
-        patch.setattr(corpus_counts, "_ROWS_AT_A_TIME", 20)
-        first = count_corpus("corpus", source, folder / "first.parquet", folder, {}, max_n=4)
-        memory = resources().memory_bytes // resources().threads
-        patch.setattr(corpus_counts, "_MEMORY_PER_CHARACTER", memory // characters)
-        patch.setattr(corpus_counts, "_MEMORY_PER_ROW", memory)
-        again = count_corpus("corpus", source, folder / "again.parquet", folder, {}, max_n=4)
+    limits = CountLimits(
+        part_bytes=n_bytes, partition_bytes=n_bytes, templates_at_a_time=1, rows_at_a_time=20
+    )
+
+    def count(name, memory_bytes):
+        return count_corpus(
+            "corpus",
+            source,
+            folder / f"{name}.parquet",
+            folder,
+            {},
+            max_n=4,
+            limits=replace(limits, memory_bytes=memory_bytes),
+        )
+
+    with bounded(None, None, folder):
+        first, again, least = (
+            count("first", None),
+            count("again", 100 * characters),
+            count("least", 1),
+        )
     files = count_files(first)
-    # However much memory there is: the same bytes, in as many files as the templates ask for.
-    assert [file.read_bytes() for file in count_files(again)] == [
-        file.read_bytes() for file in files
-    ]
+    # The files depend on the templates only, and not on the memory.
+    for other in (again, least):
+        assert [file.read_bytes() for file in count_files(other)] == [
+            file.read_bytes() for file in files
+        ]
     assert first.is_dir() == (n_bytes_of_all > n_bytes)
     assert len(files) >= n_bytes_of_all / n_bytes
     assert find_counts(folder / "first.parquet") == first
@@ -154,31 +164,30 @@ def test_counting_in_partitions_gives_the_counts_of_the_reference(
         for ngram in table["ngram"]:
             digest = hashlib.md5(ngram.encode()).hexdigest()
             assert int(digest[:4], 16) % len(tables) == place
-    assert sorted(folder.iterdir()) == sorted([source, first, again])
+    assert sorted(folder.iterdir()) == sorted([source, first, again, least])
 
 
-def test_a_folder_that_lacks_a_partition_is_counted_anew(tmp_path, monkeypatch):
-    monkeypatch.setattr(corpus_counts, "_LARGEST_PART", 5)
-    monkeypatch.setattr(corpus_counts, "_PER_PARTITION", 5)
+SMALL_PARTS = CountLimits(part_bytes=5, partition_bytes=5)
+
+
+def test_a_folder_that_lacks_a_partition_is_counted_again(tmp_path):
     source = write_templates(["SELECT FROM", "SELECT WHERE", "SELECT"], tmp_path)
     file = tmp_path / "counts.parquet"
     assert find_counts(file) is None
-    counts = count_corpus("corpus", source, file, tmp_path, {})
+    counts = count_corpus("corpus", source, file, tmp_path, {}, limits=SMALL_PARTS)
     before = [path.read_bytes() for path in count_files(counts)]
     assert len(before) == 8
     for lost in (0, 7):
         count_files(counts)[lost].unlink()
         assert find_counts(file) is None
-        assert count_corpus("corpus", source, file, tmp_path, {}) == counts
+        assert count_corpus("corpus", source, file, tmp_path, {}, limits=SMALL_PARTS) == counts
         assert [path.read_bytes() for path in count_files(counts)] == before
 
 
-def test_what_a_worker_left_that_died_is_no_partition(tmp_path, monkeypatch):
-    monkeypatch.setattr(corpus_counts, "_LARGEST_PART", 5)
-    monkeypatch.setattr(corpus_counts, "_PER_PARTITION", 5)
+def test_files_of_a_worker_that_died_are_not_partitions(tmp_path):
     source = write_templates(["SELECT FROM", "SELECT WHERE"], tmp_path)
     division = corpus_counts.begin_counting(
-        "corpus", source, tmp_path / "counts.parquet", tmp_path, {}
+        "corpus", source, tmp_path / "counts.parquet", tmp_path, {}, limits=SMALL_PARTS
     )
     for part in division.parts:
         corpus_counts.count_part(part)
@@ -191,8 +200,8 @@ def test_what_a_worker_left_that_died_is_no_partition(tmp_path, monkeypatch):
             temporary.write_bytes(b"half a file")
             (temporary.parent / f"{temporary.name}.parquet").write_bytes(b"of one killed")
             raise RuntimeError
-        corpus_counts.add_up(partition)
-    counts = corpus_counts.gather(division)
+        corpus_counts.add_partition(partition)
+    counts = corpus_counts.gather_partitions(division)
     assert sorted(counts.iterdir()) == count_files(counts)
     assert find_counts(tmp_path / "counts.parquet") == counts
     assert sorted(tmp_path.iterdir()) == sorted([source, counts])

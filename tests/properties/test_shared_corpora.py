@@ -1,4 +1,4 @@
-"""The measures of real corpora are those of the reference."""
+"""The measures of real corpora match the reference."""
 
 import itertools
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +22,7 @@ NAMES = ("spider-train", "spider-dev", "bird-dev", "codellama-7b-base")
 
 @pytest.fixture(scope="module")
 def corpora(shared_folder, tmp_path_factory):
-    """The corpora after all their stages, and the measures of their pairs."""
+    """Return the corpora after all their stages, and the measures of their pairs."""
     warehouse = Warehouse(tmp_path_factory.mktemp("real") / "warehouse")
     listed = {entry.name: entry for entry in load_corpora(shared_folder / "corpora/corpora.toml")}
     entries = [listed[name] for name in NAMES]
@@ -46,12 +46,12 @@ def corpora(shared_folder, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def expected(corpora):
-    """What the reference makes of the same queries and templates."""
+    """Return the reference's corpora, of the same queries and templates."""
     finished, _ = corpora
-    return {name: of_reference(corpus) for name, corpus in finished.items()}
+    return {name: to_reference(corpus) for name, corpus in finished.items()}
 
 
-def of_reference(corpus):
+def to_reference(corpus):
     templates = {
         row["sql"]: row["template"]
         for row in pq.read_table(corpus.templates, columns=["sql", "template"]).to_pylist()
@@ -63,7 +63,7 @@ def of_reference(corpus):
     )
 
 
-def test_counts_are_those_of_the_reference(corpora, expected):
+def test_counts_match_the_reference(corpora, expected):
     for name, corpus in corpora[0].items():
         table = pq.read_table(corpus.ngrams, columns=["ngram", "n_occurrences"])
         counts = dict(zip(*(column.to_pylist() for column in table.columns), strict=True))
@@ -71,7 +71,7 @@ def test_counts_are_those_of_the_reference(corpora, expected):
 
 
 @pytest.mark.parametrize(("source", "target"), itertools.product(NAMES, repeat=2))
-def test_measures_are_those_of_the_reference(corpora, expected, source, target):
+def test_measures_match_the_reference(corpora, expected, source, target):
     _, pairs = corpora
     wanted = reference.measures(expected[source], expected[target])
     assert pairs[source, target] == pytest.approx(wanted, rel=0, abs=1e-9)
