@@ -263,7 +263,7 @@ def page(outcomes: Sequence[Outcome], n_trials: int) -> str:
         n_trials=n_trials,
         n_replicates=FIRST_LOOK,
         coverages=table(header, rows),
-        ceilings=table(("target", "of two draws", "ceiling, mean", "95 % of ceilings"), ceilings),
+        ceilings=table(("target", "of two draws", "ceiling, mean", "95% of ceilings"), ceilings),
     )
 
 

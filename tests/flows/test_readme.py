@@ -40,7 +40,7 @@ def test_it_is_one_page_and_shows_the_two_commands_to_start_with():
     assert len(README.splitlines()) <= 140
     assert COMMANDS.index("make align") < COMMANDS.index(".venv/bin/nl2sql-align ratio warehouse")
     targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
-    assert {"align", "test"} <= set(re.findall(r"make (\w+)", README)) <= set(targets)
+    assert {"align", "test"} <= set(re.findall(r"(?:`|\$ )make (\w+)", README)) <= set(targets)
 
 
 @pytest.mark.parametrize("command", [one for one in COMMANDS if not one.startswith("make ")])
