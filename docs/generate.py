@@ -278,22 +278,28 @@ def _annotation(node: ast.expr) -> str:
 
 
 def _docstring(text: str) -> str:
-    """Convert a Google style docstring to Markdown, with its sections as lists."""
+    """Convert a Google style docstring to Markdown: sections as lists, ``::`` as code blocks."""
     lines: list[str] = []
     in_section = False
-    for line in text.replace("``", "`").splitlines():
-        section = re.fullmatch(r"(Args|Returns|Raises|Yields|Attributes):", line)
-        if section:
-            in_section = True
-            lines += [f"*{section[1]}*", ""]
-        elif in_section and (item := re.fullmatch(r"    (\w+): (.*)", line)):
-            lines.append(f"- `{item[1]}`: {item[2]}")
-        elif in_section and line.startswith("        "):
-            lines[-1] += f" {line.strip()}"
-        else:
-            in_section = in_section and (not line or line.startswith("    "))
-            lines.append(line.strip())
-    return "\n".join(lines)
+    code = re.compile(r"^(.*:):\n\n((?:    .*\n|\n)*    .*)$", re.MULTILINE)
+    for number, part in enumerate(code.split(text)):
+        if number % 3 == 2:
+            lines += ["```python", *textwrap.dedent(part).splitlines(), "```", ""]
+            continue
+        for line in part.strip("\n").replace("``", "`").splitlines():
+            section = re.fullmatch(r"(Args|Returns|Raises|Yields|Attributes):", line)
+            if section:
+                in_section = True
+                lines += [f"**{section[1]}**", ""]
+            elif in_section and (item := re.fullmatch(r"    (\w+): (.*)", line)):
+                lines.append(f"- `{item[1]}`: {item[2]}")
+            elif in_section and line.startswith("        "):
+                lines[-1] += f" {line.strip()}"
+            else:
+                in_section = in_section and (not line or line.startswith("    "))
+                lines.append(line.strip())
+        lines.append("")
+    return "\n".join(lines).strip()
 
 
 def formats() -> str:
