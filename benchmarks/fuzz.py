@@ -88,7 +88,7 @@ def outcome(corpus: CorpusEntry, warehouse: Warehouse) -> tuple[str, int, int]:
 
 def kind_of(reason: str) -> str:
     """Return a reason without details of a single file."""
-    reason = re.sub(r"none of .* holds SQL", "no column holds SQL", reason.partition("): ")[2])
+    reason = re.sub(r"found no SQL in .*;", "found no SQL;", reason.partition("): ")[2])
     reason = re.sub(r"'[^']*'|\d+", "...", reason.partition(" (")[0].partition(";")[0])
     return textwrap.shorten(reason, 80)
 

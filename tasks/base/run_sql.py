@@ -40,7 +40,7 @@ def load_sql(name: str | Path) -> str:
     try:
         return _locate(name, ".sql").read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise ValueError(f"there is no SQL file {_shown(name)}") from None
+        raise ValueError(f"SQL file {_shown(name)} does not exist") from None
 
 
 @cache

@@ -95,14 +95,14 @@ def list_members(path: Path, pattern: str | None) -> list[str]:
         pattern: Return only the files that match this pattern in any folder.
 
     Raises:
-        OSError: The archive is damaged or encrypted, or names a file outside of itself.
+        OSError: The archive is damaged or encrypted, or names a file outside itself.
     """
     with _raise_damage_as_oserror(), zipfile.ZipFile(path) as archive:
         members = [info for info in archive.infolist() if not info.is_dir()]
         for info in members:
             parts = PurePosixPath(info.filename.replace("\\", "/"))
             if parts.is_absolute() or ".." in parts.parts:
-                raise OSError(f"it names a file outside of itself: {info.filename!r}")
+                raise OSError(f"it names a file outside itself: {info.filename!r}")
             if info.flag_bits & 1:
                 raise OSError("it is encrypted")
     hidden = re.compile(r"(^|/)(\.|__MACOSX/)")
@@ -124,7 +124,7 @@ def open_source(source: Source) -> Iterator[BinaryIO]:
         if source.member is not None:
             with zipfile.ZipFile(source.path) as archive, archive.open(source.member) as file:
                 if PurePosixPath(source.member).suffix.lower() in COMPRESSED:
-                    raise OSError(f"{source.member} is packed twice; unpack it")
+                    raise OSError(f"{source.member} is compressed twice; unpack it")
                 yield file  # type: ignore[misc]
         elif source.path.suffix.lower() == ".xz":
             with lzma.open(source.path) as file:
@@ -197,7 +197,7 @@ def _unpack(file: BinaryIO, target: BinaryIO, packed_size: int, limits: UnpackLi
         if written > limit:
             raise OSError(
                 f"it unpacks to more than {limit / 1e9:.1f} GB from {packed_size:,} bytes; "
-                "unpack it yourself if that is right"
+                "unpack it yourself if that size is expected"
             )
         target.write(chunk)
 

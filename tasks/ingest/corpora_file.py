@@ -161,8 +161,8 @@ class CorpusEntry(BaseModel):
             return data
         if holds_credentials(path):
             raise _mistake(
-                "key 'path': the address contains what may be credentials; remove them, and "
-                "set them in the environment"
+                "key 'path': the address may contain credentials; remove them, and set them in the "
+                "environment"
             )
         return {**data, "url": path}
 
@@ -214,7 +214,7 @@ class CorpusEntry(BaseModel):
                 raise _mistake(f"key '{key}' is missing; predictions need it")
         if self.role == "predictions" and self.statements == "each":
             raise _mistake(
-                "key 'statements': \"each\" does not go with predictions, which have one answer "
+                "key 'statements': \"each\" cannot be used with predictions, which have one answer "
                 'per question; try "first"'
             )
         return self
@@ -228,12 +228,12 @@ class CorpusEntry(BaseModel):
             )
         if self.columns is not None and self.format == AUTO:
             raise _mistake(
-                f"key 'columns' does not go with format '{AUTO}'; remove it, or name the format"
+                f"key 'columns' cannot be used with format '{AUTO}'; remove it, or name the format"
             )
         if self.columns is not None and not is_generic(self.format):
             generic = ", ".join(filter(is_generic, list_formats()))
             raise _mistake(
-                f"key 'columns' does not go with format '{self.format}'; "
+                f"key 'columns' cannot be used with format '{self.format}'; "
                 f"remove it, or use one of the formats {generic}"
             )
         is_nested = self.columns is not None and self.columns.is_nested
@@ -295,7 +295,7 @@ def load_corpora(path: Path) -> list[CorpusEntry]:
         or not all(isinstance(raw, dict) for raw in listed)
         or not listed
     ):
-        raise ConfigurationError(f"{path}: no corpus is listed; add a [[corpus]] table for each")
+        raise ConfigurationError(f"{path}: lists no corpus; add a [[corpus]] table for each")
     entries = [parse_entry(path, number, raw) for number, raw in enumerate(listed, start=1)]
     _check_names(path, entries)
     return entries
@@ -357,8 +357,8 @@ def _check_names(path: Path, entries: list[CorpusEntry]) -> None:
     for name, count in Counter(entry.name for entry in entries).items():
         if count > 1:
             raise ConfigurationError(
-                f"{path}: corpus '{name}': key 'name': {count} corpora have it; "
-                "give each a name of its own"
+                f"{path}: corpus '{name}': key 'name': {count} corpora have this name; "
+                "give each a different one"
             )
     roles = {entry.name: entry.role for entry in entries}
     targets = [name for name, role in roles.items() if role == "target"]

@@ -128,7 +128,7 @@ def discover_dumps(
     folders = [folder.resolve() for folder in folders]
     if not any(folder.is_dir() for folder in folders):
         listed = ", ".join(map(str, folders)) or "the list is empty"
-        raise ConfigurationError(f"there is no folder to search ({listed}); check folders")
+        raise ConfigurationError(f"found no folder to search ({listed}); check folders")
     with warehouse.locked(wait_seconds):
         files = [
             file.relative_to(warehouse.folder).as_posix()
@@ -306,7 +306,7 @@ def _read_description(file: Path) -> list[CorpusEntry]:
         listed, document = [document], {}
     if document or not isinstance(listed, list) or not all(isinstance(r, dict) for r in listed):
         raise ConfigurationError(
-            f"{file}: has keys beside [[corpus]] tables; write the keys of one corpus, or tables"
+            f"{file}: mixes [[corpus]] tables and other keys; use one or the other"
         )
     is_of_folder = file.name == CORPUS_FILE
     described = file.name.removesuffix(f".{CORPUS_FILE}")

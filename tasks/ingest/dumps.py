@@ -215,8 +215,8 @@ def _collect_parameters(
         if noun in ("paths", "names") and suffix:
             chosen = [n for n, one in enumerate(sources) if one.suffix == f".{suffix}"]
             if not chosen:
-                remedy = "let path name the folder that holds them too"
-                raise _error(entry, f"holds no .{suffix} file, which its format needs", remedy)
+                problem = f"contains no .{suffix} file, which format '{entry.format}' needs"
+                raise _error(entry, problem, "set path to the folder that contains all files")
             parameters[name] = [paths[n] if noun == "paths" else sources[n].name for n in chosen]
     return {key: parameters[key] for key in declared_parameters(query)}
 
@@ -315,25 +315,26 @@ def list_files(entry: CorpusEntry) -> list[Path]:
     try:
         folder, patterns = _resolve_path(entry)
         if not folder.exists():
-            raise _error(entry, "is not there", "check path, or fetch the dump")
+            raise _error(entry, "does not exist", "check path, or download the dump")
         if folder.is_file() and (not patterns or folder.suffix.lower() == ".zip"):
             paths = [folder]
         elif patterns and not folder.is_dir():
-            raise _error(entry, "is not a folder", "let path name the folder that holds the files")
+            remedy = "set path to the folder that contains the files"
+            raise _error(entry, "is not a folder", remedy)
         elif patterns:
             paths = list({p: None for pattern in patterns for p in folder.glob(pattern)})
             paths = [path for path in paths if not path.is_dir()]
             if not paths and entry.glob is None and folder != entry.path:
-                raise _error(entry, "is not there", "check path, or fetch the dump")
+                raise _error(entry, "does not exist", "check path, or download the dump")
             if not paths:
-                problem = f"holds no file that matches '{patterns[0]}'"
+                problem = f"contains no file that matches '{patterns[0]}'"
                 raise _error(entry, problem, "check path and glob")
         else:
             paths = _list_shards(entry) if folder.is_dir() else [folder]
         if not any(path.stat().st_size for path in paths):
-            raise _error(entry, "is empty", "fetch it anew")
+            raise _error(entry, "is empty", "download it again")
     except ValueError:
-        raise _error(entry, "is no path", "check path") from None
+        raise _error(entry, "is not a valid path", "check path") from None
     except OSError as error:
         raise _unreadable_error(entry, error, entry.path) from None
     return sorted(paths, key=lambda path: path.relative_to(folder).as_posix())
@@ -349,18 +350,19 @@ def _list_shards(entry: CorpusEntry) -> list[Path]:
     kinds = [kind for kind in _DATA_SUFFIXES if kind in by_kind]
     if not kinds:
         folders = sorted(p.name for p in entry.path.iterdir() if p.is_dir())
-        remedy = "let path name a file, or add a glob"
+        remedy = "set path to a file, or add a glob"
         if folders:
             names = shorten_names(folders)
-            remedy = f"let path name a file or one of its folders ({names}), or add a glob"
+            remedy = f"set path to a file or one of its folders ({names}), or add a glob"
         raise _error(entry, "is a folder", remedy)
     if len(kinds) > 1:
         found = ", ".join(f"*{kind}" for kind in kinds)
-        raise _error(entry, f"is a folder of several kinds of files ({found})", "add a glob")
+        problem = f"contains several kinds of files ({found})"
+        raise _error(entry, problem, f"choose one kind with a glob, such as '*{kinds[0]}'")
     splits = {m[1].lower() for p in by_kind[kinds[0]] if (m := _SPLIT.match(p.name))}
     if len(splits) > 1:
-        problem = f"is a folder of several splits ({', '.join(sorted(splits))})"
-        raise _error(entry, problem, f"add a glob, such as '{min(splits)}-*'")
+        problem = f"contains several splits ({', '.join(sorted(splits))})"
+        raise _error(entry, problem, f"choose one split with a glob, such as '{min(splits)}-*'")
     return by_kind[kinds[0]]
 
 
@@ -384,12 +386,11 @@ def list_sources(entry: CorpusEntry) -> list[Source]:
         members = [m for m in members if PurePosixPath(m).name not in _DESCRIPTIONS]
         kinds = {Source(path, member).suffix for member in members}
         if not members:
-            raise _error(
-                entry, "holds no file to read", "check glob, which files of the archive it names"
-            )
+            raise _error(entry, "contains no file to read", "check the archive and glob", path)
         if entry.format not in _FOLDER_FORMATS and len(kinds) > 1:
             names = shorten_names([PurePosixPath(member).name for member in members])
-            raise _error(entry, f"holds several kinds of files ({names})", "add a glob", path)
+            problem = f"contains several kinds of files ({names})"
+            raise _error(entry, problem, "choose one kind with a glob", path)
         sources += [Source(path, member) for member in members]
     return sources
 
@@ -468,9 +469,10 @@ def _check_content(
 ) -> None:
     """Raise if a dump was read without an error but does not match its entry."""
     if found["n_queries"] == 0:
-        raise _error(entry, "holds no queries", "fetch it anew, or check path")
+        raise _error(entry, "contains no queries", "download it again, or check path")
     if found["n_repeats"]:
-        raise _error(entry, "numbers some queries twice", "list each of its files as a corpus")
+        remedy = "list each of its files as a separate corpus"
+        raise _error(entry, "uses some query numbers twice", remedy)
     n_values = {
         "sql": "n_raw_sql",
         "question": "n_questions",
@@ -480,7 +482,7 @@ def _check_content(
     empty = [column for key, column in _get_mapping(entry).items() if found[n_values[key]] == 0]
     _check_columns(entry, empty, list_columns)
     if found["n_raw_sql"] == 0:
-        problem = f"has no queries where format '{entry.format}' keeps them"
+        problem = f"has no queries where format '{entry.format}' stores them"
         raise _error(entry, f"{problem} (it has {shorten_names(list_columns())})", "check format")
 
 
@@ -491,10 +493,10 @@ def _check_columns(
     for column in columns:
         if column.startswith("$"):
             problem = f"has nothing at '{column}' (it has {shorten_names(list_columns())})"
-            raise _error(entry, problem, "correct columns")
+            raise _error(entry, problem, "check columns")
         if column not in (existing := list_columns()):
             problem = f"has no column '{column}' (it has {shorten_names(existing)})"
-            raise _error(entry, problem, "correct columns")
+            raise _error(entry, problem, "check columns")
 
 
 def _list_columns(con: duckdb.DuckDBPyConnection, query: str, paths: list[str]) -> list[str]:
@@ -532,17 +534,17 @@ def _damage_error(
     for staged, original in originals.items():
         message = message.replace(str(staged), original.name)
     if "maximum_object_size" in message:
-        return _error(entry, "has a row of more than 32 MB", "leave it out, or check format")
+        return _error(entry, "has a row of more than 32 MB", "remove it, or check format")
     if re.search("has duplicate key|keys must be unique", message):
-        return _error(
-            entry, f"has a key twice in one object ({message})", "mend it, or leave it out"
-        )
+        problem = f"has an object with a duplicate key ({message})"
+        return _error(entry, problem, "correct or remove that object")
     problem = f"is damaged or not in format '{entry.format}' ({message})"
-    return _error(entry, problem, "fetch it anew, or check format")
+    return _error(entry, problem, "download it again, or check format")
 
 
 def _not_text_error(entry: CorpusEntry, source: Source, offset: int) -> CorpusError:
-    return _error(entry, f"is no text, at byte {offset}", "check path and format", source.path)
+    problem = f"is not text (invalid UTF-8 at byte {offset})"
+    return _error(entry, problem, "check path and format", source.path)
 
 
 def _shorten_error(error: duckdb.Error) -> str:
@@ -554,7 +556,7 @@ def _shorten_error(error: duckdb.Error) -> str:
 
 def _unreadable_error(entry: CorpusEntry, error: OSError, path: Path) -> CorpusError:
     problem = f"cannot be read ({error.strerror or error})"
-    return _error(entry, problem, "check that it is whole and that you may read it", path)
+    return _error(entry, problem, "check that it is complete and that you may read it", path)
 
 
 def _error(entry: CorpusEntry, problem: str, remedy: str, path: Path | None = None) -> CorpusError:

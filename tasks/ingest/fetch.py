@@ -60,7 +60,7 @@ def fetch_dump(entry: CorpusEntry, warehouse: Warehouse) -> CorpusEntry:
     except Exception as error:
         raise _fetch_error(entry, error) from None
     if not listing.files:
-        raise CorpusError(entry.name, entry.place, "is not there", "check path")
+        raise CorpusError(entry.name, entry.place, "does not exist", "check path")
     note = warehouse.copies / f"{stage_key(url=entry.url, files=listing.files)}.digest"
     if note.exists():
         digest = note.read_text()
@@ -78,7 +78,7 @@ def fetch_dump(entry: CorpusEntry, warehouse: Warehouse) -> CorpusEntry:
     except Exception as error:
         raise _fetch_error(entry, error) from None
     if not is_same:
-        raise CorpusError(entry.name, entry.place, "changes while it is read", "run again")
+        raise CorpusError(entry.name, entry.place, "changed while it was fetched", "run again")
     digest = digest_dump(_move_entry(entry, temporary, listing))
     copies = warehouse.copies / digest
     copies.parent.mkdir(exist_ok=True)
@@ -132,7 +132,7 @@ def _is_undamaged(copy: CorpusEntry, digest: str) -> bool:
 def _make_relative(file: str, base: str) -> PurePosixPath:
     path = PurePosixPath(file.removeprefix(base).lstrip("/"))
     if ".." in path.parts:
-        raise OSError("it names a file outside of its folder")
+        raise OSError("it names a file outside its folder")
     return path
 
 
@@ -143,5 +143,5 @@ def _move_entry(entry: CorpusEntry, folder: Path, listing: _Listing) -> CorpusEn
 
 def _fetch_error(entry: CorpusEntry, error: Exception) -> CorpusError:
     problem = f"cannot be fetched ({describe_error(error)})"
-    remedy = "check path, the credentials in the environment, and that the store's driver is there"
+    remedy = "check path, the credentials in the environment, and that the driver is installed"
     return CorpusError(entry.name, entry.place, problem, remedy)

@@ -91,7 +91,7 @@ def resolve_format(entry: CorpusEntry) -> tuple[CorpusEntry, str | None]:
         return entry, None
     found = recognise_format(entry)
     resolved = entry.model_copy(update={"format": found.format, "columns": found.columns})
-    return resolved, f"taken for format '{found.format}': {found.reason}"
+    return resolved, f"recognised as format '{found.format}': {found.reason}"
 
 
 def recognise_format(entry: CorpusEntry) -> Recognition:
@@ -112,7 +112,7 @@ def recognise_format(entry: CorpusEntry) -> Recognition:
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         problem = f"cannot be read ({str(error).splitlines()[0] if str(error) else error!r})"
         raise CorpusError(
-            entry.name, entry.url or source.path, problem, "check that it is whole"
+            entry.name, entry.url or source.path, problem, "check that it is complete"
         ) from None
     return _recognise_text(entry, source, text.replace("\r\n", "\n"))
 
@@ -124,13 +124,13 @@ def _recognise_folder(folder: Path, glob: str | None) -> Recognition | None:
     for path in sorted(folder.glob("**/*.jsonl")):
         rows, _ = _parse_json_rows(_read_text(Source(path)))
         if rows and "instance_id" in rows[0]:
-            reason = f"SQL files, and instances with an instance_id in {path.name}"
+            reason = f"SQL files, and rows with an instance_id in {path.name}"
             return Recognition("spider2", None, reason)
     if "compiled" in folder.parts:
-        return Recognition("dbt", None, "SQL files in a folder compiled/")
+        return Recognition("dbt", None, "SQL files in a folder named compiled")
     if glob is not None or any(folder.glob("*.sql")):
-        return Recognition("sql_files", None, "a folder of SQL files")
-    return Recognition("dbt", None, "SQL files in folders below it")
+        return Recognition("sql_files", None, "SQL files in one folder")
+    return Recognition("dbt", None, "SQL files in subfolders")
 
 
 def _read_start(source: Source, size: int) -> bytes:
@@ -184,12 +184,12 @@ def _recognise_lines(entry: CorpusEntry, lines: list[str]) -> Recognition:
     complete = [line for line in (lines[:-1] or lines) if line.strip()][:1000]
     statements = [line for line in complete if classify_statement(line)]
     if not complete or not statements:
-        raise _unknown_error(entry, "its first lines are no SQL, JSON or table")
+        raise _unknown_error(entry, "its first lines are not SQL, JSON or a table")
     if sum(1 for line in complete if _GOLD_LINE.search(line)) >= 0.8 * len(complete):
-        return Recognition("gold_sql", None, "lines of SQL, a tab and a name")
+        return Recognition("gold_sql", None, "lines of SQL followed by a tab and a name")
     if entry.role == "predictions" or len(statements) >= 0.8 * len(complete):
-        return Recognition("lines", None, "lines that each start with a word of SQL")
-    return Recognition("sql_files", None, "SQL over several lines")
+        return Recognition("lines", None, "lines that start like SQL statements")
+    return Recognition("sql_files", None, "SQL statements of several lines")
 
 
 def _parse_json_rows(text: str) -> tuple[list[dict[str, Any]], str]:
@@ -217,7 +217,7 @@ def _recognise_json(entry: CorpusEntry, rows: list[dict[str, Any]], shape: str) 
     if shape == "object":
         texts = [value for value in first.values() if isinstance(value, str)]
         if texts and all(key.isdigit() for key in first):
-            return Recognition("bird_predictions", None, "one JSON object whose keys are numbers")
+            return Recognition("bird_predictions", None, "a JSON object whose keys are numbers")
         for key, value in first.items():
             if isinstance(value, list) and value and isinstance(value[0], dict):
                 found = _recognise_rows(
@@ -262,7 +262,7 @@ def _recognise_rows(
             return Recognition(format, None, f"{noun} {', '.join(sorted(keys))}")
     sql = _find_sql_column(rows, names, answers)
     if sql is None:
-        raise _unknown_error(entry, f"none of {shorten_names(names)} holds SQL")
+        raise _unknown_error(entry, f"found no SQL in {shorten_names(names)}")
     others = {
         key: next((name for wanted in choices for name in names if name.lower() == wanted), None)
         for key, choices in _NAMES.items()
@@ -312,6 +312,6 @@ def _unknown_error(entry: CorpusEntry, why: str) -> CorpusError:
     return CorpusError(
         entry.name,
         entry.place,
-        f"is in no form that is known: {why}",
-        "name its format, and columns",
+        f"has an unknown format: {why}",
+        "set format, and columns if the format is generic",
     )

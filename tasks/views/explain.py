@@ -251,7 +251,7 @@ def _read_pair(
         if not known[name]:
             raise ConfigurationError(
                 f"corpus '{name}' has no n-grams, so there is no divergence to explain; "
-                f"see why: nl2sql-align rejects {place} {name}"
+                f"to see why, run: nl2sql-align rejects {place} {name}"
             )
     rows: pl.DataFrame = query_sql(con, "views/explain/pair", source=source, target=target).pl()
     return rows.row(0, named=True)

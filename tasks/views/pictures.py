@@ -55,7 +55,7 @@ def plot(
     out = Path(out)
     if out.suffix.lower() not in _FORMATS:
         raise ConfigurationError(
-            f"the name of a picture has to end in {', '.join(_FORMATS)}, not '{out.name}'"
+            f"'{out.name}' is not the name of a picture; use one that ends in {', '.join(_FORMATS)}"
         )
     if kind not in _BUILDERS:
         raise ConfigurationError(f"no picture '{kind}'; there are: {', '.join(_BUILDERS)}")

@@ -151,7 +151,7 @@ class Warehouse:
         if "?" in str(self.folder):
             # DuckDB takes the rest of the path for options.
             raise WarehouseError(
-                f"{self.folder}: the path of a DuckDB database cannot hold '?'; choose another "
+                f"{self.folder}: the path of a DuckDB database cannot contain '?'; choose another "
                 "--warehouse"
             )
         holder = self.folder / ".lock-holder"

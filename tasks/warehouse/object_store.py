@@ -103,7 +103,7 @@ def _parse_manifest(text: bytes | str, place: str) -> Manifest:
         fields = json.loads(text)
         if fields["format"] > FORMAT:
             raise WarehouseError(
-                f"{place} was made by a newer nl2sql-align; install that version to use it"
+                f"{place} was written by a newer nl2sql-align; install that version to use it"
             )
         files = [StoredFile(**file) for file in fields["files"]]
         # A manifest from elsewhere must not name files outside the working copy.
@@ -118,7 +118,9 @@ def _parse_manifest(text: bytes | str, place: str) -> Manifest:
             {file.name: file for file in files},
         )
     except (ValueError, KeyError, TypeError) as error:
-        raise WarehouseError(f"{place} is not a manifest ({error}); remove it there") from None
+        raise WarehouseError(
+            f"{place} is not a manifest ({error}); remove it from the store"
+        ) from None
 
 
 # ---- places -------------------------------------------------------------------------------------
@@ -143,13 +145,13 @@ def warehouse_at(place: Path | str) -> Warehouse:
         return Warehouse(Path(place))
     if holds_credentials(place):
         raise ConfigurationError(
-            "the address of the warehouse holds what may be credentials; put them into the "
-            "environment"
+            "the address of the warehouse may contain credentials; remove them, and set "
+            "them in the environment"
         )
     address = place.rstrip("/")
     if re.search(r"[?*\[\]#\s\\'\"]", address) or not is_address(address):
         raise ConfigurationError(
-            f"{place!r} cannot be the address of a warehouse; name one such as s3://bucket/prefix"
+            f"{place!r} is not the address of a warehouse; use one such as s3://bucket/prefix"
         )
     words = re.sub(r"[^A-Za-z0-9.-]+", "-", address)[-60:].strip(".-")
     digest = hashlib.sha256(address.encode()).hexdigest()[:12]

@@ -345,12 +345,12 @@ def test_corpora_that_cannot_be_taken_are_set_aside_each_with_its_reason(spoiled
         assert "; " in reason
         assert "\n" not in reason
     for name, words in {
-        "missing": "is not there",
+        "missing": "does not exist",
         "cut-json": "is damaged or not in format 'spider'",
         "cut-parquet": "is damaged or not in format 'gretel'",
-        "no-text": "is no text, at byte 128",
+        "no-text": "is not text (invalid UTF-8 at byte 128)",
         "empty": "is empty",
-        "wrong-format": "has no queries where format 'bird' keeps them",
+        "wrong-format": "has no queries where format 'bird' stores them",
         "no-sql": "none of its queries has a template in dialect 'sqlite'",
     }.items():
         assert words in summary.set_aside[name]

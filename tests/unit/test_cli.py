@@ -350,9 +350,9 @@ def test_each_corpus_set_aside_is_named_with_its_cause(runs):
     line = re.compile(r"^nl2sql-align: set aside: corpus '(\w+)' \(.*?\): (.*)$", re.MULTILINE)
     reasons = dict(line.findall(runs["plain"].ended.err))
     assert reasons.keys() == {"keys", "cut", "missing"}
-    assert "is not there; check path" in reasons["missing"]
+    assert "does not exist; check path" in reasons["missing"]
     assert "is damaged or not in format 'spider'" in reasons["cut"]
-    assert "has no queries where format 'spider' keeps them" in reasons["keys"]
+    assert "has no queries where format 'spider' stores them" in reasons["keys"]
     # The content of the dump is shown as text, and long names are shortened.
     assert MARKUP[:36] in reasons["keys"]
 

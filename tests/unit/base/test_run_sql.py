@@ -113,9 +113,9 @@ def test_a_relation_needs_one_statement(con, sql_file):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(ValueError, match=r"there is no SQL file sql/no/such\.sql"):
+    with pytest.raises(ValueError, match=r"SQL file sql/no/such\.sql does not exist"):
         load_sql("no/such")
-    with pytest.raises(ValueError, match=rf"there is no SQL file {tmp_path}/such\.sql"):
+    with pytest.raises(ValueError, match=rf"SQL file {tmp_path}/such\.sql does not exist"):
         load_sql(tmp_path / "such")
 
 

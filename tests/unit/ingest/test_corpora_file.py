@@ -115,10 +115,10 @@ def changed(old: str, new: str, text: str = TARGET) -> str:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "no corpus is listed; add a [[corpus]] table for each"),
-        ("corpus = []", "no corpus is listed"),
-        ("corpus = ['a']", "no corpus is listed"),
-        (changed("[[corpus]]", "[corpus]"), "no corpus is listed"),
+        ("", "lists no corpus; add a [[corpus]] table for each"),
+        ("corpus = []", "lists no corpus"),
+        ("corpus = ['a']", "lists no corpus"),
+        (changed("[[corpus]]", "[corpus]"), "lists no corpus"),
         ("title = 1\n" + TARGET, "unknown key 'title'; list corpora as [[corpus]] tables"),
         ("[[corpus]\n", "is not valid TOML: "),
         ("\n\nname = \n", "(at line 3, column 8); correct that line"),
@@ -149,7 +149,7 @@ def changed(old: str, new: str, text: str = TARGET) -> str:
         (TARGET + 'glob = "../*.sql"\n', "key 'glob': '../*.sql' is not a pattern below path"),
         (TARGET + 'glob = "**.sql"\n', "key 'glob': '**.sql' is not a pattern below path"),
         (TARGET + 'glob = ""\n', "key 'glob': '' is not a pattern below path"),
-        (TARGET + 'columns = { sql = "q" }\n', "key 'columns' does not go with format 'spider'"),
+        (TARGET + 'columns = { sql = "q" }\n', "key 'columns' cannot be used with format 'spider'"),
         (changed('"spider"', '"jsonl"'), "key 'columns' is missing; format 'jsonl' needs it"),
         (
             changed('"spider"', '"jsonl"') + 'columns = { sql = "q", schema = "s" }\n',
@@ -161,7 +161,7 @@ def changed(old: str, new: str, text: str = TARGET) -> str:
         ),
         (
             TARGET + TARGET,
-            "corpus 'dev': key 'name': 2 corpora have it; give each a name of its own",
+            "corpus 'dev': key 'name': 2 corpora have this name; give each a different one",
         ),
         (TARGET + 'target = "dev"\n', "key 'target' is for predictions only; remove it"),
         (TARGET + 'model = "m"\n', "key 'model' is for predictions only"),

@@ -173,7 +173,7 @@ def test_a_faulty_dump_does_not_stop_the_others(dumps, warehouse):
 
 
 def test_a_missing_folder_is_an_error(tmp_path, warehouse):
-    with pytest.raises(ConfigurationError, match="there is no folder to search"):
+    with pytest.raises(ConfigurationError, match="found no folder to search"):
         discover_dumps([tmp_path / "nothing"], warehouse)
     assert not warehouse.folder.exists()
 
@@ -274,7 +274,7 @@ def test_a_description_without_its_dump_is_retired_too(dumps, warehouse):
     dump.unlink()
     found = look(dumps, warehouse)
     assert found.retired == ("shop",)
-    assert ["is not there" in problem for problem in found.problems] == [True]
+    assert ["does not exist" in problem for problem in found.problems] == [True]
 
 
 def test_corpora_are_kept_when_their_description_becomes_invalid(dumps, warehouse):

@@ -317,12 +317,17 @@ def test_the_same_dump_gives_the_same_bytes(tmp_path, monkeypatch):
 
 
 FAULTS = {
-    "missing": ("lines", "a.sql", None, "is not there; check path, or fetch the dump"),
-    "empty": ("lines", "a.sql", b"", "is empty; fetch it anew"),
+    "missing": ("lines", "a.sql", None, "does not exist; check path, or download the dump"),
+    "empty": ("lines", "a.sql", b"", "is empty; download it again"),
     "empty Parquet": ("spider", "a.parquet", b"", "is empty"),
-    "no rows": ("spider", "a.json", b"[]", "holds no queries; fetch it anew, or check path"),
-    "no rows below the header": ("csv", "a.csv", b"the sql,q/~a,d\n", "holds no queries"),
-    "no text": ("lines", "a.sql", bytes(range(256)) * 9, "is no text, at byte 128; check path"),
+    "no rows": ("spider", "a.json", b"[]", "contains no queries; download it again, or check path"),
+    "no rows below the header": ("csv", "a.csv", b"the sql,q/~a,d\n", "contains no queries"),
+    "no text": (
+        "lines",
+        "a.sql",
+        bytes(range(256)) * 9,
+        "is not text (invalid UTF-8 at byte 128); check path",
+    ),
     "cut JSON": (
         "spider",
         "a.json",
@@ -355,12 +360,17 @@ FAULTS = {
         "is damaged or not in",
     ),
     "no Parquet": ("spider", "a.parquet", as_json(SPIDER), "is damaged or not in format 'spider'"),
-    "Parquet as JSON": ("jsonl", "a.parquet", as_parquet(SPIDER), "is no text, at byte"),
+    "Parquet as JSON": (
+        "jsonl",
+        "a.parquet",
+        as_parquet(SPIDER),
+        "is not text (invalid UTF-8 at byte",
+    ),
     "cut gzip": (
         "spider",
         "a.json.gz",
         gzip.compress(as_json(SPIDER))[:-9],
-        "cannot be read (Truncated compressed stream); check that it is whole",
+        "cannot be read (Truncated compressed stream); check that it is complete",
     ),
     "no gzip": ("spider", "a.json.gz", as_json(SPIDER), "cannot be read (zlib inflate failed:"),
     "cut bzip2": (
@@ -373,7 +383,7 @@ FAULTS = {
         "spider",
         "a.json",
         b'[{"SQL": "a", "db_id": "d"}]',
-        "has no queries where format 'spider' keeps them (it has SQL, db_id); check format",
+        "has no queries where format 'spider' stores them (it has SQL, db_id); check format",
     ),
     "other keys, Parquet": (
         "spider",
@@ -392,7 +402,7 @@ FAULTS = {
         "jsonl",
         "a.jsonl",
         b'{"pred": "a"}\n{"x": 1}\n',
-        "has no column 'the sql' (it has pred, x); correct columns",
+        "has no column 'the sql' (it has pred, x); check columns",
     ),
     "no such optional key": (
         "jsonl",
@@ -404,7 +414,7 @@ FAULTS = {
         "jsonl",
         "a.jsonl",
         b'{"the sql": null, "q/~a": 1, "d": 2}',
-        "has no queries where format 'jsonl' keeps them",
+        "has no queries where format 'jsonl' stores them",
     ),
     "no such column, CSV": ("csv", "a.csv", b"a,b\n1,2\n", "has no column 'the sql' (it has a, b)"),
     "no such optional column, CSV": (
@@ -441,13 +451,13 @@ FAULTS = {
         "bird_predictions",
         "a.json",
         b'{"1": "a", "01": "b"}',
-        "numbers some queries twi",
+        "uses some query numbers twi",
     ),
     "control characters": (
         "csv",
         "a.csv",
         b"\x1b[2J,b\n1,2\n",
-        "(it has  [2J, b); correct columns",
+        "(it has  [2J, b); check columns",
     ),
 }
 
@@ -478,14 +488,10 @@ def test_a_folder_is_not_read_as_a_file_nor_a_file_as_a_folder(tmp_path):
     folder, file = tmp_path / "folder", tmp_path / "file"
     folder.mkdir()
     file.write_text("select 1")
+    check_fault(entry(folder, "lines"), tmp_path, "is a folder; set path to a file, or add a glob")
+    check_fault(entry(file, "lines", glob="*"), tmp_path, "is not a folder; set path to the folder")
     check_fault(
-        entry(folder, "lines"), tmp_path, "is a folder; let path name a file, or add a glob"
-    )
-    check_fault(
-        entry(file, "lines", glob="*"), tmp_path, "is not a folder; let path name the folder"
-    )
-    check_fault(
-        entry(folder, "sql_files"), tmp_path, "holds no file that matches '*.sql'; check path"
+        entry(folder, "sql_files"), tmp_path, "contains no file that matches '*.sql'; check path"
     )
 
 
@@ -494,7 +500,7 @@ def test_a_fault_names_the_file_in_a_folder(tmp_path):
     folder.mkdir()
     (folder / "a.sql").write_bytes(b"select 1")
     (folder / "b.sql").write_bytes(bytes(range(256)))
-    check_fault(entry(folder, "sql_files"), tmp_path, "at byte 128;", folder / "b.sql")
+    check_fault(entry(folder, "sql_files"), tmp_path, "at byte 128);", folder / "b.sql")
 
 
 def test_a_file_may_be_one_query_of_several_lines(tmp_path):

@@ -94,7 +94,7 @@ def test_a_dump_on_a_store_and_on_disk_have_the_same_digest(bucket, warehouse, t
 def test_a_missing_or_unreachable_dump_sets_its_corpus_aside(bucket, warehouse):
     aside = prepare_corpus(entry("s3://dumps/nothing.sql"), warehouse)
     assert aside == SetAside(
-        "far", "corpus 'far' (s3://dumps/nothing.sql): is not there; check path"
+        "far", "corpus 'far' (s3://dumps/nothing.sql): does not exist; check path"
     )
     with pytest.raises(CorpusError, match=r"\(nosuch://x/y\): cannot be fetched \(ValueError: "):
         fetch_dump(entry("nosuch://x/y"), warehouse)
@@ -119,6 +119,6 @@ def test_an_address_with_credentials_is_refused_without_showing_them(tmp_path, a
     file.write_text(
         f'[[corpus]]\nname = "a"\nrole = "train"\nformat = "lines"\npath = "{address}"\n'
     )
-    with pytest.raises(ConfigurationError, match="may be credentials") as caught:
+    with pytest.raises(ConfigurationError, match="may contain credentials") as caught:
         load_corpora(file)
     assert SECRET not in str(caught.value)

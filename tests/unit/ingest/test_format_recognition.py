@@ -34,7 +34,7 @@ def test_formats_are_recognised(tmp_path, name):
     (tmp_path / file).write_bytes(content)
     found, reason = resolve_format(entry(tmp_path / file, "auto"))
     assert found.format == READ_AS.get(name, ALIASES.get(format, format))
-    assert reason.startswith(f"taken for format '{found.format}': ")
+    assert reason.startswith(f"recognised as format '{found.format}': ")
     if not name.startswith(("jsonl", "csv", "parquet", "bird_predictions")):
         explicit = ingested(entry(tmp_path / file, format), tmp_path)
         assert [r["raw_sql"] for r in ingested(found, tmp_path)] == [r["raw_sql"] for r in explicit]

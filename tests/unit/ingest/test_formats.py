@@ -418,7 +418,9 @@ def test_spider_2_joins_gold_files_with_their_questions(tmp_path):
     found = ingested(entry(folder, "spider2", glob="**/bq*.sql"), tmp_path)
     assert [r["question"] for r in found] == ["q1", "q2"]
     (folder / "spider2-lite.jsonl").unlink()
-    with pytest.raises(CorpusError, match=r"holds no \.jsonl file, which its format needs"):
+    with pytest.raises(
+        CorpusError, match=r"contains no \.jsonl file, which format 'spider2' needs"
+    ):
         ingested(entry(folder, "spider2"), tmp_path)
 
 
@@ -507,7 +509,8 @@ def test_splits_and_kinds_are_not_mixed(tmp_path):
     (folder / "train-00000-of-00001.parquet").write_bytes(as_parquet([{"query": "select 1"}]))
     (folder / "test-00000-of-00001.parquet").write_bytes(as_parquet([{"query": "select 2"}]))
     with pytest.raises(
-        CorpusError, match=r"several splits \(test, train\); add a glob, such as 't"
+        CorpusError,
+        match=r"several splits \(test, train\); choose one split with a glob, such as 't",
     ):
         ingested(entry(folder, "spider"), tmp_path)
     [row] = ingested(entry(folder, "spider", glob="train-*"), tmp_path)
@@ -526,7 +529,7 @@ def test_a_path_may_be_a_pattern(tmp_path):
         )
     rows = ingested(entry(tmp_path / "shards" / "train-*.jsonl.gz", "spider"), tmp_path)
     assert [r["sql"] for r in rows] == ["select 0", "select 1"]
-    with pytest.raises(CorpusError, match=r"dev-\*.*: is not there; check path"):
+    with pytest.raises(CorpusError, match=r"dev-\*.*: does not exist; check path"):
         ingested(entry(tmp_path / "shards" / "dev-*.jsonl.gz", "spider"), tmp_path)
 
 
@@ -542,15 +545,15 @@ def test_a_zip_archive_is_read_as_a_folder(tmp_path):
 
 
 BAD_ARCHIVES = {
-    "leaves": (as_zip(**{"../../a.json": b"[]"}), "names a file outside of itself: '../../a.json'"),
-    "absolute": (as_zip(**{"/etc/a.json": b"[]"}), "names a file outside of itself"),
+    "leaves": (as_zip(**{"../../a.json": b"[]"}), "names a file outside itself: '../../a.json'"),
+    "absolute": (as_zip(**{"/etc/a.json": b"[]"}), "names a file outside itself"),
     "several kinds": (
         as_zip(**{"a.json": b"[]", "b.csv": b"a"}),
         "several kinds of files (a.json,",
     ),
-    "nothing": (as_zip(), "holds no file to read"),
+    "nothing": (as_zip(), "contains no file to read"),
     "no archive": (b"PK\x03\x04 nothing", "cannot be read (File is not a zip file)"),
-    "packed twice": (as_zip(**{"a.json.gz": b"[]"}), "a.json.gz is packed twice; unpack it"),
+    "packed twice": (as_zip(**{"a.json.gz": b"[]"}), "a.json.gz is compressed twice; unpack it"),
 }
 
 

@@ -85,7 +85,10 @@ def test_options_without_a_picture_are_errors(folder, tmp_path, make_corpus):
             plot(where, kind, tmp_path / name, **options)
         return str(error.value)
 
-    assert "has to end in .png, .svg, .pdf, not 'a.gif'" in error_of("matrix", "a.gif")
+    assert (
+        "'a.gif' is not the name of a picture; use one that ends in .png, .svg, .pdf"
+        in error_of("matrix", "a.gif")
+    )
     assert "there are: matrix, ratios" in error_of("pie")
     assert "no measure 'size'" in error_of("matrix", metric="size")
     assert "nothing to draw for 'nobody'; there are: dev" in error_of("ratios", target="nobody")

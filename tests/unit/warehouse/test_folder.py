@@ -237,7 +237,7 @@ def test_a_folder_that_cannot_be_made_is_reported(tmp_path, name):
 def test_a_question_mark_in_the_path_is_refused(tmp_path):
     with (
         pytest.raises(
-            WarehouseError, match=r"a\?b: .* cannot hold '\?'; choose another --warehouse"
+            WarehouseError, match=r"a\?b: .* cannot contain '\?'; choose another --warehouse"
         ),
         Warehouse(tmp_path / "a?b").locked(),
     ):
