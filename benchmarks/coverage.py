@@ -26,8 +26,8 @@ from nl2sql_align.tasks.base.arrays import Floats
 from nl2sql_align.tasks.measures.bootstrap import poisson_weights, skew_divergences
 from nl2sql_align.tasks.measures.ceilings import split_divergences
 from nl2sql_align.tasks.measures.divergence import SKEW
-from nl2sql_align.tasks.measures.intervals import FIRST_LOOK
-from nl2sql_align.tasks.measures.units import Sample, shared_by
+from nl2sql_align.tasks.measures.intervals import FEWEST_REPLICATES
+from nl2sql_align.tasks.measures.units import Sample, find_shared
 from nl2sql_align.tasks.measures.verdicts import CONFIDENCE, student_interval
 
 DESIGNS: Final = (
@@ -100,7 +100,7 @@ def shipped(of: Quantity, n_units: int) -> Ends:
 
 def logs(source: Sample, target: Sample, of_source: Floats, of_target: Floats) -> Floats:
     """Return the logarithm of the alignment for each pair of rows of unit weights."""
-    shared = shared_by(source, target)
+    shared = find_shared(source, target)
     counts = source.counts(of_source), target.counts(of_target)
     return -skew_divergences(*counts, shared, SKEW) / _SCALE
 
@@ -114,7 +114,7 @@ def quantities(sets: Sets) -> dict[str, Quantity]:
         predictions = logs(sets.predictions, sets.target, of_target, of_target)
         return {"A(T, S)": alignment, "A(B, S)": predictions, "AR": alignment - predictions}
 
-    looks = range(FIRST_LOOK)
+    looks = range(FEWEST_REPLICATES)
     plain = all_of(np.ones((1, n_train)), np.ones((1, n_target)))
     drawn = all_of(
         *(poisson_weights(one.keys, looks).astype(float) for one in (sets.train, sets.target))
@@ -261,7 +261,7 @@ def page(outcomes: Sequence[Outcome], n_trials: int) -> str:
     ceilings = [ceiling_row(outcome) for outcome in outcomes]
     return _PAGE.format(
         n_trials=n_trials,
-        n_replicates=FIRST_LOOK,
+        n_replicates=FEWEST_REPLICATES,
         coverages=table(header, rows),
         ceilings=table(("target", "of two draws", "ceiling, mean", "95% of ceilings"), ceilings),
     )

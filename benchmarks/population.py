@@ -16,7 +16,7 @@ import polars as pl
 from scipy.sparse import coo_array
 
 from nl2sql_align.tasks.base.arrays import Floats, Integers
-from nl2sql_align.tasks.measures.bootstrap import Classes, ngram_classes, unit_keys
+from nl2sql_align.tasks.measures.bootstrap import Classes, group_ngrams, unit_keys
 from nl2sql_align.tasks.measures.divergence import SKEW
 from nl2sql_align.tasks.measures.options import Unit
 from nl2sql_align.tasks.measures.units import Sample
@@ -160,7 +160,7 @@ def _sample(people: Population, units: list[Integers], owner: str, is_by_query: 
     totals = np.asarray(rows.sum(axis=1), np.int64)
     columns = rows.tocsc()
     ngrams = np.flatnonzero(np.diff(columns.indptr)).astype(np.int64)
-    classes = ngram_classes(columns[:, ngrams].tocsr())
+    classes = group_ngrams(columns[:, ngrams].tocsr())
     unit = Unit.QUERY if is_by_query else Unit.DATABASE
     return Sample(
         unit,

@@ -1,7 +1,7 @@
-"""The definitions of the specification in plain Python, to check the program against.
+"""The definitions of the specification (sections 3 to 5 and 8) in plain Python.
 
-Written from ``SPEC.md``, sections 3 to 5, for reading and not for speed. Shares no code with the
-program.
+Tests check the program against them. They are written for reading, not for speed, and share no code
+with the program.
 """
 
 import math
@@ -17,7 +17,7 @@ Distribution = dict[str, float]
 
 
 class Corpus(NamedTuple):
-    """The templates and comparable texts of a corpus's templated queries, one each per query."""
+    """The templates and comparable texts of a corpus's templated queries, one of each per query."""
 
     templates: list[str]
     texts: list[str]
@@ -127,13 +127,13 @@ def alignment_ratio(train: Corpus, predictions: Corpus, target: Corpus) -> float
 
 
 def share_of(target: Mapping[str, int], source: Iterable[str]) -> float:
-    """Which part of the target, by occurrences, is in the source."""
+    """Return the share of the target's occurrences whose unit is in the source."""
     known = set(source)
     return sum(count for unit, count in target.items() if unit in known) / sum(target.values())
 
 
 def measures(source: Corpus, target: Corpus) -> dict[str, float]:
-    """All columns of table ``alignment`` for one ordered pair."""
+    """Return all columns of table ``alignment`` for one ordered pair."""
     source_counts, target_counts = ngram_counts(source.templates), ngram_counts(target.templates)
     p, q = distribution(source_counts), distribution(target_counts)
     js_nats = jensen_shannon(p, q)
@@ -152,7 +152,7 @@ def measures(source: Corpus, target: Corpus) -> dict[str, float]:
 
 
 def comparable_text(sql: str) -> str:
-    """A SQLite text as leakage is judged by: see ``exact_overlap`` in section 8."""
+    """Return a SQLite text as ``exact_overlap`` compares it (section 8)."""
     parts: list[str] = []
     at = 0
     while at < len(sql):
@@ -164,7 +164,7 @@ def comparable_text(sql: str) -> str:
             end = sql.index("*/", at) + 2
             parts.append(" ")
         elif sql[at] in "'\"`":
-            # A doubled quote ends one literal and starts the next: as good as one literal.
+            # A doubled quote ends one literal and starts the next, with the same result.
             end = sql.index(sql[at], at + 1) + 1
             parts.append(sql[start:end])
         elif sql[at].isspace():

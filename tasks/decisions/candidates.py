@@ -14,9 +14,9 @@ from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.base.run_sql import query_sql, run_sql
 from nl2sql_align.tasks.decisions.options import Overlap
 from nl2sql_align.tasks.decisions.selection_methods import Cells, Target
-from nl2sql_align.tasks.measures.bootstrap import ngram_classes, poisson_weights, unit_keys
+from nl2sql_align.tasks.measures.bootstrap import group_ngrams, poisson_weights, unit_keys
 from nl2sql_align.tasks.measures.options import Unit
-from nl2sql_align.tasks.measures.units import unit_known
+from nl2sql_align.tasks.measures.units import choose_unit
 from nl2sql_align.tasks.ngrams.count import Incidence, count_known, ngram_incidence, ngram_keys
 from nl2sql_align.tasks.warehouse.object_store import warehouse_at
 
@@ -54,7 +54,7 @@ class TargetQueries:
     def unit(self) -> Unit:
         """What is drawn again as a whole: databases where they are known and there are several."""
         known = self.db_id.drop_nulls()
-        return unit_known(len(self.db_id), len(known), known.n_unique())
+        return choose_unit(len(self.db_id), len(known), known.n_unique())
 
     def units(self) -> pl.Series:
         """The name of the unit that each query is of; one without a database is its own."""
@@ -304,7 +304,7 @@ def _distinct_columns(pool: "csr_array", target: Incidence) -> tuple[Integers, F
 
     present = np.flatnonzero(np.diff(pool.tocsc().indptr))
     counts = vstack([pool, target.counts]).tocsc()[:, present].tocsr()
-    classes = ngram_classes(counts)
+    classes = group_ngrams(counts)
     _, first, n_equal = np.unique(classes.of_ngram, return_index=True, return_counts=True)
     order = np.argsort(first)
     return present[first[order]].astype(np.int64), n_equal[order].astype(np.float64)

@@ -20,7 +20,7 @@ from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.measures.divergence import add_unshared, alignment, skew_terms
 from nl2sql_align.tasks.measures.options import Unit
-from nl2sql_align.tasks.measures.units import unit_known
+from nl2sql_align.tasks.measures.units import choose_unit
 from nl2sql_align.tasks.ngrams.count import ngram_incidence
 from nl2sql_align.tasks.results.database import open_results
 
@@ -167,7 +167,7 @@ def _of_target(
         "select ordinal, db_id from queries where corpus = ? order by ordinal", [target]
     ).fetchall()
     known = [db_id for _, db_id in questions if db_id is not None]
-    is_by_database = unit_known(len(questions), len(known), len(set(known))) == Unit.DATABASE
+    is_by_database = choose_unit(len(questions), len(known), len(set(known))) == Unit.DATABASE
     units = {
         ordinal: str(ordinal if db_id is None or not is_by_database else db_id)
         for ordinal, db_id in questions

@@ -16,7 +16,7 @@ from nl2sql_align.tasks.measures.bootstrap import (
     SEED,
     Classes,
     Counts,
-    ngram_classes,
+    group_ngrams,
     replicate_counts,
     shared_classes,
     skew_divergences,
@@ -100,7 +100,7 @@ def sample_size(
     queries, sets = _read(place, target, candidates)
     distinct = queries["template"].unique().sort()
     incidence = ngram_incidence(distinct)
-    classes = ngram_classes(incidence.counts)
+    classes = group_ngrams(incidence.counts)
     of_query = distinct.search_sorted(queries["template"]).to_numpy().astype(np.int64)
     n_occurrences = queries["n_occurrences"].to_numpy().astype(np.int64)
     found = [_placed(one, candidate, incidence.ngrams) for candidate, one in sets]

@@ -1,13 +1,13 @@
-"""Replicates of a corpus: what its n-gram counts are when its databases or queries are drawn again.
+"""The Poisson bootstrap of n-gram counts.
 
-A replicate gives each unit (a database, or a query) a weight: how often it was drawn. The weight is
-a function of the seed, the replicate's number, the set and the unit alone, so that replicates can
-be added, made in any order and with any number of threads, and sets that share their units are
-weighed alike. Weights are Poisson(1) counts: the Poisson bootstrap (Hanley and MacGibbon 2006,
+A replicate gives each unit (a database or a query) a weight: the number of times it was drawn.
+A weight depends only on the seed, the replicate's number, the set and the unit. So replicates can
+be added later and computed in any order, with any number of threads, and sets that share units get
+the same weights. Weights follow a Poisson(1) distribution (Hanley and MacGibbon 2006,
 doi 10.1016/j.cmpb.2006.04.006).
 
-Counts of replicates are exact: sums of products of whole numbers below 2**53. N-grams that occur
-equally often in every template of a corpus are counted once for all of them, as a class: Spider's
+Counts of replicates are exact: they are sums of products of integers below 2**53. N-grams that
+occur equally often in every template of a corpus form a class and are counted once. Spider's
 training set has 11,916 n-grams in 2,603 classes.
 """
 
@@ -30,22 +30,20 @@ if TYPE_CHECKING:
 SEED: Final = 0
 """The seed of published intervals."""
 
-# The probability of drawing a unit at most 0, 1, 2, ... times.
-_POISSON: Final = np.cumsum([math.exp(-1) / math.factorial(k) for k in range(19)])
-_GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
-# From where the two halves of templates' keys start.
-_HALVES: Final = np.array([0x5EED0F7E3A1CE501, 0x1B873593CC9E2D51], np.uint64)
-_ROWS_AT_A_TIME: Final = 20_000
-_NUMBERS_AT_A_TIME: Final = 100_000
+# The probabilities of drawing a unit at most 0, 1, 2, ... times.
+_CUMULATIVE_POISSON: Final = np.cumsum([math.exp(-1) / math.factorial(k) for k in range(19)])
+_GOLDEN_GAMMA: Final = np.uint64(0x9E3779B97F4A7C15)
+# The starting points of the two halves of templates' keys.
+_KEY_STARTS: Final = np.array([0x5EED0F7E3A1CE501, 0x1B873593CC9E2D51], np.uint64)
 
 
 def unit_keys(owner: str, units: Sequence[str], seed: int = SEED) -> Keys:
-    """A number for each unit of a set that stands for it in all replicates.
+    """Return the key of each unit of a set, from which its weights are computed.
 
     Args:
-        owner: The set that the units are drawn for: equal names in two sets are two units.
-        units: The units' names.
-        seed: Another seed gives other replicates.
+        owner: The set that the units are drawn for. Units of the same name in two sets differ.
+        units: The names of the units.
+        seed: The seed of the replicates.
     """
     start = hashlib.sha256(f"{seed}\x1f{owner}\x1f".encode())
 
@@ -58,9 +56,9 @@ def unit_keys(owner: str, units: Sequence[str], seed: int = SEED) -> Keys:
 
 
 def uniforms(keys: Keys, replicates: range) -> Floats:
-    """A number in [0, 1) for each replicate (row) and unit (column): splitmix64 of the unit's key.
+    """Return a number in [0, 1) for each replicate (row) and unit (column).
 
-    Source: Steele, Lea and Flood 2014, doi 10.1145/2660193.2660195.
+    Source: splitmix64, from Steele, Lea and Flood 2014, doi 10.1145/2660193.2660195.
     """
     result: Floats = (_splitmix(keys, replicates) >> np.uint64(11)).astype(np.float64)
     result *= 2.0**-53
@@ -68,10 +66,10 @@ def uniforms(keys: Keys, replicates: range) -> Floats:
 
 
 def _splitmix(keys: Keys, steps: range) -> Keys:
-    """The numbers that splitmix64 gives at some steps (rows) from each key (column) on."""
+    """Return the output of splitmix64 at some steps (rows), starting from each key (column)."""
     rows = np.arange(steps.start + 1, steps.stop + 1, dtype=np.uint64)
     with np.errstate(over="ignore"):
-        mixed = keys[None, :] + rows[:, None] * _GOLDEN
+        mixed = keys[None, :] + rows[:, None] * _GOLDEN_GAMMA
         mixed ^= mixed >> np.uint64(30)
         mixed *= np.uint64(0xBF58476D1CE4E5B9)
         mixed ^= mixed >> np.uint64(27)
@@ -81,23 +79,24 @@ def _splitmix(keys: Keys, steps: range) -> Keys:
 
 
 def poisson_weights(keys: Keys, replicates: range) -> Integers:
-    """How often each unit (column) is drawn in each replicate (row)."""
+    """Return the number of times each unit (column) is drawn in each replicate (row)."""
     drawn = uniforms(keys, replicates)
     weights = np.zeros(drawn.shape, np.uint8)
-    # What np.searchsorted finds, in a third of its time: a number rarely passes many of these.
-    n_passed = np.searchsorted(_POISSON, drawn.max(initial=0.0), side="right")
-    for probability in _POISSON[:n_passed]:
+    # Same result as np.searchsorted in a third of its time, because few numbers exceed many limits.
+    n_exceeded = np.searchsorted(_CUMULATIVE_POISSON, drawn.max(initial=0.0), side="right")
+    for probability in _CUMULATIVE_POISSON[:n_exceeded]:
         weights += (drawn >= probability).view(np.uint8)
     return weights.astype(np.int64)
 
 
 @dataclass(frozen=True)
 class Classes:
-    """The n-grams of a corpus, those with equal counts in every template taken together.
+    """The n-grams of a corpus, grouped into classes of equal counts in every template.
 
-    ``counts`` has a row per template and a column per class: how often each n-gram of the class
-    occurs in the template. ``of_ngram`` holds the class of each n-gram, ``totals`` the number of
-    n-grams of each template.
+    Attributes:
+        counts: How often each n-gram of a class (column) occurs in each template (row).
+        of_ngram: The class of each n-gram.
+        totals: The number of n-gram occurrences in each template.
     """
 
     counts: "csr_array"
@@ -107,11 +106,15 @@ class Classes:
 
 @dataclass(frozen=True)
 class ClassBlock:
-    """The classes of n-grams among some of the templates.
+    """The classes of n-grams in a block of templates.
 
-    ``ngrams`` are the numbers of the n-grams that these templates have, ascending; ``of_ngram``
-    and ``counts`` are as in ``Classes``. ``sums`` holds, for both halves of the templates' 128-bit
-    keys, the sum of each class's counts times these.
+    Attributes:
+        ngrams: The numbers of the n-grams that occur in these templates, ascending.
+        of_ngram: The class of each of these n-grams.
+        counts: How often each n-gram of a class (column) occurs in each template (row).
+        sums: For both halves of the templates' 128-bit keys, the sum over templates of each class's
+            counts times the keys.
+        totals: The number of n-gram occurrences in each template.
     """
 
     ngrams: Integers
@@ -121,28 +124,28 @@ class ClassBlock:
     totals: Integers
 
 
-def class_block(counts: "csr_array", first_row: int) -> ClassBlock:
-    """Takes n-grams together that occur equally often in each of some templates.
+def group_block(counts: "csr_array", first_row: int) -> ClassBlock:
+    """Group the n-grams that occur equally often in each template of a block.
 
-    Equal columns have equal sums of their counts times the templates' keys; columns that differ
+    Each column is identified by the sum of its counts times the templates' keys. Different columns
     have the same sum with a probability of 2**-128.
 
     Args:
-        counts: How often each template (row) has each n-gram (column).
-        first_row: The number of the first of these templates among all of the corpus.
+        counts: How often each n-gram (column) occurs in each template (row).
+        first_row: The number of the block's first template in the corpus.
     """
     columns = counts.tocsc()
     ngrams = np.flatnonzero(np.diff(columns.indptr))
     rows = range(first_row, first_row + counts.shape[0])
     sums = []
-    for keys in _splitmix(_HALVES, rows).T:
+    for keys in _splitmix(_KEY_STARTS, rows).T:
         terms = keys[columns.indices] * columns.data.astype(np.uint64)
         sums.append(
             np.add.reduceat(terms, columns.indptr[ngrams])
             if len(ngrams)
             else np.zeros(0, np.uint64)
         )
-    of_ngram, first = _equal(sums)
+    of_ngram, first = _number_by_sums(sums)
     return ClassBlock(
         ngrams,
         of_ngram,
@@ -153,29 +156,29 @@ def class_block(counts: "csr_array", first_row: int) -> ClassBlock:
 
 
 def join_blocks(blocks: Sequence[ClassBlock], n_ngrams: int) -> tuple[Classes, Integers]:
-    """The classes of n-grams among all templates of a corpus.
+    """Group the n-grams of a corpus from the classes in its blocks of templates.
 
     Args:
-        blocks: Its templates, in their order.
-        n_ngrams: How many numbers of n-grams there are.
+        blocks: All blocks of the corpus, in order.
+        n_ngrams: The size of the vocabulary.
 
     Returns:
-        The classes, and the numbers of the n-grams that they are of, ascending.
+        The classes, and the numbers of the corpus's n-grams, ascending.
     """
     from scipy.sparse import coo_array, vstack
 
     sums = [np.zeros(n_ngrams, np.uint64) for _ in range(2)]
-    is_there = np.zeros(n_ngrams, bool)
+    occurs = np.zeros(n_ngrams, bool)
     for block in blocks:
-        is_there[block.ngrams] = True
-        for of_all, of_block in zip(sums, block.sums, strict=True):
-            of_all[block.ngrams] += of_block[block.of_ngram]
-    ngrams = np.flatnonzero(is_there)
-    of_ngram, first = _equal([of_all[ngrams] for of_all in sums])
+        occurs[block.ngrams] = True
+        for of_corpus, of_block in zip(sums, block.sums, strict=True):
+            of_corpus[block.ngrams] += of_block[block.of_ngram]
+    ngrams = np.flatnonzero(occurs)
+    of_ngram, first = _number_by_sums([of_corpus[ngrams] for of_corpus in sums])
     examples = ngrams[first]
     parts = []
     for block in blocks:
-        # Where the block has the n-gram by which a class is known.
+        # The classes whose example n-gram occurs in the block.
         of_class = np.flatnonzero(np.isin(examples, block.ngrams, assume_unique=True))
         place = np.searchsorted(block.ngrams, examples[of_class])
         part = block.counts[:, block.of_ngram[place]].tocoo()
@@ -185,8 +188,12 @@ def join_blocks(blocks: Sequence[ClassBlock], n_ngrams: int) -> tuple[Classes, I
     return Classes(vstack(parts).tocsr(), of_ngram, totals), ngrams
 
 
-def _equal(sums: Sequence[Keys]) -> tuple[Integers, Integers]:
-    """Numbers n-grams of equal sums alike: the number of each, and the first with each number."""
+def _number_by_sums(sums: Sequence[Keys]) -> tuple[Integers, Integers]:
+    """Give n-grams with equal sums the same number.
+
+    Returns:
+        The number of each n-gram, and the first n-gram with each number.
+    """
     order = np.lexsort(sums)
     starts = np.zeros(len(order), bool)
     starts[:1] = True
@@ -197,23 +204,25 @@ def _equal(sums: Sequence[Keys]) -> tuple[Integers, Integers]:
     return of_ngram, order[starts]
 
 
-def ngram_classes(counts: "csr_array") -> Classes:
-    """Takes n-grams together that occur equally often in every template.
+def group_ngrams(counts: "csr_array", rows_per_block: int = 20_000) -> Classes:
+    """Group the n-grams that occur equally often in every template.
 
     Args:
-        counts: How often each template (row) has each n-gram (column), of which none is empty.
+        counts: How often each n-gram (column) occurs in each template (row). No column is empty.
+        rows_per_block: How many templates to process at a time. Limits memory.
     """
-    # In blocks, since sums over one take little memory.
-    starts = range(0, max(1, counts.shape[0]), _ROWS_AT_A_TIME)
-    blocks = [class_block(counts[at : at + _ROWS_AT_A_TIME], at) for at in starts]
+    starts = range(0, max(1, counts.shape[0]), rows_per_block)
+    blocks = [group_block(counts[start : start + rows_per_block], start) for start in starts]
     return join_blocks(blocks, counts.shape[1])[0]
 
 
 @dataclass(frozen=True)
 class Counts:
-    """The n-gram counts of the replicates (rows) of one corpus, by class (columns).
+    """The n-gram counts of the replicates of one corpus.
 
-    ``totals`` holds the number of n-gram occurrences of each replicate.
+    Attributes:
+        by_class: The count of each n-gram of a class (column) in each replicate (row).
+        totals: The number of n-gram occurrences in each replicate.
     """
 
     by_class: Floats
@@ -221,15 +230,21 @@ class Counts:
 
 
 def replicate_counts(classes: Classes, template_weights: Floats) -> Counts:
-    """Counts from how often each template (column) occurs in each replicate (row)."""
-    # Sparse times dense runs on one thread, in a fixed order.
+    """Return counts from the weights of the templates (columns) in each replicate (row)."""
+    # A sparse times a dense matrix runs on one thread, in a fixed order.
     by_class = np.ascontiguousarray((classes.counts.T @ template_weights.T).T, dtype=np.float64)
     return Counts(by_class, template_weights @ classes.totals.astype(np.float64))
 
 
 @dataclass(frozen=True)
 class Shared:
-    """What two corpora share: pairs of a class of each, and for how many n-grams each stands."""
+    """The n-grams that two corpora share, as pairs of classes.
+
+    Attributes:
+        of_source: The class in the source, for each pair.
+        of_target: The class in the target.
+        n_ngrams: The number of n-grams in both classes.
+    """
 
     of_source: Integers
     of_target: Integers
@@ -237,7 +252,7 @@ class Shared:
 
 
 def shared_classes(source: Integers, target: Integers) -> Shared:
-    """Takes the n-grams together that are of equal class in both corpora.
+    """Group the n-grams that two corpora share by their classes in both.
 
     Args:
         source: The class in the source of each n-gram that both corpora have.
@@ -248,18 +263,28 @@ def shared_classes(source: Integers, target: Integers) -> Shared:
     return Shared(pairs // n_classes, pairs % n_classes, n_ngrams.astype(np.float64))
 
 
-def skew_divergences(source: Counts, target: Counts, shared: Shared, skew: float = SKEW) -> Floats:
-    """The skew divergence of each replicate of a source from the same replicate of a target.
+def skew_divergences(
+    source: Counts,
+    target: Counts,
+    shared: Shared,
+    skew: float = SKEW,
+    numbers_per_block: int = 100_000,
+) -> Floats:
+    """Return the skew divergence of each replicate of a source from that of a target.
 
-    What only the source has is in closed form: see ``sql/measures/matrix/divergences.sql``.
+    Args:
+        source: The counts of the source.
+        target: The counts of the target, with as many replicates.
+        shared: The n-grams that both have.
+        skew: The share of the source that is mixed into the target.
+        numbers_per_block: How many counts to process at a time. Blocks that fit into the
+            processor's cache take half the time.
 
     Returns:
-        Nats; NaN where a replicate has drawn no query with an n-gram.
+        Nats, one number per replicate; NaN where a replicate has no n-gram.
     """
     result = np.empty(len(source.totals))
-    # Few rows at a time, in place: what stays in the processor's cache takes half the time. It
-    # changes no bit, for rows are independent.
-    step = max(1, _NUMBERS_AT_A_TIME // max(1, len(shared.n_ngrams)))
+    step = max(1, numbers_per_block // max(1, len(shared.n_ngrams)))
     with np.errstate(divide="ignore", invalid="ignore"):
         for start in range(0, len(result), step):
             rows = slice(start, start + step)
@@ -277,10 +302,10 @@ def skew_divergences(source: Counts, target: Counts, shared: Shared, skew: float
     return np.clip(result, 0.0, largest_nats(skew))
 
 
-# Some ten arrays of 8 bytes a number stand side by side, in a part of the memory that may be used.
-BYTES_PER_NUMBER: Final = 256
+# About ten arrays of 8 bytes a number exist at a time, in part of the available memory.
+_BYTES_PER_NUMBER: Final = 256
 
 
-def replicates_at_a_time(n_classes: int) -> int:
-    """How many replicates of so many classes to hold at once: it changes no bit of any."""
-    return max(1, resources().memory_bytes // BYTES_PER_NUMBER // max(1, n_classes))
+def replicates_per_batch(n_classes: int) -> int:
+    """Return how many replicates of this many classes fit into memory at a time."""
+    return max(1, resources().memory_bytes // _BYTES_PER_NUMBER // max(1, n_classes))

@@ -1,4 +1,4 @@
-"""How well a target could be aligned at best: the alignment of two samples of its population."""
+"""The highest alignment to expect with a target: that of two samples of its population."""
 
 import math
 from typing import Any, Final
@@ -7,32 +7,28 @@ import numpy as np
 
 from nl2sql_align.tasks.base.arrays import Floats
 from nl2sql_align.tasks.measures.bootstrap import (
-    replicates_at_a_time,
+    replicates_per_batch,
     skew_divergences,
     uniforms,
 )
 from nl2sql_align.tasks.measures.divergence import alignment
-from nl2sql_align.tasks.measures.units import (
-    Sample,
-    shared_by,
-)
+from nl2sql_align.tasks.measures.units import Sample, find_shared
 
 N_SPLITS: Final = 200
 """How often a target is split into halves for its ceiling."""
 
-
-LEAST_SPLITS: Final = 20
-"""So often where a target has a million classes of n-grams: its halves hardly differ."""
-
-
+_FEWEST_SPLITS: Final = 20
 _NUMBERS_IN_SPLITS: Final = 20_000_000
+# Keeps the splits independent of the replicates' weights.
+_KEY_MASK: Final = np.uint64(0x5DEECE66D5DEECE6)
 
 
 def ceiling_row(sample: Sample, name: str) -> dict[str, Any]:
-    """How well halves of a target are aligned, and what that says of the whole.
+    """Return the row of a target in the table of ceilings.
 
-    The divergence of two samples of one population falls as a power of their size; which power,
-    quarters and halves tell. Carried on, it gives that of two samples of the target's full size.
+    The divergence of two samples of one population falls as a power of their size. Halves and
+    quarters of the target give the power, from which the ceiling is extrapolated to two samples of
+    the target's full size.
     """
     halves = split_divergences(sample, 2)
     quarters = split_divergences(sample, 4)
@@ -52,48 +48,46 @@ def ceiling_row(sample: Sample, name: str) -> dict[str, Any]:
         "unit": sample.unit,
         "n_units": len(sample.keys),
         "n_queries": sample.n_queries,
-        "n_splits": n_splits(sample),
+        "n_splits": _count_splits(sample),
     }
 
 
-def n_splits(sample: Sample) -> int:
-    """How often a target is split: seldom where it is large, and one split like another."""
-    return min(N_SPLITS, max(LEAST_SPLITS, _NUMBERS_IN_SPLITS // max(1, sample.n_classes)))
+def _count_splits(sample: Sample) -> int:
+    """Return how often to split a target: less often if it is large, as its splits hardly vary."""
+    return min(N_SPLITS, max(_FEWEST_SPLITS, _NUMBERS_IN_SPLITS // max(1, sample.n_classes)))
 
 
 def split_divergences(sample: Sample, parts: int) -> Floats:
-    """The divergence between two random parts of a sample, for each of many splits.
+    """Return the divergences between two random parts of a sample, one for each split.
 
     Args:
-        sample: A corpus as it is resampled: units stay whole.
-        parts: Each of the two has one unit in so many.
+        sample: The corpus. Its units stay whole.
+        parts: Each of the two parts has one in this many units.
 
     Returns:
-        Nats; empty where there are too few units.
+        Nats; empty if there are too few units.
     """
     size = len(sample.keys) // parts
     if not size:
         return np.zeros(0)
-    shared = shared_by(sample, sample)
+    shared = find_shared(sample, sample)
     divergences = []
-    splits = range(n_splits(sample))
-    at_a_time = replicates_at_a_time(2 * sample.n_classes)
-    for start in splits[::at_a_time]:
-        # Another constant than 0, so that splits are not the replicates' weights by another name.
-        drawn = uniforms(
-            sample.keys ^ np.uint64(0x5DEECE66D5DEECE6), splits[start : start + at_a_time]
-        )
+    splits = range(_count_splits(sample))
+    per_batch = replicates_per_batch(2 * sample.n_classes)
+    for start in splits[::per_batch]:
+        drawn = uniforms(sample.keys ^ _KEY_MASK, splits[start : start + per_batch])
         place = drawn.argsort(axis=1, kind="stable").argsort(axis=1, kind="stable")
         one, other = (
             sample.counts(((place >= first) & (place < first + size)).astype(np.float64))
             for first in (0, size)
         )
         divergences.append(skew_divergences(one, other, shared))
-    made = np.concatenate(divergences)
-    return made[np.isfinite(made)]
+    drawn = np.concatenate(divergences)
+    return drawn[np.isfinite(drawn)]
 
 
 def _round(value: float | None) -> float | None:
+    # To 12 digits, because processors differ in the last bits of a logarithm.
     return None if value is None else round(float(value), 12)
 
 

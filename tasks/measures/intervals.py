@@ -1,8 +1,8 @@
-"""How sure alignments and ratios are: intervals, verdicts, ceilings (specification, section 5).
+"""Intervals of alignments and ratios, verdicts, and ceilings (specification, section 5).
 
-What a replicate makes of a pair is kept by the content of its corpora: only pairs with new content
-are resampled. A ratio's replicates follow from those of its two alignments, because a target has
-the same weights in both.
+The replicates of a pair are stored by the content of its corpora, so that only pairs with new
+content are resampled. The replicates of a ratio follow from those of its two alignments, because a
+target has the same weights in both.
 """
 
 import math
@@ -26,7 +26,7 @@ from nl2sql_align.tasks.measures.bootstrap import (
     SEED,
     Counts,
     poisson_weights,
-    replicates_at_a_time,
+    replicates_per_batch,
     skew_divergences,
 )
 from nl2sql_align.tasks.measures.ceilings import N_SPLITS, ceiling_row
@@ -36,11 +36,11 @@ from nl2sql_align.tasks.measures.units import (
     MOST_UNITS,
     Sample,
     SampleKey,
+    find_shared,
     load_sample,
-    own_sample,
-    sample_with,
-    shared_by,
-    vocabulary_of,
+    load_vocabulary,
+    own_sample_key,
+    paired_sample_key,
 )
 from nl2sql_align.tasks.measures.verdicts import Interval, is_doubtful, student_interval, verdict_of
 from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
@@ -50,15 +50,14 @@ from nl2sql_align.tasks.warehouse.folder import stage_key, write_atomically
 INTERVALS_VERSION: Final = 3
 """Goes up with every change that can alter an interval, a verdict or a ceiling."""
 
-FIRST_LOOK: Final = 200
+FEWEST_REPLICATES: Final = 200
 MOST_REPLICATES: Final = 2_000
-# How many replicates, at each look at the ratios whose verdict they leave open.
-_LOOKS: Final = (FIRST_LOOK, 600, MOST_REPLICATES)
+# After each of these numbers of replicates, only doubtful verdicts get more.
+_CHECKPOINTS: Final = (FEWEST_REPLICATES, 600, MOST_REPLICATES)
 
-
-# The rest is for the numbers above.
+# DuckDB's share of the memory. The rest is for arrays.
 _DATABASE_SHARE: Final = 3 / 8
-# In queries.
+# Corpora of at most this many queries are read concurrently.
 _SMALL_CORPUS: Final = 50_000
 
 
@@ -67,20 +66,19 @@ class Resampling:
     """How a run resamples.
 
     Attributes:
-        replicates: How many; by default 200, and up to 2,000 where a verdict depends on it.
-        unit: What is drawn again as a whole. ``database``, where databases are known and there are
-            several, else queries; or ``query``, always queries, as if those of one database
-            were independent.
-        seed: Another seed gives other replicates.
+        replicates: The number of replicates. By default 200, and up to 2,000 where a verdict
+            depends on it.
+        unit: What is drawn as a whole: databases, where several are known, or always queries.
+        seed: The seed of the replicates.
     """
 
     replicates: int | None = None
     unit: Unit = Unit.DATABASE
     seed: int = SEED
 
-    def looks(self) -> tuple[int, ...]:
-        """After how many replicates to see which ratios need more."""
-        return _LOOKS if self.replicates is None else (self.replicates,)
+    def checkpoints(self) -> tuple[int, ...]:
+        """Return the numbers of replicates after which doubtful verdicts get more."""
+        return _CHECKPOINTS if self.replicates is None else (self.replicates,)
 
 
 DEFAULT_RESAMPLING: Final = Resampling()
@@ -88,7 +86,15 @@ DEFAULT_RESAMPLING: Final = Resampling()
 
 @dataclass(frozen=True)
 class IntervalsReport:
-    """Where intervals and ceilings stand, and for how many pairs they were made anew."""
+    """The files of intervals and ceilings.
+
+    Attributes:
+        intervals: A row for every corpus with every target of other content.
+        ratios: A row for every training set with all predictions.
+        ceilings: A row for every target.
+        n_pairs: The number of pairs of a corpus and a target.
+        n_new: For how many of them replicates were made.
+    """
 
     intervals: Path
     ratios: Path
@@ -98,7 +104,7 @@ class IntervalsReport:
 
 
 class _Pair(NamedTuple):
-    """A source and a target, as they are resampled."""
+    """The samples of a source and a target."""
 
     source: SampleKey
     target: SampleKey
@@ -109,22 +115,23 @@ class _Pair(NamedTuple):
 
 
 class _Drawn(NamedTuple):
-    """What is drawn again of a sample, and how many of it there are."""
+    """The unit that is drawn of a sample, and the number of units."""
 
     unit: Unit
     n_units: int
 
 
 @dataclass
-class _Resampled:
-    """A pair's divergence in each replicate, and what was drawn of both sides."""
+class _Replicates:
+    """The divergence of a pair in each replicate, and what was drawn of both sides."""
 
     source: _Drawn
     target: _Drawn
     kl_nats: Floats
 
 
-_Known = dict[tuple[str, str], _Resampled]
+_Known = dict[tuple[str, str], _Replicates]
+_Row = dict[str, Any]
 
 
 def compute_intervals(
@@ -133,18 +140,13 @@ def compute_intervals(
     folder: Path,
     how: Resampling = DEFAULT_RESAMPLING,
 ) -> IntervalsReport:
-    """Resamples all pairs with a target, and writes intervals, verdicts and ceilings.
+    """Resample all pairs with a target and write intervals, verdicts and ceilings.
 
     Args:
         corpora: The corpora that have n-grams.
         pairs: The measures of all pairs, from ``tasks.measures.matrix``.
-        folder: Where the files of earlier runs stand, and the new ones go; files that are no longer
-            needed are removed.
+        folder: The folder of this stage's files. Files of earlier runs are reused, then removed.
         how: How to resample.
-
-    Returns:
-        The files: a row for every corpus with every target of other content, for every training set
-        with all predictions, and for every target.
     """
     rules = stage_key(
         version=INTERVALS_VERSION, skew=SKEW, seed=how.seed, most=MOST_UNITS, splits=N_SPLITS
@@ -158,319 +160,190 @@ def compute_intervals(
             for corpus in corpora
         ],
         pairs=pairs.name,
-        looks=how.looks(),
+        looks=how.checkpoints(),
         unit=how.unit,
     )
     files = {kind: folder / f"{kind}-{rules}-{name}.parquet" for kind in _SCHEMAS}
-    sets = _Sets(corpora, how)
+    plan = _Plan(corpora, how.unit)
     n_new = 0
     if not all(file.exists() for file in files.values()):
-        tables, n_new = _resample(sets, _divergences(pairs), folder, rules, how)
+        tables, n_new = _compute_tables(plan, pairs, folder, rules, how)
         for kind, file in files.items():
-            if not file.exists():  # of a run that was killed here, the first ones may be there
+            if not file.exists():  # a run that was killed here may have written the first ones
                 with write_atomically(file) as temporary:
                     tables[kind].write_parquet(temporary)
     for old in folder.glob("*.parquet"):
         if old not in files.values():
             old.unlink()
     return IntervalsReport(
-        files["intervals"], files["ratios"], files["ceilings"], len(sets.pairs), n_new
+        files["intervals"], files["ratios"], files["ceilings"], len(plan.pairs), n_new
     )
 
 
-class _Sets:
-    """What is compared with what, by the corpora's names."""
+class _Plan:
+    """The comparisons of a run, by the names of the corpora.
 
-    def __init__(self, corpora: Sequence[CountedCorpus], how: Resampling) -> None:
+    Attributes:
+        corpora: All corpora.
+        targets: The sample of each target.
+        pairs: The samples of each corpus and each target of other content.
+        ratios: The training set, predictions and target of each ratio.
+    """
+
+    def __init__(self, corpora: Sequence[CountedCorpus], unit: Unit) -> None:
         self.corpora = {corpus.entry.name: corpus for corpus in corpora}
-        self.targets = [corpus for corpus in corpora if corpus.entry.role == "target"]
-        self.own = {corpus.entry.name: own_sample(corpus, how.unit) for corpus in corpora}
+        own = {corpus.entry.name: own_sample_key(corpus, unit) for corpus in corpora}
+        targets = [corpus for corpus in corpora if corpus.entry.role == "target"]
+        self.targets = {target.entry.name: own[target.entry.name] for target in targets}
         self.pairs: dict[tuple[str, str], _Pair] = {}
-        for target in self.targets:
-            of_target = self.own[target.entry.name]
+        for target in targets:
+            of_target = own[target.entry.name]
             for source in corpora:
-                of_source = self.own[source.entry.name]
+                of_source = own[source.entry.name]
                 if source.entry.target == target.entry.name:
-                    of_source = sample_with(source, target, how.unit)
+                    of_source = paired_sample_key(source, target, unit)
                 elif of_source.name == of_target.name:
-                    continue  # the same content: equal in every replicate
-                key = (source.entry.name, target.entry.name)
-                self.pairs[key] = _Pair(of_source, of_target)
+                    continue  # same content: equal in every replicate
+                self.pairs[source.entry.name, target.entry.name] = _Pair(of_source, of_target)
         trains = [corpus.entry.name for corpus in corpora if corpus.entry.role == "train"]
         self.ratios = [
             (train, corpus.entry.name, corpus.entry.target)
             for corpus in corpora
             for train in trains
-            if corpus.entry.role == "predictions"
-            and corpus.entry.target in {one.entry.name for one in self.targets}
+            if corpus.entry.role == "predictions" and corpus.entry.target in self.targets
         ]
 
+    def read_log_alignments(self, pairs: Path) -> dict[tuple[str, str], float]:
+        """Return the logarithm of the alignment of each corpus with each target."""
+        columns = ["source_key", "target_key", "kl_nats"]
+        rows = pl.read_parquet(pairs, columns=columns, glob=False).iter_rows()
+        nats = {(source, target): kl_nats for source, target, kl_nats in rows}
+        return {
+            (source, target): log_alignment(
+                nats[corpus.content_key, self.corpora[target].content_key]
+            )
+            for source, corpus in self.corpora.items()
+            for target in self.targets
+        }
 
-def _resample(
-    sets: _Sets,
-    divergences: dict[tuple[str, str], float],
-    folder: Path,
-    rules: str,
-    how: Resampling,
+
+def _compute_tables(
+    plan: _Plan, pairs: Path, folder: Path, rules: str, how: Resampling
 ) -> tuple[dict[str, pl.DataFrame], int]:
-    """The rows of all tables, and for how many pairs of samples replicates were made."""
-    known, old_ceilings = _read_known(folder, rules)
-    whole = {
-        sample.ngrams
-        for sample in (sets.own[target.entry.name] for target in sets.targets)
-        if sample.name not in old_ceilings
+    """Return all tables, and the number of pairs of samples that got new replicates."""
+    estimates = plan.read_log_alignments(pairs)
+    known, known_ceilings = _read_known(folder, rules)
+    new_targets = {
+        sample.ngrams for sample in plan.targets.values() if sample.name not in known_ceilings
     }
     with connect(memory_share=_DATABASE_SHARE) as con:
-        replicates = _Replicates(whole, known, how, con)
-        return _tables(sets, divergences, known, old_ceilings, replicates)
-
-
-def _tables(
-    sets: _Sets,
-    divergences: dict[tuple[str, str], float],
-    known: _Known,
-    old_ceilings: dict[str, dict[str, Any]],
-    replicates: "_Replicates",
-) -> tuple[dict[str, pl.DataFrame], int]:
-    how = replicates.how
-    first, *later = how.looks() if sets.pairs else (0,)
-    replicates.extend(sets.pairs.values(), first)
-
-    def estimate(source: str, target: str) -> float:
-        keys = (sets.corpora[source].content_key, sets.corpora[target].content_key)
-        return log_alignment(divergences[keys])
-
-    intervals = [
-        _interval_row(source, target, estimate(source, target), known[pair.key], pair, first, how)
-        for (source, target), pair in sets.pairs.items()
-    ]
-    ratios: dict[tuple[str, str, str], dict[str, Any]] = {}
-    left = list(sets.ratios)
-    for n in (first, *later):
-        replicates.extend(
-            [sets.pairs[one, s] for t, p, s in left for one in (t, p) if (one, s) in sets.pairs], n
-        )
-        doubtful = []
-        for names in left:
-            train, predictions, target = names
-            row, is_open = _ratio_row(
-                names,
-                estimate(train, target) - estimate(predictions, target),
-                [sets.pairs.get((one, target)) for one in (train, predictions)],
-                known,
-                n,
-                how,
-            )
-            ratios[names] = row
-            if is_open:
-                doubtful.append(names)
-        left = doubtful
-    ceilings = [
-        old_ceilings.get(sample.name) or ceiling_row(replicates.sample(sample), sample.name)
-        for sample in (sets.own[target.entry.name] for target in sets.targets)
-    ]
-    used = {pair.key for pair in sets.pairs.values()}
-    rows: dict[str, list[dict[str, Any]]] = {
-        "intervals": intervals,
-        "ratios": list(ratios.values()),
-        "ceilings": [
-            {**row, "target": target.entry.name}
-            for row, target in zip(ceilings, sets.targets, strict=True)
-        ],
-    }
+        bootstrap = _Bootstrap(con, known, new_targets, how.seed)
+        checkpoints = how.checkpoints() if plan.pairs else (0,)
+        bootstrap.extend(plan.pairs.values(), checkpoints[0])
+        intervals = [
+            _interval_row(names, estimates[names], known[pair.key], pair, checkpoints[0])
+            for names, pair in plan.pairs.items()
+        ]
+        ratios = _ratio_rows(plan, estimates, bootstrap, checkpoints)
+        ceilings = []
+        for target, sample in plan.targets.items():
+            row = known_ceilings.get(sample.name)
+            row = row or ceiling_row(bootstrap.load(sample), sample.name)
+            ceilings.append({**row, "target": target})
     tables = {
-        kind: pl.DataFrame(of_kind, schema=_SCHEMAS[kind], orient="row")
-        for kind, of_kind in rows.items()
+        kind: pl.DataFrame(rows, schema=_SCHEMAS[kind], orient="row")
+        for kind, rows in (("intervals", intervals), ("ratios", ratios), ("ceilings", ceilings))
     }
-    tables["replicates"] = _replicates_table({key: known[key] for key in sorted(used)})
-    return tables, len(replicates.made)
+    for kind in ("intervals", "ratios"):
+        tables[kind] = tables[kind].with_columns(seed=pl.lit(how.seed, pl.Int64))
+    used = sorted({pair.key for pair in plan.pairs.values()})
+    tables["replicates"] = _replicates_table({key: known[key] for key in used})
+    return tables, len(bootstrap.extended)
 
 
-def _replicates_table(made: _Known) -> pl.DataFrame:
-    """What is kept of replicates; by columns, since there are many."""
-    each = made.values()
-    ends = np.cumsum([0, *(len(one.kl_nats) for one in each)])
-    values = np.concatenate([np.zeros(0), *(one.kl_nats for one in each)])
-    columns = {
-        "source_sample": [source for source, _ in made],
-        "target_sample": [target for _, target in made],
-        "source_unit": [one.source.unit for one in each],
-        "n_source_units": [one.source.n_units for one in each],
-        "target_unit": [one.target.unit for one in each],
-        "n_target_units": [one.target.n_units for one in each],
-        "kl_nats": pl.Series(pa.LargeListArray.from_arrays(ends, values)),
-    }
-    return pl.DataFrame(columns, schema=_SCHEMAS["replicates"])
-
-
-class _Replicates:
-    """Makes replicates of pairs, as far as they are not known.
-
-    Args:
-        whole: The n-gram counts of corpora whose samples are to hold all their n-grams.
-        known: What was made of pairs before; what is made comes to stand there too.
-        how: How to resample.
-        con: Reads the corpora.
-    """
-
-    def __init__(
-        self, whole: set[Path], known: _Known, how: Resampling, con: duckdb.DuckDBPyConnection
-    ) -> None:
-        self.how = how
-        self.made: set[tuple[str, str]] = set()
-        self._con = con
-        self._known = known
-        self._whole = whole
-        self._samples: dict[str, Sample] = {}
-        self._covered = whole
-        self._vocabulary = vocabulary_of(con, sorted(whole))
-
-    def _cover(self, pairs: Iterable[_Pair]) -> None:
-        """Takes into the samples all n-grams that both sides of a pair have.
-
-        No others count but in totals, so that those of all sources do as well as those of all
-        targets: where one corpus is new, its own do.
-        """
-        sides = [(pair.target.ngrams, pair.source.ngrams) for pair in pairs]
-        if all(self._covered.intersection(files) for files in sides):
-            return
-        choices = [self._whole.union(files) for files in zip(*sides, strict=True)]
-        self._covered = min(choices, key=_n_counts)
-        self._vocabulary = vocabulary_of(self._con, sorted(self._covered))
-        self._samples.clear()
-
-    def sample(self, key: SampleKey) -> Sample:
-        """A corpus as it is resampled, read once."""
-        if key.name not in self._samples:
-            self._samples[key.name] = load_sample(self._con, key, self._vocabulary, self.how.seed)
-        return self._samples[key.name]
-
-    def _read_small(self, keys: Iterable[SampleKey], pool: ThreadPoolExecutor) -> None:
-        """Reads small corpora side by side; each large one takes memory enough alone."""
-        lacking = {key.name: key for key in keys if key.name not in self._samples}
-        small = {
-            name: key
-            for name, key in lacking.items()
-            if pq.read_metadata(key.queries).num_rows <= _SMALL_CORPUS
+def _ratio_rows(
+    plan: _Plan,
+    estimates: dict[tuple[str, str], float],
+    bootstrap: "_Bootstrap",
+    checkpoints: Sequence[int],
+) -> list[_Row]:
+    """Return the row of each ratio, with more replicates for doubtful verdicts."""
+    rows: dict[tuple[str, str, str], _Row] = {}
+    doubtful = list(plan.ratios)
+    for n_replicates in checkpoints:
+        sides = {
+            names: (plan.pairs.get((names[0], names[2])), plan.pairs.get((names[1], names[2])))
+            for names in doubtful
         }
-        vocabulary = self._vocabulary
-
-        def read(key: SampleKey) -> Sample:
-            with self._con.cursor() as con:
-                return load_sample(con, key, vocabulary, self.how.seed)
-
-        self._samples.update(zip(small, pool.map(read, small.values()), strict=True))
-
-    def extend(self, pairs: Iterable[_Pair], n: int) -> None:
-        """Makes replicates of these pairs until each has ``n``."""
-        lacking: dict[int, dict[tuple[str, str], _Pair]] = {}
-        for pair in pairs:
-            one = self._known.get(pair.key)
-            n_known = len(one.kl_nats) if one else 0
-            if n_known < n:
-                lacking.setdefault(n_known, {})[pair.key] = pair
-        for start, some in sorted(lacking.items()):
-            self._make(some, range(start, n))
-
-    def _make(self, pairs: dict[tuple[str, str], _Pair], replicates: range) -> None:
-        sources: dict[str, list[_Pair]] = {}
-        for pair in pairs.values():
-            sources.setdefault(pair.source.name, []).append(pair)
-        targets = {pair.target.name: pair.target for pair in pairs.values()}
-        made: dict[tuple[str, str], list[Floats]] = {key: [] for key in pairs}
-        self._cover(pairs.values())
-
-        def one(some: list[_Pair], block: range, of_targets: dict[str, Counts]) -> None:
-            source = self.sample(some[0].source)
-            of_source = _counts(source, block)
-            for pair in some:
-                shared = shared_by(source, self.sample(pair.target))
-                of_target = of_targets[pair.target.name]
-                made[pair.key].append(skew_divergences(of_source, of_target, shared))
-
-        # Each sample for itself: no number depends on how many are at work.
-        with ThreadPoolExecutor(resources().threads) as pool:
-            self._read_small((key for pair in pairs.values() for key in pair), pool)
-            # Reads the large ones, one after the other.
-            largest = max(self.sample(pair.source).n_classes for pair in pairs.values())
-            n_classes = sum(self.sample(target).n_classes for target in targets.values())
-            at_a_time = replicates_at_a_time(n_classes + resources().threads * largest)
-            starts = range(replicates.start, replicates.stop, at_a_time)
-            n_steps = len(starts) * len(sources)
-            n_done = 0
-            for start in starts:
-                block = range(start, min(start + at_a_time, replicates.stop))
-                counts = pool.map(_counts, map(self.sample, targets.values()), repeat(block))
-                of_targets = dict(zip(targets, counts, strict=True))
-                for _ in pool.map(one, sources.values(), repeat(block), repeat(of_targets)):
-                    n_done += 1
-                    announce("intervals", "", n_done, n_steps)
-        for key, pair in pairs.items():
-            drawn = [_Drawn(sample.unit, len(sample.keys)) for sample in map(self.sample, pair)]
-            before = [self._known[key].kl_nats] if key in self._known else []
-            # To 12 digits: processors differ in the last bits of a logarithm.
-            values = np.concatenate([*before, *made[key]]).round(12)
-            self._known[key] = _Resampled(drawn[0], drawn[1], values)
-            self.made.add(key)
-
-
-def _n_counts(files: Iterable[Path]) -> int:
-    return sum(map(count_distinct_ngrams, files))
-
-
-def _counts(sample: Sample, replicates: range) -> Counts:
-    return sample.counts(poisson_weights(sample.keys, replicates).astype(np.float64))
+        needed = [pair for both in sides.values() for pair in both if pair is not None]
+        bootstrap.extend(needed, n_replicates)
+        still_doubtful = []
+        for names, both in sides.items():
+            train, predictions, target = names
+            estimate = estimates[train, target] - estimates[predictions, target]
+            known = [None if pair is None else bootstrap.known[pair.key] for pair in both]
+            row, is_open = _ratio_row(estimate, known[0], known[1], n_replicates)
+            is_paired = both[1] is not None and both[1].source.is_paired
+            rows[names] = {
+                "train": train,
+                "predictions": predictions,
+                "target": target,
+                **row,
+                "is_paired": is_paired,
+            }
+            if is_open:
+                still_doubtful.append(names)
+        doubtful = still_doubtful
+    return list(rows.values())
 
 
 def _interval_row(
-    source: str, target: str, estimate: float, one: _Resampled, pair: _Pair, n: int, how: Resampling
-) -> dict[str, Any]:
-    n_units = min(one.source.n_units, one.target.n_units)
-    interval = student_interval(estimate, log_alignment(one.kl_nats[:n]), n_units)
+    names: tuple[str, str], estimate: float, replicates: _Replicates, pair: _Pair, n: int
+) -> _Row:
+    source, target = replicates.source, replicates.target
+    n_units = min(source.n_units, target.n_units)
+    interval = student_interval(estimate, log_alignment(replicates.kl_nats[:n]), n_units)
     low, high = _ends(interval)
     return {
-        "source": source,
-        "target": target,
-        # An alignment is never outside of these.
+        "source": names[0],
+        "target": names[1],
+        # An alignment is always between 1/e and 1.
         "ci_low": None if low is None else max(low, math.exp(-1)),
         "ci_high": None if high is None else min(high, 1.0),
         "ln_standard_error": interval.standard_error,
         "ln_bias": interval.bias,
-        "source_unit": one.source.unit,
-        "n_source_units": one.source.n_units,
-        "target_unit": one.target.unit,
-        "n_target_units": one.target.n_units,
+        "source_unit": source.unit,
+        "n_source_units": source.n_units,
+        "target_unit": target.unit,
+        "n_target_units": target.n_units,
         "is_paired": pair.source.is_paired,
         "n_replicates": n,
-        "seed": how.seed,
     }
 
 
 def _ratio_row(
-    names: tuple[str, str, str],
-    estimate: float,
-    pairs: list[_Pair | None],
-    known: _Known,
-    n: int,
-    how: Resampling,
-) -> tuple[dict[str, Any], bool]:
-    """A ratio's row, and whether more replicates could change its verdict."""
-    of_train, of_predictions = (known[pair.key] if pair else None for pair in pairs)
-    # A corpus of the target's own content is aligned with it at 1 in every replicate.
-    logs = [
+    estimate: float, of_train: _Replicates | None, of_predictions: _Replicates | None, n: int
+) -> tuple[_Row, bool]:
+    """Return a ratio's row, and whether more replicates could change its verdict.
+
+    Args:
+        estimate: The logarithm of the ratio.
+        of_train: The replicates of the training set; None if its content is that of the target,
+            with which it is then aligned at 1 in every replicate.
+        of_predictions: Those of the predictions, likewise.
+        n: The number of replicates to use.
+    """
+    train_logs, predictions_logs = (
         np.zeros(n) if one is None else log_alignment(one.kl_nats[:n])
         for one in (of_train, of_predictions)
-    ]
+    )
     target = next((one.target for one in (of_train, of_predictions) if one), _Drawn(Unit.QUERY, 0))
     train = of_train.source if of_train else target
     predictions = of_predictions.source if of_predictions else target
     n_units = min(train.n_units, predictions.n_units, target.n_units)
-    interval = student_interval(estimate, logs[0] - logs[1], n_units)
+    interval = student_interval(estimate, train_logs - predictions_logs, n_units)
     low, high = _ends(interval)
     row = {
-        "train": names[0],
-        "predictions": names[1],
-        "target": names[2],
         "ci_low": low,
         "ci_high": high,
         "verdict": verdict_of(interval),
@@ -482,9 +355,7 @@ def _ratio_row(
         "n_target_units": target.n_units,
         "predictions_unit": predictions.unit,
         "n_predictions_units": predictions.n_units,
-        "is_paired": bool(pairs[1] and pairs[1].source.is_paired),
         "n_replicates": n,
-        "seed": how.seed,
     }
     return row, is_doubtful(interval, n, n_units)
 
@@ -495,16 +366,154 @@ def _ends(interval: Interval) -> tuple[float | None, float | None]:
     return round(math.exp(interval.low), 12), round(math.exp(interval.high), 12)
 
 
-def _divergences(pairs: Path) -> dict[tuple[str, str], float]:
-    columns = ["source_key", "target_key", "kl_nats"]
-    rows = pl.read_parquet(pairs, columns=columns, glob=False).iter_rows()
-    return {(source, target): kl_nats for source, target, kl_nats in rows}
+class _Bootstrap:
+    """Makes the replicates of pairs that are not known yet.
+
+    Attributes:
+        known: The replicates of each pair of samples; new ones are added.
+        extended: The pairs that got new replicates.
+    """
+
+    def __init__(
+        self, con: duckdb.DuckDBPyConnection, known: _Known, new_targets: set[Path], seed: int
+    ) -> None:
+        """Start without any sample.
+
+        Args:
+            con: A connection that can read the corpora's files.
+            known: The replicates that earlier runs made.
+            new_targets: The n-gram counts of corpora whose samples must contain all their n-grams.
+            seed: The seed of the replicates.
+        """
+        self.known = known
+        self.extended: set[tuple[str, str]] = set()
+        self._con = con
+        self._seed = seed
+        self._new_targets = new_targets
+        self._samples: dict[str, Sample] = {}
+        self._covered = new_targets
+        self._vocabulary = load_vocabulary(con, sorted(new_targets))
+
+    def load(self, key: SampleKey) -> Sample:
+        """Return a corpus for resampling, reading it once."""
+        if key.name not in self._samples:
+            self._samples[key.name] = load_sample(self._con, key, self._vocabulary, self._seed)
+        return self._samples[key.name]
+
+    def extend(self, pairs: Iterable[_Pair], n: int) -> None:
+        """Make replicates of these pairs until each has ``n``."""
+        by_known: dict[int, dict[tuple[str, str], _Pair]] = {}
+        for pair in pairs:
+            known = self.known.get(pair.key)
+            n_known = len(known.kl_nats) if known else 0
+            if n_known < n:
+                by_known.setdefault(n_known, {})[pair.key] = pair
+        for n_known, some in sorted(by_known.items()):
+            self._resample(some, range(n_known, n))
+
+    def _resample(self, pairs: dict[tuple[str, str], _Pair], replicates: range) -> None:
+        by_source: dict[str, list[_Pair]] = {}
+        for pair in pairs.values():
+            by_source.setdefault(pair.source.name, []).append(pair)
+        targets = {pair.target.name: pair.target for pair in pairs.values()}
+        nats: dict[tuple[str, str], list[Floats]] = {key: [] for key in pairs}
+        self._cover(pairs.values())
+
+        def resample_source(some: list[_Pair], batch: range, of_targets: dict[str, Counts]) -> None:
+            source = self.load(some[0].source)
+            of_source = _count_replicates(source, batch)
+            for pair in some:
+                shared = find_shared(source, self.load(pair.target))
+                of_target = of_targets[pair.target.name]
+                nats[pair.key].append(skew_divergences(of_source, of_target, shared))
+
+        # Each thread computes whole samples, so that no number depends on the number of threads.
+        with ThreadPoolExecutor(resources().threads) as pool:
+            self._read_small((key for pair in pairs.values() for key in pair), pool)
+            # This reads the large ones, one after the other.
+            largest = max(self.load(pair.source).n_classes for pair in pairs.values())
+            n_classes = sum(self.load(target).n_classes for target in targets.values())
+            per_batch = replicates_per_batch(n_classes + resources().threads * largest)
+            starts = range(replicates.start, replicates.stop, per_batch)
+            n_steps = len(starts) * len(by_source)
+            n_done = 0
+            for start in starts:
+                batch = range(start, min(start + per_batch, replicates.stop))
+                counts = pool.map(
+                    _count_replicates, map(self.load, targets.values()), repeat(batch)
+                )
+                of_targets = dict(zip(targets, counts, strict=True))
+                for _ in pool.map(
+                    resample_source, by_source.values(), repeat(batch), repeat(of_targets)
+                ):
+                    n_done += 1
+                    announce("intervals", "", n_done, n_steps)
+        for key, pair in pairs.items():
+            source, target = (
+                _Drawn(sample.unit, len(sample.keys)) for sample in map(self.load, pair)
+            )
+            before = [self.known[key].kl_nats] if key in self.known else []
+            # To 12 digits, because processors differ in the last bits of a logarithm.
+            values = np.concatenate([*before, *nats[key]]).round(12)
+            self.known[key] = _Replicates(source, target, values)
+            self.extended.add(key)
+
+    def _cover(self, pairs: Iterable[_Pair]) -> None:
+        """Choose a vocabulary that has all n-grams that both sides of a pair have.
+
+        Other n-grams count only in totals. The n-grams of all sources do as well as those of all
+        targets, so the fewer are chosen: if one corpus is new, its own.
+        """
+        sides = [(pair.target.ngrams, pair.source.ngrams) for pair in pairs]
+        if all(self._covered.intersection(files) for files in sides):
+            return
+        choices = [self._new_targets.union(files) for files in zip(*sides, strict=True)]
+        self._covered = min(choices, key=lambda files: sum(map(count_distinct_ngrams, files)))
+        self._vocabulary = load_vocabulary(self._con, sorted(self._covered))
+        self._samples.clear()
+
+    def _read_small(self, keys: Iterable[SampleKey], pool: ThreadPoolExecutor) -> None:
+        """Read small corpora concurrently. A large one alone takes enough memory."""
+        missing = {key.name: key for key in keys if key.name not in self._samples}
+        small = {
+            name: key
+            for name, key in missing.items()
+            if pq.read_metadata(key.queries).num_rows <= _SMALL_CORPUS
+        }
+        vocabulary = self._vocabulary
+
+        def read(key: SampleKey) -> Sample:
+            with self._con.cursor() as con:
+                return load_sample(con, key, vocabulary, self._seed)
+
+        self._samples.update(zip(small, pool.map(read, small.values()), strict=True))
 
 
-def _read_known(folder: Path, rules: str) -> tuple[_Known, dict[str, dict[str, Any]]]:
-    """What earlier runs made by the same rules."""
+def _count_replicates(sample: Sample, replicates: range) -> Counts:
+    return sample.counts(poisson_weights(sample.keys, replicates).astype(np.float64))
+
+
+def _replicates_table(known: _Known) -> pl.DataFrame:
+    """Return the table of replicates; built by columns, because there are many."""
+    each = known.values()
+    ends = np.cumsum([0, *(len(one.kl_nats) for one in each)])
+    values = np.concatenate([np.zeros(0), *(one.kl_nats for one in each)])
+    columns = {
+        "source_sample": [source for source, _ in known],
+        "target_sample": [target for _, target in known],
+        "source_unit": [one.source.unit for one in each],
+        "n_source_units": [one.source.n_units for one in each],
+        "target_unit": [one.target.unit for one in each],
+        "n_target_units": [one.target.n_units for one in each],
+        "kl_nats": pl.Series(pa.LargeListArray.from_arrays(ends, values)),
+    }
+    return pl.DataFrame(columns, schema=_SCHEMAS["replicates"])
+
+
+def _read_known(folder: Path, rules: str) -> tuple[_Known, dict[str, _Row]]:
+    """Return the replicates and the ceilings that earlier runs made by the same rules."""
     known: _Known = {}
-    ceilings: dict[str, dict[str, Any]] = {}
+    ceilings: dict[str, _Row] = {}
     for file in sorted(folder.glob(f"replicates-{rules}-*.parquet")):
         table = pl.read_parquet(file, glob=False)
         values = table["kl_nats"].explode(empty_as_null=False).to_numpy()
@@ -512,7 +521,7 @@ def _read_known(folder: Path, rules: str) -> tuple[_Known, dict[str, dict[str, A
         end = 0
         for row in table.iter_rows(named=True):
             start, end = end, end + row["n"]
-            known[row["source_sample"], row["target_sample"]] = _Resampled(
+            known[row["source_sample"], row["target_sample"]] = _Replicates(
                 _Drawn(Unit(row["source_unit"]), row["n_source_units"]),
                 _Drawn(Unit(row["target_unit"]), row["n_target_units"]),
                 values[start:end],

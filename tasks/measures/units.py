@@ -1,4 +1,4 @@
-"""Corpora as they are resampled: the templates of each unit, and the n-grams of each template."""
+"""Corpora prepared for resampling: the templates of each unit, and the n-grams of each template."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ from nl2sql_align.tasks.measures.bootstrap import (
     Classes,
     Counts,
     Shared,
-    class_block,
+    group_block,
     join_blocks,
     replicate_counts,
     shared_classes,
@@ -32,17 +32,23 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 MOST_UNITS: Final = 10_000
-"""Of more units than these, random groups are drawn: the spread is known as well, to 1 % or so."""
+"""Above this number of units, random groups of them are drawn. Errors change by about 1 %."""
 
 _KNOWN_SHARE: Final = 0.9
-_NGRAMS_AT_A_TIME: Final = 100_000
+_NGRAMS_PER_BATCH: Final = 100_000
 
 
 class SampleKey(NamedTuple):
-    """What a sample is made from.
+    """The files and the unit that a sample is made from.
 
-    ``asked`` is the corpus whose queries say which unit each query is of: the target, for
-    predictions that are resampled with it, else the corpus itself.
+    Attributes:
+        queries: The corpus's queries.
+        templates: Its templates.
+        ngrams: Its n-gram counts.
+        asked: The queries that determine the unit of each query: those of the target for
+            predictions that are resampled with it, otherwise the corpus's own.
+        asked_templates: The templates of these queries.
+        unit: The unit to draw, as far as it is known.
     """
 
     queries: Path
@@ -54,17 +60,17 @@ class SampleKey(NamedTuple):
 
     @property
     def is_paired(self) -> bool:
-        """Whether it is drawn together with the questions that it answers."""
+        """Whether it is resampled together with the questions that it answers."""
         return self.asked != self.queries
 
     @property
     def name(self) -> str:
-        """Equal for samples whose replicates are equal."""
-        return _name(self)
+        """A digest, equal for samples with equal replicates."""
+        return _name_sample(self)
 
 
-@cache  # asked for again for each pair
-def _name(key: SampleKey) -> str:
+@cache  # needed again for each pair
+def _name_sample(key: SampleKey) -> str:
     return stage_key(
         queries=key.queries.stem,
         templates=key.templates.stem,
@@ -75,12 +81,12 @@ def _name(key: SampleKey) -> str:
 
 @dataclass(frozen=True)
 class Sample:
-    """A corpus with its units, and its n-grams as far as they are in a vocabulary.
+    """A corpus with its units, and those of its n-grams that are in a vocabulary.
 
     Attributes:
-        unit: What is drawn again as a whole; ``query`` where databases are not known.
-        keys: What stands for each unit; see ``tasks.measures.bootstrap.unit_keys``.
-        of_units: How many queries of each unit (row) have each template (column).
+        unit: The unit that is drawn: ``query`` if databases are unknown.
+        keys: The key of each unit; see ``tasks.measures.bootstrap.unit_keys``.
+        of_units: The number of queries of each unit (row) with each template (column).
         classes: The n-grams of each template.
         ngrams: The numbers of the n-grams in the vocabulary, ascending.
     """
@@ -93,44 +99,47 @@ class Sample:
 
     @property
     def n_queries(self) -> int:
-        """Queries with a template."""
+        """The number of queries with a template."""
         return int(self.of_units.sum())
 
     @property
     def n_classes(self) -> int:
-        """Classes of n-grams: the numbers that a replicate's counts take."""
+        """The number of classes of n-grams, and so of counts in a replicate."""
         return int(self.classes.counts.shape[1])
 
     @cached_property
     def class_of(self) -> Integers:
-        """The class of each n-gram, by its number; -1 where the sample lacks it.
+        """The class of each n-gram by its number, or -1 if the sample does not have it.
 
-        The last place stands for all numbers above the sample's highest.
+        The last element serves all numbers above the sample's highest.
         """
         found = np.full(int(self.ngrams.max(initial=-1)) + 2, -1, np.int64)
         found[self.ngrams] = self.classes.of_ngram
         return found
 
     def counts(self, weights: Floats) -> Counts:
-        """The n-gram counts of replicates in which each unit (column) has a weight."""
+        """Return n-gram counts from the weights of units (columns) in each replicate (row)."""
         template_weights = np.ascontiguousarray((self.of_units.T @ weights.T).T)
         return replicate_counts(self.classes, template_weights)
 
 
-def own_sample(corpus: CountedCorpus, unit: Unit) -> SampleKey:
-    """A corpus that is resampled on its own."""
+def own_sample_key(corpus: CountedCorpus, unit: Unit) -> SampleKey:
+    """Return the key of a corpus that is resampled on its own."""
     return SampleKey(
         corpus.queries, corpus.templates, corpus.ngrams, corpus.queries, corpus.templates, unit
     )
 
 
-def sample_with(predictions: CountedCorpus, target: CountedCorpus, unit: Unit) -> SampleKey:
-    """Predictions, resampled with the questions that they answer where there is one for each."""
+def paired_sample_key(predictions: CountedCorpus, target: CountedCorpus, unit: Unit) -> SampleKey:
+    """Return the key of predictions that are resampled with the questions that they answer.
+
+    They are resampled on their own if their number differs from that of the questions.
+    """
     n_answers, n_questions = (
         pq.read_metadata(corpus.queries).num_rows for corpus in (predictions, target)
     )
     if n_answers != n_questions:
-        return own_sample(predictions, unit)
+        return own_sample_key(predictions, unit)
     return SampleKey(
         predictions.queries,
         predictions.templates,
@@ -141,18 +150,19 @@ def sample_with(predictions: CountedCorpus, target: CountedCorpus, unit: Unit) -
     )
 
 
-def vocabulary_of(con: duckdb.DuckDBPyConnection, ngram_files: Sequence[Path]) -> pl.DataFrame:
-    """The keys of some corpora's n-grams, in the order of these: an n-gram's number is its place.
+def load_vocabulary(con: duckdb.DuckDBPyConnection, ngram_files: Sequence[Path]) -> pl.DataFrame:
+    """Read the distinct n-grams of some corpora.
 
     Returns:
-        See ``tasks.ngrams.count.ngram_keys``.
+        The keys of the n-grams (see ``tasks.ngrams.count.ngram_keys``) in the order of their texts.
+        A row's position is the n-gram's number.
     """
     no_keys = ngram_keys(pl.Series([], dtype=pl.String))
     if not ngram_files:
         return no_keys
     files = [str(file) for file in ngram_files]
     batches = query_sql(con, "measures/resampling/vocabulary", ngram_files=files).to_arrow_reader(
-        _NGRAMS_AT_A_TIME
+        _NGRAMS_PER_BATCH
     )
     return pl.concat([no_keys, *(ngram_keys(pl.Series(batch["ngram"])) for batch in batches)])
 
@@ -160,17 +170,17 @@ def vocabulary_of(con: duckdb.DuckDBPyConnection, ngram_files: Sequence[Path]) -
 def load_sample(
     con: duckdb.DuckDBPyConnection, key: SampleKey, vocabulary: pl.DataFrame, seed: int
 ) -> Sample:
-    """Reads a corpus as it is resampled.
+    """Read a corpus for resampling.
 
     Args:
-        con: Reads the corpus.
-        key: Which one.
-        vocabulary: The n-grams to take into the sample; see ``vocabulary_of``.
-        seed: Of the units' keys.
+        con: A connection that can read the corpus's files.
+        key: The files and the unit.
+        vocabulary: The n-grams to count; see ``load_vocabulary``.
+        seed: The seed of the units' keys.
     """
     from scipy.sparse import coo_array
 
-    unit = _unit(con, key)
+    unit = _find_unit(con, key)
     run_sql(
         con,
         "measures/resampling/units",
@@ -178,7 +188,7 @@ def load_sample(
         templates=str(key.templates),
         asked=str(key.asked),
         by_database=unit == Unit.DATABASE,
-        most=MOST_UNITS,
+        most_units=MOST_UNITS,
     )
     units: pl.Series = query_sql(con, "measures/resampling/unit_names").pl()["unit"]
     templates: pl.Series = query_sql(con, "measures/resampling/unit_templates").pl()["template"]
@@ -192,8 +202,8 @@ def load_sample(
     ).tocsr()
     blocks, totals = [], []
     for known in count_known(templates, vocabulary):
-        # At once: a class stands for many n-grams, whose counts would take some hundred MB.
-        blocks.append(class_block(known.counts, known.first))
+        # Group each block immediately: the counts of all n-grams would take hundreds of MB.
+        blocks.append(group_block(known.counts, known.first))
         totals.append(known.totals)
     classes, ngrams = join_blocks(blocks, len(vocabulary))
     return Sample(
@@ -205,15 +215,14 @@ def load_sample(
     )
 
 
-def shared_by(source: Sample, target: Sample) -> Shared:
-    """The n-grams that both samples have."""
+def find_shared(source: Sample, target: Sample) -> Shared:
+    """Return the n-grams that both samples have."""
     in_target = target.class_of.take(source.ngrams, mode="clip")
     is_shared = in_target >= 0
     return shared_classes(source.classes.of_ngram[is_shared], in_target[is_shared])
 
 
-def _unit(con: duckdb.DuckDBPyConnection, key: SampleKey) -> Unit:
-    """Databases where they are known and there are several, as far as they are wanted."""
+def _find_unit(con: duckdb.DuckDBPyConnection, key: SampleKey) -> Unit:
     if key.unit == Unit.QUERY or not _has_databases(key.asked):
         return Unit.QUERY
     [(n_queries, n_with_database, n_databases)] = query_sql(
@@ -222,11 +231,11 @@ def _unit(con: duckdb.DuckDBPyConnection, key: SampleKey) -> Unit:
         queries=str(key.asked),
         templates=str(key.asked_templates),
     ).fetchall()
-    return unit_known(n_queries, n_with_database, n_databases)
+    return choose_unit(n_queries, n_with_database, n_databases)
 
 
 def _has_databases(queries: Path) -> bool:
-    """Whether the database of some query is known, as far as the file's statistics tell."""
+    """Return whether the database of any query may be known, from the file's statistics."""
     metadata = pq.read_metadata(queries)
     column = metadata.schema.names.index("db_id")
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
@@ -234,7 +243,7 @@ def _has_databases(queries: Path) -> bool:
     return any(one is None or one.null_count != group.num_rows for group, one in statistics)
 
 
-def unit_known(n_queries: int, n_with_database: int, n_databases: int) -> Unit:
-    """What can be drawn again of queries: databases where most are known and there are several."""
+def choose_unit(n_queries: int, n_with_database: int, n_databases: int) -> Unit:
+    """Return databases if most queries have a known one and there are several, else queries."""
     is_known = n_databases > 1 and n_with_database >= _KNOWN_SHARE * n_queries
     return Unit.DATABASE if is_known else Unit.QUERY

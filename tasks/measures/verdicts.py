@@ -1,4 +1,4 @@
-"""From replicates to an interval, and from an interval to a verdict."""
+"""Intervals from replicates, and verdicts from intervals."""
 
 import math
 from typing import Final, NamedTuple
@@ -8,14 +8,14 @@ import numpy as np
 from nl2sql_align.tasks.base.arrays import Floats
 
 CONFIDENCE: Final = 0.95
+"""The share of intervals that should contain the true value."""
 
-
-# How many standard errors of resampling lie between an interval's end and 0 that are no doubt.
-_DOUBT: Final = 3.0
+# A verdict is safe if the interval's end is at least this many resampling errors away from 0.
+_SAFE_DISTANCE: Final = 3.0
 
 
 class Interval(NamedTuple):
-    """An interval for a logarithm. Equal to ``Interval()`` where nothing can be resampled."""
+    """An interval for a logarithm. Equal to ``Interval()`` if nothing can be resampled."""
 
     low: float | None = None
     high: float | None = None
@@ -26,22 +26,23 @@ class Interval(NamedTuple):
 def student_interval(
     estimate: float, replicates: Floats, n_units: int, confidence: float = CONFIDENCE
 ) -> Interval:
-    """A t interval about an estimate, that reaches on to where its bias would put it.
+    """Return a t interval around an estimate and its bias-corrected value.
 
-    Resampling leaves some n-grams out, and so lowers an alignment once more, as drawing the sets
-    did: the replicates' mean lies as far below the estimate as, in the best case, the estimate lies
-    below the alignment of the populations. Quantiles of the replicates (percentile interval) have
-    that bias twice; reflected ones (basic) hold the populations' value at best, not the one at the
-    sets' sizes. This interval holds both where any does: see ``docs/how-sure.md``.
+    Resampling omits some n-grams and so lowers an alignment, just as drawing the sets from their
+    populations did. At best, the mean of the replicates is as far below the estimate as the
+    estimate is below the alignment of the populations. Percentile intervals contain this bias
+    twice. Basic (reflected) intervals contain the value of the populations at best, but not the
+    value at the sets' sizes. This interval contains both if any interval does: see
+    ``docs/how-sure.md``.
 
     Args:
-        estimate: The logarithm of an alignment or ratio.
-        replicates: What it is in each replicate; NaN where nothing was drawn.
-        n_units: How many units the smallest of the sets has.
-        confidence: The share of intervals that should hold the truth.
+        estimate: The logarithm of an alignment or a ratio.
+        replicates: Its value in each replicate; NaN where nothing was drawn.
+        n_units: The number of units in the smallest of the sets.
+        confidence: The share of intervals that should contain the true value.
 
     Returns:
-        The ends, the standard error and the bias (the replicates' mean minus the estimate).
+        The ends, the standard error and the bias (the mean of the replicates minus the estimate).
     """
     from scipy.special import stdtrit
 
@@ -58,19 +59,19 @@ def student_interval(
 
 
 def verdict_of(interval: Interval) -> str:
-    """``gain`` where a ratio's interval is above 1, ``no gain`` where below, else ``undecided``."""
+    """Return ``gain`` for a ratio above 1, ``no gain`` below 1, and otherwise ``undecided``."""
     if interval.low is None or interval.high is None:
         return "undecided"
     return "gain" if interval.low > 0 else "no gain" if interval.high < 0 else "undecided"
 
 
 def is_doubtful(interval: Interval, n_replicates: int, n_units: int) -> bool:
-    """Whether more replicates could change a verdict: an end lies too close to a ratio of 1."""
+    """Return whether more replicates could change a verdict: an end is close to a ratio of 1."""
     from scipy.special import stdtrit
 
     if interval.low is None or interval.high is None or interval.standard_error is None:
         return False
     t = float(stdtrit(n_units - 1, (1 + CONFIDENCE) / 2))
-    # Variances of a mean and of a standard deviation of n normal numbers.
+    # The variances of the mean and of the standard deviation of n normal numbers.
     noise = interval.standard_error * math.sqrt((1 + t * t / 2) / n_replicates)
-    return min(abs(interval.low), abs(interval.high)) < _DOUBT * noise
+    return min(abs(interval.low), abs(interval.high)) < _SAFE_DISTANCE * noise

@@ -1,4 +1,4 @@
-"""Corpora as the matrix takes them, with counts by the reference and not by the program."""
+"""Corpora as the matrix reads them, counted by the reference and not by the program."""
 
 import hashlib
 import math
@@ -12,11 +12,11 @@ from nl2sql_align.tasks.measures.matrix import Content
 from tests import reference
 
 Queries = list[tuple[str, str | None]]
-"""Each query's text and template; None where it was rejected."""
+"""The text and template of each query; None if it was rejected."""
 
 
 def templated(queries: Queries) -> reference.Corpus:
-    """What the reference takes."""
+    """Return the templated queries, for the reference."""
     kept = [(sql, template) for sql, template in queries if template is not None]
     return reference.Corpus([template for _, template in kept], [sql for sql, _ in kept])
 
@@ -24,7 +24,7 @@ def templated(queries: Queries) -> reference.Corpus:
 def write_content(
     folder: Path, name: str, queries: Queries, is_target: bool = False, key: str | None = None
 ) -> Content:
-    """Writes the files of one corpus, as they are when all its stages are done."""
+    """Write the files of one corpus, as its stages do."""
     corpus = templated(queries)
     key = key or hashlib.sha256(repr((name, queries)).encode()).hexdigest()[:32]
     ngrams, templates = folder / f"{name}-{key}.parquet", folder / f"templates-{key}.parquet"
@@ -75,7 +75,7 @@ def _md5(text: str | None, form: str = "bytes") -> str | bytes | None:
 
 
 def rows_of(path: Path) -> list[dict[str, object]]:
-    """A table's rows, of which none may hold a number that is none."""
+    """Return a table's rows, which must be without nulls, NaN and infinities."""
     rows = pq.read_table(path).to_pylist()
     for row in rows:
         for column, value in row.items():
@@ -85,7 +85,7 @@ def rows_of(path: Path) -> list[dict[str, object]]:
 
 
 def bits_of(path: Path) -> list[dict[str, object]]:
-    """A table's rows, with floats so that only equal bits are equal."""
+    """Return a table's rows with floats in hexadecimal, so that they compare bit for bit."""
     return [
         {
             column: value.hex() if isinstance(value, float) else value

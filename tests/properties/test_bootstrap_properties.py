@@ -1,12 +1,11 @@
-"""Replicates are what drawing databases or queries by hand gives."""
+"""Replicates equal those that are drawn by hand from databases or queries."""
 
 import polars as pl
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from nl2sql_align.tasks.measures import bootstrap
-from nl2sql_align.tasks.measures.bootstrap import ngram_classes, poisson_weights, unit_keys
+from nl2sql_align.tasks.measures.bootstrap import group_ngrams, poisson_weights, unit_keys
 from nl2sql_align.tasks.measures.intervals import Resampling, compute_intervals
 from nl2sql_align.tasks.measures.matrix import Content, compute_matrix
 from nl2sql_align.tasks.measures.options import Unit
@@ -20,7 +19,7 @@ databases = st.sampled_from(["one", "two", "three", None])
 
 @st.composite
 def corpora(draw):
-    """Training set, target and predictions: the template and database of each query."""
+    """Return training set, target and predictions: the template and database of each query."""
     few = draw(some_templates)
     template = st.sampled_from([*few, None])
     rows = st.lists(st.tuples(template, databases), min_size=1, max_size=10)
@@ -31,7 +30,10 @@ def corpora(draw):
 
 
 def weights_by_hand(rows, asked, owner, unit):
-    """How often each query is drawn, by replicate; its unit is that of the asked query's place."""
+    """Return how often each query is drawn in each replicate.
+
+    Its unit is that of the query at its place in ``asked``.
+    """
     named = [
         f"database {asked[i][1]}" if unit == "database" and asked[i][1] else f"query {i}"
         for i in range(len(rows))
@@ -51,7 +53,7 @@ def is_by_database(rows):
 
 @settings(max_examples=12)
 @given(corpora(), st.sampled_from(Unit))
-def test_replicates_are_those_made_by_hand(tmp_path_factory, make_corpus, corpora, wanted):
+def test_replicates_equal_those_made_by_hand(tmp_path_factory, make_corpus, corpora, wanted):
     for rows in corpora.values():
         assume(reference.ngram_counts(template for template, _ in rows if template))
     folder = tmp_path_factory.mktemp("resampled")
@@ -111,11 +113,9 @@ def distribution(rows, weights):
 
 
 @given(st.lists(templates, min_size=1, max_size=6, unique=True), st.integers(1, 6))
-def test_classes_hold_the_counts_of_their_ngrams(some, at_a_time):
+def test_classes_have_the_counts_of_their_ngrams(some, rows_per_block):
     incidence = ngram_incidence(pl.Series(some))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bootstrap, "_ROWS_AT_A_TIME", at_a_time)
-        classes = ngram_classes(incidence.counts)
+    classes = group_ngrams(incidence.counts, rows_per_block)
     counts = incidence.counts.toarray()
     assert (classes.counts.toarray()[:, classes.of_ngram] == counts).all()
     assert classes.counts.shape[1] == len({tuple(column) for column in counts.T})

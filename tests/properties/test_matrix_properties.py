@@ -1,11 +1,10 @@
-"""The measures of random corpora are those of the reference, whatever the way to them."""
+"""The measures of random corpora equal those of the reference, however they are computed."""
 
 import hashlib
 import itertools
 import math
 import random
 from dataclasses import replace
-from unittest.mock import patch
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,13 +15,18 @@ from hypothesis import strategies as st
 
 from nl2sql_align.tasks.base.connections import MEMORY_LIMIT_VARIABLE
 from nl2sql_align.tasks.base.environment import THREADS_VARIABLE
-from nl2sql_align.tasks.measures.matrix import CONTRIBUTIONS_PER_PAIR, _n_partitions, compute_matrix
+from nl2sql_align.tasks.measures.matrix import (
+    CONTRIBUTIONS_PER_PAIR,
+    Division,
+    choose_partitions,
+    compute_matrix,
+)
 from nl2sql_align.tasks.warehouse.count_files import count_distinct_ngrams
 from tests import reference
 from tests.properties.contents import bits_of, rows_of, templated, write_content
 from tests.properties.strategies import TOKENS, some_templates
 
-# Texts are few, so that corpora share some of these as well.
+# Few texts, so that corpora share some of them too.
 queries = some_templates.flatmap(
     lambda templates: st.lists(
         st.sampled_from(["a", "b", "c", "d"]),
@@ -33,7 +37,7 @@ queries = some_templates.flatmap(
 
 
 def _with_texts(texts, templates):
-    # The same text has the same template everywhere.
+    # Equal texts have equal templates.
     pairs = zip(texts, templates, strict=True)
     return [(f"{text} {template}", template) for text, template in pairs]
 
@@ -46,7 +50,7 @@ def has_ngrams(queries):
 
 
 def measure(folder, contents):
-    """The rows of both tables, with the corpora's names for their keys."""
+    """Return the rows of both tables; pairs by the names of their corpora."""
     report = compute_matrix(contents, folder)
     names = {content.key: content.corpus for content in contents}
     pairs = {
@@ -58,7 +62,7 @@ def measure(folder, contents):
 
 @settings(max_examples=25)
 @given(corpora)
-def test_measures_are_those_of_the_reference(tmp_path_factory, corpora):
+def test_measures_equal_those_of_the_reference(tmp_path_factory, corpora):
     folder = tmp_path_factory.mktemp("matrix")
     contents = [
         write_content(folder, f"corpus-{i}", queries, is_target)
@@ -137,9 +141,9 @@ def test_equal_distributions_are_aligned_exactly(tmp_path_factory, queries, time
 
 @settings(max_examples=12)
 @given(queries, queries)
-def test_disjoint_corpora_are_aligned_as_little_as_can_be(tmp_path_factory, queries, others):
+def test_disjoint_corpora_have_the_lowest_alignment(tmp_path_factory, queries, others):
     assume(has_ngrams(queries))
-    # The other corpus has the same structure in words of its own.
+    # The other corpus has the same structure in other words.
     others = [(f"other {sql}", _in_other_words(template)) for sql, template in others]
     folder = tmp_path_factory.mktemp("matrix")
     contents = [write_content(folder, "one", queries), write_content(folder, "other", others)]
@@ -163,7 +167,7 @@ def _in_other_words(template):
 
 @settings(max_examples=10)
 @given(corpora, st.randoms(use_true_random=False))
-def test_no_order_and_no_name_changes_a_bit(tmp_path_factory, corpora, random):
+def test_order_and_names_change_no_bit(tmp_path_factory, corpora, random):
     folder = tmp_path_factory.mktemp("matrix")
     contents = [
         write_content(folder, f"corpus-{i}", queries, is_target, key=f"key-{i}")
@@ -196,22 +200,17 @@ def assert_same_bits(one, other):
 @settings(max_examples=12)
 @given(
     st.lists(queries, min_size=3, max_size=4),
-    # Each run has some of the corpora, each with a role; nothing is said of it where it has none.
+    # Each run has some of the corpora, as targets or not.
     st.lists(st.dictionaries(st.integers(0, 3), st.booleans(), min_size=1), min_size=2, max_size=4),
     st.integers(1, 40),
     st.integers(1, 200),
     st.integers(1, 2),
 )
-def test_measuring_what_is_new_gives_what_measuring_all_gives(
-    tmp_path_factory, corpora, runs, candidates, matches, n_partitions
+def test_measuring_new_pairs_gives_the_result_of_measuring_all(
+    tmp_path_factory, corpora, runs, n_candidates, matches_per_block, n_partitions
 ):
-    """Also with few n-grams looked at first, early ends of blocks of pairs, and partitions."""
-    limits = patch.multiple(
-        "nl2sql_align.tasks.measures.matrix",
-        _CANDIDATES=candidates,
-        _MATCHES_PER_BLOCK=matches,
-        _n_partitions=lambda _: n_partitions,
-    )
+    """Also with few candidates, small blocks of pairs, and partitions."""
+    division = Division(n_candidates, matches_per_block, n_partitions)
     folder = tmp_path_factory.mktemp("matrix")
     for i, roles in enumerate(runs):
         contents = [
@@ -221,15 +220,14 @@ def test_measuring_what_is_new_gives_what_measuring_all_gives(
         ]
         if not contents:
             continue
-        with limits:
-            grown = compute_matrix(contents, folder / "grown")
+        grown = compute_matrix(contents, folder / "grown", division=division)
         assert_same_bits(grown, compute_matrix(contents, folder / f"scratch-{i}"))
         values = grown.pairs.with_name(grown.pairs.name.replace("pairs", "values"))
         assert {*(folder / "grown").iterdir()} == {grown.pairs, grown.contributions, values}
         assert compute_matrix(contents, folder / "grown").n_new == 0
 
 
-def test_a_target_that_was_none_for_a_run_gets_the_contributions_of_what_came_meanwhile(tmp_path):
+def test_a_target_gets_the_contributions_of_sources_added_while_it_was_not_a_target(tmp_path):
     a, b, t = (
         [(template, template)] for template in ("SELECT FROM", "SELECT WHERE", "SELECT LIMIT")
     )
@@ -248,7 +246,7 @@ def test_a_target_that_was_none_for_a_run_gets_the_contributions_of_what_came_me
 
 @pytest.fixture(scope="module")
 def large_contents(tmp_path_factory):
-    """Corpora of so many n-grams that DuckDB shares them out between threads."""
+    """Return corpora with enough n-grams for DuckDB to use several threads."""
     folder = tmp_path_factory.mktemp("large")
     generator = random.Random(0)
     contents = []
@@ -271,19 +269,14 @@ def test_the_number_of_threads_changes_no_bit(large_contents, tmp_path, monkeypa
     assert_same_bits(report, compute_matrix(large_contents, tmp_path / "again"))
 
 
-def test_partitions_by_hash_of_the_ngram_change_no_bit(large_contents, tmp_path, monkeypatch):
+def test_partitions_by_the_hash_of_the_ngram_change_no_bit(large_contents, tmp_path):
     whole = compute_matrix(large_contents, tmp_path)
-    n_counts = sum(pq.read_metadata(content.ngrams).num_rows for content in large_contents)
-    monkeypatch.setenv(MEMORY_LIMIT_VARIABLE, "1GB")
-    monkeypatch.setattr(
-        "nl2sql_align.tasks.measures.matrix._BYTES_PER_COUNT", 1 + 6_000_000_000 // n_counts
-    )
-    assert _n_partitions(large_contents) == 8
-    assert_same_bits(whole, compute_matrix(large_contents, tmp_path / "again"))
+    divided = compute_matrix(large_contents, tmp_path / "again", division=Division(n_partitions=8))
+    assert_same_bits(whole, divided)
 
 
 def in_partitions(content, folder, n_partitions):
-    """The content with its counts in a folder of files, by the hash of the n-gram."""
+    """Return the content with its counts in a folder of files, by the hash of the n-gram."""
     table = pq.read_table(content.ngrams)
     digests = [hashlib.md5(ngram.encode()).hexdigest() for ngram in table["ngram"].to_pylist()]
     places = pa.array([int(digest[:4], 16) % n_partitions for digest in digests])
@@ -295,16 +288,22 @@ def in_partitions(content, folder, n_partitions):
     return replace(content, ngrams=ngrams)
 
 
-@pytest.mark.parametrize("memory_limit", ["100GB", "1GB"], ids=["one part", "eight parts"])
-def test_counts_in_partitions_change_no_bit(large_contents, tmp_path, monkeypatch, memory_limit):
+@pytest.mark.parametrize("n_partitions", [1, 8])
+def test_counts_in_partitions_change_no_bit(large_contents, tmp_path, n_partitions):
     whole = compute_matrix(large_contents, tmp_path)
     first, second, third = large_contents
     contents = [in_partitions(first, tmp_path, 2), in_partitions(second, tmp_path, 16), third]
+    division = Division(n_partitions=n_partitions)
+    assert_same_bits(whole, compute_matrix(contents, tmp_path / "again", division=division))
+
+
+def test_the_number_of_partitions_follows_from_counts_and_memory(
+    large_contents, tmp_path, monkeypatch
+):
+    first, *others = large_contents
+    contents = [in_partitions(first, tmp_path, 2), *others]
     n_counts = sum(count_distinct_ngrams(content.ngrams) for content in contents)
     assert n_counts == sum(count_distinct_ngrams(content.ngrams) for content in large_contents)
-    monkeypatch.setenv(MEMORY_LIMIT_VARIABLE, memory_limit)
-    monkeypatch.setattr(
-        "nl2sql_align.tasks.measures.matrix._BYTES_PER_COUNT", 1 + 6_000_000_000 // n_counts
-    )
-    assert _n_partitions(contents) == (8 if memory_limit == "1GB" else 1)
-    assert_same_bits(whole, compute_matrix(contents, tmp_path / "again"))
+    for memory_limit, n_partitions in (("100GB", 1), ("1GB", 8)):
+        monkeypatch.setenv(MEMORY_LIMIT_VARIABLE, memory_limit)
+        assert choose_partitions(contents, 1 + 6_000_000_000 // n_counts) == n_partitions

@@ -1,4 +1,4 @@
--- What was measured of each pair of training set and predictions.
+-- The measures of each pair of a training set and predictions.
 -- parameters: none
 select
     alignment_ratio.train,

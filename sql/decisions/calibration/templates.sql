@@ -1,4 +1,4 @@
--- How many queries of a corpus have each template.
+-- The number of queries of a corpus with each template.
 -- parameters: corpus
 select template_id, sum(n_occurrences)::bigint as n_queries
 from queries

@@ -1,4 +1,4 @@
--- How tuning moved the predictions of the models.
+-- The change in alignment from the predictions before to those after tuning, for each model.
 -- parameters: none
 select *
 from tuning_effect

@@ -1,4 +1,4 @@
--- The templated queries of a corpus, in their order, and how often each counts.
+-- The templated queries of a corpus in their order, with their frequencies.
 -- parameters: corpus
 select ordinal, template_id, n_occurrences
 from queries

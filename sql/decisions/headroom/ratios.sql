@@ -1,4 +1,4 @@
--- The pairs of training set and predictions, with how many answers and questions stand in their dumps.
+-- The pairs of a training set and predictions, with the numbers of answers and of questions.
 -- parameters: none
 with n_rows as (
     select corpus, count(*) as n

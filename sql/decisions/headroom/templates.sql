@@ -1,4 +1,4 @@
--- The templates that some corpora's queries have.
+-- The templates of some corpora.
 -- parameters: corpora
 select templates.template_id, templates.template
 from templates

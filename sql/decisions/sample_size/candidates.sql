@@ -1,5 +1,5 @@
--- Training sets that have n-grams, with the sums over all of these: occurrences, n-grams, and what the additive
--- divergence adds for them where the target lacks them (as in matrix/load_counts.sql).
+-- Training sets that have n-grams, with their numbers of n-grams and what the additive divergence
+-- adds for n-grams that the target lacks (as in measures/matrix/count_values.sql).
 -- parameters: epsilon
 with totals as (
     select

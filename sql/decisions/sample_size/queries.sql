@@ -1,4 +1,4 @@
--- The templates of a target's queries, and how often each counts, in the order of its dump.
+-- The templates of a target's queries and their frequencies, in the order of the dump.
 -- parameters: target
 select
     queries.ordinal,

@@ -1,4 +1,4 @@
--- How often each n-gram of a target occurs in each training set.
+-- The number of occurrences of each n-gram of a target in each training set.
 -- parameters: target
 select
     counts.corpus,

@@ -1,7 +1,7 @@
--- The rows of the sources with a template, in the order of the sources and the dumps; why some are no candidates;
--- noise that is a function of seed, corpus and ordinal alone; and each candidate's place among those of its
--- source and template: texts that are there already come after those that are not. Expects given_sources
--- (position, corpus, templates_file), target_queries and literals_of.
+-- The templated rows of the sources, in the order of the sources and their dumps. excluded is the
+-- reason why a row is not a candidate. noise depends only on the seed, the corpus and the ordinal.
+-- place ranks the candidates of a source and template: first a row of each text, then copies.
+-- Expects given_sources (position, corpus, templates_file), target_queries and literals_of.
 -- parameters: is_whole, overlap, seed, templates_files
 create or replace temp table candidates as
 with texts as (
@@ -39,7 +39,8 @@ rows_of_sources as (
         texts.overlap,
         if($is_whole, asked.n_occurrences, 1) as n_copies,
         md5_number_lower(concat_ws(chr(31), $seed, texts.corpus, asked.ordinal)) as noise,
-        -- The same question with the same text again adds nothing; without a question, who knows.
+        -- A repeated text is redundant if it answers the same question. Without a question, it may
+        -- not.
         not $is_whole and asked.question is not null and row_number() over (
             partition by texts.comparable_key, asked.question
             order by texts.position, asked.ordinal

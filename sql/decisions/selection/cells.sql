@@ -1,4 +1,4 @@
--- How many candidates each source has of each template; the templates in the order of their texts.
+-- The number of candidates of each source and template, in the order of the templates' texts.
 -- parameters: none
 select
     templates.template,

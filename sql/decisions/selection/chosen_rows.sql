@@ -1,5 +1,5 @@
--- The rows taken: of each source and template the first ones. Expects given_sources, candidates and taken
--- (position, template_id, n_taken).
+-- The rows taken: the first ones of each source and template. Expects given_sources, candidates and
+-- taken (position, template_id, n_taken).
 -- parameters: none
 select
     given.corpus as source,

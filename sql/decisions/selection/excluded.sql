@@ -1,4 +1,4 @@
--- How many rows of each source are no candidates, and why.
+-- The number of rows of each source that are candidates, and that are excluded for each reason.
 -- parameters: none
 select
     position,

@@ -1,4 +1,4 @@
--- The source, template and noise of each candidate, in the order of the sources and the dumps.
+-- The source, template and noise of each candidate, in the order of the sources and their dumps.
 -- parameters: none
 select
     position,

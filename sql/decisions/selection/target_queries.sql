@@ -1,6 +1,7 @@
--- The target's queries with a template: database, how often each counts, and what an overlap with them is told by. Two queries
--- are nearly the same where template and literals are: literals in their order, without quotes, in lower case.
--- A list is telling if one of its literals says something (short numbers say nothing: LIMIT 1, > 10).
+-- The templated queries of the target, with the keys by which overlaps are found. Two queries
+-- nearly overlap if their templates and literals are equal. Literals are compared in their order,
+-- without quotes, in lower case. A list of literals is telling if any of them is more than a short
+-- number, such as that of LIMIT 1.
 -- parameters: target, templates_file
 create or replace temp macro literals_of(text) as
     list_transform(

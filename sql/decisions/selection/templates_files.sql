@@ -1,5 +1,4 @@
--- The corpora of some names: where the templates of their texts stand, and what there is to say of them. Names
--- that are not there give no row.
+-- The corpora with some names: their templates and what describes them. Unknown names give no row.
 -- parameters: names
 select
     corpus,

@@ -1,4 +1,5 @@
--- The training corpora, those with questions first: of rows that are equally good, a trainer wants these.
+-- The training corpora except the target, those with questions first: of equally good rows, a
+-- trainer prefers those.
 -- parameters: target
 with asked as (
     select

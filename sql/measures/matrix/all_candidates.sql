@@ -1,4 +1,4 @@
--- Makes every n-gram a candidate of the contents that stand as p in a direction that is still open.
+-- Makes all n-grams candidates, for contents that are p in a direction that is still open.
 -- parameters: none
 create or replace temp table candidates as
 select

@@ -1,6 +1,6 @@
--- The contents to compare, numbered in the order of their keys. Expects given_contents (content_key, corpus,
--- templates_file, is_target), known_keys (content_key) and known_targets (content_key): what an earlier run
--- has measured.
+-- The contents to compare, numbered in the order of their keys. Expects given_contents
+-- (content_key, corpus, templates_file, is_target), and known_keys and known_targets (content_key):
+-- the contents and targets that an earlier run measured.
 -- parameters: none
 create or replace temp table contents as
 select
@@ -12,9 +12,9 @@ select
     content_key not in (from known_keys) as is_new
 from given_contents;
 
--- The two sides of each pair whose n-grams are to be named, p against q. over: terms of
--- KL(source || target), which sum to kl_nats; under: terms of KL(target || source), which sum to
--- reverse_kl_nats.
+-- The directions of each pair whose largest terms are needed. A direction compares p with q.
+-- over: terms of KL(source || target), which sum to kl_nats.
+-- under: terms of KL(target || source), which sum to reverse_kl_nats.
 create or replace temp table open_directions as
 with wanted_pairs as (
     select

@@ -1,6 +1,7 @@
--- The n-grams that make most of the divergence of each source from each target.
--- over: terms of KL(source || target), which sum to kl_nats; under: terms of KL(target || source), which sum
--- to reverse_kl_nats. Equal contributions rank in the order of their n-grams.
+-- The n-grams with the largest terms of each divergence of a source from a target.
+-- over: terms of KL(source || target), which sum to kl_nats.
+-- under: terms of KL(target || source), which sum to reverse_kl_nats.
+-- Equal terms are ranked in the order of their n-grams.
 -- parameters: most
 select
     source.content_key as source_key,

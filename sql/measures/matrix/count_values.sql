@@ -1,8 +1,9 @@
--- What the measures need to know of a content alone, by how often its n-grams occur. An n-gram's terms depend on
--- its two counts only, so that all n-grams with the same two counts are handled at once. Values of new contents
--- are numbered first, content by content. Expects given_values: see values.sql.
--- All sums of floating-point terms, here and in the other files of this folder, are sums of integers
--- (term * 2^58, rounded), so that neither the order of rows nor the number of threads can change a bit.
+-- The measures' terms that depend on one content alone. The terms of an n-gram depend only on its
+-- two counts, so all n-grams of a content with the same count are one value. The values of new
+-- contents are numbered first, content by content. Expects given_values: see values.sql.
+-- Sums of floating-point terms, here and in the other files of this folder, are sums of integers
+-- (term * 2^58, rounded), so that neither the order of rows nor the number of threads changes a
+-- bit.
 -- parameters: epsilon, n_candidates
 create or replace temp table count_values as
 with totals as (
@@ -49,15 +50,15 @@ select
 from count_values
 group by content_id;
 
--- Contents without n-grams have no distribution to compare with.
+-- Contents without n-grams have no distribution.
 delete from open_directions
 where
     p_id not in (select content_id from content_totals)
     or q_id not in (select content_id from content_totals);
 
--- The most frequent n-grams of the contents that stand as p in some direction, at most n_candidates each:
--- those that occur at least so often. A term is at most p ln(1 / skew), so that these mostly hold the
--- largest terms; p_of_others tells whether they do.
+-- The most frequent n-grams of the contents that are p in some direction, at most n_candidates of
+-- each: those with at least least_occurrences. A term is at most p ln(1 / skew), so these mostly
+-- contain the largest terms; p_of_others bounds the terms of all others.
 create or replace temp table candidates as
 with ranked as (
     select

@@ -1,7 +1,7 @@
--- The n-grams that some new content has, or that are candidates of a content, with numbers in no order, and
--- which contents have them how often: value_id stands for a content and a count. vocabulary_files are those
--- of the contents that are new or have candidates. Only n-grams of one partition of n_partitions are taken
--- (see ngrams/partition_of.sql); those of new contents that are no candidates, where with_new is true.
+-- The n-grams of new contents and the candidates, numbered in no particular order, and the value
+-- (content and count) of each content that has them. vocabulary_files are those of the contents
+-- that are new or have candidates. Takes only the n-grams of one of n_partitions partitions (see
+-- ngrams/partition_of.sql), and of new contents only the candidates unless with_new is true.
 -- parameters: ngram_files, vocabulary_files, partition, n_partitions, with_new
 create or replace temp table vocabulary as
 select

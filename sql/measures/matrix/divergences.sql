@@ -1,7 +1,8 @@
--- All measures for each ordered pair of contents of which one is new, the pair with itself included.
--- Specification, section 4. What source and target do not share adds, with P the source:
+-- All measures of each ordered pair of contents of which one is new, pairs of a content with itself
+-- included (specification, section 4). With P the source, n-grams that are not shared add:
 --   skew: ln(1 / skew) times the share of P that Q lacks;
---   additive: (p + e) ln((p + e) / e) for P alone, e ln(e / (q + e)) for Q alone, all over 1 + e |union|;
+--   additive: (p + e) ln((p + e) / e) for those of P, e ln(e / (q + e)) for those of Q, all divided
+--     by 1 + e |union|;
 --   Jensen-Shannon: ln(2) / 2 times the share of each that the other lacks.
 -- parameters: skew, epsilon
 with sums_of_pairs as (
@@ -56,7 +57,8 @@ measured as (
         (p.alone_as_source + q.alone_as_target + coalesce(sums.additive, 0))::double
         / (1::bigint << 58) as additive,
         coalesce(sums.jensen_shannon, 0)::double / (1::bigint << 58) as jensen_shannon,
-        coalesce(common.n_templates_shared, 0) / n_templated.n_templated::double as template_coverage,
+        coalesce(common.n_templates_shared, 0) / n_templated.n_templated::double
+            as template_coverage,
         coalesce(common.n_texts_shared, 0) / n_templated.n_templated::double as exact_overlap
     from pairs
     join content_totals as p on pairs.source_id = p.content_id
@@ -94,19 +96,19 @@ divergences as (
 )
 
 select
-    there.source_key,
-    there.target_key,
-    there.kl_nats,
-    back.kl_nats as reverse_kl_nats,
-    exp(-there.kl_nats / ln(1 / $skew)) as kl_alignment,
-    there.additive_kl_nats,
-    exp(-there.additive_kl_nats / ln((1 + $epsilon) / $epsilon)) as additive_kl_alignment,
-    there.js_nats,
-    1 - there.js_nats / ln(2.0) as js_alignment,
-    there.ngram_coverage,
-    there.template_coverage,
-    there.exact_overlap
-from divergences as there
-join divergences as back
-    on there.source_id = back.target_id and there.target_id = back.source_id
-order by there.source_key, there.target_key
+    forward.source_key,
+    forward.target_key,
+    forward.kl_nats,
+    reverse.kl_nats as reverse_kl_nats,
+    exp(-forward.kl_nats / ln(1 / $skew)) as kl_alignment,
+    forward.additive_kl_nats,
+    exp(-forward.additive_kl_nats / ln((1 + $epsilon) / $epsilon)) as additive_kl_alignment,
+    forward.js_nats,
+    1 - forward.js_nats / ln(2.0) as js_alignment,
+    forward.ngram_coverage,
+    forward.template_coverage,
+    forward.exact_overlap
+from divergences as forward
+join divergences as reverse
+    on forward.source_id = reverse.target_id and forward.target_id = reverse.source_id
+order by forward.source_key, forward.target_key

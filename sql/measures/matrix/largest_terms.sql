@@ -1,6 +1,7 @@
--- The largest terms of each open direction, among the candidates of its p. Equal terms rank in the order of
--- their n-grams. Adds those of directions whose n-grams other than candidates cannot have a larger term; the
--- others stay open. Run for each partition of the n-grams, it adds the largest of each.
+-- The largest terms of each open direction, among the candidates of its p. Equal terms are ranked
+-- in the order of their n-grams. Adds the terms of a direction if no other n-gram can have a larger
+-- one, and otherwise leaves the direction open. Run for each partition of the n-grams, it adds the
+-- largest terms of each.
 -- parameters: skew, most
 create temp table if not exists largest_terms (
     source_id integer,
@@ -75,7 +76,7 @@ largest as (
 
 select
     directions.*,
-    -- A list that ends early has room for every other n-gram.
+    -- A list that is not full has room for every other n-gram.
     if(len(largest) = $most, largest[-1].contribution_nats, 0.0) > -p_of_others * ln($skew)
         or p_of_others = 0 as is_complete,
     coalesce(largest, []) as largest

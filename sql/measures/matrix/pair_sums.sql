@@ -1,7 +1,8 @@
--- Adds the sums over the n-grams of one partition that two contents share, once for each unordered pair: what
--- is not shared has a closed form, see divergences.sql. Expects shared_values (a_value, b_value, n_shared): how many n-grams
--- have these two counts in two contents; the pairs of a block, among them each content with itself and two
--- contents of the block in both orders. With n_shared times a term, a pair's sum stays below 2^63.
+-- Adds the sums over the n-grams of one partition that two contents share, once for each unordered
+-- pair. What is not shared has a closed form: see divergences.sql. Expects shared_values (a_value,
+-- b_value, n_shared), the number of n-grams that have these two values. Its rows are the pairs of a
+-- block, among them those of a content with itself, and those of two contents of the block in both
+-- orders. With n_shared times a term, the sum of a pair stays below 2^63.
 -- parameters: skew
 insert into pair_sums
 with shared as (

@@ -1,4 +1,4 @@
--- The sums that pair_sums adds to: a row for each pair and partition of the n-grams.
+-- The table that pair_sums.sql adds to: a row for each pair and partition of the n-grams.
 -- parameters: none
 create or replace temp table pair_sums (
     a_id integer,

@@ -1,5 +1,5 @@
--- How many queries of each content have a template, and a text, that the other content of the pair has too.
--- Expects the table contents (content_id, templates_file, is_new).
+-- The number of queries of each content with a template, and with a text, that the other content of
+-- the pair also has. Expects the table contents.
 -- parameters: templates_files
 create or replace temp table templated as
 select

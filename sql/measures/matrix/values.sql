@@ -1,4 +1,5 @@
--- How many n-grams of some contents occur once, twice, ... Expects the table contents.
+-- The number of n-grams of some contents that occur once, twice, and so on. Expects the table
+-- contents.
 -- parameters: ngram_files
 select
     contents.content_key,

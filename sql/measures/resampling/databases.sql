@@ -1,5 +1,6 @@
--- How many queries of a corpus have a template, of how many of these the database is known, and how many databases
--- there are. A text that occurs first at a query's own place is found by that place.
+-- How many queries of a corpus have a template, how many of these have a known database, and how
+-- many databases they have. A text that occurs first at a query's own ordinal is joined by the
+-- ordinal.
 -- parameters: queries, templates
 with parsed as (
     select first_ordinal, true as is_templated

@@ -1,4 +1,4 @@
--- How often each template occurs in each unit, both by their numbers.
+-- The number of queries of each unit with each template, both by their numbers.
 -- parameters: none
 with numbered_units as (
     select unit, row_number() over (order by unit) - 1 as unit_number

@@ -1,4 +1,4 @@
--- The units of sample_units, in their order: a unit's number is its place.
+-- The units of sample_units, in the order of their numbers.
 -- parameters: none
 select distinct unit
 from sample_units

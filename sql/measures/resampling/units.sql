@@ -1,10 +1,11 @@
--- Temporary tables sample_templates and sample_units: the templates of a corpus, numbered in their order, and how
--- often each occurs in each unit. A unit is a database, or a query: what is drawn again as a whole. A query whose
--- database is not known is a unit of its own, with all its occurrences in a log. Rows of $asked say which database
--- the query of the same ordinal is for: the corpus itself, or the target that it answers. Of more units than $most,
--- groups are made by their names' MD5 that are drawn as one. A text that occurs first at a query's own place is
--- found by that place; only texts that occur again are compared.
--- parameters: queries, templates, asked, by_database, most
+-- The templates of a corpus, numbered in their order (sample_templates), and the number of queries
+-- of each unit with each template (sample_units). A unit is a database or a query: resampling draws
+-- it as a whole. A query with an unknown database is its own unit, with all its occurrences in a
+-- log. The row of $asked with the same ordinal gives a query's database: $asked is the corpus
+-- itself, or the target that it answers. More units than $most_units are combined into groups by
+-- the MD5 of their names. A text that occurs first at a query's own ordinal is joined by the
+-- ordinal; only texts that occur again are compared.
+-- parameters: queries, templates, asked, by_database, most_units
 create or replace temp table sample_templates as
 select template, row_number() over (order by template) - 1 as template_number
 from (select distinct template from read_parquet($templates) where template is not null);
@@ -35,7 +36,7 @@ templated as (
     left join read_parquet($asked) as asked on given.ordinal = asked.ordinal
 ),
 
--- Counted over the set that says which unit a query is of, so that a paired set has the same groups.
+-- Counts the units of $asked, so that a paired set has the same groups.
 n_units as (
     select count(distinct if($by_database and db_id is not null,
         'database ' || db_id, 'query ' || ordinal)) as n_units
@@ -43,7 +44,7 @@ n_units as (
 )
 
 select
-    if(n_units > $most, 'group ' || (md5_number_lower(unit) % $most), unit) as unit,
+    if(n_units > $most_units, 'group ' || (md5_number_lower(unit) % $most_units), unit) as unit,
     template_number,
     sum(n_occurrences)::bigint as n_queries
 from templated

@@ -16,7 +16,7 @@ from nl2sql_align.tasks.decisions.sample_size import (
     sample_size,
     sizes_up_to,
 )
-from nl2sql_align.tasks.measures.bootstrap import ngram_classes
+from nl2sql_align.tasks.measures.bootstrap import group_ngrams
 from nl2sql_align.tasks.measures.matrix import Content, compute_matrix
 from nl2sql_align.tasks.ngrams.count import ngram_incidence
 from nl2sql_align.tasks.results.database import open_results
@@ -79,7 +79,7 @@ def test_divergences_of_a_sample_are_those_of_the_reference(warehouse):
     # The second sample lacks a template, and with it n-grams that the target has.
     samples = [{JOINED: 3, PLAIN: 2}, {PLAIN: 4}]
     weights = np.array([[float(one.get(t, 0)) for t in distinct] for one in samples])
-    divergences = module._divergences(ngram_classes(incidence.counts), found, weights)
+    divergences = module._divergences(group_ngrams(incidence.counts), found, weights)
     for row, sample in enumerate(samples):
         q = reference.distribution(
             reference.ngram_counts([t for t, n in sample.items() for _ in range(n)])

@@ -1,4 +1,4 @@
-"""Intervals, verdicts and ceilings, and what of them is made anew."""
+"""Intervals, verdicts and ceilings, and which of them a later run computes again."""
 
 import math
 
@@ -26,7 +26,7 @@ WINDOW = "SELECT RANK ( ) OVER ( ORDER BY ) FROM"
 
 
 def queries(n, first=0):
-    """Some queries of the templates in turn; texts differ, so that no two are one query."""
+    """Return queries of the templates in turn. All texts differ."""
     return [(f"-- {first + i}", ALL[(i * i + first) % 4]) for i in range(n)]
 
 
@@ -36,7 +36,10 @@ def databases(n, n_databases):
 
 @pytest.fixture
 def resample(tmp_path, make_corpus):
-    """Resamples corpora, each given by name, queries and keys; how many were made, and tables."""
+    """Return a function that resamples corpora, given by name, queries and keys.
+
+    It returns the report and the rows of intervals, ratios and ceilings.
+    """
 
     def resample(*given, folder="intervals", **how):
         made = [make_corpus(tmp_path, name, some, **keys) for name, some, keys in given]
@@ -61,7 +64,7 @@ THREE = (TRAIN, DEV, BASE)
 # Weights
 
 
-def test_a_weight_is_of_seed_replicate_set_and_unit_alone():
+def test_a_weight_depends_only_on_seed_replicate_set_and_unit():
     keys = unit_keys("set", ["a", "b", "c"])
     weights = poisson_weights(keys, range(300))
     assert (poisson_weights(keys[1:2], range(100, 300)) == weights[100:, 1:2]).all()
@@ -87,7 +90,7 @@ def test_weights_are_poisson_and_independent():
 # Intervals
 
 
-def test_an_interval_reaches_a_t_quantile_beyond_estimate_and_corrected_estimate():
+def test_an_interval_reaches_a_t_quantile_beyond_the_estimate_and_the_corrected_one():
     replicates = np.array([-0.3, -0.1, -0.2, np.nan])
     interval = student_interval(-0.1, replicates, n_units=5)
     reach = stats.t.ppf(0.975, 4) * 0.1
@@ -117,7 +120,7 @@ def test_an_end_near_a_ratio_of_1_is_doubtful_until_there_are_enough_replicates(
     assert not is_doubtful(Interval(0.2, 0.6, 0.1, 0.0), 200, 20)
 
 
-def test_the_methods_compared_are_those_of_scipy():
+def test_the_compared_methods_equal_those_of_scipy():
     data = np.random.default_rng(0).gamma(0.7, size=25)
     drawn = np.random.default_rng(1).choice(data, size=(500, 25)).mean(axis=1)
     of = coverage.Quantity(
@@ -138,7 +141,7 @@ def test_the_methods_compared_are_those_of_scipy():
         assert ours(of) == pytest.approx(tuple(result.confidence_interval), rel=1e-9), method
 
 
-def test_intervals_hold_the_truth_where_percentiles_do_not():
+def test_intervals_contain_the_truth_where_percentile_intervals_do_not():
     design = coverage.Design("small", 40, 1.1, 200, 40, 30, 30, 20)
     outcome = coverage.run_design(design, 60)
     for name in ("A(T, S)", "AR"):
@@ -153,7 +156,7 @@ def test_intervals_hold_the_truth_where_percentiles_do_not():
 # Resampling corpora
 
 
-def test_databases_are_drawn_where_they_are_known(resample):
+def test_known_databases_are_drawn(resample):
     _, [of_train, of_base], [ratio], [ceiling] = resample(*THREE, replicates=50)
     assert (of_train["source_unit"], of_train["n_source_units"]) == ("database", 12)
     assert (of_train["target_unit"], of_train["n_target_units"]) == ("database", 6)
@@ -164,7 +167,7 @@ def test_databases_are_drawn_where_they_are_known(resample):
     assert (ceiling["unit"], ceiling["n_units"], ceiling["n_queries"]) == ("database", 6, 30)
 
 
-def test_queries_are_drawn_where_wanted_or_where_databases_are_not_known(resample):
+def test_queries_are_drawn_on_request_or_if_databases_are_unknown(resample):
     _, [of_train, _], [ratio], [ceiling] = resample(*THREE, replicates=50, unit=Unit.QUERY)
     assert (of_train["source_unit"], of_train["n_target_units"]) == ("query", 30)
     assert (ratio["n_train_units"], ratio["predictions_unit"]) == (60, "query")
@@ -177,7 +180,7 @@ def test_queries_are_drawn_where_wanted_or_where_databases_are_not_known(resampl
     assert (of_train["target_unit"], ceiling["unit"]) == ("query", "query")
 
 
-def test_predictions_that_are_not_one_for_each_question_are_drawn_alone(resample):
+def test_predictions_without_one_for_each_question_are_drawn_alone(resample):
     base = ("base", queries(29, 3), BASE[2])
     _, [_, of_base], [ratio], _ = resample(TRAIN, DEV, base, replicates=50)
     assert not of_base["is_paired"]
@@ -192,7 +195,7 @@ def test_predictions_that_equal_the_target_are_aligned_with_it_in_every_replicat
     assert (of_base["ln_standard_error"], of_base["ln_bias"]) == (0, 0)
 
 
-def test_a_copy_of_the_target_has_no_interval_but_a_ratio(resample):
+def test_a_copy_of_the_target_has_a_ratio_but_no_interval(resample):
     copy = ("copy", DEV[1], {"db_ids": DEV[2]["db_ids"]})
     _, found, ratios, _ = resample(copy, DEV, BASE, replicates=50)
     assert [row["source"] for row in found] == ["base"]
@@ -201,28 +204,27 @@ def test_a_copy_of_the_target_has_no_interval_but_a_ratio(resample):
     assert ratios[0]["ci_low"] is not None
 
 
-def test_more_replicates_are_made_where_a_verdict_needs_them(resample, monkeypatch):
-    def doubtful(*names):
-        """Has the ratios of these training sets on the edge, however many replicates there are."""
-        errors = {row["train"]: row["ln_standard_error"] for row in first}
-        of_names = [errors[name] for name in names]
-        monkeypatch.setattr(
-            intervals,
-            "is_doubtful",
-            lambda interval, n, n_units: n > 200 or interval.standard_error in of_names,
-        )
+def mixed(name, n_windows):
+    rows = [
+        (f"-- {name} {i}", WINDOW if i < n_windows else ALL[(i * i + 3) % 4]) for i in range(60)
+    ]
+    return name, rows, {"db_ids": databases(60, 12)}
 
-    far = ("far", [(f"-- {i}", "DELETE FROM WHERE =") for i in range(30)], {})
-    sets = (TRAIN, far, DEV, BASE)
-    _, _, first, _ = resample(*sets)
-    assert {row["n_replicates"] for row in first} == {intervals.FIRST_LOOK}
-    doubtful("train")
-    _, _, ratios, _ = resample(*sets, folder="more")
-    n_replicates = {row["train"]: row["n_replicates"] for row in ratios}
-    assert n_replicates == {"train": intervals.MOST_REPLICATES, "far": intervals.FIRST_LOOK}
+
+def test_more_replicates_are_made_where_a_verdict_needs_them(resample):
+    # The farther the upper end of a ratio's interval is from 1, the fewer replicates it takes.
+    sets = (mixed("clear", 60), mixed("near", 28), mixed("open", 22), DEV, BASE)
+    _, _, ratios, _ = resample(*sets)
+    distances = {row["train"]: abs(math.log(row["ci_high"])) for row in ratios}
+    assert distances["open"] < 0.02 < distances["near"] < 0.06 < distances["clear"]
+    assert {row["train"]: row["n_replicates"] for row in ratios} == {
+        "clear": intervals.FEWEST_REPLICATES,
+        "near": 600,
+        "open": intervals.MOST_REPLICATES,
+    }
     _, _, exactly, _ = resample(*sets, replicates=intervals.MOST_REPLICATES, folder="exactly")
-    assert [row for row in exactly if row["train"] == "train"] == [
-        row for row in ratios if row["train"] == "train"
+    assert [row for row in exactly if row["train"] == "open"] == [
+        row for row in ratios if row["train"] == "open"
     ]
 
 
@@ -236,10 +238,10 @@ def test_a_ceiling_is_between_that_of_halves_and_1(resample):
     assert ceiling["half_alignment"] is not None
 
 
-# What is made anew
+# What a later run computes
 
 
-def test_only_new_pairs_are_resampled_and_give_what_resampling_all_gives(resample):
+def test_only_new_pairs_are_resampled_with_the_result_of_resampling_all(resample):
     report, *_ = resample(*THREE)
     assert (report.n_pairs, report.n_new) == (2, 2)
     report, *_ = resample(*THREE)
@@ -251,32 +253,26 @@ def test_only_new_pairs_are_resampled_and_give_what_resampling_all_gives(resampl
     assert grown == scratch
 
 
-@pytest.mark.parametrize("sign", [1, -1])
-def test_which_side_says_which_ngrams_count_changes_no_bit(resample, monkeypatch, sign):
-    some = (*THREE, ("plain", [("-- plain", PLAIN), ("-- window", WINDOW)], {}))
-    resample(*some[1:], folder="grown")
-    _, *both = resample(*some, folder="both")
-    counted = []
-
-    def n_counts(files):
-        counted.append(len(files))
-        return sign * len(files)
-
-    monkeypatch.setattr(intervals, "_n_counts", n_counts)
+@pytest.mark.parametrize("n_templates", [1, 40])
+def test_counting_the_ngrams_of_a_new_source_or_of_its_target_changes_no_bit(resample, n_templates):
+    """The program counts the fewer: those of a small source, or those of the target."""
+    long = [" ".join([f"W{i}_{k}" for k in range(8)]) for i in range(n_templates)]
+    new = [(f"-- {template}", template) for template in (WINDOW, *long)]
+    some = (*THREE, ("new", [("-- plain", PLAIN), *new], {}))
+    resample(*THREE, folder="grown")
     _, *grown = resample(*some, folder="grown")
-    assert counted == [1, 1]  # one target, and one new source
     _, *scratch = resample(*some, folder="scratch")
-    assert both == grown == scratch
+    assert grown == scratch
 
 
-def test_what_a_longer_run_has_made_changes_nothing(resample):
+def test_replicates_of_a_longer_run_change_nothing(resample):
     _, *first = resample(*THREE, replicates=40, folder="first")
     resample(*THREE, replicates=90)
     _, *again = resample(*THREE, replicates=40)
     assert again == first
 
 
-def test_a_run_that_was_killed_between_its_files_is_finished(resample):
+def test_a_run_that_was_killed_between_its_files_is_completed(resample):
     report, *first = resample(*THREE)
     report.ratios.unlink()
     report.ceilings.unlink()

@@ -1,4 +1,4 @@
-"""The measures of a pair, by hand: specification, section 4."""
+"""The measures of a pair, computed by hand (specification, section 4)."""
 
 import math
 from math import log
@@ -16,7 +16,7 @@ def corpus(*templates):
     return [(f"text of {template}", template) for template in templates]
 
 
-# Half of the source is the target.
+# Half of the source equals the target.
 SOURCE = corpus("SELECT", "FROM")
 TARGET = corpus("SELECT", "SELECT", "SELECT")
 
@@ -71,14 +71,14 @@ def test_the_jensen_shannon_divergence(measured):
         assert pairs[pair]["js_alignment"] == pytest.approx(1 - nats / log(2), abs=1e-12)
 
 
-def test_shares_are_of_the_target(measured):
+def test_shares_are_shares_of_the_target(measured):
     pairs, _, _ = measured
     for share in ("ngram_coverage", "template_coverage", "exact_overlap"):
         assert pairs["s", "t"][share] == 1
         assert pairs["t", "s"][share] == 0.5
 
 
-def test_the_same_template_is_no_overlap_of_texts(tmp_path):
+def test_equal_templates_are_not_equal_texts(tmp_path):
     contents = [
         write_content(tmp_path, "source", [("a", "SELECT"), ("b", None)], key="s"),
         write_content(tmp_path, "target", [("a", "SELECT"), ("c", "SELECT"), ("d", None)], key="t"),
@@ -89,7 +89,7 @@ def test_the_same_template_is_no_overlap_of_texts(tmp_path):
     assert row["kl_nats"] == 0
 
 
-def test_a_text_that_reads_like_a_template_is_none(tmp_path):
+def test_a_text_that_reads_like_a_template_is_not_one(tmp_path):
     contents = [
         write_content(tmp_path, "source", [("SELECT FROM", "SELECT")], key="s"),
         write_content(tmp_path, "target", [("SELECT", "SELECT FROM")], key="t"),
@@ -109,7 +109,7 @@ def test_a_corpus_with_itself(measured):
         assert {row[share] for share in shares} == {1.0}
 
 
-def test_contributions_are_of_targets_and_in_the_order_of_their_size(measured):
+def test_contributions_exist_for_targets_and_are_ordered_by_size(measured):
     _, contributions, _ = measured
     rows = [tuple(row.values()) for row in contributions]
     assert rows == [
@@ -118,7 +118,7 @@ def test_contributions_are_of_targets_and_in_the_order_of_their_size(measured):
     ]
 
 
-def test_equal_contributions_stand_in_the_order_of_their_ngrams(tmp_path):
+def test_equal_contributions_are_ordered_by_their_ngrams(tmp_path):
     words = [f"W{i:02d}" for i in range(30)]
     contents = [
         write_content(tmp_path, "source", corpus(*reversed(words)), key="s"),
@@ -142,7 +142,7 @@ def test_a_corpus_without_ngrams_has_no_row(tmp_path):
 
 
 @pytest.mark.parametrize("first_is_target", [True, False])
-def test_equal_content_is_a_target_where_one_corpus_is(tmp_path, first_is_target):
+def test_equal_content_is_a_target_if_one_of_its_corpora_is(tmp_path, first_is_target):
     contents = [
         write_content(tmp_path, "source", SOURCE, key="s"),
         write_content(tmp_path, "one", TARGET, is_target=first_is_target, key="t"),
@@ -153,7 +153,7 @@ def test_equal_content_is_a_target_where_one_corpus_is(tmp_path, first_is_target
     assert {row["target_key"] for row in rows_of(report.contributions)} == {"t"}
 
 
-def test_only_pairs_of_new_content_are_measured(tmp_path):
+def test_only_pairs_with_new_content_are_measured(tmp_path):
     contents = [
         write_content(tmp_path, name, corpus(f"SELECT {name}", "FROM"), is_target=name == "A")
         for name in "ABC"
@@ -166,7 +166,7 @@ def test_only_pairs_of_new_content_are_measured(tmp_path):
     assert len(list(folder.iterdir())) == 3
 
 
-def test_a_run_that_was_killed_between_its_files_is_done_again(tmp_path):
+def test_a_run_that_was_killed_between_its_files_is_repeated(tmp_path):
     contents = [
         write_content(tmp_path, name, corpus(f"SELECT {name}", "FROM"), is_target=name == "A")
         for name in "ABC"
@@ -198,14 +198,14 @@ def test_other_smoothing_gives_other_measures_and_other_files(tmp_path):
     assert compute_matrix(contents, tmp_path / "pairs").n_new == 4
 
 
-def test_folders_may_have_any_name(tmp_path):
+def test_folder_names_may_contain_any_characters(tmp_path):
     folder = tmp_path / "it's [1] * {a,b} ?"
     folder.mkdir()
     contents = [write_content(folder, "source", SOURCE), write_content(folder, "target", TARGET)]
     assert len(rows_of(compute_matrix(contents, folder / "pairs").pairs)) == 4
 
 
-def test_files_made_by_the_stages_are_taken(tmp_path, make_corpus):
+def test_the_files_of_the_stages_are_read(tmp_path, make_corpus):
     made = [make_corpus(tmp_path, name, ["SELECT", name, None]) for name in ("A", "B")]
     contents = [
         Content(one.content_key, one.entry.name, one.ngrams, one.templates, False) for one in made
