@@ -468,7 +468,7 @@ def test_a_decision_is_published(on_s3, s3):
 
 
 def test_the_report_of_a_store_needs_a_file_name(on_s3, tmp_path):
-    with pytest.raises(ConfigurationError, match="name a local file .* with --out FILE"):
+    with pytest.raises(ConfigurationError, match="name a local file for the report with"):
         write_report(on_s3.address)
     assert write_report(on_s3.address, tmp_path / "report.html")
 
