@@ -69,7 +69,7 @@ def _command(
     """Register a function as a command, with its docstring as the help."""
 
     def register(function: _Command) -> _Command:
-        # Typer keeps line breaks within a paragraph: lines are joined, to fit any terminal.
+        # Join the lines of each paragraph: Typer would keep the line breaks of the source.
         text = re.sub(r"(?<!\n)\n(?!\n)", " ", cleandoc(function.__doc__ or ""))
         return app.command(
             name, help=text, epilog=f"Example: {_NAME} {example}", rich_help_panel=panel
@@ -325,7 +325,7 @@ def plot(
     ] = None,
     metric: Annotated[
         Metric,
-        typer.Option(metavar="MEASURE", help=f"For matrix: measure to draw: {', '.join(Metric)}."),
+        typer.Option(metavar="MEASURE", help=f"For matrix: draw one of {', '.join(Metric)}."),
     ] = Metric.KL_ALIGNMENT,
 ) -> None:
     """Draw a picture of the results, for a paper or a wiki page."""
@@ -528,7 +528,7 @@ def select(
         ),
     ] = Overlap.NEAR,
     stop: Annotated[
-        bool, typer.Option("--stop", help="For greedy: choose fewer rows if more make it worse.")
+        bool, typer.Option("--stop", help="With greedy: choose fewer rows if more make it worse.")
     ] = False,
     form: Form = Format.TABLE,
 ) -> None:

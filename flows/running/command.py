@@ -153,16 +153,16 @@ def _report_summary(summary: "RunSummary", place: Path | str, reporter: "Reporte
         reporter.report("set aside", f"nl2sql-align: set aside: {reason}")
     for note in summary.notes:
         reporter.report("note", f"nl2sql-align: note: {printable(note)}")
-    n_taken = len({*summary.corpora} - {*summary.set_aside})
+    n_used = len({*summary.corpora} - {*summary.set_aside})
     seconds = ", ".join(f"{name} {value:.1f} s" for name, value in summary.seconds.items())
     reporter.report(
         "end",
-        f"{n_taken} corpora taken, {len(summary.set_aside)} set aside; "
+        f"{n_used} corpora used, {len(summary.set_aside)} set aside; "
         f"{summary.n_parsed:,} distinct queries parsed, {summary.n_new_pairs:,} of "
         f"{summary.n_pairs:,} pairs measured ({seconds})",
     )
     if not summary.corpora:
-        reporter.report("end", "nl2sql-align: no corpus could be taken; nothing was published")
+        reporter.report("end", "nl2sql-align: no corpus could be used; nothing was published")
     else:
         print_results(place)
     return 3 if summary.set_aside else 0
