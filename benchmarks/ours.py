@@ -1,7 +1,4 @@
-"""The pipeline, stage by stage, without Prefect.
-
-Predictions are not measured as they were written: only the flow compares them with cleaned ones.
-"""
+"""The pipeline, stage by stage, without Prefect."""
 
 import time
 from collections.abc import Sequence
@@ -47,7 +44,7 @@ def run(corpora: Path, warehouse: Path, stages: Sequence[str] = STAGES) -> dict[
         for _ in range(resources().threads):  # they start while this process loads modules
             start_worker()
     from nl2sql_align.tasks.ingest.corpora_file import load_corpora
-    from nl2sql_align.tasks.run.prepare import Parts, Prepared, prepare_corpus
+    from nl2sql_align.tasks.run.prepare import PendingParts, Prepared, prepare_corpus
 
     marks: dict[str, list[float]] = {}
     last = time.monotonic()
@@ -68,7 +65,7 @@ def run(corpora: Path, warehouse: Path, stages: Sequence[str] = STAGES) -> dict[
     ):
         try:
             house.remove_damaged()
-            parts = Parts()
+            parts = PendingParts()
             parsing: dict[Future[ParseReport], ParseJob] = {}
             preparing = [pool.submit(prepare_corpus, entry, house) for entry in entries]
             for future in as_completed(preparing):
@@ -86,34 +83,39 @@ def run(corpora: Path, warehouse: Path, stages: Sequence[str] = STAGES) -> dict[
             outcomes = [future.result() for future in preparing]
             prepared = [outcome for outcome in outcomes if isinstance(outcome, Prepared)]
             lap("ingest")
-            counting = {
-                one.entry.name: pool.submit(steps.finish, one, house) for one in parts.parsed()
-            }
+            counting: dict[str, Future[CountedCorpus]] = {}
+
+            def count_parsed() -> None:
+                for one in parts.take_parsed():
+                    counting[one.entry.name] = pool.submit(steps.count_corpus, one, house)
+
+            count_parsed()
             for parsed in as_completed(parsing):
                 parsed.result()
-                for one in parts.done(parsing[parsed]):
-                    counting[one.entry.name] = pool.submit(steps.finish, one, house)
+                parts.mark_parsed(parsing[parsed])
+                count_parsed()
             lap("templates")
             stop_workers()  # they end while n-grams are counted
             done = [_counted(counting[one.entry.name].result(), pool) for one in prepared]
             lap("ngrams")
         finally:
             stop_workers()
-        report = steps.measure(done, house)
+        report = steps.measure_pairs(done, house)
         lap("matrix")
         intervals = None
         if "intervals" in stages:
-            intervals = steps.resample(done, report, house)
+            intervals = steps.resample_pairs(done, report, house)
             lap("intervals")
         record = RunRecord(
             str(uuid4()),
             started_at,
-            {**steps.parameters(), "corpora": str(corpora.resolve())},
+            {**steps.list_parameters(), "corpora": str(corpora.resolve())},
             versions(),
         )
-        publish(house, done, report.pairs, report.contributions, record, intervals)
-        steps.remember(done, house)
-        steps.remove_unused_stages(done, house)
+        as_written = steps.measure_as_written(done, house)
+        publish(house, done, report.pairs, report.contributions, record, intervals, as_written)
+        steps.write_last_corpora(done, house)
+        steps.remove_unused_files(done, house)
         house.record_digests()
         lap("publish")
         if "report" in stages:

@@ -61,11 +61,11 @@ def measure(file: Path, folder: Path, memory_limit: str | None) -> None:
             for job in prepared.jobs:
                 parse_part(job)
         with stage("ngrams"):
-            corpus = steps.finish(prepared, warehouse)
+            corpus = steps.count_corpus(prepared, warehouse)
             if corpus.division is not None:
                 count_divided(corpus.division)
         with stage("matrix"):
-            matrix = steps.measure([corpus], warehouse)
+            matrix = steps.measure_pairs([corpus], warehouse)
         with stage("publish"):
             record = RunRecord("rates", datetime.now(UTC), {}, versions())
             publish(warehouse, [corpus], matrix.pairs, matrix.contributions, record)

@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -21,8 +21,8 @@ from nl2sql_align.flows.running.runners import Runner, submitting_to
 from nl2sql_align.flows.summary import RunSummary
 from nl2sql_align.tasks.base.connections import bounded
 from nl2sql_align.tasks.base.progress import Progress, announce, listening
-from nl2sql_align.tasks.ingest.corpora_file import AS_WRITTEN, CorpusEntry, load_corpora
-from nl2sql_align.tasks.measures.intervals import Resampling
+from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry, load_corpora
+from nl2sql_align.tasks.measures.intervals import IntervalsReport, Resampling
 from nl2sql_align.tasks.measures.matrix import MatrixReport
 from nl2sql_align.tasks.measures.options import Unit
 from nl2sql_align.tasks.ngrams.corpus_counts import (
@@ -32,10 +32,10 @@ from nl2sql_align.tasks.ngrams.corpus_counts import (
     gather_partitions,
 )
 from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
-from nl2sql_align.tasks.results.publish import DRIFT_THRESHOLD, AsWritten, RunRecord, publish
+from nl2sql_align.tasks.results.publish import DRIFT_THRESHOLD, RunRecord, publish
 from nl2sql_align.tasks.results.versions import versions
 from nl2sql_align.tasks.run import steps
-from nl2sql_align.tasks.run.prepare import Parts, Prepared, SetAside, as_written, prepare_corpus
+from nl2sql_align.tasks.run.prepare import PendingParts, Prepared, SetAside, prepare_corpus
 from nl2sql_align.tasks.templates.parser_pool import ParseJob, ParseReport, parse_part
 from nl2sql_align.tasks.views.report import write_report
 from nl2sql_align.tasks.warehouse.count_files import count_distinct_ngrams
@@ -46,11 +46,11 @@ R = TypeVar("R")
 
 prepare = step(prepare_corpus, "prepare", "prepare {entry.name}")
 parse = step(parse_part, "parse", "parse part {job.row_group} of {job.source.name}")
-finish = step(steps.finish, "count", "count {prepared.entry.name}")
-count = step(count_part, "count part", "count {job.destination.stem} of {job.corpus}")
-add = step(add_partition, "add up", "add up partition {job.partition} of {job.corpus}")
-measure = step(steps.measure, "measure")
-resample_pairs = step(steps.resample, "resample")
+count = step(steps.count_corpus, "count", "count {prepared.entry.name}")
+count_large_part = step(count_part, "count part", "count {job.destination.stem} of {job.corpus}")
+add_up_partition = step(add_partition, "add up", "add up partition {job.partition} of {job.corpus}")
+measure = step(steps.measure_pairs, "measure")
+resample_pairs = step(steps.resample_pairs, "resample")
 publish_results = step(publish, "publish")
 report = step(write_report, "report")
 
@@ -58,7 +58,7 @@ report = step(write_report, "report")
 @flow(
     name="align",
     description="Compare corpora of SQL queries by their structure.",
-    # Twice as many as parsing processes: parts are read and written while others are parsed.
+    # Two threads per parser process: one part is read or written while another is parsed.
     task_runner=ThreadPoolTaskRunner(max_workers=2 * (os.cpu_count() or 1)),  # type: ignore[arg-type]
     persist_result=False,
 )
@@ -74,95 +74,134 @@ def align(
     runner: Runner = Runner.LOCAL,
     dask_address: str | None = None,
 ) -> RunSummary:
-    """Ingests, templatizes, counts, measures and publishes the corpora of a corpora file.
+    """Ingest, templatize, count, measure and publish the corpora of a corpora file.
 
-    What an earlier run has done with the same content by the same rules is not done again.
+    A run reuses what earlier runs made of the same content by the same rules.
 
     Args:
         corpora: The corpora file (TOML).
-        warehouse: The folder of the results, made if it is not there; or their address on a store.
-        threads: Processes and threads; by default NL2SQL_ALIGN_THREADS, else one per CPU.
-        memory_limit: Such as 4GB; by default NL2SQL_ALIGN_MEMORY_LIMIT, else 4 GB.
-        replicates: Bootstrap replicates of each alignment and ratio, for its interval; by default,
-            as many as the verdicts need. 0 for no intervals.
-        resample: What is drawn again as a whole: databases, where they are known, or single
-            queries.
-        drift_threshold: How far an alignment with a target may move, from where it stood when it
-            last had or at first, before that is called a drift.
-        wait_seconds: How long to wait where another run holds the warehouse; 0 to give up at once.
-        runner: What ingests, parses and counts: local, this machine, or dask, the workers
-            of a Dask cluster.
-        dask_address: The scheduler of the cluster; by default, one on this machine is made.
+        warehouse: The folder of the results, created if missing, or their address on a store.
+        threads: Number of processes and threads; by default NL2SQL_ALIGN_THREADS, else one per CPU.
+        memory_limit: DuckDB's memory limit, such as 4GB; by default NL2SQL_ALIGN_MEMORY_LIMIT, else
+            4 GB.
+        replicates: Bootstrap replicates behind each interval; by default as many as the verdicts
+            need. 0 for no intervals.
+        resample: The unit to resample: databases, if they are known, or single queries.
+        drift_threshold: How far an alignment with a target may move from its value at the last
+            drift, or from its first value, before the move is called a drift.
+        wait_seconds: How long to wait if another run holds the warehouse; 0 to fail at once.
+        runner: Where to ingest, parse and count: in local processes, or on Dask workers.
+        dask_address: The scheduler of a Dask cluster; by default, runner dask starts a cluster on
+            this machine.
 
     Returns:
-        What was done; ``set_aside`` names the corpora that could not be taken, each with its
-        reason.
+        What the run did; ``set_aside`` names the corpora that it could not use, each with a reason.
 
     Raises:
         ConfigurationError: The corpora file is wrong, or a limit.
         WarehouseError: The warehouse is in use or cannot be written.
-        ConflictError: Another run has published to the same store meanwhile.
+        ConflictError: Another run has published to the same store in the meantime.
     """
-    started_at = datetime.now(UTC)
-    entries = load_corpora(corpora)
-    house = warehouse_at(warehouse).resolved
-    how = Resampling(replicates, resample)
-    clock = _Clock()
+    return _align(
+        load_corpora(corpora),
+        warehouse_at(warehouse).resolved,
+        _Settings(
+            corpora.resolve(),
+            threads,
+            memory_limit,
+            Resampling(replicates, resample),
+            drift_threshold,
+            wait_seconds,
+            runner,
+            dask_address,
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """The parameters of ``align``, without the warehouse."""
+
+    corpora: Path
+    threads: int | None
+    memory_limit: str | None
+    resampling: Resampling
+    drift_threshold: float
+    wait_seconds: float
+    runner: Runner
+    dask_address: str | None
+
+
+def _align(entries: list[CorpusEntry], warehouse: Warehouse, settings: _Settings) -> RunSummary:
+    run_id, started_at, clock = str(uuid4()), datetime.now(UTC), _Clock()
+    n_pairs = n_new_pairs = 0
     with (
         listening(_log),
         listening(artifacts.ProgressArtifacts()),
-        house.explain_disk_errors(),
-        house.locked(wait_seconds),
-        bounded(threads, memory_limit, house.scratch),
+        warehouse.explain_disk_errors(),
+        warehouse.locked(settings.wait_seconds),
+        bounded(settings.threads, settings.memory_limit, warehouse.scratch),
     ):
-        with submitting_to(runner, dask_address, house):
-            house.remove_damaged()
-            if pull(house):
+        with submitting_to(settings.runner, settings.dask_address, warehouse):
+            # Extract
+            warehouse.remove_damaged()
+            if pull(warehouse):
                 clock.lap("fetch")
-            parts = Parts()
-            prepared, set_aside, parsing = _prepare_all(entries, house, parts)
-            uncleaned, _, more = _prepare_all(as_written(prepared), house, parts, None)
+            parts = PendingParts()
+            prepared, set_aside, parsing = _ingest(entries, warehouse, parts)
             clock.lap("ingest")
-            counting, n_parsed, n_crashed = _parse_all(parsing, more, parts, house)
+            # Transform
+            counting, n_parsed, n_crashed = _parse(parsing, parts, warehouse)
             clock.lap("templates")
-            done, failed = _finish_all(prepared, counting, house)
-            written, _ = _finish_all(uncleaned, counting, house, None)
-            set_aside += failed
-            set_aside += steps.without_ngrams(done, house)
+            counted, failed = _count(prepared, counting, warehouse)
+            set_aside += [*failed, *steps.set_aside_empty(counted, warehouse)]
             clock.lap("ngrams")
             notes = [note for one in prepared for note in one.notes]
-            notes += steps.observations(done, house)
+            notes += steps.collect_notes(counted, warehouse)
         for one in set_aside:
             get_run_logger().warning(one.reason)
-        record = RunRecord(
-            str(uuid4()),
-            started_at,
-            {
-                **steps.parameters((one.entry for one in done), resampling=how),
-                "drift_threshold": drift_threshold,
-                "corpora": str(corpora.resolve()),
-            },
-            versions(),
-            {one.corpus: one.reason for one in set_aside},
-            notes,
-            drift_threshold=drift_threshold,
-        )
-        n_pairs = n_new_pairs = 0
-        if done:
-            matrix = _compare_and_publish(done, written, house, how, record, clock)
+        if counted:
+            matrix = _measure(counted, warehouse, clock)
             n_pairs, n_new_pairs = matrix.n_pairs, matrix.n_new
-            steps.remember(done, house)
-            steps.remove_unused_stages(done + written, house)
-            house.record_digests()
+            intervals = _resample(counted, matrix, warehouse, settings.resampling, clock)
+            pairs_as_written = steps.measure_as_written(counted, warehouse)
+            # Load
+            record = RunRecord(
+                run_id,
+                started_at,
+                {
+                    **steps.list_parameters(
+                        (one.entry for one in counted), resampling=settings.resampling
+                    ),
+                    "drift_threshold": settings.drift_threshold,
+                    "corpora": str(settings.corpora),
+                },
+                versions(),
+                {one.corpus: one.reason for one in set_aside},
+                notes,
+                drift_threshold=settings.drift_threshold,
+            )
+            publish_results(
+                warehouse,
+                counted,
+                matrix.pairs,
+                matrix.contributions,
+                record,
+                intervals,
+                pairs_as_written,
+            )
+            steps.write_last_corpora(counted, warehouse)
+            steps.remove_unused_files(counted, warehouse)
+            warehouse.record_digests()
             clock.lap("publish")
-            report(house.folder, only_if_changed=True)
+            report(warehouse.folder, only_if_changed=True)
             clock.lap("report")
-            if push(house, run_id=record.run_id, versions=record.versions):
+            if push(warehouse, run_id=run_id, versions=record.versions):
                 clock.lap("upload")
     summary = RunSummary(
-        run_id=record.run_id,
-        warehouse=house.place,
-        corpora=tuple(corpus.entry.name for corpus in done),
+        run_id=run_id,
+        warehouse=warehouse.place,
+        corpora=tuple(corpus.entry.name for corpus in counted),
         set_aside={one.corpus: one.reason for one in set_aside},
         n_ingested=sum(one.was_ingested for one in prepared),
         n_parsed=n_parsed,
@@ -172,39 +211,150 @@ def align(
         seconds=clock.laps,
         notes=tuple(notes),
     )
-    if done:
+    if counted:
         artifacts.create_artifacts(summary)
     return summary
 
 
-def _compare_and_publish(
-    done: list[CountedCorpus],
-    written: list[CountedCorpus],
-    warehouse: Warehouse,
-    how: Resampling,
-    record: RunRecord,
-    clock: "_Clock",
-) -> MatrixReport:
-    """Measures and resamples all pairs, and publishes what came of it.
+def _ingest(
+    entries: list[CorpusEntry], warehouse: Warehouse, parts: PendingParts
+) -> tuple[list[Prepared], list[SetAside], dict[PrefectFuture[ParseReport], ParseJob]]:
+    """Ingest the corpora, and submit the parts of each to the parsers as soon as it is ready."""
+    futures = {prepare.submit(entry, warehouse): entry for entry in entries}
+    parsing: dict[PrefectFuture[ParseReport], ParseJob] = {}
+    outcomes: dict[str, Prepared | SetAside] = {}
+    for n_done, future in enumerate(as_completed(list(futures)), 1):
+        entry = futures[future]
+        outcome = outcomes[entry.name] = _await_outcome(future, entry, warehouse)
+        _announce_ingested(outcome, n_done, len(futures))
+        if isinstance(outcome, Prepared):
+            parsing |= {parse.submit(job): job for job in parts.add(outcome)}
+    in_order = [outcomes[entry.name] for entry in entries]
+    prepared = [one for one in in_order if isinstance(one, Prepared)]
+    return prepared, [one for one in in_order if isinstance(one, SetAside)], parsing
 
-    Args:
-        done: The corpora.
-        written: Predictions as they were written, where they have been cleaned.
-        warehouse: Where all of it stands.
-        how: How to resample.
-        record: What to say of the run.
-        clock: Takes the laps.
+
+def _parse(
+    parsing: dict[PrefectFuture[ParseReport], ParseJob], parts: PendingParts, warehouse: Warehouse
+) -> tuple[dict[str, PrefectFuture[CountedCorpus]], int, int]:
+    """Wait for the parsers, and submit each corpus for counting as soon as it is parsed.
+
+    Returns:
+        The futures of the counted corpora by name; the number of distinct queries parsed, without
+        those of texts as written; and the number of queries that crashed the parser.
     """
-    matrix = measure(done, warehouse)
+    counting: dict[str, PrefectFuture[CountedCorpus]] = {}
+
+    def submit_parsed() -> None:
+        for one in parts.take_parsed():
+            counting[one.entry.name] = count.submit(one, warehouse)
+
+    submit_parsed()
+    reports: dict[Path, list[ParseReport]] = {}
+    n_jobs = sum(1 for job in parsing.values() if parts.list_corpora(job))
+    n_done = n_parsed = n_crashed = 0
+    for future in as_completed(list(parsing)):
+        job, parsed = parsing[future], future.result()
+        n_crashed += parsed.n_crashed
+        is_last = parts.mark_parsed(job)
+        if names := parts.list_corpora(job):
+            n_done += 1
+            n_parsed += parsed.n_queries
+            of_source = reports.setdefault(job.source, [])
+            of_source.append(parsed)
+            _announce_parsed(names if is_last else [], of_source, n_done, n_jobs)
+        submit_parsed()
+    return counting, n_parsed, n_crashed
+
+
+def _count(
+    prepared: list[Prepared],
+    counting: dict[str, PrefectFuture[CountedCorpus]],
+    warehouse: Warehouse,
+) -> tuple[list[CountedCorpus], list[SetAside]]:
+    """Wait until all corpora are counted."""
+    outcomes: dict[str, CountedCorpus | SetAside] = {}
+    for name, outcome in _await_counted(prepared, counting, warehouse):
+        outcomes[name] = outcome
+        _announce_counted(name, outcome, len(outcomes), len(prepared))
+    in_order = [outcomes[one.entry.name] for one in prepared]
+    return (
+        [one for one in in_order if isinstance(one, CountedCorpus)],
+        [one for one in in_order if isinstance(one, SetAside)],
+    )
+
+
+def _await_counted(
+    prepared: list[Prepared],
+    counting: dict[str, PrefectFuture[CountedCorpus]],
+    warehouse: Warehouse,
+) -> Iterator[tuple[str, CountedCorpus | SetAside]]:
+    """Yield the corpora by name as they are counted; large ones, counted in steps, come last."""
+    by_future = {counting[one.entry.name]: one.entry for one in prepared}
+    divided: list[tuple[CountedCorpus, Division, list[PrefectFuture[float]]]] = []
+    for future in as_completed(list(by_future)):
+        entry = by_future[future]
+        outcome = _await_outcome(future, entry, warehouse)
+        if isinstance(outcome, CountedCorpus) and outcome.division is not None:
+            jobs = outcome.division.parts
+            counting_parts = [count_large_part.submit(job) for job in jobs]
+            divided.append((outcome, outcome.division, counting_parts))
+        else:
+            yield entry.name, outcome
+    for corpus, division, counting_parts in divided:
+        yield corpus.entry.name, _add_up(corpus, division, counting_parts, warehouse)
+
+
+def _add_up(
+    corpus: CountedCorpus,
+    division: Division,
+    parts: list[PrefectFuture[float]],
+    warehouse: Warehouse,
+) -> CountedCorpus | SetAside:
+    """Wait for the parts of a large corpus, and add up its partitions."""
+    try:
+        seconds = sum(part.result() for part in parts)
+        partitions = [add_up_partition.submit(job) for job in division.partitions]
+        seconds += sum(partition.result() for partition in partitions)
+        gather_partitions(division)
+    except Exception as error:
+        return steps.set_aside_failed(corpus.entry, error, warehouse)
+    return replace(corpus, seconds=corpus.seconds + seconds, division=None)
+
+
+def _await_outcome(
+    future: PrefectFuture[R], entry: CorpusEntry, warehouse: Warehouse
+) -> R | SetAside:
+    """Return the result of a step; its error sets the corpus aside, unless others would meet it."""
+    try:
+        return future.result()
+    except Exception as error:
+        return steps.set_aside_failed(entry, error, warehouse)
+
+
+def _measure(counted: list[CountedCorpus], warehouse: Warehouse, clock: "_Clock") -> MatrixReport:
+    """Measure all pairs."""
+    matrix = measure(counted, warehouse)
     seconds = clock.lap("matrix")
     announce(
         "matrix",
-        f"{matrix.n_pairs:,} pairs, {matrix.n_new:,} measured anew, {seconds:.1f} s",
+        f"{matrix.n_pairs:,} pairs, {matrix.n_new:,} of them new, {seconds:.1f} s",
         n_pairs=matrix.n_pairs,
         n_new_pairs=matrix.n_new,
         seconds=seconds,
     )
-    intervals = resample_pairs(done, matrix, warehouse, how)
+    return matrix
+
+
+def _resample(
+    counted: list[CountedCorpus],
+    matrix: MatrixReport,
+    warehouse: Warehouse,
+    resampling: Resampling,
+    clock: "_Clock",
+) -> IntervalsReport | None:
+    """Compute the intervals of pairs with targets."""
+    intervals = resample_pairs(counted, matrix, warehouse, resampling)
     seconds = clock.lap("intervals")
     if intervals is not None:
         announce(
@@ -214,185 +364,82 @@ def _compare_and_publish(
             n_new_pairs=intervals.n_new,
             seconds=seconds,
         )
-    as_written = None
-    if written:
-        keys = {one.entry.name.removesuffix(AS_WRITTEN): one.content_key for one in written}
-        as_written = AsWritten(keys, steps.measure_as_written(written, done, warehouse))
-    publish_results(
-        warehouse, done, matrix.pairs, matrix.contributions, record, intervals, as_written
-    )
-    return matrix
+    return intervals
 
 
-def _log(said: Progress) -> None:
-    """What is done, in the run's log on the server."""
-    if not said.text:
+# Progress
+
+
+def _log(progress: Progress) -> None:
+    """Write progress to the log of the run on the server."""
+    if not progress.text:
         return
-    with suppress(MissingContextError):  # said in a thread that runs no task
-        get_run_logger().info("%s: %s", said.stage, said.text)
+    with suppress(MissingContextError):  # announced in a thread without a task
+        get_run_logger().info("%s: %s", progress.stage, progress.text)
 
 
-def _prepare_all(
-    entries: list[CorpusEntry], warehouse: Warehouse, parts: Parts, stage: str | None = "ingest"
-) -> tuple[list[Prepared], list[SetAside], dict[PrefectFuture[ParseReport], ParseJob]]:
-    """Prepares the corpora, and lets each be parsed as soon as it is there."""
-    futures = [prepare.submit(entry, warehouse) for entry in entries]
-    parsing: dict[PrefectFuture[ParseReport], ParseJob] = {}
-    by_future = dict(zip(futures, entries, strict=True))
-    outcomes: dict[str, Prepared | SetAside] = {}
-    for done, future in enumerate(as_completed(futures), 1):
-        outcome = _outcome(future, by_future[future], warehouse)
-        outcomes[by_future[future].name] = outcome
-        if stage is not None:
-            words, facts = _ingest_words(outcome)
-            announce(stage, words, done, len(futures), **facts)
-        if isinstance(outcome, Prepared):
-            parsing |= {parse.submit(job): job for job in parts.add(outcome)}
-    in_order = [outcomes[entry.name] for entry in entries]
-    prepared = [outcome for outcome in in_order if isinstance(outcome, Prepared)]
-    return prepared, [one for one in in_order if isinstance(one, SetAside)], parsing
-
-
-def _outcome(future: PrefectFuture[R], entry: CorpusEntry, warehouse: Warehouse) -> R | SetAside:
-    """What came of a step for one corpus; an error that is its own does not stop the others."""
-    try:
-        return future.result()
-    except Exception as error:
-        return steps.blamed(entry, error, warehouse)
-
-
-def _ingest_words(outcome: Prepared | SetAside) -> tuple[str, dict[str, str | int | float]]:
-    """What to say of an ingested corpus, to people and to programs."""
+def _announce_ingested(outcome: Prepared | SetAside, n_done: int, n_corpora: int) -> None:
     if isinstance(outcome, SetAside):
-        return f"{outcome.corpus}: set aside", {"corpus": outcome.corpus}
+        name = outcome.corpus
+        announce("ingest", f"{name}: set aside", n_done, n_corpora, corpus=name)
+        return
     name, seconds = outcome.entry.name, outcome.seconds
-    if not outcome.jobs:
-        return f"{name}: as in an earlier run, {seconds:.1f} s", {
-            "corpus": name,
-            "seconds": seconds,
-        }
-    return f"{name}: {outcome.n_distinct:,} distinct queries to parse, {seconds:.1f} s", {
-        "corpus": name,
-        "n_queries": outcome.n_distinct,
-        "seconds": seconds,
-    }
+    facts: dict[str, str | int | float] = {"corpus": name, "seconds": seconds}
+    what = "unchanged"
+    if outcome.jobs:
+        what = f"{outcome.n_distinct:,} distinct queries to parse"
+        facts["n_queries"] = outcome.n_distinct
+    announce("ingest", f"{name}: {what}, {seconds:.1f} s", n_done, n_corpora, **facts)
 
 
-def _parse_all(
-    parsing: dict[PrefectFuture[ParseReport], ParseJob],
-    unnamed: dict[PrefectFuture[ParseReport], ParseJob],
-    parts: Parts,
-    warehouse: Warehouse,
-) -> tuple[dict[str, PrefectFuture[CountedCorpus]], int, int]:
-    """Waits for what is parsed, and lets each corpus be counted as soon as all of it is.
-
-    Nothing is announced of parts in ``unnamed``, and their queries do not count as parsed.
-    """
-    counting = {one.entry.name: finish.submit(one, warehouse) for one in parts.parsed()}
-    reports: dict[Path, list[ParseReport]] = {}
-    n_done = n_parsed = n_crashed = 0
-    jobs = parsing | unnamed
-    for future in as_completed(list(jobs)):
-        job, report = jobs[future], future.result()
-        n_crashed += report.n_crashed
-        complete = parts.done(job)
-        if future in parsing:
-            n_done += 1
-            n_parsed += report.n_queries
-            of_corpus = reports.setdefault(job.source, [])
-            of_corpus.append(report)
-            names = [one.entry.name for one in complete if not one.entry.name.endswith(AS_WRITTEN)]
-            n_queries = sum(one.n_queries for one in of_corpus)
-            n_rejected = sum(one.n_rejected for one in of_corpus)
-            seconds = sum(one.seconds for one in of_corpus)
-            announce(
-                "templates",
-                f"{', '.join(names)}: {n_queries:,} distinct queries, {n_rejected:,} rejected, "
-                f"{seconds:.1f} s"
-                if names
-                else "",
-                n_done,
-                len(parsing),
-                corpus=", ".join(names),
-                n_queries=n_queries,
-                n_rejected=n_rejected,
-                seconds=seconds,
-            )
-        for one in complete:
-            counting[one.entry.name] = finish.submit(one, warehouse)
-    return counting, n_parsed, n_crashed
-
-
-def _finish_all(
-    prepared: list[Prepared],
-    counting: dict[str, PrefectFuture[CountedCorpus]],
-    warehouse: Warehouse,
-    stage: str | None = "ngrams",
-) -> tuple[list[CountedCorpus], list[SetAside]]:
-    """Waits for what is counted."""
-    outcomes: dict[str, CountedCorpus | SetAside] = {}
-    for name, outcome in _counted(prepared, counting, warehouse):
-        outcomes[name] = outcome
-        words, facts = "set aside", {}
-        if isinstance(outcome, CountedCorpus):
-            number = count_distinct_ngrams(outcome.ngrams)
-            words = f"{number:,} distinct n-grams, {outcome.seconds:.1f} s"
-            facts = {"n_ngrams": number, "seconds": outcome.seconds}
-        if stage is not None:
-            done = len(outcomes)
-            announce(stage, f"{name}: {words}", done, len(prepared), corpus=name, **facts)
-    in_order = [outcomes[one.entry.name] for one in prepared]
-    return (
-        [one for one in in_order if isinstance(one, CountedCorpus)],
-        [one for one in in_order if isinstance(one, SetAside)],
+def _announce_parsed(
+    names: list[str], reports: list[ParseReport], n_done: int, n_jobs: int
+) -> None:
+    """Announce a parsed part, with a text if it completes the corpora ``names``."""
+    corpora = ", ".join(names)
+    n_queries = sum(one.n_queries for one in reports)
+    n_rejected = sum(one.n_rejected for one in reports)
+    seconds = sum(one.seconds for one in reports)
+    text = f"{n_queries:,} distinct queries, {n_rejected:,} rejected, {seconds:.1f} s"
+    announce(
+        "templates",
+        f"{corpora}: {text}" if names else "",
+        n_done,
+        n_jobs,
+        corpus=corpora,
+        n_queries=n_queries,
+        n_rejected=n_rejected,
+        seconds=seconds,
     )
 
 
-def _counted(
-    prepared: list[Prepared],
-    counting: dict[str, PrefectFuture[CountedCorpus]],
-    warehouse: Warehouse,
-) -> Iterator[tuple[str, CountedCorpus | SetAside]]:
-    """The corpora by name as they are counted; large ones last, by steps for their parts."""
-    by_future = {counting[one.entry.name]: one.entry for one in prepared}
-    divided: list[tuple[CountedCorpus, Division, list[PrefectFuture[float]]]] = []
-    for future in as_completed(list(by_future)):
-        entry = by_future[future]
-        outcome = _outcome(future, entry, warehouse)
-        if isinstance(outcome, CountedCorpus) and outcome.division is not None:
-            jobs = outcome.division.parts
-            divided.append((outcome, outcome.division, [count.submit(job) for job in jobs]))
-        else:
-            yield entry.name, outcome
-    for corpus, division, parts in divided:
-        yield corpus.entry.name, _added_up(corpus, division, parts, warehouse)
-
-
-def _added_up(
-    corpus: CountedCorpus,
-    division: Division,
-    parts: list[PrefectFuture[float]],
-    warehouse: Warehouse,
-) -> CountedCorpus | SetAside:
-    """A large corpus, when its parts are counted and its partitions added up."""
-    try:
-        seconds = sum(part.result() for part in parts)
-        partitions = [add.submit(job) for job in division.partitions]
-        seconds += sum(partition.result() for partition in partitions)
-        gather_partitions(division)
-    except Exception as error:
-        return steps.blamed(corpus.entry, error, warehouse)
-    return replace(corpus, seconds=corpus.seconds + seconds, division=None)
+def _announce_counted(
+    name: str, outcome: CountedCorpus | SetAside, n_done: int, n_corpora: int
+) -> None:
+    if isinstance(outcome, SetAside):
+        announce("ngrams", f"{name}: set aside", n_done, n_corpora, corpus=name)
+        return
+    number, seconds = count_distinct_ngrams(outcome.ngrams), outcome.seconds
+    announce(
+        "ngrams",
+        f"{name}: {number:,} distinct n-grams, {seconds:.1f} s",
+        n_done,
+        n_corpora,
+        corpus=name,
+        n_ngrams=number,
+        seconds=seconds,
+    )
 
 
 class _Clock:
-    """Seconds between laps."""
+    """A stopwatch; each lap ends where the next one starts."""
 
     def __init__(self) -> None:
         self.laps: dict[str, float] = {}
         self._last = time.perf_counter()
 
     def lap(self, name: str) -> float:
+        """End a lap, and return its seconds."""
         now = time.perf_counter()
         seconds = self.laps[name] = now - self._last
         self._last = now

@@ -30,8 +30,6 @@ from nl2sql_align.tasks.warehouse.addresses import holds_credentials, is_address
 _MISTAKE = "mistake"
 AUTO: Final = "auto"
 """The format or dialect that the program recognises or chooses itself."""
-AS_WRITTEN: Final = "~as-written"
-"""What follows a corpus's name where its texts are not cleaned; no corpus's name has it."""
 ALIASES: Final = {
     "archer": "spider",
     "cosql": "sparc",

@@ -66,14 +66,6 @@ class RunRecord:
     drift_threshold: float = DRIFT_THRESHOLD
 
 
-@dataclass(frozen=True)
-class AsWritten:
-    """Predictions without cleaning: their content keys by name, and their pairs with targets."""
-
-    content_keys: dict[str, str]
-    pairs: Path
-
-
 _GIVEN_CORPORA: Final = pa.schema(
     [
         ("position", pa.int64()),
@@ -109,7 +101,7 @@ def publish(
     contributions: Path,
     record: RunRecord,
     intervals: "IntervalsReport | None" = None,
-    as_written: AsWritten | None = None,
+    pairs_as_written: Path | None = None,
     known_share: float = KNOWN_SHARE,
     queries_per_batch: int = QUERIES_PER_BATCH,
 ) -> None:
@@ -126,7 +118,8 @@ def publish(
         record: The row of this run in table ``runs``; earlier rows are carried over.
         intervals: Intervals, verdicts and ceilings; without them, their columns and tables are
             empty.
-        as_written: The uncleaned texts of cleaned predictions.
+        pairs_as_written: The measures of predictions without cleaning, and their targets; required
+            if some corpora have a part ``as_written``.
         known_share: Change a copy of the old database if it has at least this share of the queries.
         queries_per_batch: Queries to insert at a time.
 
@@ -140,7 +133,7 @@ def publish(
         corpora=described.drop_columns(_NOT_RESULTS).to_pylist(),
         retired_at=[str(corpus.entry.retired_at) for corpus in corpora],
         measures=[pairs.name, contributions.name, intervals and intervals.ratios.name],
-        as_written=as_written.content_keys if as_written else {},
+        as_written={row["corpus"]: row["content_key"] for row in _list_as_written(corpora)},
         versions=record.versions,
     )
     is_same = results_key == old.results_key
@@ -165,7 +158,7 @@ def publish(
                 if is_copy:
                     _delete_outdated(con)
                 _insert_corpora(con, corpora, names, queries_per_batch)
-                _insert_pairs(con, corpora, pairs, contributions, intervals, as_written)
+                _insert_pairs(con, corpora, pairs, contributions, intervals, pairs_as_written)
                 con.unregister("given_corpora")
             _insert_run(con, record, results_key, corpora)
             write_backup(con, backup)
@@ -254,15 +247,13 @@ def _insert_pairs(
     pairs: Path,
     contributions: Path,
     intervals: "IntervalsReport | None",
-    as_written: AsWritten | None,
+    pairs_as_written: Path | None,
 ) -> None:
     """Fill the tables on pairs of corpora and on ratios."""
     run_sql(con, "results/publish/alignment", pairs=str(pairs))
-    keys = as_written.content_keys if as_written else {}
-    rows = [{"corpus": corpus, "content_key": key} for corpus, key in keys.items()]
-    con.register("given_as_written", pa.Table.from_pylist(rows, schema=_AS_WRITTEN))
-    pairs_as_written = as_written.pairs if as_written else pairs
-    run_sql(con, "results/publish/alignment_ratio", pairs_as_written=str(pairs_as_written))
+    as_written = pa.Table.from_pylist(_list_as_written(corpora), schema=_AS_WRITTEN)
+    con.register("given_as_written", as_written)
+    run_sql(con, "results/publish/alignment_ratio", pairs_as_written=str(pairs_as_written or pairs))
     con.unregister("given_as_written")
     if intervals is not None:
         run_sql(
@@ -384,6 +375,15 @@ def describe_corpora(corpora: list[CountedCorpus], names: PublicNames) -> pa.Tab
         for position, corpus in enumerate(corpora)
     ]
     return pa.Table.from_pylist(rows, schema=_GIVEN_CORPORA)
+
+
+def _list_as_written(corpora: list[CountedCorpus]) -> list[dict[str, str]]:
+    """Return the content keys of predictions without cleaning, by corpus."""
+    return [
+        {"corpus": corpus.entry.name, "content_key": corpus.as_written.content_key}
+        for corpus in corpora
+        if corpus.as_written is not None
+    ]
 
 
 def _to_json(value: dict[str, Any] | list[str]) -> str:

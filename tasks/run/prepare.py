@@ -1,18 +1,16 @@
-"""From a dump to the parts of it that are to be parsed: what to reuse, what to set aside.
+"""From a dump to the parts to parse: reuse stage files, ingest, or set the corpus aside.
 
-Loads neither what counts nor what compares, so that parsing begins while these are still loading.
+Imports neither counting nor measuring, so that parsing starts while they are loading.
 """
 
 import time
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nl2sql_align.tasks.base.connections import connected
 from nl2sql_align.tasks.base.errors import CorpusError
 from nl2sql_align.tasks.base.run_sql import query_sql
-from nl2sql_align.tasks.ingest.corpora_file import AS_WRITTEN, AUTO, CorpusEntry
+from nl2sql_align.tasks.ingest.corpora_file import AUTO, CorpusEntry
 from nl2sql_align.tasks.ingest.dumps import (
     INGEST_VERSION,
     digest_dump,
@@ -37,7 +35,7 @@ from nl2sql_align.tasks.warehouse.folder import Warehouse, stage_key
 
 @dataclass(frozen=True)
 class SetAside:
-    """A corpus that this run cannot take."""
+    """A corpus that this run cannot use."""
 
     corpus: str
     reason: str
@@ -45,10 +43,23 @@ class SetAside:
 
 @dataclass(frozen=True)
 class Prepared:
-    """An ingested corpus, and what is still to be parsed of it.
+    """An ingested corpus, and the jobs that parse it.
 
-    ``jobs`` is empty where an earlier run has parsed this content by the same rules. ``notes`` say
-    what was decided for the corpus. The format and dialect of ``entry`` are known.
+    Attributes:
+        entry: The corpus, with a known format and dialect.
+        digest: The SHA-256 of its dump.
+        templates_key: The key of the templates; corpora with equal texts share it.
+        content_key: The key of the n-gram counts.
+        queries: The stage file of the queries.
+        templates: The stage file of the templates, which may not exist yet.
+        ngrams: The stage file of the n-gram counts, which may not exist yet.
+        was_ingested: Whether this run read the dump.
+        n_distinct: Distinct queries to parse.
+        jobs: Parts to parse; empty if an earlier run parsed the same content by the same rules.
+        as_written: For predictions whose answers were cleaned: the same corpus without cleaning. It
+            is not published, but measured to tell how much cleaning changes a ratio.
+        notes: The format and dialect that were chosen for the corpus, and why.
+        seconds: The time taken.
     """
 
     entry: CorpusEntry
@@ -61,6 +72,7 @@ class Prepared:
     was_ingested: bool
     n_distinct: int
     jobs: tuple[ParseJob, ...]
+    as_written: "Prepared | None" = None
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
 
@@ -68,77 +80,104 @@ class Prepared:
 def prepare_corpus(
     entry: CorpusEntry, warehouse: Warehouse, limits: Limits = DEFAULT_LIMITS
 ) -> Prepared | SetAside:
-    """Ingests a corpus, unless its content is there, and splits what is to be parsed into parts."""
-    notes = []
+    """Ingest a corpus, unless its stage file exists, and split its queries into parts to parse."""
     started = time.perf_counter()
     try:
-        if entry.url is not None:
-            entry = fetch_dump(entry, warehouse)
-        entry, recognised = resolve_format(entry)
-        if recognised:
-            notes.append(f"{entry.name}: {recognised}")
+        entry, format_reason = resolve_format(fetch_dump(entry, warehouse))
         digest = entry.digest or digest_dump(entry)
-        queries_key = stage_key(
-            digest=digest,
-            format=entry.format,
-            columns=entry.columns.model_dump() if entry.columns else None,
-            # A folder's digest knows its files; that of an archive does not know which are taken.
-            glob=entry.glob,
-            kind=entry.path.suffix,
-            texts=text_settings(entry),
-            version=INGEST_VERSION,
-        )
-        limits = replace(limits, kinds=entry.kinds)
-        templates_key = _templates_key(entry, queries_key, limits)
-        if not warehouse.templates_file(templates_key).exists():
-            start_worker()  # ready when the queries are
-        queries = warehouse.queries_file(queries_key)
-        is_new = not queries.exists()
-        if is_new and entry.digest:
-            raise CorpusError(
-                entry.name,
-                entry.place,
-                "is not to be read, and what an earlier run made of it is gone",
-                "remove keys digest and retired_at, or this corpus",
-            )
-        if is_new:
-            ingest_corpus(entry, queries)
+        prepared = _prepare_texts(entry, digest, warehouse, limits)
     except CorpusError as error:
         return SetAside(entry.name, str(error))
-    entry, chosen = _with_dialect(entry, queries, queries_key, warehouse)
-    notes += chosen
-    templates_key = _templates_key(entry, queries_key, limits)
-    templates = warehouse.templates_file(templates_key)
-    content_key = stage_key(templates=templates_key, rules=NGRAM_RULES_VERSION, max_n=MAX_N)
-    n_distinct = 0
-    jobs: tuple[ParseJob, ...] = ()
-    if not templates.exists():
-        source = warehouse.scratch / f"{templates_key}-texts.parquet"
-        split = split_queries(queries, source)
-        n_distinct = split.n_distinct
-        jobs = tuple(
-            ParseJob(source, part, _part(warehouse, templates_key, part), entry.dialect, limits)
-            for part in range(split.n_parts)
-        )
-    return Prepared(
-        entry,
-        digest,
-        templates_key,
-        content_key,
-        queries,
-        templates,
-        _ngrams_file(entry, content_key, warehouse),
-        is_new,
-        n_distinct,
-        jobs,
-        tuple(notes),
-        time.perf_counter() - started,
+    format_notes = (f"{entry.name}: {format_reason}",) if format_reason else ()
+    return replace(
+        prepared,
+        as_written=_prepare_as_written(prepared, warehouse, limits),
+        notes=format_notes + prepared.notes,
+        seconds=time.perf_counter() - started,
     )
 
 
-def _templates_key(entry: CorpusEntry, queries_key: str, limits: Limits) -> str:
+def _prepare_as_written(
+    prepared: Prepared, warehouse: Warehouse, limits: Limits
+) -> Prepared | None:
+    """Prepare cleaned predictions without cleaning; None if no text was changed by it."""
+    entry = prepared.entry
+    if entry.role != "predictions" or not entry.is_cleaned or not _count_cleaned(prepared.queries):
+        return None
+    entry = entry.model_copy(update={"clean": "none"})
+    try:
+        as_written = _prepare_texts(entry, prepared.digest, warehouse, limits)
+    except CorpusError:  # the dump is gone, and an earlier run kept the cleaned texts only
+        return None
+    return replace(as_written, ngrams=warehouse.as_written / "ngrams" / as_written.ngrams.name)
+
+
+def _prepare_texts(
+    entry: CorpusEntry, digest: str, warehouse: Warehouse, limits: Limits
+) -> Prepared:
+    limits = replace(limits, kinds=entry.kinds)
+    queries = warehouse.queries_file(_queries_key(entry, digest))
+    if not warehouse.templates_file(_templates_key(entry, queries, limits)).exists():
+        start_worker()  # it loads the parser while the dump is read
+    is_new = not queries.exists()
+    if is_new and entry.digest:
+        raise CorpusError(
+            entry.name,
+            entry.place,
+            "cannot be reused: the stage files of an earlier run are missing",
+            "remove the keys digest and retired_at, or this corpus",
+        )
+    if is_new:
+        ingest_corpus(entry, queries)
+    entry, notes = _resolve_dialect(entry, queries, warehouse)
+    templates_key = _templates_key(entry, queries, limits)
+    content_key = stage_key(templates=templates_key, rules=NGRAM_RULES_VERSION, max_n=MAX_N)
+    prepared = Prepared(
+        entry=entry,
+        digest=digest,
+        templates_key=templates_key,
+        content_key=content_key,
+        queries=queries,
+        templates=warehouse.templates_file(templates_key),
+        ngrams=warehouse.ngrams_file(entry.name, content_key),
+        was_ingested=is_new,
+        n_distinct=0,
+        jobs=(),
+        notes=notes,
+    )
+    if prepared.templates.exists():
+        return prepared
+    texts = warehouse.scratch / f"{templates_key}-texts.parquet"
+    split = split_queries(queries, texts)
+    jobs = tuple(
+        ParseJob(
+            texts,
+            part,
+            warehouse.scratch / f"{templates_key}-{part}.parquet",
+            entry.dialect,
+            limits,
+        )
+        for part in range(split.n_parts)
+    )
+    return replace(prepared, n_distinct=split.n_distinct, jobs=jobs)
+
+
+def _queries_key(entry: CorpusEntry, digest: str) -> str:
     return stage_key(
-        queries=queries_key,
+        digest=digest,
+        format=entry.format,
+        columns=entry.columns.model_dump() if entry.columns else None,
+        # The digest of a folder covers the names of its files; that of an archive does not.
+        glob=entry.glob,
+        kind=entry.path.suffix,
+        texts=text_settings(entry),
+        version=INGEST_VERSION,
+    )
+
+
+def _templates_key(entry: CorpusEntry, queries: Path, limits: Limits) -> str:
+    return stage_key(
+        queries=queries.stem,
         dialect=entry.dialect,
         rules=TEMPLATE_RULES_VERSION,
         parser=parser_version(),
@@ -146,85 +185,86 @@ def _templates_key(entry: CorpusEntry, queries_key: str, limits: Limits) -> str:
     )
 
 
-def _with_dialect(
-    entry: CorpusEntry, queries: Path, queries_key: str, warehouse: Warehouse
-) -> tuple[CorpusEntry, list[str]]:
-    """The corpus with its dialect, chosen where it is left open, and what to say of that."""
+def _resolve_dialect(
+    entry: CorpusEntry, queries: Path, warehouse: Warehouse
+) -> tuple[CorpusEntry, tuple[str, ...]]:
+    """Return the corpus with its dialect, and a note if the dialect was chosen here."""
     if entry.dialect != AUTO:
-        return entry, []
+        return entry, ()
     choice = choose_dialect(
         queries,
         warehouse.scratch,
         [FORMAT_DIALECTS.get(entry.format)],
-        dialects_file(entry, queries_key, warehouse),
+        dialects_file(entry, queries, warehouse),
     )
     chosen = entry.model_copy(update={"dialect": choice.dialect})
-    return chosen, [f"{entry.name}: {choice.reason}"]
+    return chosen, (f"{entry.name}: {choice.reason}",)
 
 
-def dialects_file(entry: CorpusEntry, key: str, warehouse: Warehouse) -> Path:
-    """Where it is kept which dialects parse how much of a content."""
+def dialects_file(entry: CorpusEntry, queries: Path, warehouse: Warehouse) -> Path:
+    """Return the file that stores which share of some queries each dialect parses."""
     own = FORMAT_DIALECTS.get(entry.format)
     name = stage_key(
-        content=key, own=own, given=entry.dialect, candidates=CANDIDATES, parser=parser_version()
+        content=queries.stem,
+        own=own,
+        given=entry.dialect,
+        candidates=CANDIDATES,
+        parser=parser_version(),
     )
     return warehouse.folder / "stages" / "dialects" / f"{name}.json"
 
 
-def _ngrams_file(entry: CorpusEntry, content_key: str, warehouse: Warehouse) -> Path:
-    if entry.name.endswith(AS_WRITTEN):
-        return warehouse.folder / "stages" / "as_written" / "ngrams" / f"{content_key}.parquet"
-    return warehouse.ngrams_file(entry.name, content_key)
-
-
-def as_written(prepared: Iterable[Prepared]) -> list[CorpusEntry]:
-    """The predictions of which some texts were cleaned, as corpora whose texts are not.
-
-    They are measured too, to tell whether the cleaning changes a ratio, but are not published.
-    """
-    entries = []
-    for one in prepared:
-        if one.entry.role == "predictions" and one.entry.is_cleaned and _n_cleaned(one.queries):
-            name = one.entry.name + AS_WRITTEN
-            entries.append(one.entry.model_copy(update={"name": name, "clean": "none"}))
-    return entries
-
-
-def _n_cleaned(queries: Path) -> int:
+def _count_cleaned(queries: Path) -> int:
     with connected() as con:
         [(n_cleaned,)] = query_sql(con, "ingest/count_cleaned", queries=str(queries)).fetchall()
         return int(n_cleaned)
 
 
-class Parts:
-    """Which corpora wait for which parts to be parsed; contents that corpora share, once."""
+class PendingParts:
+    """The parts that corpora wait for; corpora with equal texts wait for the same parts."""
 
     def __init__(self) -> None:
-        self._waiting: dict[str, list[Prepared]] = {}
-        self._open: dict[Path, str] = {}
-        self._n_open: Counter[str] = Counter()
+        self._corpora: list[Prepared] = []
+        self._waiting: list[Prepared] = []
+        self._keys: dict[Path, str] = {}
+        self._open: dict[str, set[Path]] = {}
 
-    def add(self, prepared: Prepared) -> tuple[ParseJob, ...]:
-        """What is to be parsed for one more corpus."""
-        key = prepared.templates_key
-        waiting = self._waiting.setdefault(key, [])
-        waiting.append(prepared)
-        if len(waiting) > 1:
-            return ()
-        self._open |= {job.destination: key for job in prepared.jobs}
-        self._n_open[key] = len(prepared.jobs)
-        return prepared.jobs
+    def add(self, prepared: Prepared) -> list[ParseJob]:
+        """Add a corpus, and return the parts to parse that no earlier corpus has added."""
+        self._corpora.append(prepared)
+        self._waiting.append(prepared)
+        jobs: list[ParseJob] = []
+        for texts in _list_texts(prepared):
+            if texts.templates_key not in self._open:
+                self._open[texts.templates_key] = {job.destination for job in texts.jobs}
+                self._keys |= {job.destination: texts.templates_key for job in texts.jobs}
+                jobs += texts.jobs
+        return jobs
 
-    def parsed(self) -> list[Prepared]:
-        """The corpora of which nothing was to be parsed; to be asked when all are added."""
-        return [one for key, n in self._n_open.items() if n == 0 for one in self._waiting[key]]
+    def list_corpora(self, job: ParseJob) -> list[str]:
+        """Return the corpora that publish the texts of a part: none for texts as written."""
+        key = self._keys[job.destination]
+        return [one.entry.name for one in self._corpora if one.templates_key == key]
 
-    def done(self, job: ParseJob) -> list[Prepared]:
-        """The corpora that a part completes; to be told when all are added."""
-        key = self._open[job.destination]
-        self._n_open[key] -= 1
-        return self._waiting[key] if self._n_open[key] == 0 else []
+    def mark_parsed(self, job: ParseJob) -> bool:
+        """Mark a part as parsed, and return whether it is the last one of its texts."""
+        texts = self._open[self._keys[job.destination]]
+        texts.remove(job.destination)
+        return not texts
+
+    def take_parsed(self) -> list[Prepared]:
+        """Return the corpora all of whose parts are parsed, each once.
+
+        Call it after all corpora are added.
+        """
+        parsed: list[Prepared] = []
+        waiting: list[Prepared] = []
+        for one in self._waiting:
+            is_waiting = any(self._open[texts.templates_key] for texts in _list_texts(one))
+            (waiting if is_waiting else parsed).append(one)
+        self._waiting = waiting
+        return parsed
 
 
-def _part(warehouse: Warehouse, templates_key: str, part: int) -> Path:
-    return warehouse.scratch / f"{templates_key}-{part}.parquet"
+def _list_texts(prepared: Prepared) -> list[Prepared]:
+    return [prepared] if prepared.as_written is None else [prepared, prepared.as_written]

@@ -1,4 +1,4 @@
-"""The steps of a run from parsed parts on: counting, measuring, and what to know of the corpora.
+"""The steps of a run after parsing: counting, measuring, and bookkeeping.
 
 ``flows.align`` runs them as Prefect tasks.
 """
@@ -6,6 +6,7 @@
 import json
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from nl2sql_align.tasks.ngrams.corpus_counts import (
     DEFAULT_COUNT_LIMITS,
     CountLimits,
     begin_counting,
+    count_divided,
 )
 from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
 from nl2sql_align.tasks.run.prepare import Prepared, SetAside, dialects_file
@@ -49,14 +51,14 @@ from nl2sql_align.tasks.warehouse.count_files import (
 from nl2sql_align.tasks.warehouse.folder import Warehouse, write_if_changed
 
 
-def parameters(
+def list_parameters(
     entries: Iterable[CorpusEntry] = (),
     limits: Limits = DEFAULT_LIMITS,
     resampling: Resampling = DEFAULT_RESAMPLING,
 ) -> dict[str, Any]:
-    """The values that the specification leaves open or makes configurable."""
+    """Return the values that the specification leaves open or makes configurable."""
     return {
-        # What became of the texts of each corpus before they were parsed, and how they were parsed.
+        # How the texts of each corpus were extracted and parsed.
         "texts": {
             entry.name: {"dialect": entry.dialect, **text_settings(entry), "kinds": entry.kinds}
             for entry in entries
@@ -73,60 +75,20 @@ def parameters(
     }
 
 
-def observations(corpora: list[CountedCorpus], warehouse: Warehouse) -> list[str]:
-    """What a user should know of the corpora: one line each.
-
-    Other dialects that parse clearly more, texts in other encodings, and predictions that are not
-    as many as the questions of their target.
-    """
-    found = []
-    n_rows = {one.entry.name: pq.read_metadata(one.queries).num_rows for one in corpora}
-    for one in corpora:
-        entry, name = one.entry, one.entry.name
-        said = pq.read_metadata(one.queries).metadata or {}
-        encoding = said.get(b"encoding", b"utf-8").decode()
-        n_replaced = int(said.get(b"n_replaced", b"0"))
-        if encoding != "utf-8" or n_replaced:
-            found.append(f"{name}: read as {encoding}; {n_replaced:,} characters could not be told")
-        expected = n_rows.get(entry.target) if entry.target else None
-        if expected is not None and expected != n_rows[name]:
-            found.append(
-                f"{name}: {n_rows[name]:,} predictions for the {expected:,} questions of "
-                f"{entry.target}: are answers missing, or do line breaks stand within some?"
-            )
-        found += _better_dialect(one, warehouse)
-    return found
-
-
-def _better_dialect(corpus: CountedCorpus, warehouse: Warehouse) -> list[str]:
-    """A warning where another dialect parses clearly more than the one given."""
-    n_queries = n_templated = 0
-    with pq.ParquetFile(corpus.templates) as file:
-        for rows in file.iter_batches(columns=["n_queries", "template"]):
-            has_template = pc.is_valid(rows["template"])
-            n_queries += pc.sum(rows["n_queries"]).as_py()
-            n_templated += pc.sum(rows.filter(has_template)["n_queries"]).as_py() or 0
-    if n_queries - n_templated < CLEARLY_MORE * n_queries:
-        return []
-    entry = corpus.entry
-    kept = dialects_file(entry, corpus.queries.stem, warehouse)
-    choice = choose_dialect(corpus.queries, warehouse.scratch, [entry.dialect], kept)
-    if choice.shares[choice.dialect] < choice.shares[entry.dialect] + CLEARLY_MORE:
-        return []
-    return [
-        f"{entry.name}: dialect '{choice.dialect}' would parse clearly more than "
-        f"'{entry.dialect}': {choice.shares[choice.dialect]:.1%} and "
-        f"{choice.shares[entry.dialect]:.1%} of {choice.n_sampled} queries"
-    ]
-
-
-def finish(
+def count_corpus(
     prepared: Prepared, warehouse: Warehouse, count_limits: CountLimits = DEFAULT_COUNT_LIMITS
 ) -> CountedCorpus:
-    """Puts the parsed parts of a corpus together and counts its n-grams, unless both are there.
+    """Join the parsed parts of a corpus and count its n-grams, unless the stage files exist.
 
-    Of a large corpus, ``division`` says by which steps it is counted.
+    Returns:
+        The corpus. If it is large, its ``division`` holds the steps that count it.
     """
+    as_written = None
+    if prepared.as_written is not None:
+        as_written = count_corpus(prepared.as_written, warehouse, count_limits)
+        if as_written.division is not None:
+            count_divided(as_written.division)
+            as_written = replace(as_written, division=None)
     started = time.perf_counter()
     if not prepared.templates.exists():
         texts = prepared.jobs[0].source
@@ -158,11 +120,59 @@ def finish(
         ngrams,
         time.perf_counter() - started,
         division,
+        as_written,
     )
 
 
-def without_ngrams(corpora: list[CountedCorpus], warehouse: Warehouse) -> list[SetAside]:
-    """The corpora that are published, but have no distribution to compare."""
+def collect_notes(corpora: list[CountedCorpus], warehouse: Warehouse) -> list[str]:
+    """Return what a user should know about the corpora, a line each.
+
+    Texts in other encodings, predictions whose number differs from the questions of their target,
+    and other dialects that parse clearly more.
+    """
+    notes = []
+    n_rows = {one.entry.name: pq.read_metadata(one.queries).num_rows for one in corpora}
+    for one in corpora:
+        entry, name = one.entry, one.entry.name
+        metadata = pq.read_metadata(one.queries).metadata or {}
+        encoding = metadata.get(b"encoding", b"utf-8").decode()
+        n_replaced = int(metadata.get(b"n_replaced", b"0"))
+        if encoding != "utf-8" or n_replaced:
+            notes.append(f"{name}: read as {encoding}; {n_replaced:,} characters could not be told")
+        expected = n_rows.get(entry.target) if entry.target else None
+        if expected is not None and expected != n_rows[name]:
+            notes.append(
+                f"{name}: {n_rows[name]:,} predictions for the {expected:,} questions of "
+                f"{entry.target}: are answers missing, or do line breaks stand within some?"
+            )
+        notes += _suggest_dialect(one, warehouse)
+    return notes
+
+
+def _suggest_dialect(corpus: CountedCorpus, warehouse: Warehouse) -> list[str]:
+    """Return a note if another dialect parses clearly more than the given one."""
+    n_queries = n_templated = 0
+    with pq.ParquetFile(corpus.templates) as file:
+        for rows in file.iter_batches(columns=["n_queries", "template"]):
+            has_template = pc.is_valid(rows["template"])
+            n_queries += pc.sum(rows["n_queries"]).as_py()
+            n_templated += pc.sum(rows.filter(has_template)["n_queries"]).as_py() or 0
+    if n_queries - n_templated < CLEARLY_MORE * n_queries:
+        return []
+    entry = corpus.entry
+    file_of_shares = dialects_file(entry, corpus.queries, warehouse)
+    choice = choose_dialect(corpus.queries, warehouse.scratch, [entry.dialect], file_of_shares)
+    if choice.shares[choice.dialect] < choice.shares[entry.dialect] + CLEARLY_MORE:
+        return []
+    return [
+        f"{entry.name}: dialect '{choice.dialect}' would parse clearly more than "
+        f"'{entry.dialect}': {choice.shares[choice.dialect]:.1%} and "
+        f"{choice.shares[entry.dialect]:.1%} of {choice.n_sampled} queries"
+    ]
+
+
+def set_aside_empty(corpora: list[CountedCorpus], warehouse: Warehouse) -> list[SetAside]:
+    """Set aside the corpora without n-grams: they are published, but cannot be compared."""
     empty = [corpus.entry for corpus in corpora if not count_distinct_ngrams(corpus.ngrams)]
     faults = [
         CorpusError(
@@ -176,20 +186,33 @@ def without_ngrams(corpora: list[CountedCorpus], warehouse: Warehouse) -> list[S
     return [SetAside(fault.corpus, str(fault)) for fault in faults]
 
 
-def measure_as_written(
-    written: list[CountedCorpus], corpora: list[CountedCorpus], warehouse: Warehouse
-) -> Path:
-    """Measures predictions as they were written with their targets, into a file of pairs."""
-    targets = {one.entry.target for one in written}
-    wanted = [*written, *(one for one in corpora if one.entry.name in targets)]
-    return measure(wanted, warehouse, warehouse.folder / "stages" / "as_written" / "pairs").pairs
+def set_aside_failed(entry: CorpusEntry, error: BaseException, warehouse: Warehouse) -> SetAside:
+    """Set a corpus aside for an error in one of its steps.
+
+    Raises:
+        WarehouseError: The error is one of the disk or the folder.
+        BaseException: The error itself, if other corpora would meet it too.
+    """
+    if isinstance(error, AlignError) or not isinstance(error, Exception):
+        raise error
+    if (disk_error := warehouse.disk_error(error)) is not None:
+        raise disk_error from error
+    problem = f"{type(error).__name__}: {error}".splitlines()[0]
+    fault = CorpusError(entry.name, entry.place, problem, "check the dump, and run again")
+    return SetAside(entry.name, str(fault))
 
 
-def measure(
+def measure_pairs(
     corpora: list[CountedCorpus], warehouse: Warehouse, folder: Path | None = None
 ) -> MatrixReport:
-    """Measures all pairs of the corpora; those of known content are taken from the last run."""
-    # Where no corpus can be compared, all are given: there must be files to read.
+    """Measure all ordered pairs of the corpora; pairs of known contents are reused.
+
+    Args:
+        corpora: Corpora without n-grams are left out.
+        warehouse: The warehouse.
+        folder: Where to store the measures; by default in the warehouse's stages.
+    """
+    # There must be files to read, even if no corpus has n-grams.
     comparable = [corpus for corpus in corpora if count_distinct_ngrams(corpus.ngrams)] or corpora
     contents = [
         Content(
@@ -204,42 +227,40 @@ def measure(
     return compute_matrix(contents, folder or warehouse.folder / "stages" / "pairs")
 
 
-def resample(
+def measure_as_written(corpora: list[CountedCorpus], warehouse: Warehouse) -> Path | None:
+    """Measure predictions without cleaning, and their targets.
+
+    Returns:
+        The file of the pairs; None if no prediction was cleaned.
+    """
+    uncleaned = [one.as_written for one in corpora if one.as_written is not None]
+    if not uncleaned:
+        return None
+    names = {one.entry.target for one in uncleaned}
+    targets = [one for one in corpora if one.entry.name in names]
+    return measure_pairs([*uncleaned, *targets], warehouse, warehouse.as_written / "pairs").pairs
+
+
+def resample_pairs(
     corpora: list[CountedCorpus],
     matrix: MatrixReport,
     warehouse: Warehouse,
-    how: Resampling = DEFAULT_RESAMPLING,
+    resampling: Resampling = DEFAULT_RESAMPLING,
 ) -> IntervalsReport | None:
-    """Intervals, verdicts and ceilings; None where no replicates are wanted.
+    """Compute intervals, verdicts and ceilings; None without replicates.
 
-    Pairs of known content are taken from the last run.
+    Pairs of known contents are reused.
     """
-    if how.replicates == 0:
+    if resampling.replicates == 0:
         return None
     comparable = [corpus for corpus in corpora if count_distinct_ngrams(corpus.ngrams)]
     folder = warehouse.folder / "stages" / "intervals"
-    return compute_intervals(comparable, matrix.pairs, folder, how)
+    return compute_intervals(comparable, matrix.pairs, folder, resampling)
 
 
-def blamed(entry: CorpusEntry, error: BaseException, warehouse: Warehouse) -> SetAside:
-    """The corpus set aside for an error that is its own.
-
-    Raises:
-        WarehouseError: The error is one of the warehouse.
-        BaseException: The error itself, where other corpora would meet it too.
-    """
-    if isinstance(error, AlignError) or not isinstance(error, Exception):
-        raise error
-    if (trouble := warehouse.disk_error(error)) is not None:
-        raise trouble from error
-    problem = f"{type(error).__name__}: {error}".splitlines()[0]
-    fault = CorpusError(entry.name, entry.place, problem, "check the dump, and run again")
-    return SetAside(entry.name, str(fault))
-
-
-def remember(corpora: list[CountedCorpus], warehouse: Warehouse) -> None:
-    """Writes down what was taken, and as what, for runs that lack some of the dumps."""
-    cards = {
+def write_last_corpora(corpora: list[CountedCorpus], warehouse: Warehouse) -> None:
+    """Store the corpora of this run, for a run in which some of their dumps are missing."""
+    known = {
         one.entry.name: {
             "entry": one.entry.model_dump(
                 mode="json", exclude_defaults=True, exclude={"path", "url"}
@@ -249,14 +270,14 @@ def remember(corpora: list[CountedCorpus], warehouse: Warehouse) -> None:
         }
         for one in corpora
     }
-    write_if_changed(warehouse.last_corpora_file, json.dumps(cards, indent=1, sort_keys=True))
+    write_if_changed(warehouse.last_corpora_file, json.dumps(known, indent=1, sort_keys=True))
 
 
-def remove_unused_stages(corpora: list[CountedCorpus], warehouse: Warehouse) -> None:
-    """Removes the stage files, and copies of dumps, that this run's corpora do not stand on."""
+def remove_unused_files(corpora: list[CountedCorpus], warehouse: Warehouse) -> None:
+    """Remove the stage files, and the copies of dumps, that no corpus of this run uses."""
     remove_unused_copies({corpus.digest for corpus in corpora}, warehouse)
-    used = {
-        path for corpus in corpora for path in (corpus.queries, corpus.templates, corpus.ngrams)
-    }
-    for stage in ("queries", "templates", "as_written/ngrams"):
-        remove_unused(warehouse.folder / "stages" / stage, used)
+    stages = [*corpora, *(one.as_written for one in corpora if one.as_written is not None)]
+    used = {path for one in stages for path in (one.queries, one.templates, one.ngrams)}
+    for folder in ("stages/queries", "stages/templates"):
+        remove_unused(warehouse.folder / folder, used)
+    remove_unused(warehouse.as_written / "ngrams", used)

@@ -129,6 +129,11 @@ class Warehouse:
         return self.ngrams / f"{corpus}-{key}.parquet"
 
     @property
+    def as_written(self) -> Path:
+        """The folder of the counts and pairs of predictions without cleaning."""
+        return self.folder / "stages" / "as_written"
+
+    @property
     def last_corpora_file(self) -> Path:
         """The corpora of the last run, for a run in which some of their dumps are missing."""
         return self.folder / "stages" / "corpora.json"

@@ -56,11 +56,11 @@ def published(tmp_path_factory, make_corpus):
             model=HOSTILE_MODEL,
         ),
     ]
-    matrix = steps.measure(corpora, warehouse)
+    matrix = steps.measure_pairs(corpora, warehouse)
     how = Resampling(100, "query")
-    intervals = steps.resample(corpora, matrix, warehouse, how)
+    intervals = steps.resample_pairs(corpora, matrix, warehouse, how)
     at = datetime(2026, 1, 1, tzinfo=UTC)
-    record = RunRecord("run-1", at, steps.parameters(), versions())
+    record = RunRecord("run-1", at, steps.list_parameters(), versions())
     publish(warehouse, corpora, matrix.pairs, matrix.contributions, record, intervals)
     sample_size(warehouse.folder, "dev", n_trials=5)
     select(warehouse.folder, "dev", (), warehouse.folder.parent / "chosen", Options(5))

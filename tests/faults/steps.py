@@ -1,8 +1,8 @@
-"""The steps of the main job without Prefect, which takes ten seconds to start, as a process to end.
+"""The steps of the main job without Prefect, which takes ten seconds to start, for tests to kill.
 
-``python -m tests.faults.steps run WAREHOUSE CORPORA.toml ...`` does a run for each corpora file in
-turn. ``... cut WAREHOUSE CORPORA.toml`` does one run after another in the same warehouse, each
-ended without warning when it has put one or more files in their places, until one comes through.
+``python -m tests.faults.steps run WAREHOUSE CORPORA.toml ...`` runs each corpora file in turn.
+``... cut WAREHOUSE CORPORA.toml`` starts runs in the same warehouse and kills each one after it has
+renamed some files, until one completes.
 """
 
 import os
@@ -19,54 +19,61 @@ from nl2sql_align.tasks.ingest.corpora_file import load_corpora
 from nl2sql_align.tasks.results.publish import RunRecord, publish
 from nl2sql_align.tasks.results.versions import versions
 from nl2sql_align.tasks.run import steps
-from nl2sql_align.tasks.run.prepare import Prepared, prepare_corpus
+from nl2sql_align.tasks.run.prepare import PendingParts, Prepared, prepare_corpus
 from nl2sql_align.tasks.templates.parser_pool import parse_part, stop_workers
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 
 
-def run(warehouse: Path, corpora: Path) -> None:
-    """What ``nl2sql_align.flows.align`` does, in its order."""
+def run(folder: Path, corpora: Path) -> None:
+    """Do the same as ``nl2sql_align.flows.align``, in the same order."""
     started_at = datetime.now(UTC)
     entries = load_corpora(corpora)
-    house = Warehouse(warehouse.resolve())
+    warehouse = Warehouse(folder.resolve())
     with (
-        house.explain_disk_errors(),
-        house.locked(),
-        bounded(None, None, house.scratch),
+        warehouse.explain_disk_errors(),
+        warehouse.locked(),
+        bounded(None, None, warehouse.scratch),
         ThreadPoolExecutor(2) as pool,
     ):
-        house.remove_damaged()
+        warehouse.remove_damaged()
         try:
-            outcomes = list(pool.map(lambda entry: prepare_corpus(entry, house), entries))
+            outcomes = list(pool.map(lambda entry: prepare_corpus(entry, warehouse), entries))
             prepared = [one for one in outcomes if isinstance(one, Prepared)]
-            unique = {one.templates_key: one for one in prepared}.values()
-            list(pool.map(parse_part, [job for one in unique for job in one.jobs]))
-            done = list(pool.map(lambda one: steps.finish(one, house), prepared))
+            parts = PendingParts()
+            list(pool.map(parse_part, [job for one in prepared for job in parts.add(one)]))
+            counted = list(pool.map(lambda one: steps.count_corpus(one, warehouse), prepared))
         finally:
             stop_workers()
-        matrix = steps.measure(done, house)
-        intervals = steps.resample(done, matrix, house)
-        record = RunRecord(f"run at {time.time_ns()}", started_at, {}, versions())
-        publish(house, done, matrix.pairs, matrix.contributions, record, intervals)
-        steps.remember(done, house)
-        steps.remove_unused_stages(done, house)
-        house.record_digests()
+        matrix = steps.measure_pairs(counted, warehouse)
+        publish(
+            warehouse,
+            counted,
+            matrix.pairs,
+            matrix.contributions,
+            RunRecord(f"run at {time.time_ns()}", started_at, {}, versions()),
+            steps.resample_pairs(counted, matrix, warehouse),
+            steps.measure_as_written(counted, warehouse),
+        )
+        steps.write_last_corpora(counted, warehouse)
+        steps.remove_unused_files(counted, warehouse)
+        warehouse.record_digests()
 
 
-def cut(warehouse: Path, corpora: Path) -> int:
-    """Runs that end before each of their files is in its place; how many it took."""
+def cut(folder: Path, corpora: Path) -> int:
+    """Kill runs before their first, second, ... file is in place, and return how many it took."""
     for number in range(100):
         if (child := os.fork()) == 0:
-            # Ever more: the matrix is two files, intervals are four, and a part of them is none.
+            # The number grows, since a run that lacks one of several files of a step writes all of
+            # them again: the matrix has three, the intervals have four.
             _end_before(file=1 + number // 3)
-            run(warehouse, corpora)
+            run(folder, corpora)
             os._exit(0)
         _, status = os.waitpid(child, 0)
         if status == 0:
             return number
         assert os.WIFSIGNALED(status), status
         assert os.WTERMSIG(status) == signal.SIGKILL
-    raise AssertionError("no run came through")
+    raise AssertionError("no run completed")
 
 
 def _end_before(file: int) -> None:
@@ -84,10 +91,10 @@ def _end_before(file: int) -> None:
 
 
 if __name__ == "__main__":
-    command, folder, *files = sys.argv[1:]
+    command, place, *files = sys.argv[1:]
     if command == "cut":
-        print(cut(Path(folder), Path(files[0])))
+        print(cut(Path(place), Path(files[0])))
     else:
         for file in files:
-            run(Path(folder), Path(file))
+            run(Path(place), Path(file))
             print(file, flush=True)

@@ -287,6 +287,28 @@ def test_the_same_dump_under_two_names_is_parsed_once(align, corpora, tmp_path):
     assert read(summary.warehouse, of_twin, "twin")
 
 
+def test_cleaned_predictions_are_measured_as_written_too(align, corpora, tmp_path):
+    answers = ["SELECT a FROM b", "Here it is: SELECT max(a) FROM b", "SELECT a FROM b;"]
+    base = corpora.add("base", answers, "predictions", target="dev").entries["base"]
+    corpora.entries["twin"] = {**base, "name": "twin"}
+    summary = align(corpora.write(), tmp_path / "warehouse")
+    distinct = "select sum(n_distinct_queries) from corpora where corpus != 'twin'"
+    assert read(summary.warehouse, distinct) == [(summary.n_parsed,)]
+    corpora.entries["raw"] = {**base, "name": "raw", "clean": "none"}
+    assert align(corpora.write(), summary.warehouse).n_parsed == 0
+    rows = read(
+        summary.warehouse,
+        "select predictions, n_cleaned, alignment_ratio, alignment_ratio_as_written "
+        "from alignment_ratio where train = 'near'",
+    )
+    found = {predictions: values for predictions, *values in rows}
+    n_cleaned, ratio, as_written = found["base"]
+    assert n_cleaned > 0
+    assert ratio != as_written
+    assert found["twin"] == found["base"]
+    assert found["raw"] == [0, as_written, as_written]
+
+
 def test_the_same_dump_in_two_dialects_is_two_corpora(align, corpora, tmp_path):
     queries = ["SELECT `a` FROM b", "SELECT TOP 1 a FROM b"]
     corpora.add("near", queries, dialect="mysql").add("far", queries, dialect="tsql")

@@ -31,8 +31,8 @@ def corpora(shared_folder, tmp_path_factory):
             prepared = list(pool.map(prepare_corpus, entries, itertools.repeat(warehouse)))
             assert all(isinstance(one, Prepared) for one in prepared)
             reports = list(pool.map(parse_part, [job for one in prepared for job in one.jobs]))
-            finished = list(pool.map(lambda one: steps.finish(one, warehouse), prepared))
-            report = steps.measure(finished, warehouse)
+            finished = list(pool.map(lambda one: steps.count_corpus(one, warehouse), prepared))
+            report = steps.measure_pairs(finished, warehouse)
     finally:
         stop_workers()
     assert sum(one.n_crashed for one in reports) == 0

@@ -36,8 +36,8 @@ def folder(tmp_path_factory, make_corpus):
     """Return a folder of results with everything that can be drawn; tests must not change it."""
     warehouse = Warehouse(tmp_path_factory.mktemp("drawn") / "w")
     corpora = [make_corpus(warehouse.folder, name, some, **keys) for name, some, keys in CORPORA]
-    matrix = steps.measure(corpora, warehouse)
-    intervals = steps.resample(corpora, matrix, warehouse, Resampling(50, "query"))
+    matrix = steps.measure_pairs(corpora, warehouse)
+    intervals = steps.resample_pairs(corpora, matrix, warehouse, Resampling(50, "query"))
     record = RunRecord("run", datetime(2026, 1, 1, tzinfo=UTC), {}, {"duckdb": "2"})
     publish(warehouse, corpora, matrix.pairs, matrix.contributions, record, intervals)
     sample_size(warehouse.folder, "dev", n_trials=5)
