@@ -1,6 +1,6 @@
-"""The decisions between runs as flows, to be run on a Prefect server after the main job.
+"""The decisions between runs as flows, to run on a Prefect server after the main job.
 
-Each puts its rows into its table of the published results, as its command does.
+Each flow fills its table of the published results, like the command of the same name.
 """
 
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ from nl2sql_align.flows.running.policy import step
 from nl2sql_align.tasks.decisions import calibration, headroom, mixture, sample_size
 from nl2sql_align.tasks.views import explain
 
-weigh = step(mixture.mix, "mix", "mix for {target}")
-rank = step(sample_size.sample_size, "sample-size", "rank with samples of {target}")
-judge = step(calibration.calibrate, "calibrate", "calibrate by {outcomes}")
-look_ahead = step(headroom.headroom, "headroom")
-compare = step(explain.explain, "explain", "explain {source} and {target}")
+mix_corpora = step(mixture.mix, "mix", "mix for {target}")
+rank_with_samples = step(sample_size.sample_size, "sample-size", "rank with samples of {target}")
+calibrate_ratios = step(calibration.calibrate, "calibrate", "calibrate by {outcomes}")
+compute_headroom = step(headroom.headroom, "headroom")
+explain_corpora = step(explain.explain, "explain", "explain {source} and {target}")
 
 
-@flow(name="mix", description="Weigh whole corpora to be like a target.", persist_result=False)
+@flow(name="mix", description="Weigh whole corpora to resemble a target.", persist_result=False)
 def mix(
     warehouse: Path | str,
     target: str,
@@ -27,22 +27,25 @@ def mix(
     replicates: int = mixture.REPLICATES,
     seed: int = 0,
 ) -> dict[str, float]:
-    """The share of rows to draw from each corpus; table ``mixtures`` has it with intervals.
+    """Weigh corpora so that their mixture resembles a target.
 
     Args:
         warehouse: The folder of the results, or their address on a store.
-        target: The corpus to be like.
-        sources: The corpora to mix; by default all with the role train.
-        replicates: How often the target is drawn again for the intervals.
-        seed: Another one gives other replicates.
+        target: The corpus that the mixture should resemble.
+        sources: The corpora to mix; by default all training sets.
+        replicates: Bootstrap replicates of the target, for the intervals.
+        seed: The seed of the replicates.
+
+    Returns:
+        The share of rows to draw from each corpus; table ``mixtures`` has the intervals.
     """
-    made = weigh(warehouse, target, tuple(sources), replicates, seed)
+    made = mix_corpora(warehouse, target, tuple(sources), replicates, seed)
     return dict(made.sources.select("source", "row_weight").iter_rows())
 
 
 @flow(
     name="sample-size",
-    description="How many of a target's queries it takes to rank training sets.",
+    description="Estimate how many queries of a target suffice to rank training sets.",
     persist_result=False,
 )
 def sample_sizes(
@@ -52,22 +55,25 @@ def sample_sizes(
     n_trials: int = sample_size.N_TRIALS,
     seed: int = 0,
 ) -> str:
-    """A recommendation in a sentence; table ``sample_size`` has what it rests on.
+    """Estimate how many queries of a target suffice to rank training sets.
 
     Args:
         warehouse: The folder of the results, or their address on a store.
-        target: A corpus with that role.
+        target: A corpus with the role target.
         candidates: The training sets to rank; by default all.
         n_trials: Samples of each size.
-        seed: Another one gives other samples.
+        seed: The seed of the samples.
+
+    Returns:
+        A recommendation in one sentence; table ``sample_size`` has the numbers behind it.
     """
-    rows = rank(warehouse, target, list(candidates) or None, n_trials, seed)
+    rows = rank_with_samples(warehouse, target, list(candidates) or None, n_trials, seed)
     return sample_size.recommendation(rows)
 
 
 @flow(
     name="calibrate",
-    description="Hold outcomes of fine-tuning against the ratios.",
+    description="Compare outcomes of fine-tuning with the ratios.",
     persist_result=False,
 )
 def calibrate(
@@ -76,44 +82,54 @@ def calibrate(
     replicates: int = calibration.REPLICATES,
     seed: int = 0,
 ) -> list[str]:
-    """What the outcomes can and cannot say; table ``calibration_summary`` has the numbers.
+    """Compare outcomes of fine-tuning with the ratios.
 
     Args:
         warehouse: The folder of the results, or their address on a store.
         outcomes: A CSV file: model, predictions, train, train_rows, target, metric, before, after.
         replicates: Bootstrap samples behind the interval of a cut.
-        seed: Another one gives other samples, parts and splits.
+        seed: The seed of samples, parts and splits.
+
+    Returns:
+        What the outcomes can and cannot show, in sentences; table ``calibration_summary`` has the
+        numbers.
     """
-    return judge(warehouse, outcomes, replicates=replicates, seed=seed).remarks
+    return calibrate_ratios(warehouse, outcomes, replicates=replicates, seed=seed).remarks
 
 
 @flow(
     name="headroom",
-    description="A second ratio, judged on databases that no answer has seen.",
+    description="Compute a second ratio on databases that the answers have not seen.",
     persist_result=False,
 )
 def headroom_ratios(
     warehouse: Path | str, target: str | None = None, splits: int = headroom.SPLITS, seed: int = 0
 ) -> int:
-    """How many rows table ``headroom_ratio`` was given.
+    """Compute the Headroom Ratio of every training set and set of predictions.
 
     Args:
         warehouse: The folder of the results, or their address on a store.
-        target: Only for this one; by default for all.
-        splits: How often the target is split into halves.
-        seed: Another one gives other halves.
+        target: A target; by default all.
+        splits: How often to split the target into halves.
+        seed: The seed of the splits.
+
+    Returns:
+        The number of rows written to table ``headroom_ratio``.
     """
-    return len(look_ahead(warehouse, target, splits=splits, seed=seed))
+    return len(compute_headroom(warehouse, target, splits=splits, seed=seed))
 
 
-@flow(name="explain", description="Why two corpora differ.", persist_result=False)
+@flow(name="explain", description="Explain why two corpora differ.", persist_result=False)
 def explain_pair(warehouse: Path | str, source: str, target: str, top: int = 10) -> list[str]:
-    """The largest structural differences in words, the largest first.
+    """Explain why two corpora differ.
 
     Args:
         warehouse: The folder of the results, or their address on a store.
         source: A corpus.
-        target: The corpus that it is compared with.
-        top: How many groups of n-grams to look at in each direction.
+        target: The corpus to compare it with.
+        top: Groups of n-grams to consider in each direction.
+
+    Returns:
+        The structural differences in sentences, the largest first.
     """
-    return compare(warehouse, source, target, top).sentences
+    return explain_corpora(warehouse, source, target, top).sentences

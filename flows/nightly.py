@@ -1,4 +1,4 @@
-"""The nightly job: looks for dumps, and runs the main job over what there is."""
+"""The nightly job: find the dumps in some folders, and run the main job on them."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,22 +12,23 @@ from nl2sql_align.flows.running.policy import step
 from nl2sql_align.flows.running.runners import Runner
 from nl2sql_align.flows.summary import RunSummary
 from nl2sql_align.tasks.base.errors import ConfigurationError
-from nl2sql_align.tasks.ingest import discovery
+from nl2sql_align.tasks.ingest.discovery import SETTLE_SECONDS, Discovery, discover_dumps
 from nl2sql_align.tasks.results.publish import DRIFT_THRESHOLD
+from nl2sql_align.tasks.warehouse.folder import Warehouse
 from nl2sql_align.tasks.warehouse.object_store import warehouse_at
 
-discover = step(discovery.discover_dumps, "discover")
+discover = step(discover_dumps, "discover")
 
 
 @flow(
     name="nightly",
-    description="Look through folders of dumps, and compare what is there.",
+    description="Compare the dumps in some folders.",
     persist_result=False,
 )
 def nightly(
     folders: list[Path],
     warehouse: Path | str = Path("warehouse"),
-    settle_minutes: float = discovery.SETTLE_SECONDS / 60,
+    settle_minutes: float = SETTLE_SECONDS / 60,
     prune: bool = False,
     threads: int | None = None,
     memory_limit: str | None = None,
@@ -36,36 +37,69 @@ def nightly(
     runner: Runner = Runner.LOCAL,
     dask_address: str | None = None,
 ) -> RunSummary | None:
-    """Takes new and changed dumps, keeps vanished ones as retired, leaves those still being copied.
+    """Run the main job on new, changed and known dumps.
+
+    Dumps that are still being copied wait for the next night. The results of dumps that are gone
+    remain, marked as retired.
 
     Args:
-        folders: Where dumps are put. A dump has a corpus.toml in its folder, a NAME.corpus.toml
-            beside its file, or the layout of Spider, BIRD, Gretel or a Hugging Face data set.
-        warehouse: The folder of the results, made if it is not there; or their address on a store.
-        settle_minutes: A dump is left for the next night while one of its files has changed so
-            recently.
+        folders: The folders of the dumps. A dump has a corpus.toml in its folder, a
+            NAME.corpus.toml beside its file, or the layout of Spider, BIRD, Gretel or a Hugging
+            Face data set.
+        warehouse: The folder of the results, created if missing, or their address on a store.
+        settle_minutes: How long the files of a dump must be unchanged before the dump is used.
         prune: Drop the corpora whose dumps are gone, and their results.
-        threads: Processes and threads; by default NL2SQL_ALIGN_THREADS, else one per CPU.
-        memory_limit: Such as 4GB; by default NL2SQL_ALIGN_MEMORY_LIMIT, else 4 GB.
-        drift_threshold: How far an alignment with a target may move, from where it stood when it
-            last had or at first, before that is called a drift.
-        wait_seconds: How long to wait where another run holds the warehouse; 0 to give up at once.
-        runner: What ingests, parses and counts: local, this machine, or dask, the workers
-            of a Dask cluster.
-        dask_address: The scheduler of the cluster; by default, one on this machine is made.
+        threads: Number of processes and threads; by default NL2SQL_ALIGN_THREADS, else one per CPU.
+        memory_limit: DuckDB's memory limit, such as 4GB; by default NL2SQL_ALIGN_MEMORY_LIMIT, else
+            4 GB.
+        drift_threshold: How far an alignment with a target may move from its value at the last
+            drift, or from its first value, before the move is called a drift.
+        wait_seconds: How long to wait if another run holds the warehouse; 0 to fail at once.
+        runner: Where to ingest, parse and count: in local processes, or on Dask workers.
+        dask_address: The scheduler of a Dask cluster; by default, runner dask starts a cluster on
+            this machine.
 
     Returns:
-        What was done; ``problems`` says what could not be taken. None where all that is there is
-        still being copied.
+        What the run did, with the dumps that could not be used in ``problems``; None if all dumps
+        are still being copied.
 
     Raises:
-        ConfigurationError: None of the folders is there, or there is no dump in them.
+        ConfigurationError: None of the folders exists, or they hold no dump.
         WarehouseError: The warehouse is in use or cannot be written.
     """
-    house = warehouse_at(warehouse).resolved
+    found = _discover(
+        folders, warehouse_at(warehouse).resolved, settle_minutes, prune, wait_seconds
+    )
+    if found.corpora is None:
+        if found.waiting:
+            return None
+        searched = ", ".join(map(str, folders))
+        remedy = found.problems[0] if found.problems else "put one there, with a corpus.toml"
+        raise ConfigurationError(f"there is no dump in {searched}; {remedy}")
+    summary = align(
+        found.corpora,
+        warehouse,
+        threads,
+        memory_limit,
+        drift_threshold=drift_threshold,
+        wait_seconds=wait_seconds,
+        runner=runner,
+        dask_address=dask_address,
+    )
+    return replace(summary, problems=found.problems)
+
+
+def _discover(
+    folders: list[Path],
+    warehouse: Warehouse,
+    settle_minutes: float,
+    prune: bool,
+    wait_seconds: float,
+) -> Discovery:
+    """Find the dumps, and report them on the server."""
     found = discover(
         folders,
-        house,
+        warehouse,
         settle_seconds=60 * settle_minutes,
         prune=prune,
         wait_seconds=wait_seconds,
@@ -75,25 +109,9 @@ def nightly(
     try:
         create_markdown_artifact(
             discovery_summary(found),
-            key=key_of("discovery", house.place),
-            description="What the last look through the folders found",
+            key=key_of("discovery", warehouse.place),
+            description="The dumps that the last search found",
         )
     except Exception as error:
-        get_run_logger().warning("The discovery's artifact could not be left: %s", error)
-    if found.corpora is None:
-        if found.waiting:
-            return None
-        shown = ", ".join(map(str, folders))
-        why = found.problems[0] if found.problems else "put one there, with a corpus.toml"
-        raise ConfigurationError(f"there is no dump in {shown}; {why}")
-    summary = align(
-        found.corpora,
-        house.place,
-        threads,
-        memory_limit,
-        drift_threshold=drift_threshold,
-        wait_seconds=wait_seconds,
-        runner=runner,
-        dask_address=dask_address,
-    )
-    return replace(summary, problems=found.problems)
+        get_run_logger().warning("The artifact of the search could not be created: %s", error)
+    return found

@@ -1,4 +1,4 @@
-"""Choosing training data as a flow, to be run on a Prefect server after the main job."""
+"""The selection of training data as a flow, to run on a Prefect server after the main job."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ select_rows = step(selection.select, "select", "select from {sources} for {targe
 
 @flow(
     name="select",
-    description="Choose training rows whose templates are distributed as a target's are.",
+    description="Select training rows whose templates are distributed like those of a target.",
     persist_result=False,
 )
 def select(
@@ -32,28 +32,29 @@ def select(
     exclude_overlap: Overlap = Overlap.NEAR,
     stop: bool = False,
 ) -> str:
-    """Chooses rows from the published corpora, and writes them out.
+    """Select rows from published corpora, and write them to a folder.
 
     Args:
         warehouse: The folder of the results, or their address on a store.
-        target: The corpus to be like.
-        budget: How many rows to take.
+        target: The corpus that the selection should resemble.
+        budget: The number of rows to select.
         out: The folder to write.
-        sources: The corpora to choose from; by default all with the role train.
-        method: How to choose: direct minimisation of the divergence, greedy (cynical selection),
-            importance weights, or random, to compare with; see docs/selection.md.
-        seed: Another one gives other noise.
-        min_templates: How many distinct templates to take at least.
+        sources: The corpora to select from; by default all training sets.
+        method: How to select: direct minimisation of the divergence, greedy (cynical selection),
+            importance weights, or random, for comparison; see docs/selection.md.
+        seed: The seed of the random numbers.
+        min_templates: The least number of distinct templates to select.
         max_share: The largest share of the budget that one source may give.
-        caps: Such shares for single sources.
-        exclude_overlap: Which rows that the target has are left out: exact, near, strict or none.
-        stop: With greedy: take no more rows than lower the cross-entropy.
+        caps: The largest shares of single sources.
+        exclude_overlap: The rows to leave out because the target has them too: exact, near, strict
+            or none.
+        stop: With greedy, stop when further rows no longer lower the cross-entropy.
 
     Returns:
-        The selection's name in tables ``selections`` and ``selection_curves``.
+        The name of the selection in tables ``selections`` and ``selection_curves``.
 
     Raises:
-        ConfigurationError: There is no such corpus, or an option makes no sense.
+        ConfigurationError: A corpus does not exist, or an option is out of range.
         WarehouseError: There are no results, or another run holds them.
     """
     options = Options(

@@ -1,4 +1,4 @@
-"""The summary that a run returns."""
+"""The summary of a run."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -6,11 +6,22 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What a run did, in numbers of corpora, distinct queries and ordered pairs, and in seconds.
+    """The results of a run in numbers.
 
-    A corpus none of whose queries has a template stands in ``corpora``, those that are published,
-    and in ``set_aside``. ``notes`` say what was decided for corpora, and what to know of them;
-    ``problems`` say what the nightly job could not take from its folders.
+    Attributes:
+        run_id: The run, as in table ``runs``.
+        warehouse: The folder of the results, or their address on a store.
+        corpora: The published corpora, with those that have no template.
+        set_aside: The corpora that could not be compared, each with its reason; those without a
+            template are published all the same.
+        n_ingested: Corpora whose dumps were read.
+        n_parsed: Distinct queries parsed.
+        n_crashed: Queries that crashed the parser.
+        n_pairs: Ordered pairs of contents.
+        n_new_pairs: Pairs that no earlier run had measured.
+        seconds: The time of each stage.
+        notes: Choices that the run made for corpora, and what to know about them.
+        problems: What the nightly job could not use in its folders.
     """
 
     run_id: str

@@ -1,4 +1,4 @@
-"""What tests of several kinds share."""
+"""Fixtures that several kinds of tests use."""
 
 import gc
 import hashlib
@@ -31,7 +31,7 @@ _PARSED = pa.schema(
     ]
 )
 
-# The same examples in every run, and nothing kept between runs.
+# The same examples in every run, with nothing stored between runs.
 hypothesis.settings.register_profile(
     "repeatable", derandomize=True, database=None, deadline=None, max_examples=30
 )
@@ -42,23 +42,23 @@ set_hypothesis_home_dir(_HYPOTHESIS_HOME)
 
 def pytest_unconfigure() -> None:
     shutil.rmtree(_HYPOTHESIS_HOME, ignore_errors=True)
-    # Hypothesis times the collector. Called when the interpreter ends, its callback keeps DuckDB's
-    # objects alive, and these then complain on standard error.
+    # Hypothesis registers a callback with the garbage collector. At exit it keeps DuckDB's objects
+    # alive, which then print errors.
     gc.callbacks.clear()
 
 
 @pytest.fixture(scope="session")
 def shared_folder() -> Path:
-    """The folder with the real dumps; tests that need it are skipped where it is not there."""
+    """The folder with the real dumps; tests that need it are skipped if it is missing."""
     folder = Path(__file__).resolve().parents[2] / "shared"
     if not (folder / "corpora" / "corpora.toml").is_file():
-        pytest.skip(f"needs the real dumps, which are not there: {folder}")
+        pytest.skip(f"needs the real dumps in {folder}")
     return folder
 
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[Any]:
-    """A store without buckets, on an S3 server on loopback, with credentials in the environment."""
+    """An empty store on an S3 server on loopback, with credentials in the environment."""
     server_of = pytest.importorskip("moto.server", reason="needs moto").ThreadedMotoServer
     s3fs = pytest.importorskip("s3fs", reason="needs the extra s3")
     server = server_of(ip_address="127.0.0.1", port=0, verbose=False)
@@ -77,7 +77,7 @@ def s3() -> Iterator[Any]:
     server.stop()
 
 
-# A query's text and its template, or a template alone; None for a rejected one.
+# The text of a query and its template, or a template alone; None for a rejected query.
 Query = str | None | tuple[str, str | None]
 MakeCorpus = Callable[..., CountedCorpus]
 
@@ -97,7 +97,7 @@ def count_corpus(
 
 @pytest.fixture(scope="session")
 def make_corpus() -> MakeCorpus:
-    """Puts a corpus with given templates into a warehouse, as if it had been ingested and parsed.
+    """Return a function that writes a corpus with given templates, as if ingested and parsed.
 
     Call it as ``make_corpus(folder, "name", queries, role="target", db_ids=[...])``; other keywords
     are keys of the corpora file.
@@ -106,7 +106,7 @@ def make_corpus() -> MakeCorpus:
 
 
 def _make_corpus(
-    warehouse: Path,
+    folder: Path,
     name: str,
     queries: Sequence[Query],
     *,
@@ -119,11 +119,14 @@ def _make_corpus(
         keys = {"model": "model", **keys}
     keys = {"path": f"/dumps/{name}.sql", **keys}
     entry = CorpusEntry(name=name, role=role, format="lines", dialect="sqlite", **keys)
-    house = Warehouse(warehouse)
+    warehouse = Warehouse(folder)
     pairs = [one if isinstance(one, tuple) else (f"-- {one}", one) for one in queries]
     key = stage_key(pairs=pairs, db_ids=list(db_ids or []), frequencies=frequencies)
-    queries_file, templates_file = house.queries_file(key), house.templates_file(key)
-    texts_file, parsed_file = house.scratch / f"{key}-texts", house.scratch / f"{key}-parsed"
+    queries_file, templates_file = warehouse.queries_file(key), warehouse.templates_file(key)
+    texts_file, parsed_file = (
+        warehouse.scratch / f"{key}-texts",
+        warehouse.scratch / f"{key}-parsed",
+    )
     queries_file.parent.mkdir(parents=True, exist_ok=True)
     sqls = [sql for sql, _ in pairs]
     pq.write_table(
@@ -151,7 +154,7 @@ def _make_corpus(
     ]
     pq.write_table(pa.Table.from_pylist(parsed, schema=_PARSED), parsed_file)
     join_templates(texts_file, [parsed_file], templates_file)
-    ngrams_file = house.ngrams_file(name, key)
-    ngrams = count_corpus(name, templates_file, ngrams_file, house.scratch, {"corpus": name})
-    shutil.rmtree(house.scratch)
+    ngrams_file = warehouse.ngrams_file(name, key)
+    ngrams = count_corpus(name, templates_file, ngrams_file, warehouse.scratch, {"corpus": name})
+    shutil.rmtree(warehouse.scratch)
     return CountedCorpus(entry, "0" * 64, key, queries_file, templates_file, ngrams)

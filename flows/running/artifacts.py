@@ -27,7 +27,7 @@ from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.base.progress import Progress
 from nl2sql_align.tasks.ingest.discovery import Discovery
 from nl2sql_align.tasks.results import read
-from nl2sql_align.tasks.results.changes import Changes, changes
+from nl2sql_align.tasks.results.changes import Changes, find_changes
 from nl2sql_align.tasks.views.pictures import plot
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def create_artifacts(summary: "RunSummary") -> None:
 
     Logs errors instead of raising them: the results of the run are already published.
     """
-    found = changes(summary.warehouse, summary.run_id)
+    found = find_changes(summary.warehouse, summary.run_id)
     try:
         _send_events(summary, found)
         _create_tables(summary.warehouse)

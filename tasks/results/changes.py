@@ -1,4 +1,4 @@
-"""How results moved from run to run, read from the published tables."""
+"""Changes of the results from run to run, read from the published tables."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +10,10 @@ from nl2sql_align.tasks.results.database import open_results
 
 @dataclass(frozen=True)
 class Drift:
-    """An alignment that moved further than a run allows.
+    """An alignment that moved by more than the threshold of the run.
 
-    ``drift`` is ``kl_alignment`` less ``drift_from``, where it stood when it last drifted, or at
-    first.
+    ``drift`` is ``kl_alignment - drift_from``; ``drift_from`` is the value at the last drift, or
+    else the first value.
     """
 
     source: str
@@ -25,7 +25,7 @@ class Drift:
 
 @dataclass(frozen=True)
 class VerdictChange:
-    """A ratio that crossed 1, or whose verdict became another one."""
+    """A ratio that crossed 1 or changed its verdict."""
 
     train: str
     target: str
@@ -39,15 +39,15 @@ class VerdictChange:
 
 @dataclass(frozen=True)
 class Changes:
-    """What a run found that the run before it had not.
+    """The changes in a run since the run before it.
 
     Attributes:
-        new: Corpora that the run before did not have.
-        changed: Corpora whose content was another one then.
-        rejects: Of each corpus with rejected queries: its name, their number, their share and the
-            most frequent reason.
+        new: Corpora that the previous run did not have.
+        changed: Corpora whose content changed.
+        rejects: Each corpus with rejected queries: its name, their number, their share and the most
+            frequent reason.
         drifts: Alignments that moved.
-        verdicts: Ratios that crossed 1, or whose verdict became another one.
+        verdicts: Ratios that crossed 1 or changed their verdict.
     """
 
     new: tuple[str, ...]
@@ -57,8 +57,8 @@ class Changes:
     verdicts: tuple[VerdictChange, ...]
 
 
-def changes(place: Path | str, run_id: str) -> Changes:
-    """What a run found, held against the runs before it.
+def find_changes(place: Path | str, run_id: str) -> Changes:
+    """Compare a run with the runs before it.
 
     Args:
         place: The folder of the results, or their address on a store.

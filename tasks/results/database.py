@@ -1,7 +1,7 @@
-"""The published database: how it is opened, attached and locked."""
+"""Connections to the published database."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import duckdb
 
@@ -9,30 +9,28 @@ from nl2sql_align.tasks.base.connections import connect
 from nl2sql_align.tasks.base.errors import WarehouseError
 from nl2sql_align.tasks.warehouse.object_store import find_published, warehouse_at
 
-if TYPE_CHECKING:
-    pass
-
-
 NO_LOG: Final = "recovery_mode no_wal_writes"
-"""How to attach a file that no one sees until it is whole: a log would only be written as well."""
-
+"""Option to attach a file that is renamed when it is complete, and so needs no write-ahead log."""
 
 PUBLISH_VERSION: Final = 9
-"""Goes up with every change of the published tables."""
+"""Increase with every change of the published tables."""
 
 
 def open_results(place: Path | str) -> duckdb.DuckDBPyConnection:
-    """A read-only connection to the published results; close it, or use it in a ``with``.
+    """Open the published results for reading; use the connection in a ``with``, or close it.
+
+    Args:
+        place: The folder of the results, or their address on a store.
 
     Raises:
-        WarehouseError: There are none, they cannot be read, or another version made them.
+        WarehouseError: There are no results, they cannot be read, or another version made them.
     """
     found = find_published(warehouse_at(place))
     database = found.database
     if not database.is_file():
         raise WarehouseError(
             f"{place} holds no results (no {database.name}); "
-            f"make some: nl2sql-align run CORPORA.toml --warehouse {place}"
+            f"create them: nl2sql-align run CORPORA.toml --warehouse {place}"
         )
     try:
         con = open_database(database)
@@ -54,17 +52,17 @@ def open_results(place: Path | str) -> duckdb.DuckDBPyConnection:
 
 
 def open_database(database: Path) -> duckdb.DuckDBPyConnection:
-    """A read-only connection to a published database as it is now.
+    """Open the current file of a published database for reading.
 
-    Connecting to its path would give what this process may still have open there: an older one.
+    ``duckdb.connect`` with its path would return an older file that this process still has open.
 
     Raises:
-        duckdb.Error: It cannot be opened.
+        duckdb.Error: The file cannot be opened, or it is another program's database.
     """
     con = connect()
     try:
         attach_results(con, database, "read_only")
-        con.table("corpora")  # raises where the file is a database of something else
+        con.table("corpora")  # raises for another program's database
     except duckdb.Error:
         con.close()
         raise
@@ -72,27 +70,27 @@ def open_database(database: Path) -> duckdb.DuckDBPyConnection:
 
 
 def attach_results(con: duckdb.DuckDBPyConnection, database: Path, options: str) -> None:
-    """Lets a connection use a database as ``results``, with the options of DuckDB's ``attach``."""
+    """Attach a database as ``results``, with options of DuckDB's ``attach``, and use it."""
     con.execute(f"attach '{quoted(database)}' as results ({options})")
     con.execute("use results")
 
 
 def detach_results(con: duckdb.DuckDBPyConnection) -> None:
-    """Has a connection let go of that database, which is whole then."""
+    """Detach ``results``, which completes its file."""
     con.execute("use memory")
     con.execute("detach results")  # checkpoints
 
 
 def is_locked(error: duckdb.Error) -> bool:
-    """Whether a database cannot be opened because another process has it open for writing."""
+    """Whether an error says that another process has the database open for writing."""
     return isinstance(error, duckdb.IOException) and "Could not set lock" in str(error)
 
 
 def quoted(path: Path | str) -> str:
-    """A path for a SQL string literal, where no parameter can stand."""
+    """Escape a path for a SQL string literal, for statements that take no parameters."""
     return str(path).replace("'", "''")
 
 
 def quoted_name(name: str) -> str:
-    """A name of a table or column, for where no parameter can stand."""
+    """Quote the name of a table or column."""
     return '"' + name.replace('"', '""') + '"'

@@ -1,4 +1,4 @@
-"""Reading published results: the Python twins of the commands that only read."""
+"""Functions that read published results, each for the command of the same name."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -12,50 +12,61 @@ from nl2sql_align.tasks.results.database import open_results
 if TYPE_CHECKING:
     import polars as pl
 
+_KEY_COLUMNS: Final = {"source", "target", "train", "predictions", "model"}
+
 
 def matrix(place: Path | str, require: str | None = None) -> "pl.DataFrame":
-    """The alignment of every ordered pair of corpora.
+    """Return the alignment of every ordered pair of corpora.
 
     Args:
         place: The folder of the results, or their address on a store.
-        require: A condition on the columns, in SQL, that every row has to meet.
+        require: A SQL condition on the columns that every row must satisfy.
 
     Returns:
-        The rows of table ``alignment`` in the order of the corpora file, with the roles of both
-        corpora; ``ci_low``, ``ci_high`` (the 95 % interval of ``kl_alignment``) and
-        ``target_ceiling`` for pairs with a target.
+        The rows of table ``alignment`` in the order of the corpora file, with ``source_role`` and
+        ``target_role``; for pairs with a target also ``ci_low`` and ``ci_high``, the 95 % interval
+        of ``kl_alignment``, and ``target_ceiling``.
 
     Raises:
         WarehouseError: There are no results.
-        RequirementError: A row does not meet the condition.
+        ConfigurationError: ``require`` is not a condition on the columns.
+        RequirementError: A row does not satisfy the condition.
     """
     return _read(place, "results/read/matrix", require)
 
 
 def ratio(place: Path | str, require: str | None = None) -> "pl.DataFrame":
-    """The Alignment Ratio of every training set, for all predictions on all targets.
+    """Return the Alignment Ratio of every training set, for all predictions on all targets.
 
     Args:
         place: The folder of the results, or their address on a store.
-        require: A condition on the columns, in SQL, that every row has to meet.
+        require: A SQL condition on the columns that every row must satisfy.
 
     Returns:
-        The rows of table ``alignment_ratio``, with ``target_ceiling``; per predictions, the closest
-        training set comes first.
+        The rows of table ``alignment_ratio`` with ``target_ceiling``; for each set of predictions,
+        the closest training set comes first.
 
     Raises:
         WarehouseError: There are no results.
-        RequirementError: A row does not meet the condition.
+        ConfigurationError: ``require`` is not a condition on the columns.
+        RequirementError: A row does not satisfy the condition.
     """
     return _read(place, "results/read/ratio", require)
 
 
 def rejects(place: Path | str, corpus: str) -> "pl.DataFrame":
-    """The queries of a corpus that have no template: ``ordinal``, ``reject_reason``, ``raw_sql``.
+    """Return the queries of a corpus that have no template.
+
+    Args:
+        place: The folder of the results, or their address on a store.
+        corpus: The name of the corpus.
+
+    Returns:
+        A row per query: ``ordinal``, ``reject_reason``, ``raw_sql``.
 
     Raises:
         WarehouseError: There are no results.
-        ConfigurationError: There is no such corpus in them.
+        ConfigurationError: The results have no such corpus.
     """
     with open_results(place) as con:
         known = [name for (name,) in con.execute("select corpus from corpora").fetchall()]
@@ -71,16 +82,16 @@ def _read(place: Path | str, name: str, require: str | None) -> "pl.DataFrame":
     with open_results(place) as con:
         rows: pl.DataFrame = query_sql(con, name).pl()
         if require is not None:
-            _check(con, name, require)
+            _check_condition(con, name, require)
         return rows
 
 
-def _check(con: duckdb.DuckDBPyConnection, name: str, require: str) -> None:
-    """Raises if some row of the query does not meet the condition, or there is no row."""
+def _check_condition(con: duckdb.DuckDBPyConnection, name: str, require: str) -> None:
+    """Raise an error unless the query has rows and all of them satisfy the condition."""
     relation = query_sql(con, name)
     columns = relation.columns
     try:
-        duckdb.SQLExpression(require)  # one expression, all of it: "a) or (b" would mean another
+        duckdb.SQLExpression(require)  # rejects texts such as "a) or (b"
         failed = relation.filter(f"({require}\n) is not true").pl()
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]
@@ -90,11 +101,8 @@ def _check(con: duckdb.DuckDBPyConnection, name: str, require: str) -> None:
     n_rows = len(relation.pl())
     if n_rows and failed.is_empty():
         return
-    told = f"it fails for {len(failed):,} of {n_rows:,} rows" if n_rows else "there are no rows"
+    reason = f"it fails for {len(failed):,} of {n_rows:,} rows" if n_rows else "there are no rows"
     if len(failed):
-        names = [column for column in columns if column in _IDENTIFYING]
-        told += f", the first: {', '.join(failed.select(names).row(0))}"
-    raise RequirementError(f"required: {require}; {told}")
-
-
-_IDENTIFYING: Final = {"source", "target", "train", "predictions", "model"}
+        names = [column for column in columns if column in _KEY_COLUMNS]
+        reason += f", the first: {', '.join(failed.select(names).row(0))}"
+    raise RequirementError(f"required: {require}; {reason}")

@@ -1,4 +1,4 @@
-"""Decisions that users ask for between runs, kept beside the results that they were made from."""
+"""Recording of decisions, which users make between runs, in the published database."""
 
 import shutil
 from collections.abc import Mapping
@@ -27,31 +27,31 @@ _TRIES: Final = 3
 
 
 def last_run(place: Path | str) -> str:
-    """The id of the run that made the results of a warehouse.
+    """Return the id of the run that published the results of a warehouse.
 
     Raises:
-        WarehouseError: There are none.
+        WarehouseError: There are no results.
     """
     with open_results(place) as con:
         row = con.execute("select run_id from runs order by rowid desc limit 1").fetchone()
-    assert row is not None  # a published database has the run that made it
+    assert row is not None  # every published database has its run
     return str(row[0])
 
 
 def record(place: Path | str, table: str, rows: "pl.DataFrame", key: Mapping[str, Any]) -> None:
-    """Puts a decision's rows into its table of the published database.
+    """Write the rows of a decision to its table of the published database.
 
-    Readers see the database without them or with all of them.
+    Readers see the database without these rows or with all of them.
 
     Args:
         place: The folder of the results, or their address on a store.
         table: One of ``tasks.results.backup.DECISION_TABLES``.
-        rows: The rows, with the table's columns, in any order.
-        key: Values of at least one column; earlier rows that have them all are replaced.
+        rows: The rows, with the table's columns in any order.
+        key: Values of at least one column; rows with all of these values are replaced.
 
     Raises:
-        WarehouseError: There are no results, or a run has been writing them for a minute.
-        ConflictError: Others publish to the store again and again.
+        WarehouseError: There are no results, or a run has held the warehouse for a minute.
+        ConflictError: Other processes keep publishing to the same store.
     """
     warehouse = warehouse_at(place)
     for _ in range(_TRIES - 1):
@@ -68,8 +68,7 @@ def _record(warehouse: Warehouse, table: str, rows: "pl.DataFrame", key: Mapping
     ]
     with warehouse.locked(_SECONDS_TO_WAIT):
         pull(warehouse, *files)
-        # Of a warehouse on a store, its working copy: what is written there is published after it.
-        open_results(warehouse.folder).close()
+        open_results(warehouse.folder).close()  # checks that there are results of this version
         with (
             write_atomically(warehouse.backup_file) as backup,
             write_atomically(warehouse.database) as temporary,
@@ -78,8 +77,8 @@ def _record(warehouse: Warehouse, table: str, rows: "pl.DataFrame", key: Mapping
             shutil.copyfile(warehouse.database, temporary)
             attach_results(con, temporary, NO_LOG)
             con.register("decision_rows", rows.to_arrow())
-            met = " and ".join(f"{quoted_name(column)} is not distinct from ?" for column in key)
-            con.execute(f"delete from {quoted_name(table)} where {met}", list(key.values()))
+            condition = " and ".join(f"{quoted_name(name)} is not distinct from ?" for name in key)
+            con.execute(f"delete from {quoted_name(table)} where {condition}", list(key.values()))
             con.execute(f"insert into {quoted_name(table)} by name from decision_rows")
             con.unregister("decision_rows")
             write_backup(con, backup)

@@ -4,23 +4,16 @@ import sys
 from importlib.metadata import version
 
 from nl2sql_align.tasks.ingest.dumps import INGEST_VERSION
-from nl2sql_align.tasks.measures.intervals import (
-    INTERVALS_VERSION,
-)
-from nl2sql_align.tasks.measures.matrix import (
-    MATRIX_VERSION,
-)
+from nl2sql_align.tasks.measures.intervals import INTERVALS_VERSION
+from nl2sql_align.tasks.measures.matrix import MATRIX_VERSION
 from nl2sql_align.tasks.results.database import PUBLISH_VERSION
-from nl2sql_align.tasks.templates.rules import (
-    NGRAM_RULES_VERSION,
-    TEMPLATE_RULES_VERSION,
-)
+from nl2sql_align.tasks.templates.rules import NGRAM_RULES_VERSION, TEMPLATE_RULES_VERSION
 
 _PACKAGES = ("nl2sql-align", "sqlglot", "duckdb", "polars", "pyarrow", "numpy", "scipy", "prefect")
 
 
 def versions() -> dict[str, str]:
-    """Versions of everything that can change a number."""
+    """Return the versions of packages and stages by name."""
     return {
         **{package: version(package) for package in _PACKAGES},
         "python": ".".join(map(str, sys.version_info[:3])),

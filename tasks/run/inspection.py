@@ -1,4 +1,4 @@
-"""A first look at a dump: the twin of ``nl2sql-align inspect``."""
+"""A first look at a dump, for ``nl2sql-align inspect``."""
 
 import re
 from collections import Counter
@@ -19,28 +19,28 @@ from nl2sql_align.tasks.ingest.format_recognition import resolve_format
 from nl2sql_align.tasks.templates.dialect_choice import FORMAT_DIALECTS, choose_dialect
 from nl2sql_align.tasks.templates.parser_pool import ParseJob, parse_part, stop_workers
 
-_PARSED: Final = 2000
-_NO_NAME: Final = re.compile(r"[^A-Za-z0-9._-]+")
+_N_PARSED: Final = 2000
+_INVALID_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What a dump was taken for, and what its queries are.
+    """The recognised format and dialect of a dump, with a sample of its queries.
 
     Attributes:
         path: The dump.
         format: Its format.
-        format_reason: What that was told by.
-        columns: For a generic format: which column holds what.
-        dialect: The dialect that parses most of a sample, or the one that was given.
-        dialect_shares: The share of the sample that each dialect parses; empty where it was given.
+        format_reason: The evidence for the format.
+        columns: For a generic format: the column of each field.
+        dialect: The given dialect, or the one that parses most of a sample.
+        dialect_shares: The share of the sample that each dialect parses; empty for a given dialect.
         n_queries: Rows of the dump.
-        n_cleaned: Those of which not the text as it stands is taken.
-        encoding: How the dump's text was encoded.
-        n_parsed: Rows of which templates were made: the first ones.
-        reject_reasons: Why some of these have none, by frequency.
+        n_cleaned: Rows whose query is only a part of the text.
+        encoding: The encoding of the dump's text.
+        n_parsed: Rows that were parsed: the first ones of the dump.
+        reject_reasons: The number of rejected rows by reason, the most frequent first.
         examples: The first queries: ``ordinal``, ``sql``, ``template``, ``reject_reason``.
-        entry: The table to paste into a corpora file.
+        entry: The ``[[corpus]]`` table for a corpora file.
     """
 
     path: Path
@@ -58,7 +58,7 @@ class Inspection:
     entry: str
 
     def as_dict(self) -> dict[str, Any]:
-        """The same for programs: nothing but what JSON has."""
+        """Return the inspection as values that JSON can hold."""
         return {**asdict(self), "path": str(self.path)}
 
 
@@ -69,21 +69,21 @@ def inspect_dump(
     role: str = "train",
     n_examples: int = 5,
 ) -> Inspection:
-    """What a dump is, with its first queries and their templates.
+    """Recognise the format and dialect of a dump, and parse its first queries.
 
     Args:
         path: The dump: a file, a folder, or a pattern of files.
-        glob: Which files to take where it is a folder.
+        glob: The files to use if the dump is a folder.
         dialect: Its dialect, by sqlglot's name; by default the one that parses most of a sample.
-        role: ``train``, ``target`` or ``predictions``: what it would be listed as.
-        n_examples: How many queries to show.
+        role: ``train``, ``target`` or ``predictions``: the role in ``Inspection.entry``.
+        n_examples: How many queries to return.
 
     Raises:
-        CorpusError: The dump is missing, damaged, or in no known form.
-        ConfigurationError: There is no such dialect or role.
+        CorpusError: The dump is missing, damaged, or in an unknown format.
+        ConfigurationError: The dialect or the role does not exist.
     """
     path = Path(path)
-    name = _NO_NAME.sub("-", path.name.split(".")[0]).strip("-.")[:100] or "corpus"
+    name = _INVALID_IN_NAMES.sub("-", path.name.split(".")[0]).strip("-.")[:100] or "corpus"
     keys = {"target": "...", "model": "..."} if role == "predictions" else {}
     try:
         given = CorpusEntry.model_validate(
@@ -110,7 +110,7 @@ def inspect_dump(
                 choice = choose_dialect(queries, folder, [FORMAT_DIALECTS.get(entry.format)])
                 entry = entry.model_copy(update={"dialect": choice.dialect})
                 shares = choice.shares
-            rows = _templated(queries, folder, entry.dialect)
+            rows = _parse_first(queries, folder, entry.dialect)
         finally:
             stop_workers()
         table = pq.read_table(queries, columns=["sql", "raw_sql"])
@@ -134,13 +134,13 @@ def inspect_dump(
         len(rows),
         dict(reasons.most_common()),
         rows[:n_examples],
-        toml_entry(entry, path, role),
+        _format_entry(entry, path, role),
     )
 
 
-def _templated(queries: Path, folder: Path, dialect: str) -> list[dict[str, Any]]:
-    """The first queries with their templates or reject reasons."""
-    batch = next(pq.ParquetFile(queries).iter_batches(_PARSED, columns=["ordinal", "sql"]), None)
+def _parse_first(queries: Path, folder: Path, dialect: str) -> list[dict[str, Any]]:
+    """Return the first queries with their templates or reject reasons."""
+    batch = next(pq.ParquetFile(queries).iter_batches(_N_PARSED, columns=["ordinal", "sql"]), None)
     if batch is None:
         return []
     texts = pa.table({"first_ordinal": batch["ordinal"], "sql": batch["sql"]})
@@ -159,30 +159,29 @@ def _templated(queries: Path, folder: Path, dialect: str) -> list[dict[str, Any]
     ]
 
 
-def toml_entry(entry: CorpusEntry, path: Path, role: str) -> str:
-    """The ``[[corpus]]`` table of a corpus, as a corpora file has it."""
-    lines = ["[[corpus]]", f"name = {_quoted(entry.name)}", f"role = {_quoted(role)}"]
+def _format_entry(entry: CorpusEntry, path: Path, role: str) -> str:
+    """Return the ``[[corpus]]`` table of a corpus for a corpora file."""
+    lines = ["[[corpus]]", f"name = {_quote(entry.name)}", f"role = {_quote(role)}"]
     if role == "predictions":
         lines += ['target = "..."', 'model = "..."']
     lines += [
-        f"format = {_quoted(entry.format)}",
-        f"dialect = {_quoted(entry.dialect)}",
-        f"path = {_quoted(str(path))}",
+        f"format = {_quote(entry.format)}",
+        f"dialect = {_quote(entry.dialect)}",
+        f"path = {_quote(str(path))}",
     ]
     if entry.glob:
-        lines.append(f"glob = {_quoted(entry.glob)}")
+        lines.append(f"glob = {_quote(entry.glob)}")
     if entry.columns:
-        named = _columns(entry.columns)
-        lines.append(f"columns = {{ {named} }}")
+        lines.append(f"columns = {{ {_format_columns(entry.columns)} }}")
     return "\n".join(lines)
 
 
-def _columns(columns: ColumnMapping) -> str:
+def _format_columns(columns: ColumnMapping) -> str:
     given = columns.model_dump(exclude_none=True)
-    return ", ".join(f"{key} = {_quoted(value)}" for key, value in given.items())
+    return ", ".join(f"{key} = {_quote(value)}" for key, value in given.items())
 
 
-def _quoted(text: str) -> str:
-    """A TOML string."""
+def _quote(text: str) -> str:
+    """Return a text as a TOML string."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in escaped) + '"'

@@ -1,1 +1,1 @@
-"""What a run leaves behind when something breaks, and what others see of it meanwhile."""
+"""Faults: broken dumps, killed runs, damaged files, and readers during runs."""

@@ -1,6 +1,6 @@
-"""Dumps made to harm: mutated, oversized, other than they say. Each ends in a line or a file.
+"""Mutated, oversized and malicious dumps: each is ingested, or refused with one line.
 
-``python -m benchmarks.fuzz`` tries as many mutations as are asked for, of real dumps too.
+``python -m benchmarks.fuzz`` tries any number of mutations, of real dumps too.
 """
 
 import random
@@ -58,7 +58,7 @@ MEANING = {"clean": ["llm", "none"], "statements": ["first", "last", "each", "re
 
 
 def mutated(content: bytes, rng: random.Random) -> bytes:
-    """A dump cut off, in another order or encoding, with other keys, or with other bytes."""
+    """Return a dump that is cut off, or has another order, encoding, keys or bytes."""
     kind = rng.randrange(10)
     if kind == 0:
         return content[: rng.randrange(len(content) + 1)]
@@ -91,7 +91,7 @@ def mutated(content: bytes, rng: random.Random) -> bytes:
 
 
 def outcome(corpus: CorpusEntry, folder) -> str:
-    """``taken``, or the reason why it was not; anything else than that is a failure."""
+    """Return ``taken``, or the reason for which the dump was refused."""
     destination = folder / "stage" / "queries.parquet"
     destination.unlink(missing_ok=True)
     try:
@@ -160,7 +160,7 @@ def test_hostile_files_are_taken_or_refused(tmp_path, name):
     "name",
     ["../../x", "a'; drop table b; --", "\N{PILE OF POO}", "", "a/b", "x" * 101],
 )
-def test_names_that_lead_elsewhere_are_no_names(tmp_path, name):
+def test_names_with_paths_or_quotes_are_refused(tmp_path, name):
     with pytest.raises(ValueError, match="name"):
         entry(tmp_path / "a", "lines", name=name)
 

@@ -1,4 +1,4 @@
-"""Runs that are ended at any moment: the next one gives what an undisturbed one gives."""
+"""Killed runs and damaged warehouses: the next run gives the results of an undisturbed one."""
 
 import os
 import random
@@ -26,7 +26,7 @@ N_KILLS = 4
 
 
 def start(command, warehouse, *files, **keywords):
-    """A process that does the steps of runs; in a group of its own, with its workers."""
+    """Start a process that runs the steps, in a process group with its workers."""
     arguments = [sys.executable, "-m", "tests.faults.steps", command, warehouse, *files]
     return subprocess.Popen(
         list(map(str, arguments)), cwd=ROOT, start_new_session=True, text=True, **keywords
@@ -34,7 +34,7 @@ def start(command, warehouse, *files, **keywords):
 
 
 def parsing_processes(group):
-    """Those of a process, itself gone or not, that parse or fork such: each with its parent."""
+    """Return the parser processes of a group and the process that forks them, with parents."""
     found = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -53,7 +53,7 @@ def parsing_processes(group):
 
 
 def workers_of(group):
-    """The parsers that a process has had forked, as long as the one that forks them is there."""
+    """Return the forked parsers of a group, while the process that forks them lives."""
     found = parsing_processes(group)
     return [worker for worker, parent in found.items() if parent in found]
 
@@ -74,7 +74,7 @@ def _settled(tmp_path_factory):
 
 @pytest.fixture
 def settled(_settled):
-    """Small corpora and their warehouse after one run, for each test as they were then."""
+    """The small corpora and their warehouse after one run, restored for each test."""
     for name in ("warehouse", "dumps"):
         shutil.rmtree(_settled / name)
     shutil.copytree(_settled / "kept", _settled / "warehouse")
@@ -89,7 +89,10 @@ def sample_files(tmp_path_factory):
 
 
 def changed_samples(folder):
-    """The samples; and the same without one, with another dump for one and with one more."""
+    """Return corpora files of the samples, and of the samples with changes.
+
+    One corpus is missing, one has another dump, and one is new.
+    """
     text = (SAMPLES / "corpora.toml").read_text().replace('path = "', f'path = "{SAMPLES}/')
     first = folder / "first.toml"
     first.write_text(text)
@@ -116,14 +119,14 @@ def test_a_run_after_runs_killed_at_random_moments(sample_files, tmp_path):
     moments = random.Random(8)
     n_killed = number = 0
     while n_killed < N_KILLS:
-        assert number < 10 * N_KILLS, "the runs are over too soon"
-        # One after the other, so that there is work left for each.
+        assert number < 10 * N_KILLS, "the runs end too soon"
+        # The corpora alternate, so that each run has work left.
         process = start("run", disturbed, sample_files[(number + 1) % 2])
         time.sleep(moments.uniform(0.3, 1) * seconds)
         process.send_signal(signal.SIGKILL)
         if process.wait() == -signal.SIGKILL:
             n_killed += 1
-        else:  # the machine was busier when the undisturbed one was measured
+        else:  # the machine was busier when the undisturbed run was timed
             seconds *= 0.7
         number += 1
     run(disturbed, sample_files[0])
@@ -131,7 +134,7 @@ def test_a_run_after_runs_killed_at_random_moments(sample_files, tmp_path):
     check_clean(disturbed)
 
 
-def test_a_run_after_runs_killed_before_each_of_their_files_was_in_place(tmp_path):
+def test_a_run_after_runs_killed_before_each_of_their_files(tmp_path):
     corpora = small_corpora(tmp_path / "dumps")
     del corpora.entries["far"]
     for warehouse in ("undisturbed", "cut"):
@@ -142,13 +145,13 @@ def test_a_run_after_runs_killed_before_each_of_their_files_was_in_place(tmp_pat
     process = start("cut", tmp_path / "cut", corpora.path, stdout=subprocess.PIPE)
     answer, _ = process.communicate(timeout=600)
     assert process.returncode == 0
-    # Queries, templates and counts of two corpora, the two files of the matrix, the database.
+    # Queries, templates and counts of two corpora, the files of the matrix, the database.
     assert int(answer) >= 6
     assert tables(tmp_path / "cut") == tables(tmp_path / "undisturbed")
     check_clean(tmp_path / "cut")
 
 
-def test_a_killed_run_leaves_results_as_they_were_and_no_process(settled):
+def test_a_killed_run_leaves_the_old_results_and_no_process(settled):
     corpora, warehouse = settled
     before = tables(warehouse, aside=())
     corpora.add("near", [f"SELECT a{i} FROM b WHERE c IN (SELECT {i})" for i in range(3000)])
@@ -160,8 +163,8 @@ def test_a_killed_run_leaves_results_as_they_were_and_no_process(settled):
     wait_for(lambda: not parsing_processes(process.pid))
 
 
-def test_a_worker_that_hangs_ends_when_its_run_is_gone(tmp_path):
-    """Nobody is left to end it: the system does."""
+def test_a_hanging_worker_ends_after_its_run_is_killed(tmp_path):
+    """The system ends the worker: the process that would is killed."""
     script = """
 import sys
 from pathlib import Path
@@ -180,17 +183,17 @@ parse_part(make_job(Path(sys.argv[1]), [SLOW]), seconds_per_query=0.7)
 
 
 def wait_for(condition, seconds=30):
-    """What the condition gives, as soon as it gives something."""
+    """Return the result of the condition once it is true."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         if found := condition():
             return found
         time.sleep(0.005)
-    raise AssertionError("it did not come about")
+    raise AssertionError("timed out")
 
 
-def test_stage_files_that_are_lost_are_made_again(settled):
-    """As after a restored backup, or a hand that cleared a folder."""
+def test_lost_stage_files_are_rebuilt(settled):
+    """Like after a partial restore, or after somebody cleared a folder."""
     corpora, warehouse = settled
     before = tables(warehouse)
     for folder in ("stages/queries", "stages/templates", "stages/pairs", "stages", "ngrams"):
@@ -204,7 +207,7 @@ def test_stage_files_that_are_lost_are_made_again(settled):
 
 
 def damage(path, how):
-    """What a disk, or a hand, does to a file; the times stay."""
+    """Damage a file, but keep its times."""
     times = path.stat()
     content = bytearray(path.read_bytes())
     if how == "truncated":
@@ -218,25 +221,25 @@ def damage(path, how):
 
 
 @pytest.mark.parametrize("how", ["truncated", "empty", "changed"])
-def test_stage_files_that_are_damaged_are_made_again(settled, how):
+def test_damaged_stage_files_are_rebuilt(settled, how):
     corpora, warehouse = settled
     before = tables(warehouse)
     stages = list(warehouse.rglob("*.parquet"))
     assert {path.parent.name for path in stages} >= {"queries", "templates", "ngrams", "pairs"}
     for path in stages:
         damage(path, how)
-    said = []
-    with progress.listening(said.append):
+    messages = []
+    with progress.listening(messages.append):
         run(warehouse, corpora.path)
-    assert {one.text for one in said if one.stage == "check"} == {
+    assert {one.text for one in messages if one.stage == "check"} == {
         f"{path} is damaged; it is rebuilt" for path in stages
     }
     assert tables(warehouse) == before
     check_clean(warehouse)
 
 
-def test_a_file_without_a_seal_is_kept_when_it_can_be_read(settled):
-    """As of a run that was ended before it noted what it had written."""
+def test_a_readable_file_without_a_digest_is_kept(settled):
+    """Like after a run that was killed before it recorded the digests."""
     corpora, warehouse = settled
     before = stage_files(warehouse)
     (warehouse / "stages" / "seals.json").unlink()
@@ -251,7 +254,7 @@ def test_a_file_without_a_seal_is_kept_when_it_can_be_read(settled):
 
 
 def test_a_clock_that_was_set_back_changes_nothing(settled, tmp_path):
-    """All files are of tomorrow, and so is the last run."""
+    """The files and the last run are dated tomorrow."""
     corpora, warehouse = settled
     before = tables(warehouse)
     tomorrow = time.time() + 86400
@@ -275,17 +278,17 @@ def test_a_clock_that_was_set_back_changes_nothing(settled, tmp_path):
 
 @pytest.fixture
 def disk(tmp_path):
-    """A small disk of its own."""
+    """A disk of 30 MB."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mounting = ["mount", "-t", "tmpfs", "-o", "size=30m", "tmpfs", str(folder)]
     if subprocess.run(mounting, capture_output=True, check=False).returncode:
-        pytest.skip("needs the right to mount a tmpfs")
+        pytest.skip("needs permission to mount a tmpfs")
     yield folder
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def test_a_full_disk_is_told_and_leaves_the_results(tmp_path, disk):
+def test_a_full_disk_is_an_error_and_leaves_the_results(tmp_path, disk):
     corpora = small_corpora(tmp_path / "dumps")
     warehouse = disk / "warehouse"
     run(warehouse, corpora.write())
@@ -303,7 +306,7 @@ def test_a_full_disk_is_told_and_leaves_the_results(tmp_path, disk):
     check_clean(warehouse)
 
 
-def test_a_warehouse_that_cannot_be_written_is_told(tmp_path, disk):
+def test_a_read_only_warehouse_is_an_error(tmp_path, disk):
     corpora = small_corpora(tmp_path / "dumps")
     warehouse = disk / "warehouse"
     run(warehouse, corpora.write())

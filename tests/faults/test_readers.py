@@ -1,4 +1,4 @@
-"""What a reader sees while runs replace the results: always those of one whole run."""
+"""Readers during runs: they always see the results of one complete run."""
 
 import subprocess
 import sys
@@ -16,13 +16,13 @@ pytestmark = pytest.mark.fault
 
 @pytest.fixture
 def files(tmp_path):
-    """Corpora files of which each lists other corpora, or other dumps for the same ones."""
+    """Corpora files that differ in their corpora, or in the dumps of their corpora."""
     corpora = small_corpora(tmp_path / "dumps")
     found = []
     for number in range(4):
         if number % 2:
             corpora.add(f"more-{number}", [f"SELECT max(a) FROM b LIMIT {number}"], "target")
-            # A dump of its own for each state: a run reads it when its turn comes.
+            # Each file has dumps of its own: runs read them later.
             queries = ["SELECT a FROM b WHERE c > 1"] * number + ["SELECT d ORDER BY e"]
             corpora.add("near", queries, path=f"near-{number}.sql")
         else:
@@ -39,7 +39,7 @@ select
     (select list(distinct source order by source) from alignment) as sources,
     (select list(distinct target order by target) from alignment) as targets,
     (select count(*) from alignment) as n_pairs,
-    (select list((corpus, n_ngrams, n_distinct_ngrams) order by corpus) from corpora) as told,
+    (select list((corpus, n_ngrams, n_distinct_ngrams) order by corpus) from corpora) as listed,
     (
         select list((corpus, n, n_distinct) order by corpus)
         from (
@@ -53,17 +53,17 @@ select
 
 
 def look(warehouse):
-    """Opens the results, reads and closes; the corpora found there, when they make a whole."""
+    """Open the results, check that they are of one run, and return their corpora."""
     with duckdb.connect(str(Warehouse(warehouse).database), read_only=True) as con:
         [row] = con.execute(LOOK).fetchall()
-    names, sources, targets, n_pairs, told, counted, recorded = row
+    names, sources, targets, n_pairs, listed, counted, recorded = row
     assert names == sources == targets == sorted(recorded)
     assert n_pairs == len(names) ** 2
-    assert told == counted
-    return tuple(names), tuple(told)
+    assert listed == counted
+    return tuple(names), tuple(listed)
 
 
-def test_a_reader_in_a_loop_sees_one_whole_state_after_another(files, tmp_path):
+def test_a_reader_in_a_loop_sees_one_complete_state_after_another(files, tmp_path):
     warehouse = tmp_path / "warehouse"
     run(warehouse, files[0])
     process = start("run", warehouse, *files[1:], *files[:2], stdout=subprocess.DEVNULL)
@@ -72,7 +72,7 @@ def test_a_reader_in_a_loop_sees_one_whole_state_after_another(files, tmp_path):
         seen.append(look(warehouse))
     assert process.returncode == 0
     assert len(seen) > 20
-    assert len(set(seen)) >= 3, "the reader came too seldom to see the states change"
+    assert len(set(seen)) >= 3, "the reader was too slow to see the states change"
 
 
 def test_a_reader_that_keeps_the_results_open_sees_them_unchanged(files, tmp_path):
@@ -82,7 +82,7 @@ def test_a_reader_that_keeps_the_results_open_sees_them_unchanged(files, tmp_pat
         before = con.execute(LOOK).fetchall()
         run(warehouse, files[1])
         assert con.execute(LOOK).fetchall() == before
-    # The same process, once it has closed the old file.
+    # The same process sees the new results after it has closed the old file.
     assert look(warehouse)[0] != tuple(before[0][0])
 
 
@@ -97,7 +97,7 @@ con.execute("select sum(n_occurrences) from ngram_counts").fetchall()
 """
 
 
-def test_a_reader_does_not_hold_up_a_run(files, tmp_path):
+def test_a_reader_does_not_block_a_run(files, tmp_path):
     warehouse = tmp_path / "warehouse"
     run(warehouse, files[0])
     with subprocess.Popen(

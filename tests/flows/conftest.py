@@ -1,4 +1,4 @@
-"""One Prefect test server for all flows: it takes ten seconds to start."""
+"""Fixtures of the flows, with one Prefect test server for all: it takes ten seconds to start."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 
 @pytest.fixture(scope="session")
 def prefect_home(tmp_path_factory):
-    """A Prefect home of the tests' own."""
+    """Give Prefect a home of its own."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect")))
         patch.setenv("PREFECT_LOGGING_LEVEL", "CRITICAL")
@@ -26,7 +26,7 @@ def prefect_home(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def align(prefect_home):
-    """The main job's flow, with a Prefect server to run it on."""
+    """The flow of the main job, with a Prefect server."""
     from prefect.testing.utilities import prefect_test_harness
 
     assert os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
@@ -38,27 +38,27 @@ def align(prefect_home):
 
 @pytest.fixture
 def limit_counting(align, monkeypatch):
-    """Gives the counting step of runs other limits, such as ``part_bytes=30``."""
+    """Return a function that sets the limits of the counting step, such as ``part_bytes=30``."""
     from nl2sql_align.flows.running.policy import step
     from nl2sql_align.tasks.ngrams.corpus_counts import CountLimits
     from nl2sql_align.tasks.run import steps
 
     def limit(**limits):
-        finish = partial(steps.finish, count_limits=CountLimits(**limits))
-        limited = step(finish, "count", "count {prepared.entry.name}")
-        monkeypatch.setattr("nl2sql_align.flows.align.finish", limited)
+        count = partial(steps.count_corpus, count_limits=CountLimits(**limits))
+        limited = step(count, "count", "count {prepared.entry.name}")
+        monkeypatch.setattr("nl2sql_align.flows.align.count", limited)
 
     return limit
 
 
 @pytest.fixture(scope="session")
 def sample_run(align, tmp_path_factory):
-    """The summary of a run over the sample corpora in a warehouse of its own; not to be changed."""
+    """The summary of a run on the sample corpora; tests must not change its warehouse."""
     return align(SAMPLES / "corpora.toml", tmp_path_factory.mktemp("samples") / "warehouse")
 
 
 class Corpora:
-    """A corpora file whose dumps hold one query a line, to be changed between runs."""
+    """A corpora file that tests change between runs, with dumps of one query per line."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -66,7 +66,7 @@ class Corpora:
         self.path = folder / "corpora.toml"
 
     def add(self, name, queries, role="train", **keys):
-        """Lists a corpus, or replaces it; ``queries`` are the lines or the bytes of its dump."""
+        """Add or replace a corpus; ``queries`` are the lines or the bytes of its dump."""
         if role == "predictions":
             keys = {"model": "model", **keys}
         keys = {"format": "lines", "dialect": "sqlite", "path": f"{name}.sql", **keys}
@@ -81,7 +81,7 @@ class Corpora:
         return self.folder / self.entries[name]["path"]
 
     def write(self, order=None):
-        """Writes the corpora file, in the order in which corpora were added or another one."""
+        """Write the corpora file, by default in the order in which corpora were added."""
         self.path.write_text(
             "\n".join(
                 "[[corpus]]\n"
@@ -93,7 +93,7 @@ class Corpora:
 
 
 def small_corpora(folder):
-    """Two training sets, a target and predictions on it."""
+    """Return two training sets, a target, and predictions on it."""
     joined = "SELECT a FROM b JOIN c ON d = e WHERE f = {} ORDER BY g"
     counted = "SELECT count(*) , a FROM b GROUP BY a HAVING count(*) > {}"
     nested = "SELECT a FROM b WHERE c IN (SELECT d FROM e WHERE f > {})"
@@ -109,13 +109,13 @@ def small_corpora(folder):
 
 @pytest.fixture(scope="session")
 def small_folder(tmp_path_factory):
-    """Where the small corpora and their warehouse stand: results name files by their full paths."""
+    """The folder of the small corpora and their warehouse; results contain its full path."""
     return tmp_path_factory.mktemp("small")
 
 
 @pytest.fixture
 def corpora(small_folder):
-    """The small corpora, for each test as they were at first."""
+    """The small corpora in their first state."""
     shutil.rmtree(small_folder / "dumps", ignore_errors=True)
     return small_corpora(small_folder / "dumps")
 
@@ -132,7 +132,7 @@ def _first_run(align, small_folder, tmp_path_factory):
 
 @pytest.fixture
 def first(_first_run, corpora):
-    """The summary of a first run over the small corpora, with its warehouse as it was then."""
+    """The summary of a first run on the small corpora, with its warehouse restored."""
     summary, kept = _first_run
     shutil.rmtree(summary.warehouse)
     shutil.copytree(kept, summary.warehouse)

@@ -1,4 +1,4 @@
-"""The main job: what it publishes, and that it does again only what has to be done again."""
+"""The main job: the tables it publishes, and the work that a second run reuses."""
 
 import json
 from itertools import product
@@ -14,12 +14,12 @@ from nl2sql_align.tasks.templates.rules import DEFAULT_LIMITS, TEMPLATE_RULES_VE
 from nl2sql_align.tasks.views.report import report_file
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 from tests.flows.conftest import SAMPLES, small_corpora
-from tests.flows.warehouses import leftovers, read, redone, stage_files, tables
+from tests.flows.warehouses import count_rewritten, leftovers, read, stage_files, tables
 
 pytestmark = pytest.mark.flow
 
 
-# What is published
+# Published tables
 
 
 def test_every_table_is_filled_from_the_sample_corpora(sample_run):
@@ -27,7 +27,7 @@ def test_every_table_is_filled_from_the_sample_corpora(sample_run):
     assert leftovers(sample_run.warehouse) == []
 
 
-def test_the_summary_counts_what_was_done(sample_run):
+def test_the_summary_counts_the_work(sample_run):
     names = [name for (name,) in read(sample_run.warehouse, "select corpus from corpora")]
     [n_distinct] = read(sample_run.warehouse, "select sum(n_distinct_queries) from corpora")[0]
     assert list(sample_run.corpora) == names
@@ -55,7 +55,7 @@ def test_the_matrix_has_a_row_for_every_ordered_pair(sample_run):
     assert all(1 / 2.7183 <= alignment <= 1 for *_, alignment in rows)
 
 
-def test_the_sample_corpora_align_as_their_readme_says(sample_run):
+def test_the_sample_corpora_align_as_their_readme_describes(sample_run):
     to_dev = dict(
         read(
             sample_run.warehouse,
@@ -69,7 +69,7 @@ def test_the_sample_corpora_align_as_their_readme_says(sample_run):
     assert to_dev["synth-train"] < min(to_dev[model] for model in models)
 
 
-def test_the_ratio_promises_a_gain_where_it_should(sample_run):
+def test_the_ratio_is_above_1_for_the_right_training_sets(sample_run):
     rows = read(
         sample_run.warehouse, "select predictions, train, alignment_ratio from alignment_ratio"
     )
@@ -105,7 +105,7 @@ def test_the_run_is_recorded(sample_run):
     assert set_aside == {}
 
 
-def test_counts_carry_where_they_come_from(sample_run):
+def test_files_of_counts_name_their_source(sample_run):
     [(digest, file)] = read(
         sample_run.warehouse,
         "select digest, ngrams_file from corpora where corpus = 'harbour-train'",
@@ -117,20 +117,20 @@ def test_counts_carry_where_they_come_from(sample_run):
     assert metadata[b"max_n"] == b"15"
 
 
-# What is done again
+# Reuse
 
 
 def again(align, corpora, warehouse, **keywords):
-    """Another run, and how many files of each stage it wrote."""
+    """Run again, and count the files that each stage wrote."""
     before = stage_files(warehouse)
     summary = align(corpora.write(), warehouse, **keywords)
-    return summary, redone(before, stage_files(warehouse))
+    return summary, count_rewritten(before, stage_files(warehouse))
 
 
 NOTHING = {"queries": 0, "templates": 0, "ngrams": 0, "pairs": 0, "intervals": 0}
 
 
-def test_nothing_is_done_twice(align, corpora, first):
+def test_a_second_run_reuses_everything(align, corpora, first):
     before, files = tables(first.warehouse, aside=()), stage_files(first.warehouse)
     report = report_file(first.warehouse).stat()
     summary, done = again(align, corpora, first.warehouse)
@@ -146,7 +146,7 @@ def test_nothing_is_done_twice(align, corpora, first):
     assert runs == [(first.run_id,), (summary.run_id,)]
 
 
-def test_nothing_is_done_twice_after_the_results_are_lost(align, corpora, first):
+def test_a_lost_database_is_published_again_from_the_stage_files(align, corpora, first):
     before = tables(first.warehouse)
     Warehouse(first.warehouse).database.unlink()
     _, done = again(align, corpora, first.warehouse)
@@ -154,7 +154,7 @@ def test_nothing_is_done_twice_after_the_results_are_lost(align, corpora, first)
     assert tables(first.warehouse) == before
 
 
-def test_a_changed_dump_is_done_again_and_no_other(align, corpora, first):
+def test_only_a_changed_dump_is_processed_again(align, corpora, first):
     corpora.add("far", ["SELECT a FROM b WHERE c > 1", "SELECT 1"])
     summary, done = again(align, corpora, first.warehouse)
     assert done == {"queries": 1, "templates": 1, "ngrams": 1, "pairs": 1, "intervals": 1}
@@ -163,7 +163,7 @@ def test_a_changed_dump_is_done_again_and_no_other(align, corpora, first):
     assert read(first.warehouse, "select n_queries from corpora where corpus = 'far'") == [(2,)]
 
 
-def test_a_dump_that_was_only_touched_is_not_done_again(align, corpora, first):
+def test_a_touched_dump_is_not_processed_again(align, corpora, first):
     corpora.add("far", corpora.dump("far").read_text().splitlines())
     assert again(align, corpora, first.warehouse)[1] == NOTHING
 
@@ -176,7 +176,7 @@ def test_a_new_corpus_is_added(align, corpora, first):
     assert read(first.warehouse, "select count(*) from alignment") == [(25,)]
 
 
-def test_a_removed_corpus_is_gone_and_nothing_is_redone(align, corpora, first):
+def test_a_removed_corpus_disappears_without_new_work(align, corpora, first):
     del corpora.entries["far"]
     summary, done = again(align, corpora, first.warehouse)
     assert {**done, "pairs": 0, "intervals": 0} == NOTHING
@@ -193,14 +193,14 @@ def test_a_removed_corpus_is_gone_and_nothing_is_redone(align, corpora, first):
         assert {name for (name,) in found} == names
     contributions = "select distinct source, target from ngram_contributions order by all"
     assert read(first.warehouse, contributions) == [("base", "dev"), ("near", "dev")]
-    # The counts that the database before this one names are kept, for its readers' sake.
+    # Readers may still have the previous database open, which names four files.
     assert len(list(Warehouse(first.warehouse).ngrams.iterdir())) == 4
     again(align, corpora, first.warehouse)
     assert len(list(Warehouse(first.warehouse).ngrams.iterdir())) == 3
     assert len(list((first.warehouse / "stages" / "queries").iterdir())) == 3
 
 
-def test_a_corpus_that_comes_back_is_as_it_was(align, corpora, first):
+def test_a_corpus_that_returns_has_the_same_results(align, corpora, first):
     before = tables(first.warehouse)
     entries = dict(corpora.entries)
     del corpora.entries["far"]
@@ -210,7 +210,7 @@ def test_a_corpus_that_comes_back_is_as_it_was(align, corpora, first):
     assert tables(first.warehouse) == before
 
 
-def test_another_dialect_is_parsed_anew_from_the_same_queries(align, corpora, first):
+def test_a_new_dialect_parses_the_ingested_queries_again(align, corpora, first):
     corpora.entries["far"]["dialect"] = "postgres"
     summary, done = again(align, corpora, first.warehouse)
     assert {**done, "pairs": 0, "intervals": 0} == {
@@ -223,7 +223,7 @@ def test_another_dialect_is_parsed_anew_from_the_same_queries(align, corpora, fi
     assert (summary.n_ingested, summary.n_parsed) == (0, 7)
 
 
-def test_another_name_is_counted_anew_and_not_parsed(align, corpora, first):
+def test_a_renamed_corpus_is_counted_again_but_not_parsed(align, corpora, first):
     entry = corpora.entries.pop("far")
     corpora.entries["farther"] = {**entry, "name": "farther"}
     summary, done = again(align, corpora, first.warehouse)
@@ -233,7 +233,7 @@ def test_another_name_is_counted_anew_and_not_parsed(align, corpora, first):
     assert found == [("farther",)]
 
 
-def test_another_role_redoes_no_counts(align, corpora, first):
+def test_a_new_role_keeps_the_counts(align, corpora, first):
     corpora.entries["far"]["role"] = "target"
     summary, done = again(align, corpora, first.warehouse)
     assert {**done, "pairs": 0, "intervals": 0} == NOTHING
@@ -242,7 +242,9 @@ def test_another_role_redoes_no_counts(align, corpora, first):
     assert targets == [("dev",), ("far",)]
 
 
-def test_new_template_rules_redo_templates_and_what_follows(align, corpora, first, monkeypatch):
+def test_new_template_rules_recompute_templates_and_later_stages(
+    align, corpora, first, monkeypatch
+):
     monkeypatch.setattr(prepare, "TEMPLATE_RULES_VERSION", TEMPLATE_RULES_VERSION + 1)
     before = tables(first.warehouse)
     summary, done = again(align, corpora, first.warehouse)
@@ -251,7 +253,7 @@ def test_new_template_rules_redo_templates_and_what_follows(align, corpora, firs
     assert tables(first.warehouse) == before
 
 
-def test_new_ngram_rules_redo_counts_and_what_follows(align, corpora, first, monkeypatch):
+def test_new_ngram_rules_recompute_counts_and_later_stages(align, corpora, first, monkeypatch):
     for module in (prepare, corpus_counts):
         monkeypatch.setattr(module, "NGRAM_RULES_VERSION", 1_000)
     summary, done = again(align, corpora, first.warehouse)
@@ -259,7 +261,7 @@ def test_new_ngram_rules_redo_counts_and_what_follows(align, corpora, first, mon
     assert (summary.n_parsed, summary.n_new_pairs) == (0, 16)
 
 
-def test_new_measures_redo_the_matrix_only(align, corpora, first, monkeypatch):
+def test_a_new_matrix_version_recomputes_the_measures_only(align, corpora, first, monkeypatch):
     monkeypatch.setattr(matrix, "MATRIX_VERSION", 1_000)
     summary, done = again(align, corpora, first.warehouse)
     assert done == {"queries": 0, "templates": 0, "ngrams": 0, "pairs": 1, "intervals": 1}
@@ -318,7 +320,7 @@ def test_the_same_dump_in_two_dialects_is_two_corpora(align, corpora, tmp_path):
     assert read(warehouse, rejected, "far") == [(0,)]
 
 
-def test_results_are_the_same_to_the_bit_in_any_order(align, sample_run, tmp_path):
+def test_the_order_of_corpora_changes_no_bit_of_the_results(align, sample_run, tmp_path):
     text = (SAMPLES / "corpora.toml").read_text()
     _, *entries = text.split("[[corpus]]")
     entries = [entry.replace('path = "', f'path = "{SAMPLES}/') for entry in entries]
@@ -332,11 +334,11 @@ def test_results_are_the_same_to_the_bit_in_any_order(align, sample_run, tmp_pat
         assert first[table] == second[table], table
 
 
-# What cannot be taken
+# Corpora that cannot be used
 
 
 def spoil(corpora):
-    """Adds a corpus with each fault that a dump can have; its name says which."""
+    """Add a corpus for each fault that a dump can have, named after the fault."""
     whole = (SAMPLES / "harbour-train.json").read_bytes()
     parquet = (SAMPLES / "synth-train.parquet").read_bytes()
     corpora.add("missing", None)
@@ -351,7 +353,7 @@ def spoil(corpora):
 
 @pytest.fixture(scope="module")
 def spoiled(align, tmp_path_factory):
-    """Corpora with all faults beside sound ones, the names of the former, and the run's summary."""
+    """Valid and faulty corpora, the names of the faulty ones, and the summary of a run."""
     folder = tmp_path_factory.mktemp("spoiled")
     corpora = small_corpora(folder / "dumps")
     names = spoil(corpora)
@@ -359,7 +361,7 @@ def spoiled(align, tmp_path_factory):
 
 
 @pytest.mark.fault
-def test_corpora_that_cannot_be_taken_are_set_aside_each_with_its_reason(spoiled):
+def test_faulty_corpora_are_set_aside_each_with_its_reason(spoiled):
     corpora, names, summary = spoiled
     assert summary.set_aside.keys() == names
     for name, reason in summary.set_aside.items():
@@ -379,7 +381,7 @@ def test_corpora_that_cannot_be_taken_are_set_aside_each_with_its_reason(spoiled
 
 
 @pytest.mark.fault
-def test_corpora_set_aside_do_not_hold_up_the_others(align, corpora, spoiled, tmp_path):
+def test_faulty_corpora_do_not_affect_the_others(align, corpora, spoiled, tmp_path):
     _, _, summary = spoiled
     alone = align(corpora.write(), tmp_path / "alone")
     assert summary.n_pairs == alone.n_pairs == 16
@@ -390,12 +392,12 @@ def test_corpora_set_aside_do_not_hold_up_the_others(align, corpora, spoiled, tm
 
 
 @pytest.mark.fault
-def test_what_was_set_aside_is_recorded_with_the_run(spoiled):
+def test_corpora_set_aside_are_recorded_with_the_run(spoiled):
     _, names, summary = spoiled
     [(recorded,)] = read(summary.warehouse, "select set_aside from runs")
     assert json.loads(recorded) == summary.set_aside
     rows = read(summary.warehouse, "select corpus, is_set_aside from corpora")
-    # Read, but without a distribution: it stands there with its rejected queries.
+    # It was ingested, and is published with its rejected queries, but has no distribution.
     assert {name for name, is_aside in rows if is_aside} == {"no-sql"}
     assert not names - {"no-sql"} & {name for name, _ in rows}
     reasons = read(summary.warehouse, "select reject_reason from queries where corpus = 'no-sql'")
@@ -404,7 +406,7 @@ def test_what_was_set_aside_is_recorded_with_the_run(spoiled):
 
 
 @pytest.mark.fault
-def test_a_mended_dump_is_taken_in_the_next_run(align, corpora, first):
+def test_the_next_run_uses_a_repaired_dump(align, corpora, first):
     corpora.add("more", b"")
     assert again(align, corpora, first.warehouse)[0].set_aside.keys() == {"more"}
     corpora.add("more", ["SELECT 1"])
@@ -427,7 +429,7 @@ def test_predictions_stay_when_their_target_is_set_aside(align, corpora, tmp_pat
 
 
 @pytest.mark.fault
-def test_earlier_results_stay_when_no_corpus_can_be_taken(align, corpora, first):
+def test_earlier_results_stay_when_no_corpus_can_be_used(align, corpora, first):
     before = tables(first.warehouse, aside=())
     for name in corpora.entries:
         corpora.dump(name).unlink()
@@ -438,7 +440,7 @@ def test_earlier_results_stay_when_no_corpus_can_be_taken(align, corpora, first)
 
 
 @pytest.mark.fault
-def test_corpora_without_a_single_template_are_published_all_the_same(align, corpora, tmp_path):
+def test_corpora_without_a_template_are_published(align, corpora, tmp_path):
     corpora.entries.clear()
     corpora.add("a", ["no"]).add("b", ["neither this"], "target")
     summary = align(corpora.write(), tmp_path / "warehouse")
@@ -448,10 +450,10 @@ def test_corpora_without_a_single_template_are_published_all_the_same(align, cor
 
 
 @pytest.mark.fault
-def test_a_query_that_ends_the_parser_loses_nothing_else(align, corpora, tmp_path):
+def test_a_query_that_crashes_the_parser_is_rejected_alone(align, corpora, tmp_path):
     corpora.add("far", ["SELECT 1", "SELECT 1 FROM a" + " JOIN a" * 60, "SELECT a FROM b"])
     with pytest.MonkeyPatch.context() as patch:
-        # Parameters of a task are bound when it is called: the default is what a run uses.
+        # A run uses the default: tasks bind their parameters when they are called.
         patch.setattr("nl2sql_align.tasks.templates.parser_pool.parse_part.__defaults__", (1.5,))
         summary = align(corpora.write(), tmp_path / "warehouse")
     assert summary.n_crashed == 1
@@ -463,11 +465,11 @@ def test_a_query_that_ends_the_parser_loses_nothing_else(align, corpora, tmp_pat
     assert rejected == [(1, "takes longer than 1.5 s to parse")]
 
 
-# What stops a run
+# Errors that stop a run
 
 
 @pytest.mark.fault
-def test_a_mistake_in_the_corpora_file_stops_the_run_before_it_starts(align, corpora, tmp_path):
+def test_an_error_in_the_corpora_file_stops_the_run_before_it_starts(align, corpora, tmp_path):
     corpora.entries["base"]["target"] = "nowhere"
     with pytest.raises(ConfigurationError, match=r"corpus 'base': key 'target': 'nowhere' is not"):
         align(corpora.write(), tmp_path / "warehouse")
@@ -487,7 +489,7 @@ def test_a_warehouse_in_use_is_left_alone(align, corpora, first):
 
 
 @pytest.mark.fault
-def test_a_file_in_place_of_the_warehouse_is_told_in_one_line(align, corpora, tmp_path):
+def test_a_file_in_place_of_the_warehouse_is_an_error_in_one_line(align, corpora, tmp_path):
     (tmp_path / "file").write_text("here")
     for path in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(WarehouseError) as caught:
@@ -497,7 +499,7 @@ def test_a_file_in_place_of_the_warehouse_is_told_in_one_line(align, corpora, tm
 
 
 @pytest.mark.fault
-def test_a_failing_parser_is_told_in_one_line_and_leaves_the_warehouse_free(
+def test_a_failing_parser_is_an_error_in_one_line_and_unlocks_the_warehouse(
     align, corpora, first, monkeypatch
 ):
     before = tables(first.warehouse, aside=())

@@ -1,4 +1,4 @@
-"""The decisions as flows: each says what its Python call says, and fills its table."""
+"""The decisions as flows: each returns the result of its function and fills its table."""
 
 import shutil
 
@@ -31,7 +31,7 @@ def test_sample_sizes_are_recommended(warehouse):
     assert n_trials == 5
 
 
-def test_outcomes_are_held_against_the_ratios(warehouse, tmp_path):
+def test_outcomes_are_compared_with_the_ratios(warehouse, tmp_path):
     from nl2sql_align.flows.decisions import calibrate
 
     outcomes = tmp_path / "outcomes.csv"
@@ -54,7 +54,7 @@ def test_headroom_is_recorded(warehouse):
     assert n_rows == 9
 
 
-def test_a_difference_is_told_in_words(warehouse):
+def test_a_difference_is_explained_in_sentences(warehouse):
     from nl2sql_align.flows.decisions import explain_pair
 
     told = explain_pair(warehouse, "synth-train", "orchard-dev")

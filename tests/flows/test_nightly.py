@@ -1,4 +1,4 @@
-"""The nightly flow over folders, and what runs leave on the server."""
+"""The nightly flow, and the artifacts and events of runs on the server."""
 
 import base64
 import errno
@@ -36,10 +36,7 @@ def dumps(tmp_path):
 
 
 def events(name, run_id):
-    """What a run sent under a name, from the server, where it arrives a little later.
-
-    Runs of other tests have the same server.
-    """
+    """Return the events of a run; the server gets them a little later, from other tests too."""
     from prefect import get_client
     from prefect.events.filters import EventFilter, EventNameFilter
 
@@ -64,7 +61,7 @@ def artifact(key):
 
 
 def test_night_after_night(nightly, dumps, tmp_path):
-    warehouse = tmp_path / "house"
+    warehouse = tmp_path / "nights"
 
     def night(**options):
         return nightly([dumps], warehouse, settle_minutes=0, threads=2, **options)
@@ -78,7 +75,7 @@ def test_night_after_night(nightly, dumps, tmp_path):
     assert corpora() == {"shop": False, "spider-dev": False, "spider-train": False}
     before = read(warehouse, "from alignment where source = 'shop' order by target")
 
-    # A dump is gone, another one has changed, a third one has no meaning.
+    # One dump is gone, one has changed, and one has an invalid description.
     shutil.rmtree(dumps / "shop")
     changed = json.loads((dumps / "spider" / "train_spider.json").read_text())[:40]
     for row in changed:
@@ -94,14 +91,14 @@ def test_night_after_night(nightly, dumps, tmp_path):
     assert [row for row in kept if row[1] != "spider-train"] == [
         row for row in before if row[1] != "spider-train"
     ]
-    matrix = json.loads(artifact("alignment-matrix-house"))
+    matrix = json.loads(artifact("alignment-matrix-nights"))
     assert {row["source"] for row in matrix} == {"shop", "spider-dev", "spider-train"}
-    picture = base64.b64decode(artifact("picture-of-matrix-house").partition(";base64,")[2])
+    picture = base64.b64decode(artifact("picture-of-matrix-nights").partition(";base64,")[2])
     assert b"spider-train" in picture[picture.index(b"<svg") :]
-    told = artifact("run-summary-house")
-    assert "- Changed: spider-train" in told
-    assert "spider-train with spider-dev: " in told.partition("## Drift")[2]
-    found = artifact("discovery-house")
+    text = artifact("run-summary-nights")
+    assert "- Changed: spider-train" in text
+    assert "spider-train with spider-dev: " in text.partition("## Drift")[2]
+    found = artifact("discovery-nights")
     assert "## Retired: the dump is gone, its results remain\n\n- shop" in found
     [event] = events("nl2sql-align.drift", second.run_id)
     assert event["resource"]["prefect.resource.id"] == (
@@ -127,14 +124,14 @@ def test_a_ratio_that_crosses_1_sends_an_event(align, corpora, first):
     assert payload["previous_alignment_ratio"] > 1 > payload["alignment_ratio"]
 
 
-def test_nothing_but_dumps_still_being_copied_is_no_failure(nightly, dumps, tmp_path):
-    assert nightly([dumps], tmp_path / "house") is None
+def test_a_night_with_only_dumps_being_copied_does_nothing(nightly, dumps, tmp_path):
+    assert nightly([dumps], tmp_path / "nights") is None
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigurationError, match="there is no dump in"):
         nightly([tmp_path / "empty"], tmp_path / "other")
 
 
-def test_what_can_pass_is_tried_again(align):
+def test_only_transient_errors_are_retried(align):
     from nl2sql_align.flows.running.policy import may_pass
 
     assert may_pass(OSError(errno.EAGAIN, "busy"))
@@ -146,8 +143,7 @@ def test_what_can_pass_is_tried_again(align):
     assert not may_pass(ValueError("a bug"))
 
 
-def test_an_error_of_one_corpus_does_not_stop_the_others(align, corpora, first, monkeypatch):
-    """Whatever it is: a bug in a parser of dumps, or a library's."""
+def test_an_unexpected_error_sets_only_its_corpus_aside(align, corpora, first, monkeypatch):
     from nl2sql_align.tasks.run import prepare
 
     ingest = prepare.ingest_corpus
@@ -168,7 +164,7 @@ def test_an_error_of_one_corpus_does_not_stop_the_others(align, corpora, first, 
     )
 
 
-def test_what_messages_quote_is_no_markup():
+def test_markup_in_messages_is_escaped():
     from nl2sql_align.flows.running.artifacts import run_summary
     from nl2sql_align.flows.summary import RunSummary
     from nl2sql_align.tasks.results.changes import Changes

@@ -1,4 +1,4 @@
-"""Selecting after a run: what is written aligns as it says when it is ingested itself."""
+"""Selecting after a run: the selected rows, ingested as a corpus, have the stated alignment."""
 
 import json
 
@@ -11,15 +11,15 @@ from tests.flows.warehouses import read
 pytestmark = pytest.mark.flow
 
 
-def test_a_selection_ingested_as_a_corpus_aligns_as_it_says(align, sample_run, tmp_path):
+def test_a_selection_ingested_as_a_corpus_has_the_stated_alignment(align, sample_run, tmp_path):
     from nl2sql_align.flows.select import select
 
     out, again = tmp_path / "out", tmp_path / "again"
     caps = {"synth-train": 0.01}
     name = select(sample_run.warehouse, "orchard-dev", 150, out, caps=caps, exclude_overlap="exact")
-    told = json.loads((out / "selection.json").read_text())
-    assert told["selection"] == name
-    assert (told["options"]["caps"], told["options"]["exclude_overlap"]) == (caps, "exact")
+    stated = json.loads((out / "selection.json").read_text())
+    assert stated["selection"] == name
+    assert (stated["options"]["caps"], stated["options"]["exclude_overlap"]) == (caps, "exact")
     corpora = tmp_path / "corpora.toml"
     target = json.dumps(str(SAMPLES / "orchard-dev.json"))
     corpora.write_text(
@@ -34,12 +34,12 @@ def test_a_selection_ingested_as_a_corpus_aligns_as_it_says(align, sample_run, t
         "select kl_alignment, kl_nats, exact_overlap from alignment "
         "where source = 'chosen' and target = 'orchard-dev'",
     )
-    assert told["kl_alignment"] == pytest.approx(alignment, abs=1e-12)
-    assert told["kl_nats"] == pytest.approx(nats, abs=1e-12)
+    assert stated["kl_alignment"] == pytest.approx(alignment, abs=1e-12)
+    assert stated["kl_nats"] == pytest.approx(nats, abs=1e-12)
     assert overlap == 0
 
 
-def test_rows_come_with_all_fields_of_their_dumps(sample_run, tmp_path):
+def test_rows_keep_all_fields_of_their_dumps(sample_run, tmp_path):
     from nl2sql_align.tasks.decisions.selection import Options, select
 
     select(sample_run.warehouse, "orchard-dev", [], tmp_path, Options(60, max_share=0.4))

@@ -1,4 +1,4 @@
-"""Runs whose warehouse is on an object store: a real S3 server on loopback."""
+"""Runs with a warehouse on an object store, served by a real S3 server on loopback."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ ADDRESS = "s3://flows/w"
 
 @pytest.fixture
 def machine(s3, tmp_path, monkeypatch):
-    """Lets what follows happen on the machine of that name."""
+    """Return a function that switches to a machine: each has a cache of its own."""
     if not s3.exists("flows"):
         s3.mkdir("flows")
 
@@ -29,11 +29,10 @@ def machine(s3, tmp_path, monkeypatch):
     s3.rm("flows", recursive=True)
 
 
-def test_the_results_are_those_of_a_warehouse_on_disk_wherever_they_are_made(
+def test_every_machine_computes_the_results_of_a_warehouse_on_disk(
     align, corpora, first, machine, limit_counting
 ):
-    # Counts in folders of partitions, as large corpora have them.
-    limit_counting(part_bytes=30, templates_at_a_time=1)
+    limit_counting(part_bytes=30, templates_at_a_time=1)  # in partitions, like large corpora
     machine("first")
     summary = align(corpora.write(), ADDRESS)
     assert summary.warehouse == ADDRESS
@@ -52,7 +51,7 @@ def test_the_results_are_those_of_a_warehouse_on_disk_wherever_they_are_made(
     assert runs == [(summary.run_id,), (again.run_id,)]
 
 
-def test_a_run_that_another_one_overtakes_is_told_and_done_again(
+def test_a_run_that_another_one_overtakes_fails_and_can_be_repeated(
     align, corpora, machine, monkeypatch
 ):
     machine("first")
@@ -68,6 +67,7 @@ def test_a_run_that_another_one_overtakes_is_told_and_done_again(
         machine("first")
         return push(warehouse, **keys)
 
+    # The other run must publish between this run's pull and its push.
     with monkeypatch.context() as patch:
         patch.setattr("nl2sql_align.flows.align.push", overtaken)
         with pytest.raises(ConflictError, match="run again: finished stages are kept"):
@@ -78,13 +78,13 @@ def test_a_run_that_another_one_overtakes_is_told_and_done_again(
         assert con.sql("select count(*) from corpora").fetchall() == [(4,)]
 
 
-def test_what_was_found_in_folders_is_known_on_every_machine(machine, s3, tmp_path):
+def test_every_machine_knows_the_dumps_that_one_has_found(machine, s3, tmp_path):
     dumps = tmp_path / "dumps"
     dumps.mkdir()
     (dumps / "log.sql").write_text("SELECT a FROM b\n")
     (dumps / "corpus.toml").write_text('role = "train"\nformat = "lines"')
     machine("first")
-    # Nothing is known of its age yet.
+    # The age of the dump is unknown yet.
     assert discover_dumps([dumps], warehouse_at(ADDRESS)).waiting == ("dumps",)
     machine("second")
     found = discover_dumps([dumps], warehouse_at(ADDRESS), settle_seconds=0)

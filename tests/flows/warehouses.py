@@ -1,4 +1,4 @@
-"""Looking at a warehouse from outside: its tables to compare, its files to tell what was redone."""
+"""Read a warehouse from outside: its tables to compare, its files to see which were rewritten."""
 
 from pathlib import Path
 
@@ -21,22 +21,22 @@ TABLES = (
     "alignment_intervals",
     "ceilings",
 )
-"""The public tables and views, but for ``runs``."""
+"""The public tables and views that every run fills, without the history."""
 
-# When and where, not what.
+# Columns that differ between equal results: times, and paths.
 _ASIDE = {"ingested_at", "ngrams_file", "path", "templates_file"}
 
 
-def read(warehouse, query, *parameters):
-    """The rows of a query on the published results."""
-    with duckdb.connect(str(Warehouse(Path(warehouse)).database), read_only=True) as con:
+def read(folder, query, *parameters):
+    """Return the rows of a query on the published results."""
+    with duckdb.connect(str(Warehouse(Path(folder)).database), read_only=True) as con:
         return con.execute(query, list(parameters)).fetchall()
 
 
-def tables(warehouse, aside=_ASIDE):
-    """All rows of the public tables, sorted, numbers to the last bit."""
+def tables(place, aside=_ASIDE):
+    """Return all rows of the public tables, sorted, with numbers to the last bit."""
     found = {}
-    with open_results(warehouse) as con:
+    with open_results(place) as con:
         for table in TABLES:
             relation = con.table(table)
             columns = [column for column in relation.columns if column not in aside]
@@ -49,23 +49,23 @@ def tables(warehouse, aside=_ASIDE):
     return found
 
 
-def stage_files(warehouse):
-    """Each stage file with what changes when it is written again."""
-    house = Warehouse(Path(warehouse))
-    paths = [*house.ngrams.iterdir(), *(house.folder / "stages").rglob("*.*")]
-    # Each run adds itself to the history, of which a copy is kept.
-    stats = {path: path.stat() for path in paths if path != house.backup_file}
+def stage_files(folder):
+    """Return the inode, time and size of each stage file; they change when it is rewritten."""
+    warehouse = Warehouse(Path(folder))
+    paths = [*warehouse.ngrams.iterdir(), *(warehouse.folder / "stages").rglob("*.*")]
+    # Each run adds itself to the history, and so to its backup.
+    stats = {path: path.stat() for path in paths if path != warehouse.backup_file}
     return {
-        path.relative_to(house.folder).as_posix(): (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+        path.relative_to(warehouse.folder).as_posix(): (stat.st_ino, stat.st_mtime_ns, stat.st_size)
         for path, stat in stats.items()
     }
 
 
-def redone(before, after):
-    """How many files each stage has written between two looks at the stage files."""
+def count_rewritten(before, after):
+    """Return how many files each stage wrote between two calls of ``stage_files``."""
     counts = dict.fromkeys(("queries", "templates", "ngrams", "pairs", "intervals"), 0)
     for name, stat in after.items():
-        # Which dialects parse how much is no stage: it is kept to spare a note its work.
+        # Shares of parsed queries by dialect are not a stage, but cached for a note.
         if before.get(name) != stat and not name.endswith(".json"):
             # These two stages write several files together.
             is_counted = not Path(name).name.startswith(
@@ -75,14 +75,17 @@ def redone(before, after):
     return counts
 
 
-def leftovers(warehouse):
-    """Files that only a run at work may have."""
-    house = Warehouse(Path(warehouse))
-    paths = [path for path in house.folder.rglob("*") if not (path.is_dir() and are_complete(path))]
-    files = [path.relative_to(house.folder).as_posix() for path in paths]
+def leftovers(folder):
+    """Return the files that exist only during a run."""
+    warehouse = Warehouse(Path(folder))
+    names = [
+        path.relative_to(warehouse.folder).as_posix()
+        for path in warehouse.folder.rglob("*")
+        if not (path.is_dir() and are_complete(path))
+    ]
     return [
         name
-        for name in files
+        for name in names
         if "tmp" in name
         or "scratch" in name
         or name.endswith((".part", ".wal", ".lock-holder"))

@@ -762,7 +762,7 @@ def test_a_missing_warehouse_is_reported_with_the_command_that_makes_one(tmp_pat
             [line] = ended.error_lines
             assert line == (
                 f"nl2sql-align: {folder} holds no results (no alignment.duckdb); "
-                f"make some: nl2sql-align run CORPORA.toml --warehouse {folder}"
+                f"create them: nl2sql-align run CORPORA.toml --warehouse {folder}"
             )
 
 

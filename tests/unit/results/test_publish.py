@@ -1,4 +1,4 @@
-"""The published database: what is in it, and how it takes the place of the one before."""
+"""The published database: its contents, and how it replaces the one before."""
 
 import itertools
 import shutil
@@ -14,7 +14,7 @@ import pytest
 from nl2sql_align.tasks.base import progress
 from nl2sql_align.tasks.base.errors import WarehouseError
 from nl2sql_align.tasks.measures.matrix import Content, compute_matrix
-from nl2sql_align.tasks.results.changes import changes
+from nl2sql_align.tasks.results.changes import find_changes
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.publish import DRIFT_THRESHOLD, RunRecord, publish
 from nl2sql_align.tasks.warehouse.folder import Warehouse
@@ -73,7 +73,7 @@ def warehouse(tmp_path):
 
 @pytest.fixture
 def run(warehouse, make_corpus):
-    """Publishes corpora, each given by name, queries and keys of the corpora file."""
+    """Return a function that publishes corpora, given by name, queries and keys."""
     return runner(warehouse, make_corpus)
 
 
@@ -97,8 +97,12 @@ def runner(warehouse, make_corpus):
         matrix = compute_matrix(contents, warehouse.folder / "stages" / "pairs")
         number = next(numbers)
         at = started_at + timedelta(hours=number)
-        said = replace(RunRecord(f"run-{number}", at, {"skew": 0.01}, {"duckdb": "2"}), **record)
-        publish(warehouse, corpora, matrix.pairs, matrix.contributions, said, **(limits or {}))
+        run_record = replace(
+            RunRecord(f"run-{number}", at, {"skew": 0.01}, {"duckdb": "2"}), **record
+        )
+        publish(
+            warehouse, corpora, matrix.pairs, matrix.contributions, run_record, **(limits or {})
+        )
         return corpora
 
     return run
@@ -212,7 +216,7 @@ def test_corpora_are_counted(published):
     assert rows(warehouse, "select corpus from corpora") == [(name,) for name in QUERIES]
 
 
-def test_queries_keep_their_order_and_what_became_of_them(published):
+def test_queries_have_their_order_and_template_or_reason(published):
     warehouse, _ = published
     found = rows(
         warehouse,
@@ -229,7 +233,7 @@ def test_queries_keep_their_order_and_what_became_of_them(published):
     ]
 
 
-def test_templates_stand_once_each_with_their_length(published):
+def test_each_template_is_one_row_with_its_length(published):
     warehouse, _ = published
     found = dict(rows(warehouse, "select template, n_tokens from templates"))
     wanted = {template for queries in QUERIES.values() for template in queries if template}
@@ -240,7 +244,7 @@ def test_templates_stand_once_each_with_their_length(published):
     ]
 
 
-def test_the_counts_are_those_of_all_corpora(published):
+def test_the_view_has_the_counts_of_all_corpora(published):
     warehouse, _ = published
     found = rows(warehouse, "select corpus, ngram, n_occurrences from ngram_counts")
     assert {(corpus, ngram): count for corpus, ngram, count in found} == {
@@ -269,8 +273,8 @@ def test_every_pair_of_corpora_has_its_measures(published):
     assert len(set(shares.values())) > 1
 
 
-def test_a_frequency_is_as_many_occurrences(tmp_path, make_corpus):
-    """A log of frequencies gives the numbers of one that repeats its queries."""
+def test_a_frequency_counts_as_repeated_occurrences(tmp_path, make_corpus):
+    """A log with frequencies gives the same numbers as a log that repeats its queries."""
     templates = ["SELECT * FROM", "SELECT FROM WHERE = ORDER BY", None]
     frequencies = [5, 1, 3]
     repeated = [t for t, n in zip(templates, frequencies, strict=True) for _ in range(n)]
@@ -305,7 +309,7 @@ def test_a_frequency_is_as_many_occurrences(tmp_path, make_corpus):
     assert found[0][0][0][:3] == (9, 6, 3)
 
 
-def test_corpora_of_equal_content_have_rows_each(warehouse, run):
+def test_corpora_of_equal_content_have_rows_of_their_own(warehouse, run):
     run(DEV_CORPUS, ("copy", DEV, {}), TRAIN_CORPUS)
     found = {
         (s, t): kl for s, t, kl in rows(warehouse, "select source, target, kl_nats from alignment")
@@ -337,7 +341,7 @@ def test_each_training_set_has_a_ratio_for_each_set_of_predictions(published):
         )
 
 
-def test_tuning_has_an_effect_for_the_same_model_and_target(warehouse, run):
+def test_tuning_effects_compare_the_same_model_and_target(warehouse, run):
     other = ("dev-2", DEV[:1], {"role": "target"})
     other_target = ("base-2", BASE, {"role": "predictions", "target": "dev-2"})
     other_model = ("base-3", BASE, {"role": "predictions", "target": "dev", "model": "another"})
@@ -359,7 +363,7 @@ def test_tuning_has_an_effect_for_the_same_model_and_target(warehouse, run):
     }
 
 
-def test_contributions_name_a_query_of_the_side_that_has_more(published):
+def test_contributions_have_a_query_of_the_corpus_with_the_larger_share(published):
     warehouse, _ = published
     found = rows(
         warehouse,
@@ -397,7 +401,7 @@ def test_a_corpus_without_ngrams_is_set_aside(warehouse, run):
     ]
 
 
-def test_no_number_is_infinite_or_none(warehouse, run):
+def test_every_number_is_finite(warehouse, run):
     run(*ALL, ("empty", [None], {"role": "target"}))
     for table in ("alignment", "alignment_ratio", "tuning_effect", "ngram_contributions"):
         for row in dicts(warehouse, f"from {table}"):
@@ -437,7 +441,7 @@ def test_a_changed_database_holds_the_same_as_a_new_one(tmp_path, make_corpus, r
 
 
 def contents_of(table):
-    """A query of what a table holds, without what differs from run to run."""
+    """Return a query of a table without the columns that differ from run to run."""
     if table == "runs":
         return "select corpora_digests, results_key from runs order by rowid desc limit 1"
     if table == "corpora":
@@ -469,14 +473,14 @@ def test_a_corpus_on_a_store_is_published_with_its_address(warehouse, run):
 @pytest.mark.parametrize("is_changed", [True, False], ids=["new results", "the same results"])
 def test_a_reader_keeps_the_results_that_it_has_open(warehouse, run, is_changed):
     run(TRAIN_CORPUS, DEV_CORPUS)
-    # Another program's connection: its settings are not ours.
+    # A connection with the settings of another program.
     with duckdb.connect(str(warehouse.database), read_only=True) as reader:
         reader.sql("from corpora").fetchall()
         run(*([] if is_changed else [TRAIN_CORPUS]), DEV_CORPUS)
         assert reader.sql("select corpus from corpora").fetchall() == [("train",), ("dev",)]
         assert len(reader.sql("select distinct corpus from ngram_counts").fetchall()) == 2
         assert reader.sql("select count(*) from runs").fetchall() == [(1,)]
-        # Who opens the database now, in the same process too, gets the new one.
+        # New connections get the new database, in the same process too.
         assert rows(warehouse, "select count(*) from runs") == [(2,)]
         assert rows(warehouse, "select count(*) from corpora") == [(1 if is_changed else 2,)]
 
@@ -494,7 +498,7 @@ def test_runs_are_kept_while_a_reader_has_results_open(warehouse, run):
     assert rows(warehouse, "select run_id from runs") == [("run-1",), ("run-2",), ("run-3",)]
 
 
-def test_counts_are_removed_when_no_database_names_them_any_more(warehouse, run):
+def test_counts_are_removed_one_run_after_the_last_database_that_names_them(warehouse, run):
     [train, dev] = run(TRAIN_CORPUS, DEV_CORPUS)
     run(DEV_CORPUS)
     assert train.ngrams.exists()
@@ -558,7 +562,7 @@ def test_a_database_that_is_open_for_writing_elsewhere_is_not_replaced(warehouse
     assert rows(warehouse, "select count(*) from runs") == [(2,)]
 
 
-def test_the_stage_files_are_what_the_database_was_made_from(published):
+def test_the_database_names_the_files_of_counts(published):
     warehouse, corpora = published
     for corpus in corpora:
         metadata = pq.read_schema(corpus.ngrams).metadata
@@ -575,7 +579,7 @@ def numbered(templates):
 
 
 def moved(n_changed):
-    """A training set of which some queries are other ones, a target, and predictions."""
+    """Return a training set with some changed queries, a target, and predictions."""
     train = ["SELECT FROM WHERE ="] * (20 - n_changed) + ["SELECT FROM GROUP BY"] * n_changed
     return (
         ("train", numbered(train), {}),
@@ -608,7 +612,7 @@ def test_each_run_adds_its_alignments_with_the_targets(warehouse, run):
     ) == [(now,)]
 
 
-def test_small_steps_add_up_to_a_drift_and_start_anew_from_there(warehouse, run):
+def test_small_steps_add_up_to_a_drift_and_start_again_from_there(warehouse, run):
     for n_changed in range(6):
         run(*moved(n_changed))
     found = rows(
@@ -639,7 +643,7 @@ def test_a_ratio_that_crosses_1_changes_its_verdict(warehouse, run):
 
 
 def test_history_survives_another_version_of_its_tables(warehouse, run):
-    """As a column more would be, or one less; ids and values are what counts."""
+    """One column is missing, and one is new."""
     run(*moved(0))
     with duckdb.connect(str(warehouse.database)) as con:
         con.execute("drop view alignment_change")
@@ -663,45 +667,45 @@ def test_history_survives_the_loss_of_the_database(warehouse, run, content):
     warehouse.database.unlink()
     if content is not None:
         warehouse.database.write_bytes(content)
-    said = []
-    with progress.listening(said.append):
+    messages = []
+    with progress.listening(messages.append):
         run(*moved(5))
-    [told] = [one.text for one in said]
-    assert told.endswith("; publishing a new one with the history of 2 runs from its backup")
+    [message] = [one.text for one in messages]
+    assert message.endswith("; publishing a new one with the history of 2 runs from its backup")
     assert rows(warehouse, "select run_id from runs") == [(f"run-{n}",) for n in (1, 2, 3)]
     assert rows(
         warehouse,
         "select run_number, is_drift from alignment_history where source = 'train'",
     ) == [(1, False), (2, True), (3, False)]
-    # Of the copy, too.
+    # The loss of the backup too.
     warehouse.database.unlink()
     warehouse.backup_file.write_bytes(b"no more")
     run(*moved(5))
     assert rows(warehouse, "select run_id from runs") == [("run-4",)]
 
 
-def test_a_table_that_cannot_be_carried_over_is_told(warehouse, run):
+def test_a_table_that_cannot_be_carried_over_is_reported(warehouse, run):
     run(*moved(0))
     with duckdb.connect(str(warehouse.database)) as con:
         con.execute("drop view alignment_change")
         con.execute("alter table alignment_history drop source")
         con.execute("update runs set versions = '{}', results_key = 'other'")
-    said = []
-    with progress.listening(said.append):
+    messages = []
+    with progress.listening(messages.append):
         run(*moved(0))
-    assert [one.text for one in said if "alignment_history" in one.text] == [
+    assert [one.text for one in messages if "alignment_history" in one.text] == [
         "dropping table alignment_history of an earlier version: its columns differ"
     ]
     assert rows(warehouse, "select distinct run_id from alignment_history") == [("run-2",)]
 
 
-def test_changes_of_a_run_are_told(warehouse, run):
+def test_changes_of_a_run_are_found(warehouse, run):
     run(*moved(0))
-    first = changes(warehouse.folder, "run-1")
+    first = find_changes(warehouse.folder, "run-1")
     assert first.new == ("base", "dev", "train")
     assert (first.changed, first.drifts, first.verdicts) == ((), (), ())
     run(*moved(12), ("more", ["SELECT FROM", None], {}))
-    found = changes(warehouse.folder, "run-2")
+    found = find_changes(warehouse.folder, "run-2")
     assert found.new == ("more",)
     assert found.rejects == (("more", 1, 0.5, "does not parse"),)
     [drift] = found.drifts

@@ -1,4 +1,4 @@
-"""Reading published results: what comes, and what is said where there are none."""
+"""Reading published results, and the errors if there are none."""
 
 from datetime import UTC, datetime
 
@@ -55,7 +55,7 @@ def warehouse(tmp_path_factory, make_corpus):
 @pytest.mark.parametrize(
     "use", [matrix, ratio, write_report, lambda folder: explain(folder, "zoo-train", "dev")]
 )
-def test_results_of_another_version_ask_for_another_run(use, tmp_path, make_corpus):
+def test_results_of_another_version_are_an_error(use, tmp_path, make_corpus):
     publish_results(tmp_path, make_corpus)
     with duckdb.connect(str(Warehouse(tmp_path).database)) as con:
         con.execute("""update runs set versions = '{"publish": "1"}'""")
@@ -84,7 +84,7 @@ def test_the_ratios_start_with_the_closest_training_set(warehouse):
     assert ratios[0] > 1 > ratios[1]
 
 
-def test_the_rejects_come_in_their_order_with_reasons(warehouse):
+def test_the_rejects_are_in_order_with_reasons(warehouse):
     assert rejects(warehouse, "base").rows() == [
         (0, "does not parse", "first"),
         (2, "does not parse", ""),
@@ -100,12 +100,12 @@ def test_the_rejects_come_in_their_order_with_reasons(warehouse):
         (ratio, "alignment_ratio > 0 -- always"),
     ],
 )
-def test_a_condition_that_every_row_meets_changes_nothing(warehouse, read, require):
+def test_a_condition_that_every_row_satisfies_changes_nothing(warehouse, read, require):
     assert read(warehouse, require).equals(read(warehouse))
 
 
 @pytest.mark.parametrize(
-    ("read", "require", "told"),
+    ("read", "require", "message"),
     [
         (
             matrix,
@@ -119,7 +119,7 @@ def test_a_condition_that_every_row_meets_changes_nothing(warehouse, read, requi
             "required: alignment_ratio > 1; it fails for 1 of 2 rows, "
             "the first: animals, dev, model, base",
         ),
-        # What is unknown is not met.
+        # A null condition is not satisfied.
         (
             ratio,
             "trained_on = 'dev'",
@@ -128,14 +128,14 @@ def test_a_condition_that_every_row_meets_changes_nothing(warehouse, read, requi
         ),
     ],
 )
-def test_a_condition_that_a_row_does_not_meet_is_told(warehouse, read, require, told):
+def test_a_condition_that_a_row_does_not_satisfy_is_an_error(warehouse, read, require, message):
     with pytest.raises(RequirementError) as error:
         read(warehouse, require)
-    assert str(error.value) == told
+    assert str(error.value) == message
     assert error.value.exit_code == 4
 
 
-def test_a_condition_on_no_rows_is_not_met(tmp_path, make_corpus):
+def test_a_condition_without_rows_is_not_satisfied(tmp_path, make_corpus):
     publish_results(tmp_path, make_corpus, {"dev": QUERIES["dev"]})
     assert ratio(tmp_path).is_empty()
     with pytest.raises(RequirementError, match=r"alignment_ratio > 1; there are no rows$"):
@@ -160,7 +160,7 @@ def test_a_condition_on_no_rows_is_not_met(tmp_path, make_corpus):
         "kl_alignment > (from alignment)",
     ],
 )
-def test_a_condition_that_is_none_is_told_in_one_line(warehouse, require):
+def test_an_invalid_condition_is_an_error_in_one_line(warehouse, require):
     with pytest.raises(ConfigurationError, match=r"^--require: ") as error:
         matrix(warehouse, require)
     assert not isinstance(error.value, RequirementError)
@@ -169,7 +169,7 @@ def test_a_condition_that_is_none_is_told_in_one_line(warehouse, require):
     assert "the columns are: source, target, kl_nats, " in str(error.value)
 
 
-def test_a_corpus_that_is_not_there_is_told(warehouse):
+def test_a_missing_corpus_is_an_error(warehouse):
     with pytest.raises(ConfigurationError, match=r"no corpus 'bas' in .*; there are: zoo-train, "):
         rejects(warehouse, "bas")
 
@@ -177,7 +177,7 @@ def test_a_corpus_that_is_not_there_is_told(warehouse):
 @pytest.mark.parametrize(
     "read", [open_results, matrix, ratio, lambda folder: rejects(folder, "base")]
 )
-def test_a_folder_without_results_is_told(tmp_path, read):
+def test_a_folder_without_results_is_an_error(tmp_path, read):
     for folder in (tmp_path, tmp_path / "missing"):
         with pytest.raises(WarehouseError, match=r"holds no results .* nl2sql-align run CORPORA"):
             read(folder)
@@ -188,7 +188,7 @@ def test_a_folder_without_results_is_told(tmp_path, read):
 
 
 @pytest.mark.parametrize("content", [b"", b"SELECT 1\n" * 1000], ids=["empty", "text"])
-def test_a_file_that_is_no_database_is_told(tmp_path, content):
+def test_a_file_that_is_not_a_database_is_an_error(tmp_path, content):
     (tmp_path / "alignment.duckdb").write_bytes(content)
     with pytest.raises(WarehouseError, match=r"cannot be read \(.*\); remove it and run again$"):
         matrix(tmp_path)
@@ -196,7 +196,7 @@ def test_a_file_that_is_no_database_is_told(tmp_path, content):
 
 
 @pytest.mark.parametrize("read", [matrix, ratio, lambda folder: rejects(folder, "base")])
-def test_a_database_of_something_else_is_told(tmp_path, read):
+def test_a_database_of_another_program_is_an_error(tmp_path, read):
     with duckdb.connect(str(tmp_path / "alignment.duckdb")) as con:
         con.execute("create table other as select 1 as x")
     with pytest.raises(WarehouseError, match=r"cannot be read \(.*\); remove it and run again$"):
@@ -218,7 +218,7 @@ def test_reading_leaves_nothing_behind(warehouse):
     assert sorted(warehouse.rglob("*")) == before
 
 
-def test_what_is_read_is_what_was_published_last(tmp_path, make_corpus):
+def test_readers_get_the_results_published_last(tmp_path, make_corpus):
     publish_results(tmp_path, make_corpus)
     with open_results(tmp_path) as reader:
         publish_results(tmp_path, make_corpus, {"dev": QUERIES["dev"]})

@@ -1,4 +1,4 @@
-"""Decisions kept in the published database: replaced by key, carried over by runs."""
+"""Decisions in the published database: replaced by key, carried over by runs."""
 
 import polars as pl
 import pytest
