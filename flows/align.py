@@ -432,7 +432,7 @@ def _announce_counted(
 
 
 class _Clock:
-    """A stopwatch; each lap ends where the next one starts."""
+    """A stopwatch for consecutive laps."""
 
     def __init__(self) -> None:
         self.laps: dict[str, float] = {}

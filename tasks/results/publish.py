@@ -46,7 +46,7 @@ QUERIES_PER_BATCH: Final = 200_000
 
 # Files of this version open in DuckDB 1.4 and newer.
 _STORAGE_VERSION: Final = "v1.4.0"
-# A batch of queries is smaller where its texts would take more than this share of the memory.
+# A batch of queries is smaller if its texts would take more than this share of the memory.
 _BATCH_MEMORY_SHARE: Final = 1 / 16
 # DuckDB holds written blocks up to its memory limit; the rest is for other libraries.
 _DATABASE_MEMORY_SHARE: Final = 5 / 8
@@ -168,7 +168,7 @@ def publish(
 
 
 @contextmanager
-def _open_for_writing(database: Path, names: PublicNames) -> "Iterator[duckdb.DuckDBPyConnection]":
+def _open_for_writing(database: Path, names: PublicNames) -> Iterator[duckdb.DuckDBPyConnection]:
     with connect(memory_share=_DATABASE_MEMORY_SHARE) as con:
         attach_results(con, database, f"storage_version '{_STORAGE_VERSION}', {NO_LOG}")
         names.files.register_with(con)
@@ -234,7 +234,7 @@ def _insert_corpora(
         con,
         "results/publish/corpora",
         new_corpora=new_names,
-        # There must be a file to read; if no corpus is new, none of its rows is taken.
+        # There must be a file to read; if no corpus is new, its rows are ignored.
         ngram_files=[str(corpus.ngrams) for corpus in new or corpora[:1]],
         queries_files=sorted({str(corpus.queries) for corpus in corpora}),
     )

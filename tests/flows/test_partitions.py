@@ -1,4 +1,4 @@
-"""Runs whose corpora are counted in partitions, as large ones are."""
+"""Runs that count their corpora in partitions, like large ones."""
 
 import pytest
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.flow
 
 @pytest.fixture
 def in_partitions(align, corpora, first, tmp_path, limit_counting):
-    """The summary of a run over the small corpora, each of which is too large to be one file."""
+    """The summary of a run on the small corpora, with limits that each of them exceeds."""
     limit_counting(part_bytes=30, partition_bytes=30, templates_at_a_time=1)
     return align(corpora.write(), tmp_path / "warehouse", threads=2)
 

@@ -3,7 +3,7 @@
 -- ngram_files has the counts of all corpora in column side. Expects named_contributions and the filled table queries.
 -- parameters: ngram_files
 insert into ngram_contributions
--- With spaces at both ends and none inside a token, a run of tokens is a substring.
+-- Tokens have no space inside and one space on each side, so that a run of tokens is a substring.
 with spelled as (
     select
         source,

@@ -366,7 +366,7 @@ create table calibration_parts (
     run_id varchar not null
 );
 
--- The corpora of an earlier run whose rows stay: none in a new database. See delete_outdated.sql.
+-- The corpora of an earlier run whose rows stay, empty in a new database; see delete_outdated.sql.
 create temp table known_corpora as from corpora;
 
 create table selections (
