@@ -30,7 +30,7 @@ ROWS_PER_GROUP: Final = 20_000
 N_DATABASES: Final = 400
 
 # The rank of a sketch exceeds r with probability (1 + r / HEAD) ** (1 - POWER): the number of
-# templates grows with n ** (1 / POWER), and the most frequent one has some 8 % of all queries.
+# templates grows with n ** (1 / POWER), and the most frequent one has some 8% of all queries.
 POWER: Final = 1.28
 HEAD: Final = 3
 _TEXT: Final = ("domain", "domain_description", "sql_complexity", "sql_complexity_description")

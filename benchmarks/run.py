@@ -392,7 +392,7 @@ def matrix(session: Session) -> None:
     share = work(added) / work(full)
     session.report.bar(
         f"one corpus of {n_added:,} queries added to {n_corpora}",
-        "at most 5 % of the full job",
+        "at most 5% of the full job",
         f"{share:.1%} ({work(added):.2f} s of {work(full):.1f} s)",
         share <= 0.05,
     )

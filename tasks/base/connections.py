@@ -121,11 +121,11 @@ class Engine:
 
     @contextmanager
     def connected(self) -> "Iterator[duckdb.DuckDBPyConnection]":
-        """Connect a step to an empty database of its own, in memory.
+        """Connect a step to its own empty database in memory.
 
         Within ``bounded``, all steps share the threads and the memory of one DuckDB instance, since
-        a new instance takes longer to make than many a step runs. Wait while as many steps as
-        threads are running.
+        creating an instance takes longer than most steps. Wait until fewer steps than threads are
+        running.
 
         Raises:
             ConfigurationError: The number of threads or the memory limit is not valid.

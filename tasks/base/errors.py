@@ -30,8 +30,8 @@ class CorpusError(AlignError):
     Attributes:
         corpus: The name of the corpus.
         path: The dump, its address, or the file in it that is at fault.
-        problem: What is wrong.
-        remedy: What to do about it.
+        problem: The fault, in words that follow the path: ``is empty``.
+        remedy: Advice for the user, as an imperative.
     """
 
     exit_code = 3
@@ -57,7 +57,7 @@ class ConflictError(WarehouseError):
 
 
 class DatabaseInUseError(WarehouseError):
-    """Another process has the published database open for writing, perhaps not for long."""
+    """Another process has the published database open for writing, perhaps only briefly."""
 
 
 def _in_one_line(text: str) -> str:

@@ -425,13 +425,9 @@ def _is_partial_copy(name: str, files: set[str]) -> bool:
 
 
 def _is_settled(files: _FileState, looked_at: str, now: datetime, seconds: float) -> bool:
-    """Tell whether a dump has been unchanged for long enough.
+    """Tell whether a dump is marked complete, or has been unchanged for some seconds.
 
-    Args:
-        files: The state of its files.
-        looked_at: When they were first seen in this state.
-        now: The current time.
-        seconds: How long they must be unchanged.
+    ``looked_at`` is when its files were first seen in this state.
     """
     if files.has_partial:
         return False
@@ -449,7 +445,6 @@ TakenCorpus = tuple[CorpusEntry, str]
 
 
 def _read_last_corpora(warehouse: Warehouse) -> dict[str, TakenCorpus]:
-    """Return the corpora of the last run by name."""
     try:
         records = json.loads(warehouse.last_corpora_file.read_text(encoding="utf-8"))
         return {

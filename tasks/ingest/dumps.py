@@ -42,7 +42,7 @@ from nl2sql_align.tasks.ingest.archives import (
     write_pieces,
 )
 from nl2sql_align.tasks.ingest.corpora_file import AUTO, CorpusEntry
-from nl2sql_align.tasks.warehouse.folder import write_atomically
+from nl2sql_align.tasks.warehouse.folder import digest_file, write_atomically
 
 # Part of the stage key: raise it when a change makes the same dump give another file.
 INGEST_VERSION: Final = 3
@@ -397,8 +397,7 @@ def list_sources(entry: CorpusEntry) -> list[Source]:
 
 def _digest_file(entry: CorpusEntry, path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return digest_file(path)
     except OSError as error:
         raise _unreadable_error(entry, error, path) from None
 
@@ -460,7 +459,6 @@ def _split_files(
 
 
 def _is_text_format(entry: CorpusEntry, query: str) -> bool:
-    """Tell whether a dump's files are texts."""
     return entry.format in _SEPARATORS or "read_parquet(" not in load_sql(query)
 
 
@@ -491,11 +489,9 @@ def _check_columns(
 ) -> None:
     """Raise if a dump lacks one of these columns."""
     for column in columns:
-        if column.startswith("$"):
-            problem = f"has nothing at '{column}' (it has {shorten_names(list_columns())})"
-            raise _error(entry, problem, "check columns")
-        if column not in (existing := list_columns()):
-            problem = f"has no column '{column}' (it has {shorten_names(existing)})"
+        if column.startswith("$") or column not in list_columns():
+            lacks = "nothing at" if column.startswith("$") else "no column"
+            problem = f"has {lacks} '{column}' (it has {shorten_names(list_columns())})"
             raise _error(entry, problem, "check columns")
 
 
@@ -523,7 +519,6 @@ def shorten_names(names: list[str]) -> str:
 def _damage_error(
     entry: CorpusEntry, query: str, originals: dict[Path, Source], error: duckdb.Error
 ) -> CorpusError:
-    """Return an error that says why DuckDB cannot read a dump."""
     if isinstance(error, duckdb.OutOfMemoryException):
         return _error(entry, "does not fit in memory", f"raise {MEMORY_LIMIT_VARIABLE}")
     if "read_parquet(" not in load_sql(query):

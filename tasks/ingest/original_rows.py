@@ -1,6 +1,5 @@
 """Original rows of dumps with all their fields, such as schemas and evidence, for training."""
 
-import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ import duckdb
 import polars as pl
 
 from nl2sql_align.tasks.base.run_sql import query_sql
+from nl2sql_align.tasks.warehouse.folder import digest_file
 
 # How to read the formats whose rows have more fields than the ones that are ingested.
 _KINDS: Final = {
@@ -93,7 +93,6 @@ def _choose_kind(format: str, path: Path) -> str | None:
 
 def _is_unchanged(path: Path, digest: str) -> bool:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == digest
+        return digest_file(path) == digest
     except OSError:
         return False

@@ -40,6 +40,12 @@ def stage_key(**parts: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
+def digest_file(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 @contextmanager
 def write_atomically(destination: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``destination``, and rename it if the block succeeds."""
@@ -254,7 +260,7 @@ class Warehouse:
             record, stat = records.get(path.relative_to(self.folder).as_posix()), path.stat()
             if record and (record.size, record.mtime_ns) == (stat.st_size, stat.st_mtime_ns):
                 return path, record.sha256
-            return path, _sha256(path)
+            return path, digest_file(path)
 
         with ThreadPoolExecutor() as pool:
             return dict(pool.map(digest, paths))
@@ -303,15 +309,10 @@ class Warehouse:
             leftover.unlink(missing_ok=True)
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _is_intact(path: Path, record: _FileRecord | None) -> bool:
     """Return whether a file is as recorded or, after a run that was killed, readable."""
     if record is not None:
-        return path.stat().st_size == record.size and _sha256(path) == record.sha256
+        return path.stat().st_size == record.size and digest_file(path) == record.sha256
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -36,7 +36,7 @@ from nl2sql_align.tasks.base.errors import (
 from nl2sql_align.tasks.base.progress import announce
 from nl2sql_align.tasks.warehouse.addresses import describe_error, holds_credentials, is_address
 from nl2sql_align.tasks.warehouse.count_files import count_files
-from nl2sql_align.tasks.warehouse.folder import Warehouse, write_atomically
+from nl2sql_align.tasks.warehouse.folder import Warehouse, digest_file, write_atomically
 
 if TYPE_CHECKING:
     import duckdb
@@ -94,11 +94,6 @@ class Manifest:
 
 
 def _parse_manifest(text: bytes | str, place: str) -> Manifest:
-    """Parse a manifest.
-
-    Raises:
-        WarehouseError: The text is not a manifest, or has a newer format.
-    """
     try:
         fields = json.loads(text)
         if fields["format"] > FORMAT:
@@ -299,10 +294,8 @@ def _run_in_threads(function: Callable[[Any], Any], items: Iterable[Any]) -> lis
 
 def _has_content(path: Path, file: StoredFile) -> bool:
     """Return whether a file on disk has the content of a stored file."""
-    if not path.is_file() or path.stat().st_size != file.size:
-        return False
-    with path.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest() == file.sha256
+    is_likely = path.is_file() and path.stat().st_size == file.size
+    return is_likely and digest_file(path) == file.sha256
 
 
 @contextmanager

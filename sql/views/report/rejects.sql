@@ -3,7 +3,7 @@
 with reasons as (
     select
         corpus,
-        -- Drop where the parser gave up: it differs from query to query.
+        -- Drop the position at which parsing failed, which differs from query to query.
         regexp_replace(reject_reason, ' \(line \d+, column \d+\)$', '') as reason,
         count(*) as n_queries,
         arg_min(raw_sql, ordinal) as example

@@ -57,7 +57,7 @@ def print_rejects(rows: "pl.DataFrame", corpus: str, n_examples: int) -> None:
     if rows.is_empty():
         out.print(f"{escape(corpus)}: no rejected queries")
         return
-    # Where the parser gave up differs from query to query; it is not a reason of its own.
+    # Drop the position at which parsing failed, which differs from query to query.
     kinds = rows["reject_reason"].str.replace(r" \(line \d+, column \d+\)$", "")
     counted = rows.with_columns(kinds.alias("kind"))
     out.print(f"[bold]{escape(corpus)}[/]: {count_noun(len(rows), 'query', 'queries')} rejected")

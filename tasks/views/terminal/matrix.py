@@ -23,7 +23,7 @@ from nl2sql_align.tasks.views.terminal.console import (
 if TYPE_CHECKING:
     import polars as pl
 
-# Widths to try for the names above columns: the first with which all columns fit side by side.
+# Widths to try for the names above columns.
 _COLUMN_WIDTHS: Final = (40, 26, 18, 12)
 # With more blocks of columns than this, training sets are ranked instead.
 _MAX_BLOCKS: Final = 3
@@ -103,21 +103,26 @@ def print_matrix(
 
 
 def _split_targets(targets: list[str], room: int) -> tuple[dict[str, str], list[list[str]]]:
-    """Return the heads of the targets' columns, and the targets in blocks that fit the room."""
+    """Return the heads of the targets' columns, and the targets in blocks that fit the room.
+
+    The heads are as wide as they can be without adding a block.
+    """
+    splits = []
     for width in _COLUMN_WIDTHS:
         heads = shorten_names(targets, width)
+        # 7 is the length of a value such as 0.8478*.
+        widths = [max(len(heads[target]), 7) + 2 for target in targets]
         blocks: list[list[str]] = [[]]
         left = room
-        for target in targets:
-            # 7 is the length of a value such as 0.8478*.
-            taken = max(len(heads[target]), 7) + 2
+        for target, taken in zip(targets, widths, strict=True):
             if blocks[-1] and taken > left:
                 blocks.append([])
                 left = room
             blocks[-1].append(target)
             left -= taken
-        if len(blocks) == 1 and left >= 0:
-            break
+        overhang = max(0, max(widths) - room)
+        splits.append((overhang, len(blocks), heads, blocks))
+    *_, heads, blocks = min(splits, key=lambda split: split[:2])
     return heads, blocks
 
 

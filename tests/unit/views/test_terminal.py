@@ -78,6 +78,17 @@ def test_a_matrix_in_too_many_blocks_is_ranked(at):
     assert wide[0].split()[-12:] == [f"c{n}" for n in range(30, 42)]
 
 
+@pytest.mark.parametrize(
+    ("width", "n_columns", "is_shortened"), [(100, [4, 4, 1], False), (112, [5, 4], True)]
+)
+def test_heads_are_shortened_only_if_that_saves_a_block(at, width, n_columns, is_shortened):
+    rows = pairs(0, 9, lambda n: f"name-of-13-{n:02d}")
+    lines = at(width, print_matrix, rows, "kl_alignment", True)
+    heads = [line.partition("parsed")[2].split() for line in lines if "parsed" in line]
+    assert [len(names) for names in heads] == n_columns
+    assert {"…" in name for names in heads for name in names} == {is_shortened}
+
+
 def test_decimal_points_are_aligned(at):
     rows = pairs(6, 1, lambda n: f"c{n}")
     lines = at(80, print_matrix, rows, "kl_alignment", False)
