@@ -6,8 +6,7 @@ from pathlib import Path
 import duckdb
 
 from benchmarks.generate import write_corpora_file, write_corpus, write_many
-from nl2sql_align.tasks.ingest.corpora_file import load_corpora
-from nl2sql_align.tasks.ingest.discovery import format_corpora
+from nl2sql_align.tasks.ingest.corpora_file import format_corpora, load_corpora
 
 ROOT = Path(__file__).resolve().parents[1]
 DUMPS = Path("..", "shared", "corpora", "corpora.toml")

@@ -3,7 +3,8 @@
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from difflib import get_close_matches
 from functools import cache
 from importlib.util import find_spec
@@ -335,6 +336,30 @@ def parse_entry(path: Path, number: int, raw: dict[str, Any]) -> CorpusEntry:
         # A misspelt key also counts as a missing one: report the misspelling.
         problem = _explain_error(min(error.errors(), key=lambda e: e["type"] != "extra_forbidden"))
         raise ConfigurationError(f"{path}: {corpus}: {problem}") from None
+
+
+def format_corpora(entries: Sequence[CorpusEntry]) -> str:
+    """Return the text of a corpora file with these corpora."""
+    tables = [format_table(entry.model_dump(exclude_defaults=True)) for entry in entries]
+    return "\n\n".join([*tables, ""])
+
+
+def format_table(keys: Mapping[str, object]) -> str:
+    """Return a ``[[corpus]]`` table with the keys whose values are not None."""
+    lines = [f"{key} = {_format_value(value)}" for key, value in keys.items() if value is not None]
+    return "\n".join(["[[corpus]]", *lines])
+
+
+def _format_value(value: object) -> str:
+    if isinstance(value, Mapping):
+        pairs = [f"{key} = {_format_value(v)}" for key, v in value.items() if v is not None]
+        return "{ " + ", ".join(pairs) + " }"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_format_value, value)) + "]"
+    if isinstance(value, datetime):
+        return value.isoformat()
+    text = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in text) + '"'
 
 
 def _explain_error(error: ErrorDetails) -> str:

@@ -23,6 +23,7 @@ from nl2sql_align.tasks.base.errors import ConfigurationError, CorpusError
 from nl2sql_align.tasks.ingest.corpora_file import (
     AUTO,
     CorpusEntry,
+    format_corpora,
     load_corpora,
     parse_entry,
     read_toml,
@@ -513,25 +514,3 @@ def _write_result(
         header = "# Written by the nightly flow: the corpora that it found or kept.\n\n"
         temporary.write_text(header + format_corpora(entries), encoding="utf-8")
     return file
-
-
-def format_corpora(entries: Sequence[CorpusEntry]) -> str:
-    """Return the text of a corpora file with these corpora."""
-    tables = []
-    for entry in entries:
-        given = entry.model_dump(exclude_defaults=True)
-        lines = [f"{key} = {_format_value(value)}" for key, value in given.items()]
-        tables.append("\n".join(["[[corpus]]", *lines]))
-    return "\n\n".join([*tables, ""])
-
-
-def _format_value(value: object) -> str:
-    if isinstance(value, Mapping):
-        pairs = [f"{key} = {_format_value(v)}" for key, v in value.items() if v is not None]
-        return "{ " + ", ".join(pairs) + " }"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(_format_value, value)) + "]"
-    if isinstance(value, datetime):
-        return value.isoformat()
-    # JSON escapes are valid in TOML, but TOML must also escape the delete character.
-    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")

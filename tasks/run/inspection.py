@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.ingest.archives import Encoding
-from nl2sql_align.tasks.ingest.corpora_file import AUTO, ColumnMapping, CorpusEntry
+from nl2sql_align.tasks.ingest.corpora_file import AUTO, CorpusEntry, format_table
 from nl2sql_align.tasks.ingest.dumps import ingest_corpus
 from nl2sql_align.tasks.ingest.format_recognition import resolve_format
 from nl2sql_align.tasks.templates.dialect_choice import FORMAT_DIALECTS, choose_dialect
@@ -134,7 +134,18 @@ def inspect_dump(
         len(rows),
         dict(reasons.most_common()),
         rows[:n_examples],
-        _format_entry(entry, path, role),
+        format_table(
+            {
+                "name": entry.name,
+                "role": role,
+                **keys,
+                "format": entry.format,
+                "dialect": entry.dialect,
+                "path": path,
+                "glob": entry.glob,
+                "columns": entry.columns and entry.columns.model_dump(),
+            }
+        ),
     )
 
 
@@ -157,31 +168,3 @@ def _parse_first(queries: Path, folder: Path, dialect: str) -> list[dict[str, An
         }
         for given, row in zip(texts.to_pylist(), parsed, strict=True)
     ]
-
-
-def _format_entry(entry: CorpusEntry, path: Path, role: str) -> str:
-    """Return the ``[[corpus]]`` table of a corpus for a corpora file."""
-    lines = ["[[corpus]]", f"name = {_quote(entry.name)}", f"role = {_quote(role)}"]
-    if role == "predictions":
-        lines += ['target = "..."', 'model = "..."']
-    lines += [
-        f"format = {_quote(entry.format)}",
-        f"dialect = {_quote(entry.dialect)}",
-        f"path = {_quote(str(path))}",
-    ]
-    if entry.glob:
-        lines.append(f"glob = {_quote(entry.glob)}")
-    if entry.columns:
-        lines.append(f"columns = {{ {_format_columns(entry.columns)} }}")
-    return "\n".join(lines)
-
-
-def _format_columns(columns: ColumnMapping) -> str:
-    given = columns.model_dump(exclude_none=True)
-    return ", ".join(f"{key} = {_quote(value)}" for key, value in given.items())
-
-
-def _quote(text: str) -> str:
-    """Return a text as a TOML string."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in escaped) + '"'

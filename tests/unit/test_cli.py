@@ -475,10 +475,10 @@ PREDICTED = LISTED.replace("train", "predictions").replace('"a"', '"b"') + 'mode
 MISTAKES = {
     "malformed": ("[[corpus]\n", "is not valid TOML"),
     "not UTF-8": (b"name = '\xe9'", "is not UTF-8"),
-    "empty": ("", "no corpus is listed"),
+    "empty": ("", "lists no corpus"),
     "unknown key": (LISTED + 'dialekt="sqlite"\n', "corpus 'a': unknown key 'dialekt'; did you"),
     "missing key": (LISTED.replace('path="a.sql"\n', ""), "corpus 'a': key 'path' is missing"),
-    "duplicate name": (LISTED * 2, "corpus 'a': key 'name': 2 corpora have it"),
+    "duplicate name": (LISTED * 2, "corpus 'a': key 'name': 2 corpora have this name"),
     "target not listed": (LISTED + PREDICTED + 'target="c"\n', "key 'target': 'c' is not listed"),
     "target missing": (LISTED + PREDICTED, "corpus 'b': key 'target' is missing"),
     "unknown format": (LISTED.replace("lines", "linen"), "unknown format 'linen'; did you mean"),

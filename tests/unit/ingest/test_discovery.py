@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from nl2sql_align.tasks.base.errors import ConfigurationError, WarehouseError
-from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry, load_corpora
-from nl2sql_align.tasks.ingest.discovery import SETTLE_SECONDS, discover_dumps, format_corpora
+from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry, format_corpora, load_corpora
+from nl2sql_align.tasks.ingest.discovery import SETTLE_SECONDS, discover_dumps
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 
 SPIDER = [
