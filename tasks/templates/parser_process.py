@@ -1,20 +1,16 @@
-"""The processes that parse: one may crash or hang on a query, and is then replaced.
+"""The processes that parse: each may crash or hang at a query, and is then replaced.
 
-Run as ``python -m nl2sql_align.tasks.templates.parser_process``, with a socket as standard
-input, this is the process that forks them: it has the parser loaded and never parses, so that no
-query ends it. A message is a number, least byte first. With files, it asks for a process of that
-number; with none, it has that process ended, and is answered with its exit code. It ends when the
-socket does.
+``python -m nl2sql_align.tasks.templates.parser_process``, with a socket as standard input, runs the
+process that forks them. It has the parser loaded and never parses, so that no query ends it. A
+message to it is a number. With files, it asks for a process of that number. Without, it asks to end
+that process, which the same message confirms. The forking process ends when the socket closes.
 
-A forked process reads jobs as JSON lines from standard input and answers each with a JSON line;
-ends when standard input does. Before each query it writes that query's row into the shared progress
-file, so that whoever asked for it knows which query it died of.
+A forked process reads requests from standard input, answers each, and ends with its input.
 
-Imports nothing but the parser, so that it starts soon and stays small.
+This module imports only the parser, so that it starts soon and stays small.
 """
 
 import hashlib
-import json
 import mmap
 import os
 import resource
@@ -22,40 +18,42 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from nl2sql_align.tasks.base.garbage import freeze_for_forking
 from nl2sql_align.tasks.templates.parse_sharing import parses_are_shared
-from nl2sql_align.tasks.templates.parser_protocol import MESSAGE_BYTES, NO_ROW, PROGRESS_BYTES
+from nl2sql_align.tasks.templates.parser_protocol import (
+    NUMBER_BYTES,
+    PROGRESS_BYTES,
+    ParseAnswer,
+    ParseRequest,
+    decode_request,
+    encode_answer,
+    write_row,
+)
 from nl2sql_align.tasks.templates.rules import Limits
 from nl2sql_align.tasks.templates.templatizer import Templatizer
 
 
 def parse_queries(
-    job: dict[str, Any], templatizer: Templatizer, progress: mmap.mmap
-) -> dict[str, Any]:
-    """Templatizes some queries.
+    request: ParseRequest, templatizer: Templatizer, progress: mmap.mmap
+) -> ParseAnswer:
+    """Turn queries into templates.
 
     Args:
-        job: ``queries`` (their texts), ``skip`` (reject reasons by row, for queries that ended
-            earlier workers), ``seconds_per_query``.
-        templatizer: For the queries' dialect and limits.
-        progress: Where the row at work is written.
-
-    Returns:
-        ``templates``, ``reject_reasons`` and ``comparable_keys`` (hexadecimal), for each query a
-        value or None; and the ``resident_bytes`` of this process.
+        request: The queries.
+        templatizer: One for their dialect and limits.
+        progress: Where to record the row at work.
     """
-    skip = {int(row): reason for row, reason in job["skip"].items()}
-    # Whoever started this process ends it sooner; where that one is gone, the system does.
-    seconds = 3 * job["seconds_per_query"]
+    # The run ends this process sooner. If the run is gone, the system does, by SIGALRM.
+    seconds = 3 * request.seconds_per_query
     templates: list[str | None] = []
     reasons: list[str | None] = []
     keys: list[str | None] = []
-    for row, sql in enumerate(job["queries"]):
-        progress[:] = row.to_bytes(PROGRESS_BYTES, "little")
+    for row, sql in enumerate(request.queries):
+        write_row(progress, row)
         signal.setitimer(signal.ITIMER_REAL, seconds)
-        template, reason, text = None, skip.get(row), None
+        template, reason, text = None, request.skip.get(row), None
         if reason is None:
             try:
                 template, reason, text = templatizer(sql)
@@ -66,20 +64,15 @@ def parse_queries(
         keys.append(
             None if text is None else hashlib.md5(text.encode("utf-8", "replace")).hexdigest()
         )
-    progress[:] = NO_ROW.to_bytes(PROGRESS_BYTES, "little")
+    write_row(progress)
     signal.setitimer(signal.ITIMER_REAL, 0)
-    return {
-        "templates": templates,
-        "reject_reasons": reasons,
-        "comparable_keys": keys,
-        "resident_bytes": _resident_bytes(),
-    }
+    return ParseAnswer(templates, reasons, keys, _resident_bytes())
 
 
 def _resident_bytes() -> int:
-    """The memory that this process takes now; 0 where the system does not say.
+    """Return the memory of this process; 0 if the system does not report it.
 
-    Its peak (``ru_maxrss``) would not do: it starts at that of the process that started this one.
+    The peak (``ru_maxrss``) would be wrong, as it starts at the peak of the forking process.
     """
     try:
         return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
@@ -88,65 +81,64 @@ def _resident_bytes() -> int:
 
 
 def fork_on_request(channel: socket.socket) -> tuple[int, int] | None:
-    """Forks a process whenever one is wanted, and ends those that are wanted no more.
+    """Fork processes, and end them, as the messages of a channel ask.
 
     Args:
-        channel: Where that is said, at file descriptor 0.
+        channel: The channel, at file descriptor 0.
 
     Returns:
-        In each forked process, where its answers go and its progress file; jobs come from standard
-        input, and what else it says goes to its file of errors. None when the channel ends.
+        In each forked process, the descriptors of the file for its answers and of its progress
+        file. Its requests come from standard input, and its output goes to its file of errors. In
+        the forking process, None when the channel closes.
     """
     processes: dict[bytes, int] = {}
     while True:
-        number, files, *_ = socket.recv_fds(channel, MESSAGE_BYTES, 4)
+        number, files, *_ = socket.recv_fds(channel, NUMBER_BYTES, 4)
         if not number:
             return None
         if files:
-            jobs, answers, errors, progress = files
+            requests, answers, errors, progress = files
             try:
                 processes[number] = os.fork()
             except OSError as error:
                 os.write(errors, f"{error}\n".encode())
             if processes.get(number) == 0:
-                # What the parser may print must not stand between the answers.
-                for file, place in ((jobs, channel.detach()), (errors, 1), (errors, 2)):
+                # What the parser prints must not get between the answers.
+                for file, place in ((requests, channel.detach()), (errors, 1), (errors, 2)):
                     os.dup2(file, place)
-                os.close(jobs)
+                os.close(requests)
                 os.close(errors)
                 return answers, progress
             for file in files:
                 os.close(file)
         else:
-            code = 0
             if process := processes.pop(number, 0):
                 os.kill(process, signal.SIGKILL)
-                code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-            channel.sendall(code.to_bytes(MESSAGE_BYTES, "little", signed=True))
+                os.waitpid(process, 0)
+            channel.sendall(number)
 
 
-def serve(answers: BinaryIO, progress: mmap.mmap) -> None:
-    """Serves jobs until standard input ends."""
-    is_shared = parses_are_shared()
-    templatizers: dict[tuple[Any, ...], Templatizer] = {}
+def serve_requests(answers: BinaryIO, progress: mmap.mmap) -> None:
+    """Answer requests until standard input ends."""
+    shares_parses = parses_are_shared()
+    templatizers: dict[tuple[str, Limits], Templatizer] = {}
     for line in sys.stdin.buffer:
-        job = json.loads(line)
-        key = (job["dialect"], job["max_characters"], job["max_brackets"], tuple(job["kinds"]))
+        request = decode_request(line)
+        key = request.dialect, request.limits
         if key not in templatizers:
-            templatizers[key] = Templatizer(key[0], Limits(*key[1:]), shares_parses=is_shared)
-        answer = parse_queries(job, templatizers[key], progress)
-        answers.write(json.dumps(answer).encode() + b"\n")
+            templatizers[key] = Templatizer(*key, shares_parses=shares_parses)
+        answers.write(encode_answer(parse_queries(request, templatizers[key], progress)))
         answers.flush()
 
 
 def main() -> None:
-    """Forks processes, and serves jobs in each."""
-    # Ctrl-C reaches all processes of a terminal; whoever started this one ends it.
+    """Fork processes, and serve requests in each."""
+    # Ctrl-C reaches all processes of a terminal; the run ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     freeze_for_forking()
     if files := fork_on_request(socket.socket(fileno=sys.stdin.fileno())):
         with os.fdopen(files[0], "wb") as answers, mmap.mmap(files[1], PROGRESS_BYTES) as progress:
-            serve(answers, progress)
+            serve_requests(answers, progress)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Parsing in worker processes: whatever a query does to one, only that query is lost."""
+"""Parsing in worker processes: a query that ends one is lost, and no other."""
 
 import os
 import resource
@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from mmap import mmap
 from pathlib import Path
 
@@ -16,48 +16,46 @@ import pytest
 
 from nl2sql_align.tasks.base.connections import bounded
 from nl2sql_align.tasks.base.errors import AlignError
-from nl2sql_align.tasks.templates import parser_pool, parser_process
 from nl2sql_align.tasks.templates.one_query import template_of
 from nl2sql_align.tasks.templates.parse_sharing import SHARE_PARSES_VARIABLE, parses_are_shared
-from nl2sql_align.tasks.templates.parser_pool import ParseJob, parse_part, stop_workers
-from nl2sql_align.tasks.templates.parser_protocol import NO_ROW, PROGRESS_BYTES
-from nl2sql_align.tasks.templates.rules import DEFAULT_LIMITS
+from nl2sql_align.tasks.templates.parser_pool import (
+    ParseJob,
+    ParseReport,
+    parse_part,
+    start_worker,
+    stop_workers,
+)
+from nl2sql_align.tasks.templates.parser_process import parse_queries
+from nl2sql_align.tasks.templates.parser_protocol import (
+    NO_ROW,
+    PROGRESS_BYTES,
+    ParseAnswer,
+    ParseRequest,
+    decode_answer,
+    decode_request,
+    encode_answer,
+    encode_request,
+    read_row,
+)
+from nl2sql_align.tasks.templates.rules import Limits
 from nl2sql_align.tasks.templates.templatizer import Templatizer
 
 GOOD = ["SELECT a FROM b", "SELECT a FROM b WHERE c > 1", "SELECT count(*) FROM b GROUP BY a"]
-# The parser goes down one level with each, and to the ground in T-SQL.
+# The parser recurses once for each comma, and in T-SQL runs out of stack.
 DEEP = "SELECT 1 FROM a, " * 4000 + "a"
-# Each join without a condition doubles what the parser tries.
+# Each join without a condition doubles the parser's attempts.
 SLOW = "SELECT 1 FROM a" + " JOIN a" * 60
+# A second's work for a worker: queries with comments share no parse.
+MANY = [f"SELECT b{i} FROM c WHERE d IN (SELECT e FROM f) -- g" for i in range(4000)]
 
 
 @pytest.fixture(autouse=True)
 def no_workers():
-    """None that an earlier test started, and none left over."""
+    """Each test starts without workers, and leaves none."""
     stop_workers()
     yield
     stop_workers()
     assert children_of(os.getpid()) == []
-
-
-@pytest.fixture
-def started(monkeypatch):
-    """The workers that the test starts, in their order."""
-    started = []
-
-    class Noted(parser_pool._Worker):
-        exit_code = None
-
-        def __init__(self, server):
-            super().__init__(server)
-            started.append(self)
-
-        def _end(self):
-            self.exit_code = super()._end()
-            return self.exit_code
-
-    monkeypatch.setattr(parser_pool, "_Worker", Noted)
-    return started
 
 
 def make_job(folder, queries, dialect="sqlite"):
@@ -67,7 +65,7 @@ def make_job(folder, queries, dialect="sqlite"):
 
 
 def outcomes(job):
-    """The template and the reject reason of each query."""
+    """Return the template and the reject reason of each query."""
     table = pq.read_table(job.destination)
     assert table["first_ordinal"].to_pylist() == list(range(len(table)))
     return list(zip(table["template"].to_pylist(), table["reject_reason"].to_pylist(), strict=True))
@@ -79,7 +77,7 @@ def expected(queries, dialect="sqlite"):
 
 
 def children_of(process):
-    """The processes that parse, or fork such, and that this process has started."""
+    """Return the processes started by a process that parse, or that fork parsers."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -97,15 +95,22 @@ def children_of(process):
 
 
 def worker_ids():
-    """The processes of workers that this process has had forked and that still run."""
+    """Return the process ids of this process's running workers."""
     return [worker for server in children_of(os.getpid()) for worker in children_of(server)]
 
 
+def wait_for(condition):
+    """Return the first true value of a condition."""
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        if found := condition():
+            return found
+        time.sleep(0.002)
+    raise AssertionError("the condition has not come true")
+
+
 def wait_for_end(*processes):
-    until = time.monotonic() + 10
-    while any(state_of(process) not in "ZX" for process in processes):
-        assert time.monotonic() < until
-        time.sleep(0.005)
+    wait_for(lambda: all(state_of(process) in "ZX" for process in processes))
 
 
 def state_of(process):
@@ -115,9 +120,19 @@ def state_of(process):
         return "X"
 
 
+def busy_worker():
+    """Return the id of a worker that has parsed for a while, or None."""
+    for worker in worker_ids():
+        with suppress(OSError):
+            fields = Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()
+            if int(fields[11]) / os.sysconf("SC_CLK_TCK") > 0.1:  # user time
+                return worker
+    return None
+
+
 @contextmanager
 def stack_of(size):
-    """Processes started in the block have a stack of this many bytes."""
+    """Give processes started in the block a stack of this many bytes."""
     soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
     resource.setrlimit(resource.RLIMIT_STACK, (size, hard))
     try:
@@ -126,12 +141,12 @@ def stack_of(size):
         resource.setrlimit(resource.RLIMIT_STACK, (soft, hard))
 
 
-def test_a_part_is_parsed_as_the_rules_say(tmp_path):
+def test_a_part_is_parsed_by_the_rules(tmp_path):
     queries = [*GOOD, "", "SELECT FROM WHERE (", "PRAGMA table_info(a)"]
     job = make_job(tmp_path, queries)
     report = parse_part(job)
     assert outcomes(job) == expected(queries)
-    assert report == parser_pool.ParseReport(n_queries=6, n_rejected=3)
+    assert report == ParseReport(n_queries=6, n_rejected=3)
 
 
 def test_only_the_row_group_asked_for_is_parsed(tmp_path):
@@ -142,17 +157,18 @@ def test_only_the_row_group_asked_for_is_parsed(tmp_path):
     assert pq.read_table(job.destination)["first_ordinal"].to_pylist() == [1]
 
 
-def test_a_worker_is_kept_for_the_next_part(tmp_path, started):
-    for _ in range(3):
-        parse_part(make_job(tmp_path, GOOD))
-    assert len(started) == 1
+def test_a_worker_is_kept_for_the_next_part(tmp_path):
+    parse_part(make_job(tmp_path, GOOD))
     [server] = children_of(os.getpid())
     [worker] = worker_ids()
+    for _ in range(2):
+        parse_part(make_job(tmp_path, GOOD))
+        assert worker_ids() == [worker]
     stop_workers()
     assert {state_of(process) for process in (server, worker)} == {"X"}
 
 
-def test_no_more_workers_run_than_a_run_may_have(tmp_path, started):
+def test_no_more_workers_run_than_a_run_may_use(tmp_path):
     jobs = []
     for number in range(3):
         folder = tmp_path / str(number)
@@ -164,19 +180,26 @@ def test_no_more_workers_run_than_a_run_may_have(tmp_path, started):
             thread.start()
         for thread in threads:
             thread.join()
-    assert len(started) == 1
+    assert len(worker_ids()) == 1  # idle workers are kept
     assert all(outcomes(job) == expected(GOOD) for job in jobs)
+
+
+def test_messages_are_read_as_they_were_written():
+    request = ParseRequest(["SELECT 'é'"], "mysql", Limits(9, 2, ("dml",)), {3: "why"}, 1.5)
+    assert decode_request(encode_request(request)) == request
+    answer = ParseAnswer(["SELECT", None], [None, "empty"], ["0" * 32, None], 7)
+    assert decode_answer(encode_answer(answer)) == answer
 
 
 def test_limits_reach_the_worker(tmp_path):
     job = make_job(tmp_path, ["SELECT ((1))", "SELECT 1 FROM a"])
-    limits = type(DEFAULT_LIMITS)(max_characters=13, max_brackets=1)
+    limits = Limits(max_characters=13, max_brackets=1)
     parse_part(ParseJob(job.source, 0, job.destination, "sqlite", limits))
     reasons = [reason for _, reason in outcomes(job)]
     assert reasons == ["nested deeper than 1 brackets", "longer than 13 characters"]
 
 
-# Queries that harm
+# Harmful queries
 
 
 @pytest.mark.parametrize(
@@ -187,7 +210,7 @@ def test_limits_reach_the_worker(tmp_path):
         ("SELECT * FROM " + "(SELECT * FROM " * 5000 + "a" + ")" * 5000, "sqlite"),
     ],
 )
-def test_deep_brackets_are_told_as_the_reason(tmp_path, query, dialect):
+def test_deep_brackets_are_the_reason(tmp_path, query, dialect):
     job = make_job(tmp_path, [GOOD[0], query, GOOD[1]], dialect)
     report = parse_part(job)
     assert outcomes(job)[1] == (None, "nested deeper than 200 brackets")
@@ -196,7 +219,7 @@ def test_deep_brackets_are_told_as_the_reason(tmp_path, query, dialect):
 
 
 def test_nesting_without_brackets_loses_no_other_query(tmp_path):
-    """Which of these a parser survives differs from build to build; the queries between do not."""
+    """Which of these a parser survives depends on its build. All queries between are parsed."""
     deep = [
         "SELECT " + "NOT " * 20_000 + "1",
         "SELECT " + "- " * 40_000 + "1",
@@ -217,13 +240,12 @@ def test_nesting_without_brackets_loses_no_other_query(tmp_path):
 
 
 @pytest.mark.fault
-def test_a_query_that_ends_the_parser_is_rejected_and_no_other(tmp_path, started):
+def test_a_query_that_ends_the_parser_is_rejected_and_no_other(tmp_path):
     queries = [*GOOD, DEEP, *GOOD]
     job = make_job(tmp_path, queries, "tsql")
     with stack_of(1_000_000):
         report = parse_part(job)
-    assert [worker.exit_code for worker in started] == [-signal.SIGSEGV] * 2 + [None]
-    assert report == parser_pool.ParseReport(n_queries=7, n_rejected=1, crashed=(3,))
+    assert report == ParseReport(n_queries=7, n_rejected=1, crashed=(3,))
     assert outcomes(job)[3] == (None, "ends the parser's process")
     assert outcomes(job)[:3] == outcomes(job)[4:] == expected(GOOD, "tsql")
 
@@ -242,16 +264,15 @@ def test_each_of_several_harmful_queries_is_found(tmp_path):
 
 
 @pytest.mark.fault
-def test_a_query_that_never_ends_is_rejected_and_no_other(tmp_path, started):
+def test_a_query_that_never_ends_is_rejected_and_no_other(tmp_path):
     job = make_job(tmp_path, [*GOOD, SLOW, *GOOD])
     before = time.monotonic()
     report = parse_part(job, seconds_per_query=0.5)
-    # Three starts of a worker, and twice what is waited for a query.
+    # Three starts of a worker, and two waits for the query.
     assert time.monotonic() - before < 20
     assert report.n_crashed == 1
     assert outcomes(job)[3] == (None, "takes longer than 0.5 s to parse")
     assert outcomes(job)[:3] == outcomes(job)[4:] == expected(GOOD)
-    assert len(started) == 3
 
 
 def test_a_start_may_take_longer_than_a_query(tmp_path):
@@ -261,8 +282,8 @@ def test_a_start_may_take_longer_than_a_query(tmp_path):
 
 
 @pytest.mark.fault
-def test_a_query_at_which_the_parser_tries_again_and_again_takes_little_memory(tmp_path):
-    """Collected only now and then, what the parser threw away took 400 MB here."""
+def test_a_query_that_the_parser_backtracks_on_takes_little_memory(tmp_path):
+    """Without frequent collections, discarded trees took 400 MB here."""
     job = make_job(tmp_path, ["SELECT 1 FROM a" + " JOIN a" * 17])
     parse_part(job)
     [worker] = worker_ids()
@@ -271,24 +292,24 @@ def test_a_query_at_which_the_parser_tries_again_and_again_takes_little_memory(t
     assert int(peak) < 200_000  # kB
 
 
-def test_a_slip_in_our_own_rules_rejects_the_query(tmp_path):
-    class Slipping(Templatizer):
+def test_an_error_in_our_own_rules_rejects_the_query():
+    class Failing(Templatizer):
         def __call__(self, sql):
             if sql == GOOD[1]:
                 raise IndexError("list index out of range")
             return super().__call__(sql)
 
     progress = mmap(-1, PROGRESS_BYTES)
-    request = {"queries": GOOD, "skip": {}, "seconds_per_query": 20}
-    answer = parser_process.parse_queries(request, Slipping("sqlite"), progress)
-    found = list(zip(answer["templates"], answer["reject_reasons"], strict=True))
+    request = ParseRequest(GOOD, "sqlite", Limits(), {}, 20)
+    answer = parse_queries(request, Failing("sqlite"), progress)
+    found = list(zip(answer.templates, answer.reject_reasons, strict=True))
     assert found[1] == (None, "fails in the parser: IndexError")
     assert [found[0], found[2]] == [expected(GOOD)[0], expected(GOOD)[2]]
-    assert int.from_bytes(progress[:], "little") == NO_ROW
+    assert read_row(progress) == NO_ROW
     assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
 
 
-def test_one_query_is_parsed_as_those_of_a_run():
+def test_one_query_is_parsed_as_in_a_run():
     with stack_of(1_000_000):
         assert template_of(DEEP, "tsql").reject_reason == "ends the parser's process"
     assert template_of("SELECT a FROM b").template == "SELECT FROM"
@@ -299,32 +320,25 @@ def test_one_query_is_parsed_as_those_of_a_run():
 
 @pytest.mark.fault
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM])
-def test_a_worker_ended_from_outside_loses_nothing(tmp_path, started, number):
-    queries = [f"SELECT b{i} FROM c WHERE d IN (SELECT e FROM f)" for i in range(4000)]
-    job = make_job(tmp_path, queries)
-    ended_at = []
+def test_a_worker_killed_at_work_loses_nothing(tmp_path, number):
+    job = make_job(tmp_path, MANY)
+    killed = []
 
-    def end():
-        while not ended_at:
-            row = started[0]._row() if started else NO_ROW
-            if 500 < row < NO_ROW:
-                [worker] = worker_ids()
-                os.kill(worker, number)
-                ended_at.append(row)
-            time.sleep(0.001)
+    def kill():
+        killed.append(wait_for(busy_worker))
+        os.kill(killed[0], number)
 
-    thread = threading.Thread(target=end)
+    thread = threading.Thread(target=kill)
     thread.start()
     report = parse_part(job)
     thread.join()
-    assert ended_at[0] < 3999
-    assert len(started) == 2
-    assert report == parser_pool.ParseReport(n_queries=4000, n_rejected=0)
-    assert outcomes(job) == expected(queries)
+    assert worker_ids() not in ([], killed)
+    assert report == ParseReport(n_queries=len(MANY), n_rejected=0)
+    assert outcomes(job) == expected(MANY)
 
 
 @pytest.mark.fault
-def test_a_worker_ended_between_two_parts_is_replaced(tmp_path, started):
+def test_a_worker_killed_between_two_parts_is_replaced(tmp_path):
     job = make_job(tmp_path, GOOD)
     parse_part(job)
     [worker] = worker_ids()
@@ -332,23 +346,22 @@ def test_a_worker_ended_between_two_parts_is_replaced(tmp_path, started):
     wait_for_end(worker)
     assert parse_part(job).n_crashed == 0
     assert outcomes(job) == expected(GOOD)
-    assert len(started) == 2
+    assert worker_ids() not in ([], [worker])
 
 
 @pytest.mark.fault
 @pytest.mark.parametrize("when", ["idle", "at work", "starting"])
-def test_a_process_that_forks_workers_is_replaced_when_it_was_killed(tmp_path, started, when):
+def test_the_forking_process_is_replaced_after_it_was_killed(tmp_path, when):
     if when == "idle":
         parse_part(make_job(tmp_path, GOOD))
     elif when == "starting":
-        parser_pool.start_worker()
-    queries = [f"SELECT b{i} FROM c WHERE d IN (SELECT e FROM f)" for i in range(4000)]
-    job = make_job(tmp_path, queries)
+        start_worker()
+    job = make_job(tmp_path, MANY)
     killed = []
 
     def kill():
-        while when == "at work" and not (started and 500 < started[0]._row() < NO_ROW):
-            time.sleep(0.001)
+        if when == "at work":
+            wait_for(busy_worker)
         [server] = children_of(os.getpid())
         killed.extend([server, *children_of(server)])
         os.kill(server, signal.SIGKILL)
@@ -360,10 +373,9 @@ def test_a_process_that_forks_workers_is_replaced_when_it_was_killed(tmp_path, s
         thread.join()
     report = parse_part(job)
     thread.join()
-    assert report == parser_pool.ParseReport(n_queries=4000, n_rejected=0)
-    assert outcomes(job) == expected(queries)
-    assert len(started) == (2 if when == "starting" else 1)
-    # Nobody is left to end a worker that hangs: the system does, and those after it are ended.
+    assert report == ParseReport(n_queries=len(MANY), n_rejected=0)
+    assert outcomes(job) == expected(MANY)
+    # Only the system can end a worker of the killed process that hangs. Later workers are ended.
     slow = make_job(tmp_path, [SLOW])
     assert parse_part(slow, seconds_per_query=0.2).n_crashed == 1
     [server] = children_of(os.getpid())
@@ -384,19 +396,19 @@ def check_failure(job, *parts):
 
 
 @pytest.mark.fault
-def test_a_worker_that_cannot_be_started_is_told_in_one_line(tmp_path, monkeypatch):
+def test_a_worker_that_cannot_be_started_gives_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "no-python"))
     check_failure(make_job(tmp_path, GOOD), "No such file or directory", "no-python")
 
 
 @pytest.mark.fault
-def test_a_worker_that_ends_at_once_is_told_in_one_line(tmp_path, monkeypatch):
+def test_a_worker_that_ends_at_once_gives_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "executable", "/bin/false")
     check_failure(make_job(tmp_path, GOOD), "it says nothing")
 
 
 @pytest.mark.fault
-def test_a_worker_that_cannot_be_forked_is_told_in_one_line(tmp_path, monkeypatch):
+def test_a_worker_that_cannot_be_forked_gives_one_line(tmp_path, monkeypatch):
     (tmp_path / "sitecustomize.py").write_text(
         "import os\n"
         "def fork():\n"
@@ -408,14 +420,14 @@ def test_a_worker_that_cannot_be_forked_is_told_in_one_line(tmp_path, monkeypatc
 
 
 @pytest.mark.fault
-def test_what_a_worker_says_when_it_cannot_start_is_told(tmp_path, monkeypatch):
+def test_the_last_line_of_a_worker_that_cannot_start_is_reported(tmp_path, monkeypatch):
     (tmp_path / "sqlglot.py").write_text("raise ImportError('no sqlglot for this machine')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     check_failure(make_job(tmp_path, GOOD), "ImportError: no sqlglot for this machine")
 
 
 @pytest.mark.fault
-def test_templates_that_cannot_be_written_are_told_in_one_line(tmp_path):
+def test_templates_that_cannot_be_written_give_one_line(tmp_path):
     job = make_job(tmp_path, GOOD)
     destination = job.source / "templates.parquet"
     with pytest.raises(AlignError) as caught:
@@ -423,39 +435,41 @@ def test_templates_that_cannot_be_written_are_told_in_one_line(tmp_path):
     assert str(caught.value).startswith(f"{destination} cannot be written (")
 
 
-def test_workers_are_started_ahead_up_to_those_that_a_run_may_have(tmp_path, started):
+def test_workers_are_started_ahead_up_to_the_limit(tmp_path):
     with bounded(2, None, tmp_path):
         for _ in range(3):
-            parser_pool.start_worker()
-        assert len(started) == 2
+            start_worker()
+        workers = wait_for(lambda: worker_ids() if len(worker_ids()) == 2 else None)
         parse_part(make_job(tmp_path, GOOD))
-    assert len(started) == 2
+    assert sorted(worker_ids()) == sorted(workers)
 
 
-def test_workers_are_children_of_one_process_that_ends_with_them(tmp_path, started):
+def test_the_forking_process_ends_with_the_last_worker(tmp_path):
+    job = make_job(tmp_path, MANY)
     with bounded(2, None, tmp_path):
-        parser_pool.start_worker()
-        parser_pool.start_worker()
-        parse_part(make_job(tmp_path, GOOD))
+        start_worker()
+        start_worker()
+        thread = threading.Thread(target=parse_part, args=[job])
+        thread.start()
+        at_work = wait_for(busy_worker)
         [server] = children_of(os.getpid())
-        assert len(worker_ids()) == 2
-        with parser_pool._leased():
-            stop_workers()
-            assert children_of(os.getpid()) == [server]
+        stop_workers()  # the idle one
+        assert children_of(os.getpid()) == [server]
+        assert worker_ids() == [at_work]
+        thread.join()
+        assert outcomes(job) == expected(MANY)
         stop_workers()
     assert state_of(server) == "X"
 
 
-def test_a_part_of_many_characters_is_parsed_in_portions(tmp_path, monkeypatch, started):
-    monkeypatch.setattr(parser_pool, "_CHARACTERS_AT_A_TIME", 40)
+def test_a_part_of_many_characters_is_parsed_in_several_requests(tmp_path):
     queries = [*GOOD, "SELECT 1 FROM " + "a" * 80, "", *GOOD, "PRAGMA a", DEEP]
     job = make_job(tmp_path, queries, "tsql")
     with stack_of(1_000_000):
-        report = parse_part(job)
-    assert report == parser_pool.ParseReport(n_queries=10, n_rejected=3, crashed=(9,))
+        report = parse_part(job, characters_per_request=40)
+    assert report == ParseReport(n_queries=10, n_rejected=3, crashed=(9,))
     assert outcomes(job)[:-1] == expected(queries[:-1], "tsql")
     assert outcomes(job)[-1] == (None, "ends the parser's process")
-    assert len(started) == 3
 
 
 def test_parses_are_shared_unless_the_environment_says_otherwise(monkeypatch):
@@ -466,24 +480,25 @@ def test_parses_are_shared_unless_the_environment_says_otherwise(monkeypatch):
 
 
 @pytest.mark.fault
-def test_what_the_parser_prints_is_no_answer(tmp_path, monkeypatch, started):
+def test_output_of_the_parser_is_not_taken_for_an_answer(tmp_path, monkeypatch):
+    printed = tmp_path / "printed"
     (tmp_path / "sitecustomize.py").write_text(
         "from nl2sql_align.tasks.templates.templatizer import Templatizer\n"
-        "tokenize = Templatizer._tokenize\n"
-        "def noisy(self, text):\n"
+        "templatize = Templatizer.__call__\n"
+        "def print_first(self, sql):\n"
         "    print('{}', flush=True)\n"
-        "    return tokenize(self, text)\n"
-        "Templatizer._tokenize = noisy\n"
+        f"    print('{{}}', file=open({str(printed)!r}, 'a'))\n"
+        "    return templatize(self, sql)\n"
+        "Templatizer.__call__ = print_first\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     job = make_job(tmp_path, GOOD)
     parse_part(job)
     assert outcomes(job) == expected(GOOD)
-    started[0]._errors.seek(0)
-    assert started[0]._errors.read() == b"{}\n" * len(GOOD)
+    assert printed.read_text() == "{}\n" * len(GOOD)
 
 
-def test_what_lies_in_the_users_folder_does_not_stand_in_for_our_modules(tmp_path, monkeypatch):
+def test_modules_in_the_users_folder_do_not_hide_ours(tmp_path, monkeypatch):
     for name in ("tasks", "sqlglot"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("raise SystemExit('not ours')")
@@ -493,11 +508,12 @@ def test_what_lies_in_the_users_folder_does_not_stand_in_for_our_modules(tmp_pat
     assert outcomes(job) == expected(GOOD)
 
 
-def test_ctrl_c_is_left_to_the_one_who_started_the_worker(tmp_path, started):
+def test_workers_ignore_ctrl_c(tmp_path):
     job = make_job(tmp_path, GOOD)
     parse_part(job)
-    for process in (*children_of(os.getpid()), *worker_ids()):
+    workers = worker_ids()
+    for process in (*children_of(os.getpid()), *workers):
         os.kill(process, signal.SIGINT)
     time.sleep(0.1)
     parse_part(job)
-    assert len(started) == 1
+    assert worker_ids() == workers
