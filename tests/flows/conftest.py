@@ -1,6 +1,7 @@
 """Fixtures of the flows, with one Prefect test server for all: it takes ten seconds to start."""
 
 import os
+import pkgutil
 import shutil
 from functools import partial
 from pathlib import Path
@@ -39,16 +40,32 @@ def align(prefect_home):
 @pytest.fixture
 def limit_counting(align, monkeypatch):
     """Return a function that sets the limits of the counting step, such as ``part_bytes=30``."""
-    from nl2sql_align.flows.running.policy import step
     from nl2sql_align.tasks.ngrams.corpus_counts import CountLimits
-    from nl2sql_align.tasks.run import steps
 
     def limit(**limits):
-        count = partial(steps.count_corpus, count_limits=CountLimits(**limits))
-        limited = step(count, "count", "count {prepared.entry.name}")
-        monkeypatch.setattr("nl2sql_align.flows.align.count", limited)
+        limit_step("count", monkeypatch, count_limits=CountLimits(**limits))
 
     return limit
+
+
+@pytest.fixture
+def limit_parsing(align, monkeypatch):
+    """Return a function that sets the limits of the parsing step: ``seconds_per_query=1``."""
+
+    def limit(**limits):
+        limit_step("parse", monkeypatch, **limits)
+
+    return limit
+
+
+def limit_step(name, monkeypatch, **arguments):
+    """Give a step of the flow more arguments, in all runs of the test."""
+    from nl2sql_align.flows.running.policy import step
+
+    place = f"nl2sql_align.flows.align.{name}"
+    whole = pkgutil.resolve_name(place)
+    limited = step(partial(whole.fn, **arguments), whole.name, whole.task_run_name)
+    monkeypatch.setattr(place, limited)
 
 
 @pytest.fixture(scope="session")

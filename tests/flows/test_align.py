@@ -450,12 +450,10 @@ def test_corpora_without_a_template_are_published(align, corpora, tmp_path):
 
 
 @pytest.mark.fault
-def test_a_query_that_crashes_the_parser_is_rejected_alone(align, corpora, tmp_path):
+def test_a_query_that_crashes_the_parser_is_rejected_alone(align, corpora, tmp_path, limit_parsing):
     corpora.add("far", ["SELECT 1", "SELECT 1 FROM a" + " JOIN a" * 60, "SELECT a FROM b"])
-    with pytest.MonkeyPatch.context() as patch:
-        # A run uses the default: tasks bind their parameters when they are called.
-        patch.setattr("nl2sql_align.tasks.templates.parser_pool.parse_part.__defaults__", (1.5,))
-        summary = align(corpora.write(), tmp_path / "warehouse")
+    limit_parsing(seconds_per_query=1.5)
+    summary = align(corpora.write(), tmp_path / "warehouse")
     assert summary.n_crashed == 1
     assert summary.set_aside == {}
     rejected = read(
