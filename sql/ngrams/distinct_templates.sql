@@ -1,4 +1,4 @@
--- The distinct templates of one corpus: how many queries have each, and the ordinal of the first.
+-- Distinct templates of one corpus, with the number of queries that have each and the first query's ordinal.
 -- parameters: templates
 select
     template,

@@ -1,5 +1,4 @@
--- The n-gram counts of one corpus, or of one partition of its n-grams, from the counts of its parts. N-grams of some
--- lengths only, in tokens.
+-- N-gram counts of one partition of a corpus, summed over the counts of its parts, for a range of lengths in tokens.
 -- parameters: corpus, parts, partition, shortest, longest
 select
     $corpus::varchar as corpus,

@@ -1,4 +1,4 @@
--- The distinct texts of one corpus, in the order in which they first occur, and how often each does.
+-- Distinct texts of one corpus, by first occurrence, with the number of queries that have each.
 -- parameters: queries
 select
     min(ordinal) as first_ordinal,

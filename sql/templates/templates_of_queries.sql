@@ -1,4 +1,4 @@
--- Each distinct text of one corpus with its template, put together from the parsed parts.
+-- Distinct texts of one corpus with their templates, joined from the parsed parts.
 -- parameters: texts, parts
 select
     texts.first_ordinal,

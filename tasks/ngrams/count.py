@@ -1,9 +1,9 @@
-"""Counting the n-grams of templates (specification, section 3).
+"""Counts of the n-grams of templates (specification, section 3).
 
-Each distinct template is counted once and weighed by how often it occurs. The places where an
-n-gram can start are sorted by the tokens that follow, so that equal n-grams of any length stand
-side by side, in the order of their texts, and their counts are sums over ranges. What is compared
-are numbers of tokens, never hashes: no two n-grams can be taken for one.
+Each distinct template is counted once, weighted by how often it occurs. The places where an n-gram
+can start are sorted by the tokens that follow. Equal n-grams of any length then stand next to each
+other, in the order of their texts, and their counts are sums over ranges. Tokens are compared by
+their numbers and never by hashes, so that no two n-grams are confused.
 """
 
 import re
@@ -29,14 +29,14 @@ COUNTS_SCHEMA: Final = {
     "example_ordinal": pl.Int64,
 }
 
-# A template's tokens are apart by one space; these three have one inside.
+# One space separates the tokens of a template; these three contain one.
 _JOINED: Final = r"\b(ORDER|GROUP|PARTITION) BY\b"
 _GLUE: Final = "\x1f"
 _TEMPLATES_AT_A_TIME: Final = 4_000
 
 
 def split_template(template: str) -> list[str]:
-    """A template's tokens; the inverse of joining them by a space."""
+    """Return a template's tokens: the inverse of joining them by spaces."""
     glued = re.sub(_JOINED, rf"\1{_GLUE}BY", template)
     return [token.replace(_GLUE, " ") for token in glued.split(" ")] if template else []
 
@@ -46,15 +46,15 @@ Integers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class _Text:
-    """The tokens of templates, one after the other.
+    """The tokens of all templates in a row.
 
     Attributes:
-        utf8: The templates, with a space behind each.
-        offsets: Where each token starts in it; each takes all up to the space before the next.
+        utf8: The templates, each followed by a space.
+        offsets: Where each token starts in ``utf8``. It ends before the space before the next.
         template: The row of each token's template.
-        n_left: How many tokens its template still has at each, itself among them.
-        codes: Each token's rank in the vocabulary, from 1; ``max_n`` zeros behind the last token.
-        vocabulary: The tokens in the order of their texts.
+        n_left: The number of tokens from each token to the end of its template, itself included.
+        codes: Each token's rank in the vocabulary, from 1, followed by ``max_n`` zeros.
+        vocabulary: The distinct tokens, sorted.
     """
 
     utf8: pa.Buffer
@@ -67,13 +67,14 @@ class _Text:
 
 @dataclass(frozen=True)
 class _Runs:
-    """The longest runs to look at, one for each token that starts an n-gram, in order.
+    """The longest run of tokens from each token that starts an n-gram, sorted.
 
     Attributes:
-        starts: The token where each starts.
-        firsts: Where among them each distinct run first stands.
-        n_shared: How many tokens each distinct run begins with as the one before it does.
-        valid: For each distinct run, bit n is set where its first n tokens are an n-gram.
+        starts: The token where each run starts.
+        firsts: The index in ``starts`` of each distinct run's first occurrence.
+        n_shared: The number of tokens at the beginning of each distinct run that it shares with the
+            distinct run before it.
+        valid: For each distinct run, bit n is set if its first n tokens are an n-gram.
     """
 
     starts: Integers
@@ -83,25 +84,24 @@ class _Runs:
 
 
 def count_ngrams(templates: pl.DataFrame, max_n: int = MAX_N) -> pl.DataFrame:
-    """Counts the n-grams of one corpus, or of a part of one.
+    """Count the n-grams of one corpus, or of a part of one.
 
     Args:
-        templates: One row per distinct template: ``template``, ``n_occurrences`` (how many queries
-            have it) and ``example_ordinal`` (the place of one of them).
+        templates: A row per distinct template: ``template``, ``n_occurrences`` (the number of
+            queries that have it) and ``example_ordinal`` (the ordinal of one of them).
         max_n: The longest n-gram, in tokens.
 
     Returns:
-        A row per distinct n-gram, in the order of length and text: ``ngram``, ``ngram_length``
-        (tokens), ``n_occurrences``, ``example_ordinal`` (the smallest of the templates that hold
-        it).
+        A row per distinct n-gram, sorted by length and text: ``ngram``, ``ngram_length`` (tokens),
+        ``n_occurrences``, ``example_ordinal`` (the smallest among templates with the n-gram).
     """
     templates = templates.sort("example_ordinal")
-    text = _read(templates["template"], max_n)
+    text = _read_tokens(templates["template"], max_n)
     runs = _sorted_runs(text, max_n)
     weights = templates["n_occurrences"].to_numpy().astype(np.int64)[text.template[runs.starts]]
-    # The weight of all runs before each distinct one, and at the end that of all.
+    # The weight of all runs before each distinct one, and at the end of all runs.
     before = np.append(0, np.cumsum(weights))[np.append(runs.firsts, len(weights))]
-    # Templates stand in the order of their ordinals: an n-gram's first start has the smallest.
+    # Templates are sorted by ordinal, so an n-gram's first start has its smallest ordinal.
     starts = np.minimum.reduceat(runs.starts, runs.firsts)
     lengths, counts, examples = [], [], []
     for n, firsts, is_ngram in _prefixes(runs, max_n):
@@ -117,17 +117,16 @@ def count_ngrams(templates: pl.DataFrame, max_n: int = MAX_N) -> pl.DataFrame:
         n_occurrences=np.concatenate(counts),
         example_ordinal=ordinals,
     )
-    order = _order(ngrams)
+    order = _sorting_order(ngrams)
     return ngrams if order is None else ngrams[order]
 
 
 @dataclass(frozen=True)
 class Incidence:
-    """How often each n-gram occurs in each template: what a corpus's counts are sums of.
+    """The count of each n-gram in each template.
 
-    ``counts`` is a sparse matrix (CSR, int64) with a row per template given and a column per
-    distinct n-gram of ``ngrams``; a corpus with ``w`` queries per template has the n-gram counts
-    ``w @ counts``.
+    ``counts`` is a sparse matrix (CSR, int64) with a row per template and a column per n-gram of
+    ``ngrams``. A corpus with ``w`` queries per template has the n-gram counts ``w @ counts``.
     """
 
     ngrams: pl.Series
@@ -135,18 +134,18 @@ class Incidence:
 
 
 def ngram_incidence(templates: pl.Series, max_n: int = MAX_N) -> Incidence:
-    """The n-grams of each of some distinct templates.
+    """Count the n-grams of each template.
 
     Args:
         templates: Distinct templates; an empty one has no n-grams.
         max_n: The longest n-gram, in tokens.
 
     Returns:
-        The matrix, with the n-grams in the order of length and text.
+        The matrix, with the n-grams sorted by length and text.
     """
     from scipy.sparse import csc_array
 
-    text = _read(templates, max_n)
+    text = _read_tokens(templates, max_n)
     runs = _sorted_runs(text, max_n)
     lengths, sizes, owners, examples = [], [], [], []
     for n, firsts, is_ngram in _prefixes(runs, max_n):
@@ -161,7 +160,7 @@ def ngram_incidence(templates: pl.Series, max_n: int = MAX_N) -> Incidence:
     counts = csc_array(
         (np.ones(len(rows), np.int64), rows, columns), shape=(len(templates), len(ngrams))
     )
-    order = _order(ngrams)
+    order = _sorting_order(ngrams)
     if order is not None:
         ngrams, counts = ngrams[order], counts[:, order.to_numpy()]
     counts = counts.tocsr()
@@ -171,10 +170,10 @@ def ngram_incidence(templates: pl.Series, max_n: int = MAX_N) -> Incidence:
 
 @dataclass(frozen=True)
 class Known:
-    """Counts of the templates from ``first`` on.
+    """Counts of given n-grams in a block of templates, from template ``first`` on.
 
-    ``counts`` is a sparse matrix (CSR, int64) with a row per template and a column per n-gram asked
-    for; ``totals`` says how many n-grams each template has, these and others.
+    ``counts`` is a sparse matrix (CSR, int64) with a row per template and a column per given
+    n-gram. ``totals`` is the number of all n-grams of each template.
     """
 
     first: int
@@ -183,25 +182,25 @@ class Known:
 
 
 def ngram_keys(ngrams: pl.Series) -> pl.DataFrame:
-    """128 bits for each n-gram, by which it is found again in this process.
+    """Return a key of 128 bits for each n-gram, valid in this process only.
 
-    They take a tenth of the memory of the texts; two n-grams share theirs with a probability of
-    2**-128.
+    Keys take a tenth of the memory of the texts. Two n-grams have the same key with a probability
+    of 2**-128.
     """
     return pl.DataFrame({"low": ngrams.hash(0), "high": ngrams.hash(1)})
 
 
 def count_known(templates: pl.Series, keys: pl.DataFrame) -> "Iterator[Known]":
-    """How often some n-grams occur in each of some distinct templates.
+    """Count given n-grams in each template.
 
-    Templates are counted by the block: what they hold beside these n-grams is most of it.
+    Templates are counted in blocks, because most of their n-grams are not among the given ones.
 
     Args:
         templates: Distinct templates.
-        keys: Those of distinct n-grams; see ``ngram_keys``.
+        keys: Keys of distinct n-grams, by ``ngram_keys``.
 
     Yields:
-        The counts of some templates, in their order; of no template at all, where there is none.
+        The counts of a block of templates, in their order; one empty block if there are none.
     """
     from scipy.sparse import csr_array
 
@@ -217,11 +216,11 @@ def count_known(templates: pl.Series, keys: pl.DataFrame) -> "Iterator[Known]":
         yield Known(start, csr_array((kept.data, at), shape=shape), totals)
 
 
-def _read(templates: pl.Series, max_n: int) -> _Text:
-    is_full = templates != ""
-    rows, templates = np.flatnonzero(is_full), templates.filter(is_full)
-    glued, ends = _spaced(templates.str.replace_all(_JOINED, f"${{1}}{_GLUE}BY"))
-    # Cut behind each space, the text is an Arrow array of the tokens as it stands.
+def _read_tokens(templates: pl.Series, max_n: int) -> _Text:
+    has_tokens = templates != ""
+    rows, templates = np.flatnonzero(has_tokens), templates.filter(has_tokens)
+    glued, ends = _to_utf8(templates.str.replace_all(_JOINED, f"${{1}}{_GLUE}BY"))
+    # With an offset after each space, the text is an Arrow array of tokens, without a copy.
     offsets = np.append(0, np.flatnonzero(np.frombuffer(glued, np.uint8) == ord(" ")) + 1)
     tokens = pc.dictionary_encode(
         pa.LargeStringArray.from_buffers(len(offsets) - 1, pa.py_buffer(offsets), glued)
@@ -232,7 +231,7 @@ def _read(templates: pl.Series, max_n: int) -> _Text:
     rank[order] = np.arange(1, len(order) + 1)
     n_tokens = np.diff(np.searchsorted(offsets, ends), prepend=0)
     return _Text(
-        utf8=_spaced(templates)[0],
+        utf8=_to_utf8(templates)[0],
         offsets=offsets,
         template=np.repeat(rows, n_tokens),
         n_left=(np.repeat(np.cumsum(n_tokens), n_tokens) - np.arange(len(tokens))).astype(np.int32),
@@ -241,8 +240,8 @@ def _read(templates: pl.Series, max_n: int) -> _Text:
     )
 
 
-def _spaced(texts: pl.Series) -> tuple[pa.Buffer, Integers]:
-    """Texts in UTF-8, one after the other with a space behind each, and where each then ends."""
+def _to_utf8(texts: pl.Series) -> tuple[pa.Buffer, Integers]:
+    """Return the texts in UTF-8, each followed by a space, and the offset where each ends."""
     array = (texts + " ").rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
     _, ends, utf8 = array.buffers()
     ends = np.frombuffer(ends, np.int64, len(array) + 1)
@@ -250,20 +249,20 @@ def _spaced(texts: pl.Series) -> tuple[pa.Buffer, Integers]:
 
 
 def _valid_lengths(text: _Text, max_n: int) -> Integers:
-    """For each token, bit n is set where the n tokens from there on are an n-gram."""
+    """Return for each token an integer whose bit n is set if the next n tokens are an n-gram."""
     n_tokens = len(text.n_left)
     is_word = pl.Series(["", *text.vocabulary]).str.contains(r"^[\p{L}_]").to_numpy()[text.codes]
     is_comma = np.array([token == "," for token in ["", *text.vocabulary]])[text.codes]
     brackets = {"(": 1, ")": -1}
     steps = np.array([brackets.get(token, 0) for token in ["", *text.vocabulary]])
-    # Open brackets before each token.
+    # The number of open brackets before each token.
     depth = np.append(0, np.cumsum(steps[text.codes])).astype(np.int32)
     valid = np.zeros(n_tokens, np.int64)
     has_word = np.zeros(n_tokens, np.bool)
     alive = ~is_comma[:n_tokens]
     for n in range(1, max_n + 1):
         inside = depth[n : n + n_tokens] - depth[:n_tokens]
-        # A bracket closed that was not opened inside can be mended by no further token.
+        # Once a bracket is closed that was not opened in the run, no longer run is valid.
         alive &= (text.n_left >= n) & (inside >= 0)
         has_word |= is_word[n - 1 : n - 1 + n_tokens]
         is_ngram = alive & has_word & (inside == 0) & ~is_comma[n - 1 : n - 1 + n_tokens]
@@ -272,15 +271,15 @@ def _valid_lengths(text: _Text, max_n: int) -> Integers:
 
 
 def _sorted_runs(text: _Text, max_n: int) -> _Runs:
-    """From each token, the longest n-gram that starts there, in the order of their tokens."""
+    """Return the longest n-gram from each token, sorted by tokens."""
     valid = _valid_lengths(text, max_n)
     n_tokens = len(valid)
-    # The place of the highest bit set, exact: sums of powers of two below 2**53.
+    # The position of the highest bit. Floats are exact here, for integers below 2**53.
     length = np.frexp(valid)[1] - 1
     bits = max(1, len(text.vocabulary).bit_length())
     key, width = np.zeros(n_tokens, np.int64), 0
     for i in range(max_n):
-        # As many tokens as fit are one number, which sorts as they do; then its rank stands for it.
+        # Pack as many tokens as fit into a number, which sorts as they do, and go on with its rank.
         if width + bits > 63:
             values, key = np.unique(key, return_inverse=True)
             width = len(values).bit_length()
@@ -302,10 +301,10 @@ def _sorted_runs(text: _Text, max_n: int) -> _Runs:
 
 
 def _prefixes(runs: _Runs, max_n: int) -> Iterator[tuple[int, Integers, npt.NDArray[np.bool]]]:
-    """For each n, the runs by their first n tokens.
+    """Group the distinct runs by their first n tokens, for each n.
 
     Yields:
-        n, where among the distinct runs each group begins, and whether it is an n-gram's.
+        n, the index of each group's first run, and whether the group is an n-gram.
     """
     for n in range(1, max_n + 1):
         firsts = np.flatnonzero(runs.n_shared < n)
@@ -315,7 +314,7 @@ def _prefixes(runs: _Runs, max_n: int) -> Iterator[tuple[int, Integers, npt.NDAr
 def _ngrams(
     text: _Text, starts: Integers, lengths: npt.NDArray[np.int32], **columns: Integers
 ) -> pl.DataFrame:
-    """The texts and lengths of some runs, ``ngram`` and ``ngram_length``, before other columns."""
+    """Return a table of runs: ``ngram`` and ``ngram_length``, then the given columns."""
     offset = text.offsets[starts]
     size = text.offsets[starts + lengths] - 1 - offset
     table = pl.DataFrame({"offset": offset, "size": size, "ngram_length": lengths, **columns})
@@ -323,11 +322,11 @@ def _ngrams(
     return table.select(ngram.alias("ngram"), "ngram_length", *columns)
 
 
-def _order(ngrams: pl.DataFrame) -> pl.Series | None:
-    """The order of length and text, or None where it is that of the rows.
+def _sorting_order(ngrams: pl.DataFrame) -> pl.Series | None:
+    """Return the order by length and text; None if the rows are in this order.
 
-    Token by token is text by text but for tokens with a space inside beside the word before it
-    (``GROUP BY``, ``GROUP``), and for control characters.
+    Rows sorted by tokens are mostly sorted by text. They differ for tokens that contain a space
+    next to their first word (``GROUP BY``, ``GROUP``), and for control characters.
     """
     ngram, length = ngrams["ngram"], ngrams["ngram_length"]
     n = len(ngrams) - 1

@@ -1,4 +1,4 @@
-"""Which SQL dialect a corpus is written in, told by what its queries parse in."""
+"""The SQL dialect of a corpus, chosen by how many of its queries each dialect parses."""
 
 import json
 from collections.abc import Iterable
@@ -28,7 +28,7 @@ CANDIDATES: Final = (
     "clickhouse",
     "trino",
 )
-"""What is tried. Of those that parse as much, the first is taken: simple SQL parses in all."""
+"""Dialects to try. Simple SQL parses in all: of those that parse as much, the first is chosen."""
 
 FORMAT_DIALECTS: Final = {
     "bigquery_jobs": "bigquery",
@@ -39,10 +39,10 @@ FORMAT_DIALECTS: Final = {
     "snowflake_history": "snowflake",
     "sql_eval": "postgres",
 }
-"""The dialects of formats that have one: tried first."""
+"""The dialects of formats that have one, which are tried first."""
 
 CLEARLY_MORE: Final = 0.05
-"""How much more of a sample another dialect has to parse to be told of."""
+"""The share of a sample that another dialect has to parse in addition to be suggested."""
 
 _SAMPLED: Final = 200
 _LONGEST: Final = 20_000
@@ -59,36 +59,37 @@ class DialectChoice:
 
     @property
     def reason(self) -> str:
-        """What the choice was made by, in words."""
+        """The reason for the choice, as a sentence."""
         ranked = sorted(self.shares.items(), key=lambda pair: (-pair[1], pair[0] != self.dialect))
         shown = ", ".join(f"{name} {share:.1%}" for name, share in ranked[:4])
         return f"dialect '{self.dialect}' parses most of {self.n_sampled} queries ({shown})"
 
 
 def choose_dialect(
-    queries: Path, scratch: Path, first: Iterable[str | None] = (), kept: Path | None = None
+    queries: Path, scratch: Path, first: Iterable[str | None] = (), cache: Path | None = None
 ) -> DialectChoice:
-    """The dialect that parses most of a sample of a corpus.
+    """Return the dialect that parses most of a sample of a corpus.
 
     Args:
         queries: The corpus's queries, as ingested.
-        scratch: A folder for files that are worth nothing afterwards.
-        first: Dialects that are tried first: of two that parse as much, the earlier is taken.
-        kept: A file that holds the choice of an earlier call, or is to hold this one's.
+        scratch: A folder for temporary files.
+        first: Dialects to try first: of two that parse as much, the earlier is chosen.
+        cache: A file with the choice of an earlier call; if it is missing, this choice is written
+            to it.
     """
-    if kept is not None and kept.exists():
-        return DialectChoice(**json.loads(kept.read_text(encoding="utf-8")))
+    if cache is not None and cache.exists():
+        return DialectChoice(**json.loads(cache.read_text(encoding="utf-8")))
     candidates = tuple(dict.fromkeys([*filter(None, first), *CANDIDATES]))
-    shares, n_sampled = _parsed_shares(queries, scratch, candidates)
+    shares, n_sampled = _measure_shares(queries, scratch, candidates)
     best = max(candidates, key=lambda name: shares[name])
     choice = DialectChoice(best, shares, n_sampled)
-    if kept is not None:
-        with write_atomically(kept) as temporary:
+    if cache is not None:
+        with write_atomically(cache) as temporary:
             temporary.write_text(json.dumps(choice.__dict__), encoding="utf-8")
     return choice
 
 
-def _parsed_shares(
+def _measure_shares(
     queries: Path, scratch: Path, dialects: tuple[str, ...]
 ) -> tuple[dict[str, float], int]:
     scratch.mkdir(parents=True, exist_ok=True)
@@ -100,14 +101,15 @@ def _parsed_shares(
                 con, "ingest/sample_queries", queries=str(queries), n=_SAMPLED, longest=_LONGEST
             ).to_arrow_table()
         n_sampled = sample.num_rows
-        # One part: the limit keeps it within one row group.
+        # The sample is small enough for one row group, which is one part.
         pq.write_table(sample, source)
         shares = dict.fromkeys(dialects, 0.0)
         for dialect in dialects if n_sampled else ():
             job = ParseJob(source, 0, destination, dialect)
             report = parse_part(job, _SECONDS_PER_QUERY)
             shares[dialect] = (report.n_queries - report.n_rejected) / n_sampled
-            if report.crashed:  # what ends one dialect's parser mostly ends the others': tried once
+            # A query that ends one dialect's parser mostly ends the others', so try it only once.
+            if report.crashed:
                 left = [row for row in range(sample.num_rows) if row not in report.crashed]
                 if not left:
                     break

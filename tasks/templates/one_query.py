@@ -1,4 +1,4 @@
-"""One query at a time: the twin of ``nl2sql-align template``."""
+"""Single queries, as in ``nl2sql-align template``."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,16 +13,19 @@ from nl2sql_align.tasks.templates.templatizer import Templated
 
 
 def template_of(sql: str, dialect: str = "sqlite") -> Templated:
-    """One query's template, or why it is rejected.
+    """Return one query's template, or the reason why it is rejected.
 
-    The query is parsed as those of a run are, in a process that may end on it.
+    As in a run, the query is parsed in a process of its own, which may die.
 
     Args:
         sql: The query's text.
         dialect: Its dialect, by sqlglot's name.
 
+    Returns:
+        The template or the reject reason, without the comparable text.
+
     Raises:
-        ConfigurationError: There is no such dialect.
+        ConfigurationError: sqlglot has no such dialect.
     """
     try:
         check_dialect(dialect)

@@ -387,7 +387,7 @@ def parse_part(
 
 
 def _split_by_size(queries: list[str], n_characters: int) -> Iterator[Sequence[str]]:
-    """Yield the queries in lists of at most so many characters, or of one query."""
+    """Yield the queries in lists of at most ``n_characters``, or of one longer query."""
     start = size = 0
     for end, query in enumerate(queries):
         if size and size + len(query) > n_characters:

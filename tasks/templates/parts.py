@@ -1,4 +1,4 @@
-"""The distinct queries of a corpus: split into parts for the parser, and joined when parsed."""
+"""The parts of a corpus: distinct queries are split for the parser, and joined once parsed."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +12,13 @@ from nl2sql_align.tasks.warehouse.folder import write_atomically
 
 
 def join_templates(texts: Path, parts: list[Path], destination: Path) -> None:
-    """Writes one row per distinct query of a corpus, with its template or reject reason.
+    """Write each distinct query of a corpus with its template or reject reason.
 
     Args:
-        texts: The distinct queries, as split.
-        parts: What the parser made of each part.
-        destination: ``first_ordinal``, ``sql``, ``n_queries``, ``template``, ``template_id``,
-            ``reject_reason``, ``comparable_key``.
+        texts: The distinct queries, as ``split_queries`` wrote them.
+        parts: The parsed parts.
+        destination: The file to write: ``first_ordinal``, ``sql``, ``n_queries``, ``template``,
+            ``template_id``, ``reject_reason``, ``comparable_key``.
     """
     with connected() as con, write_atomically(destination) as temporary:
         query_sql(
@@ -29,27 +29,26 @@ def join_templates(texts: Path, parts: list[Path], destination: Path) -> None:
         ).write_parquet(str(temporary), compression="zstd")
 
 
-# A part is about a second of parsing: enough to share out, little to repeat when a worker is lost.
+# Queries in a part, which takes about a second to parse: parts for all workers even of a small
+# corpus, and little to repeat if a worker is lost.
 _LARGEST_PART: Final = 8192
-
-
 _SMALLEST_PART: Final = 1024
 
 
 @dataclass(frozen=True)
 class SplitReport:
-    """The distinct queries of a corpus, in how many parts."""
+    """Counts of a corpus's distinct queries and of their parts."""
 
     n_distinct: int
     n_parts: int
 
 
 def split_queries(queries: Path, destination: Path) -> SplitReport:
-    """Writes the distinct queries of a corpus into one Parquet file; each row group is a part.
+    """Write the distinct queries of a corpus into one Parquet file; each row group is a part.
 
     Args:
         queries: The corpus's queries, as ingested.
-        destination: Where the parts go: ``first_ordinal``, ``sql``, ``n_queries``.
+        destination: The file to write: ``first_ordinal``, ``sql``, ``n_queries``.
     """
     n_queries = pq.read_metadata(queries).num_rows
     rows = min(_LARGEST_PART, max(_SMALLEST_PART, n_queries // 16))

@@ -1,4 +1,4 @@
-"""What is fixed about templates and n-grams, for those who need not load what makes them."""
+"""Versions and limits of templates and n-grams, for modules that load neither parser nor counts."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -8,12 +8,12 @@ from typing import Final
 from nl2sql_align.tasks.ingest.answers import KINDS, Kind
 
 TEMPLATE_RULES_VERSION: Final = 2
-"""Goes up with every change that can alter a template: stored templates are then redone."""
+"""Raise it with every change that can alter a template, so that stored templates are redone."""
 
 
-@cache  # to read it takes a millisecond, and each corpus asks
+@cache  # reading it takes a millisecond, and each corpus asks
 def parser_version() -> str:
-    """The version of sqlglot, which says what a query's parse is."""
+    """Return the version of sqlglot, on which templates depend."""
     return version("sqlglot")
 
 
@@ -21,14 +21,14 @@ MAX_N: Final = 15
 """The longest n-gram, in tokens."""
 
 NGRAM_RULES_VERSION: Final = 1
-"""Goes up with every change that can alter a count or a column of the n-gram files."""
+"""Raise it with every change that can alter a count or a column of the n-gram files."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What is too large to be parsed: depth ends the parser's process, length costs time.
+    """Queries to reject: deep ones end the parser's process, and long ones take time.
 
-    ``kinds`` are those kinds of statements that get a template.
+    ``kinds`` are the kinds of statements that get a template.
     """
 
     max_characters: int = 100_000

@@ -1,13 +1,12 @@
-"""Templates by another way, to check the program against: slow, and with all that the parser knows.
+"""An independent way to templates, to check the program against: slow, but informed by the parser.
 
-The parser's plain Python code is run with its methods watched: which tokens it took for a type, a
-bind parameter, a row of VALUES, a list after IN, a unary minus, or matched by their text, is known
-to the token. (The compiled parser, which the program uses, cannot be watched.) Shares no code and
-no list of words with the program, but for the units of time.
+It runs the parser's plain Python code and watches its methods, so that it knows for each token
+whether the parser took it for a type, a bind parameter, a row of VALUES, a list after IN or a unary
+minus, or matched it by its text. (The compiled parser, which the program uses, cannot be watched.)
+It shares no code and no lists of words with the program, except for units of time.
 
-Run as a process: ``python -m tests.specification.slow_reader`` reads lines ``[dialect, sql]`` of
-JSON and answers each with a template, or null where the text has none. What stands behind a number
-sign as in ``##x##`` is for the caller to replace.
+``python -m tests.specification.slow_reader`` reads lines ``[dialect, sql]`` of JSON and answers
+each with a template, or null if the text has none. Callers replace parameters such as ``##x##``.
 """
 
 import importlib.abc
@@ -21,7 +20,7 @@ from typing import Any, NamedTuple
 
 MULTI_WORD_TOKENS = {"ORDER BY", "GROUP BY", "PARTITION BY"}
 LEXED_APART = {"<<", ">>", "!~", "!~*"}
-# Words that the parser puts into the tree as they are, and that are keywords all the same.
+# Keywords that the parser puts into the tree as plain words.
 KEYWORD_PLACES = {("TableSample", "method"), ("WithTableHint", "expressions")}
 KEYWORD_PLACES |= {("XMLKeyValueOption", "this"), ("QueryOption", "this")}
 UNITS = set(
@@ -47,7 +46,7 @@ CONSTANTS = set(
 
 
 class _PlainPython(importlib.abc.MetaPathFinder):
-    """Finds the plain modules of sqlglot, where the import system prefers the compiled ones."""
+    """Finds the plain modules of sqlglot instead of the compiled ones."""
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Any:
         if fullname.partition(".")[0] != "sqlglot":
@@ -61,7 +60,7 @@ class _PlainPython(importlib.abc.MetaPathFinder):
 
 
 class Span(NamedTuple):
-    """Tokens that a method of the parser took, and what it made of them."""
+    """Tokens that a method of the parser took, and the node that it returned."""
 
     start: int
     end: int
@@ -69,7 +68,7 @@ class Span(NamedTuple):
 
 
 class WatchedParser:
-    """Parses, and says which method took which tokens."""
+    """Parses, and records which method took which tokens."""
 
     METHODS = """
         _parse_types _parse_placeholder _parse_session_parameter _parse_var _parse_var_from_options
@@ -97,7 +96,7 @@ class WatchedParser:
 
         def watched_advance(parser: Any, times: int = 1) -> None:
             advance(parser, times)
-            if times < 0 and parser is self.parser:  # What was tried there came to nothing.
+            if times < 0 and parser is self.parser:  # the parser backtracks
                 for spans in self.spans.values():
                     spans[:] = [span for span in spans if span.end <= parser._index]
 
@@ -114,7 +113,7 @@ class WatchedParser:
         return watched
 
     def parse(self, sql: str, dialect: str) -> tuple[list[Any], Any, dict[str, list[Span]]]:
-        """The tokens, the tree (none for several statements) and the spans by method."""
+        """Return the tokens, the tree (None for several statements) and the spans by method."""
         rules = self.dialect_of(dialect)
         tokens = rules.tokenize(sql)
         while tokens and tokens[-1].token_type.name == "SEMICOLON":
@@ -175,7 +174,7 @@ class SlowReader:
         for i, token in enumerate(self.tokens):
             if token.start in names and not self._is_unit_by_its_place(i):
                 self.dropped[i] = True
-            # What touches a dot is a name, but for functions; so is what stands before `=>`.
+            # A word next to a dot is a name, except for functions; so is a word before `=>`.
             after_dot = self._kind(i - 1) == "DOT" and self._kind(i + 1) != "L_PAREN"
             if token.text[:1].isalpha() and (after_dot or self._kind(i + 1) in ("DOT", "FARROW")):
                 self.dropped[i] = True
@@ -184,7 +183,7 @@ class SlowReader:
                 self._drop(span.start, span.end)
 
     def _is_unit_by_its_place(self, i: int) -> bool:
-        """TIMESTAMPDIFF(YEAR, a, b), also where the dialect has no such function."""
+        """Whether it is a unit as in TIMESTAMPDIFF(YEAR, a, b), which not all dialects have."""
         functions = ("TIMESTAMPDIFF", "TIMESTAMPADD", "DATEDIFF", "DATEADD")
         is_first = self._kind(i - 1) == "L_PAREN" and self._text(i - 2) in functions
         return is_first and self._kind(i + 1) == "COMMA" and self._text(i) in UNITS
@@ -205,7 +204,7 @@ class SlowReader:
             self._drop(start - 1, end)
 
     def _drop_words(self) -> None:
-        """Drops words that are neither in the tree as names nor matched by their text."""
+        """Drop words that are neither in the tree as names nor matched by their text."""
         matched: set[int] = set()
         for method in ("_match_text_seq", "_match_texts", "_parse_var_from_options"):
             for start, end, _ in self.spans[method]:
@@ -254,7 +253,7 @@ class SlowReader:
                     self._drop(start - 1, end)
 
     def _is_constant(self, node: Any, start: int, end: int) -> bool:
-        """Whether the list of an In node between two tokens holds constants only."""
+        """Whether the list of an In node, between two tokens, holds only constants."""
         if node.args.get("query") or node.args.get("unnest") or node.args.get("field"):
             return False
         # A typed literal is a Cast as well.

@@ -1,4 +1,4 @@
-"""The golden pairs of query and template, where they are there."""
+"""The golden pairs of query and template, if the shared folder is present."""
 
 import json
 

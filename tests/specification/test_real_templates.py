@@ -1,4 +1,4 @@
-"""Templates of the real dumps: no name left in them, no structure lost."""
+"""Templates of the real dumps keep no name and lose no structure."""
 
 import hashlib
 import json
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.shared
 
 PER_CORPUS = 250
 PER_CORPUS_READ_SLOWLY = 120
-# Words that are in use as names as well: a query may hold both.
+# Words that queries also use as names.
 KEYWORDS = set(
     """
     SELECT FROM WHERE JOIN INNER LEFT OUTER CROSS ON USING HAVING UNION ALL EXCEPT INTERSECT CASE
@@ -35,7 +35,7 @@ OPERATORS = {"=", "<", ">", "<=", ">=", "!=", "/", "||", "*", "+"}
 
 
 class Sampled(NamedTuple):
-    """A query of a real corpus and what the program makes of it."""
+    """A query of a real corpus and its template."""
 
     corpus: str
     dialect: str
@@ -45,7 +45,7 @@ class Sampled(NamedTuple):
 
 @pytest.fixture(scope="module")
 def sampled(shared_folder, tmp_path_factory):
-    """Distinct queries of each corpus: those with the smallest digests, the same in every run."""
+    """Return the queries with the smallest digests of each corpus, the same in all runs."""
     file = tmp_path_factory.mktemp("dumps") / "queries.parquet"
     found = []
     for entry in load_corpora(shared_folder / "corpora" / "corpora.toml"):
@@ -62,20 +62,20 @@ def sampled(shared_folder, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def templated(sampled):
-    """Those with a template, WikiSQL's apart: many of its queries only parse by accident."""
+    """Return those with a template, except WikiSQL's, of which many parse only by accident."""
     return [one for one in sampled if one.template is not None and one.corpus != "wikisql"]
 
 
 def text_as_parsed(one: Sampled) -> str:
-    """The query with a parameter that parses for each of Stack Exchange's."""
+    """Return the query with Stack Exchange's parameters replaced by ones that parse."""
     pattern = r"##\w+(:\w+)?(\?[^#\n]*)?##"
     return re.sub(pattern, lambda found: "@" + "p" * (len(found[0]) - 1), one.sql)
 
 
 def names_of(one: Sampled) -> tuple[set[int], set[str]]:
-    """Where the names in the tree stand, and how they are spelled; none if it does not parse.
+    """Return the offsets and the spellings of names in the tree; none if it does not parse.
 
-    (The program parses a text anew without its comments, where these keep it from being parsed.)
+    (The program parses a text again without its comments if it does not parse with them.)
     """
     try:
         trees = Dialect.get_or_raise(one.dialect).parse(text_as_parsed(one))
@@ -85,8 +85,8 @@ def names_of(one: Sampled) -> tuple[set[int], set[str]]:
     return {name.meta.get("start") for name in names}, {name.name.upper() for name in names}
 
 
-def test_templates_are_those_of_the_slow_reader(templated):
-    """Token by token what the parser's own methods took for names, types, lists and the rest."""
+def test_templates_match_the_slow_reader(templated):
+    """The slow reader asks the parser which tokens are names, types or lists."""
     counts: Counter[str] = Counter()
     chosen = []
     for one in templated:
@@ -104,7 +104,7 @@ def test_templates_are_those_of_the_slow_reader(templated):
         for one, slow in zip(chosen, read, strict=True)
         if one.template != slow
     ]
-    # A few texts that hold no query parse by accident, as `8(68 - 72 = 280)` with an odd minus.
+    # A few texts that are not queries parse by accident, such as `8(68 - 72 = 280)`.
     assert len(different) <= len(chosen) / 1000, different[:5]
     assert len(chosen) > 3000
 
@@ -156,7 +156,7 @@ def test_no_keyword_and_no_operator_is_lost(templated):
 
 
 def test_wikisql_as_far_as_it_parses(sampled):
-    """43 % of it does not parse; of the rest some does by accident, and keeps parts of names."""
+    """Of WikiSQL, 43 % does not parse, and some parses by accident and keeps parts of names."""
     found = [one for one in sampled if one.corpus == "wikisql"]
     n_rejected = sum(one.template is None for one in found)
     fragments = [

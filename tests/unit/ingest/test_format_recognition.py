@@ -120,12 +120,12 @@ def test_the_dialect_that_parses_most_is_chosen(tmp_path, dialect):
     queries = tmp_path / "queries.parquet"
     ingest_corpus(entry(tmp_path / "a.sql", "lines"), queries)
     kept = tmp_path / "kept.json"
-    choice = choose_dialect(queries, tmp_path / "scratch", kept=kept)
+    choice = choose_dialect(queries, tmp_path / "scratch", cache=kept)
     assert (choice.dialect, choice.n_sampled) == (dialect, 20)
     assert choice.shares[dialect] == 1
     assert list((tmp_path / "scratch").iterdir()) == []
     queries.unlink()
-    assert choose_dialect(queries, tmp_path / "scratch", kept=kept) == choice
+    assert choose_dialect(queries, tmp_path / "scratch", cache=kept) == choice
     assert choice.reason.startswith(f"dialect '{dialect}' parses most of 20 queries ({dialect} 100")
 
 

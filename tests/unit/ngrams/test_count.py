@@ -1,10 +1,9 @@
-"""Which runs of tokens count as n-grams, by hand: specification, section 3."""
+"""Runs of tokens that count as n-grams, by hand (specification, section 3)."""
 
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from nl2sql_align.tasks.ngrams import corpus_counts
 from nl2sql_align.tasks.ngrams.count import COUNTS_SCHEMA, count_ngrams, split_template
 
 
@@ -96,7 +95,7 @@ def test_tokens_of_a_template(template, tokens):
     assert (max(lengths) if len(lengths) else 0) == len(tokens)
 
 
-def test_a_run_counts_each_time_it_stands_in_a_template():
+def test_a_run_counts_each_time_it_occurs_in_a_template():
     assert counts("A A A") == {"A": 3, "A A": 2, "A A A": 1}
 
 
@@ -117,7 +116,7 @@ def test_runs_do_not_cross_templates():
     assert counts("A", "B") == {"A": 1, "B": 1}
 
 
-def test_rows_stand_in_the_order_of_length_and_text_with_the_first_example():
+def test_rows_are_sorted_by_length_and_text_with_the_first_example():
     rows = count_ngrams(frame("B A", "A", "é", ordinals=[7, 3, 5]))
     assert rows.rows() == [("A", 1, 2, 3), ("B", 1, 1, 7), ("é", 1, 1, 5), ("B A", 2, 1, 7)]
     assert rows.schema == pl.Schema(COUNTS_SCHEMA)
@@ -135,7 +134,7 @@ def test_counts_too_large_for_single_precision_are_exact():
     assert counts("A B", "A", weights=weights)["A"] == sum(weights)
 
 
-def test_the_file_of_a_corpus_says_where_it_comes_from(tmp_path, make_corpus):
+def test_the_file_of_a_corpus_records_its_origin(tmp_path, make_corpus):
     corpus = make_corpus(tmp_path, "one", ["SELECT FROM", "SELECT FROM", None])
     schema = pq.read_schema(corpus.ngrams)
     assert schema.names == ["corpus", "ngram", "ngram_length", "n_occurrences", "example_ordinal"]
@@ -157,4 +156,4 @@ def test_the_file_of_a_corpus_without_ngrams_is_empty(tmp_path, make_corpus):
     corpus = make_corpus(tmp_path, "none", [None, "*"])
     table = pq.read_table(corpus.ngrams)
     assert table.num_rows == 0
-    assert table.schema.names == list(corpus_counts._COUNTS.names)
+    assert table.schema.names == ["corpus", *COUNTS_SCHEMA]

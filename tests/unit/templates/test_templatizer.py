@@ -1,4 +1,4 @@
-"""What must hold for every text: no exception, and nothing but structure in a template."""
+"""Properties of all texts: templatizing raises no exception, and templates hold only structure."""
 
 import json
 import re
@@ -20,7 +20,7 @@ PAIRS = [
     .read_text("utf-8")
     .splitlines()
 ]
-# Those whose template does not hang on the exact spelling of something that these tests change.
+# Queries whose template does not depend on a spelling that these tests change.
 QUERIES = [
     (pair["dialect"], pair["sql"])
     for pair in PAIRS
@@ -40,7 +40,7 @@ def tokens_of(dialect: str, sql: str):
 
 
 def pieces_of(dialect: str, sql: str) -> list[str]:
-    """The text cut at its tokens: a gap, a token, a gap, and so on to a last gap."""
+    """Cut the text at its tokens: a gap, a token, a gap, and so on to a last gap."""
     pieces, done = [], 0
     for token in tokens_of(dialect, sql):
         pieces += [sql[done : token.start], sql[token.start : token.end + 1]]
@@ -49,7 +49,7 @@ def pieces_of(dialect: str, sql: str) -> list[str]:
 
 
 def check(dialect: str, sql: str) -> None:
-    """What must hold for whatever text."""
+    """Check what holds for every text."""
     templated = templatizer(dialect)(sql)
     assert (templated.template is None) == (templated.reject_reason is not None)
     assert (templated.template is None) == (templated.comparable_text is None)
@@ -134,11 +134,11 @@ def test_any_text_does_no_harm(dialect, text):
     check(dialect, f"SELECT {text} FROM t")
 
 
-# What changes nothing -----------------------------------------------------------------------------
+# Changes without effect ---------------------------------------------------------------------------
 
 
 def spaced(draw, dialect: str, sql: str, fillers: list[str]) -> str:
-    """The query with other white space and comments wherever there is some."""
+    """Return the query with other white space and comments wherever it has some."""
     filler = st.sampled_from(fillers)
     pieces = pieces_of(dialect, sql)
     for i, piece in enumerate(pieces):
@@ -176,12 +176,12 @@ def test_letter_case_changes_nothing(query, change):
     other = "".join(pieces)
     before, after = templatizer(dialect)(sql), templatizer(dialect)(other)
     assert after.template == before.template, other
-    if not re.search("[eEnNrRbBxXuU&]+['\"]", sql):  # letters before a quote, of one token with it
+    if not re.search("[eEnNrRbBxXuU&]+['\"]", sql):  # a prefix keeps its case
         assert after.comparable_text == before.comparable_text
 
 
 def renamed(dialect: str, sql: str) -> str:
-    """The query with another name for each that is a plain variable."""
+    """Return the query with another name for each plain variable."""
     [tree] = [tree for tree in Dialect.get_or_raise(dialect).parse(sql) if tree]
     functions = {
         node.this.meta.get("start")
@@ -200,7 +200,7 @@ def renamed(dialect: str, sql: str) -> str:
 PLAIN = [
     (dialect, sql)
     for dialect, sql in QUERIES
-    # Here names say something: date parts; a project's dashes; a type's name; a table's columns.
+    # Names have a meaning in these: date parts, dashes of a project, types, columns of a table.
     if not re.search(
         r"DATE|TIME|-project|CREATE|ALTER|EXTRACT|::|CAST|READ_CSV|COMMENT|SYSDATE", sql
     )
@@ -230,7 +230,7 @@ def test_literals_change_nothing(dialect, sql):
     assert templatizer(dialect)(other).template == templatizer(dialect)(sql).template, other
 
 
-# The text that leakage is judged by -------------------------------------------------------------
+# Comparable texts -------------------------------------------------------------------------------
 
 
 def comparable(sql: str, dialect: str = "sqlite") -> str | None:
@@ -252,7 +252,7 @@ def comparable(sql: str, dialect: str = "sqlite") -> str | None:
         ("SELECT a FROM t GROUP BY a", "SELECT a FROM t GROUP /* b */  BY a", "sqlite"),
     ],
 )
-def test_texts_that_are_the_same(one, other, dialect):
+def test_texts_that_count_as_the_same(one, other, dialect):
     assert comparable(one, dialect) == comparable(other, dialect) is not None
 
 
@@ -278,16 +278,15 @@ def test_texts_that_differ(one, other):
 
 @MANY
 @given(st.sampled_from(QUERIES))
-def test_comparable_text_is_a_query_of_its_own(query):
+def test_a_comparable_text_is_its_own_comparable_text(query):
     dialect, sql = query
     text = comparable(sql, dialect)
     assert comparable(text, dialect) == text
-    # The short way and the long way, for texts with comments, end at the same.
+    # Texts with comments take another path, to the same result.
     assert comparable(f"{sql}\n-- a", dialect) == text
 
 
-def test_every_token_that_is_text_is_known():
-    """No type of token falls out of the tables of actions."""
+def test_texts_that_do_not_tokenise_are_rejected():
     for dialect in ("sqlite", "postgres", "bigquery"):
         with pytest.raises(TokenError):
             Dialect.get_or_raise(dialect).tokenize("SELECT 'a")
