@@ -1,8 +1,8 @@
-"""How often the prediction is right: outcomes of real fine-tuning beside the ratios.
+"""Calibration: how often the ratios predicted outcomes of real fine-tuning.
 
-An outcome says how a model scored before and after it was tuned. Here it meets the Alignment Ratio
-that was to foretell it: correlations with intervals, counts of right and wrong predictions, the
-ratio that would have separated gains from losses best, and each miss by name.
+An outcome is a model's score before and after it was tuned. It is compared with the Alignment Ratio
+that predicted it: by correlations with intervals, counts of right and wrong predictions, the ratio
+that would have separated gains from losses best, and a list of the misses.
 """
 
 import csv
@@ -25,13 +25,14 @@ from nl2sql_align.tasks.ngrams.count import ngram_incidence
 from nl2sql_align.tasks.results.database import open_results
 
 if TYPE_CHECKING:
+    import duckdb
     import polars as pl
 
 REPLICATES: Final = 1000
-"""Bootstrap replicates behind the interval of a cut."""
+"""The number of bootstrap replicates for the interval of a cut."""
 
 PART_DRAWS: Final = 20
-"""Random parts of a training set that are drawn for each size."""
+"""The number of random parts of a training set for each size."""
 
 MEASURES: Final = (
     "alignment_ratio",
@@ -41,10 +42,64 @@ MEASURES: Final = (
     "train_js_nats",
     "predictions_js_nats",
 )
-"""What is held against the gain."""
+"""The measures that are compared with the gain."""
 
 RATIOS: Final = ("alignment_ratio", "headroom_ratio")
-"""Measures that predict: above 1 a gain, else none."""
+"""The measures that predict: above 1 a gain, otherwise none."""
+
+_FEW_STARTING_POINTS: Final = 10
+
+_OUTCOME_SCHEMA: Final = {
+    "model": str,
+    "predictions": str,
+    "train": str,
+    "train_rows": int,
+    "target": str,
+    "metric": str,
+    "before": float,
+    "after": float,
+}
+_ROW_COLUMNS: Final = (
+    *_OUTCOME_SCHEMA,
+    "gain",
+    "part",
+    "is_tuned",
+    "outcome_case",
+    *MEASURES,
+)
+_SUMMARY_SCHEMA: Final = {
+    "metric": str,
+    "outcome_case": str,
+    "measure": str,
+    "n_rows": int,
+    "n_starting_points": int,
+    "n_models": int,
+    "n_gained": int,
+    "spearman": float,
+    "spearman_low": float,
+    "spearman_high": float,
+    "pearson": float,
+    "pearson_low": float,
+    "pearson_high": float,
+    "n_true_gain": int,
+    "n_false_gain": int,
+    "n_missed_gain": int,
+    "n_true_none": int,
+    "cut": float,
+    "cut_low": float,
+    "cut_high": float,
+}
+_PARTS_SCHEMA: Final = {
+    "train": str,
+    "target": str,
+    "train_rows": int,
+    "n_draws": int,
+    "alignment_whole": float,
+    "alignment_mean": float,
+    "alignment_sd": float,
+    "alignment_low": float,
+    "alignment_high": float,
+}
 
 _Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 _Score = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -57,9 +112,9 @@ class Outcome(BaseModel):
         model: The model.
         predictions: The corpus of its answers before this tuning.
         train: The corpus that it was tuned on.
-        train_rows: On how many rows of it; all where empty.
+        train_rows: The number of rows of it that were used; all if empty.
         target: The corpus whose questions were asked.
-        metric: What was scored; rows of different metrics are never mixed.
+        metric: The name of the score. Metrics are evaluated separately.
         before: The score before, a share from 0 to 1.
         after: The score after, a share from 0 to 1.
     """
@@ -77,27 +132,27 @@ class Outcome(BaseModel):
 
 
 def read_outcomes(path: Path) -> list[Outcome]:
-    """The outcomes of a CSV file with a header; further columns are ignored.
+    """Read the outcomes in a CSV file with a header. Additional columns are ignored.
 
     Raises:
-        ConfigurationError: The file cannot be read, lacks a column or rows, holds a row twice, or a
-            value is wrong: the message names file, line and column.
+        ConfigurationError: The file cannot be read, lacks a column or rows, contains a row twice,
+            or has a wrong value. The message names file, line and column.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            return list(_outcomes(path, csv.DictReader(file)))
+            return list(_parse_outcomes(path, csv.DictReader(file)))
     except OSError as error:
         raise ConfigurationError(f"{path}: {error.strerror}; name a CSV file of outcomes") from None
     except (UnicodeDecodeError, csv.Error) as error:
-        raise ConfigurationError(f"{path} is no CSV file in UTF-8 ({error})") from None
+        raise ConfigurationError(f"{path} is not a CSV file in UTF-8 ({error})") from None
 
 
-def _outcomes(path: Path, reader: "csv.DictReader[str]") -> Iterator[Outcome]:
+def _parse_outcomes(path: Path, reader: "csv.DictReader[str]") -> Iterator[Outcome]:
     needed = list(Outcome.model_fields)
-    absent = [name for name in needed if name not in (reader.fieldnames or ())]
-    if absent:
+    missing = [name for name in needed if name not in (reader.fieldnames or ())]
+    if missing:
         raise ConfigurationError(
-            f"{path}, line 1: no column {', '.join(absent)}; the header needs {','.join(needed)}"
+            f"{path}, line 1: no column {', '.join(missing)}; the header needs {','.join(needed)}"
         )
     lines: dict[tuple[Any, ...], int] = {}
     for row in reader:
@@ -117,33 +172,33 @@ def _outcomes(path: Path, reader: "csv.DictReader[str]") -> Iterator[Outcome]:
         if key in lines:
             raise ConfigurationError(
                 f"{path}, line {reader.line_num}: the same outcome as in line {lines[key]}; "
-                "keep one of them"
+                "remove one of them"
             )
         lines[key] = reader.line_num
         yield outcome
     if not lines:
-        raise ConfigurationError(f"{path} holds no outcome")
+        raise ConfigurationError(f"{path} has no outcomes")
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Outcomes beside the ratios.
+    """Outcomes compared with the ratios.
 
     Attributes:
         rows: The outcomes whose corpora are in the warehouse, each with ``gain`` (after - before),
             ``part`` (``whole``, ``part`` or ``more``: how ``train_rows`` compares with the corpus),
-            ``is_tuned`` (the predictions are a tuned model's), ``outcome_case`` (both in words) and
-            the measures.
-        summary: A row per metric, case and measure: how many rows, starting points and models,
-            how many gained; for ratios the counts ``n_true_gain``, ``n_false_gain``,
-            ``n_missed_gain``, ``n_true_none`` and the best cut with its interval; Spearman's and
-            Pearson's correlation with the gain with 95 % intervals; null where it is not defined.
-        misses: Outcomes that went against the Alignment Ratio.
-        parts: Random parts of training sets, of the sizes in the outcomes, beside the whole.
-        left_out: Corpora that outcomes name and the warehouse has no ratio of, with the number of
-            outcomes left out for it.
+            ``is_tuned`` (the predictions are those of a tuned model), ``outcome_case`` (both in
+            words) and the measures.
+        summary: A row per metric, case and measure: the numbers of rows, starting points, models
+            and gains; for ratios the counts ``n_true_gain``, ``n_false_gain``, ``n_missed_gain``,
+            ``n_true_none`` and the best cut with its interval; Spearman's and Pearson's correlation
+            with the gain, with 95 % intervals; null where undefined.
+        misses: The outcomes that contradict the Alignment Ratio.
+        parts: The alignments of random parts of training sets, of the sizes in the outcomes, and of
+            the whole sets.
+        left_out: The number of outcomes left out for each corpus without a ratio in the warehouse.
         tuning: The rows of ``tuning_effect`` for the models in the outcomes.
-        remarks: What these outcomes can and cannot say.
+        remarks: Sentences on the limits of these outcomes.
     """
 
     rows: "pl.DataFrame"
@@ -163,21 +218,21 @@ def calibrate(
     replicates: int = REPLICATES,
     splits: int = SPLITS,
 ) -> Calibration:
-    """Holds outcomes of fine-tuning against the ratios, and records the result.
+    """Compare outcomes of fine-tuning with the ratios.
 
-    The tables ``calibration``, ``calibration_summary`` and ``calibration_parts`` then hold it, in
-    place of what the same file gave before.
+    Records the result in tables ``calibration``, ``calibration_summary`` and ``calibration_parts``
+    of the published database, in place of earlier rows from the same file.
 
     Args:
-        place: The folder of the results, or their address on a store.
+        place: The warehouse folder, or its address on an object store.
         outcomes: A CSV file: ``model,predictions,train,train_rows,target,metric,before,after``.
-        seed: What bootstrap, random parts and splits are hashed from.
-        replicates: Of the bootstrap.
-        splits: Of the target, for the Headroom Ratio.
+        seed: The seed of bootstrap, random parts and splits.
+        replicates: The number of bootstrap replicates.
+        splits: The number of splits of the target for the Headroom Ratio.
 
     Raises:
         WarehouseError: There are no results.
-        ConfigurationError: Something is wrong with the file, or none of its outcomes has a ratio.
+        ConfigurationError: The file is wrong, or none of its outcomes has a ratio.
     """
     import polars as pl
 
@@ -189,19 +244,19 @@ def calibrate(
         ratios = query_sql(con, "decisions/calibration/ratios").pl()
         corpora = {name for (name,) in con.execute("select corpus from corpora").fetchall()}
         effects: pl.DataFrame = query_sql(con, "decisions/calibration/tuning").pl()
-    table = pl.DataFrame([one.model_dump() for one in given], schema=_OUTCOMES)
+    table = pl.DataFrame([one.model_dump() for one in given], schema=_OUTCOME_SCHEMA)
     joined = table.join(
         ratios, on=["train", "target", "predictions"], how="left", maintain_order="left"
     )
     known = joined.filter(pl.col("alignment_ratio").is_not_null())
-    left_out = _left_out(joined.filter(pl.col("alignment_ratio").is_null()), corpora)
+    left_out = _count_left_out(joined.filter(pl.col("alignment_ratio").is_null()), corpora)
     if known.is_empty():
         raise ConfigurationError(
             f"{path}: no outcome has an Alignment Ratio in {place}; without: {', '.join(left_out)}"
         )
     pairs = set(known.select("train", "predictions").iter_rows())
     second = headroom(place, pairs=pairs, splits=splits, seed=seed)
-    rows = _with_cases(
+    rows = _add_cases(
         known.join(
             second.select("train", "target", "predictions", "headroom_ratio"),
             on=["train", "target", "predictions"],
@@ -209,8 +264,8 @@ def calibrate(
             maintain_order="left",
         )
     )
-    summary = _summary(rows, seed, replicates)
-    parts = _parts(place, rows, seed)
+    summary = _summarize(rows, seed, replicates)
+    parts = _compare_parts(place, rows, seed)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     source = {"outcomes": str(path.resolve())}
@@ -238,38 +293,18 @@ def calibrate(
     )
 
 
-_OUTCOMES: Final = {
-    "model": str,
-    "predictions": str,
-    "train": str,
-    "train_rows": int,
-    "target": str,
-    "metric": str,
-    "before": float,
-    "after": float,
-}
-_ROW_COLUMNS: Final = (
-    *_OUTCOMES,
-    "gain",
-    "part",
-    "is_tuned",
-    "outcome_case",
-    *MEASURES,
-)
-
-
-def _left_out(rows: "pl.DataFrame", corpora: set[str]) -> dict[str, int]:
+def _count_left_out(rows: "pl.DataFrame", corpora: set[str]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for row in rows.iter_rows(named=True):
         names = [row[key] for key in ("predictions", "train", "target")]
-        absent = [name for name in names if name not in corpora] or [" with ".join(names)]
-        for name in absent:
+        missing = [name for name in names if name not in corpora] or [" with ".join(names)]
+        for name in missing:
             counts[name] = counts.get(name, 0) + 1
     return counts
 
 
-def _with_cases(rows: "pl.DataFrame") -> "pl.DataFrame":
-    """The outcomes with their gain and the case that each belongs to."""
+def _add_cases(rows: "pl.DataFrame") -> "pl.DataFrame":
+    """Return the outcomes with the gain and the case of each."""
     import polars as pl
 
     n = pl.col("train_rows")
@@ -288,14 +323,14 @@ def _with_cases(rows: "pl.DataFrame") -> "pl.DataFrame":
             {"whole": "whole set", "part": "part of it", "more": "more rows than it has"}
         ),
     )
-    # Scores have few digits: what the subtraction adds is no gain.
+    # Scores have few digits; rounding removes what the subtraction adds.
     gain = (pl.col("after") - pl.col("before")).round(9)
     return rows.with_columns(gain.alias("gain"), part.alias("part")).with_columns(
         case.alias("outcome_case")
     )
 
 
-def _summary(rows: "pl.DataFrame", seed: int, replicates: int) -> "pl.DataFrame":
+def _summarize(rows: "pl.DataFrame", seed: int, replicates: int) -> "pl.DataFrame":
     import polars as pl
 
     found: list[dict[str, Any]] = []
@@ -303,71 +338,47 @@ def _summary(rows: "pl.DataFrame", seed: int, replicates: int) -> "pl.DataFrame"
         cases = [(str(case), part) for (case,), part in of_metric.group_by("outcome_case")]
         for case, part in [("all", of_metric), *sorted(cases, key=lambda pair: pair[0])]:
             for measure in MEASURES:
-                kept = part.filter(pl.col(measure).is_not_null())
-                x, gain = kept[measure].to_numpy(), kept["gain"].to_numpy()
+                measured = part.filter(pl.col(measure).is_not_null())
+                x, gain = measured[measure].to_numpy(), measured["gain"].to_numpy()
                 row: dict[str, Any] = {
                     "metric": metric,
                     "outcome_case": case,
                     "measure": measure,
-                    "n_rows": len(kept),
-                    "n_starting_points": kept["predictions"].n_unique(),
-                    "n_models": kept["model"].n_unique(),
+                    "n_rows": len(measured),
+                    "n_starting_points": measured["predictions"].n_unique(),
+                    "n_models": measured["model"].n_unique(),
                     "n_gained": int((gain > 0).sum()),
                     **correlations(x, gain),
                 }
                 if measure in RATIOS:
-                    row.update(_counts(x, gain))
-                    starts = kept["predictions"].to_list()
-                    of = f"{seed}|{metric}|{case}|{measure}"
-                    row.update(best_cut(x, gain, starts, of, replicates))
+                    row.update(_count_predictions(x, gain))
+                    starts = measured["predictions"].to_list()
+                    name = f"{seed}|{metric}|{case}|{measure}"
+                    row.update(best_cut(x, gain, starts, name, replicates))
                 found.append(row)
-    return pl.DataFrame(found, schema=_SUMMARY)
+    return pl.DataFrame(found, schema=_SUMMARY_SCHEMA)
 
 
-_SUMMARY: Final = {
-    "metric": str,
-    "outcome_case": str,
-    "measure": str,
-    "n_rows": int,
-    "n_starting_points": int,
-    "n_models": int,
-    "n_gained": int,
-    "spearman": float,
-    "spearman_low": float,
-    "spearman_high": float,
-    "pearson": float,
-    "pearson_low": float,
-    "pearson_high": float,
-    "n_true_gain": int,
-    "n_false_gain": int,
-    "n_missed_gain": int,
-    "n_true_none": int,
-    "cut": float,
-    "cut_low": float,
-    "cut_high": float,
-}
-
-
-def _counts(ratio: Floats, gain: Floats) -> dict[str, int]:
-    promised, came = ratio > 1, gain > 0
+def _count_predictions(ratio: Floats, gain: Floats) -> dict[str, int]:
+    predicted, gained = ratio > 1, gain > 0
     return {
-        "n_true_gain": int((promised & came).sum()),
-        "n_false_gain": int((promised & ~came).sum()),
-        "n_missed_gain": int((~promised & came).sum()),
-        "n_true_none": int((~promised & ~came).sum()),
+        "n_true_gain": int((predicted & gained).sum()),
+        "n_false_gain": int((predicted & ~gained).sum()),
+        "n_missed_gain": int((~predicted & gained).sum()),
+        "n_true_none": int((~predicted & ~gained).sum()),
     }
 
 
 def correlations(x: Floats, y: Floats) -> dict[str, float | None]:
-    """Spearman's and Pearson's correlation, each with a 95 % interval.
+    """Return Spearman's and Pearson's correlation, each with a 95 % interval.
 
     Intervals are by Fisher's z; for Spearman with the standard error ``sqrt((1 + r^2 / 2) / (n -
-    3))`` of Bonett and Wright (Psychometrika 65, 2000). A correlation of 1 has none. They take rows
-    as independent, which several outcomes of one model are not: they are too narrow then.
+    3))`` of Bonett and Wright (Psychometrika 65, 2000). A correlation of 1 has no interval.
+    Intervals assume independent rows. They are too narrow for several outcomes of one model.
 
     Returns:
-        ``spearman``, ``pearson`` and their ``_low`` and ``_high``; None with fewer than 4 rows, or
-        where one side does not vary.
+        ``spearman``, ``pearson`` and their ``_low`` and ``_high``; None if there are fewer than 4
+        rows, or one side does not vary.
     """
     names = ("spearman", "pearson")
     found: dict[str, float | None] = {
@@ -395,37 +406,36 @@ def best_cut(
     ratio: Floats,
     gain: Floats,
     starts: Sequence[str],
-    seed: str,
+    name: str,
     replicates: int = REPLICATES,
 ) -> dict[str, float | None]:
-    """The ratio that best separates gains from none, with its uncertainty.
+    """Find the ratio that best separates gains from other outcomes, with an interval.
 
-    The cut that puts the fewest outcomes on the wrong side: the middle of the widest gap between
-    neighbouring ratios that does. The interval holds the middle 95 % of the cuts of bootstrap
-    samples that have outcomes of both kinds. Starting points are drawn, each with all its outcomes:
-    those of one share a ratio's denominator, and are no independent evidence.
+    The cut puts the fewest outcomes on the wrong side. Of several such cuts, it is the middle of
+    the widest gap between neighboring ratios. The interval contains the middle 95 % of the cuts of
+    bootstrap samples that have outcomes of both kinds. Starting points are drawn with all their
+    outcomes, which are not independent because they share a ratio's denominator.
 
     Args:
-        ratio: Of each outcome.
-        gain: What came of it.
-        starts: From which predictions it started.
-        seed: What the samples are drawn by.
-        replicates: How many samples.
+        ratio: The ratio of each outcome.
+        gain: Its gain.
+        starts: The predictions that it started from.
+        name: The name of the random draws, from which they are hashed.
+        replicates: The number of bootstrap samples.
 
     Returns:
-        ``cut``, ``cut_low``, ``cut_high``; None where all outcomes are of one kind, so that there
-        is nothing to separate.
+        ``cut``, ``cut_low``, ``cut_high``; None if all outcomes are of one kind.
     """
-    cut = _cut(ratio, gain > 0)
+    cut = _find_cut(ratio, gain > 0)
     if cut is None:
         return {"cut": None, "cut_low": None, "cut_high": None}
     _, start = np.unique(starts, return_inverse=True)
     rows_of = [np.flatnonzero(start == number) for number in range(start.max() + 1)]
     cuts = []
     for replicate in range(replicates):
-        drawn = _random(f"{seed}|{replicate}").integers(len(rows_of), size=len(rows_of))
+        drawn = _generator(f"{name}|{replicate}").integers(len(rows_of), size=len(rows_of))
         rows = np.concatenate([rows_of[number] for number in drawn])
-        if (found := _cut(ratio[rows], gain[rows] > 0)) is not None:
+        if (found := _find_cut(ratio[rows], gain[rows] > 0)) is not None:
             cuts.append(found)
     low, high = np.quantile(cuts, [0.025, 0.975]) if cuts else (None, None)
     return {
@@ -435,14 +445,14 @@ def best_cut(
     }
 
 
-def _cut(ratio: Floats, came: npt.NDArray[np.bool_]) -> float | None:
-    if came.all() or not came.any():
+def _find_cut(ratio: Floats, gained: npt.NDArray[np.bool_]) -> float | None:
+    if gained.all() or not gained.any():
         return None
     values = np.unique(ratio)
     if len(values) == 1:
         return None
     wrong = [
-        int((came & (ratio <= value)).sum() + (~came & (ratio > value)).sum())
+        int((gained & (ratio <= value)).sum() + (~gained & (ratio > value)).sum())
         for value in values[:-1]
     ]
     gaps = np.diff(values)
@@ -453,13 +463,13 @@ def _cut(ratio: Floats, came: npt.NDArray[np.bool_]) -> float | None:
     return float((values[best] + values[best + 1]) / 2)
 
 
-def _random(seed: str) -> np.random.Generator:
-    """A generator of its own for each use, so that none depends on what was drawn before."""
-    return np.random.default_rng(int.from_bytes(hashlib.sha256(seed.encode()).digest()))
+def _generator(name: str) -> np.random.Generator:
+    """Return a separate random generator for each use, so that no draw depends on earlier ones."""
+    return np.random.default_rng(int.from_bytes(hashlib.sha256(name.encode()).digest()))
 
 
-def _parts(place: Path | str, rows: "pl.DataFrame", seed: int) -> "pl.DataFrame":
-    """How well random parts of the training sets are aligned, of the sizes in the outcomes."""
+def _compare_parts(place: Path | str, rows: "pl.DataFrame", seed: int) -> "pl.DataFrame":
+    """Return the alignments of random parts of the training sets, of the sizes in the outcomes."""
     import polars as pl
 
     found: list[dict[str, Any]] = []
@@ -468,34 +478,23 @@ def _parts(place: Path | str, rows: "pl.DataFrame", seed: int) -> "pl.DataFrame"
         for (train, target), part in sizes.sort(sizes.columns).group_by(
             ["train", "target"], maintain_order=True
         ):
-            counts = {
-                name: dict(
-                    query_sql(con, "decisions/calibration/templates", corpus=name).fetchall()
-                )
-                for name in (train, target)
-            }
             names = [str(train), str(target)]
             templates = query_sql(con, "decisions/headroom/templates", corpora=names).pl()
             matrix = ngram_incidence(templates["template"]).counts
-            of_target = _weights(templates["template_id"], counts[target]) @ matrix
-            q = of_target / of_target.sum()
-            weights = _weights(templates["template_id"], counts[train])
+            weights, of_target = (
+                _read_weights(con, name, templates["template_id"]) for name in names
+            )
+            target_counts = of_target @ matrix
+            q = target_counts / target_counts.sum()
             queries = np.repeat(np.arange(len(weights)), weights)
             for n_rows in part["train_rows"]:
-                drawn = [
-                    _alignment(
-                        np.bincount(
-                            _random(f"{seed}|part|{train}|{n_rows}|{draw}").permutation(queries)[
-                                :n_rows
-                            ],
-                            minlength=len(weights),
-                        )
-                        @ matrix,
-                        q,
+                drawn = []
+                for draw in range(PART_DRAWS):
+                    generator = _generator(f"{seed}|part|{train}|{n_rows}|{draw}")
+                    some = np.bincount(
+                        generator.permutation(queries)[:n_rows], minlength=len(weights)
                     )
-                    for draw in range(PART_DRAWS)
-                ]
-                mean = float(np.mean(drawn))
+                    drawn.append(_alignment(some @ matrix, q))
                 found.append(
                     {
                         "train": train,
@@ -503,41 +502,32 @@ def _parts(place: Path | str, rows: "pl.DataFrame", seed: int) -> "pl.DataFrame"
                         "train_rows": n_rows,
                         "n_draws": PART_DRAWS,
                         "alignment_whole": _alignment(weights @ matrix, q),
-                        "alignment_mean": round(mean, 12),
+                        "alignment_mean": round(float(np.mean(drawn)), 12),
                         "alignment_sd": round(float(np.std(drawn, ddof=1)), 12),
                         "alignment_low": min(drawn),
                         "alignment_high": max(drawn),
                     }
                 )
-    return pl.DataFrame(found, schema=_PARTS)
+    return pl.DataFrame(found, schema=_PARTS_SCHEMA)
 
 
-_PARTS: Final = {
-    "train": str,
-    "target": str,
-    "train_rows": int,
-    "n_draws": int,
-    "alignment_whole": float,
-    "alignment_mean": float,
-    "alignment_sd": float,
-    "alignment_low": float,
-    "alignment_high": float,
-}
-
-
-def _weights(template_ids: "pl.Series", counts: dict[str, int]) -> Integers:
+def _read_weights(
+    con: "duckdb.DuckDBPyConnection", corpus: str, template_ids: "pl.Series"
+) -> Integers:
+    """Return the number of queries of a corpus with each template."""
+    counts = dict(query_sql(con, "decisions/calibration/templates", corpus=corpus).fetchall())
     return np.array([counts.get(template, 0) for template in template_ids], np.int64)
 
 
 def _alignment(ngrams: Integers, q: Floats) -> float:
-    held = ngrams > 0
-    p, q = ngrams[held] / ngrams.sum(), q[held]
+    occurs = ngrams > 0
+    p, q = ngrams[occurs] / ngrams.sum(), q[occurs]
     # To 12 digits, because processors differ in the last bits of a logarithm.
     return round(alignment(float(skew_terms(p, q).sum())), 12)
 
 
 def remarks(rows: "pl.DataFrame", parts: "pl.DataFrame") -> list[str]:
-    """What outcomes like these can and cannot say, in sentences."""
+    """Return sentences on what outcomes like these can and cannot show."""
     import polars as pl
 
     base, tuned = rows.filter(~pl.col("is_tuned")), rows.filter(pl.col("is_tuned"))
@@ -552,7 +542,7 @@ def remarks(rows: "pl.DataFrame", parts: "pl.DataFrame") -> list[str]:
                 f"No {name} in these outcomes lost: how well losses are foreseen cannot be "
                 "estimated from them."
             )
-        elif n_starts < _ENOUGH:
+        elif n_starts < _FEW_STARTING_POINTS:
             said.append(
                 f"Losses of a {name}: {len(lost):,}, from {_number(n_starts, 'starting point')}: "
                 "too few to say how well losses are foreseen."
@@ -573,11 +563,11 @@ def remarks(rows: "pl.DataFrame", parts: "pl.DataFrame") -> list[str]:
             f"{_number(rows['model'].n_unique(), 'model')}: they are not independent, and the "
             "intervals are narrower than they should be."
         )
-    return [*said, *_parts_in_words(rows, parts)]
+    return [*said, *_describe_parts(rows, parts)]
 
 
-def _parts_in_words(rows: "pl.DataFrame", parts: "pl.DataFrame") -> list[str]:
-    """How far random parts are from the whole, and whether a ratio would tell otherwise by them."""
+def _describe_parts(rows: "pl.DataFrame", parts: "pl.DataFrame") -> list[str]:
+    """Return sentences on how far random parts are from the whole, and how ratios would change."""
     import polars as pl
 
     said: list[str] = []
@@ -596,10 +586,6 @@ def _parts_in_words(rows: "pl.DataFrame", parts: "pl.DataFrame") -> list[str]:
             f"{_number(len(own), 'outcome')} would have a ratio on the other side of 1."
         )
     return said
-
-
-# Losses from fewer starting points than these decide nothing.
-_ENOUGH: Final = 10
 
 
 def _number(n: int, noun: str) -> str:

@@ -1,9 +1,9 @@
-"""What can be trained on, beside what it is to be like: candidates and target as n-gram counts."""
+"""The rows to choose from and the target to match, as n-gram counts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import duckdb
 import numpy as np
@@ -23,8 +23,6 @@ from nl2sql_align.tasks.warehouse.object_store import warehouse_at
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-_WEIGHTS_AT_A_TIME: Final = 10_000_000
-
 
 @dataclass(frozen=True)
 class TargetQueries:
@@ -33,12 +31,12 @@ class TargetQueries:
     Attributes:
         corpus: The target's name.
         templates: Its distinct templates.
-        counts: How often each distinct template has each n-gram: a column per n-gram of the target.
-        n_ngrams: How many n-grams each template has.
+        counts: How often each n-gram of the target (column) occurs in each template (row).
+        n_ngrams: The number of n-grams of each template.
         template: The template of each query, a row of ``counts``.
-        n_occurrences: How often each query counts.
-        ordinal: Each query's place in the dump.
-        db_id: Each query's database, null where it is not known.
+        n_occurrences: The frequency of each query.
+        ordinal: The ordinal of each query in the dump.
+        db_id: The database of each query; null if unknown.
     """
 
     corpus: str
@@ -52,12 +50,12 @@ class TargetQueries:
 
     @property
     def unit(self) -> Unit:
-        """What is drawn again as a whole: databases where they are known and there are several."""
+        """The unit to resample: databases if several are known, else queries."""
         known = self.db_id.drop_nulls()
         return choose_unit(len(self.db_id), len(known), known.n_unique())
 
     def units(self) -> pl.Series:
-        """The name of the unit that each query is of; one without a database is its own."""
+        """Return the unit of each query. A query without a database is its own unit."""
         queries = pl.Series(self.ordinal).cast(pl.String)
         if self.unit == Unit.QUERY:
             return pl.select("query " + queries).to_series()
@@ -66,29 +64,33 @@ class TargetQueries:
         ).to_series()
 
     def shares(self, weights: Integers) -> Floats:
-        """The n-gram distributions of the target with such weights of its queries.
+        """Return n-gram distributions of the target from weights of its queries.
 
         Args:
             weights: A row per distribution, a column per query.
 
         Returns:
-            A row per distribution; rows in which no query with an n-gram has a weight are left out.
+            A row per distribution, except those in which no query with an n-gram has a weight.
         """
         n_templates = len(self.n_ngrams)
         of_templates = np.stack(
             [np.bincount(self.template, weights=row, minlength=n_templates) for row in weights]
         )
         totals = (of_templates * self.n_ngrams).sum(axis=1)
-        counted = np.ascontiguousarray((self.counts.T @ of_templates.T).T)
-        return np.asarray(counted[totals > 0] / totals[totals > 0, None], np.float64)
+        counts = np.ascontiguousarray((self.counts.T @ of_templates.T).T)
+        return np.asarray(counts[totals > 0] / totals[totals > 0, None], np.float64)
 
-    def resampled(self, replicates: int, seed: int, of: Integers) -> Floats:
-        """The n-gram distributions of the target, drawn again.
+    def resample(
+        self, replicates: int, seed: int, of: Integers, weights_per_block: int = 10_000_000
+    ) -> Floats:
+        """Return n-gram distributions of resamples of the target.
 
         Args:
-            replicates: How often.
-            seed: Another seed gives other replicates.
-            of: The weights of the queries in what is drawn from.
+            replicates: The number of resamples.
+            seed: Their seed.
+            of: The weight of each query in the set to resample.
+            weights_per_block: How many weights of queries to hold at a time. Each resample of a log
+                has millions.
 
         Returns:
             As ``shares``.
@@ -97,8 +99,7 @@ class TargetQueries:
         names = units.unique().sort()
         keys = unit_keys(self.corpus, names.to_list(), seed)
         place = names.search_sorted(units).to_numpy()
-        # Some replicates at a time: of a log, each has millions of weights.
-        step = max(1, _WEIGHTS_AT_A_TIME // max(1, len(place)))
+        step = max(1, weights_per_block // max(1, len(place)))
         blocks = [
             range(first, min(first + step, replicates)) for first in range(0, replicates, step)
         ]
@@ -113,19 +114,22 @@ class TargetQueries:
         of: Integers | None = None,
         columns: Integers | None = None,
     ) -> Target:
-        """What a choice is to be like.
+        """Return the distribution to match.
 
         Args:
-            replicates: On how many resamples the choice is to do well; 0 for the target alone.
-            seed: Of the resamples.
-            of: The weights of the queries; by default how often each counts.
-            columns: The n-grams to look at; by default all.
+            replicates: The number of resamples to match; 0 for the target alone.
+            seed: The seed of the resamples.
+            of: The weights of the queries; by default their frequencies.
+            columns: The n-grams to use; by default all.
+
+        Raises:
+            ConfigurationError: The target has no n-grams.
         """
         weights = self.n_occurrences if of is None else of
         shares = self.shares(weights[None, :])
         if not len(shares):
-            raise ConfigurationError(f"the target '{self.corpus}' has no n-grams to be like")
-        resampled = self.resampled(replicates, seed, weights) if replicates else shares
+            raise ConfigurationError(f"the target '{self.corpus}' has no n-grams to match")
+        resampled = self.resample(replicates, seed, weights) if replicates else shares
         if not len(resampled):
             resampled = shares
         if columns is not None:
@@ -141,13 +145,13 @@ class Pool:
         sources: The corpora, in the order given: ``corpus``, ``role``, ``dialect``, ``license``,
             ``digest``, ``n_queries``, ``n_rejected``, ``n_candidates``, ``n_overlapping``,
             ``n_repeated``.
-        cells: What there is to choose from.
+        cells: The candidates, grouped by template and source.
         templates: The distinct templates, the rows of ``cells.counts``.
         template_ids: Their ids.
-        columns: For each column of ``cells.counts`` that of ``target.counts`` with its n-gram, or
-            the first of its n-grams.
+        columns: For each column of ``cells.counts``, that of ``target.counts`` with its n-gram, or
+            with the first of its n-grams.
         row_cells: The cell of each candidate, in the order of the sources and their dumps.
-        noise: A number in (0, 1) for each candidate, a function of the seed and the row alone.
+        noise: A number in (0, 1) for each candidate, which depends only on the seed and the row.
         target: The target.
     """
 
@@ -170,33 +174,33 @@ def load_pool(
     seed: int,
     is_whole: bool = False,
 ) -> Pool:
-    """Reads the candidates; they stay in the connection's table ``candidates``.
+    """Read the candidates, and leave them in the connection's table ``candidates``.
 
     Args:
         con: A connection to the published results.
-        place: Their folder, or address.
-        target: The corpus to be like.
-        sources: The corpora to choose from; by default, where empty, all with the role train, those
-            with questions first.
-        overlap: Which rows are no candidates for being in the target too.
-        seed: Of the rows' noise.
-        is_whole: Keep rows that repeat another one's question and text, and count each as often as
-            it occurs in a log; else a row is there to be taken once.
+        place: The warehouse folder, or its address on an object store.
+        target: The corpus to match.
+        sources: The corpora to choose from; if empty, all with the role train, those with questions
+            first.
+        overlap: Which rows are excluded because the target has them too.
+        seed: The seed of the rows' noise.
+        is_whole: Keep rows that repeat the question and text of another one, and count each as
+            often as it occurs in a log. Otherwise each row can be taken once.
 
     Raises:
-        ConfigurationError: There is no such corpus, or nothing to choose from.
-        WarehouseError: The results were made by an earlier version, or their files are gone.
+        ConfigurationError: A corpus does not exist, or has no candidate.
+        WarehouseError: The results are those of an earlier version, or their files are missing.
     """
-    named = list(dict.fromkeys(sources)) or _training_corpora(con, target)
-    corpora = _describe(con, place, [*named, target])
+    named = list(dict.fromkeys(sources)) or _list_training_corpora(con, target)
+    corpora = _describe_corpora(con, place, [*named, target])
     given = corpora.filter(pl.col("corpus") != target)
     if target in named:
-        raise ConfigurationError(f"'{target}' is the target: it cannot be chosen from as well")
+        raise ConfigurationError(f"'{target}' is the target; leave it out of the sources")
     answers = given.filter(pl.col("role") == "predictions")["corpus"].to_list()
     if answers:
         raise ConfigurationError(
-            f"'{answers[0]}' has the role predictions: a model's answers are nothing to train on; "
-            "leave it out of the sources"
+            f"'{answers[0]}' has the role predictions, and a model's answers are not training "
+            "data; leave it out of the sources"
         )
     position_of = {name: i for i, name in enumerate(named)}
     given = given.with_columns(position=pl.col("corpus").replace_strict(position_of)).sort(
@@ -205,14 +209,13 @@ def load_pool(
     con.register("given_sources", given.to_arrow())
     [target_file] = corpora.filter(pl.col("corpus") == target)["templates_file"]
     run_sql(con, "decisions/selection/target_queries", target=target, templates_file=target_file)
-    files = sorted(set(given["templates_file"]))
     run_sql(
         con,
         "decisions/selection/candidates",
         overlap=overlap,
         seed=seed,
         is_whole=is_whole,
-        templates_files=files,
+        templates_files=sorted(set(given["templates_file"])),
     )
     counted = query_sql(con, "decisions/selection/excluded").pl()
     given = given.join(counted, on="position", how="left", maintain_order="left")
@@ -220,60 +223,68 @@ def load_pool(
     given = given.with_columns(pl.col(*counts).fill_null(0))
     if not given["n_candidates"].sum():
         raise ConfigurationError(f"{', '.join(named)}: no query with a template is left to choose")
-    return _count(con, target, given)
+    return _count_candidates(con, given, _count_target(con, target))
 
 
-def _training_corpora(con: duckdb.DuckDBPyConnection, target: str) -> list[str]:
+def _list_training_corpora(con: duckdb.DuckDBPyConnection, target: str) -> list[str]:
     names = query_sql(con, "decisions/selection/training_corpora", target=target).fetchall()
     return [name for (name,) in names]
 
 
-def _describe(con: duckdb.DuckDBPyConnection, place: Path | str, names: list[str]) -> pl.DataFrame:
-    """What there is to say of the corpora, and where their templates stand."""
+def _describe_corpora(
+    con: duckdb.DuckDBPyConnection, place: Path | str, names: list[str]
+) -> pl.DataFrame:
+    """Return a row for each corpus, with the path of its file of templates."""
     warehouse = warehouse_at(place)
     corpora = query_sql(con, "decisions/selection/templates_files", names=names).pl()
     known = set(corpora["corpus"])
     for name in names:
         if name not in known:
-            there = con.execute("select corpus from corpora order by rowid").fetchall()
+            published = con.execute("select corpus from corpora order by rowid").fetchall()
             raise ConfigurationError(
-                f"no corpus '{name}' in {place}; there are: " + ", ".join(one for (one,) in there)
+                f"no corpus '{name}' in {place}; there are: "
+                + ", ".join(one for (one,) in published)
             )
     files = [warehouse.stage_file(warehouse.templates, file) for file in corpora["templates_file"]]
     described: pl.DataFrame = corpora.with_columns(templates_file=pl.Series(files))
     return described
 
 
-def _count(con: duckdb.DuckDBPyConnection, target: str, sources: pl.DataFrame) -> Pool:
-    from scipy.sparse import vstack
-
-    asked = con.sql(
-        "select ordinal, db_id, template, n_occurrences from target_queries "
-        "join templates using (template_id) order by ordinal"
-    ).pl()
-    target_templates = asked["template"].unique().sort()
-    incidence = ngram_incidence(target_templates)
-    target_queries = TargetQueries(
+def _count_target(con: duckdb.DuckDBPyConnection, target: str) -> tuple[TargetQueries, Incidence]:
+    """Return the target's queries, and the n-grams of its templates."""
+    asked = query_sql(con, "decisions/selection/target_templates").pl()
+    templates = asked["template"].unique().sort()
+    incidence = ngram_incidence(templates)
+    queries = TargetQueries(
         target,
-        target_templates,
+        templates,
         incidence.counts.astype(np.float64),
         np.asarray(incidence.counts.sum(axis=1), np.float64).reshape(-1),
-        target_templates.search_sorted(asked["template"]).to_numpy().astype(np.int64),
+        templates.search_sorted(asked["template"]).to_numpy().astype(np.int64),
         asked["n_occurrences"].to_numpy().astype(np.int64),
         asked["ordinal"].to_numpy().astype(np.int64),
         asked["db_id"].cast(pl.String),
     )
+    return queries, incidence
+
+
+def _count_candidates(
+    con: duckdb.DuckDBPyConnection, sources: pl.DataFrame, target: tuple[TargetQueries, Incidence]
+) -> Pool:
+    from scipy.sparse import vstack
+
+    target_queries, incidence = target
     cells = query_sql(con, "decisions/selection/cells").pl()
     texts = cells.unique("template_id", keep="first", maintain_order=True)
     templates = texts["template"]
     known = list(count_known(templates, ngram_keys(incidence.ngrams)))
     counts = vstack([some.counts for some in known]).tocsr()
-    columns, multiplicity = _distinct_columns(counts, incidence)
+    columns, multiplicity = _find_distinct_columns(counts, incidence)
     ids = {one: i for i, one in enumerate(texts["template_id"])}
     numbered = cells.select("template_id", "position").with_row_index("cell")
     noise = query_sql(con, "decisions/selection/noise").pl()
     noise = noise.join(numbered, on=["template_id", "position"], maintain_order="left")
-    # The 53 bits of a fraction, in the middle of their interval: never 0 and never 1.
+    # Use 53 bits, in the middle of their interval, so that the result is never 0 or 1.
     fractions = ((noise["noise"].to_numpy() >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
     return Pool(
         sources,
@@ -295,10 +306,10 @@ def _count(con: duckdb.DuckDBPyConnection, target: str, sources: pl.DataFrame) -
     )
 
 
-def _distinct_columns(pool: "csr_array", target: Incidence) -> tuple[Integers, Floats]:
-    """The first of each n-grams with equal counts everywhere, and how many there are of each.
+def _find_distinct_columns(pool: "csr_array", target: Incidence) -> tuple[Integers, Floats]:
+    """Return the first n-gram of each class of equal counts everywhere, and the size of each class.
 
-    N-grams that the pool lacks are left out.
+    N-grams that the pool lacks are omitted.
     """
     from scipy.sparse import vstack
 

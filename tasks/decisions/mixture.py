@@ -1,7 +1,4 @@
-"""How to mix whole corpora, so that the mixture is as near to a target as it can be.
-
-The Python twin of ``nl2sql-align mix``.
-"""
+"""Weights of whole corpora whose mixture is closest to a target: ``nl2sql-align mix``."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +13,7 @@ from nl2sql_align.tasks.base.arrays import Floats
 from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.decisions.candidates import Pool, load_pool
 from nl2sql_align.tasks.decisions.options import Overlap
+from nl2sql_align.tasks.decisions.selection_methods import Target
 from nl2sql_align.tasks.measures.divergence import (
     LARGEST_NATS,
     alignment,
@@ -30,17 +28,21 @@ MIXTURE_VERSION: Final = 2
 """Goes up with every change that can alter a weight."""
 
 REPLICATES: Final = 200
+"""The default number of resamples of the target."""
 
 _GAP_NATS: Final = 1e-5
-_SMALLEST: Final = 1e-9
+_LEAST_WEIGHT: Final = 1e-9
 _STEPS: Final = 5000
 
 
 @dataclass(frozen=True)
 class Weights:
-    """The weights of a mixture, and how good they are.
+    """The weights of a mixture.
 
-    ``gap_nats`` bounds how far the divergence can be above the lowest there is.
+    Attributes:
+        weights: The share of n-grams from each corpus.
+        kl_nats: The skew divergence of the mixture from the target.
+        gap_nats: A bound for how far the divergence is above the lowest possible.
     """
 
     weights: Floats
@@ -53,13 +55,13 @@ class Mixture:
     """Weights of corpora, with intervals.
 
     Attributes:
-        mixture: Its name: a digest of dumps, target, sources, seed and replicates.
+        mixture: Its name, a digest of dumps, target, sources, seed and replicates.
         target: The target.
         kl_nats: The skew divergence of the mixture from the target.
-        kl_alignment: Its KL-alignment.
+        kl_alignment: The KL-alignment of the mixture with the target.
         pool_alignment: That of all rows of the corpora together.
-        unit: What was drawn again: databases of the target, or its queries.
-        sources: A row per corpus, as in table ``mixtures``: the largest weight first.
+        unit: The unit that was resampled: databases of the target, or its queries.
+        sources: A row per corpus, as in table ``mixtures``, the largest weight first.
     """
 
     mixture: str
@@ -78,25 +80,26 @@ def mix(
     replicates: int = REPLICATES,
     seed: int = 0,
 ) -> Mixture:
-    """The weights of whole corpora whose mixture has the lowest divergence from a target.
+    """Find the weights of whole corpora whose mixture has the lowest divergence from a target.
+
+    Records the result in table ``mixtures`` of the published database.
 
     Args:
-        place: The folder of the results, or their address on a store.
-        target: The corpus to be like.
-        sources: The corpora to mix; by default, where empty, all with the role train.
-        replicates: How often the target is drawn again for the intervals; at least 20.
-        seed: Of these draws.
+        place: The warehouse folder, or its address on an object store.
+        target: The corpus to match.
+        sources: The corpora to mix; if empty, all with the role train.
+        replicates: The number of resamples of the target for the intervals, from 20 to 100,000.
+        seed: The seed of the resamples.
 
     Returns:
-        The weights, by n-grams and by rows, with 95 % percentile intervals of the rows' weights;
-        table ``mixtures`` of the published database holds them too.
+        The weights, by n-grams and by rows, with 95 % percentile intervals of the row weights.
 
     Raises:
-        ConfigurationError: There is no such corpus, or there are too few replicates.
-        WarehouseError: There are no results, or another run holds them for a minute.
+        ConfigurationError: A corpus does not exist, or ``replicates`` is out of range.
+        WarehouseError: There are no results, or another run has held them for a minute.
     """
     if not 20 <= replicates <= 100_000:
-        raise ConfigurationError(f"replicates: {replicates} is not from 20 to 100,000")
+        raise ConfigurationError(f"replicates: {replicates} is not between 20 and 100,000")
     with open_results(place) as con:
         pool = load_pool(con, place, target, sources, Overlap.NONE, seed, is_whole=True)
         run_id = last_run(place)
@@ -104,18 +107,11 @@ def mix(
     aim = pool.target.as_target(replicates, seed, columns=pool.columns)
     multiplicity = pool.cells.multiplicity
     best = nearest_mixture(shares, aim.shares, multiplicity)
-    drawn = np.stack(
-        [
-            _row_weights(nearest_mixture(shares, q, multiplicity, best.weights).weights, per_row)
-            for q in aim.resampled
-        ]
+    n_rows = np.bincount(pool.cells.source, weights=pool.cells.n_rows, minlength=len(pool.sources))
+    pool_weights = n_rows * per_row
+    pool_nats = mixture_divergence(
+        pool_weights / pool_weights.sum(), shares, aim.shares, multiplicity
     )
-    rows = _row_weights(best.weights, per_row)
-    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
-    whole = pool.cells.n_rows
-    n_rows = np.bincount(pool.cells.source, weights=whole, minlength=len(pool.sources))
-    whole_weights = n_rows * per_row
-    names = pool.sources["corpus"].to_list()
     name = stage_key(
         version=MIXTURE_VERSION,
         target=target,
@@ -123,23 +119,7 @@ def mix(
         replicates=replicates,
         seed=seed,
     )[:16]
-    pool_nats = mixture_divergence(
-        whole_weights / whole_weights.sum(), shares, aim.shares, multiplicity
-    )
-    alone = [
-        mixture_divergence(weights, shares, aim.shares, multiplicity)
-        for weights in np.eye(len(names))
-    ]
-    table = pl.DataFrame(
-        {
-            "source": names,
-            "ngram_weight": best.weights,
-            "row_weight": rows,
-            "row_weight_low": low,
-            "row_weight_high": high,
-            "source_alignment": [alignment(nats) for nats in alone],
-        }
-    ).with_columns(
+    table = _weigh_sources(pool, aim, shares, per_row, best).with_columns(
         mixture=pl.lit(name),
         run_id=pl.lit(run_id),
         target=pl.lit(target),
@@ -165,20 +145,48 @@ def mix(
     )
 
 
+def _weigh_sources(
+    pool: Pool, target: Target, shares: Floats, per_row: Floats, best: Weights
+) -> pl.DataFrame:
+    """Return the weights of each source, with intervals and its alignment alone."""
+    multiplicity = pool.cells.multiplicity
+    resampled = np.stack(
+        [
+            _row_weights(nearest_mixture(shares, q, multiplicity, best.weights).weights, per_row)
+            for q in target.resampled
+        ]
+    )
+    low, high = np.quantile(resampled, [0.025, 0.975], axis=0)
+    alone = [
+        mixture_divergence(weights, shares, target.shares, multiplicity)
+        for weights in np.eye(len(shares))
+    ]
+    return pl.DataFrame(
+        {
+            "source": pool.sources["corpus"],
+            "ngram_weight": best.weights,
+            "row_weight": _row_weights(best.weights, per_row),
+            "row_weight_low": low,
+            "row_weight_high": high,
+            "source_alignment": [alignment(nats) for nats in alone],
+        }
+    )
+
+
 def nearest_mixture(
     shares: Floats, target: Floats, multiplicity: Floats, start: Floats | None = None
 ) -> Weights:
-    """The weights whose mixture has the lowest skew divergence from a target.
+    """Find the weights whose mixture has the lowest skew divergence from a target.
 
-    The divergence D(sum_k w_k P_k || Q) is convex in w: p ln(p / ((1 - l) q + l p)) is convex in p,
-    and p is linear in w. Exponentiated gradient (Kivinen and Warmuth 1997) with a step that halves
-    where it fails and grows where it does not. It ends when the Frank-Wolfe gap, an upper bound of
-    how much lower the divergence can get, is at most 1e-5 nats.
+    The divergence D(sum_k w_k P_k || Q) is convex in w, because its terms are convex in p and p is
+    linear in w. This is exponentiated gradient descent (Kivinen and Warmuth 1997), with a step that
+    halves when it fails and grows when it succeeds. It ends when the Frank-Wolfe gap, an upper
+    bound of how much lower the divergence can get, is at most 1e-5 nats.
 
     Args:
-        shares: The n-gram distribution of each corpus (row), for the n-grams that the target has.
-        target: That of the target.
-        multiplicity: How many n-grams each column stands for.
+        shares: The n-gram distribution of each corpus (row), over the n-grams that the target has.
+        target: The n-gram distribution of the target.
+        multiplicity: The number of n-grams that share each column.
         start: Weights to start from.
     """
     n = len(shares)
@@ -186,16 +194,16 @@ def nearest_mixture(
     if start is not None:
         weights = 0.99 * start + 0.01 * weights
     step = 1.0
-    nats, gradient = _look(weights, shares, target, multiplicity)
+    nats, gradient = _divergence_and_gradient(weights, shares, target, multiplicity)
     gap = _gap(weights, gradient)
     for _ in range(_STEPS):
         if gap <= _GAP_NATS:
             break
         moved = weights * np.exp(-step * (gradient - gradient.min()))
-        # A weight of 0 could never come back.
-        moved = np.maximum(moved / moved.sum(), _SMALLEST)
+        # A weight of 0 could never grow again.
+        moved = np.maximum(moved / moved.sum(), _LEAST_WEIGHT)
         moved /= moved.sum()
-        new, new_gradient = _look(moved, shares, target, multiplicity)
+        new, new_gradient = _divergence_and_gradient(moved, shares, target, multiplicity)
         if new <= nats:
             weights, nats, gradient = moved, new, new_gradient
             gap = _gap(weights, gradient)
@@ -210,14 +218,13 @@ def nearest_mixture(
 def mixture_divergence(
     weights: Floats, shares: Floats, target: Floats, multiplicity: Floats
 ) -> float:
-    """The skew divergence of a mixture from a target, in nats (specification, section 4)."""
-    return _look(weights, shares, target, multiplicity)[0]
+    """Return the skew divergence of a mixture from a target, in nats."""
+    return _divergence_and_gradient(weights, shares, target, multiplicity)[0]
 
 
-def _look(
+def _divergence_and_gradient(
     weights: Floats, shares: Floats, target: Floats, multiplicity: Floats
 ) -> tuple[float, Floats]:
-    """The divergence and its gradient."""
     p = (weights[:, None] * shares).sum(axis=0)
     at = np.flatnonzero(p)
     terms, slopes = skew_terms_and_slopes(p[at], target[at])
@@ -232,7 +239,7 @@ def _gap(weights: Floats, gradient: Floats) -> float:
 
 
 def _source_shares(pool: Pool) -> tuple[Floats, Floats]:
-    """The n-gram distribution of each source (row), and the n-grams of its average row."""
+    """Return the n-gram distribution of each source (row), and the n-grams in its average row."""
     cells, n_sources = pool.cells, len(pool.sources)
     shares, per_row = [], []
     for one in range(n_sources):
@@ -241,13 +248,13 @@ def _source_shares(pool: Pool) -> tuple[Floats, Floats]:
         n_ngrams = float((weights * cells.n_ngrams).sum())
         if not n_ngrams:
             name = pool.sources["corpus"][one]
-            raise ConfigurationError(f"'{name}' has no n-grams: leave it out of the mixture")
+            raise ConfigurationError(f"'{name}' has no n-grams; leave it out of the sources")
         shares.append((cells.counts.T @ weights) / n_ngrams)
         per_row.append(n_ngrams / rows.sum())
     return np.stack(shares), np.array(per_row)
 
 
 def _row_weights(ngram_weights: Floats, per_row: Floats) -> Floats:
-    """The shares of rows that give such shares of n-grams."""
+    """Return the shares of rows that result in these shares of n-grams."""
     rows = ngram_weights / per_row
     return np.asarray(rows / rows.sum(), np.float64)

@@ -1,10 +1,10 @@
-"""How many queries of a target it takes to rank training sets as all of its queries do."""
+"""Sample sizes: how many queries of a target rank training sets as all its queries do."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
@@ -34,27 +34,35 @@ from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.record import last_run, record
 
 N_TRIALS: Final = 200
+"""The default number of samples of each size."""
+
 SMOOTHINGS: Final = ("skew", "additive", "js")
-"""The divergences by which candidates are ranked, the main one first."""
+"""The divergences that rank the candidates, the main one first."""
 
 GOOD_TAU: Final = 0.9
-"""From this mean Kendall tau on, a ranking counts as that of the whole target."""
+"""The mean Kendall tau from which a ranking counts as that of the whole target."""
 
 GOOD_SHARE: Final = 0.95
-"""From this share of trials on, a winner or an order of two counts as found."""
+"""The share of trials from which a winner, or the order of the first two, counts as found."""
 
 MOST_DRAWN: Final = 100_000
-"""Larger samples than these are not tried: of a larger target, only all of its queries."""
+"""The largest sample that is tried, besides all queries of the target."""
 
-_FIRST_SIZE: Final = 10
+_SMALLEST_SAMPLE: Final = 10
 _STEPS: Final = (1, 1.5, 2, 3, 4, 6, 8)
 
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A training set: its n-grams that the target has as well, and sums over all of its n-grams.
+    """A training set.
 
-    ``columns`` are the shared n-grams' places among those of the target.
+    Attributes:
+        corpus: Its name.
+        columns: The columns, among the target's n-grams, of the n-grams that it shares.
+        counts: The number of occurrences of each shared n-gram.
+        n_ngrams: The number of occurrences of all its n-grams.
+        n_distinct_ngrams: The number of its distinct n-grams.
+        alone_as_source: What it adds to the additive divergence from a target that shares nothing.
     """
 
     corpus: str
@@ -72,46 +80,46 @@ def sample_size(
     n_trials: int = N_TRIALS,
     seed: int = SEED,
 ) -> pl.DataFrame:
-    """How stable the ranking of training sets is when fewer queries of a target are at hand.
+    """Compute how stable the ranking of training sets is with fewer queries of a target.
 
-    Each trial draws queries of the target without replacement; its samples of different sizes are
-    parts of each other. A query that a log has several times can be drawn as often. The result is
-    put into table ``sample_size`` too.
+    Each trial draws queries of the target without replacement. Its smaller samples are parts of its
+    larger ones. A query that occurs several times in a log can be drawn as often. Records the
+    result in table ``sample_size`` of the published database.
 
     Args:
-        place: The folder of the results, or their address on a store.
-        target: A corpus with that role.
-        candidates: Training sets; all of the warehouse where left out.
-        n_trials: Samples of each size.
-        seed: Another seed gives other samples.
+        place: The warehouse folder, or its address on an object store.
+        target: A corpus with the role target.
+        candidates: The training sets to rank; by default all.
+        n_trials: The number of samples of each size.
+        seed: The seed of the samples.
 
     Returns:
-        A row per smoothing and size: mean ``kendall_tau`` with the ranking against all queries,
-        with the 2.5 % and 97.5 % quantiles of the trials, the share of trials with the same winner
-        and with the same order of the first two.
+        A row per smoothing and size: the mean ``kendall_tau`` with the ranking by all queries and
+        its 2.5 % and 97.5 % quantiles over the trials, and the shares of trials with the same
+        winner and with the same order of the first two.
 
     Raises:
         WarehouseError: There are no results.
-        ConfigurationError: There is no such target or candidate, fewer than two candidates, or no
-            trial.
+        ConfigurationError: The target or a candidate does not exist, there are fewer than two
+            candidates, or ``n_trials`` is less than 1.
     """
     if n_trials < 1:
-        raise ConfigurationError(f"trials: {n_trials} is no number of samples; take 1 or more")
-    queries, sets = _read(place, target, candidates)
+        raise ConfigurationError(f"trials: {n_trials} is less than 1")
+    queries, sets = _read_sets(place, target, candidates)
     distinct = queries["template"].unique().sort()
     incidence = ngram_incidence(distinct)
     classes = group_ngrams(incidence.counts)
     of_query = distinct.search_sorted(queries["template"]).to_numpy().astype(np.int64)
     n_occurrences = queries["n_occurrences"].to_numpy().astype(np.int64)
-    found = [_placed(one, candidate, incidence.ngrams) for candidate, one in sets]
+    training_sets = [_match_ngrams(counts, row, incidence.ngrams) for row, counts in sets]
     n_all = int(n_occurrences.sum())
     sizes = sizes_up_to(n_all)
     drawn = of_query[
         draw_queries(n_occurrences, [0, *sizes][-2], n_trials, f"sample-size {target}", seed)
     ]
     everything = np.bincount(of_query, n_occurrences, len(distinct)).astype(np.float64)
-    whole = _divergences(classes, found, everything[None, :])
-    names = [candidate.corpus for candidate in found]
+    whole = _divergences(classes, training_sets, everything[None, :])
+    names = [one.corpus for one in training_sets]
     run_id = last_run(place)
     rows = []
     weights = np.zeros((n_trials, len(distinct)))
@@ -122,7 +130,7 @@ def sample_size(
         else:
             np.add.at(weights, (np.arange(n_trials)[:, None], drawn[:, done:size]), 1.0)
         done = size
-        for smoothing, of_sample in _divergences(classes, found, weights).items():
+        for smoothing, of_sample in _divergences(classes, training_sets, weights).items():
             rows.append(
                 {
                     "target": target,
@@ -141,30 +149,30 @@ def sample_size(
 
 
 def sizes_up_to(n_queries: int) -> list[int]:
-    """Sizes to try: 10, 15, 20, 30, 40, 60, 80, 100, 150 and so on to 100,000, and all."""
-    sizes = (int(step * _FIRST_SIZE * 10**power) for power in range(5) for step in _STEPS)
+    """Return the sizes to try: 10, 15, 20, 30, 40, 60, 80, 100, ... up to 100,000, and all."""
+    sizes = (int(step * _SMALLEST_SAMPLE * 10**power) for power in range(5) for step in _STEPS)
     return [*(size for size in sizes if size < n_queries and size <= MOST_DRAWN), n_queries]
 
 
 def draw_queries(
     n_occurrences: Integers, n_drawn: int, n_trials: int, owner: str, seed: int = SEED
 ) -> Integers:
-    """Draws queries without replacement, in each of some trials.
+    """Draw queries without replacement, in each of several trials.
 
     Args:
-        n_occurrences: How often each query is there.
-        n_drawn: How many to draw; no more than there are, and at most ``MOST_DRAWN``.
-        n_trials: How often.
-        owner: What they are drawn for: another one gives other draws.
-        seed: Likewise.
+        n_occurrences: The frequency of each query.
+        n_drawn: The number of queries to draw, at most all and at most ``MOST_DRAWN``.
+        n_trials: The number of trials.
+        owner: What the queries are drawn for. Each owner gets its own draws.
+        seed: The seed of the draws.
 
     Returns:
-        The place of each query drawn (column), in the order of drawing, for each trial (row).
+        The position of each query drawn (column), in the order of drawing, for each trial (row).
     """
     ends = np.cumsum(n_occurrences)
     n_all = int(ends[-1])
     is_small = n_all <= 4 * MOST_DRAWN
-    # Of so many, a quarter more draws than are wanted hold more than enough that differ.
+    # From a large set, a quarter more draws than needed contain enough distinct ones.
     n_keys = n_all if is_small else n_drawn * 5 // 4 + 100
     keys = unit_keys(owner, [str(i) for i in range(n_keys)], seed)
     drawn = np.empty((n_trials, n_drawn), np.int64)
@@ -180,26 +188,26 @@ def draw_queries(
 
 
 def recommendation(rows: pl.DataFrame, smoothing: str = SMOOTHINGS[0]) -> str:
-    """What the result of ``sample_size`` says, in a sentence."""
+    """Return the result of ``sample_size`` in a sentence."""
     rows = rows.filter(pl.col("smoothing") == smoothing).sort("n_queries")
     names = rows["candidates"][0].to_list()
     n_all, target = int(rows["n_queries"][-1]), str(rows["target"][0])
     ranked = _smallest(rows, "kendall_tau", GOOD_TAU)
     best = _smallest(rows, "same_winner_share", GOOD_SHARE)
     two = _smallest(rows, "same_first_two_share", GOOD_SHARE)
-    told = (
+    sizes = (
         f"{ranked:,} queries of {target} suffice to rank these {len(names)} candidates as all "
         f"{n_all:,} do, and {best:,} to find the best, {names[0]}"
     )
     first_two = f"the first two, {names[0]} and {names[1]},"
     if two == rows["n_queries"][0]:
-        return f"{told}; {two:,} tell {first_two} apart."
+        return f"{sizes}; {two:,} tell {first_two} apart."
     fewer = f"all {two:,}" if two == n_all else f"{two:,}"
-    return f"{told}; {first_two} cannot be told apart with fewer than {fewer}."
+    return f"{sizes}; {first_two} cannot be told apart with fewer than {fewer}."
 
 
 def _smallest(rows: pl.DataFrame, column: str, enough: float) -> int:
-    """The size from which on a column is good enough."""
+    """Return the size from which a column is always at least ``enough``."""
     smallest = int(rows["n_queries"][-1])
     for size, value in reversed(list(rows.select("n_queries", column).iter_rows())):
         if value < enough:
@@ -208,10 +216,10 @@ def _smallest(rows: pl.DataFrame, column: str, enough: float) -> int:
     return smallest
 
 
-def _read(
+def _read_sets(
     place: Path | str, target: str, candidates: Sequence[str] | None
-) -> tuple[pl.DataFrame, list[tuple[dict[str, object], pl.DataFrame]]]:
-    """The target's queries, and the training sets with the n-grams that they share with it."""
+) -> tuple[pl.DataFrame, list[tuple[dict[str, Any], pl.DataFrame]]]:
+    """Return the target's queries, and each training set with its counts of shared n-grams."""
     with open_results(place) as con:
         roles = dict(con.execute("select corpus, role from corpora").fetchall())
         targets = [name for name, role in roles.items() if role == "target"]
@@ -235,29 +243,30 @@ def _read(
             )
     wanted = list(dict.fromkeys(candidates or known))
     if len(wanted) < 2 or queries.is_empty():
-        what = "fewer than two training sets to rank" if len(wanted) < 2 else "no templates"
-        raise ConfigurationError(f"target '{target}' in {place}: there are {what}")
+        problem = "fewer than two training sets to rank" if len(wanted) < 2 else "no templates"
+        raise ConfigurationError(f"target '{target}' in {place}: there are {problem}")
     rows = {row["corpus"]: row for row in sets.iter_rows(named=True)}
     return queries, [(rows[name], shared.filter(pl.col("corpus") == name)) for name in wanted]
 
 
-def _placed(counts: pl.DataFrame, row: dict[str, object], ngrams: pl.Series) -> _Candidate:
-    places = pl.DataFrame({"ngram": ngrams}).with_row_index("column")
-    found = places.join(counts, on="ngram", how="inner").sort("column")
+def _match_ngrams(counts: pl.DataFrame, row: dict[str, Any], ngrams: pl.Series) -> _Candidate:
+    """Return a training set, with its counts in the columns of the target's n-grams."""
+    columns = pl.DataFrame({"ngram": ngrams}).with_row_index("column")
+    found = columns.join(counts, on="ngram", how="inner").sort("column")
     return _Candidate(
-        corpus=str(row["corpus"]),
+        corpus=row["corpus"],
         columns=found["column"].to_numpy().astype(np.int64),
         counts=found["n_occurrences"].to_numpy().astype(np.int64),
-        n_ngrams=int(str(row["n_ngrams"])),
-        n_distinct_ngrams=int(str(row["n_distinct_ngrams"])),
-        alone_as_source=float(str(row["alone_as_source"])),
+        n_ngrams=int(row["n_ngrams"]),
+        n_distinct_ngrams=int(row["n_distinct_ngrams"]),
+        alone_as_source=row["alone_as_source"],
     )
 
 
 def _divergences(
     classes: Classes, candidates: list[_Candidate], weights: Floats
 ) -> dict[str, Floats]:
-    """Of each candidate (column) from each sample (row), by smoothing; nats."""
+    """Return the divergences of candidates (columns) from samples (rows) in nats, by smoothing."""
     target = replicate_counts(classes, weights)
     n_of_class = np.bincount(classes.of_ngram, minlength=target.by_class.shape[1]).astype(float)
     of_sample = target.by_class / target.totals[:, None]
@@ -283,9 +292,9 @@ def _divergences(
 
 
 def kendall_taus(whole: Floats, of_samples: Floats) -> Floats:
-    """Kendall's tau-b of one ranking with several (rows); 0 where one of the two ranks nothing.
+    """Return Kendall's tau-b of one ranking with several (rows); 0 if one of the two is all ties.
 
-    All of them at once: one at a time, SciPy's takes most of the time of ``sample_size``.
+    SciPy computes one at a time, which would take most of the time of ``sample_size``.
     """
     one, other = np.triu_indices(len(whole), 1)
     expected = np.sign(whole[one] - whole[other])
@@ -296,7 +305,7 @@ def kendall_taus(whole: Floats, of_samples: Floats) -> Floats:
 
 
 def _stability(whole: Floats, of_samples: Floats) -> dict[str, object]:
-    """How well samples (rows) rank candidates (columns) as the whole target does."""
+    """Return how well samples (rows) rank candidates (columns) as the whole target does."""
     taus = kendall_taus(whole, of_samples)
     first, second = whole.argsort(kind="stable")[:2]
     return {

@@ -1,7 +1,7 @@
-"""Which rows to train on: those whose templates are distributed as a target's are.
+"""Selections of training rows whose templates are distributed like a target's.
 
-The Python twin of ``nl2sql-align select``. ``tasks.decisions.candidates`` reads the candidate
-rows, ``tasks.decisions.selection_methods`` chooses among them.
+Behind ``nl2sql-align select``. ``tasks.decisions.candidates`` reads the candidate rows, and
+``tasks.decisions.selection_methods`` chooses among them.
 """
 
 import json
@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import duckdb
 import numpy as np
 import polars as pl
 
-from nl2sql_align.tasks.base.arrays import Integers
+from nl2sql_align.tasks.base.arrays import Floats, Integers
 from nl2sql_align.tasks.base.errors import AlignError, ConfigurationError
 from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.decisions.candidates import Pool, load_pool
@@ -27,9 +27,9 @@ from nl2sql_align.tasks.decisions.selection_methods import (
     choose_directly,
     choose_greedily,
     divergence,
-    gumbel,
-    importance,
-    with_templates,
+    ensure_templates,
+    gumbel_noise,
+    importance_weights,
 )
 from nl2sql_align.tasks.ingest.original_rows import read_original_rows
 from nl2sql_align.tasks.measures.divergence import alignment
@@ -39,9 +39,23 @@ from nl2sql_align.tasks.results.versions import versions
 from nl2sql_align.tasks.warehouse.folder import stage_key, write_atomically
 
 REPLICATES: Final = 20
-"""On how many resamples of the target a direct choice is to do well."""
+"""The number of resamples of the target that a direct choice should match."""
 
 _CURVE_STEPS: Final = 7
+_SOURCE_COLUMNS: Final = (
+    "source",
+    "license",
+    "digest",
+    "n_queries",
+    "n_rejected",
+    "n_overlapping",
+    "n_repeated",
+    "n_candidates",
+    "n_taken_from_source",
+    "n_templates_from_source",
+    "source_alignment",
+    "alignment_without_source",
+)
 
 
 @dataclass(frozen=True)
@@ -49,19 +63,16 @@ class Options:
     """How to select.
 
     Attributes:
-        budget: How many rows to take.
-        method: ``direct`` lowers the divergence itself; ``greedy`` is cynical selection (arXiv
-            1709.02279); ``importance`` is DSIR (arXiv 2302.03169); ``random`` is the yardstick.
-        seed: Of all noise: of rows, and of the target's resamples.
-        replicates: For ``direct``: on how many resamples of the target the choice is to do well,
-            so that it holds for queries like the target's and not for these alone; 0 for none.
-        min_templates: How many distinct templates to take at least.
-        max_share: The largest share of the budget that one source may give.
-        caps: Such shares for single sources, in place of ``max_share``.
-        exclude_overlap: Which rows are left out because the target has them: those with its texts
-            (``exact``), those with template and literals of one of its queries too (``near``), be
-            the literals short numbers only (``strict``).
-        stop: For ``greedy``: take no more rows than lower the cross-entropy.
+        budget: The number of rows to take.
+        method: How to choose.
+        seed: The seed of all noise: that of the rows, and of the target's resamples.
+        replicates: For ``direct``: the number of resamples of the target to match, so that the
+            choice suits other queries like the target's too; 0 to match the target alone.
+        min_templates: The least number of distinct templates.
+        max_share: The largest share of the budget from one source.
+        caps: Such shares for single sources, instead of ``max_share``.
+        exclude_overlap: Which rows are excluded because the target has them too.
+        stop: For ``greedy``: stop where the cross-entropy is lowest.
     """
 
     budget: int
@@ -75,51 +86,52 @@ class Options:
     stop: bool = False
 
     def check(self, sources: Sequence[str]) -> None:
-        """Raises ConfigurationError for a value that makes no sense."""
+        """Raise ConfigurationError for a value that is out of range or unknown."""
         for name, values in (("method", Method), ("exclude_overlap", Overlap)):
             if getattr(self, name) not in list(values):
                 raise ConfigurationError(
-                    f"{name}: {str(getattr(self, name))!r} is none of {', '.join(values)}"
+                    f"{name}: {str(getattr(self, name))!r} is not one of {', '.join(values)}"
                 )
         if self.budget < 1:
-            raise ConfigurationError(f"budget: {self.budget} is no number of rows; take 1 or more")
+            raise ConfigurationError(f"budget: {self.budget} is less than 1")
         if not 0 <= self.replicates <= 1000:
-            raise ConfigurationError(f"replicates: {self.replicates} is not from 0 to 1000")
+            raise ConfigurationError(f"replicates: {self.replicates} is not between 0 and 1000")
         if not 0 <= self.min_templates <= self.budget:
             raise ConfigurationError(
-                f"min_templates: {self.min_templates} is not from 0 to the budget of {self.budget}"
+                f"min_templates: {self.min_templates} is not between 0 and "
+                f"the budget of {self.budget}"
             )
         if self.stop and self.method != Method.GREEDY:
-            raise ConfigurationError("stop: only method greedy knows when to stop")
+            raise ConfigurationError("stop: works only with method greedy")
         for name, share in {"max_share": self.max_share, **(self.caps or {})}.items():
             if not 0 <= share <= 1:
-                raise ConfigurationError(f"cap of {name}: {share} is no share from 0 to 1")
+                raise ConfigurationError(f"cap of {name}: {share} is not between 0 and 1")
         for name in self.caps or {}:
             if name not in sources:
                 raise ConfigurationError(
-                    f"cap of '{name}': it is not chosen from; the sources are {', '.join(sources)}"
+                    f"cap of '{name}': it is not a source; the sources are {', '.join(sources)}"
                 )
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What was selected, and how near it is to the target.
+    """The rows selected, and how close they are to the target.
 
     Attributes:
-        selection: Its name: a digest of dumps, target, sources and options.
-        folder: Where ``selection.jsonl``, ``selection.parquet``, ``selection.json`` and
-            ``templates.csv`` stand.
+        selection: Its name, a digest of dumps, target, sources and options.
+        folder: The folder of ``selection.jsonl``, ``selection.parquet``, ``selection.json`` and
+            ``templates.csv``.
         target: The target.
-        options: How it was selected.
-        n_taken: How many rows.
-        n_templates: How many distinct templates they have.
+        options: How the rows were selected.
+        n_taken: The number of rows.
+        n_templates: The number of their distinct templates.
         kl_nats: Their skew divergence from the target.
         kl_alignment: Their KL-alignment with the target.
         pool_alignment: That of all candidates together.
-        best_size: For ``greedy``: after how many rows the cross-entropy was lowest.
-        sources: What was taken from where: rows of table ``selections``.
-        curve: The alignment at steps of the budget: rows of table ``selection_curves``.
-        notes: What the user should know.
+        best_size: For ``greedy``: the number of rows after which the cross-entropy was lowest.
+        sources: The number of rows taken from each source, as in table ``selections``.
+        curve: The alignment at steps of the budget, as in table ``selection_curves``.
+        notes: Warnings and hints for the user.
     """
 
     selection: str
@@ -139,7 +151,7 @@ class Selection:
 
 @dataclass(frozen=True)
 class Choice:
-    """How many rows to take from each cell, for each of some sizes."""
+    """The number of rows to take from each cell, for several sizes."""
 
     sizes: tuple[int, ...]
     taken: list[Integers]
@@ -149,24 +161,21 @@ class Choice:
 def select(
     place: Path | str, target: str, sources: Sequence[str], out: Path, options: Options
 ) -> Selection:
-    """Chooses rows that are distributed as a target is, and writes them out.
+    """Choose rows that are distributed like a target, and write them to a folder.
+
+    Records the result in tables ``selections`` and ``selection_curves`` of the published database.
 
     Args:
-        place: The folder of the results, or their address on a store.
-        target: The corpus to be like.
-        sources: The corpora to choose from, by preference: of rows that are equally good, those
-            of an earlier one are taken. By default, where empty, all with the role train, those
-            with questions first.
-        out: The folder to write; made if it is not there.
+        place: The warehouse folder, or its address on an object store.
+        target: The corpus to match.
+        sources: The corpora to choose from, in order of preference: equally good rows are taken
+            from the first of them. If empty, all with the role train, those with questions first.
+        out: The folder to write to. It is created if it does not exist.
         options: How to select.
 
-    Returns:
-        What was selected; tables ``selections`` and ``selection_curves`` of the published
-        database hold it too.
-
     Raises:
-        ConfigurationError: There is no such corpus, or an option makes no sense.
-        WarehouseError: There are no results, or another run holds them for a minute.
+        ConfigurationError: A corpus does not exist, or an option is wrong.
+        WarehouseError: There are no results, or another run has held them for a minute.
         AlignError: The folder cannot be written.
     """
     out = Path(out)
@@ -174,32 +183,32 @@ def select(
     with open_results(place) as con:
         pool = load_pool(con, place, target, sources, options.exclude_overlap, options.seed)
         options.check(pool.sources["corpus"].to_list())
-        made = _limited(pool, options)
+        pool = _limit_sources(pool, options)
         aim = pool.target.as_target(options.replicates, options.seed, columns=pool.columns)
-        choice = choose(made, aim, options, curve_sizes(options.budget, made.cells.n_available))
+        choice = choose(pool, aim, options, curve_sizes(options.budget, pool.cells.n_available))
         taken = choice.taken[-1]
         run_id = last_run(place)
-        sources_table, rows = _taken_from(con, made, aim, taken), _chosen_rows(con, made, taken)
-    n_taken = int(taken.sum())
-    nats = divergence(made.cells, taken, aim)
-    per_template = made.cells.per_template(taken)
+        sources_table = _sources_table(con, pool, aim, taken)
+        rows = _read_chosen_rows(con, pool, taken)
+    nats = divergence(pool.cells, taken, aim)
+    n_templates = int((pool.cells.per_template(taken) > 0).sum())
     selection = Selection(
-        selection=_name(made, target, options),
+        selection=_name_selection(pool, target, options),
         folder=out,
         target=target,
         options=options,
-        n_taken=n_taken,
-        n_templates=int((per_template > 0).sum()),
+        n_taken=int(taken.sum()),
+        n_templates=n_templates,
         kl_nats=nats,
         kl_alignment=alignment(nats),
-        pool_alignment=alignment(divergence(made.cells, made.cells.n_rows, aim)),
+        pool_alignment=alignment(divergence(pool.cells, pool.cells.n_rows, aim)),
         best_size=choice.best_size,
         sources=sources_table,
-        curve=_curve(made, aim, choice),
-        notes=_notes(made, options, choice, rows, int((per_template > 0).sum())),
+        curve=_curve_table(pool, aim, choice),
+        notes=_notes(pool, options, choice, rows, n_templates),
     )
-    selection = _with_keys(selection, run_id)
-    _write(selection, rows, _taken_templates(made, taken))
+    selection = _complete_tables(selection, run_id)
+    _write_files(selection, rows, _templates_table(pool, taken))
     for table, frame in (
         ("selections", selection.sources),
         ("selection_curves", selection.curve),
@@ -209,53 +218,58 @@ def select(
 
 
 def choose(pool: Pool, target: Target, options: Options, sizes: Sequence[int]) -> Choice:
-    """Chooses rows by one of the methods, for each of some sizes.
+    """Choose rows by one of the methods, for several sizes.
 
     Args:
-        pool: What there is to choose from, with the sources' limits.
-        target: What to be like.
+        pool: The candidates, with the limits of the sources.
+        target: The distribution to match.
         options: How to choose.
-        sizes: How many rows to take, in rising order.
+        sizes: The numbers of rows to take, ascending.
     """
     cells, least = pool.cells, options.min_templates
     if options.method == Method.DIRECT:
         return Choice(tuple(sizes), choose_directly(cells, target, sizes, least))
     best_size = None
-    keys = -np.log(pool.noise)  # falls as noise rises: any order will do
+    keys = -np.log(pool.noise)  # any function of the noise gives a random order
     if options.method == Method.GREEDY:
         greedy = choose_greedily(cells, target, sizes, options.stop)
         taken, best_size = greedy.choices, greedy.best_size
     else:
         if options.method == Method.IMPORTANCE:
-            keys = -(importance(cells, target)[cells.template][pool.row_cells] + gumbel(pool.noise))
+            keys = -(
+                importance_weights(cells, target)[cells.template][pool.row_cells]
+                + gumbel_noise(pool.noise)
+            )
         taken = choose_by_key(cells, pool.row_cells, keys, sizes)
     if least:
-        taken[-1] = with_templates(cells, taken[-1], least, _cell_keys(pool, target, options, keys))
+        taken[-1] = ensure_templates(
+            cells, taken[-1], least, _cell_keys(pool, target, options, keys)
+        )
     return Choice(tuple(sizes), taken, best_size)
 
 
-def _cell_keys(pool: Pool, target: Target, options: Options, keys: Any) -> Any:
-    """What to prefer among cells of templates that are not taken yet: the lowest."""
+def _cell_keys(pool: Pool, target: Target, options: Options, keys: Floats) -> Floats:
+    """Return a key for each cell; missing templates are added from the lowest keys on."""
     if options.method == Method.GREEDY:
-        return -importance(pool.cells, target)[pool.cells.template]
+        return -importance_weights(pool.cells, target)[pool.cells.template]
     lowest = np.full(len(pool.cells.template), np.inf)
     np.minimum.at(lowest, pool.row_cells, keys)
     return lowest
 
 
 def curve_sizes(budget: int, n_available: int) -> list[int]:
-    """The steps of the budget at which the alignment is told: each twice the one before."""
+    """Return the steps of the budget at which the alignment is computed, each double the last."""
     most = min(budget, n_available)
     return sorted({most >> step for step in range(_CURVE_STEPS) if most >> step})
 
 
-def _limited(pool: Pool, options: Options) -> Pool:
-    """The pool with what each source may give at most."""
+def _limit_sources(pool: Pool, options: Options) -> Pool:
+    """Return the pool with the number of rows that each source may give."""
     shares = [(options.caps or {}).get(name, options.max_share) for name in pool.sources["corpus"]]
     most = np.array([int(share * options.budget + 1e-9) for share in shares], np.int64)
     limits = np.minimum(most, pool.cells.limits)
     if not limits.any():
-        raise ConfigurationError("the caps leave no source a row to give; raise them or the budget")
+        raise ConfigurationError("the caps leave no row to take; raise them or the budget")
     return replace(pool, cells=replace(pool.cells, limits=limits))
 
 
@@ -291,7 +305,7 @@ def _notes(
     return tuple(notes)
 
 
-def _name(pool: Pool, target: str, options: Options) -> str:
+def _name_selection(pool: Pool, target: str, options: Options) -> str:
     return stage_key(
         version=CHOOSING_VERSION,
         target=target,
@@ -300,10 +314,10 @@ def _name(pool: Pool, target: str, options: Options) -> str:
     )[:16]
 
 
-def _taken_from(
+def _sources_table(
     con: duckdb.DuckDBPyConnection, pool: Pool, target: Target, taken: Integers
 ) -> pl.DataFrame:
-    """What was taken from where; what each source is worth alone, and what the rest without it."""
+    """Return the rows taken from each source, its alignment alone, and that of all others."""
     cells, n_sources = pool.cells, len(pool.sources)
     known = query_sql(con, "decisions/selection/source_alignments", target=pool.target.corpus).pl()
     without = [
@@ -343,8 +357,8 @@ def _taken_from(
     )
 
 
-def _taken_templates(pool: Pool, taken: Integers) -> pl.DataFrame:
-    """How often each template is taken, could be taken, and stands in the target."""
+def _templates_table(pool: Pool, taken: Integers) -> pl.DataFrame:
+    """Return how often each template was taken, among the candidates, and in the target."""
     cells = pool.cells
     asked = pool.target
     n_target = int(asked.n_occurrences.sum())
@@ -370,7 +384,7 @@ def _taken_templates(pool: Pool, taken: Integers) -> pl.DataFrame:
     )
 
 
-def _chosen_rows(con: duckdb.DuckDBPyConnection, pool: Pool, taken: Integers) -> pl.DataFrame:
+def _read_chosen_rows(con: duckdb.DuckDBPyConnection, pool: Pool, taken: Integers) -> pl.DataFrame:
     cells = pool.cells
     chosen = np.flatnonzero(taken)
     wanted = pl.DataFrame(
@@ -385,7 +399,7 @@ def _chosen_rows(con: duckdb.DuckDBPyConnection, pool: Pool, taken: Integers) ->
     return rows.with_columns(read_original_rows(con, pool.sources, rows))
 
 
-def _curve(pool: Pool, target: Target, choice: Choice) -> pl.DataFrame:
+def _curve_table(pool: Pool, target: Target, choice: Choice) -> pl.DataFrame:
     cells = pool.cells
     randoms = choose_by_key(cells, pool.row_cells, -np.log(pool.noise), choice.sizes)
     steps = []
@@ -403,8 +417,8 @@ def _curve(pool: Pool, target: Target, choice: Choice) -> pl.DataFrame:
     return pl.DataFrame(steps).unique("n_rows", keep="last", maintain_order=True)
 
 
-def _with_keys(selection: Selection, run_id: str) -> Selection:
-    """The selection with its tables' rows as they are published."""
+def _complete_tables(selection: Selection, run_id: str) -> Selection:
+    """Return the selection with the columns that its tables have when published."""
     options = selection.options
     common = {
         "selection": selection.selection,
@@ -412,12 +426,12 @@ def _with_keys(selection: Selection, run_id: str) -> Selection:
         "target": selection.target,
         "method": options.method,
     }
-    told = json.dumps({**asdict(options), "choosing": CHOOSING_VERSION}, sort_keys=True)
+    parameters = json.dumps({**asdict(options), "choosing": CHOOSING_VERSION}, sort_keys=True)
     sources = selection.sources.with_columns(
         **{name: pl.lit(value) for name, value in common.items()},
         budget=pl.lit(options.budget, pl.Int64),
         seed=pl.lit(options.seed, pl.Int64),
-        parameters=pl.lit(told),
+        parameters=pl.lit(parameters),
         n_taken=pl.lit(selection.n_taken, pl.Int64),
         n_taken_templates=pl.lit(selection.n_templates, pl.Int64),
         kl_nats=pl.lit(selection.kl_nats),
@@ -430,9 +444,9 @@ def _with_keys(selection: Selection, run_id: str) -> Selection:
     return replace(selection, sources=sources, curve=curve)
 
 
-def _write(selection: Selection, rows: pl.DataFrame, templates: pl.DataFrame) -> None:
+def _write_files(selection: Selection, rows: pl.DataFrame, templates: pl.DataFrame) -> None:
     folder = selection.folder
-    told = {
+    summary = {
         **{
             name: getattr(selection, name)
             for name in ("selection", "target", "n_taken", "n_templates", "kl_nats")
@@ -444,7 +458,7 @@ def _write(selection: Selection, rows: pl.DataFrame, templates: pl.DataFrame) ->
         "run_id": selection.sources["run_id"][0],
         "created_at": selection.sources["created_at"][0],
         "versions": {**versions(), "choosing": str(CHOOSING_VERSION)},
-        "sources": selection.sources.select(_OF_SOURCE).to_dicts(),
+        "sources": selection.sources.select(_SOURCE_COLUMNS).to_dicts(),
         "curve": selection.curve.drop("selection", "run_id", "target", "method").to_dicts(),
         "notes": selection.notes,
     }
@@ -461,25 +475,9 @@ def _write(selection: Selection, rows: pl.DataFrame, templates: pl.DataFrame) ->
         with write_atomically(folder / "templates.csv") as temporary:
             templates.write_csv(temporary)
         with write_atomically(folder / "selection.json") as temporary:
-            text = json.dumps(told, indent=1, ensure_ascii=False, default=str)
+            text = json.dumps(summary, indent=1, ensure_ascii=False, default=str)
             temporary.write_text(text + "\n", encoding="utf-8")
     except OSError as error:
         raise AlignError(
             f"{folder} cannot be written ({error.strerror}); choose another --out"
         ) from None
-
-
-_OF_SOURCE: Final = (
-    "source",
-    "license",
-    "digest",
-    "n_queries",
-    "n_rejected",
-    "n_overlapping",
-    "n_repeated",
-    "n_candidates",
-    "n_taken_from_source",
-    "n_templates_from_source",
-    "source_alignment",
-    "alignment_without_source",
-)

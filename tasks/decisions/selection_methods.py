@@ -1,7 +1,7 @@
-"""Which rows to take from a pool, so that they are distributed as a target is.
+"""Choosing rows from a pool, so that their n-grams are distributed like a target's.
 
-Rows with equal templates are exchangeable: everything here works on *cells*, the rows of one source
-that have one template, and chooses how many rows to take from each. Nothing is read or written.
+Rows with equal templates are interchangeable. So all functions work on *cells*, the rows of one
+source with one template, and choose how many rows to take from each. They read and write no files.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ CHOOSING_VERSION: Final = 2
 
 _EXCHANGES: Final = 300
 _EXCHANGES_ON_THE_WAY: Final = 40
-_LEAST_GAIN: Final = 1e-6
+_LEAST_GAIN_NATS: Final = 1e-6
 _PRIOR_ROWS: Final = 30.0
 _GROWTH: Final = 0.02
 _UNLIMITED: Final = np.iinfo(np.int64).max
@@ -37,12 +37,12 @@ _UNLIMITED: Final = np.iinfo(np.int64).max
 
 @dataclass(frozen=True)
 class Target:
-    """What to be like: shares of n-grams, one column per n-gram that the pool has as well.
+    """The distribution to match, over the n-grams that the pool also has (columns).
 
     Attributes:
         shares: The target's n-gram distribution.
-        resampled: A row for each of some resamples of the target, of which a choice is to be close
-            to all; one row, ``shares``, where nothing is resampled.
+        resampled: A row per resample of the target. A choice should be close to all of them.
+            Without resampling, one row with ``shares``.
     """
 
     shares: Floats
@@ -51,17 +51,17 @@ class Target:
 
 @dataclass(frozen=True)
 class Cells:
-    """What there is to choose from.
+    """The candidates, grouped by template and source.
 
     Attributes:
-        counts: How often each template has each of the target's n-grams; n-grams that occur
-            equally often in every template, of the target too, share a column.
-        multiplicity: How many n-grams share each column.
-        n_ngrams: How many n-grams each template has, the target's and others.
-        template: The template of each cell (a row of ``counts``); cells stand in its order.
-        source: The source of each cell, from 0.
-        n_rows: How many rows each cell has.
-        limits: How many rows may be taken from each source.
+        counts: How often each n-gram of the target (column) occurs in each template (row). N-grams
+            with equal counts in every template, also those of the target, share a column.
+        multiplicity: The number of n-grams that share each column.
+        n_ngrams: The number of n-grams of each template, including those that the target lacks.
+        template: The template of each cell (a row of ``counts``), ascending.
+        source: The number of each cell's source.
+        n_rows: The number of rows in each cell.
+        limits: The number of rows that may be taken from each source.
     """
 
     counts: "csr_array"
@@ -74,23 +74,23 @@ class Cells:
 
     @property
     def n_available(self) -> int:
-        """How many rows can be taken within the sources' limits."""
+        """The number of rows that can be taken within the limits of the sources."""
         rows = np.bincount(self.source, weights=self.n_rows, minlength=len(self.limits))
         return int(np.minimum(rows.astype(np.int64), self.limits).sum())
 
     def per_template(self, taken: Integers) -> Integers:
-        """How many rows of each template are taken."""
+        """Return the number of rows taken of each template."""
         n_templates = len(self.n_ngrams)
         return np.bincount(self.template, weights=taken, minlength=n_templates).astype(np.int64)
 
     def left(self, taken: Integers) -> Integers:
-        """How many more rows each source may give."""
+        """Return how many more rows may be taken from each source."""
         of_source = np.bincount(self.source, weights=taken, minlength=len(self.limits))
         return self.limits - of_source.astype(np.int64)
 
 
 def divergence(cells: Cells, taken: Integers, target: Target) -> float:
-    """The skew divergence of the rows taken from the target, in nats (specification, section 4)."""
+    """Return the skew divergence of the rows taken from the target, in nats."""
     weights = cells.per_template(taken).astype(np.float64)
     total = float((weights * cells.n_ngrams).sum())
     if total == 0:
@@ -106,22 +106,23 @@ def divergence(cells: Cells, taken: Integers, target: Target) -> float:
 def choose_directly(
     cells: Cells, target: Target, sizes: Sequence[int], min_templates: int = 0
 ) -> list[Integers]:
-    """Rows whose divergence from the target is lowest, or nearly, for each of some sizes.
+    """Choose rows with the lowest divergence from the target, or nearly, for several sizes.
 
-    The divergence is convex in the distribution of what is taken, but rows are whole: so the choice
-    grows by rows that lower it most, and is then put right by exchanges (the exchange algorithm of
-    optimal design; Fedorov 1972). A move's effect is taken from the slope of each term over one
-    occurrence, many moves are made at a time, and they stand only if they lower the mean divergence
-    from all resamples of the target; else half as many are tried, down to a single one.
+    The divergence is convex in the distribution of the rows taken, but rows are indivisible. So the
+    choice grows by the rows that lower the divergence most, and is then improved by exchanges (the
+    exchange algorithm of optimal design; Fedorov 1972). The effect of a move is estimated from the
+    slope of each term over one occurrence. Many moves are made at a time and kept only if they
+    lower the mean divergence from all resamples of the target. Otherwise half as many are tried,
+    down to one.
 
     Args:
-        cells: What there is to choose from.
-        target: What to be like.
-        sizes: How many rows to take, in rising order.
-        min_templates: How many distinct templates to take at least, of the last size.
+        cells: The candidates.
+        target: The distribution to match.
+        sizes: The numbers of rows to take, ascending.
+        min_templates: The least number of distinct templates in the choice of the last size.
 
     Returns:
-        How many rows to take from each cell, for each size.
+        The number of rows to take from each cell, for each size.
     """
     search = _Search(cells, target)
     choices = []
@@ -130,18 +131,19 @@ def choose_directly(
         search.grow(size)
         search.exchange(size, _EXCHANGES if is_last else _EXCHANGES_ON_THE_WAY)
         if min_templates and is_last:
-            search.taken = with_templates(
-                cells, search.taken, min_templates, search.effects(1)[cells.template]
+            effects = search.estimate_effects(1)
+            search.taken = ensure_templates(
+                cells, search.taken, min_templates, effects[cells.template]
             )
             search.keeps_templates = True
-            search.now = search.look()
+            search.update()
             search.exchange(size, _EXCHANGES)
         choices.append(search.taken.copy())
     return choices
 
 
 class _Search:
-    """A choice on its way, with the n-grams of what is taken."""
+    """A choice in progress, with the n-grams of the rows taken."""
 
     def __init__(self, cells: Cells, target: Target) -> None:
         self.cells = cells
@@ -149,20 +151,20 @@ class _Search:
         self.target = target
         self.taken = np.zeros(len(cells.template), np.int64)
         self.keeps_templates = False
-        self.now = self.look()
+        self.update()
 
-    def look(self) -> "_State":
-        """The n-grams of what is taken now, and what they say of the divergence."""
+    def update(self) -> None:
+        """Compute the state of the rows taken now."""
         weights = self.cells.per_template(self.taken).astype(np.float64)
         total = float((weights * self.cells.n_ngrams).sum())
         p = self.by_ngram @ weights
         if total:
             p /= total
-        return _State.of(p, total, self.target.resampled, self.cells.multiplicity)
+        self.state = _State.of(p, total, self.target.resampled, self.cells.multiplicity)
 
     @cached_property
     def alone(self) -> Floats:
-        """The divergence of each template on its own, from the target as it is."""
+        """The divergence of each template alone, from the target without resampling."""
         counts = self.cells.counts
         of_each = np.maximum(self.cells.n_ngrams, 1.0)
         p = counts.data / np.repeat(of_each, np.diff(counts.indptr))
@@ -171,99 +173,113 @@ class _Search:
         nats: Floats = np.round(LARGEST_NATS + terms @ self.cells.multiplicity, 12)
         return nats
 
-    def effects(self, sign: int) -> Floats:
-        """What one row more (1) or less (-1) of each template does to the divergence, about."""
-        now, cells = self.now, self.cells
-        if not now.total:
+    def estimate_effects(self, sign: int) -> Floats:
+        """Return the approximate change in divergence by one row of each template.
+
+        Args:
+            sign: 1 for a row added, -1 for a row removed.
+        """
+        state, cells = self.state, self.cells
+        if not state.total:
             return self.alone
-        slope = np.full(len(now.p), -LARGEST_NATS)
-        # Nothing can be removed where nothing is.
-        at = np.arange(len(now.p)) if sign > 0 else np.flatnonzero(now.p)
-        moved = np.maximum(now.p[at] + sign / now.total, 0.0)
+        slope = np.full(len(state.p), -LARGEST_NATS)
+        # Only n-grams that were taken can be removed.
+        at = np.arange(len(state.p)) if sign > 0 else np.flatnonzero(state.p)
+        moved = np.maximum(state.p[at] + sign / state.total, 0.0)
         then = skew_terms(moved, self.target.resampled[:, at])
-        slope[at] += (then - now.terms[at]) * (sign * now.total)
+        slope[at] += (then - state.terms[at]) * (sign * state.total)
         effect = cells.counts @ (slope * cells.multiplicity)
-        # Every row more makes the others' shares smaller.
-        effect += (LARGEST_NATS - now.others) * cells.n_ngrams
-        # What differs by rounding alone counts as equal, and goes by order.
-        effects: Floats = np.round(sign * effect / now.total, 12)
+        # Each row added lowers the shares of the others.
+        effect += (LARGEST_NATS - state.others) * cells.n_ngrams
+        # Rounding makes effects equal that differ only by rounding errors; then order decides.
+        effects: Floats = np.round(sign * effect / state.total, 12)
         return effects
 
     def grow(self, size: int) -> None:
+        """Add rows until ``size`` are taken or none is left."""
         while (n := int(self.taken.sum())) < size:
             step = min(max(1, int(n * _GROWTH)), size - n)
             self._add(step, step)
-            if self.taken.sum() == n:  # the pool, or what its sources may give, is used up
+            if self.taken.sum() == n:
                 return
-            self.now = self.look()
+            self.update()
 
-    def exchange(self, size: int, most: int) -> None:
+    def exchange(self, size: int, n_trials: int) -> None:
+        """Replace rows by better ones, in at most ``n_trials`` trials."""
         largest = step = max(1.0, size / 10)
-        for _ in range(most):
+        for _ in range(n_trials):
             n = int(step)
-            before = self.taken, self.now
+            before = self.taken, self.state
             self.taken = self.taken.copy()
             removed = self._remove(n, max(1, n // 10))
-            self.now = self.look()
+            self.update()
             self._add(removed, max(1, n // 10))
-            # Sources' limits may leave less room than was made.
+            # The limits of the sources may leave no room for as many as were removed.
             if removed and self.taken.sum() == before[0].sum():
-                self.now = self.look()
-                if self.now.divergence < before[1].divergence - _LEAST_GAIN:
+                self.update()
+                if self.state.divergence < before[1].divergence - _LEAST_GAIN_NATS:
                     step = min(1.3 * step, largest)
                     continue
-            self.taken, self.now = before
+            self.taken, self.state = before
             if n == 1:
                 break
             step = max(1.0, step / 2)
 
-    def _add(self, n: int, most: int) -> None:
-        room = np.minimum(self.cells.n_rows - self.taken, most)
+    def _add(self, n: int, most_per_cell: int) -> None:
         cells = self.cells
-        at, more = _first(
-            self.effects(1)[cells.template], room, n, cells.source, cells.left(self.taken)
-        )
+        room = np.minimum(cells.n_rows - self.taken, most_per_cell)
+        effects = self.estimate_effects(1)[cells.template]
+        at, more = _pick_lowest(effects, room, n, cells.source, cells.left(self.taken))
         self.taken[at] += more
 
-    def _remove(self, n: int, most: int) -> int:
+    def _remove(self, n: int, most_per_cell: int) -> int:
         cells = self.cells
-        room = np.minimum(self.taken, most)
+        room = np.minimum(self.taken, most_per_cell)
         if self.keeps_templates:
-            # The first cell of each template that has any keeps one row.
+            # The first cell of each template taken keeps one row.
             held = np.flatnonzero(self.taken)
             first = held[np.unique(cells.template[held], return_index=True)[1]]
             room[first] = np.minimum(room[first], self.taken[first] - 1)
         unlimited = np.full(len(cells.limits), _UNLIMITED)
-        at, less = _first(self.effects(-1)[cells.template], room, n, cells.source, unlimited)
-        self.taken[at] -= less
-        return int(less.sum())
+        effects = self.estimate_effects(-1)[cells.template]
+        at, fewer = _pick_lowest(effects, room, n, cells.source, unlimited)
+        self.taken[at] -= fewer
+        return int(fewer.sum())
 
 
-def _first(
+def _pick_lowest(
     effects: Floats, room: Integers, n: int, source: Integers, left: Integers
 ) -> tuple[Integers, Integers]:
-    """The cells with the lowest effects, and how many rows of each, ``n`` in all.
+    """Pick ``n`` rows from the cells with the lowest effects; equal effects in order.
 
-    Equal ones go by order; no source gives more than it has left.
+    Args:
+        effects: The effect of a row of each cell.
+        room: How many rows each cell can give.
+        n: How many rows to pick.
+        source: The source of each cell.
+        left: How many rows each source can give.
+
+    Returns:
+        The cells, and how many rows to pick from each.
     """
     open_cells = np.flatnonzero((room > 0) & (left[source] > 0))
     is_limited = bool((left < n).any())
     if not is_limited and n < len(open_cells):
-        # Each gives at least one row: only the n lowest can be needed.
+        # Each cell gives at least one row, so only the n lowest can be needed.
         highest = np.partition(effects[open_cells], n - 1)[n - 1]
         open_cells = open_cells[effects[open_cells] <= highest]
     order = open_cells[np.argsort(effects[open_cells], kind="stable")]
     most = np.minimum(room[order], n)
     if is_limited:
-        most = _within(most, source[order], left)
+        most = _limit_by_source(most, source[order], left)
     ends = np.cumsum(most)
     most = np.clip(n - (ends - most), 0, most)
-    chosen = most > 0
-    return order[chosen], most[chosen]
+    is_chosen = most > 0
+    return order[is_chosen], most[is_chosen]
 
 
-def _within(most: Integers, source: Integers, left: Integers) -> Integers:
-    """No more from each source, in the order given, than it has left."""
+def _limit_by_source(most: Integers, source: Integers, left: Integers) -> Integers:
+    """Reduce the numbers of rows, last ones first, to what each source has left."""
     most = most.copy()
     for one in np.unique(source):
         at = np.flatnonzero(source == one)
@@ -274,11 +290,14 @@ def _within(most: Integers, source: Integers, left: Integers) -> Integers:
 
 @dataclass(frozen=True)
 class _State:
-    """The n-grams of what is taken, and what they say of the divergence.
+    """The n-grams of the rows taken, and their divergence from the target.
 
-    ``p`` are their shares, ``total`` is how many there are, ``terms`` are the divergence's for each
-    column, the mean over the target's resamples, and ``others`` is how fast it falls, per n-gram
-    added, because all shares get smaller.
+    Attributes:
+        p: The share of each column's n-grams.
+        total: The number of n-gram occurrences.
+        terms: The term of each column, as a mean over the target's resamples.
+        others: How fast the divergence falls, per n-gram added, because all other shares fall.
+        divergence: The mean divergence, in nats.
     """
 
     p: Floats
@@ -289,6 +308,7 @@ class _State:
 
     @staticmethod
     def of(p: Floats, total: float, targets: Floats, multiplicity: Floats) -> "_State":
+        """Return the state of some shares, compared with the resamples of a target."""
         at = np.flatnonzero(p)
         terms = np.zeros(len(p))
         terms[at], slopes = skew_terms_and_slopes(p[at], targets[:, at])
@@ -302,10 +322,12 @@ class _State:
 
 @dataclass(frozen=True)
 class GreedyChoice:
-    """What cynical selection took, for each size, and how many rows are best.
+    """The choices of cynical selection.
 
-    ``best_size`` is the number of rows after which the cross-entropy was lowest, ``nats`` how far
-    that of each size is above that of the pool (below, where negative).
+    Attributes:
+        choices: The number of rows taken from each cell, for each size.
+        best_size: The number of rows after which the cross-entropy was lowest.
+        nats: How far the cross-entropy of each size is above that of the pool.
     """
 
     choices: list[Integers]
@@ -314,23 +336,23 @@ class GreedyChoice:
 
 
 def choose_greedily(
-    cells: Cells, target: Target, sizes: Sequence[int], is_to_stop: bool = False
+    cells: Cells, target: Target, sizes: Sequence[int], stop_at_best: bool = False
 ) -> GreedyChoice:
-    """Rows that each lower the target's cross-entropy under what is taken most (arXiv 1709.02279).
+    """Choose rows that each lower the target's cross-entropy most (arXiv 1709.02279).
 
-    One row more with ``m`` n-grams, ``s_v`` of n-gram ``v``, changes the cross-entropy by
-    ``ln((W + m) / W) - sum_v q_v ln((c_v + s_v) / c_v)``, where ``c_v`` are the counts of what is
-    taken and ``W`` their sum. Counts start with those of thirty average rows of the pool, so that
-    none is 0 and the first rows need not be like the target each on its own; the target's n-grams
-    that the pool lacks are left out, since nothing changes their part.
-    The sum never grows while rows are added, so that a candidate's last known value bounds it: in a
-    heap for each ``m`` only the first has to be looked at again.
+    Adding a row with ``m`` n-grams, of which ``s_v`` are n-gram ``v``, changes the cross-entropy by
+    ``ln((W + m) / W) - sum_v q_v ln((c_v + s_v) / c_v)``, where ``c_v`` are the counts of the rows
+    taken and ``W`` is their sum. Counts start with those of 30 average rows of the pool, so that no
+    count is 0 and the first rows need not match the target on their own. N-grams of the target that
+    the pool lacks are ignored, because no row changes their part. The sum over ``v`` never grows
+    while rows are added, so the last known value of a candidate is a bound. Only the first
+    candidate in a heap for each ``m`` needs to be computed again.
 
     Args:
-        cells: What there is to choose from.
-        target: What to be like.
-        sizes: How many rows to take, in rising order.
-        is_to_stop: Take no more rows than ``best_size``.
+        cells: The candidates.
+        target: The distribution to match.
+        sizes: The numbers of rows to take, ascending.
+        stop_at_best: Take no more rows than ``best_size``.
     """
     counts = cells.counts
     starts, columns, occurrences = counts.indptr, counts.indices, counts.data
@@ -341,7 +363,7 @@ def choose_greedily(
     q = q / q.sum() if q.sum() else q
     c = _PRIOR_ROWS * pool
     total = _PRIOR_ROWS * float((available * cells.n_ngrams).sum()) / total_rows
-    c[c == 0] = 1.0  # of weight 0
+    c[c == 0] = 1.0  # has a weight of 0
 
     def gain(template: int) -> float:
         part = slice(starts[template], starts[template + 1])
@@ -367,7 +389,7 @@ def choose_greedily(
     picked: list[int] = []
     changes: list[float] = []
 
-    def open_cell(template: int) -> int | None:
+    def find_open_cell(template: int) -> int | None:
         for cell in range(cell_starts[template], cell_starts[template + 1]):
             if taken[cell] < cells.n_rows[cell] and left[cells.source[cell]] > 0:
                 return cell
@@ -382,7 +404,7 @@ def choose_greedily(
             heapreplace(heap, (value, template))
             tops[best] = heap[0][0]
             continue
-        cell = open_cell(template)
+        cell = find_open_cell(template)
         if cell is None:
             heappop(heap)
             tops[best] = heap[0][0] if heap else np.inf
@@ -396,7 +418,7 @@ def choose_greedily(
         total += lengths[best]
     entropies = np.cumsum([0.0, *changes])
     best_size = int(np.argmin(entropies[1:])) + 1
-    ends = [min(size, best_size if is_to_stop else size, len(picked)) for size in sizes]
+    ends = [min(size, best_size if stop_at_best else size, len(picked)) for size in sizes]
     choices = [np.bincount(picked[:end], minlength=len(taken)) for end in ends]
     return GreedyChoice(choices, best_size, [float(entropies[end]) for end in ends])
 
@@ -404,11 +426,11 @@ def choose_greedily(
 # ---- by noise -----------------------------------------------------------------------------------
 
 
-def importance(cells: Cells, target: Target) -> Floats:
-    """The log importance weight of each template's rows (DSIR, arXiv 2302.03169), in nats.
+def importance_weights(cells: Cells, target: Target) -> Floats:
+    """Return the log importance weight of each template's rows (DSIR, arXiv 2302.03169), in nats.
 
-    The sum over a row's n-grams of ln(q / p), with p the pool's share of the n-gram and q the
-    target's, smoothed by a little of p as in the skew divergence.
+    It is the sum over a row's n-grams of ln(q / p), where p is the pool's share of the n-gram and q
+    the target's, smoothed by a little of p as in the skew divergence.
     """
     available = cells.per_template(cells.n_rows).astype(np.float64)
     p = (cells.counts.T @ available) / float((available * cells.n_ngrams).sum())
@@ -419,25 +441,31 @@ def importance(cells: Cells, target: Target) -> Floats:
     return logs
 
 
-def gumbel(uniform: Floats) -> Floats:
-    """Gumbel noise from uniform noise in (0, 1): the largest sums with log weights are a sample."""
+def gumbel_noise(uniform: Floats) -> Floats:
+    """Return Gumbel noise from uniform noise in (0, 1).
+
+    The rows with the largest sums of log weight and noise are a sample by weight.
+    """
     return -np.log(-np.log(uniform))
 
 
 def choose_by_key(
     cells: Cells, row_cells: Integers, keys: Floats, sizes: Sequence[int]
 ) -> list[Integers]:
-    """The rows with the lowest keys, for each size, within the sources' limits.
+    """Choose the rows with the lowest keys within the limits of the sources, for several sizes.
 
     Args:
-        cells: What there is to choose from.
+        cells: The candidates.
         row_cells: The cell of each row.
-        keys: The key of each row; equal ones go by order.
-        sizes: How many rows to take, in rising order.
+        keys: The key of each row. Rows with equal keys are taken in order.
+        sizes: The numbers of rows to take, ascending.
+
+    Returns:
+        The number of rows to take from each cell, for each size.
     """
     order = np.argsort(keys, kind="stable")
     ones = np.ones(len(order), np.int64)
-    order = order[_within(ones, cells.source[row_cells[order]], cells.limits) > 0]
+    order = order[_limit_by_source(ones, cells.source[row_cells[order]], cells.limits) > 0]
     n_cells = len(cells.template)
     return [np.bincount(row_cells[order[:size]], minlength=n_cells) for size in sizes]
 
@@ -445,17 +473,16 @@ def choose_by_key(
 # ---- conditions ---------------------------------------------------------------------------------
 
 
-def with_templates(cells: Cells, taken: Integers, least: int, keys: Floats) -> Integers:
-    """The choice with at least that many distinct templates, if the pool and its limits allow.
+def ensure_templates(cells: Cells, taken: Integers, least: int, keys: Floats) -> Integers:
+    """Return a choice with at least ``least`` distinct templates, if pool and limits allow.
 
-    One row each of the templates left out with the lowest keys takes the place of a row of those
-    that are there most often.
+    One row of each missing template, the lowest keys first, replaces a row of the largest cell.
 
     Args:
-        cells: What there is to choose from.
+        cells: The candidates.
         taken: The choice.
-        least: How many distinct templates there are to be.
-        keys: What to prefer: a key for each cell.
+        least: The least number of distinct templates.
+        keys: The key of each cell.
     """
     taken = taken.copy()
     per_template = cells.per_template(taken)
@@ -469,10 +496,11 @@ def with_templates(cells: Cells, taken: Integers, least: int, keys: Floats) -> I
             break
         if per_template[template] or cells.n_rows[cell] == 0:
             continue
-        frees = _most_often(cells, taken, per_template, None if left[source] > 0 else int(source))
-        if frees is None:
+        only_source = None if left[source] > 0 else int(source)
+        replaced = _find_largest_cell(cells, taken, per_template, only_source)
+        if replaced is None:
             continue
-        for at, change in ((cell, 1), (frees, -1)):
+        for at, change in ((cell, 1), (replaced, -1)):
             taken[at] += change
             per_template[cells.template[at]] += change
             left[cells.source[at]] -= change
@@ -480,10 +508,10 @@ def with_templates(cells: Cells, taken: Integers, least: int, keys: Floats) -> I
     return taken
 
 
-def _most_often(
+def _find_largest_cell(
     cells: Cells, taken: Integers, per_template: Integers, source: int | None
 ) -> int | None:
-    """The largest cell whose template stays when it gives a row, of one source or of any."""
+    """Return the largest cell, of one source or any, whose template has another row."""
     can_give = (taken > 0) & (per_template[cells.template] > 1)
     if source is not None:
         can_give &= cells.source == source

@@ -1,4 +1,4 @@
-"""Choices of rows, against plain references: each is valid, its divergence the specified one."""
+"""Choices of rows, checked against plain references: their divergences and their limits."""
 
 import itertools
 import math
@@ -18,21 +18,21 @@ from nl2sql_align.tasks.decisions.selection_methods import (
     choose_directly,
     choose_greedily,
     divergence,
-    gumbel,
-    importance,
-    with_templates,
+    ensure_templates,
+    gumbel_noise,
+    importance_weights,
 )
 from nl2sql_align.tasks.measures.bootstrap import uniforms, unit_keys
 from nl2sql_align.tasks.measures.divergence import alignment
 from tests import reference
 
-# Templates over a few n-grams: how often each occurs, the last one in the pool alone.
+# How often each of four n-grams occurs in a template. Only the pool has the last one.
 _counts = st.lists(st.integers(0, 3), min_size=4, max_size=4)
 
 
 @st.composite
 def pools(draw):
-    """Some templates, from two sources, and a target."""
+    """Return templates from two sources, and a target."""
     counts = draw(st.lists(_counts.filter(any), min_size=1, max_size=5))
     rows = draw(
         st.lists(st.tuples(*[st.integers(0, 3)] * 2), min_size=len(counts), max_size=len(counts))
@@ -66,7 +66,7 @@ def plain_divergence(counts, target, per_template):
 
 
 @given(pools())
-def test_the_divergence_is_the_specified_one(pool):
+def test_the_divergence_follows_the_specification(pool):
     counts, rows, target = pool
     cells = cells_of(counts, rows)
     found = divergence(cells, cells.n_rows, target_of(target))
@@ -76,7 +76,7 @@ def test_the_divergence_is_the_specified_one(pool):
 
 
 @given(pools(), st.integers(1, 12), st.integers(1, 8))
-def test_every_choice_keeps_to_budget_rows_and_limits(pool, budget, limit):
+def test_every_choice_respects_budget_rows_and_limits(pool, budget, limit):
     counts, rows, target = pool
     cells = cells_of(counts, rows, [limit, 10**6])
     aim = target_of(target)
@@ -94,7 +94,7 @@ def test_every_choice_keeps_to_budget_rows_and_limits(pool, budget, limit):
 
 
 @given(pools(), st.integers(1, 4))
-def test_a_direct_choice_is_nearly_the_best_there_is(pool, budget):
+def test_a_direct_choice_is_nearly_the_best_possible(pool, budget):
     counts, rows, target = pool
     cells, aim = cells_of(counts, rows), target_of(target)
     budget = min(budget, cells.n_available)
@@ -105,12 +105,12 @@ def test_a_direct_choice_is_nearly_the_best_there_is(pool, budget):
         if sum(some) == budget
     )
     [taken] = choose_directly(cells, aim, [budget])
-    # One exchange at a time does not lead out of every hollow.
+    # Single exchanges do not lead out of every local minimum.
     assert divergence(cells, taken, aim) <= best + 0.1
 
 
 @given(pools(), st.integers(1, 6))
-def test_lazy_greedy_choices_are_those_of_the_plain_search(pool, budget):
+def test_lazy_greedy_choices_equal_those_of_the_plain_search(pool, budget):
     counts, rows, target = pool
     cells, aim = cells_of(counts, rows), target_of(target)
     budget = min(budget, cells.n_available)
@@ -138,7 +138,7 @@ def test_lazy_greedy_choices_are_those_of_the_plain_search(pool, budget):
 
 
 @given(pools(), st.integers(1, 5))
-def test_a_least_number_of_templates_is_kept_where_it_can_be(pool, least):
+def test_a_choice_has_the_least_number_of_templates_if_possible(pool, least):
     counts, rows, target = pool
     cells, aim = cells_of(counts, rows), target_of(target)
     n_distinct = sum(map(bool, map(sum, rows)))
@@ -153,18 +153,18 @@ def test_importance_weights_are_sums_of_log_ratios():
     p, q = [2 / 5, 2 / 5, 0, 1 / 5], [1, 0, 0, 0]
     weight = [math.log(0.99 * b / a + 0.01) if a else 0 for a, b in zip(p, q, strict=True)]
     expected = [2 * weight[0] + weight[3], weight[1]]
-    assert importance(cells, target_of([1, 0, 0])) == pytest.approx(expected)
+    assert importance_weights(cells, target_of([1, 0, 0])) == pytest.approx(expected)
 
 
 def test_gumbel_top_k_draws_by_weight():
     noise = uniforms(unit_keys("gumbel", ["a", "b"]), range(20_000)).T
-    keys = np.log([3.0, 1.0])[:, None] + gumbel(noise)
+    keys = np.log([3.0, 1.0])[:, None] + gumbel_noise(noise)
     assert (keys[0] > keys[1]).mean() == pytest.approx(0.75, abs=0.02)
 
 
 def test_templates_are_added_within_a_source_that_is_full():
     cells = cells_of([[3, 0, 0, 0], [0, 3, 0, 0]], [(4, 0), (4, 0)], [2, 0])
-    taken = with_templates(cells, np.array([2, 0]), 2, np.zeros(2))
+    taken = ensure_templates(cells, np.array([2, 0]), 2, np.zeros(2))
     assert taken.tolist() == [1, 1]
 
 
@@ -172,7 +172,7 @@ def test_templates_are_added_within_a_source_that_is_full():
     st.lists(_counts.filter(any), min_size=2, max_size=4),
     _counts.filter(lambda some: any(some[:3])),
 )
-def test_a_mixture_is_the_nearest_there_is(corpora, target):
+def test_no_mixture_is_closer(corpora, target):
     shares = np.array([np.array(c, float) / sum(c) for c in corpora])[:, :3]
     q = np.array(target[:3], float) / sum(target[:3])
     found = nearest_mixture(shares, q, np.ones(3))

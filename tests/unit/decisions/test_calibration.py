@@ -1,4 +1,4 @@
-"""Outcomes of fine-tuning beside the ratios, and the Headroom Ratio."""
+"""Outcomes of fine-tuning compared with the ratios, and the Headroom Ratio."""
 
 import json
 from math import exp, log
@@ -61,7 +61,7 @@ def outcomes(tmp_path):
 @pytest.mark.parametrize(
     ("lines", "told"),
     [
-        ((), "outcomes.csv holds no outcome"),
+        ((), "outcomes.csv has no outcomes"),
         (("m,bad,train,,dev,em,0.1",), "line 2, column after: Input should be a valid number"),
         (("m,bad,train,,dev,em,0.1,0.2", "m,,train,,dev,em,0,0"), "line 3, column predictions:"),
         (("m,bad,train,ten,dev,em,0.1,0.2",), "line 2, column train_rows: .*not 'ten'"),
@@ -70,18 +70,18 @@ def outcomes(tmp_path):
         (("m,bad,train,,dev,em,0,1", "m,bad,train,,dev,em,0,1"), "line 3: the same .* line 2"),
     ],
 )
-def test_a_mistake_in_the_file_is_told_with_its_place(outcomes, lines, told):
+def test_an_error_names_the_line_and_column_of_a_mistake(outcomes, lines, told):
     with pytest.raises(ConfigurationError, match=told):
         read_outcomes(outcomes(*lines))
 
 
-def test_a_header_without_a_column_and_a_file_that_is_none_are_told(outcomes, tmp_path):
+def test_a_missing_column_and_an_unreadable_file_are_named(outcomes, tmp_path):
     with pytest.raises(ConfigurationError, match="line 1: no column train_rows, after; the header"):
         read_outcomes(outcomes(header="model,predictions,train,target,metric,before"))
     with pytest.raises(ConfigurationError, match="No such file"):
         read_outcomes(tmp_path / "none.csv")
     (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00model")
-    with pytest.raises(ConfigurationError, match="is no CSV file in UTF-8"):
+    with pytest.raises(ConfigurationError, match="is not a CSV file in UTF-8"):
         read_outcomes(tmp_path / "binary.csv")
 
 
@@ -95,7 +95,7 @@ ROWS = (
 )
 
 
-def test_outcomes_meet_their_ratios(warehouse, outcomes):
+def test_outcomes_are_compared_with_their_ratios(warehouse, outcomes):
     found = calibrate(warehouse.folder, outcomes(*ROWS), replicates=50, splits=3)
     rows = {(r["predictions"], r["train_rows"]): r for r in found.rows.iter_rows(named=True)}
     ratio = reference.alignment_ratio(
@@ -118,7 +118,7 @@ def test_outcomes_meet_their_ratios(warehouse, outcomes):
         named=True,
     )
     counts = [every[f"n_{name}"] for name in "true_gain false_gain missed_gain true_none".split()]
-    # The model that is right gains still, with a ratio below 1; the tuned one does not gain.
+    # The model whose answers are right still gains, with a ratio below 1; the tuned one does not.
     above = rows["tuned", None]["alignment_ratio"] > 1
     assert counts == [2, int(above), 1, int(not above)]
     assert (every["n_rows"], every["n_starting_points"], every["n_gained"]) == (4, 3, 3)
@@ -135,7 +135,7 @@ def test_outcomes_meet_their_ratios(warehouse, outcomes):
     assert "All outcomes are of one training set (train) and one target (dev)" in told
 
 
-def test_the_result_is_kept_and_replaces_the_one_before(warehouse, outcomes, capsys):
+def test_the_result_is_recorded_and_replaces_the_last_one(warehouse, outcomes, capsys):
     path = outcomes(*ROWS)
     first = calibrate(warehouse.folder, path, replicates=20, splits=2)
     again = calibrate(warehouse.folder, path, replicates=20, splits=2)
@@ -159,12 +159,12 @@ def test_the_result_is_kept_and_replaces_the_one_before(warehouse, outcomes, cap
     assert json.loads(capsys.readouterr().out)["summary"] == first.summary.to_dicts()
 
 
-def test_outcomes_of_other_corpora_only_are_told(warehouse, outcomes):
+def test_outcomes_of_other_corpora_alone_are_an_error(warehouse, outcomes):
     with pytest.raises(ConfigurationError, match="no outcome has an Alignment Ratio in"):
         calibrate(warehouse.folder, outcomes("m,x,y,,z,em,0,1"))
 
 
-def test_correlations_are_those_of_the_definition_with_intervals_around_them():
+def test_correlations_and_their_intervals_follow_the_definitions():
     x, y = np.array([1.0, 2, 3, 4, 5]), np.array([1.0, 3, 2, 5, 4])
     found = correlations(x, y)
     assert found["spearman"] == pytest.approx(0.8) and found["pearson"] == pytest.approx(0.8)
@@ -175,7 +175,7 @@ def test_correlations_are_those_of_the_definition_with_intervals_around_them():
     assert set(correlations(x[:3], y[:3]).values()) == {None}
 
 
-def test_the_cut_puts_the_fewest_on_the_wrong_side():
+def test_the_cut_puts_the_fewest_outcomes_on_the_wrong_side():
     ratio, gain = np.array([0.8, 0.9, 1.1, 1.2]), np.array([-1.0, -1, 1, 1])
     starts = ["a", "b", "c", "d"]
     found = best_cut(ratio, gain, starts, "seed", 200)
@@ -188,7 +188,7 @@ def test_the_cut_puts_the_fewest_on_the_wrong_side():
 
 def test_outcomes_of_one_starting_point_are_drawn_together():
     ratio, gain = np.array([0.8, 0.9, 1.1, 1.2]), np.array([-1.0, -1, 1, 1])
-    # Of two starting points, each sample that has both kinds has all outcomes.
+    # With two starting points, each sample with both kinds contains all outcomes.
     found = best_cut(ratio, gain, ["a", "b", "a", "b"], "seed", 200)
     assert found["cut_low"] < 1 < found["cut_high"]
     both = best_cut(ratio, gain, ["none", "none", "gain", "gain"], "seed", 200)
@@ -198,14 +198,14 @@ def test_outcomes_of_one_starting_point_are_drawn_together():
 # The Headroom Ratio
 
 
-def test_answers_like_nothing_in_the_target_have_headroom_and_right_ones_have_none(warehouse):
+def test_answers_unlike_the_target_have_headroom_and_right_ones_have_none(warehouse):
     rows = {r["predictions"]: r for r in headroom(warehouse.folder, "dev").iter_rows(named=True)}
     assert rows["bad"]["headroom_ratio"] > 1.2
     assert rows["bad"]["best_weight"] == 1
-    # The target's own queries as answers: the ratio is 1 by what it is divided by.
+    # The answers equal the target's own queries, by whose gain the ratio is divided.
     assert rows["right"]["headroom_ratio"] == 1
     assert 1 < rows["tuned"]["headroom_ratio"] < rows["bad"]["headroom_ratio"]
-    assert rows["short"]["headroom_ratio"] is None  # which question was left out is not known
+    assert rows["short"]["headroom_ratio"] is None  # it is unknown which question was left out
     assert {row["split_by"] for row in rows.values()} == {"databases"}
     with open_results(warehouse.folder) as con:
         kept = con.execute("select predictions, headroom_ratio from headroom_ratio").fetchall()
@@ -213,7 +213,7 @@ def test_answers_like_nothing_in_the_target_have_headroom_and_right_ones_have_no
     print_headroom(headroom(warehouse.folder))
 
 
-def test_one_split_is_what_the_definition_says(tmp_path, make_corpus):
+def test_one_split_follows_the_definition(tmp_path, make_corpus):
     warehouse = Warehouse(tmp_path)
     gold, answers, train = [A, B], [A, D], [B, C]
     keys = {"role": "predictions", "target": "dev"}
@@ -244,7 +244,7 @@ def test_one_split_is_what_the_definition_says(tmp_path, make_corpus):
     assert found["gold_gain"] == pytest.approx(gains[1])
 
 
-def test_a_target_without_predictions_is_told(warehouse):
+def test_a_target_without_predictions_is_an_error(warehouse):
     with pytest.raises(ConfigurationError, match="targets with predictions: dev"):
         headroom(warehouse.folder, "train")
 

@@ -1,4 +1,4 @@
-"""How many queries rank training sets as all of them do."""
+"""Sample sizes at which a target ranks training sets as all of its queries do."""
 
 from datetime import UTC, datetime
 
@@ -71,12 +71,12 @@ def test_all_queries_rank_as_the_matrix_does(warehouse):
     assert [(name,) for name in skew] == ranked
 
 
-def test_divergences_of_a_sample_are_those_of_the_reference(warehouse):
-    queries, sets = module._read(warehouse, "dev", None)
+def test_divergences_from_a_sample_equal_those_of_the_reference(warehouse):
+    queries, sets = module._read_sets(warehouse, "dev", None)
     distinct = queries["template"].unique().sort()
     incidence = ngram_incidence(distinct)
-    found = [module._placed(one, row, incidence.ngrams) for row, one in sets]
-    # The second sample lacks a template, and with it n-grams that the target has.
+    found = [module._match_ngrams(one, row, incidence.ngrams) for row, one in sets]
+    # The second sample lacks a template of the target, and so some of its n-grams.
     samples = [{JOINED: 3, PLAIN: 2}, {PLAIN: 4}]
     weights = np.array([[float(one.get(t, 0)) for t in distinct] for one in samples])
     divergences = module._divergences(group_ngrams(incidence.counts), found, weights)
@@ -94,7 +94,7 @@ def test_divergences_of_a_sample_are_those_of_the_reference(warehouse):
                 assert divergences[smoothing][row, column] == pytest.approx(wanted, abs=1e-9)
 
 
-def test_it_is_recorded_in_place_of_what_was_said_before(warehouse):
+def test_the_result_is_recorded_and_replaces_the_last_one(warehouse):
     first = sample_size(warehouse, "dev", n_trials=20)
     again = sample_size(warehouse, "dev", n_trials=20)
     assert first.equals(again)
@@ -115,7 +115,7 @@ def test_sizes():
     assert large[-3:] == [80_000, MOST_DRAWN, 10**9]
 
 
-def test_kendall_tau_is_that_of_scipy():
+def test_kendall_tau_equals_that_of_scipy():
     from scipy.stats import kendalltau
 
     whole = np.array([0.3, 0.1, 0.2, 0.2, 0.9])
@@ -129,7 +129,7 @@ def test_queries_of_a_log_are_drawn_as_often_as_they_occur():
     small = draw_queries(np.array([1, 0, 3, 2]), 6, 50, "dev")
     assert {tuple(sorted(one)) for one in small.tolist()} == {(0, 2, 2, 2, 3, 3)}
     assert len({tuple(one) for one in small.tolist()}) > 20
-    # Too many to put in order: each is still drawn once at most.
+    # Too many to shuffle: each is still drawn at most once.
     large = draw_queries(np.array([10**12, 400_000, 3 * 10**12]), 1000, 20, "dev")
     assert np.bincount(large.ravel(), minlength=3)[1] == 0
     assert np.mean(large == 2) == pytest.approx(0.75, abs=0.02)
@@ -163,7 +163,7 @@ def stability(taus, winners, twos):
     )
 
 
-def test_the_recommendation_names_sizes_from_which_on_it_holds():
+def test_the_recommendation_names_the_sizes_from_which_it_holds():
     rows = stability(
         [0.95, 0.8, 0.9, 0.92, 0.95, 1], [0.5, 0.9, 0.94, 0.95, 1, 1], [0.5, 0.6, 0.7, 0.8, 0.9, 1]
     )
@@ -190,6 +190,6 @@ def test_the_recommendation_names_sizes_from_which_on_it_holds():
         ("dev", ["near"], "fewer than two"),
     ],
 )
-def test_what_cannot_be_ranked_is_said(warehouse, target, candidates, words):
+def test_errors_say_why_nothing_can_be_ranked(warehouse, target, candidates, words):
     with pytest.raises(ConfigurationError, match=words):
         sample_size(warehouse, target, candidates)

@@ -1,4 +1,4 @@
-"""Selections and mixtures from a small warehouse: what is taken, left out, written and recorded."""
+"""Selections and mixtures from a small warehouse."""
 
 import hashlib
 import json
@@ -9,8 +9,9 @@ import pytest
 
 from nl2sql_align.tasks.base.connections import connect
 from nl2sql_align.tasks.base.errors import ConfigurationError, WarehouseError
-from nl2sql_align.tasks.decisions import candidates
+from nl2sql_align.tasks.decisions.candidates import load_pool
 from nl2sql_align.tasks.decisions.mixture import mix
+from nl2sql_align.tasks.decisions.options import Method, Overlap
 from nl2sql_align.tasks.decisions.selection import Options, select
 from nl2sql_align.tasks.ingest.original_rows import read_original_rows
 from nl2sql_align.tasks.results.database import open_results
@@ -60,8 +61,8 @@ def table(folder, name):
         return con.sql(f"from {name}").pl()
 
 
-@pytest.mark.parametrize("method", ["direct", "greedy", "importance", "random"])
-def test_a_selection_is_what_its_rows_are(folder, tmp_path, method):
+@pytest.mark.parametrize("method", Method)
+def test_the_numbers_of_a_selection_follow_from_its_rows(folder, tmp_path, method):
     made = select(folder, "dev", [], tmp_path, Options(12, method=method))
     rows = pl.read_parquet(tmp_path / "selection.parquet")
     assert len(rows) == made.n_taken == 12
@@ -91,18 +92,20 @@ def test_a_selection_is_what_its_rows_are(folder, tmp_path, method):
     assert curve["kl_alignment"][-1] == made.kl_alignment
 
 
-def test_a_direct_selection_is_nearer_than_chance_and_any_corpus(folder, tmp_path):
+def test_a_direct_selection_is_closer_than_a_random_one_and_any_corpus(folder, tmp_path):
     made = select(folder, "dev", [], tmp_path, Options(18, replicates=0))
     assert made.kl_alignment > made.curve["random_alignment"][-1] + 0.1
     assert made.kl_alignment > made.sources["source_alignment"].max() + 0.1
     assert made.kl_alignment > made.pool_alignment + 0.1
 
 
-def test_the_same_call_takes_the_same_rows_again_and_replaces_its_record(folder, tmp_path):
-    options = Options(10, method="random", seed=3)
+def test_the_same_call_takes_the_same_rows_and_replaces_its_record(folder, tmp_path):
+    options = Options(10, method=Method.RANDOM, seed=3)
     first = select(folder, "dev", ["near", "far"], tmp_path / "a", options)
     again = select(folder, "dev", ["near", "far"], tmp_path / "b", options)
-    other = select(folder, "dev", ["near", "far"], tmp_path / "c", Options(10, "random", seed=4))
+    other = select(
+        folder, "dev", ["near", "far"], tmp_path / "c", Options(10, Method.RANDOM, seed=4)
+    )
     files = [tmp_path / name / "selection.jsonl" for name in "abc"]
     assert files[0].read_bytes() == files[1].read_bytes() != files[2].read_bytes()
     assert first.selection == again.selection != other.selection
@@ -123,8 +126,8 @@ def test_the_same_call_takes_the_same_rows_again_and_replaces_its_record(folder,
         ),
     ],
 )
-def test_rows_that_the_target_has_are_left_out(folder, tmp_path, overlap, left_out, stay):
-    options = Options(1000, method="random", exclude_overlap=overlap)
+def test_rows_that_the_target_also_has_are_excluded(folder, tmp_path, overlap, left_out, stay):
+    options = Options(1000, method=Method.RANDOM, exclude_overlap=overlap)
     made = select(folder, "dev", ["near"], tmp_path, options)
     taken = pl.read_parquet(tmp_path / "selection.parquet")["sql"].to_list()
     assert not set(left_out) & set(taken)
@@ -137,8 +140,8 @@ def test_rows_that_the_target_has_are_left_out(folder, tmp_path, overlap, left_o
     assert f"{len(taken)} of {len(taken)} rows have no question (of near)" in made.notes[1]
 
 
-@pytest.mark.parametrize("method", ["direct", "greedy", "importance", "random"])
-def test_caps_and_least_templates_hold_for_every_method(folder, tmp_path, method):
+@pytest.mark.parametrize("method", Method)
+def test_every_method_respects_caps_and_min_templates(folder, tmp_path, method):
     options = Options(10, method=method, caps={"near": 0.2}, max_share=0.8, min_templates=3)
     made = select(folder, "dev", [], tmp_path, options)
     taken = dict(made.sources.select("source", "n_taken_from_source").iter_rows())
@@ -178,7 +181,7 @@ def test_frequencies_of_a_log_count(tmp_path, make_corpus):
     mixed = mix(warehouse.folder, "dev", replicates=20).sources
     for name, alone in mixed.select("source", "source_alignment").iter_rows():
         assert alone == pytest.approx(known[name], abs=1e-12)
-    # A row of a log can be trained on once; the target counts as often as it occurs.
+    # A row of a log can be taken once; a query of the target counts as often as it occurs.
     made = select(warehouse.folder, "dev", ["far"], tmp_path / "all", Options(60))
     assert made.kl_alignment == pytest.approx(known["far"], abs=1e-12)
     taken = select(warehouse.folder, "dev", ["log"], tmp_path / "three", Options(60))
@@ -189,7 +192,7 @@ def test_frequencies_of_a_log_count(tmp_path, make_corpus):
     assert counted["share_in_target"].sum() == pytest.approx(9 / 39)
 
 
-def test_greedy_stops_where_more_rows_are_worse(folder, tmp_path):
+def test_greedy_stops_when_more_rows_make_it_worse(folder, tmp_path):
     made = select(folder, "dev", [], tmp_path, Options(70, method="greedy", stop=True))
     assert made.n_taken == made.best_size < 70
     assert not any("only" in note for note in made.notes)
@@ -203,29 +206,29 @@ def test_greedy_stops_where_more_rows_are_worse(folder, tmp_path):
         ("dev", ["dev"], Options(1), "'dev' is the target"),
         ("dev", ["near", "base"], Options(1), "'base' has the role predictions"),
         ("dev", [], Options(0), "budget: 0"),
-        ("dev", [], Options(1, method="best"), "'best' is none of direct, greedy"),
-        ("dev", [], Options(1, exclude_overlap="all"), "'all' is none of exact"),
+        ("dev", [], Options(1, method="best"), "'best' is not one of direct, greedy"),
+        ("dev", [], Options(1, exclude_overlap="all"), "'all' is not one of exact"),
         ("dev", [], Options(1, caps={"x": 0.5}), "cap of 'x'"),
         ("dev", [], Options(1, caps={"near": 2}), "cap of near: 2"),
-        ("dev", [], Options(1, caps={"near": 0, "far": 0}), "the caps leave no source"),
+        ("dev", [], Options(1, caps={"near": 0, "far": 0}), "the caps leave no row"),
         ("dev", [], Options(2, min_templates=3), "min_templates: 3"),
-        ("dev", [], Options(2, stop=True), "only method greedy"),
+        ("dev", [], Options(2, stop=True), "works only with method greedy"),
         ("dev", [], Options(2, replicates=-1), "replicates: -1"),
     ],
 )
-def test_mistakes_are_told_in_one_line(folder, tmp_path, target, sources, options, said):
+def test_errors_name_the_mistake_in_one_line(folder, tmp_path, target, sources, options, said):
     with pytest.raises(ConfigurationError, match=said):
         select(folder, target, sources, tmp_path / "out", options)
     assert not (tmp_path / "out").exists()
 
 
-def test_stage_files_that_are_gone_are_named(folder, tmp_path):
+def test_missing_stage_files_are_named(folder, tmp_path):
     with pytest.raises(WarehouseError, match="holds no results"):
         select(tmp_path, "dev", [], tmp_path / "out", Options(1))
 
 
-@pytest.mark.parametrize("method", ["direct", "greedy", "importance", "random"])
-def test_where_nothing_is_shared_rows_are_taken_all_the_same(tmp_path, make_corpus, method):
+@pytest.mark.parametrize("method", Method)
+def test_rows_are_taken_even_if_nothing_is_shared(tmp_path, make_corpus, method):
     warehouse = Warehouse(tmp_path / "warehouse")
     rows = [("SELECT 1", "VALUES"), *some("n", "UPDATE SET", 4)]
     runner(warehouse, make_corpus)(
@@ -236,7 +239,7 @@ def test_where_nothing_is_shared_rows_are_taken_all_the_same(tmp_path, make_corp
     assert made.kl_alignment == pytest.approx(math.exp(-1))
 
 
-def test_a_mixture_is_recorded_with_its_intervals(folder):
+def test_a_mixture_is_recorded_with_intervals(folder):
     made = mix(folder, "dev", replicates=30)
     rows = made.sources.to_dicts()
     assert sum(row["row_weight"] for row in rows) == pytest.approx(1)
@@ -257,10 +260,12 @@ def test_a_mixture_is_recorded_with_its_intervals(folder):
     assert len(table(folder, "mixtures").filter(mixture=made.mixture)) == 2
 
 
-def test_replicates_of_a_target_in_blocks_change_no_bit_of_a_mixture(folder, monkeypatch):
-    whole = mix(folder, "dev", replicates=30).sources.drop("created_at")
-    monkeypatch.setattr(candidates, "_WEIGHTS_AT_A_TIME", 1)
-    assert mix(folder, "dev", replicates=30).sources.drop("created_at").equals(whole)
+def test_resampling_a_target_in_blocks_changes_no_bit(folder):
+    with open_results(folder) as con:
+        target = load_pool(con, folder, "dev", [], Overlap.NEAR, 0).target
+    whole = target.resample(30, 0, target.n_occurrences)
+    blocks = target.resample(30, 0, target.n_occurrences, weights_per_block=1)
+    assert whole.tobytes() == blocks.tobytes()
 
 
 def test_a_mixture_needs_replicates_for_its_intervals(folder):
