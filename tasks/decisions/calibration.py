@@ -289,7 +289,7 @@ def calibrate(
             pl.col("model").is_in(rows["model"].unique().implode())
             & pl.col("target").is_in(rows["target"].unique().implode())
         ),
-        remarks=remarks(rows, parts),
+        remarks=_write_remarks(rows, parts),
     )
 
 
@@ -526,7 +526,7 @@ def _alignment(ngrams: Integers, q: Floats) -> float:
     return round(alignment(float(skew_terms(p, q).sum())), 12)
 
 
-def remarks(rows: "pl.DataFrame", parts: "pl.DataFrame") -> list[str]:
+def _write_remarks(rows: "pl.DataFrame", parts: "pl.DataFrame") -> list[str]:
     """Return sentences on what outcomes like these can and cannot show."""
     import polars as pl
 
@@ -539,29 +539,31 @@ def remarks(rows: "pl.DataFrame", parts: "pl.DataFrame") -> list[str]:
         n_starts = lost["predictions"].n_unique()
         if not n_starts:
             said.append(
-                f"No {name} in these outcomes lost: how well losses are foreseen cannot be "
-                "estimated from them."
+                f"No {name} in these outcomes lost, so they do not show how well losses are "
+                "predicted."
             )
         elif n_starts < _FEW_STARTING_POINTS:
             said.append(
-                f"Losses of a {name}: {len(lost):,}, from {_number(n_starts, 'starting point')}: "
-                "too few to say how well losses are foreseen."
+                f"Losses of a {name}: {len(lost):,}, from {_counted(n_starts, 'starting point')}. "
+                "These are too few to judge how well losses are predicted."
             )
     if rows.select("train", "target").n_unique() == 1:
         said.append(
-            f"All outcomes are of one training set ({rows['train'][0]}) and one target "
-            f"({rows['target'][0]}): its alignment is the same in every row, and a correlation "
-            "with the ratio is one with the alignment of the predictions alone. Whether the ratio "
-            "chooses well between training sets cannot be seen from them."
+            f"All outcomes have the training set {rows['train'][0]} and the target "
+            f"{rows['target'][0]}. The alignment of these is the same in every row, so a "
+            "correlation with the ratio is one with the alignment of the predictions alone. These "
+            "outcomes do not show whether the ratio chooses well between training sets."
         )
     elif rows["train"].n_unique() == 1:
-        said.append("All outcomes are of one training set: none tells how the ratio chooses.")
+        said.append(
+            "All outcomes have one training set, so they do not show how well the ratio chooses."
+        )
     if rows["predictions"].n_unique() < len(rows):
         said.append(
             f"{len(rows):,} outcomes start from "
-            f"{_number(rows['predictions'].n_unique(), 'set')} of predictions by "
-            f"{_number(rows['model'].n_unique(), 'model')}: they are not independent, and the "
-            "intervals are narrower than they should be."
+            f"{_counted(rows['predictions'].n_unique(), 'set')} of predictions by "
+            f"{_counted(rows['model'].n_unique(), 'model')}. They are not independent, so the "
+            "intervals are too narrow."
         )
     return [*said, *_describe_parts(rows, parts)]
 
@@ -578,15 +580,16 @@ def _describe_parts(rows: "pl.DataFrame", parts: "pl.DataFrame") -> list[str]:
         by_part = own["alignment_ratio"] * own["alignment_mean"] / own["alignment_whole"]
         n_crossed = int(((by_part > 1) != (own["alignment_ratio"] > 1)).sum())
         said.append(
-            f"Random parts of {train} are aligned with {target} like the whole to within "
-            f"{abs(farthest['alignment_mean'] - farthest['alignment_whole']):.3f} (farthest: "
-            f"{farthest['train_rows']:,} rows, {farthest['alignment_mean']:.3f} with a standard "
-            f"deviation of {farthest['alignment_sd']:.3f}, against "
-            f"{farthest['alignment_whole']:.3f}); with its part's alignment, {n_crossed:,} of "
-            f"{_number(len(own), 'outcome')} would have a ratio on the other side of 1."
+            f"Random parts of {train} differ from the whole in their alignment with {target} by "
+            f"at most {abs(farthest['alignment_mean'] - farthest['alignment_whole']):.3f} "
+            f"({farthest['train_rows']:,} rows: {farthest['alignment_mean']:.3f} with a standard "
+            f"deviation of {farthest['alignment_sd']:.3f}; the whole: "
+            f"{farthest['alignment_whole']:.3f}). With the alignments of the parts, "
+            f"{n_crossed:,} of {_counted(len(own), 'outcome')} would have a ratio on the other "
+            "side of 1."
         )
     return said
 
 
-def _number(n: int, noun: str) -> str:
+def _counted(n: int, noun: str) -> str:
     return f"{n:,} {noun}{'' if n == 1 else 's'}"

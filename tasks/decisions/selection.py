@@ -286,20 +286,19 @@ def _notes(
         notes.append(f"only {n_taken:,} of {options.budget:,} rows: {more}")
     if n_templates < options.min_templates:
         notes.append(
-            f"only {n_templates:,} distinct templates of the {options.min_templates:,} asked for: "
-            f"{more}"
+            f"only {n_templates:,} of {options.min_templates:,} distinct templates: {more}"
         )
     unasked = rows.filter(pl.col("question").is_null())
     if len(unasked):
         named = ", ".join(unasked["source"].unique(maintain_order=True))
         notes.append(
-            f"{len(unasked):,} of {n_taken:,} rows have no question (of {named}): if your trainer "
-            "needs one, leave these out of --from"
+            f"{len(unasked):,} of {n_taken:,} rows have no question (those of {named}); if your "
+            "trainer needs questions, leave these corpora out of --from"
         )
     unlicensed = pool.sources.filter(pl.col("license").is_null())["corpus"].to_list()
     if unlicensed:
         notes.append(
-            f"no license is known of {', '.join(unlicensed)}: add it to the corpora file "
+            f"the license of {', '.join(unlicensed)} is unknown; add it to the corpora file "
             '(license = "...")'
         )
     return tuple(notes)

@@ -132,7 +132,7 @@ def test_outcomes_are_compared_with_their_ratios(warehouse, outcomes):
     assert part["alignment_low"] <= part["alignment_mean"] <= part["alignment_high"]
     told = " ".join(found.remarks)
     assert "No base model in these outcomes lost" in told
-    assert "All outcomes are of one training set (train) and one target (dev)" in told
+    assert "All outcomes have the training set train and the target dev." in told
 
 
 def test_the_result_is_recorded_and_replaces_the_last_one(warehouse, outcomes, capsys):

@@ -137,7 +137,7 @@ def test_rows_that_the_target_also_has_are_excluded(folder, tmp_path, overlap, l
     assert row["n_candidates"] == len(taken) == len(NEAR) - 1 - len(left_out)
     assert row["n_rejected"] == 1
     assert "only" in made.notes[0] and made.notes[0].endswith("there are no more")
-    assert f"{len(taken)} of {len(taken)} rows have no question (of near)" in made.notes[1]
+    assert f"{len(taken)} of {len(taken)} rows have no question (those of near)" in made.notes[1]
 
 
 @pytest.mark.parametrize("method", Method)
