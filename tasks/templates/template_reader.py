@@ -289,6 +289,7 @@ class TemplateReader:
     # After keywords --------------------------------------------------------------------------
 
     def _after_generic_type(self, i: int) -> int:
+        """Drop the type in ``ARRAY<INT64>[1, 2]``, whose first word is already kept."""
         if self._text(i + 1) != "<":
             return i + 1
         self.out.pop()
@@ -304,6 +305,7 @@ class TemplateReader:
         return i + 1
 
     def _is_in_insert(self, i: int) -> bool:
+        """Whether the VALUES at ``i`` belong to an INSERT."""
         depth = 0
         for j in range(i - 1, -1, -1):
             action = self._action(j)
@@ -326,25 +328,31 @@ class TemplateReader:
         return self._skip_name(i + 1)
 
     def _after_set(self, i: int) -> int:
+        """Drop the name after CHARACTER SET if these are two tokens."""
         return self._after_name_keyword(i) if self._text(i - 1) == "CHARACTER" else i + 1
 
     def _after_using(self, i: int) -> int:
+        """Drop the character set in ``CONVERT(a USING utf8)``."""
         return (
             self._skip_name(i + 1) if self.open_brackets[-1] in CHARACTER_SET_FUNCTIONS else i + 1
         )
 
     def _after_returns(self, i: int) -> int:
+        """Drop the type that a function returns."""
         return i + 1 if self._text(i + 1) == "TABLE" else self._skip_type(i + 1)
 
     def _after_returning(self, i: int) -> int:
+        """Drop the type in ``JSON_VALUE(a, 'b' RETURNING INT)``."""
         return self._skip_type(i + 1) if self._is_type(i + 1) else i + 1
 
     def _after_type(self, i: int) -> int:
+        """Drop the type in ``ALTER COLUMN a TYPE INT``."""
         return self._skip_type(i + 1) if self.marks.alters_types else i + 1
 
     # Signs -----------------------------------------------------------------------------------
 
     def _read_open(self, i: int) -> int:
+        """Keep a bracket, and apply the rule of the word before it."""
         bracket = self.tokens[i].text
         if bracket == "{" and self._skip_parameter(i) > i:
             return self._read_parameter(i)
@@ -371,10 +379,12 @@ class TemplateReader:
         return i + 1
 
     def _read_as(self, i: int) -> int:
+        """Drop AS, and in a cast the type after it."""
         is_cast = self.open_brackets[-1] in CAST_FUNCTIONS
         return self._skip_type(i + 1, is_cast=True) if is_cast else i + 1
 
     def _read_double_colon(self, i: int) -> int:
+        """Keep the sign of a cast, and drop the type after it."""
         self.out.append(self.tokens[i].text)
         return self._skip_type(i + 1)
 
