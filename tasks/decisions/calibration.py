@@ -23,6 +23,7 @@ from nl2sql_align.tasks.decisions.headroom import SPLITS, headroom
 from nl2sql_align.tasks.measures.divergence import alignment, skew_terms
 from nl2sql_align.tasks.ngrams.count import ngram_incidence
 from nl2sql_align.tasks.results.database import open_results
+from nl2sql_align.tasks.warehouse.folder import digest_file
 
 if TYPE_CHECKING:
     import duckdb
@@ -266,10 +267,13 @@ def calibrate(
     )
     summary = _summarize(rows, seed, replicates)
     parts = _compare_parts(place, rows, seed)
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     source = {"outcomes": str(path.resolve())}
-    traced = {**source, "outcomes_digest": digest, "seed": str(seed), "run_id": last_run(place)}
+    traced = {
+        **source,
+        "outcomes_digest": digest_file(path),
+        "seed": str(seed),
+        "run_id": last_run(place),
+    }
     for name, frame, more in (
         ("calibration", rows.select(_ROW_COLUMNS), {"n_splits": splits}),
         ("calibration_summary", summary, {"n_replicates": replicates}),

@@ -168,7 +168,11 @@ def load_vocabulary(con: duckdb.DuckDBPyConnection, ngram_files: Sequence[Path])
 
 
 def load_sample(
-    con: duckdb.DuckDBPyConnection, key: SampleKey, vocabulary: pl.DataFrame, seed: int
+    con: duckdb.DuckDBPyConnection,
+    key: SampleKey,
+    vocabulary: pl.DataFrame,
+    seed: int,
+    templates_per_block: int = 4_000,
 ) -> Sample:
     """Read a corpus for resampling.
 
@@ -177,6 +181,7 @@ def load_sample(
         key: The files and the unit.
         vocabulary: The n-grams to count; see ``load_vocabulary``.
         seed: The seed of the units' keys.
+        templates_per_block: How many templates to count at a time. Limits memory.
     """
     from scipy.sparse import coo_array
 
@@ -201,7 +206,7 @@ def load_sample(
         shape=(len(units), len(templates)),
     ).tocsr()
     blocks, totals = [], []
-    for known in count_known(templates, vocabulary):
+    for known in count_known(templates, vocabulary, templates_per_block):
         # Group each block immediately: the counts of all n-grams would take hundreds of MB.
         blocks.append(group_block(known.counts, known.first))
         totals.append(known.totals)

@@ -32,7 +32,6 @@ COUNTS_SCHEMA: Final = {
 # One space separates the tokens of a template; these three contain one.
 _JOINED: Final = r"\b(ORDER|GROUP|PARTITION) BY\b"
 _GLUE: Final = "\x1f"
-_TEMPLATES_AT_A_TIME: Final = 4_000
 
 
 def split_template(template: str) -> list[str]:
@@ -190,7 +189,9 @@ def ngram_keys(ngrams: pl.Series) -> pl.DataFrame:
     return pl.DataFrame({"low": ngrams.hash(0), "high": ngrams.hash(1)})
 
 
-def count_known(templates: pl.Series, keys: pl.DataFrame) -> "Iterator[Known]":
+def count_known(
+    templates: pl.Series, keys: pl.DataFrame, templates_per_block: int = 4_000
+) -> "Iterator[Known]":
     """Count given n-grams in each template.
 
     Templates are counted in blocks, because most of their n-grams are not among the given ones.
@@ -198,6 +199,7 @@ def count_known(templates: pl.Series, keys: pl.DataFrame) -> "Iterator[Known]":
     Args:
         templates: Distinct templates.
         keys: Keys of distinct n-grams, by ``ngram_keys``.
+        templates_per_block: How many templates to count at a time.
 
     Yields:
         The counts of a block of templates, in their order; one empty block if there are none.
@@ -205,8 +207,8 @@ def count_known(templates: pl.Series, keys: pl.DataFrame) -> "Iterator[Known]":
     from scipy.sparse import csr_array
 
     wanted = keys.with_row_index("to")
-    for start in range(0, max(1, len(templates)), _TEMPLATES_AT_A_TIME):
-        part = ngram_incidence(templates.slice(start, _TEMPLATES_AT_A_TIME))
+    for start in range(0, max(1, len(templates)), templates_per_block):
+        part = ngram_incidence(templates.slice(start, templates_per_block))
         known = ngram_keys(part.ngrams).with_row_index("column")
         known = known.join(wanted, on=keys.columns, how="inner").sort("column")
         kept = part.counts.tocsc()[:, known["column"].to_numpy()].tocoo()

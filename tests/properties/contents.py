@@ -17,8 +17,8 @@ Queries = list[tuple[str, str | None]]
 
 def templated(queries: Queries) -> reference.Corpus:
     """Return the templated queries, for the reference."""
-    kept = [(sql, template) for sql, template in queries if template is not None]
-    return reference.Corpus([template for _, template in kept], [sql for sql, _ in kept])
+    pairs = [(sql, template) for sql, template in queries if template is not None]
+    return reference.Corpus([template for _, template in pairs], [sql for sql, _ in pairs])
 
 
 def write_content(

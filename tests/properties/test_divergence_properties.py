@@ -1,4 +1,4 @@
-"""The divergences, and everything that computes them, give what the plain reference gives."""
+"""The divergences, wherever they are computed, equal those of the plain reference."""
 
 import math
 

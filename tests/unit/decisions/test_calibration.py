@@ -59,7 +59,7 @@ def outcomes(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("lines", "told"),
+    ("lines", "message"),
     [
         ((), "outcomes.csv has no outcomes"),
         (("m,bad,train,,dev,em,0.1",), "line 2, column after: Input should be a valid number"),
@@ -70,8 +70,8 @@ def outcomes(tmp_path):
         (("m,bad,train,,dev,em,0,1", "m,bad,train,,dev,em,0,1"), "line 3: the same .* line 2"),
     ],
 )
-def test_an_error_names_the_line_and_column_of_a_mistake(outcomes, lines, told):
-    with pytest.raises(ConfigurationError, match=told):
+def test_an_error_names_the_line_and_column_of_a_mistake(outcomes, lines, message):
+    with pytest.raises(ConfigurationError, match=message):
         read_outcomes(outcomes(*lines))
 
 
@@ -125,14 +125,14 @@ def test_outcomes_are_compared_with_their_ratios(warehouse, outcomes):
     named = {(r["predictions"], r["metric"]) for r in found.misses.iter_rows(named=True)}
     assert ("right", "em") in named and ("bad", "em") not in named
     [part] = found.parts.to_dicts()
-    [told] = [one for one in found.remarks if one.startswith("Random parts of")]
-    assert f"{part['alignment_mean']:.3f} with a standard deviation" in told
+    [remark] = [one for one in found.remarks if one.startswith("Random parts of")]
+    assert f"{part['alignment_mean']:.3f} with a standard deviation" in remark
     assert part["train_rows"] == 10
     assert part["alignment_whole"] == pytest.approx(rows["bad", 10]["train_alignment"], abs=1e-9)
     assert part["alignment_low"] <= part["alignment_mean"] <= part["alignment_high"]
-    told = " ".join(found.remarks)
-    assert "No base model in these outcomes lost" in told
-    assert "All outcomes have the training set train and the target dev." in told
+    remarks = " ".join(found.remarks)
+    assert "No base model in these outcomes lost" in remarks
+    assert "All outcomes have the training set train and the target dev." in remarks
 
 
 def test_the_result_is_recorded_and_replaces_the_last_one(warehouse, outcomes, capsys):
@@ -145,11 +145,11 @@ def test_the_result_is_recorded_and_replaces_the_last_one(warehouse, outcomes, c
     )
     with open_results(warehouse.folder) as con:
         for table, n in (("calibration", 5), ("calibration_parts", 1)):
-            kept = con.execute(
+            recorded = con.execute(
                 f"select run_id, seed from {table} where outcomes = ?", [str(path)]
             ).fetchall()
-            assert len(kept) == n
-            assert set(kept) == {("run-1", "1")}
+            assert len(recorded) == n
+            assert set(recorded) == {("run-1", "1")}
     print_calibration(first, Format.TABLE)
     shown = " ".join(capsys.readouterr().out.split())
     assert "right on train, em: AR" in shown
@@ -208,8 +208,8 @@ def test_answers_unlike_the_target_have_headroom_and_right_ones_have_none(wareho
     assert rows["short"]["headroom_ratio"] is None  # it is unknown which question was left out
     assert {row["split_by"] for row in rows.values()} == {"databases"}
     with open_results(warehouse.folder) as con:
-        kept = con.execute("select predictions, headroom_ratio from headroom_ratio").fetchall()
-    assert dict(kept) == {name: row["headroom_ratio"] for name, row in rows.items()}
+        recorded = con.execute("select predictions, headroom_ratio from headroom_ratio").fetchall()
+    assert dict(recorded) == {name: row["headroom_ratio"] for name, row in rows.items()}
     print_headroom(headroom(warehouse.folder))
 
 

@@ -82,8 +82,8 @@ def test_the_numbers_of_a_selection_follow_from_its_rows(folder, tmp_path, metho
     queries = {"near": NEAR, "far": FAR}
     assert all(queries[line["source"]][line["ordinal"]][0] == line["raw_sql"] for line in lines)
     assert {line["source"]: line["license"] for line in lines}.get("near", "MIT") == "MIT"
-    told = json.loads((tmp_path / "selection.json").read_text())
-    assert told["selection"] == made.selection and told["options"]["method"] == method
+    summary = json.loads((tmp_path / "selection.json").read_text())
+    assert summary["selection"] == made.selection and summary["options"]["method"] == method
     stored = table(folder, "selections").filter(selection=made.selection)
     assert stored["n_taken_from_source"].sum() == 12
     assert set(stored["run_id"]) == {"run-1"}
@@ -199,7 +199,7 @@ def test_greedy_stops_when_more_rows_make_it_worse(folder, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("target", "sources", "options", "said"),
+    ("target", "sources", "options", "message"),
     [
         ("none", [], Options(1), "no corpus 'none' .* there are: near, far, dev"),
         ("dev", ["near", "x"], Options(1), "no corpus 'x'"),
@@ -216,8 +216,8 @@ def test_greedy_stops_when_more_rows_make_it_worse(folder, tmp_path):
         ("dev", [], Options(2, replicates=-1), "replicates: -1"),
     ],
 )
-def test_errors_name_the_mistake_in_one_line(folder, tmp_path, target, sources, options, said):
-    with pytest.raises(ConfigurationError, match=said):
+def test_errors_name_the_mistake_in_one_line(folder, tmp_path, target, sources, options, message):
+    with pytest.raises(ConfigurationError, match=message):
         select(folder, target, sources, tmp_path / "out", options)
     assert not (tmp_path / "out").exists()
 

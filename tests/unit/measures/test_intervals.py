@@ -8,14 +8,15 @@ import pytest
 from scipy import stats
 
 from benchmarks import coverage
+from nl2sql_align.tasks.base.connections import connect
 from nl2sql_align.tasks.base.environment import THREADS_VARIABLE
 from nl2sql_align.tasks.measures import intervals
 from nl2sql_align.tasks.measures.bootstrap import poisson_weights, uniforms, unit_keys
 from nl2sql_align.tasks.measures.intervals import Resampling, compute_intervals
 from nl2sql_align.tasks.measures.matrix import Content, compute_matrix
 from nl2sql_align.tasks.measures.options import Unit
+from nl2sql_align.tasks.measures.units import load_sample, load_vocabulary, own_sample_key
 from nl2sql_align.tasks.measures.verdicts import Interval, is_doubtful, student_interval, verdict_of
-from nl2sql_align.tasks.ngrams import count
 
 JOINED = "SELECT FROM JOIN ON = WHERE ="
 COUNTED = "SELECT COUNT ( * ) FROM GROUP BY HAVING COUNT ( * ) >"
@@ -290,11 +291,22 @@ def test_threads_and_order_change_no_bit(resample, monkeypatch, threads):
         assert sorted(map(repr, one)) == sorted(map(repr, other))
 
 
-def test_templates_counted_in_blocks_change_no_bit(resample, monkeypatch):
-    _, *whole = resample(*THREE, folder="whole")
-    monkeypatch.setattr(count, "_TEMPLATES_AT_A_TIME", 1)
-    _, *blocks = resample(*THREE, folder="blocks")
-    assert blocks == whole
+def test_counting_templates_in_blocks_changes_no_bit(tmp_path, make_corpus):
+    name, some, keys = TRAIN
+    corpus = make_corpus(tmp_path, name, some, **keys)
+    key = own_sample_key(corpus, Unit.DATABASE)
+    weights = np.arange(24.0).reshape(2, 12)
+    with connect() as con:
+        vocabulary = load_vocabulary(con, [corpus.ngrams])
+        samples = [load_sample(con, key, vocabulary, 0, templates_per_block=n) for n in (4_000, 1)]
+    counts = [sample.counts(weights) for sample in samples]
+    assert counts[0].totals.tobytes() == counts[1].totals.tobytes()
+    assert samples[0].ngrams.tolist() == samples[1].ngrams.tolist()
+    by_ngram = [
+        some.by_class[:, sample.classes.of_ngram]
+        for some, sample in zip(counts, samples, strict=True)
+    ]
+    assert by_ngram[0].tobytes() == by_ngram[1].tobytes()
 
 
 def test_another_seed_gives_other_replicates(resample):
