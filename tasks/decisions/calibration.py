@@ -193,7 +193,7 @@ class Calibration:
         summary: A row per metric, case and measure: the numbers of rows, starting points, models
             and gains; for ratios the counts ``n_true_gain``, ``n_false_gain``, ``n_missed_gain``,
             ``n_true_none`` and the best cut with its interval; Spearman's and Pearson's correlation
-            with the gain, with 95 % intervals; null where undefined.
+            with the gain, with 95% intervals; null where undefined.
         misses: The outcomes that contradict the Alignment Ratio.
         parts: The alignments of random parts of training sets, of the sizes in the outcomes, and of
             the whole sets.
@@ -374,7 +374,7 @@ def _count_predictions(ratio: Floats, gain: Floats) -> dict[str, int]:
 
 
 def correlations(x: Floats, y: Floats) -> dict[str, float | None]:
-    """Return Spearman's and Pearson's correlation, each with a 95 % interval.
+    """Return Spearman's and Pearson's correlation, each with a 95% interval.
 
     Intervals are by Fisher's z; for Spearman with the standard error ``sqrt((1 + r^2 / 2) / (n -
     3))`` of Bonett and Wright (Psychometrika 65, 2000). A correlation of 1 has no interval.
@@ -416,7 +416,7 @@ def best_cut(
     """Find the ratio that best separates gains from other outcomes, with an interval.
 
     The cut puts the fewest outcomes on the wrong side. Of several such cuts, it is the middle of
-    the widest gap between neighboring ratios. The interval contains the middle 95 % of the cuts of
+    the widest gap between neighboring ratios. The interval contains the middle 95% of the cuts of
     bootstrap samples that have outcomes of both kinds. Starting points are drawn with all their
     outcomes, which are not independent because they share a ratio's denominator.
 

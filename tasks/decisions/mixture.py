@@ -92,7 +92,7 @@ def mix(
         seed: The seed of the resamples.
 
     Returns:
-        The weights, by n-grams and by rows, with 95 % percentile intervals of the row weights.
+        The weights, by n-grams and by rows, with 95% percentile intervals of the row weights.
 
     Raises:
         ConfigurationError: A corpus does not exist, or ``replicates`` is out of range.

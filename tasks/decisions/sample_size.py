@@ -95,7 +95,7 @@ def sample_size(
 
     Returns:
         A row per smoothing and size: the mean ``kendall_tau`` with the ranking by all queries and
-        its 2.5 % and 97.5 % quantiles over the trials, and the shares of trials with the same
+        its 2.5% and 97.5% quantiles over the trials, and the shares of trials with the same
         winner and with the same order of the first two.
 
     Raises:

@@ -15,7 +15,7 @@ SKEW: Final = 0.01
 """The share of the source that is mixed into the target that it is compared with."""
 
 EPSILON: Final = 1e-8
-"""What the additive divergence adds to each probability."""
+"""The amount that the additive divergence adds to each probability."""
 
 
 def largest_nats(skew: float = SKEW) -> float:
@@ -145,11 +145,12 @@ def add_unshared(shared_nats: Floats, shared_p: Floats, skew: float = SKEW) -> F
         shared_p: The sums of the source's probabilities.
         skew: The share of the source that is mixed into the target.
     """
+    # -ln(skew) and ln(1 / skew) differ in the last bit, on which stored replicates depend.
     return -math.log(skew) * (1 - shared_p) + shared_nats
 
 
 def additive_alone_as_target(q: Floats, n_ngrams: Floats) -> Floats:
-    """Return what a target adds to the additive divergence if the source shares nothing with it.
+    """Return the part of a target in the additive divergence from a source that shares nothing.
 
     Args:
         q: The probabilities in the target: a row per sample, a column per class of n-grams.
@@ -172,7 +173,7 @@ def additive_divergences(
         p: The probabilities in the source of each class of shared n-grams.
         q: Those in the target, a row per sample.
         n_ngrams: How many n-grams each class has.
-        alone: What source and sample would add if they shared nothing.
+        alone: The sum of the parts of source and sample if they shared nothing.
         n_union: How many n-grams either has.
     """
     to_target = math.log(EPSILON) - np.log(q + EPSILON)

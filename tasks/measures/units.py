@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 MOST_UNITS: Final = 10_000
-"""Above this number of units, random groups of them are drawn. Errors change by about 1 %."""
+"""Above this number of units, random groups of them are drawn. Errors change by about 1%."""
 
 _KNOWN_SHARE: Final = 0.9
 _NGRAMS_PER_BATCH: Final = 100_000
