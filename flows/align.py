@@ -16,14 +16,20 @@ from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from nl2sql_align.flows.running import artifacts
+from nl2sql_align.flows.running.announcements import (
+    announce_counted,
+    announce_ingested,
+    announce_intervals,
+    announce_matrix,
+    announce_parsed,
+)
 from nl2sql_align.flows.running.policy import step
 from nl2sql_align.flows.running.runners import Runner, submitting_to
 from nl2sql_align.flows.summary import RunSummary
 from nl2sql_align.tasks.base.connections import bounded
-from nl2sql_align.tasks.base.progress import Progress, announce, listening
+from nl2sql_align.tasks.base.progress import Progress, listening
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry, load_corpora
-from nl2sql_align.tasks.measures.intervals import IntervalsReport, Resampling
-from nl2sql_align.tasks.measures.matrix import MatrixReport
+from nl2sql_align.tasks.measures.intervals import Resampling
 from nl2sql_align.tasks.measures.options import Unit
 from nl2sql_align.tasks.ngrams.corpus_counts import (
     Division,
@@ -38,7 +44,6 @@ from nl2sql_align.tasks.run import steps
 from nl2sql_align.tasks.run.prepare import PendingParts, Prepared, SetAside, prepare_corpus
 from nl2sql_align.tasks.templates.parser_pool import ParseJob, ParseReport, parse_part
 from nl2sql_align.tasks.views.report import write_report
-from nl2sql_align.tasks.warehouse.count_files import count_distinct_ngrams
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 from nl2sql_align.tasks.warehouse.object_store import pull, push, warehouse_at
 
@@ -161,9 +166,11 @@ def _align(entries: list[CorpusEntry], warehouse: Warehouse, settings: _Settings
         for one in set_aside:
             get_run_logger().warning(one.reason)
         if counted:
-            matrix = _measure(counted, warehouse, clock)
+            matrix = measure(counted, warehouse)
             n_pairs, n_new_pairs = matrix.n_pairs, matrix.n_new
-            intervals = _resample(counted, matrix, warehouse, settings.resampling, clock)
+            announce_matrix(matrix, clock.lap("matrix"))
+            intervals = resample_pairs(counted, matrix, warehouse, settings.resampling)
+            announce_intervals(intervals, clock.lap("intervals"))
             pairs_as_written = steps.measure_as_written(counted, warehouse)
             # Load
             record = RunRecord(
@@ -226,7 +233,7 @@ def _ingest(
     for n_done, future in enumerate(as_completed(list(futures)), 1):
         entry = futures[future]
         outcome = outcomes[entry.name] = _await_outcome(future, entry, warehouse)
-        _announce_ingested(outcome, n_done, len(futures))
+        announce_ingested(outcome, n_done, len(futures))
         if isinstance(outcome, Prepared):
             parsing |= {parse.submit(job): job for job in parts.add(outcome)}
     in_order = [outcomes[entry.name] for entry in entries]
@@ -262,7 +269,7 @@ def _parse(
             n_parsed += parsed.n_queries
             of_source = reports.setdefault(job.source, [])
             of_source.append(parsed)
-            _announce_parsed(names if is_last else [], of_source, n_done, n_jobs)
+            announce_parsed(names if is_last else [], of_source, n_done, n_jobs)
         submit_parsed()
     return counting, n_parsed, n_crashed
 
@@ -276,7 +283,7 @@ def _count(
     outcomes: dict[str, CountedCorpus | SetAside] = {}
     for name, outcome in _await_counted(prepared, counting, warehouse):
         outcomes[name] = outcome
-        _announce_counted(name, outcome, len(outcomes), len(prepared))
+        announce_counted(name, outcome, len(outcomes), len(prepared))
     in_order = [outcomes[one.entry.name] for one in prepared]
     return (
         [one for one in in_order if isinstance(one, CountedCorpus)],
@@ -332,103 +339,12 @@ def _await_outcome(
         return steps.set_aside_failed(entry, error, warehouse)
 
 
-def _measure(counted: list[CountedCorpus], warehouse: Warehouse, clock: "_Clock") -> MatrixReport:
-    """Measure all pairs."""
-    matrix = measure(counted, warehouse)
-    seconds = clock.lap("matrix")
-    announce(
-        "matrix",
-        f"{matrix.n_pairs:,} pairs, {matrix.n_new:,} of them new, {seconds:.1f} s",
-        n_pairs=matrix.n_pairs,
-        n_new_pairs=matrix.n_new,
-        seconds=seconds,
-    )
-    return matrix
-
-
-def _resample(
-    counted: list[CountedCorpus],
-    matrix: MatrixReport,
-    warehouse: Warehouse,
-    resampling: Resampling,
-    clock: "_Clock",
-) -> IntervalsReport | None:
-    """Compute the intervals of pairs with targets."""
-    intervals = resample_pairs(counted, matrix, warehouse, resampling)
-    seconds = clock.lap("intervals")
-    if intervals is not None:
-        announce(
-            "intervals",
-            f"{intervals.n_new:,} of {intervals.n_pairs:,} pairs resampled, {seconds:.1f} s",
-            n_pairs=intervals.n_pairs,
-            n_new_pairs=intervals.n_new,
-            seconds=seconds,
-        )
-    return intervals
-
-
-# Progress
-
-
 def _log(progress: Progress) -> None:
     """Write progress to the log of the run on the server."""
     if not progress.text:
         return
     with suppress(MissingContextError):  # announced in a thread without a task
         get_run_logger().info("%s: %s", progress.stage, progress.text)
-
-
-def _announce_ingested(outcome: Prepared | SetAside, n_done: int, n_corpora: int) -> None:
-    if isinstance(outcome, SetAside):
-        name = outcome.corpus
-        announce("ingest", f"{name}: set aside", n_done, n_corpora, corpus=name)
-        return
-    name, seconds = outcome.entry.name, outcome.seconds
-    facts: dict[str, str | int | float] = {"corpus": name, "seconds": seconds}
-    what = "unchanged"
-    if outcome.jobs:
-        what = f"{outcome.n_distinct:,} distinct queries to parse"
-        facts["n_queries"] = outcome.n_distinct
-    announce("ingest", f"{name}: {what}, {seconds:.1f} s", n_done, n_corpora, **facts)
-
-
-def _announce_parsed(
-    names: list[str], reports: list[ParseReport], n_done: int, n_jobs: int
-) -> None:
-    """Announce a parsed part, with a text if it completes the corpora ``names``."""
-    corpora = ", ".join(names)
-    n_queries = sum(one.n_queries for one in reports)
-    n_rejected = sum(one.n_rejected for one in reports)
-    seconds = sum(one.seconds for one in reports)
-    text = f"{n_queries:,} distinct queries, {n_rejected:,} rejected, {seconds:.1f} s"
-    announce(
-        "templates",
-        f"{corpora}: {text}" if names else "",
-        n_done,
-        n_jobs,
-        corpus=corpora,
-        n_queries=n_queries,
-        n_rejected=n_rejected,
-        seconds=seconds,
-    )
-
-
-def _announce_counted(
-    name: str, outcome: CountedCorpus | SetAside, n_done: int, n_corpora: int
-) -> None:
-    if isinstance(outcome, SetAside):
-        announce("ngrams", f"{name}: set aside", n_done, n_corpora, corpus=name)
-        return
-    number, seconds = count_distinct_ngrams(outcome.ngrams), outcome.seconds
-    announce(
-        "ngrams",
-        f"{name}: {number:,} distinct n-grams, {seconds:.1f} s",
-        n_done,
-        n_corpora,
-        corpus=name,
-        n_ngrams=number,
-        seconds=seconds,
-    )
 
 
 class _Clock:

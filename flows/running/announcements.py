@@ -1,0 +1,95 @@
+"""Progress of the main job, as its steps end: for people, and as facts for programs."""
+
+from nl2sql_align.tasks.base.progress import announce
+from nl2sql_align.tasks.measures.intervals import IntervalsReport
+from nl2sql_align.tasks.measures.matrix import MatrixReport
+from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
+from nl2sql_align.tasks.run.prepare import Prepared, SetAside
+from nl2sql_align.tasks.templates.parser_pool import ParseReport
+from nl2sql_align.tasks.warehouse.count_files import count_distinct_ngrams
+
+
+def announce_ingested(outcome: Prepared | SetAside, n_done: int, n_corpora: int) -> None:
+    """Announce an ingested corpus."""
+    if isinstance(outcome, SetAside):
+        name = outcome.corpus
+        announce("ingest", f"{name}: set aside", n_done, n_corpora, corpus=name)
+        return
+    name, seconds = outcome.entry.name, outcome.seconds
+    facts: dict[str, str | int | float] = {"corpus": name, "seconds": seconds}
+    text = "unchanged"
+    if outcome.jobs:
+        text = f"{outcome.n_distinct:,} distinct queries to parse"
+        facts["n_queries"] = outcome.n_distinct
+    announce("ingest", f"{name}: {text}, {seconds:.1f} s", n_done, n_corpora, **facts)
+
+
+def announce_parsed(
+    names: list[str], reports: list[ParseReport], n_done: int, n_parts: int
+) -> None:
+    """Announce a parsed part.
+
+    Args:
+        names: The corpora whose last part it is; without any, the announcement has no text.
+        reports: The reports of all parts that have been parsed of the same texts.
+        n_done: Parts of all corpora that have been parsed.
+        n_parts: Parts of all corpora.
+    """
+    corpora = ", ".join(names)
+    n_queries = sum(one.n_queries for one in reports)
+    n_rejected = sum(one.n_rejected for one in reports)
+    seconds = sum(one.seconds for one in reports)
+    text = f"{n_queries:,} distinct queries, {n_rejected:,} rejected, {seconds:.1f} s"
+    announce(
+        "templates",
+        f"{corpora}: {text}" if names else "",
+        n_done,
+        n_parts,
+        corpus=corpora,
+        n_queries=n_queries,
+        n_rejected=n_rejected,
+        seconds=seconds,
+    )
+
+
+def announce_counted(
+    name: str, outcome: CountedCorpus | SetAside, n_done: int, n_corpora: int
+) -> None:
+    """Announce a counted corpus."""
+    if isinstance(outcome, SetAside):
+        announce("ngrams", f"{name}: set aside", n_done, n_corpora, corpus=name)
+        return
+    number, seconds = count_distinct_ngrams(outcome.ngrams), outcome.seconds
+    announce(
+        "ngrams",
+        f"{name}: {number:,} distinct n-grams, {seconds:.1f} s",
+        n_done,
+        n_corpora,
+        corpus=name,
+        n_ngrams=number,
+        seconds=seconds,
+    )
+
+
+def announce_matrix(matrix: MatrixReport, seconds: float) -> None:
+    """Announce the measures of all pairs."""
+    announce(
+        "matrix",
+        f"{matrix.n_pairs:,} pairs, {matrix.n_new:,} of them new, {seconds:.1f} s",
+        n_pairs=matrix.n_pairs,
+        n_new_pairs=matrix.n_new,
+        seconds=seconds,
+    )
+
+
+def announce_intervals(intervals: IntervalsReport | None, seconds: float) -> None:
+    """Announce the intervals, if there are any."""
+    if intervals is None:
+        return
+    announce(
+        "intervals",
+        f"{intervals.n_new:,} of {intervals.n_pairs:,} pairs resampled, {seconds:.1f} s",
+        n_pairs=intervals.n_pairs,
+        n_new_pairs=intervals.n_new,
+        seconds=seconds,
+    )
