@@ -76,7 +76,7 @@ def run(corpora: Path, warehouse: Path, stages: Sequence[str] = STAGES) -> dict[
             import scipy.sparse  # noqa: F401 - needed later
 
             from nl2sql_align.tasks.results.publish import RunRecord, publish
-            from nl2sql_align.tasks.results.versions import versions
+            from nl2sql_align.tasks.results.versions import list_versions
             from nl2sql_align.tasks.run import steps
             from nl2sql_align.tasks.views.report import write_report
 
@@ -110,7 +110,7 @@ def run(corpora: Path, warehouse: Path, stages: Sequence[str] = STAGES) -> dict[
             str(uuid4()),
             started_at,
             {**steps.list_parameters(), "corpora": str(corpora.resolve())},
-            versions(),
+            list_versions(),
         )
         as_written = steps.measure_as_written(done, house)
         publish(house, done, report.pairs, report.contributions, record, intervals, as_written)

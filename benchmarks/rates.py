@@ -35,7 +35,7 @@ def measure(file: Path, folder: Path, memory_limit: str | None) -> None:
     from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
     from nl2sql_align.tasks.ngrams.corpus_counts import count_divided
     from nl2sql_align.tasks.results.publish import RunRecord, publish
-    from nl2sql_align.tasks.results.versions import versions
+    from nl2sql_align.tasks.results.versions import list_versions
     from nl2sql_align.tasks.run import steps
     from nl2sql_align.tasks.run.prepare import Prepared, prepare_corpus
     from nl2sql_align.tasks.templates.parser_pool import parse_part, stop_workers
@@ -67,7 +67,7 @@ def measure(file: Path, folder: Path, memory_limit: str | None) -> None:
         with stage("matrix"):
             matrix = steps.measure_pairs([corpus], warehouse)
         with stage("publish"):
-            record = RunRecord("rates", datetime.now(UTC), {}, versions())
+            record = RunRecord("rates", datetime.now(UTC), {}, list_versions())
             publish(warehouse, [corpus], matrix.pairs, matrix.contributions, record)
     n_queries = pq.read_metadata(corpus.queries).num_rows
     files = {

@@ -39,7 +39,7 @@ from nl2sql_align.tasks.ngrams.corpus_counts import (
 )
 from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
 from nl2sql_align.tasks.results.publish import DRIFT_THRESHOLD, RunRecord, publish
-from nl2sql_align.tasks.results.versions import versions
+from nl2sql_align.tasks.results.versions import list_versions
 from nl2sql_align.tasks.run import steps
 from nl2sql_align.tasks.run.prepare import PendingParts, Prepared, SetAside, prepare_corpus
 from nl2sql_align.tasks.templates.parser_pool import ParseJob, ParseReport, parse_part
@@ -183,7 +183,7 @@ def _align(entries: list[CorpusEntry], warehouse: Warehouse, settings: _Settings
                     "drift_threshold": settings.drift_threshold,
                     "corpora": str(settings.corpora),
                 },
-                versions(),
+                list_versions(),
                 {one.corpus: one.reason for one in set_aside},
                 notes,
                 drift_threshold=settings.drift_threshold,

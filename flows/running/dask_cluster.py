@@ -18,7 +18,7 @@ from prefect_dask.task_runners import DaskTaskRunner
 
 from nl2sql_align.tasks.base.connections import bounded, resources
 from nl2sql_align.tasks.base.errors import AlignError, ConfigurationError
-from nl2sql_align.tasks.results.versions import versions
+from nl2sql_align.tasks.results.versions import list_versions
 from nl2sql_align.tasks.templates.parser_pool import stop_workers
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 
@@ -32,10 +32,10 @@ class _WorkerSetup(WorkerPlugin):  # type: ignore[misc, unused-ignore]
         self.name = f"nl2sql-align-{memory_bytes}"
         self._memory_bytes = memory_bytes
         self._ends_silently = ends_silently
-        self._versions = versions()
+        self._versions = list_versions()
 
     def setup(self, worker: Worker) -> None:
-        own = versions()
+        own = list_versions()
         for name, wanted in self._versions.items():
             if own[name] != wanted:
                 raise ConfigurationError(

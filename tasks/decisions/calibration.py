@@ -237,7 +237,7 @@ def calibrate(
     """
     import polars as pl
 
-    from nl2sql_align.tasks.results.record import last_run, record
+    from nl2sql_align.tasks.results.record import last_run_id, record_decision
 
     path = Path(outcomes)
     given = read_outcomes(path)
@@ -272,7 +272,7 @@ def calibrate(
         **source,
         "outcomes_digest": digest_file(path),
         "seed": str(seed),
-        "run_id": last_run(place),
+        "run_id": last_run_id(place),
     }
     for name, frame, more in (
         ("calibration", rows.select(_ROW_COLUMNS), {"n_splits": splits}),
@@ -280,7 +280,7 @@ def calibrate(
         ("calibration_parts", parts, {}),
     ):
         constants = [pl.lit(value).alias(key) for key, value in {**traced, **more}.items()]
-        record(place, name, frame.with_columns(constants), source)
+        record_decision(place, name, frame.with_columns(constants), source)
     return Calibration(
         rows=rows.select(_ROW_COLUMNS),
         summary=summary,

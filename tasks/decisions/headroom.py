@@ -90,7 +90,7 @@ def headroom(
     """
     import polars as pl
 
-    from nl2sql_align.tasks.results.record import last_run, record
+    from nl2sql_align.tasks.results.record import last_run_id, record_decision
 
     if splits < 1:
         raise ConfigurationError(f"splits: {splits} is less than 1")
@@ -116,14 +116,14 @@ def headroom(
                 con, name, [row for row in wanted if row["target"] == name], splits, seed
             )
         ]
-    run_id = last_run(place)
+    run_id = last_run_id(place)
     found = pl.DataFrame(
         [{**row, "n_splits": splits, "seed": str(seed), "run_id": run_id} for row in rows],
         schema=_SCHEMA,
     )
     for (name,), part in found.group_by(["target"], maintain_order=True):
         if pairs is None:
-            record(place, HEADROOM_TABLE, part, {"target": name})
+            record_decision(place, HEADROOM_TABLE, part, {"target": name})
     return found
 
 

@@ -21,7 +21,7 @@ from nl2sql_align.tasks.measures.divergence import (
     sum_terms,
 )
 from nl2sql_align.tasks.results.database import open_results
-from nl2sql_align.tasks.results.record import last_run, record
+from nl2sql_align.tasks.results.record import last_run_id, record_decision
 from nl2sql_align.tasks.warehouse.folder import stage_key
 
 MIXTURE_VERSION: Final = 2
@@ -102,7 +102,7 @@ def mix(
         raise ConfigurationError(f"replicates: {replicates} is not between 20 and 100,000")
     with open_results(place) as con:
         pool = load_pool(con, place, target, sources, Overlap.NONE, seed, is_whole=True)
-        run_id = last_run(place)
+        run_id = last_run_id(place)
     shares, per_row = _source_shares(pool)
     aim = pool.target.as_target(replicates, seed, columns=pool.columns)
     multiplicity = pool.cells.multiplicity
@@ -133,7 +133,7 @@ def mix(
         created_at=pl.lit(datetime.now(UTC)),
     )
     table = table.sort("row_weight", descending=True, maintain_order=True)
-    record(place, "mixtures", table, {"mixture": name})
+    record_decision(place, "mixtures", table, {"mixture": name})
     return Mixture(
         name,
         target,

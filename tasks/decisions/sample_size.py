@@ -31,7 +31,7 @@ from nl2sql_align.tasks.measures.divergence import (
 )
 from nl2sql_align.tasks.ngrams.count import ngram_incidence
 from nl2sql_align.tasks.results.database import open_results
-from nl2sql_align.tasks.results.record import last_run, record
+from nl2sql_align.tasks.results.record import last_run_id, record_decision
 
 N_TRIALS: Final = 200
 """The default number of samples of each size."""
@@ -120,7 +120,7 @@ def sample_size(
     everything = np.bincount(of_query, n_occurrences, len(distinct)).astype(np.float64)
     whole = _divergences(classes, training_sets, everything[None, :])
     names = [one.corpus for one in training_sets]
-    run_id = last_run(place)
+    run_id = last_run_id(place)
     rows = []
     weights = np.zeros((n_trials, len(distinct)))
     done = 0
@@ -144,7 +144,7 @@ def sample_size(
                 }
             )
     result = pl.DataFrame(rows)
-    record(place, "sample_size", result, {"target": target})
+    record_decision(place, "sample_size", result, {"target": target})
     return result
 
 

@@ -34,8 +34,8 @@ from nl2sql_align.tasks.decisions.selection_methods import (
 from nl2sql_align.tasks.ingest.original_rows import read_original_rows
 from nl2sql_align.tasks.measures.divergence import alignment
 from nl2sql_align.tasks.results.database import open_results
-from nl2sql_align.tasks.results.record import last_run, record
-from nl2sql_align.tasks.results.versions import versions
+from nl2sql_align.tasks.results.record import last_run_id, record_decision
+from nl2sql_align.tasks.results.versions import list_versions
 from nl2sql_align.tasks.warehouse.folder import stage_key, write_atomically
 
 REPLICATES: Final = 20
@@ -187,7 +187,7 @@ def select(
         aim = pool.target.as_target(options.replicates, options.seed, columns=pool.columns)
         choice = choose(pool, aim, options, curve_sizes(options.budget, pool.cells.n_available))
         taken = choice.taken[-1]
-        run_id = last_run(place)
+        run_id = last_run_id(place)
         sources_table = _sources_table(con, pool, aim, taken)
         rows = _read_chosen_rows(con, pool, taken)
     nats = divergence(pool.cells, taken, aim)
@@ -213,7 +213,7 @@ def select(
         ("selections", selection.sources),
         ("selection_curves", selection.curve),
     ):
-        record(place, table, frame, {"selection": selection.selection})
+        record_decision(place, table, frame, {"selection": selection.selection})
     return selection
 
 
@@ -456,7 +456,7 @@ def _write_files(selection: Selection, rows: pl.DataFrame, templates: pl.DataFra
         "options": asdict(selection.options),
         "run_id": selection.sources["run_id"][0],
         "created_at": selection.sources["created_at"][0],
-        "versions": {**versions(), "choosing": str(CHOOSING_VERSION)},
+        "versions": {**list_versions(), "choosing": str(CHOOSING_VERSION)},
         "sources": selection.sources.select(_SOURCE_COLUMNS).to_dicts(),
         "curve": selection.curve.drop("selection", "run_id", "target", "method").to_dicts(),
         "notes": selection.notes,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import duckdb
 
 from nl2sql_align.tasks.base.connections import connect
-from nl2sql_align.tasks.results.database import NO_LOG, quoted, quoted_name
+from nl2sql_align.tasks.results.database import NO_LOG, escape_text, quote_name
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ def read_backed_up_tables(con: duckdb.DuckDBPyConnection) -> dict[str, "pa.Table
 
 def write_backup(con: duckdb.DuckDBPyConnection, destination: Path) -> None:
     """Copy these tables from the database in use by a connection into a new file."""
-    con.execute(f"attach '{quoted(destination)}' as backup ({NO_LOG})")
-    for table in map(quoted_name, _list_tables(con)):
+    con.execute(f"attach '{escape_text(destination)}' as backup ({NO_LOG})")
+    for table in map(quote_name, _list_tables(con)):
         con.execute(f"create table backup.{table} as from {table}")
     con.execute("detach backup")  # checkpoints
 
@@ -51,7 +51,7 @@ def read_backup(warehouse: Warehouse) -> dict[str, "pa.Table"]:
         return {}
     try:
         with connect() as con:
-            con.execute(f"attach '{quoted(warehouse.backup_file)}' as backup (read_only)")
+            con.execute(f"attach '{escape_text(warehouse.backup_file)}' as backup (read_only)")
             con.execute("use backup")
             return read_backed_up_tables(con)
     except duckdb.Error:

@@ -71,7 +71,7 @@ def open_database(database: Path) -> duckdb.DuckDBPyConnection:
 
 def attach_results(con: duckdb.DuckDBPyConnection, database: Path, options: str) -> None:
     """Attach a database as ``results``, with options of DuckDB's ``attach``, and use it."""
-    con.execute(f"attach '{quoted(database)}' as results ({options})")
+    con.execute(f"attach '{escape_text(database)}' as results ({options})")
     con.execute("use results")
 
 
@@ -86,11 +86,11 @@ def is_locked(error: duckdb.Error) -> bool:
     return isinstance(error, duckdb.IOException) and "Could not set lock" in str(error)
 
 
-def quoted(path: Path | str) -> str:
+def escape_text(path: Path | str) -> str:
     """Escape a path for a SQL string literal, for statements that take no parameters."""
     return str(path).replace("'", "''")
 
 
-def quoted_name(name: str) -> str:
+def quote_name(name: str) -> str:
     """Quote the name of a table or column."""
     return '"' + name.replace('"', '""') + '"'

@@ -25,10 +25,10 @@ from nl2sql_align.tasks.results.database import (
     NO_LOG,
     attach_results,
     detach_results,
+    escape_text,
     is_locked,
     open_database,
-    quoted,
-    quoted_name,
+    quote_name,
 )
 from nl2sql_align.tasks.warehouse.count_files import count_files, remove_unused
 from nl2sql_align.tasks.warehouse.folder import Warehouse, stage_key, write_atomically
@@ -189,7 +189,7 @@ def _create_tables(con: duckdb.DuckDBPyConnection, backed_up: Mapping[str, pa.Ta
         columns = [name for name in con.table(table).columns if name in rows.column_names]
         con.register("old_rows", rows.select(columns))
         try:
-            con.execute(f"insert into {quoted_name(table)} by name from old_rows")
+            con.execute(f"insert into {quote_name(table)} by name from old_rows")
         except (duckdb.ConstraintException, duckdb.ConversionException):
             announce("publish", f"dropping table {table} of an earlier version: its columns differ")
         con.unregister("old_rows")
@@ -211,7 +211,7 @@ def _insert_corpora(
     """Fill the tables on single corpora."""
     # A view cannot take parameters: the file names are quoted into its text.
     counts = [names.of(file) for corpus in corpora for file in count_files(corpus.ngrams)]
-    files = ", ".join(f"'{quoted(glob.escape(name))}'" for name in counts)
+    files = ", ".join(f"'{escape_text(glob.escape(name))}'" for name in counts)
     con.execute(f"create or replace view ngram_counts as from read_parquet([{files}])")
     run_sql(con, "results/publish/view_comments")
     known = {name for (name,) in con.execute("select corpus from known_corpora").fetchall()}

@@ -14,7 +14,7 @@ from nl2sql_align.tasks.results.database import (
     attach_results,
     detach_results,
     open_results,
-    quoted_name,
+    quote_name,
 )
 from nl2sql_align.tasks.warehouse.folder import Warehouse, write_atomically
 from nl2sql_align.tasks.warehouse.object_store import pull, push, warehouse_at
@@ -26,7 +26,7 @@ _SECONDS_TO_WAIT: Final = 60.0
 _TRIES: Final = 3
 
 
-def last_run(place: Path | str) -> str:
+def last_run_id(place: Path | str) -> str:
     """Return the id of the run that published the results of a warehouse.
 
     Raises:
@@ -38,7 +38,9 @@ def last_run(place: Path | str) -> str:
     return str(row[0])
 
 
-def record(place: Path | str, table: str, rows: "pl.DataFrame", key: Mapping[str, Any]) -> None:
+def record_decision(
+    place: Path | str, table: str, rows: "pl.DataFrame", key: Mapping[str, Any]
+) -> None:
     """Write the rows of a decision to its table of the published database.
 
     Readers see the database without these rows or with all of them.
@@ -56,12 +58,14 @@ def record(place: Path | str, table: str, rows: "pl.DataFrame", key: Mapping[str
     warehouse = warehouse_at(place)
     for _ in range(_TRIES - 1):
         with suppress(ConflictError):
-            _record(warehouse, table, rows, key)
+            _write_rows(warehouse, table, rows, key)
             return
-    _record(warehouse, table, rows, key)
+    _write_rows(warehouse, table, rows, key)
 
 
-def _record(warehouse: Warehouse, table: str, rows: "pl.DataFrame", key: Mapping[str, Any]) -> None:
+def _write_rows(
+    warehouse: Warehouse, table: str, rows: "pl.DataFrame", key: Mapping[str, Any]
+) -> None:
     files = [
         file.relative_to(warehouse.folder).as_posix()
         for file in (warehouse.database, warehouse.backup_file)
@@ -77,9 +81,9 @@ def _record(warehouse: Warehouse, table: str, rows: "pl.DataFrame", key: Mapping
             shutil.copyfile(warehouse.database, temporary)
             attach_results(con, temporary, NO_LOG)
             con.register("decision_rows", rows.to_arrow())
-            condition = " and ".join(f"{quoted_name(name)} is not distinct from ?" for name in key)
-            con.execute(f"delete from {quoted_name(table)} where {condition}", list(key.values()))
-            con.execute(f"insert into {quoted_name(table)} by name from decision_rows")
+            condition = " and ".join(f"{quote_name(name)} is not distinct from ?" for name in key)
+            con.execute(f"delete from {quote_name(table)} where {condition}", list(key.values()))
+            con.execute(f"insert into {quote_name(table)} by name from decision_rows")
             con.unregister("decision_rows")
             write_backup(con, backup)
             detach_results(con)

@@ -12,7 +12,7 @@ from nl2sql_align.tasks.templates.rules import NGRAM_RULES_VERSION, TEMPLATE_RUL
 _PACKAGES = ("nl2sql-align", "sqlglot", "duckdb", "polars", "pyarrow", "numpy", "scipy", "prefect")
 
 
-def versions() -> dict[str, str]:
+def list_versions() -> dict[str, str]:
     """Return the versions of packages and stages by name."""
     return {
         **{package: version(package) for package in _PACKAGES},

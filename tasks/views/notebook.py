@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.results import read
-from nl2sql_align.tasks.results.database import open_results, quoted_name
+from nl2sql_align.tasks.results.database import open_results, quote_name
 from nl2sql_align.tasks.results.options import Metric, find_metric
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class Results:
             tables = [table for (table,) in con.execute("show tables").fetchall()]
             if name not in tables:
                 raise ConfigurationError(f"no table '{name}'; there are: {', '.join(tables)}")
-            rows: pl.DataFrame = con.sql(f"from {quoted_name(name)}").pl()
+            rows: pl.DataFrame = con.sql(f"from {quote_name(name)}").pl()
             return rows
 
     def _repr_html_(self) -> str:

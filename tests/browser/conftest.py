@@ -12,7 +12,7 @@ from nl2sql_align.tasks.decisions.sample_size import sample_size
 from nl2sql_align.tasks.decisions.selection import Options, select
 from nl2sql_align.tasks.measures.intervals import Resampling
 from nl2sql_align.tasks.results.publish import RunRecord, publish
-from nl2sql_align.tasks.results.versions import versions
+from nl2sql_align.tasks.results.versions import list_versions
 from nl2sql_align.tasks.run import steps
 from nl2sql_align.tasks.views.report import report_file, write_report
 from nl2sql_align.tasks.warehouse.folder import Warehouse
@@ -60,7 +60,7 @@ def published(tmp_path_factory, make_corpus):
     how = Resampling(100, "query")
     intervals = steps.resample_pairs(corpora, matrix, warehouse, how)
     at = datetime(2026, 1, 1, tzinfo=UTC)
-    record = RunRecord("run-1", at, steps.list_parameters(), versions())
+    record = RunRecord("run-1", at, steps.list_parameters(), list_versions())
     publish(warehouse, corpora, matrix.pairs, matrix.contributions, record, intervals)
     sample_size(warehouse.folder, "dev", n_trials=5)
     select(warehouse.folder, "dev", (), warehouse.folder.parent / "chosen", Options(5))

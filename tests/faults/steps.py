@@ -17,7 +17,7 @@ from pathlib import Path
 from nl2sql_align.tasks.base.connections import bounded
 from nl2sql_align.tasks.ingest.corpora_file import load_corpora
 from nl2sql_align.tasks.results.publish import RunRecord, publish
-from nl2sql_align.tasks.results.versions import versions
+from nl2sql_align.tasks.results.versions import list_versions
 from nl2sql_align.tasks.run import steps
 from nl2sql_align.tasks.run.prepare import PendingParts, Prepared, prepare_corpus
 from nl2sql_align.tasks.templates.parser_pool import parse_part, stop_workers
@@ -50,7 +50,7 @@ def run(folder: Path, corpora: Path) -> None:
             counted,
             matrix.pairs,
             matrix.contributions,
-            RunRecord(f"run at {time.time_ns()}", started_at, {}, versions()),
+            RunRecord(f"run at {time.time_ns()}", started_at, {}, list_versions()),
             steps.resample_pairs(counted, matrix, warehouse),
             steps.measure_as_written(counted, warehouse),
         )

@@ -99,8 +99,8 @@ def test_a_running_cluster_is_used_if_it_has_the_same_versions(align, corpora, t
     with LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address=None) as cluster:
         options = {"runner": Runner.DASK, "dask_address": cluster.scheduler_address}
         with pytest.MonkeyPatch.context() as patch:
-            others = {**dask_cluster.versions(), "sqlglot": "1.0"}
-            patch.setattr(dask_cluster, "versions", lambda: others)
+            others = {**dask_cluster.list_versions(), "sqlglot": "1.0"}
+            patch.setattr(dask_cluster, "list_versions", lambda: others)
             with pytest.raises(ConfigurationError, match=r"has sqlglot .*, and this run 1\.0"):
                 align(corpora.write(), tmp_path / "warehouse", **options)
         summary = align(corpora.path, tmp_path / "warehouse", **options)

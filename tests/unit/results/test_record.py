@@ -6,7 +6,7 @@ import pytest
 from nl2sql_align.tasks.base.errors import WarehouseError
 from nl2sql_align.tasks.results.backup import DECISION_TABLES
 from nl2sql_align.tasks.results.database import open_results
-from nl2sql_align.tasks.results.record import last_run, record
+from nl2sql_align.tasks.results.record import last_run_id, record_decision
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 from tests.unit.results.test_publish import DEV, TRAIN, runner
 
@@ -45,9 +45,13 @@ def test_the_rows_of_a_decision_replace_those_of_the_same_key(warehouse, run):
             "js_after": [0.25],
         }
     )
-    record(warehouse.folder, "tuning_effect", frame, {"model": "m"})
-    record(warehouse.folder, "tuning_effect", frame.with_columns(js_after=1.0), {"model": "m"})
-    record(warehouse.folder, "tuning_effect", frame.with_columns(model=pl.lit("n")), {"model": "n"})
+    record_decision(warehouse.folder, "tuning_effect", frame, {"model": "m"})
+    record_decision(
+        warehouse.folder, "tuning_effect", frame.with_columns(js_after=1.0), {"model": "m"}
+    )
+    record_decision(
+        warehouse.folder, "tuning_effect", frame.with_columns(model=pl.lit("n")), {"model": "n"}
+    )
     added = [
         ("m", "train", "dev", "b", "a", 0.5, 0.75, 0.5, 1.0),
         ("n", "train", "dev", "b", "a", 0.5, 0.75, 0.5, 0.25),
@@ -56,26 +60,24 @@ def test_the_rows_of_a_decision_replace_those_of_the_same_key(warehouse, run):
     assert not list(warehouse.folder.glob("*.wal")) and not list(warehouse.folder.glob(".tmp-*"))
 
 
-def test_a_run_carries_decisions_over(warehouse, run, monkeypatch):
+def test_a_run_carries_decisions_over(warehouse, run):
     run(*CORPORA)
-    first = last_run(warehouse.folder)
-    monkeypatch.setattr("nl2sql_align.tasks.results.backup.DECISION_TABLES", ("tuning_effect",))
+    first = last_run_id(warehouse.folder)
     frame = pl.DataFrame(
-        {
-            name: ["x"]
-            for name in "model trained_on target predictions_before predictions_after".split()
-        }
-        | {name: [0.5] for name in "alignment_before alignment_after js_before js_after".split()}
+        {name: ["x"] for name in "selection run_id target method".split()}
+        | {name: [5] for name in "n_rows n_templates".split()}
+        | {name: [0.5] for name in "kl_nats kl_alignment random_alignment".split()}
     )
-    record(warehouse.folder, "tuning_effect", frame, {"model": "x"})
-    run(*CORPORA, ("more", DEV, {"role": "train"}))
-    assert rows_of(warehouse, "tuning_effect") == frame.rows()
-    assert last_run(warehouse.folder) != first
+    record_decision(warehouse.folder, "selection_curves", frame, {"selection": "x"})
+    # A new database is made: most queries are new.
+    run(*CORPORA, ("more", DEV * 20, {"role": "train"}))
+    assert rows_of(warehouse, "selection_curves") == frame.rows()
+    assert last_run_id(warehouse.folder) != first
 
 
 def test_a_decision_needs_results(tmp_path):
     with pytest.raises(WarehouseError, match="holds no results"):
-        record(tmp_path, "tuning_effect", pl.DataFrame(), {"a": 1})
+        record_decision(tmp_path, "tuning_effect", pl.DataFrame(), {"a": 1})
 
 
 def test_decision_tables_are_published():

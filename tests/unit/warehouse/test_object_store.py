@@ -14,7 +14,7 @@ from nl2sql_align.tasks.base import progress
 from nl2sql_align.tasks.base.errors import ConfigurationError, ConflictError, WarehouseError
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.read import matrix
-from nl2sql_align.tasks.results.record import record
+from nl2sql_align.tasks.results.record import record_decision
 from nl2sql_align.tasks.views.explain import explain
 from nl2sql_align.tasks.views.report import write_report
 from nl2sql_align.tasks.warehouse import object_store
@@ -462,7 +462,7 @@ def test_counts_that_the_store_has_damaged_are_reported(s3, make_corpus, machine
 def test_a_decision_is_published(on_s3, s3):
     with open_results(on_s3.address) as con:
         rows = con.table("tuning_effect").limit(1).pl().with_columns(model=pl.lit("other"))
-    record(on_s3.address, "tuning_effect", rows, {"model": "other"})
+    record_decision(on_s3.address, "tuning_effect", rows, {"model": "other"})
     with open_results(on_s3.address) as con:
         assert con.sql("from tuning_effect where model = 'other'").pl().equals(rows)
 
