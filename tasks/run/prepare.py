@@ -242,7 +242,10 @@ class PendingParts:
         return jobs
 
     def list_corpora(self, job: ParseJob) -> list[str]:
-        """Return the corpora that publish the texts of a part: none for texts as written."""
+        """Return the names of the corpora that publish the texts of a part.
+
+        The list is empty for the texts of predictions without cleaning.
+        """
         key = self._keys[job.destination]
         return [one.entry.name for one in self._corpora if one.templates_key == key]
 

@@ -146,7 +146,7 @@ def test_only_transient_errors_are_retried(align):
 def test_an_unexpected_error_sets_only_its_corpus_aside(align, corpora, first, monkeypatch):
     from nl2sql_align.tasks.run import prepare
 
-    ingest = prepare.ingest_corpus
+    ingest = prepare.ingest_corpus  # patched to fail like a bug, which no dump can provoke
 
     def fail(entry, destination):
         if entry.name == "far":
