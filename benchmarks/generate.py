@@ -54,7 +54,7 @@ _PARTS: Final = (
     "contract score lesson signal trip sample"
 ).split()
 _QUALITIES: Final = (
-    "name price weight status city year rating capacity category height region budget colour age "
+    "name price weight status city year rating capacity category height region budget color age "
     "salary duration level country distance stock score month owner title quantity grade source "
     "volume length tier speed depth code phone balance season width kind share amount"
 ).split()

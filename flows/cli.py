@@ -261,7 +261,7 @@ def matrix(
     """Show how well each corpus is aligned with each target.
 
     An alignment of 1 means identical n-gram distributions, 0.368 (1/e) nothing in common. Numbers
-    have as many digits as their 95 % intervals support. JSON and CSV contain all measures of every
+    have as many digits as their 95% intervals support. JSON and CSV contain all measures of every
     ordered pair.
     """
     from nl2sql_align.tasks.results import read

@@ -1,4 +1,4 @@
--- PostgreSQL's pg_stat_statements as CSV: one normalised query per row, which counts as often as it
+-- PostgreSQL's pg_stat_statements as CSV: one normalized query per row, which counts as often as it
 -- was called. The database is datname if the rows are joined with pg_database, else the number
 -- dbid. Empty rows supply the columns that a file lacks.
 -- parameters: paths

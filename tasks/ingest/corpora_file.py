@@ -30,7 +30,7 @@ from nl2sql_align.tasks.warehouse.addresses import holds_credentials, is_address
 
 _MISTAKE = "mistake"
 AUTO: Final = "auto"
-"""The format or dialect that the program recognises or chooses itself."""
+"""The format or dialect that the program recognizes or chooses itself."""
 ALIASES: Final = {
     "archer": "spider",
     "cosql": "sparc",
@@ -103,7 +103,7 @@ class CorpusEntry(BaseModel):
         target: For predictions: the corpus with the questions that they answer.
         model: For predictions: the model that made them.
         trained_on: For predictions of a tuned model: the corpus it was tuned on, listed or not.
-        license: The dump's licence.
+        license: The dump's license.
         glob: The files to read if ``path`` is a folder.
         columns: For generic formats: the columns to read.
         clean: ``llm`` takes the first SQL statement out of each text; ``none`` takes the text

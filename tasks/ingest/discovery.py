@@ -29,7 +29,7 @@ from nl2sql_align.tasks.ingest.corpora_file import (
     read_toml,
 )
 from nl2sql_align.tasks.ingest.dumps import list_files
-from nl2sql_align.tasks.ingest.format_recognition import recognise_format
+from nl2sql_align.tasks.ingest.format_recognition import recognize_format
 from nl2sql_align.tasks.warehouse.folder import Warehouse, write_atomically
 from nl2sql_align.tasks.warehouse.object_store import pull, push
 
@@ -77,11 +77,11 @@ class Discovery:
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A described or recognised corpus, and its description or folder."""
+    """A described or recognized corpus, and its description or folder."""
 
     entry: CorpusEntry
     source: Path
-    is_recognised: bool = False
+    is_recognized: bool = False
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ def _discover_locked(
             if name in taken:
                 entries.append(_reuse_results(taken[name]))
             continue
-        if candidate.is_recognised and not _has_known_layout(entry):
+        if candidate.is_recognized and not _has_known_layout(entry):
             del state[name]
             continue
         if name not in taken:
@@ -225,7 +225,7 @@ def _discover_locked(
 def _has_known_layout(entry: CorpusEntry) -> bool:
     """Tell whether an undescribed file is a data set: a known layout, or shards with SQL."""
     try:
-        found = recognise_format(entry)
+        found = recognize_format(entry)
     except CorpusError:
         return False
     return entry.glob is not None or found.format in _LAYOUTS
@@ -288,7 +288,7 @@ def _visit_folder(
                 problems.append(str(error))
                 failed.add(child)
                 described.update(_find_described_files(child))
-    yield from _find_recognisable(folder, [c for c in children if c not in described])
+    yield from _find_recognizable(folder, [c for c in children if c not in described])
     for child in children:
         is_other = child in described or child.name.startswith(".")
         if child.is_dir() and not is_other and not _DATABASES.fullmatch(child.name):
@@ -347,7 +347,7 @@ def _find_only_file(description: Path) -> Path:
     return files[0] if len(files) == 1 else description.parent
 
 
-def _find_recognisable(folder: Path, children: list[Path]) -> Iterator[_Candidate]:
+def _find_recognizable(folder: Path, children: list[Path]) -> Iterator[_Candidate]:
     """Yield the files that may belong to a data set, judged by their names."""
     base = folder
     while base.name.lower() in _PARTS and base.parent != base:
@@ -380,7 +380,7 @@ def _make_candidate(
         path=path,
         glob=glob,
     )
-    return _Candidate(entry, folder, is_recognised=True)
+    return _Candidate(entry, folder, is_recognized=True)
 
 
 def _make_name(text: str) -> str:

@@ -233,7 +233,7 @@ def _is_nested(entry: CorpusEntry) -> bool:
 def _choose_query(entry: CorpusEntry, source: Source) -> str:
     """Return the SQL file that reads a dump, which may be one for this kind of file."""
     if entry.format == AUTO:
-        raise ValueError("the format is 'auto'; recognise it first")
+        raise ValueError("the format is 'auto'; recognize it first")
     if _is_nested(entry):
         return f"dumps/{entry.format}.nested"
     suffix = ".parquet" if source.suffix in (".arrow", ".feather") else source.suffix

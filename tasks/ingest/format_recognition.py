@@ -68,7 +68,7 @@ _SLOW_LOG: Final = re.compile(r"^# Query_time: ", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Recognition:
-    """The recognised format of a dump.
+    """The recognized format of a dump.
 
     Attributes:
         format: The format's name.
@@ -82,42 +82,42 @@ class Recognition:
 
 
 def resolve_format(entry: CorpusEntry) -> tuple[CorpusEntry, str | None]:
-    """Return the corpus with a known format, and a note on how an open format was recognised.
+    """Return the corpus with a known format, and a note on how an open format was recognized.
 
     Raises:
         CorpusError: The dump is missing, damaged, or in no known format.
     """
     if entry.format != AUTO:
         return entry, None
-    found = recognise_format(entry)
+    found = recognize_format(entry)
     resolved = entry.model_copy(update={"format": found.format, "columns": found.columns})
-    return resolved, f"recognised as format '{found.format}': {found.reason}"
+    return resolved, f"recognized as format '{found.format}': {found.reason}"
 
 
-def recognise_format(entry: CorpusEntry) -> Recognition:
-    """Recognise the format of a corpus's dump.
+def recognize_format(entry: CorpusEntry) -> Recognition:
+    """Recognize the format of a corpus's dump.
 
     Raises:
         CorpusError: The dump is missing, damaged, or in no known format.
     """
-    if entry.path.is_dir() and (found := _recognise_folder(entry.path, entry.glob)):
+    if entry.path.is_dir() and (found := _recognize_folder(entry.path, entry.glob)):
         return found
     source = list_sources(entry)[0]
     try:
         is_table = source.suffix == ".parquet" or source.suffix in ARROW
         if is_table or _read_start(source, 4) == b"PAR1":
             names, rows = _read_table(source)
-            return _recognise_rows(entry, "parquet", names, rows)
+            return _recognize_rows(entry, "parquet", names, rows)
         text = _read_text(source).lstrip("\ufeff")
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         problem = f"cannot be read ({str(error).splitlines()[0] if str(error) else error!r})"
         raise CorpusError(
             entry.name, entry.url or source.path, problem, "check that it is complete"
         ) from None
-    return _recognise_text(entry, source, text.replace("\r\n", "\n"))
+    return _recognize_text(entry, source, text.replace("\r\n", "\n"))
 
 
-def _recognise_folder(folder: Path, glob: str | None) -> Recognition | None:
+def _recognize_folder(folder: Path, glob: str | None) -> Recognition | None:
     scripts = sum(1 for _ in folder.glob(glob or "**/*.sql"))
     if not scripts or (glob is not None and not glob.endswith(".sql")):
         return None
@@ -152,12 +152,12 @@ def _read_table(source: Source) -> tuple[list[str], list[dict[str, Any]]]:
             return file.schema_arrow.names, batch.to_pylist() if batch is not None else []
 
 
-def _recognise_text(entry: CorpusEntry, source: Source, text: str) -> Recognition:
+def _recognize_text(entry: CorpusEntry, source: Source, text: str) -> Recognition:
     stripped = text.lstrip()
     if stripped.startswith(("{", "[")):
         rows, shape = _parse_json_rows(stripped)
         if rows:
-            return _recognise_json(entry, rows, shape)
+            return _recognize_json(entry, rows, shape)
     if _SLOW_LOG.search(text):
         return Recognition("mysql_slow_log", None, "lines that start with '# Query_time:'")
     if _LOG_LINE.match(text):
@@ -175,11 +175,11 @@ def _recognise_text(entry: CorpusEntry, source: Source, text: str) -> Recognitio
                 continue
             table = [dict(zip(names, row, strict=False)) for row in values]
             if not any(classify_statement(name) == "query" and " " in name for name in names):
-                return _recognise_rows(entry, kind, names, table)
-    return _recognise_lines(entry, lines)
+                return _recognize_rows(entry, kind, names, table)
+    return _recognize_lines(entry, lines)
 
 
-def _recognise_lines(entry: CorpusEntry, lines: list[str]) -> Recognition:
+def _recognize_lines(entry: CorpusEntry, lines: list[str]) -> Recognition:
     # Drop the last line, which may be incomplete.
     complete = [line for line in (lines[:-1] or lines) if line.strip()][:1000]
     statements = [line for line in complete if classify_statement(line)]
@@ -212,7 +212,7 @@ def _parse_json_rows(text: str) -> tuple[list[dict[str, Any]], str]:
     return rows, "list" if is_list else "lines" if len(rows) != 1 else "object"
 
 
-def _recognise_json(entry: CorpusEntry, rows: list[dict[str, Any]], shape: str) -> Recognition:
+def _recognize_json(entry: CorpusEntry, rows: list[dict[str, Any]], shape: str) -> Recognition:
     [first, *_] = rows
     if shape == "object":
         texts = [value for value in first.values() if isinstance(value, str)]
@@ -220,7 +220,7 @@ def _recognise_json(entry: CorpusEntry, rows: list[dict[str, Any]], shape: str) 
             return Recognition("bird_predictions", None, "a JSON object whose keys are numbers")
         for key, value in first.items():
             if isinstance(value, list) and value and isinstance(value[0], dict):
-                found = _recognise_rows(
+                found = _recognize_rows(
                     entry, "jsonl", list(value[0]), value[:_PEEKED_ROWS], is_exact=False
                 )
                 assert found.columns is not None
@@ -229,7 +229,7 @@ def _recognise_json(entry: CorpusEntry, rows: list[dict[str, Any]], shape: str) 
                 columns = found.columns.model_copy(update={"rows": f'$."{key}"'})
                 return Recognition("jsonl", columns, f"{found.reason}, in the list {key!r}")
     names = list(dict.fromkeys(name for row in rows for name in row))
-    return _recognise_rows(entry, "jsonl", names, rows)
+    return _recognize_rows(entry, "jsonl", names, rows)
 
 
 def _can_read(format: str, kind: str) -> bool:
@@ -241,7 +241,7 @@ def _can_read(format: str, kind: str) -> bool:
     )
 
 
-def _recognise_rows(
+def _recognize_rows(
     entry: CorpusEntry,
     kind: str,
     names: list[str],

@@ -24,7 +24,7 @@ def matrix(place: Path | str, require: str | None = None) -> "pl.DataFrame":
 
     Returns:
         The rows of table ``alignment`` in the order of the corpora file, with ``source_role`` and
-        ``target_role``; for pairs with a target also ``ci_low`` and ``ci_high``, the 95 % interval
+        ``target_role``; for pairs with a target also ``ci_low`` and ``ci_high``, the 95% interval
         of ``kl_alignment``, and ``target_ceiling``.
 
     Raises:

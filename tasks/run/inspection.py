@@ -25,7 +25,7 @@ _INVALID_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9._-]+")
 
 @dataclass(frozen=True)
 class Inspection:
-    """The recognised format and dialect of a dump, with a sample of its queries.
+    """The recognized format and dialect of a dump, with a sample of its queries.
 
     Attributes:
         path: The dump.
@@ -69,7 +69,7 @@ def inspect_dump(
     role: str = "train",
     n_examples: int = 5,
 ) -> Inspection:
-    """Recognise the format and dialect of a dump, and parse its first queries.
+    """Recognize the format and dialect of a dump, and parse its first queries.
 
     Args:
         path: The dump: a file, a folder, or a pattern of files.

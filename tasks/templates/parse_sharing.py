@@ -82,13 +82,13 @@ _UNKEYED_WORDS: Final = frozenset(
     """.split()
 )
 _UNKEYED_SIGNS: Final = ("--", "/*", "//", "|>")
-# Parsers ask whether these touch their neighbours.
+# Parsers ask whether these touch their neighbors.
 _GAPPED: Final = "-."
 # Parts of keys. Words in keys are upper case, so that none equals these.
 _NAME: Final = "a"
 _NUMBER: Final = "n"
 _COMPARED: Final = "l"
-_PAIRED: Final = "p"  # followed by a word of PAIRED_KEYWORDS, until its neighbours are known
+_PAIRED: Final = "p"  # followed by a word of PAIRED_KEYWORDS, until its neighbors are known
 # Bounds the memory of a process.
 _MAX_PIECES: Final = 50_000
 

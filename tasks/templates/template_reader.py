@@ -2,7 +2,7 @@
 
 Most tokens are decided by their type alone, in the loop of ``TemplateReader.read``: operators,
 commas and brackets are kept, literals and names are dropped. The other tokens have a handler, which
-looks at the neighbours or at the marks of the parse tree. A handler takes the index of its token,
+looks at the neighbors or at the marks of the parse tree. A handler takes the index of its token,
 appends the tokens to keep to ``out``, and returns the index at which to continue.
 """
 
@@ -487,8 +487,8 @@ class TemplateReader:
         closing = self._closing_bracket(i)
         candidates = [
             j
-            for j, neighbour in ((i + 1, i + 2), (closing - 1, closing - 2))
-            if self._action(neighbour) == COMMA
+            for j, neighbor in ((i + 1, i + 2), (closing - 1, closing - 2))
+            if self._action(neighbor) == COMMA
             and self.tokens[j].token_type != TokenType.IDENTIFIER
             and self._can_be_date_part(j, function)
         ]

@@ -3,13 +3,13 @@
 A template is read off the tokens of its query, in their order; nothing is generated back from the
 parse tree, so a template keeps the form in which its query was written. Each text goes this way:
 
-1. ``Templatizer`` tokenises and parses it once, and rejects it if either fails or if it is not a
+1. ``Templatizer`` tokenizes and parses it once, and rejects it if either fails or if it is not a
    single query, DML or DDL statement.
 2. ``tasks.templates.tree_marks`` walks the tree, and marks the tokens that the parser took for
    names, and where it found types.
 3. ``tasks.templates.template_reader`` passes over the tokens. What becomes of each follows from its
    type (``tasks.templates.dialect_rules``), from its marks, and for words that neither decides from
-   its spelling (``tasks.templates.keywords``) and its neighbours.
+   its spelling (``tasks.templates.keywords``) and its neighbors.
 
 Queries that differ in names and literals only share one parse (``tasks.templates.parse_sharing``).
 """
@@ -83,7 +83,7 @@ class Templatizer:
     ) -> None:
         self._limits = limits
         self._rules = DialectRules(dialect)
-        # Reused, because making them takes as long as tokenising a query of ten words.
+        # Reused, because making them takes as long as tokenizing a query of ten words.
         self._tokenizer = self._rules.dialect.tokenizer()
         self._parser = self._rules.dialect.parser()
         self._shape_keys = ShapeKeys(self._rules.dialect) if shares_parses else None

@@ -1,7 +1,7 @@
 """Vega-Lite specifications, without data, of the charts in the report and in pictures.
 
 Each chart draws the data set ``rows`` in the order of its rows; everything else that varies is a
-parameter. The field ``description`` of a row is for screen readers. On the page, colours are
+parameter. The field ``description`` of a row is for screen readers. On the page, colors are
 variables of the style sheet, so that charts follow light mode, dark mode and print.
 """
 
@@ -14,7 +14,7 @@ VEGA_LITE: Final = "6.4"
 """The version of Vega-Lite that draws the charts, on the page and in pictures."""
 
 _N_SHADES: Final = 50
-# The shares of the scale from which on the second and third text colours are readable on a shade.
+# The shares of the scale from which on the second and third text colors are readable on a shade.
 _MID, _HIGH = 0.48, 0.64
 _RATIOS_MARKED: Final = [0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1, 1.2, 1.5, 2, 2.5, 3, 4, 5]
 _CODE: Final = "ui-monospace, Menlo, Consolas, DejaVu Sans Mono, monospace"
@@ -27,8 +27,8 @@ _SHORTENED: Final = (
 
 
 @dataclass(frozen=True)
-class Colours:
-    """The colours of charts. Nearly everyone can tell the blue from the orange.
+class Colors:
+    """The colors of charts. Nearly everyone can tell the blue from the orange.
 
     Attributes:
         first: Sources and gains.
@@ -53,14 +53,14 @@ class Colours:
     on_shades: tuple[str, str, str]
 
 
-def _mix_colours(low: str, high: str, share: float) -> str:
+def _mix_colors(low: str, high: str, share: float) -> str:
     pairs = zip(bytes.fromhex(low[1:]), bytes.fromhex(high[1:]), strict=True)
     return "#" + bytes(round(a + share * (b - a)) for a, b in pairs).hex()
 
 
 _SHARES: Final = [shade / (_N_SHADES - 1) for shade in range(_N_SHADES)]
 
-ON_PAPER: Final = Colours(
+ON_PAPER: Final = Colors(
     first="#0f62ac",
     second="#b8500a",
     neither="#757c88",
@@ -68,10 +68,10 @@ ON_PAPER: Final = Colours(
     soft="#5a606b",
     line="#d5d9e0",
     back="#ffffff",
-    shades=tuple(_mix_colours("#f3f6fa", "#08336b", share) for share in _SHARES),
+    shades=tuple(_mix_colors("#f3f6fa", "#08336b", share) for share in _SHARES),
     on_shades=("#05080d", "#05080d", "#ffffff"),
 )
-ON_PAGE: Final = Colours(
+ON_PAGE: Final = Colors(
     **{name: f"var(--{name})" for name in "first second neither text soft line back".split()},
     shades=tuple(
         f"color-mix(in srgb, var(--heat-high) {100 * share:.1f}%, var(--heat-low))"
@@ -81,42 +81,42 @@ ON_PAGE: Final = Colours(
 )
 
 
-def build_charts(colours: Colours) -> dict[str, Spec]:
+def build_charts(colors: Colors) -> dict[str, Spec]:
     """Return the specifications of all charts, by name."""
     return {
-        "heat": _heat(colours),
-        "ranking": _ranking(colours),
-        "ratios": _ratios(colours),
-        "differences": _differences(colours),
-        "structures": _structures(colours),
-        "templates": _templates(colours),
-        "sample_size": _sample_size(colours),
-        "budget": _budget(colours),
-        "mixture": _mixture(colours),
+        "heat": _heat(colors),
+        "ranking": _ranking(colors),
+        "ratios": _ratios(colors),
+        "differences": _differences(colors),
+        "structures": _structures(colors),
+        "templates": _templates(colors),
+        "sample_size": _sample_size(colors),
+        "budget": _budget(colors),
+        "mixture": _mixture(colors),
     }
 
 
-def build_config(colours: Colours) -> Spec:
-    """Return the configuration that all charts share: fonts, and colours of axes and text."""
+def build_config(colors: Colors) -> Spec:
+    """Return the configuration that all charts share: fonts, and colors of axes and text."""
     return {
-        "background": "transparent" if colours is ON_PAGE else colours.back,
+        "background": "transparent" if colors is ON_PAGE else colors.back,
         "font": _FONT,
         "view": {"stroke": None},
         "axis": {
-            "labelColor": colours.text,
-            "titleColor": colours.soft,
-            "gridColor": colours.line,
-            "domainColor": colours.neither,
-            "tickColor": colours.neither,
+            "labelColor": colors.text,
+            "titleColor": colors.soft,
+            "gridColor": colors.line,
+            "domainColor": colors.neither,
+            "tickColor": colors.neither,
             "labelFontSize": 12,
             "titleFontSize": 12,
             "titleFontWeight": "normal",
             "labelLimit": 0,
         },
-        "text": {"color": colours.text, "fontSize": 12},
+        "text": {"color": colors.text, "fontSize": 12},
         "legend": {
-            "labelColor": colours.text,
-            "titleColor": colours.soft,
+            "labelColor": colors.text,
+            "titleColor": colors.soft,
             "titleFontWeight": "normal",
             "labelFontSize": 12,
             "titleFontSize": 12,
@@ -126,10 +126,10 @@ def build_config(colours: Colours) -> Spec:
         "title": {
             "anchor": "start",
             "fontSize": 14,
-            "color": colours.text,
-            "subtitleColor": colours.soft,
+            "color": colors.text,
+            "subtitleColor": colors.soft,
         },
-        "header": {"labelColor": colours.text},
+        "header": {"labelColor": colors.text},
     }
 
 
@@ -159,8 +159,8 @@ def _names(field: str, **axis: Any) -> Spec:
 # ---- the matrix -------------------------------------------------------------------------------
 
 
-def _heat(colours: Colours) -> Spec:
-    """Build the matrix, with a colour scale from ``far`` to ``near``.
+def _heat(colors: Colors) -> Spec:
+    """Build the matrix, with a color scale from ``far`` to ``near``.
 
     Rows: ``source``, ``target``, ``value``, ``text``.
     """
@@ -192,7 +192,7 @@ def _heat(colours: Colours) -> Spec:
                         "scale": {
                             "type": "quantize",
                             "domain": [0, 1],
-                            "range": list(colours.shades),
+                            "range": list(colors.shades),
                         },
                     },
                     "description": {"field": "description"},
@@ -211,7 +211,7 @@ def _heat(colours: Colours) -> Spec:
                         "scale": {
                             "type": "threshold",
                             "domain": [_MID, _HIGH],
-                            "range": list(colours.on_shades),
+                            "range": list(colors.on_shades),
                         },
                     },
                 },
@@ -232,7 +232,7 @@ def _dots(x: Spec, reference: Spec, marked: Spec, encoding: Spec) -> Spec:
     Args:
         x: The scale and axis of the values.
         reference: The layer behind the dots: a line to compare them with.
-        marked: Properties of the marks, such as their colour.
+        marked: Properties of the marks, such as their color.
         encoding: Further encodings of the marks.
     """
     value = {"field": "value", "type": "quantitative", **x}
@@ -286,22 +286,20 @@ def _line(x: Spec, **mark: Any) -> Spec:
     return {"mark": {"type": "rule", "aria": False, **mark}, "encoding": {"x": x, "y": None}}
 
 
-def _ranking(colours: Colours) -> Spec:
+def _ranking(colors: Colors) -> Spec:
     """Build the alignments of training sets with a target; rows have its ``ceiling`` or null."""
     x = {"scale": _scale_between(zero=False), "title": "KL-alignment", "axis": {"tickCount": 5}}
     ceiling = {
         "transform": [{"filter": "isValid(datum.ceiling)"}],
-        **_line(
-            {"field": "ceiling", "type": "quantitative"}, strokeDash=[5, 4], color=colours.text
-        ),
+        **_line({"field": "ceiling", "type": "quantitative"}, strokeDash=[5, 4], color=colors.text),
     }
-    return _dots(x, ceiling, {"color": colours.first}, {})
+    return _dots(x, ceiling, {"color": colors.first}, {})
 
 
-def _ratios(colours: Colours) -> Spec:
+def _ratios(colors: Colors) -> Spec:
     """Build Alignment Ratios around the line at 1; rows also have a ``verdict``."""
     verdicts = ["gain", "undecided", "no gain", "no interval"]
-    tones = [colours.first, colours.neither, colours.second, colours.neither]
+    tones = [colors.first, colors.neither, colors.second, colors.neither]
     key = {"field": "verdict", "type": "nominal", "title": None}
     return _dots(
         {
@@ -309,7 +307,7 @@ def _ratios(colours: Colours) -> Spec:
             "title": "Alignment Ratio",
             "axis": {"values": _RATIOS_MARKED, "format": "~g", "labelOverlap": "greedy"},
         },
-        _line({"datum": 1}, color=colours.text, strokeWidth=1.5),
+        _line({"datum": 1}, color=colors.text, strokeWidth=1.5),
         {},
         {
             "color": {**key, "scale": {"domain": verdicts, "range": tones}, "legend": None},
@@ -325,7 +323,7 @@ def _ratios(colours: Colours) -> Spec:
     )
 
 
-def _mixture(colours: Colours) -> Spec:
+def _mixture(colors: Colors) -> Spec:
     """Build the shares of a mixture with their intervals."""
     return _dots(
         {
@@ -333,8 +331,8 @@ def _mixture(colours: Colours) -> Spec:
             "title": "share of rows",
             "axis": {"format": "%", "tickCount": 5},
         },
-        _line({"datum": 0}, color=colours.neither),
-        {"color": colours.first},
+        _line({"datum": 0}, color=colors.neither),
+        {"color": colors.first},
         {},
     )
 
@@ -342,11 +340,11 @@ def _mixture(colours: Colours) -> Spec:
 # ---- differences ------------------------------------------------------------------------------
 
 
-def _sides(colours: Colours) -> Spec:
-    return {"domain": ["source", "target"], "range": [colours.first, colours.second]}
+def _sides(colors: Colors) -> Spec:
+    return {"domain": ["source", "target"], "range": [colors.first, colors.second]}
 
 
-def _differences(colours: Colours) -> Spec:
+def _differences(colors: Colors) -> Spec:
     """Build bars to the right for n-grams more frequent in the source, to the left for the target.
 
     Rows: ``id``, ``ngram``, ``nats`` (negative to the left), ``side``.
@@ -365,7 +363,7 @@ def _differences(colours: Colours) -> Spec:
         "height": {"step": 34},
         "encoding": {"y": y},
         "layer": [
-            _line({"datum": 0}, color=colours.neither),
+            _line({"datum": 0}, color=colors.neither),
             {
                 "mark": {"type": "bar", "height": 12, "yOffset": 8, "cursor": "pointer"},
                 "encoding": {
@@ -373,7 +371,7 @@ def _differences(colours: Colours) -> Spec:
                     "color": {
                         "field": "side",
                         "type": "nominal",
-                        "scale": _sides(colours),
+                        "scale": _sides(colors),
                         "legend": None,
                     },
                     "description": {"field": "description"},
@@ -395,7 +393,7 @@ def _differences(colours: Colours) -> Spec:
     }
 
 
-def _structures(colours: Colours) -> Spec:
+def _structures(colors: Colors) -> Spec:
     """Build the shares of two corpora's queries that use each structure.
 
     Rows: ``feature``, ``side``, ``share``, ``text``.
@@ -421,7 +419,7 @@ def _structures(colours: Colours) -> Spec:
             {
                 "mark": {"type": "bar"},
                 "encoding": {
-                    "color": {**side, "scale": _sides(colours), "legend": None},
+                    "color": {**side, "scale": _sides(colors), "legend": None},
                     "description": {"field": "description"},
                 },
             },
@@ -436,12 +434,12 @@ def _structures(colours: Colours) -> Spec:
 # ---- curves -----------------------------------------------------------------------------------
 
 
-def _templates(colours: Colours) -> Spec:
+def _templates(colors: Colors) -> Spec:
     """Build curves: the share of queries that the most frequent templates cover, for each corpus.
 
     Rows: ``corpus``, ``n``, ``share``, ``side`` (source, target, other).
     """
-    tones = [colours.line, colours.second, colours.first]
+    tones = [colors.line, colors.second, colors.first]
     key = {"field": "side", "type": "nominal", "legend": None}
     domain = ["other", "target", "source"]
     return {
@@ -492,9 +490,9 @@ def _log_axis(title: str) -> Spec:
     }
 
 
-def _encode_lines(colours: Colours, field: str, domain: list[str]) -> Spec:
-    """Encode up to four kinds of lines by colour and dashes; the legend lists ``kinds`` only."""
-    tones = [colours.first, colours.second, colours.neither, colours.text]
+def _encode_lines(colors: Colors, field: str, domain: list[str]) -> Spec:
+    """Encode up to four kinds of lines by color and dashes; the legend lists ``kinds`` only."""
+    tones = [colors.first, colors.second, colors.neither, colors.text]
     dashes = [[1, 0], [7, 3], [2, 2], [9, 3, 2, 3]]
     legend = {
         "orient": "top",
@@ -511,13 +509,13 @@ def _encode_lines(colours: Colours, field: str, domain: list[str]) -> Spec:
     }
 
 
-def _sample_size(colours: Colours) -> Spec:
+def _sample_size(colors: Colors) -> Spec:
     """Build Kendall's tau of rankings by fewer queries of a target, with intervals.
 
     Rows: ``smoothing``, ``n_queries``, ``kendall_tau``, ``tau_low``, ``tau_high``.
     """
     domain = ["skew", "additive", "js"]
-    kinds = _encode_lines(colours, "smoothing", domain)
+    kinds = _encode_lines(colors, "smoothing", domain)
     x = {"field": "n_queries", **_log_axis("number of target queries")}
     return {
         "params": [_parameter("kinds", domain)],
@@ -547,13 +545,13 @@ def _sample_size(colours: Colours) -> Spec:
     }
 
 
-def _budget(colours: Colours) -> Spec:
+def _budget(colors: Colors) -> Spec:
     """Build the alignment of selections by their number of rows.
 
     Rows: ``method``, ``n_rows``, ``kl_alignment``.
     """
     domain = ["direct", "greedy", "importance", "random"]
-    kinds = _encode_lines(colours, "method", domain)
+    kinds = _encode_lines(colors, "method", domain)
     return {
         "params": [_parameter("kinds", domain)],
         "data": {"name": "rows"},

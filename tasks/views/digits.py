@@ -2,7 +2,7 @@
 
 The last decimal shown is the position of the first digit of half the width of the number's 95%
 interval: a number known to within 0.03 is shown as 0.85, one known to within 0.003 as 0.848. There
-are at least two decimals, because neighbours in a ranking look alike with fewer, and at most four.
+are at least two decimals, because neighbors in a ranking look alike with fewer, and at most four.
 A number without an interval has three.
 """
 

@@ -137,10 +137,10 @@ class Results:
 
 def _format_cell(value: float) -> str:
     share = max(0.0, min(1.0, (value - _LOWEST) / (1 - _LOWEST)))
-    # From near white to dark blue, with a text colour that is readable on the shade.
+    # From near white to dark blue, with a text color that is readable on the shade.
     red, green, blue = (
         round(start + share * (end - start))
         for start, end in zip((243, 246, 250), (8, 51, 107), strict=True)
     )
-    colour = "#fff" if share > 0.6 else "#000"
-    return f'<td style="background:rgb({red},{green},{blue});color:{colour}">{value:.3f}</td>'
+    color = "#fff" if share > 0.6 else "#000"
+    return f'<td style="background:rgb({red},{green},{blue});color:{color}">{value:.3f}</td>'

@@ -106,7 +106,7 @@ def _fill_chart(
 
 
 def build_matrix(place: Path | str, target: str | None, source: str | None, metric: str) -> Spec:
-    """Build the matrix of sources and targets, with numbers; similar corpora are neighbours."""
+    """Build the matrix of sources and targets, with numbers; similar corpora are neighbors."""
     from nl2sql_align.tasks.results.read import matrix
     from nl2sql_align.tasks.views.report import order_by_similarity
 

@@ -327,7 +327,7 @@ def _encode_matrices(
 
 
 def order_by_similarity(alignment: "pl.DataFrame", n: int) -> list[int]:
-    """Order corpora so that similar ones are neighbours, by average-linkage clustering.
+    """Order corpora so that similar ones are neighbors, by average-linkage clustering.
 
     Args:
         alignment: The rows of ``sql/views/report/alignment.sql``. Distances are Jensen-Shannon

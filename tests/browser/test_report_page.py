@@ -248,9 +248,9 @@ def test_it_fits_and_is_not_blank(opened, size, scheme):
         assert box["height"] > 80, section.get_attribute("id")
         assert box["x"] + box["width"] <= size["width"]
     back = (255, 255, 255) if scheme == "light" else (21, 23, 27)
-    colours = page.evaluate(COLOURS, base64.b64encode(page.screenshot()).decode())
-    assert colours["corner"] == list(back)
-    assert colours["different"] > 20
+    colors = page.evaluate(COLOURS, base64.b64encode(page.screenshot()).decode())
+    assert colors["corner"] == list(back)
+    assert colors["different"] > 20
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -288,8 +288,8 @@ LEAST_CONTRAST = """() => {
     const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
     const probe = document.querySelector("#matrix .mark-text text").cloneNode(true);
     document.querySelector("#matrix svg").append(probe);
-    const pixel = (colour) => {
-        probe.setAttribute("fill", colour);
+    const pixel = (color) => {
+        probe.setAttribute("fill", color);
         canvas.fillStyle = getComputedStyle(probe).fill;
         canvas.fillRect(0, 0, 1, 1);
         return [...canvas.getImageData(0, 0, 1, 1).data].map((x) => x / 255);

@@ -156,7 +156,7 @@ def test_no_keyword_and_no_operator_is_lost(templated):
 
 
 def test_wikisql_as_far_as_it_parses(sampled):
-    """Of WikiSQL, 43 % does not parse, and some parses by accident and keeps parts of names."""
+    """Of WikiSQL, 43% does not parse, and some parses by accident and keeps parts of names."""
     found = [one for one in sampled if one.corpus == "wikisql"]
     n_rejected = sum(one.template is None for one in found)
     fragments = [

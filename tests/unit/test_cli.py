@@ -863,7 +863,7 @@ def test_twins_raise_the_errors_that_commands_report(samples, tmp_path):
         assert caught.value.exit_code == status
 
 
-# Help, tables and colours
+# Help, tables and colors
 
 
 @pytest.mark.parametrize("command", [(), *((command,) for command in COMMANDS)])
@@ -932,7 +932,7 @@ def test_the_content_of_a_dump_is_shown_as_text(runs):
 
 
 @pytest.mark.flow
-def test_colours_are_for_terminals_that_want_them(samples):
+def test_colors_are_for_terminals_that_want_them(samples):
     for arguments in (["matrix", samples], ["--help"]):
         plain = cli(*arguments)
         assert "\x1b" not in plain.out + plain.err

@@ -1,4 +1,4 @@
--- The Alignment Ratios with the 95 % intervals of both alignments and the target's ceiling. For each set of
+-- The Alignment Ratios with the 95% intervals of both alignments and the target's ceiling. For each set of
 -- predictions, the closest training set comes first.
 -- parameters: none
 select

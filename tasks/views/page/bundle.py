@@ -12,7 +12,7 @@ import vl_convert
 
 from nl2sql_align.tasks.views.charts import VEGA_LITE
 
-_LICENCES: Final = """\
+_LICENSES: Final = """\
 Vega, Vega-Lite, Vega-Embed and their components: BSD 3-Clause,
 Copyright (c) 2015-2025, University of Washington Interactive Data Lab. All rights reserved.
 
@@ -80,11 +80,11 @@ def versions() -> str:
 
 
 def main() -> None:
-    """Write the bundle, preceded by its versions and licences."""
+    """Write the bundle, preceded by its versions and licenses."""
     script = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", VEGA_LITE)
     for name in _IN_BRACKETS:
         script = re.sub(rf"\.{name}\b", f'["{name}"]', script)
-    head = f"/*! {versions()}, bundled by vl-convert (make vega): do not edit.\n\n{_LICENCES}*/\n"
+    head = f"/*! {versions()}, bundled by vl-convert (make vega): do not edit.\n\n{_LICENSES}*/\n"
     destination = Path(str(files("nl2sql_align.tasks.views").joinpath("page", "vega.js")))
     # Wrapped in a function, because its one-letter names would clash with the page's script.
     destination.write_text(f"{head}(() => {{{script}}})();\n", encoding="utf-8")

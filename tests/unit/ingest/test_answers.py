@@ -202,7 +202,7 @@ def test_long_scripts_are_split():
     assert choose_statements(one_line, "each", dialect="tsql") == [one_line]
 
 
-def test_t_sql_is_recognised_by_words_that_only_it_has():
+def test_t_sql_is_recognized_by_words_that_only_it_has():
     script = "DECLARE @a int = 5\nSELECT TOP 3 b FROM c WHERE d > @a\nGO\nSELECT 2"
     expected = ["SELECT TOP 3 b FROM c WHERE d > @a", "SELECT 2"]
     assert choose_statements(script, "each") == expected

@@ -67,7 +67,7 @@ def take(warehouse, found):
 # Search
 
 
-def test_a_spider_release_is_recognised(dumps, warehouse):
+def test_a_spider_release_is_recognized(dumps, warehouse):
     put(dumps / "spider" / "train_spider.json")
     put(dumps / "spider" / "train_others.json")
     put(dumps / "spider" / "dev.json")
@@ -83,7 +83,7 @@ def test_a_spider_release_is_recognised(dumps, warehouse):
     assert found.problems == ()
 
 
-def test_a_bird_release_is_recognised(dumps, warehouse):
+def test_a_bird_release_is_recognized(dumps, warehouse):
     put(dumps / "bird" / "train" / "train.json", BIRD)
     put(dumps / "bird" / "train" / "train_tables.json", [{"db_id": "d"}])
     put(dumps / "bird" / "dev" / "dev.json", BIRD)
@@ -91,7 +91,7 @@ def test_a_bird_release_is_recognised(dumps, warehouse):
     assert roles == {"bird-dev": "target", "bird-train": "train"}
 
 
-def test_gretel_and_hugging_face_folders_are_recognised(dumps, warehouse):
+def test_gretel_and_hugging_face_folders_are_recognized(dumps, warehouse):
     gretel = pa.table({"sql": ["SELECT a FROM b"], "sql_prompt": ["?"], "id": [1]})
     put(dumps / "gretel" / "synthetic_text_to_sql_train.snappy.parquet", gretel)
     rows = pa.table({"sql": ["SELECT a FROM b"], "text": ["?"]})

@@ -29,12 +29,12 @@ KNOWN = {name: given[:3] for name, given in {**DUMPS, **SAMPLES}.items()}
 
 
 @pytest.mark.parametrize("name", sorted(KNOWN.keys() - NOT_RECOGNISED))
-def test_formats_are_recognised(tmp_path, name):
+def test_formats_are_recognized(tmp_path, name):
     format, file, content = KNOWN[name]
     (tmp_path / file).write_bytes(content)
     found, reason = resolve_format(entry(tmp_path / file, "auto"))
     assert found.format == READ_AS.get(name, ALIASES.get(format, format))
-    assert reason.startswith(f"recognised as format '{found.format}': ")
+    assert reason.startswith(f"recognized as format '{found.format}': ")
     if not name.startswith(("jsonl", "csv", "parquet", "bird_predictions")):
         explicit = ingested(entry(tmp_path / file, format), tmp_path)
         assert [r["raw_sql"] for r in ingested(found, tmp_path)] == [r["raw_sql"] for r in explicit]
@@ -65,7 +65,7 @@ GENERIC = {
 
 
 @pytest.mark.parametrize("file", GENERIC)
-def test_generic_formats_are_recognised_by_their_sql(tmp_path, file):
+def test_generic_formats_are_recognized_by_their_sql(tmp_path, file):
     content, format, columns = GENERIC[file]
     (tmp_path / file).write_bytes(content)
     found, _ = resolve_format(entry(tmp_path / file, "auto"))
@@ -83,7 +83,7 @@ def test_answers_are_preferred_to_gold_queries_for_predictions(tmp_path):
     assert resolve_format(entry(tmp_path / "a.jsonl", "auto"))[0].format == "spider"
 
 
-def test_folders_are_recognised(tmp_path):
+def test_folders_are_recognized(tmp_path):
     (tmp_path / "target" / "compiled" / "shop").mkdir(parents=True)
     (tmp_path / "target" / "compiled" / "shop" / "a.sql").write_text("select 1")
     assert resolve_format(entry(tmp_path / "target" / "compiled", "auto"))[0].format == "dbt"
