@@ -27,20 +27,20 @@ MEASURES = tuple(stage for stage in STAGES if stage not in ("intervals", "report
 """The stages needed to publish the measures, without intervals and the report."""
 
 
-def run(corpora: Path, warehouse: Path, stages: Sequence[str] = STAGES) -> dict[str, list[float]]:
+def run(corpora: Path, place: Path, stages: Sequence[str] = STAGES) -> dict[str, list[float]]:
     """Run the main job.
 
     Args:
         corpora: The corpora file.
-        warehouse: The folder of the results.
+        place: The folder of the results.
         stages: ``STAGES``, or ``MEASURES``.
 
     Returns:
         Start and end of each stage, on the clock of ``time.monotonic``. A stage starts when the
         stage before it ends; work that was done earlier counts for that stage.
     """
-    house = Warehouse(warehouse.resolve())
-    if not house.database.exists():
+    warehouse = Warehouse(place.resolve())
+    if not warehouse.database.exists():
         for _ in range(resources().threads):  # they start while this process loads modules
             start_worker()
     from nl2sql_align.tasks.ingest.corpora_file import load_corpora
@@ -58,16 +58,16 @@ def run(corpora: Path, warehouse: Path, stages: Sequence[str] = STAGES) -> dict[
     started_at = datetime.now(UTC)
     entries = load_corpora(corpora)
     with (
-        house.locked(),
-        bounded(None, None, house.scratch) as bounds,
+        warehouse.locked(),
+        bounded(None, None, warehouse.scratch) as bounds,
         # Two threads per parser process: one part is read or written while another is parsed.
         ThreadPoolExecutor(2 * bounds.threads) as pool,
     ):
         try:
-            house.remove_damaged()
+            warehouse.remove_damaged()
             parts = PendingParts()
             parsing: dict[Future[ParseReport], ParseJob] = {}
-            preparing = [pool.submit(prepare_corpus, entry, house) for entry in entries]
+            preparing = [pool.submit(prepare_corpus, entry, warehouse) for entry in entries]
             for future in as_completed(preparing):
                 outcome = future.result()
                 if isinstance(outcome, Prepared):
@@ -87,7 +87,7 @@ def run(corpora: Path, warehouse: Path, stages: Sequence[str] = STAGES) -> dict[
 
             def count_parsed() -> None:
                 for one in parts.take_parsed():
-                    counting[one.entry.name] = pool.submit(steps.count_corpus, one, house)
+                    counting[one.entry.name] = pool.submit(steps.count_corpus, one, warehouse)
 
             count_parsed()
             for parsed in as_completed(parsing):
@@ -100,11 +100,11 @@ def run(corpora: Path, warehouse: Path, stages: Sequence[str] = STAGES) -> dict[
             lap("ngrams")
         finally:
             stop_workers()
-        report = steps.measure_pairs(done, house)
+        report = steps.measure_pairs(done, warehouse)
         lap("matrix")
         intervals = None
         if "intervals" in stages:
-            intervals = steps.resample_pairs(done, report, house)
+            intervals = steps.resample_pairs(done, report, warehouse)
             lap("intervals")
         record = RunRecord(
             str(uuid4()),
@@ -112,14 +112,14 @@ def run(corpora: Path, warehouse: Path, stages: Sequence[str] = STAGES) -> dict[
             {**steps.list_parameters(), "corpora": str(corpora.resolve())},
             list_versions(),
         )
-        as_written = steps.measure_as_written(done, house)
-        publish(house, done, report.pairs, report.contributions, record, intervals, as_written)
-        steps.write_last_corpora(done, house)
-        steps.remove_unused_files(done, house)
-        house.record_digests()
+        as_written = steps.measure_as_written(done, warehouse)
+        publish(warehouse, done, report.pairs, report.contributions, record, intervals, as_written)
+        steps.write_last_corpora(done, warehouse)
+        steps.remove_unused_files(done, warehouse)
+        warehouse.record_digests()
         lap("publish")
         if "report" in stages:
-            write_report(house.folder, only_if_changed=True)
+            write_report(warehouse.folder, only_if_changed=True)
             lap("report")
     return marks
 

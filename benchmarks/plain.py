@@ -16,20 +16,20 @@ from nl2sql_align.tasks.templates.templatizer import Templated, Templatizer
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 
 
-def differences(corpora: Path, warehouse: Path, folder: Path) -> dict[str, Any]:
+def differences(corpora: Path, place: Path, folder: Path) -> dict[str, Any]:
     """Compute the tables of a finished run again, on the plain path, and compare them.
 
     Args:
         corpora: The corpora file.
-        warehouse: The warehouse of the run.
+        place: The warehouse of the run.
         folder: The folder for files of the plain path.
 
     Returns:
         The numbers of corpora, queries, n-grams and pairs compared, and the names of the tables
         that differ.
     """
-    house = Warehouse(warehouse.resolve())
-    prepared = [prepare_corpus(entry, house) for entry in load_corpora(corpora)]
+    warehouse = Warehouse(place.resolve())
+    prepared = [prepare_corpus(entry, warehouse) for entry in load_corpora(corpora)]
     different: list[str] = []
     contents, plain_contents = [], []
     n_queries = n_ngrams = 0

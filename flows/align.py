@@ -100,7 +100,7 @@ def align(
             this machine.
 
     Returns:
-        What the run did; ``set_aside`` names the corpora that it could not use, each with a reason.
+        A summary of the run; ``set_aside`` names each corpus that it could not use, with a reason.
 
     Raises:
         ConfigurationError: The corpora file is wrong, or a limit.

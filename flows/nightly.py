@@ -60,8 +60,8 @@ def nightly(
             this machine.
 
     Returns:
-        What the run did, with the dumps that could not be used in ``problems``; None if all dumps
-        are still being copied.
+        A summary of the run, with the dumps that could not be used in ``problems``; None if all
+        dumps are still being copied.
 
     Raises:
         ConfigurationError: None of the folders exists, or they hold no dump.

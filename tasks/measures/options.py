@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class Unit(StrEnum):
-    """What resampling draws as a whole."""
+    """The unit that resampling draws as a whole."""
 
     DATABASE = "database"
     """All queries of one database. Single queries where databases are unknown."""

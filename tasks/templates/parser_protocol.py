@@ -41,7 +41,7 @@ class ParseRequest(NamedTuple):
 
 
 class ParseAnswer(NamedTuple):
-    """What became of each query of a request.
+    """The outcome of each query of a request.
 
     Attributes:
         templates: The templates; None for rejected queries.
