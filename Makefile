@@ -47,7 +47,7 @@ test: $(STAMPS)/dev $(STAMPS)/project
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/pytest --numprocesses 2 --dist loadfile
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 bench: $(STAMPS)/bench $(STAMPS)/project
 	$(BIN)/python -m benchmarks.run $(BENCH)
