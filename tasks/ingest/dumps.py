@@ -45,7 +45,7 @@ from nl2sql_align.tasks.ingest.corpora_file import AUTO, CorpusEntry
 from nl2sql_align.tasks.warehouse.folder import digest_file, write_atomically
 
 # Part of the stage key: raise it when a change makes the same dump give another file.
-INGEST_VERSION: Final = 3
+INGEST_VERSION: Final = 4
 
 _MAX_COLUMNS_SHOWN: Final = 20
 _MAX_NAME_SHOWN: Final = 60

@@ -7,7 +7,7 @@ from typing import Final
 
 from nl2sql_align.tasks.ingest.answers import KINDS, Kind
 
-TEMPLATE_RULES_VERSION: Final = 2
+TEMPLATE_RULES_VERSION: Final = 3
 """Raise it with every change that can alter a template, so that stored templates are redone."""
 
 
