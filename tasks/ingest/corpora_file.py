@@ -25,7 +25,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.base.run_sql import declared_parameters, list_sql
-from nl2sql_align.tasks.ingest.answers import KINDS, Kind, Statements
+from nl2sql_align.tasks.ingest.statements import KINDS, Kind, Statements
 from nl2sql_align.tasks.warehouse.addresses import holds_credentials, is_address
 
 _MISTAKE = "mistake"

@@ -27,7 +27,7 @@ from nl2sql_align.tasks.base.run_sql import (
     query_sql,
     run_sql,
 )
-from nl2sql_align.tasks.ingest.answers import choose_statements, clean_answer
+from nl2sql_align.tasks.ingest.answers import clean_answer
 from nl2sql_align.tasks.ingest.archives import (
     UNPACK_LIMITS,
     UTF_8,
@@ -42,6 +42,7 @@ from nl2sql_align.tasks.ingest.archives import (
     write_pieces,
 )
 from nl2sql_align.tasks.ingest.corpora_file import AUTO, CorpusEntry
+from nl2sql_align.tasks.ingest.statements import choose_statements
 from nl2sql_align.tasks.warehouse.folder import digest_file, write_atomically
 
 # Part of the stage key: raise it when a change makes the same dump give another file.

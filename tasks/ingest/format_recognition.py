@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 
 from nl2sql_align.tasks.base.errors import CorpusError
 from nl2sql_align.tasks.base.run_sql import list_sql, load_sql
-from nl2sql_align.tasks.ingest.answers import classify_statement, find_first_word
 from nl2sql_align.tasks.ingest.archives import ARROW, Source, convert_if_needed, open_source
 from nl2sql_align.tasks.ingest.corpora_file import AUTO, ColumnMapping, CorpusEntry
 from nl2sql_align.tasks.ingest.dumps import list_sources, shorten_names
+from nl2sql_align.tasks.ingest.statements import classify_statement, find_first_word
 
 _PEEKED_BYTES: Final = 1 << 18
 _PEEKED_ROWS: Final = 50

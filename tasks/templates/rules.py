@@ -5,7 +5,7 @@ from functools import cache
 from importlib.metadata import version
 from typing import Final
 
-from nl2sql_align.tasks.ingest.answers import KINDS, Kind
+from nl2sql_align.tasks.ingest.statements import KINDS, Kind
 
 TEMPLATE_RULES_VERSION: Final = 3
 """Raise it with every change that can alter a template, so that stored templates are redone."""

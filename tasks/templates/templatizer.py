@@ -22,7 +22,7 @@ from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
 from sqlglot.tokenizer_core import Token, TokenType
 
-from nl2sql_align.tasks.ingest.answers import KINDS, Kind
+from nl2sql_align.tasks.ingest.statements import KINDS, Kind
 from nl2sql_align.tasks.templates.comparable_text import (
     comparable_text,
     has_comments,

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nl2sql_align.tasks.ingest.answers import (
+from nl2sql_align.tasks.ingest.answers import clean_answer
+from nl2sql_align.tasks.ingest.statements import (
     choose_statements,
     classify_statement,
-    clean_answer,
     split_statements,
 )
 from nl2sql_align.tasks.templates.templatizer import Templatizer
