@@ -138,6 +138,8 @@ def _make_corpus(
                 "db_id": pa.array(db_ids or [None] * len(pairs), pa.string()),
                 "question": pa.array([None] * len(pairs), pa.string()),
                 "n_occurrences": pa.array(frequencies or [1] * len(pairs), pa.int64()),
+                "id": pa.array([None] * len(pairs), pa.string()),
+                "question_ordinal": pa.array([None] * len(pairs), pa.int64()),
             }
         ),
         queries_file,

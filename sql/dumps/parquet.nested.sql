@@ -1,6 +1,6 @@
 -- Any Parquet file, read by JSON paths into its structs and lists. With rows_column, the items of
 -- that list are the rows, in order, and a value missing in a row is taken from the row around it.
--- parameters: db_id_column, frequency_column, paths, question_column, rows_column, sql_column
+-- parameters: db_id_column, frequency_column, id_column, paths, question_column, rows_column, sql_column
 with objects as (
     select
         row_number() over () as place,
@@ -38,5 +38,6 @@ select
     ) as question,
     coalesce(
         json_extract_string(item, $frequency_column), json_extract_string(object, $frequency_column)
-    ) as n_occurrences
+    ) as n_occurrences,
+    coalesce(json_extract_string(item, $id_column), json_extract_string(object, $id_column)) as id
 from items

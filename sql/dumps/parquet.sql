@@ -1,8 +1,10 @@
 -- Any Parquet file. The corpora file names its columns.
--- parameters: db_id_column, frequency_column, paths, question_column, sql_column
+-- parameters: db_id_column, frequency_column, id_column, paths, question_column, sql_column
 with mapped as (
     select columns(
-        lambda name: name in ($sql_column, $db_id_column, $question_column, $frequency_column)
+        lambda name: name in (
+            $sql_column, $db_id_column, $question_column, $frequency_column, $id_column
+        )
     )
     from read_parquet($paths, union_by_name = true, hive_partitioning = false)
 ),
@@ -17,5 +19,6 @@ select
     fields[$sql_column] as raw_sql,
     fields[$db_id_column] as db_id,
     fields[$question_column] as question,
-    fields[$frequency_column] as n_occurrences
+    fields[$frequency_column] as n_occurrences,
+    fields[$id_column] as id
 from rows

@@ -1,7 +1,12 @@
 -- Spider as Parquet. Empty rows supply the columns that a file lacks.
 -- parameters: paths
 with rows as (
-    select null::varchar as query, null::varchar as db_id, null::varchar as question
+    select
+        null::varchar as query,
+        null::varchar as db_id,
+        null::varchar as question,
+        null::varchar as question_id,
+        null::varchar as id
     where false
     union all by name
     from read_parquet($paths, union_by_name = true, hive_partitioning = false)
@@ -11,5 +16,6 @@ select
     row_number() over () - 1 as ordinal,
     query as raw_sql,
     db_id,
-    question
+    question,
+    coalesce(question_id, id) as id
 from rows

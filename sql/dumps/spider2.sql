@@ -34,6 +34,7 @@ select
     queries.ordinal,
     queries.raw_sql,
     instances.db_id,
-    instances.question
+    instances.question,
+    queries.instance_id as id
 from queries
 left join instances using (instance_id)

@@ -15,5 +15,6 @@ select
     count(raw_sql) as n_raw_sql,
     count(db_id) as n_db_ids,
     count(question) as n_questions,
-    count(*) filter (n_occurrences > 1) as n_frequencies
+    count(*) filter (n_occurrences > 1) as n_frequencies,
+    count(id) as n_ids
 from rows

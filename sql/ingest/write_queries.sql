@@ -1,7 +1,8 @@
 -- Writes the queries of view dump to a Parquet file, in the order of the dump's SQL. Empty rows
 -- supply the columns that a format lacks. By default, the text to template is the raw text, and
 -- each row counts once. A frequency that is not a number counts as 1; one above 10^12 counts as
--- 10^12, so that sums cannot overflow.
+-- 10^12, so that sums cannot overflow. Ids are texts: 7, "7" and 7.0 are alike. question_ordinal is
+-- null for a row that has a question of its own; see arrange_queries.sql.
 -- parameters: destination, encoding, n_replaced
 copy (
     with rows as (
@@ -11,7 +12,8 @@ copy (
             null::varchar as raw_sql,
             null::varchar as db_id,
             null::varchar as question,
-            null::varchar as n_occurrences
+            null::varchar as n_occurrences,
+            null::varchar as id
         where false
         union all by name
         from dump
@@ -23,7 +25,9 @@ copy (
         raw_sql,
         db_id,
         question,
-        greatest(1, least(1000000000000, coalesce(try_cast(n_occurrences as bigint), 1))) as n_occurrences
+        greatest(1, least(1000000000000, coalesce(try_cast(n_occurrences as bigint), 1))) as n_occurrences,
+        nullif(regexp_replace(trim(id, chr(32) || chr(9) || chr(10) || chr(13)), '^(-?\d+)\.0+$', '\1'), '') as id,
+        null::bigint as question_ordinal
     from rows
 )
 to $destination (

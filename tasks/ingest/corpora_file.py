@@ -55,6 +55,7 @@ class ColumnMapping(BaseModel):
         question: The question that the query answers.
         db_id: The database of the query.
         frequency: How often the query occurs.
+        id: The id of the question. Answers are joined to the questions of their target by it.
         rows: The JSON path of a list in each object, with the rows as its items. A value missing in
             a row is read from the object.
     """
@@ -65,6 +66,7 @@ class ColumnMapping(BaseModel):
     question: str | None = None
     db_id: str | None = None
     frequency: str | None = None
+    id: str | None = None
     rows: str | None = None
 
     @property

@@ -100,8 +100,9 @@ def ingest_corpus(
     """Write the queries of a dump to a Parquet file, either completely or not at all.
 
     The columns are ``ordinal`` (from 0, in the dump's order; the file is sorted by it), ``sql``
-    (the text to template, empty if the dump has none), ``raw_sql``, ``db_id``, ``question`` and
-    ``n_occurrences`` (1 if the dump has no frequencies). The same dump gives the same bytes.
+    (the text to template, empty if the dump has none), ``raw_sql``, ``db_id``, ``question``,
+    ``n_occurrences`` (1 if the dump has no frequencies), ``id`` and ``question_ordinal`` (null).
+    The same dump gives the same bytes.
 
     Args:
         entry: The corpus. Its format must be known.
@@ -477,6 +478,7 @@ def _check_content(
         "question": "n_questions",
         "db_id": "n_db_ids",
         "frequency": "n_frequencies",
+        "id": "n_ids",
     }
     empty = [column for key, column in _get_mapping(entry).items() if found[n_values[key]] == 0]
     _check_columns(entry, empty, list_columns)

@@ -59,6 +59,8 @@ _NAMES: Final = {
     "question": "question nl_question utterance nlq prompt sql_prompt".split(),
     "db_id": "db_id database db_name database_name database_id db datname schema_id".split(),
     "frequency": "calls frequency n_occurrences executions occurrences count".split(),
+    # Batch services add an id of their own to each answer, so that "id" comes last.
+    "id": "custom_id question_id instance_id doc_id sample_id task_id id".split(),
 }
 _ANSWERS: Final = re.compile(r"pred|generated|answer|response|output|completion", re.IGNORECASE)
 _LOG_LINE: Final = re.compile(r'\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[.,\d]* [\w+:-]+,("?)\w*\1,')

@@ -32,7 +32,7 @@ comment on column corpora.retired_at is 'When the nightly flow found that the du
 
 comment on table queries is 'Every query of every corpus, in the order of its dump.';
 comment on column queries.corpus is 'The corpus of the query';
-comment on column queries.ordinal is 'Position in the dump, from 0; predictions answer the question with the same ordinal in their target';
+comment on column queries.ordinal is 'Position in the dump, from 0; of answers that are joined by id: the order of the questions';
 comment on column queries.sql is 'The text that was templated';
 comment on column queries.raw_sql is 'The text in the dump';
 comment on column queries.db_id is 'The database of the query, if the dump names it';
@@ -40,6 +40,8 @@ comment on column queries.question is 'The question that the query answers, if t
 comment on column queries.n_occurrences is 'How often the query counts';
 comment on column queries.template_id is 'The template; null if the query was rejected';
 comment on column queries.reject_reason is 'Why the query has no template; null if it has one';
+comment on column queries.id is 'The id of the question in the dump, if it has ids';
+comment on column queries.question_ordinal is 'Predictions: the ordinal of the question in their target. Others: the ordinal of the first query of the same question, mostly the query''s own';
 
 comment on table templates is 'The structural templates of the queries.';
 comment on column templates.template_id is 'MD5 of the template, in hexadecimal';

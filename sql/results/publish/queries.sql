@@ -31,7 +31,9 @@ select
     ingested.question,
     ingested.n_occurrences,
     coalesce(parsed.template_id, parsed_again.template_id) as template_id,
-    coalesce(parsed.reject_reason, parsed_again.reject_reason) as reject_reason
+    coalesce(parsed.reject_reason, parsed_again.reject_reason) as reject_reason,
+    ingested.id,
+    coalesce(ingested.question_ordinal, ingested.ordinal) as question_ordinal
 from read_parquet($queries_files, filename = true) as ingested
 join given_corpora as given on ingested.filename = given.queries_file
 left join parsed

@@ -40,7 +40,9 @@ create table queries (
     question varchar using compression zstd,
     n_occurrences bigint not null,
     template_id varchar,
-    reject_reason varchar
+    reject_reason varchar,
+    id varchar,
+    question_ordinal bigint not null
 );
 
 create table templates (

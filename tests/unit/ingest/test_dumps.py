@@ -25,6 +25,8 @@ COLUMNS = {
     "db_id": pa.string(),
     "question": pa.string(),
     "n_occurrences": pa.int64(),
+    "id": pa.string(),
+    "question_ordinal": pa.int64(),
 }
 BOM = b"\xef\xbb\xbf"
 SPIDER = [

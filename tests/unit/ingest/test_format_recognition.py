@@ -48,7 +48,7 @@ GENERIC = {
     "log.csv": (
         as_csv([{"id": 1, "statement": "SELECT 1, 2", "calls": 3, "database": "d"}]),
         "csv",
-        {"sql": "statement", "frequency": "calls", "db_id": "database"},
+        {"sql": "statement", "frequency": "calls", "db_id": "database", "id": "id"},
     ),
     "log.tsv": (b"statement\tq\nSELECT 1, 2\tx\n", "tsv", {"sql": "statement"}),
     "list.json": (

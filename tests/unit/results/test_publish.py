@@ -24,7 +24,8 @@ from tests import reference
 COLUMNS = {
     "corpora": "corpus role format dialect path digest license model trained_on target n_queries "
     "n_templated n_rejected n_distinct_templates n_distinct_ngrams n_ngrams ingested_at",
-    "queries": "corpus ordinal sql raw_sql db_id question n_occurrences template_id reject_reason",
+    "queries": "corpus ordinal sql raw_sql db_id question n_occurrences template_id reject_reason "
+    "id question_ordinal",
     "templates": "template_id template n_tokens",
     "ngram_counts": "corpus ngram ngram_length n_occurrences",
     "alignment": "source target kl_nats reverse_kl_nats kl_alignment additive_kl_nats "
