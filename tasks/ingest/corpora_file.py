@@ -33,16 +33,48 @@ AUTO: Final = "auto"
 """The format or dialect that the program recognizes or chooses itself."""
 ALIASES: Final = {
     "archer": "spider",
+    "bird_interact": "bird_critic",
+    "bird_interact_predictions": "bird_critic_predictions",
     "cosql": "sparc",
     "json": "jsonl",
     "kaggledbqa": "spider",
+    "livesqlbench": "bird_critic",
+    "livesqlbench_predictions": "bird_critic_predictions",
     "omnisql": "synsql",
     "sciencebenchmark": "spider",
     "sharegpt": "chat",
 }
 """Other names of formats, and data sets that use the format of another one."""
-# In these formats, an assistant's answers have prose and fences around their SQL.
-_ANSWER_FORMATS: Final = frozenset({"alpaca", "chat"})
+# In these formats, answers have prose and fences around their SQL.
+_ANSWER_FORMATS: Final = frozenset(
+    {
+        "alpaca",
+        "anthropic_batch",
+        "chat",
+        "llama_factory_gold",
+        "omnisql_sft",
+        "openai_batch",
+        "trl",
+        "verl",
+        "vllm",
+    }
+)
+# In these formats, answers are scripts that were extracted before: all their statements count.
+_SCRIPT_FORMATS: Final = frozenset({"bird_critic_predictions"})
+# The formats that read the answers of a layout, and those that read the references in its rows.
+_REFERENCES: Final = {
+    "bird_critic_predictions": "bird_critic",
+    "llama_factory": "llama_factory_gold",
+    "lm_eval": "lm_eval_gold",
+    "omnisql_predictions": "omnisql_sft",
+    "verl_predictions": "verl",
+}
+# The other way around, with the way to read the answers for the message.
+_ANSWERS: Final = {reference: f"'{answers}'" for answers, reference in _REFERENCES.items()} | {
+    "text2sql_eval_toolkit": (
+        """'jsonl' with columns.sql = '$.predictions."MODEL".predicted_sql'"""
+    )
+}
 _NESTED_FORMATS: Final = ("jsonl", "parquet")
 _JSON_PATH: Final = re.compile(r"""\$(\.("[^"]+"|[^."\[\]*]+)|\[\d+\])+""")
 
@@ -143,6 +175,8 @@ class CorpusEntry(BaseModel):
         """Whether the first statement is taken out of each text."""
         if self.clean is not None:
             return self.clean == "llm"
+        if self.format in _SCRIPT_FORMATS:
+            return False
         return self.role == "predictions" or self.format in _ANSWER_FORMATS
 
     @property
@@ -217,6 +251,20 @@ class CorpusEntry(BaseModel):
             raise _mistake(
                 "key 'statements': \"each\" cannot be used with predictions, which have one answer "
                 'per question; try "first"'
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_reading(self) -> Self:
+        if self.role == "predictions" and self.format in _ANSWERS:
+            raise _mistake(
+                f"key 'format': '{self.format}' reads references, not a model's answers; "
+                f"use {_ANSWERS[self.format]}"
+            )
+        if self.role != "predictions" and self.format in _REFERENCES:
+            raise _mistake(
+                f"key 'format': '{self.format}' reads a model's answers, not references; "
+                f"use '{_REFERENCES[self.format]}'"
             )
         return self
 

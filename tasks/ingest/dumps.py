@@ -55,6 +55,7 @@ _MAX_MESSAGE_LENGTH: Final = 200
 # The formats that are folders, with the patterns of their files.
 _FOLDER_FORMATS: Final = {
     "dbt": ("**/*.sql",),
+    "ehrsql_2024": ("*label.json", "*data.json"),
     "spider2": ("**/*.sql", "**/*.jsonl"),
     "sql_files": ("*.sql",),
 }

@@ -14,9 +14,9 @@ import pytest
 
 from nl2sql_align.tasks.base.errors import CorpusError
 from nl2sql_align.tasks.ingest.archives import UnpackLimits
-from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry, list_formats
+from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
 from nl2sql_align.tasks.ingest.dumps import ingest_corpus
-from tests.unit.ingest.test_dumps import DUMPS, as_csv, as_json, as_lines, as_parquet, entry
+from tests.unit.ingest.test_dumps import as_csv, as_json, as_lines, as_parquet, entry
 
 FENCED = "The query is:\n```sql\nSELECT a FROM b\n```\nIt reads b."
 
@@ -384,11 +384,6 @@ def test_each_format_gives_its_queries(tmp_path, sample):
     rows = ingested(entry(path, format), tmp_path)
     found = [(row["sql"], row["db_id"], row["question"], row["n_occurrences"]) for row in rows]
     assert found == expected
-
-
-def test_all_formats_are_tested():
-    tested = {format for format, *_ in [*DUMPS.values(), *SAMPLES.values()]}
-    assert set(list_formats()) - tested == {"dbt", "spider2", "sql_files", "tsv"}
 
 
 def test_cleaning_keeps_the_raw_text(tmp_path):

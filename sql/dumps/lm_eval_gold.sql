@@ -1,0 +1,27 @@
+-- Samples that lm-evaluation-harness logs. If a task has several filters, its samples recur: those of
+-- the first filter count. The references are read; lm_eval reads the answers.
+-- parameters: paths
+with samples as (
+    select
+        doc_id,
+        doc,
+        target,
+        coalesce("filter", '') as filter_name,
+        first_value(coalesce("filter", '')) over () as first_filter
+    from read_json(
+        $paths,
+        columns = {doc_id: 'varchar', doc: 'json', target: 'json', "filter": 'varchar'},
+        records = true,
+        maximum_object_size = 33554432,
+        hive_partitioning = false
+    )
+)
+
+select
+    row_number() over () - 1 as ordinal,
+    doc_id as id,
+    target ->> (if(json_type(target) = 'ARRAY', '$[0]', '$')) as raw_sql,
+    doc ->> '$.db_id' as db_id,
+    doc ->> '$.question' as question
+from samples
+where filter_name = first_filter
