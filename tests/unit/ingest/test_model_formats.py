@@ -588,8 +588,8 @@ def test_each_format_gives_its_queries(tmp_path, sample):
     path.write_bytes(content)
     keys = PREDICTIONS if role == "predictions" else {"role": role}
     rows = ingested(entry(path, format, **keys), tmp_path)
-    found = [(row["sql"], row["db_id"], row["question"]) for row in rows]
-    assert found == [row[1:] for row in expected]
+    found = [(row["id"], row["sql"], row["db_id"], row["question"]) for row in rows]
+    assert found == expected
 
 
 def test_all_formats_are_tested():
@@ -607,10 +607,10 @@ def test_ehrsql_2024_joins_labels_with_their_questions(tmp_path):
     (folder / "data.json").write_bytes(as_json({"version": "demo", "data": rows}))
     (folder / "answer.json").write_bytes(as_json({"b7": "3"}))
     found = ingested(entry(folder, "ehrsql_2024"), tmp_path)
-    assert [(row["sql"], row["question"]) for row in found] == [
-        ("select count(*) from boat", "How many?"),
-        ("null", "Who?"),
-        ("select 1", None),
+    assert [(row["id"], row["sql"], row["question"]) for row in found] == [
+        ("b7", "select count(*) from boat", "How many?"),
+        ("a1", "null", "Who?"),
+        ("c9", "select 1", None),
     ]
     found = ingested(entry(folder / "label.json", "ehrsql_2024"), tmp_path)
     assert [(row["sql"], row["question"]) for row in found][:1] == [
