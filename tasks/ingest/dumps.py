@@ -5,11 +5,12 @@ The formats are the SQL files in ``sql/dumps``.
 
 import glob
 import hashlib
+import json
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -70,11 +71,50 @@ _ROWS_PER_BATCH: Final = 4096
 
 
 @dataclass(frozen=True)
+class RowCounts:
+    """What a format tells about the rows of a dump.
+
+    Attributes:
+        left_out: The number of rows that are not queries to read, by reason: a phrase that follows
+            a number, such as ``archived``.
+        dialects: The number of queries of each dialect that the dump states.
+    """
+
+    left_out: dict[str, int] = field(default_factory=dict)
+    dialects: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """The rows that are left out, as a sentence without its end; empty if none is."""
+        if not self.left_out:
+            return ""
+        reasons = ", ".join(f"{n_rows:,} {reason}" for reason, n_rows in self.left_out.items())
+        n_rows = sum(self.left_out.values())
+        return f"{n_rows:,} {'rows are' if n_rows != 1 else 'row is'} left out: {reasons}"
+
+    @property
+    def mixture(self) -> str:
+        """The dialects, if there are several, as a sentence without its end; else empty."""
+        if len(self.dialects) < 2:
+            return ""
+        counts = ", ".join(f"{name} {n_rows:,}" for name, n_rows in self.dialects.items())
+        return f"its queries are of several dialects ({counts}), and are parsed as one"
+
+
+@dataclass(frozen=True)
 class IngestReport:
-    """The number of queries in a dump, and the encoding of its texts."""
+    """The number of queries in a dump, the encoding of its texts, and its rows by kind."""
 
     n_queries: int
     encoding: Encoding = UTF_8
+    rows: RowCounts = field(default_factory=RowCounts)
+
+
+def read_row_counts(queries: Path) -> RowCounts:
+    """Return what the format told about the rows of an ingested dump."""
+    metadata = pq.read_metadata(queries).metadata or {}
+    left_out, dialects = (json.loads(metadata.get(k, b"{}")) for k in (b"left_out", b"dialects"))
+    return RowCounts(left_out, dialects)
 
 
 def digest_dump(entry: CorpusEntry) -> str:
@@ -169,12 +209,13 @@ def _write_queries(
     list_columns = partial(_list_columns, con, query, paths)
     try:
         parameters = _collect_parameters(entry, query, sources, paths)
-        con.execute("drop view if exists dump")
-        query_sql(con, query, **parameters).create_view("dump")
+        rows = _create_dump_view(con, query, parameters)
         output = {
             "destination": str(temporary),
             "encoding": encoding.name,
             "n_replaced": str(encoding.n_replaced),
+            "left_out": json.dumps(rows.left_out),
+            "dialects": json.dumps(rows.dialects),
         }
         run_sql(con, "ingest/write_queries", **output)
         found = _count_queries(con, temporary)
@@ -182,7 +223,7 @@ def _write_queries(
             unsorted = temporary.rename(temporary.with_name(f"{temporary.name}-unsorted"))
             run_sql(con, "ingest/sort_queries", path=str(unsorted), **output)
             found = _count_queries(con, temporary)
-        _check_content(entry, found, list_columns)
+        _check_content(entry, found, rows, list_columns)
     except duckdb.Error as error:
         # All files of the dump were opened before, so the output file must be at fault.
         if re.search("Cannot open file|Could not write", str(error)):
@@ -192,7 +233,28 @@ def _write_queries(
             _check_columns(entry, _get_mapping(entry).values(), list_columns)
         originals = dict(zip(staged, sources, strict=True))
         raise _damage_error(entry, query, originals, error) from None
-    return IngestReport(found["n_queries"], encoding)
+    return IngestReport(found["n_queries"], encoding, rows)
+
+
+def _create_dump_view(
+    con: duckdb.DuckDBPyConnection, query: str, parameters: dict[str, Any]
+) -> RowCounts:
+    """Create view dump with the queries of a format, and return what it tells about its rows."""
+    for view in ("dump", "all_rows"):
+        con.execute(f"drop view if exists {view}")
+    all_rows = query_sql(con, query, **parameters)
+    all_rows.create_view("all_rows")
+    if "left_out" in all_rows.columns:
+        run_sql(con, "ingest/keep_queries")
+    else:
+        con.execute("create view dump as from all_rows")
+    if not {"left_out", "dialect"} & set(all_rows.columns):
+        return RowCounts()  # without a second scan
+    counts = query_sql(con, "ingest/count_rows").fetchall()
+    return RowCounts(
+        {reason: n_rows for reason, _, n_rows in counts if reason is not None},
+        {dialect: n_rows for reason, dialect, n_rows in counts if reason is None and dialect},
+    )
 
 
 def _count_queries(con: duckdb.DuckDBPyConnection, queries: Path) -> dict[str, int]:
@@ -265,7 +327,7 @@ def _rewrite_texts(entry: CorpusEntry, report: IngestReport, temporary: Path) ->
                     n_queries += taken.num_rows
     finally:
         whole.unlink()
-    return IngestReport(n_queries, report.encoding)
+    return IngestReport(n_queries, report.encoding, report.rows)
 
 
 def _take_statements(entry: CorpusEntry, batch: pa.RecordBatch, dialect: str | None) -> pa.Table:
@@ -466,11 +528,15 @@ def _is_text_format(entry: CorpusEntry, query: str) -> bool:
 
 
 def _check_content(
-    entry: CorpusEntry, found: dict[str, int], list_columns: Callable[[], list[str]]
+    entry: CorpusEntry,
+    found: dict[str, int],
+    rows: RowCounts,
+    list_columns: Callable[[], list[str]],
 ) -> None:
     """Raise if a dump was read without an error but does not match its entry."""
     if found["n_queries"] == 0:
-        raise _error(entry, "contains no queries", "download it again, or check path")
+        problem = "contains no queries" + (f" ({rows.text})" if rows.text else "")
+        raise _error(entry, problem, "download it again, or check path")
     if found["n_repeats"]:
         remedy = "list each of its files as a separate corpus"
         raise _error(entry, "uses some query numbers twice", remedy)

@@ -14,9 +14,9 @@ from pydantic import ValidationError
 from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.ingest.archives import Encoding
 from nl2sql_align.tasks.ingest.corpora_file import AUTO, CorpusEntry, format_table
-from nl2sql_align.tasks.ingest.dumps import ingest_corpus
+from nl2sql_align.tasks.ingest.dumps import RowCounts, ingest_corpus
 from nl2sql_align.tasks.ingest.format_recognition import resolve_format
-from nl2sql_align.tasks.templates.dialect_choice import FORMAT_DIALECTS, choose_dialect
+from nl2sql_align.tasks.templates.dialect_choice import choose_dialect, list_own_dialects
 from nl2sql_align.tasks.templates.parser_pool import ParseJob, parse_part, stop_workers
 
 _N_PARSED: Final = 2000
@@ -33,8 +33,10 @@ class Inspection:
         format_reason: The evidence for the format.
         columns: For a generic format: the column of each field.
         dialect: The given dialect, or the one that parses most of a sample.
+        has_own_dialect: Whether the dump or its format states the chosen dialect.
         dialect_shares: The share of the sample that each dialect parses; empty for a given dialect.
-        n_queries: Rows of the dump.
+        n_queries: Queries of the dump.
+        rows: What the format tells about the rows of the dump.
         n_cleaned: Rows whose query is only a part of the text.
         encoding: The encoding of the dump's text.
         n_parsed: Rows that were parsed: the first ones of the dump.
@@ -48,8 +50,10 @@ class Inspection:
     format_reason: str
     columns: dict[str, str]
     dialect: str
+    has_own_dialect: bool
     dialect_shares: dict[str, float]
     n_queries: int
+    rows: RowCounts
     n_cleaned: int
     encoding: Encoding
     n_parsed: int
@@ -105,11 +109,12 @@ def inspect_dump(
         queries = folder / "queries.parquet"
         report = ingest_corpus(entry, queries)
         shares: dict[str, float] = {}
+        has_own_dialect = False
         try:
             if entry.dialect == AUTO:
-                choice = choose_dialect(queries, folder, [FORMAT_DIALECTS.get(entry.format)])
+                choice = choose_dialect(queries, folder, list_own_dialects(entry.format, queries))
                 entry = entry.model_copy(update={"dialect": choice.dialect})
-                shares = choice.shares
+                shares, has_own_dialect = choice.shares, choice.is_own
             rows = _parse_first(queries, folder, entry.dialect)
         finally:
             stop_workers()
@@ -127,8 +132,10 @@ def inspect_dump(
         reason or "",
         entry.columns.mapping if entry.columns else {},
         entry.dialect,
+        has_own_dialect,
         shares,
         report.n_queries,
+        report.rows,
         n_cleaned,
         report.encoding,
         len(rows),

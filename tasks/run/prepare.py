@@ -19,7 +19,11 @@ from nl2sql_align.tasks.ingest.dumps import (
 )
 from nl2sql_align.tasks.ingest.fetch import fetch_dump
 from nl2sql_align.tasks.ingest.format_recognition import resolve_format
-from nl2sql_align.tasks.templates.dialect_choice import CANDIDATES, FORMAT_DIALECTS, choose_dialect
+from nl2sql_align.tasks.templates.dialect_choice import (
+    CANDIDATES,
+    choose_dialect,
+    list_own_dialects,
+)
 from nl2sql_align.tasks.templates.parser_pool import ParseJob, start_worker
 from nl2sql_align.tasks.templates.parts import split_queries
 from nl2sql_align.tasks.templates.rules import (
@@ -194,7 +198,7 @@ def _resolve_dialect(
     choice = choose_dialect(
         queries,
         warehouse.scratch,
-        [FORMAT_DIALECTS.get(entry.format)],
+        list_own_dialects(entry.format, queries),
         dialects_file(entry, queries, warehouse),
     )
     chosen = entry.model_copy(update={"dialect": choice.dialect})
@@ -203,10 +207,9 @@ def _resolve_dialect(
 
 def dialects_file(entry: CorpusEntry, queries: Path, warehouse: Warehouse) -> Path:
     """Return the file that stores which share of some queries each dialect parses."""
-    own = FORMAT_DIALECTS.get(entry.format)
     name = stage_key(
         content=queries.stem,
-        own=own,
+        own=list_own_dialects(entry.format, queries),
         given=entry.dialect,
         candidates=CANDIDATES,
         parser=parser_version(),

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from nl2sql_align.tasks.base.errors import AlignError, CorpusError
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
-from nl2sql_align.tasks.ingest.dumps import text_settings
+from nl2sql_align.tasks.ingest.dumps import read_row_counts, text_settings
 from nl2sql_align.tasks.ingest.fetch import remove_unused_copies
 from nl2sql_align.tasks.measures.divergence import EPSILON, SKEW
 from nl2sql_align.tasks.measures.intervals import (
@@ -127,8 +127,8 @@ def count_corpus(
 def collect_notes(corpora: list[CountedCorpus], warehouse: Warehouse) -> list[str]:
     """Return what a user should know about the corpora, a line each.
 
-    Texts in other encodings, predictions whose number differs from the questions of their target,
-    and other dialects that parse clearly more.
+    Texts in other encodings, rows that are left out, predictions whose number differs from the
+    questions of their target, and other dialects that parse clearly more.
     """
     notes = []
     n_rows = {one.entry.name: pq.read_metadata(one.queries).num_rows for one in corpora}
@@ -139,6 +139,8 @@ def collect_notes(corpora: list[CountedCorpus], warehouse: Warehouse) -> list[st
         n_replaced = int(metadata.get(b"n_replaced", b"0"))
         if encoding != "utf-8" or n_replaced:
             notes.append(f"{name}: read as {encoding}; {n_replaced:,} characters could not be told")
+        rows = read_row_counts(one.queries)
+        notes += [f"{name}: {text}" for text in (rows.text, rows.mixture) if text]
         expected = n_rows.get(entry.target) if entry.target else None
         if expected is not None and expected != n_rows[name]:
             notes.append(

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from nl2sql_align.tasks.base.connections import connected
 from nl2sql_align.tasks.base.run_sql import query_sql
+from nl2sql_align.tasks.ingest.dumps import read_row_counts
 from nl2sql_align.tasks.templates.parser_pool import ParseJob, parse_part
 from nl2sql_align.tasks.warehouse.folder import write_atomically
 
@@ -39,7 +40,7 @@ FORMAT_DIALECTS: Final = {
     "snowflake_history": "snowflake",
     "sql_eval": "postgres",
 }
-"""The dialects of formats that have one, which are tried first."""
+"""The dialects of formats that have one."""
 
 CLEARLY_MORE: Final = 0.05
 """The share of a sample that another dialect has to parse in addition to be suggested."""
@@ -51,38 +52,56 @@ _SECONDS_PER_QUERY: Final = 2.0
 
 @dataclass(frozen=True)
 class DialectChoice:
-    """The dialect that parses most of a sample, and the share that each dialect parses."""
+    """The dialect chosen for a corpus, and the share of a sample that each dialect parses.
+
+    Attributes:
+        dialect: The dialect.
+        shares: The share of the sample that each dialect parses.
+        n_sampled: The number of queries in the sample.
+        is_own: Whether the dump or its format states this dialect.
+    """
 
     dialect: str
     shares: dict[str, float]
     n_sampled: int
+    is_own: bool = False
 
     @property
     def reason(self) -> str:
         """The reason for the choice, as a sentence."""
-        ranked = sorted(self.shares.items(), key=lambda pair: (-pair[1], pair[0] != self.dialect))
+        ranked = sorted(self.shares.items(), key=lambda pair: (pair[0] != self.dialect, -pair[1]))
         shown = ", ".join(f"{name} {share:.1%}" for name, share in ranked[:4])
-        return f"dialect '{self.dialect}' parses most of {self.n_sampled} queries ({shown})"
+        why = "is the dump's own, and parses enough" if self.is_own else "parses most"
+        return f"dialect '{self.dialect}' {why} of {self.n_sampled} queries ({shown})"
+
+
+def list_own_dialects(format: str, queries: Path) -> list[str]:
+    """Return the dialects that an ingested dump or its format states, the most frequent first."""
+    stated = read_row_counts(queries).dialects
+    return [name for name in [*stated, FORMAT_DIALECTS.get(format)] if name is not None]
 
 
 def choose_dialect(
-    queries: Path, scratch: Path, first: Iterable[str | None] = (), cache: Path | None = None
+    queries: Path, scratch: Path, own: Iterable[str] = (), cache: Path | None = None
 ) -> DialectChoice:
-    """Return the dialect that parses most of a sample of a corpus.
+    """Return the dump's own dialect, or the one that parses most of a sample of a corpus.
 
     Args:
         queries: The corpus's queries, as ingested.
         scratch: A folder for temporary files.
-        first: Dialects to try first: of two that parse as much, the earlier is chosen.
+        own: Dialects that the dump states: the first of them is chosen unless another dialect
+            parses clearly more. Of two other dialects that parse as much, the earlier is chosen.
         cache: A file with the choice of an earlier call; if it is missing, this choice is written
             to it.
     """
     if cache is not None and cache.exists():
         return DialectChoice(**json.loads(cache.read_text(encoding="utf-8")))
-    candidates = tuple(dict.fromkeys([*filter(None, first), *CANDIDATES]))
+    own = list(own)
+    candidates = tuple(dict.fromkeys([*own, *CANDIDATES]))
     shares, n_sampled = _measure_shares(queries, scratch, candidates)
     best = max(candidates, key=lambda name: shares[name])
-    choice = DialectChoice(best, shares, n_sampled)
+    is_own = bool(own) and shares[own[0]] >= shares[best] - CLEARLY_MORE
+    choice = DialectChoice(own[0] if is_own else best, shares, n_sampled, is_own)
     if cache is not None:
         with write_atomically(cache) as temporary:
             temporary.write_text(json.dumps(choice.__dict__), encoding="utf-8")

@@ -20,16 +20,21 @@ def print_inspection(found: "Inspection") -> None:
     if found.encoding.n_replaced:
         encoding += f", {count_noun(found.encoding.n_replaced, 'character')} could not be decoded"
     out.print(f"  {count_noun(found.n_queries, 'query', 'queries')}{encoding}")
+    if found.rows.text:
+        out.print(f"  {escape(printable(found.rows.text))}", soft_wrap=True)
     if found.n_cleaned:
         out.print(
             f"  {count_noun(found.n_cleaned, 'text')} cleaned down to the first SQL statement"
         )
     ranked = sorted(
-        found.dialect_shares.items(), key=lambda pair: (-pair[1], pair[0] != found.dialect)
+        found.dialect_shares.items(), key=lambda pair: (pair[0] != found.dialect, -pair[1])
     )
     shares = ", ".join(f"{name} {share:.1%}" for name, share in ranked[:4])
-    reason = f", which parses the most queries ({shares})" if shares else ""
+    why = "is the dump's own" if found.has_own_dialect else "parses the most queries"
+    reason = f", which {why} ({shares})" if shares else ""
     out.print(f"  dialect {found.dialect}{reason}", soft_wrap=True)
+    if found.rows.mixture:
+        out.print(f"  {escape(printable(found.rows.mixture))}", soft_wrap=True)
     n_rejected = sum(found.reject_reasons.values())
     out.print(
         f"  {found.n_parsed - n_rejected:,} of the first {found.n_parsed:,} queries have a template"
