@@ -2,8 +2,12 @@
 
 import os
 
+from nl2sql_align.flows.running.proxies import exempt_loopback
+
 # Prefect reads its settings once, on import; this package is the one place that runs before that.
 os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 # The first start of a server on a slow machine takes minutes.
 os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "300")
+# Prefect's server of a run is on this machine, where a proxy of an office network cannot reach it.
+exempt_loopback()

@@ -25,6 +25,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from nl2sql_align.flows.running.proxies import check_proxies
 from nl2sql_align.flows.running.runners import Runner, check_runner
 from nl2sql_align.flows.running.temporary_server import start_unless_configured
 from nl2sql_align.tasks.base import progress
@@ -296,8 +297,10 @@ def _prefect_server() -> Iterator[None]:
     """Start a temporary Prefect server, unless one is configured, while the block imports a flow.
 
     Raises:
-        AlignError: The server does not start, or the configured one does not answer.
+        AlignError: The server does not start, the configured one does not answer, or Prefect's
+            client does not support the proxy in the environment.
     """
+    check_proxies()
     _silence_prefect()
     exit_on_signals()
     server = start_unless_configured()
@@ -316,6 +319,7 @@ def _prefect_server() -> Iterator[None]:
 
 def _check_configured_server() -> None:
     """Raise AlignError unless Prefect's settings name a server and it answers."""
+    from httpx import HTTPStatusError, codes
     from prefect import get_client
     from prefect.settings import get_current_settings
 
@@ -330,6 +334,15 @@ def _check_configured_server() -> None:
                 f"Prefect's server at {get_current_settings().api.url} does not answer; start it, "
                 "or unset PREFECT_API_URL to use a temporary one"
             )
+        try:
+            client.read_flows(limit=1)
+        except HTTPStatusError as error:
+            if error.response.status_code not in (codes.UNAUTHORIZED, codes.FORBIDDEN):
+                raise
+            raise AlignError(
+                f"Prefect's server at {get_current_settings().api.url} asks for another password; "
+                "set PREFECT_API_AUTH_STRING, or PREFECT_API_KEY for Prefect Cloud"
+            ) from None
 
 
 def _silence_prefect() -> None:

@@ -46,11 +46,16 @@ class TemporaryServer:
     def use(self) -> None:
         """Point Prefect in this process to the server."""
         from prefect.context import refresh_global_settings_context
+        from prefect.settings import get_current_settings
 
         assert self._process.stdout is not None
         # A server that died printed no port; wait() then reports why.
         self._port = int(self._process.stdout.readline() or 0)
         os.environ["PREFECT_API_URL"] = f"http://{_HOST}:{self._port}/api"
+        password = get_current_settings().server.api.auth_string
+        if password is not None:
+            # The user's client may know another server's password, or none.
+            os.environ["PREFECT_API_AUTH_STRING"] = password.get_secret_value()
         refresh_global_settings_context()
         TemporaryServer.is_used = True
 

@@ -20,21 +20,42 @@ with rows as (
     )
 ),
 
+-- Semicolons and braces in quotes or comments are parts of the query.
 alternatives as (
     select
         *,
-        string_split(query, ';')[1] as first_query
+        regexp_extract(
+            query,
+            $$^[;\s]*((?:--[^\n]*|/\*(?:[^*]|\*+[^*/])*\*+/|'[^']*(?:'|\z)|"[^"]*(?:"|\z)|`[^`]*(?:`|\z)|[^;])*)$$,
+            1
+        ) as first_query
     from rows
+),
+
+grouped as (
+    select
+        *,
+        replace(
+            first_query,
+            'GROUP BY {}',
+            'GROUP BY ' || regexp_extract(
+                first_query,
+                $$^(?:--[^\n]*|'[^']*(?:'|\z)|"[^"]*(?:"|\z)|`[^`]*(?:`|\z)|\{\}|[^{])*\{([^{}]+)\}$$,
+                1
+            )
+        ) as grouped_query
+    from alternatives
 )
 
 select
     row_number() over () - 1 as ordinal,
     query as raw_sql,
-    replace(replace(
-        replace(
-            first_query, 'GROUP BY {}', 'GROUP BY ' || regexp_extract(first_query, '\{([^{}]+)\}', 1)
-        ), '{', ''
-    ), '}', '') as "sql",
+    regexp_replace(
+        grouped_query,
+        $$(--[^\n]*|/\*(?:[^*]|\*+[^*/])*\*+/|'[^']*(?:'|\z)|"[^"]*(?:"|\z)|`[^`]*(?:`|\z))|[{}]$$,
+        '\1',
+        'g'
+    ) as "sql",
     db_name as db_id,
     question
-from alternatives
+from grouped

@@ -314,16 +314,46 @@ def guess_encoding(path: Path) -> str | None:
         start = file.read(_SAMPLE)
         file.seek(max(0, (invalid_at or 0) - _SAMPLE // 2))
         sample = file.read(_SAMPLE)
+    if (wide := find_wide_encoding(start)) is not None:
+        return wide
+    return None if invalid_at is None else _guess_narrow_encoding(sample)
+
+
+def guess_start_encoding(start: bytes) -> str:
+    """Guess the encoding of a text from its first bytes, which may end within a character."""
+    if (wide := find_wide_encoding(start)) is not None:
+        return wide
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(start)
+    except UnicodeDecodeError:
+        return _guess_narrow_encoding(start) or "utf-8"
+    return "utf-8"
+
+
+def find_wide_encoding(start: bytes) -> str | None:
+    """Return UTF-16 or UTF-32 if the first bytes of a text tell that it is in one of them.
+
+    Without a byte order mark, zero bytes tell it, since all SQL has Latin letters; such a text is
+    also valid UTF-8.
+    """
     for mark, name in _MARKS:
         if start.startswith(mark):
             return name
-    for offset, name in ((1, "utf-16-le"), (0, "utf-16-be")):
-        # All SQL has Latin letters, which are pairs of a zero and another byte in UTF-16.
-        zeros, others = start[offset::2].count(0), start[1 - offset :: 2].count(0)
-        if zeros > len(start) // 8 and zeros > 8 * others:
+    quarter = max(1, len(start) // 4)
+    zeros = [start[offset::4].count(0) for offset in range(4)]
+    for offset, name in ((0, "utf-32-le"), (3, "utf-32-be")):
+        # The two bytes of a character that are farthest from its lowest one are always zero.
+        if min(zeros[2 - offset // 2], zeros[3 - offset]) >= quarter and zeros[offset] < quarter:
             return name
-    if invalid_at is None:
-        return None
+    for offset, name in ((0, "utf-16-le"), (1, "utf-16-be")):
+        high, low = zeros[1 - offset] + zeros[3 - offset], zeros[offset] + zeros[2 + offset]
+        if high > len(start) // 8 and high > 8 * low:
+            return name
+    return None
+
+
+def _guess_narrow_encoding(sample: bytes) -> str | None:
+    """Guess the encoding of a text that is not valid UTF-8; None if it is binary data."""
     if len(sample.translate(None, _CONTROLS)) < 0.99 * len(sample):
         return None
     wrong = sample.decode("utf-8", "replace").count("\N{REPLACEMENT CHARACTER}")

@@ -38,6 +38,7 @@ from nl2sql_align.tasks.ingest.archives import (
     convert_if_needed,
     convert_to_utf8,
     find_invalid_utf8,
+    find_wide_encoding,
     guess_encoding,
     list_members,
     write_pieces,
@@ -66,8 +67,14 @@ _SEPARATORS: Final = {"gold_sql": "\n", "lines": "\n", "mysql_slow_log": "\n# Qu
 # The suffixes of shards, and the names of files beside them that only describe the data set.
 _DATA_SUFFIXES: Final = (".parquet", ".arrow", ".jsonl", ".json", ".csv", ".tsv")
 _DESCRIPTIONS: Final = frozenset({"dataset_info.json", "dataset_dict.json", "state.json"})
-_SPLIT: Final = re.compile(r"(train|test|dev|val|valid|validation)(?=[-_.]|$)", re.IGNORECASE)
+# A word of a file's name that tells its split, with the separators around it.
+_SPLIT: Final = re.compile(
+    r"(?:^|[-_. ])(train(?:ing)?|test(?:ing)?|dev|val|valid|validation|eval|few[-_ ]?shot)"
+    r"(?=[-_. ]|$)[-_. ]?",
+    re.IGNORECASE,
+)
 _ROWS_PER_BATCH: Final = 4096
+_START_BYTES: Final = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -159,15 +166,18 @@ def ingest_corpus(
     """
     sources = list_sources(entry)
     query = _choose_query(entry, sources[0])
+    is_text = _is_text_format(entry, query)
     with (
         write_atomically(destination) as temporary,
         _stage_files(entry, sources, temporary, limits) as staged,
         connected() as con,
     ):
+        # Without a byte order mark, such files are also valid UTF-8.
+        wide = _recode_files(staged, temporary, _find_wide_encoding) if is_text else None
         try:
-            report = _write_queries(con, entry, query, sources, staged, temporary, UTF_8)
+            report = _write_queries(con, entry, query, sources, staged, temporary, wide or UTF_8)
         except CorpusError as error:
-            encoding = _recode_files(staged, temporary) if _is_text_format(entry, query) else None
+            encoding = _recode_files(staged, temporary, guess_encoding) if is_text else None
             if encoding is None:
                 raise
             try:
@@ -424,11 +434,30 @@ def _list_shards(entry: CorpusEntry) -> list[Path]:
         found = ", ".join(f"*{kind}" for kind in kinds)
         problem = f"contains several kinds of files ({found})"
         raise _error(entry, problem, f"choose one kind with a glob, such as '*{kinds[0]}'")
-    splits = {m[1].lower() for p in by_kind[kinds[0]] if (m := _SPLIT.match(p.name))}
-    if len(splits) > 1:
-        problem = f"contains several splits ({', '.join(sorted(splits))})"
-        raise _error(entry, problem, f"choose one split with a glob, such as '{min(splits)}-*'")
+    _check_splits(entry, [path.name for path in by_kind[kinds[0]]])
     return by_kind[kinds[0]]
+
+
+def _check_splits(entry: CorpusEntry, names: list[str], path: Path | None = None) -> None:
+    """Raise if the names of files tell that they are different splits of a data set."""
+    patterns: dict[str, str] = {}
+    without: list[str] = []
+    for name in sorted(names):
+        words = list(_SPLIT.finditer(name))
+        if not words:
+            without.append(name)
+            continue
+        # In train-0-of-2-test.json, the first word is the split; in boats_test.json, the last one.
+        word = words[0] if words[0].start() == 0 else words[-1]
+        split = re.sub(r"[-_ ]", "", word[1]).lower()
+        pattern = f"{word[0]}*" if word.start() == 0 else f"*{word[0]}*"
+        patterns.setdefault(split, pattern)
+    if not patterns or len(patterns) + bool(without) == 1:
+        return
+    splits = [*sorted(patterns), *([f"{without[0]} without one"] if without else [])]
+    problem = f"contains several splits ({', '.join(splits)})"
+    remedy = f"choose one split with a glob, such as '{patterns[min(patterns)]}'"
+    raise _error(entry, problem, remedy, path)
 
 
 def list_sources(entry: CorpusEntry) -> list[Source]:
@@ -456,6 +485,8 @@ def list_sources(entry: CorpusEntry) -> list[Source]:
             names = shorten_names([PurePosixPath(member).name for member in members])
             problem = f"contains several kinds of files ({names})"
             raise _error(entry, problem, "choose one kind with a glob", path)
+        if entry.glob is None and entry.format not in _FOLDER_FORMATS:
+            _check_splits(entry, [PurePosixPath(member).name for member in members], path)
         sources += [Source(path, member) for member in members]
     return sources
 
@@ -491,11 +522,18 @@ def _stage_files(
             copy.unlink()
 
 
-def _recode_files(staged: list[Path], temporary: Path) -> Encoding | None:
+def _find_wide_encoding(path: Path) -> str | None:
+    with path.open("rb") as file:
+        return find_wide_encoding(file.read(_START_BYTES))
+
+
+def _recode_files(
+    staged: list[Path], temporary: Path, guess: Callable[[Path], str | None]
+) -> Encoding | None:
     """Replace texts in other encodings by copies in UTF-8, and return their encoding, if any."""
     found: Encoding | None = None
     for number, path in enumerate(staged):
-        name = guess_encoding(path)
+        name = guess(path)
         if name is None:
             continue
         copy = temporary.with_name(f"{temporary.name}-{number}-utf8")

@@ -14,7 +14,13 @@ import pyarrow.parquet as pq
 
 from nl2sql_align.tasks.base.errors import CorpusError
 from nl2sql_align.tasks.base.run_sql import list_sql, load_sql
-from nl2sql_align.tasks.ingest.archives import ARROW, Source, convert_if_needed, open_source
+from nl2sql_align.tasks.ingest.archives import (
+    ARROW,
+    Source,
+    convert_if_needed,
+    guess_start_encoding,
+    open_source,
+)
 from nl2sql_align.tasks.ingest.corpora_file import AUTO, ColumnMapping, CorpusEntry
 from nl2sql_align.tasks.ingest.dumps import list_sources, shorten_names
 from nl2sql_align.tasks.ingest.statements import classify_statement, find_first_word
@@ -141,7 +147,8 @@ def _read_start(source: Source, size: int) -> bytes:
 
 
 def _read_text(source: Source) -> str:
-    return _read_start(source, _PEEKED_BYTES).decode("utf-8", "replace")
+    start = _read_start(source, _PEEKED_BYTES)
+    return start.decode(guess_start_encoding(start), "replace")
 
 
 def _read_table(source: Source) -> tuple[list[str], list[dict[str, Any]]]:
