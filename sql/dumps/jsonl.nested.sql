@@ -1,5 +1,7 @@
 -- Any JSON, read by JSON paths. With rows_column, the items of that list are the rows, in order,
--- and a value missing in a row is taken from the object around it.
+-- and a value missing in a row is taken from the object around it. If rows_column ends in .*, the
+-- values of that object are the rows, and their keys are the ids. Of a list of queries, the first
+-- is read.
 -- parameters: db_id_column, frequency_column, id_column, paths, question_column, rows_column, sql_column
 with objects as (
     select
@@ -18,11 +20,15 @@ rows as (
     select
         place,
         object,
-        if(
-            $rows_column::varchar is null,
-            [object],
-            json_extract(object, $rows_column)::json[]
-        ) as items
+        case
+            when $rows_column::varchar is null then [{key: null::varchar, value: object}]
+            when $rows_column like '%.*'
+                then map_entries(json_extract(object, left($rows_column, -2))::map(varchar, json))
+            else list_transform(
+                json_extract(object, $rows_column)::json[],
+                lambda item: {key: null::varchar, value: item}
+            )
+        end as items
     from objects
 ),
 
@@ -31,13 +37,25 @@ items as (
         place,
         generate_subscripts(items, 1) as item_place,
         object,
-        unnest(items) as item
+        unnest(items).key as key,
+        unnest(items).value as item
     from rows
+),
+
+queries as (
+    select
+        *,
+        if(
+            $sql_column = '$',
+            item,
+            coalesce(nullif(json_extract(item, $sql_column), 'null'), json_extract(object, $sql_column))
+        ) as query
+    from items
 )
 
 select
     row_number() over (order by place, item_place) - 1 as ordinal,
-    coalesce(json_extract_string(item, $sql_column), json_extract_string(object, $sql_column)) as raw_sql,
+    if(json_type(query) = 'ARRAY', query ->> '$[0]', query ->> '$') as raw_sql,
     coalesce(json_extract_string(item, $db_id_column), json_extract_string(object, $db_id_column)) as db_id,
     coalesce(
         json_extract_string(item, $question_column), json_extract_string(object, $question_column)
@@ -45,5 +63,7 @@ select
     coalesce(
         json_extract_string(item, $frequency_column), json_extract_string(object, $frequency_column)
     ) as n_occurrences,
-    coalesce(json_extract_string(item, $id_column), json_extract_string(object, $id_column)) as id
-from items
+    coalesce(
+        json_extract_string(item, $id_column), json_extract_string(object, $id_column), key
+    ) as id
+from queries

@@ -76,7 +76,7 @@ _ANSWERS: Final = {reference: f"'{answers}'" for answers, reference in _REFERENC
     )
 }
 _NESTED_FORMATS: Final = ("jsonl", "parquet")
-_JSON_PATH: Final = re.compile(r"""\$(\.("[^"]+"|[^."\[\]*]+)|\[\d+\])+""")
+_JSON_PATH: Final = re.compile(r"""\$(\.("[^"]+"|[^."\[\]*]+)|\[\d+\])*""")
 
 
 class ColumnMapping(BaseModel):
@@ -88,8 +88,9 @@ class ColumnMapping(BaseModel):
         db_id: The database of the query.
         frequency: How often the query occurs.
         id: The id of the question. Answers are joined to the questions of their target by it.
-        rows: The JSON path of a list in each object, with the rows as its items. A value missing in
-            a row is read from the object.
+        rows: The JSON path of a list in each object, with the rows as its items; or, with ``.*`` at
+            its end, of an object with the rows as its values. A value missing in a row is read from
+            the object around it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -114,7 +115,8 @@ class ColumnMapping(BaseModel):
     @model_validator(mode="after")
     def _check_paths(self) -> Self:
         for key, value in self.model_dump(exclude_none=True).items():
-            if not value or (value.startswith("$") and not _JSON_PATH.fullmatch(value)):
+            path = value.removesuffix(".*") if key == "rows" else value
+            if not value or (value.startswith("$") and not _JSON_PATH.fullmatch(path)):
                 raise _mistake(
                     f"key 'columns.{key}': '{value}' is not a JSON path; try '$.meta.sql'"
                 )

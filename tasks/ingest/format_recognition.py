@@ -2,18 +2,19 @@
 
 import csv
 import io
-import json
 import re
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Any, Final, Literal, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nl2sql_align.tasks.base.errors import CorpusError
 from nl2sql_align.tasks.base.run_sql import list_sql, load_sql
+from nl2sql_align.tasks.ingest.answers import clean_answer
 from nl2sql_align.tasks.ingest.archives import (
     ARROW,
     Source,
@@ -21,45 +22,80 @@ from nl2sql_align.tasks.ingest.archives import (
     guess_start_encoding,
     open_source,
 )
+from nl2sql_align.tasks.ingest.column_choice import (
+    UnclearError,
+    choose_texts,
+    format_path,
+    list_texts,
+)
+from nl2sql_align.tasks.ingest.column_names import ANSWERS, KeyPath
 from nl2sql_align.tasks.ingest.corpora_file import AUTO, ColumnMapping, CorpusEntry
 from nl2sql_align.tasks.ingest.dumps import list_sources, shorten_names
-from nl2sql_align.tasks.ingest.statements import classify_statement, find_first_word
+from nl2sql_align.tasks.ingest.first_rows import Shape, parse_json_rows
+from nl2sql_align.tasks.ingest.sql_signs import looks_like_sql
+from nl2sql_align.tasks.ingest.statements import classify_statement
 
 _PEEKED_BYTES: Final = 1 << 18
 _PEEKED_ROWS: Final = 50
 
-# The keys or columns of each format's rows, most specific first. They are in lower case, because
-# databases export names in either.
-_SIGNATURES: Final[tuple[tuple[str, frozenset[str]], ...]] = tuple(
-    (format, frozenset(keys.split()))
-    for format, keys in (
-        ("sparc", "interaction database_id"),
-        ("text2sql_data", "sentences sql"),
-        ("chat", "messages"),
-        ("chat", "conversations"),
-        ("sql_eval", "query query_category db_name"),
-        ("pg_stat_statements", "query calls"),
-        ("bigquery_jobs", "query job_type"),
-        ("bigquery_jobs", "query statement_type"),
-        ("bigquery_jobs", "query job_id"),
-        ("snowflake_history", "query_text"),
-        ("ehrsql", "query db_id para_type"),
-        ("ehrsql", "query db_id department"),
-        ("spider", "query db_id"),
-        ("bull", "sql_query db_name"),
-        ("mimicsql", "sql question_refine"),
-        ("sqale", "schema_id sql"),
-        ("synsql", "sql sql_complexity"),
-        ("gretel", "sql sql_prompt"),
-        ("sql_create_context", "answer context question"),
-        ("sede", "querybody"),
-        ("nstext2sql", "instruction output source"),
-        ("alpaca", "instruction output"),
-    )
-)
-_EXACT_SIGNATURES: Final[tuple[tuple[str, frozenset[str]], ...]] = (
-    ("bird", frozenset({"SQL", "db_id"})),
-    ("din_sql", frozenset({"PREDICTED SQL"})),
+Role = Literal["train", "target", "predictions"]
+Rows = list[Any]
+
+
+def _fits_always(_rows: Rows) -> bool:
+    return True
+
+
+class _Signature(NamedTuple):
+    """The signs of one format in the first rows of a dump.
+
+    Attributes:
+        format: The format's name.
+        keys: The keys or columns of its rows, with commas between them. Those in lower case are
+            compared in lower case, because databases export names in either. ``a.b`` is key ``b``
+            of the object at ``a``.
+        sql: The key whose texts must be SQL, because other data has such keys too; ``a.b`` as in
+            ``keys``. It also tells which text the format reads.
+        holds_answers: Whether the format reads a model's answers. Any other format is not taken for
+            predictions if a key names an answer.
+        roles: The roles of corpora that are read in this format.
+        fits: A further condition on the first rows.
+    """
+
+    format: str
+    keys: str
+    sql: str = ""
+    holds_answers: bool = False
+    roles: tuple[Role, ...] = ("train", "target", "predictions")
+    fits: Callable[[Rows], bool] = _fits_always
+
+
+# The most specific signatures come first.
+_SIGNATURES: Final = (
+    _Signature("bird", "SQL, db_id", sql="SQL"),
+    _Signature("din_sql", "PREDICTED SQL", sql="PREDICTED SQL", holds_answers=True),
+    _Signature("sparc", "interaction, database_id"),
+    _Signature("text2sql_data", "sentences, sql"),
+    _Signature("chat", "messages"),
+    _Signature("chat", "conversations"),
+    _Signature("sql_eval", "query, query_category, db_name", sql="query"),
+    _Signature("pg_stat_statements", "query, calls"),
+    _Signature("bigquery_jobs", "query, job_type"),
+    _Signature("bigquery_jobs", "query, statement_type"),
+    _Signature("bigquery_jobs", "query, job_id"),
+    _Signature("snowflake_history", "query_text"),
+    _Signature("ehrsql", "query, db_id, para_type", sql="query"),
+    _Signature("ehrsql", "query, db_id, department", sql="query"),
+    _Signature("spider", "query, db_id", sql="query"),
+    _Signature("bull", "sql_query, db_name", sql="sql_query"),
+    _Signature("mimicsql", "sql, question_refine", sql="sql"),
+    _Signature("sqale", "schema_id, sql", sql="sql"),
+    _Signature("synsql", "sql, sql_complexity", sql="sql"),
+    _Signature("gretel", "sql, sql_prompt", sql="sql"),
+    _Signature("sql_create_context", "answer, context, question", sql="answer"),
+    _Signature("sede", "querybody"),
+    _Signature("nstext2sql", "instruction, output, source", sql="output"),
+    _Signature("alpaca", "instruction, output", sql="output"),
 )
 _NAMES: Final = {
     "question": "question nl_question utterance nlq prompt sql_prompt".split(),
@@ -68,10 +104,11 @@ _NAMES: Final = {
     # Batch services add an id of their own to each answer, so that "id" comes last.
     "id": "custom_id question_id instance_id doc_id sample_id task_id id".split(),
 }
-_ANSWERS: Final = re.compile(r"pred|generated|answer|response|output|completion", re.IGNORECASE)
 _LOG_LINE: Final = re.compile(r'\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[.,\d]* [\w+:-]+,("?)\w*\1,')
 _GOLD_LINE: Final = re.compile(r"\t[ \t]*[\w.-]+[ \t]*\Z")
 _SLOW_LOG: Final = re.compile(r"^# Query_time: ", re.MULTILINE)
+# Lists of objects that belong to one row.
+_LISTS_OF_A_ROW: Final = frozenset({"choices", "messages", "conversations", "interaction", "tools"})
 
 
 @dataclass(frozen=True)
@@ -114,8 +151,7 @@ def recognize_format(entry: CorpusEntry) -> Recognition:
     try:
         is_table = source.suffix == ".parquet" or source.suffix in ARROW
         if is_table or _read_start(source, 4) == b"PAR1":
-            names, rows = _read_table(source)
-            return _recognize_rows(entry, "parquet", names, rows)
+            return _recognize_rows(entry, "parquet", _read_table(source))
         text = _read_text(source).lstrip("\ufeff")
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         problem = f"cannot be read ({str(error).splitlines()[0] if str(error) else error!r})"
@@ -130,8 +166,8 @@ def _recognize_folder(folder: Path, glob: str | None) -> Recognition | None:
     if not scripts or (glob is not None and not glob.endswith(".sql")):
         return None
     for path in sorted(folder.glob("**/*.jsonl")):
-        rows, _ = _parse_json_rows(_read_text(Source(path)))
-        if rows and "instance_id" in rows[0]:
+        rows, _ = parse_json_rows(_read_text(Source(path)), 1)
+        if rows and isinstance(rows[0], dict) and "instance_id" in rows[0]:
             reason = f"SQL files, and rows with an instance_id in {path.name}"
             return Recognition("spider2", None, reason)
     if "compiled" in folder.parts:
@@ -151,20 +187,20 @@ def _read_text(source: Source) -> str:
     return start.decode(guess_start_encoding(start), "replace")
 
 
-def _read_table(source: Source) -> tuple[list[str], list[dict[str, Any]]]:
-    """Return the columns and first rows of a Parquet or Arrow file."""
+def _read_table(source: Source) -> Rows:
+    """Return the first rows of a Parquet or Arrow file."""
     with TemporaryDirectory() as folder:
         copy = Path(folder, "copy.parquet")
         path = copy if convert_if_needed(source, copy) else source.path
         with pq.ParquetFile(path) as file:
             batch = next(file.iter_batches(_PEEKED_ROWS), None)
-            return file.schema_arrow.names, batch.to_pylist() if batch is not None else []
+            return batch.to_pylist() if batch is not None else []
 
 
 def _recognize_text(entry: CorpusEntry, source: Source, text: str) -> Recognition:
     stripped = text.lstrip()
     if stripped.startswith(("{", "[")):
-        rows, shape = _parse_json_rows(stripped)
+        rows, shape = parse_json_rows(stripped, _PEEKED_ROWS)
         if rows:
             return _recognize_json(entry, rows, shape)
     if _SLOW_LOG.search(text):
@@ -174,17 +210,20 @@ def _recognize_text(entry: CorpusEntry, source: Source, text: str) -> Recognitio
     lines = text.split("\n")
     header = lines[0]
     for kind, mark in (("tsv", "\t"), ("csv", ",")):
-        if source.suffix == f".{kind}" or (
-            source.suffix not in (".sql", ".txt") and mark in header
-        ):
+        is_named = source.suffix == f".{kind}"
+        if is_named or (source.suffix not in (".sql", ".txt") and mark in header):
             reader = csv.reader(io.StringIO(text), delimiter=mark)
             try:
                 names, *values = [row for row, _ in zip(reader, range(_PEEKED_ROWS), strict=False)]
             except (csv.Error, ValueError):
                 continue
             table = [dict(zip(names, row, strict=False)) for row in values]
-            if not any(classify_statement(name) == "query" and " " in name for name in names):
-                return _recognize_rows(entry, kind, names, table)
+            if not any(looks_like_sql(name) for name in names):
+                try:
+                    return _recognize_rows(entry, kind, table)
+                except CorpusError:
+                    if is_named:
+                        raise
     return _recognize_lines(entry, lines)
 
 
@@ -201,44 +240,23 @@ def _recognize_lines(entry: CorpusEntry, lines: list[str]) -> Recognition:
     return Recognition("sql_files", None, "SQL statements of several lines")
 
 
-def _parse_json_rows(text: str) -> tuple[list[dict[str, Any]], str]:
-    """Return the first objects of a text, and their layout: ``list``, ``lines`` or ``object``."""
-    decoder = json.JSONDecoder()
-    rows: list[dict[str, Any]] = []
-    is_list = text.startswith("[")
-    position = 1 if is_list else 0
-    separators = " \t\r\n," if is_list else " \t\r\n"
-    while len(rows) < _PEEKED_ROWS:
-        while position < len(text) and text[position] in separators:
-            position += 1
-        try:
-            value, position = decoder.raw_decode(text, position)
-        except (ValueError, RecursionError):
-            break
-        if not isinstance(value, dict):
-            break
-        rows.append(value)
-    return rows, "list" if is_list else "lines" if len(rows) != 1 else "object"
-
-
-def _recognize_json(entry: CorpusEntry, rows: list[dict[str, Any]], shape: str) -> Recognition:
-    [first, *_] = rows
-    if shape == "object":
-        texts = [value for value in first.values() if isinstance(value, str)]
-        if texts and all(key.isdigit() for key in first):
+def _recognize_json(entry: CorpusEntry, rows: Rows, shape: Shape) -> Recognition:
+    if shape == "object" and isinstance(rows[0], dict):
+        [row] = rows
+        if found := _match_signature(entry, "jsonl", rows):
+            return found
+        texts = [value for value in row.values() if isinstance(value, str)]
+        if texts and all(key.isdigit() for key in row):
             return Recognition("bird_predictions", None, "a JSON object whose keys are numbers")
-        for key, value in first.items():
-            if isinstance(value, list) and value and isinstance(value[0], dict):
-                found = _recognize_rows(
-                    entry, "jsonl", list(value[0]), value[:_PEEKED_ROWS], is_exact=False
-                )
-                assert found.columns is not None
-                if not key or '"' in key:
-                    continue
-                columns = found.columns.model_copy(update={"rows": f'$."{key}"'})
-                return Recognition("jsonl", columns, f"{found.reason}, in the list {key!r}")
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    return _recognize_rows(entry, "jsonl", names, rows)
+        for key, value in row.items():
+            if key and '"' not in key and key not in _LISTS_OF_A_ROW and _is_list_of_rows(value):
+                found = _choose_columns(entry, "jsonl", value[:_PEEKED_ROWS], (key,))
+                return replace(found, reason=f"{found.reason}, in the list '{key}'")
+    return _recognize_rows(entry, "jsonl", rows)
+
+
+def _is_list_of_rows(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
 
 
 def _can_read(format: str, kind: str) -> bool:
@@ -250,70 +268,113 @@ def _can_read(format: str, kind: str) -> bool:
     )
 
 
-def _recognize_rows(
-    entry: CorpusEntry,
-    kind: str,
-    names: list[str],
-    rows: list[dict[str, Any]],
-    *,
-    is_exact: bool = True,
-) -> Recognition:
+def _recognize_rows(entry: CorpusEntry, kind: str, rows: Rows) -> Recognition:
+    return _match_signature(entry, kind, rows) or _choose_columns(entry, kind, rows)
+
+
+# ---- named formats -----------------------------------------------------------------------------
+
+
+def _match_signature(entry: CorpusEntry, kind: str, rows: Rows) -> Recognition | None:
+    """Return the first named format whose signs the rows bear."""
+    objects = [row for row in rows if isinstance(row, dict)]
+    names = {name for row in objects for name in _list_names(row)}
     lower = {name.lower() for name in names}
-    known = [(f, keys) for f, keys in _EXACT_SIGNATURES if keys <= set(names)]
-    known += [(f, keys) for f, keys in _SIGNATURES if keys <= lower]
-    # A model's answers may be in a column beside the data set's own ones with the gold queries.
-    answers = (
-        [name for name in names if _ANSWERS.search(name)] if entry.role == "predictions" else []
-    )
-    for format, keys in known if is_exact and not answers else []:
-        if _can_read(format, kind):
+    is_answer = entry.role == "predictions"
+    for one in _SIGNATURES:
+        keys = one.keys.split(", ")
+        if (
+            entry.role in one.roles
+            and all(key in (lower if key.islower() else names) for key in keys)
+            and _can_read(one.format, kind)
+            and one.fits(objects)
+            and not (one.sql and _has_other_texts(entry, one, objects))
+            and (not is_answer or one.holds_answers or not _names_answers(objects, one))
+        ):
             noun = "columns" if kind != "jsonl" else "keys"
-            return Recognition(format, None, f"{noun} {', '.join(sorted(keys))}")
-    sql = _find_sql_column(rows, names, answers)
-    if sql is None:
-        raise _unknown_error(entry, f"found no SQL in {shorten_names(names)}")
-    others = {
-        key: next((name for wanted in choices for name in names if name.lower() == wanted), None)
-        for key, choices in _NAMES.items()
-    }
-    mapping = ColumnMapping(sql=sql, **{k: v for k, v in others.items() if v not in (None, sql)})
-    return Recognition(kind, mapping, f"SQL in {sql!r}")
+            return Recognition(one.format, None, f"{noun} {', '.join(sorted(keys))}")
+    return None
 
 
-def _find_sql_column(
-    rows: list[dict[str, Any]], names: list[str], preferred: list[str]
-) -> str | None:
-    """Return the column, or the path of a key one level down, that most often contains SQL."""
-    shares: dict[str, float] = {}
-    candidates: list[tuple[str, ...]] = [
-        (name,) for name in names if name and not name.startswith("$")
-    ]
-    for name in names:
-        inner: dict[str, Any] = next((r[name] for r in rows if isinstance(r.get(name), dict)), {})
-        candidates += [(name, key) for key in inner if name and key and '"' not in f"{name}{key}"]
-    for keys in candidates:
-        texts = [text for row in rows if isinstance(text := _get_value(row, keys), str) and text]
-        if texts:
-            name = keys[0] if len(keys) == 1 else "$" + "".join(f'."{key}"' for key in keys)
-            shares[name] = sum(1 for text in texts if _is_sql(text)) / len(texts)
-    good = [name for name, share in shares.items() if share >= 0.5]
-    best = [name for name in good if name in preferred]
-    best += sorted(good, key=lambda name: ("$" in name, -shares[name], "gold" in name.lower()))
-    return best[0] if best else None
+def _list_names(row: dict[str, Any]) -> list[str]:
+    """Return the keys of a row and, after a period, those of the objects in it."""
+    inner = [f"{a}.{b}" for a, value in row.items() if isinstance(value, dict) for b in value]
+    return [*row, *inner]
 
 
-def _get_value(row: dict[str, Any], keys: tuple[str, ...]) -> Any:
-    value: Any = row
+def _has_other_texts(entry: CorpusEntry, signature: _Signature, rows: Rows) -> bool:
+    """Tell whether the values at a signature's key of the query are mostly something else."""
+    is_cleaned = entry.model_copy(update={"format": signature.format}).is_cleaned
+    values = [_get_value(row, signature.sql.split(".")) for row in rows]
+    given = [value for value in values if value not in (None, "")]
+    return sum(_is_other_text(value, is_cleaned) for value in given) * 2 > len(given)
+
+
+def _is_other_text(value: Any, is_cleaned: bool) -> bool:
+    if not isinstance(value, str):
+        return True
+    # A single word may stand for a query that does not exist.
+    if len(value.split(None, 1)) < 2 or looks_like_sql(value):
+        return False
+    return not is_cleaned or not looks_like_sql(clean_answer(value))
+
+
+def _get_value(row: Any, keys: list[str]) -> Any:
     for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
+        if not isinstance(row, dict):
+            return None
+        row = next((value for name, value in row.items() if key in (name, name.lower())), None)
+    return row
 
 
-def _is_sql(text: str) -> bool:
-    return (
-        classify_statement(text) is not None
-        and len(text.split()) > 1
-        and find_first_word(text) != "COMMENT"
+def _names_answers(rows: Rows, signature: _Signature) -> bool:
+    """Tell whether a key names a model's answers, other than the one that a signature reads."""
+    return any(
+        one.path != tuple(signature.sql.split(".")) and one.meaning in ANSWERS and one.texts
+        for one in list_texts(rows)
+    )
+
+
+# ---- columns of generic formats ----------------------------------------------------------------
+
+
+def _choose_columns(entry: CorpusEntry, kind: str, rows: Rows, at: KeyPath = ()) -> Recognition:
+    """Choose the columns of a generic format; ``at`` is where a list of rows is in an object."""
+    texts = list_texts(rows)
+    try:
+        choice = choose_texts(
+            texts, is_answer=entry.role == "predictions", is_cleaned=entry.is_cleaned
+        )
+    except UnclearError as error:
+        if error.candidates:
+            raise _unclear_error(entry, kind, str(error), error.candidates) from None
+        names = list(dict.fromkeys(name for row in rows if isinstance(row, dict) for name in row))
+        raise _unknown_error(entry, f"{error} in {shorten_names(names)}") from None
+    sql = choice.taken
+    others = {role: _find_column(rows, sql.path, names) for role, names in _NAMES.items()}
+    mapping = ColumnMapping(
+        sql=sql.name,
+        **{role: format_path(path) for role, path in others.items() if path},
+        rows="$" + format_path((*at, 0)).removeprefix("$").removesuffix("[0]") if at else None,
+    )
+    return Recognition(kind, mapping, choice.reason)
+
+
+def _find_column(rows: Rows, taken: KeyPath, wanted: list[str]) -> KeyPath | None:
+    """Return the first of some names that the rows have, apart from the taken column."""
+    names = {name.lower(): name for row in reversed(rows) if isinstance(row, dict) for name in row}
+    return next(((names[one],) for one in wanted if names.get(one) not in (None, *taken)), None)
+
+
+def _unclear_error(
+    entry: CorpusEntry, kind: str, why: str, candidates: Sequence[str]
+) -> CorpusError:
+    return CorpusError(
+        entry.name,
+        entry.place,
+        why,
+        f'set format = "{kind}" and columns = {{ sql = "..." }} to one of '
+        f"{shorten_names(list(dict.fromkeys(candidates)))}",
     )
 
 

@@ -216,7 +216,7 @@ DUMPS = {
         "jsonl",
         "a.jsonl",
         b'{"the sql": ["a"], "d": 1, "q/~a": null}\n{"q/~a": true}\n',
-        [('["a"]', "1", None), (None, None, "true")],
+        [("a", "1", None), (None, None, "true")],
     ),
     "parquet": ("parquet", "a.parquet", as_parquet(MAPPED_DATA), MAPPED_ROWS),
     "csv": ("csv", "a.csv", as_csv(MAPPED_DATA), [MAPPED_ROWS[0], ("# no comment", "b", None)]),

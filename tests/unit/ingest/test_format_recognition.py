@@ -54,12 +54,12 @@ GENERIC = {
     "list.json": (
         as_json({"version": 1, "data": [{"gold": "SELECT 1", "question": "q"}]}),
         "jsonl",
-        {"sql": "gold", "question": "question", "rows": '$."data"'},
+        {"sql": "gold", "question": "question", "rows": "$.data"},
     ),
     "nested.jsonl": (
         as_lines([{"meta": {"text": "SELECT 1"}, "n": 1}]),
         "jsonl",
-        {"sql": '$."meta"."text"'},
+        {"sql": "$.meta.text"},
     ),
 }
 

@@ -1,0 +1,106 @@
+"""The meaning of a column by its name: an answer, a reference, a question, ..."""
+
+import re
+from enum import Enum
+from functools import lru_cache
+from typing import Final
+
+KeyPath = tuple[str | int, ...]
+"""The keys and list positions that lead to a value of a row."""
+
+
+class Meaning(Enum):
+    """What the name of a column says about its texts."""
+
+    PREDICTION = "a model's answer"
+    RESPONSE = "a model's text"
+    ANSWER = "an answer"
+    """Of a model, unless another column is a prediction or a response: then of the data set."""
+    TEXT = "a text"
+    """An answer if it is SQL, else perhaps a question."""
+    QUERY = "a query"
+    OTHER = "another text"
+    REFERENCE = "the reference"
+    FLAWED = "a draft or a faulty query"
+    PROMPT = "a prompt, schema or question"
+
+
+ANSWERS: Final = frozenset({Meaning.PREDICTION, Meaning.RESPONSE, Meaning.ANSWER})
+"""The meanings of keys that name a model's answers."""
+
+_WORDS: Final = {
+    Meaning.PROMPT: "question utterance prompt instruction input context schema ddl create "
+    "evidence hint knowledge explanation reasoning reason thought thinking "
+    "rationale cot argument args vars messages conversations history example "
+    "shot demo demonstration error nlq nl system usage type id time status "
+    "format score hash language cost",
+    Meaning.PREDICTION: "pred predict predicted prediction",
+    Meaning.REFERENCE: "gold golden label reference ref truth groundtruth gt expected solution sol "
+    "std target correct true oracle chosen",
+    Meaning.FLAWED: "issue wrong rejected incorrect negative bad buggy corrupted broken noisy "
+    "preprocess setup skeleton template masked toks token draft initial",
+    Meaning.RESPONSE: "generated generation gen response resp completion llm candidate choice "
+    "hypothesis hyp inferred inference reply final extracted",
+    Meaning.ANSWER: "answer output",
+    Meaning.QUERY: "sql query statement",
+}
+_MEANINGS: Final = {
+    word: meaning for meaning, words in reversed(_WORDS.items()) for word in words.split()
+}
+# Names of several words that mean something else than each of them.
+_NAMES: Final = {
+    "output seq": Meaning.REFERENCE,
+    "output sequence": Meaning.REFERENCE,
+    "output text": Meaning.RESPONSE,
+    "model output": Meaning.RESPONSE,
+    "model answer": Meaning.RESPONSE,
+    "model sql": Meaning.RESPONSE,
+    "model query": Meaning.RESPONSE,
+    "raw output": Meaning.RESPONSE,
+    "text": Meaning.TEXT,
+    "content": Meaning.TEXT,
+}
+_ORDER: Final = (
+    Meaning.PROMPT,
+    Meaning.REFERENCE,
+    Meaning.FLAWED,
+    Meaning.PREDICTION,
+    Meaning.RESPONSE,
+    Meaning.ANSWER,
+    Meaning.TEXT,
+    Meaning.QUERY,
+)
+_WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_JOINED: Final = re.compile(r"(.+?)(sqls?|query|queries)")
+
+
+def find_meaning(path: KeyPath) -> Meaning:
+    """Return what the keys of a path say: the reference of a prediction's row is a reference."""
+    found = {_find_meaning_of_name(key) for key in path if isinstance(key, str)}
+    return next((meaning for meaning in _ORDER if meaning in found), Meaning.OTHER)
+
+
+@lru_cache(4096)
+def _find_meaning_of_name(name: str) -> Meaning:
+    words = _split_words(name)
+    if (known := _NAMES.get(" ".join(words))) is not None:
+        return known
+    found = {_MEANINGS[word] for word in words if word in _MEANINGS}
+    # A predicted label is a prediction.
+    if words and _MEANINGS.get(words[0]) is Meaning.PREDICTION and Meaning.PROMPT not in found:
+        return Meaning.PREDICTION
+    return next((meaning for meaning in _ORDER if meaning in found), Meaning.OTHER)
+
+
+def _split_words(name: str) -> list[str]:
+    words = []
+    for word in _WORD.findall(name[:100]):
+        word = word.lower()
+        joined = _JOINED.fullmatch(word)
+        words += [joined[1], joined[2]] if joined and joined[1] in _MEANINGS else [word]
+    return [w if w in _MEANINGS else _make_singular(w) for w in words]
+
+
+def _make_singular(word: str) -> str:
+    singular = word[:-3] + "y" if word.endswith("ies") else word.removesuffix("s")
+    return singular if singular in _MEANINGS else word

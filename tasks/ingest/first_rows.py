@@ -1,0 +1,49 @@
+"""The first rows of a JSON text, which may end anywhere."""
+
+import json
+import re
+from typing import Any, Final, Literal
+
+Shape = Literal["list", "lines", "object"]
+
+_LEXEME: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{},]', re.DOTALL)
+_CLOSERS: Final = {"[": "]", "{": "}"}
+
+
+def parse_json_rows(text: str, n_rows: int) -> tuple[list[Any], Shape]:
+    """Return the first values of a list, of lines, or the only object of a text.
+
+    A text that is cut off is read up to its last complete value, so that a long object gives its
+    first entries.
+    """
+    decoder = json.JSONDecoder()
+    is_list = text.startswith("[")
+    rows: list[Any] = []
+    position = 1 if is_list else 0
+    separators = " \t\r\n," if is_list else " \t\r\n"
+    while len(rows) < n_rows:
+        while position < len(text) and text[position] in separators:
+            position += 1
+        try:
+            value, position = decoder.raw_decode(text, position)
+        except (ValueError, RecursionError):
+            break
+        rows.append(value)
+    if not rows and (value := _parse_start(text)):
+        rows = value[:n_rows] if isinstance(value, list) else [value]
+    return rows, "list" if is_list else "object" if len(rows) == 1 else "lines"
+
+
+def _parse_start(text: str) -> Any:
+    """Return the value that a text starts with, without what follows its last comma."""
+    last = max((m.start() for m in _LEXEME.finditer(text) if m[0] == ","), default=0)
+    closers: list[str] = []
+    for match in _LEXEME.finditer(text, 0, last):
+        if match[0] in _CLOSERS:
+            closers.append(_CLOSERS[match[0]])
+        elif match[0] in "]}" and (not closers or closers.pop() != match[0]):
+            return None
+    try:
+        return json.loads(text[:last] + "".join(reversed(closers)))
+    except (ValueError, RecursionError):
+        return None

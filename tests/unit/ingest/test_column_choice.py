@@ -1,0 +1,101 @@
+"""Choice of the column with the queries, by role, names and texts."""
+
+import pytest
+
+from nl2sql_align.tasks.base.errors import CorpusError
+from nl2sql_align.tasks.ingest.format_recognition import resolve_format
+from tests.unit.ingest.test_dumps import as_lines, entry, ingest
+
+ANSWERS = [
+    "SELECT name FROM harbour WHERE depth > 5",
+    "SELECT COUNT(*) FROM boat GROUP BY kind",
+    "SELECT a.name, b.fee FROM boat a JOIN berth b ON a.id = b.boat",
+]
+FENCED = [f"Here it is:\n```sql\n{answer}\n```" for answer in ANSWERS]
+GOLD = "SELECT gold FROM t"
+
+
+def recognized(tmp_path, rows, role="predictions"):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(as_lines(rows))
+    keys = {"target": "t", "model": "m"} if role == "predictions" else {}
+    return resolve_format(entry(path, "auto", role=role, **keys))
+
+
+# Rows with one answer, and the column of the answer.
+PREDICTIONS = {
+    "label beside a fenced answer": (
+        lambda n: {"prompt": "schema and question", "predict": FENCED[n], "label": GOLD},
+        "predict",
+    ),
+    "samples of an evaluation harness": (
+        lambda n: {
+            "doc": {"question": "q", "query": GOLD, "db_id": "port"},
+            "target": GOLD,
+            "arguments": {"gen_args_0": {"arg_0": "schema ... Question: q"}},
+            "resps": [[FENCED[n]]],
+            "filtered_resps": [ANSWERS[n]],
+        },
+        "filtered_resps",
+    ),
+    "the data set's answer": (
+        lambda n: {
+            "question": "q",
+            "context": "CREATE TABLE t",
+            "answer": GOLD,
+            "pred": ANSWERS[n],
+        },
+        "pred",
+    ),
+    "the data set's output": (
+        lambda n: {"instruction": "q", "input": "", "output": GOLD, "prediction": ANSWERS[n]},
+        "prediction",
+    ),
+    "a query beside a fenced answer": (
+        lambda n: {"question": "q", "db_id": "port", "query": GOLD, "response": FENCED[n]},
+        "response",
+    ),
+    "a list of statements": (
+        lambda n: {"instance_id": n, "pred_sqls": [ANSWERS[n], "SELECT 1 + 1"]},
+        "pred_sqls",
+    ),
+    "choices": (
+        lambda n: {"gold": GOLD, "choices": [{"message": {"content": FENCED[n]}}]},
+        "$.choices[0].message.content",
+    ),
+    "lists in a list": (lambda n: {"resps": [[FENCED[n]]], "label": GOLD}, "$.resps[0]"),
+    "an answer further in": (
+        lambda n: {"extra_info": {"answer": ANSWERS[n]}, "reward_model": {"ground_truth": GOLD}},
+        "$.extra_info.answer",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PREDICTIONS)
+def test_the_answer_is_taken_and_never_the_reference(tmp_path, name):
+    make, column = PREDICTIONS[name]
+    found, reason = recognized(tmp_path, [make(n) for n in range(3)])
+    assert found.columns.sql == column
+    assert f"SQL in '{column}'" in reason
+    cleaned = entry(found.path, found.format, columns=found.columns, clean="none")
+    for (text, *_), answer in zip(ingest(cleaned, tmp_path), ANSWERS, strict=True):
+        assert answer in text
+
+
+REFUSED = {
+    "only a reference": ({"label": GOLD}, "found SQL only in 'label' (the reference)"),
+    "an answer without SQL": (
+        {"query": GOLD, "response": "I cannot answer that."},
+        "although 'response' should hold the answers",
+    ),
+    "two queries": ({"tuned": ANSWERS[0], "base": ANSWERS[1]}, "which is the model's"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_corpus_whose_answers_cannot_be_told_is_set_aside(tmp_path, name):
+    row, why = REFUSED[name]
+    with pytest.raises(CorpusError) as caught:
+        recognized(tmp_path, [row] * 3)
+    assert why in str(caught.value)
+    assert 'set format = "jsonl" and columns = { sql = "..." }' in str(caught.value)
