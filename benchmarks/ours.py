@@ -75,7 +75,7 @@ def run(corpora: Path, place: Path, stages: Sequence[str] = STAGES) -> dict[str,
             # A slow import, while the first queries are parsed.
             import scipy.sparse  # noqa: F401 - needed later
 
-            from nl2sql_align.tasks.results.publish import RunRecord, publish
+            from nl2sql_align.tasks.results.publish import RunRecord, fill_database, publish
             from nl2sql_align.tasks.results.versions import list_versions
             from nl2sql_align.tasks.run import steps
             from nl2sql_align.tasks.views.report import write_report
@@ -100,6 +100,8 @@ def run(corpora: Path, place: Path, stages: Sequence[str] = STAGES) -> dict[str,
             lap("ngrams")
         finally:
             stop_workers()
+        versions = list_versions()
+        filling = pool.submit(fill_database, warehouse, done, versions)
         report = steps.measure_pairs(done, warehouse)
         lap("matrix")
         intervals = None
@@ -110,10 +112,19 @@ def run(corpora: Path, place: Path, stages: Sequence[str] = STAGES) -> dict[str,
             str(uuid4()),
             started_at,
             {**steps.list_parameters(), "corpora": str(corpora.resolve())},
-            list_versions(),
+            versions,
         )
         as_written = steps.measure_as_written(done, warehouse)
-        publish(warehouse, done, report.pairs, report.contributions, record, intervals, as_written)
+        publish(
+            warehouse,
+            done,
+            report.pairs,
+            report.contributions,
+            record,
+            intervals,
+            as_written,
+            filling.result(),
+        )
         steps.write_last_corpora(done, warehouse)
         steps.remove_unused_files(done, warehouse)
         warehouse.record_digests()

@@ -38,7 +38,7 @@ from nl2sql_align.tasks.ngrams.corpus_counts import (
     gather_partitions,
 )
 from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
-from nl2sql_align.tasks.results.publish import DRIFT_THRESHOLD, RunRecord, publish
+from nl2sql_align.tasks.results.publish import DRIFT_THRESHOLD, RunRecord, fill_database, publish
 from nl2sql_align.tasks.results.versions import list_versions
 from nl2sql_align.tasks.run import steps
 from nl2sql_align.tasks.run.prepare import PendingParts, Prepared, SetAside, prepare_corpus
@@ -56,6 +56,7 @@ count_large_part = step(count_part, "count part", "count {job.destination.stem} 
 add_up_partition = step(add_partition, "add up", "add up partition {job.partition} of {job.corpus}")
 measure = step(steps.measure_pairs, "measure")
 resample_pairs = step(steps.resample_pairs, "resample")
+fill_tables = step(fill_database, "fill tables")
 publish_results = step(publish, "publish")
 report = step(write_report, "report")
 
@@ -166,6 +167,8 @@ def _align(entries: list[CorpusEntry], warehouse: Warehouse, settings: _Settings
         for one in set_aside:
             get_run_logger().warning(one.reason)
         if counted:
+            versions = list_versions()
+            filling = fill_tables.submit(warehouse, counted, versions)
             matrix = measure(counted, warehouse)
             n_pairs, n_new_pairs = matrix.n_pairs, matrix.n_new
             announce_matrix(matrix, clock.lap("matrix"))
@@ -183,7 +186,7 @@ def _align(entries: list[CorpusEntry], warehouse: Warehouse, settings: _Settings
                     "drift_threshold": settings.drift_threshold,
                     "corpora": str(settings.corpora),
                 },
-                list_versions(),
+                versions,
                 {one.corpus: one.reason for one in set_aside},
                 notes,
                 drift_threshold=settings.drift_threshold,
@@ -196,6 +199,7 @@ def _align(entries: list[CorpusEntry], warehouse: Warehouse, settings: _Settings
                 record,
                 intervals,
                 pairs_as_written,
+                filling.result(),
             )
             steps.write_last_corpora(counted, warehouse)
             steps.remove_unused_files(counted, warehouse)
@@ -203,7 +207,7 @@ def _align(entries: list[CorpusEntry], warehouse: Warehouse, settings: _Settings
             clock.lap("publish")
             report(warehouse.folder, only_if_changed=True)
             clock.lap("report")
-            if push(warehouse, run_id=run_id, versions=record.versions):
+            if push(warehouse, run_id=run_id, versions=versions):
                 clock.lap("upload")
     summary = RunSummary(
         run_id=run_id,

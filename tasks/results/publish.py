@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
 
 import duckdb
 import pyarrow as pa
@@ -94,6 +95,32 @@ _NOT_RESULTS: Final = ["ingested_at", "retired_at", "queries_file", "templates_f
 _AS_WRITTEN: Final = pa.schema([("corpus", pa.string()), ("content_key", pa.string())])
 
 
+def fill_database(
+    warehouse: Warehouse,
+    corpora: list[CountedCorpus],
+    versions: Mapping[str, str],
+    known_share: float = KNOWN_SHARE,
+    queries_per_batch: int = QUERIES_PER_BATCH,
+) -> Path | None:
+    """Fill the tables on single corpora of a new database, while the pairs are still measured.
+
+    Args:
+        warehouse: The warehouse, locked.
+        corpora: In the order of the corpora file.
+        versions: The versions of the run's record.
+        known_share: As for ``publish``.
+        queries_per_batch: Queries to insert at a time.
+
+    Returns:
+        A file for ``publish`` to complete. None if ``publish`` will change a copy of the old
+        database instead.
+    """
+    old, names = _read_old_database(warehouse), _name_files(warehouse, corpora)
+    if _is_mostly_known(corpora, names, old, versions, known_share):
+        return None
+    return _fill_new_database(warehouse, corpora, names, old, queries_per_batch)
+
+
 def publish(
     warehouse: Warehouse,
     corpora: list[CountedCorpus],
@@ -102,6 +129,7 @@ def publish(
     record: RunRecord,
     intervals: "IntervalsReport | None" = None,
     pairs_as_written: Path | None = None,
+    filled: Path | None = None,
     known_share: float = KNOWN_SHARE,
     queries_per_batch: int = QUERIES_PER_BATCH,
 ) -> None:
@@ -120,6 +148,7 @@ def publish(
             empty.
         pairs_as_written: The measures of predictions without cleaning, and their targets; required
             if some corpora have a part ``as_written``.
+        filled: The result of ``fill_database``; without it, a new database is filled here.
         known_share: Change a copy of the old database if it has at least this share of the queries.
         queries_per_batch: Queries to insert at a time.
 
@@ -150,14 +179,16 @@ def publish(
     ):
         if is_copy:
             shutil.copyfile(warehouse.database, temporary)
+        else:
+            if filled is None or not filled.exists():  # a failed attempt has used it
+                filled = _fill_new_database(warehouse, corpora, names, old, queries_per_batch)
+            filled.replace(temporary)
         with _open_for_writing(temporary, names) as con:
-            if not is_copy:
-                _create_tables(con, old.backed_up)
             if not is_same:
                 con.register("given_corpora", described)
                 if is_copy:
                     _delete_outdated(con)
-                _insert_corpora(con, corpora, names, queries_per_batch)
+                    _insert_corpora(con, corpora, names, queries_per_batch)
                 _insert_pairs(con, corpora, pairs, contributions, intervals, pairs_as_written)
                 con.unregister("given_corpora")
             _insert_run(con, record, results_key, corpora)
@@ -165,6 +196,24 @@ def publish(
             detach_results(con)
     old_counts = {warehouse.ngrams / Path(file).name for file in old.n_queries_by_file}
     remove_unused(warehouse.ngrams, old_counts | {corpus.ngrams for corpus in corpora})
+
+
+def _fill_new_database(
+    warehouse: Warehouse,
+    corpora: list[CountedCorpus],
+    names: PublicNames,
+    old: "_OldDatabase",
+    queries_per_batch: int,
+) -> Path:
+    warehouse.scratch.mkdir(parents=True, exist_ok=True)
+    filled = warehouse.scratch / f"{uuid4().hex}.duckdb"
+    with _open_for_writing(filled, names) as con:
+        _create_tables(con, old.backed_up)
+        con.register("given_corpora", describe_corpora(corpora, names))
+        _insert_corpora(con, corpora, names, queries_per_batch)
+        con.unregister("given_corpora")
+        detach_results(con)
+    return filled
 
 
 @contextmanager
