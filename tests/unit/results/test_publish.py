@@ -16,7 +16,7 @@ from nl2sql_align.tasks.base.errors import WarehouseError
 from nl2sql_align.tasks.measures.matrix import Content, compute_matrix
 from nl2sql_align.tasks.results.changes import find_changes
 from nl2sql_align.tasks.results.database import open_results
-from nl2sql_align.tasks.results.publish import DRIFT_THRESHOLD, RunRecord, publish
+from nl2sql_align.tasks.results.publish import DRIFT_THRESHOLD, RunRecord, fill_database, publish
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 from tests import reference
 
@@ -85,7 +85,7 @@ def published(tmp_path_factory, make_corpus):
     return warehouse, runner(warehouse, make_corpus)(*ALL, OTHER_CORPUS)
 
 
-def runner(warehouse, make_corpus):
+def runner(warehouse, make_corpus, *, is_filled=False):
     started_at = datetime(2026, 1, 1, tzinfo=UTC)
     numbers = itertools.count(1)
 
@@ -101,9 +101,13 @@ def runner(warehouse, make_corpus):
         run_record = replace(
             RunRecord(f"run-{number}", at, {"skew": 0.01}, {"duckdb": "2"}), **record
         )
-        publish(
-            warehouse, corpora, matrix.pairs, matrix.contributions, run_record, **(limits or {})
-        )
+        limits = limits or {}
+        filled = None
+        if is_filled:
+            filled = fill_database(warehouse, corpora, run_record.versions, **limits)
+        given = (corpora, matrix.pairs, matrix.contributions, run_record)
+        publish(warehouse, *given, filled=filled, **limits)
+        assert filled is None or not filled.exists()
         return corpora
 
     return run
@@ -426,11 +430,17 @@ COPY = ("copy", TRAIN, {"role": "target", "db_ids": TRAIN_DATABASES})
     ],
     ids=["added", "removed", "changed and back", "other roles"],
 )
-@pytest.mark.parametrize("share", [0, 0.8], ids=["always changed", "changed if mostly known"])
-def test_a_changed_database_holds_the_same_as_a_new_one(tmp_path, make_corpus, runs, share):
+@pytest.mark.parametrize(
+    ("share", "is_filled"),
+    [(0, False), (0.8, True)],
+    ids=["always changed", "changed if mostly known, else filled before"],
+)
+def test_a_changed_database_holds_the_same_as_a_new_one(
+    tmp_path, make_corpus, runs, share, is_filled
+):
     limits = {"known_share": share, "queries_per_batch": 3}
     warehouse = Warehouse(tmp_path / FOLDER)
-    run = runner(warehouse, make_corpus)
+    run = runner(warehouse, make_corpus, is_filled=is_filled)
     for given in runs:
         run(*given, limits=limits)
     # A new database has no history.
