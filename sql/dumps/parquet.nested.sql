@@ -17,7 +17,9 @@ rows as (
         case
             when $rows_column::varchar is null then [{key: null::varchar, value: object}]
             when $rows_column like '%.*'
-                then map_entries(json_extract(object, left($rows_column, -2))::map(varchar, json))
+                then map_entries(
+                    json_extract(object, regexp_replace($rows_column, '\.\*$|.*\]$', ''))::map(varchar, json)
+                )
             else list_transform(
                 json_extract(object, $rows_column)::json[],
                 lambda item: {key: null::varchar, value: item}

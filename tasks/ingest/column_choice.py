@@ -5,8 +5,8 @@ of the corpus: a model's answers are never read from a column with the reference
 """
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from nl2sql_align.tasks.ingest.answers import clean_answer
@@ -15,7 +15,9 @@ from nl2sql_align.tasks.ingest.sql_signs import looks_like_sql
 from nl2sql_align.tasks.ingest.statements import classify_statement
 
 _MAX_DEPTH: Final = 8
+_MAX_FIELDS: Final = 20
 _MIN_SHARE: Final = 0.5
+_FEW: Final = 0.1
 _N_SHOWN: Final = 4
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z_]\w*")
 
@@ -69,6 +71,12 @@ class Texts:
         return format_path(self.path)
 
     @property
+    def has_rows(self) -> bool:
+        """Whether a list on the path has items that are rows, not alternatives of one answer."""
+        is_of_one_row = self.meaning in (Meaning.PREDICTION, Meaning.RESPONSE)
+        return self.long_list is not None and not is_of_one_row
+
+    @property
     def n_sql(self) -> int:
         """The number of rows whose text is SQL."""
         return sum(self.is_sql.values())
@@ -77,6 +85,13 @@ class Texts:
     def share(self) -> float:
         """The share of the texts that are SQL."""
         return self.n_sql / len(self.texts) if self.texts else 0.0
+
+    @property
+    def needs_cleaning(self) -> bool:
+        """Whether more than a few texts are SQL only after cleaning."""
+        others = [self.texts[row] for row, is_sql in self.is_sql.items() if not is_sql]
+        n_cleaned = sum(looks_like_sql(clean_answer(text)) for text in others)
+        return n_cleaned > _FEW * len(self.texts)
 
     def judge(self, is_cleaned: bool) -> None:
         """Find out which texts are SQL, as they are or after cleaning."""
@@ -95,14 +110,14 @@ class Choice:
 
     taken: Texts
     others: tuple[Texts, ...]
-    is_cleaned: bool
+    is_answer: bool
 
     @property
     def reason(self) -> str:
         """The evidence, for a note."""
         parts = [f"SQL in '{self.taken.name}'"]
-        if self.taken.meaning in (Meaning.PREDICTION, Meaning.RESPONSE):
-            parts[0] += f", which names {self.taken.meaning.value}"
+        if self.is_answer and self.taken.meaning is not Meaning.OTHER:
+            parts[0] += f", by its name {self.taken.meaning.value}"
         if self.taken.n_longer_lists:
             n_rows = len(self.taken.texts)
             parts.append(
@@ -110,7 +125,7 @@ class Choice:
                 "have several)"
             )
         if self.others:
-            named = [f"'{t.name}' ({_explain(t)})" for t in self.others[:_N_SHOWN]]
+            named = [f"'{t.name}' ({_explain(t, self.is_answer)})" for t in self.others[:_N_SHOWN]]
             more = ", ..." if len(self.others) > _N_SHOWN else ""
             parts.append(f"also in {', '.join(named)}{more}, not taken")
         return "; ".join(parts)
@@ -144,33 +159,79 @@ def list_texts(rows: Sequence[Any]) -> list[Texts]:
     """
     found: dict[KeyPath, Texts] = {}
     for number, row in enumerate(rows):
-        # The items that are left: a value, its path, and the longer lists around it.
-        left: list[tuple[Any, KeyPath, int, KeyPath | None]] = [(row, (), 0, None)]
+        left = [_Item(row, ())]
         while left:
-            value, path, n_longer, long_list = left.pop()
-            if isinstance(value, str):
-                # The path of a list of texts stands for its first item.
-                named = path[:-1] if len(path) > 1 and path[-1] == 0 else path
-                texts = found.get(named)
-                if texts is None:
-                    texts = found[named] = Texts(named, find_meaning(named))
-                if value.strip():
-                    texts.texts.setdefault(number, value)
-                texts.n_longer_lists += n_longer > 0
-                texts.long_list = texts.long_list or long_list
-            elif len(path) < _MAX_DEPTH:
-                if isinstance(value, dict):
-                    left += [
-                        (item, (*path, key), n_longer, long_list)
-                        for key, item in reversed(value.items())
-                        if key and '"' not in key
-                    ]
-                elif isinstance(value, list) and value:
-                    is_longer = len(value) > 1
-                    if is_longer and isinstance(value[0], dict):
-                        long_list = long_list or path
-                    left.append((value[0], (*path, 0), n_longer + is_longer, long_list))
+            item = left.pop()
+            if isinstance(item.value, str):
+                texts = found.setdefault(item.path, Texts(item.path, find_meaning(item.path)))
+                if item.value.strip():
+                    texts.texts.setdefault(number, item.value)
+                texts.n_longer_lists += item.is_in_longer_list
+                texts.long_list = texts.long_list or item.long_list
+            elif len(item.path) < _MAX_DEPTH:
+                left += reversed(_open(item))
     return list(found.values())
+
+
+@dataclass(frozen=True)
+class _Item:
+    """A value in a row, its path, and whether a list around it has more items."""
+
+    value: Any
+    path: KeyPath
+    is_in_longer_list: bool = False
+    long_list: KeyPath | None = None
+
+
+def _open(item: _Item) -> list[_Item]:
+    """Return the values in an object, or the first one in a list."""
+    value, path = item.value, item.path
+    if isinstance(value, dict):
+        inner = {key: v for key, v in value.items() if key and '"' not in key}
+        return [replace(item, value=v, path=(*path, key)) for key, v in inner.items()]
+    if not isinstance(value, list) or not value:
+        return []
+    if not path and _is_record(value):
+        return [_Item(v, (n,)) for n, v in enumerate(value)]
+    is_longer = len(value) > 1
+    return [
+        _Item(
+            value[0],
+            # The path of a list of texts stands for its first item.
+            path if isinstance(value[0], str) else (*path, 0),
+            item.is_in_longer_list or is_longer,
+            item.long_list or (path if is_longer and isinstance(value[0], dict) else None),
+        )
+    ]
+
+
+def _is_record(row: list[Any]) -> bool:
+    """Tell whether a list holds the fields of one row, not several queries."""
+    return (
+        len(row) <= _MAX_FIELDS and sum(isinstance(v, str) and looks_like_sql(v) for v in row) < 2
+    )
+
+
+def list_plain_paths(row: dict[str, Any]) -> Iterator[KeyPath]:
+    """Yield the paths of the texts and numbers in an object and the objects in it."""
+    left: list[tuple[Any, KeyPath]] = [(row, ())]
+    while left:
+        value, path = left.pop()
+        if isinstance(value, dict) and len(path) < _MAX_DEPTH:
+            left += [(v, (*path, key)) for key, v in value.items() if key and '"' not in key]
+        elif isinstance(value, str | int | float) and path:
+            yield path
+
+
+def get_items(row: Any, path: KeyPath) -> list[Any]:
+    """Return the items of the lists at a path, in which 0 stands for each item."""
+    values = [row]
+    for key in (*path, 0):
+        if key == 0:
+            values = [item for value in values if isinstance(value, list) for item in value]
+        else:
+            values = [value.get(key) for value in values if isinstance(value, dict)]
+    return values
 
 
 def choose_texts(texts: Iterable[Texts], *, is_answer: bool, is_cleaned: bool) -> Choice:
@@ -194,7 +255,7 @@ def choose_texts(texts: Iterable[Texts], *, is_answer: bool, is_cleaned: bool) -
         for one in judged
         if one is not taken and one.n_queries and one.share >= _MIN_SHARE and not _agree(one, taken)
     )
-    return Choice(taken, others, is_cleaned)
+    return Choice(taken, others, is_answer)
 
 
 def _choose_queries(judged: list[Texts]) -> Texts:
@@ -241,7 +302,7 @@ def _explain_failure(judged: list[Texts], answers: list[Texts]) -> UnclearError:
     with_sql = [one for one in judged if one.n_queries and one.share >= _MIN_SHARE]
     if not with_sql:
         return UnclearError("found no SQL")
-    listed = ", ".join(f"'{one.name}' ({_explain(one)})" for one in with_sql[:_N_SHOWN])
+    listed = ", ".join(f"'{one.name}' ({_explain(one, True)})" for one in with_sql[:_N_SHOWN])
     why = ""
     if answers:
         why = f", although '{answers[0].name}' should hold the answers"
@@ -250,7 +311,9 @@ def _explain_failure(judged: list[Texts], answers: list[Texts]) -> UnclearError:
     )
 
 
-def _explain(one: Texts) -> str:
+def _explain(one: Texts, is_answer: bool) -> str:
+    if is_answer and one.meaning in (Meaning.ANSWER, Meaning.QUERY):
+        return "perhaps the reference"
     return one.meaning.value if one.meaning is not Meaning.OTHER else f"{one.share:.0%} SQL"
 
 

@@ -13,7 +13,7 @@ class Meaning(Enum):
     """What the name of a column says about its texts."""
 
     PREDICTION = "a model's answer"
-    RESPONSE = "a model's text"
+    RESPONSE = "a model's response"
     ANSWER = "an answer"
     """Of a model, unless another column is a prediction or a response: then of the data set."""
     TEXT = "a text"

@@ -77,6 +77,9 @@ _ANSWERS: Final = {reference: f"'{answers}'" for answers, reference in _REFERENC
 }
 _NESTED_FORMATS: Final = ("jsonl", "parquet")
 _JSON_PATH: Final = re.compile(r"""\$(\.("[^"]+"|[^."\[\]*]+)|\[\d+\])*""")
+_ROWS_PATH: Final = re.compile(
+    r"""\$(?=.)(\.("[^"]+"|[^."\[\]*]+)|\[(\d+|\*)\])*(\.\*(\[\*\])?)?"""
+)
 
 
 class ColumnMapping(BaseModel):
@@ -115,8 +118,8 @@ class ColumnMapping(BaseModel):
     @model_validator(mode="after")
     def _check_paths(self) -> Self:
         for key, value in self.model_dump(exclude_none=True).items():
-            path = value.removesuffix(".*") if key == "rows" else value
-            if not value or (value.startswith("$") and not _JSON_PATH.fullmatch(path)):
+            known = _ROWS_PATH if key == "rows" else _JSON_PATH
+            if not value or (value.startswith("$") and not known.fullmatch(value)):
                 raise _mistake(
                     f"key 'columns.{key}': '{value}' is not a JSON path; try '$.meta.sql'"
                 )

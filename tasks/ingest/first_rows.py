@@ -2,16 +2,14 @@
 
 import json
 import re
-from typing import Any, Final, Literal
-
-Shape = Literal["list", "lines", "object"]
+from typing import Any, Final
 
 _LEXEME: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{},]', re.DOTALL)
 _CLOSERS: Final = {"[": "]", "{": "}"}
 
 
-def parse_json_rows(text: str, n_rows: int) -> tuple[list[Any], Shape]:
-    """Return the first values of a list, of lines, or the only object of a text.
+def parse_json_rows(text: str, n_rows: int) -> list[Any]:
+    """Return the first values in a text: the items of a list, or the values of lines.
 
     A text that is cut off is read up to its last complete value, so that a long object gives its
     first entries.
@@ -31,7 +29,7 @@ def parse_json_rows(text: str, n_rows: int) -> tuple[list[Any], Shape]:
         rows.append(value)
     if not rows and (value := _parse_start(text)):
         rows = value[:n_rows] if isinstance(value, list) else [value]
-    return rows, "list" if is_list else "object" if len(rows) == 1 else "lines"
+    return rows
 
 
 def _parse_start(text: str) -> Any:

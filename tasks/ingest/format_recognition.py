@@ -4,7 +4,8 @@ import csv
 import io
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, Literal, NamedTuple
@@ -23,17 +24,22 @@ from nl2sql_align.tasks.ingest.archives import (
     open_source,
 )
 from nl2sql_align.tasks.ingest.column_choice import (
+    Choice,
+    Texts,
     UnclearError,
     choose_texts,
     format_path,
+    get_items,
+    list_plain_paths,
     list_texts,
 )
 from nl2sql_align.tasks.ingest.column_names import ANSWERS, KeyPath
 from nl2sql_align.tasks.ingest.corpora_file import AUTO, ColumnMapping, CorpusEntry
 from nl2sql_align.tasks.ingest.dumps import list_sources, shorten_names
-from nl2sql_align.tasks.ingest.first_rows import Shape, parse_json_rows
+from nl2sql_align.tasks.ingest.first_rows import parse_json_rows
+from nl2sql_align.tasks.ingest.json_layout import Layout, find_layout
 from nl2sql_align.tasks.ingest.sql_signs import looks_like_sql
-from nl2sql_align.tasks.ingest.statements import classify_statement
+from nl2sql_align.tasks.ingest.statements import find_first_word
 
 _PEEKED_BYTES: Final = 1 << 18
 _PEEKED_ROWS: Final = 50
@@ -104,11 +110,21 @@ _NAMES: Final = {
     # Batch services add an id of their own to each answer, so that "id" comes last.
     "id": "custom_id question_id instance_id doc_id sample_id task_id id".split(),
 }
+# The fields that may be anywhere in a row; an id or a count further in may be of something else.
+_FAR_ROLES: Final = frozenset({"question", "db_id"})
+_NESTED_KINDS: Final = frozenset({"jsonl", "parquet"})
+_CLEAN_REASON: Final = 'cleaned (clean = "llm"), because some texts are not SQL alone'
 _LOG_LINE: Final = re.compile(r'\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[.,\d]* [\w+:-]+,("?)\w*\1,')
 _GOLD_LINE: Final = re.compile(r"\t[ \t]*[\w.-]+[ \t]*\Z")
+_CONTINUING_WORDS: Final = frozenset(
+    "WHERE GROUP ORDER HAVING LIMIT JOIN LEFT RIGHT INNER OUTER CROSS FULL ON AND OR UNION EXCEPT "
+    "INTERSECT SET WHEN ELSE END".split()
+)
+# Scripts start with such words, too.
+_SCRIPT_WORDS: Final = frozenset(
+    "SET USE DECLARE BEGIN GO PRAGMA EXPLAIN EXEC EXECUTE GRANT START ATTACH CALL".split()
+)
 _SLOW_LOG: Final = re.compile(r"^# Query_time: ", re.MULTILINE)
-# Lists of objects that belong to one row.
-_LISTS_OF_A_ROW: Final = frozenset({"choices", "messages", "conversations", "interaction", "tools"})
 
 
 @dataclass(frozen=True)
@@ -119,11 +135,13 @@ class Recognition:
         format: The format's name.
         columns: For a generic format: the columns to read.
         reason: The evidence for the format.
+        clean: ``llm`` if the texts must be cleaned, although their role does not ask for it.
     """
 
     format: str
     columns: ColumnMapping | None
     reason: str
+    clean: Literal["llm"] | None = None
 
 
 def resolve_format(entry: CorpusEntry) -> tuple[CorpusEntry, str | None]:
@@ -135,7 +153,8 @@ def resolve_format(entry: CorpusEntry) -> tuple[CorpusEntry, str | None]:
     if entry.format != AUTO:
         return entry, None
     found = recognize_format(entry)
-    resolved = entry.model_copy(update={"format": found.format, "columns": found.columns})
+    keys = {"format": found.format, "columns": found.columns, "clean": found.clean or entry.clean}
+    resolved = entry.model_copy(update=keys)
     return resolved, f"recognized as format '{found.format}': {found.reason}"
 
 
@@ -166,7 +185,7 @@ def _recognize_folder(folder: Path, glob: str | None) -> Recognition | None:
     if not scripts or (glob is not None and not glob.endswith(".sql")):
         return None
     for path in sorted(folder.glob("**/*.jsonl")):
-        rows, _ = parse_json_rows(_read_text(Source(path)), 1)
+        rows = parse_json_rows(_read_text(Source(path)), 1)
         if rows and isinstance(rows[0], dict) and "instance_id" in rows[0]:
             reason = f"SQL files, and rows with an instance_id in {path.name}"
             return Recognition("spider2", None, reason)
@@ -199,10 +218,11 @@ def _read_table(source: Source) -> Rows:
 
 def _recognize_text(entry: CorpusEntry, source: Source, text: str) -> Recognition:
     stripped = text.lstrip()
-    if stripped.startswith(("{", "[")):
-        rows, shape = parse_json_rows(stripped, _PEEKED_ROWS)
-        if rows:
-            return _recognize_json(entry, rows, shape)
+    if stripped.startswith(("{", "[", '"')):
+        rows = parse_json_rows(stripped, _PEEKED_ROWS)
+        # Quoted names may also start a table.
+        if rows and (not isinstance(rows[0], str) or _is_sql(entry, rows[0])):
+            return _recognize_json(entry, rows)
     if _SLOW_LOG.search(text):
         return Recognition("mysql_slow_log", None, "lines that start with '# Query_time:'")
     if _LOG_LINE.match(text):
@@ -230,33 +250,78 @@ def _recognize_text(entry: CorpusEntry, source: Source, text: str) -> Recognitio
 def _recognize_lines(entry: CorpusEntry, lines: list[str]) -> Recognition:
     # Drop the last line, which may be incomplete.
     complete = [line for line in (lines[:-1] or lines) if line.strip()][:1000]
-    statements = [line for line in complete if classify_statement(line)]
-    if not complete or not statements:
-        raise _unknown_error(entry, "its first lines are not SQL, JSON or a table")
+    words = {find_first_word(line) for line in complete}
+    # FROM starts a query in some dialects, but in most scripts it continues one.
+    others = {"FROM", "VALUES"} if words & {"SELECT", "WITH", "INSERT"} else set()
+    statements = [
+        line for line in complete if _is_sql(entry, line) and find_first_word(line) not in others
+    ]
+    continued = [line for line in complete if find_first_word(line) in _CONTINUING_WORDS | others]
+    if not statements and not looks_like_sql("\n".join(complete)):
+        raise _no_dump_error(entry, complete)
     if sum(1 for line in complete if _GOLD_LINE.search(line)) >= 0.8 * len(complete):
         return Recognition("gold_sql", None, "lines of SQL followed by a tab and a name")
-    if entry.role == "predictions" or len(statements) >= 0.8 * len(complete):
-        return Recognition("lines", None, "lines that start like SQL statements")
+    share = len(statements) / len(complete)
+    found = f"{len(statements)} of the first {len(complete)} lines start like SQL statements"
+    if share >= 0.8 or (
+        entry.role == "predictions" and share >= 0.5 and len(continued) < 0.2 * len(complete)
+    ):
+        reason = "lines that start like SQL statements"
+        return Recognition("lines", None, reason if share >= 0.8 else found)
+    if entry.role == "predictions":
+        raise CorpusError(
+            entry.name,
+            entry.place,
+            f"cannot be read as one answer a line: only {found}",
+            "write one answer a line, or a JSON object an answer",
+        )
+    if not _starts_script(complete):
+        raise _no_dump_error(entry, complete)
     return Recognition("sql_files", None, "SQL statements of several lines")
 
 
-def _recognize_json(entry: CorpusEntry, rows: Rows, shape: Shape) -> Recognition:
-    if shape == "object" and isinstance(rows[0], dict):
-        [row] = rows
-        if found := _match_signature(entry, "jsonl", rows):
-            return found
-        texts = [value for value in row.values() if isinstance(value, str)]
-        if texts and all(key.isdigit() for key in row):
-            return Recognition("bird_predictions", None, "a JSON object whose keys are numbers")
-        for key, value in row.items():
-            if key and '"' not in key and key not in _LISTS_OF_A_ROW and _is_list_of_rows(value):
-                found = _choose_columns(entry, "jsonl", value[:_PEEKED_ROWS], (key,))
-                return replace(found, reason=f"{found.reason}, in the list '{key}'")
-    return _recognize_rows(entry, "jsonl", rows)
+def _starts_script(lines: list[str]) -> bool:
+    """Tell whether lines are a script: they start with a statement, a setting, or comments."""
+    start = "\n".join(line for line in lines if not line.lstrip().startswith("#!"))
+    return looks_like_sql(start) or find_first_word(start) in _SCRIPT_WORDS
 
 
-def _is_list_of_rows(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
+def _no_dump_error(entry: CorpusEntry, lines: list[str]) -> CorpusError:
+    start = shorten_names(lines[:1])
+    return CorpusError(
+        entry.name,
+        entry.place,
+        f"does not look like a dump: it starts with '{start}', which is not SQL, JSON or a table",
+        "check path, or set format, and columns if the format is generic",
+    )
+
+
+def _recognize_json(entry: CorpusEntry, rows: Rows) -> Recognition:
+    if found := _match_signature(entry, "jsonl", rows):
+        return found
+    if len(rows) == 1 and isinstance(rows[0], dict) and rows[0] and _is_numbered(rows[0]):
+        return Recognition("bird_predictions", None, "a JSON object whose keys are numbers")
+    try:
+        layout = find_layout(rows, partial(_is_sql, entry, is_cleaned=entry.clean != "none"))
+    except UnclearError as error:
+        raise CorpusError(
+            entry.name,
+            entry.place,
+            str(error),
+            'set format = "jsonl" and columns = { sql = "...", rows = "..." } with one of '
+            f"{shorten_names(list(error.candidates))} as rows",
+        ) from None
+    return _choose_columns(entry, "jsonl", rows, layout)
+
+
+def _is_numbered(row: dict[str, Any]) -> bool:
+    is_text = all(value is None or isinstance(value, str | int) for value in row.values())
+    return is_text and all(key.isdecimal() for key in row)
+
+
+def _is_sql(entry: CorpusEntry, text: str, *, is_cleaned: bool = False) -> bool:
+    is_cleaned = is_cleaned or entry.is_cleaned
+    return looks_like_sql(text) or (is_cleaned and looks_like_sql(clean_answer(text)))
 
 
 def _can_read(format: str, kind: str) -> bool:
@@ -338,32 +403,71 @@ def _names_answers(rows: Rows, signature: _Signature) -> bool:
 # ---- columns of generic formats ----------------------------------------------------------------
 
 
-def _choose_columns(entry: CorpusEntry, kind: str, rows: Rows, at: KeyPath = ()) -> Recognition:
-    """Choose the columns of a generic format; ``at`` is where a list of rows is in an object."""
-    texts = list_texts(rows)
+def _choose_columns(
+    entry: CorpusEntry, kind: str, rows: Rows, layout: Layout | None = None
+) -> Recognition:
+    """Choose the columns of a generic format; ``layout`` says where the rows are in an object."""
+    items = layout.items[:_PEEKED_ROWS] if layout else rows
     try:
-        choice = choose_texts(
-            texts, is_answer=entry.role == "predictions", is_cleaned=entry.is_cleaned
-        )
+        choice, clean = _choose_texts(entry, items)
     except UnclearError as error:
         if error.candidates:
             raise _unclear_error(entry, kind, str(error), error.candidates) from None
-        names = list(dict.fromkeys(name for row in rows if isinstance(row, dict) for name in row))
+        names = list(dict.fromkeys(name for row in items if isinstance(row, dict) for name in row))
         raise _unknown_error(entry, f"{error} in {shorten_names(names)}") from None
-    sql = choice.taken
-    others = {role: _find_column(rows, sql.path, names) for role, names in _NAMES.items()}
-    mapping = ColumnMapping(
-        sql=sql.name,
-        **{role: format_path(path) for role, path in others.items() if path},
-        rows="$" + format_path((*at, 0)).removeprefix("$").removesuffix("[0]") if at else None,
-    )
-    return Recognition(kind, mapping, choice.reason)
+    taken = choice.taken
+    if layout is None and taken.has_rows and kind in _NESTED_KINDS:
+        return _choose_columns(entry, kind, rows, _find_inner_rows(taken, rows))
+    columns = {"sql": taken.name}
+    around = [*items, *(layout.outer if layout else [])]
+    for role in _NAMES:
+        is_key = role == "id" and layout is not None and layout.is_by_id
+        path = _find_column(role, around, taken.path, is_nested=kind in _NESTED_KINDS)
+        if path and not is_key:
+            columns[role] = format_path(path)
+    reasons = [choice.reason, layout.reason if layout else "", _CLEAN_REASON if clean else ""]
+    mapping = ColumnMapping(**columns, rows=layout.rows if layout else None)
+    return Recognition(kind, mapping, ", ".join(filter(None, reasons)), clean)
 
 
-def _find_column(rows: Rows, taken: KeyPath, wanted: list[str]) -> KeyPath | None:
-    """Return the first of some names that the rows have, apart from the taken column."""
-    names = {name.lower(): name for row in reversed(rows) if isinstance(row, dict) for name in row}
-    return next(((names[one],) for one in wanted if names.get(one) not in (None, *taken)), None)
+def _choose_texts(entry: CorpusEntry, rows: Rows) -> tuple[Choice, Literal["llm"] | None]:
+    """Choose the texts with the queries, and tell whether they must be cleaned to be SQL."""
+    is_answer = entry.role == "predictions"
+    may_clean = not entry.is_cleaned and entry.clean is None
+    try:
+        choice = choose_texts(list_texts(rows), is_answer=is_answer, is_cleaned=entry.is_cleaned)
+    except UnclearError as error:
+        if not may_clean or error.candidates:
+            raise
+        return choose_texts(list_texts(rows), is_answer=is_answer, is_cleaned=True), "llm"
+    return choice, "llm" if may_clean and choice.taken.needs_cleaning else None
+
+
+def _find_inner_rows(taken: Texts, rows: Rows) -> Layout:
+    """Return the lists on the path of some texts, whose items are rows of their own."""
+    assert taken.long_list is not None
+    items = [item for row in rows for item in get_items(row, taken.long_list)]
+    path = format_path((*taken.long_list, 0))
+    if "[0]" in path.removesuffix("[0]"):
+        path = path.replace("[0]", "[*]")
+    path = path.removesuffix("[0]")
+    return Layout(path, items, rows, f"in the items of '{path}'")
+
+
+def _find_column(role: str, rows: Rows, taken: KeyPath, *, is_nested: bool) -> KeyPath | None:
+    """Return the place of a role's plain values: beside the query, in the row, or further in."""
+    wanted = _NAMES[role]
+    ranked = {}
+    for row in rows:
+        for path in list_plain_paths(row) if isinstance(row, dict) else ():
+            # In {"query": {"en": ...}, "question": {"en": ...}}, the outer key is the name.
+            is_language = 1 < len(path) == len(taken) and path[-1] == taken[-1]
+            name = str(path[-2] if is_language else path[-1]).lower()
+            is_near = len(path) == 1 or is_language or path[:-1] == taken[:-1]
+            is_allowed = is_near or role in _FAR_ROLES
+            if name in wanted and path != taken and is_allowed and (is_nested or len(path) == 1):
+                ranked[path] = (wanted.index(name), path[:-1] != taken[:-1], len(path))
+    return min(ranked, key=lambda path: ranked[path], default=None)
 
 
 def _unclear_error(
