@@ -1,11 +1,13 @@
 -- Tasks of BIRD-CRITIC, LiveSQLBench and BIRD-Interact with their solutions: query is the question.
 -- The statements of a solution run one after the other, and are one text. A follow-up of
--- BIRD-Interact is a question of its own. bird_critic_predictions reads the answers.
+-- BIRD-Interact is a question of its own. The dialect, or the start of the id, may name the database
+-- system. bird_critic_predictions reads the answers.
 -- parameters: paths
 with tasks as (
     select
         row_number() over () as place,
         coalesce(selected_database, db_id) as db_id,
+        lower(coalesce("dialect", instance_id)) as system,
         [{id: instance_id, question: coalesce(query, amb_user_query), solution: sol_sql}]
         || if(
             json_type(follow_up) = 'OBJECT',
@@ -22,6 +24,7 @@ with tasks as (
             instance_id: 'varchar',
             selected_database: 'varchar',
             db_id: 'varchar',
+            "dialect": 'varchar',
             query: 'varchar',
             amb_user_query: 'varchar',
             sol_sql: 'json',
@@ -38,6 +41,7 @@ turns as (
         place,
         generate_subscripts(turns, 1) as turn_place,
         db_id,
+        system,
         unnest(turns) as turn
     from tasks
 ),
@@ -46,6 +50,7 @@ solutions as (
     select
         row_number() over (order by place, turn_place) - 1 as ordinal,
         db_id,
+        system,
         turn,
         list_filter(
             if(
@@ -75,5 +80,10 @@ select
         statements[1]
     ) as raw_sql,
     db_id,
-    turn.question as question
+    turn.question as question,
+    case
+        when regexp_matches(system, '^postgres') then 'postgres'
+        when regexp_matches(system, '^(sql ?server|mssql)') then 'tsql'
+        else nullif(regexp_extract(system, '^(mysql|oracle|bigquery|sqlite|snowflake)', 1), '')
+    end as dialect
 from solutions

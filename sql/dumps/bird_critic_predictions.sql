@@ -1,11 +1,13 @@
 -- Answers to the tasks of BIRD-CRITIC, LiveSQLBench and BIRD-Interact. The statements in pred_sqls run
--- one after the other, and are one answer. bird_critic reads the solutions.
+-- one after the other, and are one answer. The dialect, or the start of the id, may name the database
+-- system. bird_critic reads the solutions.
 -- parameters: paths
 with answers as (
     select
         row_number() over () - 1 as ordinal,
         instance_id,
         coalesce(selected_database, db_id) as db_id,
+        lower(coalesce("dialect", instance_id)) as system,
         coalesce(query, amb_user_query) as question,
         list_filter(
             if(
@@ -21,6 +23,7 @@ with answers as (
             instance_id: 'varchar',
             selected_database: 'varchar',
             db_id: 'varchar',
+            "dialect": 'varchar',
             query: 'varchar',
             amb_user_query: 'varchar',
             pred_sqls: 'json'
@@ -48,5 +51,10 @@ select
         statements[1]
     ) as raw_sql,
     db_id,
-    question
+    question,
+    case
+        when regexp_matches(system, '^postgres') then 'postgres'
+        when regexp_matches(system, '^(sql ?server|mssql)') then 'tsql'
+        else nullif(regexp_extract(system, '^(mysql|oracle|bigquery|sqlite|snowflake)', 1), '')
+    end as dialect
 from answers

@@ -1,5 +1,5 @@
 -- Samples that lm-evaluation-harness logs. If a task has several filters, its samples recur: those of
--- the first filter count. The answers are read; lm_eval_gold reads the references.
+-- the first filter count, and the others are left out. The answers are read; lm_eval_gold reads the references.
 -- parameters: paths
 with samples as (
     select
@@ -22,9 +22,9 @@ answers as (
         row_number() over () - 1 as ordinal,
         doc_id,
         doc,
-        from_json(if(json_type(answers, '$[0]') = 'ARRAY', answers -> '$[0]', answers), '["VARCHAR"]') as answers
+        from_json(if(json_type(answers, '$[0]') = 'ARRAY', answers -> '$[0]', answers), '["VARCHAR"]') as answers,
+        if(filter_name = first_filter, null, 'of further filters') as left_out
     from samples
-    where filter_name = first_filter
 )
 
 select
@@ -33,5 +33,6 @@ select
     answers[1] as raw_sql,
     answers,
     doc ->> '$.db_id' as db_id,
-    doc ->> '$.question' as question
+    doc ->> '$.question' as question,
+    left_out
 from answers

@@ -1,5 +1,5 @@
 -- Samples that lm-evaluation-harness logs. If a task has several filters, its samples recur: those of
--- the first filter count. The references are read; lm_eval reads the answers.
+-- the first filter count, and the others are left out. The references are read; lm_eval reads the answers.
 -- parameters: paths
 with samples as (
     select
@@ -22,6 +22,6 @@ select
     doc_id as id,
     target ->> (if(json_type(target) = 'ARRAY', '$[0]', '$')) as raw_sql,
     doc ->> '$.db_id' as db_id,
-    doc ->> '$.question' as question
+    doc ->> '$.question' as question,
+    if(filter_name = first_filter, null, 'of further filters') as left_out
 from samples
-where filter_name = first_filter

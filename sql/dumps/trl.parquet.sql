@@ -12,14 +12,15 @@ examples as (
     select
         coalesce(to_json(completion), to_json(chosen)) as answer,
         coalesce(to_json(prompt), if(json_type(to_json(chosen)) = 'ARRAY', to_json(chosen), null)) as question,
-        db_id
+        db_id,
+        if(lower("label"::varchar) = 'false', 'labeled as bad', null) as left_out
     from rows
-    where lower("label"::varchar) is distinct from 'false'
 ),
 
 turns as (
     select
         db_id,
+        left_out,
         list_filter(
             from_json(
                 case json_type(answer)
@@ -48,6 +49,7 @@ turns as (
 contents as (
     select
         db_id,
+        left_out,
         coalesce(answer.content, answer."value") as answer,
         coalesce(question.content, question."value") as question
     from turns
@@ -57,5 +59,6 @@ select
     row_number() over () - 1 as ordinal,
     if(json_type(answer) = 'ARRAY', array_to_string(answer ->> '$[*].text', ''), answer ->> '$') as raw_sql,
     db_id,
-    if(json_type(question) = 'ARRAY', array_to_string(question ->> '$[*].text', ''), question ->> '$') as question
+    if(json_type(question) = 'ARRAY', array_to_string(question ->> '$[*].text', ''), question ->> '$') as question,
+    left_out
 from contents

@@ -33,7 +33,7 @@ from nl2sql_align.tasks.ingest.column_choice import (
     list_plain_paths,
     list_texts,
 )
-from nl2sql_align.tasks.ingest.column_names import ANSWERS, KeyPath
+from nl2sql_align.tasks.ingest.column_names import ANSWERS, KeyPath, Meaning, find_meaning
 from nl2sql_align.tasks.ingest.corpora_file import AUTO, ColumnMapping, CorpusEntry
 from nl2sql_align.tasks.ingest.dumps import list_sources, shorten_names
 from nl2sql_align.tasks.ingest.first_rows import parse_json_rows
@@ -50,6 +50,31 @@ Rows = list[Any]
 
 def _fits_always(_rows: Rows) -> bool:
     return True
+
+
+def _has_requests(rows: Rows) -> bool:
+    """Tell whether the rows are requests of vLLM, with the texts of their outputs."""
+    outputs = [output for row in rows for output in _get_items(row, "outputs")]
+    return any(isinstance(output, dict) and "text" in output for output in outputs)
+
+
+def _has_queries_in_lists(rows: Rows) -> bool:
+    return any(isinstance(query, str) for row in rows for query in _get_items(row, "sql"))
+
+
+def _has_no_other_query(rows: Rows) -> bool:
+    """Tell whether no column beside a prompt and its completion is named as a query."""
+    named = {name for row in rows for name in row} - _TRAINING_KEYS
+    return not {find_meaning((name,)) for name in named} & _QUERIES
+
+
+def _get_items(row: dict[str, Any], key: str) -> list[Any]:
+    items = row.get(key)
+    return items if isinstance(items, list) else []
+
+
+_TRAINING_KEYS: Final = frozenset({"chosen", "completion", "label", "rejected", "response"})
+_QUERIES: Final = frozenset({Meaning.REFERENCE, Meaning.QUERY, Meaning.PREDICTION})
 
 
 class _Signature(NamedTuple):
@@ -76,8 +101,39 @@ class _Signature(NamedTuple):
     fits: Callable[[Rows], bool] = _fits_always
 
 
+_DATA_SET: Final[tuple[Role, ...]] = ("train", "target")
+_MODEL: Final[tuple[Role, ...]] = ("predictions",)
+
 # The most specific signatures come first.
 _SIGNATURES: Final = (
+    _Signature("openai_batch", "custom_id, response.body", holds_answers=True),
+    _Signature("openai_batch", "custom_id, response, error", holds_answers=True),
+    _Signature("openai_batch", "object, choices", holds_answers=True),
+    _Signature("openai_batch", "object, output, status", holds_answers=True),
+    _Signature("anthropic_batch", "custom_id, result.type", holds_answers=True),
+    _Signature("anthropic_batch", "content, role, stop_reason", holds_answers=True),
+    _Signature("vllm", "generated_texts, input_lens", holds_answers=True),
+    _Signature("vllm", "outputs, prompt", holds_answers=True, fits=_has_requests),
+    _Signature("bird_critic_predictions", "instance_id, pred_sqls", "", True, _MODEL),
+    _Signature("bird_critic", "instance_id, sol_sql", roles=_DATA_SET),
+    _Signature("omnisql_predictions", "input_seq, pred_sqls", "", True, _MODEL),
+    _Signature("omnisql_predictions", "pred_sqls, responses", "", True, _MODEL),
+    _Signature("omnisql_sft", "input_seq, output_seq", roles=_DATA_SET),
+    _Signature("lm_eval", "doc_id, resps", "", True, _MODEL),
+    _Signature("lm_eval", "doc_id, filtered_resps", "", True, _MODEL),
+    _Signature("lm_eval_gold", "doc_id, resps, target", roles=_DATA_SET),
+    _Signature("lm_eval_gold", "doc_id, filtered_resps, target", roles=_DATA_SET),
+    _Signature("llama_factory", "predict, label", "", True, _MODEL),
+    _Signature("llama_factory_gold", "predict, label", roles=_DATA_SET),
+    _Signature("verl_predictions", "prompt, reward_model, responses", "", True, _MODEL),
+    _Signature("verl", "prompt, reward_model.ground_truth", roles=_DATA_SET),
+    _Signature("verl", "prompt, reward_spec.ground_truth", roles=_DATA_SET),
+    _Signature("verl", "prompt, response", roles=_DATA_SET, fits=_has_no_other_query),
+    _Signature("trl", "prompt, completion", holds_answers=True, fits=_has_no_other_query),
+    _Signature("trl", "chosen, rejected", roles=_DATA_SET, fits=_has_no_other_query),
+    _Signature(
+        "text2sql_eval_toolkit", "id, sql, db_id", roles=_DATA_SET, fits=_has_queries_in_lists
+    ),
     _Signature("bird", "SQL, db_id", sql="SQL"),
     _Signature("din_sql", "PREDICTED SQL", sql="PREDICTED SQL", holds_answers=True),
     _Signature("sparc", "interaction, database_id"),
@@ -181,6 +237,9 @@ def recognize_format(entry: CorpusEntry) -> Recognition:
 
 
 def _recognize_folder(folder: Path, glob: str | None) -> Recognition | None:
+    names = [path.name for path in folder.glob("*.json")] if glob is None else []
+    if all(any(name.endswith(end) for name in names) for end in ("label.json", "data.json")):
+        return Recognition("ehrsql_2024", None, "files label.json and data.json")
     scripts = sum(1 for _ in folder.glob(glob or "**/*.sql"))
     if not scripts or (glob is not None and not glob.endswith(".sql")):
         return None
@@ -343,6 +402,7 @@ def _recognize_rows(entry: CorpusEntry, kind: str, rows: Rows) -> Recognition:
 def _match_signature(entry: CorpusEntry, kind: str, rows: Rows) -> Recognition | None:
     """Return the first named format whose signs the rows bear."""
     objects = [row for row in rows if isinstance(row, dict)]
+    _check_models(entry, kind, objects)
     names = {name for row in objects for name in _list_names(row)}
     lower = {name.lower() for name in names}
     is_answer = entry.role == "predictions"
@@ -359,6 +419,27 @@ def _match_signature(entry: CorpusEntry, kind: str, rows: Rows) -> Recognition |
             noun = "columns" if kind != "jsonl" else "keys"
             return Recognition(one.format, None, f"{noun} {', '.join(sorted(keys))}")
     return None
+
+
+def _check_models(entry: CorpusEntry, kind: str, rows: Rows) -> None:
+    """Raise if the rows are predictions of text2sql-eval-toolkit by several models."""
+    made = [made for row in rows if isinstance(made := row.get("predictions"), dict)]
+    models = list(
+        dict.fromkeys(
+            model
+            for one in made
+            for model, answer in one.items()
+            if isinstance(answer, dict) and "predicted_sql" in answer
+        )
+    )
+    if entry.role == "predictions" and len(models) > 1:
+        raise CorpusError(
+            entry.name,
+            entry.place,
+            f"holds the answers of several models ({shorten_names(models)})",
+            f'list a corpus for each, with format = "{kind}" and columns = '
+            f"{{ sql = '$.predictions.\"{models[0]}\".predicted_sql' }}",
+        )
 
 
 def _list_names(row: dict[str, Any]) -> list[str]:

@@ -25,8 +25,8 @@ def recognized(tmp_path, rows, role="predictions"):
 # Rows with one answer, and the column of the answer.
 PREDICTIONS = {
     "label beside a fenced answer": (
-        lambda n: {"prompt": "schema and question", "predict": FENCED[n], "label": GOLD},
-        "predict",
+        lambda n: {"prompt": "schema and question", "prediction": FENCED[n], "label": GOLD},
+        "prediction",
     ),
     "samples of an evaluation harness": (
         lambda n: {
@@ -56,7 +56,7 @@ PREDICTIONS = {
         "response",
     ),
     "a list of statements": (
-        lambda n: {"instance_id": n, "pred_sqls": [ANSWERS[n], "SELECT 1 + 1"]},
+        lambda n: {"task": n, "pred_sqls": [ANSWERS[n], "SELECT 1 + 1"]},
         "pred_sqls",
     ),
     "choices": (

@@ -4,6 +4,8 @@ import pytest
 
 from nl2sql_align.tasks.base.errors import CorpusError
 from nl2sql_align.tasks.ingest.corpora_file import ALIASES, list_formats
+from nl2sql_align.tasks.ingest.dumps import ingest_corpus
+from nl2sql_align.tasks.ingest.format_recognition import resolve_format
 from tests.unit.ingest.test_dumps import DUMPS, as_json, as_lines, as_parquet, entry
 from tests.unit.ingest.test_formats import SAMPLES, ingested
 
@@ -612,6 +614,7 @@ def test_ehrsql_2024_joins_labels_with_their_questions(tmp_path):
         ("a1", "null", "Who?"),
         ("c9", "select 1", None),
     ]
+    assert resolve_format(entry(folder, "auto", role="target"))[0].format == "ehrsql_2024"
     found = ingested(entry(folder / "label.json", "ehrsql_2024"), tmp_path)
     assert [(row["sql"], row["question"]) for row in found][:1] == [
         ("select count(*) from boat", None)
@@ -659,7 +662,96 @@ def test_statements_of_an_answer_are_kept_together(tmp_path):
     assert row["sql"] == COUNT
 
 
+def test_rows_that_are_not_read_are_counted(tmp_path):
+    for sample, reason in [
+        ("lm-evaluation-harness", "1 row is left out: 1 of further filters"),
+        ("TRL completions with labels", "1 row is left out: 1 labeled as bad"),
+        ("TRL conversations as Parquet", "1 row is left out: 1 labeled as bad"),
+    ]:
+        format, role, name, content, _ = MODEL_SAMPLES[sample]
+        (tmp_path / name).write_bytes(content)
+        keys = PREDICTIONS if role == "predictions" else {"role": role}
+        report = ingest_corpus(entry(tmp_path / name, format, **keys), tmp_path / "q.parquet")
+        assert report.rows.text == reason
+
+
+def test_tasks_and_answers_name_their_dialect(tmp_path):
+    rows = [
+        {"instance_id": 1, "dialect": "PostgreSQL", "sol_sql": [DEEP], "pred_sqls": [COUNT]},
+        {"instance_id": "SQLServer_2", "sol_sql": [DEEP], "pred_sqls": [COUNT]},
+        {"instance_id": "MySQL_3", "sol_sql": [DEEP], "pred_sqls": [COUNT]},
+        {"instance_id": "alien_4", "sol_sql": [DEEP], "pred_sqls": [COUNT]},
+    ]
+    (tmp_path / "a.jsonl").write_bytes(as_lines(rows))
+    for format, keys in [("bird_critic", {}), ("bird_critic_predictions", PREDICTIONS)]:
+        report = ingest_corpus(entry(tmp_path / "a.jsonl", format, **keys), tmp_path / "q.parquet")
+        assert report.rows.dialects == {"mysql": 1, "postgres": 1, "tsql": 1}
+
+
 def test_public_tasks_without_solutions_are_refused(tmp_path):
     (tmp_path / "a.jsonl").write_bytes(as_lines([task(1, sol_sql=[]), task(2, sol_sql=[])]))
     with pytest.raises(CorpusError, match="has no queries where format 'bird_critic' stores them"):
         ingested(entry(tmp_path / "a.jsonl", "bird_critic", role="target"), tmp_path)
+
+
+@pytest.mark.parametrize("sample", sorted(MODEL_SAMPLES))
+def test_each_format_is_recognized_for_its_role(tmp_path, sample):
+    format, role, name, content, _ = MODEL_SAMPLES[sample]
+    (tmp_path / name).write_bytes(content)
+    keys = PREDICTIONS if role == "predictions" else {"role": role}
+    found, note = resolve_format(entry(tmp_path / name, "auto", **keys))
+    assert found.format == ALIASES.get(format, format)
+    assert note.startswith(f"recognized as format '{found.format}': ")
+
+
+BOTH = {
+    "lm-evaluation-harness": "lm_eval_gold",
+    "LLaMA-Factory": "llama_factory_gold",
+    "OmniSQL, predictions": "omnisql_sft",
+    "verl, generated": "verl",
+    "LiveSQLBench, answers": "bird_critic",
+}
+
+
+@pytest.mark.parametrize("sample", BOTH)
+def test_references_are_read_for_a_target(tmp_path, sample):
+    _, _, name, content, _ = MODEL_SAMPLES[sample]
+    (tmp_path / name).write_bytes(content)
+    found, _ = resolve_format(entry(tmp_path / name, "auto", role="target"))
+    assert found.format == BOTH[sample]
+    assert {row["sql"] for row in ingested(found, tmp_path)} == {GOLD}
+
+
+@pytest.mark.parametrize("sample", ["LiveSQLBench", "OmniSQL", "verl", "TRL preferences"])
+def test_references_are_not_taken_for_predictions(tmp_path, sample):
+    _, _, name, content, _ = MODEL_SAMPLES[sample]
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(CorpusError):
+        resolve_format(entry(tmp_path / name, "auto", **PREDICTIONS))
+
+
+def toolkit_rows(**models):
+    made = {model: {"predicted_sql": sql} for model, sql in models.items()}
+    row = {"id": "a", "question": "q", "db_id": "dw", "query": GOLD, "sql": [GOLD]}
+    return as_json([{**row, "predictions": made}])
+
+
+def test_predictions_of_one_model_are_recognized(tmp_path):
+    (tmp_path / "a.json").write_bytes(toolkit_rows(**{"wx:m/l-3.1": FENCED}))
+    found, _ = resolve_format(entry(tmp_path / "a.json", "auto", **PREDICTIONS))
+    assert (found.format, found.columns.sql) == (
+        "jsonl",
+        '$.predictions."wx:m/l-3.1".predicted_sql',
+    )
+    [row] = ingested(found, tmp_path)
+    assert [row[key] for key in ("id", "sql", "db_id", "question")] == ["a", DEEP, "dw", "q"]
+
+
+def test_predictions_of_several_models_are_not_guessed(tmp_path):
+    (tmp_path / "a.json").write_bytes(toolkit_rows(**{"wx:m/l-3.1": FENCED, "other": COUNT}))
+    with pytest.raises(CorpusError) as caught:
+        resolve_format(entry(tmp_path / "a.json", "auto", **PREDICTIONS))
+    assert "holds the answers of several models (wx:m/l-3.1, other)" in str(caught.value)
+    assert '$.predictions."wx:m/l-3.1".predicted_sql' in str(caught.value)
+    found, _ = resolve_format(entry(tmp_path / "a.json", "auto", role="target"))
+    assert found.format == "text2sql_eval_toolkit"
