@@ -402,7 +402,8 @@ def _recognize_rows(entry: CorpusEntry, kind: str, rows: Rows) -> Recognition:
 def _match_signature(entry: CorpusEntry, kind: str, rows: Rows) -> Recognition | None:
     """Return the first named format whose signs the rows bear."""
     objects = [row for row in rows if isinstance(row, dict)]
-    _check_models(entry, kind, objects)
+    if models := _recognize_models(entry, kind, objects):
+        return models
     names = {name for row in objects for name in _list_names(row)}
     lower = {name.lower() for name in names}
     is_answer = entry.role == "predictions"
@@ -421,25 +422,31 @@ def _match_signature(entry: CorpusEntry, kind: str, rows: Rows) -> Recognition |
     return None
 
 
-def _check_models(entry: CorpusEntry, kind: str, rows: Rows) -> None:
-    """Raise if the rows are predictions of text2sql-eval-toolkit by several models."""
+def _recognize_models(entry: CorpusEntry, kind: str, rows: Rows) -> Recognition | None:
+    """Recognize predictions of text2sql-eval-toolkit, which has the answers of each model."""
     made = [made for row in rows if isinstance(made := row.get("predictions"), dict)]
-    models = list(
-        dict.fromkeys(
-            model
-            for one in made
-            for model, answer in one.items()
-            if isinstance(answer, dict) and "predicted_sql" in answer
-        )
-    )
-    if entry.role == "predictions" and len(models) > 1:
+    answers = [
+        (model, answer)
+        for one in made
+        for model, answer in one.items()
+        if isinstance(answer, dict) and "predicted_sql" in answer
+    ]
+    paths = {model: ("predictions", model, "predicted_sql") for model, _ in answers}
+    if entry.role != "predictions" or not paths or any('"' in model for model in paths):
+        return None
+    first = next(iter(paths.values()))
+    if len(paths) > 1:
         raise CorpusError(
             entry.name,
             entry.place,
-            f"holds the answers of several models ({shorten_names(models)})",
+            f"holds the answers of several models ({shorten_names(list(paths))})",
             f'list a corpus for each, with format = "{kind}" and columns = '
-            f"{{ sql = '$.predictions.\"{models[0]}\".predicted_sql' }}",
+            f"{{ sql = '{format_path(first)}' }}",
         )
+    others = {role: _find_column(role, rows, first, is_nested=False) for role in _NAMES}
+    columns = {role: format_path(path) for role, path in others.items() if path}
+    reason = f"predictions of one model, '{first[1]}'"
+    return Recognition(kind, ColumnMapping(sql=format_path(first), **columns), reason)
 
 
 def _list_names(row: dict[str, Any]) -> list[str]:

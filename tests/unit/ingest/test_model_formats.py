@@ -662,17 +662,20 @@ def test_statements_of_an_answer_are_kept_together(tmp_path):
     assert row["sql"] == COUNT
 
 
-def test_rows_that_are_not_read_are_counted(tmp_path):
-    for sample, reason in [
+@pytest.mark.parametrize(
+    ("sample", "reason"),
+    [
         ("lm-evaluation-harness", "1 row is left out: 1 of further filters"),
         ("TRL completions with labels", "1 row is left out: 1 labeled as bad"),
         ("TRL conversations as Parquet", "1 row is left out: 1 labeled as bad"),
-    ]:
-        format, role, name, content, _ = MODEL_SAMPLES[sample]
-        (tmp_path / name).write_bytes(content)
-        keys = PREDICTIONS if role == "predictions" else {"role": role}
-        report = ingest_corpus(entry(tmp_path / name, format, **keys), tmp_path / "q.parquet")
-        assert report.rows.text == reason
+    ],
+)
+def test_rows_that_are_not_read_are_counted(tmp_path, sample, reason):
+    format, role, name, content, _ = MODEL_SAMPLES[sample]
+    (tmp_path / name).write_bytes(content)
+    keys = PREDICTIONS if role == "predictions" else {"role": role}
+    report = ingest_corpus(entry(tmp_path / name, format, **keys), tmp_path / "q.parquet")
+    assert report.rows.text == reason
 
 
 def test_tasks_and_answers_name_their_dialect(tmp_path):
