@@ -164,6 +164,14 @@ Sources = Annotated[
 ]
 Seed = Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the random draws.")]
 
+KeepAccidental = Annotated[
+    bool,
+    typer.Option(
+        "--keep-accidental",
+        help="Keep rows that parse by accident, because a name in them lacks quotes.",
+    ),
+]
+
 
 @_command(_PRODUCE, example="run samples/corpora.toml --warehouse warehouse")
 def run(
@@ -527,6 +535,7 @@ def select(
             "template and literals), strict (also if all literals are short numbers) or none.",
         ),
     ] = Overlap.NEAR,
+    keep_accidental: KeepAccidental = False,
     stop: Annotated[
         bool, typer.Option("--stop", help="With greedy: choose fewer rows if more make it worse.")
     ] = False,
@@ -548,6 +557,7 @@ def select(
         caps=_parse_caps(caps or []),
         max_share=max_share,
         exclude_overlap=exclude_overlap,
+        keep_accidental=keep_accidental,
         stop=stop,
     )
     made = selection.select(place, target, _parse_names(sources), out, options)
@@ -567,12 +577,13 @@ def mix(
         typer.Option(metavar="N", help="Number of bootstrap replicates for the intervals."),
     ] = 200,
     seed: Seed = 0,
+    keep_accidental: KeepAccidental = False,
     form: Form = Format.TABLE,
 ) -> None:
     """Find the mixture of whole corpora that is closest to a target."""
     from nl2sql_align.tasks.decisions import mixture
 
-    made = mixture.mix(place, target, _parse_names(sources), replicates, seed)
+    made = mixture.mix(place, target, _parse_names(sources), replicates, seed, keep_accidental)
     if form is Format.TABLE:
         print_mixture(made)
     else:

@@ -30,6 +30,7 @@ def select(
     max_share: float = 1.0,
     caps: Mapping[str, float] | None = None,
     exclude_overlap: Overlap = Overlap.NEAR,
+    keep_accidental: bool = False,
     stop: bool = False,
 ) -> str:
     """Select rows from published corpora, and write them to a folder.
@@ -48,6 +49,7 @@ def select(
         caps: The largest shares of single sources.
         exclude_overlap: The rows to leave out because the target has them too: exact, near, strict
             or none.
+        keep_accidental: Keep rows that parse by accident, because a name in them lacks quotes.
         stop: With greedy, stop when further rows no longer lower the cross-entropy.
 
     Returns:
@@ -65,6 +67,7 @@ def select(
         max_share=max_share,
         caps=caps,
         exclude_overlap=exclude_overlap,
+        keep_accidental=keep_accidental,
         stop=stop,
     )
     return select_rows(warehouse, target, tuple(sources), Path(out), options).selection

@@ -117,8 +117,8 @@ def _make_corpus(
 ) -> CountedCorpus:
     if role == "predictions":
         keys = {"model": "model", **keys}
-    keys = {"path": f"/dumps/{name}.sql", **keys}
-    entry = CorpusEntry(name=name, role=role, format="lines", dialect="sqlite", **keys)
+    keys = {"path": f"/dumps/{name}.sql", "dialect": "sqlite", **keys}
+    entry = CorpusEntry(name=name, role=role, format="lines", **keys)
     warehouse = Warehouse(folder)
     pairs = [one if isinstance(one, tuple) else (f"-- {one}", one) for one in queries]
     key = stage_key(pairs=pairs, db_ids=list(db_ids or []), frequencies=frequencies)

@@ -144,7 +144,7 @@ class Pool:
     Attributes:
         sources: The corpora, in the order given: ``corpus``, ``role``, ``dialect``, ``license``,
             ``digest``, ``n_queries``, ``n_rejected``, ``n_candidates``, ``n_overlapping``,
-            ``n_repeated``.
+            ``n_accidental``, ``n_repeated``.
         cells: The candidates, grouped by template and source.
         templates: The distinct templates, the rows of ``cells.counts``.
         template_ids: Their ids.
@@ -173,6 +173,7 @@ def load_pool(
     overlap: Overlap,
     seed: int,
     is_whole: bool = False,
+    keep_accidental: bool = False,
 ) -> Pool:
     """Read the candidates, and leave them in the connection's table ``candidates``.
 
@@ -186,6 +187,7 @@ def load_pool(
         seed: The seed of the rows' noise.
         is_whole: Keep rows that repeat the question and text of another one, and count each as
             often as it occurs in a log. Otherwise each row can be taken once.
+        keep_accidental: Keep rows that parse by accident, because a name in them lacks quotes.
 
     Raises:
         ConfigurationError: A corpus does not exist, or has no candidate.
@@ -215,15 +217,30 @@ def load_pool(
         overlap=overlap,
         seed=seed,
         is_whole=is_whole,
+        keep_accidental=keep_accidental,
         templates_files=sorted(set(given["templates_file"])),
     )
     counted = query_sql(con, "decisions/selection/excluded").pl()
     given = given.join(counted, on="position", how="left", maintain_order="left")
-    counts = ("n_candidates", "n_overlapping", "n_repeated")
+    counts = ("n_candidates", "n_overlapping", "n_accidental", "n_repeated")
     given = given.with_columns(pl.col(*counts).fill_null(0))
     if not given["n_candidates"].sum():
         raise ConfigurationError(f"{', '.join(named)}: no query with a template is left to choose")
     return _count_candidates(con, given, _count_target(con, target))
+
+
+def note_accidental(sources: pl.DataFrame) -> list[str]:
+    """Return a note if rows of the sources were excluded because they parse by accident."""
+    some = sources.filter(pl.col("n_accidental") > 0)
+    if not len(some):
+        return []
+    named = ", ".join(
+        f"{n:,} of {name}" for name, n in some.select("corpus", "n_accidental").rows()
+    )
+    return [
+        f"left out rows that parse by accident, because a name in them lacks quotes: {named}; "
+        "to keep them, add --keep-accidental"
+    ]
 
 
 def _list_training_corpora(con: duckdb.DuckDBPyConnection, target: str) -> list[str]:

@@ -11,7 +11,7 @@ import polars as pl
 
 from nl2sql_align.tasks.base.arrays import Floats
 from nl2sql_align.tasks.base.errors import ConfigurationError
-from nl2sql_align.tasks.decisions.candidates import Pool, load_pool
+from nl2sql_align.tasks.decisions.candidates import Pool, load_pool, note_accidental
 from nl2sql_align.tasks.decisions.options import Overlap
 from nl2sql_align.tasks.decisions.selection_methods import Target
 from nl2sql_align.tasks.measures.divergence import (
@@ -24,7 +24,7 @@ from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.record import last_run_id, record_decision
 from nl2sql_align.tasks.warehouse.folder import stage_key
 
-MIXTURE_VERSION: Final = 2
+MIXTURE_VERSION: Final = 3
 """Goes up with every change that can alter a weight."""
 
 REPLICATES: Final = 200
@@ -62,6 +62,7 @@ class Mixture:
         pool_alignment: That of all rows of the corpora together.
         unit: The unit that was resampled: databases of the target, or its queries.
         sources: A row per corpus, as in table ``mixtures``, the largest weight first.
+        notes: Warnings and hints for the user.
     """
 
     mixture: str
@@ -71,6 +72,7 @@ class Mixture:
     pool_alignment: float
     unit: str
     sources: pl.DataFrame
+    notes: tuple[str, ...]
 
 
 def mix(
@@ -79,6 +81,7 @@ def mix(
     sources: Sequence[str] = (),
     replicates: int = REPLICATES,
     seed: int = 0,
+    keep_accidental: bool = False,
 ) -> Mixture:
     """Find the weights of whole corpora whose mixture has the lowest divergence from a target.
 
@@ -90,6 +93,7 @@ def mix(
         sources: The corpora to mix; if empty, all with the role train.
         replicates: The number of resamples of the target for the intervals, from 20 to 100,000.
         seed: The seed of the resamples.
+        keep_accidental: Keep rows that parse by accident, because a name in them lacks quotes.
 
     Returns:
         The weights, by n-grams and by rows, with 95% percentile intervals of the row weights.
@@ -101,7 +105,16 @@ def mix(
     if not 20 <= replicates <= 100_000:
         raise ConfigurationError(f"replicates: {replicates} is not between 20 and 100,000")
     with open_results(place) as con:
-        pool = load_pool(con, place, target, sources, Overlap.NONE, seed, is_whole=True)
+        pool = load_pool(
+            con,
+            place,
+            target,
+            sources,
+            Overlap.NONE,
+            seed,
+            is_whole=True,
+            keep_accidental=keep_accidental,
+        )
         run_id = last_run_id(place)
     shares, per_row = _source_shares(pool)
     aim = pool.target.as_target(replicates, seed, columns=pool.columns)
@@ -118,6 +131,7 @@ def mix(
         sources=pool.sources.select("corpus", "digest").rows(),
         replicates=replicates,
         seed=seed,
+        keep_accidental=keep_accidental,
     )[:16]
     table = _weigh_sources(pool, aim, shares, per_row, best).with_columns(
         mixture=pl.lit(name),
@@ -142,6 +156,7 @@ def mix(
         alignment(pool_nats),
         pool.target.unit,
         table,
+        tuple(note_accidental(pool.sources)),
     )
 
 

@@ -5,6 +5,7 @@ Behind ``nl2sql-align select``. ``tasks.decisions.candidates`` reads the candida
 """
 
 import json
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ import polars as pl
 from nl2sql_align.tasks.base.arrays import Floats, Integers
 from nl2sql_align.tasks.base.errors import AlignError, ConfigurationError
 from nl2sql_align.tasks.base.run_sql import query_sql
-from nl2sql_align.tasks.decisions.candidates import Pool, load_pool
+from nl2sql_align.tasks.decisions.candidates import Pool, load_pool, note_accidental
 from nl2sql_align.tasks.decisions.options import Method, Overlap
 from nl2sql_align.tasks.decisions.selection_methods import (
     CHOOSING_VERSION,
@@ -49,6 +50,7 @@ _SOURCE_COLUMNS: Final = (
     "n_queries",
     "n_rejected",
     "n_overlapping",
+    "n_accidental",
     "n_repeated",
     "n_candidates",
     "n_taken_from_source",
@@ -72,6 +74,7 @@ class Options:
         max_share: The largest share of the budget from one source.
         caps: Such shares for single sources, instead of ``max_share``.
         exclude_overlap: Which rows are excluded because the target has them too.
+        keep_accidental: Keep rows that parse by accident, because a name in them lacks quotes.
         stop: For ``greedy``: stop where the cross-entropy is lowest.
     """
 
@@ -83,6 +86,7 @@ class Options:
     max_share: float = 1.0
     caps: Mapping[str, float] | None = None
     exclude_overlap: Overlap = Overlap.NEAR
+    keep_accidental: bool = False
     stop: bool = False
 
     def check(self, sources: Sequence[str]) -> None:
@@ -181,7 +185,15 @@ def select(
     out = Path(out)
     options.check(sources or list(options.caps or {}))
     with open_results(place) as con:
-        pool = load_pool(con, place, target, sources, options.exclude_overlap, options.seed)
+        pool = load_pool(
+            con,
+            place,
+            target,
+            sources,
+            options.exclude_overlap,
+            options.seed,
+            keep_accidental=options.keep_accidental,
+        )
         options.check(pool.sources["corpus"].to_list())
         pool = _limit_sources(pool, options)
         aim = pool.target.as_target(options.replicates, options.seed, columns=pool.columns)
@@ -288,6 +300,8 @@ def _notes(
         notes.append(
             f"only {n_templates:,} of {options.min_templates:,} distinct templates: {more}"
         )
+    notes += note_accidental(pool.sources)
+    notes += _note_repeated_text(rows)
     unasked = rows.filter(pl.col("question").is_null())
     if len(unasked):
         named = ", ".join(unasked["source"].unique(maintain_order=True))
@@ -302,6 +316,16 @@ def _notes(
             '(license = "...")'
         )
     return tuple(notes)
+
+
+def _note_repeated_text(rows: pl.DataFrame, n_repeats: int = 10, share: float = 0.02) -> list[str]:
+    """Return a note if one text is in at least so many rows, and in such a share of them."""
+    counts = rows.group_by("sql").len().sort("len", "sql", descending=[True, False])
+    n, text = counts.select("len", "sql").row(0) if len(counts) else (0, "")
+    if n < max(n_repeats, share * len(rows)):
+        return []
+    shown = textwrap.shorten(text, 60, placeholder=" ...")
+    return [f"{n:,} of {len(rows):,} rows have the same text: {shown}"]
 
 
 def _name_selection(pool: Pool, target: str, options: Options) -> str:
@@ -345,6 +369,7 @@ def _sources_table(
             "n_queries",
             "n_rejected",
             "n_overlapping",
+            "n_accidental",
             "n_repeated",
             "n_candidates",
             "n_taken_from_source",

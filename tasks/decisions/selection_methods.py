@@ -24,7 +24,7 @@ from nl2sql_align.tasks.measures.divergence import (
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-CHOOSING_VERSION: Final = 2
+CHOOSING_VERSION: Final = 3
 """Goes up with every change that can alter a choice."""
 
 _EXCHANGES: Final = 300

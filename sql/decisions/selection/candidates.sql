@@ -1,8 +1,29 @@
 -- The templated rows of the sources, in the order of the sources and their dumps. excluded is the
 -- reason why a row is not a candidate. noise depends only on the seed, the corpus and the ordinal.
 -- place ranks the candidates of a source and template: first a row of each text, then copies.
--- Expects given_sources (position, corpus, templates_file), target_queries and literals_of.
--- parameters: is_whole, overlap, seed, templates_files
+-- A query is accidental if it parses by accident: a name that should be quoted reads as SQL. Either the name contains
+-- the mark of a comment, which hides the rest of the line, or brackets, which read as a call: Pick_#, Writer(s)_name.
+-- Expects given_sources (position, corpus, dialect, templates_file), target_queries and literals_of.
+-- parameters: is_whole, keep_accidental, overlap, seed, templates_files
+create or replace temp macro is_accidental(text, dialect) as (
+    with unquoted as (
+        select
+            regexp_replace(
+                text,
+                '''(?:[^'']|'''')*''|"(?:[^"]|"")*"|`[^`]*`|##[^#\n]*##'
+                || if(dialect in ('tsql', 'fabric', 'sqlite'), '|\[[^\[\]]*\]', ''),
+                ' q ',
+                'g'
+            ) as code
+    )
+
+    select
+        regexp_matches(code, '\w_[(\[]|[)\]]_|\)[0-9]|[A-Za-z]\([sS]\)[^\s,;)]|\w--\w')
+        or dialect in ('bigquery', 'doris', 'mysql', 'singlestore', 'starrocks')
+        and regexp_matches(code, '\w#|[^\s#][^\n#]*#[^\n]*(\b(?:FROM|WHERE|AND)\b|[=<>])[^\n]*\z')
+    from unquoted
+);
+
 create or replace temp table candidates as
 with texts as (
     select
@@ -24,7 +45,8 @@ with texts as (
                     where len(literals) > 0 and ($overlap = 'strict' or are_telling(literals))
                 )
                 then 'near overlap'
-        end as overlap
+        end as overlap,
+        not $keep_accidental and is_accidental(parsed.sql, given.dialect) as is_accidental
     from read_parquet($templates_files, filename = true) as parsed
     join given_sources as given on parsed.filename = given.templates_file
     where parsed.template_id is not null
@@ -37,6 +59,7 @@ rows_of_sources as (
         texts.template_id,
         texts.comparable_key,
         texts.overlap,
+        texts.is_accidental,
         if($is_whole, asked.n_occurrences, 1) as n_copies,
         md5_number_lower(concat_ws(chr(31), $seed, texts.corpus, asked.ordinal)) as noise,
         -- A repeated text is redundant if it answers the same question. Without a question, it may
@@ -51,8 +74,10 @@ rows_of_sources as (
 
 judged as (
     select
-        * exclude (overlap, is_repeated),
-        coalesce(overlap, if(is_repeated, 'repeated', null)) as excluded
+        * exclude (overlap, is_accidental, is_repeated),
+        coalesce(
+            overlap, if(is_accidental, 'accidental', null), if(is_repeated, 'repeated', null)
+        ) as excluded
     from rows_of_sources
 ),
 

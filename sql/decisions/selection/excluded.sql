@@ -4,6 +4,7 @@ select
     position,
     count(*) filter (excluded is null) as n_candidates,
     count(*) filter (excluded in ('exact overlap', 'near overlap')) as n_overlapping,
+    count(*) filter (excluded = 'accidental') as n_accidental,
     count(*) filter (excluded = 'repeated') as n_repeated
 from candidates
 group by position

@@ -279,6 +279,7 @@ comment on column selections.license is 'The license of the corpus';
 comment on column selections.n_queries is 'Queries of the corpus';
 comment on column selections.n_rejected is 'Queries without a template';
 comment on column selections.n_overlapping is 'Queries left out because the target has them too';
+comment on column selections.n_accidental is 'Queries left out because they parse by accident: a name in them lacks quotes';
 comment on column selections.n_repeated is 'Queries left out because an earlier row has the same question and text';
 comment on column selections.n_candidates is 'Queries that could be taken';
 comment on column selections.n_taken_from_source is 'Queries taken';

@@ -390,6 +390,7 @@ create table selections (
     n_queries bigint not null,
     n_rejected bigint not null,
     n_overlapping bigint not null,
+    n_accidental bigint,  -- null in rows of earlier versions
     n_repeated bigint not null,
     n_candidates bigint not null,
     n_taken_from_source bigint not null,

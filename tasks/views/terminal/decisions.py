@@ -125,6 +125,8 @@ def print_mixture(mixture: "Mixture") -> None:
             style="" if row["row_weight"] >= 0.0005 else "dim",
         )
     out.print(table)
+    for note in mixture.notes:
+        say(f"Note: {escape(note)}", 2)
 
 
 def print_headroom(rows: "pl.DataFrame") -> None:

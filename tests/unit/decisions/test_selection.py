@@ -271,3 +271,75 @@ def test_resampling_a_target_in_blocks_changes_no_bit(folder):
 def test_a_mixture_needs_replicates_for_its_intervals(folder):
     with pytest.raises(ConfigurationError, match="replicates: 5"):
         mix(folder, "dev", replicates=5)
+
+
+ACCIDENTS = {
+    "mysql": [
+        "SELECT EPISODE_#_NAME FROM t WHERE a = 1",
+        "SELECT Pick # FROM t WHERE a = 1",
+        "SELECT VIEWERS_(MILLIONS)_NAME FROM t",
+        "SELECT a FROM t WHERE WRITER(S)_NAME = 'x'",
+        "SELECT KICKOFF_[A]_NAME FROM t",
+        "SELECT DATE_(D)1 FROM t",
+        "SELECT a FROM t WHERE b--c = 1",
+    ],
+    "sqlite": ["SELECT VIEWERS_(MILLIONS) FROM t"],
+    "tsql": ["SELECT YEAR(S)_WON FROM t"],
+}
+NO_ACCIDENTS = {
+    "mysql": [
+        "SELECT COUNT(s) FROM t # the harbours",
+        "SELECT a FROM t WHERE b = '#1 = x'",
+        "# boats FROM t\nSELECT a FROM t",
+        "SELECT `Pick # FROM` FROM t",
+        "SELECT a FROM t -- WHERE b = 1",
+        "SELECT COUNT(a)FROM t WHERE(b)=(c)AND d",
+    ],
+    "sqlite": ["SELECT [School_(club)_x] FROM t", 'SELECT "Writer(s)_x" FROM t'],
+    "tsql": ["SELECT a FROM #boats WHERE b = ##limit##", "SELECT [a_(b)] FROM t"],
+    "postgres": ["SELECT a #> '{b}' FROM t WHERE c = 1", "SELECT x_y[1] FROM t"],
+}
+
+
+@pytest.fixture(scope="module")
+def accidents(tmp_path_factory, make_corpus):
+    """Training sets with rows that parse by accident, one for each dialect."""
+    warehouse = Warehouse(tmp_path_factory.mktemp("accidents"))
+    corpora = [
+        (dialect, [(sql, COUNT) for sql in both[dialect]], {"dialect": dialect})
+        for dialect in NO_ACCIDENTS
+        for both in [{**NO_ACCIDENTS, **{d: s + NO_ACCIDENTS[d] for d, s in ACCIDENTS.items()}}]
+    ]
+    runner(warehouse, make_corpus)(*corpora, ("dev", TARGET, {"role": "target"}))
+    return warehouse.folder
+
+
+def test_rows_that_parse_by_accident_are_left_out_counted_and_told(accidents, tmp_path):
+    made = select(accidents, "dev", [], tmp_path, Options(100, exclude_overlap="none"))
+    taken = pl.read_parquet(tmp_path / "selection.parquet").group_by("source").agg("sql")
+    taken = {source: sorted(texts) for source, texts in taken.iter_rows()}
+    assert taken == {dialect: sorted(texts) for dialect, texts in NO_ACCIDENTS.items()}
+    counted = dict(made.sources.select("source", "n_accidental").iter_rows())
+    assert counted == {"mysql": 7, "sqlite": 1, "tsql": 1, "postgres": 0}
+    told = "left out rows that parse by accident, because a name in them lacks quotes: "
+    assert any(note.startswith(f"{told}7 of mysql, 1 of") for note in made.notes)
+    mixture = mix(accidents, "dev")
+    assert [note for note in mixture.notes if note.startswith(told)]
+
+
+def test_rows_that_parse_by_accident_are_kept_on_demand(accidents, tmp_path):
+    options = Options(100, exclude_overlap="none", keep_accidental=True)
+    made = select(accidents, "dev", [], tmp_path, options)
+    n_rows = sum(len(texts) for given in (ACCIDENTS, NO_ACCIDENTS) for texts in given.values())
+    assert made.n_taken == n_rows
+    assert made.sources["n_accidental"].sum() == 0
+    assert not any("accident" in note for note in made.notes)
+
+
+def test_texts_that_repeat_are_told(tmp_path, make_corpus):
+    warehouse = Warehouse(tmp_path / "warehouse")
+    rows = [(f"SELECT a FROM t{min(i, 20)}", COUNT) for i in range(40)]
+    runner(warehouse, make_corpus)(("train", rows, {}), ("dev", TARGET, {"role": "target"}))
+    made = select(warehouse.folder, "dev", [], tmp_path / "out", Options(40))
+    told = "20 of 40 rows have the same text: SELECT a FROM t20"
+    assert told in made.notes
