@@ -62,6 +62,17 @@ def _has_queries_in_lists(rows: Rows) -> bool:
     return any(isinstance(query, str) for row in rows for query in _get_items(row, "sql"))
 
 
+def _has_true_queries(rows: Rows) -> bool:
+    """Tell whether the truths of verl's rewards are SQL, and not the result of a query."""
+    rewards = [row.get(key) for row in rows for key in ("reward_model", "reward_spec")]
+    truths = [reward.get("ground_truth") for reward in rewards if isinstance(reward, dict)]
+    firsts = [truth[0] if isinstance(truth, list) and truth else truth for truth in truths]
+    texts = [truth for truth in firsts if isinstance(truth, str)]
+    return any(looks_like_sql(text) or text.lstrip().startswith("{") for text in texts) or any(
+        isinstance(truth, dict) and {"sql", "query"} & truth.keys() for truth in firsts
+    )
+
+
 def _has_no_other_query(rows: Rows) -> bool:
     """Tell whether no column beside a prompt and its completion is named as a query."""
     named = {name for row in rows for name in row} - _TRAINING_KEYS
@@ -112,10 +123,13 @@ _SIGNATURES: Final = (
     _Signature("openai_batch", "object, output, status", holds_answers=True),
     _Signature("anthropic_batch", "custom_id, result.type", holds_answers=True),
     _Signature("anthropic_batch", "content, role, stop_reason", holds_answers=True),
-    _Signature("vllm", "generated_texts, input_lens", holds_answers=True),
+    # The list of texts comes late in the file.
+    _Signature("vllm", "input_lens, output_lens", holds_answers=True),
     _Signature("vllm", "outputs, prompt", holds_answers=True, fits=_has_requests),
     _Signature("bird_critic_predictions", "instance_id, pred_sqls", "", True, _MODEL),
+    _Signature("bird_critic_predictions", "sol_sql, pred_sqls", "", True, _MODEL),
     _Signature("bird_critic", "instance_id, sol_sql", roles=_DATA_SET),
+    _Signature("bird_critic", "query, sol_sql", roles=_DATA_SET),
     _Signature("omnisql_predictions", "input_seq, pred_sqls", "", True, _MODEL),
     _Signature("omnisql_predictions", "pred_sqls, responses", "", True, _MODEL),
     _Signature("omnisql_sft", "input_seq, output_seq", roles=_DATA_SET),
@@ -126,8 +140,10 @@ _SIGNATURES: Final = (
     _Signature("llama_factory", "predict, label", "", True, _MODEL),
     _Signature("llama_factory_gold", "predict, label", roles=_DATA_SET),
     _Signature("verl_predictions", "prompt, reward_model, responses", "", True, _MODEL),
-    _Signature("verl", "prompt, reward_model.ground_truth", roles=_DATA_SET),
-    _Signature("verl", "prompt, reward_spec.ground_truth", roles=_DATA_SET),
+    _Signature(
+        "verl", "prompt, reward_model.ground_truth", "", False, _DATA_SET, _has_true_queries
+    ),
+    _Signature("verl", "prompt, reward_spec.ground_truth", "", False, _DATA_SET, _has_true_queries),
     _Signature("verl", "prompt, response", roles=_DATA_SET, fits=_has_no_other_query),
     _Signature("trl", "prompt, completion", holds_answers=True, fits=_has_no_other_query),
     _Signature("trl", "chosen, rejected", roles=_DATA_SET, fits=_has_no_other_query),

@@ -239,6 +239,7 @@ MODEL_SAMPLES = {
                 "backend": "vllm",
                 "num_prompts": 3,
                 "input_lens": [1, 2, 3],
+                "output_lens": [9, 0, 9],
                 "errors": ["", "timed out", ""],
                 "generated_texts": [FENCED, "", COUNT],
             }
@@ -731,6 +732,21 @@ def test_references_are_not_taken_for_predictions(tmp_path, sample):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(CorpusError):
         resolve_format(entry(tmp_path / name, "auto", **PREDICTIONS))
+
+
+def test_results_of_queries_are_not_taken_for_queries(tmp_path):
+    rows = [{**VERL, "reward_model": {"ground_truth": "42"}, "gold_sql": DEEP}] * 2
+    (tmp_path / "a.jsonl").write_bytes(as_lines(rows))
+    found, _ = resolve_format(entry(tmp_path / "a.jsonl", "auto"))
+    assert (found.format, found.columns.sql) == ("jsonl", "gold_sql")
+
+
+@pytest.mark.parametrize("keys", [("prompt", "completion"), ("prompt", "response")])
+def test_a_query_beside_a_prompt_is_not_left_for_its_completion(tmp_path, keys):
+    rows = [{**dict.fromkeys(keys, "Deep?"), "sql": DEEP}] * 2
+    (tmp_path / "a.jsonl").write_bytes(as_lines(rows))
+    found, _ = resolve_format(entry(tmp_path / "a.jsonl", "auto"))
+    assert (found.format, found.columns.sql) == ("jsonl", "sql")
 
 
 def toolkit_rows(**models):
