@@ -60,6 +60,9 @@ class DialectRules:
         double_quoted_is_constant: Whether a word in double quotes can be a string.
         has_long_names: Whether an unquoted name can span several tokens (``my-project.tab``).
         has_hash_parameters: Whether ``##x##`` can be a parameter; elsewhere ``#`` starts a comment.
+        has_stages: Whether ``@x/y`` is a stage with a path.
+        has_typed_lambdas: Whether parameters of lambdas may have types (``a INT -> a + 1``).
+        has_modifiers: Whether words such as ``LOW_PRIORITY`` may precede the table of a change.
         has_sized_arrays: Whether an array type may have a size outside a column definition.
     """
 
@@ -77,6 +80,9 @@ class DialectRules:
         self.double_quoted_is_constant = dialect == "sqlite"
         self.has_long_names = dialect == "bigquery"
         self.has_hash_parameters = "#" not in tokenizer.COMMENTS
+        lineage = {one.__name__ for one in type(self.dialect).__mro__}
+        self.has_stages = self.has_typed_lambdas = "Snowflake" in lineage
+        self.has_modifiers = "MySQL" in lineage
         self.has_sized_arrays: bool = self.dialect.SUPPORTS_FIXED_SIZE_ARRAYS
 
 

@@ -26,9 +26,11 @@ from nl2sql_align.tasks.templates.keywords import (
     DATE_FUNCTIONS,
     DATE_PARTS,
     JOINED_KEYWORDS,
+    OPENING_KEYWORDS,
     PAIRED_KEYWORDS,
     TEXT_KEYWORDS,
 )
+from nl2sql_align.tasks.templates.unknown_syntax import RULE_WORDS
 
 SHARE_PARSES_VARIABLE: Final = "NL2SQL_ALIGN_SHARE_PARSES"
 
@@ -73,7 +75,11 @@ _JOIN_MARKER: Final = re.compile(r"\(\s*\+\s*\)")
 # elsewhere, such as the date part d, DISTANCE or STATEMENT. No template keeps most of these words,
 # but with others in their place the query is rejected.
 _UNKEYED_FUNCTIONS: Final = frozenset(
-    {*DATE_FUNCTIONS, *"AT BEFORE CHANGES EXTRACT OPTION SEMANTIC_VIEW TRANSFORM TRANSLATE".split()}
+    {
+        *DATE_FUNCTIONS,
+        *OPENING_KEYWORDS.values(),
+        *"AT BEFORE CHANGES EXTRACT OPTION SEMANTIC_VIEW TRANSFORM TRANSLATE".split(),
+    }
 )
 _UNKEYED_WORDS: Final = frozenset(
     """
@@ -158,7 +164,7 @@ class _Parts(dict[str, str]):
 
     def __init__(self, dialect: Dialect) -> None:
         parser, tokenizer = dialect.parser_class, dialect.tokenizer_class
-        matched = set(TEXT_KEYWORDS | DATE_PARTS | BARE_FUNCTIONS)
+        matched = set(TEXT_KEYWORDS | DATE_PARTS | BARE_FUNCTIONS | RULE_WORDS)
         gapped = set(_GAPPED)
         for keywords in (parser.NO_PAREN_FUNCTION_PARSERS, tokenizer.KEYWORDS):
             for keyword in keywords:

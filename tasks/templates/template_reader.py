@@ -7,7 +7,7 @@ appends the tokens to keep to ``out``, and returns the index at which to continu
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Final
 
 from sqlglot import exp
@@ -41,6 +41,7 @@ from nl2sql_align.tasks.templates.keywords import (
     DATE_FUNCTIONS,
     DATE_PARTS,
     DDL_KEYWORDS,
+    OPENING_KEYWORDS,
     PAIRED_KEYWORDS,
     SHORT_DATE_PARTS,
     TEXT_KEYWORDS,
@@ -51,8 +52,12 @@ from nl2sql_align.tasks.templates.tree_marks import TreeMarks
 _NORMALISED_SYMBOLS: Final = {"<>": "!=", "==": "="}
 # Words whose parenthesis has a rule of its own.
 _OPENERS: Final = frozenset(
-    {"IN", "EXTRACT", *CAST_FUNCTIONS, *CHARACTER_SET_FUNCTIONS, *DATE_FUNCTIONS}
+    {"IN", "EXTRACT", "KEEP", *CAST_FUNCTIONS, *CHARACTER_SET_FUNCTIONS, *DATE_FUNCTIONS}
 )
+# Lexed as variables by some dialects, although rows follow.
+_ROW_WORDS: Final = frozenset({"VALUES", "VALUE"})
+# Words of MySQL that may precede the table of a change.
+_MODIFIERS: Final = frozenset({"LOW_PRIORITY", "HIGH_PRIORITY", "DELAYED", "QUICK", "IGNORE"})
 _TIME_ZONES: Final = tuple(
     (*words, "TIME", "ZONE") for words in (("WITH", "LOCAL"), ("WITH",), ("WITHOUT",))
 )
@@ -69,6 +74,7 @@ class TemplateReader:
             the bracket itself; preceded by an empty text for the outermost level.
         resume_at: For some commas and closing brackets, the index at which to continue, to drop
             the tokens that follow.
+        lambda_end: Where the parameters of the lambda read most recently end.
         last_dropped: The last token of the name, type or parameter dropped most recently.
     """
 
@@ -80,6 +86,8 @@ class TemplateReader:
         tree: exp.Expr,
         *,
         is_definition: bool,
+        keywords: Set[int] = frozenset(),
+        names: Set[int] = frozenset(),
     ) -> None:
         self.rules = rules
         self.actions = rules.actions
@@ -89,10 +97,16 @@ class TemplateReader:
         self.marks = TreeMarks(tree, sql, has_long_names=rules.has_long_names)
         self.is_definition = is_definition
         self.out: list[str] = []
+        self.keywords = keywords
         self.names = self.marks.names
+        if names:
+            self.names |= names
+        if isinstance(tree, (exp.Insert, exp.Update, exp.Merge)):
+            self._keep_defaults()
         self.date_parts: set[int] = set()
         self.open_brackets = [""]
         self.resume_at: dict[int, int] = {}
+        self.lambda_end = -1
         self.last_dropped = -1
 
     def read(self) -> list[str]:
@@ -128,7 +142,10 @@ class TemplateReader:
                     and token.token_type == variable
                     and token.text.isidentifier()
                 ):
-                    out.append(token.text.upper())
+                    word = token.text.upper()
+                    out.append(word)
+                    if word in _ROW_WORDS:
+                        resume = self._after_values(i)
                 elif action == NAME:
                     resume = self._read_unmarked_word(i)
                 else:
@@ -154,6 +171,12 @@ class TemplateReader:
             elif special_names and token.start in special_names:
                 resume = self._read_special_name(i)  # CREATE TABLE t ('a' INT)
         return out
+
+    def _keep_defaults(self) -> None:
+        """Keep DEFAULT where the parser takes it for a column: ``UPDATE t SET a = DEFAULT``."""
+        for i, token in enumerate(self.tokens):
+            if token.token_type == TokenType.DEFAULT and self._action(i - 1) != DOT:
+                self.names.discard(token.start)
 
     # Looking around --------------------------------------------------------------------------
 
@@ -246,7 +269,10 @@ class TemplateReader:
             or word in DATE_PARTS
             or word in BARE_FUNCTIONS
             or i in self.date_parts
+            or token.start in self.keywords
             or self._text(i - 1) in PAIRED_KEYWORDS.get(word, ())
+            or (word in OPENING_KEYWORDS and self._text(i - 2) == OPENING_KEYWORDS[word])
+            or (word == "VERSION" and self._text(i + 2) == "OF")
             or (word in DDL_KEYWORDS and self.is_definition)
             or (self._is_parenthesis(i + 1) and re.sub("[$#@]", "_", word).isidentifier())
         ):
@@ -258,6 +284,8 @@ class TemplateReader:
     def _read_type_word(self, i: int) -> int:
         """Drop a word lexed as a type if it is one; keep it if it is a function or keyword."""
         end = self._skip_type(i)
+        if self._is_lambda_type(i, end):
+            return end
         if self._action(end) == STRING and (
             end == i + 1 or self.tokens[end].start in self.marks.cast_strings
         ):
@@ -277,6 +305,19 @@ class TemplateReader:
             return self._action(end) in (COMMA, CLOSE)
         return self._text(i) == "BINARY" and self._is_name(i + 1)
 
+    def _is_lambda_type(self, i: int, end: int) -> bool:
+        """Whether a type belongs to the parameter of a lambda: ``a INT -> a + 1``."""
+        if not self.rules.has_typed_lambdas or not self._is_name(i - 1):
+            return False
+        if i < self.lambda_end or self._text(end) == "->":
+            return True
+        while end < self.count and self._action(end) != CLOSE:
+            end = self._closing_bracket(end) + 1 if self._action(end) == OPEN else end + 1
+        if self._text(end + 1) != "->":
+            return False
+        self.lambda_end = end
+        return True
+
     def _take_back(self, i: int) -> None:
         """Remove the word at ``i`` from ``out``, because it is a name that the tree lacks."""
         if i < 0 or i == self.last_dropped or self._is_name(i):
@@ -290,18 +331,49 @@ class TemplateReader:
 
     def _after_generic_type(self, i: int) -> int:
         """Drop the type in ``ARRAY<INT64>[1, 2]``, whose first word is already kept."""
-        if self._text(i + 1) != "<":
+        if self._text(i + 1) != "<" and not self._is_lambda_type(i, i + 1):
             return i + 1
         self.out.pop()
-        return self._skip_type(i)
+        # Brackets after the type hold the values.
+        end = self._skip_generics(i + 1) if self._text(i + 1) == "<" else i + 1
+        self.last_dropped = end - 1
+        return end
 
     def _after_values(self, i: int) -> int:
         """Drop all rows but the first behind the VALUES of an INSERT."""
-        if self._is_parenthesis(i + 1) and self._is_in_insert(i):
-            first = last = self._closing_bracket(i + 1)
-            while self._action(last + 1) == COMMA and self._is_parenthesis(last + 2):
-                last = self._closing_bracket(last + 2)
+        row = self._start_of_row(i + 1)
+        if row and self._is_in_insert(i):
+            first = last = self._closing_bracket(row)
+            while self._action(last + 1) == COMMA and (row := self._start_of_row(last + 2)):
+                last = self._closing_bracket(row)
             self.resume_at[first] = last + 1
+        return i + 1
+
+    def _start_of_row(self, i: int) -> int:
+        """Return the index of the bracket of the row at ``i``, as in ``ROW(1, 2)``; 0 if none."""
+        i += self._text(i) == "ROW"
+        return i if self._is_parenthesis(i) else 0
+
+    def _after_change(self, i: int) -> int:
+        """Keep the word after UPDATE or DELETE that the parser takes for a table."""
+        after = i + 1
+        if self._text(after) == "TOP" and self._is_parenthesis(after + 1):
+            self.names.discard(self.tokens[after].start)
+        while (
+            self.rules.has_modifiers
+            and self._text(after) in _MODIFIERS
+            and self.tokens[after].token_type != TokenType.IDENTIFIER
+            and self._is_word(after + 1)
+            and self._text(after + 1) not in ("SET", "AS")
+        ):
+            self.names.discard(self.tokens[after].start)
+            after += 1
+        return i + 1
+
+    def _after_order_by(self, i: int) -> int:
+        """Keep the word in ``ORDER BY ALL``, which some parsers take for a column."""
+        if i + 1 < self.count and self.tokens[i + 1].token_type == TokenType.ALL:
+            self.names.discard(self.tokens[i + 1].start)
         return i + 1
 
     def _is_in_insert(self, i: int) -> bool:
@@ -368,6 +440,8 @@ class TemplateReader:
                 return end + 1
         elif before in DATE_FUNCTIONS:
             self._choose_date_part(i, before)
+        elif before == "KEEP" and self._text(i + 1) == "DENSE_RANK":
+            self.names.discard(self.tokens[i + 1].start)
         elif before == "EXTRACT" and self._text(i + 2) == "FROM":
             self._keep_date_part(i + 1)
         self.open_brackets.append(before)
@@ -451,6 +525,8 @@ class TemplateReader:
             return self._closing_bracket(i) + 1 if is_one else i
         if self._action(i) != PARAMETER:
             return i
+        if text == "@" and self.rules.has_stages:
+            return self._skip_stage(i)
         if text == "@" and self.rules.at_is_operator:
             return i
         if text == "?":
@@ -470,6 +546,18 @@ class TemplateReader:
         if self._text(i + 1) == "{":
             return self._closing_bracket(i + 1) + 1
         return self._skip_name(i + 1)
+
+    def _skip_stage(self, i: int) -> int:
+        """Skip a stage with its path, whose parts all touch: ``@stage/year=2020/file.csv``."""
+        i += 1
+        while (
+            i < self.count
+            and self.tokens[i - 1].end + 1 == self.tokens[i].start
+            and self._action(i) not in (COMMA, CLOSE)
+            and not self._is_parenthesis(i)
+        ):
+            i += 1
+        return i
 
     # Date parts ------------------------------------------------------------------------------
 
@@ -549,7 +637,7 @@ class TemplateReader:
             i += 1
         if self._text(i) == "<":
             i = self._skip_generics(i)
-        elif self._is_parenthesis(i):
+        elif self._is_parenthesis(i) or (word == "MAP" and self._text(i + 2) == "=>"):
             i = self._closing_bracket(i) + 1
         while self._text(i) in ("UNSIGNED", "SIGNED", "VARYING"):
             i += 1
@@ -657,7 +745,9 @@ _HANDLERS: Final[dict[int, _Handler]] = {
 
 # What to do after a keyword.
 _AFTER_KEYWORD: Final[dict[str, _Handler]] = {
-    **dict.fromkeys(("ARRAY", "STRUCT", "MAP", "RANGE"), TemplateReader._after_generic_type),
+    **dict.fromkeys(
+        ("ARRAY", "STRUCT", "MAP", "RANGE", "OBJECT"), TemplateReader._after_generic_type
+    ),
     **dict.fromkeys(("COLLATE", "CHARACTER SET", "CHARSET"), TemplateReader._after_name_keyword),
     "SET": TemplateReader._after_set,
     "VALUES": TemplateReader._after_values,
@@ -665,5 +755,7 @@ _AFTER_KEYWORD: Final[dict[str, _Handler]] = {
     "RETURNS": TemplateReader._after_returns,
     "RETURNING": TemplateReader._after_returning,
     "TYPE": TemplateReader._after_type,
+    "ORDER BY": TemplateReader._after_order_by,
+    **dict.fromkeys(("INSERT", "UPDATE", "DELETE"), TemplateReader._after_change),
     "!": TemplateReader._after_exclamation_mark,
 }

@@ -33,6 +33,7 @@ from nl2sql_align.tasks.templates.dialect_rules import CLOSE, OPEN, DialectRules
 from nl2sql_align.tasks.templates.parse_sharing import ENDS, ShapeKeys
 from nl2sql_align.tasks.templates.rules import DEFAULT_LIMITS, Limits
 from nl2sql_align.tasks.templates.template_reader import TemplateReader
+from nl2sql_align.tasks.templates.unknown_syntax import Rewritten, UnknownSyntax
 
 # Silences "contains unsupported syntax, falling back to Command": such queries are rejected.
 logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
@@ -86,6 +87,7 @@ class Templatizer:
         # Reused, because making them takes as long as tokenizing a query of ten words.
         self._tokenizer = self._rules.dialect.tokenizer()
         self._parser = self._rules.dialect.parser()
+        self._unknown_syntax = UnknownSyntax(self._rules.dialect)
         self._shape_keys = ShapeKeys(self._rules.dialect) if shares_parses else None
         self._templates_of_shapes: dict[str, str] = {}
 
@@ -129,6 +131,27 @@ class Templatizer:
 
     def _parse_template(self, text: str, tokens: list[Token]) -> Templated:
         """Return the template without a comparable text, or a reject reason."""
+        # The parser reads some pipe operators wrong, which the rules for unknown syntax correct.
+        found = None if "|>" in text else self._parse_as_is(text, tokens)
+        if found is not None and found.template is not None:
+            return found
+        if has_comments(text):
+            # A comment between its words keeps ORDER BY from being lexed as one token.
+            text = _blank_comments(text, tokens)
+            tokens = self._tokenize(text)
+            found = None if found is None else self._parse_as_is(text, tokens)
+            if found is not None and found.template is not None:
+                return found
+        rewritten = self._unknown_syntax.rewrite(text, tokens)
+        if rewritten is not None:
+            with_rules = self._parse_as_is(text, rewritten.parsed, rewritten)
+            if with_rules.template is not None:
+                return with_rules
+        return found or self._parse_as_is(text, tokens)
+
+    def _parse_as_is(
+        self, text: str, tokens: list[Token], rewritten: Rewritten | None = None
+    ) -> Templated:
         try:
             tokens, trees = self._parse(text, tokens)
         except ParseError as error:
@@ -145,8 +168,15 @@ class Templatizer:
         kinds = self._limits.kinds
         if len(kinds) < len(KINDS) and (kind := _kind_of(tree)) not in kinds:
             return _rejected(f"left out by kinds: {kind}")
-        is_definition = isinstance(tree, _DEFINITIONS)
-        reader = TemplateReader(self._rules, text, tokens, tree, is_definition=is_definition)
+        reader = TemplateReader(
+            self._rules,
+            text,
+            rewritten.tokens if rewritten else tokens,
+            tree,
+            is_definition=isinstance(tree, _DEFINITIONS),
+            keywords=rewritten.keywords if rewritten else frozenset(),
+            names=rewritten.names if rewritten else frozenset(),
+        )
         return Templated(" ".join(reader.read()), None, None)
 
     def _tokenize(self, text: str) -> list[Token]:
@@ -156,21 +186,20 @@ class Templatizer:
             tokens.pop()
         while tokens and tokens[0].token_type == TokenType.SEMICOLON:
             del tokens[0]
+        if len(tokens) == 2 and tokens[0].token_type == TokenType.REPLACE:
+            # Lexed as a command, with all that follows in one token.
+            start = tokens[0].start
+            tokens = [
+                tokens[0],
+                *self._tokenize(f"{text[:start]}INSERT {text[start + len('REPLACE') :]}")[1:],
+            ]
         return tokens
 
     def _parse(self, text: str, tokens: list[Token]) -> tuple[list[Token], list[exp.Expr]]:
         """Return the tokens that were parsed, and a tree for each statement."""
         if "?" in text:
             tokens = _without_ordinals(tokens)
-        try:
-            trees = self._parser.parse(tokens, text)
-        except ParseError:
-            # A comment between its words keeps ORDER BY from being lexed as one token.
-            if not has_comments(text):
-                raise
-            text = _blank_comments(text, tokens)
-            tokens = self._tokenize(text)
-            trees = self._parser.parse(tokens, text)
+        trees = self._parser.parse(tokens, text)
         return tokens, [tree for tree in trees if tree is not None]
 
     def _nests_too_deep(self, sql: str, tokens: list[Token]) -> bool:

@@ -60,6 +60,8 @@ class TreeMarks:
         for node in self._walk(tree):
             self._mark(node)
         self.names -= self.function_names
+        if "|>" in sql:
+            self._drop_made_up_names(tree, sql)
         if has_long_names:
             self._find_long_names(tree, sql)
 
@@ -113,6 +115,16 @@ class TreeMarks:
                 self.typed_names.add(
                     max(map(_start_of, named.find_all(exp.Identifier)), default=-1)
                 )
+
+    def _drop_made_up_names(self, tree: exp.Expr, sql: str) -> None:
+        """Drop the names of CTEs that the parser makes up for pipe operators."""
+        self.names -= {
+            start
+            for name in tree.find_all(exp.Identifier)
+            if (start := _start_of(name)) >= 0
+            and name.this.startswith("__tmp")
+            and not sql.startswith("__tmp", start)
+        }
 
     def _find_long_names(self, tree: exp.Expr, sql: str) -> None:
         """Find where names end; the tree marks only the first token of ``my-project.tab``."""
