@@ -616,12 +616,16 @@ def _list_columns(con: duckdb.DuckDBPyConnection, query: str, paths: list[str]) 
     return [column for (column,) in query_sql(con, f"ingest/{name}", paths=paths).fetchall()]
 
 
-def shorten_names(names: list[str]) -> str:
+def shorten_names(
+    names: list[str],
+    max_name_length: int = _MAX_NAME_SHOWN,
+    max_length: int = _MAX_NAMES_LENGTH,
+) -> str:
     """List the first names for a message; long names, which may be whole texts, are cut."""
     more = ["..."] if len(names) > _MAX_COLUMNS_SHOWN else []
-    short = [n if len(n) <= _MAX_NAME_SHOWN else f"{n[:_MAX_NAME_SHOWN]}..." for n in names]
+    short = [n if len(n) <= max_name_length else f"{n[:max_name_length]}..." for n in names]
     listed = ", ".join(short[:_MAX_COLUMNS_SHOWN] + more) or "nothing"
-    return textwrap.shorten(listed, _MAX_NAMES_LENGTH, placeholder=" ...")
+    return textwrap.shorten(listed, max_length, placeholder=" ...")
 
 
 def _damage_error(

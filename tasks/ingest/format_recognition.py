@@ -147,9 +147,7 @@ _SIGNATURES: Final = (
     _Signature("verl", "prompt, response", roles=_DATA_SET, fits=_has_no_other_query),
     _Signature("trl", "prompt, completion", holds_answers=True, fits=_has_no_other_query),
     _Signature("trl", "chosen, rejected", roles=_DATA_SET, fits=_has_no_other_query),
-    _Signature(
-        "text2sql_eval_toolkit", "id, sql, db_id", roles=_DATA_SET, fits=_has_queries_in_lists
-    ),
+    _Signature("text2sql_eval_toolkit", "sql, db_id", roles=_DATA_SET, fits=_has_queries_in_lists),
     _Signature("bird", "SQL, db_id", sql="SQL"),
     _Signature("din_sql", "PREDICTED SQL", sql="PREDICTED SQL", holds_answers=True),
     _Signature("sparc", "interaction, database_id"),
@@ -455,7 +453,7 @@ def _recognize_models(entry: CorpusEntry, kind: str, rows: Rows) -> Recognition 
         raise CorpusError(
             entry.name,
             entry.place,
-            f"holds the answers of several models ({shorten_names(list(paths))})",
+            f"holds the answers of several models ({shorten_names(list(paths), 200, 4000)})",
             f'list a corpus for each, with format = "{kind}" and columns = '
             f"{{ sql = '{format_path(first)}' }}",
         )
