@@ -56,6 +56,7 @@ select
         when 'ARRAY' then truth ->> '$[0]'
         else truth ->> '$'
     end as raw_sql,
+    if(json_type(truth) = 'ARRAY', from_json(truth, '["VARCHAR"]'), null) as answers,
     coalesce(db_id, truth ->> '$.db_id', extra_info ->> '$.db_id') as db_id,
     if(json_type(question) = 'ARRAY', array_to_string(question ->> '$[*].text', ''), question ->> '$') as question
 from truths
