@@ -29,6 +29,7 @@ from nl2sql_align.flows.summary import RunSummary
 from nl2sql_align.tasks.base.connections import bounded
 from nl2sql_align.tasks.base.progress import Progress, listening
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry, load_corpora
+from nl2sql_align.tasks.measures.doubts import find_doubts
 from nl2sql_align.tasks.measures.intervals import Resampling
 from nl2sql_align.tasks.measures.options import Unit
 from nl2sql_align.tasks.ngrams.corpus_counts import (
@@ -175,6 +176,8 @@ def _align(entries: list[CorpusEntry], warehouse: Warehouse, settings: _Settings
             intervals = resample_pairs(counted, matrix, warehouse, settings.resampling)
             announce_intervals(intervals, clock.lap("intervals"))
             pairs_as_written = steps.measure_as_written(counted, warehouse)
+            doubts = find_doubts(counted, matrix.pairs)
+            notes += [f"{name}: {text}" for name, texts in doubts.items() for text in texts]
             # Load
             record = RunRecord(
                 run_id,
@@ -200,6 +203,7 @@ def _align(entries: list[CorpusEntry], warehouse: Warehouse, settings: _Settings
                 intervals,
                 pairs_as_written,
                 filling.result(),
+                doubts,
             )
             steps.write_last_corpora(counted, warehouse)
             steps.remove_unused_files(counted, warehouse)

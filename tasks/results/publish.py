@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
@@ -93,6 +94,7 @@ _GIVEN_CORPORA: Final = pa.schema(
 # Columns that say nothing about the results: times, and paths on this machine.
 _NOT_RESULTS: Final = ["ingested_at", "retired_at", "queries_file", "templates_file"]
 _AS_WRITTEN: Final = pa.schema([("corpus", pa.string()), ("content_key", pa.string())])
+_DOUBTS: Final = pa.schema([("corpus", pa.string()), ("doubts", pa.list_(pa.string()))])
 
 
 def fill_database(
@@ -130,6 +132,7 @@ def publish(
     intervals: "IntervalsReport | None" = None,
     pairs_as_written: Path | None = None,
     filled: Path | None = None,
+    doubts: Mapping[str, list[str]] = MappingProxyType({}),
     known_share: float = KNOWN_SHARE,
     queries_per_batch: int = QUERIES_PER_BATCH,
 ) -> None:
@@ -149,6 +152,7 @@ def publish(
         pairs_as_written: The measures of predictions without cleaning, and their targets; required
             if some corpora have a part ``as_written``.
         filled: The result of ``fill_database``; without it, a new database is filled here.
+        doubts: Why some predictions may not be a model's answers, by their names.
         known_share: Change a copy of the old database if it has at least this share of the queries.
         queries_per_batch: Queries to insert at a time.
 
@@ -189,7 +193,9 @@ def publish(
                 if is_copy:
                     _delete_outdated(con)
                     _insert_corpora(con, corpora, names, queries_per_batch)
-                _insert_pairs(con, corpora, pairs, contributions, intervals, pairs_as_written)
+                _insert_pairs(
+                    con, corpora, pairs, contributions, intervals, pairs_as_written, doubts
+                )
                 con.unregister("given_corpora")
             _insert_run(con, record, results_key, corpora)
             write_backup(con, backup)
@@ -297,13 +303,17 @@ def _insert_pairs(
     contributions: Path,
     intervals: "IntervalsReport | None",
     pairs_as_written: Path | None,
+    doubts: Mapping[str, list[str]],
 ) -> None:
     """Fill the tables on pairs of corpora and on ratios."""
     run_sql(con, "results/publish/alignment", pairs=str(pairs))
     as_written = pa.Table.from_pylist(_list_as_written(corpora), schema=_AS_WRITTEN)
     con.register("given_as_written", as_written)
+    listed = [{"corpus": corpus, "doubts": texts} for corpus, texts in doubts.items()]
+    con.register("given_doubts", pa.Table.from_pylist(listed, schema=_DOUBTS))
     run_sql(con, "results/publish/alignment_ratio", pairs_as_written=str(pairs_as_written or pairs))
     con.unregister("given_as_written")
+    con.unregister("given_doubts")
     if intervals is not None:
         run_sql(
             con,

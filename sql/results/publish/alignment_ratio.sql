@@ -1,6 +1,7 @@
 -- The Alignment Ratio of each training set, for each target and the predictions on it (specification, section 5), and
 -- the same without cleaning the predictions; null if the uncleaned predictions have no template. Intervals and verdicts
--- follow in intervals.sql. Expects given_corpora and given_as_written (corpus, content_key).
+-- follow in intervals.sql. Expects given_corpora, given_as_written (corpus, content_key) and given_doubts (corpus,
+-- doubts).
 -- parameters: pairs_as_written
 insert into alignment_ratio by name
 with as_written as (
@@ -29,7 +30,8 @@ select
         when predictions.n_cleaned = 0 or predictions.cleaning = 'none'
             then of_train.kl_alignment / of_predictions.kl_alignment
         else of_train.kl_alignment / as_written.kl_alignment
-    end as alignment_ratio_as_written
+    end as alignment_ratio_as_written,
+    coalesce(given_doubts.doubts, []) as doubts
 from corpora as predictions
 cross join corpora as train
 join alignment as of_train
@@ -37,5 +39,6 @@ join alignment as of_train
 join alignment as of_predictions
     on predictions.corpus = of_predictions.source and predictions.target = of_predictions.target
 left join as_written on predictions.corpus = as_written.corpus
+left join given_doubts on predictions.corpus = given_doubts.corpus
 where predictions.role = 'predictions' and train.role = 'train'
 order by predictions.target, predictions.corpus, alignment_ratio desc, train.corpus;

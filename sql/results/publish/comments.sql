@@ -78,6 +78,7 @@ comment on column alignment_ratio.predictions_parsed_share is 'Share of the pred
 comment on column alignment_ratio.alignment_ratio is 'train_alignment / predictions_alignment: above 1, the training set is closer to the target than the model is';
 comment on column alignment_ratio.n_cleaned is 'Predictions whose text was cleaned before it was templated';
 comment on column alignment_ratio.alignment_ratio_as_written is 'The ratio without that cleaning; null if no uncleaned prediction has an n-gram';
+comment on column alignment_ratio.doubts is 'Why the predictions may not be a model''s answers, a sentence each: more than 95% of their texts are the target''s own';
 comment on column alignment_ratio.ci_low is 'Lower end of the 95% bootstrap interval; null without resampling, or if a set has a single unit';
 comment on column alignment_ratio.ci_high is 'Upper end of the 95% bootstrap interval';
 comment on column alignment_ratio.verdict is 'gain if the interval is above 1, no gain if it is below 1, undecided if it contains 1; null without resampling';

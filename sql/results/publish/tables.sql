@@ -94,7 +94,8 @@ create table alignment_ratio (
     n_replicates bigint,
     seed bigint,
     n_cleaned bigint not null,
-    alignment_ratio_as_written double
+    alignment_ratio_as_written double,
+    doubts varchar[] not null
 );
 
 create table alignment_intervals (

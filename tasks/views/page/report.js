@@ -441,6 +441,7 @@ function ratioFigure(p, rows, scale) {
     h("td", { class: "n" }, interval(row.ci_low, row.ci_high)))), { "aria-label": about });
   return h("figure", {}, h("h3", {}, `${name(p)} (model ${first.model}${tuned})`),
     h("p", { class: "soft" }, `KL-alignment of its answers: ${fixed(first.predictions_alignment)}. ${percent(first.predictions_parsed_share)} of them parse${first.n_cleaned ? `, after ${counted(first.n_cleaned, "answer")} had been cleaned` : ""}.`),
+    first.doubts.map((doubt) => h("p", { class: "flag" }, `Doubtful: ${doubt}.`)),
     limited(rows, 20, draw), asTable(inNumbers));
 }
 

@@ -68,6 +68,8 @@ def print_ratios(rows: "pl.DataFrame", few_databases: int = 30) -> None:
             )
         if first["n_cleaned"]:
             say(_describe_cleaning(group), 2)
+        for doubt in first["doubts"]:
+            say(f"[yellow]Doubtful: {escape(printable(doubt))}.[/]", 2)
         if verdicts := _describe_verdicts(group):
             say(verdicts, 2)
         table = make_table("  training set")

@@ -341,6 +341,7 @@ def test_each_training_set_has_a_ratio_for_each_set_of_predictions(published):
         assert row["trained_on"] == {"base": None, "tuned": "train"}[predictions]
         assert row["predictions_parsed_share"] == {"base": 0.5, "tuned": 1.0}[predictions]
         assert row["alignment_ratio"] == row["train_alignment"] / row["predictions_alignment"]
+        assert row["doubts"] == []
         assert row["alignment_ratio"] == pytest.approx(
             reference.alignment_ratio(queries[train], queries[predictions], queries["dev"])
         )

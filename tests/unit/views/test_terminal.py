@@ -111,6 +111,7 @@ def test_ratios_fit(at, width):
         "predictions_parsed_share": 0.99,
         "target_ceiling": 0.9,
         "n_cleaned": 0,
+        "doubts": ["these may be the reference queries: 100% of the answers are texts of asked"],
         "train_ci_low": 0.8,
         "train_ci_high": 0.9,
         "train_unit": "database",
@@ -133,6 +134,7 @@ def test_ratios_fit(at, width):
     assert "1.003 to 1.400" in gain
     assert "undecided" in " ".join(lines)
     text = " ".join(" ".join(lines).split())
+    assert "Doubtful: these may be the reference queries: 100% of" in text
     assert "should help; on " in text and "it may or may not; on " in text
 
 
