@@ -13,6 +13,8 @@ from nl2sql_align.tasks.ingest.column_names import KeyPath, Meaning, find_meanin
 LISTS_OF_A_ROW: Final = frozenset({"choices", "messages", "conversations", "interaction", "tools"})
 
 _SPLITS: Final = frozenset("train training dev development val valid validation test".split())
+# Columns that an object around the rows does not have.
+_COLUMNS: Final = ("question", "utterance", "prompt", "response", "completion", "instance_id")
 _MAX_DEPTH: Final = 3
 _MAX_WORDS_OF_A_NAME: Final = 3
 _N_LOOKED_AT: Final = 5
@@ -74,6 +76,9 @@ def _find_in_object(row: dict[str, Any], at: KeyPath, is_sql: IsSql) -> Layout |
         for key, value in row.items()
         if key and '"' not in key and key not in LISTS_OF_A_ROW and _is_list_of_rows(value, is_sql)
     }
+    if any(key in row and not isinstance(row[key], list) for key in _COLUMNS):
+        # The object is a row itself, with several texts in one column.
+        lists = {key: value for key, value in lists.items() if isinstance(value[0], dict)}
     if len(lists) > 1:
         is_split = any(key.lower() in _SPLITS for key in lists)
         if len(lists) == len(row) and not is_split and not _has_names(row):

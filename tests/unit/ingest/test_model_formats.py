@@ -749,6 +749,15 @@ def test_a_query_beside_a_prompt_is_not_left_for_its_completion(tmp_path, keys):
     assert (found.format, found.columns.sql) == ("jsonl", "sql")
 
 
+def test_the_only_row_of_a_dump_is_not_taken_for_the_object_around_rows(tmp_path):
+    row = {"id": "a", "question": "q", "sql": [GOLD], "response": DEEP}
+    (tmp_path / "a.json").write_bytes(as_json([row]))
+    found, _ = resolve_format(entry(tmp_path / "a.json", "auto", **PREDICTIONS))
+    assert found.columns.sql == "response"
+    found, _ = resolve_format(entry(tmp_path / "a.json", "auto"))
+    assert (found.columns.sql, found.columns.rows) == ("sql", None)
+
+
 def toolkit_rows(**models):
     made = {model: {"predicted_sql": sql} for model, sql in models.items()}
     row = {"id": "a", "question": "q", "db_id": "dw", "query": GOLD, "sql": [GOLD]}
