@@ -178,7 +178,7 @@ _NAMES: Final = {
     "db_id": "db_id database db_name database_name database_id db datname schema_id".split(),
     "frequency": "calls frequency n_occurrences executions occurrences count".split(),
     # Batch services add an id of their own to each answer, so that "id" comes last.
-    "id": "custom_id question_id instance_id doc_id sample_id task_id id".split(),
+    "id": "custom_id recordid question_id instance_id doc_id sample_id task_id id".split(),
 }
 # The fields that may be anywhere in a row; an id or a count further in may be of something else.
 _FAR_ROLES: Final = frozenset({"question", "db_id"})
