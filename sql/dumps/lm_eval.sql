@@ -1,5 +1,6 @@
 -- Samples that lm-evaluation-harness logs. If a task has several filters, its samples recur: those of
--- the first filter count, and the others are left out. The answers are read; lm_eval_gold reads the references.
+-- the first filter count, and the others are left out. The answers are read; lm_eval_gold reads the
+-- references.
 -- parameters: paths
 with samples as (
     select

@@ -1,5 +1,6 @@
 -- Samples that lm-evaluation-harness logs. If a task has several filters, its samples recur: those of
--- the first filter count, and the others are left out. The references are read; lm_eval reads the answers.
+-- the first filter count, and the others are left out. The references are read; lm_eval reads the
+-- answers.
 -- parameters: paths
 with samples as (
     select
