@@ -658,6 +658,10 @@ def test_statements_of_an_answer_are_kept_together(tmp_path):
         entry(tmp_path / "a.jsonl", "bird_critic_predictions", **PREDICTIONS), tmp_path
     )
     assert row["sql"] == f"CREATE INDEX i ON boat (kind);\n{COUNT}"
+    rows = [{"instance_id": "a", "sol_sql": ["CREATE INDEX i ON boat (kind);", COUNT]}]
+    (tmp_path / "b.jsonl").write_bytes(as_lines(rows))
+    found = ingested(entry(tmp_path / "b.jsonl", "bird_critic", statements="each"), tmp_path)
+    assert [row["sql"] for row in found] == ["CREATE INDEX i ON boat (kind)", COUNT]
     last = {**PREDICTIONS, "statements": "last"}
     [row] = ingested(entry(tmp_path / "a.jsonl", "bird_critic_predictions", **last), tmp_path)
     assert row["sql"] == COUNT
