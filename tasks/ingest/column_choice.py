@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from nl2sql_align.tasks.ingest.answers import clean_answer
-from nl2sql_align.tasks.ingest.column_names import KeyPath, Meaning, find_meaning
+from nl2sql_align.tasks.ingest.column_names import ANSWERS, KeyPath, Meaning, find_meaning
 from nl2sql_align.tasks.ingest.sql_signs import looks_like_sql
 from nl2sql_align.tasks.ingest.statements import classify_statement
 
@@ -28,20 +28,24 @@ _OF_DATA_SET: Final = {
     Meaning.ANSWER: 1,
     Meaning.TEXT: 1,
     Meaning.OTHER: 1,
+    Meaning.COMPLETION: 1,
     Meaning.RESPONSE: 2,
     Meaning.PREDICTION: 3,
     Meaning.FLAWED: 4,
     Meaning.PROMPT: 5,
 }
-# The same for predictions. A column of one level is not taken if a text of a better one exists.
+# The same for predictions. A column of one level is not taken if one of a better level exists: in
+# files of rows for fine-tuning, even "response" and "completion" are references.
 _OF_MODEL: Final = {
     Meaning.PREDICTION: 0,
-    Meaning.RESPONSE: 0,
-    Meaning.ANSWER: 1,
-    Meaning.TEXT: 1,
-    Meaning.QUERY: 2,
-    Meaning.OTHER: 2,
+    Meaning.RESPONSE: 1,
+    Meaning.COMPLETION: 2,
+    Meaning.ANSWER: 3,
+    Meaning.TEXT: 3,
+    Meaning.QUERY: 4,
+    Meaning.OTHER: 4,
 }
+_WITHOUT_A_NAME: Final = 4
 
 
 @dataclass
@@ -69,6 +73,15 @@ class Texts:
     def name(self) -> str:
         """The column, or the JSON path, for ``columns``."""
         return format_path(self.path)
+
+    @property
+    def names_answers(self) -> bool:
+        """Whether the column is by its name one of answers, and its texts may be some.
+
+        An empty answer is one; a single word, as in a verdict or a state, is none.
+        """
+        has_words = any(len(text.split(None, 1)) > 1 for text in self.texts.values())
+        return self.meaning in ANSWERS and (has_words or not self.texts)
 
     @property
     def has_rows(self) -> bool:
@@ -162,9 +175,9 @@ def list_texts(rows: Sequence[Any]) -> list[Texts]:
         left = [_Item(row, ())]
         while left:
             item = left.pop()
-            if isinstance(item.value, str):
+            if item.value is None or isinstance(item.value, str):
                 texts = found.setdefault(item.path, Texts(item.path, find_meaning(item.path)))
-                if item.value.strip():
+                if item.value and item.value.strip():
                     texts.texts.setdefault(number, item.value)
                 texts.n_longer_lists += item.is_in_longer_list
                 texts.long_list = texts.long_list or item.long_list
@@ -245,7 +258,7 @@ def choose_texts(texts: Iterable[Texts], *, is_answer: bool, is_cleaned: bool) -
     Raises:
         UnclearError: No texts are SQL, or it cannot be told which are meant.
     """
-    judged = [one for one in texts if one.texts]
+    judged = list(texts)
     for one in judged:
         # Prompts contain SQL, but none of it is an answer.
         one.judge(is_cleaned and one.meaning not in (Meaning.PROMPT, Meaning.REFERENCE))
@@ -279,23 +292,26 @@ def _choose_queries(judged: list[Texts]) -> Texts:
 def _choose_answers(judged: list[Texts]) -> Texts:
     by_level: dict[int, list[Texts]] = {}
     for one in judged:
-        if one.meaning in _OF_MODEL and (one.n_sql or one.meaning is not Meaning.TEXT):
+        if one.meaning in _OF_MODEL and (one.n_sql or one.names_answers):
             by_level.setdefault(_OF_MODEL[one.meaning], []).append(one)
-    level = min(by_level, default=2)
+    level = min(by_level, default=_WITHOUT_A_NAME)
     named = by_level.get(level, [])
     good = [one for one in named if one.share >= _MIN_SHARE]
-    if level < 2:
+    if level < _WITHOUT_A_NAME:
         # A model may fail to write SQL most of the time.
         good = good or [one for one in named if one.n_sql]
     else:
         good = [one for one in good if one.n_queries] or good
     if not good:
-        raise _explain_failure(judged, named if level < 2 else [])
-    if level == 2 and any(not _agree(one, good[0]) for one in good[1:]):
-        names = [one.name for one in good]
+        raise _explain_failure(judged, [one for one in named if one.names_answers])
+    taken = min(good, key=lambda one: (-one.share, len(one.path)))
+    others = [one for one in good if one is not taken and not _agree(one, taken)]
+    # Of several predictions, none is the reference.
+    if others and _OF_MODEL[taken.meaning] > 0:
+        names = [one.name for one in (taken, *others)]
         listed = " and ".join(f"'{name}'" for name in names[:_N_SHOWN])
         raise UnclearError(f"found SQL in {listed}, and which is the model's cannot be told", names)
-    return min(good, key=lambda one: (one.meaning is Meaning.RESPONSE, -one.share, len(one.path)))
+    return taken
 
 
 def _explain_failure(judged: list[Texts], answers: list[Texts]) -> UnclearError:
@@ -312,14 +328,17 @@ def _explain_failure(judged: list[Texts], answers: list[Texts]) -> UnclearError:
 
 
 def _explain(one: Texts, is_answer: bool) -> str:
-    if is_answer and one.meaning in (Meaning.ANSWER, Meaning.QUERY):
+    if is_answer and one.meaning in (Meaning.COMPLETION, Meaning.ANSWER, Meaning.QUERY):
         return "perhaps the reference"
     return one.meaning.value if one.meaning is not Meaning.OTHER else f"{one.share:.0%} SQL"
 
 
 def _agree(one: Texts, other: Texts) -> bool:
-    """Tell whether two columns have the same texts."""
+    """Tell whether most texts of two columns are the same, as a response and the SQL in it are."""
     shared = one.texts.keys() & other.texts.keys()
-    return bool(shared) and all(
-        one.texts[row].strip() == other.texts[row].strip() for row in shared
-    )
+    n_same = sum(_clean(one.texts[row]) == _clean(other.texts[row]) for row in shared)
+    return n_same > len(shared) / 2
+
+
+def _clean(text: str) -> str:
+    return clean_answer(text).strip().rstrip(";")

@@ -14,8 +14,9 @@ class Meaning(Enum):
 
     PREDICTION = "a model's answer"
     RESPONSE = "a model's response"
+    COMPLETION = "a completion"
     ANSWER = "an answer"
-    """Of a model, unless another column is a prediction or a response: then of the data set."""
+    """Of a model, unless a better name exists beside it: then of the data set, as completions."""
     TEXT = "a text"
     """An answer if it is SQL, else perhaps a question."""
     QUERY = "a query"
@@ -25,7 +26,9 @@ class Meaning(Enum):
     PROMPT = "a prompt, schema or question"
 
 
-ANSWERS: Final = frozenset({Meaning.PREDICTION, Meaning.RESPONSE, Meaning.ANSWER})
+ANSWERS: Final = frozenset(
+    {Meaning.PREDICTION, Meaning.RESPONSE, Meaning.COMPLETION, Meaning.ANSWER}
+)
 """The meanings of keys that name a model's answers."""
 
 _WORDS: Final = {
@@ -34,13 +37,14 @@ _WORDS: Final = {
     "rationale cot argument args vars messages conversations history example "
     "shot demo demonstration error nlq nl system usage type id time status "
     "format score hash language cost",
-    Meaning.PREDICTION: "pred predict predicted prediction",
+    Meaning.PREDICTION: "pred predict predicted prediction generated generation gen llm hypothesis "
+    "hyp inferred inference final extracted",
     Meaning.REFERENCE: "gold golden label reference ref truth groundtruth gt expected solution sol "
     "std target correct true oracle chosen",
     Meaning.FLAWED: "issue wrong rejected incorrect negative bad buggy corrupted broken noisy "
     "preprocess setup skeleton template masked toks token draft initial",
-    Meaning.RESPONSE: "generated generation gen response resp completion llm candidate choice "
-    "hypothesis hyp inferred inference reply final extracted",
+    Meaning.RESPONSE: "response resp reply candidate choice",
+    Meaning.COMPLETION: "completion",
     Meaning.ANSWER: "answer output",
     Meaning.QUERY: "sql query statement",
 }
@@ -51,12 +55,14 @@ _MEANINGS: Final = {
 _NAMES: Final = {
     "output seq": Meaning.REFERENCE,
     "output sequence": Meaning.REFERENCE,
-    "output text": Meaning.RESPONSE,
-    "model output": Meaning.RESPONSE,
-    "model answer": Meaning.RESPONSE,
-    "model sql": Meaning.RESPONSE,
-    "model query": Meaning.RESPONSE,
-    "raw output": Meaning.RESPONSE,
+    "filtered resp": Meaning.PREDICTION,
+    "output text": Meaning.PREDICTION,
+    "model output": Meaning.PREDICTION,
+    "model answer": Meaning.PREDICTION,
+    "model response": Meaning.PREDICTION,
+    "model sql": Meaning.PREDICTION,
+    "model query": Meaning.PREDICTION,
+    "raw output": Meaning.PREDICTION,
     "text": Meaning.TEXT,
     "content": Meaning.TEXT,
 }
@@ -66,6 +72,7 @@ _ORDER: Final = (
     Meaning.FLAWED,
     Meaning.PREDICTION,
     Meaning.RESPONSE,
+    Meaning.COMPLETION,
     Meaning.ANSWER,
     Meaning.TEXT,
     Meaning.QUERY,

@@ -79,6 +79,12 @@ def _has_no_other_query(rows: Rows) -> bool:
     return not {find_meaning((name,)) for name in named} & _QUERIES
 
 
+def _has_no_other_answer(rows: Rows) -> bool:
+    """Tell whether no key but the completion names a query or an answer."""
+    named = {name for row in rows for name in row} - {"completion"}
+    return not {find_meaning((name,)) for name in named} & (_QUERIES | ANSWERS)
+
+
 def _get_items(row: dict[str, Any], key: str) -> list[Any]:
     items = row.get(key)
     return items if isinstance(items, list) else []
@@ -145,7 +151,8 @@ _SIGNATURES: Final = (
     ),
     _Signature("verl", "prompt, reward_spec.ground_truth", "", False, _DATA_SET, _has_true_queries),
     _Signature("verl", "prompt, response", roles=_DATA_SET, fits=_has_no_other_query),
-    _Signature("trl", "prompt, completion", holds_answers=True, fits=_has_no_other_query),
+    _Signature("trl", "prompt, completion", roles=_DATA_SET, fits=_has_no_other_query),
+    _Signature("trl", "prompt, completion", "", True, _MODEL, _has_no_other_answer),
     _Signature("trl", "chosen, rejected", roles=_DATA_SET, fits=_has_no_other_query),
     _Signature("text2sql_eval_toolkit", "sql, db_id", roles=_DATA_SET, fits=_has_queries_in_lists),
     _Signature("bird", "SQL, db_id", sql="SQL"),
@@ -497,7 +504,7 @@ def _get_value(row: Any, keys: list[str]) -> Any:
 def _names_answers(rows: Rows, signature: _Signature) -> bool:
     """Tell whether a key names a model's answers, other than the one that a signature reads."""
     return any(
-        one.path != tuple(signature.sql.split(".")) and one.meaning in ANSWERS and one.texts
+        one.names_answers and one.path != tuple(signature.sql.split("."))
         for one in list_texts(rows)
     )
 

@@ -1,0 +1,69 @@
+"""Auto never reads the reference in place of a model's answer, in whatever wrapping."""
+
+import json
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from nl2sql_align.tasks.base.errors import CorpusError
+from nl2sql_align.tasks.ingest.format_recognition import resolve_format
+from tests.unit.ingest.test_dumps import entry
+from tests.unit.ingest.test_formats import ingested
+
+GOLD = "SELECT gold FROM t"
+ANSWER = "SELECT name FROM harbour WHERE depth > 5"
+REFERENCES = (
+    "gold label target reference ground_truth expected expected_output output_seq solution query "
+    "SQL sql answer output gold_sql gold_query ground_truth_sql true_sql ref_sql correct_sql "
+    "expected_sql golden_sql std_sql target_sql labels goldSQL completion"
+).split()
+ANSWERS = (
+    "predicted_sql pred_sql pred prediction predict generated_sql generated_query model_output "
+    "response responses outputs_text output_text final_sql sql_pred llm_output raw_output "
+    "candidates resps predSQL PREDICTED generated_text"
+).split()
+WRAPPINGS = {
+    "bare": lambda sql: sql,
+    "fence": lambda sql: f"Here it is:\n```sql\n{sql}\n```\nIt reads harbours.",
+    "thought": lambda sql: f"<think>Which table?</think>\n{sql};",
+    "fence without a name": lambda sql: f"```\n{sql}\n```",
+    "prose": lambda sql: f"The query is: {sql}",
+    "JSON": lambda sql: json.dumps({"sql": sql}),
+    "list": lambda sql: [sql, f"{sql} LIMIT 1"],
+    "list in a list": lambda sql: [[f"```sql\n{sql}\n```"]],
+    "object": lambda sql: {"sql": sql, "tokens": 12},
+    "choices": lambda sql: {"choices": [{"message": {"role": "assistant", "content": sql}}]},
+    "refusal": lambda sql: "I cannot answer this question.",
+    "nothing": lambda sql: None,
+    "empty": lambda sql: "",
+}
+
+
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    reference=st.sampled_from(REFERENCES),
+    answer=st.sampled_from(ANSWERS),
+    wrapping=st.sampled_from(sorted(WRAPPINGS)),
+    is_inside=st.booleans(),
+    is_first=st.booleans(),
+    others=st.dictionaries(
+        st.sampled_from(["db_id", "question", "instruction", "context", "difficulty", "score"]),
+        st.sampled_from(["port", "Select the names of all boats", "CREATE TABLE boat (id INT)"]),
+    ),
+)
+def test_auto_never_yields_the_reference(
+    tmp_path, reference, answer, wrapping, is_inside, is_first, others
+):
+    gold = {"doc": {reference: GOLD}} if is_inside else {reference: GOLD}
+    made = {answer: WRAPPINGS[wrapping](ANSWER)}
+    row = {**others, **(gold | made if is_first else made | gold)}
+    (tmp_path / "a.jsonl").write_text((json.dumps(row) + "\n") * 3)
+    keys = {"role": "predictions", "target": "t", "model": "m"}
+    try:
+        found, _ = resolve_format(entry(tmp_path / "a.jsonl", "auto", **keys))
+    except CorpusError:
+        assert wrapping in ("refusal", "nothing", "empty")
+        return
+    assert {query["sql"] for query in ingested(found, tmp_path)} == {ANSWER}
