@@ -1,5 +1,5 @@
--- Any CSV file with a header. The corpora file names its columns.
--- parameters: db_id_column, frequency_column, id_column, paths, question_column, sql_column
+-- Any table of text with a header, with its separator. The corpora file names its columns.
+-- parameters: db_id_column, frequency_column, id_column, paths, question_column, separator, sql_column
 with mapped as (
     select columns(
         lambda name: name in (
@@ -10,7 +10,7 @@ with mapped as (
         $paths,
         header = true,
         all_varchar = true,
-        delim = ',',
+        delim = $separator,
         quote = '"',
         escape = '"',
         comment = '',

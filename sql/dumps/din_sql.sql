@@ -1,5 +1,5 @@
 -- Predictions of DIN-SQL as CSV. Empty rows supply the columns that a file lacks.
--- parameters: paths
+-- parameters: paths, separator
 with rows as (
     select null::varchar as "PREDICTED SQL", null::varchar as "NLQ", null::varchar as "DATABASE"
     where false
@@ -8,7 +8,7 @@ with rows as (
         $paths,
         header = true,
         all_varchar = true,
-        delim = ',',
+        delim = $separator,
         quote = '"',
         escape = '"',
         comment = '',

@@ -1,5 +1,5 @@
 -- Gretel's synthetic_text_to_sql as CSV. Empty rows supply the columns that a file lacks.
--- parameters: paths
+-- parameters: paths, separator
 with rows as (
     select null::varchar as "sql", null::varchar as sql_prompt
     where false
@@ -8,7 +8,7 @@ with rows as (
         $paths,
         header = true,
         all_varchar = true,
-        delim = ',',
+        delim = $separator,
         quote = '"',
         escape = '"',
         comment = '',

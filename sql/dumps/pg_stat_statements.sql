@@ -1,7 +1,7 @@
 -- PostgreSQL's pg_stat_statements as CSV: one normalized query per row, which counts as often as it
 -- was called. The database is datname if the rows are joined with pg_database, else the number
 -- dbid. Empty rows supply the columns that a file lacks.
--- parameters: paths
+-- parameters: paths, separator
 with rows as (
     select null::varchar as query, null::varchar as datname, null::varchar as dbid, null::varchar as calls
     where false
@@ -10,7 +10,7 @@ with rows as (
         $paths,
         header = true,
         all_varchar = true,
-        delim = ',',
+        delim = $separator,
         quote = '"',
         escape = '"',
         comment = '',

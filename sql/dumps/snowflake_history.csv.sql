@@ -1,6 +1,6 @@
 -- Snowflake's QUERY_HISTORY as CSV. Rows without a query text are skipped. Empty rows supply the
 -- columns that a file lacks.
--- parameters: paths
+-- parameters: paths, separator
 with rows as (
     select null::varchar as query_text, null::varchar as database_name
     where false
@@ -9,7 +9,7 @@ with rows as (
         $paths,
         header = true,
         all_varchar = true,
-        delim = ',',
+        delim = $separator,
         quote = '"',
         escape = '"',
         comment = '',

@@ -1,7 +1,7 @@
 -- Defog's sql-eval as CSV: each row lists correct queries, and the first one counts. Columns in
 -- braces are optional; all of them are kept, also where GROUP BY {} refers to them. Empty rows
 -- supply the columns that a file lacks.
--- parameters: paths
+-- parameters: paths, separator
 with rows as (
     select null::varchar as query, null::varchar as db_name, null::varchar as question
     where false
@@ -10,7 +10,7 @@ with rows as (
         $paths,
         header = true,
         all_varchar = true,
-        delim = ',',
+        delim = $separator,
         quote = '"',
         escape = '"',
         comment = '',

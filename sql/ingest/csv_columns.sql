@@ -1,12 +1,12 @@
--- Columns of a CSV dump.
--- parameters: paths
+-- Columns of a table of text.
+-- parameters: paths, separator
 select column_name
 from (
     describe from read_csv(
         $paths,
         header = true,
         all_varchar = true,
-        delim = ',',
+        delim = $separator,
         quote = '"',
         escape = '"',
         comment = '',

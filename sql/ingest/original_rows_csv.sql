@@ -1,5 +1,5 @@
 -- Rows of a CSV dump with all their columns, as JSON, numbered as when they were ingested.
--- parameters: ordinals, paths
+-- parameters: ordinals, paths, separator
 with rows as (
     select
         row_number() over () - 1 as ordinal,
@@ -8,7 +8,7 @@ with rows as (
         $paths,
         header = true,
         all_varchar = true,
-        delim = ',',
+        delim = $separator,
         quote = '"',
         escape = '"',
         comment = '',

@@ -1,5 +1,5 @@
 -- Writes the queries of one corpus again, sorted by ordinal.
--- parameters: destination, dialects, encoding, left_out, n_replaced, path
+-- parameters: destination, dialects, encoding, left_out, n_replaced, path, reading
 copy (
     select *
     from read_parquet($path)
@@ -9,6 +9,10 @@ to $destination (
     format parquet,
     compression zstd,
     kv_metadata {
-        encoding: $encoding, n_replaced: $n_replaced, left_out: $left_out, dialects: $dialects
+        encoding: $encoding,
+        n_replaced: $n_replaced,
+        left_out: $left_out,
+        dialects: $dialects,
+        reading: $reading
     }
 )

@@ -3,7 +3,7 @@
 -- each row counts once. A frequency that is not a number counts as 1; one above 10^12 counts as
 -- 10^12, so that sums cannot overflow. Ids are texts: 7, "7" and 7.0 are alike. question_ordinal is
 -- null for a row that has a question of its own; see arrange_queries.sql.
--- parameters: destination, dialects, encoding, left_out, n_replaced
+-- parameters: destination, dialects, encoding, left_out, n_replaced, reading
 copy (
     with rows as (
         select
@@ -34,6 +34,10 @@ to $destination (
     format parquet,
     compression zstd,
     kv_metadata {
-        encoding: $encoding, n_replaced: $n_replaced, left_out: $left_out, dialects: $dialects
+        encoding: $encoding,
+        n_replaced: $n_replaced,
+        left_out: $left_out,
+        dialects: $dialects,
+        reading: $reading
     }
 )

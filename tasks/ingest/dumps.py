@@ -10,7 +10,7 @@ import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -44,6 +44,12 @@ from nl2sql_align.tasks.ingest.archives import (
     write_pieces,
 )
 from nl2sql_align.tasks.ingest.corpora_file import AUTO, CorpusEntry
+from nl2sql_align.tasks.ingest.delimited import (
+    Damage,
+    UnreadableTableError,
+    find_separator_of_file,
+    repair_table,
+)
 from nl2sql_align.tasks.ingest.statements import choose_statements
 from nl2sql_align.tasks.warehouse.folder import digest_file, write_atomically
 
@@ -73,22 +79,36 @@ _SPLIT: Final = re.compile(
     r"(?=[-_. ]|$)[-_. ]?",
     re.IGNORECASE,
 )
+# Files that are read as those with another suffix.
+_READ_AS: Final = {".arrow": ".parquet", ".feather": ".parquet", ".tsv": ".csv"}
 _ROWS_PER_BATCH: Final = 4096
 _START_BYTES: Final = 1 << 16
 
 
 @dataclass(frozen=True)
 class RowCounts:
-    """What a format tells about the rows of a dump.
+    """What a format tells about the rows of a dump, and how a table of text was read.
 
     Attributes:
         left_out: The number of rows that are not queries to read, by reason: a phrase that follows
             a number, such as ``archived``.
         dialects: The number of queries of each dialect that the dump states.
+        separator: The separator of a table of text.
+        damage: The rows of a table of text that could not be read, as a sentence without its end;
+            empty if all could be read.
     """
 
     left_out: dict[str, int] = field(default_factory=dict)
     dialects: dict[str, int] = field(default_factory=dict)
+    separator: str = ","
+    damage: str = ""
+
+    @property
+    def reading(self) -> str:
+        """The separator, unless it is a comma, and the damage, as a sentence without its end."""
+        name = {"\t": "tabs"}.get(self.separator, f"'{self.separator}'")
+        separated = f"its values are separated by {name}" if self.separator != "," else ""
+        return "; ".join(filter(None, (separated, self.damage)))
 
     @property
     def text(self) -> str:
@@ -120,8 +140,10 @@ class IngestReport:
 def read_row_counts(queries: Path) -> RowCounts:
     """Return what the format told about the rows of an ingested dump."""
     metadata = pq.read_metadata(queries).metadata or {}
-    left_out, dialects = (json.loads(metadata.get(k, b"{}")) for k in (b"left_out", b"dialects"))
-    return RowCounts(left_out, dialects)
+    left_out, dialects, reading = (
+        json.loads(metadata.get(key, b"{}")) for key in (b"left_out", b"dialects", b"reading")
+    )
+    return RowCounts(left_out, dialects, **reading)
 
 
 def digest_dump(entry: CorpusEntry) -> str:
@@ -175,13 +197,13 @@ def ingest_corpus(
         # Without a byte order mark, such files are also valid UTF-8.
         wide = _recode_files(staged, temporary, _find_wide_encoding) if is_text else None
         try:
-            report = _write_queries(con, entry, query, sources, staged, temporary, wide or UTF_8)
+            report = _write_readable(con, entry, query, sources, staged, temporary, wide or UTF_8)
         except CorpusError as error:
             encoding = _recode_files(staged, temporary, guess_encoding) if is_text else None
             if encoding is None:
                 raise
             try:
-                report = _write_queries(con, entry, query, sources, staged, temporary, encoding)
+                report = _write_readable(con, entry, query, sources, staged, temporary, encoding)
             except CorpusError:
                 # The encoding was not the problem: report the first error.
                 raise error from None
@@ -203,7 +225,11 @@ def text_settings(entry: CorpusEntry) -> dict[str, Any]:
     }
 
 
-def _write_queries(
+class _DamagedError(CorpusError):
+    """DuckDB refuses a file for its content."""
+
+
+def _write_readable(
     con: duckdb.DuckDBPyConnection,
     entry: CorpusEntry,
     query: str,
@@ -212,20 +238,67 @@ def _write_queries(
     temporary: Path,
     encoding: Encoding,
 ) -> IngestReport:
+    """Write the queries of the staged files, or of the rows that can be read of damaged tables."""
+    write = partial(_write_queries, con, entry, query, sources, staged, temporary, encoding)
+    if "read_csv(" not in load_sql(query):
+        return write("", Damage())
+    preferred = "\t" if entry.format == "tsv" or sources[0].suffix == ".tsv" else ","
+    separators = [find_separator_of_file(path, preferred) for path in staged]
+    try:
+        if len({*separators}) > 1:
+            raise _error(entry, "has files with different separators", "list each as a corpus")
+        return write(separators[0], Damage())
+    except _DamagedError as error:
+        if any(map(guess_encoding, staged)):
+            raise
+        damage = Damage()
+        for number, (path, source) in enumerate(zip(staged, sources, strict=True)):
+            copy = temporary.with_name(f"{temporary.name}-{number}-repaired")
+            has_header = "header = true" in load_sql(query)
+            try:
+                found = repair_table(path, copy, separators[0], has_header=has_header)
+            except UnreadableTableError as problem:
+                raise _error(
+                    entry,
+                    f"is damaged or not in format '{entry.format}' ({problem})",
+                    "download it again, or check format",
+                    source.path,
+                ) from None
+            damage += found.of_file(source.name) if len(staged) > 1 else found
+            staged[number] = copy
+        try:
+            return write(separators[0], damage)
+        except _DamagedError:
+            raise error from None
+
+
+def _write_queries(
+    con: duckdb.DuckDBPyConnection,
+    entry: CorpusEntry,
+    query: str,
+    sources: list[Source],
+    staged: list[Path],
+    temporary: Path,
+    encoding: Encoding,
+    separator: str,
+    damage: Damage,
+) -> IngestReport:
     """Write the queries of the staged files, and check that they match the entry."""
     if entry.format in _SEPARATORS:
         staged = _split_files(entry, sources, staged, temporary)
     paths = [str(path) for path in staged]
-    list_columns = partial(_list_columns, con, query, paths)
+    list_columns = partial(_list_columns, con, query, paths, separator)
     try:
-        parameters = _collect_parameters(entry, query, sources, paths)
+        parameters = _collect_parameters(entry, query, sources, paths, separator)
         rows = _create_dump_view(con, query, parameters)
+        rows = replace(rows, separator=separator or ",", damage=damage.text)
         output = {
             "destination": str(temporary),
             "encoding": encoding.name,
             "n_replaced": str(encoding.n_replaced),
             "left_out": json.dumps(rows.left_out),
             "dialects": json.dumps(rows.dialects),
+            "reading": json.dumps({"separator": rows.separator, "damage": rows.damage}),
         }
         run_sql(con, "ingest/write_queries", **output)
         found = _count_queries(con, temporary)
@@ -273,7 +346,7 @@ def _count_queries(con: duckdb.DuckDBPyConnection, queries: Path) -> dict[str, i
 
 
 def _collect_parameters(
-    entry: CorpusEntry, query: str, sources: list[Source], paths: list[str]
+    entry: CorpusEntry, query: str, sources: list[Source], paths: list[str], separator: str
 ) -> dict[str, Any]:
     """Return the parameters of a format's SQL file.
 
@@ -284,7 +357,7 @@ def _collect_parameters(
     if _is_nested(entry):
         columns = {key: _to_json_path(value) for key, value in columns.items()}
     parameters: dict[str, Any] = {f"{key}_column": value for key, value in columns.items()}
-    parameters["paths"] = paths
+    parameters |= {"paths": paths, "separator": separator}
     for name in declared_parameters(query):
         suffix, _, noun = name.rpartition("_")
         if noun in ("paths", "names") and suffix:
@@ -311,7 +384,7 @@ def _choose_query(entry: CorpusEntry, source: Source) -> str:
         raise ValueError("the format is 'auto'; recognize it first")
     if _is_nested(entry):
         return f"dumps/{entry.format}.nested"
-    suffix = ".parquet" if source.suffix in (".arrow", ".feather") else source.suffix
+    suffix = _READ_AS.get(source.suffix, source.suffix)
     special = f"{entry.format}{suffix}"
     return f"dumps/{special if special in list_sql('dumps') else entry.format}"
 
@@ -603,17 +676,18 @@ def _check_columns(
             raise _error(entry, problem, "check columns")
 
 
-def _list_columns(con: duckdb.DuckDBPyConnection, query: str, paths: list[str]) -> list[str]:
+def _list_columns(
+    con: duckdb.DuckDBPyConnection, query: str, paths: list[str], separator: str
+) -> list[str]:
     """Return the columns of a table or the keys of JSON objects; a plain text has none."""
-    if query == "dumps/tsv":
-        name = "tsv_columns"
-    else:
-        readers = {"read_csv(": "csv_columns", "read_parquet(": "parquet_columns"}
-        text = load_sql(query)
-        if "read_text(" in text or "piece" in text:
-            return []
-        name = next((name for call, name in readers.items() if call in text), "json_columns")
-    return [column for (column,) in query_sql(con, f"ingest/{name}", paths=paths).fetchall()]
+    readers = {"read_csv(": "csv_columns", "read_parquet(": "parquet_columns"}
+    text = load_sql(query)
+    if "read_text(" in text or "piece" in text:
+        return []
+    name = next((name for call, name in readers.items() if call in text), "json_columns")
+    table = {"separator": separator} if name == "csv_columns" else {}
+    columns = query_sql(con, f"ingest/{name}", paths=paths, **table)
+    return [column for (column,) in columns.fetchall()]
 
 
 def shorten_names(
@@ -645,8 +719,12 @@ def _damage_error(
     if re.search("has duplicate key|keys must be unique", message):
         problem = f"has an object with a duplicate key ({message})"
         return _error(entry, problem, "correct or remove that object")
-    problem = f"is damaged or not in format '{entry.format}' ({message})"
-    return _error(entry, problem, "download it again, or check format")
+    return _DamagedError(
+        entry.name,
+        entry.url or entry.path,
+        f"is damaged or not in format '{entry.format}' ({message})",
+        "download it again, or check format",
+    )
 
 
 def _not_text_error(entry: CorpusEntry, source: Source, offset: int) -> CorpusError:

@@ -35,6 +35,7 @@ from nl2sql_align.tasks.ingest.column_choice import (
 )
 from nl2sql_align.tasks.ingest.column_names import ANSWERS, KeyPath, Meaning, find_meaning
 from nl2sql_align.tasks.ingest.corpora_file import AUTO, ColumnMapping, CorpusEntry
+from nl2sql_align.tasks.ingest.delimited import find_separator
 from nl2sql_align.tasks.ingest.dumps import list_sources, shorten_names
 from nl2sql_align.tasks.ingest.first_rows import parse_json_rows
 from nl2sql_align.tasks.ingest.json_layout import Layout, find_layout
@@ -308,22 +309,22 @@ def _recognize_text(entry: CorpusEntry, source: Source, text: str) -> Recognitio
     if _LOG_LINE.match(text):
         return Recognition("pg_csvlog", None, "lines that start with a time, a user and a database")
     lines = text.split("\n")
-    header = lines[0]
-    for kind, mark in (("tsv", "\t"), ("csv", ",")):
-        is_named = source.suffix == f".{kind}"
-        if is_named or (source.suffix not in (".sql", ".txt") and mark in header):
-            reader = csv.reader(io.StringIO(text), delimiter=mark)
+    is_named = source.suffix in (".csv", ".tsv")
+    separator = find_separator(text, "\t" if source.suffix == ".tsv" else ",")
+    if is_named or (source.suffix not in (".sql", ".txt") and separator in lines[0]):
+        kind = "tsv" if separator == "\t" else "csv"
+        reader = csv.reader(io.StringIO(text), delimiter=separator)
+        try:
+            names, *values = [row for row, _ in zip(reader, range(_PEEKED_ROWS), strict=False)]
+        except (csv.Error, ValueError):
+            return _recognize_lines(entry, lines)
+        table = [dict(zip(names, row, strict=False)) for row in values]
+        if not any(looks_like_sql(name) for name in names):
             try:
-                names, *values = [row for row, _ in zip(reader, range(_PEEKED_ROWS), strict=False)]
-            except (csv.Error, ValueError):
-                continue
-            table = [dict(zip(names, row, strict=False)) for row in values]
-            if not any(looks_like_sql(name) for name in names):
-                try:
-                    return _recognize_rows(entry, kind, table)
-                except CorpusError:
-                    if is_named:
-                        raise
+                return _recognize_rows(entry, kind, table)
+            except CorpusError:
+                if is_named:
+                    raise
     return _recognize_lines(entry, lines)
 
 

@@ -127,8 +127,8 @@ def count_corpus(
 def collect_notes(corpora: list[CountedCorpus], warehouse: Warehouse) -> list[str]:
     """Return what a user should know about the corpora, a line each.
 
-    Texts in other encodings, rows that are left out, predictions whose number differs from the
-    questions of their target, and other dialects that parse clearly more.
+    Texts in other encodings, rows that are left out or damaged, predictions whose number differs
+    from the questions of their target, and other dialects that parse clearly more.
     """
     notes = []
     n_rows = {one.entry.name: pq.read_metadata(one.queries).num_rows for one in corpora}
@@ -140,7 +140,7 @@ def collect_notes(corpora: list[CountedCorpus], warehouse: Warehouse) -> list[st
         if encoding != "utf-8" or n_replaced:
             notes.append(f"{name}: read as {encoding}; {n_replaced:,} characters could not be told")
         rows = read_row_counts(one.queries)
-        notes += [f"{name}: {text}" for text in (rows.text, rows.mixture) if text]
+        notes += [f"{name}: {text}" for text in (rows.text, rows.reading, rows.mixture) if text]
         expected = n_rows.get(entry.target) if entry.target else None
         if expected is not None and expected != n_rows[name]:
             notes.append(

@@ -20,8 +20,8 @@ def print_inspection(found: "Inspection") -> None:
     if found.encoding.n_replaced:
         encoding += f", {count_noun(found.encoding.n_replaced, 'character')} could not be decoded"
     out.print(f"  {count_noun(found.n_queries, 'query', 'queries')}{encoding}")
-    if found.rows.text:
-        out.print(f"  {escape(printable(found.rows.text))}", soft_wrap=True)
+    for text in filter(None, (found.rows.text, found.rows.reading)):
+        out.print(f"  {escape(printable(text))}", soft_wrap=True)
     if found.n_cleaned:
         out.print(
             f"  {count_noun(found.n_cleaned, 'text')} cleaned down to the first SQL statement"

@@ -1,0 +1,517 @@
+"""Tables of text (CSV): their separator, and clean copies of tables with damaged rows.
+
+DuckDB refuses a whole table for one stray quote, and its lenient modes drop characters or let a
+quote swallow the rows that follow. Here, a row that cannot be read with certainty costs itself
+alone: it keeps its place, without values, and its lines are reported.
+"""
+
+import csv
+import io
+import re
+from array import array
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Final, TextIO
+
+SEPARATORS: Final = (",", "\t", ";", "|")
+"""The separators that are recognized, the most common first."""
+
+MAX_ROW_CHARACTERS: Final = 32 << 20
+_MAX_LINE_CHARACTERS: Final = 200_000_000
+_SAMPLED_BYTES: Final = 1 << 18
+_SAMPLED_ROWS: Final = 200
+_SHOWN_PLACES: Final = 5
+# Rows in a row that must be well-formed before one in a table with line breaks in its values.
+_TRUSTED_RUN: Final = 2
+
+
+@dataclass(frozen=True)
+class Damage:
+    """The rows of a table that could not be read.
+
+    Attributes:
+        n_rows: Their number.
+        places: The lines of the first ones, from 1, such as ``line 3`` or ``lines 5 to 7``.
+    """
+
+    n_rows: int = 0
+    places: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The damage as a sentence without its end; empty if there is none."""
+        if not self.n_rows:
+            return ""
+        more = ", ..." if self.n_rows > len(self.places) else ""
+        verb = "rows are damaged and count" if self.n_rows > 1 else "row is damaged and counts"
+        noun = "queries without text" if self.n_rows > 1 else "a query without text"
+        return f"{self.n_rows:,} {verb} as {noun}: {', '.join(self.places)}{more}"
+
+    def of_file(self, name: str) -> "Damage":
+        """Return the same damage with the name of its file."""
+        return Damage(self.n_rows, tuple(f"{place} of {name}" for place in self.places))
+
+    def __add__(self, other: "Damage") -> "Damage":
+        """Return the damage of two tables of one dump."""
+        places = (*self.places, *other.places)[:_SHOWN_PLACES]
+        return Damage(self.n_rows + other.n_rows, places)
+
+
+class UnreadableTableError(ValueError):
+    """A table is damaged too much to be read."""
+
+
+# ---- lines --------------------------------------------------------------------------------------
+
+
+class _State(int, Enum):
+    """Where a line ends: outside quotes, within them, or the line has a stray quote."""
+
+    OUTSIDE = 0
+    INSIDE = 1
+    STRAY = 2
+
+
+# The text of a quoted value up to a quote that is not doubled.
+_QUOTED: Final = re.compile(r'[^"]*+(?:""[^"]*+)*+')
+
+
+class _Dialect:
+    """The rules of tables with one separator and one kind of line end."""
+
+    def __init__(self, separator: str, line_end: str = "\n") -> None:
+        self.separator = separator
+        self.line_end = line_end
+        self._plain = re.compile(rf"[^{re.escape(separator)}{line_end}]*+")
+
+    def scan_line(self, line: str, state: _State) -> tuple[_State, int]:
+        """Return the state at the end of a line, and the number of separators outside quotes.
+
+        Args:
+            line: The line without its end.
+            state: The state at its start: outside or within quotes.
+        """
+        if '"' not in line:
+            return state, 0 if state is _State.INSIDE else line.count(self.separator)
+        position = n_separators = 0
+        while True:
+            if state is _State.OUTSIDE and line.startswith('"', position):
+                position, state = position + 1, _State.INSIDE
+            if state is _State.INSIDE:
+                position = _end(_QUOTED.match(line, position))
+                if position == len(line):
+                    return _State.INSIDE, n_separators
+                position, state = position + 1, _State.OUTSIDE
+            else:
+                start, position = position, _end(self._plain.match(line, position))
+                if line.count('"', start, position) % 2:
+                    return _State.STRAY, n_separators
+            if position == len(line):
+                return _State.OUTSIDE, n_separators
+            if line[position] != self.separator:
+                return _State.STRAY, n_separators
+            position += 1
+            n_separators += 1
+
+    def split_row(self, row: str) -> list[str]:
+        """Return the values of a row without stray quotes, without its line end."""
+        if '"' not in row:
+            return row.split(self.separator)
+        values: list[str] = []
+        position = 0
+        while True:
+            start = position
+            if row.startswith('"', position):
+                position = _end(_QUOTED.match(row, position + 1)) + 1
+                values.append(row[start + 1 : position - 1].replace('""', '"'))
+            else:
+                position = _end(self._plain.match(row, position))
+                values.append(row[start:position])
+            if position == len(row):
+                return values
+            position += 1
+
+    def split_stray_row(self, row: str, *, ends_at_stray: bool) -> list[str] | None:
+        """Return the values of a row with stray quotes, or None if it has not this form.
+
+        A stray quote beside a separator or a line break is not read, since it may start or end a
+        value, and neither is one outside quoted values.
+
+        Args:
+            row: The text of the row without its line end.
+            ends_at_stray: A stray quote ends the quoted part of a value, as Python's csv reads it;
+                otherwise, it is a part of the quoted value.
+        """
+        values: list[str] = []
+        position = 0
+        while True:
+            start = position
+            if row.startswith('"', position):
+                position = _end(_QUOTED.match(row, position + 1))
+                while not self._closes(row, position):
+                    if position == len(row) or row[position - 1 : position] == self.separator:
+                        return None
+                    if row.startswith(self.line_end, position + 1) or ends_at_stray:
+                        break
+                    position = _end(_QUOTED.match(row, position + 1))
+                value = row[start + 1 : position].replace('""', '"')
+                position += 1
+            else:
+                value = ""
+            rest = position
+            position = _end(self._plain.match(row, position))
+            if '"' in row[rest:position]:
+                return None
+            values.append(value + row[rest:position])
+            if position == len(row):
+                return values
+            if row[position] != self.separator:  # a line break outside quotes
+                return None
+            position += 1
+
+    def _closes(self, row: str, quote: int) -> bool:
+        """Tell whether the quote at a position ends its value."""
+        return quote < len(row) and (quote + 1 == len(row) or row[quote + 1] == self.separator)
+
+
+def _end(match: re.Match[str] | None) -> int:
+    assert match is not None  # the pattern matches the empty text
+    return match.end()
+
+
+def _open_table(path: Path, line_end: str) -> TextIO:
+    return path.open(encoding="utf-8", newline=line_end)
+
+
+def _find_line_end(path: Path) -> str:
+    """Return the line end of a table; carriage returns end lines only if line feeds do not."""
+    with path.open("rb") as file:
+        start = file.read(_SAMPLED_BYTES)
+    return "\r" if b"\r" in start and b"\n" not in start else "\n"
+
+
+def _read_lines(file: TextIO) -> Iterator[str]:
+    """Yield lines with their ends, whichever these are.
+
+    Raises:
+        UnreadableTableError: A line is too long.
+    """
+    while line := file.readline(_MAX_LINE_CHARACTERS + 1):
+        if len(line) > _MAX_LINE_CHARACTERS:
+            raise UnreadableTableError("a line is too long")
+        yield line
+
+
+# ---- separators ---------------------------------------------------------------------------------
+
+
+def find_separator(text: str, preferred: str = ",") -> str:
+    """Return the separator of a table, from its first rows.
+
+    The header must have the separator outside quotes. Of several such separators, the one wins with
+    which most rows have as many values as the header; among equals, the one with the most values,
+    then the preferred one.
+
+    Args:
+        text: The start of the table.
+        preferred: The separator of a table whose header has none.
+    """
+    lines = list(io.StringIO(text, newline=""))
+    if len(lines) > 2 and not lines[-1].endswith(("\n", "\r")):
+        lines.pop()  # it may be incomplete
+    ranked = []
+    for separator in sorted(SEPARATORS, key=lambda one: one != preferred):
+        header, *sizes = [*_count_values(lines, separator)] or [0]
+        if header > 1:
+            share = sizes.count(header) / len(sizes) if sizes else 1.0
+            ranked.append((share, header, separator))
+    return max(ranked, key=lambda one: one[:2])[2] if ranked else preferred
+
+
+def find_separator_of_file(path: Path, preferred: str = ",") -> str:
+    """Return the separator of a table, from the first rows of its file."""
+    with path.open("rb") as file:
+        start = file.read(_SAMPLED_BYTES)
+    return find_separator(start.decode("utf-8", "replace"), preferred)
+
+
+def _count_values(lines: list[str], separator: str) -> Iterator[int]:
+    """Yield the number of values in each of the first rows; 0 for a row with a stray quote."""
+    dialect = _Dialect(separator)
+    state, n_values, n_rows = _State.OUTSIDE, 1, 0
+    for line in lines:
+        if state is _State.OUTSIDE and not line.strip(" \r\n"):
+            continue
+        state, n_separators = dialect.scan_line(line.rstrip("\r\n"), state)
+        n_values += n_separators
+        if state is _State.INSIDE:
+            continue
+        yield n_values if state is _State.OUTSIDE else 0
+        n_rows += 1
+        if n_rows == _SAMPLED_ROWS:
+            return
+        state, n_values = _State.OUTSIDE, 1
+
+
+# ---- rows ---------------------------------------------------------------------------------------
+
+
+class _Outline:
+    """The lines of a table, and where its rows end.
+
+    For each line, both of its possible states at the start are followed, in one pass from the end
+    of the table to its start: how far the lines are well-formed if the line starts outside quotes,
+    and if it starts within them. The state that holds for longer is the line's own, whatever is
+    damaged before it.
+    """
+
+    def __init__(self, file: TextIO, dialect: _Dialect) -> None:
+        ends, counts = (array("b"), array("b")), (array("i"), array("i"))
+        for line in _read_lines(file):
+            text = line.rstrip("\r\n")
+            for start in (_State.OUTSIDE, _State.INSIDE):
+                state, n_separators = dialect.scan_line(text, start)
+                ends[start].append(state)
+                counts[start].append(n_separators)
+        self.n_lines = len(ends[0])
+        size = self.n_lines + 1
+        # The line at which a row that starts here, or that continues here, has ended, and its
+        # number of values or further separators; -1 for rows with a stray or an open quote.
+        self._row_ends = (array("i", [-1]) * size, array("i", [-1]) * size)
+        self._row_counts = (array("i", [0]) * size, array("i", [0]) * size)
+        # Running out of lines is right outside quotes only.
+        holds_until = (array("i", [size]) * size, array("i", [self.n_lines]) * size)
+        self._is_start = bytearray([1]) * size
+        for line_number in range(self.n_lines - 1, -1, -1):
+            for start in (_State.OUTSIDE, _State.INSIDE):
+                state = _State(ends[start][line_number])
+                count = counts[start][line_number]
+                following = line_number + 1
+                if state == _State.STRAY:
+                    holds_until[start][line_number] = line_number
+                    continue
+                holds_until[start][line_number] = holds_until[state][following]
+                if state == _State.OUTSIDE:
+                    self._row_ends[start][line_number] = following
+                    self._row_counts[start][line_number] = count
+                elif self._row_ends[_State.INSIDE][following] > 0:
+                    self._row_ends[start][line_number] = self._row_ends[_State.INSIDE][following]
+                    self._row_counts[start][line_number] = (
+                        count + self._row_counts[_State.INSIDE][following]
+                    )
+            self._is_start[line_number] = (
+                holds_until[_State.OUTSIDE][line_number] >= holds_until[_State.INSIDE][line_number]
+            )
+
+    def find_row(self, line: int) -> tuple[int, int]:
+        """Return the line after a well-formed row and its number of values; else (-1, 0)."""
+        end = self._row_ends[_State.OUTSIDE][line]
+        return (end, self._row_counts[_State.OUTSIDE][line] + 1) if end > 0 else (-1, 0)
+
+    def find_next_start(self, line: int) -> int:
+        """Return the first line after this one that starts a row, or the end of the table."""
+        found = self._is_start.find(1, line + 1)
+        return min(found, self.n_lines) if found >= 0 else self.n_lines
+
+    def has_row_of_several_lines(self, n_values: int) -> bool:
+        """Tell whether some well-formed row with this number of values has several lines."""
+        line = 0
+        while line < self.n_lines:
+            end, found = self.find_row(line)
+            if end > line + 1 and found == n_values and line:
+                return True
+            line = end if found == n_values else self.find_next_start(line)
+        return False
+
+    def find_usual_size(self) -> int:
+        """Return the most common number of values of the rows that take one line."""
+        ends, counts = self._row_ends[_State.OUTSIDE], self._row_counts[_State.OUTSIDE]
+        sizes = Counter(counts[line] + 1 for line in range(self.n_lines) if ends[line] == line + 1)
+        return sizes.most_common(1)[0][0] if sizes else 0
+
+
+class _Kind(Enum):
+    GOOD = 0
+    LENIENT = 1
+    BAD = 2
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A row of a table.
+
+    Attributes:
+        kind: Whether its values are certain.
+        values: Its values; empty if it is damaged.
+        start: Its first line, from 0.
+        end: The line after it.
+        has_open_end: Whether its last value is not quoted, so that the next line may belong to it.
+        may_continue: Whether its first line is too short for a row, so that it may belong to the
+            row before.
+    """
+
+    kind: _Kind
+    values: list[str]
+    start: int
+    end: int
+    has_open_end: bool = False
+    may_continue: bool = False
+
+
+def repair_table(
+    path: Path,
+    copy: Path,
+    separator: str,
+    *,
+    has_header: bool = True,
+    max_row_characters: int = MAX_ROW_CHARACTERS,
+) -> Damage:
+    """Write a well-formed copy of a table, with empty rows in place of the damaged ones.
+
+    A row with stray quotes is read if the values of exactly one reading are as many as those of the
+    header and the next row is well-formed. Empty values beyond those of the header are dropped.
+
+    Args:
+        path: The table, as UTF-8.
+        copy: The file to write. All of its values are quoted.
+        separator: The separator of the table and of the copy.
+        has_header: Whether the first row names the columns. Otherwise, the usual number of values
+            is the right one.
+        max_row_characters: The longest row; longer ones count as damaged.
+
+    Raises:
+        UnreadableTableError: Its header is damaged, or half of its rows or more are.
+        UnicodeDecodeError: It is not UTF-8.
+    """
+    dialect = _Dialect(separator, _find_line_end(path))
+    with _open_table(path, dialect.line_end) as file:
+        outline = _Outline(file, dialect)
+    n_values = outline.find_row(0)[1] if has_header else outline.find_usual_size()
+    if not n_values:
+        raise UnreadableTableError("the header is damaged" if has_header else "no row can be read")
+    has_breaks = outline.has_row_of_several_lines(n_values)
+    n_read, n_damaged = 0, 0
+    places: list[str] = []
+    with (
+        _open_table(path, dialect.line_end) as file,
+        copy.open("w", encoding="utf-8", newline="") as target,
+    ):
+        writer = csv.writer(
+            target,
+            delimiter=separator,
+            quoting=csv.QUOTE_ALL,
+            lineterminator="\n",
+        )
+        rows = _judge_rows(file, outline, dialect, n_values, max_row_characters)
+        for row in _drop_doubtful_rows(rows, has_breaks=has_breaks):
+            writer.writerow(row.values or [""] * n_values)
+            if row.kind is not _Kind.BAD:
+                n_read += 1
+                continue
+            n_damaged += 1
+            if len(places) < _SHOWN_PLACES:
+                several = f"lines {row.start + 1} to {row.end}"
+                places.append(several if row.end > row.start + 1 else f"line {row.end}")
+    n_read -= has_header
+    if n_damaged >= max(1, n_read):
+        total = n_read + n_damaged
+        raise UnreadableTableError(
+            f"{n_damaged:,} of {total:,} rows cannot be read: {', '.join(places)}"
+        )
+    return Damage(n_damaged, tuple(places))
+
+
+def _judge_rows(
+    file: TextIO, outline: _Outline, dialect: _Dialect, n_values: int, max_characters: int
+) -> Iterator[_Row]:
+    """Yield the rows of a table in order."""
+    lines = _read_lines(file)
+    start = 0
+    while start < outline.n_lines:
+        end, n_found = outline.find_row(start)
+        is_strict = end > 0
+        if n_found != n_values:
+            next_start = outline.find_next_start(start)
+            if not is_strict or next_start < end:
+                end, is_strict = next_start, False
+        text, n_characters = [], 0
+        for _ in range(end - start):
+            line = next(lines)
+            n_characters += len(line)
+            if n_characters <= max_characters:
+                text.append(line)
+        row = "".join(text)
+        row = row[: len(row) - len(text[-1]) + len(text[-1].rstrip("\r\n"))] if text else row
+        is_blank = end == start + 1 and not row.strip(" ") and n_values > 1
+        if n_characters > max_characters:
+            yield _Row(_Kind.BAD, [], start, end)
+        elif not is_blank:
+            kind, values = _read_row(row, dialect, n_values, is_strict=is_strict)
+            yield _Row(
+                kind,
+                values,
+                start,
+                end,
+                has_open_end=not row.endswith('"'),
+                may_continue=text[0].count(dialect.separator) < n_values - 1,
+            )
+        start = end
+
+
+def _read_row(
+    row: str, dialect: _Dialect, n_values: int, *, is_strict: bool
+) -> tuple[_Kind, list[str]]:
+    """Return the values of a row, and whether they are certain."""
+    if is_strict:
+        values = _fit(dialect.split_row(row), n_values)
+        return (_Kind.GOOD, values) if values is not None else (_Kind.BAD, [])
+    readings = [dialect.split_stray_row(row, ends_at_stray=ends) for ends in (False, True)]
+    within, ending = (_fit(reading, n_values) for reading in readings)
+    values = ending if within is None else within
+    if values is None or (within is not None and ending is not None and within != ending):
+        return _Kind.BAD, []
+    return _Kind.LENIENT, values
+
+
+def _fit(values: list[str] | None, n_values: int) -> list[str] | None:
+    """Return as many values as the header has, if only empty ones are beyond them."""
+    if values is None or len(values) < n_values or any(map(str.strip, values[n_values:])):
+        return None
+    return values[:n_values]
+
+
+def _drop_doubtful_rows(rows: Iterator[_Row], *, has_breaks: bool) -> Iterator[_Row]:
+    """Yield the rows, with those that the rows after them make doubtful as damaged ones.
+
+    A damaged row directly after one with stray quotes tells that the latter goes on. Where values
+    have line breaks, a row may go on too if its last value is not quoted, and a line of a value may
+    look like a row: after damage, rows are trusted from two well-formed ones in succession.
+
+    Args:
+        rows: The rows in order.
+        has_breaks: Whether values of the table have line breaks.
+    """
+    waiting: list[_Row] = []
+    is_doubtful = False
+    n_good = 0
+    for row in rows:
+        if row.kind is _Kind.BAD:
+            if not is_doubtful and waiting and waiting[-1].kind is _Kind.GOOD:
+                is_open = has_breaks and waiting[-1].has_open_end and row.may_continue
+                yield from waiting[: len(waiting) - is_open]
+                waiting = waiting[len(waiting) - is_open :]
+            yield from (_Row(_Kind.BAD, [], one.start, one.end) for one in waiting)
+            yield row
+            waiting, n_good, is_doubtful = [], 0, has_breaks
+            continue
+        n_good = n_good + 1 if row.kind is _Kind.GOOD else 0
+        is_doubtful = is_doubtful and n_good < _TRUSTED_RUN
+        if not is_doubtful:
+            yield from waiting
+            waiting = []
+        is_doubtful = is_doubtful or (has_breaks and row.kind is _Kind.LENIENT)
+        waiting.append(row)
+    yield from waiting
