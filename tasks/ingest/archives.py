@@ -352,6 +352,12 @@ def find_wide_encoding(start: bytes) -> str | None:
     return None
 
 
+def find_wide_encoding_of_file(path: Path) -> str | None:
+    """Return UTF-16 or UTF-32 if the first bytes of a file tell that it is in one of them."""
+    with path.open("rb") as file:
+        return find_wide_encoding(file.read(_SAMPLE))
+
+
 def _guess_narrow_encoding(sample: bytes) -> str | None:
     """Guess the encoding of a text that is not valid UTF-8; None if it is binary data."""
     if len(sample.translate(None, _CONTROLS)) < 0.99 * len(sample):

@@ -29,35 +29,62 @@ _TRUSTED_RUN: Final = 2
 
 
 @dataclass(frozen=True)
-class Damage:
-    """The rows of a table that could not be read.
-
-    Attributes:
-        n_rows: Their number.
-        places: The lines of the first ones, from 1, such as ``line 3`` or ``lines 5 to 7``.
-    """
+class _Places:
+    """Rows of a table: their number, and the lines of the first ones, such as ``lines 5 to 7``."""
 
     n_rows: int = 0
-    places: tuple[str, ...] = ()
+    first: tuple[str, ...] = ()
+
+    def __add__(self, other: "_Places") -> "_Places":
+        return _Places(self.n_rows + other.n_rows, (self.first + other.first)[:_SHOWN_PLACES])
+
+    def __str__(self) -> str:
+        return ", ".join(self.first) + (", ..." if self.n_rows > len(self.first) else "")
+
+    def of_file(self, name: str) -> "_Places":
+        return _Places(self.n_rows, tuple(f"{place} of {name}" for place in self.first))
+
+
+@dataclass(frozen=True)
+class Damage:
+    """The rows of a table with stray quotes, or with other numbers of values than the header.
+
+    Attributes:
+        lost: The rows that could not be read.
+        stray: The rows that were read although they have stray quotes.
+    """
+
+    lost: _Places = _Places()
+    stray: _Places = _Places()
 
     @property
     def text(self) -> str:
         """The damage as a sentence without its end; empty if there is none."""
-        if not self.n_rows:
-            return ""
-        more = ", ..." if self.n_rows > len(self.places) else ""
-        verb = "rows are damaged and count" if self.n_rows > 1 else "row is damaged and counts"
-        noun = "queries without text" if self.n_rows > 1 else "a query without text"
-        return f"{self.n_rows:,} {verb} as {noun}: {', '.join(self.places)}{more}"
-
-    def of_file(self, name: str) -> "Damage":
-        """Return the same damage with the name of its file."""
-        return Damage(self.n_rows, tuple(f"{place} of {name}" for place in self.places))
+        lost, stray = self.lost, self.stray
+        parts = []
+        if stray.n_rows:
+            verb = "has stray quotes and is" if stray.n_rows == 1 else "have stray quotes and are"
+            parts.append(f"{_count_rows(stray.n_rows)} {verb} read as the columns fit: {stray}")
+        if lost.n_rows:
+            counts = (
+                "is damaged and counts as a query"
+                if lost.n_rows == 1
+                else ("are damaged and count as queries")
+            )
+            parts.append(f"{_count_rows(lost.n_rows)} {counts} without text: {lost}")
+        return "; ".join(parts)
 
     def __add__(self, other: "Damage") -> "Damage":
         """Return the damage of two tables of one dump."""
-        places = (*self.places, *other.places)[:_SHOWN_PLACES]
-        return Damage(self.n_rows + other.n_rows, places)
+        return Damage(self.lost + other.lost, self.stray + other.stray)
+
+    def of_file(self, name: str) -> "Damage":
+        """Return the same damage with the name of its file."""
+        return Damage(self.lost.of_file(name), self.stray.of_file(name))
+
+
+def _count_rows(n_rows: int) -> str:
+    return f"{n_rows:,} {'row' if n_rows == 1 else 'rows'}"
 
 
 class UnreadableTableError(ValueError):
@@ -67,13 +94,10 @@ class UnreadableTableError(ValueError):
 # ---- lines --------------------------------------------------------------------------------------
 
 
-class _State(int, Enum):
-    """Where a line ends: outside quotes, within them, or the line has a stray quote."""
-
-    OUTSIDE = 0
-    INSIDE = 1
-    STRAY = 2
-
+# Where a line ends: outside quotes, within them, or nowhere, since it has a stray quote.
+_OUTSIDE: Final = 0
+_INSIDE: Final = 1
+_STRAY: Final = 2
 
 # The text of a quoted value up to a quote that is not doubled.
 _QUOTED: Final = re.compile(r'[^"]*+(?:""[^"]*+)*+')
@@ -87,7 +111,7 @@ class _Dialect:
         self.line_end = line_end
         self._plain = re.compile(rf"[^{re.escape(separator)}{line_end}]*+")
 
-    def scan_line(self, line: str, state: _State) -> tuple[_State, int]:
+    def scan_line(self, line: str, state: int) -> tuple[int, int]:
         """Return the state at the end of a line, and the number of separators outside quotes.
 
         Args:
@@ -95,24 +119,24 @@ class _Dialect:
             state: The state at its start: outside or within quotes.
         """
         if '"' not in line:
-            return state, 0 if state is _State.INSIDE else line.count(self.separator)
+            return state, 0 if state == _INSIDE else line.count(self.separator)
         position = n_separators = 0
         while True:
-            if state is _State.OUTSIDE and line.startswith('"', position):
-                position, state = position + 1, _State.INSIDE
-            if state is _State.INSIDE:
+            if state == _OUTSIDE and line.startswith('"', position):
+                position, state = position + 1, _INSIDE
+            if state == _INSIDE:
                 position = _end(_QUOTED.match(line, position))
                 if position == len(line):
-                    return _State.INSIDE, n_separators
-                position, state = position + 1, _State.OUTSIDE
+                    return _INSIDE, n_separators
+                position, state = position + 1, _OUTSIDE
             else:
                 start, position = position, _end(self._plain.match(line, position))
                 if line.count('"', start, position) % 2:
-                    return _State.STRAY, n_separators
+                    return _STRAY, n_separators
             if position == len(line):
-                return _State.OUTSIDE, n_separators
+                return _OUTSIDE, n_separators
             if line[position] != self.separator:
-                return _State.STRAY, n_separators
+                return _STRAY, n_separators
             position += 1
             n_separators += 1
 
@@ -178,8 +202,7 @@ class _Dialect:
 
 
 def _end(match: re.Match[str] | None) -> int:
-    assert match is not None  # the pattern matches the empty text
-    return match.end()
+    return match.end() if match else 0  # the patterns match the empty text too
 
 
 def _open_table(path: Path, line_end: str) -> TextIO:
@@ -206,6 +229,11 @@ def _read_lines(file: TextIO) -> Iterator[str]:
 
 
 # ---- separators ---------------------------------------------------------------------------------
+
+
+def choose_preferred(format: str, suffix: str) -> str:
+    """Return the separator of a table whose header tells none, by its format and file suffix."""
+    return "\t" if "tsv" in (format, suffix.removeprefix(".")) else ","
 
 
 def find_separator(text: str, preferred: str = ",") -> str:
@@ -241,19 +269,19 @@ def find_separator_of_file(path: Path, preferred: str = ",") -> str:
 def _count_values(lines: list[str], separator: str) -> Iterator[int]:
     """Yield the number of values in each of the first rows; 0 for a row with a stray quote."""
     dialect = _Dialect(separator)
-    state, n_values, n_rows = _State.OUTSIDE, 1, 0
+    state, n_values, n_rows = _OUTSIDE, 1, 0
     for line in lines:
-        if state is _State.OUTSIDE and not line.strip(" \r\n"):
+        if state == _OUTSIDE and not line.strip(" \r\n"):
             continue
         state, n_separators = dialect.scan_line(line.rstrip("\r\n"), state)
         n_values += n_separators
-        if state is _State.INSIDE:
+        if state == _INSIDE:
             continue
-        yield n_values if state is _State.OUTSIDE else 0
+        yield n_values if state == _OUTSIDE else 0
         n_rows += 1
         if n_rows == _SAMPLED_ROWS:
             return
-        state, n_values = _State.OUTSIDE, 1
+        state, n_values = _OUTSIDE, 1
 
 
 # ---- rows ---------------------------------------------------------------------------------------
@@ -272,7 +300,7 @@ class _Outline:
         ends, counts = (array("b"), array("b")), (array("i"), array("i"))
         for line in _read_lines(file):
             text = line.rstrip("\r\n")
-            for start in (_State.OUTSIDE, _State.INSIDE):
+            for start in (_OUTSIDE, _INSIDE):
                 state, n_separators = dialect.scan_line(text, start)
                 ends[start].append(state)
                 counts[start].append(n_separators)
@@ -286,30 +314,30 @@ class _Outline:
         holds_until = (array("i", [size]) * size, array("i", [self.n_lines]) * size)
         self._is_start = bytearray([1]) * size
         for line_number in range(self.n_lines - 1, -1, -1):
-            for start in (_State.OUTSIDE, _State.INSIDE):
-                state = _State(ends[start][line_number])
+            for start in (_OUTSIDE, _INSIDE):
+                state = ends[start][line_number]
                 count = counts[start][line_number]
                 following = line_number + 1
-                if state == _State.STRAY:
+                if state == _STRAY:
                     holds_until[start][line_number] = line_number
                     continue
                 holds_until[start][line_number] = holds_until[state][following]
-                if state == _State.OUTSIDE:
+                if state == _OUTSIDE:
                     self._row_ends[start][line_number] = following
                     self._row_counts[start][line_number] = count
-                elif self._row_ends[_State.INSIDE][following] > 0:
-                    self._row_ends[start][line_number] = self._row_ends[_State.INSIDE][following]
+                elif self._row_ends[_INSIDE][following] > 0:
+                    self._row_ends[start][line_number] = self._row_ends[_INSIDE][following]
                     self._row_counts[start][line_number] = (
-                        count + self._row_counts[_State.INSIDE][following]
+                        count + self._row_counts[_INSIDE][following]
                     )
             self._is_start[line_number] = (
-                holds_until[_State.OUTSIDE][line_number] >= holds_until[_State.INSIDE][line_number]
+                holds_until[_OUTSIDE][line_number] >= holds_until[_INSIDE][line_number]
             )
 
     def find_row(self, line: int) -> tuple[int, int]:
         """Return the line after a well-formed row and its number of values; else (-1, 0)."""
-        end = self._row_ends[_State.OUTSIDE][line]
-        return (end, self._row_counts[_State.OUTSIDE][line] + 1) if end > 0 else (-1, 0)
+        end = self._row_ends[_OUTSIDE][line]
+        return (end, self._row_counts[_OUTSIDE][line] + 1) if end > 0 else (-1, 0)
 
     def find_next_start(self, line: int) -> int:
         """Return the first line after this one that starts a row, or the end of the table."""
@@ -328,7 +356,7 @@ class _Outline:
 
     def find_usual_size(self) -> int:
         """Return the most common number of values of the rows that take one line."""
-        ends, counts = self._row_ends[_State.OUTSIDE], self._row_counts[_State.OUTSIDE]
+        ends, counts = self._row_ends[_OUTSIDE], self._row_counts[_OUTSIDE]
         sizes = Counter(counts[line] + 1 for line in range(self.n_lines) if ends[line] == line + 1)
         return sizes.most_common(1)[0][0] if sizes else 0
 
@@ -359,6 +387,12 @@ class _Row:
     end: int
     has_open_end: bool = False
     may_continue: bool = False
+
+    @property
+    def place(self) -> str:
+        """Its lines, from 1."""
+        first, last = self.start + 1, self.end
+        return f"line {last}" if first == last else f"lines {first} to {last}"
 
 
 def repair_table(
@@ -393,39 +427,35 @@ def repair_table(
     if not n_values:
         raise UnreadableTableError("the header is damaged" if has_header else "no row can be read")
     has_breaks = outline.has_row_of_several_lines(n_values)
-    n_read, n_damaged = 0, 0
-    places: list[str] = []
+    n_rows = 0
+    found = {_Kind.LENIENT: _Places(), _Kind.BAD: _Places()}
     with (
         _open_table(path, dialect.line_end) as file,
         copy.open("w", encoding="utf-8", newline="") as target,
     ):
-        writer = csv.writer(
-            target,
-            delimiter=separator,
-            quoting=csv.QUOTE_ALL,
-            lineterminator="\n",
+        writer = csv.writer(target, delimiter=separator, quoting=csv.QUOTE_ALL, lineterminator="\n")
+        rows = _judge_rows(
+            file, outline, dialect, n_values, max_row_characters, has_breaks=has_breaks
         )
-        rows = _judge_rows(file, outline, dialect, n_values, max_row_characters)
         for row in _drop_doubtful_rows(rows, has_breaks=has_breaks):
             writer.writerow(row.values or [""] * n_values)
-            if row.kind is not _Kind.BAD:
-                n_read += 1
-                continue
-            n_damaged += 1
-            if len(places) < _SHOWN_PLACES:
-                several = f"lines {row.start + 1} to {row.end}"
-                places.append(several if row.end > row.start + 1 else f"line {row.end}")
-    n_read -= has_header
-    if n_damaged >= max(1, n_read):
-        total = n_read + n_damaged
-        raise UnreadableTableError(
-            f"{n_damaged:,} of {total:,} rows cannot be read: {', '.join(places)}"
-        )
-    return Damage(n_damaged, tuple(places))
+            n_rows += 1
+            if row.kind is not _Kind.GOOD:
+                found[row.kind] += _Places(1, (row.place,))
+    lost, n_rows = found[_Kind.BAD], n_rows - has_header
+    if lost.n_rows and 2 * lost.n_rows >= n_rows:
+        raise UnreadableTableError(f"{lost.n_rows:,} of {n_rows:,} rows cannot be read: {lost}")
+    return Damage(lost, found[_Kind.LENIENT])
 
 
 def _judge_rows(
-    file: TextIO, outline: _Outline, dialect: _Dialect, n_values: int, max_characters: int
+    file: TextIO,
+    outline: _Outline,
+    dialect: _Dialect,
+    n_values: int,
+    max_characters: int,
+    *,
+    has_breaks: bool,
 ) -> Iterator[_Row]:
     """Yield the rows of a table in order."""
     lines = _read_lines(file)
@@ -449,7 +479,11 @@ def _judge_rows(
         if n_characters > max_characters:
             yield _Row(_Kind.BAD, [], start, end)
         elif not is_blank:
-            kind, values = _read_row(row, dialect, n_values, is_strict=is_strict)
+            if is_strict:
+                strict = _fit(dialect.split_row(row), n_values)
+                kind, values = (_Kind.BAD, []) if strict is None else (_Kind.GOOD, strict)
+            else:
+                kind, values = _read_stray_row(row, dialect, n_values, has_breaks=has_breaks)
             yield _Row(
                 kind,
                 values,
@@ -461,19 +495,19 @@ def _judge_rows(
         start = end
 
 
-def _read_row(
-    row: str, dialect: _Dialect, n_values: int, *, is_strict: bool
+def _read_stray_row(
+    row: str, dialect: _Dialect, n_values: int, *, has_breaks: bool
 ) -> tuple[_Kind, list[str]]:
-    """Return the values of a row, and whether they are certain."""
-    if is_strict:
-        values = _fit(dialect.split_row(row), n_values)
-        return (_Kind.GOOD, values) if values is not None else (_Kind.BAD, [])
+    """Return the values of a row with stray quotes if they are certain."""
     readings = [dialect.split_stray_row(row, ends_at_stray=ends) for ends in (False, True)]
-    within, ending = (_fit(reading, n_values) for reading in readings)
-    values = ending if within is None else within
-    if values is None or (within is not None and ending is not None and within != ending):
+    if not has_breaks:  # else it may be the end of a value
+        plain = row.split(dialect.separator)
+        is_plain = not any(value.startswith('"') for value in plain)
+        readings.append(plain if is_plain and dialect.line_end not in row else None)
+    found = [values for one in readings if (values := _fit(one, n_values)) is not None]
+    if not found or any(values != found[0] for values in found):
         return _Kind.BAD, []
-    return _Kind.LENIENT, values
+    return _Kind.LENIENT, found[0]
 
 
 def _fit(values: list[str] | None, n_values: int) -> list[str] | None:
@@ -486,9 +520,9 @@ def _fit(values: list[str] | None, n_values: int) -> list[str] | None:
 def _drop_doubtful_rows(rows: Iterator[_Row], *, has_breaks: bool) -> Iterator[_Row]:
     """Yield the rows, with those that the rows after them make doubtful as damaged ones.
 
-    A damaged row directly after one with stray quotes tells that the latter goes on. Where values
-    have line breaks, a row may go on too if its last value is not quoted, and a line of a value may
-    look like a row: after damage, rows are trusted from two well-formed ones in succession.
+    A row with stray quotes goes on if the next line is too short for a row. Where values have line
+    breaks, so does a row whose last value is not quoted, and a line of a value may look like a row:
+    after damage, rows are trusted from two well-formed ones in succession.
 
     Args:
         rows: The rows in order.
@@ -499,10 +533,12 @@ def _drop_doubtful_rows(rows: Iterator[_Row], *, has_breaks: bool) -> Iterator[_
     n_good = 0
     for row in rows:
         if row.kind is _Kind.BAD:
-            if not is_doubtful and waiting and waiting[-1].kind is _Kind.GOOD:
-                is_open = has_breaks and waiting[-1].has_open_end and row.may_continue
-                yield from waiting[: len(waiting) - is_open]
-                waiting = waiting[len(waiting) - is_open :]
+            if not is_doubtful and waiting:
+                [last] = waiting
+                may_go_on = last.kind is _Kind.LENIENT or (has_breaks and last.has_open_end)
+                if not (may_go_on and row.may_continue):
+                    yield last
+                    waiting = []
             yield from (_Row(_Kind.BAD, [], one.start, one.end) for one in waiting)
             yield row
             waiting, n_good, is_doubtful = [], 0, has_breaks

@@ -38,7 +38,7 @@ from nl2sql_align.tasks.ingest.archives import (
     convert_if_needed,
     convert_to_utf8,
     find_invalid_utf8,
-    find_wide_encoding,
+    find_wide_encoding_of_file,
     guess_encoding,
     list_members,
     write_pieces,
@@ -47,6 +47,7 @@ from nl2sql_align.tasks.ingest.corpora_file import AUTO, CorpusEntry
 from nl2sql_align.tasks.ingest.delimited import (
     Damage,
     UnreadableTableError,
+    choose_preferred,
     find_separator_of_file,
     repair_table,
 )
@@ -82,7 +83,6 @@ _SPLIT: Final = re.compile(
 # Files that are read as those with another suffix.
 _READ_AS: Final = {".arrow": ".parquet", ".feather": ".parquet", ".tsv": ".csv"}
 _ROWS_PER_BATCH: Final = 4096
-_START_BYTES: Final = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -195,7 +195,7 @@ def ingest_corpus(
         connected() as con,
     ):
         # Without a byte order mark, such files are also valid UTF-8.
-        wide = _recode_files(staged, temporary, _find_wide_encoding) if is_text else None
+        wide = _recode_files(staged, temporary, find_wide_encoding_of_file) if is_text else None
         try:
             report = _write_readable(con, entry, query, sources, staged, temporary, wide or UTF_8)
         except CorpusError as error:
@@ -242,7 +242,7 @@ def _write_readable(
     write = partial(_write_queries, con, entry, query, sources, staged, temporary, encoding)
     if "read_csv(" not in load_sql(query):
         return write("", Damage())
-    preferred = "\t" if entry.format == "tsv" or sources[0].suffix == ".tsv" else ","
+    preferred = choose_preferred(entry.format, sources[0].suffix)
     separators = [find_separator_of_file(path, preferred) for path in staged]
     try:
         if len({*separators}) > 1:
@@ -593,11 +593,6 @@ def _stage_files(
     finally:
         for copy in temporary.parent.glob(f"{glob.escape(temporary.name)}-*"):
             copy.unlink()
-
-
-def _find_wide_encoding(path: Path) -> str | None:
-    with path.open("rb") as file:
-        return find_wide_encoding(file.read(_START_BYTES))
 
 
 def _recode_files(

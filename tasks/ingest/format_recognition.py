@@ -35,7 +35,7 @@ from nl2sql_align.tasks.ingest.column_choice import (
 )
 from nl2sql_align.tasks.ingest.column_names import ANSWERS, KeyPath, Meaning, find_meaning
 from nl2sql_align.tasks.ingest.corpora_file import AUTO, ColumnMapping, CorpusEntry
-from nl2sql_align.tasks.ingest.delimited import find_separator
+from nl2sql_align.tasks.ingest.delimited import choose_preferred, find_separator
 from nl2sql_align.tasks.ingest.dumps import list_sources, shorten_names
 from nl2sql_align.tasks.ingest.first_rows import parse_json_rows
 from nl2sql_align.tasks.ingest.json_layout import Layout, find_layout
@@ -310,7 +310,7 @@ def _recognize_text(entry: CorpusEntry, source: Source, text: str) -> Recognitio
         return Recognition("pg_csvlog", None, "lines that start with a time, a user and a database")
     lines = text.split("\n")
     is_named = source.suffix in (".csv", ".tsv")
-    separator = find_separator(text, "\t" if source.suffix == ".tsv" else ",")
+    separator = find_separator(text, choose_preferred(entry.format, source.suffix))
     if is_named or (source.suffix not in (".sql", ".txt") and separator in lines[0]):
         kind = "tsv" if separator == "\t" else "csv"
         reader = csv.reader(io.StringIO(text), delimiter=separator)
@@ -406,9 +406,10 @@ def _is_sql(entry: CorpusEntry, text: str, *, is_cleaned: bool = False) -> bool:
 
 
 def _can_read(format: str, kind: str) -> bool:
-    """Tell whether a format can be read from files of a kind: ``jsonl``, ``csv`` or ``parquet``."""
+    """Tell whether a format can be read from files of a kind, such as ``jsonl`` or ``csv``."""
     if kind == "jsonl":
         return "read_json(" in load_sql(f"dumps/{format}")
+    kind = "csv" if kind == "tsv" else kind
     return f"{format}.{kind}" in list_sql("dumps") or (
         kind == "csv" and "read_csv(" in load_sql(f"dumps/{format}")
     )

@@ -2,13 +2,27 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import duckdb
 import polars as pl
 
 from nl2sql_align.tasks.base.run_sql import query_sql
+from nl2sql_align.tasks.ingest.archives import (
+    Source,
+    convert_if_needed,
+    convert_to_utf8,
+    find_wide_encoding_of_file,
+    guess_encoding,
+)
+from nl2sql_align.tasks.ingest.delimited import (
+    choose_preferred,
+    find_separator_of_file,
+    repair_table,
+)
 from nl2sql_align.tasks.warehouse.folder import digest_file
 
 # How to read the formats whose rows have more fields than the ones that are ingested.
@@ -35,9 +49,10 @@ _KINDS: Final = {
     "sql_eval": "csv",
     "jsonl": "json",
     "csv": "csv",
+    "tsv": "csv",
     "parquet": "parquet",
 }
-_SUFFIXES: Final = {".parquet": "parquet", ".csv": "csv"}
+_SUFFIXES: Final = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv"}
 
 
 def read_original_rows(
@@ -63,13 +78,53 @@ def read_original_rows(
         if kind is None or not _is_unchanged(path, source["digest"]):
             continue
         try:
-            found = query_sql(
-                con, f"ingest/original_rows_{kind}", paths=[str(path)], ordinals=ordinals
-            ).fetchall()
-        except duckdb.Error:  # a dump that was converted before it was ingested
+            if kind == "csv":
+                found = _read_table(con, path, source["format"], ordinals)
+            else:
+                query = f"ingest/original_rows_{kind}"
+                found = query_sql(con, query, paths=[str(path)], ordinals=ordinals).fetchall()
+        # A dump that was converted before it was ingested.
+        except (duckdb.Error, OSError, ValueError):
             continue
         records.update({(source["corpus"], ordinal): record for ordinal, record in found})
     return pl.Series("record", list(_check_records(rows, records)), dtype=pl.String)
+
+
+def _read_table(
+    con: duckdb.DuckDBPyConnection, path: Path, format: str, ordinals: list[int]
+) -> list[tuple[int, str]]:
+    """Return rows of a table of text by ordinal, read as when it was ingested."""
+    preferred = choose_preferred(format, Source(path).suffix)
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        if convert_if_needed(Source(path), folder / "unpacked"):
+            path = folder / "unpacked"
+        if (encoding := find_wide_encoding_of_file(path)) is not None:
+            path = _recode(path, folder / "wide", encoding)
+
+        def read() -> list[tuple[int, str]]:
+            return query_sql(
+                con,
+                "ingest/original_rows_csv",
+                paths=[str(path)],
+                ordinals=ordinals,
+                separator=find_separator_of_file(path, preferred),
+            ).fetchall()
+
+        with suppress(duckdb.Error):
+            return read()
+        if (encoding := guess_encoding(path)) is not None:
+            path = _recode(path, folder / "recoded", encoding)
+            with suppress(duckdb.Error):
+                return read()
+        repair_table(path, folder / "repaired", find_separator_of_file(path, preferred))
+        path = folder / "repaired"
+        return read()
+
+
+def _recode(path: Path, copy: Path, encoding: str) -> Path:
+    convert_to_utf8(path, copy, encoding)
+    return copy
 
 
 def _check_records(rows: pl.DataFrame, records: dict[tuple[str, int], str]) -> Iterator[str | None]:
