@@ -157,7 +157,7 @@ _SIGNATURES: Final = (
     _Signature("trl", "chosen, rejected", roles=_DATA_SET, fits=_has_no_other_query),
     _Signature("text2sql_eval_toolkit", "sql, db_id", roles=_DATA_SET, fits=_has_queries_in_lists),
     _Signature("bird", "SQL, db_id", sql="SQL"),
-    _Signature("din_sql", "PREDICTED SQL", sql="PREDICTED SQL", holds_answers=True),
+    _Signature("din_sql", "PREDICTED SQL", "PREDICTED SQL", True, _MODEL),
     _Signature("sparc", "interaction, database_id"),
     _Signature("text2sql_data", "sentences, sql"),
     _Signature("chat", "messages"),

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from nl2sql_align.tasks.ingest.statements import classify_statement, find_first_word
+from nl2sql_align.tasks.ingest.statements import classify_statement, find_first_word, skip_leading
 
 _MAX_CHARACTERS: Final = 4000
 # Three other words in a row, without a comma or an operator between them, are prose: SQL has at
@@ -12,7 +12,9 @@ _PROSE_RUN: Final = 3
 _LEXEME: Final = re.compile(
     r"""'[^']*+'?|"[^"]*+"?|`[^`]*+`?|\[[^\]]*+\]?|--[^\n]*+|/\*|[^\W\d]\w*+|\d+|[^\s\w]"""
 )
-_VALUE: Final = re.compile(r"""[\d'"`*()=+@$]""")
+_VALUE: Final = re.compile(r"""[\d'"`*()=+@$_]""")
+# A variable of a program.
+_ASSIGNMENT: Final = re.compile(r"\w+\s*[=,]")
 _ENDS_LIKE_A_SENTENCE: Final = re.compile(r"\w[?!.]+\s*\Z")
 _CTE: Final = re.compile(r"\bAS\s*(?:(?:NOT\s+)?MATERIALIZED\s*)?\(|\bXMLNAMESPACES\b", re.I)
 _PROSE_WORDS: Final = frozenset("the whose which how many please me their were are was".split())
@@ -33,8 +35,7 @@ _SUBJECTS: Final = {
     "VALUES": r"\(",
 }
 _SUBJECT: Final = {
-    word: re.compile(rf"\W*{word}\s*{subject}", re.IGNORECASE)
-    for word, subject in _SUBJECTS.items()
+    word: re.compile(rf"{word}\s*{subject}", re.IGNORECASE) for word, subject in _SUBJECTS.items()
 }
 _KEYWORDS: Final = frozenset(
     "ADD ALL AND ANTI ANY APPLY ARRAY AS ASC ASOF AT BETWEEN BY CASE CAST COLLATE CONFLICT "
@@ -57,19 +58,17 @@ def looks_like_sql(text: str, max_characters: int = _MAX_CHARACTERS) -> bool:
     A word in lower case that starts statements starts sentences too: "Select the names of all
     boats" is a question. Prose is told by its words; the text is not parsed.
     """
-    text = text[:max_characters]
+    start = skip_leading(text)
+    text = text[start : start + max_characters]
     if classify_statement(text) is None or len(text.split(None, 1)) < 2:
         return False
     word = find_first_word(text)
-    if word == "COMMENT" or (word in _SUBJECT and not _SUBJECT[word].search(text)):
+    if word == "COMMENT" or _ASSIGNMENT.match(text):
+        return False
+    if word in _SUBJECT and not _SUBJECT[word].match(text):
         return False
     # Sentences do not start with a word in capitals.
-    return _is_in_capitals(text, word) or not _is_prose(text, word)
-
-
-def _is_in_capitals(text: str, word: str) -> bool:
-    at = re.search(r"[A-Za-z]", text)
-    return at is not None and text.startswith(word, at.start())
+    return text.startswith(word) or not _is_prose(text, word)
 
 
 def _is_prose(text: str, word: str) -> bool:

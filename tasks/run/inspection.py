@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,8 +19,10 @@ from nl2sql_align.tasks.ingest.dumps import RowCounts, ingest_corpus
 from nl2sql_align.tasks.ingest.format_recognition import resolve_format
 from nl2sql_align.tasks.templates.dialect_choice import choose_dialect, list_own_dialects
 from nl2sql_align.tasks.templates.parser_pool import ParseJob, parse_part, stop_workers
+from nl2sql_align.tasks.templates.rules import SEVERAL_STATEMENTS
 
 _N_PARSED: Final = 2000
+_FEW: Final = 0.05
 _INVALID_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -41,6 +44,7 @@ class Inspection:
         encoding: The encoding of the dump's text.
         n_parsed: Rows that were parsed: the first ones of the dump.
         reject_reasons: The number of rejected rows by reason, the most frequent first.
+        hints: Keys of the corpora file that would take more of the dump, a sentence each.
         examples: The first queries: ``ordinal``, ``sql``, ``template``, ``reject_reason``.
         entry: The ``[[corpus]]`` table for a corpora file.
     """
@@ -58,6 +62,7 @@ class Inspection:
     encoding: Encoding
     n_parsed: int
     reject_reasons: dict[str, int]
+    hints: list[str]
     examples: list[dict[str, Any]]
     entry: str
 
@@ -140,6 +145,7 @@ def inspect_dump(
         report.encoding,
         len(rows),
         dict(reasons.most_common()),
+        _list_hints(reasons, len(rows), role),
         rows[:n_examples],
         format_table(
             {
@@ -151,9 +157,22 @@ def inspect_dump(
                 "path": path,
                 "glob": entry.glob,
                 "columns": entry.columns and entry.columns.model_dump(),
+                "clean": entry.clean,
             }
         ),
     )
+
+
+def _list_hints(reasons: Mapping[str, int], n_rows: int, role: str) -> list[str]:
+    """Return what to set if many texts are scripts."""
+    n_scripts = reasons.get(SEVERAL_STATEMENTS, 0)
+    if n_scripts <= _FEW * n_rows:
+        return []
+    ways = '"first" or "last"' if role == "predictions" else '"each", "first" or "last"'
+    return [
+        f"{n_scripts:,} of the first {n_rows:,} texts hold several statements; "
+        f"set statements = {ways}"
+    ]
 
 
 def _parse_first(queries: Path, folder: Path, dialect: str) -> list[dict[str, Any]]:

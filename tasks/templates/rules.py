@@ -17,6 +17,9 @@ def parser_version() -> str:
     return version("sqlglot")
 
 
+SEVERAL_STATEMENTS: Final = "more than one statement"
+"""The reason why a text of several statements is rejected."""
+
 MAX_N: Final = 15
 """The longest n-gram, in tokens."""
 

@@ -31,7 +31,7 @@ from nl2sql_align.tasks.templates.comparable_text import (
 )
 from nl2sql_align.tasks.templates.dialect_rules import CLOSE, OPEN, DialectRules
 from nl2sql_align.tasks.templates.parse_sharing import ENDS, ShapeKeys
-from nl2sql_align.tasks.templates.rules import DEFAULT_LIMITS, Limits
+from nl2sql_align.tasks.templates.rules import DEFAULT_LIMITS, SEVERAL_STATEMENTS, Limits
 from nl2sql_align.tasks.templates.template_reader import TemplateReader
 from nl2sql_align.tasks.templates.unknown_syntax import Rewritten, UnknownSyntax
 
@@ -160,7 +160,7 @@ class Templatizer:
             # Broken text can trip the parser: that rejects the text, and must not end the run.
             return _rejected(f"does not parse: {type(error).__name__} in the parser")
         if len(trees) != 1:
-            return _rejected("more than one statement" if trees else "empty")
+            return _rejected(SEVERAL_STATEMENTS if trees else "empty")
         tree = trees[0]
         if not _IS_STATEMENT[type(tree)]:
             kind = str(tree.this).upper() if isinstance(tree, exp.Command) else type(tree).__name__

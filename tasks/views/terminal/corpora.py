@@ -1,15 +1,17 @@
 """Dumps and rejected queries in the terminal."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rich.markup import escape
 
-from nl2sql_align.tasks.views.terminal.console import count_noun, out, printable
+from nl2sql_align.tasks.views.terminal.console import count_noun, out, printable, shorten_name
 
 if TYPE_CHECKING:
     import polars as pl
 
     from nl2sql_align.tasks.run.inspection import Inspection
+
+_LONGEST_TEXT: Final = 300
 
 
 def print_inspection(found: "Inspection") -> None:
@@ -41,14 +43,21 @@ def print_inspection(found: "Inspection") -> None:
     )
     for reason, count in list(found.reject_reasons.items())[:10]:
         out.print(f"  [bold]{count:>7,}[/]  {escape(printable(reason))}", soft_wrap=True)
+    for hint in found.hints:
+        out.print(f"  [yellow]{escape(printable(hint))}[/]", soft_wrap=True)
     for example in found.examples:
         out.print()
-        one_line = " ".join(example["sql"].split()) or "(empty)"
-        out.print(f"[dim]{example['ordinal']}:[/] {escape(printable(one_line))}", soft_wrap=True)
-        outcome = example["template"] or f"rejected: {example['reject_reason']}"
+        text = _shorten(example["sql"]) or "(empty)"
+        out.print(f"[dim]{example['ordinal']}:[/] {escape(printable(text))}", soft_wrap=True)
+        outcome = _shorten(example["template"] or f"rejected: {example['reject_reason']}")
         out.print(f"   [bold]{escape(printable(outcome))}[/]", soft_wrap=True)
     out.print("\nEntry for the corpora file:\n")
     out.print(escape(found.entry), soft_wrap=True)
+
+
+def _shorten(text: str) -> str:
+    """Return a text on one line, without its middle if it is long."""
+    return shorten_name(" ".join(text.split()), _LONGEST_TEXT)
 
 
 def print_rejects(rows: "pl.DataFrame", corpus: str, n_examples: int) -> None:

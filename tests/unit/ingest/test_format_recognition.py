@@ -25,6 +25,7 @@ READ_AS = {
     "spider, xz": "jsonl",
     "spider, zip": "jsonl",
 }
+AS_PREDICTIONS = {"role": "predictions", "target": "t", "model": "m"}
 KNOWN = {name: given[:3] for name, given in {**DUMPS, **SAMPLES}.items()}
 
 
@@ -32,11 +33,12 @@ KNOWN = {name: given[:3] for name, given in {**DUMPS, **SAMPLES}.items()}
 def test_formats_are_recognized(tmp_path, name):
     format, file, content = KNOWN[name]
     (tmp_path / file).write_bytes(content)
-    found, reason = resolve_format(entry(tmp_path / file, "auto"))
+    keys = AS_PREDICTIONS if format == "din_sql" else {}
+    found, reason = resolve_format(entry(tmp_path / file, "auto", **keys))
     assert found.format == READ_AS.get(name, ALIASES.get(format, format))
     assert reason.startswith(f"recognized as format '{found.format}': ")
     if not name.startswith(("jsonl", "csv", "parquet", "bird_predictions")):
-        explicit = ingested(entry(tmp_path / file, format), tmp_path)
+        explicit = ingested(entry(tmp_path / file, format, **keys), tmp_path)
         assert [r["raw_sql"] for r in ingested(found, tmp_path)] == [r["raw_sql"] for r in explicit]
 
 
@@ -77,8 +79,7 @@ def test_generic_formats_are_recognized_by_their_sql(tmp_path, file):
 def test_answers_are_preferred_to_gold_queries_for_predictions(tmp_path):
     rows = [{"query": "SELECT 1", "db_id": "d", "pred": "SELECT 2"}]
     (tmp_path / "a.jsonl").write_bytes(as_lines(rows))
-    keys = {"role": "predictions", "target": "t", "model": "m"}
-    found, _ = resolve_format(entry(tmp_path / "a.jsonl", "auto", **keys))
+    found, _ = resolve_format(entry(tmp_path / "a.jsonl", "auto", **AS_PREDICTIONS))
     assert (found.format, found.columns.sql) == ("jsonl", "pred")
     assert resolve_format(entry(tmp_path / "a.jsonl", "auto"))[0].format == "spider"
 
@@ -143,3 +144,56 @@ def test_an_inspection_shows_the_format_and_the_first_queries(tmp_path):
     assert (listed.name, listed.path) == ("it-s", tmp_path / 'it"s.jsonl')
     with pytest.raises(ConfigurationError, match="unknown dialect 'sqlit'"):
         inspect_dump(tmp_path / 'it"s.jsonl', dialect="sqlit")
+
+
+def test_a_data_set_is_not_read_from_predictions(tmp_path):
+    (tmp_path / "a.csv").write_bytes(SAMPLES["DIN-SQL"][2])
+    found, reason = resolve_format(entry(tmp_path / "a.csv", "auto", role="target"))
+    assert (found.format, found.columns.sql) == ("csv", "GOLD SQL")
+    assert "'PREDICTED SQL' (a model's answer), not taken" in reason
+
+
+NO_DUMPS = {
+    "README.md": "# Harbours\n\nQueries, and more.\n\nSELECT a FROM b\nSelect some boats.\n",
+    "notes.txt": "Some notes\nSelect what you like\nmore\n",
+    "setup.py": "import os\n\nselect = 1\n",
+}
+
+
+@pytest.mark.parametrize("role", ["train", "predictions"])
+@pytest.mark.parametrize("name", NO_DUMPS)
+def test_a_file_that_is_no_dump_is_named_so(tmp_path, name, role):
+    (tmp_path / name).write_text(NO_DUMPS[name])
+    keys = AS_PREDICTIONS if role == "predictions" else {}
+    start = NO_DUMPS[name].partition("\n")[0]
+    with pytest.raises(CorpusError, match=f"does not look like a dump.*'{start}'|only 1 of"):
+        resolve_format(entry(tmp_path / name, "auto", **keys))
+
+
+def test_answers_of_several_lines_are_not_read_by_lines(tmp_path):
+    (tmp_path / "a.sql").write_text("SELECT a\nFROM b\nWHERE c = 1;\nSELECT a\nFROM b;\n")
+    with pytest.raises(CorpusError, match="only 2 of the first 5 lines start like SQL"):
+        resolve_format(entry(tmp_path / "a.sql", "auto", **AS_PREDICTIONS))
+    lines = ["SELECT a FROM b", "I cannot answer.", "SQL: SELECT a FROM c", ""] * 3
+    (tmp_path / "b.txt").write_text("\n".join(lines))
+    found, reason = resolve_format(entry(tmp_path / "b.txt", "auto", **AS_PREDICTIONS))
+    assert found.format == "lines"
+    assert "6 of the first 9 lines start like SQL" in reason
+
+
+def test_an_inspection_of_scripts_says_how_to_read_them(tmp_path):
+    for n in range(3):
+        (tmp_path / f"{n}.sql").write_text(f"SELECT {n};\nSELECT a FROM b;\n")
+    found = inspect_dump(tmp_path, dialect="sqlite")
+    assert found.reject_reasons == {"more than one statement": 3}
+    [hint] = found.hints
+    assert hint.startswith("3 of the first 3 texts hold several statements")
+    assert 'set statements = "each"' in hint
+
+
+def test_an_entry_cleans_texts_that_are_sql_only_then(tmp_path):
+    rows = [{"asked": "q", "response": "It is:\n```sql\nSELECT a FROM b\n```"}]
+    (tmp_path / "a.jsonl").write_bytes(as_lines(rows))
+    found = inspect_dump(tmp_path / "a.jsonl", dialect="sqlite")
+    assert found.examples[0]["template"] == "SELECT FROM"
+    assert 'clean = "llm"' in found.entry and 'clean = "llm"' in found.format_reason
