@@ -67,7 +67,13 @@ def run(corpora: Path, place: Path, stages: Sequence[str] = STAGES) -> dict[str,
             warehouse.remove_damaged()
             parts = PendingParts()
             parsing: dict[Future[ParseReport], ParseJob] = {}
-            preparing = [pool.submit(prepare_corpus, entry, warehouse) for entry in entries]
+            targets = {entry.name: entry for entry in entries}
+            preparing = [
+                pool.submit(
+                    prepare_corpus, entry, warehouse, target=targets.get(entry.target or "")
+                )
+                for entry in entries
+            ]
             for future in as_completed(preparing):
                 outcome = future.result()
                 if isinstance(outcome, Prepared):
@@ -100,6 +106,7 @@ def run(corpora: Path, place: Path, stages: Sequence[str] = STAGES) -> dict[str,
             lap("ngrams")
         finally:
             stop_workers()
+        done = steps.count_answered_parts(done, warehouse)
         versions = list_versions()
         filling = pool.submit(fill_database, warehouse, done, versions)
         report = steps.measure_pairs(done, warehouse)

@@ -168,6 +168,7 @@ def _align(entries: list[CorpusEntry], warehouse: Warehouse, settings: _Settings
         for one in set_aside:
             get_run_logger().warning(one.reason)
         if counted:
+            counted = steps.count_answered_parts(counted, warehouse)
             versions = list_versions()
             filling = fill_tables.submit(warehouse, counted, versions)
             matrix = measure(counted, warehouse)
@@ -235,7 +236,11 @@ def _ingest(
     entries: list[CorpusEntry], warehouse: Warehouse, parts: PendingParts
 ) -> tuple[list[Prepared], list[SetAside], dict[PrefectFuture[ParseReport], ParseJob]]:
     """Ingest the corpora, and submit the parts of each to the parsers as soon as it is ready."""
-    futures = {prepare.submit(entry, warehouse): entry for entry in entries}
+    targets = {entry.name: entry for entry in entries}
+    futures = {
+        prepare.submit(entry, warehouse, target=targets.get(entry.target or "")): entry
+        for entry in entries
+    }
     parsing: dict[PrefectFuture[ParseReport], ParseJob] = {}
     outcomes: dict[str, Prepared | SetAside] = {}
     for n_done, future in enumerate(as_completed(list(futures)), 1):

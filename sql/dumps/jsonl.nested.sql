@@ -1,7 +1,7 @@
 -- Any JSON, read by JSON paths. With rows_column, the items of that list are the rows, in order,
 -- and a value missing in a row is taken from the object around it. If rows_column ends in .*, the
--- values of that object are the rows, and their keys are the ids. Of a list of queries, the first
--- is read.
+-- values of that object are the rows, and their keys are the ids. A list of queries
+-- is read as its text.
 -- parameters: db_id_column, frequency_column, id_column, paths, question_column, rows_column, sql_column
 with objects as (
     select
@@ -57,7 +57,7 @@ queries as (
 
 select
     row_number() over (order by place, item_place) - 1 as ordinal,
-    if(json_type(query) = 'ARRAY', query ->> '$[0]', query ->> '$') as raw_sql,
+    query ->> '$' as raw_sql,
     coalesce(json_extract_string(item, $db_id_column), json_extract_string(object, $db_id_column)) as db_id,
     coalesce(
         json_extract_string(item, $question_column), json_extract_string(object, $question_column)

@@ -21,7 +21,7 @@ with samples as (
 select
     row_number() over () - 1 as ordinal,
     doc_id as id,
-    target ->> (if(json_type(target) = 'ARRAY', '$[0]', '$')) as raw_sql,
+    target ->> '$' as raw_sql,
     doc ->> '$.db_id' as db_id,
     doc ->> '$.question' as question,
     if(filter_name = first_filter, null, 'of further filters') as left_out

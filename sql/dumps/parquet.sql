@@ -1,4 +1,4 @@
--- Any Parquet file. The corpora file names its columns. Of a list of queries, the first is read.
+-- Any Parquet file. The corpora file names its columns. A list of queries is read as its text.
 -- parameters: db_id_column, frequency_column, id_column, paths, question_column, sql_column
 with mapped as (
     select columns(
@@ -16,7 +16,7 @@ rows as (
 
 select
     row_number() over () - 1 as ordinal,
-    fields[$sql_column] ->> if(json_type(fields[$sql_column]) = 'ARRAY', '$[0]', '$') as raw_sql,
+    fields[$sql_column] ->> '$' as raw_sql,
     fields[$db_id_column] ->> '$' as db_id,
     fields[$question_column] ->> '$' as question,
     fields[$frequency_column] ->> '$' as n_occurrences,

@@ -6,6 +6,7 @@
 with sentences as (
     select
         "sql"[1] as raw_sql,
+        "sql" as answers,
         unnest(sentences) as sentence
     from read_json(
         $paths,
@@ -24,6 +25,7 @@ with sentences as (
 named_sentences as (
     select
         raw_sql,
+        answers,
         sentence,
         list_reverse_sort(
             list_transform(map_keys(sentence.variables), lambda name: (length(name), name))
@@ -34,6 +36,7 @@ named_sentences as (
 select
     row_number() over () - 1 as ordinal,
     raw_sql,
+    answers,
     -- In WikiSQL, each question is about one table.
     coalesce(sentence."database", sentence."table-id") as db_id,
     list_reduce(

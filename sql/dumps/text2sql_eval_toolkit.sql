@@ -1,10 +1,10 @@
--- Benchmarks of text2sql-eval-toolkit: sql lists the accepted queries, and the first counts. The
+-- Benchmarks of text2sql-eval-toolkit: sql lists the accepted queries. The
 -- predictions beside them are read as jsonl, one corpus per model.
 -- parameters: paths
 select
     row_number() over () - 1 as ordinal,
     coalesce(id, question_id) as id,
-    "sql" ->> if(json_type("sql") = 'ARRAY', '$[0]', '$') as raw_sql,
+    "sql" ->> '$' as raw_sql,
     db_id,
     coalesce(question, utterance) as question
 from read_json(

@@ -16,5 +16,6 @@ select
     count(db_id) as n_db_ids,
     count(question) as n_questions,
     count(*) filter (n_occurrences > 1) as n_frequencies,
-    count(id) as n_ids
+    count(id) as n_ids,
+    count(*) filter (starts_with(ltrim(raw_sql), '[')) as n_lists
 from rows

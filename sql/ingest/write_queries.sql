@@ -2,7 +2,8 @@
 -- supply the columns that a format lacks. By default, the text to template is the raw text, and
 -- each row counts once. A frequency that is not a number counts as 1; one above 10^12 counts as
 -- 10^12, so that sums cannot overflow. Ids are texts: 7, "7" and 7.0 are alike. question_ordinal is
--- null for a row that has a question of its own; see arrange_queries.sql.
+-- null for a row that has a question of its own. Several queries of a row (answers) become one text,
+-- a list in JSON; tasks.ingest.lists takes it apart.
 -- parameters: destination, dialects, encoding, left_out, n_replaced, reading
 copy (
     with rows as (
@@ -13,7 +14,8 @@ copy (
             null::varchar as db_id,
             null::varchar as question,
             null::varchar as n_occurrences,
-            null::varchar as id
+            null::varchar as id,
+            null::varchar[] as answers
         where false
         union all by name
         from dump
@@ -22,7 +24,7 @@ copy (
     select
         ordinal,
         coalesce("sql", raw_sql, '') as "sql",
-        raw_sql,
+        if(len(answers) > 1, to_json(answers)::varchar, raw_sql) as raw_sql,
         db_id,
         question,
         greatest(1, least(1000000000000, coalesce(try_cast(n_occurrences as bigint), 1))) as n_occurrences,

@@ -145,6 +145,10 @@ class CorpusEntry(BaseModel):
         license: The dump's license.
         glob: The files to read if ``path`` is a folder.
         columns: For generic formats: the columns to read.
+        answers: For predictions: whether all answers to a question count, each of k answers as
+            1/k, or the first only.
+        which: For other roles: whether the first query of a list of accepted ones counts, or each,
+            as 1/k.
         clean: ``llm`` takes the first SQL statement out of each text; ``none`` takes the text
             unchanged. The default is ``llm`` for predictions and for answers in chats.
         statements: Which statement to take from a text with several; by default the text is
@@ -169,6 +173,8 @@ class CorpusEntry(BaseModel):
     license: str | None = None
     glob: str | None = None
     columns: ColumnMapping | None = None
+    answers: Literal["all", "first"] | None = None
+    which: Literal["first", "each"] | None = None
     clean: Literal["llm", "none"] | None = None
     statements: Statements = "reject"
     kinds: Annotated[tuple[Kind, ...], Field(min_length=1)] = KINDS
@@ -183,6 +189,13 @@ class CorpusEntry(BaseModel):
         if self.format in _SCRIPT_FORMATS:
             return False
         return self.role == "predictions" or self.format in _ANSWER_FORMATS
+
+    @property
+    def takes_each(self) -> bool:
+        """Whether each query of a list counts, or the first only."""
+        if self.role == "predictions":
+            return self.answers != "first"
+        return self.which == "each"
 
     @property
     def place(self) -> Path | str:
@@ -270,6 +283,18 @@ class CorpusEntry(BaseModel):
             raise _mistake(
                 f"key 'format': '{self.format}' reads a model's answers, not references; "
                 f"use '{_REFERENCES[self.format]}'"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_lists(self) -> Self:
+        if self.answers is not None and self.role != "predictions":
+            raise _mistake("key 'answers' is for predictions only; remove it, or use which")
+        if self.which is not None and self.role == "predictions":
+            raise _mistake("key 'which' cannot be used with predictions; use answers")
+        if self.which == "each" and self.statements == "each":
+            raise _mistake(
+                'key \'which\': "each" cannot be combined with statements = "each"; remove one'
             )
         return self
 

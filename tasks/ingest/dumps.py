@@ -51,6 +51,7 @@ from nl2sql_align.tasks.ingest.delimited import (
     find_separator_of_file,
     repair_table,
 )
+from nl2sql_align.tasks.ingest.lists import expand_lists
 from nl2sql_align.tasks.ingest.statements import choose_statements
 from nl2sql_align.tasks.warehouse.folder import digest_file, write_atomically
 
@@ -130,11 +131,19 @@ class RowCounts:
 
 @dataclass(frozen=True)
 class IngestReport:
-    """The number of queries in a dump, the encoding of its texts, and its rows by kind."""
+    """What is known of a dump once it is read.
+
+    Attributes:
+        n_queries: The number of its queries.
+        encoding: The encoding of its texts.
+        rows: Its rows by kind.
+        n_lists: The number of rows with several queries.
+    """
 
     n_queries: int
     encoding: Encoding = UTF_8
     rows: RowCounts = field(default_factory=RowCounts)
+    n_lists: int = 0
 
 
 def read_row_counts(queries: Path) -> RowCounts:
@@ -207,6 +216,9 @@ def ingest_corpus(
             except CorpusError:
                 # The encoding was not the problem: report the first error.
                 raise error from None
+        if report.n_lists and entry.format not in _SEPARATORS:
+            n_queries, n_lists = expand_lists(temporary, entry.takes_each)
+            report = replace(report, n_queries=n_queries, n_lists=n_lists)
         if entry.is_cleaned or entry.statements != "reject":
             report = _rewrite_texts(entry, report, temporary)
     return report
@@ -316,7 +328,7 @@ def _write_queries(
             _check_columns(entry, _get_mapping(entry).values(), list_columns)
         originals = dict(zip(staged, sources, strict=True))
         raise _damage_error(entry, query, originals, error) from None
-    return IngestReport(found["n_queries"], encoding, rows)
+    return IngestReport(found["n_queries"], encoding, rows, found["n_lists"])
 
 
 def _create_dump_view(
@@ -410,7 +422,7 @@ def _rewrite_texts(entry: CorpusEntry, report: IngestReport, temporary: Path) ->
                     n_queries += taken.num_rows
     finally:
         whole.unlink()
-    return IngestReport(n_queries, report.encoding, report.rows)
+    return replace(report, n_queries=n_queries)
 
 
 def _take_statements(entry: CorpusEntry, batch: pa.RecordBatch, dialect: str | None) -> pa.Table:

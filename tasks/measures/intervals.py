@@ -47,7 +47,7 @@ from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
 from nl2sql_align.tasks.warehouse.count_files import count_distinct_ngrams
 from nl2sql_align.tasks.warehouse.folder import stage_key, write_atomically
 
-INTERVALS_VERSION: Final = 3
+INTERVALS_VERSION: Final = 4
 """Goes up with every change that can alter an interval, a verdict or a ceiling."""
 
 FEWEST_REPLICATES: Final = 200
@@ -156,6 +156,7 @@ def compute_intervals(
             [
                 *(corpus.entry.name, corpus.entry.role, corpus.entry.target),
                 *(corpus.content_key, corpus.queries.stem, corpus.templates.stem),
+                *([corpus.answered.content_key] if corpus.answered else []),
             ]
             for corpus in corpora
         ],
@@ -185,9 +186,11 @@ class _Plan:
 
     Attributes:
         corpora: All corpora.
-        targets: The sample of each target.
-        pairs: The samples of each corpus and each target of other content.
-        ratios: The training set, predictions and target of each ratio.
+        targets: The sample of each target, and of each part of one that some predictions answer.
+        pairs: The samples of each corpus and each target of other content, and of what is compared
+            with a part.
+        ratios: The training set and predictions of each ratio, and what they are compared with: the
+            target, or the part that the predictions answer.
     """
 
     def __init__(self, corpora: Sequence[CountedCorpus], unit: Unit) -> None:
@@ -206,11 +209,21 @@ class _Plan:
                     continue  # same content: equal in every replicate
                 self.pairs[source.entry.name, target.entry.name] = _Pair(of_source, of_target)
         trains = [corpus.entry.name for corpus in corpora if corpus.entry.role == "train"]
+        parts = {one.entry.name: one.answered for one in corpora if one.answered is not None}
+        for predictions, part in parts.items():
+            name = part.entry.name
+            self.corpora[name] = part
+            self.targets[name] = own_sample_key(part, unit)
+            for train in trains:
+                if own[train].name != self.targets[name].name:
+                    self.pairs[train, name] = _Pair(own[train], self.targets[name])
+            of_predictions = paired_sample_key(self.corpora[predictions], part, unit)
+            self.pairs[predictions, name] = _Pair(of_predictions, self.targets[name])
         self.ratios = [
-            (train, corpus.entry.name, corpus.entry.target)
+            (train, corpus.entry.name, corpus.compared_with)
             for corpus in corpora
             for train in trains
-            if corpus.entry.role == "predictions" and corpus.entry.target in self.targets
+            if corpus.entry.role == "predictions" and corpus.compared_with in self.targets
         ]
 
     def read_log_alignments(self, pairs: Path) -> dict[tuple[str, str], float]:
@@ -218,12 +231,12 @@ class _Plan:
         columns = ["source_key", "target_key", "kl_nats"]
         rows = pl.read_parquet(pairs, columns=columns, glob=False).iter_rows()
         nats = {(source, target): kl_nats for source, target, kl_nats in rows}
+        sides = {*self.pairs, *((one, target) for *both, target in self.ratios for one in both)}
         return {
             (source, target): log_alignment(
-                nats[corpus.content_key, self.corpora[target].content_key]
+                nats[self.corpora[source].content_key, self.corpora[target].content_key]
             )
-            for source, corpus in self.corpora.items()
-            for target in self.targets
+            for source, target in sides
         }
 
 
@@ -287,7 +300,8 @@ def _ratio_rows(
             rows[names] = {
                 "train": train,
                 "predictions": predictions,
-                "target": target,
+                "target": plan.corpora[predictions].entry.target,
+                "compared_with": target,
                 **row,
                 "is_paired": is_paired,
             }
@@ -561,6 +575,7 @@ _SCHEMAS: Final[dict[str, dict[str, Any]]] = {
         "train": pl.String,
         "predictions": pl.String,
         "target": pl.String,
+        "compared_with": pl.String,
         "ci_low": pl.Float64,
         "ci_high": pl.Float64,
         "verdict": pl.String,

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from nl2sql_align.tasks.base.arrays import Floats, Integers, Keys
 from nl2sql_align.tasks.base.run_sql import query_sql, run_sql
+from nl2sql_align.tasks.ingest.questions import has_lists
 from nl2sql_align.tasks.measures.bootstrap import (
     Classes,
     Counts,
@@ -133,12 +134,19 @@ def own_sample_key(corpus: CountedCorpus, unit: Unit) -> SampleKey:
 def paired_sample_key(predictions: CountedCorpus, target: CountedCorpus, unit: Unit) -> SampleKey:
     """Return the key of predictions that are resampled with the questions that they answer.
 
-    They are resampled on their own if their number differs from that of the questions.
+    They are resampled on their own if their number differs from that of the questions, unless they
+    are joined to the questions by ids.
+
+    Args:
+        predictions: The predictions.
+        target: Their target, or the part of it that they answer.
+        unit: The unit to draw, as far as it is known.
     """
     n_answers, n_questions = (
         pq.read_metadata(corpus.queries).num_rows for corpus in (predictions, target)
     )
-    if n_answers != n_questions:
+    is_in_order = n_answers == n_questions and not has_lists(predictions.queries)
+    if not predictions.is_joined and not is_in_order:
         return own_sample_key(predictions, unit)
     return SampleKey(
         predictions.queries,
@@ -192,6 +200,7 @@ def load_sample(
         queries=str(key.queries),
         templates=str(key.templates),
         asked=str(key.asked),
+        is_grouped=has_lists(key.asked),
         by_database=unit == Unit.DATABASE,
         most_units=MOST_UNITS,
     )

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
+from nl2sql_align.tasks.ingest.questions import Arrangement
 from nl2sql_align.tasks.ngrams.corpus_counts import Division
 
 
@@ -21,6 +22,9 @@ class CountedCorpus:
         seconds: The time that counting took.
         division: The steps by which a large corpus remains to be counted; None once it is counted.
         as_written: For predictions whose answers were cleaned: the same corpus without cleaning.
+        ingested: The stage file of the queries as ingested, if ``queries`` is arranged from it.
+        arrangement: How its answers belong to questions, if that is not only by their order.
+        answered: For predictions that answer a part of their target: that part, as a corpus.
     """
 
     entry: CorpusEntry
@@ -32,3 +36,16 @@ class CountedCorpus:
     seconds: float = field(default=0.0, compare=False)
     division: Division | None = None
     as_written: "CountedCorpus | None" = None
+    ingested: Path | None = None
+    arrangement: Arrangement | None = None
+    answered: "CountedCorpus | None" = None
+
+    @property
+    def compared_with(self) -> str | None:
+        """For predictions: the name of their target, or of the part of it that they answer."""
+        return self.answered.entry.name if self.answered else self.entry.target
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether the questions of its answers are known to be those of its target."""
+        return self.arrangement is not None and self.arrangement.is_joined

@@ -95,6 +95,9 @@ _GIVEN_CORPORA: Final = pa.schema(
 _NOT_RESULTS: Final = ["ingested_at", "retired_at", "queries_file", "templates_file"]
 _AS_WRITTEN: Final = pa.schema([("corpus", pa.string()), ("content_key", pa.string())])
 _DOUBTS: Final = pa.schema([("corpus", pa.string()), ("doubts", pa.list_(pa.string()))])
+_COMPARED: Final = pa.schema(
+    [("corpus", pa.string()), ("compared_with", pa.string()), ("content_key", pa.string())]
+)
 
 
 def fill_database(
@@ -167,6 +170,7 @@ def publish(
         retired_at=[str(corpus.entry.retired_at) for corpus in corpora],
         measures=[pairs.name, contributions.name, intervals and intervals.ratios.name],
         as_written={row["corpus"]: row["content_key"] for row in _list_as_written(corpora)},
+        compared=_list_compared(corpora),
         versions=record.versions,
     )
     is_same = results_key == old.results_key
@@ -311,7 +315,14 @@ def _insert_pairs(
     con.register("given_as_written", as_written)
     listed = [{"corpus": corpus, "doubts": texts} for corpus, texts in doubts.items()]
     con.register("given_doubts", pa.Table.from_pylist(listed, schema=_DOUBTS))
-    run_sql(con, "results/publish/alignment_ratio", pairs_as_written=str(pairs_as_written or pairs))
+    compared = pa.Table.from_pylist(_list_compared(corpora), schema=_COMPARED)
+    con.register("given_compared", compared)
+    run_sql(
+        con,
+        "results/publish/alignment_ratio",
+        pairs=str(pairs),
+        pairs_as_written=str(pairs_as_written or pairs),
+    )
     con.unregister("given_as_written")
     con.unregister("given_doubts")
     if intervals is not None:
@@ -322,7 +333,8 @@ def _insert_pairs(
             ratios=str(intervals.ratios),
             ceilings=str(intervals.ceilings),
         )
-    run_sql(con, "results/publish/tuning_effect")
+    run_sql(con, "results/publish/tuning_effect", pairs=str(pairs))
+    con.unregister("given_compared")
     run_sql(con, "results/publish/named_contributions", contributions=str(contributions))
     sides = con.execute("select distinct side from named_contributions").fetchall()
     files = [str(corpus.ngrams) for corpus in corpora if (corpus.entry.name,) in sides]
@@ -442,6 +454,18 @@ def _list_as_written(corpora: list[CountedCorpus]) -> list[dict[str, str]]:
         {"corpus": corpus.entry.name, "content_key": corpus.as_written.content_key}
         for corpus in corpora
         if corpus.as_written is not None
+    ]
+
+
+def _list_compared(corpora: list[CountedCorpus]) -> list[dict[str, str]]:
+    """Return for all predictions the name and the content key of what they are compared with."""
+    contents = {one.entry.name: one.content_key for one in corpora}
+    parts = [one.answered for one in corpora if one.answered is not None]
+    contents |= {part.entry.name: part.content_key for part in parts}
+    return [
+        {"corpus": one.entry.name, "compared_with": name, "content_key": contents[name]}
+        for one in corpora
+        if (name := one.compared_with) is not None and name in contents
     ]
 
 

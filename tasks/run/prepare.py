@@ -3,9 +3,11 @@
 Imports neither counting nor measuring, so that parsing starts while they are loading.
 """
 
+import json
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from uuid import uuid4
 
 from nl2sql_align.tasks.base.connections import connected
 from nl2sql_align.tasks.base.errors import CorpusError
@@ -19,6 +21,14 @@ from nl2sql_align.tasks.ingest.dumps import (
 )
 from nl2sql_align.tasks.ingest.fetch import fetch_dump
 from nl2sql_align.tasks.ingest.format_recognition import resolve_format
+from nl2sql_align.tasks.ingest.questions import (
+    ARRANGEMENT_VERSION,
+    Arrangement,
+    find_arrangement,
+    has_ids,
+    has_lists,
+    write_arranged,
+)
 from nl2sql_align.tasks.templates.dialect_choice import (
     CANDIDATES,
     choose_dialect,
@@ -34,7 +44,12 @@ from nl2sql_align.tasks.templates.rules import (
     Limits,
     parser_version,
 )
-from nl2sql_align.tasks.warehouse.folder import Warehouse, stage_key
+from nl2sql_align.tasks.warehouse.folder import (
+    Warehouse,
+    digest_file,
+    stage_key,
+    write_atomically,
+)
 
 
 @dataclass(frozen=True)
@@ -64,6 +79,8 @@ class Prepared:
             is not published, but measured to tell how much cleaning changes a ratio.
         notes: The format and dialect that were chosen for the corpus, and why.
         seconds: The time taken.
+        ingested: The stage file of the queries as ingested, if ``queries`` is arranged from it.
+        arrangement: How its answers belong to questions, if that is not only by their order.
     """
 
     entry: CorpusEntry
@@ -79,30 +96,42 @@ class Prepared:
     as_written: "Prepared | None" = None
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+    ingested: Path | None = None
+    arrangement: Arrangement | None = None
 
 
 def prepare_corpus(
-    entry: CorpusEntry, warehouse: Warehouse, limits: Limits = DEFAULT_LIMITS
+    entry: CorpusEntry,
+    warehouse: Warehouse,
+    limits: Limits = DEFAULT_LIMITS,
+    target: CorpusEntry | None = None,
 ) -> Prepared | SetAside:
-    """Ingest a corpus, unless its stage file exists, and split its queries into parts to parse."""
+    """Ingest a corpus, unless its stage file exists, and split its queries into parts to parse.
+
+    Args:
+        entry: The corpus.
+        warehouse: The warehouse.
+        limits: The limits of the parser.
+        target: For predictions: the corpus with the questions. Answers with ids are joined to it.
+    """
     started = time.perf_counter()
     try:
         entry, format_reason = resolve_format(fetch_dump(entry, warehouse))
         digest = entry.digest or digest_dump(entry)
-        prepared = _prepare_texts(entry, digest, warehouse, limits)
+        prepared = _prepare_texts(entry, digest, warehouse, limits, target)
     except CorpusError as error:
         return SetAside(entry.name, str(error))
     format_notes = (f"{entry.name}: {format_reason}",) if format_reason else ()
     return replace(
         prepared,
-        as_written=_prepare_as_written(prepared, warehouse, limits),
+        as_written=_prepare_as_written(prepared, warehouse, limits, target),
         notes=format_notes + prepared.notes,
         seconds=time.perf_counter() - started,
     )
 
 
 def _prepare_as_written(
-    prepared: Prepared, warehouse: Warehouse, limits: Limits
+    prepared: Prepared, warehouse: Warehouse, limits: Limits, target: CorpusEntry | None
 ) -> Prepared | None:
     """Prepare cleaned predictions without cleaning; None if no text was changed by it."""
     entry = prepared.entry
@@ -110,29 +139,30 @@ def _prepare_as_written(
         return None
     entry = entry.model_copy(update={"clean": "none"})
     try:
-        as_written = _prepare_texts(entry, prepared.digest, warehouse, limits)
+        as_written = _prepare_texts(entry, prepared.digest, warehouse, limits, target)
     except CorpusError:  # the dump is gone, and an earlier run kept the cleaned texts only
         return None
     return replace(as_written, ngrams=warehouse.as_written / "ngrams" / as_written.ngrams.name)
 
 
 def _prepare_texts(
-    entry: CorpusEntry, digest: str, warehouse: Warehouse, limits: Limits
+    entry: CorpusEntry,
+    digest: str,
+    warehouse: Warehouse,
+    limits: Limits,
+    target: CorpusEntry | None,
 ) -> Prepared:
     limits = replace(limits, kinds=entry.kinds)
-    queries = warehouse.queries_file(_queries_key(entry, digest))
-    if not warehouse.templates_file(_templates_key(entry, queries, limits)).exists():
+    ingested = warehouse.queries_file(_queries_key(entry, digest))
+    is_new = not ingested.exists()
+    if is_new or not (
+        warehouse.templates_file(_templates_key(entry, ingested, limits)).exists()
+        or _has_questions(entry, ingested)
+    ):
         start_worker()  # it loads the parser while the dump is read
-    is_new = not queries.exists()
-    if is_new and entry.digest:
-        raise CorpusError(
-            entry.name,
-            entry.place,
-            "cannot be reused: the stage files of an earlier run are missing",
-            "remove the keys digest and retired_at, or this corpus",
-        )
     if is_new:
-        ingest_corpus(entry, queries)
+        _ingest(entry, ingested)
+    queries, arrangement = _arrange_queries(entry, ingested, target, warehouse)
     entry, notes = _resolve_dialect(entry, queries, warehouse)
     templates_key = _templates_key(entry, queries, limits)
     content_key = stage_key(templates=templates_key, rules=NGRAM_RULES_VERSION, max_n=MAX_N)
@@ -147,7 +177,9 @@ def _prepare_texts(
         was_ingested=is_new,
         n_distinct=0,
         jobs=(),
-        notes=notes,
+        notes=notes + _describe_arrangement(entry, arrangement),
+        ingested=ingested,
+        arrangement=arrangement,
     )
     if prepared.templates.exists():
         return prepared
@@ -166,6 +198,85 @@ def _prepare_texts(
     return replace(prepared, n_distinct=split.n_distinct, jobs=jobs)
 
 
+def _ingest(entry: CorpusEntry, destination: Path) -> None:
+    if entry.digest:
+        raise CorpusError(
+            entry.name,
+            entry.place,
+            "cannot be reused: the stage files of an earlier run are missing",
+            "remove the keys digest and retired_at, or this corpus",
+        )
+    ingest_corpus(entry, destination)
+
+
+def _has_questions(entry: CorpusEntry, ingested: Path) -> bool:
+    """Tell whether several queries may have one question, or a question of another corpus."""
+    return has_lists(ingested) or (entry.role == "predictions" and has_ids(ingested))
+
+
+def _arrange_queries(
+    entry: CorpusEntry, ingested: Path, target: CorpusEntry | None, warehouse: Warehouse
+) -> tuple[Path, Arrangement | None]:
+    """Put answers into the order of the target's questions, and weigh several to one question.
+
+    Returns:
+        The file of the arranged queries, and how they are arranged; the ingested file and None if
+        each query has a question of its own, in order. The file is named by its content, so that
+        the order of the dump's rows leaves no trace.
+    """
+    asked = None
+    if entry.role == "predictions" and target is not None:
+        if not _has_questions(entry, ingested) and target.which != "each":
+            return ingested, None
+        asked = _find_queries(target, warehouse)
+    if not _has_questions(entry, ingested) and (asked is None or not has_lists(asked)):
+        return ingested, None
+    key = stage_key(
+        queries=ingested.stem,
+        target=asked.stem if asked else None,
+        answers=entry.answers,
+        name=entry.target,
+        version=ARRANGEMENT_VERSION,
+    )
+    index = warehouse.folder / "stages" / "questions" / f"{key}.json"
+    if index.exists():
+        known = json.loads(index.read_text(encoding="utf-8"))
+        queries = warehouse.queries_file(known["queries"])
+        if queries.exists():
+            return queries, Arrangement.from_dict(known["arrangement"])
+    arrangement = Arrangement("rows")
+    if entry.role == "predictions":
+        arrangement = find_arrangement(ingested, asked, entry.target or "")
+    if arrangement.way == "rows" and not has_lists(ingested):
+        queries = ingested
+    else:
+        arranged = warehouse.scratch / f"{uuid4().hex}.parquet"
+        arranged.parent.mkdir(parents=True, exist_ok=True)
+        write_arranged(ingested, asked, arrangement, arranged, entry.answers == "first")
+        queries = warehouse.queries_file(stage_key(arranged=digest_file(arranged)))
+        arranged.replace(queries)
+    with write_atomically(index) as temporary:
+        known = {"queries": queries.stem, "arrangement": arrangement.as_dict()}
+        temporary.write_text(json.dumps(known), encoding="utf-8")
+    return queries, arrangement
+
+
+def _find_queries(target: CorpusEntry, warehouse: Warehouse) -> Path | None:
+    """Return the queries of a target, ingested now if its own step has not done so; else None."""
+    try:
+        entry, _ = resolve_format(fetch_dump(target, warehouse))
+        ingested = warehouse.queries_file(_queries_key(entry, entry.digest or digest_dump(entry)))
+        if not ingested.exists():
+            _ingest(entry, ingested)
+    except CorpusError:  # the step of the target sets it aside
+        return None
+    return _arrange_queries(entry, ingested, None, warehouse)[0]
+
+
+def _describe_arrangement(entry: CorpusEntry, arrangement: Arrangement | None) -> tuple[str, ...]:
+    return tuple(f"{entry.name}: {note}" for note in (arrangement.notes if arrangement else ()))
+
+
 def _queries_key(entry: CorpusEntry, digest: str) -> str:
     return stage_key(
         digest=digest,
@@ -175,6 +286,7 @@ def _queries_key(entry: CorpusEntry, digest: str) -> str:
         glob=entry.glob,
         kind=entry.path.suffix,
         texts=text_settings(entry),
+        takes_each=entry.takes_each,
         version=INGEST_VERSION,
     )
 

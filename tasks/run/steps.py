@@ -17,6 +17,7 @@ from nl2sql_align.tasks.base.errors import AlignError, CorpusError
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
 from nl2sql_align.tasks.ingest.dumps import read_row_counts, text_settings
 from nl2sql_align.tasks.ingest.fetch import remove_unused_copies
+from nl2sql_align.tasks.ingest.questions import count_questions, digest_questions, write_part
 from nl2sql_align.tasks.measures.divergence import EPSILON, SKEW
 from nl2sql_align.tasks.measures.intervals import (
     DEFAULT_RESAMPLING,
@@ -35,10 +36,11 @@ from nl2sql_align.tasks.ngrams.corpus_counts import (
 from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
 from nl2sql_align.tasks.run.prepare import Prepared, SetAside, dialects_file
 from nl2sql_align.tasks.templates.dialect_choice import CLEARLY_MORE, choose_dialect
-from nl2sql_align.tasks.templates.parts import join_templates
+from nl2sql_align.tasks.templates.parts import join_part_templates, join_templates
 from nl2sql_align.tasks.templates.rules import (
     DEFAULT_LIMITS,
     MAX_N,
+    NGRAM_RULES_VERSION,
     TEMPLATE_RULES_VERSION,
     Limits,
     parser_version,
@@ -48,7 +50,7 @@ from nl2sql_align.tasks.warehouse.count_files import (
     find_counts,
     remove_unused,
 )
-from nl2sql_align.tasks.warehouse.folder import Warehouse, write_if_changed
+from nl2sql_align.tasks.warehouse.folder import Warehouse, stage_key, write_if_changed
 
 
 def list_parameters(
@@ -60,7 +62,12 @@ def list_parameters(
     return {
         # How the texts of each corpus were extracted and parsed.
         "texts": {
-            entry.name: {"dialect": entry.dialect, **text_settings(entry), "kinds": entry.kinds}
+            entry.name: {
+                "dialect": entry.dialect,
+                **text_settings(entry),
+                "kinds": entry.kinds,
+                **entry.model_dump(include={"answers", "which"}, exclude_none=True),
+            }
             for entry in entries
         },
         "skew": SKEW,
@@ -121,6 +128,57 @@ def count_corpus(
         time.perf_counter() - started,
         division,
         as_written,
+        prepared.ingested,
+        prepared.arrangement,
+    )
+
+
+def count_answered_parts(corpora: list[CountedCorpus], warehouse: Warehouse) -> list[CountedCorpus]:
+    """Return the corpora; predictions that answer a part of their target have that part.
+
+    The part is counted like a corpus, unless its stage files exist. It is not published: it takes
+    the place of the target where these predictions are compared with it.
+    """
+    targets = {one.entry.name: one for one in corpora if one.entry.role == "target"}
+    found = []
+    for one in corpora:
+        target = targets.get(one.entry.target or "")
+        if target is None or one.arrangement is None or not one.arrangement.is_partial:
+            found.append(one)
+            continue
+        answered = _count_answered_part(one, target, warehouse)
+        as_written = one.as_written and replace(one.as_written, answered=answered)
+        found.append(replace(one, answered=answered, as_written=as_written))
+    return found
+
+
+def _count_answered_part(
+    predictions: CountedCorpus, target: CountedCorpus, warehouse: Warehouse
+) -> CountedCorpus:
+    answered = digest_questions(predictions.queries)
+    key = stage_key(target=target.queries.stem, answered=answered)
+    queries = warehouse.answered / "queries" / f"{key}.parquet"
+    if not queries.exists():
+        write_part(predictions.queries, target.queries, queries)
+    key = stage_key(target=target.templates.stem, answered=answered)
+    templates = warehouse.answered / "templates" / f"{key}.parquet"
+    if not templates.exists():
+        join_part_templates(queries, target.templates, templates)
+    content_key = stage_key(templates=key, rules=NGRAM_RULES_VERSION, max_n=MAX_N)
+    # No corpus can have this name, and parts with other content have other ones.
+    name = f"{target.entry.name}~{content_key[:12]}"
+    file = warehouse.answered / "ngrams" / f"{name}.parquet"
+    ngrams = find_counts(file)
+    if ngrams is None:
+        division = begin_counting(name, templates, file, warehouse.scratch, {"corpus": name})
+        ngrams = count_divided(division) if division else file
+    return replace(
+        target,
+        entry=target.entry.model_copy(update={"name": name}),
+        content_key=content_key,
+        queries=queries,
+        templates=templates,
+        ngrams=ngrams,
     )
 
 
@@ -131,7 +189,7 @@ def collect_notes(corpora: list[CountedCorpus], warehouse: Warehouse) -> list[st
     from the questions of their target, and other dialects that parse clearly more.
     """
     notes = []
-    n_rows = {one.entry.name: pq.read_metadata(one.queries).num_rows for one in corpora}
+    n_rows = {one.entry.name: count_questions(one.queries) for one in corpora}
     for one in corpora:
         entry, name = one.entry, one.entry.name
         metadata = pq.read_metadata(one.queries).metadata or {}
@@ -142,7 +200,11 @@ def collect_notes(corpora: list[CountedCorpus], warehouse: Warehouse) -> list[st
         rows = read_row_counts(one.queries)
         notes += [f"{name}: {text}" for text in (rows.text, rows.reading, rows.mixture) if text]
         expected = n_rows.get(entry.target) if entry.target else None
-        if expected is not None and expected != n_rows[name]:
+        n_lists = int(metadata.get(b"n_lists", b"0"))
+        if n_lists and not entry.takes_each:
+            key = "answers" if entry.role == "predictions" else "which"
+            notes.append(f"{name}: {n_lists:,} rows have several queries; {key} takes the first")
+        if expected is not None and expected != n_rows[name] and not one.is_joined:
             notes.append(
                 f"{name}: {n_rows[name]:,} predictions for the {expected:,} questions of "
                 f"{entry.target}: are answers missing, or do line breaks stand within some?"
@@ -215,14 +277,16 @@ def measure_pairs(
         folder: Where to store the measures; by default in the warehouse's stages.
     """
     # There must be files to read, even if no corpus has n-grams.
-    comparable = [corpus for corpus in corpora if count_distinct_ngrams(corpus.ngrams)] or corpora
+    parts = [one.answered for one in corpora if one.answered is not None]
+    comparable = [one for one in [*corpora, *parts] if count_distinct_ngrams(one.ngrams)] or corpora
+    targets = {one.entry.name for one in corpora if one.entry.role == "target"}
     contents = [
         Content(
             corpus.content_key,
             corpus.entry.name,
             corpus.ngrams,
             corpus.templates,
-            corpus.entry.role == "target",
+            corpus.entry.name in targets,
         )
         for corpus in comparable
     ]
@@ -238,7 +302,7 @@ def measure_as_written(corpora: list[CountedCorpus], warehouse: Warehouse) -> Pa
     uncleaned = [one.as_written for one in corpora if one.as_written is not None]
     if not uncleaned:
         return None
-    names = {one.entry.target for one in uncleaned}
+    names = {one.entry.target for one in uncleaned if one.answered is None}
     targets = [one for one in corpora if one.entry.name in names]
     return measure_pairs([*uncleaned, *targets], warehouse, warehouse.as_written / "pairs").pairs
 
@@ -255,7 +319,12 @@ def resample_pairs(
     """
     if resampling.replicates == 0:
         return None
-    comparable = [corpus for corpus in corpora if count_distinct_ngrams(corpus.ngrams)]
+    comparable = [
+        corpus
+        for corpus in corpora
+        if count_distinct_ngrams(corpus.ngrams)
+        and (corpus.answered is None or count_distinct_ngrams(corpus.answered.ngrams))
+    ]
     folder = warehouse.folder / "stages" / "intervals"
     return compute_intervals(comparable, matrix.pairs, folder, resampling)
 
@@ -279,7 +348,11 @@ def remove_unused_files(corpora: list[CountedCorpus], warehouse: Warehouse) -> N
     """Remove the stage files, and the copies of dumps, that no corpus of this run uses."""
     remove_unused_copies({corpus.digest for corpus in corpora}, warehouse)
     stages = [*corpora, *(one.as_written for one in corpora if one.as_written is not None)]
+    stages += [one.answered for one in corpora if one.answered is not None]
     used = {path for one in stages for path in (one.queries, one.templates, one.ngrams)}
+    used |= {one.ingested for one in stages if one.ingested is not None}
     for folder in ("stages/queries", "stages/templates"):
         remove_unused(warehouse.folder / folder, used)
     remove_unused(warehouse.as_written / "ngrams", used)
+    for stage in ("queries", "templates", "ngrams"):
+        remove_unused(warehouse.answered / stage, used)

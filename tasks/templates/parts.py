@@ -29,6 +29,20 @@ def join_templates(texts: Path, parts: list[Path], destination: Path) -> None:
         ).write_parquet(str(temporary), compression="zstd")
 
 
+def join_part_templates(queries: Path, templates: Path, destination: Path) -> None:
+    """Write each distinct query of a part of a corpus with the template it has in the corpus.
+
+    Args:
+        queries: The queries of the part.
+        templates: The templates of the whole corpus.
+        destination: The file to write, with the columns of ``templates``.
+    """
+    with connected() as con, write_atomically(destination) as temporary:
+        query_sql(
+            con, "templates/templates_of_part", queries=str(queries), templates=str(templates)
+        ).write_parquet(str(temporary), compression="zstd")
+
+
 # Queries in a part, which takes about a second to parse: parts for all workers even of a small
 # corpus, and little to repeat if a worker is lost.
 _LARGEST_PART: Final = 8192

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from nl2sql_align.tasks.results.read import matrix, ratio
 from nl2sql_align.tasks.views.digits import format_interval, format_value
+from nl2sql_align.tasks.views.labels import label_predictions
 
 if TYPE_CHECKING:
     import polars as pl
@@ -133,7 +134,7 @@ def _describe_verdicts(ratios: "pl.DataFrame") -> str:
     first = gains.row(0, named=True)
     interval = (first["ci_low"], first["ci_high"], 1.0)
     return (
-        f"{summary}; the surest gain: {first['train']} for {first['predictions']}, "
+        f"{summary}; the surest gain: {first['train']} for {label_predictions(first)}, "
         f"{format_value(first['alignment_ratio'], *interval)} ({format_interval(*interval)})."
     )
 

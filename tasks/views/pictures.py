@@ -10,6 +10,7 @@ from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.options import Metric, find_metric
 from nl2sql_align.tasks.views.charts import ON_PAPER, VEGA_LITE, Spec, build_charts, build_config
 from nl2sql_align.tasks.views.digits import format_interval, format_value
+from nl2sql_align.tasks.views.labels import label_predictions
 from nl2sql_align.tasks.views.options import Picture
 from nl2sql_align.tasks.warehouse.folder import write_atomically
 
@@ -150,7 +151,9 @@ def build_ratios(place: Path | str, target: str | None, source: str | None, metr
     here = rows.filter(rows["target"] == chosen)
     untuned = here.filter(here["trained_on"].is_null())
     drawn = (untuned if len(untuned) else here).select(
-        "predictions",
+        pl.struct("predictions", "n_answered", "n_questions", "is_part")
+        .map_elements(label_predictions, return_dtype=pl.String)
+        .alias("predictions"),
         pl.col("train").alias("label"),
         pl.col("alignment_ratio").alias("value"),
         pl.col("ci_low").alias("low"),

@@ -140,6 +140,11 @@ class Warehouse:
         return self.folder / "stages" / "as_written"
 
     @property
+    def answered(self) -> Path:
+        """The folder of the parts of targets that some predictions answer."""
+        return self.folder / "stages" / "answered"
+
+    @property
     def last_corpora_file(self) -> Path:
         """The corpora of the last run, for a run in which some of their dumps are missing."""
         return self.folder / "stages" / "corpora.json"

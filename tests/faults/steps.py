@@ -37,13 +37,22 @@ def run(folder: Path, corpora: Path) -> None:
     ):
         warehouse.remove_damaged()
         try:
-            outcomes = list(pool.map(lambda entry: prepare_corpus(entry, warehouse), entries))
+            targets = {entry.name: entry for entry in entries}
+            outcomes = list(
+                pool.map(
+                    lambda entry: prepare_corpus(
+                        entry, warehouse, target=targets.get(entry.target or "")
+                    ),
+                    entries,
+                )
+            )
             prepared = [one for one in outcomes if isinstance(one, Prepared)]
             parts = PendingParts()
             list(pool.map(parse_part, [job for one in prepared for job in parts.add(one)]))
             counted = list(pool.map(lambda one: steps.count_corpus(one, warehouse), prepared))
         finally:
             stop_workers()
+        counted = steps.count_answered_parts(counted, warehouse)
         matrix = steps.measure_pairs(counted, warehouse)
         publish(
             warehouse,

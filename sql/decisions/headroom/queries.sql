@@ -1,6 +1,7 @@
--- The templated queries of a corpus in their order, with their frequencies.
+-- The templated queries of a corpus in their order, with the ordinals of their questions and their
+-- frequencies.
 -- parameters: corpus
-select ordinal, template_id, n_occurrences
+select question_ordinal as ordinal, template_id, n_occurrences
 from queries
 where corpus = $corpus and template_id is not null
-order by ordinal
+order by queries.ordinal

@@ -1,6 +1,7 @@
 -- All questions of a target, rejected ones included, with their databases.
 -- parameters: target
-select ordinal, db_id
+select question_ordinal as ordinal, min(db_id) as db_id
 from queries
 where corpus = $target
-order by ordinal
+group by question_ordinal
+order by question_ordinal

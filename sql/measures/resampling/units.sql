@@ -1,11 +1,11 @@
 -- The templates of a corpus, numbered in their order (sample_templates), and the number of queries
 -- of each unit with each template (sample_units). A unit is a database or a query: resampling draws
 -- it as a whole. A query with an unknown database is its own unit, with all its occurrences in a
--- log. The row of $asked with the same ordinal gives a query's database: $asked is the corpus
--- itself, or the target that it answers. More units than $most_units are combined into groups by
+-- log. The question of $asked gives a query's database: $asked is the corpus itself, or the target
+-- that it answers. is_grouped tells whether $asked has several queries of one question. More units than $most_units are combined into groups by
 -- the MD5 of their names. A text that occurs first at a query's own ordinal is joined by the
 -- ordinal; only texts that occur again are compared.
--- parameters: queries, templates, asked, by_database, most_units
+-- parameters: queries, templates, asked, is_grouped, by_database, most_units
 create or replace temp table sample_templates as
 select template, row_number() over (order by template) - 1 as template_number
 from (select distinct template from read_parquet($templates) where template is not null);
@@ -24,23 +24,35 @@ parsed_again as (
     where n_queries > 1
 ),
 
+asked as (
+    select ordinal as question, db_id
+    from read_parquet($asked)
+    where not $is_grouped
+    union all
+    select coalesce(question_ordinal, ordinal) as question, min(db_id) as db_id
+    from read_parquet($asked)
+    where $is_grouped
+    group by coalesce(question_ordinal, ordinal)
+),
+
 templated as (
     select
         if($by_database and asked.db_id is not null,
-            'database ' || asked.db_id, 'query ' || given.ordinal) as unit,
+            'database ' || asked.db_id, 'query ' || coalesce(given.question_ordinal, given.ordinal)
+        ) as unit,
         coalesce(parsed.template_number, parsed_again.template_number) as template_number,
         given.n_occurrences
     from read_parquet($queries) as given
     left join parsed on given.ordinal = parsed.first_ordinal
     left join parsed_again on given.sql = parsed_again.sql
-    left join read_parquet($asked) as asked on given.ordinal = asked.ordinal
+    left join asked on coalesce(given.question_ordinal, given.ordinal) = asked.question
 ),
 
 -- Counts the units of $asked, so that a paired set has the same groups.
 n_units as (
     select count(distinct if($by_database and db_id is not null,
-        'database ' || db_id, 'query ' || ordinal)) as n_units
-    from read_parquet($asked)
+        'database ' || db_id, 'query ' || question)) as n_units
+    from asked
 )
 
 select

@@ -23,6 +23,7 @@ comment on column corpora.is_set_aside is 'True if no query has an n-gram: the c
 comment on column corpora.templates_file is 'The Parquet file of the distinct queries with their templates';
 comment on column corpora.ngrams_file is 'The Parquet file, or the folder of Parquet files, of the n-gram counts; ngram_counts is a view over these files';
 comment on column corpora.ingested_at is 'When the dump was read';
+comment on column corpora.question_weight is 'What all answers to one question count together: each of k answers counts question_weight / k times; 1 unless some question has several answers';
 comment on column corpora.n_rows is 'Rows of table queries: as n_queries, but each text of a query log counts once';
 comment on column corpora.n_cleaned is 'Rows whose templated text differs from the text in the dump';
 comment on column corpora.cleaning is 'llm: the first SQL statement was extracted from each text; none: texts were used as they are';
@@ -79,6 +80,14 @@ comment on column alignment_ratio.alignment_ratio is 'train_alignment / predicti
 comment on column alignment_ratio.n_cleaned is 'Predictions whose text was cleaned before it was templated';
 comment on column alignment_ratio.alignment_ratio_as_written is 'The ratio without that cleaning; null if no uncleaned prediction has an n-gram';
 comment on column alignment_ratio.doubts is 'Why the predictions may not be a model''s answers, a sentence each: more than 95% of their texts are the target''s own';
+comment on column alignment_ratio.n_answered is 'The questions of the target that the predictions answer';
+comment on column alignment_ratio.n_questions is 'The questions of the target';
+comment on column alignment_ratio.is_part is 'Whether the predictions answer a part of the target only, by their ids; then all numbers of the row are about that part';
+comment on column alignment_ratio.train_ci_low is 'Lower end of the 95% interval of train_alignment';
+comment on column alignment_ratio.train_ci_high is 'Upper end';
+comment on column alignment_ratio.predictions_ci_low is 'Lower end of the 95% interval of predictions_alignment';
+comment on column alignment_ratio.predictions_ci_high is 'Upper end';
+comment on column alignment_ratio.target_ceiling is 'The ceiling of the target, or of the part of it that the predictions answer';
 comment on column alignment_ratio.ci_low is 'Lower end of the 95% bootstrap interval; null without resampling, or if a set has a single unit';
 comment on column alignment_ratio.ci_high is 'Upper end of the 95% bootstrap interval';
 comment on column alignment_ratio.verdict is 'gain if the interval is above 1, no gain if it is below 1, undecided if it contains 1; null without resampling';

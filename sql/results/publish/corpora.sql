@@ -65,7 +65,8 @@ texts as (
     select
         file_name as queries_file,
         any_value(decode(value)) filter (decode(key) = 'encoding') as encoding,
-        any_value(decode(value)) filter (decode(key) = 'n_replaced') as n_replaced
+        any_value(decode(value)) filter (decode(key) = 'n_replaced') as n_replaced,
+        any_value(decode(value)) filter (decode(key) = 'question_weight') as question_weight
     from parquet_kv_metadata($queries_files)
     group by file_name
 )
@@ -98,7 +99,8 @@ select
     coalesce(texts.encoding, 'utf-8') as encoding,
     coalesce(texts.n_replaced::bigint, 0) as n_replaced_characters,
     given.retired_at,
-    coalesce(reason_counts.reject_reasons, '{}') as reject_reasons
+    coalesce(reason_counts.reject_reasons, '{}') as reject_reasons,
+    coalesce(texts.question_weight::bigint, 1) as question_weight
 from given_corpora as given
 join query_counts using (corpus)
 left join ngram_totals using (corpus)

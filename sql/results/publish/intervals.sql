@@ -1,4 +1,5 @@
--- Add intervals, verdicts and ceilings. Expects given_corpora and the filled tables alignment and alignment_ratio.
+-- Add intervals, verdicts and ceilings. Expects given_corpora, given_compared (corpus, compared_with) and the filled
+-- tables alignment and alignment_ratio.
 -- parameters: intervals, ratios, ceilings
 insert into ceilings
 select
@@ -57,3 +58,25 @@ update alignment_ratio set
     seed = made.seed
 from read_parquet($ratios) as made
 where alignment_ratio.train = made.train and alignment_ratio.predictions = made.predictions;
+
+update alignment_ratio set
+    train_ci_low = of_train.ci_low,
+    train_ci_high = of_train.ci_high
+from given_compared as compared, read_parquet($intervals) as of_train
+where
+    alignment_ratio.predictions = compared.corpus
+    and alignment_ratio.train = of_train.source
+    and compared.compared_with = of_train.target;
+
+update alignment_ratio set
+    predictions_ci_low = of_predictions.ci_low,
+    predictions_ci_high = of_predictions.ci_high
+from given_compared as compared, read_parquet($intervals) as of_predictions
+where
+    alignment_ratio.predictions = compared.corpus
+    and compared.corpus = of_predictions.source
+    and compared.compared_with = of_predictions.target;
+
+update alignment_ratio set target_ceiling = made.ceiling
+from given_compared as compared, read_parquet($ceilings) as made
+where alignment_ratio.predictions = compared.corpus and compared.compared_with = made.target;

@@ -28,7 +28,8 @@ create table corpora (
     encoding varchar not null,
     n_replaced_characters bigint not null,
     retired_at timestamptz,
-    reject_reasons varchar not null
+    reject_reasons varchar not null,
+    question_weight bigint not null
 );
 
 create table queries (
@@ -95,7 +96,15 @@ create table alignment_ratio (
     seed bigint,
     n_cleaned bigint not null,
     alignment_ratio_as_written double,
-    doubts varchar[] not null
+    doubts varchar[] not null,
+    n_answered bigint not null,
+    n_questions bigint not null,
+    is_part boolean not null,
+    train_ci_low double,
+    train_ci_high double,
+    predictions_ci_low double,
+    predictions_ci_high double,
+    target_ceiling double
 );
 
 create table alignment_intervals (

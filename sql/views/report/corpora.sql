@@ -13,6 +13,7 @@ select
     n_queries,
     n_templated,
     n_rejected,
+    question_weight,
     n_cleaned,
     n_distinct_templates,
     n_distinct_ngrams,

@@ -3,7 +3,8 @@
 // nodes and attributes and is never parsed as HTML, and Vega interprets expressions (ast) instead of compiling them.
 
 const data = JSON.parse(document.getElementById("data").textContent);
-const corpora = data.corpora;
+// All answers to one question count as one query
+const corpora = data.corpora.map(({ question_weight: weight, ...one }) => ({ ...one, n_queries: one.n_queries / weight, n_templated: one.n_templated / weight, n_rejected: one.n_rejected / weight }));
 const name = (i) => corpora[i].corpus;
 const allCorpora = corpora.map((_, i) => i);
 const comparable = allCorpora.filter((i) => data.alignment.js_nats[i]);
@@ -217,11 +218,16 @@ function drawChoose() {
     ranking(state.target));
 }
 
+// The part of the target that predictions answer, if they do not answer all of it
+function partOf(row) {
+  return row.is_part ? ` on ${count(row.n_answered)} of ${count(row.n_questions)} questions` : "";
+}
+
 function ranking(t) {
   const order = ranked(t);
   const predictions = [...new Set(ratios.filter((row) => row.target === t && row.trained_on === null).map((row) => row.predictions))];
   const ceiling = ceilings.get(t)?.ceiling;
-  const heads = ["Training set", "#KL-alignment", "#95% interval", ...predictions.map((p) => h("th", { scope: "col", class: "model" }, `AR of ${name(p)}`))];
+  const heads = ["Training set", "#KL-alignment", "#95% interval", ...predictions.map((p) => h("th", { scope: "col", class: "model" }, `AR of ${name(p)}${partOf(ratios.find((row) => row.predictions === p && row.target === t))}`))];
   const lines = (shown) => table(heads, shown.map((s) => {
     const row = intervals.get(`${s} ${t}`);
     const overlap = METRICS.exact_overlap.value(s, t);
@@ -267,7 +273,7 @@ function answer(t, order) {
   const rows = ratios.filter((row) => row.target === t && row.trained_on === null && row.train === best);
   const sentences = [`${sentence}.`];
   for (const [verdict, words] of [["gain", "A gain is expected for"], ["undecided", "The verdict is undecided for"], ["no gain", "No gain is expected for"]]) {
-    const models = rows.filter((row) => row.verdict === verdict).map((row) => name(row.predictions));
+    const models = rows.filter((row) => row.verdict === verdict).map((row) => name(row.predictions) + partOf(row));
     if (models.length) sentences.push(`${words} ${models.join(", ")}.`);
   }
   return h("p", { class: "answer" }, sentences.join(" "));
@@ -428,7 +434,7 @@ function drawRatios() {
 function ratioFigure(p, rows, scale) {
   const [first] = rows;
   const tuned = first.trained_on === null ? "" : `, tuned on ${first.trained_on}`;
-  const about = `Alignment Ratios of ${name(p)}`;
+  const about = `Alignment Ratios of ${name(p)}${partOf(first)}`;
   const draw = (shown) => chart("ratios", shown.map((row) => {
     const verdict = row.verdict || "no interval";
     const text = row.ci_low === null ? fixed(row.alignment_ratio) : `${fixed(row.alignment_ratio)} (${interval(row.ci_low, row.ci_high)})`;
@@ -439,7 +445,7 @@ function ratioFigure(p, rows, scale) {
     h("td", { class: "n" }, fixed(row.alignment_ratio)),
     h("td", {}, verdictOf(row)),
     h("td", { class: "n" }, interval(row.ci_low, row.ci_high)))), { "aria-label": about });
-  return h("figure", {}, h("h3", {}, `${name(p)} (model ${first.model}${tuned})`),
+  return h("figure", {}, h("h3", {}, `${name(p)} (model ${first.model}${tuned})${partOf(first)}`),
     h("p", { class: "soft" }, `KL-alignment of its answers: ${fixed(first.predictions_alignment)}. ${percent(first.predictions_parsed_share)} of them parse${first.n_cleaned ? `, after ${counted(first.n_cleaned, "answer")} had been cleaned` : ""}.`),
     first.doubts.map((doubt) => h("p", { class: "flag" }, `Doubtful: ${doubt}.`)),
     limited(rows, 20, draw), asTable(inNumbers));

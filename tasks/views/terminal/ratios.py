@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 from rich.markup import escape
 
 from nl2sql_align.tasks.views.digits import format_interval, format_value
+from nl2sql_align.tasks.views.labels import describe_part
 from nl2sql_align.tasks.views.terminal.console import (
     add_columns,
     add_numbers,
@@ -47,7 +48,8 @@ def print_ratios(rows: "pl.DataFrame", few_databases: int = 30) -> None:
         first = group.row(0, named=True)
         tuned = f", tuned on {first['trained_on']}" if first["trained_on"] else ""
         say(
-            f"[bold]{escape(str(predictions))}[/] on [bold]{escape(str(target))}[/] "
+            f"[bold]{escape(str(predictions))}[/] on [bold]{escape(str(target))}[/]"
+            f"{describe_part(first)} "
             f"(model {escape(printable(first['model'] + tuned))})"
         )
         alignment = format_value(
@@ -63,7 +65,8 @@ def print_ratios(rows: "pl.DataFrame", few_databases: int = 30) -> None:
         if (ceiling := first["target_ceiling"]) is not None:
             ratio = format_value(ceiling / first["predictions_alignment"])
             say(
-                f"ceiling for {escape(str(target))}: {format_value(ceiling)}, or an AR of {ratio}",
+                f"ceiling for {escape(str(target))}{describe_part(first)}: "
+                f"{format_value(ceiling)}, or an AR of {ratio}",
                 2,
             )
         if first["n_cleaned"]:

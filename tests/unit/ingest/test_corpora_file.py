@@ -123,7 +123,10 @@ def changed(old: str, new: str, text: str = TARGET) -> str:
         ("[[corpus]\n", "is not valid TOML: "),
         ("\n\nname = \n", "(at line 3, column 8); correct that line"),
         (changed("format", "fromat"), "corpus 'dev': unknown key 'fromat'; did you mean 'format'?"),
-        (TARGET + "x = 1\n", "corpus 'dev': unknown key 'x'; use one of clean, columns, dialect,"),
+        (
+            TARGET + "x = 1\n",
+            "corpus 'dev': unknown key 'x'; use one of answers, clean, columns, dialect,",
+        ),
         (changed('name = "dev"\n', ""), "corpus 1: key 'name' is missing; add it"),
         (
             changed('format = "spider"\n', ""),

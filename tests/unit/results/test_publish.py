@@ -217,6 +217,7 @@ def test_corpora_are_counted(published):
         "n_replaced_characters": 0,
         "retired_at": None,
         "reject_reasons": '{"does not parse":1}',
+        "question_weight": 1,
     }
     assert rows(warehouse, "select corpus from corpora") == [(name,) for name in QUERIES]
 

@@ -28,7 +28,9 @@ def ratios(*rows):
         "ci_high": pl.Float64,
         "verdict": pl.String,
     }
-    return pl.DataFrame(rows, schema=schema, orient="row")
+    return pl.DataFrame(rows, schema=schema, orient="row").with_columns(
+        n_answered=pl.lit(200), n_questions=pl.lit(1034), is_part=pl.col("predictions") == "part"
+    )
 
 
 def describe(some_pairs, some_ratios):

@@ -1,0 +1,282 @@
+"""Answers and their questions: joined by id, and weighted where a question has several answers."""
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, Self
+
+import duckdb
+import pyarrow.parquet as pq
+
+from nl2sql_align.tasks.base.connections import connected
+from nl2sql_align.tasks.base.run_sql import query_sql, run_sql
+from nl2sql_align.tasks.warehouse.folder import write_atomically
+
+ARRANGEMENT_VERSION: Final = 1
+"""Goes up with every change that can alter the arranged queries of the same dumps."""
+
+LARGEST_WEIGHT: Final = math.lcm(*range(1, 17))
+"""The largest weight of a question. A larger one would be needed for some numbers of answers above
+16, whose weights are then rounded, by less than 0.01%."""
+
+_COMPLETE_SHARE: Final = 2 / 3
+_KNOWN_SHARE: Final = 1 / 2
+_ROWS_PER_BATCH: Final = 1 << 14
+
+Way = Literal["id", "number", "order", "alone", "rows"]
+"""How the questions of answers are found; see ``sql/ingest/answered_questions.sql``."""
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """How the answers of a dump belong to questions.
+
+    Attributes:
+        way: How their questions are found.
+        first_number: For ids that are numbers of questions: the number of the first one.
+        is_partial: Whether they answer a part of the target only. Otherwise the answers that are
+            missing are empty ones.
+        notes: What a user should know about it, a line each, without the corpus's name.
+    """
+
+    way: Way
+    first_number: int = 0
+    is_partial: bool = False
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether the questions are those of the target."""
+        return self.way not in ("alone", "rows")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the arrangement as values that JSON can hold."""
+        return {**asdict(self), "notes": list(self.notes)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Return the arrangement that ``as_dict`` described."""
+        return cls(**{**values, "notes": tuple(values["notes"])})
+
+
+@dataclass(frozen=True)
+class _Ids:
+    """The row of ``sql/ingest/compare_ids.sql``."""
+
+    n_rows: int
+    n_ids: int
+    n_known: int
+    example_unknown: str | None
+    n_question_ids: int
+    n_repeated: int
+    example_repeated: str | None
+    example_known: str | None
+    least_number: int | None
+    largest_number: int | None
+    n_without_id: int
+    n_questions: int
+
+
+def has_ids(queries: Path) -> bool:
+    """Tell whether an ingested dump gives the id of any query."""
+    return _has_values(queries, "id")
+
+
+def has_lists(queries: Path) -> bool:
+    """Tell whether some row of an ingested dump has several queries."""
+    return _has_values(queries, "question_ordinal")
+
+
+def count_questions(queries: Path) -> int:
+    """Return the number of different questions of some queries."""
+    if not has_lists(queries):
+        return int(pq.read_metadata(queries).num_rows)
+    with connected() as con:
+        [(n_questions,)] = query_sql(con, "ingest/count_questions", queries=str(queries)).fetchall()
+        return int(n_questions)
+
+
+def find_arrangement(queries: Path, target: Path | None, target_name: str = "") -> Arrangement:
+    """Return how answers belong to the questions of their target.
+
+    Args:
+        queries: The answers, as ingested.
+        target: The queries of their target, if it can be read.
+        target_name: The name of the target, for notes.
+    """
+    if target is None:
+        return Arrangement("alone" if has_ids(queries) else "rows")
+    if not has_ids(queries):
+        is_same = count_questions(queries) == count_questions(target)
+        return Arrangement("order" if is_same else "rows")
+    with connected() as con:
+        found = query_sql(con, "ingest/compare_ids", queries=str(queries), target=str(target))
+        ids = _Ids(**dict(zip(found.columns, found.fetchall()[0], strict=True)))
+    return _choose_way(ids, target_name)
+
+
+def _choose_way(ids: _Ids, target: str) -> Arrangement:
+    by_order = "the answers are taken in the order of the file"
+    way: Way = "alone" if ids.n_rows > ids.n_ids + ids.n_without_id else "rows"
+    if not ids.n_question_ids:
+        first = _find_first_number(ids)
+        if first is None:
+            return Arrangement(
+                way,
+                notes=(
+                    f"has ids, but the questions of {target} have none: {by_order}; name the ids "
+                    f"of {target} in its columns",
+                ),
+            )
+        notes = (f"its ids are taken as the numbers of the questions of {target}, from {first}",)
+        return _complete(Arrangement("number", first, notes=notes), ids, ids.n_ids, target)
+    if ids.n_repeated:
+        return Arrangement(
+            way,
+            notes=(
+                f"{ids.n_repeated:,} ids of {target} belong to several questions (such as "
+                f"'{_shorten(ids.example_repeated)}'): {by_order}; name other ids in the columns "
+                f"of {target}",
+            ),
+        )
+    if ids.n_known < _KNOWN_SHARE * ids.n_ids:
+        return Arrangement(
+            way,
+            notes=(
+                f"{ids.n_ids - ids.n_known:,} of its {ids.n_ids:,} ids (such as "
+                f"'{_shorten(ids.example_unknown)}') are not ids of {target} (such as "
+                f"'{_shorten(ids.example_known)}'): {by_order}; check columns.id of both",
+            ),
+        )
+    return _complete(Arrangement("id"), ids, ids.n_known, target)
+
+
+def _complete(arrangement: Arrangement, ids: _Ids, n_answered: int, target: str) -> Arrangement:
+    """Return the arrangement with its notes, for this number of answered questions."""
+    notes = list(arrangement.notes)
+    if n_unknown := ids.n_ids - n_answered:
+        notes.append(
+            f"{n_unknown:,} of its ids (such as '{_shorten(ids.example_unknown)}') are not ids of "
+            f"{target}: their answers are left out"
+        )
+    if ids.n_without_id:
+        notes.append(f"{ids.n_without_id:,} of its rows have no id: they are left out")
+    n_missing = ids.n_questions - n_answered
+    is_partial = n_answered < _COMPLETE_SHARE * ids.n_questions
+    if is_partial:
+        notes.append(
+            f"answers {n_answered:,} of the {ids.n_questions:,} questions of {target}, and is "
+            "compared with these"
+        )
+    elif n_missing:
+        notes.append(
+            f"answers to {n_missing:,} of the {ids.n_questions:,} questions of {target} are "
+            "missing, and count as empty ones"
+        )
+    return Arrangement(arrangement.way, arrangement.first_number, is_partial, tuple(notes))
+
+
+def _find_first_number(ids: _Ids) -> int | None:
+    """Return 0 or 1 if the ids can only be numbers of the questions from there, else None."""
+    if ids.least_number is None or ids.largest_number is None:
+        return None
+    firsts = [
+        first
+        for first in (0, 1)
+        if first <= ids.least_number and ids.largest_number < ids.n_questions + first
+    ]
+    return firsts[0] if len(firsts) == 1 else None
+
+
+def write_arranged(
+    queries: Path,
+    target: Path | None,
+    arrangement: Arrangement,
+    destination: Path,
+    only_first: bool = False,
+) -> None:
+    """Write the answers in the order of their questions, all to one question with one weight.
+
+    The weights are integers: if some questions have two answers and others three, each of these
+    counts two times and each of those three times. The file's metadata has the
+    weight of a question.
+
+    Args:
+        queries: The answers, as ingested.
+        target: The queries of the target, if the answers are joined to it.
+        arrangement: How the answers belong to questions.
+        destination: The file to write, with the columns of ``queries``.
+        only_first: Keep the first answer to each question only.
+    """
+    with connected() as con, pq.ParquetFile(queries) as file:
+        run_sql(
+            con,
+            "ingest/answered_questions",
+            queries=str(queries),
+            target=str(target or queries),
+            way=arrangement.way,
+            first_number=arrangement.first_number,
+            only_first=only_first,
+            with_missing=arrangement.is_joined and not arrangement.is_partial,
+        )
+        weight = choose_weight([n for (n,) in _count_answers(con)])
+        arranged = query_sql(
+            con,
+            "ingest/arranged_queries",
+            queries=str(queries),
+            question_weight=weight,
+            by_text=arrangement.way in ("id", "number"),
+        ).to_arrow_reader(_ROWS_PER_BATCH)
+        metadata = {**(file.metadata.metadata or {}), b"question_weight": str(weight).encode()}
+        schema = file.schema_arrow.with_metadata(
+            {key: value for key, value in metadata.items() if key != b"ARROW:schema"}
+        )
+        with pq.ParquetWriter(destination, schema, compression="zstd") as writer:
+            for batch in arranged:
+                writer.write_batch(batch.cast(schema))
+
+
+def digest_questions(queries: Path) -> str:
+    """Return a digest of the questions that arranged answers belong to."""
+    questions = pq.read_table(queries, columns=["question_ordinal"])["question_ordinal"]
+    ordinals = sorted(set(questions.to_pylist()))
+    return hashlib.sha256(",".join(map(str, ordinals)).encode()).hexdigest()
+
+
+def write_part(answers: Path, target: Path, destination: Path) -> None:
+    """Write the queries of a target whose questions some arranged answers belong to."""
+    with connected() as con, write_atomically(destination) as temporary:
+        query_sql(
+            con, "ingest/answered_part", answers=str(answers), target=str(target)
+        ).write_parquet(str(temporary), compression="zstd")
+
+
+def choose_weight(numbers: Sequence[int], largest: int = LARGEST_WEIGHT) -> int:
+    """Return the weight of a question such that each of its answers has an integer weight.
+
+    Args:
+        numbers: The different numbers of answers to a question.
+        largest: The largest weight. If a larger one is needed, weights are rounded.
+    """
+    weight = math.lcm(*numbers)
+    return weight if weight <= largest else largest
+
+
+def _count_answers(con: duckdb.DuckDBPyConnection) -> list[tuple[int]]:
+    return query_sql(con, "ingest/answers_per_question").fetchall()
+
+
+def _has_values(queries: Path, name: str) -> bool:
+    """Tell whether a column has any value, from the file's statistics."""
+    metadata = pq.read_metadata(queries)
+    column = metadata.schema.names.index(name)
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    statistics = [(group, group.column(column).statistics) for group in groups]
+    return any(one is None or one.null_count != group.num_rows for group, one in statistics)
+
+
+def _shorten(text: str | None, longest: int = 40) -> str:
+    text = " ".join((text or "").split())
+    return text if len(text) <= longest else f"{text[:longest]}..."

@@ -1,0 +1,20 @@
+"""Labels of corpora beside numbers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def label_predictions(row: Mapping[str, Any]) -> str:
+    """Return the name of the predictions of a ratio, with the part of the target they answer.
+
+    Args:
+        row: A row of table ``alignment_ratio``.
+    """
+    return f"{row['predictions']}{describe_part(row)}"
+
+
+def describe_part(row: Mapping[str, Any]) -> str:
+    """Return ``" (200 of 1,034 questions)"`` for a ratio of a part of the target, else ""."""
+    if not row["is_part"]:
+        return ""
+    return f" ({row['n_answered']:,} of {row['n_questions']:,} questions)"

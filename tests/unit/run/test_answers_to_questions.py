@@ -1,0 +1,364 @@
+"""Predictions are joined to the questions of their target, and compared with those they answer."""
+
+import json
+import math
+import random
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from nl2sql_align.tasks.ingest.corpora_file import load_corpora
+from nl2sql_align.tasks.measures.intervals import Resampling
+from nl2sql_align.tasks.results.database import open_results
+from nl2sql_align.tasks.results.publish import RunRecord, publish
+from nl2sql_align.tasks.run import steps
+from nl2sql_align.tasks.run.prepare import PendingParts, prepare_corpus
+from nl2sql_align.tasks.templates.parser_pool import parse_part, stop_workers
+from nl2sql_align.tasks.warehouse.folder import Warehouse
+from tests import reference
+
+QUESTIONS = {
+    "q1": ("select name from boat", "harbour"),
+    "q2": ("select name from boat where berth = 1", "harbour"),
+    "q3": ("select count(*) from boat group by kind", "staff"),
+    "q4": ("select name from crew order by age limit 1", "staff"),
+    "q5": ("select a, b from crew join boat on crew.x = boat.x", "fleet"),
+    "q6": ("select max(age) from crew", "fleet"),
+}
+ANSWERS = {
+    "q1": "select name from boat",
+    "q2": "select name from boat where berth > 1",
+    "q3": "select kind, count(*) from boat group by kind",
+    "q4": "Here it is:\n```sql\nselect name from crew order by age\n```",
+    "q5": "select a from crew",
+    "q6": "select max(age), min(age) from crew",
+}
+TRAIN = [sql for sql, _ in QUESTIONS.values()][:4] * 3 + ["select min(age) from crew"]
+ORDER = random.Random(1).sample(list(ANSWERS), len(ANSWERS))
+
+
+def answers(ids, **changed):
+    return [{"custom_id": one, "answer": {**ANSWERS, **changed}.get(one)} for one in ids]
+
+
+# The predictions of the main warehouse, and more keys of their entries.
+PREDICTIONS = {
+    "in-order": (answers(ANSWERS), {}),
+    "shuffled": (answers(ORDER), {}),
+    "empty": (answers(ORDER, q4=""), {}),
+    "missing": (
+        [*answers(one for one in ORDER if one != "q4"), {"custom_id": "x", "answer": "select 1"}],
+        {},
+    ),
+    "part": (answers(["q3", "q2"]), {}),
+    "same-part": (answers(["q2", "q3"]), {}),
+    "none-parses": (answers(["q2", "q3"], q2="no", q3="idea"), {}),
+    "foreign": ([{"custom_id": f"r-{n}", "answer": a} for n, a in enumerate(ANSWERS.values())], {}),
+    "without-ids": ([{"answer": answer} for answer in ANSWERS.values()], {}),
+    "several": (
+        [
+            *answers(ORDER),
+            {"custom_id": "q1", "answer": "select kind from boat"},
+            {"custom_id": "q1", "answer": "broken ("},
+            {"custom_id": "q2", "answer": "select 2"},
+        ],
+        {},
+    ),
+    "first": (
+        [*answers(["q1"]), {"custom_id": "q1", "answer": "select 2"}, *answers(list(ANSWERS)[1:])],
+        {"answers": "first"},
+    ),
+    "twice": (answers(ORDER) + answers(ANSWERS), {}),
+    "listed": (
+        [{"custom_id": one, "answer": [ANSWERS[one], "select 2 from boat"]} for one in ORDER],
+        {},
+    ),
+}
+
+
+def write_lines(path, rows):
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+
+
+def write_dumps(folder, predictions, questions=QUESTIONS):
+    """Write the dumps and the corpora file, and return the latter."""
+    folder.mkdir()
+    write_lines(folder / "train.jsonl", [{"sql": sql} for sql in TRAIN])
+    rows = [{"question_id": one, "sql": sql, "db": db} for one, (sql, db) in questions.items()]
+    write_lines(folder / "dev.jsonl", rows)
+    entries = [
+        ("train", "role = 'train'\ncolumns = { sql = 'sql' }"),
+        ("dev", "role = 'target'\ncolumns = { sql = 'sql', id = 'question_id', db_id = 'db' }"),
+    ]
+    for name, (given, keys) in predictions.items():
+        write_lines(folder / f"{name}.jsonl", given)
+        columns = ", ".join(
+            f"{key} = '{column}'"
+            for key, column in (("sql", "answer"), ("id", "custom_id"))
+            if column in given[0]
+        )
+        more = [f"{key} = '{value}'" for key, value in keys.items()]
+        lines = ["role = 'predictions'", "target = 'dev'", "model = 'm'", *more]
+        entries.append((name, "\n".join([*lines, f"columns = {{ {columns} }}"])))
+    file = folder / "corpora.toml"
+    file.write_text(
+        "".join(
+            f"[[corpus]]\nname = '{name}'\nformat = 'jsonl'\ndialect = 'sqlite'\n"
+            f"path = '{name}.jsonl'\n{lines}\n"
+            for name, lines in entries
+        )
+    )
+    return file
+
+
+def run(corpora: Path, folder: Path):
+    """Run all steps of the main job, and return the warehouse and its notes."""
+    warehouse, entries = Warehouse(folder), load_corpora(corpora)
+    of_name = {entry.name: entry for entry in entries}
+    with warehouse.locked():
+        prepared = [
+            prepare_corpus(entry, warehouse, target=of_name.get(entry.target or ""))
+            for entry in entries
+        ]
+        parts = PendingParts()
+        for job in [job for one in prepared for job in parts.add(one)]:
+            parse_part(job)
+        counted = [steps.count_corpus(one, warehouse) for one in prepared]
+        counted = steps.count_answered_parts(counted, warehouse)
+        matrix = steps.measure_pairs(counted, warehouse)
+        publish(
+            warehouse,
+            counted,
+            matrix.pairs,
+            matrix.contributions,
+            RunRecord("run", datetime(2026, 1, 1, tzinfo=UTC), {}, {"duckdb": "2"}),
+            steps.resample_pairs(counted, matrix, warehouse, Resampling(20)),
+            steps.measure_as_written(counted, warehouse),
+        )
+        steps.remove_unused_files(counted, warehouse)
+        notes = [note for one in prepared for note in one.notes]
+        return warehouse, notes + steps.collect_notes(counted, warehouse)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("made")
+    try:
+        yield run(write_dumps(folder / "dumps", PREDICTIONS), folder / "warehouse")
+    finally:
+        stop_workers()
+
+
+@pytest.fixture(scope="module")
+def results(made):
+    with open_results(made[0].folder) as con:
+        yield con
+
+
+def select(con, query):
+    return con.sql(query).fetchall()
+
+
+def ratio(con, predictions):
+    found = con.sql(f"from alignment_ratio where predictions = '{predictions}'").pl()
+    return found.row(0, named=True)
+
+
+RESULTS = (
+    "train_alignment predictions_alignment predictions_parsed_share alignment_ratio ci_low ci_high "
+    "verdict n_answered alignment_ratio_as_written predictions_ci_low target_ceiling"
+).split()
+
+
+def results_of(con, predictions):
+    found = ratio(con, predictions)
+    return {name: found[name] for name in RESULTS}
+
+
+@pytest.mark.parametrize("name", ["shuffled", "without-ids"])
+def test_answers_in_any_order_give_the_ratio_of_answers_in_order(results, name):
+    assert results_of(results, name) == results_of(results, "in-order")
+
+
+def test_answers_are_published_in_the_order_of_the_questions(results):
+    rows = select(
+        results,
+        "select ordinal, question_ordinal, id, sql from queries where corpus = 'shuffled'",
+    )
+    assert [row[:3] for row in rows] == [(n, n, f"q{n + 1}") for n in range(6)]
+    assert rows[3][3] == "select name from crew order by age"
+
+
+def test_a_missing_answer_is_an_empty_one(results, made):
+    assert results_of(results, "missing") == results_of(results, "empty")
+    assert ratio(results, "missing")["n_answered"] == 6
+    rejected = select(
+        results,
+        "select id, ordinal, raw_sql, reject_reason from queries "
+        "where corpus = 'missing' and template_id is null",
+    )
+    assert rejected == [("q4", 3, None, "empty")]
+    notes = [note for note in made[1] if note.startswith("missing: ")]
+    assert len(notes) == 2
+    assert "answers to 1 of the 6 questions of dev are missing, and count as empty" in notes[1]
+
+
+def test_answers_with_unknown_ids_are_left_out_with_a_note(results, made):
+    assert not select(results, "from queries where corpus = 'missing' and sql = 'select 1'")
+    assert any("1 of its ids (such as 'x') are not ids of dev" in note for note in made[1])
+
+
+def test_answers_with_other_ids_are_taken_in_order_with_a_note(results, made):
+    expected = results_of(results, "in-order")
+    assert results_of(results, "foreign") == expected
+    [note] = [note for note in made[1] if note.startswith("foreign: ")]
+    assert "6 of its 6 ids (such as 'r-0') are not ids of dev (such as 'q1')" in note
+
+
+def test_a_part_is_compared_with_the_questions_that_it_answers(results, made):
+    """By hand: the reference's alignments, with the two questions as the whole target."""
+    found = ratio(results, "part")
+    assert (found["n_answered"], found["n_questions"]) == (2, 6)
+    assert found["n_target_units"] == found["n_predictions_units"] == 2
+    assert found["is_paired"]
+    assert "part: answers 2 of the 6 questions of dev, and is compared with these" in made[1]
+    templates = {
+        "target": ["SELECT FROM WHERE =", "SELECT COUNT ( * ) FROM GROUP BY"],
+        "predictions": ["SELECT FROM WHERE >", "SELECT , COUNT ( * ) FROM GROUP BY"],
+        "train": ["SELECT FROM", "SELECT FROM WHERE =", "SELECT COUNT ( * ) FROM GROUP BY"] * 3
+        + ["SELECT FROM ORDER BY LIMIT"] * 3
+        + ["SELECT MIN ( ) FROM"],
+    }
+    corpora = {name: reference.Corpus(some, some) for name, some in templates.items()}
+    of_train, of_predictions = (
+        reference.measures(corpora[name], corpora["target"])["kl_alignment"]
+        for name in ("train", "predictions")
+    )
+    assert found["train_alignment"] == pytest.approx(of_train, abs=1e-9)
+    assert found["predictions_alignment"] == pytest.approx(of_predictions, abs=1e-9)
+    assert found["alignment_ratio"] == pytest.approx(of_train / of_predictions, abs=1e-9)
+    assert found["train_alignment"] != ratio(results, "in-order")["train_alignment"]
+
+
+def test_all_that_answer_the_same_part_share_it(results):
+    assert results_of(results, "part") == results_of(results, "same-part")
+
+
+def test_parts_are_not_published_as_corpora(results):
+    names = {"train", "dev", *PREDICTIONS}
+    assert {name for (name,) in select(results, "select corpus from corpora")} == names
+    for column in ("source", "target"):
+        found = select(results, f"select distinct {column} from alignment")
+        assert {name for (name,) in found} <= names
+
+
+def test_answers_of_which_none_parses_have_no_ratio(results):
+    assert not select(results, "from alignment_ratio where predictions = 'none-parses'")
+
+
+def test_each_of_k_answers_weighs_one_kth(results):
+    rows = select(
+        results,
+        "select id, sum(n_occurrences)::int, count(*) from queries where corpus = 'several' "
+        "group by id order by id",
+    )
+    assert rows == [("q1", 6, 3), ("q2", 6, 2), *((f"q{n}", 6, 1) for n in range(3, 7))]
+    assert select(
+        results,
+        "select n_queries, n_templated, n_rows, question_weight from corpora "
+        "where corpus = 'several'",
+    ) == [(36, 34, 9, 6)]
+    found = ratio(results, "several")
+    assert found["n_answered"] == 6
+    assert found["predictions_parsed_share"] == 34 / 36
+    # One of three answers to one of six questions is broken, one of two to another is 'SELECT'.
+    shares = dict(
+        select(
+            results,
+            "select feature, share from structural_features "
+            "where corpus = 'several' and feature in ('grouping', 'aggregate')",
+        )
+    )
+    assert shares["grouping"] == 6 / 34
+
+
+def test_answers_repeated_as_a_whole_change_nothing(results):
+    once, twice = results_of(results, "shuffled"), results_of(results, "twice")
+    for name, value in once.items():
+        same = math.isclose(twice[name], value, abs_tol=1e-12) if isinstance(value, float) else None
+        assert same or twice[name] == value, name
+    assert select(
+        results, "select n_queries, question_weight from corpora where corpus = 'twice'"
+    ) == [(12, 2)]
+
+
+def test_the_first_answer_counts_where_the_corpora_file_says_so(results):
+    assert results_of(results, "first") == results_of(results, "in-order")
+    assert select(results, "select count(*) from queries where corpus = 'first'") == [(6,)]
+
+
+def test_a_list_of_answers_is_several_answers(results):
+    rows = select(
+        results,
+        "select question_ordinal, n_occurrences from queries where corpus = 'listed' "
+        "order by ordinal",
+    )
+    assert rows == [(n, 1) for n in range(6) for _ in range(2)]
+    assert select(
+        results, "select n_queries, question_weight from corpora where corpus = 'listed'"
+    ) == [(12, 2)]
+
+
+# What names or times a dump or a run, and may differ for a shuffled file.
+NOT_RESULTS = {"digest", "path", "ingested_at", "corpora_digests", "finished_at", "results_key"}
+
+
+def read_tables(warehouse):
+    tables = {}
+    with open_results(warehouse.folder) as con:
+        for (table,) in select(con, "select table_name from duckdb_tables()"):
+            kept = [name for name in con.table(table).columns if name not in NOT_RESULTS]
+            columns = ", ".join(f'"{name}"' for name in kept)
+            rows = con.sql(f"select {columns} from {table}").fetchall()
+            tables[table] = [
+                [
+                    Path(value).name if isinstance(value, str) and "/warehouse/" in value else value
+                    for value in row
+                ]
+                for row in rows
+            ]
+        tables["ngram_counts"] = select(con, "from ngram_counts order by all")
+    return tables
+
+
+def test_shuffling_the_rows_of_predictions_changes_no_table(tmp_path_factory, made):
+    folder = tmp_path_factory.mktemp("again")
+    kept = {name: PREDICTIONS[name] for name in ("in-order", "missing", "part", "several")}
+    warehouses = []
+    for number in range(2):
+        mixed = {
+            name: (random.Random(number).sample(rows, len(rows)), keys)
+            for name, (rows, keys) in kept.items()
+        }
+        corpora = write_dumps(folder / f"dumps-{number}", mixed)
+        warehouses.append(run(corpora, folder / f"{number}" / "warehouse")[0])
+    one, other = map(read_tables, warehouses)
+    assert one.keys() == other.keys()
+    for table, rows in one.items():
+        assert rows == other[table], table
+
+
+def test_a_second_run_reuses_all_stage_files(made):
+    warehouse, notes = made
+    files = {path: path.stat().st_mtime_ns for path in warehouse.stage_files()}
+    corpora = warehouse.folder.parent / "dumps" / "corpora.toml"
+    _, again = run(corpora, warehouse.folder)
+    assert again == notes
+    assert {path: path.stat().st_mtime_ns for path in warehouse.stage_files()} == files
+
+
+def test_parts_are_in_no_public_database_of_counts(results):
+    with pytest.raises(duckdb.Error):
+        results.sql("from given_compared")
