@@ -1,4 +1,4 @@
-"""Copies of dump files in forms that DuckDB reads: unpacked, as UTF-8, or as Parquet."""
+"""Copies of dump files in forms that DuckDB reads: unpacked, as UTF-8, Parquet or JSON lines."""
 
 import codecs
 import lzma
@@ -6,7 +6,7 @@ import re
 import shutil
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -14,6 +14,8 @@ from typing import Any, BinaryIO, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from nl2sql_align.tasks.ingest.yaml_documents import YAML, convert_yaml
 
 COMPRESSED: Final = frozenset({".bz2", ".gz", ".xz", ".zst"})
 ARROW: Final = frozenset({".arrow", ".feather"})
@@ -139,7 +141,7 @@ def convert_if_needed(source: Source, copy: Path, limits: UnpackLimits = UNPACK_
     """Write a copy of a file that DuckDB can read, if it cannot read the original.
 
     Compressed files, members of archives, and texts with a byte order mark are copied plain. Arrow
-    files are copied as Parquet.
+    files are copied as Parquet, YAML files as JSON lines.
 
     Args:
         source: The file.
@@ -154,19 +156,20 @@ def convert_if_needed(source: Source, copy: Path, limits: UnpackLimits = UNPACK_
     """
     is_packed = source.member is not None or source.path.suffix.lower() in COMPRESSED
     with open_source(source) as file:
-        if source.suffix in ARROW:
+        if source.suffix in _CONVERTED:
+            convert = _CONVERTED[source.suffix]
             if is_packed:
                 # Arrow's format for random access has its index at the end: unpack the whole file.
                 with copy.open("wb") as target:
                     _unpack(file, target, _read_packed_size(source), limits)
-                plain = copy.with_name(f"{copy.name}-arrow")
+                plain = copy.with_name(f"{copy.name}-plain")
                 copy.rename(plain)
                 try:
-                    _convert_arrow(plain, copy)
+                    convert(plain, copy)
                 finally:
                     plain.unlink()
             else:
-                _convert_arrow(source.path, copy)
+                convert(source.path, copy)
             return True
         start = file.read(len(codecs.BOM_UTF8))
         if not is_packed and start != codecs.BOM_UTF8:
@@ -212,6 +215,11 @@ def _convert_arrow(path: Path, copy: Path) -> None:
             for batch in batches:
                 writer.write_batch(batch)
 
+
+_CONVERTED: Final[dict[str, Callable[[Path, Path], None]]] = {
+    **dict.fromkeys(ARROW, _convert_arrow),
+    **dict.fromkeys(YAML, convert_yaml),
+}
 
 _PIECES: Final = pa.schema([("piece", pa.string()), ("place", pa.int64())])
 
