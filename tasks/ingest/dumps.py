@@ -52,7 +52,9 @@ from nl2sql_align.tasks.ingest.delimited import (
     repair_table,
 )
 from nl2sql_align.tasks.ingest.lists import expand_lists
+from nl2sql_align.tasks.ingest.dialect_names import name_dialect
 from nl2sql_align.tasks.ingest.statements import choose_statements
+from nl2sql_align.tasks.ingest.yaml_documents import YAML
 from nl2sql_align.tasks.warehouse.folder import digest_file, write_atomically
 
 # Part of the stage key: raise it when a change makes the same dump give another file.
@@ -65,9 +67,12 @@ _MAX_MESSAGE_LENGTH: Final = 200
 # The formats that are folders, with the patterns of their files.
 _FOLDER_FORMATS: Final = {
     "dbt": ("**/*.sql",),
+    "metabase": ("**/*.y*ml",),
     "ehrsql_2024": ("*label.json", "*data.json"),
+    "snowflake_semantic_model": ("**/*.y*ml",),
     "spider2": ("**/*.sql", "**/*.jsonl"),
     "sql_files": ("*.sql",),
+    "superset": ("**/*.y*ml",),
 }
 # The separators of queries in plain text formats. DuckDB would read such a file as one value, so it
 # is given a Parquet file with a row for each query instead.
@@ -348,8 +353,17 @@ def _create_dump_view(
     counts = query_sql(con, "ingest/count_rows").fetchall()
     return RowCounts(
         {reason: n_rows for reason, _, n_rows in counts if reason is not None},
-        {dialect: n_rows for reason, dialect, n_rows in counts if reason is None and dialect},
+        _add_dialects(counts),
     )
+
+
+def _add_dialects(counts: Iterable[tuple[str | None, str | None, int]]) -> dict[str, int]:
+    """Return the number of queries of each dialect, the most frequent first."""
+    dialects: dict[str, int] = {}
+    for _, stated, n_rows in counts:
+        if stated and (name := name_dialect(stated)):
+            dialects[name] = dialects.get(name, 0) + n_rows
+    return dict(sorted(dialects.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _count_queries(con: duckdb.DuckDBPyConnection, queries: Path) -> dict[str, int]:
@@ -570,7 +584,7 @@ def list_sources(entry: CorpusEntry) -> list[Source]:
             names = shorten_names([PurePosixPath(member).name for member in members])
             problem = f"contains several kinds of files ({names})"
             raise _error(entry, problem, "choose one kind with a glob", path)
-        if entry.glob is None and entry.format not in _FOLDER_FORMATS:
+        if entry.glob is None and entry.format not in _FOLDER_FORMATS and not kinds & YAML:
             _check_splits(entry, [PurePosixPath(member).name for member in members], path)
         sources += [Source(path, member) for member in members]
     return sources
@@ -653,8 +667,10 @@ def _check_content(
 ) -> None:
     """Raise if a dump was read without an error but does not match its entry."""
     if found["n_queries"] == 0:
-        problem = "contains no queries" + (f" ({rows.text})" if rows.text else "")
-        raise _error(entry, problem, "download it again, or check path")
+        if rows.text:
+            remedy = "check the dump, or name its columns in one of the formats for any rows"
+            raise _error(entry, f"contains no queries: {rows.text}", remedy)
+        raise _error(entry, "contains no queries", "download it again, or check path")
     if found["n_repeats"]:
         remedy = "list each of its files as a separate corpus"
         raise _error(entry, "uses some query numbers twice", remedy)

@@ -4,7 +4,7 @@ import csv
 import io
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -41,9 +41,11 @@ from nl2sql_align.tasks.ingest.first_rows import parse_json_rows
 from nl2sql_align.tasks.ingest.json_layout import Layout, find_layout
 from nl2sql_align.tasks.ingest.sql_signs import looks_like_sql
 from nl2sql_align.tasks.ingest.statements import find_first_word
+from nl2sql_align.tasks.ingest.yaml_documents import YAML
 
 _PEEKED_BYTES: Final = 1 << 18
 _PEEKED_ROWS: Final = 50
+_PEEKED_FILES: Final = 200
 
 Role = Literal["train", "target", "predictions"]
 Rows = list[Any]
@@ -95,6 +97,11 @@ _TRAINING_KEYS: Final = frozenset({"chosen", "completion", "label", "rejected", 
 _QUERIES: Final = frozenset({Meaning.REFERENCE, Meaning.QUERY, Meaning.PREDICTION})
 
 
+def _is_manifest(rows: Rows) -> bool:
+    """Tell whether an artifact of dbt is a manifest; other artifacts have such metadata too."""
+    return "/manifest/" in str(_get_value(rows[0], ["metadata", "dbt_schema_version"]))
+
+
 class _Signature(NamedTuple):
     """The signs of one format in the first rows of a dump.
 
@@ -109,6 +116,7 @@ class _Signature(NamedTuple):
             predictions if a key names an answer.
         roles: The roles of corpora that are read in this format.
         fits: A further condition on the first rows.
+        page: The key of a list of such rows in the pages of an API, which the format reads too.
     """
 
     format: str
@@ -117,6 +125,7 @@ class _Signature(NamedTuple):
     holds_answers: bool = False
     roles: tuple[Role, ...] = ("train", "target", "predictions")
     fits: Callable[[Rows], bool] = _fits_always
+    page: str = ""
 
 
 _DATA_SET: Final[tuple[Role, ...]] = ("train", "target")
@@ -158,6 +167,16 @@ _SIGNATURES: Final = (
     _Signature("text2sql_eval_toolkit", "sql, db_id", roles=_DATA_SET, fits=_has_queries_in_lists),
     _Signature("bird", "SQL, db_id", sql="SQL"),
     _Signature("din_sql", "PREDICTED SQL", "PREDICTED SQL", True, _MODEL),
+    _Signature("snowflake_semantic_model", "verified_queries"),
+    _Signature("dbt_manifest", "metadata.dbt_schema_version", fits=_is_manifest),
+    _Signature("genie", "serialized_space"),
+    _Signature("genie", "instructions.example_question_sqls"),
+    _Signature("metabase", "dataset_query", page="data"),
+    _Signature("redash", "query, data_source_id", page="results"),
+    _Signature("redash", "query, is_archived", page="results"),
+    _Signature("superset", "sql, label, schema", page="result"),
+    _Signature("superset", "sql, database_uuid"),
+    _Signature("superset", "slice_name, viz_type"),
     _Signature("sparc", "interaction, database_id"),
     _Signature("text2sql_data", "sentences, sql"),
     _Signature("chat", "messages"),
@@ -242,10 +261,15 @@ def recognize_format(entry: CorpusEntry) -> Recognition:
     Raises:
         CorpusError: The dump is missing, damaged, or in no known format.
     """
-    if entry.path.is_dir() and (found := _recognize_folder(entry.path, entry.glob)):
-        return found
-    source = list_sources(entry)[0]
+    place = entry.path
     try:
+        if entry.path.is_dir() and (found := _recognize_folder(entry)):
+            return found
+        sources = list_sources(entry)
+        source = sources[0]
+        place = source.path
+        if source.suffix in YAML:
+            return _recognize_yaml(entry, sources)
         is_table = source.suffix == ".parquet" or source.suffix in ARROW
         if is_table or _read_start(source, 4) == b"PAR1":
             return _recognize_rows(entry, "parquet", _read_table(source))
@@ -253,18 +277,23 @@ def recognize_format(entry: CorpusEntry) -> Recognition:
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         problem = f"cannot be read ({str(error).splitlines()[0] if str(error) else error!r})"
         raise CorpusError(
-            entry.name, entry.url or source.path, problem, "check that it is complete"
+            entry.name, entry.url or place, problem, "check that it is complete"
         ) from None
     return _recognize_text(entry, source, text.replace("\r\n", "\n"))
 
 
-def _recognize_folder(folder: Path, glob: str | None) -> Recognition | None:
+def _recognize_folder(entry: CorpusEntry) -> Recognition | None:
+    folder, glob = entry.path, entry.glob
     names = [path.name for path in folder.glob("*.json")] if glob is None else []
     if all(any(name.endswith(end) for name in names) for end in ("label.json", "data.json")):
         return Recognition("ehrsql_2024", None, "files label.json and data.json")
     scripts = sum(1 for _ in folder.glob(glob or "**/*.sql"))
     if not scripts or (glob is not None and not glob.endswith(".sql")):
-        return None
+        files = [Source(path) for path in folder.iterdir() if path.is_file()]
+        if glob or any(source.suffix not in YAML for source in files):
+            return None
+        exports = [Source(path) for path in sorted(folder.glob("**/*.y*ml"))]
+        return _find_in_yaml(entry, exports)
     for path in sorted(folder.glob("**/*.jsonl")):
         rows = parse_json_rows(_read_text(Source(path)), 1)
         if rows and isinstance(rows[0], dict) and "instance_id" in rows[0]:
@@ -295,6 +324,29 @@ def _read_table(source: Source) -> Rows:
         with pq.ParquetFile(path) as file:
             batch = next(file.iter_batches(_PEEKED_ROWS), None)
             return batch.to_pylist() if batch is not None else []
+
+
+def _recognize_yaml(entry: CorpusEntry, sources: Sequence[Source]) -> Recognition:
+    if found := _find_in_yaml(entry, sources):
+        return found
+    if len(sources) == 1:
+        return _recognize_json(entry, _read_yaml(sources[0]))
+    raise _unknown_error(entry, f"found no queries in YAML such as {sources[0].name}")
+
+
+def _find_in_yaml(entry: CorpusEntry, sources: Sequence[Source]) -> Recognition | None:
+    """Return the named format of YAML files. An export has many, of which some hold queries."""
+    for source in sources[:_PEEKED_FILES]:
+        if found := _match_signature(entry, "jsonl", _read_yaml(source)):
+            return replace(found, reason=f"{found.reason} in {source.name}")
+    return None
+
+
+def _read_yaml(source: Source) -> Rows:
+    with TemporaryDirectory() as folder:
+        copy = Path(folder, "copy.jsonl")
+        convert_if_needed(source, copy)
+        return parse_json_rows(copy.read_text(encoding="utf-8"), _PEEKED_ROWS)
 
 
 def _recognize_text(entry: CorpusEntry, source: Source, text: str) -> Recognition:
@@ -378,7 +430,7 @@ def _no_dump_error(entry: CorpusEntry, lines: list[str]) -> CorpusError:
 
 
 def _recognize_json(entry: CorpusEntry, rows: Rows) -> Recognition:
-    if found := _match_signature(entry, "jsonl", rows):
+    if found := _match_signature(entry, "jsonl", rows) or _match_page(entry, rows):
         return found
     if len(rows) == 1 and isinstance(rows[0], dict) and rows[0] and _is_numbered(rows[0]):
         return Recognition("bird_predictions", None, "a JSON object whose keys are numbers")
@@ -408,7 +460,7 @@ def _is_sql(entry: CorpusEntry, text: str, *, is_cleaned: bool = False) -> bool:
 def _can_read(format: str, kind: str) -> bool:
     """Tell whether a format can be read from files of a kind, such as ``jsonl`` or ``csv``."""
     if kind == "jsonl":
-        return "read_json(" in load_sql(f"dumps/{format}")
+        return re.search(r"\bread_(json|text)\(", load_sql(f"dumps/{format}")) is not None
     kind = "csv" if kind == "tsv" else kind
     return f"{format}.{kind}" in list_sql("dumps") or (
         kind == "csv" and "read_csv(" in load_sql(f"dumps/{format}")
@@ -422,8 +474,17 @@ def _recognize_rows(entry: CorpusEntry, kind: str, rows: Rows) -> Recognition:
 # ---- named formats -----------------------------------------------------------------------------
 
 
-def _match_signature(entry: CorpusEntry, kind: str, rows: Rows) -> Recognition | None:
-    """Return the first named format whose signs the rows bear."""
+def _match_signature(
+    entry: CorpusEntry, kind: str, rows: Rows, page: str | None = None
+) -> Recognition | None:
+    """Return the first named format whose signs the rows bear.
+
+    Args:
+        entry: The corpus.
+        kind: The kind of its files.
+        rows: Its first rows.
+        page: The key of the list of rows, if they are in the page of an API.
+    """
     objects = [row for row in rows if isinstance(row, dict)]
     if models := _recognize_models(entry, kind, objects):
         return models
@@ -433,7 +494,8 @@ def _match_signature(entry: CorpusEntry, kind: str, rows: Rows) -> Recognition |
     for one in _SIGNATURES:
         keys = one.keys.split(", ")
         if (
-            entry.role in one.roles
+            page in (None, one.page)
+            and entry.role in one.roles
             and all(key in (lower if key.islower() else names) for key in keys)
             and _can_read(one.format, kind)
             and one.fits(objects)
@@ -470,6 +532,17 @@ def _recognize_models(entry: CorpusEntry, kind: str, rows: Rows) -> Recognition 
     columns = {role: format_path(path) for role, path in others.items() if path}
     reason = f"predictions of one model, '{first[1]}'"
     return Recognition(kind, ColumnMapping(sql=format_path(first), **columns), reason)
+
+
+def _match_page(entry: CorpusEntry, rows: Rows) -> Recognition | None:
+    """Return the named format whose rows are in a list of each value: the pages of an API."""
+    for page in dict.fromkeys(one.page for one in _SIGNATURES if one.page):
+        lists = [row.get(page) if isinstance(row, dict) else None for row in rows]
+        if all(isinstance(one, list) for one in lists):
+            items = [item for one in lists for item in one]
+            if found := _match_signature(entry, "jsonl", items, page):
+                return replace(found, reason=f"{found.reason} in the list '{page}'")
+    return None
 
 
 def _list_names(row: dict[str, Any]) -> list[str]:

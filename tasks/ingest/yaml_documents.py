@@ -78,6 +78,8 @@ def convert_yaml(
         raise OSError(f"it is not valid YAML: {error.problem}{place}") from None
     except yaml.YAMLError as error:
         raise OSError(f"it is not valid YAML: {str(error).splitlines()[0]}") from None
+    except RecursionError:
+        raise OSError("its aliases are nested too deep") from None
 
 
 def _read_documents(file: Any, max_size: int, max_depth: int) -> Iterator[Any]:
@@ -144,9 +146,7 @@ def _close_mapping(collection: _Collection) -> _Value:
             ones = value.value if isinstance(value.value, list) else [value.value]
             merged += [one for one in ones if isinstance(one, dict)]
         elif key.value in mapping:
-            raise OSError(
-                f"the key '{key.value}' is twice in the mapping at line {collection.line}"
-            )
+            raise OSError(f"the mapping at line {collection.line} has key '{key.value}' twice")
         else:
             mapping[key.value] = _read_scalar(value)
     for one in merged:

@@ -33,11 +33,13 @@ CANDIDATES: Final = (
 
 FORMAT_DIALECTS: Final = {
     "bigquery_jobs": "bigquery",
+    "genie": "databricks",
     "mysql_slow_log": "mysql",
     "pg_csvlog": "postgres",
     "pg_stat_statements": "postgres",
     "sede": "tsql",
     "snowflake_history": "snowflake",
+    "snowflake_semantic_model": "snowflake",
     "sql_eval": "postgres",
 }
 """The dialects of formats that have one."""

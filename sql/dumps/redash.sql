@@ -1,0 +1,36 @@
+-- Redash's saved queries: the objects or the pages of its API (/api/queries). Redash itself shows
+-- drafts to nobody but their authors.
+-- parameters: paths
+with pages as (
+    select
+        row_number() over () as place,
+        if(json_type(object, '$.results') = 'ARRAY', (object -> '$.results')::json[], [object]) as items
+    from read_json(
+        $paths,
+        columns = {object: 'json'},
+        records = false,
+        maximum_object_size = 33554432,
+        hive_partitioning = false
+    )
+),
+
+items as (
+    select
+        place,
+        generate_subscripts(items, 1) as item_place,
+        unnest(items) as item
+    from pages
+)
+
+select
+    row_number() over (order by place, item_place) - 1 as ordinal,
+    item ->> '$.query' as raw_sql,
+    item ->> '$.data_source_id' as db_id,
+    item ->> '$.name' as question,
+    item ->> '$.id' as id,
+    case
+        when item ->> '$.is_archived' = 'true' then 'archived'
+        when item ->> '$.is_draft' = 'true' then 'not published (drafts)'
+    end as left_out
+from items
+order by ordinal

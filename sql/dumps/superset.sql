@@ -1,0 +1,74 @@
+-- Superset's saved queries and virtual datasets: the YAML files of its exports, which name the
+-- driver of each database beside them, or the API's list (/api/v1/saved_query/). Charts and the
+-- datasets that are tables have no SQL.
+-- parameters: paths
+with objects as (
+    select
+        row_number() over () as place,
+        object
+    from read_json(
+        $paths,
+        columns = {object: 'json'},
+        records = false,
+        maximum_object_size = 33554432,
+        hive_partitioning = false
+    )
+),
+
+pages as (
+    select
+        place,
+        if(json_type(object, '$.result') = 'ARRAY', (object -> '$.result')::json[], [object]) as items
+    from objects
+),
+
+items as (
+    select
+        place,
+        generate_subscripts(items, 1) as item_place,
+        unnest(items) as item
+    from pages
+),
+
+-- Only the driver is taken of an address, which may hold a password.
+databases as (
+    select
+        object ->> '$.uuid' as database_uuid,
+        any_value(object ->> '$.database_name') as database_name,
+        any_value(regexp_extract(object ->> '$.sqlalchemy_uri', '^\w+')) as dialect
+    from objects
+    where object ->> '$.sqlalchemy_uri' is not null
+    group by database_uuid
+),
+
+rows as (
+    select
+        place,
+        item_place,
+        item ->> '$.sql' as raw_sql,
+        item ->> '$.schema' as schema_name,
+        item ->> '$.database_uuid' as database_uuid,
+        item ->> '$.database.database_name' as database_name,
+        coalesce(item ->> '$.label', item ->> '$.table_name', item ->> '$.slice_name') as question,
+        coalesce(item ->> '$.uuid', item ->> '$.id') as id,
+        case
+            when json_exists(item, '$.slice_name') then 'of type chart'
+            when coalesce(trim(raw_sql), '') != '' then null
+            when json_exists(item, '$.table_name') then 'of type table'
+            else 'without SQL'
+        end as left_out
+    from items
+    where json_exists(item, '$.sql') or json_exists(item, '$.slice_name')
+)
+
+select
+    row_number() over (order by place, item_place) - 1 as ordinal,
+    raw_sql,
+    coalesce(schema_name, databases.database_name, rows.database_name, database_uuid) as db_id,
+    question,
+    id,
+    databases.dialect,
+    left_out
+from rows
+left join databases using (database_uuid)
+order by ordinal
