@@ -51,8 +51,8 @@ from nl2sql_align.tasks.ingest.delimited import (
     find_separator_of_file,
     repair_table,
 )
-from nl2sql_align.tasks.ingest.lists import expand_lists
 from nl2sql_align.tasks.ingest.dialect_names import name_dialect
+from nl2sql_align.tasks.ingest.lists import expand_lists
 from nl2sql_align.tasks.ingest.statements import choose_statements
 from nl2sql_align.tasks.ingest.yaml_documents import YAML
 from nl2sql_align.tasks.warehouse.folder import digest_file, write_atomically

@@ -537,8 +537,8 @@ def _recognize_models(entry: CorpusEntry, kind: str, rows: Rows) -> Recognition 
 def _match_page(entry: CorpusEntry, rows: Rows) -> Recognition | None:
     """Return the named format whose rows are in a list of each value: the pages of an API."""
     for page in dict.fromkeys(one.page for one in _SIGNATURES if one.page):
-        lists = [row.get(page) if isinstance(row, dict) else None for row in rows]
-        if all(isinstance(one, list) for one in lists):
+        lists = [row[page] for row in rows if isinstance(row, dict) and page in row]
+        if lists and len(lists) == len(rows) and all(isinstance(one, list) for one in lists):
             items = [item for one in lists for item in one]
             if found := _match_signature(entry, "jsonl", items, page):
                 return replace(found, reason=f"{found.reason} in the list '{page}'")

@@ -147,7 +147,7 @@ DATASETS = {
     "e__datasets__port__boat.yaml": "table_name: boat\nschema: sea\nsql: null\nuuid: t-1\n"
     "columns: []\ndatabase_uuid: d-1\n",
     "e__datasets__port__kinds.yaml": "table_name: kinds\nschema: sea\nsql: |\n"
-    "  SELECT kind, COUNT(*)\n  FROM boat\n  GROUP BY kind\nuuid: t-2\ncolumns: []\ndatabase_uuid: d-1\n",
+    "  SELECT kind, COUNT(*)\n  FROM boat\n  GROUP BY kind\nuuid: t-2\ndatabase_uuid: d-1\n",
 }
 API_QUERY = {
     "id": 5,
