@@ -86,8 +86,7 @@ class Texts:
     @property
     def has_rows(self) -> bool:
         """Whether a list on the path has items that are rows, not alternatives of one answer."""
-        is_of_one_row = self.meaning in (Meaning.PREDICTION, Meaning.RESPONSE)
-        return self.long_list is not None and not is_of_one_row
+        return self.long_list is not None and find_meaning(self.long_list) not in ANSWERS
 
     @property
     def n_sql(self) -> int:
@@ -168,7 +167,7 @@ def format_path(path: KeyPath) -> str:
 def list_texts(rows: Sequence[Any]) -> list[Texts]:
     """Return the texts in the rows by their paths, in the order of their first occurrence.
 
-    Of each list, the first item is looked at.
+    Of a list, the objects are looked at as if they were the first one, and else the first item.
     """
     found: dict[KeyPath, Texts] = {}
     for number, row in enumerate(rows):
@@ -197,7 +196,7 @@ class _Item:
 
 
 def _open(item: _Item) -> list[_Item]:
-    """Return the values in an object, or the first one in a list."""
+    """Return the values in an object, or the objects or the first other value in a list."""
     value, path = item.value, item.path
     if isinstance(value, dict):
         inner = {key: v for key, v in value.items() if key and '"' not in key}
@@ -209,12 +208,14 @@ def _open(item: _Item) -> list[_Item]:
     is_longer = len(value) > 1
     return [
         _Item(
-            value[0],
+            one,
             # The path of a list of texts stands for its first item.
-            path if isinstance(value[0], str) else (*path, 0),
+            path if isinstance(one, str) else (*path, 0),
             item.is_in_longer_list or is_longer,
-            item.long_list or (path if is_longer and isinstance(value[0], dict) else None),
+            item.long_list or (path if is_longer and isinstance(one, dict) else None),
         )
+        # Objects may have other keys than the first one.
+        for one in (value if isinstance(value[0], dict) else value[:1])
     ]
 
 
@@ -225,15 +226,15 @@ def _is_record(row: list[Any]) -> bool:
     )
 
 
-def list_plain_paths(row: dict[str, Any]) -> Iterator[KeyPath]:
-    """Yield the paths of the texts and numbers in an object and the objects in it."""
+def list_plain_values(row: dict[str, Any]) -> Iterator[tuple[KeyPath, str | int | float]]:
+    """Yield the texts and numbers in an object and the objects in it, with their paths."""
     left: list[tuple[Any, KeyPath]] = [(row, ())]
     while left:
         value, path = left.pop()
         if isinstance(value, dict) and len(path) < _MAX_DEPTH:
             left += [(v, (*path, key)) for key, v in value.items() if key and '"' not in key]
         elif isinstance(value, str | int | float) and path:
-            yield path
+            yield path, value
 
 
 def get_items(row: Any, path: KeyPath) -> list[Any]:

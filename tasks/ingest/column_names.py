@@ -26,10 +26,16 @@ class Meaning(Enum):
     PROMPT = "a prompt, schema or question"
 
 
-ANSWERS: Final = frozenset(
-    {Meaning.PREDICTION, Meaning.RESPONSE, Meaning.COMPLETION, Meaning.ANSWER}
+RANKED_ANSWERS: Final = (
+    Meaning.PREDICTION,
+    Meaning.RESPONSE,
+    Meaning.COMPLETION,
+    Meaning.ANSWER,
 )
-"""The meanings of keys that name a model's answers."""
+"""The meanings of keys that name a model's answers, the best first."""
+ANSWERS: Final = frozenset(RANKED_ANSWERS)
+RANKED_REFERENCES: Final = (Meaning.REFERENCE, Meaning.QUERY, Meaning.ANSWER)
+"""The meanings of keys that name the queries of a data set, the best first."""
 
 _WORDS: Final = {
     Meaning.PROMPT: "question utterance prompt instruction input context schema ddl create "
@@ -83,7 +89,11 @@ _JOINED: Final = re.compile(r"(.+?)(sqls?|query|queries)")
 
 def find_meaning(path: KeyPath) -> Meaning:
     """Return what the keys of a path say: the reference of a prediction's row is a reference."""
-    found = {_find_meaning_of_name(key) for key in path if isinstance(key, str)}
+    listed = [_find_meaning_of_name(key) for key in path if isinstance(key, str)]
+    found = {*listed}
+    # The inputs of a test may have its reference among them.
+    if Meaning.REFERENCE in found and listed[-1] is not Meaning.PROMPT:
+        return Meaning.REFERENCE
     return next((meaning for meaning in _ORDER if meaning in found), Meaning.OTHER)
 
 

@@ -30,7 +30,7 @@ from nl2sql_align.tasks.ingest.column_choice import (
     choose_texts,
     format_path,
     get_items,
-    list_plain_paths,
+    list_plain_values,
     list_texts,
 )
 from nl2sql_align.tasks.ingest.column_names import ANSWERS, KeyPath, Meaning, find_meaning
@@ -46,6 +46,7 @@ from nl2sql_align.tasks.ingest.yaml_documents import YAML
 _PEEKED_BYTES: Final = 1 << 18
 _PEEKED_ROWS: Final = 50
 _PEEKED_FILES: Final = 200
+_MOST: Final = 0.8
 
 Role = Literal["train", "target", "predictions"]
 Rows = list[Any]
@@ -201,7 +202,8 @@ _SIGNATURES: Final = (
     _Signature("alpaca", "instruction, output", sql="output"),
 )
 _NAMES: Final = {
-    "question": "question nl_question utterance nlq prompt sql_prompt".split(),
+    "question": "question nl_question question_text natural_language_question utterance nlq nl "
+    "user_question prompt sql_prompt instruction input query text".split(),
     "db_id": "db_id database db_name database_name database_id db datname schema_id".split(),
     "frequency": "calls frequency n_occurrences executions occurrences count".split(),
     # Batch services add an id of their own to each answer, so that "id" comes last.
@@ -435,7 +437,11 @@ def _recognize_json(entry: CorpusEntry, rows: Rows) -> Recognition:
     if len(rows) == 1 and isinstance(rows[0], dict) and rows[0] and _is_numbered(rows[0]):
         return Recognition("bird_predictions", None, "a JSON object whose keys are numbers")
     try:
-        layout = find_layout(rows, partial(_is_sql, entry, is_cleaned=entry.clean != "none"))
+        layout = find_layout(
+            rows,
+            partial(_is_sql, entry, is_cleaned=entry.clean != "none"),
+            is_answer=entry.role == "predictions",
+        )
     except UnclearError as error:
         raise CorpusError(
             entry.name,
@@ -600,8 +606,14 @@ def _choose_columns(
         names = list(dict.fromkeys(name for row in items if isinstance(row, dict) for name in row))
         raise _unknown_error(entry, f"{error} in {shorten_names(names)}") from None
     taken = choice.taken
-    if layout is None and taken.has_rows and kind in _NESTED_KINDS:
-        return _choose_columns(entry, kind, rows, _find_inner_rows(taken, rows))
+    if taken.has_rows and kind in _NESTED_KINDS:
+        if layout is not None and layout.is_by_id:
+            raise _unknown_error(entry, f"the lists at '{taken.name}' hold several rows of each id")
+        inner = _find_inner_rows(taken, items, layout)
+        key = taken.path[len(taken.long_list or ()) + 1]
+        if sum(key in item for item in inner.items) < _MOST * len(inner.items):
+            raise _unknown_error(entry, f"'{inner.rows}' has items without '{key}'")
+        return _choose_columns(entry, kind, rows, inner)
     columns = {"sql": taken.name}
     around = [*items, *(layout.outer if layout else [])]
     for role in _NAMES:
@@ -627,15 +639,20 @@ def _choose_texts(entry: CorpusEntry, rows: Rows) -> tuple[Choice, Literal["llm"
     return choice, "llm" if may_clean and choice.taken.needs_cleaning else None
 
 
-def _find_inner_rows(taken: Texts, rows: Rows) -> Layout:
+def _find_inner_rows(taken: Texts, rows: Rows, around: Layout | None) -> Layout:
     """Return the lists on the path of some texts, whose items are rows of their own."""
     assert taken.long_list is not None
-    items = [item for row in rows for item in get_items(row, taken.long_list)]
-    path = format_path((*taken.long_list, 0))
-    if "[0]" in path.removesuffix("[0]"):
-        path = path.replace("[0]", "[*]")
-    path = path.removesuffix("[0]")
-    return Layout(path, items, rows, f"in the items of '{path}'")
+    items = [
+        item for row in rows for item in get_items(row, taken.long_list) if isinstance(item, dict)
+    ]
+    steps = format_path((*taken.long_list, 0)).removeprefix("$").replace("[0]", "[*]")
+    if not steps.startswith(("[", ".")):
+        steps = f".{steps}"
+    path = f"${steps}" if around is None else f"{around.rows.removesuffix('[*]')}[*]{steps}"
+    # A list needs no star, unless it is one of several.
+    path = path if path.count("[*]") > 1 else path.removesuffix("[*]")
+    outer = rows if around is None and "*" not in path else []
+    return Layout(path, items, outer, f"in the items of '{path}'")
 
 
 def _find_column(role: str, rows: Rows, taken: KeyPath, *, is_nested: bool) -> KeyPath | None:
@@ -643,12 +660,14 @@ def _find_column(role: str, rows: Rows, taken: KeyPath, *, is_nested: bool) -> K
     wanted = _NAMES[role]
     ranked = {}
     for row in rows:
-        for path in list_plain_paths(row) if isinstance(row, dict) else ():
+        for path, value in list_plain_values(row) if isinstance(row, dict) else ():
             # In {"query": {"en": ...}, "question": {"en": ...}}, the outer key is the name.
             is_language = 1 < len(path) == len(taken) and path[-1] == taken[-1]
             name = str(path[-2] if is_language else path[-1]).lower()
             is_near = len(path) == 1 or is_language or path[:-1] == taken[:-1]
             is_allowed = is_near or role in _FAR_ROLES
+            if role == "question" and (not isinstance(value, str) or looks_like_sql(value)):
+                continue
             if name in wanted and path != taken and is_allowed and (is_nested or len(path) == 1):
                 ranked[path] = (wanted.index(name), path[:-1] != taken[:-1], len(path))
     return min(ranked, key=lambda path: ranked[path], default=None)

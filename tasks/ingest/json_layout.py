@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from nl2sql_align.tasks.ingest.column_choice import UnclearError, format_path
-from nl2sql_align.tasks.ingest.column_names import KeyPath, Meaning, find_meaning
+from nl2sql_align.tasks.ingest.column_names import (
+    RANKED_ANSWERS,
+    RANKED_REFERENCES,
+    KeyPath,
+    Meaning,
+    find_meaning,
+)
 
 # Lists of objects that belong to one row.
 LISTS_OF_A_ROW: Final = frozenset({"choices", "messages", "conversations", "interaction", "tools"})
@@ -45,21 +51,22 @@ class Layout:
         return self.rows.endswith(".*")
 
 
-def find_layout(values: list[Any], is_sql: IsSql) -> Layout | None:
+def find_layout(values: list[Any], is_sql: IsSql, *, is_answer: bool) -> Layout | None:
     """Return where the rows are if the values themselves are not the rows.
 
     Args:
         values: The first values of the dump.
         is_sql: Tells whether a text is SQL.
+        is_answer: Whether a model's answers are looked for.
 
     Raises:
-        UnclearError: Several lists could be the rows.
+        UnclearError: Several lists could be the rows, or the only one is of references.
     """
     objects = [value for value in values if isinstance(value, dict)]
     if not objects or len(objects) < len(values):
         return None
     if len(objects) == 1:
-        return _find_in_object(objects[0], (), is_sql)
+        return _find_in_object(objects[0], (), is_sql, is_answer)
     n_keys = Counter(key for row in objects for key in row)
     if max(n_keys.values(), default=2) == 1:
         merged = {key: value for row in objects for key, value in row.items()}
@@ -68,34 +75,64 @@ def find_layout(values: list[Any], is_sql: IsSql) -> Layout | None:
     return None
 
 
-def _find_in_object(row: dict[str, Any], at: KeyPath, is_sql: IsSql) -> Layout | None:
+def _find_in_object(
+    row: dict[str, Any], at: KeyPath, is_sql: IsSql, is_answer: bool
+) -> Layout | None:
     if _is_by_id(row, is_sql):
         return _make_by_id(at, row, [row])
-    lists = {
-        key: value
+    found = {
+        key: layout
         for key, value in row.items()
-        if key and '"' not in key and key not in LISTS_OF_A_ROW and _is_list_of_rows(value, is_sql)
+        if key and '"' not in key and (layout := _make_layout((*at, key), value, row, is_sql))
     }
-    if any(key in row and not isinstance(row[key], list) for key in _COLUMNS):
+    if any(key in row and not isinstance(row[key], list | dict) for key in _COLUMNS):
         # The object is a row itself, with several texts in one column.
-        lists = {key: value for key, value in lists.items() if isinstance(value[0], dict)}
-    if len(lists) > 1:
-        is_split = any(key.lower() in _SPLITS for key in lists)
-        if len(lists) == len(row) and not is_split and not _has_names(row):
-            items = [item for value in lists.values() for item in value]
-            path = f"{_format_place(at)}.*[*]"
-            return Layout(path, items, [row], f"in {len(lists)} lists of an object")
-        names = ", ".join(f"'{key}'" for key in lists)
-        places = [_format_place((*at, key)) for key in lists]
-        raise UnclearError(f"has several lists of rows, {names}", places)
-    for key, value in lists.items():
-        return Layout(_format_place((*at, key)), value, [row], f"in the list '{key}'")
+        found = {key: one for key, one in found.items() if isinstance(one.items[0], dict)}
+    if found:
+        return _choose_layout(row, at, found, is_answer)
     inner = [(key, value) for key, value in row.items() if isinstance(value, dict) and key]
     if len(inner) == 1 and '"' not in inner[0][0] and len(at) < _MAX_DEPTH:
         [(key, value)] = inner
         if find_meaning((key,)) is Meaning.OTHER or len(value) > 1:
-            return _find_in_object(value, (*at, key), is_sql)
+            return _find_in_object(value, (*at, key), is_sql, is_answer)
     return None
+
+
+def _make_layout(at: KeyPath, value: Any, row: dict[str, Any], is_sql: IsSql) -> Layout | None:
+    """Return the rows in the value of a key, if it is a list of rows or an object by number."""
+    if at[-1] not in LISTS_OF_A_ROW and _is_list_of_rows(value, is_sql):
+        return Layout(_format_place(at), value, [row], f"in the list '{at[-1]}'")
+    # Words as keys may be the fields of one row.
+    is_numbered = isinstance(value, dict) and all(re.search(r"\d", key) for key in value)
+    if is_numbered and _is_by_id(value, is_sql):
+        return _make_by_id(at, value, [row])
+    return None
+
+
+def _choose_layout(
+    row: dict[str, Any], at: KeyPath, found: dict[str, Layout], is_answer: bool
+) -> Layout:
+    """Choose one of the lists in an object by their names, or all lists of a data set."""
+    wanted = RANKED_ANSWERS if is_answer else RANKED_REFERENCES
+    meanings = {key: find_meaning((key,)) for key in found}
+    best = min(map(wanted.index, {*meanings.values()} & {*wanted}), default=None)
+    named = [key for key in found if best is not None and meanings[key] is wanted[best]]
+    others = [key for key in found if meanings[key] is Meaning.OTHER]
+    keys = named or others or [*found]
+    if is_answer and not named and not others:
+        listed = ", ".join(f"'{key}' ({meanings[key].value})" for key in found)
+        raise UnclearError(f"found SQL only in {listed}", [found[key].rows for key in found])
+    if len(keys) == 1:
+        return found[keys[0]]
+    is_split = any(key.lower() in _SPLITS for key in keys)
+    is_all = len(found) == len(row) and all(isinstance(value, list) for value in row.values())
+    # The lists of several models would be merged, too.
+    if is_all and not is_split and not named and not is_answer:
+        items = [item for one in found.values() for item in one.items]
+        path = f"{_format_place(at)}.*[*]"
+        return Layout(path, items, [row], f"in {len(found)} lists of an object")
+    names = ", ".join(f"'{key}'" for key in keys)
+    raise UnclearError(f"has several lists of rows, {names}", [found[key].rows for key in keys])
 
 
 def _make_by_id(at: KeyPath, row: dict[str, Any], outer: list[Any]) -> Layout:
@@ -122,7 +159,14 @@ def _is_by_id(row: dict[str, Any], is_sql: IsSql) -> bool:
     if len(rows) >= _MOST * len(values):
         # The rows have keys in common, and some of them SQL.
         n_keys = Counter(key for value in rows for key in value)
+        if any(not _has_names(value) and _is_by_id(value, is_sql) for value in rows[:1]):
+            raise UnclearError(
+                "has several objects of rows", [f"{format_path((key, 0))[:-3]}.*" for key in row]
+            )
         return max(n_keys.values(), default=0) * 2 > len(rows) and _holds_sql(rows, is_sql)
+    # Lists that are longer than the object are columns.
+    if any(isinstance(value, list) and len(value) > len(row) for value in values):
+        return False
     texts = [text for value in values if isinstance(text := _take_first(value), str)]
     # A single word, such as null, is given where there is no query.
     longer = [text for text in texts if len(text.split(None, 1)) > 1]

@@ -59,6 +59,20 @@ LAYOUTS = {
         as_lines([{"db_id": "d", "items": [{"sql": A}, {"sql": B}]}, {"items": [{"sql": C}]}]),
         [(A, "d", None), (B, "d", None), (C, None, None)],
     ),
+    "rows in rows of a list": (
+        as_json({"version": 1, "data": [{"items": [{"sql": A}, {"sql": B}]}, {"items": []}]}),
+        [(A, None, None), (B, None, None)],
+    ),
+    "columns of numbered values": (
+        as_json(
+            {"question": {"0": "q", "1": "r"}, "gold": {"0": A, "1": B}, "pred": {"0": C, "1": C}}
+        ),
+        [(A, None, "0"), (B, None, "1")],
+    ),
+    "columns of lists": (
+        as_json({"question": ["q", "r"], "gold": [A, B], "pred": [C, C]}),
+        [(A, None, None), (B, None, None)],
+    ),
     "two languages": (
         as_lines([{"db_id": "d", "query": {"en": A, "ru": B}, "question": {"en": "q", "ru": "r"}}]),
         [(A, "d", None)],
@@ -84,6 +98,45 @@ def test_answers_by_id_are_cleaned(tmp_path):
     found, reason = resolve_format(entry(tmp_path / "a.json", "auto", **keys))
     assert [row["sql"] for row in ingested(found, tmp_path)] == [A, A]
     assert reason.endswith("SQL in '$', in an object whose keys are ids")
+
+
+MODELS = {
+    "columns": {"gold": [A, B], "pred": [C, C]},
+    "numbered columns": {"gold": {"0": A, "1": B}, "pred": {"0": C, "1": C}},
+    "references": {"predictions": [C, C], "references": [A, B]},
+    "results": {
+        "results": {"results": [{"vars": {"gold": A}, "response": {"output": C}}] * 2},
+        "config": {"a": {"b": 1}},
+    },
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_answers_are_told_from_references_in_columns(tmp_path, name):
+    (tmp_path / "a.json").write_bytes(as_json(MODELS[name]))
+    keys = {"role": "predictions", "target": "t", "model": "m"}
+    found, _ = resolve_format(entry(tmp_path / "a.json", "auto", **keys))
+    assert [row["sql"] for row in ingested(found, tmp_path)] == [C, C]
+
+
+REFUSED = {
+    "references": ({"references": [A, B]}, r"only in 'references' \(the reference\)"),
+    "lists of two models": ({"x": [A, B, C], "y": [A, B, C]}, "several lists of rows, 'x', 'y'"),
+    "objects of two models": ({"x": {"q1": A, "q2": B}, "y": {"q1": A, "q2": B}}, r"\$\.x\.\*"),
+    "turns without SQL": (
+        [{"turns": [{"text": "q r"}, {"sql": A}]}] * 2,
+        "has items without 'sql'",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_answers_of_unclear_layouts_are_set_aside(tmp_path, name):
+    content, why = REFUSED[name]
+    (tmp_path / "a.json").write_bytes(as_json(content))
+    keys = {"role": "predictions", "target": "t", "model": "m"}
+    with pytest.raises(CorpusError, match=why):
+        resolve_format(entry(tmp_path / "a.json", "auto", **keys))
 
 
 def test_of_several_lists_one_must_be_chosen(tmp_path):
