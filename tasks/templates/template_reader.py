@@ -68,7 +68,9 @@ class TemplateReader:
 
     Attributes:
         out: The template's tokens so far.
+        keywords: Offsets of words that are keywords, although no list has them.
         names: Offsets of tokens to drop as names: those of the tree, as corrected on the way.
+        values: Offsets of tokens that stand for placeholders.
         date_parts: Indexes of tokens to keep as date parts.
         open_brackets: For each open bracket the word before it, if that word has a rule, or else
             the bracket itself; preceded by an empty text for the outermost level.
@@ -88,6 +90,7 @@ class TemplateReader:
         is_definition: bool,
         keywords: Set[int] = frozenset(),
         names: Set[int] = frozenset(),
+        values: Set[int] = frozenset(),
     ) -> None:
         self.rules = rules
         self.actions = rules.actions
@@ -99,8 +102,9 @@ class TemplateReader:
         self.out: list[str] = []
         self.keywords = keywords
         self.names = self.marks.names
-        if names:
-            self.names |= names
+        self.values = values
+        if names or values:
+            self.names |= names | values
         if isinstance(tree, (exp.Insert, exp.Update, exp.Merge)):
             self._keep_defaults()
         self.date_parts: set[int] = set()
@@ -199,7 +203,11 @@ class TemplateReader:
         return self._action(i) == TYPE and not self._is_name(i)
 
     def _is_number(self, i: int) -> bool:
-        return 0 <= i < self.count and self.tokens[i].token_type == TokenType.NUMBER
+        return (
+            0 <= i < self.count
+            and self.tokens[i].token_type == TokenType.NUMBER
+            and self.tokens[i].start not in self.values
+        )
 
     def _is_parenthesis(self, i: int) -> bool:
         return i < self.count and self.tokens[i].token_type == TokenType.L_PAREN
@@ -725,6 +733,8 @@ class TemplateReader:
         if self._is_type(i):
             end = self._skip_type(i)
             return end + 1 if self._action(end) == STRING else i
+        if action == NAME and token.start in self.values:
+            return i + 1
         if action == NAME and self.rules.double_quoted_is_constant:
             # SQLite reads a word in double quotes as a string unless it names a column.
             return i + 1 if self.sql[token.start] == '"' else i

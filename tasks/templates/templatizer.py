@@ -31,6 +31,7 @@ from nl2sql_align.tasks.templates.comparable_text import (
 )
 from nl2sql_align.tasks.templates.dialect_rules import CLOSE, OPEN, DialectRules
 from nl2sql_align.tasks.templates.parse_sharing import ENDS, ShapeKeys
+from nl2sql_align.tasks.templates.placeholders import Placeholders, may_have_placeholders
 from nl2sql_align.tasks.templates.rules import DEFAULT_LIMITS, SEVERAL_STATEMENTS, Limits
 from nl2sql_align.tasks.templates.template_reader import TemplateReader
 from nl2sql_align.tasks.templates.unknown_syntax import Rewritten, UnknownSyntax
@@ -87,6 +88,7 @@ class Templatizer:
         # Reused, because making them takes as long as tokenizing a query of ten words.
         self._tokenizer = self._rules.dialect.tokenizer()
         self._parser = self._rules.dialect.parser()
+        self._placeholders = Placeholders(self._rules.dialect)
         self._unknown_syntax = UnknownSyntax(self._rules.dialect)
         self._shape_keys = ShapeKeys(self._rules.dialect) if shares_parses else None
         self._templates_of_shapes: dict[str, str] = {}
@@ -109,48 +111,76 @@ class Templatizer:
         known = self._templates_of_shapes.get(shape) if shape else None
         if known is not None:
             return Templated(known, None, plain_comparable_text(sql.strip(ENDS)))
+        templated = self._fill_and_templatize(sql)
+        if shape and templated.template is not None:
+            if len(self._templates_of_shapes) >= _MAX_SHAPES:
+                self._templates_of_shapes.clear()
+            self._templates_of_shapes[shape] = templated.template
+        return templated
+
+    def _fill_and_templatize(self, sql: str) -> Templated:
+        """Return the template of a query that may have placeholders."""
         text = sql
         if "##" in sql and self._rules.has_hash_parameters:
             text = _HASH_PARAMETER.sub(_bind_parameter, sql)
+        if not may_have_placeholders(text):
+            return self._templatize(sql, text)
+        reasons: list[Templated] = []
+        for filled in self._placeholders.fill(text):
+            templated = self._templatize(filled.as_written, filled.text, filled.values)
+            if templated.template is not None:
+                return templated
+            reasons.append(templated)
+        templated = self._templatize(sql, text)
+        return reasons[0] if reasons and templated.template is None else templated
+
+    def _templatize(self, sql: str, text: str, values: frozenset[int] = frozenset()) -> Templated:
+        """Return the template of a text, and the comparable text of the query as written."""
         try:
             tokens = self._tokenize(text)
         except TokenError:
             return _rejected("does not tokenise")
         if not tokens:
             return _rejected("empty")
-        if self._nests_too_deep(sql, tokens):
+        if self._nests_too_deep(text, tokens):
             return _rejected(f"nested deeper than {self._limits.max_brackets} brackets")
-        templated = self._parse_template(text, tokens)
+        templated = self._parse_template(text, tokens, values)
         if templated.template is None:
             return templated
-        if shape:
-            if len(self._templates_of_shapes) >= _MAX_SHAPES:
-                self._templates_of_shapes.clear()
-            self._templates_of_shapes[shape] = templated.template
         return Templated(templated.template, None, comparable_text(sql, tokens))
 
-    def _parse_template(self, text: str, tokens: list[Token]) -> Templated:
-        """Return the template without a comparable text, or a reject reason."""
+    def _parse_template(self, text: str, tokens: list[Token], values: frozenset[int]) -> Templated:
+        """Return the template without a comparable text, or a reject reason.
+
+        Args:
+            text: The text for the parser.
+            tokens: Its tokens.
+            values: Offsets of names that stand for values.
+        """
         # The parser reads some pipe operators wrong, which the rules for unknown syntax correct.
-        found = None if "|>" in text else self._parse_as_is(text, tokens)
+        found = None if "|>" in text else self._parse_as_is(text, tokens, values)
         if found is not None and found.template is not None:
             return found
         if has_comments(text):
             # A comment between its words keeps ORDER BY from being lexed as one token.
             text = _blank_comments(text, tokens)
             tokens = self._tokenize(text)
-            found = None if found is None else self._parse_as_is(text, tokens)
+            found = None if found is None else self._parse_as_is(text, tokens, values)
             if found is not None and found.template is not None:
                 return found
         rewritten = self._unknown_syntax.rewrite(text, tokens)
         if rewritten is not None:
-            with_rules = self._parse_as_is(text, rewritten.parsed, rewritten)
+            with_rules = self._parse_as_is(text, rewritten.parsed, values, rewritten)
             if with_rules.template is not None:
                 return with_rules
-        return found or self._parse_as_is(text, tokens)
+        return found or self._parse_as_is(text, tokens, values)
 
     def _parse_as_is(
-        self, text: str, tokens: list[Token], rewritten: Rewritten | None = None
+        self,
+        text: str,
+        tokens: list[Token],
+        values: frozenset[int],
+        rewritten: Rewritten | None = None,
     ) -> Templated:
         try:
             tokens, trees = self._parse(text, tokens)
@@ -176,6 +206,7 @@ class Templatizer:
             is_definition=isinstance(tree, _DEFINITIONS),
             keywords=rewritten.keywords if rewritten else frozenset(),
             names=rewritten.names if rewritten else frozenset(),
+            values=values,
         )
         return Templated(" ".join(reader.read()), None, None)
 
