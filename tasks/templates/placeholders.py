@@ -61,11 +61,6 @@ class _Span(NamedTuple):
     is_value: bool
 
 
-def may_have_placeholders(text: str) -> bool:
-    """Whether it is worth a look, which takes much longer than this."""
-    return "{" in text or "[[" in text or "..." in text or "(@" in text
-
-
 class Placeholders:
     """Finds the placeholders in texts of one dialect."""
 

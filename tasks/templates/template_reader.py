@@ -54,6 +54,7 @@ _NORMALISED_SYMBOLS: Final = {"<>": "!=", "==": "="}
 _OPENERS: Final = frozenset(
     {"IN", "EXTRACT", "KEEP", *CAST_FUNCTIONS, *CHARACTER_SET_FUNCTIONS, *DATE_FUNCTIONS}
 )
+_NO_OFFSETS: Final[Set[int]] = frozenset()
 # Lexed as variables by some dialects, although rows follow.
 _ROW_WORDS: Final = frozenset({"VALUES", "VALUE"})
 # Words of MySQL that may precede the table of a change.
@@ -88,9 +89,6 @@ class TemplateReader:
         tree: exp.Expr,
         *,
         is_definition: bool,
-        keywords: Set[int] = frozenset(),
-        names: Set[int] = frozenset(),
-        values: Set[int] = frozenset(),
     ) -> None:
         self.rules = rules
         self.actions = rules.actions
@@ -100,13 +98,9 @@ class TemplateReader:
         self.marks = TreeMarks(tree, sql, has_long_names=rules.has_long_names)
         self.is_definition = is_definition
         self.out: list[str] = []
-        self.keywords = keywords
+        self.keywords: Set[int] = _NO_OFFSETS
+        self.values: Set[int] = _NO_OFFSETS
         self.names = self.marks.names
-        self.values = values
-        if names or values:
-            self.names |= names | values
-        if isinstance(tree, (exp.Insert, exp.Update, exp.Merge)):
-            self._keep_defaults()
         self.date_parts: set[int] = set()
         self.open_brackets = [""]
         self.resume_at: dict[int, int] = {}
@@ -176,7 +170,19 @@ class TemplateReader:
                 resume = self._read_special_name(i)  # CREATE TABLE t ('a' INT)
         return out
 
-    def _keep_defaults(self) -> None:
+    def know(
+        self,
+        *,
+        names: Set[int],
+        keywords: Set[int] = _NO_OFFSETS,
+        values: Set[int] = _NO_OFFSETS,
+    ) -> None:
+        """Add offsets that the tree does not mark, before reading."""
+        self.names |= names
+        self.keywords |= keywords
+        self.values |= values
+
+    def keep_defaults(self) -> None:
         """Keep DEFAULT where the parser takes it for a column: ``UPDATE t SET a = DEFAULT``."""
         for i, token in enumerate(self.tokens):
             if token.token_type == TokenType.DEFAULT and self._action(i - 1) != DOT:

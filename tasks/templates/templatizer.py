@@ -31,7 +31,7 @@ from nl2sql_align.tasks.templates.comparable_text import (
 )
 from nl2sql_align.tasks.templates.dialect_rules import CLOSE, OPEN, DialectRules
 from nl2sql_align.tasks.templates.parse_sharing import ENDS, ShapeKeys
-from nl2sql_align.tasks.templates.placeholders import Placeholders, may_have_placeholders
+from nl2sql_align.tasks.templates.placeholders import Placeholders
 from nl2sql_align.tasks.templates.rules import DEFAULT_LIMITS, SEVERAL_STATEMENTS, Limits
 from nl2sql_align.tasks.templates.template_reader import TemplateReader
 from nl2sql_align.tasks.templates.unknown_syntax import Rewritten, UnknownSyntax
@@ -111,20 +111,21 @@ class Templatizer:
         known = self._templates_of_shapes.get(shape) if shape else None
         if known is not None:
             return Templated(known, None, plain_comparable_text(sql.strip(ENDS)))
-        templated = self._fill_and_templatize(sql)
+        text = sql
+        if "##" in sql and self._rules.has_hash_parameters:
+            text = _HASH_PARAMETER.sub(_bind_parameter, sql)
+        if "{" in text or "[[" in text or "..." in text or "(@" in text:
+            templated = self._fill_and_templatize(sql, text)
+        else:
+            templated = self._templatize(sql, text)
         if shape and templated.template is not None:
             if len(self._templates_of_shapes) >= _MAX_SHAPES:
                 self._templates_of_shapes.clear()
             self._templates_of_shapes[shape] = templated.template
         return templated
 
-    def _fill_and_templatize(self, sql: str) -> Templated:
+    def _fill_and_templatize(self, sql: str, text: str) -> Templated:
         """Return the template of a query that may have placeholders."""
-        text = sql
-        if "##" in sql and self._rules.has_hash_parameters:
-            text = _HASH_PARAMETER.sub(_bind_parameter, sql)
-        if not may_have_placeholders(text):
-            return self._templatize(sql, text)
         reasons: list[Templated] = []
         for filled in self._placeholders.fill(text):
             templated = self._templatize(filled.as_written, filled.text, filled.values)
@@ -204,10 +205,13 @@ class Templatizer:
             rewritten.tokens if rewritten else tokens,
             tree,
             is_definition=isinstance(tree, _DEFINITIONS),
-            keywords=rewritten.keywords if rewritten else frozenset(),
-            names=rewritten.names if rewritten else frozenset(),
-            values=values,
         )
+        if values:
+            reader.know(names=values, values=values)
+        if rewritten:
+            reader.know(names=rewritten.names, keywords=rewritten.keywords)
+        if type(tree) is not exp.Select and isinstance(tree, _CHANGES):
+            reader.keep_defaults()
         return Templated(" ".join(reader.read()), None, None)
 
     def _tokenize(self, text: str) -> list[Token]:

@@ -214,12 +214,12 @@ class UnknownSyntax:
         self._rules = _by_first_word(rules)
         # Most texts that do not parse hold none of these words, and need no look at their tokens.
         words = {"JSON_", *(word for rule in rules for word in _rarest_words(rule))}
-        signs = map(re.escape, (*sorted(words), *(_JOINED_SIGNS if self._joins_signs else ())))
-        self._may_apply = re.compile("|".join(signs), re.IGNORECASE).search
+        self._words = (*sorted(words), *(_JOINED_SIGNS if self._joins_signs else ()))
 
     def rewrite(self, text: str, tokens: list[Token]) -> Rewritten | None:
         """Return the tokens as changed by the rules that apply; None if none does."""
-        if not self._may_apply(text):
+        upper = text.upper()
+        if not any(word in upper for word in self._words):
             return None
         joined = _join_signs(tokens) if self._joins_signs else tokens
         edits = _Matcher(joined, self._names).find_edits(self._rules)
