@@ -122,7 +122,11 @@ def edited(pieces: list[str], edits: list[tuple[str, int, str]]) -> str:
 @given(st.sampled_from(ALL_QUERIES), EDITS)
 def test_broken_queries_do_no_harm(query, edits):
     dialect, sql = query
-    check(dialect, edited(pieces_of(dialect, sql), edits))
+    try:
+        pieces = pieces_of(dialect, sql)
+    except TokenError:  # of placeholders
+        pieces = re.findall(r"\w+|\W", sql)
+    check(dialect, edited(pieces, edits))
 
 
 @MANY
