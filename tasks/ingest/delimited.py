@@ -11,7 +11,7 @@ import re
 from array import array
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Final, TextIO
@@ -52,35 +52,34 @@ class Damage:
     Attributes:
         lost: The rows that could not be read.
         stray: The rows that were read although they have stray quotes.
+        has_backslashes: Whether quotes within values are escaped by backslashes.
     """
 
     lost: _Places = _Places()
     stray: _Places = _Places()
+    has_backslashes: bool = False
 
     @property
     def text(self) -> str:
         """The damage as a sentence without its end; empty if there is none."""
         lost, stray = self.lost, self.stray
-        parts = []
+        parts = ["its quotes are escaped by backslashes"] if self.has_backslashes else []
         if stray.n_rows:
             verb = "has stray quotes and is" if stray.n_rows == 1 else "have stray quotes and are"
             parts.append(f"{_count_rows(stray.n_rows)} {verb} read as the columns fit: {stray}")
         if lost.n_rows:
-            counts = (
-                "is damaged and counts as a query"
-                if lost.n_rows == 1
-                else ("are damaged and count as queries")
-            )
-            parts.append(f"{_count_rows(lost.n_rows)} {counts} without text: {lost}")
+            verb = "is damaged, and its" if lost.n_rows == 1 else "are damaged, and their"
+            parts.append(f"{_count_rows(lost.n_rows)} {verb} values are lost: {lost}")
         return "; ".join(parts)
 
     def __add__(self, other: "Damage") -> "Damage":
         """Return the damage of two tables of one dump."""
-        return Damage(self.lost + other.lost, self.stray + other.stray)
+        has_backslashes = self.has_backslashes or other.has_backslashes
+        return Damage(self.lost + other.lost, self.stray + other.stray, has_backslashes)
 
     def of_file(self, name: str) -> "Damage":
         """Return the same damage with the name of its file."""
-        return Damage(self.lost.of_file(name), self.stray.of_file(name))
+        return replace(self, lost=self.lost.of_file(name), stray=self.stray.of_file(name))
 
 
 def _count_rows(n_rows: int) -> str:
@@ -101,14 +100,20 @@ _STRAY: Final = 2
 
 # The text of a quoted value up to a quote that is not doubled.
 _QUOTED: Final = re.compile(r'[^"]*+(?:""[^"]*+)*+')
+_QUOTED_WITH_BACKSLASHES: Final = re.compile(r"""[^"\\]*+(?:(?:""|\\.?)[^"\\]*+)*+""", re.DOTALL)
+_ESCAPED: Final = re.compile(r"""\\(["\\])|"(")""")
 
 
 class _Dialect:
-    """The rules of tables with one separator and one kind of line end."""
+    """The rules of tables with one separator, one kind of line end, and one of escapes."""
 
-    def __init__(self, separator: str, line_end: str = "\n") -> None:
+    def __init__(
+        self, separator: str, line_end: str = "\n", *, has_backslashes: bool = False
+    ) -> None:
         self.separator = separator
         self.line_end = line_end
+        self.has_backslashes = has_backslashes
+        self._quoted = _QUOTED_WITH_BACKSLASHES if has_backslashes else _QUOTED
         self._plain = re.compile(rf"[^{re.escape(separator)}{line_end}]*+")
 
     def scan_line(self, line: str, state: int) -> tuple[int, int]:
@@ -125,7 +130,7 @@ class _Dialect:
             if state == _OUTSIDE and line.startswith('"', position):
                 position, state = position + 1, _INSIDE
             if state == _INSIDE:
-                position = _end(_QUOTED.match(line, position))
+                position = _end(self._quoted.match(line, position))
                 if position == len(line):
                     return _INSIDE, n_separators
                 position, state = position + 1, _OUTSIDE
@@ -149,8 +154,8 @@ class _Dialect:
         while True:
             start = position
             if row.startswith('"', position):
-                position = _end(_QUOTED.match(row, position + 1)) + 1
-                values.append(row[start + 1 : position - 1].replace('""', '"'))
+                position = _end(self._quoted.match(row, position + 1)) + 1
+                values.append(self._unescape(row[start + 1 : position - 1]))
             else:
                 position = _end(self._plain.match(row, position))
                 values.append(row[start:position])
@@ -174,14 +179,14 @@ class _Dialect:
         while True:
             start = position
             if row.startswith('"', position):
-                position = _end(_QUOTED.match(row, position + 1))
+                position = _end(self._quoted.match(row, position + 1))
                 while not self._closes(row, position):
                     if position == len(row) or row[position - 1 : position] == self.separator:
                         return None
                     if row.startswith(self.line_end, position + 1) or ends_at_stray:
                         break
-                    position = _end(_QUOTED.match(row, position + 1))
-                value = row[start + 1 : position].replace('""', '"')
+                    position = _end(self._quoted.match(row, position + 1))
+                value = self._unescape(row[start + 1 : position])
                 position += 1
             else:
                 value = ""
@@ -196,6 +201,9 @@ class _Dialect:
                 return None
             position += 1
 
+    def _unescape(self, text: str) -> str:
+        return _ESCAPED.sub(r"\1\2", text) if self.has_backslashes else text.replace('""', '"')
+
     def _closes(self, row: str, quote: int) -> bool:
         """Tell whether the quote at a position ends its value."""
         return quote < len(row) and (quote + 1 == len(row) or row[quote + 1] == self.separator)
@@ -207,13 +215,6 @@ def _end(match: re.Match[str] | None) -> int:
 
 def _open_table(path: Path, line_end: str) -> TextIO:
     return path.open(encoding="utf-8", newline=line_end)
-
-
-def _find_line_end(path: Path) -> str:
-    """Return the line end of a table; carriage returns end lines only if line feeds do not."""
-    with path.open("rb") as file:
-        start = file.read(_SAMPLED_BYTES)
-    return "\r" if b"\r" in start and b"\n" not in start else "\n"
 
 
 def _read_lines(file: TextIO) -> Iterator[str]:
@@ -298,8 +299,11 @@ class _Outline:
 
     def __init__(self, file: TextIO, dialect: _Dialect) -> None:
         ends, counts = (array("b"), array("b")), (array("i"), array("i"))
+        self._first = 0  # the first line that is not blank
         for line in _read_lines(file):
             text = line.rstrip("\r\n")
+            if self._first == len(ends[0]) and not text.strip(" "):
+                self._first += 1
             for start in (_OUTSIDE, _INSIDE):
                 state, n_separators = dialect.scan_line(text, start)
                 ends[start].append(state)
@@ -344,18 +348,23 @@ class _Outline:
         found = self._is_start.find(1, line + 1)
         return min(found, self.n_lines) if found >= 0 else self.n_lines
 
-    def has_row_of_several_lines(self, n_values: int) -> bool:
-        """Tell whether some well-formed row with this number of values has several lines."""
-        line = 0
+    def count_rows(self, n_values: int) -> tuple[int, int]:
+        """Return the numbers of well-formed rows with a size, of any and of several lines."""
+        line = n_rows = n_of_several_lines = 0
         while line < self.n_lines:
             end, found = self.find_row(line)
-            if end > line + 1 and found == n_values and line:
-                return True
-            line = end if found == n_values else self.find_next_start(line)
-        return False
+            if end > 0 and found == n_values:
+                n_rows += 1
+                n_of_several_lines += end > line + 1 and line > self._first
+                line = end
+            else:
+                line = self.find_next_start(line)
+        return n_rows, n_of_several_lines
 
-    def find_usual_size(self) -> int:
-        """Return the most common number of values of the rows that take one line."""
+    def find_size(self, has_header: bool) -> int:
+        """Return the number of values in the header, or in most rows of one line; else 0."""
+        if has_header:
+            return self.find_row(self._first)[1] if self.n_lines else 0
         ends, counts = self._row_ends[_OUTSIDE], self._row_counts[_OUTSIDE]
         sizes = Counter(counts[line] + 1 for line in range(self.n_lines) if ends[line] == line + 1)
         return sizes.most_common(1)[0][0] if sizes else 0
@@ -420,13 +429,11 @@ def repair_table(
         UnreadableTableError: Its header is damaged, or half of its rows or more are.
         UnicodeDecodeError: It is not UTF-8.
     """
-    dialect = _Dialect(separator, _find_line_end(path))
-    with _open_table(path, dialect.line_end) as file:
-        outline = _Outline(file, dialect)
-    n_values = outline.find_row(0)[1] if has_header else outline.find_usual_size()
+    dialect, outline = _choose_dialect(path, separator, has_header)
+    n_values = outline.find_size(has_header)
     if not n_values:
         raise UnreadableTableError("the header is damaged" if has_header else "no row can be read")
-    has_breaks = outline.has_row_of_several_lines(n_values)
+    has_breaks = outline.count_rows(n_values)[1] > 0
     n_rows = 0
     found = {_Kind.LENIENT: _Places(), _Kind.BAD: _Places()}
     with (
@@ -445,7 +452,23 @@ def repair_table(
     lost, n_rows = found[_Kind.BAD], n_rows - has_header
     if lost.n_rows and 2 * lost.n_rows >= n_rows:
         raise UnreadableTableError(f"{lost.n_rows:,} of {n_rows:,} rows cannot be read: {lost}")
-    return Damage(lost, found[_Kind.LENIENT])
+    return Damage(lost, found[_Kind.LENIENT], dialect.has_backslashes)
+
+
+def _choose_dialect(path: Path, separator: str, has_header: bool) -> tuple[_Dialect, _Outline]:
+    """Return the rules under which most rows of a table are well-formed, and its outline."""
+    with path.open("rb") as file:
+        start = file.read(_SAMPLED_BYTES)
+    # Carriage returns end lines only if line feeds do not.
+    line_end = "\r" if b"\r" in start and b"\n" not in start else "\n"
+    found = []
+    for has_backslashes in (False, True) if b'\\"' in start else (False,):
+        dialect = _Dialect(separator, line_end, has_backslashes=has_backslashes)
+        with _open_table(path, line_end) as file:
+            outline = _Outline(file, dialect)
+        n_rows, _ = outline.count_rows(outline.find_size(has_header))
+        found.append((n_rows, dialect, outline))
+    return max(found, key=lambda one: one[0])[1:]
 
 
 def _judge_rows(

@@ -100,21 +100,14 @@ class RowCounts:
             a number, such as ``archived``.
         dialects: The number of queries of each dialect that the dump states.
         separator: The separator of a table of text.
-        damage: The rows of a table of text that could not be read, as a sentence without its end;
-            empty if all could be read.
+        reading: How a table of text was read, as a sentence without its end: its separator, unless
+            it is the usual one, and its damaged rows. It may be empty.
     """
 
     left_out: dict[str, int] = field(default_factory=dict)
     dialects: dict[str, int] = field(default_factory=dict)
     separator: str = ","
-    damage: str = ""
-
-    @property
-    def reading(self) -> str:
-        """The separator, unless it is a comma, and the damage, as a sentence without its end."""
-        name = {"\t": "tabs"}.get(self.separator, f"'{self.separator}'")
-        separated = f"its values are separated by {name}" if self.separator != "," else ""
-        return "; ".join(filter(None, (separated, self.damage)))
+    reading: str = ""
 
     @property
     def text(self) -> str:
@@ -258,13 +251,15 @@ def _write_readable(
     """Write the queries of the staged files, or of the rows that can be read of damaged tables."""
     write = partial(_write_queries, con, entry, query, sources, staged, temporary, encoding)
     if "read_csv(" not in load_sql(query):
-        return write("", Damage())
+        return write(",", "")
     preferred = choose_preferred(entry.format, sources[0].suffix)
     separators = [find_separator_of_file(path, preferred) for path in staged]
+    name = "tabs" if separators[0] == "\t" else f"'{separators[0]}'"
+    reading = [f"its values are separated by {name}"] if separators[0] != preferred else []
     try:
         if len({*separators}) > 1:
             raise _error(entry, "has files with different separators", "list each as a corpus")
-        return write(separators[0], Damage())
+        return write(separators[0], "".join(reading))
     except _DamagedError as error:
         if any(map(guess_encoding, staged)):
             raise
@@ -284,7 +279,7 @@ def _write_readable(
             damage += found.of_file(source.name) if len(staged) > 1 else found
             staged[number] = copy
         try:
-            return write(separators[0], damage)
+            return write(separators[0], "; ".join(filter(None, (*reading, damage.text))))
         except _DamagedError:
             raise error from None
 
@@ -298,7 +293,7 @@ def _write_queries(
     temporary: Path,
     encoding: Encoding,
     separator: str,
-    damage: Damage,
+    reading: str,
 ) -> IngestReport:
     """Write the queries of the staged files, and check that they match the entry."""
     if entry.format in _SEPARATORS:
@@ -308,14 +303,14 @@ def _write_queries(
     try:
         parameters = _collect_parameters(entry, query, sources, paths, separator)
         rows = _create_dump_view(con, query, parameters)
-        rows = replace(rows, separator=separator or ",", damage=damage.text)
+        rows = replace(rows, separator=separator, reading=reading)
         output = {
             "destination": str(temporary),
             "encoding": encoding.name,
             "n_replaced": str(encoding.n_replaced),
             "left_out": json.dumps(rows.left_out),
             "dialects": json.dumps(rows.dialects),
-            "reading": json.dumps({"separator": rows.separator, "damage": rows.damage}),
+            "reading": json.dumps({"separator": rows.separator, "reading": rows.reading}),
         }
         run_sql(con, "ingest/write_queries", **output)
         found = _count_queries(con, temporary)

@@ -60,12 +60,12 @@ READ = {
     "a quote that never ends": (
         '1,"abc,SELECT 1\n',
         [LOST],
-        "1 row is damaged and counts as a query without text: line 2",
+        "1 row is damaged, and its values are lost: line 2",
     ),
     "a quote that ends in another row": (
         '1,"abc,SELECT 1\n2,"x, y",SELECT 2\n3,z,SELECT 3\n',
         [LOST, ["2", "x, y", "SELECT 2"], ["3", "z", "SELECT 3"]],
-        "1 row is damaged and counts as a query without text: line 2",
+        "1 row is damaged, and its values are lost: line 2",
     ),
     "mixed line ends": (
         '1,x,SELECT 1\r\n2,"y\nz",SELECT 2\r\n3,x,SELECT 3\n',
@@ -80,12 +80,12 @@ READ = {
     "too few values": (
         "1,x\n2,y,SELECT 2\n",
         [LOST, ["2", "y", "SELECT 2"]],
-        "1 row is damaged and counts as a query without text: line 2",
+        "1 row is damaged, and its values are lost: line 2",
     ),
     "too many values": (
         "1,x,SELECT a, b\n2,y,SELECT 2\n",
         [LOST, ["2", "y", "SELECT 2"]],
-        "1 row is damaged and counts as a query without text: line 2",
+        "1 row is damaged, and its values are lost: line 2",
     ),
     "empty values beyond the header": (
         "1,x,SELECT 1,\n2,y,SELECT 2,,\n",
@@ -95,6 +95,20 @@ READ = {
     "blank lines": ("\n1,x,SELECT 1\n   \n\n", [["1", "x", "SELECT 1"]], ""),
     "a zero byte": ("1,x\0y,SELECT 1\n", [["1", "x\0y", "SELECT 1"]], ""),
     "doubled quotes": ('1,"a ""b"" c",""""\n', [["1", 'a "b" c', '"']], ""),
+    "quotes escaped by backslashes": (
+        '1,"say \\"hi, you\\"","SELECT \\"a\\""\n2,"c:\\\\",SELECT 2\n3,"x ""y"" \\z",SELECT 3\n',
+        [
+            ["1", 'say "hi, you"', 'SELECT "a"'],
+            ["2", "c:\\", "SELECT 2"],
+            ["3", 'x "y" \\z', "SELECT 3"],
+        ],
+        "its quotes are escaped by backslashes",
+    ),
+    "a backslash before the end of a value": (
+        '1,"c:\\",SELECT 1\n2,"d:\\",SELECT 2\n3,"x" y,SELECT 3\n',
+        [["1", "c:\\", "SELECT 1"], ["2", "d:\\", "SELECT 2"], ["3", "x y", "SELECT 3"]],
+        "1 row has stray quotes and is read as the columns fit: line 4",
+    ),
     "lines of a damaged value that look like rows": (
         '1,"x\ny",SELECT 1\n2,"a "b",\nc, d, e\n"f",SELECT 2\n3,x,SELECT 3\n4,x,SELECT 4\n'
         "5,x,SELECT 5\n6,x,SELECT 6\n",
@@ -106,7 +120,7 @@ READ = {
             ["5", "x", "SELECT 5"],
             ["6", "x", "SELECT 6"],
         ],
-        "3 rows are damaged and count as queries without text: line 4, line 5, line 6",
+        "3 rows are damaged, and their values are lost: line 4, line 5, line 6",
     ),
     "a value of several lines with a stray quote": (
         '1,"x\ny",SELECT 1\n2,"a "b c\nd",SELECT 2\n',
@@ -116,7 +130,7 @@ READ = {
     "a value that lost its first quote": (
         '1,"x\ny",SELECT 1\n2,x,SELECT a\nFROM b"\n3,x,SELECT 3\n',
         [["1", "x\ny", "SELECT 1"], LOST, LOST, ["3", "x", "SELECT 3"]],
-        "2 rows are damaged and count as queries without text: line 4, line 5",
+        "2 rows are damaged, and their values are lost: line 4, line 5",
     ),
 }
 
@@ -279,6 +293,14 @@ def test_a_table_in_a_tsv_file_has_tabs_unless_its_header_tells_otherwise(tmp_pa
         (tmp_path / "queries.parquet").unlink()
 
 
+def test_blank_lines_may_precede_the_header(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("\n  \n" + HEADER + '1,"x" y,SELECT 1\n' + REST)
+    repair_table(path, tmp_path / "copy.csv", ",")
+    with (tmp_path / "copy.csv").open(newline="") as file:
+        assert [*csv.reader(file)][:2] == [["id", "note", "sql"], ["1", "x y", "SELECT 1"]]
+
+
 def test_the_separator_is_told(tmp_path):
     path = tmp_path / "a.csv"
     path.write_bytes(b"\xef\xbb\xbfid;sql;db\r\n1;SELECT a, b FROM t;port\r\n")
@@ -304,5 +326,5 @@ def test_damage_in_several_files_is_told_with_their_names(tmp_path):
     report = ingest_corpus(corpus, tmp_path / "stage" / "queries.parquet")
     assert report.n_queries == 6
     assert report.rows.reading == (
-        "2 rows are damaged and count as queries without text: line 2 of a.csv, line 2 of b.csv"
+        "2 rows are damaged, and their values are lost: line 2 of a.csv, line 2 of b.csv"
     )
