@@ -243,7 +243,8 @@ def test_all_formats_read_damaged_rows_and_other_separators(format, separator, t
     lines = [separator.join(names), *(separator.join(row.values()) for row in rows)]
     path = tmp_path / "a.csv"
     path.write_text("\n".join(lines) + "\n")
-    corpus, _ = resolve_format(entry(path, AUTO))
+    role = {"role": "predictions", "target": "t", "model": "m"} if format == "din_sql" else {}
+    corpus, _ = resolve_format(entry(path, AUTO, **role))
     assert corpus.format == format
     queries = tmp_path / "queries.parquet"
     report = ingest_corpus(corpus, queries)
