@@ -9,6 +9,8 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
+
 _ROWS_PER_BATCH: Final = 4096
 # A longer text is no list: to parse it as Python takes a hundred times its size.
 _LONGEST_LIST: Final = 1_000_000
@@ -41,6 +43,16 @@ def _flatten(value: object) -> Iterator[object]:
         return
     for one in value:
         yield from _flatten(one)
+
+
+def describe_lists(n_lists: int, entry: CorpusEntry) -> str:
+    """Return what happens with the lists of a dump, as a sentence without its end; "" if none."""
+    if not n_lists:
+        return ""
+    taken = "each counts, as one of k" if entry.takes_each else "the first counts"
+    key = "answers" if entry.role == "predictions" else "which"
+    noun = "rows have" if n_lists != 1 else "row has"
+    return f"{n_lists:,} {noun} several queries, of which {taken} (key {key})"
 
 
 def expand_lists(queries: Path, takes_each: bool) -> tuple[int, int]:

@@ -17,6 +17,7 @@ from nl2sql_align.tasks.ingest.archives import Encoding
 from nl2sql_align.tasks.ingest.corpora_file import AUTO, CorpusEntry, format_table
 from nl2sql_align.tasks.ingest.dumps import RowCounts, ingest_corpus
 from nl2sql_align.tasks.ingest.format_recognition import resolve_format
+from nl2sql_align.tasks.ingest.lists import describe_lists
 from nl2sql_align.tasks.templates.dialect_choice import choose_dialect, list_own_dialects
 from nl2sql_align.tasks.templates.parser_pool import ParseJob, parse_part, stop_workers
 from nl2sql_align.tasks.templates.rules import SEVERAL_STATEMENTS
@@ -40,6 +41,7 @@ class Inspection:
         dialect_shares: The share of the sample that each dialect parses; empty for a given dialect.
         n_queries: Queries of the dump.
         rows: What the format tells about the rows of the dump.
+        lists: What happens with rows of several queries, as a sentence without its end, or empty.
         n_cleaned: Rows whose query is only a part of the text.
         encoding: The encoding of the dump's text.
         n_parsed: Rows that were parsed: the first ones of the dump.
@@ -58,6 +60,7 @@ class Inspection:
     dialect_shares: dict[str, float]
     n_queries: int
     rows: RowCounts
+    lists: str
     n_cleaned: int
     encoding: Encoding
     n_parsed: int
@@ -141,6 +144,7 @@ def inspect_dump(
         shares,
         report.n_queries,
         report.rows,
+        describe_lists(report.n_lists, entry),
         n_cleaned,
         report.encoding,
         len(rows),

@@ -17,6 +17,7 @@ from nl2sql_align.tasks.base.errors import AlignError, CorpusError
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
 from nl2sql_align.tasks.ingest.dumps import read_row_counts, text_settings
 from nl2sql_align.tasks.ingest.fetch import remove_unused_copies
+from nl2sql_align.tasks.ingest.lists import describe_lists
 from nl2sql_align.tasks.ingest.questions import count_questions, digest_questions, write_part
 from nl2sql_align.tasks.measures.divergence import EPSILON, SKEW
 from nl2sql_align.tasks.measures.intervals import (
@@ -201,9 +202,8 @@ def collect_notes(corpora: list[CountedCorpus], warehouse: Warehouse) -> list[st
         notes += [f"{name}: {text}" for text in (rows.text, rows.reading, rows.mixture) if text]
         expected = n_rows.get(entry.target) if entry.target else None
         n_lists = int(metadata.get(b"n_lists", b"0"))
-        if n_lists and not entry.takes_each:
-            key = "answers" if entry.role == "predictions" else "which"
-            notes.append(f"{name}: {n_lists:,} rows have several queries; {key} takes the first")
+        if n_lists:
+            notes.append(f"{name}: {describe_lists(n_lists, entry)}")
         if expected is not None and expected != n_rows[name] and not one.is_joined:
             notes.append(
                 f"{name}: {n_rows[name]:,} predictions for the {expected:,} questions of "

@@ -10,11 +10,12 @@ def label_predictions(row: Mapping[str, Any]) -> str:
     Args:
         row: A row of table ``alignment_ratio``.
     """
-    return f"{row['predictions']}{describe_part(row)}"
+    part = describe_part(row)
+    return f"{row['predictions']} ({part})" if part else str(row["predictions"])
 
 
 def describe_part(row: Mapping[str, Any]) -> str:
-    """Return ``" (200 of 1,034 questions)"`` for a ratio of a part of the target, else ""."""
+    """Return ``200 of 1,034 questions`` for a ratio of a part of the target, else ""."""
     if not row["is_part"]:
         return ""
-    return f" ({row['n_answered']:,} of {row['n_questions']:,} questions)"
+    return f"{row['n_answered']:,} of {row['n_questions']:,} questions"

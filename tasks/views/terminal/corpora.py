@@ -22,7 +22,7 @@ def print_inspection(found: "Inspection") -> None:
     if found.encoding.n_replaced:
         encoding += f", {count_noun(found.encoding.n_replaced, 'character')} could not be decoded"
     out.print(f"  {count_noun(found.n_queries, 'query', 'queries')}{encoding}")
-    for text in filter(None, (found.rows.text, found.rows.reading)):
+    for text in filter(None, (found.rows.text, found.rows.reading, found.lists)):
         out.print(f"  {escape(printable(text))}", soft_wrap=True)
     if found.n_cleaned:
         out.print(

@@ -46,10 +46,10 @@ def print_ratios(rows: "pl.DataFrame", few_databases: int = 30) -> None:
         ["target", "predictions"], maintain_order=True
     ):
         first = group.row(0, named=True)
+        part = f", {describe_part(first)}" if first["is_part"] else ""
         tuned = f", tuned on {first['trained_on']}" if first["trained_on"] else ""
         say(
-            f"[bold]{escape(str(predictions))}[/] on [bold]{escape(str(target))}[/]"
-            f"{describe_part(first)} "
+            f"[bold]{escape(str(predictions))}[/] on [bold]{escape(str(target))}[/]{part} "
             f"(model {escape(printable(first['model'] + tuned))})"
         )
         alignment = format_value(
@@ -65,7 +65,7 @@ def print_ratios(rows: "pl.DataFrame", few_databases: int = 30) -> None:
         if (ceiling := first["target_ceiling"]) is not None:
             ratio = format_value(ceiling / first["predictions_alignment"])
             say(
-                f"ceiling for {escape(str(target))}{describe_part(first)}: "
+                f"ceiling for {escape(str(target))}{part}: "
                 f"{format_value(ceiling)}, or an AR of {ratio}",
                 2,
             )

@@ -60,6 +60,12 @@ def test_verdicts_of_untuned_models_are_counted_and_the_surest_gain_named():
     )
 
 
+def test_a_gain_on_a_part_of_the_target_says_so():
+    found = ratios(("sure", "part", None, 1.3, 1.2, 1.4, "gain"))
+    _, verdicts, _ = describe(pairs(("near", "dev", 0.9, {})), found).sentences
+    assert "the surest gain: sure for part (200 of 1,034 questions), 1.30" in verdicts
+
+
 def test_leakage_is_a_more_important_warning_than_rejected_queries():
     leak = {"exact_overlap": 0.25, "source_parsed_share": 0.5}
     shown = pairs(("near", "dev", 0.9, leak), ("far", "dev", 0.5, {}))
