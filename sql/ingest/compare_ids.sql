@@ -4,7 +4,7 @@
 with answers as (
     select
         id,
-        try_cast(id as bigint) as number,
+        if(regexp_full_match(id, '\d{1,18}'), try_cast(id as bigint), null) as number,
         count(*) as n
     from read_parquet($queries)
     group by id

@@ -196,6 +196,7 @@ def write_arranged(
     arrangement: Arrangement,
     destination: Path,
     only_first: bool = False,
+    largest_weight: int = LARGEST_WEIGHT,
 ) -> None:
     """Write the answers in the order of their questions, all to one question with one weight.
 
@@ -209,6 +210,7 @@ def write_arranged(
         arrangement: How the answers belong to questions.
         destination: The file to write, with the columns of ``queries``.
         only_first: Keep the first answer to each question only.
+        largest_weight: The largest weight of a question; see ``choose_weight``.
     """
     with connected() as con, pq.ParquetFile(queries) as file:
         run_sql(
@@ -221,7 +223,7 @@ def write_arranged(
             only_first=only_first,
             with_missing=arrangement.is_joined and not arrangement.is_partial,
         )
-        weight = choose_weight([n for (n,) in _count_answers(con)])
+        weight = choose_weight([n for (n,) in _count_answers(con)], largest_weight)
         arranged = query_sql(
             con,
             "ingest/arranged_queries",
@@ -253,7 +255,7 @@ def write_part(answers: Path, target: Path, destination: Path) -> None:
         ).write_parquet(str(temporary), compression="zstd")
 
 
-def choose_weight(numbers: Sequence[int], largest: int = LARGEST_WEIGHT) -> int:
+def choose_weight(numbers: Sequence[int], largest: int) -> int:
     """Return the weight of a question such that each of its answers has an integer weight.
 
     Args:
