@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from nl2sql_align.tasks.ingest.answers import clean_answer
 from nl2sql_align.tasks.ingest.column_names import ANSWERS, KeyPath, Meaning, find_meaning
+from nl2sql_align.tasks.ingest.lists import parse_list
 from nl2sql_align.tasks.ingest.sql_signs import looks_like_sql
 from nl2sql_align.tasks.ingest.statements import classify_statement
 
@@ -132,10 +133,9 @@ class Choice:
             parts[0] += f", by its name {self.taken.meaning.value}"
         if self.taken.n_longer_lists:
             n_rows = len(self.taken.texts)
-            parts.append(
-                f"the first of each list ({self.taken.n_longer_lists} of the first {n_rows} rows "
-                "have several)"
-            )
+            several = f"{self.taken.n_longer_lists} of the first {n_rows} rows have several"
+            is_first = any(isinstance(key, int) for key in self.taken.path)
+            parts.append(f"the first of each list ({several})" if is_first else several)
         if self.others:
             named = [f"'{t.name}' ({_explain(t, self.is_answer)})" for t in self.others[:_N_SHOWN]]
             more = ", ..." if len(self.others) > _N_SHOWN else ""
@@ -175,14 +175,21 @@ def list_texts(rows: Sequence[Any]) -> list[Texts]:
         while left:
             item = left.pop()
             if item.value is None or isinstance(item.value, str):
+                value, n_items = _read_list(item.value or "")
                 texts = found.setdefault(item.path, Texts(item.path, find_meaning(item.path)))
-                if item.value and item.value.strip():
-                    texts.texts.setdefault(number, item.value)
-                texts.n_longer_lists += item.is_in_longer_list
+                if value.strip():
+                    texts.texts.setdefault(number, value)
+                texts.n_longer_lists += item.is_in_longer_list or n_items > 1
                 texts.long_list = texts.long_list or item.long_list
             elif len(item.path) < _MAX_DEPTH:
                 left += reversed(_open(item))
     return list(found.values())
+
+
+def _read_list(text: str) -> tuple[str, int]:
+    """Return the first item of a list that is written as a text, as in tables; or the text."""
+    items = parse_list(text)
+    return (items[0], len(items)) if items else (text, 1)
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ RANKED_REFERENCES: Final = (Meaning.REFERENCE, Meaning.QUERY, Meaning.ANSWER)
 _WORDS: Final = {
     Meaning.PROMPT: "question utterance prompt instruction input context schema ddl create "
     "evidence hint knowledge explanation reasoning reason thought thinking "
-    "rationale cot argument args vars messages conversations history example "
+    "rationale cot argument args vars request messages conversations history example "
     "shot demo demonstration error nlq nl system usage type id time status "
     "format score hash language cost",
     Meaning.PREDICTION: "pred predict predicted prediction generated generation gen llm hypothesis "

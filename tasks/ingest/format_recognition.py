@@ -62,6 +62,11 @@ def _has_requests(rows: Rows) -> bool:
     return any(isinstance(output, dict) and "text" in output for output in outputs)
 
 
+def _has_turns(rows: Rows) -> bool:
+    turns = [one for row in rows for key in _CHATS for one in _get_items(row, key)]
+    return any(isinstance(one, dict) and {"role", "from"} & one.keys() for one in turns)
+
+
 def _has_queries_in_lists(rows: Rows) -> bool:
     return any(isinstance(query, str) for row in rows for query in _get_items(row, "sql"))
 
@@ -94,6 +99,7 @@ def _get_items(row: dict[str, Any], key: str) -> list[Any]:
     return items if isinstance(items, list) else []
 
 
+_CHATS: Final = ("messages", "conversations")
 _TRAINING_KEYS: Final = frozenset({"chosen", "completion", "label", "rejected", "response"})
 _QUERIES: Final = frozenset({Meaning.REFERENCE, Meaning.QUERY, Meaning.PREDICTION})
 
@@ -180,8 +186,8 @@ _SIGNATURES: Final = (
     _Signature("superset", "slice_name, viz_type"),
     _Signature("sparc", "interaction, database_id"),
     _Signature("text2sql_data", "sentences, sql"),
-    _Signature("chat", "messages"),
-    _Signature("chat", "conversations"),
+    _Signature("chat", "messages", fits=_has_turns),
+    _Signature("chat", "conversations", fits=_has_turns),
     _Signature("sql_eval", "query, query_category, db_name", sql="query"),
     _Signature("pg_stat_statements", "query, calls"),
     _Signature("bigquery_jobs", "query, job_type"),
