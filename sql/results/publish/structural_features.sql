@@ -17,12 +17,14 @@ new_templates as (
 ),
 
 -- Brackets are replaced from the inside out by p, or by s for a subquery; words of templates are in upper case.
--- Subqueries wait until no other bracket is left, so that n_peeled counts how deep they nest.
+-- Subqueries wait until no other bracket is left, so that n_peeled counts how deep they nest. What
+-- was in the replaced brackets is in peeled.
 reduced as (
     select
         template_id,
         ' ' || regexp_replace(template, '\( (SELECT|WITH)\b', '‹ \1', 'g') || ' ' as text,
-        0 as n_peeled
+        0 as n_peeled,
+        []::varchar[] as peeled
     from new_templates
 
     union all
@@ -34,7 +36,12 @@ reduced as (
             regexp_replace(text, '\( [^()‹]*\)', 'p', 'g'),
             regexp_replace(text, '‹ [^()‹]*\)', 's', 'g')
         ) as text,
-        n_peeled + if(regexp_matches(text, '\( [^()‹]*\)'), 0, 1) as n_peeled
+        n_peeled + if(regexp_matches(text, '\( [^()‹]*\)'), 0, 1) as n_peeled,
+        peeled || if(
+            regexp_matches(text, '\( [^()‹]*\)'),
+            regexp_extract_all(text, '\( [^()‹]*\)'),
+            regexp_extract_all(text, '‹ [^()‹]*\)')
+        ) as peeled
     from reduced
     where regexp_matches(text, '[(‹] [^()‹]*\)')
 ),
@@ -43,6 +50,7 @@ outermost as materialized (
     select
         template_id,
         n_peeled,
+        list_append(peeled, text) as queries,
         regexp_replace(text, '^ WITH (RECURSIVE )?((, )?(p )?((NOT )?MATERIALIZED )?s )+', ' ') as text
     from reduced
     where not regexp_matches(text, '[(‹] [^()‹]*\)')
@@ -113,6 +121,33 @@ hardness as (
     from hardness_counts
 ),
 
+-- The commas between tables. Brackets are gone, so that all commas up to the next clause are such
+-- ones; IS DISTINCT FROM is a comparison.
+from_lists as (
+    select
+        template_id,
+        unnest(list_transform(
+            queries,
+            lambda query: regexp_replace(query, '\[ [^\[\]]*\]|\{ [^{}]*\}|\bIS (NOT )?DISTINCT FROM\b', '', 'g')
+        )) as query,
+        regexp_extract_all(
+            query,
+            '\bFROM .*?(?:\b(?:PREWHERE|WHERE|GROUP BY|HAVING|QUALIFY|WINDOW|ORDER BY|SORT BY|CLUSTER BY|'
+            || 'DISTRIBUTE BY|CONNECT BY|START WITH|LIMIT|OFFSET|FETCH|UNION|INTERSECT|EXCEPT|MINUS|'
+            || 'SELECT|INSERT|INTO|SET|RETURNING|VALUES|WHEN|OPTION|SETTINGS|ARRAY JOIN|LATERAL VIEW|'
+            || 'ON (?:CONFLICT|DUPLICATE)|FOR (?:NO KEY |KEY )?(?:UPDATE|SHARE|XML|JSON|BROWSE))\b|\|>|$)'
+        ) as lists
+    from outermost
+),
+
+comma_joins as (
+    select
+        template_id,
+        sum(len(regexp_extract_all(array_to_string(lists, ' '), ',')))::bigint as comma_join
+    from from_lists
+    group by template_id
+),
+
 -- Features of the outermost level.
 levels as (
     select
@@ -133,11 +168,11 @@ levels as (
 respelled as (
     select
         template_id,
-        regexp_replace(regexp_replace(regexp_replace(
+        regexp_replace(regexp_replace(
             template,
             '\b(INNER|LEFT|RIGHT|FULL|CROSS)( OUTER)? JOIN\b', '\1_JOIN', 'g'),
-            '\bWITH (RECURSIVE )?(\( (, )*\) )?((NOT )?MATERIALIZED )?\( (SELECT|WITH|VALUES)\b', 'CTE \6', 'g'),
-            '\bFROM ,', 'FROM COMMA_JOIN', 'g') as template
+            '\bWITH (RECURSIVE )?(\( (, )*\) )?((NOT )?MATERIALIZED )?\( (SELECT|WITH|VALUES)\b', 'CTE \6', 'g')
+            as template
     from new_templates
 ),
 
@@ -151,15 +186,13 @@ word_counts as (
         template_id,
         count(*) filter (
             word in (
-                'JOIN', 'INNER_JOIN', 'LEFT_JOIN', 'RIGHT_JOIN', 'FULL_JOIN', 'CROSS_JOIN',
-                'STRAIGHT_JOIN', 'COMMA_JOIN'
+                'JOIN', 'INNER_JOIN', 'LEFT_JOIN', 'RIGHT_JOIN', 'FULL_JOIN', 'CROSS_JOIN', 'STRAIGHT_JOIN'
             )
         ) as joins,
         count(*) filter (word = 'JOIN') as plain_join,
         count(*) filter (word = 'INNER_JOIN') as inner_join,
         count(*) filter (word in ('LEFT_JOIN', 'RIGHT_JOIN', 'FULL_JOIN')) as outer_join,
         count(*) filter (word = 'CROSS_JOIN') as cross_join,
-        count(*) filter (word = 'COMMA_JOIN') as comma_join,
         count(*) filter (word = 'CTE') as cte,
         count(*) filter (word in ('UNION', 'INTERSECT', 'EXCEPT', 'MINUS')) as set_operation,
         count(*) filter (
@@ -191,10 +224,12 @@ word_counts as (
 
 features as (
     select
-        word_counts.*,
+        word_counts.* replace (joins + comma_join as joins),
+        comma_joins.comma_join,
         levels.* exclude (template_id),
         new_templates.n_tokens as length_tokens
     from word_counts
+    join comma_joins using (template_id)
     join levels using (template_id)
     join new_templates using (template_id)
 ),
