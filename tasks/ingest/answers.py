@@ -1,91 +1,77 @@
 """Extraction of SQL statements from the answers of models.
 
 The functions look at words and quotes only, not at parse trees: they take linear time on any text,
-and give the same result with every version of the parser. A text that is one statement is never
-changed.
+and give the same result with every version of the parser. An answer that is one statement stays as
+it is, apart from characters that are SQL in no dialect.
 """
 
-import json
 import re
+from collections.abc import Callable
 from typing import Final
 
+from nl2sql_align.tasks.ingest.final_answers import Block, Part, find_final_answer, unescape
+from nl2sql_align.tasks.ingest.statement_ends import find_end
+from nl2sql_align.tasks.ingest.statement_starts import find_start
 from nl2sql_align.tasks.ingest.statements import (
-    START,
-    START_WORDS,
-    WITH,
+    MAX_CHARACTERS,
+    Scan,
     classify_statement,
     find_first_word,
     has_statement,
-    is_within_quotes,
-    make_quote_test,
     skip_leading,
     split_statements,
 )
 
-# Longer texts are left as they are.
-_MAX_ANSWER_CHARACTERS: Final = 200_000
-
-_EXPLAIN: Final = re.compile(
-    r"(?:EXPLAIN|DESCRIBE)\s+(?:QUERY\s+PLAN\s+|ANALYZE\s+)?(?:SELECT|WITH)\b", re.IGNORECASE
-)
-# Within prose, a statement starts on a new line or after a colon or backtick; in upper case,
-# anywhere.
-_START_AFTER_PROSE: Final = re.compile(
-    rf"(?:(?:^|[\n:`])[ \t(]*(?i:({START_WORDS}))|\b(SELECT\s|{WITH}))", re.MULTILINE
-)
-
-_THOUGHT: Final = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL)
-_FENCE: Final = re.compile(r"```[ \t]*[\w+.-]*[ \t]*\n?(.*?)(?:```|\Z)", re.DOTALL)
-_TOKEN: Final = r"<\|[^|<>\n]{1,40}\|>|</s>|<(?:eos|pad|unk|end_of_turn|start_of_turn)>|\[/?INST\]"
-_TOKENS_AT_START: Final = re.compile(rf"\s*(?:(?:{_TOKEN}|<s>|<bos>)\s*)+")
-# Text that only follows a statement: end marks, headings, and sentences on a line of their own.
-_AFTER_SQL: Final = re.compile(
-    rf"{_TOKEN}|```|\\end\{{|\\\]|\#\#\#|\[/?SQL\]|</?(?:sql|answer|query)>"
-    r"|\b(?:Comment|Explanation|Note|Answer|Question|Output|Response|Result|SQLResult|SQL|Human"
-    r"|User|Assistant)\s*:(?=\s|$)"
-    r"|\n[ \t]*(?:This\ (?:query|SQL|will|statement)|The\ (?:query|above|SQL)|Here(?:'s|\ is|,)"
-    r"|Note\ that|In\ this|Explanation\b|I\ hope|Please\ |Let\ me"
-    r"|Alternatively\b|However,|Or,?\ if|We\ )",
-    re.VERBOSE,
-)
-_PARAGRAPH: Final = re.compile(r"\n[ \t]*\n[ \t]*([A-Z][a-z]+(?:'[a-z]+)?)[ ,:]")
-_SQL_WORDS: Final = frozenset(
-    "SELECT FROM WHERE AND OR NOT ORDER GROUP HAVING LIMIT UNION EXCEPT INTERSECT JOIN LEFT RIGHT "
-    "INNER OUTER FULL CROSS NATURAL ON USING WITH AS CASE WHEN THEN ELSE END IN IS LIKE BETWEEN "
-    "EXISTS DISTINCT ALL VALUES SET INTO OFFSET FETCH WINDOW PARTITION OVER BY INSERT UPDATE "
-    "DELETE CREATE DROP ALTER DECLARE MINUS QUALIFY".split()
-)
-_ESCAPED_BREAK: Final = re.compile(r"\\r\\n|\\[nrt]")
+_INVISIBLE: Final = "\ufeff\u200b\u2060"
 
 
-def clean_answer(text: str, dialect: str | None = None, *, takes_first: bool = True) -> str:
-    """Return the first SQL statement of a model's answer.
+def clean_answer(
+    text: str, dialect: str | None = None, *, takes_first: bool = True, block: Block = "last"
+) -> str:
+    """Return the SQL statement that a model gives as its answer; see :func:`explain_cleaning`."""
+    return explain_cleaning(text, dialect, takes_first=takes_first, block=block).text
 
-    Drops thoughts, Markdown fences, prose before and after, end marks, further statements, and
-    table definitions that the model repeats from the prompt before its query. An answer that is one
-    statement, or contains none, is returned unchanged.
+
+def explain_cleaning(
+    text: str, dialect: str | None = None, *, takes_first: bool = True, block: Block = "last"
+) -> Part:
+    """Return the SQL statement that a model gives as its answer, and the rules that found it.
+
+    Drops an echoed prompt, reasoning, Markdown, JSON, prose before and after, end marks, further
+    statements, and table definitions that the model repeats from the prompt before its query. An
+    answer that is one statement, or contains none, is returned unchanged. One that was cut within
+    its reasoning is returned empty.
 
     Args:
         text: The answer.
         dialect: The SQL dialect if known; it decides how quotes are escaped.
         takes_first: Drop the statements after the first.
+        block: The fenced block to take if several hold a statement.
     """
-    if len(text) > _MAX_ANSWER_CHARACTERS:
-        return text
-    found = _unwrap_answer(text, dialect)
-    start = _find_start(found)
-    if start is None:
-        return text
-    found = found[start:]
-    if "\n" not in found and _ESCAPED_BREAK.search(found):
-        found = _restore_line_breaks(found, dialect)
-    end = _find_end(found, dialect)
-    found = found[:end]
-    if takes_first:
-        pieces = split_statements(found, dialect)
-        if pieces:
-            found = _skip_echo(pieces)
-    return _keep_if_equal(found, text)
+    if len(text) > MAX_CHARACTERS:
+        return Part(text)
+    found, found_rules = find_final_answer(text.lstrip(_INVISIBLE), block)
+    rules = dict.fromkeys(found_rules)
+    if find_start(found) is None:
+        is_final = "reasoning" in rules or "final channel" in rules
+        return Part(found.strip(), found_rules) if is_final else Part(text)
+    for rule, step in (
+        ("quotes", _unwrap_quotes),
+        ("text before", _cut_before),
+        ("text after", _cut_after),
+        ("escapes", _repair_characters),
+        ("text after", _cut_after),
+        ("echoed schema", _skip_schema),
+    ):
+        before, found = found, step(found, dialect)
+        if found.strip() != before.strip():
+            rules[rule] = None
+    if takes_first and (pieces := split_statements(found, dialect)):
+        if has_statement(found.replace(pieces[0], "", 1)):
+            rules["further statements"] = None
+        found = pieces[0]
+    found = _keep_if_equal(found, text)
+    return Part(found, tuple(rules) if found != text else ())
 
 
 def _keep_if_equal(found: str, text: str) -> str:
@@ -96,74 +82,172 @@ def _keep_if_equal(found: str, text: str) -> str:
     return text if is_all or not stripped else stripped
 
 
-def _unwrap_answer(text: str, dialect: str | None) -> str:
-    """Remove thoughts, marks at the start, fences, and a JSON object around the answer."""
-    if "<think" in text:
-        text = _THOUGHT.sub("", text)
-    if (match := _TOKENS_AT_START.match(text)) is not None:
-        text = text[match.end() :]
-    if "```" in text and not is_within_quotes(text, text.find("```"), dialect):
-        before = text.partition("```")[0]
-        # The prompt opened the fence, so that the answer starts with SQL.
-        if START.match(before, skip_leading(before)):
-            return before
-        blocks = [match[1] for match in _FENCE.finditer(text)]
-        with_sql = (block for block in blocks if _find_start(block) is not None)
-        text = next(with_sql, text.replace("```", "\n"))
-    stripped = text.strip()
-    if stripped.startswith("{") and stripped.endswith("}"):
-        try:
-            fields = json.loads(stripped)
-        except (ValueError, RecursionError):
-            return text
-        for key, value in fields.items() if isinstance(fields, dict) else ():
-            if key.lower() in {"sql", "query", "sql_query", "answer"} and isinstance(value, str):
-                return value
-    elif len(stripped) > 2 and stripped[0] == stripped[-1] == "`" and "`" not in stripped[1:-1]:
-        return stripped[1:-1]
+# ---- before the statement -----------------------------------------------------------------------
+
+_QUOTES: Final[dict[str, str]] = {
+    '"': '"',
+    "'": "'",
+    "`": "`",
+    "\u201c": "\u201d",
+    "\u2018": "\u2019",
+}
+_OPENING: Final = re.compile(r"(?:\"{1,3}|'{1,3}|`{1,3}|[\u201c\u2018])\Z")
+_BRACE: Final = re.compile(r"\\(?:boxed|text|texttt|mathrm)\{\s*\Z")
+_MAX_COMMAND: Final = 20
+# Before a quote that opens within a quoted statement, as in `SELECT "a" FROM b`.
+_BEFORE_OPENING: Final = frozenset(" \t\n(,=<>.|+")
+
+
+def _cut_before(text: str, dialect: str | None) -> str:
+    start = find_start(text)
+    return text[start or 0 :]
+
+
+def _cut_after(text: str, dialect: str | None) -> str:
+    return text[: find_end(text, dialect)]
+
+
+def _unwrap_quotes(text: str, dialect: str | None) -> str:
+    """Take a statement out of the quotes around it, and undo the escapes of quotes in it."""
+    start = find_start(text)
+    if start is None:
+        return text
+    first = skip_leading(text, start)
+    if (brace := _BRACE.search(text, max(0, first - _MAX_COMMAND), first)) is not None:
+        end = text.find("}", first)
+        return text[brace.end() : end] if end >= 0 else text
+    mark = _OPENING.search(text, max(0, first - 3), first)
+    if start != first or mark is None:
+        return text
+    # Two quotes are an empty string, or the first of them is part of the text around.
+    opening = mark[0] if len(mark[0]) != 2 or mark[0] == "``" else mark[0][0]
+    closed = _find_closing(text, first, opening)
+    return text if closed is None else _undo_escapes(text[first:closed], opening[0])
+
+
+def _find_closing(text: str, position: int, opening: str) -> int | None:
+    """Return where the quote around a statement closes; quotes within it come in pairs."""
+    closing = _QUOTES.get(opening, opening)
+    is_within = False
+    while (at := text.find(closing, position)) >= 0:
+        position = at + len(closing)
+        if text[at - 1] == "\\":
+            continue
+        if is_within:
+            is_within = False
+        elif len(opening) == 1 and text.startswith(closing, position):
+            position += 1
+        elif opening == closing and len(opening) == 1 and text[at - 1] in _BEFORE_OPENING:
+            is_within = True
+        else:
+            return at
+    return None
+
+
+def _undo_escapes(body: str, quote: str) -> str:
+    if f"\\{quote}" in body or ("\\n" in body and "\n" not in body):
+        return unescape(body, quote)
+    n_quotes = body.count(quote)
+    return body.replace(quote * 2, quote) if n_quotes == 2 * body.count(quote * 2) else body
+
+
+# ---- characters ---------------------------------------------------------------------------------
+
+_ESCAPED_BREAK: Final = re.compile(r"\\r\\n|\\[nrt]")
+# Outside of quotes, a backslash before one of these is SQL in no dialect: Markdown escapes them.
+_MARKDOWN_ESCAPE: Final = r"\\[_*<>=()\[\]#+|&~{}.!-]"
+_ZERO_WIDTH: Final = "\ufeff\u200b\u200c\u200d\u2060"
+# Full-width forms of the ASCII characters, which follow each other in the same order.
+_WIDE: Final = {chr(ord(one) + 0xFEE0): one for one in "!\"%&'()*+,-./:;<=>"}
+_CURLY: Final = {"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u201e": '"'}
+_WIDE_OPEN, _WIDE_CLOSE, _WIDE_COMMA = "\uff08", "\uff09", "\uff0c"
+_CURLY_PAIR: Final = re.compile(
+    r"\u2018([^\u2018\u2019\n]*)\u2019|\u201c([^\u201c\u201d\n]*)\u201d"
+)
+# An apostrophe is part of a name.
+_CURLY_QUOTE: Final = re.compile(
+    r"(?<!\w)[\u2018\u2019]|[\u2018\u2019](?!\w)|[\u201c\u201d\u201e\uff02\uff07]"
+)
+_FOREIGN: Final = re.compile(
+    "(" + _MARKDOWN_ESCAPE + ")|([" + _ZERO_WIDTH + "])|([" + "".join(_WIDE) + "])"
+)
+
+
+def _repair_characters(text: str, dialect: str | None) -> str:
+    """Replace what chats make of SQL's characters outside of quotes by the characters."""
+    if "\\" in text:
+        for quote in ('"', "'"):
+            if 0 < text.count(quote) == text.count(f"\\{quote}"):
+                text = text.replace(f"\\{quote}", quote)
+        if "\n" not in text:
+            text = _replace_outside(text, dialect, _ESCAPED_BREAK, _restore_break)
+    if _CURLY_QUOTE.search(text) is not None:
+        text = _replace_outside(text, dialect, _CURLY_PAIR, _straighten_pair)
+        text = _replace_outside(text, dialect, _CURLY_QUOTE, lambda one: (_CURLY | _WIDE)[one[0]])
+    if _FOREIGN.search(text) is not None:
+        text = _replace_outside(text, dialect, _FOREIGN, _Narrowing(text).replace)
     return text
 
 
-def _find_start(text: str) -> int | None:
-    """Return where the first statement starts, including the parentheses and comments before it."""
-    leading = skip_leading(text)
-    if START.match(text, leading) or _EXPLAIN.match(text, leading):
-        return 0
-    match = _START_AFTER_PROSE.search(text)
-    return None if match is None else match.start(1 if match[1] is not None else 2)
+def _restore_break(match: re.Match[str]) -> str:
+    return "\t" if match[0] == "\\t" else "\n"
 
 
-def _restore_line_breaks(text: str, dialect: str | None) -> str:
-    """Replace escaped line breaks and tabs outside quotes by real ones."""
-    parts, last = [], 0
-    is_quoted = make_quote_test(text, dialect)
-    for match in _ESCAPED_BREAK.finditer(text):
-        if is_quoted(match.start()):
-            continue
-        parts += [text[last : match.start()], "\t" if match[0] == "\\t" else "\n"]
-        last = match.end()
+def _straighten_pair(match: re.Match[str]) -> str:
+    if match[1] is not None:
+        return "'" + match[1].replace("'", "''") + "'"
+    return '"' + match[2].replace('"', '""') + '"'
+
+
+class _Narrowing:
+    """Replacements of Markdown's escapes, characters without width, and full-width forms.
+
+    Parentheses within a name, as in that of a column with its unit, stay as they are.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._kept: list[bool] = []
+
+    def replace(self, match: re.Match[str]) -> str:
+        """Return what replaces one character."""
+        one = match[0]
+        if match[1] is not None:
+            return one[1:]
+        if match[2] is not None:
+            return ""
+        if one == _WIDE_OPEN:
+            before = self._text[match.start() - 1 : match.start()]
+            self._kept.append(before.isalnum() and not before.isascii())
+            return one if self._kept[-1] else "("
+        if one == _WIDE_CLOSE and self._kept:
+            return one if self._kept.pop() else ")"
+        return one if self._kept and self._kept[-1] else _WIDE[one]
+
+
+def _replace_outside(
+    text: str, dialect: str | None, pattern: re.Pattern[str], make: Callable[[re.Match[str]], str]
+) -> str:
+    """Replace the matches of a pattern that are outside of quotes and comments."""
+    scan = Scan(text, dialect)
+    parts: list[str] = []
+    last = 0
+    for match in pattern.finditer(text):
+        if not scan.is_quoted(match.start()):
+            parts += [text[last : match.start()], make(match)]
+            last = match.end()
     return "".join([*parts, text[last:]])
 
 
-def _find_end(text: str, dialect: str | None) -> int:
-    """Return where the answer stops being SQL."""
-    ends = []
-    is_quoted = make_quote_test(text, dialect)
-    for match in _AFTER_SQL.finditer(text):
-        if match.start() > 0 and not is_quoted(match.start()):
-            ends.append(match.start())
-            break
-    for match in _PARAGRAPH.finditer(text):
-        if match[1].upper() not in _SQL_WORDS and not is_quoted(match.start()):
-            ends.append(match.start())
-            break
-    return min(ends, default=len(text))
+# ---- the prompt's schema ------------------------------------------------------------------------
 
 
-def _skip_echo(pieces: list[str]) -> str:
-    """Return the first statement, or the first query after table definitions from the prompt."""
-    if find_first_word(pieces[0]) == "CREATE":
-        for piece in pieces[1:]:
-            if classify_statement(piece) == "query":
-                return piece
-    return pieces[0]
+def _skip_schema(text: str, dialect: str | None) -> str:
+    """Skip table definitions of the prompt that stand before the query."""
+    if find_first_word(text) != "CREATE":
+        return text
+    pieces = split_statements(text, dialect, splits_definitions=True)
+    for n, piece in enumerate(pieces[1:], 1):
+        if classify_statement(piece) == "query":
+            return ";\n".join(pieces[n:])
+    return text

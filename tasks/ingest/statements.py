@@ -5,23 +5,24 @@ and give the same result with every version of the parser.
 """
 
 import re
-from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
 from typing import Final, Literal
 
 Statements = Literal["first", "last", "each", "reject"]
 Kind = Literal["query", "dml", "ddl"]
 KINDS: Final[tuple[Kind, ...]] = ("query", "dml", "ddl")
 
-_MAX_SCRIPT_CHARACTERS: Final = 50_000_000
+MAX_CHARACTERS: Final = 50_000_000
 
 # Bounded lengths prevent quadratic time.
 _NAME: Final = r"""(?:[\w$#@]{1,200}|"[^"]{1,200}"|`[^`]{1,200}`|\[[^\]]{1,200}\])"""
+_GAP: Final = r"(?:\s++|(?:--|#)[^\n]{0,300}+\n|/\*(?:[^*]|\*(?!/)){0,300}+\*/)"
 WITH: Final = (
-    rf"WITH\s+(?:RECURSIVE\s+)?{_NAME}\s*(?:\([^()]{{0,2000}}\)\s*)?"
+    rf"WITH\b{_GAP}++(?:RECURSIVE\b{_GAP}++)?{_NAME}\s*(?:\([^()]{{0,2000}}\)\s*)?"
     r"AS\s*(?:(?:NOT\s+)?MATERIALIZED\s*)?\("
 )
-_DATA_CHANGES: Final = (
+DATA_CHANGES: Final = (
     r"INSERT\s+(?:INTO|OR|OVERWRITE|IGNORE)\b|UPDATE\s+(?:OR\s+\w+\s+)?[^\s,]{1,200}\s+(?:AS\s+)?"
     r"(?:\w+\s+)?SET\b|DELETE\s+FROM\b|MERGE\s+INTO\b|REPLACE\s+INTO\b"
 )
@@ -30,10 +31,11 @@ _DEFINITIONS: Final = (
     r"MATERIALIZED|RECURSIVE)\s+)?(?:TABLE|VIEW|INDEX|SCHEMA|DATABASE|FUNCTION|PROCEDURE|TRIGGER|"
     r"SEQUENCE|TYPE)\b|TRUNCATE\s+TABLE\b"
 )
-START_WORDS: Final = rf"SELECT\b|{WITH}|VALUES\s*\(|{_DATA_CHANGES}|{_DEFINITIONS}"
+START_WORDS: Final = rf"SELECT\b|{WITH}|VALUES\s*\(|{DATA_CHANGES}|{_DEFINITIONS}"
 START: Final = re.compile(rf"(?:{START_WORDS})", re.IGNORECASE)
-_LEADING: Final = re.compile(r"(?:\s|;|\(|--[^\n]*(?:\n|$)|/\*(?:[^*]|\*(?!/))*\*/)*")
-_ONLY_COMMENTS: Final = re.compile(r"(?:\s|;|--[^\n]*(?:\n|$)|/\*(?:[^*]|\*(?!/))*\*/)*\Z")
+_COMMENT: Final = r"--[^\n]*+(?:\n|\Z)|/\*[^*]*+(?:\*(?!/)[^*]*+)*+\*/"
+_LEADING: Final = re.compile(rf"(?:[\s;(]++|{_COMMENT})*+")
+_ONLY_COMMENTS: Final = re.compile(rf"(?:[\s;]++|{_COMMENT})*+\Z")
 # After these words, a SELECT continues the statement.
 _BEFORE_SELECT: Final = frozenset(
     "UNION ALL EXCEPT INTERSECT DISTINCT MINUS AS EXPLAIN THEN".split()
@@ -49,11 +51,29 @@ _TSQL: Final = frozenset({"tsql", "fabric"})
 # Signs of T-SQL in scripts of unknown dialect.
 _LIKE_TSQL: Final = re.compile(r"^[ \t]*(?:DECLARE\s+@|GO[ \t\r]*$)", re.IGNORECASE | re.MULTILINE)
 _REST_OF_LINE: Final = re.compile(r"[ \t\r]*(?:\n|\Z)")
+SQL_WORDS: Final = frozenset(
+    "SELECT FROM WHERE AND OR NOT ORDER GROUP HAVING LIMIT UNION EXCEPT INTERSECT JOIN LEFT RIGHT "
+    "INNER OUTER FULL CROSS NATURAL ON USING WITH AS CASE WHEN THEN ELSE END IN IS LIKE BETWEEN "
+    "EXISTS DISTINCT ALL VALUES SET INTO OFFSET FETCH WINDOW PARTITION OVER BY INSERT UPDATE "
+    "DELETE CREATE DROP ALTER DECLARE MINUS QUALIFY".split()
+)
+# Words of SQL with which a statement may end.
+_LAST_WORDS: Final = frozenset({"END", "ALL"})
+_OPEN_ENDED: Final = frozenset(",(=<>+-/|%&^~!")
+_LAST_WORD: Final = re.compile(r"\w+\Z")
+_MAX_WORD: Final = 20
 # Statements that contain other start words, as in UPDATE ... SET.
 _MAY_CONTAIN_STARTS: Final = frozenset(
     {"INSERT", "UPDATE", "DELETE", "MERGE", "CREATE", "ALTER", "DROP"}
 )
 
+_CLOSERS: Final = {"'": "'", '"': '"', "`": "`", "[": "]", "/*": "*/"}
+# Marks of prompts, which look like names in brackets.
+_PROMPT_MARK: Final = re.compile(r"\[/?(?:SQL|INST)\]", re.IGNORECASE)
+# Each kind of dollar quote has its own closer: bounds the searches for those that are absent.
+_MAX_ABSENT: Final = 64
+# As in CREATE OR REPLACE GLOBAL TEMPORARY TABLE.
+_MAX_BEFORE_TABLE: Final = 6
 _LEXEME: Final = re.compile(r"""['"`\[]|--|/\*|\$\w*\$|[();]|[A-Za-z_@#][\w$#@]*""")
 _OPENING: Final = frozenset({"'", '"', "`", "[", "--", "/*", "$$"})
 # Dialects in which a backslash escapes a quote, and those in which brackets quote a name.
@@ -64,19 +84,28 @@ _BACKSLASH_DIALECTS: Final = frozenset(
 _BRACKET_DIALECTS: Final = frozenset({"tsql", "fabric", "sqlite"})
 
 
-def split_statements(text: str, dialect: str | None = None) -> list[str]:
+def split_statements(
+    text: str, dialect: str | None = None, *, splits_definitions: bool = False
+) -> list[str]:
     """Split a text into its statements, and drop those that are only comments.
 
     Statements end at semicolons outside quotes and parentheses, where another query starts after a
     complete one, and in T-SQL at ``GO`` and before words that only start a statement.
+
+    Args:
+        text: The script.
+        dialect: The SQL dialect if known.
+        splits_definitions: Whether a table definition ends with its columns, unless AS follows, so
+            that a query behind it is a statement of its own.
     """
-    if len(text) > _MAX_SCRIPT_CHARACTERS:
+    if len(text) > MAX_CHARACTERS:
         return [text]
     is_tsql = dialect in _TSQL or (dialect is None and _LIKE_TSQL.search(text) is not None)
     pieces: list[str] = []
     piece_start = depth = 0
     first = last = ""
     has_main = False
+    definition = _Definition()
     for start, end, lexeme in scan_lexemes(text, dialect):
         if lexeme in ("--", "/*"):
             continue
@@ -85,7 +114,9 @@ def split_statements(text: str, dialect: str | None = None) -> list[str]:
         if lexeme == ";" and depth <= 0:
             cut, resume = start, end
         elif depth <= 0 and first:
-            if word == "SELECT" and has_main and last not in _BEFORE_SELECT and last != "(":
+            starts_query = word == "SELECT" and has_main and last not in _BEFORE_SELECT
+            is_defined = splits_definitions and definition.has_columns and last != "AS"
+            if (starts_query and last != "(") or (is_defined and START.match(text, start)):
                 cut = resume = start
             elif is_tsql and _is_at_line_start(text, start):
                 if word == "GO" and _is_at_line_end(text, end):
@@ -101,14 +132,38 @@ def split_statements(text: str, dialect: str | None = None) -> list[str]:
         if cut is not None:
             pieces.append(text[piece_start:cut])
             piece_start, depth, first, last, has_main = resume, 0, "", "", False
+            definition = _Definition()
             if resume == end:
                 continue
         depth += (lexeme == "(") - (lexeme == ")")
         first = first or ("" if word == "(" else word)
         has_main = has_main or (word == "SELECT" and depth <= 0)
+        if first == "CREATE":
+            definition.read(word, depth)
         last = word
     pieces.append(text[piece_start:])
     return [piece.strip() for piece in pieces if has_statement(piece)]
+
+
+class _Definition:
+    """How far a table definition has been read."""
+
+    def __init__(self) -> None:
+        self.has_columns = False
+        self._n_words = 0
+        self._is_table = self._is_open = False
+
+    def read(self, word: str, depth: int) -> None:
+        """Read the next word, given the depth of parentheses after it."""
+        self._n_words += 1
+        if word == "TABLE" and self._n_words <= _MAX_BEFORE_TABLE:
+            self._is_table = True
+        elif word == "AS" and depth <= 0:
+            self._is_table = False
+        elif word == "(" and depth == 1:
+            self._is_open = self._is_table
+        elif word == ")" and depth <= 0 and self._is_open:
+            self.has_columns = True
 
 
 def _starts_query(text: str, start: int, word: str) -> bool:
@@ -173,34 +228,70 @@ def has_statement(text: str, start: int = 0) -> bool:
     return _ONLY_COMMENTS.match(text, start) is None
 
 
-def skip_leading(text: str) -> int:
-    """Return the position after leading white space, comments, semicolons and parentheses."""
-    match = _LEADING.match(text)
-    return match.end() if match else 0
+def skip_leading(text: str, position: int = 0) -> int:
+    """Return the position after white space, comments, semicolons and parentheses."""
+    match = _LEADING.match(text, position)
+    return match.end() if match else position
 
 
-def is_within_quotes(text: str, position: int, dialect: str | None) -> bool:
-    """Tell whether a position is within a quote or comment, but not at its start."""
-    return any(start < position < end for start, end in find_quoted_spans(text, dialect))
+class Scan:
+    """The quotes, comments and parentheses of a text, to ask about its positions.
 
+    Attributes:
+        first_source: The position of the first FROM outside of parentheses.
+    """
 
-def make_quote_test(text: str, dialect: str | None) -> Callable[[int], bool]:
-    """Return a function that tells whether a position is in a quote or comment of the text."""
-    spans = list(find_quoted_spans(text, dialect))
-    starts = [start for start, _ in spans]
+    def __init__(self, text: str, dialect: str | None) -> None:
+        self._text = text
+        self._spans: list[tuple[int, int]] = []
+        self._parentheses: list[int] = []
+        self._depths: list[int] = []
+        self._is_comment: list[bool] = []
+        self.first_source: int | None = None
+        depth = 0
+        for start, end, lexeme in scan_lexemes(text, dialect):
+            if lexeme in ("(", ")"):
+                depth += 1 if lexeme == "(" else -1
+                self._parentheses.append(start)
+                self._depths.append(depth)
+            elif end - start > 1 and lexeme in _OPENING:
+                self._spans.append((start, end))
+                self._is_comment.append(lexeme in ("--", "/*"))
+            elif self.first_source is None and depth <= 0 and lexeme.upper() == "FROM":
+                self.first_source = start
+        self._starts = [start for start, _ in self._spans]
 
-    def is_quoted(position: int) -> bool:
-        at = bisect_right(starts, position) - 1
-        return at >= 0 and position < spans[at][1]
+    def is_quoted(self, position: int) -> bool:
+        """Tell whether a position is in a quote or comment."""
+        at = bisect_right(self._starts, position) - 1
+        return at >= 0 and position < self._spans[at][1]
 
-    return is_quoted
+    def find_depth(self, position: int) -> int:
+        """Return how many parentheses are open before a position."""
+        at = bisect_left(self._parentheses, position) - 1
+        return self._depths[at] if at >= 0 else 0
 
+    def is_complete(self, position: int) -> bool:
+        """Tell whether a statement may end before a position: not after a comma, as in a list."""
+        while True:
+            while position and self._text[position - 1].isspace():
+                position -= 1
+            at = bisect_left(self._starts, position) - 1
+            if at < 0 or position > self._spans[at][1] or not self._is_comment[at]:
+                break
+            position = self._spans[at][0]
+        if not position or self._text[position - 1] in _OPEN_ENDED:
+            return False
+        match = _LAST_WORD.search(self._text, max(0, position - _MAX_WORD), position)
+        return match is None or match[0].upper() not in SQL_WORDS - _LAST_WORDS
 
-def find_quoted_spans(text: str, dialect: str | None) -> Iterator[tuple[int, int]]:
-    """Yield the start and end of each quote and comment."""
-    for start, end, lexeme in scan_lexemes(text, dialect):
-        if end - start > 1 and lexeme in _OPENING:
-            yield start, end
+    def iterate_outside(self) -> Iterator[tuple[int, int]]:
+        """Yield the start and end of each part outside of quotes and comments."""
+        last = 0
+        for start, end in self._spans:
+            yield last, start
+            last = end
+        yield last, len(self._text)
 
 
 def scan_lexemes(text: str, dialect: str | None) -> Iterator[tuple[int, int, str]]:
@@ -224,7 +315,9 @@ def scan_lexemes(text: str, dialect: str | None) -> Iterator[tuple[int, int, str
         closer = _CLOSERS.get(lexeme, lexeme if lexeme[0] == "$" else None)
         if closer is None:
             yield start, position, lexeme
-        elif closer not in absent and (lexeme != "[" or has_brackets):
+        elif lexeme == "[" and (not has_brackets or _PROMPT_MARK.match(text, start)):
+            continue
+        elif closer not in absent and len(absent) < _MAX_ABSENT:
             is_escaped = has_backslash and lexeme in ("'", '"')
             end = _find_closer(text, position, closer, lexeme in ("'", '"', "`"), is_escaped)
             if end:
@@ -232,9 +325,6 @@ def scan_lexemes(text: str, dialect: str | None) -> Iterator[tuple[int, int, str
                 yield start, end, lexeme if lexeme[0] != "$" else "$$"
             else:
                 absent.add(closer)
-
-
-_CLOSERS: Final = {"'": "'", '"': '"', "`": "`", "[": "]", "/*": "*/"}
 
 
 def _find_closer(text: str, position: int, closer: str, is_doubled: bool, is_escaped: bool) -> int:
