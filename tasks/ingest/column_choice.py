@@ -136,11 +136,14 @@ class Choice:
             several = f"{self.taken.n_longer_lists} of the first {n_rows} rows have several"
             is_first = any(isinstance(key, int) for key in self.taken.path)
             parts.append(f"the first of each list ({several})" if is_first else several)
-        if self.others:
-            named = [f"'{t.name}' ({_explain(t, self.is_answer)})" for t in self.others[:_N_SHOWN]]
-            more = ", ..." if len(self.others) > _N_SHOWN else ""
-            parts.append(f"also in {', '.join(named)}{more}, not taken")
-        return "; ".join(parts)
+        return "; ".join(filter(None, [*parts, describe_others(self.others, self.is_answer)]))
+
+
+def describe_others(others: Sequence[Texts], is_answer: bool) -> str:
+    """Return where else SQL is, for a note; an empty text if it is nowhere else."""
+    named = [f"'{one.name}' ({_explain(one, is_answer)})" for one in others[:_N_SHOWN]]
+    more = ", ..." if len(others) > _N_SHOWN else ""
+    return f"also in {', '.join(named)}{more}, not taken" if named else ""
 
 
 class UnclearError(Exception):
@@ -271,12 +274,24 @@ def choose_texts(texts: Iterable[Texts], *, is_answer: bool, is_cleaned: bool) -
         # Prompts contain SQL, but none of it is an answer.
         one.judge(is_cleaned and one.meaning not in (Meaning.PROMPT, Meaning.REFERENCE))
     taken = _choose_answers(judged) if is_answer else _choose_queries(judged)
-    others = tuple(
+    return Choice(taken, _find_others(judged, taken), is_answer)
+
+
+def find_others(rows: Sequence[Any], path: KeyPath, *, is_cleaned: bool) -> tuple[Texts, ...]:
+    """Return the columns that hold other queries than the column at a path does."""
+    judged = list_texts(rows)
+    taken = next((one for one in judged if one.path == path), None)
+    for one in judged:
+        one.judge(is_cleaned and one.meaning not in (Meaning.PROMPT, Meaning.REFERENCE))
+    return () if taken is None else _find_others(judged, taken)
+
+
+def _find_others(judged: Iterable[Texts], taken: Texts) -> tuple[Texts, ...]:
+    return tuple(
         one
         for one in judged
         if one is not taken and one.n_queries and one.share >= _MIN_SHARE and not _agree(one, taken)
     )
-    return Choice(taken, others, is_answer)
 
 
 def _choose_queries(judged: list[Texts]) -> Texts:

@@ -28,6 +28,8 @@ from nl2sql_align.tasks.ingest.column_choice import (
     Texts,
     UnclearError,
     choose_texts,
+    describe_others,
+    find_others,
     format_path,
     get_items,
     list_plain_values,
@@ -514,9 +516,21 @@ def _match_signature(
             and not (one.sql and _has_other_texts(entry, one, objects))
             and (not is_answer or one.holds_answers or not _names_answers(objects, one))
         ):
+            others = _find_others(entry, one, objects)
+            # The query of a data set's layout may be a model's, if a reference is beside it.
+            if not is_answer and any(other.meaning is Meaning.REFERENCE for other in others):
+                continue
             noun = "columns" if kind != "jsonl" else "keys"
-            return Recognition(one.format, None, f"{noun} {', '.join(sorted(keys))}")
+            evidence = f"{noun} {', '.join(sorted(keys))}"
+            also = describe_others(others, is_answer)
+            return Recognition(one.format, None, f"{evidence}; SQL {also}" if also else evidence)
     return None
+
+
+def _find_others(entry: CorpusEntry, signature: _Signature, rows: Rows) -> tuple[Texts, ...]:
+    """Return the columns with other queries than those that a named format reads."""
+    own = next((name for row in rows for name in row if signature.sql in (name, name.lower())), "")
+    return find_others(rows, (own,), is_cleaned=entry.role == "predictions") if own else ()
 
 
 def _recognize_models(entry: CorpusEntry, kind: str, rows: Rows) -> Recognition | None:

@@ -1,6 +1,6 @@
 """Doubts about predictions, from the measures of pairs."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +13,7 @@ MOSTLY_COPIED: Final = 0.95
 
 
 def find_doubts(
-    corpora: Iterable[CountedCorpus], pairs: Path, mostly_copied: float = MOSTLY_COPIED
+    corpora: Sequence[CountedCorpus], pairs: Path, mostly_copied: float = MOSTLY_COPIED
 ) -> dict[str, list[str]]:
     """Return why some predictions may not be a model's answers, a sentence each.
 

@@ -1,5 +1,7 @@
 """Choice of the column with the queries, by role, names and texts."""
 
+import json
+
 import pytest
 
 from nl2sql_align.tasks.base.errors import CorpusError
@@ -99,3 +101,36 @@ def test_a_corpus_whose_answers_cannot_be_told_is_set_aside(tmp_path, name):
         recognized(tmp_path, [row] * 3)
     assert why in str(caught.value)
     assert 'set format = "jsonl" and columns = { sql = "..." }' in str(caught.value)
+
+
+def test_a_data_set_takes_its_reference(tmp_path):
+    row = {"question": "q", "db_id": "d", "query": ANSWERS[0], "gold": GOLD}
+    found, reason = recognized(tmp_path, [row] * 3, "target")
+    assert (found.format, found.columns.sql) == ("jsonl", "gold")
+    assert reason.endswith("also in 'query' (a query), not taken")
+    row = {"question": "q", "db_id": "d", "query": GOLD, "gold": GOLD, "pred": ANSWERS[0]}
+    found, reason = recognized(tmp_path, [row] * 3, "target")
+    assert (found.format, found.columns) == ("spider", None)
+    assert reason.endswith("SQL also in 'pred' (a model's answer), not taken")
+    row = {"id": 1, "issue_sql": GOLD, "rejected": GOLD, "statement": ANSWERS[0]}
+    assert recognized(tmp_path, [row] * 3, "target")[0].columns.sql == "statement"
+
+
+def test_a_question_is_named_and_never_taken(tmp_path):
+    row = {
+        "query": "Select the names of all boats",
+        "text": "With which?",
+        "sol": GOLD,
+        "db_id": "d",
+    }
+    found, _ = recognized(tmp_path, [row] * 3, "target")
+    assert (found.columns.sql, found.columns.question) == ("sol", "query")
+    with pytest.raises(CorpusError, match="found no SQL in query, db_id"):
+        recognized(tmp_path, [{"query": "Select the names of all boats", "db_id": "d"}], "target")
+
+
+def test_lists_and_texts_of_lists_are_judged_by_their_items(tmp_path):
+    for value in ([GOLD, ANSWERS[0]], json.dumps([GOLD, ANSWERS[0]]), repr([GOLD])):
+        found, reason = recognized(tmp_path, [{"accepted": value, "other": "q"}] * 3, "target")
+        assert found.columns.sql == "accepted"
+        assert ("3 of the first 3 rows have several" in reason) == ("harbour" in str(value))
