@@ -4,6 +4,7 @@ import codecs
 import lzma
 import re
 import shutil
+import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from typing import Any, BinaryIO, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from nl2sql_align.tasks.ingest.tar_archives import check_name, is_tar, read_members
 from nl2sql_align.tasks.ingest.yaml_documents import YAML, convert_yaml
 
 COMPRESSED: Final = frozenset({".bz2", ".gz", ".xz", ".zst"})
@@ -25,6 +27,7 @@ _SAMPLE: Final = 1 << 20
 # The exceptions that damaged archives of each kind raise.
 _DAMAGE: Final = (
     lzma.LZMAError,
+    tarfile.TarError,
     zipfile.BadZipFile,
     zlib.error,
     pa.ArrowInvalid,
@@ -49,6 +52,10 @@ class UnpackLimits:
     max_ratio: int = 500
     ratio_applies_from: int = 100_000_000
 
+    def find_limit(self, packed_bytes: int) -> int:
+        """Return the largest unpacked size of a file."""
+        return min(self.max_bytes, max(self.ratio_applies_from, self.max_ratio * packed_bytes))
+
 
 UNPACK_LIMITS: Final = UnpackLimits()
 
@@ -58,7 +65,7 @@ class Source:
     """One file of a dump.
 
     Attributes:
-        path: The file, or the zip archive that contains it.
+        path: The file, or the archive that contains it.
         member: The name of the file in the archive.
     """
 
@@ -89,30 +96,45 @@ class Encoding:
 UTF_8: Final = Encoding()
 
 
-def list_members(path: Path, pattern: str | None) -> list[str]:
-    """Return the names of the files in a zip archive, sorted, without hidden files.
+def is_archive(path: Path) -> bool:
+    """Tell whether a file is an archive whose files are read, by its name."""
+    return path.suffix.lower() == ".zip" or is_tar(path)
+
+
+_HIDDEN: Final = re.compile(r"(^|/)(\.|__MACOSX/)")
+
+
+def list_members(
+    path: Path, pattern: str | None, limits: UnpackLimits = UNPACK_LIMITS
+) -> list[str]:
+    """Return the names of the files in an archive, sorted, without hidden files.
 
     Args:
         path: The archive.
         pattern: Return only the files that match this pattern in any folder.
+        limits: How far it may expand.
 
     Raises:
         OSError: The archive is damaged or encrypted, or names a file outside itself.
     """
+    if is_tar(path):
+        limit = limits.find_limit(path.stat().st_size)
+        with _raise_damage_as_oserror():
+            found = read_members(path, lambda name: _is_wanted(name, pattern), limit)
+            return sorted(name for name, _ in found)
     with _raise_damage_as_oserror(), zipfile.ZipFile(path) as archive:
         members = [info for info in archive.infolist() if not info.is_dir()]
         for info in members:
-            parts = PurePosixPath(info.filename.replace("\\", "/"))
-            if parts.is_absolute() or ".." in parts.parts:
-                raise OSError(f"it names a file outside itself: {info.filename!r}")
+            check_name(info.filename)
             if info.flag_bits & 1:
                 raise OSError("it is encrypted")
-    hidden = re.compile(r"(^|/)(\.|__MACOSX/)")
-    names = sorted(info.filename for info in members if not hidden.search(info.filename))
-    if pattern is None:
-        return names
+    return sorted(info.filename for info in members if _is_wanted(info.filename, pattern))
+
+
+def _is_wanted(name: str, pattern: str | None) -> bool:
     # Archives often contain one folder that contains the files.
-    return [name for name in names if PurePosixPath(f"/{name}").match(pattern)]
+    is_match = pattern is None or PurePosixPath(f"/{name}").match(pattern)
+    return is_match and not _HIDDEN.search(name)
 
 
 @contextmanager
@@ -124,9 +146,14 @@ def open_source(source: Source) -> Iterator[BinaryIO]:
     """
     with _raise_damage_as_oserror():
         if source.member is not None:
+            _check_packed_once(source.member)
+        if source.member is not None and is_tar(source.path):
+            limit = UNPACK_LIMITS.find_limit(source.path.stat().st_size)
+            for _, content in read_members(source.path, source.member.__eq__, limit):
+                yield content
+                return
+        elif source.member is not None:
             with zipfile.ZipFile(source.path) as archive, archive.open(source.member) as file:
-                if PurePosixPath(source.member).suffix.lower() in COMPRESSED:
-                    raise OSError(f"{source.member} is compressed twice; unpack it")
                 yield file  # type: ignore[misc]
         elif source.path.suffix.lower() == ".xz":
             with lzma.open(source.path) as file:
@@ -156,35 +183,65 @@ def convert_if_needed(source: Source, copy: Path, limits: UnpackLimits = UNPACK_
     """
     is_packed = source.member is not None or source.path.suffix.lower() in COMPRESSED
     with open_source(source) as file:
-        if source.suffix in _CONVERTED:
-            convert = _CONVERTED[source.suffix]
-            if is_packed:
-                # Arrow's format for random access has its index at the end: unpack the whole file.
-                with copy.open("wb") as target:
-                    _unpack(file, target, _read_packed_size(source), limits)
-                plain = copy.with_name(f"{copy.name}-plain")
-                copy.rename(plain)
-                try:
-                    convert(plain, copy)
-                finally:
-                    plain.unlink()
-            else:
-                convert(source.path, copy)
-            return True
-        start = file.read(len(codecs.BOM_UTF8))
-        if not is_packed and start != codecs.BOM_UTF8:
-            return False
-        with copy.open("wb") as target:
-            target.write(start.removeprefix(codecs.BOM_UTF8))
-            if is_packed:
+        return _convert_file(file, source, copy, is_packed, limits)
+
+
+def convert_tar(path: Path, copies: dict[str, Path], limits: UnpackLimits = UNPACK_LIMITS) -> None:
+    """Write copies of files in a tar archive that DuckDB can read, in one pass.
+
+    Args:
+        path: The archive.
+        copies: The path of the copy of each file, by its name in the archive.
+        limits: How far the archive may expand.
+
+    Raises:
+        OSError: The archive cannot be read, is damaged, or expands beyond the limits.
+    """
+    limit = limits.find_limit(path.stat().st_size)
+    with _raise_damage_as_oserror():
+        for name, file in read_members(path, copies.__contains__, limit):
+            _check_packed_once(name)
+            _convert_file(file, Source(path, name), copies[name], True, limits)
+
+
+def _check_packed_once(member: str) -> None:
+    if PurePosixPath(member).suffix.lower() in COMPRESSED:
+        raise OSError(f"{member} is compressed twice; unpack it")
+
+
+def _convert_file(
+    file: BinaryIO, source: Source, copy: Path, is_packed: bool, limits: UnpackLimits
+) -> bool:
+    """Write a copy of an open file if one is needed, and return whether it is."""
+    if source.suffix in _CONVERTED:
+        convert = _CONVERTED[source.suffix]
+        if is_packed:
+            # Arrow's format for random access has its index at the end: unpack the whole file.
+            with copy.open("wb") as target:
                 _unpack(file, target, _read_packed_size(source), limits)
-            else:
-                shutil.copyfileobj(file, target, _CHUNK)
+            plain = copy.with_name(f"{copy.name}-plain")
+            copy.rename(plain)
+            try:
+                convert(plain, copy)
+            finally:
+                plain.unlink()
+        else:
+            convert(source.path, copy)
+        return True
+    start = file.read(len(codecs.BOM_UTF8))
+    if not is_packed and start != codecs.BOM_UTF8:
+        return False
+    with copy.open("wb") as target:
+        target.write(start.removeprefix(codecs.BOM_UTF8))
+        if is_packed:
+            _unpack(file, target, _read_packed_size(source), limits)
+        else:
+            shutil.copyfileobj(file, target, _CHUNK)
     return True
 
 
 def _read_packed_size(source: Source) -> int:
-    if source.member is None:
+    if source.member is None or is_tar(source.path):
         return source.path.stat().st_size
     with zipfile.ZipFile(source.path) as archive:
         return archive.getinfo(source.member).compress_size
@@ -192,8 +249,7 @@ def _read_packed_size(source: Source) -> int:
 
 def _unpack(file: BinaryIO, target: BinaryIO, packed_size: int, limits: UnpackLimits) -> None:
     """Copy to the end of the file, or raise if it expands beyond the limits."""
-    allowed = max(limits.ratio_applies_from, limits.max_ratio * packed_size)
-    limit = min(limits.max_bytes, allowed)
+    limit = limits.find_limit(packed_size)
     written = 0
     while chunk := file.read(_CHUNK):
         written += len(chunk)

@@ -36,10 +36,12 @@ from nl2sql_align.tasks.ingest.archives import (
     Source,
     UnpackLimits,
     convert_if_needed,
+    convert_tar,
     convert_to_utf8,
     find_invalid_utf8,
     find_wide_encoding_of_file,
     guess_encoding,
+    is_archive,
     list_members,
     write_pieces,
 )
@@ -54,6 +56,7 @@ from nl2sql_align.tasks.ingest.delimited import (
 from nl2sql_align.tasks.ingest.dialect_names import name_dialect
 from nl2sql_align.tasks.ingest.lists import expand_lists
 from nl2sql_align.tasks.ingest.statements import choose_statements
+from nl2sql_align.tasks.ingest.tar_archives import is_tar
 from nl2sql_align.tasks.ingest.yaml_documents import YAML
 from nl2sql_align.tasks.warehouse.folder import digest_file, write_atomically
 
@@ -485,7 +488,7 @@ def list_files(entry: CorpusEntry) -> list[Path]:
         folder, patterns = _resolve_path(entry)
         if not folder.exists():
             raise _error(entry, "does not exist", "check path, or download the dump")
-        if folder.is_file() and (not patterns or folder.suffix.lower() == ".zip"):
+        if folder.is_file() and (not patterns or is_archive(folder)):
             paths = [folder]
         elif patterns and not folder.is_dir():
             remedy = "set path to the folder that contains the files"
@@ -555,7 +558,7 @@ def _check_splits(entry: CorpusEntry, names: list[str], path: Path | None = None
 
 
 def list_sources(entry: CorpusEntry) -> list[Source]:
-    """Return the files of a dump, with the members of zip archives as files of their own.
+    """Return the files of a dump, with the members of archives as files of their own.
 
     Raises:
         CorpusError: The dump has no files, or an archive is damaged or names files outside of
@@ -563,7 +566,7 @@ def list_sources(entry: CorpusEntry) -> list[Source]:
     """
     sources: list[Source] = []
     for path in list_files(entry):
-        if path.suffix.lower() != ".zip":
+        if not is_archive(path):
             sources.append(Source(path))
             continue
         patterns = [entry.glob] if entry.glob else [*_FOLDER_FORMATS.get(entry.format, (None,))]
@@ -602,14 +605,20 @@ def _stage_files(
     """
     staged: list[Path] = []
     try:
-        for source in sources:
-            copy = temporary.with_name(f"{temporary.name}-{len(staged)}")
+        copies = [temporary.with_name(f"{temporary.name}-{n}") for n in range(len(sources))]
+        in_tars: dict[Path, dict[str, Path]] = {}
+        for source, copy in zip(sources, copies, strict=True):
+            if source.member is not None and is_tar(source.path):
+                in_tars.setdefault(source.path, {})[source.member] = copy
+        for source, copy in zip(sources, copies, strict=True):
+            is_in_tar = source.path in in_tars
             try:
-                is_copy = convert_if_needed(source, copy, limits)
-                staged.append(copy if is_copy else source.path)
+                if is_in_tar and not copy.exists():
+                    convert_tar(source.path, in_tars[source.path], limits)  # all of its files
+                is_copy = is_in_tar or convert_if_needed(source, copy, limits)
             except OSError as error:
-                copy.unlink(missing_ok=True)
                 raise _unreadable_error(entry, error, source.path) from None
+            staged.append(copy if is_copy else source.path)
         yield staged
     finally:
         for copy in temporary.parent.glob(f"{glob.escape(temporary.name)}-*"):
