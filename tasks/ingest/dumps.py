@@ -81,7 +81,7 @@ _FOLDER_FORMATS: Final = {
 # is given a Parquet file with a row for each query instead.
 _SEPARATORS: Final = {"gold_sql": "\n", "lines": "\n", "mysql_slow_log": "\n# Query_time:"}
 # The suffixes of shards, and the names of files beside them that only describe the data set.
-_DATA_SUFFIXES: Final = (".parquet", ".arrow", ".jsonl", ".json", ".csv", ".tsv")
+DATA_SUFFIXES: Final = (".parquet", ".arrow", ".jsonl", ".json", ".csv", ".tsv")
 _DESCRIPTIONS: Final = frozenset({"dataset_info.json", "dataset_dict.json", "state.json"})
 # A word of a file's name that tells its split, with the separators around it.
 _SPLIT: Final = re.compile(
@@ -475,7 +475,17 @@ def _resolve_path(entry: CorpusEntry) -> tuple[Path, tuple[str, ...]]:
     if not entry.path.exists() and (found := re.search(r"[*?\[]", str(entry.path))):
         folder = Path(str(entry.path)[: found.start()] + "x").parent
         return folder, (entry.path.relative_to(folder).as_posix(),)
+    if entry.format == "dbt" and (inner := find_compiled(entry.path)):
+        return entry.path, (f"{inner}/**/*.sql",)
     return entry.path, () if entry.path.is_file() else _FOLDER_FORMATS.get(entry.format, ())
+
+
+def find_compiled(folder: Path) -> str | None:
+    """Return where the compiled files are in a dbt project or its target folder, if it is one.
+
+    Beside them are the same models in Jinja and, in ``run/``, once more inside of their DDL.
+    """
+    return next((one for one in ("compiled", "target/compiled") if (folder / one).is_dir()), None)
 
 
 def list_files(entry: CorpusEntry) -> list[Path]:
@@ -517,9 +527,9 @@ def _list_shards(entry: CorpusEntry) -> list[Path]:
     by_kind: dict[str, list[Path]] = {}
     for path in entry.path.iterdir():
         kind = Source(path).suffix
-        if path.is_file() and kind in _DATA_SUFFIXES and path.name not in _DESCRIPTIONS:
+        if path.is_file() and kind in DATA_SUFFIXES and path.name not in _DESCRIPTIONS:
             by_kind.setdefault(kind, []).append(path)
-    kinds = [kind for kind in _DATA_SUFFIXES if kind in by_kind]
+    kinds = [kind for kind in DATA_SUFFIXES if kind in by_kind]
     if not kinds:
         folders = sorted(p.name for p in entry.path.iterdir() if p.is_dir())
         remedy = "set path to a file, or add a glob"
@@ -576,6 +586,10 @@ def list_sources(entry: CorpusEntry) -> list[Source]:
             raise _unreadable_error(entry, error, path) from None
         members = [m for m in members if PurePosixPath(m).name not in _DESCRIPTIONS]
         kinds = {Source(path, member).suffix for member in members}
+        if entry.glob is None and kinds & YAML and not kinds & {*DATA_SUFFIXES, ".sql"}:
+            # Exports hold a log or a description, too.
+            members = [member for member in members if Source(path, member).suffix in YAML]
+            kinds &= YAML
         if not members:
             raise _error(entry, "contains no file to read", "check the archive and glob", path)
         if entry.format not in _FOLDER_FORMATS and len(kinds) > 1:

@@ -38,7 +38,12 @@ from nl2sql_align.tasks.ingest.column_choice import (
 from nl2sql_align.tasks.ingest.column_names import ANSWERS, KeyPath, Meaning, find_meaning
 from nl2sql_align.tasks.ingest.corpora_file import AUTO, ColumnMapping, CorpusEntry
 from nl2sql_align.tasks.ingest.delimited import choose_preferred, find_separator
-from nl2sql_align.tasks.ingest.dumps import list_sources, shorten_names
+from nl2sql_align.tasks.ingest.dumps import (
+    DATA_SUFFIXES,
+    find_compiled,
+    list_sources,
+    shorten_names,
+)
 from nl2sql_align.tasks.ingest.first_rows import parse_json_rows
 from nl2sql_align.tasks.ingest.json_layout import Layout, find_layout
 from nl2sql_align.tasks.ingest.sql_signs import looks_like_sql
@@ -300,7 +305,7 @@ def _recognize_folder(entry: CorpusEntry) -> Recognition | None:
     scripts = sum(1 for _ in folder.glob(glob or "**/*.sql"))
     if not scripts or (glob is not None and not glob.endswith(".sql")):
         files = [Source(path) for path in folder.iterdir() if path.is_file()]
-        if glob or any(source.suffix not in YAML for source in files):
+        if glob or any(source.suffix in DATA_SUFFIXES for source in files):
             return None
         exports = [Source(path) for path in sorted(folder.glob("**/*.y*ml"))]
         return _find_in_yaml(entry, exports)
@@ -309,6 +314,15 @@ def _recognize_folder(entry: CorpusEntry) -> Recognition | None:
         if rows and isinstance(rows[0], dict) and "instance_id" in rows[0]:
             reason = f"SQL files, and rows with an instance_id in {path.name}"
             return Recognition("spider2", None, reason)
+    if glob is None and (inner := find_compiled(folder)):
+        return Recognition("dbt", None, f"SQL files in {inner}/")
+    if glob is None and (folder / "dbt_project.yml").is_file():
+        raise CorpusError(
+            entry.name,
+            folder,
+            "is a dbt project that is not compiled: its files are Jinja",
+            "run dbt compile, and set path to target/compiled or target/manifest.json",
+        )
     if "compiled" in folder.parts:
         return Recognition("dbt", None, "SQL files in a folder named compiled")
     if glob is not None or any(folder.glob("*.sql")):

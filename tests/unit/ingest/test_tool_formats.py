@@ -452,3 +452,44 @@ BOMB = "a: &a [x, x]\n" + "".join(
 def test_yaml_that_would_harm_is_refused(tmp_path, text, problem):
     with pytest.raises(OSError, match=problem):
         convert(tmp_path, text, max_bytes=1_000_000)
+
+
+PROJECT = {
+    "dbt_project.yml": "name: port\n",
+    "models/boats.sql": "select * from {{ ref('kinds') }}",
+    "target/manifest.json": "{}",
+    "target/compiled/port/models/boats.sql": COUNT,
+    "target/run/port/models/boats.sql": f"create view boats as {COUNT}",
+}
+
+
+@pytest.mark.parametrize("place", [".", "target", "target/compiled"])
+def test_a_dbt_project_is_read_as_its_compiled_files(tmp_path, place):
+    for name, text in PROJECT.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    found, reason = resolve_format(entry(tmp_path / place, "auto", role="target"))
+    assert "compiled" in reason
+    assert [row["raw_sql"] for row in ingested(found, tmp_path)] == [COUNT]
+
+
+def test_a_dbt_project_in_jinja_is_refused(tmp_path):
+    (tmp_path / "models").mkdir()
+    for name in ("dbt_project.yml", "models/boats.sql"):
+        (tmp_path / name).write_text(PROJECT[name])
+    with pytest.raises(CorpusError, match=r"is not compiled: .*; run dbt compile"):
+        resolve_format(entry(tmp_path, "auto", role="target"))
+
+
+@pytest.mark.parametrize("name", ["export.zip", "export"])
+def test_an_export_may_hold_a_log(tmp_path, name):
+    members = {"export.log": "started\n", "cards/a.yaml": json.dumps(CARDS[0])}
+    if name == "export":
+        for member, text in members.items():
+            (tmp_path / "export" / member).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "export" / member).write_text(text)
+    else:
+        (tmp_path / name).write_bytes(as_zip(**members))
+    found, _ = resolve_format(entry(tmp_path / name, "auto"))
+    assert found.format == "metabase"
+    assert [row["id"] for row in ingested(found, tmp_path)] == ["1"]
