@@ -2,7 +2,13 @@
 -- that a file lacks.
 -- parameters: paths
 with rows as (
-    select null::varchar as instruction, null::varchar as "input", null::varchar as "output"
+    select
+        null::varchar as instruction,
+        null::varchar as "input",
+        null::varchar as "output",
+        null::varchar as custom_id,
+        null::varchar as question_id,
+        null::varchar as id
     where false
     union all by name
     from read_parquet($paths, union_by_name = true, hive_partitioning = false)
@@ -12,5 +18,6 @@ select
     row_number() over () - 1 as ordinal,
     "output" as raw_sql,
     null as db_id,
-    concat_ws(chr(10), instruction, nullif("input", '')) as question
+    concat_ws(chr(10), instruction, nullif("input", '')) as question,
+    coalesce(custom_id::varchar, question_id::varchar, id::varchar) as id
 from rows

@@ -23,5 +23,6 @@ select
     ordinal,
     parts[1] as raw_sql,
     parts[2] as db_id,
-    null as question
+    null as question,
+    ordinal as id
 from answers

@@ -2,7 +2,13 @@
 -- lacks.
 -- parameters: paths
 with chats as (
-    select null as messages, null as conversations, null::varchar as db_id
+    select
+        null as messages,
+        null as conversations,
+        null::varchar as db_id,
+        null::varchar as custom_id,
+        null::varchar as question_id,
+        null::varchar as id
     where false
     union all by name
     from read_parquet($paths, union_by_name = true, hive_partitioning = false)
@@ -12,7 +18,8 @@ rows as (
     select
         row_number() over () - 1 as ordinal,
         coalesce(to_json(messages), to_json(conversations)) as turns,
-        db_id
+        db_id,
+        coalesce(custom_id::varchar, question_id::varchar, id::varchar) as id
     from chats
 ),
 
@@ -20,6 +27,7 @@ turns as (
     select
         ordinal,
         db_id,
+        id,
         list_transform(
             from_json(turns, '[{"role": "VARCHAR", "from": "VARCHAR", "content": "JSON", "value": "JSON"}]'),
             lambda turn: {
@@ -34,6 +42,7 @@ ends as (
     select
         ordinal,
         db_id,
+        id,
         list_filter(turns, lambda turn: turn.role in ('assistant', 'gpt', 'model', 'chatgpt', 'bot'))[-1].content
             as answer,
         list_filter(turns, lambda turn: turn.role in ('user', 'human'))[-1].content as question
@@ -52,5 +61,6 @@ select
         json_type(question) = 'ARRAY',
         array_to_string(question ->> '$[*].text', ''),
         question ->> '$'
-    ) as question
+    ) as question,
+    id
 from ends

@@ -5,10 +5,18 @@ with rows as (
     select
         row_number() over () - 1 as ordinal,
         coalesce(messages, conversations) as turns,
-        db_id
+        db_id,
+        coalesce(custom_id, question_id, id) as id
     from read_json(
         $paths,
-        columns = {messages: 'json', conversations: 'json', db_id: 'varchar'},
+        columns = {
+            messages: 'json',
+            conversations: 'json',
+            db_id: 'varchar',
+            custom_id: 'varchar',
+            question_id: 'varchar',
+            id: 'varchar'
+        },
         records = true,
         maximum_object_size = 33554432,
         hive_partitioning = false
@@ -19,6 +27,7 @@ turns as (
     select
         ordinal,
         db_id,
+        id,
         list_transform(
             from_json(turns, '[{"role": "VARCHAR", "from": "VARCHAR", "content": "JSON", "value": "JSON"}]'),
             lambda turn: {
@@ -33,6 +42,7 @@ ends as (
     select
         ordinal,
         db_id,
+        id,
         list_filter(turns, lambda turn: turn.role in ('assistant', 'gpt', 'model', 'chatgpt', 'bot'))[-1].content
             as answer,
         list_filter(turns, lambda turn: turn.role in ('user', 'human'))[-1].content as question
@@ -51,5 +61,6 @@ select
         json_type(question) = 'ARRAY',
         array_to_string(question ->> '$[*].text', ''),
         question ->> '$'
-    ) as question
+    ) as question,
+    id
 from ends

@@ -374,14 +374,15 @@ def _collect_parameters(
 ) -> dict[str, Any]:
     """Return the parameters of a format's SQL file.
 
-    ``paths`` lists all files. Parameters such as ``jsonl_paths`` and ``sql_names`` list the paths
-    and the names of the files with that suffix.
+    ``paths`` and ``names`` list all files. Parameters such as ``jsonl_paths`` and ``sql_names``
+    list the paths and the names of the files with that suffix.
     """
     columns = entry.columns.model_dump() if entry.columns else {}
     if _is_nested(entry):
         columns = {key: _to_json_path(value) for key, value in columns.items()}
     parameters: dict[str, Any] = {f"{key}_column": value for key, value in columns.items()}
-    parameters |= {"paths": paths, "separator": separator}
+    names = [one.name for one in sources]
+    parameters |= {"paths": paths, "names": names, "separator": separator}
     for name in declared_parameters(query):
         suffix, _, noun = name.rpartition("_")
         if noun in ("paths", "names") and suffix:
@@ -389,7 +390,7 @@ def _collect_parameters(
             if not chosen:
                 problem = f"contains no .{suffix} file, which format '{entry.format}' needs"
                 raise _error(entry, problem, "set path to the folder that contains all files")
-            parameters[name] = [paths[n] if noun == "paths" else sources[n].name for n in chosen]
+            parameters[name] = [(paths if noun == "paths" else names)[n] for n in chosen]
     return {key: parameters[key] for key in declared_parameters(query)}
 
 

@@ -17,6 +17,9 @@ from nl2sql_align.tasks.warehouse.folder import write_atomically
 ARRANGEMENT_VERSION: Final = 1
 """Goes up with every change that can alter the arranged queries of the same dumps."""
 
+NUMBERED_FORMATS: Final = frozenset({"bird_predictions"})
+"""The formats whose ids are the numbers of the questions, from 0."""
+
 LARGEST_WEIGHT: Final = math.lcm(*range(1, 17))
 """The largest weight of a question. A larger one would be needed for some numbers of answers above
 16, whose weights are then rounded, by less than 0.01%."""
@@ -98,13 +101,16 @@ def count_questions(queries: Path) -> int:
         return int(n_questions)
 
 
-def find_arrangement(queries: Path, target: Path | None, target_name: str = "") -> Arrangement:
+def find_arrangement(
+    queries: Path, target: Path | None, target_name: str = "", are_numbers: bool = False
+) -> Arrangement:
     """Return how answers belong to the questions of their target.
 
     Args:
         queries: The answers, as ingested.
         target: The queries of their target, if it can be read.
         target_name: The name of the target, for notes.
+        are_numbers: Whether the ids are the numbers of the questions, from 0, by the format.
     """
     if target is None:
         return Arrangement("alone" if has_ids(queries) else "rows")
@@ -114,7 +120,14 @@ def find_arrangement(queries: Path, target: Path | None, target_name: str = "") 
     with connected() as con:
         found = query_sql(con, "ingest/compare_ids", queries=str(queries), target=str(target))
         ids = _Ids(**dict(zip(found.columns, found.fetchall()[0], strict=True)))
-    return _choose_way(ids, target_name)
+    return _number_questions(ids, target_name) if are_numbers else _choose_way(ids, target_name)
+
+
+def _number_questions(ids: _Ids, target: str) -> Arrangement:
+    is_whole = ids.n_rows == ids.n_questions and ids.largest_number == ids.n_questions - 1
+    if is_whole or ids.largest_number is None or ids.largest_number >= ids.n_questions:
+        return Arrangement("rows")  # in order already, or of another target
+    return _complete(Arrangement("number"), ids, ids.n_ids, target)
 
 
 def _choose_way(ids: _Ids, target: str) -> Arrangement:

@@ -23,6 +23,7 @@ from nl2sql_align.tasks.ingest.fetch import fetch_dump
 from nl2sql_align.tasks.ingest.format_recognition import resolve_format
 from nl2sql_align.tasks.ingest.questions import (
     ARRANGEMENT_VERSION,
+    NUMBERED_FORMATS,
     Arrangement,
     find_arrangement,
     has_ids,
@@ -246,7 +247,8 @@ def _arrange_queries(
             return queries, Arrangement.from_dict(known["arrangement"])
     arrangement = Arrangement("rows")
     if entry.role == "predictions":
-        arrangement = find_arrangement(ingested, asked, entry.target or "")
+        are_numbers = entry.format in NUMBERED_FORMATS
+        arrangement = find_arrangement(ingested, asked, entry.target or "", are_numbers)
     if arrangement.way == "rows" and not has_lists(ingested):
         queries = ingested
     else:

@@ -83,6 +83,8 @@ def test_ids_are_read_by_json_paths(tmp_path, suffix):
         ("spider", {"query": "select 1", "db_id": "harbour"}),
         ("bird", {"SQL": "select 1", "db_id": "harbour"}),
         ("bull", {"sql_query": "select 1", "db_name": "harbour"}),
+        ("alpaca", {"instruction": "One?", "output": "select 1"}),
+        ("chat", {"messages": [{"role": "assistant", "content": "select 1"}]}),
     ],
 )
 @pytest.mark.parametrize("suffix", ["json", "parquet"])
@@ -97,3 +99,14 @@ def test_formats_give_the_ids_of_their_rows(tmp_path, format, row, suffix):
             pl.DataFrame([row_with_id]).write_parquet(path)
         expected = ["7"] if name == "with" else [None]
         assert ingest(path, tmp_path, format=format)["id"].to_list() == expected
+
+
+def test_the_names_of_sql_files_are_ids(tmp_path):
+    folder = tmp_path / "answers"
+    folder.mkdir()
+    for name in ("boat.1.sql", "a2.sql"):
+        (folder / name).write_text("select 1")
+    found = ingest(folder, tmp_path, format="sql_files")
+    assert found["id"].to_list() == ["a2", "boat.1"]
+    (folder / "a2.sql").unlink()
+    assert ingest(folder, tmp_path, format="sql_files")["id"].to_list() == [None]

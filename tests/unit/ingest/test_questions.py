@@ -157,6 +157,24 @@ def test_what_is_not_plain_is_told(tmp_path, answers, asked, notes):
     assert list(find(tmp_path, answers, asked).notes) == notes
 
 
+@pytest.mark.parametrize(
+    ("answers", "asked", "expected"),
+    [
+        (["0", "1"], ["471", "0"], Arrangement("rows")),  # all of them, in order
+        (["0", "2"], ["471", "0", "1"], Arrangement("number")),
+        (["1"], NONE, Arrangement("number", is_partial=True)),
+        (["0", "4"], NONE, Arrangement("rows")),
+    ],
+)
+def test_ids_that_are_numbers_by_their_format_are_not_compared(tmp_path, answers, asked, expected):
+    files = (
+        write(tmp_path / "answers.parquet", answers),
+        write(tmp_path / "asked.parquet", asked),
+    )
+    found = find_arrangement(*files, "dev", are_numbers=True)
+    assert (found.way, found.is_partial) == (expected.way, expected.is_partial)
+
+
 def test_long_ids_are_shortened_in_notes(tmp_path):
     [note] = find(tmp_path, ["x\n" * 1000], ["a"]).notes
     assert len(note) < 250
