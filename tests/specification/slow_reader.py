@@ -7,6 +7,8 @@ It shares no code and no lists of words with the program, except for units of ti
 
 ``python -m tests.specification.slow_reader`` reads lines ``[dialect, sql]`` of JSON and answers
 each with a template, or null if the text has none. Callers replace parameters such as ``##x##``.
+With ``--words`` it answers with the words that are no name, type, literal or parameter: a template
+holds them, except for words that the parser reads without a look, such as keys of JSON paths.
 """
 
 import importlib.abc
@@ -156,6 +158,25 @@ class SlowReader:
                 out += [text] if text in MULTI_WORD_TOKENS else text.split()
         return " ".join(out)
 
+    def words(self) -> list[str] | None:
+        if self.tree is None or type(self.tree).__name__ == "Command":
+            return None
+        self._drop_names()
+        self._drop_types()
+        self._drop_parameters()
+        self._drop_minus_signs()
+        self._drop_lists_and_rows()
+        kept = [
+            " ".join(self._text(i).split())
+            for i, dropped in enumerate(self.dropped)
+            if not dropped and self._kind(i) not in ("IDENTIFIER", "SEMICOLON")
+        ]
+        return [
+            word
+            for text in kept
+            for word in ([text] if text in MULTI_WORD_TOKENS else text.split())
+        ]
+
     def _kind(self, i: int) -> str:
         return self.tokens[i].token_type.name if 0 <= i < len(self.tokens) else ""
 
@@ -170,7 +191,9 @@ class SlowReader:
         for node in self.tree.walk():
             if type(node).__name__ == "Identifier" and "start" in node.meta:
                 is_function = type(node.parent).__name__ == "Anonymous" and node.arg_key == "this"
-                names.add(node.meta["start"]) if not is_function else None
+                # The parser makes up CTEs for pipe operators.
+                is_made_up = node.this.startswith("__tmp") and "|>" in self.sql
+                names.add(node.meta["start"]) if not is_function and not is_made_up else None
         for i, token in enumerate(self.tokens):
             if token.start in names and not self._is_unit_by_its_place(i):
                 self.dropped[i] = True
@@ -288,7 +311,8 @@ def main() -> None:
     for line in sys.stdin:
         dialect, sql = json.loads(line)
         try:
-            template = SlowReader(watched, sql, dialect).template()
+            reader = SlowReader(watched, sql, dialect)
+            template = reader.words() if "--words" in sys.argv else reader.template()
         except Exception as error:
             template = f"{type(error).__name__}: {error}"[:200] if "-v" in sys.argv else None
         print(json.dumps(template), flush=True)
