@@ -39,6 +39,7 @@ from nl2sql_align.tasks.templates.unknown_syntax import Rewritten, UnknownSyntax
 # Silences "contains unsupported syntax, falling back to Command": such queries are rejected.
 logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
 
+_LEFT_OUT: Final = "left out by kinds"
 # Bounds the memory of a process: a shape takes some hundred bytes.
 _MAX_SHAPES: Final = 200_000
 
@@ -63,6 +64,14 @@ class _Statements(dict[type, bool]):
 
 
 _IS_STATEMENT: Final = _Statements()
+
+
+def _is_incomplete(tree: exp.Expr) -> bool:
+    """Whether a statement that the parser takes changes nothing, as in ``Update the list``."""
+    if isinstance(tree, exp.Update):
+        return not tree.args.get("expressions")
+    names = ("expression", "default", "source")
+    return isinstance(tree, exp.Insert) and not any(tree.args.get(name) for name in names)
 
 
 def _kind_of(tree: exp.Expr) -> Kind:
@@ -129,7 +138,7 @@ class Templatizer:
         reasons: list[Templated] = []
         for filled in self._placeholders.fill(text):
             templated = self._templatize(filled.as_written, filled.text, filled.values)
-            if templated.template is not None:
+            if _is_settled(templated):
                 return templated
             reasons.append(templated)
         templated = self._templatize(sql, text)
@@ -160,19 +169,19 @@ class Templatizer:
         """
         # The parser reads some pipe operators wrong, which the rules for unknown syntax correct.
         found = None if "|>" in text else self._parse_as_is(text, tokens, values)
-        if found is not None and found.template is not None:
+        if found is not None and _is_settled(found):
             return found
         if has_comments(text):
             # A comment between its words keeps ORDER BY from being lexed as one token.
             text = _blank_comments(text, tokens)
             tokens = self._tokenize(text)
             found = None if found is None else self._parse_as_is(text, tokens, values)
-            if found is not None and found.template is not None:
+            if found is not None and _is_settled(found):
                 return found
         rewritten = self._unknown_syntax.rewrite(text, tokens)
         if rewritten is not None:
             with_rules = self._parse_as_is(text, rewritten.parsed, values, rewritten)
-            if with_rules.template is not None:
+            if _is_settled(with_rules):
                 return with_rules
         return found or self._parse_as_is(text, tokens, values)
 
@@ -196,9 +205,11 @@ class Templatizer:
         if not _IS_STATEMENT[type(tree)]:
             kind = str(tree.this).upper() if isinstance(tree, exp.Command) else type(tree).__name__
             return _rejected(f"not a query, DML or DDL statement: {kind[:30]}")
+        if type(tree) is not exp.Select and rewritten is None and _is_incomplete(tree):
+            return _rejected(f"does not parse: incomplete {type(tree).__name__}")
         kinds = self._limits.kinds
         if len(kinds) < len(KINDS) and (kind := _kind_of(tree)) not in kinds:
-            return _rejected(f"left out by kinds: {kind}")
+            return _rejected(f"{_LEFT_OUT}: {kind}")
         reader = TemplateReader(
             self._rules,
             text,
@@ -247,6 +258,12 @@ class Templatizer:
             depth += (action == OPEN) - (action == CLOSE)
             deepest = max(deepest, depth)
         return deepest > limit
+
+
+def _is_settled(templated: Templated) -> bool:
+    """Whether the text is SQL, so that other ways to read it are no better."""
+    reason = templated.reject_reason
+    return reason is None or reason.startswith(_LEFT_OUT)
 
 
 def _rejected(reason: str) -> Templated:

@@ -12,6 +12,7 @@ A rule is written as a row of elements. It applies wherever its elements follow 
 ``()``         a bracket with all in it
 ``columns``    a bracket with names in it
 ``name``       a name with its dotted parts, or a variable
+``names``      a list of names
 ``type``       a type with its parameters
 ``value``      a literal, a parameter, or a name, as of a function with its brackets
 ``...``        anything up to the next element, which follows within the same brackets
@@ -39,8 +40,10 @@ _EVERYWHERE: Final = """
 REPLACE>INSERT INTO name
 WHERE -CURRENT -OF name $
 -{ -D|T|TS value -}
-XMLSERIALIZE ( -CONTENT|DOCUMENT value
+XMLSERIALIZE|XMLPARSE ( -CONTENT|DOCUMENT value
+XMLPI ( -NAME name
 PIPE SET|DROP|RENAME|CALL|ASSERT|WINDOW|OFFSET>EXTEND
+PIPE CALL name ( -TABLE name
 PIPE LIMIT>EXTEND value OFFSET>COMMA
 PIPE LIMIT>EXTEND
 PIPE WITH>EXTEND -?RECURSIVE -name -AS
@@ -59,8 +62,8 @@ _IN_JSON_FUNCTIONS: Final = """
 -EXISTS PATH
 -FORMAT -JSON -ENCODING -name
 -FORMAT -JSON
--PASSING -value -AS -name -COMMA -value -AS -name
--PASSING -value -AS -name
+-PASSING -... COLUMNS|RETURNING|NULL|ERROR|TRUE|FALSE|UNKNOWN|DEFAULT|WITH|WITHOUT|EMPTY|$
+-AS -name PASSING|COLUMNS
 -RETURNING -type
 """
 # By dialect; those derived from it have its rules as well.
@@ -73,17 +76,29 @@ _IN_DIALECTS: Final = {
         -INTO -OUTFILE -value
         INSERT INTO name ?() -FORMAT -name
         ALTER>UPDATE -TABLE name UPDATE>SET
+        ALTER>UPDATE -TABLE name -ON -CLUSTER -name UPDATE>SET
+        ALTER -TABLE ... UPDATE ... -SETTINGS -... $
+        """,
+    "bigquery": """
+        SELECT -WITH -DIFFERENTIAL_PRIVACY|AGGREGATION_THRESHOLD|ANONYMIZATION -OPTIONS -()
         """,
     "databricks": """
+        -FOR -SYSTEM_VERSION -AS -OF -value
         MERGE -WITH -SCHEMA -EVOLUTION INTO
+        """,
+    "duckdb": """
+        INSERT INTO name -BY -POSITION
         """,
     "mysql": """
         INSERT|REPLACE|UPDATE|DELETE -LOW_PRIORITY|HIGH_PRIORITY|DELAYED|QUICK -?QUICK -?IGNORE
         UPDATE|DELETE -IGNORE
         REPLACE>INSERT ?LOW_PRIORITY|DELAYED ?INTO name (|VALUES|VALUE|SELECT|SET|PARTITION|TABLE
         -INTO -OUTFILE|DUMPFILE -value
-        -FIELDS|COLUMNS|LINES -?OPTIONALLY -TERMINATED|ENCLOSED|ESCAPED|STARTING -BY -value
-        -INTO -name $
+        -FIELDS|COLUMNS|LINES ?OPTIONALLY TERMINATED|ENCLOSED|ESCAPED|STARTING BY value
+        -OPTIONALLY ENCLOSED BY value
+        -TERMINATED|ENCLOSED|ESCAPED|STARTING -BY -value
+        -INTO -names $
+        SELECT ... -INTO -names FROM
         """,
     "oracle": """
         MERGE ... UPDATE SET ... WHERE ... -DELETE WHERE>AND
@@ -91,13 +106,15 @@ _IN_DIALECTS: Final = {
         -LOG -ERRORS -?INTO -?name -?() -REJECT -LIMIT -value
         -LOG -ERRORS -INTO -name -?()
         -VERSIONS -BETWEEN -SCN|TIMESTAMP -value -AND -value
-        -BULK -COLLECT INTO
+        RETURNING ... -BULK_COLLECT_INTO -names
+        RETURNING ... -INTO -names
         PIVOT -XML ()
-        -MODEL -... -DIMENSION -BY -() -MEASURES -() -?RULES -()
+        -MODEL -... -DIMENSION -BY -() -MEASURES -() -?RULES -?UPDATE|UPSERT -()
         """,
     "postgres": """
         -OVERRIDING -SYSTEM|USER -VALUE
         RETURNING -WITH -()
+        ONLY -( name -)
         """,
     "sqlite": """
         UPDATE -OR -IGNORE|REPLACE|ABORT|FAIL|ROLLBACK
@@ -106,11 +123,13 @@ _IN_DIALECTS: Final = {
         UPDATE|DELETE|INSERT|MERGE -TOP -() -?PERCENT
         INSERT ?TOP ?() ?PERCENT ?INTO name -WITH -()
         OUTPUT ... INTO name -columns
-        DELETE ... -OUTPUT -... FROM|WHERE|OPTION|$
+        DELETE ... -OUTPUT -value -... FROM|WHERE|OPTION|$
         DELETE ?TOP ?() ?PERCENT FROM name ... FROM>USING
-        INSERT ?INTO name ?() -EXEC|EXECUTE -name -... $
+        INSERT ?INTO name ?() -EXEC|EXECUTE -... $
+        WITH -XMLNAMESPACES -() -COMMA
+        -WITH -XMLNAMESPACES -() SELECT
         -OPTION -() $
-        WITH ( INDEX -= -name
+        WITH ( INDEX -= -value
         OPENROWSET ( -BULK
         """,
 }
@@ -119,6 +138,7 @@ _SPELLINGS: Final = {
     "PIPE": "|>",
     **{f"{word}_BY": f"{word} BY" for word in ("GROUP", "SORT", "CLUSTER", "DISTRIBUTE")},
     "GROUPING_SETS": "GROUPING SETS",
+    "BULK_COLLECT_INTO": "BULK COLLECT INTO",
 }
 # Signs that T-SQL's tokenizer splits, and the type of token that parses in their place.
 _JOINED_SIGNS: Final = {
@@ -150,7 +170,7 @@ class _Element(NamedTuple):
 
 
 _Rule = tuple[_Element, ...]
-_KINDS: Final = frozenset({"()", "columns", "name", "type", "value", "...", "$"})
+_KINDS: Final = frozenset({"()", "columns", "name", "names", "type", "value", "...", "$"})
 _ELEMENT: Final = re.compile(r"(-?)(\??)([^\s>]+)(?:>(\w+))?")
 
 
@@ -208,7 +228,9 @@ class UnknownSyntax:
     def __init__(self, dialect: Dialect) -> None:
         lineage = {one.__name__.lower() for one in type(dialect).__mro__}
         self._joins_signs = "tsql" in lineage
-        self._names = dialect.parser_class.ID_VAR_TOKENS | {TokenType.IDENTIFIER}
+        parser = dialect.parser_class
+        self._names = parser.ID_VAR_TOKENS | parser.NO_PAREN_FUNCTIONS.keys()
+        self._names.add(TokenType.IDENTIFIER)
         own = [rule for name, rules in _DIALECT_RULES.items() if name in lineage for rule in rules]
         rules = own + _COMMON_RULES
         self._rules = _by_first_word(rules)
@@ -235,7 +257,7 @@ class UnknownSyntax:
             tokens,
             parsed,
             {tokens[i].start for i in edits.keywords},
-            {tokens[i].start for i in edits.names},
+            {tokens[i].start for i in edits.names if tokens[i].token_type in self._names},
         )
 
 
@@ -306,9 +328,12 @@ class _Matcher:
         self._names = names
         self._n_steps = 0
         self._count = len(tokens)
+        # Quoted words and words behind a dot are names.
         self._words = [
-            "" if token.token_type in _QUOTED else " ".join(token.text.upper().split())
-            for token in tokens
+            ""
+            if token.token_type in _QUOTED or (i and tokens[i - 1].token_type == TokenType.DOT)
+            else " ".join(token.text.upper().split())
+            for i, token in enumerate(tokens)
         ]
         self._types = [token.token_type for token in tokens]
         self._closing = self._find_closing_brackets()
@@ -349,7 +374,7 @@ class _Matcher:
                 edits.instead[start] = element.instead
             if self._words[start] in element.words - _ODBC_TYPES:
                 edits.keywords.add(start)
-            elif element.is_hidden and element.words & {"name", "columns"}:
+            elif element.is_hidden and element.words & {"name", "names", "columns"}:
                 edits.names.update(range(start, end))
 
     def _match(self, rule: _Rule, k: int, i: int) -> list[tuple[int, int]] | None:
@@ -397,6 +422,8 @@ class _Matcher:
             return self._closing.get(i, -2) + 1 if self._words[i] == "(" else -1
         if words & {"value", "type"}:
             return self._end_of_value(i)
+        if "names" in words:
+            return self._end_of_names(i)
         return self._end_of_name(i) if "name" in words else -1
 
     def _end_of_value(self, i: int) -> int:
@@ -406,6 +433,12 @@ class _Matcher:
         end = self._end_of_name(i)
         is_call = 0 < end < self._count and self._words[end] == "("
         return self._closing.get(end, -2) + 1 if is_call else end
+
+    def _end_of_names(self, i: int) -> int:
+        end = self._end_of_name(i)
+        while 0 < end < self._count and self._words[end] == "," and self._end_of_name(end + 1) > 0:
+            end = self._end_of_name(end + 1)
+        return end
 
     def _end_of_name(self, i: int) -> int:
         is_variable = i < self._count and self._words[i] in _VARIABLE_SIGNS

@@ -89,6 +89,32 @@ ALIKE = [
     ("mysql", "SELECT SQL_BIG_RESULT a b FROM t", "SELECT c a b FROM t"),
     ("teradata", "SELECT TRANSLATE(a USING LATIN_TO_UNICODE)", "SELECT TRANSLATE(a USING b)"),
     ("tsql", "SELECT a FROM t OPTION (LABEL = 'x')", "SELECT a FROM t OPTION (b = 'x')"),
+    # The first query of these parses by a rule for unknown syntax.
+    ("tsql", 'SELECT a FROM t WITH (INDEX = "b")', "SELECT a FROM t WITH (INDEX = 'b')"),
+    ("tsql", "WITH XMLNAMESPACES ('x' AS a) SELECT 1", "WITH b ('x' AS a) SELECT 1"),
+    (
+        "oracle",
+        "SELECT MAX(a) KEEP (DENSE_RANK FIRST ORDER BY b) FROM t",
+        "SELECT MAX(a) KEEP (c FIRST ORDER BY b) FROM t",
+    ),
+    ("oracle", "SELECT XMLELEMENT(NAME a, b) FROM t", "SELECT XMLELEMENT(c a, b) FROM t"),
+    (
+        "oracle",
+        "SELECT a FROM t VERSIONS BETWEEN SCN 1 AND 2",
+        "SELECT a FROM t VERSIONS BETWEEN b 1 AND 2",
+    ),
+    (
+        "postgres",
+        "SELECT JSON_QUERY(a, 'b' WITH WRAPPER) FROM t",
+        "SELECT JSON_QUERY(a, 'b' WITH c) FROM t",
+    ),
+    (
+        "clickhouse",
+        "SELECT a FROM t LIMIT 1 BY a LIMIT 2",
+        "SELECT a FROM t LIMIT 1 b a LIMIT 2",
+    ),
+    ("mysql", "SELECT a FROM t INTO OUTFILE 'b'", "SELECT a FROM t INTO c 'b'"),
+    ("mysql", "SELECT a FROM t WHERE b IN (...)", "SELECT a FROM t WHERE b IN (. ..)"),
 ]
 
 
