@@ -174,7 +174,7 @@ def test_a_recorded_decision_changes_the_report(tmp_path, make_corpus):
 ROWS = {
     "sample_size": "'dev', 'skew', 10, 2, 0.9, 0.8, 1, 0.95, 0.9, ['train', 'odd'], 5, 0, 'run-1'",
     "selections": "'s', 'run-1', 'dev', 'direct', 3, 0, '{}', 3, 2, 0.4, 0.9, 0.8, null, 'train', "
-    "'MIT', 4, 1, 0, 0, 3, 3, 2, 0.85, null, 'digest', '2026-01-02 00:00:00+00'",
+    "'MIT', 4, 1, 0, 0, 0, 3, 3, 2, 0.85, null, 'digest', '2026-01-02 00:00:00+00'",
     "selection_curves": "'s', 'run-1', 'dev', 'direct', 3, 2, 0.4, 0.9, 0.7",
     "mixtures": "'m', 'run-1', 'dev', 0, 20, 'query', 'train', 0.6, 0.7, 0.6, 0.8, 0.85, 0.3, 0.9, "
     "0.01, 0.8, '2026-01-02 00:00:00+00'",
@@ -244,7 +244,7 @@ def test_the_version_is_raised_with_every_change_of_the_page(database):
     labels = read_labels(database)
     data = labels | read_measures(database, labels, 250)
     del data["run"]  # with the time of the run
-    recorded = (1, "449e35b7edc8cee30a1f846f0759e467")
+    recorded = (2, "")
     assert (REPORT_VERSION, stage_key(**data)) == recorded, (
         "the page has changed: raise REPORT_VERSION, and record it here with the new digest"
     )
