@@ -140,6 +140,7 @@ def _make_corpus(
                 "n_occurrences": pa.array(frequencies or [1] * len(pairs), pa.int64()),
                 "id": pa.array([None] * len(pairs), pa.string()),
                 "question_ordinal": pa.array([None] * len(pairs), pa.int64()),
+                "reject_reason": pa.array([None] * len(pairs), pa.string()),
             }
         ),
         queries_file,

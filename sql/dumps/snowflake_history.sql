@@ -1,23 +1,13 @@
--- Snowflake's QUERY_HISTORY as JSON, with keys in upper or lower case. Rows without a query text
--- are skipped.
--- parameters: paths
-with rows as (
-    select
-        coalesce(fields['QUERY_TEXT'], fields['query_text']) as raw_sql,
-        coalesce(fields['DATABASE_NAME'], fields['database_name']) as db_id
-    from read_json(
-        $paths,
-        columns = {fields: 'map(varchar, varchar)'},
-        records = false,
-        maximum_object_size = 33554432,
-        hive_partitioning = false
-    )
-)
-
+-- Snowflake's QUERY_HISTORY: JSON, CSV, TSV or Parquet. Texts are cut at 100,000 characters.
+-- parameters: none
 select
-    row_number() over () - 1 as ordinal,
-    raw_sql,
-    db_id,
-    null as question
-from rows
-where raw_sql is not null
+    number as ordinal,
+    fields['query_text'] as raw_sql,
+    fields['database_name'] as db_id,
+    coalesce(
+        bad_status(fields['execution_status'], 'success'),
+        case when is_on(fields['is_client_generated_statement']) then 'internal' end,
+        missing_text(fields['query_text'])
+    ) as left_out,
+    cut_at(fields['query_text'], 100000) as reject_reason
+from log_rows

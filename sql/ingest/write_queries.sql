@@ -3,7 +3,8 @@
 -- each row counts once. A frequency that is not a number counts as 1; one above 10^12 counts as
 -- 10^12, so that sums cannot overflow. Ids are texts: 7, "7" and 7.0 are alike. question_ordinal is
 -- null for a row that has a question of its own. Several queries of a row (answers) become one text,
--- a list in JSON; tasks.ingest.lists takes it apart.
+-- a list in JSON; tasks.ingest.lists takes it apart. A row with a reject reason is
+-- known to hold a part of its query only: it keeps its raw text, and has no text to template.
 -- parameters: destination, dialects, encoding, left_out, n_replaced, reading
 copy (
     with rows as (
@@ -15,7 +16,8 @@ copy (
             null::varchar as question,
             null::varchar as n_occurrences,
             null::varchar as id,
-            null::varchar[] as answers
+            null::varchar[] as answers,
+            null::varchar as reject_reason
         where false
         union all by name
         from dump
@@ -23,13 +25,14 @@ copy (
 
     select
         ordinal,
-        coalesce("sql", raw_sql, '') as "sql",
+        case when reject_reason is null then coalesce("sql", raw_sql, '') else '' end as "sql",
         if(len(answers) > 1, to_json(answers)::varchar, raw_sql) as raw_sql,
         db_id,
         question,
         greatest(1, least(1000000000000, coalesce(try_cast(n_occurrences as bigint), 1))) as n_occurrences,
         nullif(regexp_replace(trim(id, chr(32) || chr(9) || chr(10) || chr(13)), '^(-?\d+)\.0+$', '\1'), '') as id,
-        null::bigint as question_ordinal
+        null::bigint as question_ordinal,
+        reject_reason
     from rows
 )
 to $destination (

@@ -277,13 +277,20 @@ _CONVERTED: Final[dict[str, Callable[[Path, Path], None]]] = {
     **dict.fromkeys(YAML, convert_yaml),
 }
 
+_SEVERITIES: Final = (
+    b"DEBUG[1-5]?|LOG|INFO|NOTICE|WARNING|ERROR|FATAL|PANIC|DETAIL|HINT|QUERY|CONTEXT|LOCATION"
+    b"|STATEMENT|BACKTRACE"
+)
+ENTRY_OF_PG_LOG: Final = re.compile(rb"\n(?=(?!\t)[^\n]{0,400}?\b(?:%s):  )" % _SEVERITIES)
+"""The line break before an entry of PostgreSQL's log; later lines of an entry start with a tab."""
+
 _PIECES: Final = pa.schema([("piece", pa.string()), ("place", pa.int64())])
 
 
 def write_pieces(
     path: Path,
     copy: Path,
-    separator: str,
+    separator: str | re.Pattern[bytes],
     *,
     chunk_bytes: int = 8 << 20,
     max_piece_bytes: int = 200_000_000,
@@ -296,7 +303,8 @@ def write_pieces(
     Args:
         path: The text.
         copy: The Parquet file to write.
-        separator: The text between two pieces.
+        separator: The text between two pieces; or a pattern that matches a line break, and looks
+            no further ahead than the end of the next line.
         chunk_bytes: How much is read at a time.
         max_piece_bytes: The longest piece.
 
@@ -304,31 +312,46 @@ def write_pieces(
         UnicodeDecodeError: The text is not UTF-8.
         OSError: The file cannot be read, or a piece is too long.
     """
-    mark = separator.encode()
     n_pieces = 0
     rest = bytearray()
     with path.open("rb") as file, pq.ParquetWriter(copy, _PIECES, compression="lz4") as writer:
         while True:
             chunk = file.read(chunk_bytes)
-            # The separator may span two chunks.
-            searched = max(0, len(rest) - len(mark))
+            n_searched = len(rest)
             rest += chunk
-            end = rest.rfind(mark, searched) + len(mark)
-            if not chunk:
-                end = len(rest)
-            elif end < len(mark):
+            end = _find_last_end(rest, separator, n_searched) if chunk else len(rest)
+            if chunk and not end:
                 if len(rest) > max_piece_bytes:
                     raise OSError(f"it has a line of more than {max_piece_bytes // 10**6} MB")
                 continue
-            text = rest[:end].decode().replace("\r\n", "\n")
+            pieces = _split_text(bytes(rest[:end]), separator) if end else []
             del rest[:end]
-            if text:
-                pieces = text.removesuffix(separator).split(separator)
+            if pieces:
                 places = pa.array(range(n_pieces, n_pieces + len(pieces)), pa.int64())
                 writer.write_table(pa.table([pa.array(pieces, pa.string()), places], _PIECES))
                 n_pieces += len(pieces)
             if not chunk:
                 break
+
+
+def _find_last_end(text: bytearray, separator: str | re.Pattern[bytes], n_searched: int) -> int:
+    """Return where the last separator ends, or 0 if there is none after the searched bytes."""
+    if isinstance(separator, str):
+        mark = separator.encode()
+        # The separator may span two chunks.
+        found = text.rfind(mark, max(0, n_searched - len(mark)))
+        return found + len(mark) if found >= 0 else 0
+    # The line after the last line break was incomplete.
+    start = max(0, text.rfind(b"\n", 0, n_searched))
+    return max((match.end() for match in separator.finditer(text, start)), default=0)
+
+
+def _split_text(text: bytes, separator: str | re.Pattern[bytes]) -> list[str]:
+    """Return the pieces of a text; an empty last one is dropped."""
+    if isinstance(separator, str):
+        return text.decode().replace("\r\n", "\n").removesuffix(separator).split(separator)
+    pieces = separator.split(text.replace(b"\r\n", b"\n").removesuffix(b"\n"))
+    return [piece.decode() for piece in pieces]
 
 
 @contextmanager

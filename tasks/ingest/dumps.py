@@ -3,6 +3,7 @@
 The formats are the SQL files in ``sql/dumps``.
 """
 
+import codecs
 import glob
 import hashlib
 import json
@@ -30,6 +31,7 @@ from nl2sql_align.tasks.base.run_sql import (
 )
 from nl2sql_align.tasks.ingest.answers import clean_answer
 from nl2sql_align.tasks.ingest.archives import (
+    ENTRY_OF_PG_LOG,
     UNPACK_LIMITS,
     UTF_8,
     Encoding,
@@ -43,6 +45,7 @@ from nl2sql_align.tasks.ingest.archives import (
     guess_encoding,
     is_archive,
     list_members,
+    open_source,
     write_pieces,
 )
 from nl2sql_align.tasks.ingest.corpora_file import AUTO, CorpusEntry
@@ -79,7 +82,27 @@ _FOLDER_FORMATS: Final = {
 }
 # The separators of queries in plain text formats. DuckDB would read such a file as one value, so it
 # is given a Parquet file with a row for each query instead.
-_SEPARATORS: Final = {"gold_sql": "\n", "lines": "\n", "mysql_slow_log": "\n# Query_time:"}
+_SEPARATORS: Final[dict[str, str | re.Pattern[bytes]]] = {
+    "gold_sql": "\n",
+    "lines": "\n",
+    "mysql_slow_log": "\n# Query_time:",
+    "pg_log": ENTRY_OF_PG_LOG,
+}
+# The logs of PostgreSQL: their formats give the entries of the log, which ingest/pg_statements
+# turns into statements.
+_PG_LOGS: Final = frozenset({"pg_csvlog", "pg_jsonlog", "pg_log"})
+# The files that ingest/rows_... reads for formats of query logs, by suffix.
+_ROWS_OF_SUFFIXES: Final = {
+    ".arrow": "parquet",
+    ".csv": "csv",
+    ".feather": "parquet",
+    ".json": "json",
+    ".jsonl": "json",
+    ".ndjson": "json",
+    ".parquet": "parquet",
+    ".tsv": "csv",
+}
+_SNIFFED_BYTES: Final = 1 << 16
 # The suffixes of shards, and the names of files beside them that only describe the data set.
 DATA_SUFFIXES: Final = (".parquet", ".arrow", ".jsonl", ".json", ".csv", ".tsv")
 _DESCRIPTIONS: Final = frozenset({"dataset_info.json", "dataset_dict.json", "state.json"})
@@ -197,8 +220,8 @@ def ingest_corpus(
         AlignError: The file cannot be written.
     """
     sources = list_sources(entry)
-    query = _choose_query(entry, sources[0])
-    is_text = _is_text_format(entry, query)
+    reader = _choose_reader(entry, sources[0])
+    is_text = _is_text_format(entry, reader)
     with (
         write_atomically(destination) as temporary,
         _stage_files(entry, sources, temporary, limits) as staged,
@@ -207,13 +230,13 @@ def ingest_corpus(
         # Without a byte order mark, such files are also valid UTF-8.
         wide = _recode_files(staged, temporary, find_wide_encoding_of_file) if is_text else None
         try:
-            report = _write_readable(con, entry, query, sources, staged, temporary, wide or UTF_8)
+            report = _write_readable(con, entry, reader, sources, staged, temporary, wide or UTF_8)
         except CorpusError as error:
             encoding = _recode_files(staged, temporary, guess_encoding) if is_text else None
             if encoding is None:
                 raise
             try:
-                report = _write_readable(con, entry, query, sources, staged, temporary, encoding)
+                report = _write_readable(con, entry, reader, sources, staged, temporary, encoding)
             except CorpusError:
                 # The encoding was not the problem: report the first error.
                 raise error from None
@@ -245,15 +268,15 @@ class _DamagedError(CorpusError):
 def _write_readable(
     con: duckdb.DuckDBPyConnection,
     entry: CorpusEntry,
-    query: str,
+    reader: str,
     sources: list[Source],
     staged: list[Path],
     temporary: Path,
     encoding: Encoding,
 ) -> IngestReport:
     """Write the queries of the staged files, or of the rows that can be read of damaged tables."""
-    write = partial(_write_queries, con, entry, query, sources, staged, temporary, encoding)
-    if "read_csv(" not in load_sql(query):
+    write = partial(_write_queries, con, entry, reader, sources, staged, temporary, encoding)
+    if "read_csv(" not in load_sql(reader):
         return write(",", "")
     preferred = choose_preferred(entry.format, sources[0].suffix)
     separators = [find_separator_of_file(path, preferred) for path in staged]
@@ -269,7 +292,7 @@ def _write_readable(
         damage = Damage()
         for number, (path, source) in enumerate(zip(staged, sources, strict=True)):
             copy = temporary.with_name(f"{temporary.name}-{number}-repaired")
-            has_header = "header = true" in load_sql(query)
+            has_header = "header = true" in load_sql(reader)
             try:
                 found = repair_table(path, copy, separators[0], has_header=has_header)
             except UnreadableTableError as problem:
@@ -290,7 +313,7 @@ def _write_readable(
 def _write_queries(
     con: duckdb.DuckDBPyConnection,
     entry: CorpusEntry,
-    query: str,
+    reader: str,
     sources: list[Source],
     staged: list[Path],
     temporary: Path,
@@ -302,9 +325,17 @@ def _write_queries(
     if entry.format in _SEPARATORS:
         staged = _split_files(entry, sources, staged, temporary)
     paths = [str(path) for path in staged]
-    list_columns = partial(_list_columns, con, query, paths, separator)
+    list_columns = partial(_list_columns, con, reader, paths, separator)
     try:
+        query = _choose_query(entry, sources[0])
         parameters = _collect_parameters(entry, query, sources, paths, separator)
+        if reader != query:
+            given = _collect_parameters(entry, reader, sources, paths, separator)
+            run_sql(con, "ingest/log_macros")
+            query_sql(con, reader, **given).create_view("log_rows", replace=True)
+        if entry.format in _PG_LOGS:
+            query_sql(con, query, **parameters).create_view("log_entries", replace=True)
+            query, parameters = "ingest/pg_statements", {}
         rows = _create_dump_view(con, query, parameters)
         rows = replace(rows, separator=separator, reading=reading)
         output = {
@@ -330,7 +361,7 @@ def _write_queries(
         if isinstance(error, duckdb.BinderException) and not _is_nested(entry):
             _check_columns(entry, _get_mapping(entry).values(), list_columns)
         originals = dict(zip(staged, sources, strict=True))
-        raise _damage_error(entry, query, originals, error) from None
+        raise _damage_error(entry, reader, originals, error) from None
     return IngestReport(found["n_queries"], encoding, rows, found["n_lists"])
 
 
@@ -412,6 +443,36 @@ def _choose_query(entry: CorpusEntry, source: Source) -> str:
     suffix = _READ_AS.get(source.suffix, source.suffix)
     special = f"{entry.format}{suffix}"
     return f"dumps/{special if special in list_sql('dumps') else entry.format}"
+
+
+def _choose_reader(entry: CorpusEntry, source: Source) -> str:
+    """Return the SQL file that reads the files of a dump: often the one of its format.
+
+    The formats of query logs that are tables read the view ``log_rows``, whatever the type of the
+    files.
+    """
+    query = _choose_query(entry, source)
+    if not reads_rows(query):
+        return query
+    kind = _ROWS_OF_SUFFIXES.get(source.suffix)
+    if kind is None:
+        try:
+            with open_source(source) as file:
+                start = file.read(_SNIFFED_BYTES).removeprefix(codecs.BOM_UTF8).lstrip()
+        except OSError as error:
+            raise _unreadable_error(entry, error, source.path) from None
+        if start.startswith((b"{", b"[")):
+            kind = "json"
+        elif start.startswith(b"PAR1"):
+            kind = "parquet"
+        else:
+            kind = "csv"
+    return f"ingest/rows_{kind}"
+
+
+def reads_rows(query: str) -> bool:
+    """Tell whether a SQL file in ``sql/dumps`` reads rows of a table from any type of file."""
+    return "from log_rows" in load_sql(query)
 
 
 def _rewrite_texts(entry: CorpusEntry, report: IngestReport, temporary: Path) -> IngestReport:
@@ -685,6 +746,8 @@ def _check_content(
     list_columns: Callable[[], list[str]],
 ) -> None:
     """Raise if a dump was read without an error but does not match its entry."""
+    if found["n_queries"] == 0 and set(rows.left_out) == {"without a text"}:
+        raise _no_texts_error(entry, list_columns())
     if found["n_queries"] == 0:
         if rows.text:
             remedy = "check the dump, or name its columns in one of the formats for any rows"
@@ -703,8 +766,12 @@ def _check_content(
     empty = [column for key, column in _get_mapping(entry).items() if found[n_values[key]] == 0]
     _check_columns(entry, empty, list_columns)
     if found["n_raw_sql"] == 0:
-        problem = f"has no queries where format '{entry.format}' stores them"
-        raise _error(entry, f"{problem} (it has {shorten_names(list_columns())})", "check format")
+        raise _no_texts_error(entry, list_columns())
+
+
+def _no_texts_error(entry: CorpusEntry, columns: list[str]) -> CorpusError:
+    problem = f"has no queries where format '{entry.format}' stores them"
+    return _error(entry, f"{problem} (it has {shorten_names(columns)})", "check format")
 
 
 def _check_columns(

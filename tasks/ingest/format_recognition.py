@@ -42,6 +42,7 @@ from nl2sql_align.tasks.ingest.dumps import (
     DATA_SUFFIXES,
     find_compiled,
     list_sources,
+    reads_rows,
     shorten_names,
 )
 from nl2sql_align.tasks.ingest.first_rows import parse_json_rows
@@ -116,6 +117,17 @@ def _is_manifest(rows: Rows) -> bool:
     return "/manifest/" in str(_get_value(rows[0], ["metadata", "dbt_schema_version"]))
 
 
+def _has_values(key: str, words: str) -> Callable[[Rows], bool]:
+    """Return a condition: a key, in either case, has none but these values, and has one."""
+    allowed = frozenset(words.split())
+
+    def has_values(rows: Rows) -> bool:
+        values = {str(_get_value(row, [key]) or "").strip() for row in rows} - {""}
+        return bool(values) and values <= allowed
+
+    return has_values
+
+
 class _Signature(NamedTuple):
     """The signs of one format in the first rows of a dump.
 
@@ -145,6 +157,12 @@ class _Signature(NamedTuple):
 _DATA_SET: Final[tuple[Role, ...]] = ("train", "target")
 _MODEL: Final[tuple[Role, ...]] = ("predictions",)
 
+_CLICKHOUSE_TYPES: Final = "QueryStart QueryFinish ExceptionBeforeStart ExceptionWhileProcessing"
+_REDSHIFT_STATES: Final = "planning queued running returning failed canceled success"
+_DATABRICKS_STATES: Final = "QUEUED STARTED COMPILING COMPILED RUNNING FINISHED FAILED CANCELED"
+_TRINO_STATES: Final = (
+    "QUEUED WAITING_FOR_RESOURCES DISPATCHING PLANNING STARTING RUNNING FINISHING FINISHED FAILED"
+)
 # The most specific signatures come first.
 _SIGNATURES: Final = (
     _Signature("openai_batch", "custom_id, response.body", holds_answers=True),
@@ -197,10 +215,40 @@ _SIGNATURES: Final = (
     _Signature("chat", "conversations", fits=_has_turns),
     _Signature("sql_eval", "query, query_category, db_name", sql="query"),
     _Signature("pg_stat_statements", "query, calls"),
+    _Signature("pg_jsonlog", "error_severity, message"),
     _Signature("bigquery_jobs", "query, job_type"),
     _Signature("bigquery_jobs", "query, statement_type"),
     _Signature("bigquery_jobs", "query, job_id"),
+    _Signature("bigquery_jobs", "query, error_result"),
+    _Signature("clickhouse_query_log", "query, type", fits=_has_values("type", _CLICKHOUSE_TYPES)),
+    _Signature("clickhouse_query_log", "query, type, query_duration_ms"),
+    _Signature("clickhouse_query_log", "query, is_initial_query"),
+    _Signature("redshift_text", "query, sequence, text"),
+    _Signature("redshift_text", "query_id, sequence, text"),
+    _Signature("redshift_text", "xid, sequence, text"),
+    _Signature("redshift_history", "querytxt"),
+    _Signature(
+        "redshift_history", "query_text, status", fits=_has_values("status", _REDSHIFT_STATES)
+    ),
+    _Signature("databricks_history", "statement_text, execution_status"),
+    _Signature("databricks_history", "statement_text, statement_id"),
+    _Signature(
+        "databricks_history", "query_text, status", fits=_has_values("status", _DATABRICKS_STATES)
+    ),
     _Signature("snowflake_history", "query_text"),
+    _Signature("sqlserver_query_store", "query_sql_text"),
+    _Signature("sqlserver_query_store", "statement_text, execution_count"),
+    _Signature("sqlserver_query_store", "text, execution_count"),
+    _Signature("oracle_sqltext", "sql_text, piece"),
+    _Signature("oracle_sql", "sql_fulltext"),
+    _Signature("oracle_sql", "sql_text, sql_id"),
+    _Signature("oracle_sql", "sql_text, executions"),
+    _Signature("mysql_digests", "digest_text"),
+    _Signature("athena_history", "query, status.state"),
+    _Signature("athena_history", "query, queryexecutionid"),
+    _Signature("trino_history", "metadata.query, metadata.querystate"),
+    _Signature("trino_history", "query, query_state"),
+    _Signature("trino_history", "query, state", fits=_has_values("state", _TRINO_STATES)),
     _Signature("ehrsql", "query, db_id, para_type", sql="query"),
     _Signature("ehrsql", "query, db_id, department", sql="query"),
     _Signature("spider", "query, db_id", sql="query"),
@@ -218,7 +266,8 @@ _NAMES: Final = {
     "question": "question nl_question question_text natural_language_question utterance nlq nl "
     "user_question prompt sql_prompt instruction input query text".split(),
     "db_id": "db_id database db_name database_name database_id db datname schema_id".split(),
-    "frequency": "calls frequency n_occurrences executions occurrences count".split(),
+    "frequency": "calls frequency n_occurrences executions count_executions execution_count "
+    "occurrences count".split(),
     # Batch services add an id of their own to each answer, so that "id" comes last.
     "id": "custom_id recordid question_id instance_id doc_id sample_id task_id id".split(),
 }
@@ -236,6 +285,14 @@ _CONTINUING_WORDS: Final = frozenset(
 _SCRIPT_WORDS: Final = frozenset(
     "SET USE DECLARE BEGIN GO PRAGMA EXPLAIN EXEC EXECUTE GRANT START ATTACH CALL".split()
 )
+# A text log of PostgreSQL: one of its statements, or its first line.
+_PG_LOG: Final = re.compile(
+    r"^(?!\t)[^\n]{0,400}?\bLOG:  (?:duration: [\d.]+ ms  )?(?:statement|execute [^\n:]*): "
+    r"|\A[^\n]{0,400}?\b(?:LOG|ERROR|FATAL|WARNING):  \w",
+    re.MULTILINE,
+)
+# The keys of JSON objects around the rows of a query log.
+_WRAPPERS: Final = ("queryexecutions", "queryexecution", "res", "data", "results", "rows")
 _SLOW_LOG: Final = re.compile(r"^# Query_time: ", re.MULTILINE)
 
 
@@ -382,8 +439,10 @@ def _recognize_text(entry: CorpusEntry, source: Source, text: str) -> Recognitio
             return _recognize_json(entry, rows)
     if _SLOW_LOG.search(text):
         return Recognition("mysql_slow_log", None, "lines that start with '# Query_time:'")
-    if _LOG_LINE.match(text):
+    if _LOG_LINE.match(text) and not _PG_LOG.match(text):
         return Recognition("pg_csvlog", None, "lines that start with a time, a user and a database")
+    if _PG_LOG.search(text):
+        return Recognition("pg_log", None, "lines with 'LOG:' and a message of PostgreSQL")
     lines = text.split("\n")
     is_named = source.suffix in (".csv", ".tsv")
     separator = find_separator(text, choose_preferred(entry.format, source.suffix))
@@ -454,6 +513,10 @@ def _no_dump_error(entry: CorpusEntry, lines: list[str]) -> CorpusError:
 
 
 def _recognize_json(entry: CorpusEntry, rows: Rows) -> Recognition:
+    inner = [item for row in rows for item in _unwrap(row)]
+    found = _match_signature(entry, "jsonl", inner[:_PEEKED_ROWS])
+    if found and reads_rows(f"dumps/{found.format}"):
+        return found
     if found := _match_signature(entry, "jsonl", rows) or _match_page(entry, rows):
         return found
     if len(rows) == 1 and isinstance(rows[0], dict) and rows[0] and _is_numbered(rows[0]):
@@ -485,8 +548,18 @@ def _is_sql(entry: CorpusEntry, text: str, *, is_cleaned: bool = False) -> bool:
     return looks_like_sql(text) or (is_cleaned and looks_like_sql(clean_answer(text)))
 
 
+def _unwrap(row: Any) -> Rows:
+    """Return the rows of a query log in an object as services return it, or the object."""
+    value = next((value for key in _WRAPPERS if (value := _get_value(row, [key]))), None)
+    if isinstance(value, list) and isinstance(value[0], dict):
+        return value
+    return [value] if isinstance(value, dict) else [row]
+
+
 def _can_read(format: str, kind: str) -> bool:
     """Tell whether a format can be read from files of a kind, such as ``jsonl`` or ``csv``."""
+    if reads_rows(f"dumps/{format}"):
+        return True
     if kind == "jsonl":
         return re.search(r"\bread_(json|text)\(", load_sql(f"dumps/{format}")) is not None
     kind = "csv" if kind == "tsv" else kind

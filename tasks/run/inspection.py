@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
@@ -24,6 +25,7 @@ from nl2sql_align.tasks.templates.rules import SEVERAL_STATEMENTS
 
 _N_PARSED: Final = 2000
 _FEW: Final = 0.05
+_IS_WHOLE: Final = pc.field("reject_reason").is_null()
 _INVALID_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -126,7 +128,7 @@ def inspect_dump(
             rows = _parse_first(queries, folder, entry.dialect)
         finally:
             stop_workers()
-        table = pq.read_table(queries, columns=["sql", "raw_sql"])
+        table = pq.read_table(queries, columns=["sql", "raw_sql"], filters=_IS_WHOLE)
         cleaned = zip(table["sql"].to_pylist(), table["raw_sql"].to_pylist(), strict=True)
         n_cleaned = sum(1 for sql, raw_sql in cleaned if sql != (raw_sql or ""))
     reasons = Counter(
@@ -181,7 +183,8 @@ def _list_hints(reasons: Mapping[str, int], n_rows: int, role: str) -> list[str]
 
 def _parse_first(queries: Path, folder: Path, dialect: str) -> list[dict[str, Any]]:
     """Return the first queries with their templates or reject reasons."""
-    batch = next(pq.ParquetFile(queries).iter_batches(_N_PARSED, columns=["ordinal", "sql"]), None)
+    columns = ["ordinal", "sql", "raw_sql", "reject_reason"]
+    batch = next(pq.ParquetFile(queries).iter_batches(_N_PARSED, columns=columns), None)
     if batch is None:
         return []
     texts = pa.table({"first_ordinal": batch["ordinal"], "sql": batch["sql"]})
@@ -191,10 +194,10 @@ def _parse_first(queries: Path, folder: Path, dialect: str) -> list[dict[str, An
     parsed = pq.read_table(destination).to_pylist()
     return [
         {
-            "ordinal": given["first_ordinal"],
-            "sql": given["sql"],
+            "ordinal": given["ordinal"],
+            "sql": given["raw_sql"] if given["reject_reason"] else given["sql"],
             "template": row["template"],
-            "reject_reason": row["reject_reason"],
+            "reject_reason": given["reject_reason"] or row["reject_reason"],
         }
-        for given, row in zip(texts.to_pylist(), parsed, strict=True)
+        for given, row in zip(batch.to_pylist(), parsed, strict=True)
     ]

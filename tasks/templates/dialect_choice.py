@@ -32,15 +32,27 @@ CANDIDATES: Final = (
 """Dialects to try. Simple SQL parses in all: of those that parse as much, the first is chosen."""
 
 FORMAT_DIALECTS: Final = {
+    "athena_history": "trino",
     "bigquery_jobs": "bigquery",
+    "clickhouse_query_log": "clickhouse",
+    "databricks_history": "databricks",
     "genie": "databricks",
+    "mysql_digests": "mysql",
     "mysql_slow_log": "mysql",
+    "oracle_sql": "oracle",
+    "oracle_sqltext": "oracle",
     "pg_csvlog": "postgres",
+    "pg_jsonlog": "postgres",
+    "pg_log": "postgres",
     "pg_stat_statements": "postgres",
+    "redshift_history": "redshift",
+    "redshift_text": "redshift",
     "sede": "tsql",
     "snowflake_history": "snowflake",
     "snowflake_semantic_model": "snowflake",
     "sql_eval": "postgres",
+    "sqlserver_query_store": "tsql",
+    "trino_history": "trino",
 }
 """The dialects of formats that have one."""
 

@@ -7,7 +7,9 @@ with query_counts as (
     select
         corpus,
         count(*) as n_rows,
-        count(*) filter (sql != coalesce(raw_sql, '')) as n_cleaned,
+        count(*) filter (
+            sql != coalesce(raw_sql, '') and reject_reason is distinct from 'cut off by its log'
+        ) as n_cleaned,
         sum(n_occurrences)::bigint as n_queries,
         coalesce(sum(n_occurrences) filter (template_id is not null), 0)::bigint as n_templated,
         count(distinct sql) as n_distinct_queries,

@@ -31,7 +31,7 @@ select
     ingested.question,
     ingested.n_occurrences,
     coalesce(parsed.template_id, parsed_again.template_id) as template_id,
-    coalesce(parsed.reject_reason, parsed_again.reject_reason) as reject_reason,
+    coalesce(ingested.reject_reason, parsed.reject_reason, parsed_again.reject_reason) as reject_reason,
     ingested.id,
     coalesce(ingested.question_ordinal, ingested.ordinal) as question_ordinal
 from read_parquet($queries_files, filename = true) as ingested

@@ -27,6 +27,7 @@ COLUMNS = {
     "n_occurrences": pa.int64(),
     "id": pa.string(),
     "question_ordinal": pa.int64(),
+    "reject_reason": pa.string(),
 }
 BOM = b"\xef\xbb\xbf"
 SPIDER = [

@@ -8,6 +8,7 @@ from nl2sql_align.tasks.ingest.dumps import ingest_corpus
 from nl2sql_align.tasks.ingest.format_recognition import resolve_format
 from tests.unit.ingest.test_dumps import DUMPS, as_json, as_lines, as_parquet, entry
 from tests.unit.ingest.test_formats import SAMPLES, ingested
+from tests.unit.ingest.test_query_logs import LOGS, PG_LOGS
 from tests.unit.ingest.test_tool_formats import TOOL_SAMPLES
 
 DEEP = "SELECT name FROM harbor WHERE depth > 5"
@@ -598,7 +599,7 @@ def test_each_format_gives_its_queries(tmp_path, sample):
 
 
 def test_all_formats_are_tested():
-    samples = {**DUMPS, **SAMPLES, **MODEL_SAMPLES, **TOOL_SAMPLES}.values()
+    samples = {**DUMPS, **SAMPLES, **MODEL_SAMPLES, **TOOL_SAMPLES, **LOGS, **PG_LOGS}.values()
     tested = {ALIASES.get(format, format) for format, *_ in samples}
     assert set(list_formats()) - tested == {"dbt", "ehrsql_2024", "spider2", "sql_files", "tsv"}
 
