@@ -1,10 +1,11 @@
 -- Redash's saved queries: the objects or the pages of its API (/api/queries). Redash itself shows
--- drafts to nobody but their authors.
+-- drafts to nobody but their authors. A page tells the number of all queries.
 -- parameters: paths
 with pages as (
     select
         row_number() over () as place,
-        if(json_type(object, '$.results') = 'ARRAY', (object -> '$.results')::json[], [object]) as items
+        if(json_type(object, '$.results') = 'ARRAY', (object -> '$.results')::json[], [object]) as items,
+        if(json_type(object, '$.results') = 'ARRAY', try_cast(object ->> '$.count' as bigint), null) as n_items
     from read_json(
         $paths,
         columns = {object: 'json'},
@@ -20,6 +21,30 @@ items as (
         generate_subscripts(items, 1) as item_place,
         unnest(items) as item
     from pages
+),
+
+missing_items as (
+    select unnest(range(least(coalesce(max(n_items), 0) - sum(len(items))::bigint, 1000000))) as item_place
+    from pages
+),
+
+rows as (
+    select
+        place,
+        item_place,
+        item,
+        case
+            when item ->> '$.is_archived' = 'true' then 'archived'
+            when item ->> '$.is_draft' = 'true' then 'not published (drafts)'
+        end as left_out
+    from items
+    union all
+    select
+        null as place,
+        item_place,
+        null as item,
+        'on pages that the dump lacks' as left_out
+    from missing_items
 )
 
 select
@@ -28,9 +53,6 @@ select
     item ->> '$.data_source_id' as db_id,
     item ->> '$.name' as question,
     item ->> '$.id' as id,
-    case
-        when item ->> '$.is_archived' = 'true' then 'archived'
-        when item ->> '$.is_draft' = 'true' then 'not published (drafts)'
-    end as left_out
-from items
+    left_out
+from rows
 order by ordinal

@@ -1,6 +1,6 @@
 -- Superset's saved queries and virtual datasets: the YAML files of its exports, which name the
--- driver of each database beside them, or the API's list (/api/v1/saved_query/). Charts and the
--- datasets that are tables have no SQL.
+-- driver of each database beside them, or the API's pages (/api/v1/saved_query/), which tell the
+-- number of all queries. Charts and the datasets that are tables have no SQL.
 -- parameters: paths
 with objects as (
     select
@@ -18,7 +18,8 @@ with objects as (
 pages as (
     select
         place,
-        if(json_type(object, '$.result') = 'ARRAY', (object -> '$.result')::json[], [object]) as items
+        if(json_type(object, '$.result') = 'ARRAY', (object -> '$.result')::json[], [object]) as items,
+        if(json_type(object, '$.result') = 'ARRAY', try_cast(object ->> '$.count' as bigint), null) as n_items
     from objects
 ),
 
@@ -27,6 +28,11 @@ items as (
         place,
         generate_subscripts(items, 1) as item_place,
         unnest(items) as item
+    from pages
+),
+
+missing_items as (
+    select unnest(range(least(coalesce(max(n_items), 0) - sum(len(items))::bigint, 1000000))) as item_place
     from pages
 ),
 
@@ -59,6 +65,11 @@ rows as (
         end as left_out
     from items
     where json_exists(item, '$.sql') or json_exists(item, '$.slice_name')
+    union all by name
+    select
+        item_place,
+        'on pages that the dump lacks' as left_out
+    from missing_items
 )
 
 select

@@ -274,6 +274,20 @@ TOOL_SAMPLES = {
         [("t-2", MANY, "sea", "kinds")],
         {"of type chart": 1, "of type table": 1},
     ),
+    "Redash page of several": (
+        "redash",
+        "queries.json",
+        as_json({"count": 250, "page": 1, "page_size": 4, "results": SAVED}),
+        SAVED_ROWS,
+        {**SAVED_LEFT_OUT, "on pages that the dump lacks": 246},
+    ),
+    "Superset page of several": (
+        "superset",
+        "queries.json",
+        as_json({"count": 3, "ids": [5, 6, 7], "result": [API_QUERY]}),
+        [("5", COUNT, "port", "Boats")],
+        {"on pages that the dump lacks": 2},
+    ),
     "Superset API": (
         "superset",
         "queries.json",
