@@ -16,11 +16,12 @@ from nl2sql_align.tasks.ingest.dumps import digest_dump, ingest_corpus
 from nl2sql_align.tasks.ingest.format_recognition import resolve_format
 from tests.unit.ingest.test_dumps import DUMPS, as_json, columns_of, entry
 from tests.unit.ingest.test_formats import SAMPLES
+from tests.unit.ingest.test_tool_formats import TOOL_SAMPLES
 
 pytestmark = pytest.mark.fault
 
 CASES = 150
-KNOWN = {**DUMPS, **SAMPLES}
+KNOWN = {**DUMPS, **SAMPLES, **TOOL_SAMPLES}
 PIECES = [
     b"\0",
     b"\xff\xfe",
