@@ -207,10 +207,30 @@ def collect_notes(corpora: list[CountedCorpus], warehouse: Warehouse) -> list[st
         if expected is not None and expected != n_rows[name] and not one.is_joined:
             notes.append(
                 f"{name}: {n_rows[name]:,} predictions for the {expected:,} questions of "
-                f"{entry.target}: are answers missing, or do line breaks stand within some?"
+                f"{entry.target}: "
+                f"{explain_surplus(one.queries, entry.format, n_rows[name] - expected)}"
             )
         notes += _suggest_dialect(one, warehouse)
     return notes
+
+
+def explain_surplus(queries: Path, format: str, n_surplus: int) -> str:
+    """Ask for the reason why there are more or fewer predictions than questions.
+
+    Args:
+        queries: The stage file of the predictions.
+        format: Their format.
+        n_surplus: How many more predictions than questions there are.
+    """
+    if format == "lines" and n_surplus > 0:
+        texts = pq.read_table(queries, columns=["raw_sql"])["raw_sql"]
+        n_empty = pc.sum(pc.equal(pc.utf8_trim_whitespace(texts), "")).as_py()
+        if n_empty == n_surplus:
+            return (
+                f"{n_empty:,} of its lines are empty: do they separate interactions? then set "
+                "format = 'gold_sql'"
+            )
+    return "are answers missing, or do line breaks stand within some?"
 
 
 def _suggest_dialect(corpus: CountedCorpus, warehouse: Warehouse) -> list[str]:
