@@ -21,8 +21,8 @@ NUMBERED_FORMATS: Final = frozenset({"bird_predictions"})
 """The formats whose ids are the numbers of the questions, from 0."""
 
 LARGEST_WEIGHT: Final = math.lcm(*range(1, 17))
-"""The largest weight of a question. A larger one would be needed for some numbers of answers above
-16, whose weights are then rounded, by less than 0.01%."""
+"""The largest weight of a question, divisible by all numbers of answers up to 16. If a larger one
+would be needed, weights are rounded."""
 
 _COMPLETE_SHARE: Final = 2 / 3
 _KNOWN_SHARE: Final = 1 / 2
@@ -87,14 +87,14 @@ def has_ids(queries: Path) -> bool:
     return _has_values(queries, "id")
 
 
-def has_lists(queries: Path) -> bool:
-    """Tell whether some row of an ingested dump has several queries."""
+def has_question_ordinals(queries: Path) -> bool:
+    """Tell whether some queries have the question of an earlier query, or one of the target."""
     return _has_values(queries, "question_ordinal")
 
 
 def count_questions(queries: Path) -> int:
     """Return the number of different questions of some queries."""
-    if not has_lists(queries):
+    if not has_question_ordinals(queries):
         return int(pq.read_metadata(queries).num_rows)
     with connected() as con:
         [(n_questions,)] = query_sql(con, "ingest/count_questions", queries=str(queries)).fetchall()
@@ -133,6 +133,9 @@ def _number_questions(ids: _Ids, target: str) -> Arrangement:
 def _choose_way(ids: _Ids, target: str) -> Arrangement:
     by_order = "the answers are taken in the order of the file"
     way: Way = "alone" if ids.n_rows > ids.n_ids + ids.n_without_id else "rows"
+    if ids.n_without_id > _KNOWN_SHARE * ids.n_rows:
+        missing = f"{ids.n_without_id:,} of its {ids.n_rows:,} rows have no id"
+        return Arrangement(way, notes=(f"{missing}: {by_order}; check columns.id",))
     if not ids.n_question_ids:
         first = _find_first_number(ids)
         if first is None:
@@ -214,8 +217,8 @@ def write_arranged(
     """Write the answers in the order of their questions, all to one question with one weight.
 
     The weights are integers: if some questions have two answers and others three, each of these
-    counts two times and each of those three times. The file's metadata has the
-    weight of a question.
+    counts two times and each of those three times. The file's metadata has the weight of a
+    question.
 
     Args:
         queries: The answers, as ingested.

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from nl2sql_align.tasks.base.arrays import Floats, Integers, Keys
 from nl2sql_align.tasks.base.run_sql import query_sql, run_sql
-from nl2sql_align.tasks.ingest.questions import has_lists
+from nl2sql_align.tasks.ingest.questions import has_question_ordinals
 from nl2sql_align.tasks.measures.bootstrap import (
     Classes,
     Counts,
@@ -145,7 +145,7 @@ def paired_sample_key(predictions: CountedCorpus, target: CountedCorpus, unit: U
     n_answers, n_questions = (
         pq.read_metadata(corpus.queries).num_rows for corpus in (predictions, target)
     )
-    is_in_order = n_answers == n_questions and not has_lists(predictions.queries)
+    is_in_order = n_answers == n_questions and not has_question_ordinals(predictions.queries)
     if not predictions.is_joined and not is_in_order:
         return own_sample_key(predictions, unit)
     return SampleKey(
@@ -200,7 +200,7 @@ def load_sample(
         queries=str(key.queries),
         templates=str(key.templates),
         asked=str(key.asked),
-        is_grouped=has_lists(key.asked),
+        is_grouped=has_question_ordinals(key.asked),
         by_database=unit == Unit.DATABASE,
         most_units=MOST_UNITS,
     )

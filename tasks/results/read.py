@@ -43,8 +43,8 @@ def ratio(place: Path | str, require: str | None = None) -> "pl.DataFrame":
         require: A SQL condition on the columns that every row must satisfy.
 
     Returns:
-        The rows of table ``alignment_ratio`` with ``target_ceiling``; for each set of predictions,
-        the closest training set comes first.
+        The rows of table ``alignment_ratio``; for each set of predictions, the closest training set
+        comes first.
 
     Raises:
         WarehouseError: There are no results.

@@ -27,7 +27,7 @@ from nl2sql_align.tasks.ingest.questions import (
     Arrangement,
     find_arrangement,
     has_ids,
-    has_lists,
+    has_question_ordinals,
     write_arranged,
 )
 from nl2sql_align.tasks.templates.dialect_choice import (
@@ -212,7 +212,7 @@ def _ingest(entry: CorpusEntry, destination: Path) -> None:
 
 def _has_questions(entry: CorpusEntry, ingested: Path) -> bool:
     """Tell whether several queries may have one question, or a question of another corpus."""
-    return has_lists(ingested) or (entry.role == "predictions" and has_ids(ingested))
+    return has_question_ordinals(ingested) or (entry.role == "predictions" and has_ids(ingested))
 
 
 def _arrange_queries(
@@ -230,7 +230,7 @@ def _arrange_queries(
         if not _has_questions(entry, ingested) and target.which != "each":
             return ingested, None
         asked = _find_queries(target, warehouse)
-    if not _has_questions(entry, ingested) and (asked is None or not has_lists(asked)):
+    if not _has_questions(entry, ingested) and (asked is None or not has_question_ordinals(asked)):
         return ingested, None
     key = stage_key(
         queries=ingested.stem,
@@ -249,7 +249,7 @@ def _arrange_queries(
     if entry.role == "predictions":
         are_numbers = entry.format in NUMBERED_FORMATS
         arrangement = find_arrangement(ingested, asked, entry.target or "", are_numbers)
-    if arrangement.way == "rows" and not has_lists(ingested):
+    if arrangement.way == "rows" and not has_question_ordinals(ingested):
         queries = ingested
     else:
         arranged = warehouse.scratch / f"{uuid4().hex}.parquet"

@@ -142,6 +142,14 @@ def test_the_questions_are_found_where_ids_allow_it(tmp_path, answers, asked, ex
             ],
         ),
         (
+            [None, None, "c"],
+            list("abc"),
+            [
+                "2 of its 3 rows have no id: the answers are taken in the order of the file; check "
+                "columns.id"
+            ],
+        ),
+        (
             list("abd"),
             list("abcd"),
             ["answers to 1 of the 4 questions of dev are missing, and count as empty ones"],

@@ -31,7 +31,8 @@ COLUMNS = {
     "alignment": "source target kl_nats reverse_kl_nats kl_alignment additive_kl_nats "
     "additive_kl_alignment js_nats js_alignment ngram_coverage template_coverage exact_overlap",
     "alignment_ratio": "train target model predictions trained_on train_alignment "
-    "predictions_alignment predictions_parsed_share alignment_ratio ci_low ci_high verdict",
+    "predictions_alignment predictions_parsed_share alignment_ratio ci_low ci_high verdict "
+    "n_answered doubts",
     "tuning_effect": "model trained_on target predictions_before predictions_after "
     "alignment_before alignment_after js_before js_after",
     "ngram_contributions": "source target direction rank ngram source_probability "
