@@ -624,7 +624,7 @@ def inspect(
         str,
         typer.Option(
             metavar="DIALECT",
-            help="SQL dialect, as sqlglot names it; auto is the one that parses the most queries.",
+            help="SQL dialect, as sqlglot names it; auto is the dump's, or parses the most.",
         ),
     ] = "auto",
     role: Annotated[

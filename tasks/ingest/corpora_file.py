@@ -135,7 +135,8 @@ class CorpusEntry(BaseModel):
         name: The corpus's name, unique in its file.
         role: A training set, a target workload, or a model's predictions on a target.
         format: The layout of the dump: the name of a file in ``sql/dumps``, or ``auto``.
-        dialect: The SQL dialect by sqlglot's name; ``auto`` takes the one that parses most queries.
+        dialect: The SQL dialect by sqlglot's name; ``auto`` takes the dump's own, or the one that
+            parses most queries.
         url: The dump's address on an object store, if ``path`` is one.
         path: The absolute path of a file, a folder or a pattern of files. A relative path starts at
             the folder of the corpora file. For an address: the local copy, once it is fetched.

@@ -38,7 +38,7 @@ class Inspection:
         format: Its format.
         format_reason: The evidence for the format.
         columns: For a generic format: the column of each field.
-        dialect: The given dialect, or the one that parses most of a sample.
+        dialect: The given dialect, the dump's own, or the one that parses most of a sample.
         has_own_dialect: Whether the dump or its format states the chosen dialect.
         dialect_shares: The share of the sample that each dialect parses; empty for a given dialect.
         n_queries: Queries of the dump.
@@ -88,7 +88,8 @@ def inspect_dump(
     Args:
         path: The dump: a file, a folder, or a pattern of files.
         glob: The files to use if the dump is a folder.
-        dialect: Its dialect, by sqlglot's name; by default the one that parses most of a sample.
+        dialect: Its dialect, by sqlglot's name; by default the dump's own, or the one that parses
+            most of a sample.
         role: ``train``, ``target`` or ``predictions``: the role in ``Inspection.entry``.
         n_examples: How many queries to return.
 
