@@ -19,7 +19,13 @@ ordered as (
                 weighted.asked,
                 if($by_text, given.raw_sql, null),
                 if($by_text, given.sql, null),
-                if($by_text, concat_ws(chr(31), given.db_id, given.question, given.n_occurrences), null),
+                if(
+                    $by_text,
+                    concat_ws(
+                        chr(31), given.db_id, given.question, given.n_occurrences, given.reject_reason
+                    ),
+                    null
+                ),
                 weighted.ordinal
         ) - 1 as place
     from (select ordinal, id, question as asked, n_answers from weighted) as weighted
@@ -38,6 +44,7 @@ select
         coalesce(n_occurrences, 1) * greatest(1, ($question_weight + n_answers // 2) // n_answers)
     )::bigint as n_occurrences,
     id,
-    asked as question_ordinal
+    asked as question_ordinal,
+    reject_reason
 from ordered
 order by place
