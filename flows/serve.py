@@ -7,6 +7,7 @@ process of the service lives.
 import fcntl
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -21,9 +22,13 @@ from typing import Annotated, Any, Final, NoReturn
 import typer
 from rich.markup import escape
 
+from nl2sql_align.flows.running.server_access import load_password, protect_server
 from nl2sql_align.tasks.base.environment import set_library_defaults
 from nl2sql_align.tasks.views.terminal.console import err, out
 from nl2sql_align.tasks.warehouse.folder import write_atomically
+
+PASSWORD_FILE: Final = "password"
+"""Name of the file in Prefect's home with the password of the server."""
 
 POOL: Final = "nl2sql-align"
 """Name of the work pool in ``prefect.yaml``."""
@@ -106,7 +111,13 @@ def start(home: Home = Path(".prefect"), port: Port = 4200) -> None:
     if deployment.returncode:
         _fail(f"cannot deploy prefect.yaml; see {home}/deploy.log")
     out.print(f"Prefect is up: {service.url.removesuffix('/api')} (logs: {home}/*.log)")
-    out.print(f"In your shell: export PREFECT_API_URL={service.url}", soft_wrap=True)
+    out.print(
+        f"In your shell: export PREFECT_API_URL={service.url} "
+        f'PREFECT_API_AUTH_STRING="$(cat {shlex.quote(str(home / PASSWORD_FILE))})"',
+        soft_wrap=True,
+        highlight=False,
+    )
+    out.print("The browser asks for the content of that file", soft_wrap=True)
 
 
 @app.command()
@@ -236,6 +247,7 @@ def _environment(home: Path, url: str) -> dict[str, str]:
     """Return the environment for the processes of a service and its clients."""
     return {
         **os.environ,
+        **protect_server(load_password(home / PASSWORD_FILE), url.removesuffix("/api")),
         "PREFECT_HOME": str(home),
         "PREFECT_API_URL": url,
         "NL2SQL_ALIGN_PROJECT": str(Path.cwd()),

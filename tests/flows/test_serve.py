@@ -1,5 +1,6 @@
 """The service end to end: start, deploy, run by hand and by schedule, stop."""
 
+import base64
 import json
 import os
 import signal
@@ -10,12 +11,13 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import yaml
 from prefect.flows import load_flow_from_entrypoint
 
-from nl2sql_align.flows.serve import find_service
+from nl2sql_align.flows.serve import PASSWORD_FILE, find_service
 from nl2sql_align.tasks.ingest.corpora_file import load_corpora
 from tests.flows.conftest import small_corpora
 from tests.flows.warehouses import read
@@ -67,6 +69,8 @@ def service(project):
         logs = "".join(log.read_text()[-3000:] for log in home.glob("*.log"))
         assert started.returncode == 0, started.stderr + logs
         assert f"export PREFECT_API_URL=http://127.0.0.1:{port}/api" in started.stdout
+        assert (home / PASSWORD_FILE).stat().st_mode & 0o777 == 0o600
+        assert (home / PASSWORD_FILE).read_text().strip() not in started.stdout + logs
         yield find_service(home)
     finally:
         stopped = serve(project, "stop")
@@ -75,11 +79,24 @@ def service(project):
     assert not (home / "serve.json").exists()
 
 
-def call(service, path, **body):
+@pytest.fixture(scope="module")
+def call(project):
+    """Return a function that calls the server's API with its password."""
+    password = (project / ".prefect" / PASSWORD_FILE).read_bytes().strip()
+    headers = {
+        "Authorization": f"Basic {base64.b64encode(password).decode()}",
+        "Prefect-Csrf-Client": str(uuid4()),
+    }
+    query = f"csrf-token?client={headers['Prefect-Csrf-Client']}"
+    headers["Prefect-Csrf-Token"] = send(service, query, headers)["token"]
+    return lambda path, **body: send(service, path, headers, body)
+
+
+def send(service, path, headers, body=None):
     request = urllib.request.Request(
         f"{service.url}/{path}",
         data=json.dumps(body).encode() if body else None,
-        headers={"Content-Type": "application/json"},
+        headers={"Content-Type": "application/json", **headers},
     )
     for _ in range(10):
         try:
@@ -92,21 +109,40 @@ def call(service, path, **body):
     raise AssertionError(f"the server stays busy: {path}")
 
 
-def wait_for_run(service, run_id, seconds=600):
+def wait_for_run(call, run_id, seconds=600):
     """Wait for the end of a flow run, and return it."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        run = call(service, f"flow_runs/{run_id}")
+        run = call(f"flow_runs/{run_id}")
         if run["state"]["type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED"):
             return run
         time.sleep(0.5)
     raise AssertionError(f"it does not end: {run['state']}")
 
 
-def test_runs_by_hand_and_by_schedule_complete(service, project):
+def test_clients_without_the_password_get_nothing(service):
+    page = {"Origin": "http://elsewhere.example", "Host": "elsewhere.example"}
+    wrong = {"Authorization": f"Basic {base64.b64encode(b'nl2sql-align:guess').decode()}"}
+    for headers in ({}, page, wrong):
+        for path, body, code in (
+            ("flows/filter", {"limit": 1}, 403),
+            ("admin/settings", None, 401),
+        ):
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                send(service, path, headers, body)
+            assert refused.value.code == code
+            assert refused.value.headers["Access-Control-Allow-Origin"] is None
+    asked = {**page, "Access-Control-Request-Method": "POST"}
+    preflight = urllib.request.Request(f"{service.url}/flows/", headers=asked, method="OPTIONS")
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(preflight, timeout=60)
+    assert refused.value.code == 400
+    assert refused.value.headers["Access-Control-Allow-Origin"] is None
+
+
+def test_runs_by_hand_and_by_schedule_complete(call, project):
     deployments = {
-        one["name"] + " " + one["entrypoint"]: one
-        for one in call(service, "deployments/filter", limit=50)
+        one["name"] + " " + one["entrypoint"]: one for one in call("deployments/filter", limit=50)
     }
     ad_hoc = deployments["ad-hoc nl2sql_align.flows.align.align"]
     nightly = deployments["nightly nl2sql_align.flows.nightly.nightly"]
@@ -123,7 +159,6 @@ def test_runs_by_hand_and_by_schedule_complete(service, project):
     until = time.monotonic() + 180
     while not (
         scheduled := call(
-            service,
             "flow_runs/filter",
             deployments={"id": {"any_": [nightly["id"]]}},
             flow_runs={"state": {"type": {"any_": ["SCHEDULED"]}}},
@@ -135,7 +170,6 @@ def test_runs_by_hand_and_by_schedule_complete(service, project):
     by_schedule = scheduled[0]
     assert by_schedule["auto_scheduled"]
     call(
-        service,
         f"flow_runs/{by_schedule['id']}/set_state",
         state={
             "type": "SCHEDULED",
@@ -144,18 +178,17 @@ def test_runs_by_hand_and_by_schedule_complete(service, project):
         force=True,
     )
     by_hand = call(
-        service,
         f"deployments/{ad_hoc['id']}/create_flow_run",
         parameters={"warehouse": "by-hand"},
         state={"type": "SCHEDULED"},
     )
     for run, warehouse in ((by_hand, "by-hand"), (by_schedule, "warehouse-nightly")):
-        ended = wait_for_run(service, run["id"])
+        ended = wait_for_run(call, run["id"])
         assert ended["state"]["type"] == "COMPLETED", ended["state"]
         names = {name for (name,) in read(project / warehouse, "select corpus from corpora")}
         assert names == {entry.name for entry in load_corpora(project / "samples" / "corpora.toml")}
         wanted = {f"{kind}-{warehouse}" for kind in ("alignment-matrix", "run-summary")}
-        left = call(service, "artifacts/filter", artifacts={"key": {"any_": sorted(wanted)}})
+        left = call("artifacts/filter", artifacts={"key": {"any_": sorted(wanted)}})
         assert {one["key"] for one in left} == wanted
 
 

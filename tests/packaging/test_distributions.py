@@ -180,7 +180,11 @@ def test_the_server_deploys_and_runs_beside_modules_of_the_same_names(environmen
         assert "Wrote prefect.yaml" in said
         parameters = ["-p", f"corpora={SAMPLES}", "-p", "warehouse=served", "-p", "replicates=0"]
         prefect = [environment / "python", "-m", "prefect", "--no-prompt", "deployment", "run"]
-        run(*prefect, "align/ad-hoc", *parameters, "--watch", cwd=folder, PREFECT_API_URL=url)
+        client = {
+            "PREFECT_API_URL": url,
+            "PREFECT_API_AUTH_STRING": (folder / ".prefect" / "password").read_text().strip(),
+        }
+        run(*prefect, "align/ad-hoc", *parameters, "--watch", cwd=folder, **client)
     finally:
         run(*serve, "stop", cwd=folder)
     assert "harbour-train" in run(environment / "nl2sql-align", "matrix", "served", cwd=folder)
