@@ -80,7 +80,7 @@ def service(project):
 
 
 @pytest.fixture(scope="module")
-def call(project):
+def call(service, project):
     """Return a function that calls the server's API with its password."""
     password = (project / ".prefect" / PASSWORD_FILE).read_bytes().strip()
     headers = {
