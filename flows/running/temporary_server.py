@@ -13,11 +13,12 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
-from contextlib import suppress
+from contextlib import closing, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import ClassVar, Final
@@ -140,9 +141,11 @@ def _use_own_database(folder: Path) -> None:
     from prefect.server.database import provide_database_interface
 
     asyncio.run(provide_database_interface().create_db())
-    with suppress(OSError):  # without it, the next server creates its tables, too
+    with suppress(OSError, sqlite3.Error):  # without it, the next server creates its tables, too
         empty.parent.mkdir(parents=True, exist_ok=True)
-        new = Path(shutil.copyfile(own, empty.parent / f"{os.getpid()}.tmp"))
+        new = empty.parent / f"{os.getpid()}.tmp"
+        with closing(sqlite3.connect(own)) as con:  # a plain copy would lack the write-ahead log
+            con.execute("vacuum into ?", [str(new)])
         new.replace(empty)
 
 
