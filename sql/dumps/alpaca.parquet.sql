@@ -8,6 +8,10 @@ with rows as (
         null::varchar as "output",
         null::varchar as custom_id,
         null::varchar as question_id,
+        null::varchar as instance_id,
+        null::varchar as doc_id,
+        null::varchar as sample_id,
+        null::varchar as task_id,
         null::varchar as id
     where false
     union all by name
@@ -19,5 +23,5 @@ select
     "output" as raw_sql,
     null as db_id,
     concat_ws(chr(10), instruction, nullif("input", '')) as question,
-    coalesce(custom_id::varchar, question_id::varchar, id::varchar) as id
+    coalesce(custom_id, question_id, instance_id, doc_id, sample_id, task_id, id) as id
 from rows

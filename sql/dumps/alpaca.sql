@@ -5,7 +5,7 @@ select
     "output" as raw_sql,
     null as db_id,
     concat_ws(chr(10), instruction, nullif("input", '')) as question,
-    coalesce(custom_id, question_id, id) as id
+    coalesce(custom_id, question_id, instance_id, doc_id, sample_id, task_id, id) as id
 from read_json(
     $paths,
     columns = {
@@ -14,6 +14,10 @@ from read_json(
         "output": 'varchar',
         custom_id: 'varchar',
         question_id: 'varchar',
+        instance_id: 'varchar',
+        doc_id: 'varchar',
+        sample_id: 'varchar',
+        task_id: 'varchar',
         id: 'varchar'
     },
     records = true,

@@ -5,14 +5,19 @@ select
     sql_query as raw_sql,
     db_name as db_id,
     question,
-    coalesce(question_id, id) as id
+    coalesce(custom_id, question_id, instance_id, doc_id, sample_id, task_id, id) as id
 from read_json(
     $paths,
     columns = {
         sql_query: 'varchar',
         db_name: 'varchar',
         question: 'varchar',
+        custom_id: 'varchar',
         question_id: 'varchar',
+        instance_id: 'varchar',
+        doc_id: 'varchar',
+        sample_id: 'varchar',
+        task_id: 'varchar',
         id: 'varchar'
     },
     records = true,

@@ -8,6 +8,10 @@ with chats as (
         null::varchar as db_id,
         null::varchar as custom_id,
         null::varchar as question_id,
+        null::varchar as instance_id,
+        null::varchar as doc_id,
+        null::varchar as sample_id,
+        null::varchar as task_id,
         null::varchar as id
     where false
     union all by name
@@ -19,7 +23,7 @@ rows as (
         row_number() over () - 1 as ordinal,
         coalesce(to_json(messages), to_json(conversations)) as turns,
         db_id,
-        coalesce(custom_id::varchar, question_id::varchar, id::varchar) as id
+        coalesce(custom_id, question_id, instance_id, doc_id, sample_id, task_id, id) as id
     from chats
 ),
 

@@ -6,7 +6,7 @@ with rows as (
         row_number() over () - 1 as ordinal,
         coalesce(messages, conversations) as turns,
         db_id,
-        coalesce(custom_id, question_id, id) as id
+        coalesce(custom_id, question_id, instance_id, doc_id, sample_id, task_id, id) as id
     from read_json(
         $paths,
         columns = {
@@ -15,6 +15,10 @@ with rows as (
             db_id: 'varchar',
             custom_id: 'varchar',
             question_id: 'varchar',
+            instance_id: 'varchar',
+            doc_id: 'varchar',
+            sample_id: 'varchar',
+            task_id: 'varchar',
             id: 'varchar'
         },
         records = true,

@@ -5,7 +5,12 @@ with rows as (
         null::varchar as query,
         null::varchar as db_id,
         null::varchar as question,
+        null::varchar as custom_id,
         null::varchar as question_id,
+        null::varchar as instance_id,
+        null::varchar as doc_id,
+        null::varchar as sample_id,
+        null::varchar as task_id,
         null::varchar as id
     where false
     union all by name
@@ -17,5 +22,5 @@ select
     query as raw_sql,
     db_id,
     question,
-    coalesce(question_id, id) as id
+    coalesce(custom_id, question_id, instance_id, doc_id, sample_id, task_id, id) as id
 from rows

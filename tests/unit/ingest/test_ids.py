@@ -82,6 +82,7 @@ def test_ids_are_read_by_json_paths(tmp_path, suffix):
     [
         ("spider", {"query": "select 1", "db_id": "harbour"}),
         ("bird", {"SQL": "select 1", "db_id": "harbour"}),
+        ("ehrsql", {"query": "select 1", "db_id": "harbour"}),
         ("bull", {"sql_query": "select 1", "db_name": "harbour"}),
         ("alpaca", {"instruction": "One?", "output": "select 1"}),
         ("chat", {"messages": [{"role": "assistant", "content": "select 1"}]}),
@@ -89,15 +90,16 @@ def test_ids_are_read_by_json_paths(tmp_path, suffix):
 )
 @pytest.mark.parametrize("suffix", ["json", "parquet"])
 def test_formats_give_the_ids_of_their_rows(tmp_path, format, row, suffix):
-    if (format, suffix) == ("bull", "parquet"):
-        pytest.skip("BULL is published as JSON only")
-    for name, row_with_id in (("with", row | {"question_id": 7}), ("without", row)):
+    if suffix == "parquet" and format in ("bull", "ehrsql"):
+        pytest.skip("published as JSON only")
+    for name in (*ID_NAMES, "without"):
+        row_with_id = row | {name: 7} if name in ID_NAMES else row
         path = tmp_path / f"{name}.{suffix}"
         if suffix == "json":
             path.write_text(json.dumps([row_with_id]))
         else:
             pl.DataFrame([row_with_id]).write_parquet(path)
-        expected = ["7"] if name == "with" else [None]
+        expected = ["7"] if name in ID_NAMES else [None]
         assert ingest(path, tmp_path, format=format)["id"].to_list() == expected
 
 
