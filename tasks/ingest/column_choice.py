@@ -17,6 +17,7 @@ from nl2sql_align.tasks.ingest.statements import classify_statement
 
 _MAX_DEPTH: Final = 8
 _MAX_FIELDS: Final = 20
+_MAX_ITEMS: Final = 50
 _MIN_SHARE: Final = 0.5
 _FEW: Final = 0.1
 _N_SHOWN: Final = 4
@@ -60,6 +61,7 @@ class Texts:
         n_longer_lists: Rows in which a list on the path has more than one item.
         long_list: The path of the first list of objects with more than one item.
         is_sql: For each row with a text: whether it is SQL.
+        n_queries: Rows whose text is SQL other than DDL.
     """
 
     path: KeyPath
@@ -225,7 +227,7 @@ def _open(item: _Item) -> list[_Item]:
             item.long_list or (path if is_longer and isinstance(one, dict) else None),
         )
         # Objects may have other keys than the first one.
-        for one in (value if isinstance(value[0], dict) else value[:1])
+        for one in (value[:_MAX_ITEMS] if isinstance(value[0], dict) else value[:1])
     ]
 
 

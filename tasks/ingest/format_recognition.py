@@ -273,6 +273,7 @@ _NAMES: Final = {
 }
 # The fields that may be anywhere in a row; an id or a count further in may be of something else.
 _FAR_ROLES: Final = frozenset({"question", "db_id"})
+_N_FAR_NAMES: Final = 6
 _NESTED_KINDS: Final = frozenset({"jsonl", "parquet"})
 _CLEAN_REASON: Final = 'cleaned (clean = "llm"), because some texts are not SQL alone'
 _LOG_LINE: Final = re.compile(r'\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[.,\d]* [\w+:-]+,("?)\w*\1,')
@@ -544,7 +545,7 @@ def _is_numbered(row: dict[str, Any]) -> bool:
 
 
 def _is_sql(entry: CorpusEntry, text: str, *, is_cleaned: bool = False) -> bool:
-    is_cleaned = is_cleaned or entry.is_cleaned
+    is_cleaned = is_cleaned or entry.is_cleaned or entry.role == "predictions"
     return looks_like_sql(text) or (is_cleaned and looks_like_sql(clean_answer(text)))
 
 
@@ -666,7 +667,8 @@ def _list_names(row: dict[str, Any]) -> list[str]:
 
 def _has_other_texts(entry: CorpusEntry, signature: _Signature, rows: Rows) -> bool:
     """Tell whether the values at a signature's key of the query are mostly something else."""
-    is_cleaned = entry.model_copy(update={"format": signature.format}).is_cleaned
+    own = entry.model_copy(update={"format": signature.format})
+    is_cleaned = own.is_cleaned or entry.role == "predictions"
     values = [_get_value(row, signature.sql.split(".")) for row in rows]
     given = [value for value in values if value not in (None, "")]
     return sum(_is_other_text(value, is_cleaned) for value in given) * 2 > len(given)
@@ -736,9 +738,10 @@ def _choose_columns(
 def _choose_texts(entry: CorpusEntry, rows: Rows) -> tuple[Choice, Literal["llm"] | None]:
     """Choose the texts with the queries, and tell whether they must be cleaned to be SQL."""
     is_answer = entry.role == "predictions"
-    may_clean = not entry.is_cleaned and entry.clean is None
+    is_cleaned = is_answer or entry.is_cleaned
+    may_clean = not is_cleaned and entry.clean is None
     try:
-        choice = choose_texts(list_texts(rows), is_answer=is_answer, is_cleaned=entry.is_cleaned)
+        choice = choose_texts(list_texts(rows), is_answer=is_answer, is_cleaned=is_cleaned)
     except UnclearError as error:
         if not may_clean or error.candidates:
             raise
@@ -772,7 +775,7 @@ def _find_column(role: str, rows: Rows, taken: KeyPath, *, is_nested: bool) -> K
             is_language = 1 < len(path) == len(taken) and path[-1] == taken[-1]
             name = str(path[-2] if is_language else path[-1]).lower()
             is_near = len(path) == 1 or is_language or path[:-1] == taken[:-1]
-            is_allowed = is_near or role in _FAR_ROLES
+            is_allowed = is_near or (role in _FAR_ROLES and name in wanted[:_N_FAR_NAMES])
             if role == "question" and (not isinstance(value, str) or looks_like_sql(value)):
                 continue
             if name in wanted and path != taken and is_allowed and (is_nested or len(path) == 1):

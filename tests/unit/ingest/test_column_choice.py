@@ -103,6 +103,13 @@ def test_a_corpus_whose_answers_cannot_be_told_is_set_aside(tmp_path, name):
     assert 'set format = "jsonl" and columns = { sql = "..." }' in str(caught.value)
 
 
+def test_answers_that_are_kept_as_written_are_recognized(tmp_path):
+    (tmp_path / "a.jsonl").write_bytes(as_lines([{"query": GOLD, "response": FENCED[0]}]))
+    keys = {"role": "predictions", "target": "t", "model": "m", "clean": "none"}
+    found, _ = resolve_format(entry(tmp_path / "a.jsonl", "auto", **keys))
+    assert (found.columns.sql, found.clean) == ("response", "none")
+
+
 def test_a_data_set_takes_its_reference(tmp_path):
     row = {"question": "q", "db_id": "d", "query": ANSWERS[0], "gold": GOLD}
     found, reason = recognized(tmp_path, [row] * 3, "target")
