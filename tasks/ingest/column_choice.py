@@ -5,7 +5,7 @@ of the corpus: a model's answers are never read from a column with the reference
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -37,17 +37,18 @@ _OF_DATA_SET: Final = {
     Meaning.PROMPT: 5,
 }
 # The same for predictions. A column of one level is not taken if one of a better level exists: in
-# files of rows for fine-tuning, even "response" and "completion" are references.
+# files of rows for fine-tuning, even "response" and "completion" are references. So only of the
+# first level may several differ.
 _OF_MODEL: Final = {
     Meaning.PREDICTION: 0,
     Meaning.RESPONSE: 1,
     Meaning.COMPLETION: 2,
-    Meaning.ANSWER: 3,
-    Meaning.TEXT: 3,
-    Meaning.QUERY: 4,
-    Meaning.OTHER: 4,
+    Meaning.ANSWER: 2,
+    Meaning.TEXT: 2,
+    Meaning.QUERY: 3,
+    Meaning.OTHER: 3,
 }
-_WITHOUT_A_NAME: Final = 4
+_WITHOUT_A_NAME: Final = 3
 
 
 @dataclass
@@ -279,13 +280,23 @@ def choose_texts(texts: Iterable[Texts], *, is_answer: bool, is_cleaned: bool) -
     return Choice(taken, _find_others(judged, taken), is_answer)
 
 
-def find_others(rows: Sequence[Any], path: KeyPath, *, is_cleaned: bool) -> tuple[Texts, ...]:
-    """Return the columns that hold other queries than the column at a path does."""
+def find_others(
+    rows: Sequence[Any], keys: Collection[str], path: KeyPath, *, is_cleaned: bool
+) -> tuple[Texts, ...]:
+    """Return the columns that hold other queries than a named format reads.
+
+    Args:
+        rows: The first rows.
+        keys: The keys of the format.
+        path: Where its queries are, if that is one column.
+        is_cleaned: Whether texts are cleaned when they are read.
+    """
     judged = list_texts(rows)
-    taken = next((one for one in judged if one.path == path), None)
+    taken = next((one for one in judged if one.path == path), Texts(path, Meaning.OTHER))
     for one in judged:
         one.judge(is_cleaned and one.meaning not in (Meaning.PROMPT, Meaning.REFERENCE))
-    return () if taken is None else _find_others(judged, taken)
+    others = [one for one in judged if one.path and one.path[0] not in keys]
+    return _find_others(others, taken)
 
 
 def _find_others(judged: Iterable[Texts], taken: Texts) -> tuple[Texts, ...]:
@@ -330,12 +341,14 @@ def _choose_answers(judged: list[Texts]) -> Texts:
     if not good:
         raise _explain_failure(judged, [one for one in named if one.names_answers])
     taken = min(good, key=lambda one: (-one.share, len(one.path)))
-    others = [one for one in good if one is not taken and not _agree(one, taken)]
-    # Of several predictions, none is the reference.
-    if others and _OF_MODEL[taken.meaning] > 0:
+    # Answers without any SQL may be refusals, beside references with the same kind of name.
+    refused = [one for one in named if one.names_answers and not one.n_sql]
+    others = [one for one in good if one is not taken and not _agree(one, taken)] + refused
+    if others and level > 0:
         names = [one.name for one in (taken, *others)]
         listed = " and ".join(f"'{name}'" for name in names[:_N_SHOWN])
-        raise UnclearError(f"found SQL in {listed}, and which is the model's cannot be told", names)
+        problem = f"has {listed}, and which of them are the model's answers cannot be told"
+        raise UnclearError(problem, names)
     return taken
 
 

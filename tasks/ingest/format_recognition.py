@@ -605,8 +605,8 @@ def _match_signature(
             and (not is_answer or one.holds_answers or not _names_answers(objects, one))
         ):
             others = _find_others(entry, one, objects)
-            # The query of a data set's layout may be a model's, if a reference is beside it.
-            if not is_answer and any(other.meaning is Meaning.REFERENCE for other in others):
+            if _may_hold_the_wrong_queries(entry, one, others):
+                _check_choice(entry, kind, one, others, objects)
                 continue
             noun = "columns" if kind != "jsonl" else "keys"
             evidence = f"{noun} {', '.join(sorted(keys))}"
@@ -617,8 +617,37 @@ def _match_signature(
 
 def _find_others(entry: CorpusEntry, signature: _Signature, rows: Rows) -> tuple[Texts, ...]:
     """Return the columns with other queries than those that a named format reads."""
-    own = next((name for row in rows for name in row if signature.sql in (name, name.lower())), "")
-    return find_others(rows, (own,), is_cleaned=entry.role == "predictions") if own else ()
+    keys = {key.partition(".")[0] for key in signature.keys.split(", ")}
+    own = {name for row in rows for name in row if keys & {name, name.lower()}}
+    path = tuple(name for name in own if signature.sql in (name, name.lower()))
+    return find_others(rows, own, path, is_cleaned=entry.role == "predictions")
+
+
+def _may_hold_the_wrong_queries(
+    entry: CorpusEntry, signature: _Signature, others: Sequence[Texts]
+) -> bool:
+    """Tell whether the layout of a data set has been extended by a column of the other kind."""
+    if signature.holds_answers:
+        return False
+    if entry.role == "predictions":
+        return any(one.meaning not in (Meaning.REFERENCE, Meaning.PROMPT) for one in others)
+    # The query may be a model's, if a reference is beside it.
+    return bool(signature.sql) and any(one.meaning is Meaning.REFERENCE for one in others)
+
+
+def _check_choice(
+    entry: CorpusEntry, kind: str, signature: _Signature, others: Sequence[Texts], rows: Rows
+) -> None:
+    """Raise if the choice beside the column of a data set would be that column again."""
+    try:
+        name = _choose_texts(entry, rows)[0].taken.name
+    except UnclearError:
+        return  # the generic format says why
+    if entry.role == "predictions" and name.lower() == signature.sql.lower():
+        names = [name, *(one.name for one in others)]
+        listed = " and ".join(f"'{one}'" for one in names)
+        why = f"has {listed}, and which of them are the model's answers cannot be told"
+        raise _unclear_error(entry, kind, why, names)
 
 
 def _recognize_models(entry: CorpusEntry, kind: str, rows: Rows) -> Recognition | None:

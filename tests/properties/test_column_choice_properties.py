@@ -40,7 +40,7 @@ WRAPPINGS = {
 
 
 @settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     reference=st.sampled_from(REFERENCES),
@@ -66,4 +66,6 @@ def test_auto_never_yields_the_reference(
     except CorpusError:
         assert wrapping in ("refusal", "nothing", "empty")
         return
-    assert {query["sql"] for query in ingested(found, tmp_path)} == {ANSWER}
+    read = {query["sql"] for query in ingested(found, tmp_path)}
+    assert ANSWER in read
+    assert read <= {ANSWER, f"{ANSWER} LIMIT 1"}

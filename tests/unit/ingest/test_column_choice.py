@@ -90,7 +90,23 @@ REFUSED = {
         {"query": GOLD, "response": "I cannot answer that."},
         "although 'response' should hold the answers",
     ),
-    "two queries": ({"tuned": ANSWERS[0], "base": ANSWERS[1]}, "which is the model's"),
+    "two queries": (
+        {"tuned": ANSWERS[0], "base": ANSWERS[1]},
+        "has 'tuned' and 'base', and which of them are the model's answers cannot be told",
+    ),
+    "two answers": ({"answer": GOLD, "output": ANSWERS[0]}, "has 'answer' and 'output', and which"),
+    "a refusal beside an answer": (
+        {"output": "I cannot answer.", "extra_info": {"answer": GOLD}},
+        "has '$.extra_info.answer' and 'output', and which",
+    ),
+    "a query beside a data set's": (
+        {"query": GOLD, "db_id": "d", "sql": ANSWERS[0]},
+        "has 'query' and 'sql', and which",
+    ),
+    "a query beside a data set's output": (
+        {"instruction": "q", "output": GOLD, "sql": ANSWERS[0]},
+        "has 'output' and 'sql', and which",
+    ),
 }
 
 
@@ -101,6 +117,14 @@ def test_a_corpus_whose_answers_cannot_be_told_is_set_aside(tmp_path, name):
         recognized(tmp_path, [row] * 3)
     assert why in str(caught.value)
     assert 'set format = "jsonl" and columns = { sql = "..." }' in str(caught.value)
+
+
+def test_a_chat_is_not_read_beside_another_answer(tmp_path):
+    turns = [{"role": "user", "content": "q"}, {"role": "assistant", "content": GOLD}]
+    found, _ = recognized(tmp_path, [{"messages": turns, "made": FENCED[0]}])
+    assert (found.format, found.columns.sql) == ("jsonl", "made")
+    found, _ = recognized(tmp_path, [{"messages": turns, "kind": "boats"}])
+    assert found.format == "chat"
 
 
 def test_answers_that_are_kept_as_written_are_recognized(tmp_path):
