@@ -82,6 +82,9 @@ _ROWS_PATH: Final = re.compile(
 )
 
 
+Cleaning = Literal["llm", "first", "none"]
+
+
 class ColumnMapping(BaseModel):
     """The columns, keys or JSON paths of a dump in a generic format.
 
@@ -150,8 +153,9 @@ class CorpusEntry(BaseModel):
             1/k, or the first only.
         which: For other roles: whether the first query of a list of accepted ones counts, or each,
             as 1/k.
-        clean: ``llm`` takes the first SQL statement out of each text; ``none`` takes the text
-            unchanged. The default is ``llm`` for predictions and for answers in chats.
+        clean: ``llm`` takes a model's final answer out of each text: the last fenced block if there
+            are several; ``first`` takes the first block; ``none`` takes the text unchanged. The
+            default is ``llm`` for predictions and for answers in chats.
         statements: Which statement to take from a text with several; by default the text is
             rejected.
         kinds: The kinds of statements that are accepted.
@@ -176,20 +180,24 @@ class CorpusEntry(BaseModel):
     columns: ColumnMapping | None = None
     answers: Literal["all", "first"] | None = None
     which: Literal["first", "each"] | None = None
-    clean: Literal["llm", "none"] | None = None
+    clean: Cleaning | None = None
     statements: Statements = "reject"
     kinds: Annotated[tuple[Kind, ...], Field(min_length=1)] = KINDS
     digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     retired_at: AwareDatetime | None = None
 
     @property
-    def is_cleaned(self) -> bool:
-        """Whether the first statement is taken out of each text."""
+    def cleaning(self) -> Cleaning:
+        """How a model's answer is taken out of each text; the default if ``clean`` is not given."""
         if self.clean is not None:
-            return self.clean == "llm"
-        if self.format in _SCRIPT_FORMATS:
-            return False
-        return self.role == "predictions" or self.format in _ANSWER_FORMATS
+            return self.clean
+        is_answer = self.role == "predictions" or self.format in _ANSWER_FORMATS
+        return "llm" if is_answer and self.format not in _SCRIPT_FORMATS else "none"
+
+    @property
+    def is_cleaned(self) -> bool:
+        """Whether a model's answer is taken out of each text."""
+        return self.cleaning != "none"
 
     @property
     def takes_each(self) -> bool:

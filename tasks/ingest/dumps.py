@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 import textwrap
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -29,7 +30,7 @@ from nl2sql_align.tasks.base.run_sql import (
     query_sql,
     run_sql,
 )
-from nl2sql_align.tasks.ingest.answers import clean_answer
+from nl2sql_align.tasks.ingest.answers import explain_cleaning
 from nl2sql_align.tasks.ingest.archives import (
     ENTRY_OF_PG_LOG,
     UNPACK_LIMITS,
@@ -57,6 +58,7 @@ from nl2sql_align.tasks.ingest.delimited import (
     repair_table,
 )
 from nl2sql_align.tasks.ingest.dialect_names import name_dialect
+from nl2sql_align.tasks.ingest.final_answers import Block
 from nl2sql_align.tasks.ingest.lists import expand_lists
 from nl2sql_align.tasks.ingest.statements import choose_statements
 from nl2sql_align.tasks.ingest.tar_archives import is_tar
@@ -162,12 +164,15 @@ class IngestReport:
         encoding: The encoding of its texts.
         rows: Its rows by kind.
         n_lists: The number of rows with several queries.
+        cleaned_by: The number of texts that each rule of the cleaning changed, the most frequent
+            rule first. Several rules may change one text.
     """
 
     n_queries: int
     encoding: Encoding = UTF_8
     rows: RowCounts = field(default_factory=RowCounts)
     n_lists: int = 0
+    cleaned_by: dict[str, int] = field(default_factory=dict)
 
 
 def read_row_counts(queries: Path) -> RowCounts:
@@ -253,7 +258,7 @@ def text_settings(entry: CorpusEntry) -> dict[str, Any]:
     if not entry.is_cleaned and entry.statements == "reject":
         return {"clean": "none", "statements": "reject"}
     return {
-        "clean": "llm" if entry.is_cleaned else "none",
+        "clean": entry.cleaning,
         "statements": entry.statements,
         # The dialect decides how quotes are escaped; kinds, which statement is preferred.
         "scanned_as": entry.dialect,
@@ -481,32 +486,42 @@ def _rewrite_texts(entry: CorpusEntry, report: IngestReport, temporary: Path) ->
     temporary.rename(whole)
     dialect = None if entry.dialect == AUTO else entry.dialect
     n_queries = 0
+    rules: Counter[str] = Counter()
     try:
         with pq.ParquetFile(whole) as file:
             # DuckDB's metadata records the encoding.
             schema = file.schema_arrow.with_metadata(file.metadata.metadata or {})
             with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
                 for batch in file.iter_batches(_ROWS_PER_BATCH):
-                    taken = _take_statements(entry, batch, dialect)
+                    taken = _take_statements(entry, batch, dialect, rules)
                     if entry.statements == "each":
                         last = n_queries + taken.num_rows
                         ordinals = pa.array(range(n_queries, last), pa.int64())
                         taken = taken.set_column(0, "ordinal", ordinals)
                     writer.write_table(taken.cast(schema))
                     n_queries += taken.num_rows
+                cleaned_by = dict(sorted(rules.items(), key=lambda rule: (-rule[1], rule[0])))
+                writer.add_key_value_metadata({"cleaned_by": json.dumps(cleaned_by)})
     finally:
         whole.unlink()
-    return replace(report, n_queries=n_queries)
+    return replace(report, n_queries=n_queries, cleaned_by=cleaned_by)
 
 
-def _take_statements(entry: CorpusEntry, batch: pa.RecordBatch, dialect: str | None) -> pa.Table:
+def _take_statements(
+    entry: CorpusEntry, batch: pa.RecordBatch, dialect: str | None, rules: Counter[str]
+) -> pa.Table:
+    """Return a batch with the chosen statements, and count the rules that cleaned its texts."""
+    block: Block = "first" if entry.cleaning == "first" else "last"
     rows: list[int] = []
     taken: list[str] = []
     raw: list[str | None] = []
     texts, raw_texts = batch.column("sql").to_pylist(), batch.column("raw_sql").to_pylist()
     for row, (text, raw_text) in enumerate(zip(texts, raw_texts, strict=True)):
         if entry.is_cleaned:
-            text = clean_answer(text, dialect, takes_first=entry.statements == "reject")
+            text, found = explain_cleaning(
+                text, dialect, takes_first=entry.statements == "reject", block=block
+            )
+            rules.update(found)
         statements = choose_statements(text, entry.statements, entry.kinds, dialect)
         rows += [row] * len(statements)
         taken += statements

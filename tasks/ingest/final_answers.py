@@ -16,7 +16,7 @@ from nl2sql_align.tasks.ingest.statement_starts import (
 from nl2sql_align.tasks.ingest.statements import find_first_word
 
 Block = Literal["first", "last"]
-"""Which of several candidates is the final answer."""
+"""Which of several candidates is the answer."""
 
 
 class Part(NamedTuple):
@@ -46,7 +46,9 @@ def _is_mention(text: str, start: int, end: int) -> bool:
         closing = text.find(quote, end, last)
         following = text[closing + 1 : closing + 2]
         is_closed = closing >= 0 and not (following.isalnum() or following in ("_", "%"))
-        if is_closed and not starts_with_statement(text[end : end + _MENTION_REACH]):
+        # The quote may also close in the statement behind the reasoning: ...boats'</think>SELECT '
+        is_end = text[start + 1 : start + 2] == "/"
+        if is_closed and not (is_end and starts_with_statement(text[end : end + _MENTION_REACH])):
             return True
     return False
 

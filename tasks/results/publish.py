@@ -434,7 +434,7 @@ def describe_corpora(corpora: list[CountedCorpus], names: PublicNames) -> pa.Tab
             ),
             "path": str(corpus.entry.place),
             "retired_at": corpus.entry.retired_at,
-            "cleaning": "llm" if corpus.entry.is_cleaned else "none",
+            "cleaning": corpus.entry.cleaning,
             "digest": corpus.digest,
             "content_key": corpus.content_key,
             "queries_file": str(corpus.queries),

@@ -45,6 +45,7 @@ class Inspection:
         rows: What the format tells about the rows of the dump.
         lists: What happens with rows of several queries, as a sentence without its end, or empty.
         n_cleaned: Rows whose query is only a part of the text.
+        cleaned_by: The number of texts that each rule of the cleaning changed.
         encoding: The encoding of the dump's text.
         n_parsed: Rows that were parsed: the first ones of the dump.
         reject_reasons: The number of rejected rows by reason, the most frequent first.
@@ -64,6 +65,7 @@ class Inspection:
     rows: RowCounts
     lists: str
     n_cleaned: int
+    cleaned_by: dict[str, int]
     encoding: Encoding
     n_parsed: int
     reject_reasons: dict[str, int]
@@ -149,6 +151,7 @@ def inspect_dump(
         report.rows,
         describe_lists(report.n_lists, entry),
         n_cleaned,
+        report.cleaned_by,
         report.encoding,
         len(rows),
         dict(reasons.most_common()),

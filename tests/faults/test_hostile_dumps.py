@@ -55,7 +55,7 @@ ENCODINGS = (
     "shift_jis",
     "cp037",
 )
-MEANING = {"clean": ["llm", "none"], "statements": ["first", "last", "each", "reject"]}
+MEANING = {"clean": ["llm", "first", "none"], "statements": ["first", "last", "each", "reject"]}
 
 
 def mutated(content: bytes, rng: random.Random) -> bytes:

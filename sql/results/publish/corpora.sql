@@ -68,7 +68,8 @@ texts as (
         file_name as queries_file,
         any_value(decode(value)) filter (decode(key) = 'encoding') as encoding,
         any_value(decode(value)) filter (decode(key) = 'n_replaced') as n_replaced,
-        any_value(decode(value)) filter (decode(key) = 'question_weight') as question_weight
+        any_value(decode(value)) filter (decode(key) = 'question_weight') as question_weight,
+        any_value(decode(value)) filter (decode(key) = 'cleaned_by') as cleaned_by
     from parquet_kv_metadata($queries_files)
     group by file_name
 )
@@ -102,7 +103,8 @@ select
     coalesce(texts.n_replaced::bigint, 0) as n_replaced_characters,
     given.retired_at,
     coalesce(reason_counts.reject_reasons, '{}') as reject_reasons,
-    coalesce(texts.question_weight::bigint, 1) as question_weight
+    coalesce(texts.question_weight::bigint, 1) as question_weight,
+    coalesce(texts.cleaned_by, '{}') as cleaned_by
 from given_corpora as given
 join query_counts using (corpus)
 left join ngram_totals using (corpus)

@@ -29,7 +29,8 @@ create table corpora (
     n_replaced_characters bigint not null,
     retired_at timestamptz,
     reject_reasons varchar not null,
-    question_weight bigint not null
+    question_weight bigint not null,
+    cleaned_by varchar not null
 );
 
 create table queries (

@@ -25,9 +25,9 @@ def print_inspection(found: "Inspection") -> None:
     for text in filter(None, (found.rows.text, found.rows.reading, found.lists)):
         out.print(f"  {escape(printable(text))}", soft_wrap=True)
     if found.n_cleaned:
-        out.print(
-            f"  {count_noun(found.n_cleaned, 'text')} cleaned down to the first SQL statement"
-        )
+        rules = ", ".join(f"{rule} {count:,}" for rule, count in found.cleaned_by.items())
+        text = f"{count_noun(found.n_cleaned, 'text')} cleaned{f' ({rules})' if rules else ''}"
+        out.print(f"  {text}", soft_wrap=True)
     ranked = sorted(
         found.dialect_shares.items(), key=lambda pair: (pair[0] != found.dialect, -pair[1])
     )

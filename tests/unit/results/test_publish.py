@@ -219,6 +219,7 @@ def test_corpora_are_counted(published):
         "retired_at": None,
         "reject_reasons": '{"does not parse":1}',
         "question_weight": 1,
+        "cleaned_by": "{}",
     }
     assert rows(warehouse, "select corpus from corpora") == [(name,) for name in QUERIES]
 
