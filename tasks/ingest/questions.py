@@ -124,9 +124,10 @@ def find_arrangement(
 
 
 def _number_questions(ids: _Ids, target: str) -> Arrangement:
-    is_whole = ids.n_rows == ids.n_questions and ids.largest_number == ids.n_questions - 1
-    if is_whole or ids.largest_number is None or ids.largest_number >= ids.n_questions:
-        return Arrangement("rows")  # in order already, or of another target
+    if ids.largest_number is None or ids.largest_number >= ids.n_questions:
+        return _choose_way(ids, target)  # they are no numbers of these questions
+    if ids.n_rows == ids.n_questions == ids.largest_number + 1:
+        return Arrangement("rows")  # in order already
     return _complete(Arrangement("number"), ids, ids.n_ids, target)
 
 

@@ -174,6 +174,7 @@ def test_what_is_not_plain_is_told(tmp_path, answers, asked, notes):
         (["0", "2"], ["471", "0", "1"], Arrangement("number")),
         (["1"], NONE, Arrangement("number", is_partial=True)),
         (["0", "4"], NONE, Arrangement("rows")),
+        (["471", "0"], ["471", "0", "9"], Arrangement("id")),
     ],
 )
 def test_ids_that_are_numbers_by_their_format_are_not_compared(tmp_path, answers, asked, expected):
