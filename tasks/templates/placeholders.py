@@ -24,8 +24,8 @@ from sqlglot.dialects.dialect import Dialect
 # The quotes of a call in a string, as in '{{ var('x') }}', do not end the string.
 _CALL: Final = r"\{\{ [^{}()'\"]* \( [^{}()]* \) [^{}()'\"]* \}\}"
 _MARKS: Final = r"""
-    (?P<value> \{\{ [^{}]* \}\} | \$\{ [^{}]* \} )
-  | (?P<statement> \{% [^{}]* %\} | \{\# [^{}]* \#\} )
+    (?P<value> \{\{ [^{}]* (?: \{ [^{}]* \} [^{}]* )*+ \}\} | \$\{ [^{}]* \} )
+  | (?P<statement> \{% [^{}]* (?: \{ [^{}]* \} [^{}]* )* %\} | \{\# [^{}]* \#\} )
   | (?P<optional> \[\[ (?= \s* (?: AND | OR | WHERE | HAVING | ORDER | GROUP | LIMIT ) \b
                          | [^\[\]]* \{\{ ) )
   | (?P<closing> \]\] (?! \] ) )
