@@ -429,7 +429,7 @@ class TemplateReader:
 
     def _after_returning(self, i: int) -> int:
         """Drop the type in ``JSON_VALUE(a, 'b' RETURNING INT)``."""
-        return self._skip_type(i + 1) if self._is_type(i + 1) else i + 1
+        return self._skip_type(i + 1, is_cast=True) if self._is_type(i + 1) else i + 1
 
     def _after_type(self, i: int) -> int:
         """Drop the type in ``ALTER COLUMN a TYPE INT``."""
@@ -648,7 +648,7 @@ class TemplateReader:
             word = self._text(i)
             i += 1
         while word == "INTERVAL" and (self._text(i) in DATE_PARTS or self._text(i) == "TO"):
-            i += 1
+            i = self._closing_bracket(i + 1) + 1 if self._is_parenthesis(i + 1) else i + 1
         if self._text(i) == "<":
             i = self._skip_generics(i)
         elif self._is_parenthesis(i) or (word == "MAP" and self._text(i + 2) == "=>"):

@@ -50,6 +50,7 @@ PIPE WITH>EXTEND -?RECURSIVE -name -AS
 PIPE SORT_BY|CLUSTER_BY|DISTRIBUTE_BY>EXTEND
 PIPE AGGREGATE ... GROUP_BY -GROUPING_SETS|ROLLUP|CUBE ()
 TABLE>FROM name PIPE
+) -AS -name PIPE
 """
 # In the brackets of functions such as JSON_TABLE.
 _IN_JSON_FUNCTIONS: Final = """
@@ -64,6 +65,7 @@ _IN_JSON_FUNCTIONS: Final = """
 -FORMAT -JSON
 -PASSING -... COLUMNS|RETURNING|NULL|ERROR|TRUE|FALSE|UNKNOWN|DEFAULT|WITH|WITHOUT|EMPTY|$
 -AS -name PASSING|COLUMNS
+-RETURNING -type -CHARACTER -SET -name
 -RETURNING -type
 """
 # By dialect; those derived from it have its rules as well.
@@ -73,6 +75,7 @@ _IN_DIALECTS: Final = {
         LIMIT value BY ... -LIMIT -value
         LIMIT value COMMA|OFFSET value BY ... -LIMIT -value -COMMA|OFFSET -value
         LIMIT value COMMA|OFFSET value BY ... -LIMIT -value
+        LEFT|RIGHT|FULL ASOF|ANTI|SEMI|ANY|ALL -OUTER JOIN
         -INTO -OUTFILE -value
         INSERT INTO name ?() -FORMAT -name
         ALTER>UPDATE -TABLE name UPDATE>SET
@@ -80,6 +83,7 @@ _IN_DIALECTS: Final = {
         ALTER -TABLE ... UPDATE ... -SETTINGS -... $
         """,
     "bigquery": """
+        -MODEL name COMMA|)
         SELECT -WITH -DIFFERENTIAL_PRIVACY|AGGREGATION_THRESHOLD|ANONYMIZATION -OPTIONS -()
         """,
     "databricks": """
@@ -89,7 +93,15 @@ _IN_DIALECTS: Final = {
     "duckdb": """
         INSERT INTO name -BY -POSITION
         """,
+    "hive": """
+        INSERT OVERWRITE ?TABLE name PARTITION () -IF -NOT -EXISTS
+        """,
     "mysql": """
+        SELECT -SQL_CACHE|SQL_NO_CACHE
+        -NEXT|PREVIOUS -VALUE -FOR name
+        GROUP_BY ... -ASC|DESC
+        GROUP_BY ... ASC|DESC ... -ASC|DESC
+        INSERT ... -WITH -LABEL -name
         INSERT|REPLACE|UPDATE|DELETE -LOW_PRIORITY|HIGH_PRIORITY|DELAYED|QUICK -?QUICK -?IGNORE
         UPDATE|DELETE -IGNORE
         REPLACE>INSERT ?LOW_PRIORITY|DELAYED ?INTO name (|VALUES|VALUE|SELECT|SET|PARTITION|TABLE
@@ -108,6 +120,8 @@ _IN_DIALECTS: Final = {
         -VERSIONS -BETWEEN -SCN|TIMESTAMP -value -AND -value
         RETURNING ... -BULK_COLLECT_INTO -names
         RETURNING ... -INTO -names
+        -MULTISET UNION|EXCEPT|INTERSECT>PLUS -?ALL|DISTINCT
+        INTERVAL YEAR|DAY -() TO MONTH|SECOND -?()
         PIVOT -XML ()
         -MODEL -... -DIMENSION -BY -() -MEASURES -() -?RULES -?UPDATE|UPSERT -()
         """,
@@ -115,6 +129,8 @@ _IN_DIALECTS: Final = {
         -OVERRIDING -SYSTEM|USER -VALUE
         RETURNING -WITH -()
         ONLY -( name -)
+        ORDER_BY ... -USING -LESS|GREATER
+        ORDER_BY ... -USING -OPERATOR -()
         """,
     "sqlite": """
         UPDATE -OR -IGNORE|REPLACE|ABORT|FAIL|ROLLBACK
@@ -125,27 +141,43 @@ _IN_DIALECTS: Final = {
         OUTPUT ... INTO name -columns
         DELETE ... -OUTPUT -value -... FROM|WHERE|OPTION|$
         DELETE ?TOP ?() ?PERCENT FROM name ... FROM>USING
-        INSERT ?INTO name ?() -EXEC|EXECUTE -... $
+        INSERT ... -EXEC|EXECUTE -... $
         WITH -XMLNAMESPACES -() -COMMA
         -WITH -XMLNAMESPACES -() SELECT
         -OPTION -() $
         WITH ( INDEX -= -value
+        OPENROWSET|PREDICT>OPENJSON ( -BULK|MODEL -?= value -... ) WITH (
         OPENROWSET ( -BULK
+        OPENXML>OPENJSON ( value COMMA value -COMMA -value )
         """,
 }
 _SPELLINGS: Final = {
     "COMMA": ",",
     "PIPE": "|>",
-    **{f"{word}_BY": f"{word} BY" for word in ("GROUP", "SORT", "CLUSTER", "DISTRIBUTE")},
+    "LESS": "<",
+    "GREATER": ">",
+    **{f"{word}_BY": f"{word} BY" for word in ("GROUP", "ORDER", "SORT", "CLUSTER", "DISTRIBUTE")},
     "GROUPING_SETS": "GROUPING SETS",
     "BULK_COLLECT_INTO": "BULK COLLECT INTO",
 }
-# Signs that T-SQL's tokenizer splits, and the type of token that parses in their place.
-_JOINED_SIGNS: Final = {
-    "!>": TokenType.LTE,
-    "!<": TokenType.GTE,
-    **{f"{sign}=": TokenType.EQ for sign in "+-*/%&^|"},
+# Signs that a tokenizer splits, and the type of token that parses in their place: those of T-SQL,
+# and in PostgreSQL of pgvector, pg_trgm, PostGIS, geometry, and networks.
+_SIGNS: Final = {
+    "tsql": {
+        "!>": TokenType.LTE,
+        "!<": TokenType.GTE,
+        **{f"{sign}=": TokenType.EQ for sign in "+-*/%&^|"},
+    },
+    "postgres": dict.fromkeys(
+        """
+        <#> <+> <~> <%> %> <% <<% %>> <<-> <->> <<<-> <->>> ~= <<| |>> &<| |&> <^ >^ <<= >>=
+        <<#>> |=| &&& ~~= ?# ?|| ~<~ ~>~ ~<=~ ~>=~
+        """.split(),
+        TokenType.PIPE,
+    ),
+    "oracle": {"**": TokenType.STAR},
 }
+_MOST_PARTS: Final = 5
 # Types of literals in the braces of ODBC, which are no keywords.
 _ODBC_TYPES: Final = frozenset({"D", "T", "TS"})
 # Bounds the time for hostile texts.
@@ -227,7 +259,12 @@ class UnknownSyntax:
 
     def __init__(self, dialect: Dialect) -> None:
         lineage = {one.__name__.lower() for one in type(dialect).__mro__}
-        self._joins_signs = "tsql" in lineage
+        self._signs = {
+            sign: token_type
+            for name, signs in _SIGNS.items()
+            if name in lineage
+            for sign, token_type in signs.items()
+        }
         parser = dialect.parser_class
         self._names = parser.ID_VAR_TOKENS | parser.NO_PAREN_FUNCTIONS.keys()
         self._names.add(TokenType.IDENTIFIER)
@@ -236,14 +273,14 @@ class UnknownSyntax:
         self._rules = _by_first_word(rules)
         # Most texts that do not parse hold none of these words, and need no look at their tokens.
         words = {"JSON_", *(word for rule in rules for word in _rarest_words(rule))}
-        self._words = (*sorted(words), *(_JOINED_SIGNS if self._joins_signs else ()))
+        self._words = (*sorted(words), *self._signs)
 
     def rewrite(self, text: str, tokens: list[Token]) -> Rewritten | None:
         """Return the tokens as changed by the rules that apply; None if none does."""
         upper = text.upper()
         if not any(word in upper for word in self._words):
             return None
-        joined = _join_signs(tokens) if self._joins_signs else tokens
+        joined = _join_signs(tokens, self._signs) if self._signs else tokens
         edits = _Matcher(joined, self._names).find_edits(self._rules)
         if joined is tokens and not edits.hidden and not edits.instead:
             return None
@@ -295,19 +332,27 @@ def _replaced(token: Token, token_type: TokenType, text: str, end: int | None = 
 
 def _seen_as(token: Token, word: str) -> Token:
     text = _SPELLINGS.get(word, word)
-    return _replaced(token, TokenType.VAR if word == "EXTEND" else TokenType[word], text)
+    is_variable = word in ("EXTEND", "OPENJSON")
+    return _replaced(token, TokenType.VAR if is_variable else TokenType[word], text)
 
 
-def _join_signs(tokens: list[Token]) -> list[Token]:
-    """Make one token of ``!>`` and of ``+=``; return the same list if it has none of these."""
+def _join_signs(tokens: list[Token], signs: dict[str, TokenType]) -> list[Token]:
+    """Make one token of each sign that is split; return the same list if it has none of them."""
     joined: list[Token] = []
-    for token in tokens:
-        before = joined[-1] if joined else token
-        token_type = _JOINED_SIGNS.get(before.text + token.text)
-        if token_type is not None and before.end + 1 == token.start:
-            joined[-1] = _replaced(before, token_type, before.text + token.text, token.end)
+    i = 0
+    while i < len(tokens):
+        text, found = tokens[i].text, 0
+        for end in range(i + 1, min(i + _MOST_PARTS, len(tokens))):
+            if tokens[end - 1].end + 1 != tokens[end].start or tokens[end].text.isalnum():
+                break
+            text += tokens[end].text
+            found = end if text in signs else found
+        if found:
+            text = "".join(token.text for token in tokens[i : found + 1])
+            joined.append(_replaced(tokens[i], signs[text], text, tokens[found].end))
         else:
-            joined.append(token)
+            joined.append(tokens[i])
+        i = (found or i) + 1
     return joined if len(joined) < len(tokens) else tokens
 
 
