@@ -13,6 +13,7 @@ _LEXEME: Final = re.compile(
     r"""'[^']*+'?|"[^"]*+"?|`[^`]*+`?|\[[^\]]*+\]?|--[^\n]*+|/\*|[^\W\d]\w*+|\d+|[^\s\w]"""
 )
 _VALUE: Final = re.compile(r"""[\d'"`*()=+@$_]""")
+_FORMULA: Final = re.compile(r"[=*]")
 # A variable of a program.
 _ASSIGNMENT: Final = re.compile(r"\w+\s*[=,]")
 _ENDS_LIKE_A_SENTENCE: Final = re.compile(r"\w[?!.]+\s*\Z")
@@ -78,6 +79,8 @@ def _is_prose(text: str, word: str) -> bool:
         return True
     if word == "SELECT" and not _VALUE.search(text) and not re.search(r"\bFROM\b", text, re.I):
         return True
+    if _FORMULA.search(text):  # names of several words, without quotes, are in some data sets
+        return False
     run = depth = 0
     for match in _LEXEME.finditer(text):
         lexeme = match[0]

@@ -25,6 +25,7 @@ drop table if exists boat
 -- the deep ones
 select name from harbour
 SELECT Current slogan FROM table WHERE State/territory = South Australia
+select current slogan from table where away team score = 3
 values (1, 2)
 truncate table boat
 merge into boat using ship on boat.id = ship.id when matched then delete
