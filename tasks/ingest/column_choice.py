@@ -1,7 +1,7 @@
 """Choice of the column with the queries, among all texts in the rows of a dump.
 
-Columns are judged by what their texts are after cleaning, by what their names say, and by the role
-of the corpus: a model's answers are never read from a column with the reference queries.
+Columns are judged by their texts after cleaning, by their names, and by the role of the corpus: a
+model's answers are never read from a column with the reference queries.
 """
 
 import re
@@ -56,8 +56,8 @@ class Texts:
     """The texts at one path of the first rows.
 
     Attributes:
-        path: Where they are. The path of a list of texts stands for its first item.
-        meaning: What the path's keys say.
+        path: Their place. The path of a list of texts stands for its first item.
+        meaning: The meaning of the path's keys.
         texts: The text of each row that has one, by the row's number.
         n_longer_lists: Rows in which a list on the path has more than one item.
         long_list: The path of the first list of objects with more than one item.
@@ -82,7 +82,7 @@ class Texts:
     def names_answers(self) -> bool:
         """Whether the column is by its name one of answers, and its texts may be some.
 
-        An empty answer is one; a single word, as in a verdict or a state, is none.
+        An empty answer counts; a single word, as in a verdict or a state, does not.
         """
         has_words = any(len(text.split(None, 1)) > 1 for text in self.texts.values())
         return self.meaning in ANSWERS and (has_words or not self.texts)
@@ -143,7 +143,7 @@ class Choice:
 
 
 def describe_others(others: Sequence[Texts], is_answer: bool) -> str:
-    """Return where else SQL is, for a note; an empty text if it is nowhere else."""
+    """List the other columns with SQL, for a note; return an empty text without any."""
     named = [f"'{one.name}' ({_explain(one, is_answer)})" for one in others[:_N_SHOWN]]
     more = ", ..." if len(others) > _N_SHOWN else ""
     return f"also in {', '.join(named)}{more}, not taken" if named else ""

@@ -10,7 +10,7 @@ KeyPath = tuple[str | int, ...]
 
 
 class Meaning(Enum):
-    """What the name of a column says about its texts."""
+    """The kind of text that the name of a column promises."""
 
     PREDICTION = "a model's answer"
     RESPONSE = "a model's response"
@@ -88,7 +88,7 @@ _JOINED: Final = re.compile(r"(.+?)(sqls?|query|queries)")
 
 
 def find_meaning(path: KeyPath) -> Meaning:
-    """Return what the keys of a path say: the reference of a prediction's row is a reference."""
+    """Return the meaning of a path by its keys: a reference within a prediction is a reference."""
     listed = [_find_meaning_of_name(key) for key in path if isinstance(key, str)]
     found = {*listed}
     # The inputs of a test may have its reference among them.

@@ -1,4 +1,4 @@
-"""Where the rows of a JSON dump are: its values, a list in an object, or an object by ids."""
+"""The place of the rows in a JSON dump: its values, a list in an object, or an object by ids."""
 
 import re
 from collections import Counter
@@ -52,7 +52,7 @@ class Layout:
 
 
 def find_layout(values: list[Any], is_sql: IsSql, *, is_answer: bool) -> Layout | None:
-    """Return where the rows are if the values themselves are not the rows.
+    """Return the place of the rows if they are not the values themselves.
 
     Args:
         values: The first values of the dump.

@@ -15,7 +15,7 @@ MOSTLY_COPIED: Final = 0.95
 def find_doubts(
     corpora: Sequence[CountedCorpus], pairs: Path, mostly_copied: float = MOSTLY_COPIED
 ) -> dict[str, list[str]]:
-    """Return why some predictions may not be a model's answers, a sentence each.
+    """Return doubts about predictions by their names, a sentence each.
 
     Args:
         corpora: All corpora of a run.

@@ -155,7 +155,7 @@ def publish(
         pairs_as_written: The measures of predictions without cleaning, and their targets; required
             if some corpora have a part ``as_written``.
         filled: The result of ``fill_database``; without it, a new database is filled here.
-        doubts: Why some predictions may not be a model's answers, by their names.
+        doubts: Doubts about predictions, by their names.
         known_share: Change a copy of the old database if it has at least this share of the queries.
         queries_per_batch: Queries to insert at a time.
 

@@ -80,7 +80,7 @@ comment on column alignment_ratio.predictions_parsed_share is 'Share of the pred
 comment on column alignment_ratio.alignment_ratio is 'train_alignment / predictions_alignment: above 1, the training set is closer to the target than the model is';
 comment on column alignment_ratio.n_cleaned is 'Predictions whose text was cleaned before it was templated';
 comment on column alignment_ratio.alignment_ratio_as_written is 'The ratio without that cleaning; null if no uncleaned prediction has an n-gram';
-comment on column alignment_ratio.doubts is 'Why the predictions may not be a model''s answers, a sentence each: more than 95% of their texts are the target''s own';
+comment on column alignment_ratio.doubts is 'Doubts whether the predictions are a model''s answers, a sentence each: more than 95% of them are texts of the target';
 comment on column alignment_ratio.n_answered is 'The questions of the target that the predictions answer';
 comment on column alignment_ratio.n_questions is 'The questions of the target';
 comment on column alignment_ratio.is_part is 'Whether the predictions answer a part of the target only, by their ids; then all numbers of the row are about that part';
