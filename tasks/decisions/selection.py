@@ -420,7 +420,8 @@ def _read_chosen_rows(con: duckdb.DuckDBPyConnection, pool: Pool, taken: Integer
     )
     con.register("taken", wanted.to_arrow())
     rows: pl.DataFrame = query_sql(con, "decisions/selection/chosen_rows").pl()
-    return rows.with_columns(read_original_rows(con, pool.sources, rows))
+    in_dumps = rows.with_columns(ordinal=pl.col("row_number"))
+    return rows.drop("row_number").with_columns(read_original_rows(con, pool.sources, in_dumps))
 
 
 def _curve_table(pool: Pool, target: Target, choice: Choice) -> pl.DataFrame:
