@@ -20,6 +20,9 @@ def parser_version() -> str:
 SEVERAL_STATEMENTS: Final = "more than one statement"
 """The reason why a text of several statements is rejected."""
 
+NOT_A_QUERY: Final = "not a query, DML or DDL statement: "
+"""The start of the reason why a command is rejected; the command follows."""
+
 MAX_N: Final = 15
 """The longest n-gram, in tokens."""
 

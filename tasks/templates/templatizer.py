@@ -25,6 +25,7 @@ from sqlglot.errors import ParseError, TokenError
 from sqlglot.tokenizer_core import Token, TokenType
 
 from nl2sql_align.tasks.ingest.statements import KINDS, Kind
+from nl2sql_align.tasks.templates.commands import explain_reject
 from nl2sql_align.tasks.templates.comparable_text import (
     comparable_text,
     has_comments,
@@ -34,7 +35,12 @@ from nl2sql_align.tasks.templates.comparable_text import (
 from nl2sql_align.tasks.templates.dialect_rules import CLOSE, OPEN, DialectRules
 from nl2sql_align.tasks.templates.parse_sharing import ENDS, ShapeKeys
 from nl2sql_align.tasks.templates.placeholders import Placeholders
-from nl2sql_align.tasks.templates.rules import DEFAULT_LIMITS, SEVERAL_STATEMENTS, Limits
+from nl2sql_align.tasks.templates.rules import (
+    DEFAULT_LIMITS,
+    NOT_A_QUERY,
+    SEVERAL_STATEMENTS,
+    Limits,
+)
 from nl2sql_align.tasks.templates.template_reader import TemplateReader
 from nl2sql_align.tasks.templates.unknown_syntax import Rewritten, UnknownSyntax
 
@@ -129,6 +135,8 @@ class Templatizer:
             templated = self._fill_and_templatize(sql, text)
         else:
             templated = self._templatize(sql, text)
+        if templated.reject_reason is not None:
+            return _rejected(explain_reject(sql, templated.reject_reason))
         if shape and templated.template is not None:
             if len(self._templates_of_shapes) >= _MAX_SHAPES:
                 self._templates_of_shapes.clear()
@@ -206,7 +214,7 @@ class Templatizer:
         tree = trees[0]
         if not _IS_STATEMENT[type(tree)]:
             kind = str(tree.this).upper() if isinstance(tree, exp.Command) else type(tree).__name__
-            return _rejected(f"not a query, DML or DDL statement: {kind[:30]}")
+            return _rejected(f"{NOT_A_QUERY}{kind[:30]}")
         if type(tree) is not exp.Select and rewritten is None and _is_incomplete(tree):
             return _rejected(f"does not parse: incomplete {type(tree).__name__}")
         kinds = self._limits.kinds

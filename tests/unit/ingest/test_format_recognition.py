@@ -136,7 +136,7 @@ def test_an_inspection_shows_the_format_and_the_first_queries(tmp_path):
     found = inspect_dump(tmp_path / 'it"s.jsonl', dialect="sqlite")
     assert (found.format, found.columns) == ("jsonl", {"sql": "sql_out", "question": "question"})
     assert (found.n_queries, found.n_parsed, found.dialect_shares) == (2, 2, {})
-    assert found.reject_reasons == {"not a query, DML or DDL statement: Column": 1}
+    assert found.reject_reasons == {"does not parse: an expression (Column), not a statement": 1}
     assert [row["template"] for row in found.examples] == ["SELECT FROM", None]
     path = tmp_path / "corpora.toml"
     path.write_text(found.entry)
