@@ -62,7 +62,7 @@ def rejects(place: Path | str, corpus: str) -> "pl.DataFrame":
         corpus: The name of the corpus.
 
     Returns:
-        A row per query: ``ordinal``, ``reject_reason``, ``raw_sql``.
+        A row per query: ``ordinal``, ``reject_reason``, ``raw_sql``, ``n_occurrences``.
 
     Raises:
         WarehouseError: There are no results.

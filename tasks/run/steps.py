@@ -5,10 +5,11 @@
 
 import json
 import time
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -42,6 +43,7 @@ from nl2sql_align.tasks.templates.rules import (
     DEFAULT_LIMITS,
     MAX_N,
     NGRAM_RULES_VERSION,
+    NOT_A_QUERY,
     TEMPLATE_RULES_VERSION,
     Limits,
     parser_version,
@@ -52,6 +54,10 @@ from nl2sql_align.tasks.warehouse.count_files import (
     remove_unused,
 )
 from nl2sql_align.tasks.warehouse.folder import Warehouse, stage_key, write_if_changed
+
+# A note tells of the statements that are not queries from this share of a corpus on.
+_MANY_COMMANDS: Final = 0.01
+_N_SHOWN: Final = 3
 
 
 def list_parameters(
@@ -187,7 +193,8 @@ def collect_notes(corpora: list[CountedCorpus], warehouse: Warehouse) -> list[st
     """Return what a user should know about the corpora, a line each.
 
     Texts in other encodings, rows that are left out or damaged, predictions whose number differs
-    from the questions of their target, and other dialects that parse clearly more.
+    from the questions of their target, statements that are not queries, and other dialects that
+    parse clearly more.
     """
     notes = []
     n_rows = {one.entry.name: count_questions(one.queries) for one in corpora}
@@ -210,7 +217,8 @@ def collect_notes(corpora: list[CountedCorpus], warehouse: Warehouse) -> list[st
                 f"{entry.target}: "
                 f"{explain_surplus(one.queries, entry.format, n_rows[name] - expected)}"
             )
-        notes += _suggest_dialect(one, warehouse)
+        counts = _count_parsed(one.templates)
+        notes += _describe_commands(entry, counts) + _suggest_dialect(one, counts, warehouse)
     return notes
 
 
@@ -233,15 +241,55 @@ def explain_surplus(queries: Path, format: str, n_surplus: int) -> str:
     return "are answers missing, or do line breaks stand within some?"
 
 
-def _suggest_dialect(corpus: CountedCorpus, warehouse: Warehouse) -> list[str]:
+@dataclass
+class _ParseCounts:
+    """The queries of a corpus, those that do not parse, and the statements that are not queries."""
+
+    n_queries: int = 0
+    n_unparsed: int = 0
+    commands: Counter[str] = field(default_factory=Counter)
+
+
+def _count_parsed(templates: Path) -> _ParseCounts:
+    counts = _ParseCounts()
+    with pq.ParquetFile(templates) as file:
+        for rows in file.iter_batches(columns=["n_queries", "reject_reason"]):
+            counts.n_queries += pc.sum(rows["n_queries"]).as_py()
+            rejected = rows.filter(pc.is_valid(rows["reject_reason"]))
+            for n_queries, reason in zip(*map(list, rejected.to_pydict().values()), strict=True):
+                if reason.startswith(NOT_A_QUERY):
+                    counts.commands[reason.removeprefix(NOT_A_QUERY)] += n_queries
+                else:
+                    counts.n_unparsed += n_queries
+    return counts
+
+
+def _describe_commands(entry: CorpusEntry, counts: _ParseCounts) -> list[str]:
+    """Return a note if many statements of a data set or a log are not queries.
+
+    A model's answer that is not a query is a failed answer.
+    """
+    n_commands = counts.commands.total()
+    if (
+        entry.role == "predictions"
+        or not n_commands
+        or n_commands < _MANY_COMMANDS * counts.n_queries
+    ):
+        return []
+    ranked = sorted(counts.commands.items(), key=lambda item: (-item[1], item[0]))
+    kinds = ", ".join(f"{kind} {n:,}" for kind, n in ranked[:_N_SHOWN])
+    more = ", ..." if len(ranked) > _N_SHOWN else ""
+    return [
+        f"{entry.name}: {n_commands:,} of {counts.n_queries:,} statements are not queries ({kinds}"
+        f"{more}): they are rejected, and do not count as queries that do not parse"
+    ]
+
+
+def _suggest_dialect(
+    corpus: CountedCorpus, counts: _ParseCounts, warehouse: Warehouse
+) -> list[str]:
     """Return a note if another dialect parses clearly more than the given one."""
-    n_queries = n_templated = 0
-    with pq.ParquetFile(corpus.templates) as file:
-        for rows in file.iter_batches(columns=["n_queries", "template"]):
-            has_template = pc.is_valid(rows["template"])
-            n_queries += pc.sum(rows["n_queries"]).as_py()
-            n_templated += pc.sum(rows.filter(has_template)["n_queries"]).as_py() or 0
-    if n_queries - n_templated < CLEARLY_MORE * n_queries:
+    if counts.n_unparsed < CLEARLY_MORE * (counts.n_queries - counts.commands.total()):
         return []
     entry = corpus.entry
     file_of_shares = dialects_file(entry, corpus.queries, warehouse)

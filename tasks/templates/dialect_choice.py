@@ -136,11 +136,14 @@ def _measure_shares(
         n_sampled = sample.num_rows
         # The sample is small enough for one row group, which is one part.
         pq.write_table(sample, source)
-        shares = dict.fromkeys(dialects, 0.0)
+        n_templated = dict.fromkeys(dialects, 0)
+        # Statements that no dialect takes for a query tell nothing about dialects.
+        n_commands = n_sampled
         for dialect in dialects if n_sampled else ():
             job = ParseJob(source, 0, destination, dialect)
             report = parse_part(job, _SECONDS_PER_QUERY)
-            shares[dialect] = (report.n_queries - report.n_rejected) / n_sampled
+            n_templated[dialect] = report.n_queries - report.n_rejected
+            n_commands = min(n_commands, report.n_commands)
             # A query that ends one dialect's parser mostly ends the others', so try it only once.
             if report.crashed:
                 left = [row for row in range(sample.num_rows) if row not in report.crashed]
@@ -148,7 +151,8 @@ def _measure_shares(
                     break
                 sample = sample.take(left)
                 pq.write_table(sample, source)
-        return shares, n_sampled
+        n_queries = n_sampled - n_commands
+        return {name: n / max(1, n_queries) for name, n in n_templated.items()}, n_queries
     finally:
         source.unlink(missing_ok=True)
         destination.unlink(missing_ok=True)

@@ -40,7 +40,7 @@ from nl2sql_align.tasks.templates.parser_protocol import (
     read_row,
     write_row,
 )
-from nl2sql_align.tasks.templates.rules import DEFAULT_LIMITS, Limits
+from nl2sql_align.tasks.templates.rules import DEFAULT_LIMITS, NOT_A_QUERY, Limits
 from nl2sql_align.tasks.warehouse.folder import write_atomically
 
 SECONDS_PER_QUERY: Final = 20.0
@@ -74,11 +74,15 @@ class ParseJob:
 
 @dataclass(frozen=True)
 class ParseReport:
-    """Counts of a part's distinct queries, and the rows at which workers died."""
+    """Counts of a part's distinct queries, and the rows at which workers died.
+
+    ``n_commands`` of the rejected ones are statements that are not queries.
+    """
 
     n_queries: int
     n_rejected: int
     crashed: tuple[int, ...] = ()
+    n_commands: int = field(default=0, compare=False)
     seconds: float = field(default=0.0, compare=False)
 
     @property
@@ -383,7 +387,8 @@ def parse_part(
             f"{job.destination} cannot be written ({error.strerror or error}); check disk space"
         ) from None
     seconds = time.perf_counter() - started
-    return ParseReport(len(templates), templates.count(None), tuple(crashed), seconds)
+    n_commands = sum(1 for reason in reasons if reason and reason.startswith(NOT_A_QUERY))
+    return ParseReport(len(templates), templates.count(None), tuple(crashed), n_commands, seconds)
 
 
 def _split_by_size(queries: list[str], n_characters: int) -> Iterator[Sequence[str]]:

@@ -1,15 +1,8 @@
--- The measures of every ordered pair of corpora. A pair is unevenly parsed if the shares of queries with a template
--- differ by more than 0.1: the rejected queries may then explain the divergence. Expects given_corpora and the filled
--- table corpora.
+-- The measures of every ordered pair of corpora. A pair is unevenly parsed if the shares of queries that parse differ by
+-- more than 0.1: the rejected queries may then explain the divergence. Expects given_corpora and the filled table
+-- corpora.
 -- parameters: pairs
 insert into alignment
-with parsed_shares as (
-    select
-        corpus,
-        n_templated / n_queries::double as parsed_share
-    from corpora
-)
-
 select
     source.corpus as source,
     target.corpus as target,
@@ -30,6 +23,6 @@ from given_corpora as source
 cross join given_corpora as target
 join read_parquet($pairs) as pairs
     on source.content_key = pairs.source_key and target.content_key = pairs.target_key
-join parsed_shares as source_parsed on source.corpus = source_parsed.corpus
-join parsed_shares as target_parsed on target.corpus = target_parsed.corpus
+join corpora as source_parsed on source.corpus = source_parsed.corpus
+join corpora as target_parsed on target.corpus = target_parsed.corpus
 order by source.position, target.position;

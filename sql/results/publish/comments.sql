@@ -24,6 +24,8 @@ comment on column corpora.templates_file is 'The Parquet file of the distinct qu
 comment on column corpora.ngrams_file is 'The Parquet file, or the folder of Parquet files, of the n-gram counts; ngram_counts is a view over these files';
 comment on column corpora.ingested_at is 'When the dump was read';
 comment on column corpora.question_weight is 'What all answers to one question count together: each of k answers counts question_weight / k times; 1 unless some question has several answers';
+comment on column corpora.n_not_queries is 'Rejected statements that are not queries, such as BEGIN, SET and EXPLAIN, or that kinds leaves out';
+comment on column corpora.parsed_share is 'Share of the queries that have a template, without those statements; of predictions all count, since an answer that is not a query is a failed answer';
 comment on column corpora.n_rows is 'Rows of table queries: as n_queries, but each text of a query log counts once';
 comment on column corpora.n_cleaned is 'Rows whose templated text differs from the text in the dump';
 comment on column corpora.cleaned_by is 'The number of texts that each rule of the cleaning changed, the most frequent rule first, as a JSON object; several rules may change one text';
@@ -64,8 +66,8 @@ comment on column alignment.ngram_coverage is 'Share of the target''s n-gram occ
 comment on column alignment.template_coverage is 'Share of the target''s templated queries whose whole template occurs in the source';
 comment on column alignment.exact_overlap is 'Share of the target''s templated queries whose text occurs in the source: it measures leakage, not fit';
 
-comment on column alignment.source_parsed_share is 'Share of the source''s queries that have a template; the others do not count here';
-comment on column alignment.target_parsed_share is 'Share of the target''s queries that have a template';
+comment on column alignment.source_parsed_share is 'corpora.parsed_share of the source: queries without a template do not count here';
+comment on column alignment.target_parsed_share is 'corpora.parsed_share of the target';
 comment on column alignment.is_unevenly_parsed is 'True if these shares differ by more than 0.1: the rejected queries may then explain the divergence';
 
 comment on table alignment_ratio is 'The Alignment Ratio of each training set, for each set of predictions on a target.';

@@ -12,6 +12,10 @@ with query_counts as (
         ) as n_cleaned,
         sum(n_occurrences)::bigint as n_queries,
         coalesce(sum(n_occurrences) filter (template_id is not null), 0)::bigint as n_templated,
+        coalesce(sum(n_occurrences) filter (
+            starts_with(reject_reason, 'not a query, DML or DDL statement: ')
+            or starts_with(reject_reason, 'left out by kinds: ')
+        ), 0)::bigint as n_not_queries,
         count(distinct sql) as n_distinct_queries,
         count(distinct template_id) as n_distinct_templates
     from queries
@@ -24,6 +28,7 @@ with query_counts as (
         n_cleaned,
         n_queries,
         n_templated,
+        n_not_queries,
         n_distinct_queries,
         n_distinct_templates
     from known_corpora
@@ -104,7 +109,14 @@ select
     given.retired_at,
     coalesce(reason_counts.reject_reasons, '{}') as reject_reasons,
     coalesce(texts.question_weight::bigint, 1) as question_weight,
-    coalesce(texts.cleaned_by, '{}') as cleaned_by
+    coalesce(texts.cleaned_by, '{}') as cleaned_by,
+    query_counts.n_not_queries,
+    case
+        when given.role = 'predictions' then query_counts.n_templated / query_counts.n_queries::double
+        when query_counts.n_queries > query_counts.n_not_queries
+            then query_counts.n_templated / (query_counts.n_queries - query_counts.n_not_queries)::double
+        else 0
+    end as parsed_share
 from given_corpora as given
 join query_counts using (corpus)
 left join ngram_totals using (corpus)

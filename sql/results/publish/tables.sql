@@ -30,7 +30,9 @@ create table corpora (
     retired_at timestamptz,
     reject_reasons varchar not null,
     question_weight bigint not null,
-    cleaned_by varchar not null
+    cleaned_by varchar not null,
+    n_not_queries bigint not null,
+    parsed_share double not null
 );
 
 create table queries (

@@ -3,7 +3,8 @@
 select
     ordinal,
     reject_reason,
-    raw_sql
+    raw_sql,
+    n_occurrences
 from queries
 where corpus = $corpus and template_id is null
 order by ordinal

@@ -13,6 +13,7 @@ select
     n_queries,
     n_templated,
     n_rejected,
+    parsed_share,
     question_weight,
     n_cleaned,
     n_distinct_templates,

@@ -50,7 +50,7 @@ const ratios = rowsOf(data.ratios);
 const intervals = new Map(rowsOf(data.intervals).map((row) => [`${row.source} ${row.target}`, row]));
 const ceilings = new Map(rowsOf(data.ceilings).map((row) => [row.target, row]));
 const uneven = new Set(data.uneven.map(([s, t]) => `${s} ${t}`));
-const parsedShare = (i) => (corpora[i].n_queries ? corpora[i].n_templated / corpora[i].n_queries : 0);
+const parsedShare = (i) => corpora[i].parsed_share;
 const contributions = new Map(data.contributions.map((pair) => [`${pair[0]} ${pair[1]}`, pair]));
 
 // ---- measures ------------------------------------------------------------------------------------------------------

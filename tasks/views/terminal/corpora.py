@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Final
 
 from rich.markup import escape
 
+from nl2sql_align.tasks.templates.rules import NOT_A_QUERY
 from nl2sql_align.tasks.views.terminal.console import count_noun, out, printable, shorten_name
 
 if TYPE_CHECKING:
@@ -38,8 +39,16 @@ def print_inspection(found: "Inspection") -> None:
     if found.rows.mixture:
         out.print(f"  {escape(printable(found.rows.mixture))}", soft_wrap=True)
     n_rejected = sum(found.reject_reasons.values())
+    n_commands = sum(
+        n for reason, n in found.reject_reasons.items() if reason.startswith(NOT_A_QUERY)
+    )
     out.print(
         f"  {found.n_parsed - n_rejected:,} of the first {found.n_parsed:,} queries have a template"
+        + (
+            f"; {n_commands:,} of the others are statements that are not queries"
+            if n_commands
+            else ""
+        )
     )
     for reason, count in list(found.reject_reasons.items())[:10]:
         out.print(f"  [bold]{count:>7,}[/]  {escape(printable(reason))}", soft_wrap=True)
@@ -74,12 +83,20 @@ def print_rejects(rows: "pl.DataFrame", corpus: str, n_examples: int) -> None:
     # Drop the position at which parsing failed, which differs from query to query.
     kinds = rows["reject_reason"].str.replace(r" \(line \d+, column \d+\)$", "")
     counted = rows.with_columns(kinds.alias("kind"))
-    out.print(f"[bold]{escape(corpus)}[/]: {count_noun(len(rows), 'query', 'queries')} rejected")
-    groups = sorted(
-        counted.group_by("kind", maintain_order=True), key=lambda group: (-len(group[1]), group[0])
+    n_rejected = int(rows["n_occurrences"].sum())
+    n_commands = int(
+        rows.filter(rows["reject_reason"].str.starts_with(NOT_A_QUERY))["n_occurrences"].sum()
     )
-    for (kind,), group in groups:
-        out.print(f"[bold]{len(group):>7,}[/]  {escape(printable(str(kind)))}")
+    more = f", of which {n_commands:,} are statements that are not queries" if n_commands else ""
+    out.print(
+        f"[bold]{escape(corpus)}[/]: {count_noun(n_rejected, 'query', 'queries')} rejected{more}"
+    )
+    groups = [
+        (int(group["n_occurrences"].sum()), str(kind), group)
+        for (kind,), group in counted.group_by("kind", maintain_order=True)
+    ]
+    for n_queries, kind, group in sorted(groups, key=lambda one: (-one[0], one[1])):
+        out.print(f"[bold]{n_queries:>7,}[/]  {escape(printable(kind))}")
         for ordinal, text in group.select("ordinal", "raw_sql").head(n_examples).iter_rows():
             one_line = " ".join((text or "(none)").split()) or "(empty)"
             out.print(

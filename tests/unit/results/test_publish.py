@@ -220,6 +220,8 @@ def test_corpora_are_counted(published):
         "reject_reasons": '{"does not parse":1}',
         "question_weight": 1,
         "cleaned_by": "{}",
+        "n_not_queries": 0,
+        "parsed_share": 0.75,
     }
     assert rows(warehouse, "select corpus from corpora") == [(name,) for name in QUERIES]
 
