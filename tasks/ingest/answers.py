@@ -58,10 +58,9 @@ def explain_cleaning(
     for rule, step in (
         ("quotes", _unwrap_quotes),
         ("text before", _cut_before),
+        ("echoed schema", _skip_schema if takes_first else _separate_schema),
         ("text after", _cut_after),
-        ("escapes", _repair_characters),
-        ("text after", _cut_after),
-        ("echoed schema", _skip_schema),
+        ("escapes", _repair),
     ):
         before, found = found, step(found, dialect)
         if found.strip() != before.strip():
@@ -91,7 +90,9 @@ _QUOTES: Final[dict[str, str]] = {
     "\u201c": "\u201d",
     "\u2018": "\u2019",
 }
-_OPENING: Final = re.compile(r"(?:\"{1,3}|'{1,3}|`{1,3}|[\u201c\u2018])\Z")
+_OPENING: Final = re.compile(
+    r"(?:(\"\"\"|\'\'\')(?:sql)?\s*|(\"{1,2}|'{1,2}|`{1,3}|[\u201c\u2018]))\Z", re.IGNORECASE
+)
 _BRACE: Final = re.compile(r"\\(?:boxed|text|texttt|mathrm)\{\s*\Z")
 _MAX_COMMAND: Final = 20
 # Before a quote that opens within a quoted statement, as in `SELECT "a" FROM b`.
@@ -107,6 +108,11 @@ def _cut_after(text: str, dialect: str | None) -> str:
     return text[: find_end(text, dialect)]
 
 
+def _repair(text: str, dialect: str | None) -> str:
+    repaired = _repair_characters(text, dialect)
+    return text if repaired == text else _cut_after(repaired, dialect)
+
+
 def _unwrap_quotes(text: str, dialect: str | None) -> str:
     """Take a statement out of the quotes around it, and undo the escapes of quotes in it."""
     start = find_start(text)
@@ -116,11 +122,12 @@ def _unwrap_quotes(text: str, dialect: str | None) -> str:
     if (brace := _BRACE.search(text, max(0, first - _MAX_COMMAND), first)) is not None:
         end = text.find("}", first)
         return text[brace.end() : end] if end >= 0 else text
-    mark = _OPENING.search(text, max(0, first - 3), first)
+    mark = _OPENING.search(text, max(0, first - _MAX_COMMAND), first)
     if start != first or mark is None:
         return text
     # Two quotes are an empty string, or the first of them is part of the text around.
-    opening = mark[0] if len(mark[0]) != 2 or mark[0] == "``" else mark[0][0]
+    quotes = mark[1] or mark[2]
+    opening = quotes if len(quotes) != 2 or quotes == "``" else quotes[0]
     closed = _find_closing(text, first, opening)
     return text if closed is None else _undo_escapes(text[first:closed], opening[0])
 
@@ -242,6 +249,10 @@ def _replace_outside(
 # ---- the prompt's schema ------------------------------------------------------------------------
 
 
+# What a prompt has between its schema and the query: a heading, a comment, or the question.
+_TO_QUERY: Final = re.compile(r"#|--|/\*|[?\uff1f]|\w[\w \t]{0,40}[:\uff1a]\s*\Z")
+
+
 def _skip_schema(text: str, dialect: str | None) -> str:
     """Skip table definitions of the prompt that stand before the query."""
     if find_first_word(text) != "CREATE":
@@ -250,4 +261,16 @@ def _skip_schema(text: str, dialect: str | None) -> str:
     for n, piece in enumerate(pieces[1:], 1):
         if classify_statement(piece) == "query":
             return ";\n".join(pieces[n:])
+        if classify_statement(piece) is None and (start := find_start(piece)) is not None:
+            is_query = classify_statement(piece[start:]) == "query"
+            if is_query and _TO_QUERY.search(piece, 0, start) is not None:
+                return ";\n".join([piece[start:], *pieces[n + 1 :]])
     return text
+
+
+def _separate_schema(text: str, dialect: str | None) -> str:
+    """End table definitions that lack a semicolon, so that they are statements of their own."""
+    if find_first_word(text) != "CREATE":
+        return text
+    pieces = split_statements(text, dialect, splits_definitions=True)
+    return ";\n".join(pieces) if len(pieces) > len(split_statements(text, dialect)) else text

@@ -13,7 +13,7 @@ from nl2sql_align.tasks.ingest.statement_starts import (
     holds_statement,
     starts_with_statement,
 )
-from nl2sql_align.tasks.ingest.statements import find_first_word
+from nl2sql_align.tasks.ingest.statements import Scan, find_first_word
 
 Block = Literal["first", "last"]
 """Which of several candidates is the answer."""
@@ -56,6 +56,15 @@ def _is_mention(text: str, start: int, end: int) -> bool:
 def _find_marks(pattern: re.Pattern[str], text: str) -> list[re.Match[str]]:
     """Return the matches of a pattern that are not quoted."""
     return [m for m in pattern.finditer(text) if not _is_mention(text, m.start(), m.end())]
+
+
+def _find_marks_outside(pattern: re.Pattern[str], text: str) -> list[re.Match[str]]:
+    """Return the matches that are not quoted, nor in a string of several lines of a statement."""
+    marks = _find_marks(pattern, text)
+    if not marks or not starts_with_statement(text):
+        return marks
+    scan = Scan(text, None)
+    return [mark for mark in marks if not scan.is_quoted(mark.start())]
 
 
 def _choose(texts: Sequence[str], which: Block, test: Callable[[str], bool]) -> str | None:
@@ -112,7 +121,7 @@ def _split_turns(text: str) -> list[tuple[str, str]]:
     """Return the turns of a text, each with its role."""
     turns: list[tuple[str, str]] = []
     role, last = "assistant", 0
-    for match in _find_marks(_SPECIAL, text):
+    for match in _find_marks_outside(_SPECIAL, text):
         mark = match[0]
         if _WITHIN_TURN.search(mark) or match.start() < last:
             continue
@@ -235,7 +244,7 @@ def _take_tags(text: str, which: Block) -> Part:
     if _TAG.search(text) is None:
         return Part(text)
     for n in range(len(_TAGS)):
-        marks = [mark for mark in _find_marks(_TAG, text) if _find_level(mark) == n]
+        marks = [mark for mark in _find_marks_outside(_TAG, text) if _find_level(mark) == n]
         bodies: list[str] = []
         for mark, following in zip(marks, [*marks, None][1:], strict=True):
             if not _is_tag_end(mark):
@@ -375,10 +384,10 @@ def _list_blocks(text: str, marks: Sequence[re.Match[str]]) -> Iterable[_FencedB
 
 
 def _make_block(text: str, opening: re.Match[str], end: int) -> _FencedBlock:
-    block = text[opening.end() : end]
-    language, body = _split_language(block)
     start = opening.start()
     before = text[max(0, start - _MAX_INDENT) : start].rpartition("\n")[2]
+    block = text[opening.end() : end]
+    language, body = _split_language(_CITED.sub("", block) if ">" in before else block)
     is_on_own_lines = body.lstrip(" \t\r").startswith("\n") or not before.strip(" \t>*-0123456789.")
     # Among blocks of one rank, those on lines of their own come first.
     rank = 2 * _rank_block(language, body)
@@ -386,6 +395,7 @@ def _make_block(text: str, opening: re.Match[str], end: int) -> _FencedBlock:
 
 
 _MAX_INDENT: Final = 40
+_CITED: Final = re.compile(r"^[ \t]*>[ \t]?", re.MULTILINE)
 
 
 def _split_language(block: str) -> tuple[str, str]:

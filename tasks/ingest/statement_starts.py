@@ -20,6 +20,10 @@ from nl2sql_align.tasks.ingest.statements import (
 _EXPLAIN: Final = re.compile(
     r"(?:EXPLAIN|DESCRIBE)\s+(?:QUERY\s+PLAN\s+|ANALYZE\s+)?(?:SELECT|WITH)\b", re.IGNORECASE
 )
+# DuckDB lets FROM come first.
+_FROM_FIRST: Final = re.compile(
+    r"FROM\s+(?:[\w.]{1,200}|\"[^\"]{1,200}\"|'[^']{1,200}')\s+SELECT\b", re.IGNORECASE
+)
 # Within prose, a statement starts on a new line or after a colon or quote; in upper case, anywhere.
 _CANDIDATE: Final = re.compile(
     rf"(?:^|[\n:\uff1a`\"'\u201c\u2018])[ \t]*(?P<open>(?:\([ \t]*)*)(?i:(?P<line>{START_WORDS}))"
@@ -79,7 +83,8 @@ def find_start(text: str) -> int | None:
     """
     leading = skip_leading(text)
     is_leading = START.match(text, leading) is not None
-    if _EXPLAIN.match(text, leading) or (is_leading and not is_prose(text, leading)):
+    is_other = _EXPLAIN.match(text, leading) or _FROM_FIRST.match(text, leading)
+    if is_other or (is_leading and not is_prose(text, leading)):
         return 0
     sources = [match.start() for match in _FROM.finditer(text)]
     matches = list(_CANDIDATE.finditer(text))

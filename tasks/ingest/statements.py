@@ -7,7 +7,8 @@ and give the same result with every version of the parser.
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from typing import Final, Literal
+from functools import cached_property
+from typing import Final, Literal, NamedTuple
 
 Statements = Literal["first", "last", "each", "reject"]
 Kind = Literal["query", "dml", "ddl"]
@@ -234,64 +235,77 @@ def skip_leading(text: str, position: int = 0) -> int:
     return match.end() if match else position
 
 
+class _Marks(NamedTuple):
+    """The quotes and parentheses of a text, in its order, and its first FROM outside of them."""
+
+    starts: list[int]
+    ends: list[int]
+    is_comment: list[bool]
+    parentheses: list[int]
+    depths: list[int]
+    first_source: int | None
+
+
 class Scan:
     """The quotes, comments and parentheses of a text, to ask about its positions.
 
-    Attributes:
-        first_source: The position of the first FROM outside of parentheses.
+    The text is read at the first question.
     """
 
     def __init__(self, text: str, dialect: str | None) -> None:
         self._text = text
-        self._spans: list[tuple[int, int]] = []
-        self._parentheses: list[int] = []
-        self._depths: list[int] = []
-        self._is_comment: list[bool] = []
-        self.first_source: int | None = None
+        self._dialect = dialect
+
+    @cached_property
+    def _marks(self) -> _Marks:
+        starts: list[int] = []
+        ends: list[int] = []
+        is_comment: list[bool] = []
+        parentheses: list[int] = []
+        depths: list[int] = []
+        first_source: int | None = None
         depth = 0
-        for start, end, lexeme in scan_lexemes(text, dialect):
+        for start, end, lexeme in scan_lexemes(self._text, self._dialect):
             if lexeme in ("(", ")"):
                 depth += 1 if lexeme == "(" else -1
-                self._parentheses.append(start)
-                self._depths.append(depth)
+                parentheses.append(start)
+                depths.append(depth)
             elif end - start > 1 and lexeme in _OPENING:
-                self._spans.append((start, end))
-                self._is_comment.append(lexeme in ("--", "/*"))
-            elif self.first_source is None and depth <= 0 and lexeme.upper() == "FROM":
-                self.first_source = start
-        self._starts = [start for start, _ in self._spans]
+                starts.append(start)
+                ends.append(end)
+                is_comment.append(lexeme in ("--", "/*"))
+            elif first_source is None and depth <= 0 and lexeme.upper() == "FROM":
+                first_source = start
+        return _Marks(starts, ends, is_comment, parentheses, depths, first_source)
+
+    @property
+    def first_source(self) -> int | None:
+        """The position of the first FROM outside of parentheses."""
+        return self._marks.first_source
 
     def is_quoted(self, position: int) -> bool:
         """Tell whether a position is in a quote or comment."""
-        at = bisect_right(self._starts, position) - 1
-        return at >= 0 and position < self._spans[at][1]
+        at = bisect_right(self._marks.starts, position) - 1
+        return at >= 0 and position < self._marks.ends[at]
 
     def find_depth(self, position: int) -> int:
         """Return how many parentheses are open before a position."""
-        at = bisect_left(self._parentheses, position) - 1
-        return self._depths[at] if at >= 0 else 0
+        at = bisect_left(self._marks.parentheses, position) - 1
+        return self._marks.depths[at] if at >= 0 else 0
 
     def is_complete(self, position: int) -> bool:
         """Tell whether a statement may end before a position: not after a comma, as in a list."""
         while True:
             while position and self._text[position - 1].isspace():
                 position -= 1
-            at = bisect_left(self._starts, position) - 1
-            if at < 0 or position > self._spans[at][1] or not self._is_comment[at]:
+            at = bisect_left(self._marks.starts, position) - 1
+            if at < 0 or position > self._marks.ends[at] or not self._marks.is_comment[at]:
                 break
-            position = self._spans[at][0]
+            position = self._marks.starts[at]
         if not position or self._text[position - 1] in _OPEN_ENDED:
             return False
         match = _LAST_WORD.search(self._text, max(0, position - _MAX_WORD), position)
         return match is None or match[0].upper() not in SQL_WORDS - _LAST_WORDS
-
-    def iterate_outside(self) -> Iterator[tuple[int, int]]:
-        """Yield the start and end of each part outside of quotes and comments."""
-        last = 0
-        for start, end in self._spans:
-            yield last, start
-            last = end
-        yield last, len(self._text)
 
 
 def scan_lexemes(text: str, dialect: str | None) -> Iterator[tuple[int, int, str]]:

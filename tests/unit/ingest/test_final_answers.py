@@ -5,7 +5,7 @@ import time
 import pytest
 
 from nl2sql_align.tasks.ingest.answers import clean_answer, explain_cleaning
-from nl2sql_align.tasks.ingest.statements import split_statements
+from nl2sql_align.tasks.ingest.statements import choose_statements, split_statements
 
 S = "SELECT name FROM boat WHERE id = 3"
 DRAFT = "SELECT draft FROM harbour"
@@ -108,6 +108,7 @@ FENCES = {
     "one line": (f"```{S}```", S),
     "capitals": (f"```SQL {S}```", S),
     "another language": (f"```postgresql\n{S}\n```", S),
+    "cited": (f"> ```sql\n> {S}\n> ```", S),
     "four marks": (f"````sql\n{S}\n````", S),
     "only a program": (f'```python\nquery = """{S}"""\n```', S),
     "code within a line": (f"Take ```sql {S}; ``` or ```sql {DRAFT}; ```.", S),
@@ -166,6 +167,8 @@ PROMPTS = {
     "schema of two tables": (f"CREATE TABLE a (b int)\nCREATE TABLE c (d int)\n\n{S}", S),
     "schema and options": (f"CREATE TABLE boat (id int) ENGINE=InnoDB\n{S}", S),
     "schema and rows": (f"CREATE TABLE boat (id int);\nINSERT INTO boat VALUES (1);\n{S}", S),
+    "schema and question": (f"CREATE TABLE a (b int);\n\n### How many boats?\n\n{S}", S),
+    "schema and label": (f"CREATE TABLE a (b int);\nQuestion: how many?\nSQL: {S}", S),
     "schema and CTE": (
         "CREATE TABLE boat (id int)\nWITH x AS (SELECT 1) SELECT * FROM x",
         "WITH x AS (SELECT 1) SELECT * FROM x",
@@ -178,6 +181,16 @@ def test_an_echoed_prompt_is_cut(prompt):
     text, expected = PROMPTS[prompt]
     for dialect in DIALECTS:
         assert clean_answer(text, dialect) == expected, dialect
+
+
+def test_a_schema_is_kept_where_several_statements_count():
+    text = f"CREATE TABLE boat (id int)\n\n{S}"
+    expected = [text.partition("\n")[0], S]
+    cleaned = clean_answer(text, "sqlite", takes_first=False)
+    assert choose_statements(cleaned, "each") == expected
+    assert choose_statements(cleaned, "last") == expected[1:]
+    script = f"CREATE TABLE boat (id int);\nINSERT INTO boat VALUES (1);\n{S}"
+    assert clean_answer(script, "sqlite", takes_first=False) == script
 
 
 def test_a_schema_before_a_query_is_a_statement_of_its_own():
@@ -242,6 +255,13 @@ def test_what_follows_the_statement_is_cut(end):
         "SELECT the_name, statement FROM query",
         "SELECT all_names n FROM boat WHERE a = 3.",
         "SELECT\u00a0a FROM b",
+        "FROM boat SELECT name",
+        "INSERT INTO post VALUES ('<p>\n<s>x</s>\n<answer>SELECT 1</answer></p>')",
+        "SELECT a FROM b /*\n\nThis query lists\n*/ WHERE c = 1",
+        "CREATE VIEW v AS\nSELECT a\nFROM b",
+        "SELECT a FROM b WHERE c LIKE '%```%' AND d = 'SELECT e' AND f = '[/SQL]'",
+        "select distinct t1.name  from  boat as t1 join berth as t2 on t1.id = t2.id",
+        "SELECT date of birth FROM crew WHERE id IN (\nSELECT id FROM boat)",
     ],
 )
 def test_statements_that_look_like_more_stay_unchanged(text):
@@ -267,6 +287,8 @@ CHARACTERS = {
     "``SELECT `a` FROM t``": "SELECT `a` FROM t",
     f'sql = "{S}"': S,
     f"\u201c{S}\u201d": S,
+    f'query = """\n{S}\n"""': S,
+    f"'''sql\n{S}\n'''": S,
     "The answer: (SELECT a FROM b) UNION (SELECT c FROM d)": (
         "(SELECT a FROM b) UNION (SELECT c FROM d)"
     ),
