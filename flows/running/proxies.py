@@ -28,7 +28,7 @@ def exempt_loopback(environment: MutableMapping[str, str] | None = None) -> None
         entries = [
             entry for part in environment.get(name, "").split(",") if (entry := part.strip())
         ]
-        if "*" not in entries:
+        if entries != ["*"]:
             missing = [host for host in _LOOPBACK if host not in entries]
             environment[name] = ",".join(entries + missing)
 

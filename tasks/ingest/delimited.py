@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -24,7 +25,8 @@ _MAX_LINE_CHARACTERS: Final = 200_000_000
 _SAMPLED_BYTES: Final = 1 << 18
 _SAMPLED_ROWS: Final = 200
 _SHOWN_PLACES: Final = 5
-# Rows in a row that must be well-formed before one in a table with line breaks in its values.
+# After damage, the well-formed rows in succession from which rows are trusted, in a table whose
+# values have line breaks.
 _TRUSTED_RUN: Final = 2
 
 
@@ -136,7 +138,8 @@ class _Dialect:
                 position, state = position + 1, _OUTSIDE
             else:
                 start, position = position, _end(self._plain.match(line, position))
-                if line.count('"', start, position) % 2:
+                # Such a quote would end a value that started on an earlier line.
+                if line.count('"', start, position) % 2 and line[position - 1] == '"':
                     return _STRAY, n_separators
             if position == len(line):
                 return _OUTSIDE, n_separators
@@ -441,10 +444,9 @@ def repair_table(
         copy.open("w", encoding="utf-8", newline="") as target,
     ):
         writer = csv.writer(target, delimiter=separator, quoting=csv.QUOTE_ALL, lineterminator="\n")
-        rows = _judge_rows(
-            file, outline, dialect, n_values, max_row_characters, has_breaks=has_breaks
-        )
-        for row in _drop_doubtful_rows(rows, has_breaks=has_breaks):
+        rows = _judge_rows(file, outline, dialect, n_values, max_row_characters)
+        header = islice(rows, has_header)
+        for row in chain(header, _drop_doubtful_rows(rows, has_breaks=has_breaks)):
             writer.writerow(row.values or [""] * n_values)
             n_rows += 1
             if row.kind is not _Kind.GOOD:
@@ -477,8 +479,6 @@ def _judge_rows(
     dialect: _Dialect,
     n_values: int,
     max_characters: int,
-    *,
-    has_breaks: bool,
 ) -> Iterator[_Row]:
     """Yield the rows of a table in order."""
     lines = _read_lines(file)
@@ -506,7 +506,7 @@ def _judge_rows(
                 strict = _fit(dialect.split_row(row), n_values)
                 kind, values = (_Kind.BAD, []) if strict is None else (_Kind.GOOD, strict)
             else:
-                kind, values = _read_stray_row(row, dialect, n_values, has_breaks=has_breaks)
+                kind, values = _read_stray_row(row, dialect, n_values)
             yield _Row(
                 kind,
                 values,
@@ -518,15 +518,9 @@ def _judge_rows(
         start = end
 
 
-def _read_stray_row(
-    row: str, dialect: _Dialect, n_values: int, *, has_breaks: bool
-) -> tuple[_Kind, list[str]]:
+def _read_stray_row(row: str, dialect: _Dialect, n_values: int) -> tuple[_Kind, list[str]]:
     """Return the values of a row with stray quotes if they are certain."""
-    readings = [dialect.split_stray_row(row, ends_at_stray=ends) for ends in (False, True)]
-    if not has_breaks:  # else it may be the end of a value
-        plain = row.split(dialect.separator)
-        is_plain = not any(value.startswith('"') for value in plain)
-        readings.append(plain if is_plain and dialect.line_end not in row else None)
+    readings = (dialect.split_stray_row(row, ends_at_stray=ends) for ends in (False, True))
     found = [values for one in readings if (values := _fit(one, n_values)) is not None]
     if not found or any(values != found[0] for values in found):
         return _Kind.BAD, []

@@ -300,6 +300,8 @@ def _write_readable(
             has_header = "header = true" in load_sql(reader)
             try:
                 found = repair_table(path, copy, separators[0], has_header=has_header)
+            except UnicodeDecodeError:  # binary data
+                raise error from None
             except UnreadableTableError as problem:
                 raise _error(
                     entry,

@@ -55,7 +55,18 @@ READ = {
     "an odd quote in a plain value": (
         '1,5" pipe,SELECT 1\n',
         [["1", '5" pipe', "SELECT 1"]],
-        "1 row has stray quotes and is read as the columns fit: line 2",
+        "",
+    ),
+    "a quote at the end of a plain value": (
+        '1,5",SELECT 1\n2,"x" y,SELECT 2\n',
+        [LOST, ["2", "x y", "SELECT 2"]],
+        "1 row has stray quotes and is read as the columns fit: line 3; "
+        "1 row is damaged, and its values are lost: line 2",
+    ),
+    "a damaged row after the header": (
+        '1,x\n2,"y\nz",SELECT 2\n3,x,SELECT 3\n',
+        [LOST, ["2", "y\nz", "SELECT 2"], ["3", "x", "SELECT 3"]],
+        "1 row is damaged, and its values are lost: line 2",
     ),
     "a quote that never ends": (
         '1,"abc,SELECT 1\n',
@@ -156,9 +167,7 @@ def test_damaged_rows_keep_their_places_among_the_queries(name, tmp_path):
     report = ingest_corpus(corpus, queries)
     found = pq.read_table(queries).to_pylist()
     assert [row["sql"] for row in found] == [row[2] for row in rows + REST_ROWS]
-    # DuckDB reads odd quotes in plain values if nothing else is wrong.
-    if name != "an odd quote in a plain value":
-        assert read_row_counts(queries).reading == report.rows.reading == told
+    assert read_row_counts(queries).reading == report.rows.reading == told
 
 
 def test_the_rows_of_a_damaged_table_are_the_ones_chosen_for_training(tmp_path):
@@ -198,6 +207,13 @@ def test_a_table_that_is_damaged_too_much_is_refused_with_its_lines(name, tmp_pa
     with pytest.raises(UnreadableTableError, match=message):
         repair_table(path, tmp_path / "copy.csv", ",")
     with pytest.raises(CorpusError, match=f"is damaged or not in format 'csv'.*{message}"):
+        ingest_corpus(entry(path, "csv", columns={"sql": "b"}), tmp_path / "queries.parquet")
+
+
+def test_binary_data_is_no_damaged_table(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"a,b\n" + bytes(range(256)) * 99)
+    with pytest.raises(CorpusError, match=r"is not text|is damaged or not in format 'csv'"):
         ingest_corpus(entry(path, "csv", columns={"sql": "b"}), tmp_path / "queries.parquet")
 
 
