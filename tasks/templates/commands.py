@@ -38,7 +38,7 @@ _EXPRESSIONS: Final = (
 
 
 def explain_reject(text: str, reason: str) -> str:
-    """Return the reason for a rejected text: a command is not a query, and an expression is broken.
+    """Return the reason for a rejected text: a command is not a query, and other text is broken.
 
     Args:
         text: The text.
@@ -50,14 +50,21 @@ def explain_reject(text: str, reason: str) -> str:
         if not is_block:
             return reason
     kind = reason.removeprefix(NOT_A_QUERY) if reason.startswith(NOT_A_QUERY) else None
+    is_sentence = _is_sentence(text)
     if kind is not None and not _is_expression(kind):
-        return reason
+        return (
+            f"does not parse: a sentence ({kind} ...), not a statement" if is_sentence else reason
+        )
     if kind is None and not is_block and not reason.startswith("does not "):
         return reason
     word = find_first_word(text)
-    if word in _COMMANDS and not _ENDS_LIKE_A_SENTENCE.search(text[-_TAIL:]):
+    if word in _COMMANDS and not is_sentence:
         return f"{NOT_A_QUERY}{word}"
     return f"does not parse: an expression ({kind}), not a statement" if kind else reason
+
+
+def _is_sentence(text: str) -> bool:
+    return bool(_ENDS_LIKE_A_SENTENCE.search(text[-_TAIL:])) and len(text.split(None, 4)) > 3
 
 
 def _is_expression(kind: str) -> bool:
