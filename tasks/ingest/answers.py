@@ -169,7 +169,7 @@ _WIDE: Final = {chr(ord(one) + 0xFEE0): one for one in "!\"%&'()*+,-./:;<=>"}
 _CURLY: Final = {"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u201e": '"'}
 _WIDE_OPEN, _WIDE_CLOSE, _WIDE_COMMA = "\uff08", "\uff09", "\uff0c"
 _CURLY_PAIR: Final = re.compile(
-    r"\u2018([^\u2018\u2019\n]*)\u2019|\u201c([^\u201c\u201d\n]*)\u201d"
+    r"\u2018((?:[^\u2018\u2019\n]|(?<=\w)\u2019(?=\w))*)\u2019|\u201c([^\u201c\u201d\n]*)\u201d"
 )
 # An apostrophe is part of a name.
 _CURLY_QUOTE: Final = re.compile(

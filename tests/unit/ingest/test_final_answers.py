@@ -274,6 +274,7 @@ CHARACTERS = {
     ),
     "SELECT COUNT\uff08*\uff09\uff0cMAX(a) FROM boat\uff1b": "SELECT COUNT(*),MAX(a) FROM boat",
     "SELECT a FROM b WHERE c = \u2018tug\u2019": "SELECT a FROM b WHERE c = 'tug'",
+    "SELECT a FROM b WHERE c = \u2018it\u2019s\u2019": "SELECT a FROM b WHERE c = 'it\u2019s'",
     "SELECT a FROM b WHERE c = \u201ca tug\u201d": 'SELECT a FROM b WHERE c = "a tug"',
     "SELECT a FROM\u200b b": "SELECT a FROM b",
     "\ufeffselect a from b": "select a from b",
