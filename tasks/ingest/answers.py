@@ -167,7 +167,7 @@ _ZERO_WIDTH: Final = "\ufeff\u200b\u200c\u200d\u2060"
 # Full-width forms of the ASCII characters, which follow each other in the same order.
 _WIDE: Final = {chr(ord(one) + 0xFEE0): one for one in "!\"%&'()*+,-./:;<=>"}
 _CURLY: Final = {"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u201e": '"'}
-_WIDE_OPEN, _WIDE_CLOSE, _WIDE_COMMA = "\uff08", "\uff09", "\uff0c"
+_WIDE_OPEN, _WIDE_CLOSE = "\uff08", "\uff09"
 _CURLY_PAIR: Final = re.compile(
     r"\u2018((?:[^\u2018\u2019\n]|(?<=\w)\u2019(?=\w))*)\u2019|\u201c([^\u201c\u201d\n]*)\u201d"
 )
