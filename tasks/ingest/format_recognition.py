@@ -230,6 +230,8 @@ _SIGNATURES: Final = (
     _Signature(
         "redshift_history", "query_text, status", fits=_has_values("status", _REDSHIFT_STATES)
     ),
+    _Signature("redshift_history", "query_text, generic_query_hash"),
+    _Signature("redshift_history", "query_text, query_label"),
     _Signature("databricks_history", "statement_text, execution_status"),
     _Signature("databricks_history", "statement_text, statement_id"),
     _Signature(

@@ -188,6 +188,7 @@ class Templatizer:
             found = None if found is None else self._parse_as_is(text, tokens, values)
             if found is not None and _is_settled(found):
                 return found
+        tokens = _replace_numbered_parameters(text, tokens)
         rewritten = self._unknown_syntax.rewrite(text, tokens)
         if rewritten is not None:
             with_rules = self._parse_as_is(text, rewritten.parsed, values, rewritten)
@@ -255,6 +256,7 @@ class Templatizer:
         """Return the tokens that were parsed, and a tree for each statement."""
         if "?" in text:
             tokens = _without_ordinals(tokens)
+        tokens = _replace_numbered_parameters(text, tokens)
         trees = self._parser.parse(tokens, text)
         return tokens, [tree for tree in trees if tree is not None]
 
@@ -300,6 +302,34 @@ def _without_ordinals(tokens: list[Token]) -> list[Token]:
         for before, token in zip([None, *tokens], tokens, strict=False)
         if token.token_type != number or before is None or before.token_type != question
     ]
+
+
+# Oracle's `:1`. After an operand, or in brackets, a colon is something else.
+_NUMBERED_PARAMETER: Final = re.compile(r":\d")
+_BEFORE_PARAMETER: Final = frozenset(
+    TokenType[name]
+    for name in "EQ NEQ LT LTE GT GTE COMMA L_PAREN PLUS DASH STAR SLASH DPIPE LIKE BETWEEN AND OR "
+    "NOT THEN ELSE WHEN SELECT LIMIT OFFSET FETCH".split()
+)
+
+
+def _replace_numbered_parameters(text: str, tokens: list[Token]) -> list[Token]:
+    """Write ``?`` for ``:1`` and ``:2``, which most dialects of the parser do not know."""
+    if not _NUMBERED_PARAMETER.search(text):
+        return tokens
+    replaced: list[Token] = []
+    for token in tokens:
+        if (
+            token.token_type == TokenType.NUMBER
+            and len(replaced) > 1
+            and replaced[-1].token_type == TokenType.COLON
+            and replaced[-1].end + 1 == token.start
+            and replaced[-2].token_type in _BEFORE_PARAMETER
+        ):
+            colon = replaced.pop()
+            token = Token(TokenType.PLACEHOLDER, "?", colon.line, colon.col, colon.start, token.end)
+        replaced.append(token)
+    return replaced
 
 
 # Stack Exchange's `##name##`, `##name:type##` and `##name:type?default##`.

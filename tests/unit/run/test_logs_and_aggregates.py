@@ -159,6 +159,30 @@ def test_declared_parameters_are_no_part_of_a_statement(declared):
     assert found.template == "SELECT FROM WHERE ="
 
 
+@pytest.mark.parametrize(
+    ("dialect", "sql", "template"),
+    [
+        (
+            "oracle",
+            "SELECT a FROM b WHERE c = :1 AND d IN (:2, :3)",
+            "SELECT FROM WHERE = AND IN ( )",
+        ),
+        ("oracle", "INSERT INTO a VALUES (:1, :2)", "INSERT INTO VALUES ( , )"),
+        ("oracle", 'SELECT a FROM b WHERE c = :"SYS_B_0"', "SELECT FROM WHERE ="),
+        (
+            "oracle",
+            "DELETE FROM a WHERE b = :1 LOG ERRORS REJECT LIMIT 5",
+            "DELETE FROM WHERE = LOG ERRORS REJECT LIMIT",
+        ),
+        ("duckdb", "SELECT {'a':1}, x[b:3]", "SELECT { : } , [ : ]"),
+        ("postgres", "SELECT a[1:2] FROM b", "SELECT [ : ] FROM"),
+    ],
+)
+def test_numbered_parameters_are_bind_parameters(dialect, sql, template):
+    for shares_parses in (False, True):
+        assert Templatizer(dialect, shares_parses=shares_parses)(sql).template == template
+
+
 def test_a_cut_text_has_no_template(tmp_path):
     path = tmp_path / "vsql.csv"
     text = "SELECT a FROM " + "b" * 986
