@@ -1,18 +1,22 @@
 """Prefect server, work pool and worker on this machine, as started by ``make serve``.
 
-One folder, Prefect's home, holds the database, the logs, and a lock file that is held while any
-process of the service lives.
+One folder, Prefect's home, holds the database, the logs, the password, and a lock file that is held
+while any process of the service lives. Only requests with the password are answered, and only those
+of Prefect's own pages or of programs, as whoever can start a run can run commands.
 """
 
 import fcntl
 import json
 import os
+import re
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.resources import files
@@ -22,7 +26,14 @@ from typing import Annotated, Any, Final, NoReturn
 import typer
 from rich.markup import escape
 
-from nl2sql_align.flows.running.server_access import load_password, protect_server
+from nl2sql_align.flows.running import server_process
+from nl2sql_align.flows.running.server_access import (
+    CLIENT_PASSWORD,
+    SERVER_PASSWORD,
+    choose_password,
+    read_password,
+)
+from nl2sql_align.flows.running.server_process import HOST
 from nl2sql_align.tasks.base.environment import set_library_defaults
 from nl2sql_align.tasks.views.terminal.console import err, out
 from nl2sql_align.tasks.warehouse.folder import write_atomically
@@ -35,7 +46,7 @@ POOL: Final = "nl2sql-align"
 
 MAX_CONCURRENT_RUNS: Final = 2
 _DEPLOYMENTS: Final = Path("prefect.yaml")
-_HOST: Final = "127.0.0.1"
+_ORIGINS: Final = ("PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS", "PREFECT_SERVER_CORS_ALLOWED_ORIGINS")
 _START_TIMEOUT_SECONDS: Final = 300.0
 _STOP_TIMEOUT_SECONDS: Final = 30.0
 _MAX_RESTART_DELAY_SECONDS: Final = 60.0
@@ -43,12 +54,13 @@ _MAX_RESTART_DELAY_SECONDS: Final = 60.0
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
+    pretty_exceptions_show_locals=False,  # one is the password
     help="Run a Prefect server and a worker on this machine.",
 )
 Home = Annotated[
     Path, typer.Option(metavar="DIR", help="Folder for the database, logs and lock of the service.")
 ]
-Port = Annotated[int, typer.Option(help="Port of the server.")]
+Port = Annotated[int, typer.Option(min=1, max=65535, help="Port of the server.")]
 
 
 @dataclass(frozen=True)
@@ -79,12 +91,14 @@ def start(home: Home = Path(".prefect"), port: Port = 4200) -> None:
 
     Writes a prefect.yaml with the default deployments if the folder has none.
     """
-    home = home.resolve()
-    home.mkdir(parents=True, exist_ok=True)
+    home = _make_home(home)
     if not _DEPLOYMENTS.exists():
         _DEPLOYMENTS.write_text(_packaged_deployments(), encoding="utf-8")
         out.print("Wrote prefect.yaml: set the folders of your dumps there, then start again")
     if find_service(home) is None:
+        # Report mistakes here, where people see them; the service writes to its log.
+        _list_origins(port)
+        _listen(port).close()
         log = home / "serve.log"
         arguments = ["supervise", "--home", str(home), "--port", str(port)]
         with log.open("ab") as file:
@@ -100,9 +114,14 @@ def start(home: Home = Path(".prefect"), port: Port = 4200) -> None:
     service = find_service(home)
     if service is None or not service.pid:
         _fail(f"the service is still starting or has died; see {home}/serve.log, then try again")
+    password = read_password(home / PASSWORD_FILE)
+    if password is None:
+        _fail(
+            "the running service has no password, as in earlier versions; stop it, then try again"
+        )
     deployment = subprocess.run(
         [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
-        env=_environment(home, service.url),
+        env=_environment(home, service.url, password),
         capture_output=True,
         text=True,
         check=False,
@@ -110,14 +129,14 @@ def start(home: Home = Path(".prefect"), port: Port = 4200) -> None:
     (home / "deploy.log").write_text(deployment.stdout + deployment.stderr)
     if deployment.returncode:
         _fail(f"cannot deploy prefect.yaml; see {home}/deploy.log")
-    out.print(f"Prefect is up: {service.url.removesuffix('/api')} (logs: {home}/*.log)")
     out.print(
-        f"In your shell: export PREFECT_API_URL={service.url} "
-        f'PREFECT_API_AUTH_STRING="$(cat {shlex.quote(str(home / PASSWORD_FILE))})"',
-        soft_wrap=True,
-        highlight=False,
+        f"Prefect is up: {service.url.removesuffix('/api')} (logs: {home}/*.log)", soft_wrap=True
     )
-    out.print("The browser asks for the content of that file", soft_wrap=True)
+    secret = shlex.quote(str(home / PASSWORD_FILE))
+    out.print("In your shell:")
+    out.print(f"  export PREFECT_API_URL={service.url}", soft_wrap=True)
+    out.print(f'  export {CLIENT_PASSWORD}="$(cat {escape(secret)})"', soft_wrap=True)
+    out.print(f"The browser asks for the password: cat {escape(secret)}", soft_wrap=True)
 
 
 @app.command()
@@ -148,29 +167,52 @@ def stop(home: Home = Path(".prefect")) -> None:
 @app.command()
 def supervise(home: Home = Path(".prefect"), port: Port = 4200) -> None:
     """Keep server and worker alive in the foreground, for a service manager."""
-    home = home.resolve()
-    home.mkdir(parents=True, exist_ok=True)
+    home = _make_home(home)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with (home / "serve.lock").open("ab") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             _fail(f"another service uses {home}; stop it, or choose another --home")
-        url = f"http://{_HOST}:{port}/api"
-        environment = _environment(home, url)
-        os.environ.update(environment)
+        origins = _list_origins(port)
+        # The server inherits the socket: while it restarts, nobody else can take its port, and with
+        # it the password of its clients.
+        listening = _listen(port)
+        url = f"http://{HOST}:{port}/api"
+        password = choose_password(home / PASSWORD_FILE)
+        os.environ.update(_environment(home, url, password))
+        # Runs need no password for servers of their own.
+        os.environ.pop(SERVER_PASSWORD, None)
         set_library_defaults()
+        protection = {
+            SERVER_PASSWORD: password,
+            _ORIGINS[0]: ",".join(origins),
+            "PREFECT_SERVER_API_CSRF_PROTECTION_ENABLED": "true",
+            "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+        }
         server = _Child(
             "server",
-            ["server", "start", "--host", _HOST, "--port", str(port), "--log-level", "WARNING"],
+            ["-P", server_process.__file__, str(listening.fileno())],
             home,
-            lock.fileno(),
+            [lock.fileno(), listening.fileno()],
+            protection,
         )
         worker = _Child(
             "worker",
-            ["worker", "start", "--pool", POOL, "--type", "process", "--name", "here"],
+            [
+                "-m",
+                "prefect",
+                "worker",
+                "start",
+                "--pool",
+                POOL,
+                "--type",
+                "process",
+                "--name",
+                "here",
+            ],
             home,
-            lock.fileno(),
+            [lock.fileno()],
         )
         try:
             server.keep_alive()
@@ -194,11 +236,19 @@ def supervise(home: Home = Path(".prefect"), port: Port = 4200) -> None:
 class _Child:
     """A Prefect process that is restarted when it ends, after increasing delays."""
 
-    def __init__(self, name: str, arguments: list[str], home: Path, lock: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        arguments: list[str],
+        home: Path,
+        inherited: list[int],
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
         self._name = name
         self._arguments = arguments
         self._log = home / f"{name}.log"
-        self._lock = lock
+        self._inherited = inherited
+        self._variables = variables or {}
         self._process: subprocess.Popen[bytes] | None = None
         self._started = 0.0
         self._delay = 0.0
@@ -219,12 +269,13 @@ class _Child:
         self._started = now
         with self._log.open("ab") as file:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "prefect", *self._arguments],
+                [sys.executable, *self._arguments],
+                env={**os.environ, **self._variables},
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,
                 # Inheriting the lock's file keeps it locked while any process lives.
-                pass_fds=[self._lock],
+                pass_fds=self._inherited,
             )
 
     def end(self) -> None:
@@ -243,13 +294,44 @@ def _packaged_deployments() -> str:
     return files("nl2sql_align").joinpath("prefect.yaml").read_text(encoding="utf-8")
 
 
-def _environment(home: Path, url: str) -> dict[str, str]:
+def _make_home(home: Path) -> Path:
+    """Make the home if it is missing, for this user only, and return its full path."""
+    home = home.resolve()
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return home
+
+
+def _listen(port: int) -> socket.socket:
+    """Open the port for the server."""
+    try:
+        return socket.create_server((HOST, port))
+    except OSError as error:
+        _fail(
+            f"cannot open port {port} ({os.strerror(error.errno or 0)}); stop the program that "
+            "uses it, or choose another port: make serve PORT=4201"
+        )
+
+
+def _list_origins(port: int) -> list[str]:
+    """List the addresses whose pages may use the server: its own, and those that the user names."""
+    named = next((os.environ[name] for name in _ORIGINS if os.environ.get(name)), "")
+    others = [origin for part in named.split(",") if (origin := part.strip().rstrip("/"))]
+    for origin in others:
+        if not re.fullmatch(r"https?://[^/*\s]+", origin):
+            _fail(
+                f"'{origin}' in {_ORIGINS[1]} is not an origin, such as https://prefect.example.org"
+            )
+    return [f"http://{HOST}:{port}", f"http://localhost:{port}", *others]
+
+
+def _environment(home: Path, url: str, password: str) -> dict[str, str]:
     """Return the environment for the processes of a service and its clients."""
     return {
         **os.environ,
-        **protect_server(load_password(home / PASSWORD_FILE), url.removesuffix("/api")),
         "PREFECT_HOME": str(home),
         "PREFECT_API_URL": url,
+        CLIENT_PASSWORD: password,
+        "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "true",
         "NL2SQL_ALIGN_PROJECT": str(Path.cwd()),
     }
 

@@ -1,7 +1,7 @@
-"""Access to the Prefect servers that the program starts: by password only, and not from web pages.
+"""Passwords of the Prefect servers that the program starts.
 
-Prefect's own server has no password, and answers pages of every web origin. Whoever reaches it can
-run commands as the user of its worker.
+Prefect's own server has no password by default. Whoever reaches it can run commands as the user of
+its worker.
 """
 
 import os
@@ -9,8 +9,10 @@ import secrets
 from pathlib import Path
 from typing import Final
 
-_SERVER_PASSWORD: Final = "PREFECT_SERVER_API_AUTH_STRING"
-_CLIENT_PASSWORD: Final = "PREFECT_API_AUTH_STRING"
+from nl2sql_align.tasks.warehouse.folder import write_atomically
+
+SERVER_PASSWORD: Final = "PREFECT_SERVER_API_AUTH_STRING"
+CLIENT_PASSWORD: Final = "PREFECT_API_AUTH_STRING"
 _USER: Final = "nl2sql-align"
 _BYTES: Final = 32
 
@@ -20,37 +22,28 @@ def make_password() -> str:
     return f"{_USER}:{secrets.token_urlsafe(_BYTES)}"
 
 
-def load_password(file: Path) -> str:
-    """Return the password in a file that only this user can read; create the file if missing.
+def choose_password(file: Path) -> str:
+    """Return the password for a server: from the environment, else from a file, else a new one.
 
-    A password for servers in the environment takes precedence and is not stored.
+    Stores it in the file, which only this user can read.
 
     Raises:
-        OSError: The file cannot be read or created.
+        OSError: The file cannot be read or written.
     """
-    if given := os.environ.get(_SERVER_PASSWORD):
-        return given
-    try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        file.chmod(0o600)
-        return file.read_text(encoding="utf-8").strip()
-    with os.fdopen(descriptor, "w", encoding="utf-8") as created:
-        password = make_password()
-        created.write(f"{password}\n")
+    password = os.environ.get(SERVER_PASSWORD) or read_password(file) or make_password()
+    with write_atomically(file) as temporary:
+        temporary.touch(mode=0o600, exist_ok=False)
+        temporary.write_text(f"{password}\n", encoding="utf-8")
     return password
 
 
-def protect_server(password: str, origin: str) -> dict[str, str]:
-    """Return the variables that protect a server, and that give its clients access.
+def read_password(file: Path) -> str | None:
+    """Return the password in a file, or None if there is none.
 
-    Args:
-        password: The password, as ``make_password`` returns it.
-        origin: The only web origin whose pages may use the server.
+    Raises:
+        OSError: The file exists and cannot be read.
     """
-    return {
-        _SERVER_PASSWORD: password,
-        _CLIENT_PASSWORD: password,
-        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": origin,
-        "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
-    }
+    try:
+        return file.read_text(encoding="utf-8").strip() or None
+    except FileNotFoundError:
+        return None

@@ -1,6 +1,7 @@
 """The service end to end: start, deploy, run by hand and by schedule, stop."""
 
 import base64
+import contextlib
 import json
 import os
 import signal
@@ -11,7 +12,6 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 import yaml
@@ -40,11 +40,12 @@ def project(tmp_path_factory):
     return folder
 
 
-def serve(project, command, *options, seconds=600):
+def serve(project, command, *options, seconds=600, **variables):
     environment = {name: v for name, v in os.environ.items() if not name.startswith("PREFECT_")}
     environment |= {
         "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
         "PREFECT_WORKER_QUERY_SECONDS": "1",
+        **variables,
     }
     return subprocess.run(
         [sys.executable, "-m", "nl2sql_align.flows.serve", command, *map(str, options)],
@@ -69,8 +70,7 @@ def service(project):
         logs = "".join(log.read_text()[-3000:] for log in home.glob("*.log"))
         assert started.returncode == 0, started.stderr + logs
         assert f"export PREFECT_API_URL=http://127.0.0.1:{port}/api" in started.stdout
-        assert (home / PASSWORD_FILE).stat().st_mode & 0o777 == 0o600
-        assert (home / PASSWORD_FILE).read_text().strip() not in started.stdout + logs
+        assert f'export PREFECT_API_AUTH_STRING="$(cat {home}/{PASSWORD_FILE})"' in started.stdout
         yield find_service(home)
     finally:
         stopped = serve(project, "stop")
@@ -80,24 +80,27 @@ def service(project):
 
 
 @pytest.fixture(scope="module")
-def call(service, project):
-    """Return a function that calls the server's API with its password."""
-    password = (project / ".prefect" / PASSWORD_FILE).read_bytes().strip()
-    headers = {
-        "Authorization": f"Basic {base64.b64encode(password).decode()}",
-        "Prefect-Csrf-Client": str(uuid4()),
-    }
-    query = f"csrf-token?client={headers['Prefect-Csrf-Client']}"
-    headers["Prefect-Csrf-Token"] = send(service, query, headers)["token"]
-    return lambda path, **body: send(service, path, headers, body)
+def password(service, project):
+    return (project / ".prefect" / PASSWORD_FILE).read_text().strip()
 
 
-def send(service, path, headers, body=None):
-    request = urllib.request.Request(
-        f"{service.url}/{path}",
-        data=json.dumps(body).encode() if body else None,
-        headers={"Content-Type": "application/json", **headers},
-    )
+@pytest.fixture(scope="module")
+def call(service, password):
+    """Return a function that calls the API with the password and a token against forgery."""
+    basic = base64.b64encode(password.encode()).decode()
+    headers = {"Authorization": f"Basic {basic}", "Content-Type": "application/json"}
+    given = ask(f"{service.url}/csrf-token?client=test", headers)
+    headers |= {"Prefect-Csrf-Client": "test", "Prefect-Csrf-Token": given["token"]}
+
+    def call(path, **body):
+        return ask(f"{service.url}/{path}", headers, body)
+
+    return call
+
+
+def ask(url, headers, body=None):
+    data = json.dumps(body).encode() if body else None
+    request = urllib.request.Request(url, data, headers)
     for _ in range(10):
         try:
             with urllib.request.urlopen(request, timeout=300) as answer:
@@ -106,7 +109,7 @@ def send(service, path, headers, body=None):
             if error.code != 503:  # its database is busy; Prefect's own clients retry, too
                 raise
             time.sleep(1)
-    raise AssertionError(f"the server stays busy: {path}")
+    raise AssertionError(f"the server stays busy: {url}")
 
 
 def wait_for_run(call, run_id, seconds=600):
@@ -118,26 +121,6 @@ def wait_for_run(call, run_id, seconds=600):
             return run
         time.sleep(0.5)
     raise AssertionError(f"it does not end: {run['state']}")
-
-
-def test_clients_without_the_password_get_nothing(service):
-    page = {"Origin": "http://elsewhere.example", "Host": "elsewhere.example"}
-    wrong = {"Authorization": f"Basic {base64.b64encode(b'nl2sql-align:guess').decode()}"}
-    for headers in ({}, page, wrong):
-        for path, body, code in (
-            ("flows/filter", {"limit": 1}, 403),
-            ("admin/settings", None, 401),
-        ):
-            with pytest.raises(urllib.error.HTTPError) as refused:
-                send(service, path, headers, body)
-            assert refused.value.code == code
-            assert refused.value.headers["Access-Control-Allow-Origin"] is None
-    asked = {**page, "Access-Control-Request-Method": "POST"}
-    preflight = urllib.request.Request(f"{service.url}/flows/", headers=asked, method="OPTIONS")
-    with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(preflight, timeout=60)
-    assert refused.value.code == 400
-    assert refused.value.headers["Access-Control-Allow-Origin"] is None
 
 
 def test_runs_by_hand_and_by_schedule_complete(call, project):
@@ -192,6 +175,56 @@ def test_runs_by_hand_and_by_schedule_complete(call, project):
         assert {one["key"] for one in left} == wanted
 
 
+EVIL = "http://pages.example"
+STRANGERS = {
+    "without a password": (401, {"Authorization": ""}),
+    "with another password": (401, {"Authorization": "Basic YWRtaW46cGFzcw=="}),
+    "from a foreign page": (403, {"Origin": EVIL}),
+    "from a page of another port": (403, {"Origin": "http://127.0.0.1:1"}),
+    "from a file": (403, {"Origin": "null"}),
+    "under another name": (403, {"Host": "pages.example:4200"}),
+    "a page of another name": (403, {"Host": "pages.example", "Origin": EVIL}),
+    "a preflight": (403, {"Origin": EVIL, "Access-Control-Request-Method": "POST"}),
+    "a socket": (
+        403,
+        {"Origin": EVIL, "Connection": "Upgrade", "Upgrade": "websocket"}
+        | {"Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STRANGERS)
+def test_strangers_are_refused(service, password, name):
+    status, headers = STRANGERS[name]
+    method = "OPTIONS" if name == "a preflight" else "GET"
+    path = "events/out" if name == "a socket" else "admin/version"
+    basic = base64.b64encode(password.encode()).decode()
+    # A page that knew the password would be refused all the same.
+    headers = {"Authorization": f"Basic {basic}", **headers}
+    request = urllib.request.Request(f"{service.url}/{path}", None, headers, method=method)
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=300)
+    assert refused.value.code == status
+    assert "Access-Control-Allow-Origin" not in refused.value.headers
+
+
+def test_a_change_needs_a_token_that_no_form_of_a_page_has(service, password):
+    basic = base64.b64encode(password.encode()).decode()
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        ask(f"{service.url}/flows/filter", {"Authorization": f"Basic {basic}"}, {"limit": 1})
+
+
+def test_the_password_is_in_one_file_of_this_user_only(service, project, password):
+    home = project / ".prefect"
+    assert (home / PASSWORD_FILE).stat().st_mode & 0o777 == 0o600
+    secret = password.partition(":")[2].encode()
+    assert len(secret) > 40
+    assert [file.name for file in home.iterdir() if secret in file.read_bytes()] == [PASSWORD_FILE]
+    for arguments in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            assert secret not in arguments.read_bytes()
+
+
 def test_a_killed_worker_is_restarted(service, project):
     worker = workers(service)[0]
     os.kill(worker, signal.SIGKILL)
@@ -223,6 +256,17 @@ def test_it_runs_only_once(service, project):
     assert again.returncode == 0
     assert service.url in again.stdout
     assert find_service(project / ".prefect") == service
+
+
+def test_a_mistake_is_reported_before_the_start(tmp_path):
+    everywhere = serve(tmp_path, "start", PREFECT_SERVER_CORS_ALLOWED_ORIGINS="*")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        taken = serve(tmp_path, "start", "--port", port)
+    assert (everywhere.returncode, taken.returncode) == (1, 1)
+    assert "'*' in PREFECT_SERVER_CORS_ALLOWED_ORIGINS is not an origin" in everywhere.stderr
+    assert f"cannot open port {port} (Address already in use)" in taken.stderr
+    assert find_service(tmp_path / ".prefect") is None
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import csv
 import fcntl
+import importlib.metadata
 import inspect
 import io
 import json
@@ -227,8 +228,8 @@ def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cli")
     harmful, long = write_corpora(folder / "harmful"), write_long_corpora(folder / "long")
 
-    def prepare(name):
-        mark, home = f"marked-{uuid4().hex}", folder / f"prefect-{name}"
+    def prepare():
+        mark, home = f"marked-{uuid4().hex}", folder / "prefect"
         return mark, {"PREFECT_HOME": str(home), "NL2SQL_ALIGN_TEST": mark, "COLUMNS": "80"}
 
     def collect(name, ended):
@@ -241,7 +242,7 @@ def runs(tmp_path_factory):
 
     marks, variables = {}, {}
     for name in ("terminal", "plain", "interrupted"):
-        marks[name], variables[name] = prepare(name)
+        marks[name], variables[name] = prepare()
 
     def arguments(name, file):
         return "run", file, "--warehouse", folder / f"warehouse-{name}"
@@ -466,6 +467,13 @@ def test_a_server_that_dies_at_once_is_reported_with_its_last_words(tmp_path):
 @pytest.mark.parametrize("name", ["terminal", "plain", "interrupted"])
 def test_no_process_outlives_its_run(runs, name):
     assert runs[name].left == []
+
+
+@pytest.mark.flow
+def test_runs_share_no_database_in_the_home_of_prefect(runs):
+    home = runs["plain"].warehouse.parent / "prefect"
+    version = importlib.metadata.version("prefect")
+    assert [file.name for file in home.rglob("*.db*")] == [f"empty-{version}.db"]
 
 
 # Mistakes, reported before Prefect starts

@@ -1,0 +1,81 @@
+"""Which requests a Prefect server of ours answers, and which database it takes."""
+
+import asyncio
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from nl2sql_align.flows.running.server_process import Guard, _is_whole
+
+ALLOWED = ["http://127.0.0.1:4200", "http://localhost:4200", "https://prefect.example.org"]
+
+
+def ask(kind, headers, origins=ALLOWED):
+    """Return the first message of a guarded application that answers everything with 200."""
+    messages = []
+
+    async def answer(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200})
+
+    async def send(message):
+        messages.append(message)
+
+    scope = {"type": kind, "headers": [(k.encode(), v.encode()) for k, v in headers]}
+    asyncio.run(Guard(answer, origins)(scope, None, send))
+    return messages[0].get("status", messages[0]["type"])
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"host": "127.0.0.1:4200"},
+        {"host": "LOCALHOST"},
+        {"host": "127.0.0.1:4200", "origin": "http://localhost:4200"},
+        {"host": "prefect.example.org", "origin": "https://prefect.example.org"},
+        {"host": "127.0.0.1:4200", "origin": "https://prefect.example.org"},
+    ],
+)
+def test_programs_and_own_pages_are_answered(headers):
+    assert ask("http", headers.items()) == 200
+    assert ask("websocket", headers.items()) == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [],
+        [("host", "")],
+        [("host", "[")],
+        [("host", "pages.example")],
+        [("host", "127.0.0.1.pages.example:4200")],
+        [("host", "pages.example@127.0.0.1"), ("origin", "http://pages.example")],
+        [("host", "127.0.0.1"), ("host", "pages.example")],
+        [("host", "127.0.0.1:4200"), ("origin", "null")],
+        [("host", "127.0.0.1:4200"), ("origin", "http://127.0.0.1:8000")],
+        [("host", "127.0.0.1:4200"), ("origin", "http://prefect.example.org")],
+        [("host", "127.0.0.1"), ("origin", ALLOWED[0]), ("origin", "http://pages.example")],
+    ],
+)
+def test_foreign_pages_are_refused(headers):
+    assert ask("http", headers) == 403
+    assert ask("websocket", headers) == "websocket.close"
+
+
+def test_the_server_of_a_run_answers_no_page():
+    assert ask("http", [("host", "127.0.0.1:9")], ()) == 200
+    assert ask("http", [("host", "127.0.0.1:9"), ("origin", "http://127.0.0.1:9")], ()) == 403
+
+
+def test_a_damaged_copy_of_the_empty_database_is_not_used(tmp_path):
+    whole, cut = tmp_path / "whole.db", tmp_path / "cut.db"
+    with closing(sqlite3.connect(whole)) as con:
+        con.execute("create table alembic_version (version_num text)")
+        con.execute("insert into alembic_version values ('1')")
+        con.execute("create table filling as select zeroblob(100000) as zeros")
+        con.commit()
+    assert _is_whole(whole)
+    cut.write_bytes(whole.read_bytes()[:50_000])
+    assert not _is_whole(cut)
+    cut.write_bytes(b"")
+    assert not _is_whole(cut)
