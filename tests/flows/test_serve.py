@@ -206,12 +206,15 @@ def test_strangers_are_refused(service, password, name):
         urllib.request.urlopen(request, timeout=300)
     assert refused.value.code == status
     assert "Access-Control-Allow-Origin" not in refused.value.headers
+    refused.value.close()
 
 
 def test_a_change_needs_a_token_that_no_form_of_a_page_has(service, password):
     basic = base64.b64encode(password.encode()).decode()
-    with pytest.raises(urllib.error.HTTPError, match="403"):
-        ask(f"{service.url}/flows/filter", {"Authorization": f"Basic {basic}"}, {"limit": 1})
+    headers = {"Authorization": f"Basic {basic}", "Content-Type": "application/json"}
+    with pytest.raises(urllib.error.HTTPError, match="403") as refused:
+        ask(f"{service.url}/flows/filter", headers, {"limit": 1})
+    refused.value.close()
 
 
 def test_the_password_is_in_one_file_of_this_user_only(service, project, password):
