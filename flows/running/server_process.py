@@ -138,7 +138,7 @@ def _make_database(database: Path) -> None:
     asyncio.run(provide_database_interface().create_db())
     with suppress(OSError, sqlite3.Error):  # a home that cannot be written only costs time
         template.parent.mkdir(parents=True, exist_ok=True)
-        temporary = template.with_name(f"{template.name}.{os.getpid()}.part")
+        temporary = template.with_name(f"{database.parent.name}.part")
         try:
             with (
                 closing(sqlite3.connect(database)) as made,
