@@ -7,7 +7,7 @@ with pieces as (
         row_number() over () - 1 as number,
         regexp_extract(
             piece,
-            '(?s)^([^\n]{0,400}?)\b(DEBUG[1-5]?|LOG|INFO|NOTICE|WARNING|ERROR|FATAL|PANIC|DETAIL|HINT|QUERY|CONTEXT'
+            '(?s)^([^\n]*?)\b(DEBUG[1-5]?|LOG|INFO|NOTICE|WARNING|ERROR|FATAL|PANIC|DETAIL|HINT|QUERY|CONTEXT'
             || '|LOCATION|STATEMENT|BACKTRACE):  (.*)$',
             ['prefix', 'severity', 'message']
         ) as entry
