@@ -5,6 +5,7 @@ and give the same result with every version of the parser. An answer that is one
 it is, apart from characters that are SQL in no dialect.
 """
 
+import html
 import re
 from collections.abc import Callable
 from typing import Final
@@ -160,6 +161,9 @@ def _undo_escapes(body: str, quote: str) -> str:
 
 # ---- characters ---------------------------------------------------------------------------------
 
+_MARKUP: Final = re.compile(
+    r"&(?:gt|lt|amp|quot|apos|nbsp|\#39|\#34|\#x27);|<br ?/?>", re.IGNORECASE
+)
 _ESCAPED_BREAK: Final = re.compile(r"\\r\\n|\\[nrt]")
 # Outside of quotes, a backslash before one of these is SQL in no dialect: Markdown escapes them.
 _MARKDOWN_ESCAPE: Final = r"\\[_*<>=()\[\]#+|&~{}.!-]"
@@ -182,6 +186,9 @@ _FOREIGN: Final = re.compile(
 
 def _repair_characters(text: str, dialect: str | None) -> str:
     """Replace what chats make of SQL's characters outside of quotes by the characters."""
+    scan = Scan(text, dialect)
+    if any(not scan.is_quoted(match.start()) for match in _MARKUP.finditer(text)):
+        text = _MARKUP.sub(_read_markup, text)
     if "\\" in text:
         for quote in ('"', "'"):
             if 0 < text.count(quote) == text.count(f"\\{quote}"):
@@ -194,6 +201,11 @@ def _repair_characters(text: str, dialect: str | None) -> str:
     if _FOREIGN.search(text) is not None:
         text = _replace_outside(text, dialect, _FOREIGN, _Narrowing(text).replace)
     return text
+
+
+def _read_markup(match: re.Match[str]) -> str:
+    """Return the character of an entity of HTML, or the line break of a tag."""
+    return html.unescape(match[0].lower()).replace("\xa0", " ") if match[0][0] == "&" else "\n"
 
 
 def _restore_break(match: re.Match[str]) -> str:

@@ -13,7 +13,7 @@ from nl2sql_align.tasks.ingest.statement_starts import (
     holds_statement,
     starts_with_statement,
 )
-from nl2sql_align.tasks.ingest.statements import Scan, find_first_word
+from nl2sql_align.tasks.ingest.statements import Scan, find_first_word, skip_leading
 
 Block = Literal["first", "last"]
 """Which of several candidates is the answer."""
@@ -82,8 +82,8 @@ _SPECIAL: Final = re.compile(
 _WITHIN_TURN: Final = re.compile(
     r"thought|think|solution|tool|python|plugin|channel|message|constrain|fim"
 )
-_HEADER: Final = re.compile(r"im_start|start_header_id|start_of_turn|<\|start\|>")
-_ROLE: Final = re.compile(r"\s*([a-z]+)\b[ \t]*(?:<\|end_header_id\|>)?")
+_HEADER: Final = re.compile(r"im_start|start_header_id|start_of_(?:turn|role)|<\|start\|>")
+_ROLE: Final = re.compile(r"\s*([a-z]+)\b[ \t]*(?:<\|end_(?:header_id|of_role)\|>)?")
 _USER: Final = re.compile(r"user|system|human|INST|SYS", re.IGNORECASE)
 _BEGIN: Final = re.compile(r"<s>|<bos>|begin.of.(?:text|sentence)|<\|startoftext\|>|end_header_id")
 _PLAIN_ROLES: Final = re.compile(r"\s*(?:system|user)\n")
@@ -262,6 +262,26 @@ def _is_tag_end(mark: re.Match[str]) -> bool:
     return bool(mark["ends"] or any(mark[f"c{n}"] for n in range(len(_TAGS))))
 
 
+_FINAL_HEADING: Final = re.compile(
+    r"^[ \t>*\#]{0,20}(?:(?:my|the)[ ])?final[ ](?:answer|sql|query|sql[ ]query)\b[ \t*]{0,10}:"
+    r"[\s*`\"']{0,20}(?:sql(?:ite)?\s)?",
+    re.MULTILINE | re.IGNORECASE,
+)
+
+
+def _take_below_heading(text: str, which: Block) -> Part:
+    """Take the statement below the last heading that calls it final, as agents write it."""
+    if which == "first":
+        return Part(text)
+    marks = [
+        mark for mark in _FINAL_HEADING.finditer(text) if starts_with_statement(text, mark.end())
+    ]
+    if not marks or not text[: marks[-1].start()].strip():
+        return Part(text)
+    at = marks[-1].start()
+    return Part(text[text.index(":", at) + 1 :], ("answer tag",))
+
+
 # ---- JSON ---------------------------------------------------------------------------------------
 
 _SQL_KEYS: Final = (
@@ -342,6 +362,8 @@ _LANGUAGE: Final = re.compile(
     re.IGNORECASE,
 )
 _GLUED_LANGUAGE: Final = re.compile(r"sql(?=select\b|with\b|insert\b)", re.IGNORECASE)
+_DEFINITION: Final = re.compile(r"CREATE\s+(?:\w+\s+){0,2}(?:TABLE|INDEX)\b", re.IGNORECASE)
+_SELECT: Final = re.compile(r"\bSELECT\b", re.IGNORECASE)
 _FROM: Final = re.compile(r"\bFROM\b", re.IGNORECASE)
 
 
@@ -414,8 +436,14 @@ def _rank_block(language: str, body: str) -> int:
     if starts_with_statement(body) or (language and holds_statement(body)):
         # An explanation may repeat parts of the query, such as its select list.
         is_part = find_first_word(body) == "SELECT" and _FROM.search(body) is None
-        return 3 if is_part else 4
+        return 3 if is_part or _is_definition(body) else 4
     return 2 if holds_statement(body) else 0
+
+
+def _is_definition(body: str) -> bool:
+    """Tell whether a block only defines tables or indexes, as a remark on an answer does."""
+    match = _DEFINITION.match(body, skip_leading(body))
+    return match is not None and _SELECT.search(body) is None
 
 
 # ---- all steps ----------------------------------------------------------------------------------
@@ -426,6 +454,7 @@ _STEPS: Final = (
     _skip_plain_prompt,
     _skip_thought,
     _take_tags,
+    _take_below_heading,
     _take_json,
     _take_block,
 )

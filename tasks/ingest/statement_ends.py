@@ -38,6 +38,13 @@ _MARKDOWN: Final = re.compile(
 )
 _HEADING: Final = re.compile(r"\#[ \t]+[^\W\d_]")
 _LIST_ITEM: Final = re.compile(r"(?:[-*\u2022]|\d{1,2}[.)])[ \t]+\S")
+# Another query is offered: "or", "Or alternatively:".
+_ALTERNATIVE: Final = re.compile(
+    r"or(?:,?[ \t]{1,9}[a-z]{1,20}){0,4},?[ \t]{0,9}:?[ \t]{0,9}\r?\n\s{0,50}"
+    r"(?:```\w{0,20}\s{0,9})?(?:SELECT|WITH)\b",
+    re.IGNORECASE,
+)
+_LABEL: Final = re.compile(r"(?P<word>[a-z]{3,30}):\s")
 _WORD: Final = r"[^\W\d_]+(?:['\u2019][^\W\d_]+)?"
 _WORDS: Final = re.compile(rf"{_WORD}(?:[ \t]+{_WORD}){{0,3}}")
 _FULL_STOP: Final = re.compile(r"(?:(?<=[^\W\d])\.|(?<=[)\]'\"`])\.|\u3002)\s*\Z")
@@ -95,6 +102,8 @@ def _is_remark(text: str, line: re.Match[str], scan: Scan, dialect: str | None) 
         return True
     if _HEADING.match(text, position):
         return dialect is not None and dialect not in _NUMBER_SIGN_DIALECTS
+    if _ALTERNATIVE.match(text, position):
+        return True
     if line["blank"] and _LIST_ITEM.match(text, position):
         return True
     if _FOREIGN_REMARK.match(text, position):
@@ -102,6 +111,9 @@ def _is_remark(text: str, line: re.Match[str], scan: Scan, dialect: str | None) 
     if scan.first_source is None or scan.first_source > position:
         # A select list may go on: after SELECT TOP 10, a column may stand on a line of its own.
         return False
+    if (label := _LABEL.match(text, position)) is not None:
+        is_first_key = text.endswith("{", 0, line.start())  # of a struct
+        return not is_first_key and label["word"].upper() not in SQL_WORDS | _MORE_SQL_WORDS
     return _is_sentence(text, position, line["blank"] is not None)
 
 

@@ -207,3 +207,55 @@ def test_t_sql_is_recognized_by_words_that_only_it_has():
     expected = ["SELECT TOP 3 b FROM c WHERE d > @a", "SELECT 2"]
     assert choose_statements(script, "each") == expected
     assert choose_statements("SELECT a AS go\nFROM b", "each") == ["SELECT a AS go\nFROM b"]
+
+
+SAID = "SELECT a FROM b WHERE c = 'x'"
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (
+            "SELECT a FROM b WHERE c &gt; 5 AND d = &#39;x&#39;",
+            "SELECT a FROM b WHERE c > 5 AND d = 'x'",
+        ),
+        ("SELECT a<br>FROM b<br/>WHERE c = 'x'<br />", "SELECT a\nFROM b\nWHERE c = 'x'"),
+        ("SELECT a FROM b WHERE c = 'x &amp; y<br>'", "SELECT a FROM b WHERE c = 'x &amp; y<br>'"),
+        (f"```sql\n{SAID}\n```\nIt reads\n```sql\nCREATE TABLE b (a INT);\n```", SAID),
+        (f"```sql\n{SAID}\n```\nFor speed:\n```sql\nCREATE INDEX i ON b (c);\n```", SAID),
+        ("```sql\nCREATE TABLE b (a INT)\n```", "CREATE TABLE b (a INT)"),
+        (
+            "```sql\nSELECT 1 FROM b\n```\n```sql\nCREATE TABLE d AS SELECT a FROM b\n```",
+            "CREATE TABLE d AS SELECT a FROM b",
+        ),
+        (f"Action Input: SELECT z FROM y\nObservation: []\nFinal Answer: {SAID}", SAID),
+        (f"Draft:\nSELECT z FROM y\n\n**Final SQL:** `{SAID}`", SAID),
+        (f"{SAID}\nFinal answer: we SELECT from b", SAID),
+        (f"{SAID}\nexplanation: we do", SAID),
+        (f"sql: |\n  {SAID}\nexplanation: names", SAID),
+        (f"{SAID}\nor\nSELECT z FROM y", SAID),
+        (f"{SAID}\n\nOr alternatively:\n\nSELECT z FROM y", SAID),
+        (
+            f"<|start_of_role|>user<|end_of_role|>SELECT?<|end_of_text|>\n"
+            f"<|start_of_role|>assistant<|end_of_role|>{SAID}<|end_of_text|>",
+            SAID,
+        ),
+    ],
+)
+def test_talk_in_the_forms_of_pages_agents_and_documents_is_left_out(answer, expected):
+    assert clean_answer(answer, "sqlite") == expected
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT a FROM b WHERE c = 1\nOR\n d = 2",
+        "SELECT a FROM b WHERE c = 1\nOR EXISTS (\nSELECT 1 FROM d)",
+        "SELECT\n  total: SUM(a),\n  names: b\nFROM c",
+        "SELECT {\n  name: 'x',\n  age: a\n} FROM b",
+        "FROM b\nSELECT {\n  name: 'x'\n}",
+        "SELECT a & b, c FROM d WHERE a < b AND b > c",
+    ],
+)
+def test_clauses_that_look_like_talk_stay(query):
+    assert clean_answer(query, "duckdb") == query
