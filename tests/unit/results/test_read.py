@@ -86,8 +86,8 @@ def test_the_ratios_start_with_the_closest_training_set(warehouse):
 
 def test_the_rejects_are_in_order_with_reasons(warehouse):
     assert rejects(warehouse, "base").rows() == [
-        (0, "does not parse", "first"),
-        (2, "does not parse", ""),
+        (0, "does not parse", "first", 1),
+        (2, "does not parse", "", 1),
     ]
     assert rejects(warehouse, "dev").is_empty()
 
