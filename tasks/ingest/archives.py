@@ -434,7 +434,8 @@ def find_wide_encoding(start: bytes) -> str | None:
             return name
     for offset, name in ((0, "utf-16-le"), (1, "utf-16-be")):
         high, low = zeros[1 - offset] + zeros[3 - offset], zeros[offset] + zeros[2 + offset]
-        if high > len(start) // 8 and high > 8 * low:
+        is_mixed = 0 not in start[:16]  # UTF-8, to which a text in UTF-16 was added
+        if high > len(start) // 8 and high > 8 * low and not is_mixed:
             return name
     return None
 

@@ -8,6 +8,7 @@ alone: it keeps its place, without values, and its lines are reported.
 import csv
 import io
 import re
+import shutil
 from array import array
 from collections import Counter
 from collections.abc import Iterator
@@ -99,6 +100,9 @@ class UnreadableTableError(ValueError):
 _OUTSIDE: Final = 0
 _INSIDE: Final = 1
 _STRAY: Final = 2
+
+_SEPARATOR_LINE: Final = re.compile(r"\"?sep=[,;|\t]\"?\r?\n", re.IGNORECASE)
+_LONGEST_SEPARATOR_LINE: Final = 16
 
 # The text of a quoted value up to a quote that is not doubled.
 _QUOTED: Final = re.compile(r'[^"]*+(?:""[^"]*+)*+')
@@ -261,6 +265,27 @@ def find_separator(text: str, preferred: str = ",") -> str:
             share = sizes.count(header) / len(sizes) if sizes else 1.0
             ranked.append((share, header, separator))
     return max(ranked, key=lambda one: one[:2])[2] if ranked else preferred
+
+
+def skip_separator_line(text: str) -> str:
+    """Return a table without the line with which Excel is told its separator, ``sep=;``."""
+    match = _SEPARATOR_LINE.match(text)
+    return text[match.end() :] if match else text
+
+
+def blank_separator_line(path: Path, copy: Path) -> bool:
+    """Copy a table with such a line, with an empty line in its place; else copy nothing."""
+    with path.open("rb") as file:
+        start = file.read(_LONGEST_SEPARATOR_LINE).decode("utf-8-sig", "replace")
+        match = _SEPARATOR_LINE.match(start)
+        if match is None:
+            return False
+        file.seek(0)
+        file.readline()
+        with copy.open("wb") as target:
+            target.write(b"\n")
+            shutil.copyfileobj(file, target)
+    return True
 
 
 def find_separator_of_file(path: Path, preferred: str = ",") -> str:

@@ -53,6 +53,7 @@ from nl2sql_align.tasks.ingest.corpora_file import AUTO, CorpusEntry
 from nl2sql_align.tasks.ingest.delimited import (
     Damage,
     UnreadableTableError,
+    blank_separator_line,
     choose_preferred,
     find_separator_of_file,
     repair_table,
@@ -283,6 +284,10 @@ def _write_readable(
     write = partial(_write_queries, con, entry, reader, sources, staged, temporary, encoding)
     if "read_csv(" not in load_sql(reader):
         return write(",", "")
+    for number, path in enumerate(staged):
+        if blank_separator_line(path, copy := temporary.with_name(f"{temporary.name}-{number}-t")):
+            staged[number] = copy
+    write = partial(_write_queries, con, entry, reader, sources, staged, temporary, encoding)
     preferred = choose_preferred(entry.format, sources[0].suffix)
     separators = [find_separator_of_file(path, preferred) for path in staged]
     name = "tabs" if separators[0] == "\t" else f"'{separators[0]}'"

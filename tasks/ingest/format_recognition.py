@@ -37,7 +37,11 @@ from nl2sql_align.tasks.ingest.column_choice import (
 )
 from nl2sql_align.tasks.ingest.column_names import ANSWERS, KeyPath, Meaning, find_meaning
 from nl2sql_align.tasks.ingest.corpora_file import AUTO, ColumnMapping, CorpusEntry
-from nl2sql_align.tasks.ingest.delimited import choose_preferred, find_separator
+from nl2sql_align.tasks.ingest.delimited import (
+    choose_preferred,
+    find_separator,
+    skip_separator_line,
+)
 from nl2sql_align.tasks.ingest.dumps import (
     DATA_SUFFIXES,
     find_compiled,
@@ -222,6 +226,13 @@ _SIGNATURES: Final = (
     _Signature("bigquery_jobs", "query, error_result"),
     _Signature("clickhouse_query_log", "query, type", fits=_has_values("type", _CLICKHOUSE_TYPES)),
     _Signature("clickhouse_query_log", "query, type, query_duration_ms"),
+    # Parquet and some clients write the types as numbers.
+    _Signature(
+        "clickhouse_query_log", "query, type, exception", fits=_has_values("type", "1 2 3 4")
+    ),
+    _Signature(
+        "clickhouse_query_log", "query, type, query_kind", fits=_has_values("type", "1 2 3 4")
+    ),
     _Signature("clickhouse_query_log", "query, is_initial_query"),
     _Signature("redshift_text", "query, sequence, text"),
     _Signature("redshift_text", "query_id, sequence, text"),
@@ -294,6 +305,7 @@ _PG_LOG: Final = re.compile(
     r"|\A[^\n]{0,400}?\b(?:LOG|ERROR|FATAL|WARNING):  \w",
     re.MULTILINE,
 )
+_JINJA: Final = re.compile(r"(?:\s*(?:\{\{.*?\}\}|\{%.*?%\}|\{\#.*?\#\}))+", re.DOTALL)
 # The keys of JSON objects around the rows of a query log.
 _WRAPPERS: Final = ("queryexecutions", "queryexecution", "res", "data", "results", "rows")
 _SLOW_LOG: Final = re.compile(r"^# Query_time: ", re.MULTILINE)
@@ -434,6 +446,7 @@ def _read_yaml(source: Source) -> Rows:
 
 
 def _recognize_text(entry: CorpusEntry, source: Source, text: str) -> Recognition:
+    text = skip_separator_line(text)
     stripped = text.lstrip()
     if stripped.startswith(("{", "[", '"')):
         rows = parse_json_rows(stripped, _PEEKED_ROWS)
@@ -456,14 +469,31 @@ def _recognize_text(entry: CorpusEntry, source: Source, text: str) -> Recognitio
             names, *values = [row for row, _ in zip(reader, range(_PEEKED_ROWS), strict=False)]
         except (csv.Error, ValueError):
             return _recognize_lines(entry, lines)
+        names = [name.strip(" ") for name in names]  # as DuckDB names columns
         table = [dict(zip(names, row, strict=False)) for row in values]
-        if not any(looks_like_sql(name) for name in names):
-            try:
-                return _recognize_rows(entry, kind, table)
-            except CorpusError:
-                if is_named:
-                    raise
+        if any(looks_like_sql(name.strip("'\"`")) for name in names):
+            return _recognize_without_header(entry, lines, n_columns=len(names))
+        try:
+            return _recognize_rows(entry, kind, table)
+        except CorpusError:
+            if is_named:
+                raise
     return _recognize_lines(entry, lines)
+
+
+def _recognize_without_header(entry: CorpusEntry, lines: list[str], n_columns: int) -> Recognition:
+    """Recognize a table whose first row holds SQL: lines of SQL with commas, or refuse it."""
+    try:
+        return _recognize_lines(entry, lines)
+    except CorpusError:
+        if n_columns == 1 or looks_like_sql(lines[0]):
+            raise
+    raise CorpusError(
+        entry.name,
+        entry.place,
+        f"is a table without a header: its first row has SQL among its {n_columns} values",
+        "add a first line with a name for each column, such as id,sql",
+    )
 
 
 def _recognize_lines(entry: CorpusEntry, lines: list[str]) -> Recognition:
@@ -476,7 +506,7 @@ def _recognize_lines(entry: CorpusEntry, lines: list[str]) -> Recognition:
         line for line in complete if _is_sql(entry, line) and find_first_word(line) not in others
     ]
     continued = [line for line in complete if find_first_word(line) in _CONTINUING_WORDS | others]
-    if not statements and not looks_like_sql("\n".join(complete)):
+    if not statements and not looks_like_sql(_skip_jinja("\n".join(complete))):
         raise _no_dump_error(entry, complete)
     if sum(1 for line in complete if _GOLD_LINE.search(line)) >= 0.8 * len(complete):
         return Recognition("gold_sql", None, "lines of SQL followed by a tab and a name")
@@ -499,9 +529,16 @@ def _recognize_lines(entry: CorpusEntry, lines: list[str]) -> Recognition:
     return Recognition("sql_files", None, "SQL statements of several lines")
 
 
+def _skip_jinja(text: str) -> str:
+    """Skip the settings that models of dbt start with."""
+    match = _JINJA.match(text)
+    return text[match.end() :] if match else text
+
+
 def _starts_script(lines: list[str]) -> bool:
     """Tell whether lines are a script: they start with a statement, a setting, or comments."""
     start = "\n".join(line for line in lines if not line.lstrip().startswith("#!"))
+    start = _skip_jinja(start)
     return looks_like_sql(start) or find_first_word(start) in _SCRIPT_WORDS
 
 

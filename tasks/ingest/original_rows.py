@@ -19,6 +19,7 @@ from nl2sql_align.tasks.ingest.archives import (
     guess_encoding,
 )
 from nl2sql_align.tasks.ingest.delimited import (
+    blank_separator_line,
     choose_preferred,
     find_separator_of_file,
     repair_table,
@@ -101,6 +102,9 @@ def _read_table(
             path = folder / "unpacked"
         if (encoding := find_wide_encoding_of_file(path)) is not None:
             path = _recode(path, folder / "wide", encoding)
+
+        if blank_separator_line(path, folder / "table"):
+            path = folder / "table"
 
         def read() -> list[tuple[int, str]]:
             return query_sql(

@@ -318,6 +318,21 @@ def test_blank_lines_may_precede_the_header(tmp_path):
         assert [*csv.reader(file)][:2] == [["id", "note", "sql"], ["1", "x y", "SELECT 1"]]
 
 
+def test_the_line_that_tells_excel_the_separator_is_left_out(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"\xef\xbb\xbfsep=;\r\nid; sql\r\n7;SELECT a, b FROM c\r\n8;SELECT 1\r\n")
+    found, _ = resolve_format(entry(path, AUTO))
+    ingest_corpus(found, tmp_path / "queries")
+    table = pq.read_table(tmp_path / "queries")
+    assert table["raw_sql"].to_pylist() == ["SELECT a, b FROM c", "SELECT 1"]
+    assert table["id"].to_pylist() == ["7", "8"]
+    sources = [{"corpus": "c", "path": str(path), "format": "csv", "digest": digest_dump(found)}]
+    chosen = [{"source": "c", "ordinal": 1, "raw_sql": "SELECT 1"}]
+    with connect() as con:
+        records = read_original_rows(con, pl.DataFrame(sources), pl.DataFrame(chosen)).to_list()
+    assert records == ['{"id":"8","sql":"SELECT 1"}']
+
+
 def test_the_separator_is_told(tmp_path):
     path = tmp_path / "a.csv"
     path.write_bytes(b"\xef\xbb\xbfid;sql;db\r\n1;SELECT a, b FROM t;port\r\n")

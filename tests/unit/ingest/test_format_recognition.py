@@ -3,7 +3,7 @@
 import pytest
 
 from nl2sql_align.tasks.base.errors import ConfigurationError, CorpusError
-from nl2sql_align.tasks.ingest.corpora_file import ALIASES, load_corpora
+from nl2sql_align.tasks.ingest.corpora_file import ALIASES, AUTO, load_corpora
 from nl2sql_align.tasks.ingest.dumps import ingest_corpus
 from nl2sql_align.tasks.ingest.format_recognition import resolve_format
 from nl2sql_align.tasks.run.inspection import inspect_dump
@@ -197,3 +197,36 @@ def test_an_entry_cleans_texts_that_are_sql_only_then(tmp_path):
     found = inspect_dump(tmp_path / "a.jsonl", dialect="sqlite")
     assert found.examples[0]["template"] == "SELECT FROM"
     assert 'clean = "llm"' in found.entry and 'clean = "llm"' in found.format_reason
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.csv", '0,"SELECT 1",b\n1,"SELECT 2",b\n'),
+        ("a.log", "2024-01-01,QUERY,'SELECT a FROM b',0\n2024-01-01,QUERY,'SELECT c FROM b',0\n"),
+    ],
+)
+def test_a_table_without_a_header_loses_no_row_in_silence(tmp_path, name, text):
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(CorpusError, match=r"a table without a header.* add a first line"):
+        resolve_format(entry(path, AUTO))
+
+
+def test_a_model_of_dbt_may_start_with_its_settings(tmp_path):
+    path = tmp_path / "a.sql"
+    path.write_text("{{ config(materialized='table') }}\n{% set a = 1 %}\n\nselect b\nfrom c\n")
+    assert resolve_format(entry(path, AUTO))[0].format == "sql_files"
+
+
+def test_types_of_clickhouse_may_be_numbers(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("type,query,exception\n1,SELECT 1,\n2,SELECT 1,\n4,SELECT x,bad\n")
+    assert resolve_format(entry(path, AUTO))[0].format == "clickhouse_query_log"
+
+
+def test_utf_16_behind_utf_8_is_not_read_as_utf_16(tmp_path):
+    path = tmp_path / "a.sql"
+    path.write_bytes(b"SELECT 1\nSELECT 22\n" + ("SELECT a FROM b\r\n" * 3).encode("utf-16-le"))
+    with pytest.raises(CorpusError, match="only 2 of the first 5 lines start like SQL"):
+        resolve_format(entry(path, AUTO, **AS_PREDICTIONS))
