@@ -269,10 +269,18 @@ _FINAL_HEADING: Final = re.compile(
 )
 
 
+_DRAFT: Final = re.compile(r"^[ \t]{0,9}Intermediate[_ ]representation:", re.MULTILINE)
+_DRAFTED: Final = re.compile(r"^[ \t]{0,9}SQL:", re.MULTILINE)
+
+
 def _take_below_heading(text: str, which: Block) -> Part:
     """Take the statement below the last heading that calls it final, as agents write it."""
     if which == "first":
         return Part(text)
+    if (draft := _DRAFT.search(text)) is not None:  # as prompts of DIN-SQL ask for
+        label = _DRAFTED.search(text, draft.end())
+        found = text[label.end() :] if label else ""
+        return Part(found, ("answer tag",)) if holds_statement(found) else Part(text)
     marks = [
         mark for mark in _FINAL_HEADING.finditer(text) if starts_with_statement(text, mark.end())
     ]

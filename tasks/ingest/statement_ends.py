@@ -12,8 +12,9 @@ from nl2sql_align.tasks.ingest.statements import SQL_WORDS, Scan
 # Text that only follows a statement: end marks, headings, and sentences on a line of their own.
 _NEVER_SQL: Final = re.compile(
     r"<\|[^|<>\n]{1,40}\|>|</?s>|<(?:bos|eos|pad|unk|EOT)>|<(?:end|start)_of_turn>|\[/?INST\]"
-    r"|\[/SQL\]|```|\\end\{|\\\]|\#\#\#|</[A-Za-z][\w:-]{0,40}>|<(?:sql|answer|query)>"
-    r"|\b(?:Comments?|Explanation|Notes?|Answer|Question|Output|Response|Results?|SQLResults?|SQL"
+    r"|\[/(?:SQL|ANSWER|QUERY)\]|\]\]>(?=\s{0,20}(?:</|\Z))"
+    r"|```|\\end\{|\\\]|\#\#\#|</[A-Za-z][\w:-]{0,40}>|<(?:sql|answer|query)>"
+    r"|\(?\b(?:Comments?|Explanation|Notes?|Answer|Question|Output|Response|Results?|SQLResults?|SQL"
     r"|Human|User|Assistant|Observation|Final[ ]Answer)\s{0,20}(?::(?=\s|$)|\uff1a)"
     r"|\n[ \t]*(?:This\ (?:query|SQL|will|statement)|The\ (?:query|above|SQL)|Here(?:'s|\ is|,)"
     r"|Note\ that|In\ this|Explanation\b|I\ hope|Please\ |Let\ me"
@@ -44,7 +45,7 @@ _ALTERNATIVE: Final = re.compile(
     r"(?:```\w{0,20}\s{0,9})?(?:SELECT|WITH)\b",
     re.IGNORECASE,
 )
-_LABEL: Final = re.compile(r"(?P<word>[a-z]{3,30}):\s")
+_LABEL: Final = re.compile(r"(?P<word>[a-z]{3,30}|[A-Z][a-z]{1,30}):\s")
 _WORD: Final = r"[^\W\d_]+(?:['\u2019][^\W\d_]+)?"
 _WORDS: Final = re.compile(rf"{_WORD}(?:[ \t]+{_WORD}){{0,3}}")
 _FULL_STOP: Final = re.compile(r"(?:(?<=[^\W\d])\.|(?<=[)\]'\"`])\.|\u3002)\s*\Z")
@@ -113,7 +114,9 @@ def _is_remark(text: str, line: re.Match[str], scan: Scan, dialect: str | None) 
         return False
     if (label := _LABEL.match(text, position)) is not None:
         is_first_key = text.endswith("{", 0, line.start())  # of a struct
-        return not is_first_key and label["word"].upper() not in SQL_WORDS | _MORE_SQL_WORDS
+        word = label["word"]
+        is_sql = word.islower() and word.upper() in SQL_WORDS | _MORE_SQL_WORDS
+        return not is_first_key and not is_sql
     return _is_sentence(text, position, line["blank"] is not None)
 
 

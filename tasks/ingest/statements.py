@@ -74,7 +74,7 @@ _MAY_CONTAIN_STARTS: Final = frozenset(
 
 _CLOSERS: Final = {"'": "'", '"': '"', "`": "`", "[": "]", "/*": "*/"}
 # Marks of prompts, which look like names in brackets.
-_PROMPT_MARK: Final = re.compile(r"\[/?(?:SQL|INST)\]", re.IGNORECASE)
+_PROMPT_MARK: Final = re.compile(r"\[(?:/?(?:SQL|INST)|/(?:ANSWER|QUERY))\]", re.IGNORECASE)
 # Each kind of dollar quote has its own closer: bounds the searches for those that are absent.
 _MAX_ABSENT: Final = 64
 # As in CREATE OR REPLACE GLOBAL TEMPORARY TABLE.
