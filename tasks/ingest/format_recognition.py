@@ -477,8 +477,21 @@ def _recognize_text(entry: CorpusEntry, source: Source, text: str) -> Recognitio
             return _recognize_rows(entry, kind, table)
         except CorpusError:
             if is_named:
+                _check_header(entry, names, values)
                 raise
     return _recognize_lines(entry, lines)
+
+
+def _check_header(entry: CorpusEntry, names: list[str], rows: list[list[str]]) -> None:
+    """Raise if the first line of a table is a title or a comment above its header."""
+    if len(names) < 2 and 2 * sum(len(row) > 1 for row in rows) > len(rows):
+        raise CorpusError(
+            entry.name,
+            entry.place,
+            f"does not start with a header: its first line is '{shorten_names(names)}', and most "
+            "rows have more values",
+            "remove the lines above the header",
+        )
 
 
 def _recognize_without_header(entry: CorpusEntry, lines: list[str], n_columns: int) -> Recognition:

@@ -230,3 +230,11 @@ def test_utf_16_behind_utf_8_is_not_read_as_utf_16(tmp_path):
     path.write_bytes(b"SELECT 1\nSELECT 22\n" + ("SELECT a FROM b\r\n" * 3).encode("utf-16-le"))
     with pytest.raises(CorpusError, match="only 2 of the first 5 lines start like SQL"):
         resolve_format(entry(path, AUTO, **AS_PREDICTIONS))
+
+
+@pytest.mark.parametrize("first", ["# exported today", "All queries\n"])
+def test_lines_above_a_header_are_named(tmp_path, first):
+    path = tmp_path / "a.csv"
+    path.write_text(f"{first}\nid,sql\n1,SELECT 1\n2,SELECT 2\n")
+    with pytest.raises(CorpusError, match="remove the lines above the header"):
+        resolve_format(entry(path, AUTO))
