@@ -1,22 +1,16 @@
 -- Results of a batch of Anthropic's Messages API, or one response per line. Thoughts are not read.
 -- A response without a text gives the SQL of its tool call. A request that failed, expired, or was
 -- canceled is an answer without a text.
--- parameters: paths
+-- parameters: none
 with lines as (
     select
-        row_number() over () - 1 as ordinal,
-        line ->> '$.custom_id' as id,
+        place - 1 as ordinal,
+        object ->> '$.custom_id' as id,
         from_json(
-            coalesce(line -> '$.result.message.content', line -> '$.content'),
+            coalesce(object -> '$.result.message.content', object -> '$.content'),
             '[{"type": "VARCHAR", "text": "VARCHAR", "input": "JSON"}]'
         ) as blocks
-    from read_json(
-        $paths,
-        columns = {line: 'json'},
-        records = false,
-        maximum_object_size = 33554432,
-        hive_partitioning = false
-    )
+    from dump_objects
 ),
 
 answers as (

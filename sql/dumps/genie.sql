@@ -1,25 +1,12 @@
 -- Spaces of Databricks Genie as its API gives them: the example queries and the benchmarks, whose
 -- texts are lists of lines. The space itself is a text in the field serialized_space.
--- parameters: paths
-with objects as (
-    select
-        row_number() over () as place,
-        object
-    from read_json(
-        $paths,
-        columns = {object: 'json'},
-        records = false,
-        maximum_object_size = 33554432,
-        hive_partitioning = false
-    )
-),
-
-spaces as (
+-- parameters: none
+with spaces as (
     select
         place,
         object ->> '$.title' as db_id,
         coalesce(try_cast(object ->> '$.serialized_space' as json), object) as space
-    from objects
+    from dump_objects
 ),
 
 lists as (

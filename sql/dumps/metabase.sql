@@ -1,25 +1,12 @@
 -- Metabase's cards: the API's list (/api/card), rows of its table report_card, or the YAML files of
 -- its serialization, which name the kind of each database beside them. A query is in native.query,
 -- or since version 0.57 in the first stage. Cards of the query editor have none.
--- parameters: paths
-with objects as (
-    select
-        row_number() over () as place,
-        object
-    from read_json(
-        $paths,
-        columns = {object: 'json'},
-        records = false,
-        maximum_object_size = 33554432,
-        hive_partitioning = false
-    )
-),
-
-pages as (
+-- parameters: none
+with pages as (
     select
         place,
-        if(json_type(object, '$.data') = 'ARRAY', (object -> '$.data')::json[], [object]) as items
-    from objects
+        page_items(object, '$.data') as items
+    from dump_objects
 ),
 
 items as (
@@ -34,7 +21,7 @@ databases as (
     select
         object ->> '$.name' as db_id,
         any_value(object ->> '$.engine') as dialect
-    from objects
+    from dump_objects
     where object ->> '$.engine' is not null
     group by db_id
 ),

@@ -1,19 +1,13 @@
 -- Output of a batch in OpenAI's layout (OpenAI, Azure, vLLM's run_batch), or one response per line:
 -- chat completions, completions, or the Responses API. Thoughts are not read. A response without a
 -- text gives the SQL of its tool call. A failed request is an answer without a text.
--- parameters: paths
+-- parameters: none
 with lines as (
     select
-        row_number() over () - 1 as ordinal,
-        line ->> '$.custom_id' as id,
-        coalesce(line -> '$.response.body', line) as body
-    from read_json(
-        $paths,
-        columns = {line: 'json'},
-        records = false,
-        maximum_object_size = 33554432,
-        hive_partitioning = false
-    )
+        place - 1 as ordinal,
+        object ->> '$.custom_id' as id,
+        coalesce(object -> '$.response.body', object) as body
+    from dump_objects
 ),
 
 -- A response of the Responses API is one answer; completions have one answer per choice.

@@ -1,18 +1,12 @@
 -- Redash's saved queries: the objects or the pages of its API (/api/queries). Redash itself shows
 -- drafts to nobody but their authors. A page tells the number of all queries.
--- parameters: paths
+-- parameters: none
 with pages as (
     select
-        row_number() over () as place,
-        if(json_type(object, '$.results') = 'ARRAY', (object -> '$.results')::json[], [object]) as items,
+        place,
+        page_items(object, '$.results') as items,
         if(json_type(object, '$.results') = 'ARRAY', try_cast(object ->> '$.count' as bigint), null) as n_items
-    from read_json(
-        $paths,
-        columns = {object: 'json'},
-        records = false,
-        maximum_object_size = 33554432,
-        hive_partitioning = false
-    )
+    from dump_objects
 ),
 
 items as (

@@ -1,18 +1,12 @@
 -- Snowflake's semantic models: a YAML file with the verified queries of Cortex Analyst, or the same
 -- as JSON. Its tables are logical ones, named __table in the queries.
--- parameters: paths
+-- parameters: none
 with models as (
     select
-        row_number() over () as place,
+        place,
         object ->> '$.name' as db_id,
         object -> '$.verified_queries' as verified_queries
-    from read_json(
-        $paths,
-        columns = {object: 'json'},
-        records = false,
-        maximum_object_size = 33554432,
-        hive_partitioning = false
-    )
+    from dump_objects
     where json_type(object, '$.verified_queries') = 'ARRAY'
 ),
 

@@ -1,26 +1,13 @@
 -- Superset's saved queries and virtual datasets: the YAML files of its exports, which name the
 -- driver of each database beside them, or the API's pages (/api/v1/saved_query/), which tell the
 -- number of all queries. Charts and the datasets that are tables have no SQL.
--- parameters: paths
-with objects as (
-    select
-        row_number() over () as place,
-        object
-    from read_json(
-        $paths,
-        columns = {object: 'json'},
-        records = false,
-        maximum_object_size = 33554432,
-        hive_partitioning = false
-    )
-),
-
-pages as (
+-- parameters: none
+with pages as (
     select
         place,
-        if(json_type(object, '$.result') = 'ARRAY', (object -> '$.result')::json[], [object]) as items,
+        page_items(object, '$.result') as items,
         if(json_type(object, '$.result') = 'ARRAY', try_cast(object ->> '$.count' as bigint), null) as n_items
-    from objects
+    from dump_objects
 ),
 
 items as (
@@ -42,7 +29,7 @@ databases as (
         object ->> '$.uuid' as database_uuid,
         any_value(object ->> '$.database_name') as database_name,
         any_value(regexp_extract(object ->> '$.sqlalchemy_uri', '^\w+')) as dialect
-    from objects
+    from dump_objects
     where object ->> '$.sqlalchemy_uri' is not null
     group by database_uuid
 ),

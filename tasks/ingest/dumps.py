@@ -94,8 +94,11 @@ _SEPARATORS: Final[dict[str, str | re.Pattern[bytes]]] = {
 # The logs of PostgreSQL: their formats give the entries of the log, which ingest/pg_statements
 # turns into statements.
 _PG_LOGS: Final = frozenset({"pg_csvlog", "pg_jsonlog", "pg_log"})
-# The files that ingest/rows_... reads for formats of query logs, by suffix.
-_ROWS_OF_SUFFIXES: Final = {
+# The views of any type of file from which formats read, instead of a type of file. For each, there
+# are files ingest/VIEW_TYPE and ingest/VIEW_macros.
+_VIEWS: Final = ("dump_objects", "log_rows")
+# The types of the files behind these views, by suffix.
+_TYPES: Final = {
     ".arrow": "parquet",
     ".csv": "csv",
     ".feather": "parquet",
@@ -287,7 +290,6 @@ def _write_readable(
     for number, path in enumerate(staged):
         if blank_separator_line(path, copy := temporary.with_name(f"{temporary.name}-{number}-t")):
             staged[number] = copy
-    write = partial(_write_queries, con, entry, reader, sources, staged, temporary, encoding)
     preferred = choose_preferred(entry.format, sources[0].suffix)
     separators = [find_separator_of_file(path, preferred) for path in staged]
     name = "tabs" if separators[0] == "\t" else f"'{separators[0]}'"
@@ -343,8 +345,9 @@ def _write_queries(
         parameters = _collect_parameters(entry, query, sources, paths, separator)
         if reader != query:
             given = _collect_parameters(entry, reader, sources, paths, separator)
-            run_sql(con, "ingest/log_macros")
-            query_sql(con, reader, **given).create_view("log_rows", replace=True)
+            view = find_view(query)
+            run_sql(con, f"ingest/{view}_macros")
+            query_sql(con, reader, **given).create_view(str(view), replace=True)
         if entry.format in _PG_LOGS:
             query_sql(con, query, **parameters).create_view("log_entries", replace=True)
             query, parameters = "ingest/pg_statements", {}
@@ -451,22 +454,19 @@ def _choose_query(entry: CorpusEntry, source: Source) -> str:
     if entry.format == AUTO:
         raise ValueError("the format is 'auto'; recognize it first")
     if _is_nested(entry):
-        return f"dumps/{entry.format}.nested"
+        return "ingest/nested_rows"
     suffix = _READ_AS.get(source.suffix, source.suffix)
     special = f"{entry.format}{suffix}"
     return f"dumps/{special if special in list_sql('dumps') else entry.format}"
 
 
 def _choose_reader(entry: CorpusEntry, source: Source) -> str:
-    """Return the SQL file that reads the files of a dump: often the one of its format.
-
-    The formats of query logs that are tables read the view ``log_rows``, whatever the type of the
-    files.
-    """
+    """Return the SQL file that reads the files of a dump: that of its format, or of its view."""
     query = _choose_query(entry, source)
-    if not reads_rows(query):
+    view = find_view(query)
+    if view is None:
         return query
-    kind = _ROWS_OF_SUFFIXES.get(source.suffix)
+    kind = _TYPES.get(source.suffix)
     if kind is None:
         try:
             with open_source(source) as file:
@@ -479,12 +479,18 @@ def _choose_reader(entry: CorpusEntry, source: Source) -> str:
             kind = "parquet"
         else:
             kind = "csv"
-    return f"ingest/rows_{kind}"
+    reader = f"ingest/{view}_{kind}"
+    # What is not JSON is reported as such.
+    return reader if reader.removeprefix("ingest/") in list_sql("ingest") else f"ingest/{view}_json"
 
 
-def reads_rows(query: str) -> bool:
-    """Tell whether a SQL file in ``sql/dumps`` reads rows of a table from any type of file."""
-    return "from log_rows" in load_sql(query)
+def find_view(query: str) -> str | None:
+    """Return the view of any type of file that a SQL file of a format reads, if it reads one.
+
+    ``log_rows`` has the rows of a table, as maps from names in lower case to texts.
+    ``dump_objects`` has JSON objects.
+    """
+    return next((view for view in _VIEWS if f"from {view}" in load_sql(query)), None)
 
 
 def _rewrite_texts(entry: CorpusEntry, report: IngestReport, temporary: Path) -> IngestReport:

@@ -45,8 +45,8 @@ from nl2sql_align.tasks.ingest.delimited import (
 from nl2sql_align.tasks.ingest.dumps import (
     DATA_SUFFIXES,
     find_compiled,
+    find_view,
     list_sources,
-    reads_rows,
     shorten_names,
 )
 from nl2sql_align.tasks.ingest.first_rows import parse_json_rows
@@ -568,7 +568,7 @@ def _no_dump_error(entry: CorpusEntry, lines: list[str]) -> CorpusError:
 def _recognize_json(entry: CorpusEntry, rows: Rows) -> Recognition:
     inner = [item for row in rows for item in _unwrap(row)]
     found = _match_signature(entry, "jsonl", inner[:_PEEKED_ROWS])
-    if found and reads_rows(f"dumps/{found.format}"):
+    if found and find_view(f"dumps/{found.format}") == "log_rows":
         return found
     if found := _match_signature(entry, "jsonl", rows) or _match_page(entry, rows):
         return found
@@ -611,8 +611,9 @@ def _unwrap(row: Any) -> Rows:
 
 def _can_read(format: str, kind: str) -> bool:
     """Tell whether a format can be read from files of a kind, such as ``jsonl`` or ``csv``."""
-    if reads_rows(f"dumps/{format}"):
-        return True
+    view = find_view(f"dumps/{format}")
+    if view is not None:
+        return view == "log_rows" or kind in ("jsonl", "parquet")
     if kind == "jsonl":
         return re.search(r"\bread_(json|text)\(", load_sql(f"dumps/{format}")) is not None
     kind = "csv" if kind == "tsv" else kind

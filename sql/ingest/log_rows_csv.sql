@@ -1,5 +1,5 @@
 -- The rows of a table of text as maps from names in lower case to texts. With tabs as separators, databases write line
--- breaks, tabs and backslashes in texts as \n, \t and \\. Expects the macros of log_macros.
+-- breaks, tabs and backslashes in texts as \n, \t and \\. Expects the macros of log_rows_macros.
 -- parameters: paths, separator
 with rows as (
     select *

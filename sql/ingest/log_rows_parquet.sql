@@ -1,4 +1,4 @@
--- The rows of a Parquet file as maps from names in lower case to texts. Expects the macros of log_macros.
+-- The rows of a Parquet file as maps from names in lower case to texts. Expects the macros of log_rows_macros.
 -- parameters: paths
 with rows as (
     select *

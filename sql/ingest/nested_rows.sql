@@ -1,22 +1,9 @@
--- Any JSON, read by JSON paths. With rows_column, the items of that list are the rows, in order,
--- and a value missing in a row is taken from the object around it. If rows_column ends in .*, the
--- values of that object are the rows, and their keys are the ids. A list of queries
--- is read as its text.
--- parameters: db_id_column, frequency_column, id_column, paths, question_column, rows_column, sql_column
-with objects as (
-    select
-        row_number() over () as place,
-        object
-    from read_json(
-        $paths,
-        columns = {object: 'json'},
-        records = false,
-        maximum_object_size = 33554432,
-        hive_partitioning = false
-    )
-),
-
-rows as (
+-- Any JSON or Parquet, read by JSON paths. With rows_column, the items of that list are the rows, in
+-- order, and a value missing in a row is taken from the object around it. If rows_column ends in .*,
+-- the values of that object are the rows, and their keys are the ids. A list of queries is read as its
+-- text.
+-- parameters: db_id_column, frequency_column, id_column, question_column, rows_column, sql_column
+with rows as (
     select
         place,
         object,
@@ -31,7 +18,7 @@ rows as (
                 lambda item: {key: null::varchar, value: item}
             )
         end as items
-    from objects
+    from dump_objects
 ),
 
 items as (

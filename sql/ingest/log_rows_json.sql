@@ -1,5 +1,5 @@
 -- JSON objects as maps from names in lower case to texts: one object per line, a list of objects, or an object around
--- the object or the list, as services return it. Expects the macros of log_macros.
+-- the object or the list, as services return it. Expects the macros of log_rows_macros.
 -- parameters: paths
 with objects as (
     select lower_keys(fields) as fields
