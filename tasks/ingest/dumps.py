@@ -125,7 +125,7 @@ _ROWS_PER_BATCH: Final = 4096
 
 @dataclass(frozen=True)
 class RowCounts:
-    """What a format tells about the rows of a dump, and how a table of text was read.
+    """Counts of a dump's rows by what became of them, and how a table of text was read.
 
     Attributes:
         left_out: The number of rows that are not queries to read, by reason: a phrase that follows
@@ -161,7 +161,7 @@ class RowCounts:
 
 @dataclass(frozen=True)
 class IngestReport:
-    """What is known of a dump once it is read.
+    """Counts over the queries of an ingested dump.
 
     Attributes:
         n_queries: The number of its queries.
@@ -180,7 +180,7 @@ class IngestReport:
 
 
 def read_row_counts(queries: Path) -> RowCounts:
-    """Return what the format told about the rows of an ingested dump."""
+    """Return the counts of rows that were stored with an ingested dump."""
     metadata = pq.read_metadata(queries).metadata or {}
     left_out, dialects, reading = (
         json.loads(metadata.get(key, b"{}")) for key in (b"left_out", b"dialects", b"reading")
@@ -229,23 +229,24 @@ def ingest_corpus(
         AlignError: The file cannot be written.
     """
     sources = list_sources(entry)
-    reader = _choose_reader(entry, sources[0])
-    is_text = _is_text_format(entry, reader)
+    query = _choose_query(entry, sources[0])
+    reader = _choose_reader(entry, query, sources[0])
     with (
         write_atomically(destination) as temporary,
         _stage_files(entry, sources, temporary, limits) as staged,
         connected() as con,
     ):
+        dump = _Dump(entry, query, reader, sources, staged, temporary)
         # Without a byte order mark, such files are also valid UTF-8.
-        wide = _recode_files(staged, temporary, find_wide_encoding_of_file) if is_text else None
+        wide = _recode_files(dump, find_wide_encoding_of_file) if dump.is_text else None
         try:
-            report = _write_readable(con, entry, reader, sources, staged, temporary, wide or UTF_8)
+            report = _write_readable(con, dump, wide or UTF_8)
         except CorpusError as error:
-            encoding = _recode_files(staged, temporary, guess_encoding) if is_text else None
+            encoding = _recode_files(dump, guess_encoding) if dump.is_text else None
             if encoding is None:
                 raise
             try:
-                report = _write_readable(con, entry, reader, sources, staged, temporary, encoding)
+                report = _write_readable(con, dump, encoding)
             except CorpusError:
                 # The encoding was not the problem: report the first error.
                 raise error from None
@@ -270,25 +271,50 @@ def text_settings(entry: CorpusEntry) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True)
+class _Dump:
+    """A dump that is being read.
+
+    Attributes:
+        entry: The corpus.
+        query: The SQL file of its format.
+        reader: The SQL file that reads its files: ``query``, or the one of the view behind it.
+        sources: Its files.
+        staged: Their paths, or those of copies that DuckDB can read; copies may replace copies.
+        temporary: The file to write. Copies are beside it.
+    """
+
+    entry: CorpusEntry
+    query: str
+    reader: str
+    sources: list[Source]
+    staged: list[Path]
+    temporary: Path
+
+    @property
+    def is_text(self) -> bool:
+        """Whether its files are text, in some encoding."""
+        return self.entry.format in _SEPARATORS or "read_parquet(" not in load_sql(self.reader)
+
+    def place_copy(self, number: int, purpose: str) -> Path:
+        """Return where a copy of a file can be written for some purpose."""
+        return self.temporary.with_name(f"{self.temporary.name}-{number}-{purpose}")
+
+
 class _DamagedError(CorpusError):
     """DuckDB refuses a file for its content."""
 
 
 def _write_readable(
-    con: duckdb.DuckDBPyConnection,
-    entry: CorpusEntry,
-    reader: str,
-    sources: list[Source],
-    staged: list[Path],
-    temporary: Path,
-    encoding: Encoding,
+    con: duckdb.DuckDBPyConnection, dump: _Dump, encoding: Encoding
 ) -> IngestReport:
     """Write the queries of the staged files, or of the rows that can be read of damaged tables."""
-    write = partial(_write_queries, con, entry, reader, sources, staged, temporary, encoding)
-    if "read_csv(" not in load_sql(reader):
+    entry, sources, staged = dump.entry, dump.sources, dump.staged
+    write = partial(_write_queries, con, dump, encoding)
+    if "read_csv(" not in load_sql(dump.reader):
         return write(",", "")
     for number, path in enumerate(staged):
-        if blank_separator_line(path, copy := temporary.with_name(f"{temporary.name}-{number}-t")):
+        if blank_separator_line(path, copy := dump.place_copy(number, "table")):
             staged[number] = copy
     preferred = choose_preferred(entry.format, sources[0].suffix)
     separators = [find_separator_of_file(path, preferred) for path in staged]
@@ -303,8 +329,8 @@ def _write_readable(
             raise
         damage = Damage()
         for number, (path, source) in enumerate(zip(staged, sources, strict=True)):
-            copy = temporary.with_name(f"{temporary.name}-{number}-repaired")
-            has_header = "header = true" in load_sql(reader)
+            copy = dump.place_copy(number, "repaired")
+            has_header = "header = true" in load_sql(dump.reader)
             try:
                 found = repair_table(path, copy, separators[0], has_header=has_header)
             except UnicodeDecodeError:  # binary data
@@ -326,28 +352,22 @@ def _write_readable(
 
 def _write_queries(
     con: duckdb.DuckDBPyConnection,
-    entry: CorpusEntry,
-    reader: str,
-    sources: list[Source],
-    staged: list[Path],
-    temporary: Path,
+    dump: _Dump,
     encoding: Encoding,
     separator: str,
     reading: str,
 ) -> IngestReport:
     """Write the queries of the staged files, and check that they match the entry."""
-    if entry.format in _SEPARATORS:
-        staged = _split_files(entry, sources, staged, temporary)
+    entry, query, temporary = dump.entry, dump.query, dump.temporary
+    staged = _split_files(dump) if entry.format in _SEPARATORS else dump.staged
     paths = [str(path) for path in staged]
-    list_columns = partial(_list_columns, con, reader, paths, separator)
+    list_columns = partial(_list_columns, con, dump.reader, paths, separator)
     try:
-        query = _choose_query(entry, sources[0])
-        parameters = _collect_parameters(entry, query, sources, paths, separator)
-        if reader != query:
-            given = _collect_parameters(entry, reader, sources, paths, separator)
-            view = find_view(query)
+        parameters = _collect_parameters(entry, query, dump.sources, paths, separator)
+        if view := find_view(query):
+            given = _collect_parameters(entry, dump.reader, dump.sources, paths, separator)
             run_sql(con, f"ingest/{view}_macros")
-            query_sql(con, reader, **given).create_view(str(view), replace=True)
+            query_sql(con, dump.reader, **given).create_view(view, replace=True)
         if entry.format in _PG_LOGS:
             query_sql(con, query, **parameters).create_view("log_entries", replace=True)
             query, parameters = "ingest/pg_statements", {}
@@ -375,15 +395,15 @@ def _write_queries(
         # DuckDB raises this if the table has none of the columns that the entry names.
         if isinstance(error, duckdb.BinderException) and not _is_nested(entry):
             _check_columns(entry, _get_mapping(entry).values(), list_columns)
-        originals = dict(zip(staged, sources, strict=True))
-        raise _damage_error(entry, reader, originals, error) from None
+        originals = dict(zip(staged, dump.sources, strict=True))
+        raise _damage_error(entry, dump.reader, originals, error) from None
     return IngestReport(found["n_queries"], encoding, rows, found["n_lists"])
 
 
 def _create_dump_view(
     con: duckdb.DuckDBPyConnection, query: str, parameters: dict[str, Any]
 ) -> RowCounts:
-    """Create view dump with the queries of a format, and return what it tells about its rows."""
+    """Create view dump with the queries of a format, and count the rows of the dump."""
     for view in ("dump", "all_rows"):
         con.execute(f"drop view if exists {view}")
     all_rows = query_sql(con, query, **parameters)
@@ -460,28 +480,27 @@ def _choose_query(entry: CorpusEntry, source: Source) -> str:
     return f"dumps/{special if special in list_sql('dumps') else entry.format}"
 
 
-def _choose_reader(entry: CorpusEntry, source: Source) -> str:
+def _choose_reader(entry: CorpusEntry, query: str, source: Source) -> str:
     """Return the SQL file that reads the files of a dump: that of its format, or of its view."""
-    query = _choose_query(entry, source)
     view = find_view(query)
     if view is None:
         return query
-    kind = _TYPES.get(source.suffix)
-    if kind is None:
-        try:
-            with open_source(source) as file:
-                start = file.read(_SNIFFED_BYTES).removeprefix(codecs.BOM_UTF8).lstrip()
-        except OSError as error:
-            raise _unreadable_error(entry, error, source.path) from None
-        if start.startswith((b"{", b"[")):
-            kind = "json"
-        elif start.startswith(b"PAR1"):
-            kind = "parquet"
-        else:
-            kind = "csv"
-    reader = f"ingest/{view}_{kind}"
-    # What is not JSON is reported as such.
-    return reader if reader.removeprefix("ingest/") in list_sql("ingest") else f"ingest/{view}_json"
+    type = _TYPES.get(source.suffix) or _sniff_type(entry, source)
+    # DuckDB reports a table of text that is read as JSON.
+    is_readable = f"{view}_{type}" in list_sql("ingest")
+    return f"ingest/{view}_{type if is_readable else 'json'}"
+
+
+def _sniff_type(entry: CorpusEntry, source: Source) -> str:
+    """Return the type of a file, a value of ``_TYPES``, by its first bytes."""
+    try:
+        with open_source(source) as file:
+            start = file.read(_SNIFFED_BYTES).removeprefix(codecs.BOM_UTF8).lstrip()
+    except OSError as error:
+        raise _unreadable_error(entry, error, source.path) from None
+    if start.startswith((b"{", b"[")):
+        return "json"
+    return "parquet" if start.startswith(b"PAR1") else "csv"
 
 
 def find_view(query: str) -> str | None:
@@ -729,30 +748,26 @@ def _stage_files(
             copy.unlink()
 
 
-def _recode_files(
-    staged: list[Path], temporary: Path, guess: Callable[[Path], str | None]
-) -> Encoding | None:
+def _recode_files(dump: _Dump, guess: Callable[[Path], str | None]) -> Encoding | None:
     """Replace texts in other encodings by copies in UTF-8, and return their encoding, if any."""
     found: Encoding | None = None
-    for number, path in enumerate(staged):
+    for number, path in enumerate(dump.staged):
         name = guess(path)
         if name is None:
             continue
-        copy = temporary.with_name(f"{temporary.name}-{number}-utf8")
+        copy = dump.place_copy(number, "utf8")
         encoding = convert_to_utf8(path, copy, name)
         n_replaced = encoding.n_replaced + (found.n_replaced if found else 0)
         found = Encoding(encoding.name, n_replaced)
-        staged[number] = copy
+        dump.staged[number] = copy
     return found
 
 
-def _split_files(
-    entry: CorpusEntry, sources: list[Source], staged: list[Path], temporary: Path
-) -> list[Path]:
+def _split_files(dump: _Dump) -> list[Path]:
     """Copy texts as Parquet files with a row for each piece, and return the copies."""
-    copies = []
-    for number, (path, source) in enumerate(zip(staged, sources, strict=True)):
-        copy = temporary.with_name(f"{temporary.name}-{number}-pieces")
+    entry, copies = dump.entry, []
+    for number, (path, source) in enumerate(zip(dump.staged, dump.sources, strict=True)):
+        copy = dump.place_copy(number, "pieces")
         try:
             write_pieces(path, copy, _SEPARATORS[entry.format])
         except UnicodeDecodeError:
@@ -761,10 +776,6 @@ def _split_files(
             raise _unreadable_error(entry, error, source.path) from None
         copies.append(copy)
     return copies
-
-
-def _is_text_format(entry: CorpusEntry, query: str) -> bool:
-    return entry.format in _SEPARATORS or "read_parquet(" not in load_sql(query)
 
 
 def _check_content(
