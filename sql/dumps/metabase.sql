@@ -1,6 +1,6 @@
 -- Metabase's cards: the API's list (/api/card), rows of its table report_card, or the YAML files of
 -- its serialization, which name the kind of each database beside them. A query is in native.query,
--- or since version 0.57 in the first stage. Cards of the query editor have none.
+-- or since version 0.57 in the first stage. Cards of the query editor do not have SQL.
 -- parameters: none
 with pages as (
     select
@@ -31,7 +31,7 @@ cards as (
         place,
         item_place,
         item,
-        -- In the table, the query is a text.
+        -- The table stores the query as text.
         if(
             json_type(item, '$.dataset_query') = 'VARCHAR',
             try_cast(item ->> '$.dataset_query' as json),

@@ -1,6 +1,6 @@
 -- MySQL's and MariaDB's events_statements_summary_by_digest: JSON, CSV, TSV or Parquet. A digest counts as often as it
--- was executed without an error. A digest that was cut ends with three dots; after a parameter and a comma, they stand
--- for more parameters.
+-- was executed without an error. A digest that was cut ends with three dots; after a parameter and a comma, the dots
+-- are more parameters.
 -- parameters: none
 with rows as (
     select

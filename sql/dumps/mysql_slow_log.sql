@@ -1,5 +1,5 @@
 -- The slow query log of MySQL and MariaDB. Each entry has comment lines, then USE and SET lines written by the server,
--- then the query. The database is the last one that the log names. Comment lines may tell that a query failed.
+-- then the query. The database is the last one that the log names. Comment lines may say that a query failed.
 -- parameters: paths
 with pieces as (
     select

@@ -1,5 +1,5 @@
--- Redash's saved queries: the objects or the pages of its API (/api/queries). Redash itself shows
--- drafts to nobody but their authors. A page tells the number of all queries.
+-- Redash's saved queries: the objects or the pages of its API (/api/queries). Redash shows
+-- drafts only to their authors. A page contains the number of all queries.
 -- parameters: none
 with pages as (
     select

@@ -1,6 +1,6 @@
 -- Superset's saved queries and virtual datasets: the YAML files of its exports, which name the
--- driver of each database beside them, or the API's pages (/api/v1/saved_query/), which tell the
--- number of all queries. Charts and the datasets that are tables have no SQL.
+-- driver of each database beside them, or the API's pages (/api/v1/saved_query/), which contain
+-- the number of all queries. Charts, and datasets that are tables, do not have SQL.
 -- parameters: none
 with pages as (
     select
@@ -23,7 +23,7 @@ missing_items as (
     from pages
 ),
 
--- Only the driver is taken of an address, which may hold a password.
+-- Take only the driver from an address, which may contain a password.
 databases as (
     select
         object ->> '$.uuid' as database_uuid,

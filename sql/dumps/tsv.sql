@@ -1,4 +1,4 @@
--- As csv, for tables whose separator is a tab unless their header has another one.
+-- Tables like those of csv; the separator is a tab unless the header has another one.
 -- parameters: db_id_column, frequency_column, id_column, paths, question_column, separator, sql_column
 with mapped as (
     select columns(

@@ -1,5 +1,5 @@
--- Training examples of verl as JSON or Parquet: a prompt with the truth of its reward, as the SQL, an
--- object that holds it, or a list of which the first counts; or a prompt with a response.
+-- Training examples of verl as JSON or Parquet: a prompt with the truth of its reward, which is
+-- SQL, an object with SQL, or a list whose first item counts; or a prompt with a response.
 -- verl_predictions reads the answers that a model generated beside them.
 -- parameters: none
 with examples as (

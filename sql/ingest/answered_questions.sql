@@ -1,7 +1,7 @@
 -- The question of each answer, as table answered (ordinal, question, id). way says how questions
 -- are found. 'id': by the ids of the target's questions. 'number': by ids that number them from
 -- first_number. 'order': by their order. Without a target, 'alone': answers with one id share a
--- question; and 'rows': the queries of one row of the dump do. Answers with unknown ids are left
+-- question; and 'rows': the queries of one row of the dump share one. Answers with unknown ids are left
 -- out. With only_first, one answer to each question is kept. With with_missing, the target's
 -- questions without an answer are added, with a null ordinal.
 -- parameters: queries, target, way, first_number, only_first, with_missing

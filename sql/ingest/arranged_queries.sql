@@ -38,7 +38,7 @@ select
     raw_sql,
     db_id,
     question,
-    -- Rounded where question_weight is no multiple of the number of answers.
+    -- Rounded unless question_weight is a multiple of the number of answers.
     least(
         1000000000000,
         coalesce(n_occurrences, 1) * greatest(1, ($question_weight + n_answers // 2) // n_answers)

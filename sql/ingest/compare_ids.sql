@@ -1,5 +1,6 @@
 -- How the ids of answers compare with the ids of the questions of their target. An id of several
--- questions identifies none of them. The numbers are null unless all ids of answers are integers.
+-- questions does not identify any of them. The numbers are null unless all ids of answers are
+-- integers.
 -- parameters: queries, target
 with answers as (
     select

@@ -1,5 +1,5 @@
--- Numbers of the rows that a format gives in view all_rows: of those that it leaves out, by reason,
--- and of the others, by the dialect that the dump states for them. A format may lack both columns.
+-- Counts of the rows in view all_rows: the rows that a format leaves out, by reason, and the others,
+-- by the dialect that the dump states for them. A format may lack both columns.
 -- parameters: none
 with rows as (
     select

@@ -1,5 +1,5 @@
--- Makes view dump of view all_rows: without the rows that its format leaves out, numbered from 0 in
--- the order in which they come.
+-- View dump: the rows of view all_rows that its format does not leave out, numbered from 0 in their
+-- order.
 -- parameters: none
 create view dump as
 select * replace (row_number() over () - 1 as ordinal)

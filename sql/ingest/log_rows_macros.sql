@@ -5,12 +5,12 @@
 create or replace macro lower_keys(fields) as
     map_from_entries(list_transform(map_entries(fields), lambda entry: {k: lower(entry.key), v: entry.value}));
 
--- Whether a value is missing, of which clients export some as words.
+-- Whether a value is missing. Some clients export a missing value as a word.
 create or replace macro is_absent(value) as
     value is null
     or lower(trim(value, chr(9) || chr(10) || chr(13) || ' ')) in ('', 'null', '[null]', '<null>', '\n');
 
--- Why a text of a log is not the text of a query; null if it may be one. Logs hide the texts of other users behind
+-- Reason why a text of a log is not the text of a query; null if it may be one. Logs hide the texts of other users behind
 -- marks such as <insufficient privilege>.
 create or replace macro missing_text(text) as
     case
@@ -19,7 +19,7 @@ create or replace macro missing_text(text) as
             then 'without the privilege to see the text'
     end;
 
--- Why a row is left out for its status; null if the status is the good one, or unknown.
+-- Reason to leave out a row for its status; null if the status is the good one, or unknown.
 create or replace macro bad_status(status, good) as
     case
         when is_absent(status) or lower(trim(status)) = good then null
@@ -32,10 +32,10 @@ create or replace macro is_on(flag) as coalesce(lower(trim(flag)) in ('1', 'true
 
 create or replace macro is_off(flag) as coalesce(lower(trim(flag)) in ('0', 'false', 'f', 'n', 'no'), false);
 
--- A number in a text; null if there is none.
+-- The number that a text spells; null if it does not spell one.
 create or replace macro to_number(text) as try_cast(text as double);
 
--- Why a text is known to be a part of its query only, by the size at which its log cuts texts.
+-- Reason to reject a text that is only a part of its query, by the size at which its log cuts texts.
 create or replace macro cut_at(text, n_bytes) as
     case
         -- The cut may leave out up to three bytes of a character of several bytes.
@@ -43,7 +43,7 @@ create or replace macro cut_at(text, n_bytes) as
             then 'cut off by its log'
     end;
 
--- A text in which line breaks and tabs stand as \n, \r and \t.
+-- A text in which line breaks and tabs are written as \n, \r and \t.
 create or replace macro unescape_breaks(text) as
     replace(replace(replace(text, '\n', chr(10)), '\r', ' '), '\t', ' ');
 

@@ -1,5 +1,5 @@
 -- The statements in the entries of a PostgreSQL log. In the extended protocol, executions count; the parse and bind
--- steps before them do not, and neither does fetching more rows of an execution. If statements are logged before they
+-- steps before them do not, nor does fetching more rows of an execution. If statements are logged before they
 -- run, one that fails has an entry of its own, and its error follows in the same session: the error is kept, as left out.
 -- Expects the view log_entries.
 -- parameters: none
@@ -26,7 +26,7 @@ with statements as not materialized (
     from log_entries
 ),
 
--- Digests stand for texts, because a window function keeps all of its rows in memory.
+-- Digests replace texts here, because a window function keeps all of its rows in memory.
 followed as (
     select
         number,

@@ -94,8 +94,8 @@ _SEPARATORS: Final[dict[str, str | re.Pattern[bytes]]] = {
 # The logs of PostgreSQL: their formats give the entries of the log, which ingest/pg_statements
 # turns into statements.
 _PG_LOGS: Final = frozenset({"pg_csvlog", "pg_jsonlog", "pg_log"})
-# The views of any type of file from which formats read, instead of a type of file. For each, there
-# are files ingest/VIEW_TYPE and ingest/VIEW_macros.
+# Formats may read from these views instead of from one type of file. Each view has SQL files
+# ingest/VIEW_TYPE, which create it, and ingest/VIEW_macros.
 _VIEWS: Final = ("dump_objects", "log_rows")
 # The types of the files behind these views, by suffix.
 _TYPES: Final = {
@@ -112,7 +112,7 @@ _SNIFFED_BYTES: Final = 1 << 16
 # The suffixes of shards, and the names of files beside them that only describe the data set.
 DATA_SUFFIXES: Final = (".parquet", ".arrow", ".jsonl", ".json", ".csv", ".tsv")
 _DESCRIPTIONS: Final = frozenset({"dataset_info.json", "dataset_dict.json", "state.json"})
-# A word of a file's name that tells its split, with the separators around it.
+# A word of a file's name that names its split, with the separators around it.
 _SPLIT: Final = re.compile(
     r"(?:^|[-_. ])(train(?:ing)?|test(?:ing)?|dev|val|valid|validation|eval|few[-_ ]?shot)"
     r"(?=[-_. ]|$)[-_. ]?",
@@ -143,7 +143,7 @@ class RowCounts:
 
     @property
     def text(self) -> str:
-        """The rows that are left out, as a sentence without its end; empty if none is."""
+        """The rows that are left out, as a sentence without its end, or an empty text."""
         if not self.left_out:
             return ""
         reasons = ", ".join(f"{n_rows:,} {reason}" for reason, n_rows in self.left_out.items())
@@ -655,7 +655,7 @@ def _list_shards(entry: CorpusEntry) -> list[Path]:
 
 
 def _check_splits(entry: CorpusEntry, names: list[str], path: Path | None = None) -> None:
-    """Raise if the names of files tell that they are different splits of a data set."""
+    """Raise if the names of files are those of different splits of a data set."""
     patterns: dict[str, str] = {}
     without: list[str] = []
     for name in sorted(names):

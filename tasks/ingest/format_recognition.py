@@ -122,7 +122,7 @@ def _is_manifest(rows: Rows) -> bool:
 
 
 def _has_values(key: str, words: str) -> Callable[[Rows], bool]:
-    """Return a condition: a key, in either case, has none but these values, and has one."""
+    """Return a condition: a key, in either case, has one of these values and never another."""
     allowed = frozenset(words.split())
 
     def has_values(rows: Rows) -> bool:
@@ -141,7 +141,7 @@ class _Signature(NamedTuple):
             compared in lower case, because databases export names in either. ``a.b`` is key ``b``
             of the object at ``a``.
         sql: The key whose texts must be SQL, because other data has such keys too; ``a.b`` as in
-            ``keys``. It also tells which text the format reads.
+            ``keys``. It also names the text that the format reads.
         holds_answers: Whether the format reads a model's answers. Any other format is not taken for
             predictions if a key names an answer.
         roles: The roles of corpora that are read in this format.
@@ -431,7 +431,7 @@ def _recognize_yaml(entry: CorpusEntry, sources: Sequence[Source]) -> Recognitio
 
 
 def _find_in_yaml(entry: CorpusEntry, sources: Sequence[Source]) -> Recognition | None:
-    """Return the named format of YAML files. An export has many, of which some hold queries."""
+    """Return the named format of YAML files. Only some files of an export contain queries."""
     for source in sources[:_PEEKED_FILES]:
         if found := _match_signature(entry, "jsonl", _read_yaml(source)):
             return replace(found, reason=f"{found.reason} in {source.name}")
@@ -759,7 +759,7 @@ def _has_other_texts(entry: CorpusEntry, signature: _Signature, rows: Rows) -> b
 def _is_other_text(value: Any, is_cleaned: bool) -> bool:
     if not isinstance(value, str):
         return True
-    # A single word may stand for a query that does not exist.
+    # A single word may replace a query that does not exist.
     if len(value.split(None, 1)) < 2 or looks_like_sql(value):
         return False
     return not is_cleaned or not looks_like_sql(clean_answer(value))
