@@ -32,7 +32,7 @@ _DAMAGE: Final = (
     zlib.error,
     pa.ArrowInvalid,
     EOFError,
-    NotImplementedError,
+    NotImplementedError,  # from zipfile: a compression that it does not know
 )
 
 

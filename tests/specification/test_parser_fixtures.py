@@ -1,8 +1,7 @@
 """Statements of sqlglot's own tests lose no keyword, and keep no name.
 
-They cover the syntax of all dialects. They are not copied: set ``SQLGLOT_FIXTURES`` to the folder
-``tests`` of the source distribution of the installed version (``pip download --no-binary :all:
---no-deps sqlglot``).
+They cover the syntax of all dialects. They are not copied: ``make test`` fetches the source
+distribution of the installed version, and ``SQLGLOT_FIXTURES`` is its folder ``tests``.
 """
 
 import ast
