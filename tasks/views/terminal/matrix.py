@@ -100,6 +100,12 @@ def print_matrix(
         out.print(table)
     if any("*" in cell for cell in cells.values()):
         say(_UNEVENLY_PARSED)
+    for row in seen.filter(seen["n_answered"].is_not_null()).iter_rows(named=True):
+        say(
+            f"{escape(row['source'])} answers {row['n_answered']:,} of {row['n_questions']:,} "
+            f"questions of {escape(row['target'])}, and is compared with all of them here; "
+            "nl2sql-align ratio compares it with these."
+        )
 
 
 def _split_targets(targets: list[str], room: int) -> tuple[dict[str, str], list[list[str]]]:

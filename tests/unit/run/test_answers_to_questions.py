@@ -14,6 +14,7 @@ from nl2sql_align.tasks.ingest.corpora_file import load_corpora
 from nl2sql_align.tasks.measures.intervals import Resampling
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.publish import RunRecord, publish
+from nl2sql_align.tasks.results.read import matrix
 from nl2sql_align.tasks.run import steps
 from nl2sql_align.tasks.run.prepare import PendingParts, prepare_corpus
 from nl2sql_align.tasks.templates.parser_pool import parse_part, stop_workers
@@ -244,6 +245,12 @@ def test_a_part_is_compared_with_the_questions_that_it_answers(results, made):
     assert found["predictions_alignment"] == pytest.approx(of_predictions, abs=1e-9)
     assert found["alignment_ratio"] == pytest.approx(of_train / of_predictions, abs=1e-9)
     assert found["train_alignment"] != ratio(results, "in-order")["train_alignment"]
+
+
+def test_the_matrix_names_the_part_that_predictions_answer(made):
+    found = {row["source"]: row for row in matrix(made[0].folder).filter(target="dev").to_dicts()}
+    assert (found["part"]["n_answered"], found["part"]["n_questions"]) == (2, 6)
+    assert (found["in-order"]["n_answered"], found["train"]["n_answered"]) == (None, None)
 
 
 def test_parts_are_not_published_as_corpora(results):

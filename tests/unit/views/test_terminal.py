@@ -42,10 +42,24 @@ def pairs(n_sources, n_targets, name=long_name):
                 "target_role": target_role,
                 "source_parsed_share": 1.0,
                 "is_unevenly_parsed": i == 1,
+                "n_answered": None,
+                "n_questions": None,
             }
             for i, (source, role) in enumerate(sources + targets)
             for target, target_role in sources + targets
         ]
+    )
+
+
+def test_a_matrix_says_which_predictions_answer_a_part_of_a_target(at):
+    is_part = (pl.col("source") == "corpus-0") & (pl.col("target") == "corpus-1")
+    rows = pairs(1, 1, "corpus-{}".format).with_columns(
+        n_answered=pl.when(is_part).then(20), n_questions=pl.when(is_part).then(60)
+    )
+    lines = at(200, print_matrix, rows, "kl_alignment", False)
+    assert lines[-1] == (
+        "corpus-0 answers 20 of 60 questions of corpus-1, and is compared with all of them here; "
+        "nl2sql-align ratio compares it with these."
     )
 
 
