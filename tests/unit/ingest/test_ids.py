@@ -77,21 +77,26 @@ def test_ids_are_read_by_json_paths(tmp_path, suffix):
     assert found["id"].to_list() == ["1", "1", "2"]
 
 
+ROWS = {
+    "spider": {"query": "select 1", "db_id": "harbour"},
+    "bird": {"SQL": "select 1", "db_id": "harbour"},
+    "ehrsql": {"query": "select 1", "db_id": "harbour"},
+    "bull": {"sql_query": "select 1", "db_name": "harbour"},
+    "alpaca": {"instruction": "One?", "output": "select 1"},
+    "chat": {"messages": [{"role": "assistant", "content": "select 1"}]},
+}
+ONLY_AS_JSON = ("ehrsql", "bull")
+
+
 @pytest.mark.parametrize(
-    ("format", "row"),
+    ("format", "suffix"),
     [
-        ("spider", {"query": "select 1", "db_id": "harbour"}),
-        ("bird", {"SQL": "select 1", "db_id": "harbour"}),
-        ("ehrsql", {"query": "select 1", "db_id": "harbour"}),
-        ("bull", {"sql_query": "select 1", "db_name": "harbour"}),
-        ("alpaca", {"instruction": "One?", "output": "select 1"}),
-        ("chat", {"messages": [{"role": "assistant", "content": "select 1"}]}),
+        *((format, "json") for format in ROWS),
+        *((format, "parquet") for format in ROWS if format not in ONLY_AS_JSON),
     ],
 )
-@pytest.mark.parametrize("suffix", ["json", "parquet"])
-def test_formats_give_the_ids_of_their_rows(tmp_path, format, row, suffix):
-    if suffix == "parquet" and format in ("bull", "ehrsql"):
-        pytest.skip("published as JSON only")
+def test_formats_give_the_ids_of_their_rows(tmp_path, format, suffix):
+    row = ROWS[format]
     for name in (*ID_NAMES, "without"):
         row_with_id = row | {name: 7} if name in ID_NAMES else row
         path = tmp_path / f"{name}.{suffix}"
