@@ -57,7 +57,7 @@ def select(
 
     Raises:
         ConfigurationError: A corpus does not exist, or an option is out of range.
-        WarehouseError: There are no results, or another run holds them.
+        WarehouseError: The results are missing, or another run has locked them.
     """
     options = Options(
         budget,

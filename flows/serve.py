@@ -1,8 +1,9 @@
 """Prefect server, work pool and worker on this machine, as started by ``make serve``.
 
-One folder, Prefect's home, holds the database, the logs, the password, and a lock file that is held
-while any process of the service lives. Only requests with the password are answered, and only those
-of Prefect's own pages or of programs, as whoever can start a run can run commands.
+One folder, Prefect's home, holds the database, the logs, the password, and a lock file that is
+locked while any process of the service lives. The server answers only requests with the password,
+and only those of Prefect's own pages or of programs, because anyone who can start a run can run
+commands.
 """
 
 import fcntl
@@ -175,8 +176,8 @@ def supervise(home: Home = Path(".prefect"), port: Port = 4200) -> None:
         except BlockingIOError:
             _fail(f"another service uses {home}; stop it, or choose another --home")
         origins = _list_origins(port)
-        # The server inherits the socket: while it restarts, nobody else can take its port, and with
-        # it the password of its clients.
+        # The server inherits the socket. So no other program can take its port while it restarts,
+        # and receive the password of its clients.
         listening = _listen(port)
         url = f"http://{HOST}:{port}/api"
         password = choose_password(home / PASSWORD_FILE)

@@ -30,7 +30,7 @@ def announce_parsed(
     """Announce a parsed part.
 
     Args:
-        names: The corpora whose last part it is; without any, the announcement has no text.
+        names: The corpora that this part completes; if empty, the announcement has an empty text.
         reports: The reports of all parts that have been parsed of the same texts.
         n_done: Parts of all corpora that have been parsed.
         n_parts: Parts of all corpora.

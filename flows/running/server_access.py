@@ -1,7 +1,7 @@
 """Passwords of the Prefect servers that the program starts.
 
-Prefect's own server has no password by default. Whoever reaches it can run commands as the user of
-its worker.
+Prefect's own server has no password by default. Anyone who reaches it can run commands as the
+user of its worker.
 """
 
 import os
@@ -38,7 +38,7 @@ def choose_password(file: Path) -> str:
 
 
 def read_password(file: Path) -> str | None:
-    """Return the password in a file, or None if there is none.
+    """Return the password in a file, or None if the file is missing or empty.
 
     Raises:
         OSError: The file exists and cannot be read.

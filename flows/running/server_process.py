@@ -1,8 +1,8 @@
 """The process of a Prefect server that answers only requests meant for it. Run as a script.
 
-Web pages in a browser on this machine can reach every server on it. A page is told apart by the
-``Origin`` that browsers send, and, where a name of its site was pointed to this machine, by the
-``Host``. Other programs are told apart by Prefect's own password.
+Web pages in a browser on this machine can reach every server on it. Such a page is
+recognized by the ``Origin`` that browsers send, and, where a name of its site was pointed to this
+machine, by the ``Host``. Other programs need Prefect's own password.
 """
 
 import gc
@@ -80,7 +80,7 @@ def _serve_temporarily() -> None:
     """Run the server of one run: print its port, and end when standard input closes.
 
     Its database is its own. Servers that start together would fail to migrate a shared one, and
-    one that a newer Prefect has migrated is of no use to an older one.
+    an older Prefect cannot use one that a newer one has migrated.
     """
     # As in tasks.base.garbage, not imported here: the script must start without a project path.
     gc.set_threshold(10_000)
@@ -123,7 +123,7 @@ def _make_database(database: Path) -> None:
     os.environ[_DATABASES[0]] = f"sqlite+aiosqlite:///{database}"
     os.environ["PREFECT_SERVER_DATABASE_DRIVER"] = "sqlite+aiosqlite"
     os.environ["PREFECT_SERVER_DATABASE_MIGRATE_ON_START"] = "false"
-    # No run uses a block, nor Prefect's record in its home of which ones a database has.
+    # Runs use neither blocks nor Prefect's record, in its home, of the blocks in a database.
     os.environ["PREFECT_SERVER_REGISTER_BLOCKS_ON_START"] = "false"
     os.environ["PREFECT_SERVER_MEMOIZE_BLOCK_AUTO_REGISTRATION"] = "false"
     with suppress(OSError):

@@ -232,7 +232,7 @@ def calibrate(
         splits: The number of splits of the target for the Headroom Ratio.
 
     Raises:
-        WarehouseError: There are no results.
+        WarehouseError: The results are missing.
         ConfigurationError: The file is wrong, or none of its outcomes has a ratio.
     """
     import polars as pl

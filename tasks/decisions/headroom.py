@@ -85,7 +85,7 @@ def headroom(
         ``seed``, ``run_id``.
 
     Raises:
-        WarehouseError: There are no results.
+        WarehouseError: The results are missing.
         ConfigurationError: The target has no pair, or ``splits`` is less than 1.
     """
     import polars as pl

@@ -100,7 +100,7 @@ def mix(
 
     Raises:
         ConfigurationError: A corpus does not exist, or ``replicates`` is out of range.
-        WarehouseError: There are no results, or another run has held them for a minute.
+        WarehouseError: The results are missing, or another run has locked them for a minute.
     """
     if not 20 <= replicates <= 100_000:
         raise ConfigurationError(f"replicates: {replicates} is not between 20 and 100,000")

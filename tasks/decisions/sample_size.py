@@ -99,7 +99,7 @@ def sample_size(
         winner and with the same order of the first two.
 
     Raises:
-        WarehouseError: There are no results.
+        WarehouseError: The results are missing.
         ConfigurationError: The target or a candidate does not exist, there are fewer than two
             candidates, or ``n_trials`` is less than 1.
     """

@@ -179,7 +179,7 @@ def select(
 
     Raises:
         ConfigurationError: A corpus does not exist, or an option is wrong.
-        WarehouseError: There are no results, or another run has held them for a minute.
+        WarehouseError: The results are missing, or another run has locked them for a minute.
         AlignError: The folder cannot be written.
     """
     out = Path(out)
@@ -319,7 +319,7 @@ def _notes(
 
 
 def _note_repeated_text(rows: pl.DataFrame, n_repeats: int = 10, share: float = 0.02) -> list[str]:
-    """Return a note if one text is in at least so many rows, and in such a share of them."""
+    """Return a note if one text is in at least ``n_repeats`` rows and in this share of them."""
     counts = rows.group_by("sql").len().sort("len", "sql", descending=[True, False])
     n, text = counts.select("len", "sql").row(0) if len(counts) else (0, "")
     if n < max(n_repeats, share * len(rows)):

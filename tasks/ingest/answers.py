@@ -2,7 +2,7 @@
 
 The functions look at words and quotes only, not at parse trees: they take linear time on any text,
 and give the same result with every version of the parser. An answer that is one statement stays as
-it is, apart from characters that are SQL in no dialect.
+it is, apart from characters that are not SQL in any dialect.
 """
 
 import html
@@ -40,8 +40,8 @@ def explain_cleaning(
 
     Drops an echoed prompt, reasoning, Markdown, JSON, prose before and after, end marks, further
     statements, and table definitions that the model repeats from the prompt before its query. An
-    answer that is one statement, or contains none, is returned unchanged. One that was cut within
-    its reasoning is returned empty.
+    answer of one statement, or without a statement, is returned unchanged. An answer that was cut
+    within its reasoning is returned empty.
 
     Args:
         text: The answer.
@@ -165,7 +165,8 @@ _MARKUP: Final = re.compile(
     r"&(?:gt|lt|amp|quot|apos|nbsp|\#39|\#34|\#x27);|<br ?/?>", re.IGNORECASE
 )
 _ESCAPED_BREAK: Final = re.compile(r"\\r\\n|\\[nrt]")
-# Outside of quotes, a backslash before one of these is SQL in no dialect: Markdown escapes them.
+# Outside of quotes, a backslash before one of these is not SQL in any dialect: Markdown escapes
+# them.
 _MARKDOWN_ESCAPE: Final = r"\\[_*<>=()\[\]#+|&~{}.!-]"
 _ZERO_WIDTH: Final = "\ufeff\u200b\u200c\u200d\u2060"
 # Full-width forms of the ASCII characters, which follow each other in the same order.
@@ -185,7 +186,7 @@ _FOREIGN: Final = re.compile(
 
 
 def _repair_characters(text: str, dialect: str | None) -> str:
-    """Replace what chats make of SQL's characters outside of quotes by the characters."""
+    """Restore SQL's characters where a chat has replaced them outside of quotes."""
     scan = Scan(text, dialect)
     if any(not scan.is_quoted(match.start()) for match in _MARKUP.finditer(text)):
         text = _MARKUP.sub(_read_markup, text)
@@ -229,7 +230,7 @@ class _Narrowing:
         self._kept: list[bool] = []
 
     def replace(self, match: re.Match[str]) -> str:
-        """Return what replaces one character."""
+        """Return the replacement of one character."""
         one = match[0]
         if match[1] is not None:
             return one[1:]
@@ -261,12 +262,12 @@ def _replace_outside(
 # ---- the prompt's schema ------------------------------------------------------------------------
 
 
-# What a prompt has between its schema and the query: a heading, a comment, or the question.
+# The text between the schema and the query of a prompt: a heading, a comment, or the question.
 _TO_QUERY: Final = re.compile(r"#|--|/\*|[?\uff1f]|\w[\w \t]{0,40}[:\uff1a]\s*\Z")
 
 
 def _skip_schema(text: str, dialect: str | None) -> str:
-    """Skip table definitions of the prompt that stand before the query."""
+    """Skip the prompt's table definitions before the query."""
     if find_first_word(text) != "CREATE":
         return text
     pieces = split_statements(text, dialect, splits_definitions=True)

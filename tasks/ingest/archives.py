@@ -335,7 +335,7 @@ def write_pieces(
 
 
 def _find_last_end(text: bytearray, separator: str | re.Pattern[bytes], n_searched: int) -> int:
-    """Return where the last separator ends, or 0 if there is none after the searched bytes."""
+    """Return where the last separator ends, or 0 if none follows the searched bytes."""
     if isinstance(separator, str):
         mark = separator.encode()
         # The separator may span two chunks.
@@ -418,9 +418,9 @@ def guess_start_encoding(start: bytes) -> str:
 
 
 def find_wide_encoding(start: bytes) -> str | None:
-    """Return UTF-16 or UTF-32 if the first bytes of a text tell that it is in one of them.
+    """Return UTF-16 or UTF-32 if the first bytes of a text show that it is in one of them.
 
-    Without a byte order mark, zero bytes tell it, since all SQL has Latin letters; such a text is
+    Without a byte order mark, zero bytes show it, since all SQL has Latin letters; such a text is
     also valid UTF-8.
     """
     for mark, name in _MARKS:
@@ -441,7 +441,7 @@ def find_wide_encoding(start: bytes) -> str | None:
 
 
 def find_wide_encoding_of_file(path: Path) -> str | None:
-    """Return UTF-16 or UTF-32 if the first bytes of a file tell that it is in one of them."""
+    """Return UTF-16 or UTF-32 if the first bytes of a file show that it is in one of them."""
     with path.open("rb") as file:
         return find_wide_encoding(file.read(_SAMPLE))
 

@@ -80,7 +80,7 @@ class Texts:
 
     @property
     def names_answers(self) -> bool:
-        """Whether the column is by its name one of answers, and its texts may be some.
+        """Whether the column has a name for answers, and texts that may be answers.
 
         An empty answer counts; a single word, as in a verdict or a state, does not.
         """
@@ -150,7 +150,7 @@ def describe_others(others: Sequence[Texts], is_answer: bool) -> str:
 
 
 class UnclearError(Exception):
-    """No column can be taken; the text says why, and the attribute names what could be meant."""
+    """No column can be taken; the text says why, and the attribute names the candidates."""
 
     def __init__(self, problem: str, candidates: Sequence[str] = ()) -> None:
         super().__init__(problem)
@@ -173,7 +173,7 @@ def format_path(path: KeyPath) -> str:
 def list_texts(rows: Sequence[Any]) -> list[Texts]:
     """Return the texts in the rows by their paths, in the order of their first occurrence.
 
-    Of a list, the objects are looked at as if they were the first one, and else the first item.
+    All objects in a list have the path of the first one. Of other items, only the first is read.
     """
     found: dict[KeyPath, Texts] = {}
     for number, row in enumerate(rows):
@@ -270,11 +270,11 @@ def choose_texts(texts: Iterable[Texts], *, is_answer: bool, is_cleaned: bool) -
         is_cleaned: Whether the texts are cleaned when they are read.
 
     Raises:
-        UnclearError: No texts are SQL, or it cannot be told which are meant.
+        UnclearError: No text is SQL, or it is unclear which column is meant.
     """
     judged = list(texts)
     for one in judged:
-        # Prompts contain SQL, but none of it is an answer.
+        # The SQL in prompts is not an answer.
         one.judge(is_cleaned and one.meaning not in (Meaning.PROMPT, Meaning.REFERENCE))
     taken = _choose_answers(judged) if is_answer else _choose_queries(judged)
     return Choice(taken, _find_others(judged, taken), is_answer)
@@ -309,7 +309,7 @@ def _find_others(judged: Iterable[Texts], taken: Texts) -> tuple[Texts, ...]:
 
 def _choose_queries(judged: list[Texts]) -> Texts:
     good = [one for one in judged if one.share >= _MIN_SHARE]
-    # A schema, under whatever name, is not what a data set asks for.
+    # A data set does not ask for a schema, under any name.
     good = [one for one in good if one.n_queries] or good
     if not good:
         raise UnclearError("found no SQL")

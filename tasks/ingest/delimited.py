@@ -1,8 +1,8 @@
 """Tables of text (CSV): their separator, and clean copies of tables with damaged rows.
 
 DuckDB refuses a whole table for one stray quote, and its lenient modes drop characters or let a
-quote swallow the rows that follow. Here, a row that cannot be read with certainty costs itself
-alone: it keeps its place, without values, and its lines are reported.
+quote swallow the rows that follow. Here, only the rows that cannot be read with certainty
+are lost: they keep their places, without values, and their lines are reported.
 """
 
 import csv
@@ -26,7 +26,7 @@ _MAX_LINE_CHARACTERS: Final = 200_000_000
 _SAMPLED_BYTES: Final = 1 << 18
 _SAMPLED_ROWS: Final = 200
 _SHOWN_PLACES: Final = 5
-# After damage, the well-formed rows in succession from which rows are trusted, in a table whose
+# After damage, rows are trusted from this many well-formed ones in succession, in a table whose
 # values have line breaks.
 _TRUSTED_RUN: Final = 2
 
@@ -64,7 +64,7 @@ class Damage:
 
     @property
     def text(self) -> str:
-        """The damage as a sentence without its end; empty if there is none."""
+        """The damage as a sentence without its end; empty without damage."""
         lost, stray = self.lost, self.stray
         parts = ["its quotes are escaped by backslashes"] if self.has_backslashes else []
         if stray.n_rows:
@@ -171,7 +171,7 @@ class _Dialect:
             position += 1
 
     def split_stray_row(self, row: str, *, ends_at_stray: bool) -> list[str] | None:
-        """Return the values of a row with stray quotes, or None if it has not this form.
+        """Return the values of a row with stray quotes, or None if it does not have this form.
 
         A stray quote beside a separator or a line break is not read, since it may start or end a
         value, and neither is one outside quoted values.
@@ -240,16 +240,16 @@ def _read_lines(file: TextIO) -> Iterator[str]:
 
 
 def choose_preferred(format: str, suffix: str) -> str:
-    """Return the separator of a table whose header tells none, by its format and file suffix."""
+    """Return the separator of a table whose header has none, by its format and file suffix."""
     return "\t" if "tsv" in (format, suffix.removeprefix(".")) else ","
 
 
 def find_separator(text: str, preferred: str = ",") -> str:
     """Return the separator of a table, from its first rows.
 
-    The header must have the separator outside quotes. Of several such separators, the one wins with
-    which most rows have as many values as the header; among equals, the one with the most values,
-    then the preferred one.
+    The header must have the separator outside quotes. Of several such separators, the one wins that
+    gives most rows as many values as the header; among equals, the one with the most values, then
+    the preferred one.
 
     Args:
         text: The start of the table.
@@ -268,7 +268,7 @@ def find_separator(text: str, preferred: str = ",") -> str:
 
 
 def skip_separator_line(text: str) -> str:
-    """Return a table without the line with which Excel is told its separator, ``sep=;``."""
+    """Return a table without the line that names its separator for Excel, ``sep=;``."""
     match = _SEPARATOR_LINE.match(text)
     return text[match.end() :] if match else text
 
@@ -560,11 +560,11 @@ def _fit(values: list[str] | None, n_values: int) -> list[str] | None:
 
 
 def _drop_doubtful_rows(rows: Iterator[_Row], *, has_breaks: bool) -> Iterator[_Row]:
-    """Yield the rows, with those that the rows after them make doubtful as damaged ones.
+    """Yield the rows, and mark those as damaged that the rows after them make doubtful.
 
-    A row with stray quotes goes on if the next line is too short for a row. Where values have line
-    breaks, so does a row whose last value is not quoted, and a line of a value may look like a row:
-    after damage, rows are trusted from two well-formed ones in succession.
+    A row with stray quotes continues if the next line is too short for a row. Where values have
+    line breaks, a row whose last value is not quoted continues, too, and a line of a value may look
+    like a row. There, after damage, rows are trusted from two well-formed ones in succession.
 
     Args:
         rows: The rows in order.

@@ -1,7 +1,7 @@
 """The final answer in the output of a model: after its reasoning, in a tag, a tool call or a fence.
 
 Each step takes a part of the text, and the next one looks at that part. They take linear time on
-any text: whatever they look at around a mark has a bounded length.
+any text, because they look only a bounded length around each mark.
 """
 
 import json
@@ -239,7 +239,7 @@ _TAG: Final = re.compile(
 
 
 def _take_tags(text: str, which: Block) -> Part:
-    """Take what is in the answer's tags, from the outer to the inner ones."""
+    """Take the text in the answer's tags, from the outer to the inner ones."""
     rules: tuple[str, ...] = ()
     if _TAG.search(text) is None:
         return Part(text)

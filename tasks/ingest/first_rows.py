@@ -33,7 +33,7 @@ def parse_json_rows(text: str, n_rows: int) -> list[Any]:
 
 
 def _parse_start(text: str) -> Any:
-    """Return the value that a text starts with, without what follows its last comma."""
+    """Return the value that a text starts with, without the part after its last comma."""
     last = max((m.start() for m in _LEXEME.finditer(text) if m[0] == ","), default=0)
     closers: list[str] = []
     for match in _LEXEME.finditer(text, 0, last):

@@ -168,7 +168,7 @@ def _is_by_id(row: dict[str, Any], is_sql: IsSql) -> bool:
     if any(isinstance(value, list) and len(value) > len(row) for value in values):
         return False
     texts = [text for value in values if isinstance(text := _take_first(value), str)]
-    # A single word, such as null, is given where there is no query.
+    # A single word, such as null, replaces a query that does not exist.
     longer = [text for text in texts if len(text.split(None, 1)) > 1]
     n_sql = sum(map(is_sql, longer))
     return len(texts) >= _MOST * len(values) and n_sql > 0 and len(longer) <= 2 * n_sql

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
 
 _ROWS_PER_BATCH: Final = 4096
-# A longer text is no list: to parse it as Python takes a hundred times its size.
+# Longer texts are not parsed, because Python's parser takes a hundred times their size.
 _LONGEST_LIST: Final = 1_000_000
 
 
@@ -46,7 +46,7 @@ def _flatten(value: object) -> Iterator[object]:
 
 
 def describe_lists(n_lists: int, entry: CorpusEntry) -> str:
-    """Return what happens with the lists of a dump, as a sentence without its end; "" if none."""
+    """Describe how the lists of a dump count, as a sentence without its end; "" without lists."""
     if not n_lists:
         return ""
     taken = "each counts, as one of k" if entry.takes_each else "the first counts"

@@ -41,7 +41,7 @@ class Arrangement:
         first_number: For ids that are numbers of questions: the number of the first one.
         is_partial: Whether they answer a part of the target only. Otherwise the answers that are
             missing are empty ones.
-        notes: What a user should know about it, a line each, without the corpus's name.
+        notes: Notes on it for the user, a line each, without the corpus's name.
     """
 
     way: Way
@@ -125,7 +125,7 @@ def find_arrangement(
 
 def _number_questions(ids: _Ids, target: str) -> Arrangement:
     if ids.largest_number is None or ids.largest_number >= ids.n_questions:
-        return _choose_way(ids, target)  # they are no numbers of these questions
+        return _choose_way(ids, target)  # these ids are not numbers of the questions
     if ids.n_rows == ids.n_questions == ids.largest_number + 1:
         return Arrangement("rows")  # in order already
     return _complete(Arrangement("number"), ids, ids.n_ids, target)

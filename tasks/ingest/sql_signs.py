@@ -57,7 +57,7 @@ def looks_like_sql(text: str, max_characters: int = _MAX_CHARACTERS) -> bool:
     """Tell whether a text starts like a query, a DML or a DDL statement, and is not prose.
 
     A word in lower case that starts statements starts sentences too: "Select the names of all
-    boats" is a question. Prose is told by its words; the text is not parsed.
+    boats" is a question. Prose is recognized by its words, without parsing.
     """
     start = skip_leading(text)
     text = text[start : start + max_characters]

@@ -1,7 +1,7 @@
 """Where a statement ends and talk about it begins.
 
-The functions look at words and quotes only. They take linear time: whatever they look at around a
-line has a bounded length.
+The functions look at words and quotes only. They take linear time, because they look
+only a bounded length around each line.
 """
 
 import re
@@ -110,7 +110,7 @@ def _is_remark(text: str, line: re.Match[str], scan: Scan, dialect: str | None) 
     if _FOREIGN_REMARK.match(text, position):
         return bool(line["blank"]) or _FOREIGN_SENTENCE.match(text, position) is not None
     if scan.first_source is None or scan.first_source > position:
-        # A select list may go on: after SELECT TOP 10, a column may stand on a line of its own.
+        # A select list may go on: after SELECT TOP 10, a column may be on a line of its own.
         return False
     if (label := _LABEL.match(text, position)) is not None:
         is_first_key = text.endswith("{", 0, line.start())  # of a struct

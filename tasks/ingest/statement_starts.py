@@ -1,7 +1,7 @@
 """Where a statement starts within prose.
 
-The functions look at words only. They take linear time: whatever they look at around a word has a
-bounded length.
+The functions look at words only. They take linear time, because they look only a
+bounded length around each word.
 """
 
 import re
@@ -59,7 +59,7 @@ _AFTER_TABLE: Final = SQL_WORDS | frozenset(
     "STRAIGHT_JOIN PREWHERE ARRAY GLOBAL ANY SEMI ANTI RETURNING ONLY UNNEST TABLE PARTITION "
     "MATCH_RECOGNIZE VERSION TIMESTAMP SETTINGS FORMAT OPTION WITHIN ROLLUP".split()
 )
-# What may follow one or two plain words in a select list.
+# Words that may follow one or two plain words in a select list.
 _AFTER_COLUMN: Final = frozenset(
     "FROM AS INTO UNION EXCEPT INTERSECT MINUS LIMIT ORDER WHERE GROUP HAVING FETCH BULK AND OR "
     "NOT IN IS LIKE ILIKE GLOB REGEXP RLIKE BETWEEN COLLATE OVER DIV MOD AT WITHIN FILTER".split()

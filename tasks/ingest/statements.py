@@ -206,8 +206,8 @@ def choose_statements(
 ) -> list[str]:
     """Choose the statements of a script that count as queries.
 
-    Variables and settings (``DECLARE``, ``SET``, ``USE``) never count. A script that has one
-    statement, or none that counts, is returned unchanged.
+    Variables and settings (``DECLARE``, ``SET``, ``USE``) never count. A script with one
+    statement, or without one that counts, is returned unchanged.
 
     Args:
         text: The script.

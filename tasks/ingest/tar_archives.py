@@ -51,8 +51,8 @@ def read_members(
 
     Raises:
         OSError: The archive is damaged or incomplete, unpacks to more than the limit, names a file
-            outside itself or twice, or a wanted file is a link or no file.
-        tarfile.TarError: It is no tar archive.
+            outside itself or twice, or a wanted file is not a regular file.
+        tarfile.TarError: It is not a tar archive.
     """
     seen: set[str] = set()
     with (
@@ -66,7 +66,7 @@ def read_members(
                 continue
             # A sparse file holds zeros that the archive does not.
             if not member.isreg() or member.issparse():
-                kind = "a link" if member.issym() or member.islnk() else "no plain file"
+                kind = "a link" if member.issym() or member.islnk() else "not a plain file"
                 raise OSError(f"{name!r} in it is {kind}; unpack it yourself")
             if name in seen:
                 raise OSError(f"it contains {name!r} twice; unpack it yourself")

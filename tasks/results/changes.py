@@ -65,7 +65,7 @@ def find_changes(place: Path | str, run_id: str) -> Changes:
         run_id: The run, as in table ``runs``.
 
     Raises:
-        WarehouseError: There are no results.
+        WarehouseError: The results are missing.
     """
     with open_results(place) as con:
 

@@ -23,7 +23,7 @@ def open_results(place: Path | str) -> duckdb.DuckDBPyConnection:
         place: The folder of the results, or their address on a store.
 
     Raises:
-        WarehouseError: There are no results, they cannot be read, or another version made them.
+        WarehouseError: The results are missing or unreadable, or another version made them.
     """
     found = find_published(warehouse_at(place))
     database = found.database

@@ -28,7 +28,7 @@ def matrix(place: Path | str, require: str | None = None) -> "pl.DataFrame":
         of ``kl_alignment``, and ``target_ceiling``.
 
     Raises:
-        WarehouseError: There are no results.
+        WarehouseError: The results are missing.
         ConfigurationError: ``require`` is not a condition on the columns.
         RequirementError: A row does not satisfy the condition.
     """
@@ -47,7 +47,7 @@ def ratio(place: Path | str, require: str | None = None) -> "pl.DataFrame":
         comes first.
 
     Raises:
-        WarehouseError: There are no results.
+        WarehouseError: The results are missing.
         ConfigurationError: ``require`` is not a condition on the columns.
         RequirementError: A row does not satisfy the condition.
     """
@@ -65,7 +65,7 @@ def rejects(place: Path | str, corpus: str) -> "pl.DataFrame":
         A row per query: ``ordinal``, ``reject_reason``, ``raw_sql``, ``n_occurrences``.
 
     Raises:
-        WarehouseError: There are no results.
+        WarehouseError: The results are missing.
         ConfigurationError: The results have no such corpus.
     """
     with open_results(place) as con:

@@ -30,7 +30,7 @@ def last_run_id(place: Path | str) -> str:
     """Return the id of the run that published the results of a warehouse.
 
     Raises:
-        WarehouseError: There are no results.
+        WarehouseError: The results are missing.
     """
     with open_results(place) as con:
         row = con.execute("select run_id from runs order by rowid desc limit 1").fetchone()
@@ -52,7 +52,7 @@ def record_decision(
         key: Values of at least one column; rows with all of these values are replaced.
 
     Raises:
-        WarehouseError: There are no results, or a run has held the warehouse for a minute.
+        WarehouseError: The results are missing, or a run has locked the warehouse for a minute.
         ConflictError: Other processes keep publishing to the same store.
     """
     warehouse = warehouse_at(place)

@@ -42,8 +42,8 @@ class Inspection:
         has_own_dialect: Whether the dump or its format states the chosen dialect.
         dialect_shares: The share of the sample that each dialect parses; empty for a given dialect.
         n_queries: Queries of the dump.
-        rows: What the format tells about the rows of the dump.
-        lists: What happens with rows of several queries, as a sentence without its end, or empty.
+        rows: The rows of the dump by kind.
+        lists: How rows of several queries count, as a sentence without its end, or empty.
         n_cleaned: Rows whose query is only a part of the text.
         cleaned_by: The number of texts that each rule of the cleaning changed.
         encoding: The encoding of the dump's text.

@@ -55,7 +55,7 @@ from nl2sql_align.tasks.warehouse.count_files import (
 )
 from nl2sql_align.tasks.warehouse.folder import Warehouse, stage_key, write_if_changed
 
-# A note tells of the statements that are not queries from this share of a corpus on.
+# From this share of a corpus on, a note reports statements that are not queries.
 _MANY_COMMANDS: Final = 0.01
 _N_SHOWN: Final = 3
 
@@ -238,7 +238,7 @@ def explain_surplus(queries: Path, format: str, n_surplus: int) -> str:
                 f"{n_empty:,} of its lines are empty: do they separate interactions? then set "
                 "format = 'gold_sql'"
             )
-    return "are answers missing, or do line breaks stand within some?"
+    return "are answers missing, or do some contain line breaks?"
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Statements that are not queries: told apart from text that does not parse.
+"""Recognition of statements that are not queries, as opposed to text that does not parse.
 
 Logs are full of them: transactions, settings, cursors, maintenance. The parser knows some of them,
 and takes others for an expression or for broken text.

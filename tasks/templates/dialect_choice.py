@@ -137,7 +137,7 @@ def _measure_shares(
         # The sample is small enough for one row group, which is one part.
         pq.write_table(sample, source)
         n_templated = dict.fromkeys(dialects, 0)
-        # Statements that no dialect takes for a query tell nothing about dialects.
+        # Statements that no dialect takes for a query say nothing about dialects.
         n_commands = n_sampled
         for dialect in dialects if n_sampled else ():
             job = ParseJob(source, 0, destination, dialect)

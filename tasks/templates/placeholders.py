@@ -94,7 +94,7 @@ class Placeholders:
             is_first = is_first and not text[done:start].strip()
             done = end
             if kind == "value":
-                # dbt's {{ config(...) }} stands before a query, and for nothing.
+                # dbt's {{ config(...) }} precedes a query, and has no value.
                 spans.append(_Span(start, end, not is_first))
             elif kind == "statement":
                 word = _FIRST_WORD.match(text, start)

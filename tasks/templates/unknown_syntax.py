@@ -1,6 +1,6 @@
-"""Valid SQL that sqlglot's parser does not know, rewritten into what it knows.
+"""Valid SQL that sqlglot's parser does not know, rewritten into SQL that it knows.
 
-A template is made of its query's own tokens, and the parse only tells names and types among them.
+A template is made of its query's own tokens, and the parse only shows names and types among them.
 So where the parser rejects a clause that is known to be valid, it gets the tokens without that
 clause, or with a similar one in its place. The template still has all tokens.
 
@@ -35,7 +35,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from nl2sql_align.tasks.templates.dialect_rules import STRING_TOKENS
 
-# In every dialect. Pipe operators stand here, too: EXTEND takes any list of expressions.
+# In every dialect. Pipe operators belong here, too: EXTEND takes any list of expressions.
 _EVERYWHERE: Final = """
 REPLACE>INSERT INTO name
 WHERE -CURRENT -OF name $
@@ -178,7 +178,7 @@ _SIGNS: Final = {
     "oracle": {"**": TokenType.STAR},
 }
 _MOST_PARTS: Final = 5
-# Types of literals in the braces of ODBC, which are no keywords.
+# Types of literals in the braces of ODBC, which are not keywords.
 _ODBC_TYPES: Final = frozenset({"D", "T", "TS"})
 # Bounds the time for hostile texts.
 _MOST_STEPS: Final = 100_000
@@ -239,7 +239,7 @@ RULE_WORDS: Final = frozenset(
 
 
 class Rewritten(NamedTuple):
-    """What becomes of a query's tokens.
+    """A query's tokens after the rules.
 
     Attributes:
         tokens: The tokens of the template.
@@ -271,12 +271,12 @@ class UnknownSyntax:
         own = [rule for name, rules in _DIALECT_RULES.items() if name in lineage for rule in rules]
         rules = own + _COMMON_RULES
         self._rules = _by_first_word(rules)
-        # Most texts that do not parse hold none of these words, and need no look at their tokens.
+        # Most texts that do not parse lack these words, so that their tokens need not be searched.
         words = {"JSON_", *(word for rule in rules for word in _rarest_words(rule))}
         self._words = (*sorted(words), *self._signs)
 
     def rewrite(self, text: str, tokens: list[Token]) -> Rewritten | None:
-        """Return the tokens as changed by the rules that apply; None if none does."""
+        """Return the tokens as changed by the rules that apply; None if no rule applies."""
         upper = text.upper()
         if not any(word in upper for word in self._words):
             return None
@@ -299,7 +299,7 @@ class UnknownSyntax:
 
 
 def _rarest_words(rule: _Rule) -> list[str]:
-    """Return words of which any text has one to which the rule applies."""
+    """Return words, of which each text that the rule applies to has at least one."""
     required = [
         [word.split()[0] for word in element.words]
         for element in rule
@@ -337,7 +337,7 @@ def _seen_as(token: Token, word: str) -> Token:
 
 
 def _join_signs(tokens: list[Token], signs: dict[str, TokenType]) -> list[Token]:
-    """Make one token of each sign that is split; return the same list if it has none of them."""
+    """Make one token of each sign that is split; return the same list if it has no such sign."""
     joined: list[Token] = []
     i = 0
     while i < len(tokens):
@@ -456,7 +456,7 @@ class _Matcher:
             yield i
 
     def _end_of(self, words: frozenset[str], i: int) -> int:
-        """Return where the element at ``i`` ends, which is a word or of a kind; -1 if neither."""
+        """Return where a word, or an element of a kind, ends that starts at ``i``; else -1."""
         if i >= self._count or self._types[i] in _CLOSING:
             if i < self._count and self._words[i] in words:
                 return i + 1

@@ -197,7 +197,7 @@ def explain(place: Path | str, source: str, target: str, top: int = 10) -> Expla
         top: How many groups of n-grams to return for each direction, at least 1.
 
     Raises:
-        WarehouseError: There are no results, or an n-gram file is missing.
+        WarehouseError: The results are missing, or an n-gram file is missing.
         ConfigurationError: A corpus does not exist, or has no n-grams.
     """
     import polars as pl

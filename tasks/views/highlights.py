@@ -40,7 +40,7 @@ def find_highlights(place: Path | str) -> Highlights:
         place: The folder of the results, or their address on an object store.
 
     Raises:
-        WarehouseError: There are no results.
+        WarehouseError: The results are missing.
     """
     return describe_results(matrix(place), ratio(place), place)
 

@@ -36,7 +36,7 @@ def load(place: Path | str) -> "Results":
         is displayed as a matrix of KL-alignments.
 
     Raises:
-        WarehouseError: There are no results, or another version of nl2sql-align made them.
+        WarehouseError: The results are missing, or another version of nl2sql-align made them.
     """
     with open_results(place):
         return Results(place)

@@ -50,7 +50,7 @@ def plot(
         metric: For ``matrix``, the measure to draw.
 
     Raises:
-        WarehouseError: There are no results, or the file cannot be written.
+        WarehouseError: The results are missing, or the file cannot be written.
         ConfigurationError: An option is not valid, or there is nothing to draw.
     """
     out = Path(out)

@@ -87,7 +87,7 @@ def write_report(
         Whether the report was written.
 
     Raises:
-        WarehouseError: There are no results, or the file cannot be written.
+        WarehouseError: The results are missing, or the file cannot be written.
         ConfigurationError: ``out`` is missing, and the results are on an object store.
     """
     destination = report_file(place) if out is None else Path(out)

@@ -123,7 +123,7 @@ def is_definition(one: Checked) -> bool:
 
 
 def test_nearly_no_query_loses_a_keyword_or_keeps_a_name(checked):
-    """What is left is rare, or a name by its place that the slow reader does not know.
+    """The rest is rare, or a name by its place that the slow reader does not know.
 
     For example: keys of JSON paths, character sets, and routines defined within a query.
     """

@@ -23,7 +23,7 @@ comment on column corpora.is_set_aside is 'True if no query has an n-gram: the c
 comment on column corpora.templates_file is 'The Parquet file of the distinct queries with their templates';
 comment on column corpora.ngrams_file is 'The Parquet file, or the folder of Parquet files, of the n-gram counts; ngram_counts is a view over these files';
 comment on column corpora.ingested_at is 'When the dump was read';
-comment on column corpora.question_weight is 'What all answers to one question count together: each of k answers counts question_weight / k times; 1 unless some question has several answers';
+comment on column corpora.question_weight is 'The weight of a question, which its answers share: each of k answers counts question_weight / k times; 1 unless some question has several answers';
 comment on column corpora.n_not_queries is 'Rejected statements that are not queries, such as BEGIN, SET and EXPLAIN, or that kinds leaves out';
 comment on column corpora.parsed_share is 'Share of the queries that have a template, without those statements; of predictions all count, since an answer that is not a query is a failed answer';
 comment on column corpora.n_rows is 'Rows of table queries: as n_queries, but each text of a query log counts once';

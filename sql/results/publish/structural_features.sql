@@ -17,8 +17,8 @@ new_templates as (
 ),
 
 -- Brackets are replaced from the inside out by p, or by s for a subquery; words of templates are in upper case.
--- Subqueries wait until no other bracket is left, so that n_peeled counts how deep they nest. What
--- was in the replaced brackets is in peeled.
+-- Subqueries wait until no other bracket is left, so that n_peeled counts how deep they nest.
+-- Column peeled has the content of the replaced brackets.
 reduced as (
     select
         template_id,

@@ -314,17 +314,17 @@ def accidents(tmp_path_factory, make_corpus):
     return warehouse.folder
 
 
-def test_rows_that_parse_by_accident_are_left_out_counted_and_told(accidents, tmp_path):
+def test_rows_that_parse_by_accident_are_left_out_counted_and_reported(accidents, tmp_path):
     made = select(accidents, "dev", [], tmp_path, Options(100, exclude_overlap="none"))
     taken = pl.read_parquet(tmp_path / "selection.parquet").group_by("source").agg("sql")
     taken = {source: sorted(texts) for source, texts in taken.iter_rows()}
     assert taken == {dialect: sorted(texts) for dialect, texts in NO_ACCIDENTS.items()}
     counted = dict(made.sources.select("source", "n_accidental").iter_rows())
     assert counted == {"mysql": 7, "sqlite": 1, "tsql": 1, "postgres": 0}
-    told = "left out rows that parse by accident, because a name in them lacks quotes: "
-    assert any(note.startswith(f"{told}7 of mysql, 1 of") for note in made.notes)
+    reported = "left out rows that parse by accident, because a name in them lacks quotes: "
+    assert any(note.startswith(f"{reported}7 of mysql, 1 of") for note in made.notes)
     mixture = mix(accidents, "dev")
-    assert [note for note in mixture.notes if note.startswith(told)]
+    assert [note for note in mixture.notes if note.startswith(reported)]
 
 
 def test_rows_that_parse_by_accident_are_kept_on_demand(accidents, tmp_path):
@@ -336,10 +336,10 @@ def test_rows_that_parse_by_accident_are_kept_on_demand(accidents, tmp_path):
     assert not any("accident" in note for note in made.notes)
 
 
-def test_texts_that_repeat_are_told(tmp_path, make_corpus):
+def test_texts_that_repeat_are_reported(tmp_path, make_corpus):
     warehouse = Warehouse(tmp_path / "warehouse")
     rows = [(f"SELECT a FROM t{min(i, 20)}", COUNT) for i in range(40)]
     runner(warehouse, make_corpus)(("train", rows, {}), ("dev", TARGET, {"role": "target"}))
     made = select(warehouse.folder, "dev", [], tmp_path / "out", Options(40))
-    told = "20 of 40 rows have the same text: SELECT a FROM t20"
-    assert told in made.notes
+    reported = "20 of 40 rows have the same text: SELECT a FROM t20"
+    assert reported in made.notes

@@ -111,7 +111,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_corpus_whose_answers_cannot_be_told_is_set_aside(tmp_path, name):
+def test_a_corpus_with_unclear_answers_is_set_aside(tmp_path, name):
     row, why = REFUSED[name]
     with pytest.raises(CorpusError) as caught:
         recognized(tmp_path, [row] * 3)

@@ -25,7 +25,7 @@ HEADER = "id,note,sql\n"
 REST = "7,x,SELECT 7\n8,y,SELECT 8\n"
 REST_ROWS = [["7", "x", "SELECT 7"], ["8", "y", "SELECT 8"]]
 LOST = ["", "", ""]
-# The rows after the header and before REST, what is read of them, and what is told.
+# The rows after the header and before REST, the values that are read, and the reported damage.
 READ = {
     "a quoted part of a value": (
         '1,"the price". Return it,SELECT 1\n',
@@ -147,19 +147,19 @@ READ = {
 
 
 @pytest.mark.parametrize("name", READ)
-def test_a_damaged_row_costs_itself(name, tmp_path):
-    text, rows, told = READ[name]
+def test_only_the_damaged_row_is_lost(name, tmp_path):
+    text, rows, reported = READ[name]
     path = tmp_path / "a.csv"
     path.write_bytes((HEADER + text + REST).encode())
     damage = repair_table(path, tmp_path / "copy.csv", ",")
     with (tmp_path / "copy.csv").open(newline="") as file:
         assert [*csv.reader(file)][1:] == rows + REST_ROWS
-    assert damage.text == told
+    assert damage.text == reported
 
 
 @pytest.mark.parametrize("name", READ)
 def test_damaged_rows_keep_their_places_among_the_queries(name, tmp_path):
-    text, rows, told = READ[name]
+    text, rows, reported = READ[name]
     path = tmp_path / "a.csv"
     path.write_bytes((HEADER + text + REST).encode())
     corpus = entry(path, "csv", columns={"sql": "sql", "question": "note", "id": "id"})
@@ -167,7 +167,7 @@ def test_damaged_rows_keep_their_places_among_the_queries(name, tmp_path):
     report = ingest_corpus(corpus, queries)
     found = pq.read_table(queries).to_pylist()
     assert [row["sql"] for row in found] == [row[2] for row in rows + REST_ROWS]
-    assert read_row_counts(queries).reading == report.rows.reading == told
+    assert read_row_counts(queries).reading == report.rows.reading == reported
 
 
 def test_the_rows_of_a_damaged_table_are_the_ones_chosen_for_training(tmp_path):
@@ -210,7 +210,7 @@ def test_a_table_that_is_damaged_too_much_is_refused_with_its_lines(name, tmp_pa
         ingest_corpus(entry(path, "csv", columns={"sql": "b"}), tmp_path / "queries.parquet")
 
 
-def test_binary_data_is_no_damaged_table(tmp_path):
+def test_binary_data_is_not_a_damaged_table(tmp_path):
     path = tmp_path / "a.csv"
     path.write_bytes(b"a,b\n" + bytes(range(256)) * 99)
     with pytest.raises(CorpusError, match=r"is not text|is damaged or not in format 'csv'"):
@@ -232,7 +232,7 @@ def test_a_log_without_a_header_is_repaired_by_its_usual_number_of_values(tmp_pa
 
 
 @pytest.mark.parametrize("text", ['1,"a\n' * 9, '1,"a"b,"c\n' * 9, '1,"a""' * 9, '"' * 99])
-def test_quotes_that_never_match_are_no_fault_of_the_program(text, tmp_path):
+def test_quotes_that_never_match_are_reported(text, tmp_path):
     path = tmp_path / "a.csv"
     path.write_text(HEADER + text)
     with pytest.raises(UnreadableTableError):
@@ -292,13 +292,13 @@ SEPARATED = {
 
 
 @pytest.mark.parametrize("name", SEPARATED)
-def test_the_header_and_the_rows_tell_the_separator(name):
+def test_the_header_and_the_rows_show_the_separator(name):
     text, separator = SEPARATED[name]
     assert find_separator(text) == separator
     assert find_separator(text.replace("\n", "\r\n")) == separator
 
 
-def test_a_table_in_a_tsv_file_has_tabs_unless_its_header_tells_otherwise(tmp_path):
+def test_a_table_in_a_tsv_file_has_tabs_unless_its_header_shows_others(tmp_path):
     assert find_separator("sql\nSELECT a, b\n", "\t") == "\t"
     path = tmp_path / "a.tsv"
     for content, format in ((b"sql\nSELECT a, b\n", "tsv"), (b"id;sql\n1;SELECT a, b\n", "csv")):
@@ -318,7 +318,7 @@ def test_blank_lines_may_precede_the_header(tmp_path):
         assert [*csv.reader(file)][:2] == [["id", "note", "sql"], ["1", "x y", "SELECT 1"]]
 
 
-def test_the_line_that_tells_excel_the_separator_is_left_out(tmp_path):
+def test_the_line_that_names_the_separator_for_excel_is_left_out(tmp_path):
     path = tmp_path / "a.csv"
     path.write_bytes(b"\xef\xbb\xbfsep=;\r\nid; sql\r\n7;SELECT a, b FROM c\r\n8;SELECT 1\r\n")
     found, _ = resolve_format(entry(path, AUTO))
@@ -333,7 +333,7 @@ def test_the_line_that_tells_excel_the_separator_is_left_out(tmp_path):
     assert records == ['{"id":"8","sql":"SELECT 1"}']
 
 
-def test_the_separator_is_told(tmp_path):
+def test_the_separator_is_reported(tmp_path):
     path = tmp_path / "a.csv"
     path.write_bytes(b"\xef\xbb\xbfid;sql;db\r\n1;SELECT a, b FROM t;port\r\n")
     corpus, _ = resolve_format(entry(path, AUTO))
@@ -351,7 +351,7 @@ def test_files_with_different_separators_are_not_one_dump(tmp_path):
         ingest_corpus(corpus, tmp_path / "stage" / "queries.parquet")
 
 
-def test_damage_in_several_files_is_told_with_their_names(tmp_path):
+def test_damage_in_several_files_is_reported_with_their_names(tmp_path):
     for name in ("a", "b"):
         (tmp_path / f"{name}.csv").write_text(f'id,sql\n1,"x\n2,SELECT {name}\n3,SELECT 3\n')
     corpus = entry(tmp_path, "csv", columns={"sql": "sql"}, glob="*.csv")

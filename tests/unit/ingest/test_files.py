@@ -100,7 +100,7 @@ def test_wide_texts_are_recognized_and_converted(name, encoding, is_marked, tmp_
     assert report.encoding.name == (encoding[:6] if is_marked else encoding)
 
 
-def test_zero_bytes_alone_tell_no_wide_encoding():
+def test_zero_bytes_alone_do_not_show_a_wide_encoding():
     assert find_wide_encoding(b"") is None
     assert find_wide_encoding(b"SELECT 1;\0\n" * 9) is None
     assert find_wide_encoding(b"\0" * 64) is None

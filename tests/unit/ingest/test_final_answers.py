@@ -230,7 +230,7 @@ ENDS = [
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_what_follows_the_statement_is_cut(end):
+def test_the_text_after_the_statement_is_cut(end):
     for dialect in DIALECTS:
         assert clean_answer(S + end, dialect) == S, dialect
 
@@ -301,7 +301,7 @@ def test_characters_of_chats_are_repaired(text):
         assert clean_answer(text, dialect) == CHARACTERS[text], dialect
 
 
-def test_the_rules_are_told():
+def test_the_rules_are_reported():
     assert explain_cleaning(S).rules == ()
     assert explain_cleaning(f"  {S};\n").rules == ()
     assert explain_cleaning(f"<think>x</think>{S}").rules == ("reasoning",)

@@ -162,7 +162,7 @@ NO_DUMPS = {
 
 @pytest.mark.parametrize("role", ["train", "predictions"])
 @pytest.mark.parametrize("name", NO_DUMPS)
-def test_a_file_that_is_no_dump_is_named_so(tmp_path, name, role):
+def test_a_file_that_is_not_a_dump_is_reported(tmp_path, name, role):
     (tmp_path / name).write_text(NO_DUMPS[name])
     keys = AS_PREDICTIONS if role == "predictions" else {}
     start = NO_DUMPS[name].partition("\n")[0]

@@ -112,7 +112,7 @@ MODELS = {
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_answers_are_told_from_references_in_columns(tmp_path, name):
+def test_answers_are_distinguished_from_references_in_columns(tmp_path, name):
     (tmp_path / "a.json").write_bytes(as_json(MODELS[name]))
     keys = {"role": "predictions", "target": "t", "model": "m"}
     found, _ = resolve_format(entry(tmp_path / "a.json", "auto", **keys))

@@ -28,7 +28,7 @@ from nl2sql_align.tasks.ingest.lists import parse_list
         (None, None),
     ],
 )
-def test_a_list_of_texts_is_told_from_other_texts(text, texts):
+def test_a_list_of_texts_is_distinguished_from_other_texts(text, texts):
     assert parse_list(text) == texts
 
 

@@ -163,7 +163,7 @@ def test_the_questions_are_found_where_ids_allow_it(tmp_path, answers, asked, ex
         ),
     ],
 )
-def test_what_is_not_plain_is_told(tmp_path, answers, asked, notes):
+def test_unclear_ids_are_reported(tmp_path, answers, asked, notes):
     assert list(find(tmp_path, answers, asked).notes) == notes
 
 

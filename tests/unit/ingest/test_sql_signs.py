@@ -68,7 +68,7 @@ def test_sql_looks_like_sql(text):
 
 
 @pytest.mark.parametrize("text", PROSE.strip().split("\n"))
-def test_prose_does_not(text):
+def test_prose_does_not_look_like_sql(text):
     assert not looks_like_sql(text)
 
 

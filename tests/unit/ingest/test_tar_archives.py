@@ -84,7 +84,7 @@ BAD = {
     "absolute": (as_tar({"/etc/a.json": b"[]"}), "names a file outside itself"),
     "link": (as_tar({"a.json": b"[]", "b.json": b""}, **LINK), "'b.json' in it is a link"),
     "hard link": (as_tar({"b.json": b""}, **HARD_LINK), "'b.json' in it is a link"),
-    "pipe": (as_tar({"b.json": b""}, **PIPE), "'b.json' in it is no plain file"),
+    "pipe": (as_tar({"b.json": b""}, **PIPE), "'b.json' in it is not a plain file"),
     "several kinds": (as_tar({"a.json": b"[]", "b.csv": b"a"}), "several kinds of files (a.json,"),
     "several splits": (as_tar({"train.json": b"[]", "dev.json": b"[]"}), "several splits (dev,"),
     "twice": (as_tar({"./a.json": b"[]", "a.json": b"[]"}), "contains 'a.json' twice"),
@@ -114,7 +114,7 @@ def test_a_bad_archive_is_refused(name, tmp_path):
     assert not list(tmp_path.glob("stage/*"))
 
 
-def test_links_beside_the_files_to_read_do_no_harm(tmp_path):
+def test_links_beside_the_files_to_read_are_ignored(tmp_path):
     path = tmp_path / "a.tar"
     path.write_bytes(as_tar({"a.sql": b"select 1", "latest": b""}, **LINK))
     assert rows_of(entry(path, "sql_files"), tmp_path) == ["select 1"]

@@ -376,7 +376,7 @@ def test_another_dialect_is_chosen_if_it_parses_clearly_more(tmp_path):
     assert "parses most" in choice.reason
 
 
-def test_a_mixture_of_dialects_is_told(tmp_path):
+def test_a_mixture_of_dialects_is_reported(tmp_path):
     given = {
         **EXPORT,
         "saved_query_export__databases__x.yaml": "uuid: d-2\nsqlalchemy_uri: bigquery://x\n",
@@ -463,7 +463,7 @@ BOMB = "a: &a [x, x]\n" + "".join(
         ("a: " + "b" * 1_000_001, "YAML of more than 1 MB"),
     ],
 )  # fmt: skip
-def test_yaml_that_would_harm_is_refused(tmp_path, text, problem):
+def test_harmful_yaml_is_refused(tmp_path, text, problem):
     with pytest.raises(OSError, match=problem):
         convert(tmp_path, text, max_bytes=1_000_000)
 

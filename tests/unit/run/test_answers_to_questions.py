@@ -261,7 +261,7 @@ def test_parts_are_not_published_as_corpora(results):
         assert {name for (name,) in found} <= names
 
 
-def test_answers_of_which_none_parses_have_no_ratio(results):
+def test_answers_that_all_fail_to_parse_have_no_ratio(results):
     assert not select(results, "from alignment_ratio where predictions = 'none-parses'")
 
 
@@ -320,7 +320,7 @@ def test_a_list_of_answers_is_several_answers(results):
 
 # Their results depend on the order of the rows.
 BY_ORDER = ("foreign", "without-ids", "first")
-# What names or times a dump or a run, and may differ for a shuffled file.
+# Columns that name or time a dump or a run, and may differ for a shuffled file.
 NOT_RESULTS = {"digest", "path", "ingested_at", "corpora_digests", "finished_at", "results_key"}
 
 

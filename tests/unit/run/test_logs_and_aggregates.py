@@ -153,7 +153,7 @@ def test_other_reasons_are_kept():
 @pytest.mark.parametrize(
     "declared", ["(@p0 int)", "(@P1 nvarchar(4000),@P2 decimal(10, 2) OUTPUT) ", "\n(@1 [sysname])"]
 )
-def test_declared_parameters_are_no_part_of_a_statement(declared):
+def test_declared_parameters_are_not_part_of_a_statement(declared):
     assert looks_like_sql(f"{declared}SELECT a FROM b WHERE c = @p0")
     found = Templatizer("tsql")(f"{declared}SELECT a FROM b WHERE c = @p0")
     assert found.template == "SELECT FROM WHERE ="

@@ -6,7 +6,7 @@ import pytest
 
 from nl2sql_align.tasks.run.steps import explain_surplus
 
-OTHERWISE = "are answers missing, or do line breaks stand within some?"
+OTHERWISE = "are answers missing, or do some contain line breaks?"
 
 
 @pytest.mark.parametrize(

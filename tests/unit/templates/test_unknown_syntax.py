@@ -24,7 +24,7 @@ from tests.timing import fastest_seconds
         ("sqlite", "SELECT a FROM t LIMIT 2 BY a LIMIT 3"),
     ],
 )
-def test_what_is_not_valid_stays_rejected(dialect, sql):
+def test_invalid_text_stays_rejected(dialect, sql):
     assert Templatizer(dialect)(sql).template is None
 
 
@@ -58,7 +58,7 @@ def test_replace_is_dml(dialect, kinds, is_taken):
         ("bigquery", "FROM t -- a\n|> SET b = 1 /* c */ |> LIMIT 3;"),
     ],
 )
-def test_comments_may_stand_between(dialect, sql):
+def test_comments_may_be_between_the_words(dialect, sql):
     assert Templatizer(dialect)(sql).template is not None
 
 
