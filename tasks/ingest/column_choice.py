@@ -277,7 +277,7 @@ def choose_texts(texts: Iterable[Texts], *, is_answer: bool, is_cleaned: bool) -
         # The SQL in prompts is not an answer.
         one.judge(is_cleaned and one.meaning not in (Meaning.PROMPT, Meaning.REFERENCE))
     taken = _choose_answers(judged) if is_answer else _choose_queries(judged)
-    return Choice(taken, _find_others(judged, taken), is_answer)
+    return Choice(taken, _find_others(judged, taken, is_answer), is_answer)
 
 
 def find_others(
@@ -289,21 +289,25 @@ def find_others(
         rows: The first rows.
         keys: The keys of the format.
         path: Where its queries are, if that is one column.
-        is_cleaned: Whether texts are cleaned when they are read.
+        is_cleaned: Whether texts are cleaned when they are read, as only answers are.
     """
     judged = list_texts(rows)
     taken = next((one for one in judged if one.path == path), Texts(path, Meaning.OTHER))
     for one in judged:
         one.judge(is_cleaned and one.meaning not in (Meaning.PROMPT, Meaning.REFERENCE))
     others = [one for one in judged if one.path and one.path[0] not in keys]
-    return _find_others(others, taken)
+    return _find_others(others, taken, is_answer=is_cleaned)
 
 
-def _find_others(judged: Iterable[Texts], taken: Texts) -> tuple[Texts, ...]:
+def _find_others(judged: Iterable[Texts], taken: Texts, is_answer: bool) -> tuple[Texts, ...]:
+    """Return the columns to name in a note: of other queries, and of references beside answers."""
     return tuple(
         one
         for one in judged
-        if one is not taken and one.n_queries and one.share >= _MIN_SHARE and not _agree(one, taken)
+        if one is not taken
+        and one.n_queries
+        and one.share >= _MIN_SHARE
+        and ((is_answer and one.meaning is Meaning.REFERENCE) or not _agree(one, taken))
     )
 
 

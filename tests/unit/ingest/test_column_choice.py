@@ -147,6 +147,13 @@ def test_a_data_set_takes_its_reference(tmp_path):
     assert recognized(tmp_path, [row] * 3, "target")[0].columns.sql == "statement"
 
 
+def test_a_reference_beside_answers_is_named_even_if_they_are_equal(tmp_path):
+    _, reason = recognized(tmp_path, [{"gold": GOLD, "pred": GOLD}] * 3)
+    assert reason.endswith("also in 'gold' (the reference), not taken")
+    _, reason = recognized(tmp_path, [{"gold": GOLD, "pred": GOLD}] * 3, "target")
+    assert reason.endswith("SQL in 'gold'")
+
+
 def test_a_question_is_named_and_never_taken(tmp_path):
     row = {
         "query": "Select the names of all boats",
