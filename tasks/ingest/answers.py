@@ -12,7 +12,7 @@ from typing import Final
 
 from nl2sql_align.tasks.ingest.final_answers import Block, Part, find_final_answer, unescape
 from nl2sql_align.tasks.ingest.statement_ends import find_end
-from nl2sql_align.tasks.ingest.statement_starts import find_start
+from nl2sql_align.tasks.ingest.statement_starts import find_start, is_prose
 from nl2sql_align.tasks.ingest.statements import (
     MAX_CHARACTERS,
     Scan,
@@ -24,6 +24,17 @@ from nl2sql_align.tasks.ingest.statements import (
 )
 
 _INVISIBLE: Final = "\ufeff\u200b\u2060"
+# One query on one line of ASCII, without a mark, a sentence or a second query for any rule to find.
+_PLAIN: Final = re.compile(
+    r"""
+    \s*+ (?P<start> SELECT ) [ ]
+    (?: \b(?: UNION | ALL | EXCEPT | INTERSECT ) [ ]++ SELECT \b | \( [ ]*+ SELECT \b
+      | (?! SELECT \b ) (?: [A-Za-z_]\w*+ | \d++ (?! [A-Za-z_] ) | [ ,()*=%+>'"] )
+      | < (?= [ =>\d'"] ) | - (?! - ) | / (?! \* ) | \. (?= [\w*"] ) | ! (?= = ) )*+
+    [\s;]*+ \Z
+    """,
+    re.VERBOSE | re.IGNORECASE | re.ASCII,
+)
 
 
 def clean_answer(
@@ -49,8 +60,18 @@ def explain_cleaning(
         takes_first: Drop the statements after the first.
         block: The fenced block to take if several hold a statement.
     """
-    if len(text) > MAX_CHARACTERS:
+    if len(text) > MAX_CHARACTERS or is_plain(text):
         return Part(text)
+    return _apply_rules(text, dialect, takes_first, block)
+
+
+def is_plain(text: str) -> bool:
+    """Tell at little cost whether a text is one query that no rule changes; most such are told."""
+    match = _PLAIN.match(text)
+    return match is not None and not is_prose(text, match.start("start"))
+
+
+def _apply_rules(text: str, dialect: str | None, takes_first: bool, block: Block) -> Part:
     found, found_rules = find_final_answer(text.lstrip(_INVISIBLE), block)
     rules = dict.fromkeys(found_rules)
     if find_start(found) is None:

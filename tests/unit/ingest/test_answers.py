@@ -3,10 +3,10 @@
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from nl2sql_align.tasks.ingest.answers import clean_answer
+from nl2sql_align.tasks.ingest.answers import clean_answer, is_plain
 from nl2sql_align.tasks.ingest.statements import (
     choose_statements,
     classify_statement,
@@ -52,6 +52,25 @@ EXPECTED = {
     "with": "WITH x AS (SELECT 1) SELECT * FROM x",
     "semicolon in a bracket": "SELECT a FROM (SELECT b; SELECT c",
 }
+
+
+# Pieces of queries, and of texts that rules change.
+PIECES = [
+    *("SELECT a", "SELECT ", " FROM t ", "WHERE b < 3", " UNION SELECT c FROM d", "(SELECT 1)"),
+    *("select the name from the table", "SELECT", "DELETE FROM t ", "CREATE TABLE t (a int) "),
+    *("1.5", "x", "'", '"', ".", ". This ", ";", "; ", "\n", "\nGO", "--", "/*", "<s>", "<think>"),
+    *("Note: ", " Final answer", "[", "`", "```", "&lt;", "\\", ")", "ALL SELECT b", "GO"),
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=7).map("".join))
+@example("SELECT a, count(*) FROM t WHERE b = 'x' AND c <= 1.5 UNION SELECT d FROM e;")
+@settings(max_examples=1000)
+def test_no_rule_changes_a_plain_query(text):
+    if is_plain(text):
+        # The mark, which is dropped, keeps the text from being told as plain.
+        assert clean_answer("\u200b" + text, "tsql") == text.strip().rstrip("; ")
+        assert clean_answer(text) == text
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
