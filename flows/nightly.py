@@ -10,10 +10,10 @@ from nl2sql_align.flows.align import align
 from nl2sql_align.flows.running.artifacts import discovery_summary, key_of
 from nl2sql_align.flows.running.policy import step
 from nl2sql_align.flows.running.runners import Runner
-from nl2sql_align.flows.summary import RunSummary
 from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.ingest.discovery import SETTLE_SECONDS, Discovery, discover_dumps
 from nl2sql_align.tasks.results.publish import DRIFT_THRESHOLD
+from nl2sql_align.tasks.run.summary import RunSummary
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 from nl2sql_align.tasks.warehouse.object_store import warehouse_at
 

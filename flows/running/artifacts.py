@@ -31,7 +31,7 @@ from nl2sql_align.tasks.results.changes import Changes, find_changes
 from nl2sql_align.tasks.views.pictures import plot
 
 if TYPE_CHECKING:
-    from nl2sql_align.flows.summary import RunSummary
+    from nl2sql_align.tasks.run.summary import RunSummary
 
 DRIFT_EVENT: Final = "nl2sql-align.drift"
 VERDICT_EVENT: Final = "nl2sql-align.verdict-changed"

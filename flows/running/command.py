@@ -37,8 +37,8 @@ from nl2sql_align.tasks.views.terminal.console import LogFormat, err, out, print
 from nl2sql_align.tasks.warehouse.object_store import check_store, warehouse_at
 
 if TYPE_CHECKING:
-    from nl2sql_align.flows.summary import RunSummary
     from nl2sql_align.tasks.measures.options import Unit
+    from nl2sql_align.tasks.run.summary import RunSummary
 
 
 @dataclass(frozen=True)

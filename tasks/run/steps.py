@@ -1,6 +1,6 @@
 """The steps of a run after parsing: counting, measuring, and bookkeeping.
 
-``flows.align`` runs them as Prefect tasks.
+``job`` runs them in order.
 """
 
 import json

@@ -8,64 +8,17 @@ renamed some files, until one completes.
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from pathlib import Path
 
-from nl2sql_align.tasks.base.connections import bounded
 from nl2sql_align.tasks.ingest.corpora_file import load_corpora
-from nl2sql_align.tasks.results.publish import RunRecord, publish
-from nl2sql_align.tasks.results.versions import list_versions
-from nl2sql_align.tasks.run import steps
-from nl2sql_align.tasks.run.prepare import PendingParts, Prepared, prepare_corpus
-from nl2sql_align.tasks.templates.parser_pool import parse_part, stop_workers
+from nl2sql_align.tasks.run.job import JobSettings, run_locally
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 
 
 def run(folder: Path, corpora: Path) -> None:
-    """Do the same as ``nl2sql_align.flows.align``, in the same order."""
-    started_at = datetime.now(UTC)
-    entries = load_corpora(corpora)
-    warehouse = Warehouse(folder.resolve())
-    with (
-        warehouse.explain_disk_errors(),
-        warehouse.locked(),
-        bounded(None, None, warehouse.scratch),
-        ThreadPoolExecutor(2) as pool,
-    ):
-        warehouse.remove_damaged()
-        try:
-            targets = {entry.name: entry for entry in entries}
-            outcomes = list(
-                pool.map(
-                    lambda entry: prepare_corpus(
-                        entry, warehouse, target=targets.get(entry.target or "")
-                    ),
-                    entries,
-                )
-            )
-            prepared = [one for one in outcomes if isinstance(one, Prepared)]
-            parts = PendingParts()
-            list(pool.map(parse_part, [job for one in prepared for job in parts.add(one)]))
-            counted = list(pool.map(lambda one: steps.count_corpus(one, warehouse), prepared))
-        finally:
-            stop_workers()
-        counted = steps.count_answered_parts(counted, warehouse)
-        matrix = steps.measure_pairs(counted, warehouse)
-        publish(
-            warehouse,
-            counted,
-            matrix.pairs,
-            matrix.contributions,
-            RunRecord(f"run at {time.time_ns()}", started_at, {}, list_versions()),
-            steps.resample_pairs(counted, matrix, warehouse),
-            steps.measure_as_written(counted, warehouse),
-        )
-        steps.write_last_corpora(counted, warehouse)
-        steps.remove_unused_files(counted, warehouse)
-        warehouse.record_digests()
+    """Run the main job."""
+    run_locally(load_corpora(corpora), Warehouse(folder.resolve()), JobSettings(corpora))
 
 
 def cut(folder: Path, corpora: Path) -> int:

@@ -1,7 +1,6 @@
 """Fixtures of the flows, with one Prefect test server for all: it takes ten seconds to start."""
 
 import os
-import pkgutil
 import shutil
 from functools import partial
 from pathlib import Path
@@ -41,9 +40,10 @@ def align(prefect_home):
 def limit_counting(align, monkeypatch):
     """Return a function that sets the limits of the counting step, such as ``part_bytes=30``."""
     from nl2sql_align.tasks.ngrams.corpus_counts import CountLimits
+    from nl2sql_align.tasks.run import steps
 
     def limit(**limits):
-        limit_step("count", monkeypatch, count_limits=CountLimits(**limits))
+        limit_step(steps.count_corpus, monkeypatch, count_limits=CountLimits(**limits))
 
     return limit
 
@@ -51,21 +51,22 @@ def limit_counting(align, monkeypatch):
 @pytest.fixture
 def limit_parsing(align, monkeypatch):
     """Return a function that sets the limits of the parsing step: ``seconds_per_query=1``."""
+    from nl2sql_align.tasks.templates.parser_pool import parse_part
 
     def limit(**limits):
-        limit_step("parse", monkeypatch, **limits)
+        limit_step(parse_part, monkeypatch, **limits)
 
     return limit
 
 
-def limit_step(name, monkeypatch, **arguments):
+def limit_step(function, monkeypatch, **arguments):
     """Give a step of the flow more arguments, in all runs of the test."""
+    from nl2sql_align.flows.align import TASKS
     from nl2sql_align.flows.running.policy import step
 
-    place = f"nl2sql_align.flows.align.{name}"
-    whole = pkgutil.resolve_name(place)
-    limited = step(partial(whole.fn, **arguments), whole.name, whole.task_run_name)
-    monkeypatch.setattr(place, limited)
+    whole = TASKS[function]
+    limited = step(partial(function, **arguments), whole.name, whole.task_run_name)
+    monkeypatch.setitem(TASKS, function, limited)
 
 
 @pytest.fixture(scope="session")

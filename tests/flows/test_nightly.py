@@ -166,8 +166,8 @@ def test_an_unexpected_error_sets_only_its_corpus_aside(align, corpora, first, m
 
 def test_markup_in_messages_is_escaped():
     from nl2sql_align.flows.running.artifacts import run_summary
-    from nl2sql_align.flows.summary import RunSummary
     from nl2sql_align.tasks.results.changes import Changes
+    from nl2sql_align.tasks.run.summary import RunSummary
 
     changes = Changes((), (), (("a", 1, 0.5, "<script>|`x`"),), (), ())
     summary = RunSummary(

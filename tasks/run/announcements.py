@@ -1,12 +1,16 @@
 """Progress of the main job, as its steps end: for people, and as facts for programs."""
 
+from typing import TYPE_CHECKING
+
 from nl2sql_align.tasks.base.progress import announce
-from nl2sql_align.tasks.measures.intervals import IntervalsReport
-from nl2sql_align.tasks.measures.matrix import MatrixReport
-from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
 from nl2sql_align.tasks.run.prepare import Prepared, SetAside
 from nl2sql_align.tasks.templates.parser_pool import ParseReport
 from nl2sql_align.tasks.warehouse.count_files import count_distinct_ngrams
+
+if TYPE_CHECKING:
+    from nl2sql_align.tasks.measures.intervals import IntervalsReport
+    from nl2sql_align.tasks.measures.matrix import MatrixReport
+    from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
 
 
 def announce_ingested(outcome: Prepared | SetAside, n_done: int, n_corpora: int) -> None:
@@ -53,7 +57,7 @@ def announce_parsed(
 
 
 def announce_counted(
-    name: str, outcome: CountedCorpus | SetAside, n_done: int, n_corpora: int
+    name: str, outcome: "CountedCorpus | SetAside", n_done: int, n_corpora: int
 ) -> None:
     """Announce a counted corpus."""
     if isinstance(outcome, SetAside):
@@ -71,7 +75,7 @@ def announce_counted(
     )
 
 
-def announce_matrix(matrix: MatrixReport, seconds: float) -> None:
+def announce_matrix(matrix: "MatrixReport", seconds: float) -> None:
     """Announce the measures of all pairs."""
     announce(
         "matrix",
@@ -82,7 +86,7 @@ def announce_matrix(matrix: MatrixReport, seconds: float) -> None:
     )
 
 
-def announce_intervals(intervals: IntervalsReport | None, seconds: float) -> None:
+def announce_intervals(intervals: "IntervalsReport | None", seconds: float) -> None:
     """Announce the intervals, if there are any."""
     if intervals is None:
         return

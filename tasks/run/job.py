@@ -1,0 +1,420 @@
+"""The main job, from corpora to published results. An executor decides where its steps run.
+
+Counting and measuring are imported while the first queries are parsed.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import as_completed as completed_futures
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
+from uuid import uuid4
+
+from nl2sql_align.tasks.base.connections import bounded
+from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
+from nl2sql_align.tasks.run.announcements import (
+    announce_counted,
+    announce_ingested,
+    announce_intervals,
+    announce_matrix,
+    announce_parsed,
+)
+from nl2sql_align.tasks.run.prepare import PendingParts, Prepared, SetAside, prepare_corpus
+from nl2sql_align.tasks.run.summary import RunSummary
+from nl2sql_align.tasks.templates.parser_pool import (
+    ParseJob,
+    ParseReport,
+    parse_part,
+    start_worker,
+    stop_workers,
+)
+from nl2sql_align.tasks.warehouse.folder import Warehouse
+
+if TYPE_CHECKING:
+    from nl2sql_align.tasks.measures.intervals import Resampling
+    from nl2sql_align.tasks.ngrams.corpus_counts import Division
+    from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
+
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Pending(Protocol[R_co]):
+    """The result of a step that may still be running."""
+
+    def result(self) -> R_co:
+        """Wait for the step, and return its result or raise its error."""
+        ...
+
+
+class Executor(Protocol):
+    """Where the steps of a job run."""
+
+    def submit(self, step: Callable[..., R], *args: Any, **options: Any) -> Pending[R]:
+        """Start a step."""
+        ...
+
+    def as_completed(self, pending: list[Pending[R]]) -> Iterator[Pending[R]]:
+        """Yield steps as they end."""
+        ...
+
+    def call(self, step: Callable[..., R], *args: Any, **options: Any) -> R:
+        """Run a step that the whole job waits for."""
+        ...
+
+
+class LocalExecutor:
+    """Runs steps in the threads of this process."""
+
+    def __init__(self, pool: ThreadPoolExecutor) -> None:
+        self._pool = pool
+
+    def submit(self, step: Callable[..., R], *args: Any, **options: Any) -> Pending[R]:
+        """Start a step."""
+        return self._pool.submit(step, *args, **options)
+
+    def as_completed(self, pending: list[Pending[R]]) -> Iterator[Pending[R]]:
+        """Yield steps as they end."""
+        return completed_futures(cast("list[Future[R]]", pending))
+
+    def call(self, step: Callable[..., R], *args: Any, **options: Any) -> R:
+        """Run a step in this thread."""
+        return step(*args, **options)
+
+
+class Clock:
+    """A stopwatch for consecutive laps.
+
+    Attributes:
+        laps: The seconds of each lap by its name.
+        started_at: When the clock was started.
+    """
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self.started_at = datetime.now(UTC)
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> float:
+        """End a lap, and return its seconds."""
+        now = time.perf_counter()
+        seconds = self.laps[name] = now - self._last
+        self._last = now
+        return seconds
+
+
+@dataclass(frozen=True)
+class JobSettings:
+    """The settings of a job.
+
+    Attributes:
+        corpora_file: The corpora file, for the record of the run; None if there is none.
+        resampling: How to resample for intervals; by default, as many replicates as verdicts need.
+        drift_threshold: How far an alignment may move before the move is called a drift; None for
+            the default.
+    """
+
+    corpora_file: Path | None = None
+    resampling: "Resampling | None" = None
+    drift_threshold: float | None = None
+
+
+DEFAULT_SETTINGS: Final = JobSettings()
+
+
+@dataclass(frozen=True)
+class CountedCorpora:
+    """The corpora of a job whose n-grams are counted, and those that cannot be used.
+
+    Attributes:
+        corpora: The counted corpora, in the order of their entries.
+        set_aside: The corpora that cannot be compared.
+        notes: What to know about the corpora, a line each.
+        n_ingested: Corpora whose dumps were read.
+        n_parsed: Distinct queries parsed, without those of texts as written.
+        n_crashed: Queries that crashed the parser.
+    """
+
+    corpora: "list[CountedCorpus]"
+    set_aside: list[SetAside]
+    notes: list[str]
+    n_ingested: int
+    n_parsed: int
+    n_crashed: int
+
+
+def run_locally(
+    entries: list[CorpusEntry],
+    warehouse: Warehouse,
+    settings: JobSettings = DEFAULT_SETTINGS,
+    *,
+    threads: int | None = None,
+    memory_limit: str | None = None,
+) -> RunSummary:
+    """Run the main job in this process, without Prefect.
+
+    Args:
+        entries: The corpora.
+        warehouse: The warehouse, in a folder of this machine.
+        settings: The settings.
+        threads: Number of processes and threads; by default NL2SQL_ALIGN_THREADS, else one per CPU.
+        memory_limit: DuckDB's memory limit, such as 4GB; by default NL2SQL_ALIGN_MEMORY_LIMIT, else
+            4 GB.
+
+    Raises:
+        ConfigurationError: A limit is not valid.
+        WarehouseError: The warehouse is in use or cannot be written.
+    """
+    with (
+        warehouse.explain_disk_errors(),
+        warehouse.locked(),
+        bounded(threads, memory_limit, warehouse.scratch) as bounds,
+        # Two threads per parser process: one part is read or written while another is parsed.
+        ThreadPoolExecutor(2 * bounds.threads) as pool,
+    ):
+        job = Job(warehouse, LocalExecutor(pool))
+        try:
+            if not warehouse.database.exists():
+                for _ in range(bounds.threads):
+                    start_worker()
+            warehouse.remove_damaged()
+            counted = job.count(entries)
+        finally:
+            stop_workers()
+        return job.publish(counted, settings)
+
+
+class Job:
+    """A run of the main job in a locked warehouse.
+
+    Attributes:
+        clock: The times of its stages.
+    """
+
+    def __init__(
+        self, warehouse: Warehouse, executor: Executor, clock: Clock | None = None
+    ) -> None:
+        self.clock = clock or Clock()
+        self._warehouse = warehouse
+        self._executor = executor
+        self._parts = PendingParts()
+
+    def count(self, entries: list[CorpusEntry]) -> CountedCorpora:
+        """Ingest, parse and count corpora."""
+        prepared, set_aside, parsing = self._ingest(entries)
+        self.clock.lap("ingest")
+        from nl2sql_align.tasks.run import steps
+
+        counting, n_parsed, n_crashed = self._parse(parsing)
+        self.clock.lap("templates")
+        counted, failed = self._count(prepared, counting)
+        set_aside += [*failed, *steps.set_aside_empty(counted, self._warehouse)]
+        self.clock.lap("ngrams")
+        notes = [note for one in prepared for note in one.notes]
+        return CountedCorpora(
+            counted,
+            set_aside,
+            notes + steps.collect_notes(counted, self._warehouse),
+            sum(one.was_ingested for one in prepared),
+            n_parsed,
+            n_crashed,
+        )
+
+    def publish(
+        self, counted: CountedCorpora, settings: JobSettings = DEFAULT_SETTINGS
+    ) -> RunSummary:
+        """Measure counted corpora and publish the results, if there is any corpus."""
+        summary = RunSummary(
+            run_id=str(uuid4()),
+            warehouse=self._warehouse.place,
+            corpora=tuple(corpus.entry.name for corpus in counted.corpora),
+            set_aside={one.corpus: one.reason for one in counted.set_aside},
+            n_ingested=counted.n_ingested,
+            n_parsed=counted.n_parsed,
+            n_crashed=counted.n_crashed,
+            n_pairs=0,
+            n_new_pairs=0,
+            notes=tuple(counted.notes),
+        )
+        if counted.corpora:
+            summary = self._publish(counted.corpora, summary, settings)
+        return replace(summary, seconds=self.clock.laps)
+
+    def _publish(
+        self, corpora: "list[CountedCorpus]", summary: RunSummary, settings: JobSettings
+    ) -> RunSummary:
+        from nl2sql_align.tasks.measures.doubts import find_doubts
+        from nl2sql_align.tasks.measures.intervals import DEFAULT_RESAMPLING
+        from nl2sql_align.tasks.results.publish import (
+            DRIFT_THRESHOLD,
+            RunRecord,
+            fill_database,
+            publish,
+        )
+        from nl2sql_align.tasks.results.versions import list_versions
+        from nl2sql_align.tasks.run import steps
+
+        warehouse, call, lap = self._warehouse, self._executor.call, self.clock.lap
+        corpora = steps.count_answered_parts(corpora, warehouse)
+        versions = list_versions()
+        filling = self._executor.submit(fill_database, warehouse, corpora, versions)
+        matrix = call(steps.measure_pairs, corpora, warehouse)
+        announce_matrix(matrix, lap("matrix"))
+        resampling = settings.resampling or DEFAULT_RESAMPLING
+        intervals = call(steps.resample_pairs, corpora, matrix, warehouse, resampling)
+        announce_intervals(intervals, lap("intervals"))
+        as_written = steps.measure_as_written(corpora, warehouse)
+        doubts = find_doubts(corpora, matrix.pairs)
+        notes = [*summary.notes]
+        notes += [f"{name}: {text}" for name, texts in doubts.items() for text in texts]
+        threshold = settings.drift_threshold
+        threshold = DRIFT_THRESHOLD if threshold is None else threshold
+        record = RunRecord(
+            summary.run_id,
+            self.clock.started_at,
+            {
+                **steps.list_parameters((one.entry for one in corpora), resampling=resampling),
+                "drift_threshold": threshold,
+                "corpora": str(settings.corpora_file or ""),
+            },
+            versions,
+            summary.set_aside,
+            notes,
+            drift_threshold=threshold,
+        )
+        call(
+            publish,
+            warehouse,
+            corpora,
+            matrix.pairs,
+            matrix.contributions,
+            record,
+            intervals,
+            as_written,
+            filling.result(),
+            doubts,
+        )
+        steps.write_last_corpora(corpora, warehouse)
+        steps.remove_unused_files(corpora, warehouse)
+        warehouse.record_digests()
+        lap("publish")
+        return replace(
+            summary, n_pairs=matrix.n_pairs, n_new_pairs=matrix.n_new, notes=tuple(notes)
+        )
+
+    def _ingest(
+        self, entries: list[CorpusEntry]
+    ) -> "tuple[list[Prepared], list[SetAside], dict[Pending[ParseReport], ParseJob]]":
+        """Ingest the corpora, and submit the parts of each to the parsers once it is ready."""
+        targets = {entry.name: entry for entry in entries}
+        pending: dict[Pending[Prepared | SetAside], CorpusEntry] = {}
+        for entry in entries:
+            target = targets.get(entry.target or "")
+            step = self._executor.submit(prepare_corpus, entry, self._warehouse, target=target)
+            pending[step] = entry
+        parsing: dict[Pending[ParseReport], ParseJob] = {}
+        outcomes: dict[str, Prepared | SetAside] = {}
+        for n_done, step in enumerate(self._executor.as_completed(list(pending)), 1):
+            entry = pending[step]
+            outcome = outcomes[entry.name] = self._await_outcome(step, entry)
+            announce_ingested(outcome, n_done, len(pending))
+            if isinstance(outcome, Prepared):
+                for job in self._parts.add(outcome):
+                    parsing[self._executor.submit(parse_part, job)] = job
+        in_order = [outcomes[entry.name] for entry in entries]
+        prepared = [one for one in in_order if isinstance(one, Prepared)]
+        return prepared, [one for one in in_order if isinstance(one, SetAside)], parsing
+
+    def _parse(
+        self, parsing: "dict[Pending[ParseReport], ParseJob]"
+    ) -> "tuple[dict[str, Pending[CountedCorpus]], int, int]":
+        """Wait for the parsers, and submit each corpus for counting as soon as it is parsed.
+
+        Returns:
+            The steps that count, by corpus; the number of distinct queries parsed, without those of
+            texts as written; and the number of queries that crashed the parser.
+        """
+        from nl2sql_align.tasks.run.steps import count_corpus
+
+        parts = self._parts
+        counting: dict[str, Pending[CountedCorpus]] = {}
+
+        def submit_parsed() -> None:
+            for one in parts.take_parsed():
+                counting[one.entry.name] = self._executor.submit(count_corpus, one, self._warehouse)
+
+        submit_parsed()
+        reports: dict[Path, list[ParseReport]] = {}
+        n_jobs = sum(1 for job in parsing.values() if parts.list_corpora(job))
+        n_done = n_parsed = n_crashed = 0
+        for step in self._executor.as_completed(list(parsing)):
+            job, parsed = parsing[step], step.result()
+            n_crashed += parsed.n_crashed
+            is_last = parts.mark_parsed(job)
+            if names := parts.list_corpora(job):
+                n_done += 1
+                n_parsed += parsed.n_queries
+                of_source = reports.setdefault(job.source, [])
+                of_source.append(parsed)
+                announce_parsed(names if is_last else [], of_source, n_done, n_jobs)
+            submit_parsed()
+        return counting, n_parsed, n_crashed
+
+    def _count(
+        self, prepared: list[Prepared], counting: "dict[str, Pending[CountedCorpus]]"
+    ) -> "tuple[list[CountedCorpus], list[SetAside]]":
+        """Wait until all corpora are counted."""
+        outcomes: dict[str, CountedCorpus | SetAside] = {}
+        for name, outcome in self._await_counted(prepared, counting):
+            outcomes[name] = outcome
+            announce_counted(name, outcome, len(outcomes), len(prepared))
+        in_order = [outcomes[one.entry.name] for one in prepared]
+        failed = [one for one in in_order if isinstance(one, SetAside)]
+        return [one for one in in_order if not isinstance(one, SetAside)], failed
+
+    def _await_counted(
+        self, prepared: list[Prepared], counting: "dict[str, Pending[CountedCorpus]]"
+    ) -> "Iterator[tuple[str, CountedCorpus | SetAside]]":
+        """Yield the corpora by name as they are counted, with large ones last."""
+        from nl2sql_align.tasks.ngrams.corpus_counts import count_part
+
+        pending = {counting[one.entry.name]: one.entry for one in prepared}
+        divided: list[tuple[CountedCorpus, Division, list[Pending[float]]]] = []
+        for step in self._executor.as_completed(list(pending)):
+            entry = pending[step]
+            outcome = self._await_outcome(step, entry)
+            if not isinstance(outcome, SetAside) and outcome.division is not None:
+                parts = [self._executor.submit(count_part, one) for one in outcome.division.parts]
+                divided.append((outcome, outcome.division, parts))
+            else:
+                yield entry.name, outcome
+        for corpus, division, parts in divided:
+            yield corpus.entry.name, self._add_up(corpus, division, parts)
+
+    def _add_up(
+        self, corpus: "CountedCorpus", division: "Division", parts: list[Pending[float]]
+    ) -> "CountedCorpus | SetAside":
+        """Wait for the parts of a large corpus, and add up its partitions."""
+        from nl2sql_align.tasks.ngrams.corpus_counts import add_partition, gather_partitions
+        from nl2sql_align.tasks.run.steps import set_aside_failed
+
+        try:
+            seconds = sum(part.result() for part in parts)
+            partitions = [self._executor.submit(add_partition, job) for job in division.partitions]
+            seconds += sum(partition.result() for partition in partitions)
+            gather_partitions(division)
+        except Exception as error:
+            return set_aside_failed(corpus.entry, error, self._warehouse)
+        return replace(corpus, seconds=corpus.seconds + seconds, division=None)
+
+    def _await_outcome(self, step: Pending[R], entry: CorpusEntry) -> R | SetAside:
+        """Return the result of a step; its error sets the corpus aside, unless others meet it."""
+        from nl2sql_align.tasks.run.steps import set_aside_failed
+
+        try:
+            return step.result()
+        except Exception as error:
+            return set_aside_failed(entry, error, self._warehouse)
