@@ -20,7 +20,7 @@ from nl2sql_align.tasks.base.garbage import collect_rarely, skip_final_collectio
 from nl2sql_align.tasks.decisions.options import Method, Overlap
 from nl2sql_align.tasks.measures.options import Unit
 from nl2sql_align.tasks.results.options import Metric
-from nl2sql_align.tasks.views.options import Picture
+from nl2sql_align.tasks.views.options import ComparisonFormat, Picture
 from nl2sql_align.tasks.views.terminal import console
 from nl2sql_align.tasks.views.terminal.console import (
     Format,
@@ -40,6 +40,7 @@ from nl2sql_align.tasks.views.terminal.decisions import (
 from nl2sql_align.tasks.views.terminal.explanation import print_explanation
 from nl2sql_align.tasks.views.terminal.matrix import print_matrix
 from nl2sql_align.tasks.views.terminal.ratios import print_ratios
+from nl2sql_align.tasks.warehouse.addresses import is_address
 
 _NAME: Final = "nl2sql-align"
 
@@ -208,6 +209,52 @@ def run(
 
     options = RunOptions(threads, memory_limit, wait_seconds, log_format, runner, dask_address)
     raise typer.Exit(run_align(corpora, warehouse, options, replicates, resample))
+
+
+@_command(_PRODUCE, example="compare train.json dev.json --answers predictions.sql")
+def compare(
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="TRAIN... TARGET",
+            help="Training sets, then the target: files, folders, archives or addresses.",
+        ),
+    ],
+    answers: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE", help="Answers of a model to the questions of the target. Repeatable."
+        ),
+    ] = None,
+    dialect: Annotated[
+        str,
+        typer.Option(metavar="DIALECT", help="SQL dialect of all files, as sqlglot names it."),
+    ] = "auto",
+    threads: Threads = None,
+    memory_limit: MemoryLimit = None,
+    form: Annotated[
+        ComparisonFormat,
+        typer.Option("--format", help="Text for people, or JSON, Markdown or an HTML page."),
+    ] = ComparisonFormat.TABLE,
+) -> None:
+    """Compare training sets with a target at once, without a corpora file or a warehouse.
+
+    The numbers are those of run. Formats and dialects are recognized, and the output says which.
+    Exits with 3 if some files could not be used.
+    """
+    from nl2sql_align.tasks.views.comparison import compare
+    from nl2sql_align.tasks.views.terminal.comparison import print_comparison
+
+    if len(paths) < 2:
+        raise typer.BadParameter(
+            "give at least one training set and the target", param_hint="TARGET"
+        )
+    *train, target = paths
+    made = compare(
+        train, target, answers, dialect=dialect, threads=threads, memory_limit=memory_limit
+    )
+    print_comparison(made, form)
+    raise typer.Exit(3 if made.set_aside else 0)
 
 
 @_command(_PRODUCE, example="nightly dumps --warehouse warehouse-nightly")
@@ -588,6 +635,10 @@ def mix(
         print_mixture(made)
     else:
         print_rows(made.sources, form)
+
+
+def _as_place(text: str) -> Path | str:
+    return text if is_address(text) else Path(text)
 
 
 def _parse_names(text: str) -> list[str]:

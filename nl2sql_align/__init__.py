@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from nl2sql_align.tasks.results.database import open_results
     from nl2sql_align.tasks.run.inspection import inspect_dump
     from nl2sql_align.tasks.templates.one_query import template_of
+    from nl2sql_align.tasks.views.comparison import compare
     from nl2sql_align.tasks.views.explain import explain
     from nl2sql_align.tasks.views.notebook import load
     from nl2sql_align.tasks.views.pictures import plot
@@ -46,6 +47,7 @@ __all__ = [
     "__version__",
     "align",
     "calibrate",
+    "compare",
     "explain",
     "headroom",
     "inspect_dump",
@@ -70,6 +72,7 @@ _SOURCES = {
     "WarehouseError": "tasks.base.errors:WarehouseError",
     "align": "flows.align:align",
     "calibrate": "tasks.decisions.calibration:calibrate",
+    "compare": "tasks.views.comparison:compare",
     "explain": "tasks.views.explain:explain",
     "headroom": "tasks.decisions.headroom:headroom",
     "inspect_dump": "tasks.run.inspection:inspect_dump",

@@ -19,6 +19,7 @@ from nl2sql_align.tasks.ingest.corpora_file import AUTO, CorpusEntry, format_tab
 from nl2sql_align.tasks.ingest.dumps import RowCounts, ingest_corpus
 from nl2sql_align.tasks.ingest.format_recognition import resolve_format
 from nl2sql_align.tasks.ingest.lists import describe_lists
+from nl2sql_align.tasks.run.given_corpora import name_corpus
 from nl2sql_align.tasks.templates.dialect_choice import choose_dialect, list_own_dialects
 from nl2sql_align.tasks.templates.parser_pool import ParseJob, parse_part, stop_workers
 from nl2sql_align.tasks.templates.rules import SEVERAL_STATEMENTS
@@ -26,7 +27,6 @@ from nl2sql_align.tasks.templates.rules import SEVERAL_STATEMENTS
 _N_PARSED: Final = 2000
 _FEW: Final = 0.05
 _IS_WHOLE: Final = pc.field("reject_reason").is_null()
-_INVALID_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def inspect_dump(
         ConfigurationError: The dialect or the role does not exist.
     """
     path = Path(path)
-    name = _INVALID_IN_NAMES.sub("-", path.name.split(".")[0]).strip("-.")[:100] or "corpus"
+    name = name_corpus(path)
     keys = {"target": "...", "model": "..."} if role == "predictions" else {}
     try:
         given = CorpusEntry.model_validate(

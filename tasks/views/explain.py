@@ -347,6 +347,20 @@ def _read_features(con: "duckdb.DuckDBPyConnection", source: str, target: str) -
     )
 
 
+def describe_pair(
+    con: "duckdb.DuckDBPyConnection", source: str, target: str, most: int = 3
+) -> list[str]:
+    """Describe the structural differences of two corpora in a database of results in sentences.
+
+    Args:
+        con: A connection to the results.
+        source: The name of a corpus.
+        target: The name of the other one.
+        most: How many differences of shares to mention.
+    """
+    return describe_features(_read_features(con, source, target), source, target, most)
+
+
 def describe_features(
     features: "pl.DataFrame", source: str, target: str, most: int = 6
 ) -> list[str]:

@@ -11,3 +11,12 @@ class Picture(StrEnum):
     DIFFERENCES = "differences"
     SAMPLE_SIZE = "sample-size"
     BUDGET = "budget"
+
+
+class ComparisonFormat(StrEnum):
+    """The output formats of a comparison."""
+
+    TABLE = "table"
+    JSON = "json"
+    MARKDOWN = "md"
+    HTML = "html"

@@ -1,0 +1,142 @@
+"""Corpora that a caller hands over: paths and addresses of dumps, lists of queries, and frames."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import ValidationError
+
+from nl2sql_align.tasks.base.errors import ConfigurationError
+from nl2sql_align.tasks.ingest.corpora_file import AUTO, CorpusEntry
+from nl2sql_align.tasks.warehouse.addresses import is_address
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_INVALID_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9._-]+")
+_LONGEST_NAME: Final = 100
+
+
+def name_corpus(path: Path | str) -> str:
+    """Return the name of a corpus for a dump: that of its file, without its suffixes."""
+    stem = Path(path).name.split(".")[0]
+    return _INVALID_IN_NAMES.sub("-", stem).strip("-.")[:_LONGEST_NAME] or "corpus"
+
+
+def list_given(given: object, name: str) -> dict[str, object]:
+    """Return the corpora of an argument by name.
+
+    Args:
+        given: A path or an address, a list of queries, a frame; or several of these, as a list of
+            paths or frames, or as a mapping from names.
+        name: The name of a corpus that has no file.
+
+    Raises:
+        ConfigurationError: Nothing is given.
+    """
+    if isinstance(given, list | tuple | Mapping) and not given:
+        raise ConfigurationError(f"{name}: no data is given; pass a path, queries or a frame")
+    if isinstance(given, Mapping):
+        found = {str(key): value for key, value in given.items()}
+    elif isinstance(given, str | Path):
+        found = {name_corpus(given): given}
+    elif isinstance(given, list | tuple) and _holds_corpora(given):
+        found = dict(zip(_name_all(given, name), given, strict=True))
+    else:
+        found = {name: given}
+    return found
+
+
+def _holds_corpora(given: Sequence[object]) -> bool:
+    """Tell whether a list holds corpora rather than queries.
+
+    A list of strings holds queries, unless each string names an existing file or is an address.
+    """
+    texts = [one for one in given if isinstance(one, str)]
+    if len(texts) == len(given):
+        return all(is_address(one) or _exists(one) for one in texts)
+    return any(one is not None and not isinstance(one, str) for one in given)
+
+
+def _exists(text: str) -> bool:
+    try:
+        return Path(text).exists()
+    except (OSError, ValueError):  # too long for a path, or with a null character
+        return False
+
+
+def _name_all(given: Sequence[object], name: str) -> list[str]:
+    """Name corpora by their files, with the name of the folder if two files have one name."""
+    paths = [Path(one) if isinstance(one, str | Path) else None for one in given]
+    names = [name_corpus(path) if path else name for path in paths]
+    shared = {one for one, count in Counter(names).items() if count > 1}
+    for index, path in enumerate(paths):
+        if path is not None and names[index] in shared and path.parent.name:
+            names[index] = name_corpus(f"{path.parent.name}-{names[index]}")
+    counts: Counter[str] = Counter()
+    for index, one in enumerate(names):
+        counts[one] += 1
+        if counts[one] > 1:
+            names[index] = f"{one}-{counts[one]}"
+    return names
+
+
+def make_entry(name: str, given: object, role: str, folder: Path, **keys: Any) -> CorpusEntry:
+    """Return the entry of a given corpus; one that is not a file becomes one.
+
+    Args:
+        name: The name of the corpus.
+        given: A path or an address of a dump, a list of queries, or a frame: of Polars, pandas or
+            Arrow, or a Hugging Face data set.
+        role: ``train``, ``target`` or ``predictions``.
+        folder: A folder for files.
+        **keys: More keys of the entry.
+
+    Raises:
+        ConfigurationError: The data cannot be taken, or a key is wrong.
+    """
+    entry = {"name": name, "role": role, "format": AUTO, "dialect": AUTO, **keys}
+    if isinstance(given, str | Path):
+        entry["path"] = given
+    else:
+        entry["path"] = folder / f"{name}.parquet"
+        if isinstance(given, list | tuple):
+            entry |= {"format": "parquet", "columns": {"sql": "sql"}}
+        _write_frame(given, entry["path"], name)
+    try:
+        return CorpusEntry.model_validate(entry)
+    except ValidationError as error:
+        raise ConfigurationError(f"{name}: {error.errors()[0]['msg']}") from None
+
+
+def _write_frame(given: object, path: Path, name: str) -> None:
+    import pyarrow.parquet as pq
+
+    if hasattr(given, "__arrow_c_stream__") or isinstance(given, list | tuple):
+        pq.write_table(_make_table(given, name), path)
+    elif hasattr(given, "to_parquet"):  # a Hugging Face data set
+        given.to_parquet(str(path))
+    elif isinstance(given, Mapping):
+        splits = ", ".join(map(str, given))
+        raise ConfigurationError(f"{name}: choose one of the splits, as in data['train']: {splits}")
+    else:
+        raise ConfigurationError(
+            f"{name}: cannot take data of type {type(given).__name__}; pass a path, a list of "
+            "queries, or a frame of Polars, pandas, Arrow or Hugging Face"
+        )
+
+
+def _make_table(given: Any, name: str) -> "pa.Table":
+    import pyarrow as pa
+
+    if not isinstance(given, list | tuple):
+        return pa.table(given)
+    for index, one in enumerate(given):
+        if one is not None and not isinstance(one, str):
+            raise ConfigurationError(
+                f"{name}: item {index} of the list is of type {type(one).__name__}; a list holds "
+                "queries as str, with None for a missing answer"
+            )
+    return pa.table({"sql": pa.array(given, pa.string())})

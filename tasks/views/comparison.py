@@ -1,0 +1,301 @@
+"""A first answer about a few files or frames, without a corpora file and without a warehouse."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Final
+
+from nl2sql_align.tasks.base.errors import ConfigurationError, CorpusError
+from nl2sql_align.tasks.ingest.corpora_file import AUTO, CorpusEntry
+from nl2sql_align.tasks.run.given_corpora import list_given, make_entry
+from nl2sql_align.tasks.run.job import run_locally
+from nl2sql_align.tasks.views.digits import format_interval, format_value
+from nl2sql_align.tasks.views.explain import describe_pair
+from nl2sql_align.tasks.warehouse.folder import Warehouse
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_SHARES: Final = (
+    "ngram_coverage",
+    "template_coverage",
+    "exact_overlap",
+    "source_parsed_share",
+)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How close training sets are to a target, and whether tuning on them should help.
+
+    As the last expression of a notebook cell, it is displayed as tables.
+
+    Attributes:
+        target: The name of the target.
+        corpora: One row per corpus, with the columns of table ``corpora``.
+        alignment: One row per training set, the closest first, with the columns of
+            ``tasks.results.read.matrix``.
+        ratios: One row per set of answers and training set, with the columns of
+            ``tasks.results.read.ratio``; empty without answers.
+        sentences: For each training set, the closest first, how its queries and those of the
+            target differ.
+        notes: The format and dialect that were chosen for each corpus, with what to know about it.
+        set_aside: The corpora that could not be used, each with the reason.
+    """
+
+    target: str
+    corpora: "pl.DataFrame"
+    alignment: "pl.DataFrame"
+    ratios: "pl.DataFrame"
+    sentences: dict[str, list[str]]
+    notes: list[str]
+    set_aside: dict[str, str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the comparison as values that JSON can hold, times and paths as text."""
+        frames = {
+            name: getattr(self, name).to_dicts() for name in ("corpora", "alignment", "ratios")
+        }
+        return {**vars(self), **frames}
+
+    def as_markdown(self) -> str:
+        """Return the comparison as Markdown."""
+        lines = [f"## {_escape_markdown(self._title)}"]
+        for section in self._sections():
+            lines += ["", f"### {_escape_markdown(section.title)}", ""]
+            if section.rows:
+                lines += [
+                    f"| {' | '.join(section.columns)} |",
+                    f"|{'---|' * len(section.columns)}",
+                    *(f"| {' | '.join(map(_escape_markdown, row))} |" for row in section.rows),
+                ]
+            lines += [f"* {_escape_markdown(text)}" for text in section.sentences]
+        return "\n".join(lines) + "\n"
+
+    def as_html(self) -> str:
+        """Return the comparison as an HTML page without scripts."""
+        return (
+            '<!doctype html><html lang="en"><meta charset="utf-8">'
+            f"<title>{escape(self._title)}</title>"
+            "<style>body{font:16px/1.5 system-ui;max-width:60em;margin:2em auto;padding:0 1em}"
+            "td,th{padding:.2em .8em;text-align:left}</style>"
+            f"<body>{self._repr_html_()}</body></html>\n"
+        )
+
+    def _repr_html_(self) -> str:
+        parts = [f"<h2>{escape(self._title)}</h2>"]
+        for section in self._sections():
+            parts.append(f"<h3>{escape(section.title)}</h3>")
+            if section.rows:
+                head = "".join(f"<th>{escape(name)}</th>" for name in section.columns)
+                rows = "".join(
+                    f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>"
+                    for row in section.rows
+                )
+                parts.append(f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>")
+            if section.sentences:
+                items = "".join(f"<li>{escape(text)}</li>" for text in section.sentences)
+                parts.append(f"<ul>{items}</ul>")
+        return "".join(parts)
+
+    @property
+    def _title(self) -> str:
+        return f"{', '.join(self.alignment['source'])} for {self.target}"
+
+    def _sections(self) -> "Iterator[_Section]":
+        yield _Section(
+            f"Alignment with {self.target}",
+            (
+                *("training set", "KL-alignment", "95% interval", "JS", "n-grams covered"),
+                *("templates covered", "same queries", "parsed"),
+            ),
+            [_format_alignment(row) for row in self.alignment.iter_rows(named=True)],
+        )
+        if len(self.ratios):
+            yield _Section(
+                "Alignment Ratio: above 1, tuning should help",
+                ("answers", "training set", "ratio", "95% interval", "verdict", "answers parsed"),
+                [_format_ratio(row) for row in self.ratios.iter_rows(named=True)],
+                list_doubts(self.ratios),
+            )
+        for train, sentences in self.sentences.items():
+            yield _Section(f"{train} and {self.target}", sentences=sentences)
+        told = [*self.set_aside.values(), *self.notes]
+        if told:
+            yield _Section("How the data was read", sentences=told)
+
+
+@dataclass(frozen=True)
+class _Section:
+    """A titled table, and sentences below it."""
+
+    title: str
+    columns: tuple[str, ...] = ()
+    rows: list[list[str]] = field(default_factory=list)
+    sentences: list[str] = field(default_factory=list)
+
+
+def compare(
+    train: object,
+    target: object,
+    answers: object = None,
+    *,
+    dialect: str = AUTO,
+    threads: int | None = None,
+    memory_limit: str | None = None,
+) -> Comparison:
+    """Compare training sets with a target, without a corpora file, a warehouse or Prefect.
+
+    The numbers are those of a run on the same data. Formats and dialects are recognized, and
+    ``notes`` says which.
+
+    Example::
+
+        compare("train.json", "dev.json", answers="predictions.sql")
+        compare({"ours": frame, "synthetic": ["SELECT 1"]}, logged_queries)
+
+    Args:
+        train: The training sets: a path or an address, a list of queries, a frame of Polars, pandas
+            or Arrow, or a Hugging Face data set; or several of these, as a list of paths or frames,
+            or as a mapping from names. A list of strings is one of queries, unless each string is
+            the path of an existing file or an address.
+        target: The target, as one of these.
+        answers: What models answered to the questions of the target, in order or by id, as for
+            ``train``.
+        dialect: The dialect of all, by sqlglot's name; by default the one that parses the most.
+        threads: Number of processes and threads; by default NL2SQL_ALIGN_THREADS, else one per CPU.
+        memory_limit: DuckDB's memory limit, such as 4GB; by default NL2SQL_ALIGN_MEMORY_LIMIT, else
+            4 GB.
+
+    Raises:
+        ConfigurationError: The data or the dialect cannot be taken.
+        CorpusError: The target, all training sets, or all answers cannot be used.
+    """
+    targets = list_given(target, "target")
+    if len(targets) != 1:
+        raise ConfigurationError(f"a comparison has one target, not {', '.join(targets)}")
+    with TemporaryDirectory(prefix="nl2sql-align-") as temporary:
+        folder = Path(temporary)
+        entries = _make_entries(
+            list_given(train, "train"),
+            targets,
+            {} if answers is None else list_given(answers, "answers"),
+            folder,
+            dialect,
+        )
+        warehouse = Warehouse(folder / "warehouse")
+        summary = run_locally(entries, warehouse, threads=threads, memory_limit=memory_limit)
+        set_aside = _adapt_reasons(summary.set_aside, entries, warehouse)
+        _check_usable(entries, set_aside)
+        return _read_comparison(entries, warehouse, list(summary.notes), set_aside)
+
+
+def _make_entries(
+    train: Mapping[str, object],
+    target: Mapping[str, object],
+    answers: Mapping[str, object],
+    folder: Path,
+    dialect: str,
+) -> list[CorpusEntry]:
+    entries: list[CorpusEntry] = []
+    taken: set[str] = set()
+    target_name = ""
+    for role, corpora in (("train", train), ("target", target), ("predictions", answers)):
+        for given_name, one in corpora.items():
+            name = given_name if given_name not in taken else f"{given_name}-{role}"
+            if name in taken:
+                raise ConfigurationError(f"two corpora have the name '{name}'; rename one")
+            taken.add(name)
+            keys = {"dialect": dialect}
+            if role == "target":
+                target_name = name
+            elif role == "predictions":
+                keys |= {"target": target_name, "model": name}
+            entries.append(make_entry(name, one, role, folder, **keys))
+    return entries
+
+
+def _adapt_reasons(
+    set_aside: Mapping[str, str], entries: list[CorpusEntry], warehouse: Warehouse
+) -> dict[str, str]:
+    """Return the reasons with the command for a dump in place of the one for a warehouse."""
+    places = {entry.name: entry.place for entry in entries}
+    return {
+        name: reason.replace(
+            f"nl2sql-align rejects {warehouse.folder} {name}",
+            f"nl2sql-align inspect {places[name]}",
+        )
+        for name, reason in set_aside.items()
+    }
+
+
+def _check_usable(entries: list[CorpusEntry], set_aside: Mapping[str, str]) -> None:
+    """Raise an error if the target, all training sets or all answers are set aside."""
+    for role in ("target", "train", "predictions"):
+        of_role = [entry for entry in entries if entry.role == role]
+        if of_role and all(entry.name in set_aside for entry in of_role):
+            first = of_role[0]
+            problem = set_aside[first.name].removeprefix(f"corpus '{first.name}' ({first.place}): ")
+            raise CorpusError(first.name, first.place, *problem.split("; ", 1))
+
+
+def _read_comparison(
+    entries: list[CorpusEntry], warehouse: Warehouse, notes: list[str], set_aside: dict[str, str]
+) -> Comparison:
+    import polars as pl
+
+    from nl2sql_align.tasks.results import read
+    from nl2sql_align.tasks.results.database import open_results
+
+    [target] = [entry.name for entry in entries if entry.role == "target"]
+    pairs = read.matrix(warehouse.folder).filter(
+        (pl.col("source_role") == "train") & (pl.col("target") == target)
+    )
+    pairs = pairs.sort("kl_alignment", "source", descending=[True, False])
+    with open_results(warehouse.folder) as con:
+        sentences = {source: describe_pair(con, source, target) for source in pairs["source"]}
+        corpora: pl.DataFrame = con.table("corpora").pl()
+    ratios = read.ratio(warehouse.folder)
+    return Comparison(target, corpora, pairs, ratios, sentences, notes, set_aside)
+
+
+def list_doubts(ratios: "pl.DataFrame") -> list[str]:
+    """Return the doubts about the ratios, each once, with the answers that it concerns."""
+    doubts = [
+        f"{row['predictions']}: {doubt}"
+        for row in ratios.iter_rows(named=True)
+        for doubt in row["doubts"] or []
+    ]
+    return list(dict.fromkeys(doubts))
+
+
+def _format_alignment(row: Mapping[str, Any]) -> list[str]:
+    interval = (row["ci_low"], row["ci_high"])
+    return [
+        row["source"],
+        format_value(row["kl_alignment"], *interval),
+        format_interval(*interval),
+        format_value(row["js_alignment"]),
+        *(f"{row[name]:.1%}" for name in _SHARES),
+    ]
+
+
+def _format_ratio(row: Mapping[str, Any]) -> list[str]:
+    interval = (row["ci_low"], row["ci_high"], 1.0)
+    return [
+        row["predictions"],
+        row["train"],
+        format_value(row["alignment_ratio"], *interval),
+        format_interval(*interval),
+        row["verdict"] or "",
+        f"{row['predictions_parsed_share']:.1%}",
+    ]
+
+
+def _escape_markdown(text: str) -> str:
+    """Escape text from dumps, so that it is shown as it is."""
+    shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return re.sub(r"([\\`*_{}\[\]<>()#|!&])", r"\\\1", shown)

@@ -1,0 +1,77 @@
+"""A comparison of a few files in the terminal."""
+
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+
+from nl2sql_align.tasks.views.digits import format_interval, format_value
+from nl2sql_align.tasks.views.options import ComparisonFormat
+from nl2sql_align.tasks.views.terminal.console import (
+    add_numbers,
+    err,
+    make_table,
+    name_width,
+    out,
+    print_object,
+    printable,
+    say,
+    shorten_names,
+)
+from nl2sql_align.tasks.views.terminal.ratios import print_ratios
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from nl2sql_align.tasks.views.comparison import Comparison
+
+# Alignment, interval, Jensen-Shannon, three shares, and the spaces between.
+_OTHER_COLUMNS = 9 + 14 + 5 + 3 * 9 + 12
+
+
+def print_comparison(comparison: "Comparison", form: ComparisonFormat) -> None:
+    """Print how close training sets are to a target, and whether tuning on them should help."""
+    if form is ComparisonFormat.JSON:
+        print_object(comparison.as_dict())
+        return
+    if form is not ComparisonFormat.TABLE:
+        is_html = form is ComparisonFormat.HTML
+        text = comparison.as_html() if is_html else comparison.as_markdown()
+        out.file.write(text)
+        return
+    for line in [*comparison.notes, *comparison.set_aside.values()]:
+        err.print(escape(printable(line)), soft_wrap=True)
+    out.print(f"KL-alignment with [bold]{escape(comparison.target)}[/]", soft_wrap=True)
+    _print_alignments(comparison.alignment)
+    for train, sentences in comparison.sentences.items():
+        out.print()
+        out.print(f"[bold]{escape(train)}[/] and {escape(comparison.target)}", soft_wrap=True)
+        for sentence in sentences:
+            say(escape(printable(sentence)), 2)
+    if len(comparison.ratios):
+        out.print()
+        print_ratios(comparison.ratios)
+
+
+def _print_alignments(pairs: "pl.DataFrame") -> None:
+    table = make_table("  training set")
+    names = shorten_names(pairs["source"].to_list(), name_width(_OTHER_COLUMNS))
+    rows = list(pairs.iter_rows(named=True))
+    ends = [(row["ci_low"], row["ci_high"]) for row in rows]
+    columns = [
+        add_numbers(
+            table,
+            "alignment",
+            [
+                format_value(row["kl_alignment"], *interval)
+                for row, interval in zip(rows, ends, strict=True)
+            ],
+        ),
+        add_numbers(table, "95% interval", [format_interval(*interval) for interval in ends]),
+        add_numbers(table, "JS", [format_value(row["js_alignment"]) for row in rows]),
+        add_numbers(table, "covered", [f"{row['template_coverage']:.1%}" for row in rows]),
+        add_numbers(table, "same SQL", [f"{row['exact_overlap']:.1%}" for row in rows]),
+        add_numbers(table, "parsed", [f"{row['source_parsed_share']:.1%}" for row in rows]),
+    ]
+    for row, *cells in zip(rows, *columns, strict=True):
+        table.add_row(f"  {escape(names[row['source']])}", *cells)
+    out.print(table)

@@ -1,0 +1,156 @@
+"""Comparing a few files or frames: the numbers of a run, without its set-up."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from nl2sql_align.tasks.base.errors import ConfigurationError, CorpusError
+from nl2sql_align.tasks.ingest.corpora_file import load_corpora
+from nl2sql_align.tasks.results import read
+from nl2sql_align.tasks.run.given_corpora import list_given, make_entry
+from nl2sql_align.tasks.run.job import run_locally
+from nl2sql_align.tasks.views.comparison import Comparison, compare
+from nl2sql_align.tasks.warehouse.folder import Warehouse
+
+JOINED = "SELECT a FROM b JOIN c ON d = e WHERE f = {}"
+COUNTED = "SELECT count(*) FROM b GROUP BY a HAVING count(*) > {}"
+TRAIN = [JOINED.format(i) for i in range(6)] + [COUNTED.format(i) for i in range(4)]
+TARGET = [JOINED.format(7), COUNTED.format(8), JOINED.format(9)]
+ANSWERS = ["SELECT a FROM b", COUNTED.format(1), ""]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("dumps")
+    for name, queries in (("boats", TRAIN), ("dev", TARGET), ("answers", ANSWERS)):
+        (folder / f"{name}.sql").write_text("".join(f"{query}\n" for query in queries))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def comparison(folder):
+    return compare(
+        {"boats": folder / "boats.sql", "ports": ["SELECT 1 <b>", "SELECT a FROM b LIMIT 3"]},
+        folder / "dev.sql",
+        [folder / "answers.sql"],
+        dialect="sqlite",
+    )
+
+
+def without_places(frame):
+    return frame.select(pl.exclude("ingested_at", "path", "ngrams_file", "templates_file"))
+
+
+def test_the_numbers_are_those_of_a_run(folder, comparison):
+    entry = '[[corpus]]\nname = "{0}"\nrole = "{1}"\nformat = "auto"\ndialect = "sqlite"\n'
+    entry += 'path = "{0}.sql"\n'
+    file = folder / "corpora.toml"
+    file.write_text(
+        entry.format("boats", "train")
+        + entry.format("dev", "target")
+        + entry.format("answers", "predictions")
+        + 'target = "dev"\nmodel = "answers"\n'
+    )
+    made = folder / "warehouse"
+    run_locally(load_corpora(file), Warehouse(made))
+    expected = read.matrix(made).filter(pl.col("source") == "boats", pl.col("target") == "dev")
+    assert comparison.alignment.filter(pl.col("source") == "boats").equals(expected)
+    [ratio] = read.ratio(made).to_dicts()
+    assert comparison.ratios.filter(pl.col("train") == "boats").to_dicts() == [ratio]
+
+
+def test_the_closest_training_set_comes_first_with_reasons(comparison):
+    assert comparison.alignment["source"].to_list() == ["boats", "ports"]
+    assert list(comparison.sentences) == ["boats", "ports"]
+    assert comparison.sentences["ports"][0] == (
+        "dev uses conditions in 100% of its queries, ports in 0%."
+    )
+    assert comparison.ratios["predictions"].unique().to_list() == ["answers"]
+    assert comparison.set_aside == {}
+    assert any(note.startswith("boats: recognized as format 'lines'") for note in comparison.notes)
+
+
+def test_it_shows_itself(comparison):
+    page = comparison.as_html()
+    assert comparison._repr_html_() in page
+    assert "<h2>boats, ports for dev</h2>" in page
+    assert "<td>boats</td>" in page
+    text = comparison.as_markdown()
+    assert "| training set | KL-alignment |" in text
+    assert json.loads(json.dumps(comparison.as_dict(), default=str))["target"] == "dev"
+
+
+def test_text_of_dumps_is_escaped():
+    frame = pl.DataFrame()
+    made = Comparison(
+        "dev", frame, pl.DataFrame(schema={"source": pl.String}), frame, {}, ["<b>|*\x1b"], {}
+    )
+    assert "&lt;b&gt;|*" in made.as_html()
+    assert "\\<b\\>\\|\\*\N{REPLACEMENT CHARACTER}" in made.as_markdown()
+
+
+@pytest.mark.parametrize("kind", ["list", "polars", "arrow", "data set"])
+def test_data_in_memory_is_written_for_the_program_to_read(tmp_path, kind):
+    class DataSet:
+        def to_parquet(self, path):
+            pl.DataFrame({"query": TRAIN}).write_parquet(path)
+
+    given = {
+        "list": TRAIN,
+        "polars": pl.DataFrame({"query": TRAIN}),
+        "arrow": pa.table({"query": TRAIN}),
+        "data set": DataSet(),
+    }[kind]
+    [(name, one)] = list_given(given, "train").items()
+    entry = make_entry(name, one, "train", tmp_path)
+    assert (entry.name, entry.path) == ("train", tmp_path / "train.parquet")
+    assert pl.read_parquet(entry.path).to_series().to_list() == TRAIN
+
+
+def test_lists_of_files_are_not_taken_for_queries(folder):
+    files = [folder / "boats.sql", folder / "dev.sql"]
+    assert list_given(files, "train") == {"boats": files[0], "dev": files[1]}
+    texts = list(map(str, files))
+    assert list_given(texts, "train") == {"boats": texts[0], "dev": texts[1]}
+    assert list_given([*texts, "missing.sql"], "train") == {"train": [*texts, "missing.sql"]}
+    assert list_given(["SELECT 1", None], "answers") == {"answers": ["SELECT 1", None]}
+
+
+def test_files_of_one_name_are_told_apart_by_their_folders():
+    given = [Path("spider/train.json"), Path("bird/train.json"), Path("bird/train.json")]
+    assert list(list_given(given, "train")) == ["spider-train", "bird-train", "bird-train-2"]
+
+
+def test_the_same_file_can_be_training_set_and_target(folder):
+    made = compare(folder / "dev.sql", folder / "dev.sql", dialect="sqlite")
+    assert made.target == "dev-target"
+    assert made.alignment["kl_alignment"].to_list() == [1.0]
+
+
+def test_a_part_that_cannot_be_used_is_named(folder):
+    made = compare([folder / "boats.sql", folder / "none.sql"], folder / "dev.sql")
+    assert made.alignment["source"].to_list() == ["boats"]
+    assert list(made.set_aside) == ["none"]
+
+
+def test_a_comparison_needs_a_target(folder):
+    with pytest.raises(CorpusError, match=r"corpus 'none' \(.*none\.sql\): does not exist; "):
+        compare(folder / "boats.sql", folder / "none.sql")
+    with pytest.raises(CorpusError, match=r"'dev'.*none of its queries has a template.*inspect"):
+        compare(folder / "boats.sql", {"dev": ["no query", "none either"]})
+    with pytest.raises(ConfigurationError, match="a comparison has one target, not boats, dev"):
+        compare(TRAIN, [folder / "boats.sql", folder / "dev.sql"])
+
+
+def test_other_data_is_refused(tmp_path):
+    with pytest.raises(ConfigurationError, match="train: cannot take data of type int; pass a"):
+        make_entry("train", 5, "train", tmp_path)
+    with pytest.raises(ConfigurationError, match="train: item 1 of the list is of type int; a li"):
+        make_entry("train", ["SELECT 1", 5], "train", tmp_path)
+    with pytest.raises(ConfigurationError, match=r"train: choose one of the splits.*: train, dev"):
+        make_entry("train", {"train": [], "dev": []}, "train", tmp_path)
+    with pytest.raises(ConfigurationError, match="train: no data is given"):
+        list_given([], "train")
