@@ -67,6 +67,8 @@ ENVIRONMENT = {
     "NL2SQL_ALIGN_MEMORY_LIMIT": "DuckDB's memory limit, such as `4GB`, if `--memory-limit` is not "
     "given; default: 4 GB. DuckDB spills to disk beyond it. It also bounds the batches in which "
     "n-grams are counted, and the size at which a parser process is replaced.",
+    "NL2SQL_ALIGN_REQUIRE_SECONDS": "How many seconds the condition of `--require` may take; "
+    "default: 30.",
     "NL2SQL_ALIGN_SHARE_PARSES": "`0` parses each distinct query instead of one query of each "
     "shape: slower, with the same results.",
     "NL2SQL_ALIGN_CACHE": "The folder for working copies of warehouses on object stores, one for "

@@ -1,11 +1,12 @@
 """DuckDB connections with the same settings everywhere, and limits for the whole process."""
 
+import glob
 import hashlib
 import os
 import re
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -211,6 +212,23 @@ resources = _ENGINE.resources
 bounded = _ENGINE.bounded
 connected = _ENGINE.connected
 connect = _ENGINE.connect
+
+
+def lock(con: "duckdb.DuckDBPyConnection", readable: Iterable[str] = ()) -> None:
+    """Forbid a connection to use files, and to change this or any other setting.
+
+    Databases that are attached stay readable.
+
+    Args:
+        con: The connection; all connections of its instance are locked.
+        readable: Folders and addresses whose files the connection may use.
+    """
+    # DuckDB checks patterns, too, before it searches the files that they match.
+    given = {one for place in readable for one in (place, glob.escape(place))}
+    places = ", ".join("'" + place.replace("'", "''") + "'" for place in sorted(given))
+    con.execute(f"set allowed_directories = [{places}]")
+    con.execute("set enable_external_access = false")
+    con.execute("set lock_configuration = true")
 
 
 def _parse_threads(text: str) -> int:

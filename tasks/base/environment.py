@@ -1,7 +1,10 @@
-"""Environment variables that numerical libraries read when they are loaded."""
+"""Settings in environment variables: those of this program, and of numerical libraries."""
 
 import os
+import re
 from typing import Final
+
+from nl2sql_align.tasks.base.errors import ConfigurationError
 
 THREADS_VARIABLE: Final = "NL2SQL_ALIGN_THREADS"
 
@@ -22,3 +25,19 @@ def set_library_defaults(threads: int | None = None) -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Arrow's own allocator zeroes pages of 2 MB in each thread, for columns of some kilobytes.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+
+
+def read_seconds(variable: str, default: float) -> float:
+    """Return a time limit from an environment variable, in seconds.
+
+    Raises:
+        ConfigurationError: The variable is set to something else than a number above 0.
+    """
+    text = os.environ.get(variable, "")
+    if not text:
+        return default
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) or float(text) == 0:
+        raise ConfigurationError(
+            f"{text!r} is not a time limit; set {variable} to a number of seconds above 0"
+        )
+    return float(text)

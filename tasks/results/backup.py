@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 import duckdb
 
-from nl2sql_align.tasks.base.connections import connect
-from nl2sql_align.tasks.results.database import NO_LOG, escape_text, quote_name
+from nl2sql_align.tasks.results.database import (
+    NO_LOG,
+    escape_text,
+    open_database,
+    quote_name,
+)
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 
 if TYPE_CHECKING:
@@ -46,13 +50,16 @@ def write_backup(con: duckdb.DuckDBPyConnection, destination: Path) -> None:
 
 
 def read_backup(warehouse: Warehouse) -> dict[str, "pa.Table"]:
-    """Return the rows in the backup by table; empty if it is missing or cannot be read."""
+    """Return the rows in the backup by table; empty if it is missing or cannot be read.
+
+    Raises:
+        WarehouseError: Reading it would execute SQL that is stored in it.
+    """
     if not warehouse.backup_file.exists():
         return {}
     try:
-        with connect() as con:
-            con.execute(f"attach '{escape_text(warehouse.backup_file)}' as backup (read_only)")
-            con.execute("use backup")
+        con, _ = open_database(warehouse.backup_file)
+        with con:
             return read_backed_up_tables(con)
     except duckdb.Error:
         return {}

@@ -1,12 +1,17 @@
 """Connections to the published database."""
 
+import re
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import duckdb
 
-from nl2sql_align.tasks.base.connections import connect
+from nl2sql_align.tasks.base.connections import connect, lock
 from nl2sql_align.tasks.base.errors import WarehouseError
+from nl2sql_align.tasks.base.run_sql import run_sql
+from nl2sql_align.tasks.warehouse.folder import Warehouse
 from nl2sql_align.tasks.warehouse.object_store import find_published, warehouse_at
 
 NO_LOG: Final = "recovery_mode no_wal_writes"
@@ -16,16 +21,40 @@ PUBLISH_VERSION: Final = 11
 """Increase with every change of the published tables."""
 
 
+_N_SHOWN: Final = 3
+_COUNTS_VIEW: Final = "ngram_counts"
+# The definition of the view, which names the files of each run.
+_COUNTS_SQL: Final = re.compile(
+    r"CREATE VIEW ngram_counts AS SELECT \* FROM read_parquet\(list_value\("
+    r"'(?:[^']|'')*'(?:, '(?:[^']|'')*')*\)\);"
+)
+
+
+class Content(NamedTuple):
+    """A table, a view or a macro in a database."""
+
+    kind: str
+    schema: str
+    name: str
+    sql: str
+
+
 def open_results(place: Path | str) -> duckdb.DuckDBPyConnection:
     """Open the published results for reading; use the connection in a ``with``, or close it.
+
+    The connection reads the tables and the files of this warehouse, and no other file. It cannot
+    load extensions or change DuckDB's settings. Query an Arrow table or a data frame by the name
+    under which ``register`` adds it to the connection.
 
     Args:
         place: The folder of the results, or their address on a store.
 
     Raises:
-        WarehouseError: The results are missing or unreadable, or another version made them.
+        WarehouseError: The results are missing or unreadable, another version made them, or they
+            hold a view, macro or table that this program did not make.
     """
-    found = find_published(warehouse_at(place))
+    warehouse = warehouse_at(place)
+    found = find_published(warehouse)
     database = found.database
     if not database.is_file():
         raise WarehouseError(
@@ -33,7 +62,7 @@ def open_results(place: Path | str) -> duckdb.DuckDBPyConnection:
             f"create them: nl2sql-align run CORPORA.toml --warehouse {place}"
         )
     try:
-        con = open_database(database)
+        con, foreign = open_database(database, list_readable(warehouse))
         found.files.register_with(con)
         made_by = con.execute(
             "select versions ->> 'publish' from runs order by rowid desc limit 1"
@@ -48,25 +77,90 @@ def open_results(place: Path | str) -> duckdb.DuckDBPyConnection:
             f"{database} was made by another version of nl2sql-align; "
             f"run it again: nl2sql-align run CORPORA.toml --warehouse {place}"
         )
+    if foreign:
+        con.close()
+        raise WarehouseError(describe_foreign(database, foreign))
     return con
 
 
-def open_database(database: Path) -> duckdb.DuckDBPyConnection:
-    """Open the current file of a published database for reading.
+def list_readable(warehouse: Warehouse) -> list[str]:
+    """Return the folders, or the address, of the files that published results name."""
+    if warehouse.address is not None:
+        return [warehouse.address]
+    folders = (warehouse.folder.absolute(), warehouse.folder.resolve())
+    return [str(folder / name) for folder in folders for name in ("ngrams", "stages")]
+
+
+def open_database(
+    database: Path, readable: Iterable[str] = ()
+) -> tuple[duckdb.DuckDBPyConnection, list[Content]]:
+    """Open the current file of a published database, of any version, for reading.
 
     ``duckdb.connect`` with its path would return an older file that this process still has open.
 
+    Args:
+        database: The file.
+        readable: Folders and addresses that queries may read.
+
+    Returns:
+        A connection, and the contents that this version does not make. Tables of this version's
+        names are tables, so reading them executes nothing that the file holds.
+
     Raises:
-        duckdb.Error: The file cannot be opened, or it is another program's database.
+        duckdb.Error: The file cannot be opened.
+        WarehouseError: It is another program's database, or a view or a macro takes the place of a
+            table or a function.
     """
     con = connect()
     try:
-        attach_results(con, database, "read_only")
-        con.table("corpora")  # raises for another program's database
-    except duckdb.Error:
+        con.execute(f"attach '{escape_text(database)}' as results (read_only)")
+        lock(con, readable)
+        # Before `use`: a macro of the database would replace a function of the same name.
+        contents = _list_contents(con, "results")
+        if not any(one.name == "runs" for one in contents):
+            raise WarehouseError(
+                f"{database} is another program's database; move it, or choose another --warehouse"
+            )
+        foreign = [one for one in contents if not _is_own(one)]
+        names = {own.name for own in _own_contents() if own.kind == "table"}
+        in_place = [
+            c for c in foreign if c.kind == "macro" or (c.kind == "view" and c.name in names)
+        ]
+        if in_place:
+            raise WarehouseError(describe_foreign(database, in_place))
+        con.execute("use results")
+    except BaseException:
         con.close()
         raise
-    return con
+    return con, foreign
+
+
+def describe_foreign(database: Path, foreign: list[Content]) -> str:
+    """Return an error message about contents that this version does not make."""
+    shown = ", ".join(f"{one.kind} {one.name!r}" for one in foreign[:_N_SHOWN])
+    more = f" and {len(foreign) - _N_SHOWN:,} more" if len(foreign) > _N_SHOWN else ""
+    return (
+        f"{database} holds what this version of nl2sql-align does not make ({shown}{more}), and is "
+        "not read; remove it and run again"
+    )
+
+
+def _is_own(content: Content) -> bool:
+    is_counts = content.name == _COUNTS_VIEW and bool(_COUNTS_SQL.fullmatch(content.sql))
+    return is_counts or content in _own_contents()
+
+
+def _list_contents(con: duckdb.DuckDBPyConnection, database: str) -> list[Content]:
+    rows = run_sql(con, "results/read/contents", database=database).fetchall()
+    return [Content(*row) for row in rows]
+
+
+@cache
+def _own_contents() -> frozenset[Content]:
+    """Return the tables and views of a new database of this version."""
+    with connect() as con:
+        run_sql(con, "results/publish/tables")
+        return frozenset(_list_contents(con, "memory"))
 
 
 def attach_results(con: duckdb.DuckDBPyConnection, database: Path, options: str) -> None:

@@ -18,14 +18,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nl2sql_align.tasks.base.connections import connect, resources
-from nl2sql_align.tasks.base.errors import DatabaseInUseError
+from nl2sql_align.tasks.base.errors import DatabaseInUseError, WarehouseError
 from nl2sql_align.tasks.base.progress import announce
 from nl2sql_align.tasks.base.run_sql import run_sql
 from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
 from nl2sql_align.tasks.results.backup import read_backed_up_tables, read_backup, write_backup
 from nl2sql_align.tasks.results.database import (
     NO_LOG,
+    PUBLISH_VERSION,
     attach_results,
+    describe_foreign,
     detach_results,
     escape_text,
     is_locked,
@@ -487,12 +489,23 @@ class _OldDatabase:
     warning: str | None = None
 
 
+def check_published(warehouse: Warehouse) -> None:
+    """Check that the published database, if there is one, is a database of this program.
+
+    Raises:
+        WarehouseError: It is another program's, or has contents that this program does not make.
+        DatabaseInUseError: Another process has it open for writing.
+    """
+    _read_old_database(warehouse)
+
+
 def _read_old_database(warehouse: Warehouse) -> _OldDatabase:
     database = warehouse.database
     try:
         if not database.exists():
             return _read_backup_instead(warehouse, "is missing")
-        with open_database(database) as con:
+        con, foreign = open_database(database)
+        with con:
             backed_up = read_backed_up_tables(con)
             files = con.execute("select ngrams_file, n_rows from corpora").fetchall()
         keys = backed_up["runs"].column("results_key").to_pylist()
@@ -506,7 +519,12 @@ def _read_old_database(warehouse: Warehouse) -> _OldDatabase:
         return _read_backup_instead(warehouse, f"cannot be read ({str(error).splitlines()[0]})")
     if not keys:
         return _OldDatabase()
-    return _OldDatabase(keys[-1], backed_up, json.loads(versions[-1]), dict(files))
+    made_by = json.loads(versions[-1])
+    # Other versions of DuckDB may print the same view differently; their files are not copied.
+    is_current = {"publish": str(PUBLISH_VERSION), "duckdb": duckdb.__version__}.items()
+    if foreign and is_current <= made_by.items():
+        raise WarehouseError(describe_foreign(database, foreign))
+    return _OldDatabase(keys[-1], backed_up, made_by, dict(files))
 
 
 def _read_backup_instead(warehouse: Warehouse, why: str) -> _OldDatabase:

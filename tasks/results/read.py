@@ -1,10 +1,13 @@
 """Functions that read published results, each for the command of the same name."""
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import duckdb
 
+from nl2sql_align.tasks.base.connections import connect, lock
+from nl2sql_align.tasks.base.environment import read_seconds
 from nl2sql_align.tasks.base.errors import ConfigurationError, RequirementError
 from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.results.database import open_results
@@ -12,6 +15,8 @@ from nl2sql_align.tasks.results.database import open_results
 if TYPE_CHECKING:
     import polars as pl
 
+REQUIRE_SECONDS_VARIABLE: Final = "NL2SQL_ALIGN_REQUIRE_SECONDS"
+_REQUIRE_SECONDS: Final = 30.0
 _KEY_COLUMNS: Final = {"source", "target", "train", "predictions", "model"}
 
 
@@ -81,28 +86,55 @@ def rejects(place: Path | str, corpus: str) -> "pl.DataFrame":
 def _read(place: Path | str, name: str, require: str | None) -> "pl.DataFrame":
     with open_results(place) as con:
         rows: pl.DataFrame = query_sql(con, name).pl()
-        if require is not None:
-            _check_condition(con, name, require)
-        return rows
+    if require is not None:
+        _check_condition(rows, require)
+    return rows
 
 
-def _check_condition(con: duckdb.DuckDBPyConnection, name: str, require: str) -> None:
-    """Raise an error unless the query has rows and all of them satisfy the condition."""
-    relation = query_sql(con, name)
-    columns = relation.columns
+def _check_condition(rows: "pl.DataFrame", require: str) -> None:
+    """Raise an error unless there are rows and all of them satisfy the condition."""
     try:
-        duckdb.SQLExpression(require)  # rejects texts such as "a) or (b"
-        failed = relation.filter(f"({require}\n) is not true").pl()
+        failed = _select_failed(rows, require)
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]
         raise ConfigurationError(
-            f"--require: {reason}; the columns are: {', '.join(columns)}"
+            f"--require: {reason}; the columns are: {', '.join(rows.columns)}"
         ) from None
-    n_rows = len(relation.pl())
-    if n_rows and failed.is_empty():
+    if len(rows) and failed.is_empty():
         return
-    reason = f"it fails for {len(failed):,} of {n_rows:,} rows" if n_rows else "there are no rows"
+    reason = (
+        f"it fails for {len(failed):,} of {len(rows):,} rows" if len(rows) else "there are no rows"
+    )
     if len(failed):
-        names = [column for column in columns if column in _KEY_COLUMNS]
+        names = [column for column in rows.columns if column in _KEY_COLUMNS]
         reason += f", the first: {', '.join(failed.select(names).row(0))}"
     raise RequirementError(f"required: {require}; {reason}")
+
+
+def _select_failed(rows: "pl.DataFrame", require: str) -> "pl.DataFrame":
+    """Return the rows that do not satisfy a condition, evaluated where it can read nothing else.
+
+    Raises:
+        ConfigurationError: The condition takes too long, or the limit is not valid.
+        duckdb.Error: The condition cannot be evaluated.
+    """
+    seconds = read_seconds(REQUIRE_SECONDS_VARIABLE, _REQUIRE_SECONDS)
+    with connect() as con:
+        con.register("given", rows.to_arrow())
+        con.execute("create table rows as from given")
+        con.unregister("given")
+        lock(con)
+        duckdb.SQLExpression(require)  # rejects texts such as "a) or (b"
+        alarm = threading.Timer(seconds, con.interrupt)
+        alarm.start()
+        try:
+            failed: pl.DataFrame = con.table("rows").filter(f"({require}\n) is not true").pl()
+        except duckdb.InterruptException:
+            raise ConfigurationError(
+                f"--require: not evaluated within {seconds:g} seconds; simplify the condition, or "
+                f"set {REQUIRE_SECONDS_VARIABLE}"
+            ) from None
+        finally:
+            alarm.cancel()
+            alarm.join()  # so that it interrupts nothing else
+        return failed

@@ -203,11 +203,18 @@ class Job:
         self._parts = PendingParts()
 
     def count(self, entries: list[CorpusEntry]) -> CountedCorpora:
-        """Ingest, parse and count corpora."""
+        """Ingest, parse and count corpora.
+
+        Raises:
+            WarehouseError: The published database is not one of this program.
+            DatabaseInUseError: Another process has it open for writing.
+        """
         prepared, set_aside, parsing = self._ingest(entries)
         self.clock.lap("ingest")
+        from nl2sql_align.tasks.results.publish import check_published
         from nl2sql_align.tasks.run import steps
 
+        check_published(self._warehouse)  # now rather than at the end of the work
         counting, n_parsed, n_crashed = self._parse(parsing)
         self.clock.lap("templates")
         counted, failed = self._count(prepared, counting)
