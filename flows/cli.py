@@ -257,6 +257,24 @@ def compare(
     raise typer.Exit(3 if made.set_aside else 0)
 
 
+@_command(_PRODUCE, example="demo demo")
+def demo(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Where to write the samples and the results.")
+    ] = Path("nl2sql-align-demo"),
+) -> None:
+    """Compare the sample corpora that come with the program, and write the report.
+
+    Shows in seconds what the program answers. The samples are invented, small and free to use.
+    """
+    from nl2sql_align.flows.running.command import Reporter, print_results
+    from nl2sql_align.tasks.views.demo import run_demo
+
+    with Reporter(LogFormat.TEXT).showing_progress():
+        run_demo(folder)
+    print_results(folder / "warehouse")
+
+
 @_command(_PRODUCE, example="nightly dumps --warehouse warehouse-nightly")
 def nightly(
     folders: Annotated[

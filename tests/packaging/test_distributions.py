@@ -129,6 +129,13 @@ def test_a_wheel_adds_one_name(distributions):
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"nl2sql_align"}
 
 
+def test_a_wheel_has_the_samples_without_their_generator(distributions):
+    samples = {name for name in content(distributions[1]) if "/samples/" in name}
+    data = [path for path in SAMPLES.parent.rglob("*.*") if "generator" not in path.parts]
+    assert samples == {f"nl2sql_align/{path.relative_to(ROOT)}" for path in data}
+    assert len(samples) > 7
+
+
 def test_a_wheel_has_all_files_of_the_three_folders(distributions):
     packaged = {
         str(path.relative_to(ROOT))

@@ -16,8 +16,8 @@ Patterns in the recipes contain placeholders, `{slot}` or `{slot.part}`:
   plural of its word, `{t.label%}` a part of a value, `{t.d1y}` a date's year as text, `{t.d1y2}`
   a later one, and `{t.d1#}` a year as a number.
 
-Run it as `python samples/generate.py [FOLDER]`. The files are the same each time, byte for byte
-(`synth-train.parquet` only with the same version of pyarrow).
+Run it as `python samples/generator/generate.py [FOLDER]`. The files are the same each time, byte
+for byte (`synth-train.parquet` only with the same version of pyarrow).
 """
 
 from __future__ import annotations
@@ -638,4 +638,4 @@ def generate(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    generate(Path(sys.argv[1]) if len(sys.argv) > 1 else HERE)
+    generate(Path(sys.argv[1]) if len(sys.argv) > 1 else HERE.parent)
