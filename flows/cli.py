@@ -17,6 +17,7 @@ from nl2sql_align.flows.running.runners import Runner
 from nl2sql_align.tasks.base.environment import set_library_defaults
 from nl2sql_align.tasks.base.errors import AlignError
 from nl2sql_align.tasks.base.garbage import collect_rarely, skip_final_collection
+from nl2sql_align.tasks.base.secrets import hide_secrets
 from nl2sql_align.tasks.decisions.options import Method, Overlap
 from nl2sql_align.tasks.measures.options import Unit
 from nl2sql_align.tasks.results.options import Metric
@@ -40,7 +41,7 @@ from nl2sql_align.tasks.views.terminal.decisions import (
 from nl2sql_align.tasks.views.terminal.explanation import print_explanation
 from nl2sql_align.tasks.views.terminal.matrix import print_matrix
 from nl2sql_align.tasks.views.terminal.ratios import print_ratios
-from nl2sql_align.tasks.warehouse.addresses import is_address
+from nl2sql_align.tasks.warehouse.addresses import is_address, refuse_credentials
 
 _NAME: Final = "nl2sql-align"
 
@@ -732,6 +733,7 @@ def invoke(arguments: Sequence[str]) -> int:
     This is the only place where errors become messages and exit statuses.
     """
     try:
+        _refuse_credentials(arguments)
         app(args=arguments, prog_name=_NAME)
         return 0
     except SystemExit as end:  # also after usage errors, which Typer has printed
@@ -751,8 +753,19 @@ def invoke(arguments: Sequence[str]) -> int:
         # DuckDB turns an error raised by our file system into the text of a traceback.
         if reported := re.search(r"^WarehouseError: (.+)$", str(error), re.MULTILINE):
             problem = reported[1]
-        console.err.print(f"{_NAME}: {escape(printable(problem))}", soft_wrap=True)
+        console.err.print(f"{_NAME}: {escape(printable(hide_secrets(problem)))}", soft_wrap=True)
         return 1
+
+
+def _refuse_credentials(arguments: Sequence[str]) -> None:
+    """Refuse arguments that are addresses with credentials, before a usage error quotes one.
+
+    Arguments that contain an address, such as queries, are left alone.
+    """
+    for argument in arguments:
+        value = re.sub(r"^(--[a-z-]+=|-[a-z])", "", argument)
+        if re.match(r"[^\s'\"(]+:/", value):
+            refuse_credentials(value)
 
 
 def _exit_quietly(status: int) -> NoReturn:

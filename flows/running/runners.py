@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from nl2sql_align.tasks.base.errors import ConfigurationError
+from nl2sql_align.tasks.warehouse.addresses import refuse_credentials
 
 if TYPE_CHECKING:
     from nl2sql_align.tasks.warehouse.folder import Warehouse
@@ -23,8 +24,10 @@ def check_runner(runner: Runner, dask_address: str | None) -> None:
     """Check that a runner is installed and fits the Dask address.
 
     Raises:
-        ConfigurationError: It is not installed, or the address belongs to another runner.
+        ConfigurationError: It is not installed, or the address belongs to another runner, or may
+            contain credentials.
     """
+    refuse_credentials(dask_address or "")
     if runner is Runner.DASK and find_spec("prefect_dask") is None:
         raise ConfigurationError(
             "runner 'dask' needs prefect-dask, which is not installed; install it with "

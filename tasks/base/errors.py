@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from nl2sql_align.tasks.base.secrets import hide_secrets
+
 
 class AlignError(Exception):
     """Base class of the errors that are shown in one line, without a traceback."""
@@ -9,7 +11,7 @@ class AlignError(Exception):
     exit_code = 1
 
     def __str__(self) -> str:
-        return _in_one_line(super().__str__())
+        return _clear_message(super().__str__())
 
 
 class ConfigurationError(AlignError):
@@ -45,7 +47,7 @@ class CorpusError(AlignError):
         self.remedy = remedy
 
     def __str__(self) -> str:
-        return _in_one_line(f"corpus '{self.corpus}' ({self.path}): {self.problem}; {self.remedy}")
+        return _clear_message(f"corpus '{self.corpus}' ({self.path}): {self.problem}; {self.remedy}")
 
 
 class WarehouseError(AlignError):
@@ -60,6 +62,7 @@ class DatabaseInUseError(WarehouseError):
     """Another process has the published database open for writing, perhaps only briefly."""
 
 
-def _in_one_line(text: str) -> str:
-    # Messages quote user data, which may hold line breaks and control sequences of terminals.
-    return "".join(character if character.isprintable() else " " for character in text)
+def _clear_message(text: str) -> str:
+    # Messages quote user data, which may contain line breaks and control sequences of terminals.
+    line = "".join(character if character.isprintable() else " " for character in text)
+    return hide_secrets(line)

@@ -23,6 +23,7 @@ from nl2sql_align.tasks.decisions.headroom import SPLITS, headroom
 from nl2sql_align.tasks.measures.divergence import alignment, skew_terms
 from nl2sql_align.tasks.ngrams.count import ngram_incidence
 from nl2sql_align.tasks.results.database import open_results
+from nl2sql_align.tasks.warehouse.addresses import refuse_credentials
 from nl2sql_align.tasks.warehouse.folder import digest_file
 
 if TYPE_CHECKING:
@@ -239,6 +240,7 @@ def calibrate(
 
     from nl2sql_align.tasks.results.record import last_run_id, record_decision
 
+    refuse_credentials(outcomes)
     path = Path(outcomes)
     given = read_outcomes(path)
     with open_results(place) as con:

@@ -26,7 +26,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.base.run_sql import declared_parameters, list_sql
 from nl2sql_align.tasks.ingest.statements import KINDS, Kind, Statements
-from nl2sql_align.tasks.warehouse.addresses import holds_credentials, is_address
+from nl2sql_align.tasks.warehouse.addresses import is_address, refuse_credentials
 
 _MISTAKE = "mistake"
 AUTO: Final = "auto"
@@ -219,14 +219,11 @@ class CorpusEntry(BaseModel):
         if "url" in data:
             raise _mistake("unknown key 'url'; write the address in path")
         path = data.get("path")
-        if not isinstance(path, str) or not is_address(path):
-            return data
-        if holds_credentials(path):
-            raise _mistake(
-                "key 'path': the address may contain credentials; remove them, and set them in the "
-                "environment"
-            )
-        return {**data, "url": path}
+        try:
+            refuse_credentials(path if isinstance(path, str | Path) else "")
+        except ConfigurationError as error:
+            raise _mistake(f"key 'path': {error}") from None
+        return {**data, "url": path} if isinstance(path, str) and is_address(path) else data
 
     @field_validator("format")
     @classmethod
@@ -374,6 +371,7 @@ def load_corpora(path: Path) -> list[CorpusEntry]:
         ConfigurationError: The file cannot be read or is not valid. The message is one line with
             the file, the corpus, the key and a remedy.
     """
+    refuse_credentials(path)
     document = read_toml(path)
     listed = document.pop("corpus", None)
     for key in document:

@@ -30,6 +30,7 @@ from nl2sql_align.tasks.ingest.corpora_file import (
 )
 from nl2sql_align.tasks.ingest.dumps import list_files
 from nl2sql_align.tasks.ingest.format_recognition import recognize_format
+from nl2sql_align.tasks.warehouse.addresses import refuse_credentials
 from nl2sql_align.tasks.warehouse.folder import Warehouse, write_atomically
 from nl2sql_align.tasks.warehouse.object_store import pull, push
 
@@ -125,6 +126,7 @@ def discover_dumps(
         ConfigurationError: None of the folders exists.
         WarehouseError: Another run holds the warehouse, or it cannot be written.
     """
+    refuse_credentials(*folders)
     now = now or datetime.now(UTC)
     folders = [folder.resolve() for folder in folders]
     if not any(folder.is_dir() for folder in folders):

@@ -23,6 +23,7 @@ from nl2sql_align.tasks.run.given_corpora import name_corpus
 from nl2sql_align.tasks.templates.dialect_choice import choose_dialect, list_own_dialects
 from nl2sql_align.tasks.templates.parser_pool import ParseJob, parse_part, stop_workers
 from nl2sql_align.tasks.templates.rules import SEVERAL_STATEMENTS
+from nl2sql_align.tasks.warehouse.addresses import refuse_credentials
 
 _N_PARSED: Final = 2000
 _FEW: Final = 0.05
@@ -99,6 +100,7 @@ def inspect_dump(
         CorpusError: The dump is missing, damaged, or in an unknown format.
         ConfigurationError: The dialect or the role does not exist.
     """
+    refuse_credentials(path)
     path = Path(path)
     name = name_corpus(path)
     keys = {"target": "...", "model": "..."} if role == "predictions" else {}

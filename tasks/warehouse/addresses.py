@@ -1,12 +1,9 @@
-"""Addresses of files on object stores, and messages without credentials."""
+"""Addresses of files on object stores."""
 
-import os
-import re
-from typing import Final
-from urllib.parse import urlsplit
+from pathlib import Path
 
-_SECRET_NAMES: Final = re.compile(r"KEY|SECRET|TOKEN|PASSWORD|CREDENTIAL|SAS|CONNECTION", re.I)
-_SHORTEST_SECRET: Final = 8
+from nl2sql_align.tasks.base.errors import ConfigurationError
+from nl2sql_align.tasks.base.secrets import hide_all_but_scheme, hide_secrets, holds_credentials
 
 
 def is_address(text: str) -> bool:
@@ -14,21 +11,18 @@ def is_address(text: str) -> bool:
     return "://" in text
 
 
-def holds_credentials(address: str) -> bool:
-    """Return whether an address may hold credentials: a user, a password or a signature."""
-    parts = urlsplit(address)
-    is_container = parts.scheme.startswith("abfs") and not parts.password
-    return ("@" in parts.netloc and not is_container) or (
-        parts.scheme.startswith("http") and bool(parts.query)
-    )
+def refuse_credentials(*places: Path | str) -> None:
+    """Check that paths and addresses contain no credentials.
 
-
-def hide_secrets(text: str) -> str:
-    """Replace the values of environment variables that may hold credentials with ``***``."""
-    for name, value in os.environ.items():
-        if _SECRET_NAMES.search(name) and len(value) >= _SHORTEST_SECRET:
-            text = text.replace(value, "***")
-    return text
+    Raises:
+        ConfigurationError: One of them may contain some; the message does not.
+    """
+    for place in map(str, places):
+        if holds_credentials(place):
+            raise ConfigurationError(
+                f"the address {hide_all_but_scheme(place)} may contain credentials; remove them, "
+                "and set them in the environment"
+            )
 
 
 def describe_error(error: Exception) -> str:

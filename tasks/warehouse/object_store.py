@@ -34,7 +34,7 @@ from nl2sql_align.tasks.base.errors import (
     WarehouseError,
 )
 from nl2sql_align.tasks.base.progress import announce
-from nl2sql_align.tasks.warehouse.addresses import describe_error, holds_credentials, is_address
+from nl2sql_align.tasks.warehouse.addresses import describe_error, is_address, refuse_credentials
 from nl2sql_align.tasks.warehouse.count_files import count_files
 from nl2sql_align.tasks.warehouse.folder import Warehouse, digest_file, write_atomically
 
@@ -130,6 +130,7 @@ def warehouse_at(place: Path | str) -> Warehouse:
     Raises:
         ConfigurationError: The text cannot be the address of a warehouse.
     """
+    refuse_credentials(place)
     if isinstance(place, Path):
         if re.match(r"[a-z][a-z0-9+.-]+:/", place.as_posix()):
             raise ConfigurationError(
@@ -138,11 +139,6 @@ def warehouse_at(place: Path | str) -> Warehouse:
         return Warehouse(place)
     if not is_address(place):
         return Warehouse(Path(place))
-    if holds_credentials(place):
-        raise ConfigurationError(
-            "the address of the warehouse may contain credentials; remove them, and set "
-            "them in the environment"
-        )
     address = place.rstrip("/")
     if re.search(r"[?*\[\]#\s\\'\"]", address) or not is_address(address):
         raise ConfigurationError(
