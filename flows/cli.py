@@ -15,7 +15,7 @@ from rich.markup import escape
 
 from nl2sql_align.flows.running.runners import Runner
 from nl2sql_align.tasks.base.environment import set_library_defaults
-from nl2sql_align.tasks.base.errors import AlignError
+from nl2sql_align.tasks.base.errors import AlignError, find_disk_reason
 from nl2sql_align.tasks.base.garbage import collect_rarely, skip_final_collection
 from nl2sql_align.tasks.base.secrets import hide_secrets
 from nl2sql_align.tasks.decisions.options import Method, Overlap
@@ -26,9 +26,11 @@ from nl2sql_align.tasks.views.terminal import console
 from nl2sql_align.tasks.views.terminal.console import (
     Format,
     LogFormat,
+    prepare_streams,
     print_object,
     print_rows,
     printable,
+    restore_text,
 )
 from nl2sql_align.tasks.views.terminal.corpora import print_inspection, print_rejects
 from nl2sql_align.tasks.views.terminal.decisions import (
@@ -156,6 +158,7 @@ DaskAddress = Annotated[
 Require = Annotated[
     str | None,
     typer.Option(
+        parser=restore_text,
         metavar="EXPRESSION",
         help="Exit with 4 unless every row satisfies this SQL condition on its columns.",
     ),
@@ -516,7 +519,7 @@ def template(
     """
     from nl2sql_align.tasks.templates.one_query import template_of
 
-    result = template_of(sys.stdin.read() if sql == "-" else sql, dialect)
+    result = template_of(restore_text(sys.stdin.read() if sql == "-" else sql), dialect)
     if form is not Format.TABLE:
         import polars as pl
 
@@ -722,6 +725,7 @@ def inspect(
 
 def main() -> None:
     """Run the command line and exit."""
+    prepare_streams()
     set_library_defaults()
     collect_rarely()
     _exit_quietly(invoke(sys.argv[1:]))
@@ -748,13 +752,26 @@ def invoke(arguments: Sequence[str]) -> int:
     except Exception as error:
         if os.environ.get("NL2SQL_ALIGN_DEBUG"):
             traceback.print_exc()
-        problem = f"{type(error).__name__}: {str(error) or 'no message'}".splitlines()[0]
-        problem += "; set NL2SQL_ALIGN_DEBUG=1 to see where"
-        # DuckDB turns an error raised by our file system into the text of a traceback.
-        if reported := re.search(r"^WarehouseError: (.+)$", str(error), re.MULTILINE):
-            problem = reported[1]
-        console.err.print(f"{_NAME}: {escape(printable(hide_secrets(problem)))}", soft_wrap=True)
+        problem = hide_secrets(_describe_unexpected(error))
+        console.err.print(f"{_NAME}: {escape(printable(problem))}", soft_wrap=True)
         return 1
+
+
+def _describe_unexpected(error: Exception) -> str:
+    """Describe an error of a library or of the system in one line."""
+    # DuckDB turns an error raised by our file system into the text of a traceback.
+    if reported := re.search(r"^WarehouseError: (.+)$", str(error), re.MULTILINE):
+        return reported[1]
+    if reason := find_disk_reason(error):
+        place = getattr(error, "filename", None) or "a file or the output"
+        return f"{place} cannot be written ({reason}); check the disk, and run again"
+    if isinstance(error, UnicodeEncodeError):
+        return (
+            f"a name cannot be written in {sys.getfilesystemencoding()}, the encoding of the "
+            "locale; set LC_ALL=C.UTF-8, or rename the file"
+        )
+    problem = f"{type(error).__name__}: {str(error) or 'no message'}".splitlines()[0]
+    return f"{problem}; set NL2SQL_ALIGN_DEBUG=1 to see where"
 
 
 def _refuse_credentials(arguments: Sequence[str]) -> None:
@@ -773,7 +790,7 @@ def _exit_quietly(status: int) -> NoReturn:
     for stream in filter(None, (sys.__stdout__, sys.__stderr__)):
         try:
             stream.flush()
-        except BrokenPipeError:
+        except OSError:  # the reader is gone, or the disk of the messages is full
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     skip_final_collection()
     # Prefect logs the end of its server, and DuckDB's bindings list the objects that are still

@@ -1,12 +1,11 @@
 """The commands ``run`` and ``nightly``: run a flow in this process and show its progress."""
 
-import json
 import logging
 import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,7 +32,7 @@ from nl2sql_align.tasks.base.connections import bounded
 from nl2sql_align.tasks.base.errors import AlignError
 from nl2sql_align.tasks.ingest.corpora_file import load_corpora
 from nl2sql_align.tasks.views.highlights import find_highlights
-from nl2sql_align.tasks.views.terminal.console import LogFormat, err, out, printable, say
+from nl2sql_align.tasks.views.terminal.console import LogFormat, err, out, printable, say, to_json
 from nl2sql_align.tasks.warehouse.object_store import check_store, warehouse_at
 
 if TYPE_CHECKING:
@@ -228,8 +227,9 @@ def _write_json(step: progress.Progress) -> None:
     }
     if step.total:
         line |= {"done": step.done, "total": step.total}
-    sys.stderr.write(json.dumps(line, ensure_ascii=False) + "\n")
-    sys.stderr.flush()
+    with suppress(BrokenPipeError):  # as for lines of text
+        sys.stderr.write(to_json(line, sys.stderr) + "\n")
+        sys.stderr.flush()
 
 
 def _write_text(step: progress.Progress) -> None:

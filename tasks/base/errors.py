@@ -1,8 +1,13 @@
 """The errors that users see, each with the exit status of the command line."""
 
+import errno
+import os
 from pathlib import Path
+from typing import Final
 
 from nl2sql_align.tasks.base.secrets import hide_secrets
+
+_DISK_ERRORS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
 
 
 class AlignError(Exception):
@@ -47,7 +52,9 @@ class CorpusError(AlignError):
         self.remedy = remedy
 
     def __str__(self) -> str:
-        return _clear_message(f"corpus '{self.corpus}' ({self.path}): {self.problem}; {self.remedy}")
+        return _clear_message(
+            f"corpus '{self.corpus}' ({self.path}): {self.problem}; {self.remedy}"
+        )
 
 
 class WarehouseError(AlignError):
@@ -60,6 +67,17 @@ class ConflictError(WarehouseError):
 
 class DatabaseInUseError(WarehouseError):
     """Another process has the published database open for writing, perhaps only briefly."""
+
+
+def find_disk_reason(error: Exception) -> str | None:
+    """Return the reason if an error says that a disk is full, read-only or broken, else None.
+
+    Libraries such as DuckDB and Polars report the operating system's errors as text.
+    """
+    number = error.errno if isinstance(error, OSError) else None
+    text = str(error)
+    reasons = {number: os.strerror(number) for number in _DISK_ERRORS}
+    return next((r for n, r in reasons.items() if n == number or r in text), None)
 
 
 def _clear_message(text: str) -> str:

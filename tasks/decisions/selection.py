@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from nl2sql_align.tasks.base.arrays import Floats, Integers
-from nl2sql_align.tasks.base.errors import AlignError, ConfigurationError
+from nl2sql_align.tasks.base.errors import AlignError, ConfigurationError, find_disk_reason
 from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.decisions.candidates import Pool, load_pool, note_accidental
 from nl2sql_align.tasks.decisions.options import Method, Overlap
@@ -504,7 +504,6 @@ def _write_files(selection: Selection, rows: pl.DataFrame, templates: pl.DataFra
         with write_atomically(folder / "selection.json") as temporary:
             text = json.dumps(summary, indent=1, ensure_ascii=False, default=str)
             temporary.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise AlignError(
-            f"{folder} cannot be written ({error.strerror}); choose another --out"
-        ) from None
+    except (OSError, pl.exceptions.PolarsError) as error:
+        reason = find_disk_reason(error) or getattr(error, "strerror", None) or error
+        raise AlignError(f"{folder} cannot be written ({reason}); choose another --out") from None

@@ -21,7 +21,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from mmap import mmap
 from pathlib import Path
 from typing import IO, Final
 
@@ -31,7 +30,6 @@ from nl2sql_align.tasks.base.errors import AlignError
 from nl2sql_align.tasks.templates.parser_protocol import (
     NO_ROW,
     NUMBER_BYTES,
-    PROGRESS_BYTES,
     ParseAnswer,
     ParseRequest,
     decode_answer,
@@ -176,9 +174,8 @@ class _Worker:
         """
         self._server = server
         with ExitStack() as opened, ExitStack() as given:
-            file = opened.enter_context(tempfile.TemporaryFile())
-            file.truncate(PROGRESS_BYTES)
-            self._progress = opened.enter_context(mmap(file.fileno(), PROGRESS_BYTES))
+            self._progress = opened.enter_context(tempfile.TemporaryFile())
+            write_row(self._progress)
             self._errors = opened.enter_context(tempfile.TemporaryFile())
             its_end, our_end = os.pipe()
             self._requests = opened.enter_context(os.fdopen(our_end, "wb", buffering=0))
@@ -188,7 +185,7 @@ class _Worker:
             answers = given.enter_context(os.fdopen(its_end, "wb", buffering=0))
             os.set_blocking(self._requests.fileno(), False)
             self._number = server.fork(
-                [one.fileno() for one in (requests, answers, self._errors, file)]
+                [one.fileno() for one in (requests, answers, self._errors, self._progress)]
             )
             self._opened = opened.pop_all()
 
@@ -445,5 +442,6 @@ def _largest_worker_bytes() -> int:
 def _start_error(reason: str) -> AlignError:
     return AlignError(
         f"queries cannot be parsed: the parser's process does not run ({reason}); "
-        "check free memory and disk space, or install the program again"
+        f"check free memory and the disk space of {tempfile.gettempdir()}, or install the program "
+        "again"
     )

@@ -11,20 +11,18 @@ This module imports only the parser, so that it starts soon and stays small.
 """
 
 import hashlib
-import mmap
 import os
 import resource
 import signal
 import socket
 import sys
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from nl2sql_align.tasks.base.garbage import freeze_for_forking
 from nl2sql_align.tasks.templates.parse_sharing import parses_are_shared
 from nl2sql_align.tasks.templates.parser_protocol import (
     NUMBER_BYTES,
-    PROGRESS_BYTES,
     ParseAnswer,
     ParseRequest,
     decode_request,
@@ -36,14 +34,14 @@ from nl2sql_align.tasks.templates.templatizer import Templatizer
 
 
 def parse_queries(
-    request: ParseRequest, templatizer: Templatizer, progress: mmap.mmap
+    request: ParseRequest, templatizer: Templatizer, progress: IO[bytes]
 ) -> ParseAnswer:
     """Turn queries into templates.
 
     Args:
         request: The queries.
         templatizer: One for their dialect and limits.
-        progress: Where to record the row at work.
+        progress: The file in which to record the row at work.
     """
     # The run ends this process sooner. If the run is gone, the system does, by SIGALRM.
     seconds = 3 * request.seconds_per_query
@@ -118,7 +116,7 @@ def fork_on_request(channel: socket.socket) -> tuple[int, int] | None:
             channel.sendall(number)
 
 
-def serve_requests(answers: BinaryIO, progress: mmap.mmap) -> None:
+def serve_requests(answers: IO[bytes], progress: IO[bytes]) -> None:
     """Answer requests until standard input ends."""
     shares_parses = parses_are_shared()
     templatizers: dict[tuple[str, Limits], Templatizer] = {}
@@ -137,7 +135,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     freeze_for_forking()
     if files := fork_on_request(socket.socket(fileno=sys.stdin.fileno())):
-        with os.fdopen(files[0], "wb") as answers, mmap.mmap(files[1], PROGRESS_BYTES) as progress:
+        with os.fdopen(files[0], "wb") as answers, os.fdopen(files[1], "r+b") as progress:
             serve_requests(answers, progress)
 
 

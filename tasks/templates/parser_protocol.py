@@ -2,13 +2,14 @@
 
 A run asks the forking process for a parser, or to end one, by a number. It sends requests to a
 parser as lines of JSON, and reads an answer to each. While a parser works, it keeps the number of
-its row in a small file that both have mapped, so that the run knows at which query it died.
+its row in a small file that both have open, so that the run knows at which query it died. The file
+is not mapped: on a full disk, that would end the process by a signal.
 """
 
 import json
+import os
 from collections.abc import Sequence
-from mmap import mmap
-from typing import Final, NamedTuple
+from typing import IO, Final, NamedTuple
 
 from nl2sql_align.tasks.templates.rules import Limits
 
@@ -91,11 +92,15 @@ def encode_number(number: int) -> bytes:
     return number.to_bytes(NUMBER_BYTES, "little")
 
 
-def write_row(progress: mmap, row: int = NO_ROW) -> None:
-    """Record the row at work; by default, none."""
-    progress[:] = row.to_bytes(PROGRESS_BYTES, "little")
+def write_row(progress: IO[bytes], row: int = NO_ROW) -> None:
+    """Record the row at work in a file; by default, none.
+
+    Raises:
+        OSError: The disk is full. A file that contains a row has its space already.
+    """
+    os.pwrite(progress.fileno(), row.to_bytes(PROGRESS_BYTES, "little"), 0)
 
 
-def read_row(progress: mmap) -> int:
+def read_row(progress: IO[bytes]) -> int:
     """Return the row at work, or ``NO_ROW``."""
-    return int.from_bytes(progress[:], "little")
+    return int.from_bytes(os.pread(progress.fileno(), PROGRESS_BYTES, 0), "little")

@@ -5,7 +5,6 @@ of a stage file holds a key: a digest of everything that can change its content.
 exists is therefore current, and is not written again.
 """
 
-import errno
 import hashlib
 import json
 import os
@@ -19,12 +18,11 @@ from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
-from nl2sql_align.tasks.base.errors import AlignError, WarehouseError
+from nl2sql_align.tasks.base.errors import AlignError, WarehouseError, find_disk_reason
 from nl2sql_align.tasks.base.progress import announce
 
 _TEMPORARY = ".tmp-"
 _SECONDS_BETWEEN_TRIES = 0.2
-_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
 def stage_key(**parts: object) -> str:
@@ -202,15 +200,12 @@ class Warehouse:
 
     def disk_error(self, error: Exception) -> WarehouseError | None:
         """Return an error that names the disk or the folder as the cause; None for other errors."""
-        text = " ".join(str(error).split())
-        number = error.errno if isinstance(error, OSError) else None
-        reasons = {n: os.strerror(n) for n in _DISK_ERRORS}
-        reason = next((r for n, r in reasons.items() if n == number or r in text), None)
-        if reason is not None:
+        if (reason := find_disk_reason(error)) is not None:
             return WarehouseError(
                 f"{self.folder} cannot be written ({reason}); free space or check the disk, and "
                 "run again: published results and finished stages are kept"
             )
+        text = " ".join(str(error).split())
         if isinstance(error, OSError) and str(self.folder) in text:
             return WarehouseError(f"{self.folder} cannot be used ({text}); check it, and run again")
         return None

@@ -1,10 +1,13 @@
 """Consoles, tables and text for all views in the terminal."""
 
+import io
 import json
+import os
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from rich.console import Console
 from rich.markup import escape
@@ -41,15 +44,45 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
-class _Console(Console):
+class _OutputConsole(Console):
     def on_broken_pipe(self) -> None:
         """Leave it to the command line to handle a reader that has gone away."""
         raise BrokenPipeError
 
 
+class _MessageConsole(Console):
+    def on_broken_pipe(self) -> None:
+        """Write nothing more: a run whose messages nobody reads is still to be completed."""
+        self.quiet = True
+
+
 # Without emoji, because Rich takes the `:date:` in `x::date::text` for one.
-out: Final = _Console(highlight=False, emoji=False)
-err: Final = _Console(stderr=True, highlight=False, emoji=False)
+out: Final = _OutputConsole(highlight=False, emoji=False)
+err: Final = _MessageConsole(stderr=True, highlight=False, emoji=False)
+
+
+def prepare_streams() -> None:
+    """Let the standard streams take any text, whatever the locale, and also if they are closed.
+
+    Characters that an encoding lacks are replaced on output. What cannot be decoded on input
+    becomes surrogates, as in arguments: see ``restore_text``.
+    """
+    for name, mode, errors in (
+        ("stdin", "r", "surrogateescape"),
+        ("stdout", "w", "replace"),
+        ("stderr", "w", "backslashreplace"),
+    ):
+        stream = getattr(sys, name)
+        if stream is None:
+            # At once: the next file to be opened would get the descriptor of the closed stream.
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=errors)
+
+
+def restore_text(text: str) -> str:
+    """Return text of an argument or of standard input, decoded as UTF-8 if the locale could not."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 # ---- text -------------------------------------------------------------------------------------
@@ -168,5 +201,10 @@ def print_rows(rows: "pl.DataFrame", form: Format) -> None:
 
 def print_object(value: Any) -> None:
     """Print an object or a list as JSON."""
-    json.dump(value, sys.stdout, ensure_ascii=False, indent=1, default=str)
-    sys.stdout.write("\n")
+    sys.stdout.write(to_json(value, sys.stdout, indent=1) + "\n")
+
+
+def to_json(value: Any, stream: TextIO, indent: int | None = None) -> str:
+    """Return JSON for a stream, with escapes for the characters that its encoding may lack."""
+    is_unicode = stream.encoding.lower().startswith("utf")
+    return json.dumps(value, ensure_ascii=not is_unicode, indent=indent, default=str)

@@ -4,10 +4,10 @@ import os
 import resource
 import signal
 import sys
+import tempfile
 import threading
 import time
 from contextlib import contextmanager, suppress
-from mmap import mmap
 from pathlib import Path
 
 import pyarrow as pa
@@ -28,7 +28,6 @@ from nl2sql_align.tasks.templates.parser_pool import (
 from nl2sql_align.tasks.templates.parser_process import parse_queries
 from nl2sql_align.tasks.templates.parser_protocol import (
     NO_ROW,
-    PROGRESS_BYTES,
     ParseAnswer,
     ParseRequest,
     decode_answer,
@@ -299,13 +298,13 @@ def test_an_error_in_our_own_rules_rejects_the_query():
                 raise IndexError("list index out of range")
             return super().__call__(sql)
 
-    progress = mmap(-1, PROGRESS_BYTES)
-    request = ParseRequest(GOOD, "sqlite", Limits(), {}, 20)
-    answer = parse_queries(request, Failing("sqlite"), progress)
+    with tempfile.TemporaryFile() as progress:
+        request = ParseRequest(GOOD, "sqlite", Limits(), {}, 20)
+        answer = parse_queries(request, Failing("sqlite"), progress)
+        assert read_row(progress) == NO_ROW
     found = list(zip(answer.templates, answer.reject_reasons, strict=True))
     assert found[1] == (None, "fails in the parser: IndexError")
     assert [found[0], found[2]] == [expected(GOOD)[0], expected(GOOD)[2]]
-    assert read_row(progress) == NO_ROW
     assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
 
 

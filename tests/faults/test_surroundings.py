@@ -1,0 +1,142 @@
+"""Locales, pipes and disks that a command does not expect."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from nl2sql_align.flows.cli import invoke
+from nl2sql_align.flows.running.command import Reporter
+from nl2sql_align.tasks.base.errors import AlignError, find_disk_reason
+from nl2sql_align.tasks.base.progress import announce
+from nl2sql_align.tasks.templates.parser_pool import start_worker, stop_workers
+from nl2sql_align.tasks.views.terminal import console
+from nl2sql_align.tasks.views.terminal.console import LogFormat, prepare_streams, restore_text
+
+pytestmark = pytest.mark.fault
+
+COMMAND = [sys.executable, "-m", "nl2sql_align.flows.cli"]
+
+
+def test_all_formats_are_written_in_a_locale_without_utf_8(tmp_path, monkeypatch):
+    received = {name: io.BytesIO() for name in ("stdout", "stderr")}
+    for name, file in received.items():
+        stream = io.TextIOWrapper(file, "ascii", "strict", write_through=True)
+        monkeypatch.setattr(sys, name, stream)
+    prepare_streams()
+    dump = tmp_path / "bøats.sql"
+    dump.write_text("SELECT 'häfen…' FROM boats\n", encoding="utf-8")
+    outputs = {}
+    for form in ("table", "csv", "json"):
+        assert invoke(["inspect", str(dump), "--format", form, "--dialect", "sqlite"]) == 0
+        outputs[form] = received["stdout"].getvalue()
+        received["stdout"].seek(0)
+        received["stdout"].truncate()
+    assert b"b?ats.sql" in outputs["table"]
+    assert b"SELECT 'h?fen?' FROM boats" in outputs["csv"]
+    # JSON has escapes of its own, so that nothing is lost.
+    assert json.loads(outputs["json"])["path"] == str(dump)
+    assert b"h\\u00e4fen\\u2026" in outputs["json"]
+    assert invoke(["matrix", str(tmp_path / "hafen…")]) == 1
+    with Reporter(LogFormat.JSON).showing_progress():
+        announce("ingest", "bøats")
+    missing, line = received["stderr"].getvalue().splitlines()
+    assert b"hafen\\u2026 holds no results" in missing
+    assert json.loads(line)["text"] == "bøats"
+
+
+def test_an_argument_that_the_locale_cannot_decode_is_read_as_utf_8():
+    in_ascii = "SELECT ä".encode().decode("ascii", "surrogateescape")
+    assert restore_text(in_ascii) == restore_text("SELECT ä") == "SELECT ä"
+    assert restore_text(b"\xff".decode("ascii", "surrogateescape")) == "\N{REPLACEMENT CHARACTER}"
+
+
+def test_a_locale_that_cannot_write_a_path_is_named(tmp_path):
+    (tmp_path / "bøats.sql").write_text("SELECT 1\n")
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    ended = subprocess.run(
+        [*COMMAND, "inspect", tmp_path / "bøats.sql"],
+        capture_output=True,
+        env=environment,
+        check=False,
+    )
+    assert ended.returncode == 1
+    [line] = ended.stderr.decode("ascii").splitlines()
+    assert "a name cannot be written in" in line
+    assert "set LC_ALL=C.UTF-8, or rename the file" in line
+
+
+def test_closed_streams_are_empty():
+    ended = subprocess.run(
+        ["sh", "-c", '"$@" template - <&- >&-', "sh", *COMMAND], capture_output=True, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (1, b"rejected: empty\n")
+
+
+@pytest.mark.parametrize("form", LogFormat)
+def test_a_run_goes_on_if_nobody_reads_its_messages(form, monkeypatch):
+    reading, writing = os.pipe()
+    os.close(reading)
+    monkeypatch.setattr(console.err, "quiet", False)
+    stream = os.fdopen(writing, "w")
+    monkeypatch.setattr(sys, "stderr", stream)
+    reporter = Reporter(form)
+    with reporter.showing_progress():
+        for _ in range(2):
+            announce("ingest", "boats")
+            reporter.report("end", "all done")
+    with pytest.raises(BrokenPipeError):  # the text did go to the pipe
+        stream.close()
+
+
+@pytest.mark.parametrize("format", ["table", "csv", "json"])
+def test_a_full_disk_behind_the_output_is_reported(format, monkeypatch, capfd):
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("needs /dev/full")
+    with full.open("wb", buffering=0) as raw, monkeypatch.context() as patch:
+        stream = io.TextIOWrapper(raw, "utf-8", write_through=True)
+        patch.setattr(sys, "stdout", stream)
+        assert invoke(["template", "SELECT a FROM b", "--format", format]) == 1
+        stream.detach()
+    assert capfd.readouterr().err == (
+        "nl2sql-align: a file or the output cannot be written (No space left on device); check the "
+        "disk, and run again\n"
+    )
+
+
+def test_errors_of_disks_are_found_in_the_errors_of_all_libraries():
+    assert find_disk_reason(OSError(28, "x")) == "No space left on device"
+    assert find_disk_reason(RuntimeError("IO: File too large (os error 27)")) == "File too large"
+    assert find_disk_reason(FileNotFoundError(2, "No such file or directory")) is None
+
+
+@pytest.fixture
+def full_disk(tmp_path):
+    """A folder on a disk of its own without free space."""
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(tmp_path)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount a file system")
+    with pytest.raises(OSError, match="No space left"):
+        (tmp_path / "filling").write_bytes(bytes(100_000))
+    yield tmp_path
+    subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+def test_a_full_disk_for_temporary_files_ends_in_one_line(full_disk, monkeypatch, capsys):
+    """A mapped sparse file ended the process by SIGBUS here."""
+    stop_workers()
+    monkeypatch.setattr(tempfile, "tempdir", str(full_disk))
+    try:
+        with pytest.raises(AlignError, match=r"No space left on device\); check free memory and "):
+            start_worker()
+    finally:
+        stop_workers()
+    assert invoke(["template", "SELECT 1"]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert "cannot be written (No space left on device); check the disk" in line
