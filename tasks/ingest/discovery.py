@@ -454,7 +454,7 @@ def _read_last_corpora(warehouse: Warehouse) -> dict[str, TakenCorpus]:
             name: (CorpusEntry.model_validate(record["entry"]), str(record["digest"]))
             for name, record in records.items()
         }
-    except (OSError, ValueError, KeyError, TypeError, ValidationError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ValidationError):
         return {}
 
 
@@ -493,12 +493,25 @@ def _read_state(warehouse: Warehouse, problems: list[str]) -> dict[str, Any] | N
     file = _state_file(warehouse)
     try:
         state: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))["corpora"]
-        return {name: {**_UNSEEN, **record} for name, record in state.items()}
+        return {name: _check_times({**_UNSEEN, **record}) for name, record in state.items()}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         problems.append(f"{file}: cannot be read ({error}); it is ignored and written again")
         return None
+
+
+def _check_times(record: dict[str, Any]) -> dict[str, Any]:
+    """Return a record if its times can be compared with the clock.
+
+    Raises:
+        ValueError: One of them is not a time with a time zone.
+        TypeError: One of them is not a text.
+    """
+    for key in ("looked_at", "retired_at"):
+        if record[key] is not None and datetime.fromisoformat(record[key]).tzinfo is None:
+            raise ValueError(f"{key} has no time zone")
+    return record
 
 
 def _write_result(

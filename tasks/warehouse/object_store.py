@@ -52,6 +52,9 @@ _DISK_ERRORS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 _MANIFEST: Final = re.compile(r"manifests/(\d{10})\.json")
 _UPLOADED: Final = re.compile(r"(ngrams|nightly|published|stages)/\d{8}T\d{6}Z-[0-9a-f]{8}/.+")
 _OLD_COPY_SECONDS: Final = 24 * 3600
+_LAST_NUMBER: Final = 9_999_999_999
+# The largest time that a file system and a date can have.
+_END_OF_TIME_NS: Final = 253_402_300_800 * 10**9
 
 
 # ---- manifests ----------------------------------------------------------------------------------
@@ -93,29 +96,57 @@ class Manifest:
         return json.dumps(fields, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def _parse_manifest(text: bytes | str, place: str) -> Manifest:
+def _parse_manifest(text: bytes | str, place: str, number: int | None = None) -> Manifest:
+    """Return the manifest in a text.
+
+    Args:
+        text: The text.
+        place: Where it is stored, for messages.
+        number: The number in the name of its file, which it must have.
+
+    Raises:
+        WarehouseError: The text is not a manifest, or that of a newer program.
+    """
     try:
         fields = json.loads(text)
         if fields["format"] > FORMAT:
             raise WarehouseError(
                 f"{place} was written by a newer nl2sql-align; install that version to use it"
             )
-        files = [StoredFile(**file) for file in fields["files"]]
-        # A manifest from elsewhere must not name files outside the working copy.
-        for path in (PurePosixPath(p) for file in files for p in (file.name, file.object)):
-            if path.is_absolute() or ".." in path.parts:
-                raise ValueError(f"it names {path}")
+        _check_type(fields, number=int, written_at=str, versions=dict)
+        # Later runs count from this number, and none of them could publish below another one.
+        if number is not None and fields["number"] != number:
+            raise ValueError(f"it has the number {fields['number']}")
         return Manifest(
-            int(fields["number"]),
+            fields["number"],
             fields["run_id"],
             fields["written_at"],
             fields["versions"],
-            {file.name: file for file in files},
+            {file["name"]: _parse_file(file) for file in fields["files"]},
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        reason = str(error) or type(error).__name__
         raise WarehouseError(
-            f"{place} is not a manifest ({error}); remove it from the store"
+            f"{place} is not a manifest ({reason}); remove it from the store, and the manifest "
+            "before it counts again"
         ) from None
+
+
+def _parse_file(fields: dict[str, Any]) -> StoredFile:
+    _check_type(fields, name=str, object=str, size=int, sha256=str, mtime_ns=int)
+    # A manifest from elsewhere must not name files outside the working copy.
+    for path in (PurePosixPath(fields["name"]), PurePosixPath(fields["object"])):
+        if path.is_absolute() or ".." in path.parts:
+            raise ValueError(f"it names {path}")
+    if not 0 <= fields["mtime_ns"] < _END_OF_TIME_NS:
+        raise ValueError(f"{fields['name']} has the time {fields['mtime_ns']}")
+    return StoredFile(**fields)
+
+
+def _check_type(fields: dict[str, Any], **types: type) -> None:
+    for name, kind in types.items():
+        if type(fields[name]) is not kind:
+            raise ValueError(f"{name} is {fields[name]!r:.40}, not of type {kind.__name__}")
 
 
 # ---- places -------------------------------------------------------------------------------------
@@ -185,8 +216,9 @@ class _Store:
             if not numbers:
                 return Manifest()
             with suppress(FileNotFoundError):
-                path = _manifest_path(max(numbers))
-                return _parse_manifest(self._fs.cat_file(self._at(path)), f"{self.address}/{path}")
+                path = _manifest_path(number := max(numbers))
+                text = self._fs.cat_file(self._at(path))
+                return _parse_manifest(text, f"{self.address}/{path}", number)
         raise FileNotFoundError(f"{self.address}/manifests")
 
     def check(self) -> None:
@@ -237,7 +269,13 @@ class _Store:
 
         Raises:
             ConflictError: A manifest with this number or a higher one exists.
+        WarehouseError: No number is left.
         """
+        if manifest.number > _LAST_NUMBER:
+            raise WarehouseError(
+                f"{self.address}/{_manifest_path(_LAST_NUMBER)} leaves no number for another "
+                "manifest; remove it from the store, and the manifest before it counts again"
+            )
         path = _manifest_path(manifest.number)
         place, content = self._at(path), manifest.as_json().encode()
         refusal: Exception | None = None

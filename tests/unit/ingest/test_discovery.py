@@ -287,12 +287,21 @@ def test_corpora_are_kept_when_their_description_becomes_invalid(dumps, warehous
     assert listed(found)["shop"].digest == "0" * 64
 
 
-def test_no_corpus_is_lost_when_the_state_is_damaged(dumps, warehouse):
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        "{",
+        '{"corpora": []}',
+        '{"corpora": {"spider-dev": {"looked_at": 7}}}',
+        '{"corpora": {"spider-dev": {"retired_at": "2026-01-01T00:00:00"}}}',
+    ],
+)
+def test_no_corpus_is_lost_when_the_state_is_damaged(dumps, warehouse, damaged):
     path = put(dumps / "spider" / "dev.json")
     put(dumps / "bird" / "dev.json", BIRD)
     take(warehouse, look(dumps, warehouse))
     path.unlink()
-    (warehouse.folder / "nightly" / "state.json").write_text("{")
+    (warehouse.folder / "nightly" / "state.json").write_text(damaged)
     found = look(dumps, warehouse)
     assert found.retired == ("spider-dev",)
     assert "it is ignored and written again" in found.problems[0]

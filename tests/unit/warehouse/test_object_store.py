@@ -31,6 +31,10 @@ from tests.unit.test_cli import COMMAND
 
 ADDRESS = "memory://results/w"
 MANIFEST = re.compile(r"manifests/\d{10}\.json")
+MANIFEST_TEXT = (
+    '{"format": 1, "number": 1, "run_id": null, "written_at": "", "versions": {}, "files": '
+    '[{"name": "name/x", "object": "y", "size": 1, "sha256": "0", "mtime_ns": 0}]}'
+)
 # Files of a working copy that are not published.
 PRIVATE = {".lock", "stages/seals.json", "stages/store.json"}
 
@@ -352,11 +356,7 @@ def test_readers_do_not_see_the_working_copy_of_a_run(store, machine):
         ("{", "is not a manifest"),
         ('{"format": 2}', "was written by a newer nl2sql-align"),
         ('{"format": 1}', "is not a manifest"),
-        (
-            '{"format": 1, "number": 1, "run_id": null, "written_at": "", "versions": {}, "files": '
-            '[{"name": "../x", "object": "y", "size": 1, "sha256": "0", "mtime_ns": 0}]}',
-            r"is not a manifest \(it names ../x\)",
-        ),
+        ("[" * 100_000, "is not a manifest"),
     ],
 )
 def test_a_manifest_that_cannot_be_used_is_refused(store, machine, text, problem):
@@ -364,6 +364,42 @@ def test_a_manifest_that_cannot_be_used_is_refused(store, machine, text, problem
     warehouse = machine("first")
     with warehouse.locked(), pytest.raises(WarehouseError, match=f"0000000001.json {problem}"):
         pull(warehouse)
+
+
+@pytest.mark.parametrize(
+    ("true", "false", "reason"),
+    [
+        ("name/x", "../x", "it names ../x"),
+        ('"number": 1', '"number": 7', "it has the number 7"),
+        ('"number": 1', '"number": "1"', "number is '1', not of type int"),
+        ('"number": 1', '"number": 1.0', "number is 1.0, not of type int"),
+        ('"size": 1', '"size": "1"', "size is '1', not of type int"),
+        ('"mtime_ns": 0', '"mtime_ns": 1e300', "mtime_ns is 1e"),
+        ('"mtime_ns": 0', f'"mtime_ns": {10**30}', "name/x has the time 1000"),
+        ('"versions": {}', '"versions": 0', "versions is 0, not of type dict"),
+    ],
+)
+def test_a_manifest_with_a_false_value_is_refused(store, machine, true, false, reason):
+    text = MANIFEST_TEXT.replace(true, false)
+    store.pipe_file("/results/w/manifests/0000000001.json", text.encode())
+    with pytest.raises(WarehouseError, match=rf"is not a manifest \({reason}.*; remove it from"):
+        find_published(machine("first"))
+
+
+def test_without_a_false_manifest_the_one_before_it_counts_again(store, machine):
+    work(machine("first"), database=b"one")
+    true = store.cat_file("/results/w/manifests/0000000001.json")
+    for name, text in (
+        ("0000000009", true),  # runs would publish numbers below 9, and conflict for ever
+        ("9999999999", true.replace(b'"number": 1', b'"number": 9999999999')),
+    ):
+        store.pipe_file(f"/results/w/manifests/{name}.json", text)
+        with pytest.raises(WarehouseError, match=f"{name}.json .* remove it from the store, and "):
+            work(machine("second"), database=b"two")
+        store.rm_file(f"/results/w/manifests/{name}.json")
+        assert find_published(machine("third")).database.read_bytes() == b"one"
+    work(machine("second"), database=b"two")
+    assert find_published(machine("third")).database.read_bytes() == b"two"
 
 
 @pytest.mark.parametrize(
