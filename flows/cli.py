@@ -240,6 +240,7 @@ def compare(
         ComparisonFormat,
         typer.Option("--format", help="Text for people, or JSON, Markdown or an HTML page."),
     ] = ComparisonFormat.TABLE,
+    require: Require = None,
 ) -> None:
     """Compare training sets with a target at once, without a corpora file or a warehouse.
 

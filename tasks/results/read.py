@@ -87,12 +87,21 @@ def _read(place: Path | str, name: str, require: str | None) -> "pl.DataFrame":
     with open_results(place) as con:
         rows: pl.DataFrame = query_sql(con, name).pl()
     if require is not None:
-        _check_condition(rows, require)
+        check_condition(rows, require)
     return rows
 
 
-def _check_condition(rows: "pl.DataFrame", require: str) -> None:
-    """Raise an error unless there are rows and all of them satisfy the condition."""
+def check_condition(rows: "pl.DataFrame", require: str) -> None:
+    """Check that there are rows and that all of them satisfy a condition.
+
+    Args:
+        rows: The rows.
+        require: A SQL condition on their columns.
+
+    Raises:
+        ConfigurationError: ``require`` is not a condition on the columns, or takes too long.
+        RequirementError: There are no rows, or one does not satisfy the condition.
+    """
     try:
         failed = _select_failed(rows, require)
     except duckdb.Error as error:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nl2sql_align.tasks.base.errors import ConfigurationError, CorpusError
 from nl2sql_align.tasks.ingest.corpora_file import AUTO, CorpusEntry
+from nl2sql_align.tasks.results.database import open_results
+from nl2sql_align.tasks.results.read import check_condition, matrix, ratio
 from nl2sql_align.tasks.run.given_corpora import list_given, make_entry
 from nl2sql_align.tasks.run.job import run_locally
 from nl2sql_align.tasks.views.digits import format_interval, format_value
@@ -146,6 +148,7 @@ def compare(
     dialect: str = AUTO,
     threads: int | None = None,
     memory_limit: str | None = None,
+    require: str | None = None,
 ) -> Comparison:
     """Compare training sets with a target, without a corpora file, a warehouse or Prefect.
 
@@ -169,10 +172,14 @@ def compare(
         threads: Number of processes and threads; by default NL2SQL_ALIGN_THREADS, else one per CPU.
         memory_limit: DuckDB's memory limit, such as 4GB; by default NL2SQL_ALIGN_MEMORY_LIMIT, else
             4 GB.
+        require: A SQL condition that every row of ``ratios`` must satisfy; without answers, every
+            row of ``alignment``.
 
     Raises:
-        ConfigurationError: The data or the dialect cannot be taken.
+        ConfigurationError: The data or the dialect cannot be taken, or ``require`` is not a
+            condition on the columns.
         CorpusError: The target, all training sets, or all answers cannot be used.
+        RequirementError: A row does not satisfy the condition.
     """
     targets = list_given(target, "target")
     if len(targets) != 1:
@@ -190,7 +197,10 @@ def compare(
         summary = run_locally(entries, warehouse, threads=threads, memory_limit=memory_limit)
         set_aside = _adapt_reasons(summary.set_aside, entries, warehouse)
         _check_usable(entries, set_aside)
-        return _read_comparison(entries, warehouse, list(summary.notes), set_aside)
+        made = _read_comparison(entries, warehouse, list(summary.notes), set_aside)
+    if require is not None:
+        check_condition(made.alignment if answers is None else made.ratios, require)
+    return made
 
 
 def _make_entries(
@@ -247,18 +257,15 @@ def _read_comparison(
 ) -> Comparison:
     import polars as pl
 
-    from nl2sql_align.tasks.results import read
-    from nl2sql_align.tasks.results.database import open_results
-
     [target] = [entry.name for entry in entries if entry.role == "target"]
-    pairs = read.matrix(warehouse.folder).filter(
+    pairs = matrix(warehouse.folder).filter(
         (pl.col("source_role") == "train") & (pl.col("target") == target)
     )
     pairs = pairs.sort("kl_alignment", "source", descending=[True, False])
     with open_results(warehouse.folder) as con:
         sentences = {source: describe_pair(con, source, target) for source in pairs["source"]}
         corpora: pl.DataFrame = con.table("corpora").pl()
-    ratios = read.ratio(warehouse.folder)
+    ratios = ratio(warehouse.folder)
     return Comparison(target, corpora, pairs, ratios, sentences, notes, set_aside)
 
 

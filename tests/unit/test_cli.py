@@ -44,6 +44,8 @@ SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 COMMAND = str(Path(sys.executable).with_name("nl2sql-align"))
 COMMANDS = (
     "run",
+    "compare",
+    "demo",
     "matrix",
     "ratio",
     "rejects",
@@ -821,6 +823,8 @@ def test_every_command_has_a_twin_in_python():
     twins = {
         "run": "nl2sql_align.flows.align:align",
         "nightly": "nl2sql_align.flows.nightly:nightly",
+        "compare": "nl2sql_align.tasks.views.comparison:compare",
+        "demo": "nl2sql_align.tasks.views.demo:run_demo",
         "matrix": "nl2sql_align.tasks.results.read:matrix",
         "ratio": "nl2sql_align.tasks.results.read:ratio",
         "rejects": "nl2sql_align.tasks.results.read:rejects",
@@ -849,6 +853,8 @@ def test_every_command_has_a_twin_in_python():
             parameters = {word.rstrip(":") for word in signature.split()}
         else:
             parameters = set(inspect.signature(getattr(import_module(module), function)).parameters)
+        if name == "compare":
+            parameters |= {"paths"}  # train and target
         if name == "select":
             parameters |= {field.name for field in fields(Options)}
         assert set(inspect.signature(commands[name]).parameters) - display_options <= parameters, (

@@ -1,12 +1,15 @@
 """Comparing a few files or frames: the numbers of a run, without its set-up."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
 import pytest
 
+from nl2sql_align.flows.cli import invoke
 from nl2sql_align.tasks.base.errors import ConfigurationError, CorpusError
 from nl2sql_align.tasks.ingest.corpora_file import load_corpora
 from nl2sql_align.tasks.results import read
@@ -154,3 +157,39 @@ def test_other_data_is_refused(tmp_path):
         make_entry("train", {"train": [], "dev": []}, "train", tmp_path)
     with pytest.raises(ConfigurationError, match="train: no data is given"):
         list_given([], "train")
+
+
+def test_the_command_prints_the_comparison(folder, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    files = [str(folder / name) for name in ("boats.sql", "dev.sql")]
+    line = ["compare", *files, "--dialect", "sqlite"]
+    assert invoke([*line, "--require", "kl_alignment > 0.9999"]) == 4
+    failed = "required: kl_alignment > 0.9999; it fails for 1 of 1 rows"
+    assert failed in capsys.readouterr().err
+    assert invoke([*line, "--require", "kl_alignment > 0.5"]) == 0
+    printed = capsys.readouterr()
+    assert "KL-alignment with dev" in printed.out
+    assert "boats" in printed.out
+    assert "boats: recognized as format 'lines'" in printed.err
+    answers = ["--answers", str(folder / "answers.sql"), "--format", "json"]
+    assert invoke(["compare", *files, str(folder / "dev.sql"), *answers]) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert {row["train"] for row in made["ratios"]} == {"boats", "dev"}
+    assert invoke(["compare", files[0], str(folder / "none.sql")]) == 3
+    assert invoke(["compare", files[0]]) == 2
+    assert "Invalid value for TARGET" in capsys.readouterr().err
+
+
+def test_a_comparison_does_not_import_prefect(folder):
+    script = """
+import sys
+from nl2sql_align.flows.cli import invoke
+invoke(["compare", *sys.argv[1:], "--format", "md"])
+print(*sys.modules)
+"""
+    files = [str(folder / name) for name in ("boats.sql", "dev.sql")]
+    ended = subprocess.run(
+        [sys.executable, "-c", script, *files], capture_output=True, text=True, check=True
+    )
+    assert "## boats for dev" in ended.stdout
+    assert "prefect" not in ended.stdout.splitlines()[-1].split()
