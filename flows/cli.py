@@ -297,6 +297,14 @@ def nightly(
     prune: Annotated[
         bool, typer.Option("--prune", help="Drop the results of corpora whose dumps are gone.")
     ] = False,
+    allow: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Folder that links and descriptions in the folders may lead to; repeatable. Dumps "
+            "elsewhere are refused.",
+        ),
+    ] = None,
     threads: Threads = None,
     memory_limit: MemoryLimit = None,
     wait_seconds: Wait = 0.0,
@@ -313,7 +321,7 @@ def nightly(
     from nl2sql_align.flows.running.command import RunOptions, run_nightly
 
     options = RunOptions(threads, memory_limit, wait_seconds, log_format, runner, dask_address)
-    raise typer.Exit(run_nightly(folders, warehouse, options, settle_minutes, prune))
+    raise typer.Exit(run_nightly(folders, warehouse, options, settle_minutes, prune, allow))
 
 
 @_command(_READ, example="matrix warehouse --metric js_alignment")

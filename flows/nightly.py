@@ -36,6 +36,7 @@ def nightly(
     wait_seconds: float = 0.0,
     runner: Runner = Runner.LOCAL,
     dask_address: str | None = None,
+    allow: list[Path] | None = None,
 ) -> RunSummary | None:
     """Run the main job on new, changed and known dumps.
 
@@ -58,6 +59,8 @@ def nightly(
         runner: Where to ingest, parse and count: in local processes, or on Dask workers.
         dask_address: The scheduler of a Dask cluster; by default, runner dask starts a cluster on
             this machine.
+        allow: More folders that links and descriptions in the folders may lead to. Dumps elsewhere
+            are refused.
 
     Returns:
         A summary of the run, with the dumps that could not be used in ``problems``; None if all
@@ -68,7 +71,7 @@ def nightly(
         WarehouseError: The warehouse is in use or cannot be written.
     """
     found = _discover(
-        folders, warehouse_at(warehouse).resolved, settle_minutes, prune, wait_seconds
+        folders, warehouse_at(warehouse).resolved, allow or [], settle_minutes, prune, wait_seconds
     )
     if found.corpora is None:
         if found.waiting:
@@ -92,6 +95,7 @@ def nightly(
 def _discover(
     folders: list[Path],
     warehouse: Warehouse,
+    allow: list[Path],
     settle_minutes: float,
     prune: bool,
     wait_seconds: float,
@@ -100,6 +104,7 @@ def _discover(
     found = discover(
         folders,
         warehouse,
+        allow=allow,
         settle_seconds=60 * settle_minutes,
         prune=prune,
         wait_seconds=wait_seconds,

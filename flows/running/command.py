@@ -97,6 +97,7 @@ def run_nightly(
     options: RunOptions,
     settle_minutes: float,
     prune: bool,
+    allow: list[Path] | None = None,
 ) -> int:
     """Run the nightly job and print what it found.
 
@@ -122,6 +123,7 @@ def run_nightly(
             wait_seconds=options.wait_seconds,
             runner=options.runner,
             dask_address=options.dask_address,
+            allow=allow,
         )
     if summary is None:
         reporter.report("end", "all dumps are still being copied; nothing was done")

@@ -7,6 +7,7 @@ that would have separated gains from losses best, and a list of the misses.
 
 import csv
 import hashlib
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from nl2sql_align.tasks.ngrams.count import ngram_incidence
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.warehouse.addresses import refuse_credentials
 from nl2sql_align.tasks.warehouse.folder import digest_file
+from nl2sql_align.tasks.warehouse.regular_files import open_regular
 
 if TYPE_CHECKING:
     import duckdb
@@ -141,7 +143,10 @@ def read_outcomes(path: Path) -> list[Outcome]:
             or has a wrong value. The message names file, line and column.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with (
+            open_regular(path) as raw,
+            io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as file,
+        ):
             return list(_parse_outcomes(path, csv.DictReader(file)))
     except OSError as error:
         raise ConfigurationError(f"{path}: {error.strerror}; name a CSV file of outcomes") from None

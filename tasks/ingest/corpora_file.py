@@ -1,5 +1,6 @@
 """The corpora file, a TOML file that lists the corpora to compare."""
 
+import os
 import re
 import tomllib
 from collections import Counter
@@ -27,6 +28,7 @@ from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.base.run_sql import declared_parameters, list_sql
 from nl2sql_align.tasks.ingest.statements import KINDS, Kind, Statements
 from nl2sql_align.tasks.warehouse.addresses import is_address, refuse_credentials
+from nl2sql_align.tasks.warehouse.regular_files import open_regular
 
 _MISTAKE = "mistake"
 AUTO: Final = "auto"
@@ -148,6 +150,8 @@ class CorpusEntry(BaseModel):
         trained_on: For predictions of a tuned model: the corpus it was tuned on, listed or not.
         license: The dump's license.
         glob: The files to read if ``path`` is a folder.
+        within: The folders that the dump's files must be in, after all links. By default, a folder
+            that ``path`` names contains its files, and a file that it names may be anywhere.
         columns: For generic formats: the columns to read.
         answers: For predictions: whether all answers to a question count, each of k answers as
             1/k, or the first only.
@@ -177,6 +181,7 @@ class CorpusEntry(BaseModel):
     trained_on: str | None = None
     license: str | None = None
     glob: str | None = None
+    within: tuple[Path, ...] = ()
     columns: ColumnMapping | None = None
     answers: Literal["all", "first"] | None = None
     which: Literal["first", "each"] | None = None
@@ -249,6 +254,12 @@ class CorpusEntry(BaseModel):
         path = folder / value
         # Resolve the folder only: in caches of data hubs, files link to ones without a suffix.
         return path.parent.resolve() / path.name
+
+    @field_validator("within")
+    @classmethod
+    def _resolve_folders(cls, value: tuple[Path, ...], info: ValidationInfo) -> tuple[Path, ...]:
+        folder: Path = (info.context or {}).get("folder", Path())
+        return tuple(Path(os.path.realpath(folder / one)) for one in value)
 
     @field_validator("glob")
     @classmethod
@@ -364,15 +375,19 @@ def is_generic(format: str) -> bool:
     return format != AUTO and "sql_column" in declared_parameters(f"dumps/{format}")
 
 
-def load_corpora(path: Path) -> list[CorpusEntry]:
+def load_corpora(path: Path, within: Sequence[Path] = ()) -> list[CorpusEntry]:
     """Return the corpora that a TOML file lists, in its order.
+
+    Args:
+        path: The file.
+        within: The folders that the file must be in; see ``open_regular``.
 
     Raises:
         ConfigurationError: The file cannot be read or is not valid. The message is one line with
             the file, the corpus, the key and a remedy.
     """
     refuse_credentials(path)
-    document = read_toml(path)
+    document = read_toml(path, within)
     listed = document.pop("corpus", None)
     for key in document:
         raise ConfigurationError(f"{path}: unknown key '{key}'; list corpora as [[corpus]] tables")
@@ -387,14 +402,19 @@ def load_corpora(path: Path) -> list[CorpusEntry]:
     return entries
 
 
-def read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path, within: Sequence[Path] = ()) -> dict[str, Any]:
     """Return the content of a TOML file.
+
+    Args:
+        path: The file.
+        within: The folders that it must be in; see ``open_regular``.
 
     Raises:
         ConfigurationError: The file cannot be read, or is not TOML.
     """
     try:
-        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+        with open_regular(path, within) as file:
+            return tomllib.loads(file.read().decode("utf-8-sig"))
     except OSError as error:
         problem = f"cannot be read ({error.strerror}); check the path"
     except UnicodeDecodeError as error:

@@ -10,9 +10,11 @@ The result is written to ``nightly/`` in the warehouse: ``state.json`` for the n
 
 import hashlib
 import json
+import os
 import re
+import stat
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -33,6 +35,7 @@ from nl2sql_align.tasks.ingest.format_recognition import recognize_format
 from nl2sql_align.tasks.warehouse.addresses import refuse_credentials
 from nl2sql_align.tasks.warehouse.folder import Warehouse, write_atomically
 from nl2sql_align.tasks.warehouse.object_store import pull, push
+from nl2sql_align.tasks.warehouse.regular_files import OutsideError, check_inside, is_folder
 
 CORPUS_FILE: Final = "corpus.toml"
 CORPORA_FILE: Final = "corpora.toml"
@@ -86,6 +89,32 @@ class _Candidate:
 
 
 @dataclass(frozen=True)
+class _Search:
+    """A search in some folders.
+
+    Attributes:
+        within: The folders that links and descriptions must not lead out of.
+        seen: The folders that were visited.
+        problems: One line for each dump or folder that could not be taken.
+        failed: The descriptions and folders of these.
+    """
+
+    within: tuple[Path, ...]
+    seen: set[Path] = field(default_factory=set)
+    problems: list[str] = field(default_factory=list)
+    failed: set[Path] = field(default_factory=set)
+
+    def report(self, path: Path, problem: object) -> None:
+        """Add a description or a folder that cannot be used."""
+        self.problems.append(str(problem))
+        self.failed.add(path)
+
+    def has_failed(self, source: Path) -> bool:
+        """Return whether a description, or a folder around it, cannot be used."""
+        return not self.failed.isdisjoint((source, *source.parents))
+
+
+@dataclass(frozen=True)
 class _FileState:
     """The state of a dump's files.
 
@@ -106,6 +135,7 @@ def discover_dumps(
     folders: Sequence[Path],
     warehouse: Warehouse,
     *,
+    allow: Sequence[Path] = (),
     settle_seconds: float = SETTLE_SECONDS,
     prune: bool = False,
     wait_seconds: float = 0.0,
@@ -116,6 +146,7 @@ def discover_dumps(
     Args:
         folders: The folders to search.
         warehouse: The warehouse whose results follow the dumps.
+        allow: More folders that links and descriptions in the folders may lead to.
         settle_seconds: How long the files of a dump must be unchanged before the dump is taken,
             unless its folder has a newer file ``_SUCCESS`` or ``.complete``.
         prune: Drop the corpora whose dumps are gone, and their results.
@@ -128,8 +159,8 @@ def discover_dumps(
     """
     refuse_credentials(*folders)
     now = now or datetime.now(UTC)
-    folders = [folder.resolve() for folder in folders]
-    if not any(folder.is_dir() for folder in folders):
+    folders = [Path(os.path.realpath(folder)) for folder in folders]
+    if not any(map(is_folder, folders)):
         listed = ", ".join(map(str, folders)) or "the list is empty"
         raise ConfigurationError(f"found no folder to search ({listed}); check folders")
     with warehouse.locked(wait_seconds):
@@ -142,18 +173,30 @@ def discover_dumps(
             )
         ]
         pull(warehouse, *files)
-        found = _discover_locked(folders, warehouse, settle_seconds, prune, now)
+        within = (*folders, *(Path(os.path.realpath(folder)) for folder in allow))
+        found = _discover_locked(folders, within, warehouse, settle_seconds, prune, now)
         push(warehouse, *files)
         return found
 
 
 def _discover_locked(
-    folders: list[Path], warehouse: Warehouse, settle_seconds: float, prune: bool, now: datetime
+    folders: list[Path],
+    within: tuple[Path, ...],
+    warehouse: Warehouse,
+    settle_seconds: float,
+    prune: bool,
+    now: datetime,
 ) -> Discovery:
-    problems = [f"{f}: does not exist; check folders" for f in folders if not f.is_dir()]
+    search = _Search(within)
+    problems = search.problems
+    for folder in folders:
+        if not is_folder(folder):
+            is_hidden = _may_exist(folder)
+            why = "is not a folder that can be read" if is_hidden else "does not exist"
+            search.report(folder, f"{folder}: {why}; check folders")
     known = _read_state(warehouse, problems)
     taken = _read_last_corpora(warehouse)
-    candidates, failed = _find_candidates(folders, problems)
+    candidates = _find_candidates(folders, search)
 
     entries: list[CorpusEntry] = []
     state: dict[str, Any] = {}
@@ -166,8 +209,8 @@ def _discover_locked(
             files = _read_file_state(entry)
         except CorpusError as error:
             problems.append(str(error))
-            if entry.path.exists():  # else the dump is gone, and only its description is left
-                failed.add(candidate.source)
+            if _may_exist(entry.path):  # else the dump is gone, and only its description is left
+                search.failed.add(candidate.source)
             continue
         is_same = before["look"] == files.digest
         state[name] = {
@@ -193,15 +236,14 @@ def _discover_locked(
         entries.append(entry)
 
     retired, pruned = [], []
-    failed_sources = {str(source) for source in failed}
     for name, corpus in taken.items():
         if name in state:
             continue
         if known is not None and name not in known:
             continue  # another corpora file lists it
         before = (known or {}).get(name, _UNSEEN)
-        if before["source"] in failed_sources:
-            # Its description cannot be read, so that its dump may still exist.
+        if before["source"] is not None and search.has_failed(Path(before["source"])):
+            # Its description or folder cannot be read, so that its dump may still exist.
             entries.append(_reuse_results(corpus))
             state[name] = before
         elif prune:
@@ -236,74 +278,105 @@ def _has_known_layout(entry: CorpusEntry) -> bool:
 # ---- search of folders -------------------------------------------------------------------------
 
 
-def _find_candidates(
-    folders: Sequence[Path], problems: list[str]
-) -> tuple[list[_Candidate], set[Path]]:
-    """Return the possible corpora, with unique names, and the files and folders that failed."""
-    failed: set[Path] = set()
+def _find_candidates(folders: Sequence[Path], search: _Search) -> list[_Candidate]:
+    """Return the possible corpora, with unique names."""
     found: dict[str, _Candidate] = {}
-    seen: set[Path] = set()
     for folder in folders:
-        if not folder.is_dir():
+        if not is_folder(folder):
             continue
-        for candidate in _visit_folder(folder, seen, problems, failed, 0):
+        for candidate in _visit_folder(folder, search, 0):
             name = candidate.entry.name
             if name in found:
-                problems.append(
+                search.problems.append(
                     f"{candidate.source}: corpus '{name}' is also in {found[name].source}; "
                     f"give one of them another name in its {CORPUS_FILE}"
                 )
             else:
-                found[name] = candidate
-    return list(found.values()), failed
+                bounded = _set_bounds(candidate.entry, search.within)
+                found[name] = replace(candidate, entry=bounded)
+    return list(found.values())
 
 
-def _visit_folder(
-    folder: Path, seen: set[Path], problems: list[str], failed: set[Path], depth: int
-) -> Iterator[_Candidate]:
-    if folder.resolve() in seen or depth > _MAX_DEPTH:
+def _set_bounds(entry: CorpusEntry, within: tuple[Path, ...]) -> CorpusEntry:
+    """Return a corpus whose files must be in some folders, or in the entry's own ones in them."""
+    own = tuple(one for one in entry.within if any(map(one.is_relative_to, within)))
+    return entry.model_copy(update={"within": own or within})
+
+
+def _visit_folder(folder: Path, search: _Search, depth: int) -> Iterator[_Candidate]:
+    real = Path(os.path.realpath(folder))
+    if real in search.seen or depth > _MAX_DEPTH:
         return
-    seen.add(folder.resolve())
+    search.seen.add(real)
     try:
         children = sorted(folder.iterdir())
     except OSError as error:
-        problems.append(f"{folder}: cannot be read ({error.strerror}); check permissions")
-        failed.add(folder)
+        search.report(folder, f"{folder}: cannot be read ({error.strerror}); check permissions")
         return
     names = {child.name: child for child in children}
     for name, read in ((CORPORA_FILE, load_corpora), (CORPUS_FILE, _read_description)):
         if name in names:
             try:
-                yield from (_Candidate(entry, names[name]) for entry in read(names[name]))
-            except ConfigurationError as error:
-                problems.append(str(error))
-                failed.add(names[name])
+                entries = read(names[name], search.within)
+                yield from (_Candidate(entry, names[name]) for entry in entries)
+            except (ConfigurationError, OSError) as error:
+                search.report(names[name], error)
             return
     described: set[Path] = set()
     for child in children:
         if child.name.endswith(f".{CORPUS_FILE}"):
             try:
-                for entry in _read_description(child):
+                for entry in _read_description(child, search.within):
                     described.add(entry.path)
                     yield _Candidate(entry, child)
-            except ConfigurationError as error:
-                problems.append(str(error))
-                failed.add(child)
+            except (ConfigurationError, OSError) as error:
+                search.report(child, error)
                 described.update(_find_described_files(child))
     yield from _find_recognizable(folder, [c for c in children if c not in described])
     for child in children:
         is_other = child in described or child.name.startswith(".")
-        if child.is_dir() and not is_other and not _DATABASES.fullmatch(child.name):
-            yield from _visit_folder(child, seen, problems, failed, depth + 1)
+        if not is_other and not _DATABASES.fullmatch(child.name) and _may_enter(child, search):
+            yield from _visit_folder(child, search, depth + 1)
 
 
-def _read_description(file: Path) -> list[CorpusEntry]:
+def _may_enter(child: Path, search: _Search) -> bool:
+    """Tell whether a path is a folder to visit; report links that lead out or nowhere."""
+    try:
+        if not stat.S_ISDIR(child.stat().st_mode):
+            return False
+        check_inside(os.path.realpath(child), search.within, child)
+        return True
+    except OutsideError as error:
+        search.report(child, f"{child}: {error.strerror}; remove it, or allow it with --allow")
+    except OSError as error:
+        # The error of a corpus or a description has said so.
+        if not _DATA.fullmatch(child.name) and child not in search.failed:
+            search.report(child, f"{child}: cannot be read ({error.strerror}); remove or repair it")
+    return False
+
+
+def _may_exist(path: Path) -> bool:
+    """Tell whether a path exists, or may not be looked at."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    except OSError:
+        pass
+    return True
+
+
+def _read_description(file: Path, within: Sequence[Path] = ()) -> list[CorpusEntry]:
     """Return the corpora of a ``corpus.toml``: one with top-level keys, or ``[[corpus]]`` tables.
+
+    Args:
+        file: The description.
+        within: The folders that it must be in; see ``read_toml``.
 
     Raises:
         ConfigurationError: The file cannot be read or is not valid.
     """
-    document = read_toml(file)
+    document = read_toml(file, within)
     listed = document.pop("corpus", None)
     if listed is None:
         listed, document = [document], {}
@@ -329,7 +402,7 @@ def _find_described_files(description: Path) -> list[Path]:
     """Return the files that a ``NAME.corpus.toml`` may describe: NAME, or NAME with a suffix."""
     name = description.name.removesuffix(f".{CORPUS_FILE}")
     exact = description.with_name(name)
-    if exact.exists():
+    if os.path.lexists(exact):
         return [exact]
     others = sorted(path for path in description.parent.iterdir() if path != description)
     found = [path for path in others if path.name.startswith(f"{name}.")]
@@ -341,7 +414,7 @@ def _find_only_file(description: Path) -> Path:
     files = [
         path
         for path in sorted(description.parent.iterdir())
-        if path.is_file()
+        if not is_folder(path)
         and path.name not in (CORPUS_FILE, *_MARKERS)
         and not path.name.startswith((".", "README", "LICENSE"))
         and not _PARTIAL.fullmatch(path.name)
@@ -356,7 +429,7 @@ def _find_recognizable(folder: Path, children: list[Path]) -> Iterator[_Candidat
         base = base.parent
     shards: set[str] = set()
     for path in children:
-        if path.name.startswith(".") or not path.is_file():
+        if path.name.startswith(".") or is_folder(path):
             continue
         if shard := _SHARD.fullmatch(path.name):
             split = shard["split"]
@@ -398,8 +471,12 @@ def _read_file_state(entry: CorpusEntry) -> _FileState:
     Raises:
         CorpusError: The dump has no files, or they are being changed.
     """
+    if entry.url is not None:
+        problem = "is an address, and the nightly job reads folders only"
+        remedy = "list it in a corpora file for nl2sql-align run"
+        raise CorpusError(entry.name, entry.url, problem, remedy)
     files = list_files(entry)
-    folder = entry.path if entry.path.is_dir() else entry.path.parent
+    folder = entry.path if is_folder(entry.path) else entry.path.parent
     lines, newest = [], 0.0
     try:
         for file in files:

@@ -4,14 +4,16 @@ The formats are the SQL files in ``sql/dumps``.
 """
 
 import codecs
+import errno
 import glob
 import hashlib
 import json
+import os
 import re
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -65,6 +67,13 @@ from nl2sql_align.tasks.ingest.statements import choose_statements
 from nl2sql_align.tasks.ingest.tar_archives import is_tar
 from nl2sql_align.tasks.ingest.yaml_documents import YAML
 from nl2sql_align.tasks.warehouse.folder import digest_file, write_atomically
+from nl2sql_align.tasks.warehouse.regular_files import (
+    OutsideError,
+    check_file,
+    check_inside,
+    find_files,
+    hold_files,
+)
 
 # Part of the stage key: raise it when a change makes the same dump give another file.
 INGEST_VERSION: Final = 4
@@ -112,6 +121,9 @@ _SNIFFED_BYTES: Final = 1 << 16
 # The suffixes of shards, and the names of files beside them that only describe the data set.
 DATA_SUFFIXES: Final = (".parquet", ".arrow", ".jsonl", ".json", ".csv", ".tsv")
 _DESCRIPTIONS: Final = frozenset({"dataset_info.json", "dataset_dict.json", "state.json"})
+# The folders in a data set of Hugging Face's cache; files in the first link to ones in the second.
+_HUB_SNAPSHOTS: Final = "snapshots"
+_HUB_FILES: Final = "blobs"
 # A word of a file's name that names its split, with the separators around it.
 _SPLIT: Final = re.compile(
     r"(?:^|[-_. ])(train(?:ing)?|test(?:ing)?|dev|val|valid|validation|eval|few[-_ ]?shot)"
@@ -597,24 +609,54 @@ def find_compiled(folder: Path) -> str | None:
     return next((one for one in ("compiled", "target/compiled") if (folder / one).is_dir()), None)
 
 
+def find_bounds(entry: CorpusEntry) -> tuple[Path, ...]:
+    """Return the folders that the files of a dump must be in; empty for a file named by a user.
+
+    These are the entry's, or the dump's own folder. In the cache of a data hub, whose files are
+    links, it is the folder of the whole data set.
+
+    Raises:
+        CorpusError: The dump is outside of the entry's folders.
+    """
+    if entry.within:
+        try:
+            folder, _ = _resolve_path(entry)
+            check_inside(os.path.realpath(folder), entry.within, entry.path)
+        except OSError as error:
+            raise _unreadable_error(entry, error, entry.path) from None
+        except ValueError:
+            raise _error(entry, "is not a valid path", "check path") from None
+        return entry.within
+    folder, _ = _resolve_path(entry)
+    if not folder.is_dir():
+        return ()
+    own = Path(os.path.realpath(folder))
+    for parent in own.parents:
+        if parent.name == _HUB_SNAPSHOTS and (parent.parent / _HUB_FILES).is_dir():
+            return (parent.parent,)
+    return (own,)
+
+
 def list_files(entry: CorpusEntry) -> list[Path]:
     """Return the files of a dump, sorted by name: its path, the matches of its glob, or its shards.
 
     Raises:
-        CorpusError: The dump has no files, or it is not clear which to read.
+        CorpusError: The dump has no files, it is not clear which to read, or one of them is not a
+            regular file or outside of where the dump must be.
     """
+    path: Path | None = None
     try:
+        within = find_bounds(entry)
         folder, patterns = _resolve_path(entry)
-        if not folder.exists():
-            raise _error(entry, "does not exist", "check path, or download the dump")
+        folder.stat()
         if folder.is_file() and (not patterns or is_archive(folder)):
             paths = [folder]
         elif patterns and not folder.is_dir():
             remedy = "set path to the folder that contains the files"
             raise _error(entry, "is not a folder", remedy)
         elif patterns:
-            paths = list({p: None for pattern in patterns for p in folder.glob(pattern)})
-            paths = [path for path in paths if not path.is_dir()]
+            found = {p: None for pattern in patterns for p in find_files(folder, pattern, within)}
+            paths = list(found)
             if not paths and entry.glob is None and folder != entry.path:
                 raise _error(entry, "does not exist", "check path, or download the dump")
             if not paths:
@@ -622,12 +664,14 @@ def list_files(entry: CorpusEntry) -> list[Path]:
                 raise _error(entry, problem, "check path and glob")
         else:
             paths = _list_shards(entry) if folder.is_dir() else [folder]
+        for path in paths:
+            check_file(path, within)
         if not any(path.stat().st_size for path in paths):
             raise _error(entry, "is empty", "download it again")
     except ValueError:
         raise _error(entry, "is not a valid path", "check path") from None
     except OSError as error:
-        raise _unreadable_error(entry, error, entry.path) from None
+        raise _unreadable_error(entry, error, path or error.filename or entry.path) from None
     return sorted(paths, key=lambda path: path.relative_to(folder).as_posix())
 
 
@@ -636,7 +680,7 @@ def _list_shards(entry: CorpusEntry) -> list[Path]:
     by_kind: dict[str, list[Path]] = {}
     for path in entry.path.iterdir():
         kind = Source(path).suffix
-        if path.is_file() and kind in DATA_SUFFIXES and path.name not in _DESCRIPTIONS:
+        if kind in DATA_SUFFIXES and not path.is_dir() and path.name not in _DESCRIPTIONS:
             by_kind.setdefault(kind, []).append(path)
     kinds = [kind for kind in DATA_SUFFIXES if kind in by_kind]
     if not kinds:
@@ -733,19 +777,38 @@ def _stage_files(
         for source, copy in zip(sources, copies, strict=True):
             if source.member is not None and is_tar(source.path):
                 in_tars.setdefault(source.path, {})[source.member] = copy
-        for source, copy in zip(sources, copies, strict=True):
-            is_in_tar = source.path in in_tars
-            try:
-                if is_in_tar and not copy.exists():
-                    convert_tar(source.path, in_tars[source.path], limits)  # all of its files
-                is_copy = is_in_tar or convert_if_needed(source, copy, limits)
-            except OSError as error:
-                raise _unreadable_error(entry, error, source.path) from None
-            staged.append(copy if is_copy else source.path)
-        yield staged
+        with _hold_sources(entry, sources, temporary) as held:
+            for source, copy in zip(sources, copies, strict=True):
+                is_in_tar = source.path in in_tars
+                opened = replace(source, path=held[source.path])
+                try:
+                    if is_in_tar and not copy.exists():
+                        convert_tar(opened.path, in_tars[source.path], limits)  # all of its files
+                    is_copy = is_in_tar or convert_if_needed(opened, copy, limits)
+                except OSError as error:
+                    raise _unreadable_error(entry, error, source.path) from None
+                staged.append(copy if is_copy else opened.path)
+            yield staged
     finally:
         for copy in temporary.parent.glob(f"{glob.escape(temporary.name)}-*"):
             copy.unlink()
+
+
+@contextmanager
+def _hold_sources(
+    entry: CorpusEntry, sources: list[Source], temporary: Path
+) -> Iterator[dict[Path, Path]]:
+    """Open the files of a dump, so that what was checked is read; see ``hold_files``."""
+    prefix = temporary.with_name(f"{temporary.name}-held")
+    try:
+        opened = ExitStack()
+        held = opened.enter_context(
+            hold_files((source.path for source in sources), find_bounds(entry), prefix)
+        )
+    except OSError as error:
+        raise _unreadable_error(entry, error, entry.path) from None
+    with opened:
+        yield held
 
 
 def _recode_files(dump: _Dump, guess: Callable[[Path], str | None]) -> Encoding | None:
@@ -859,9 +922,10 @@ def _damage_error(
         for staged, source in originals.items():
             if (offset := find_invalid_utf8(staged)) is not None:
                 return _not_text_error(entry, source, offset)
-    message = _shorten_error(error)
+    text = str(error)
     for staged, original in originals.items():
-        message = message.replace(str(staged), original.name)
+        text = text.replace(str(staged), original.name)
+    message = _shorten_error(text)
     if "maximum_object_size" in message:
         return _error(entry, "has a row of more than 32 MB", "remove it, or check format")
     if re.search("has duplicate key|keys must be unique", message):
@@ -880,16 +944,27 @@ def _not_text_error(entry: CorpusEntry, source: Source, offset: int) -> CorpusEr
     return _error(entry, problem, "check path and format", source.path)
 
 
-def _shorten_error(error: duckdb.Error) -> str:
+def _shorten_error(error: duckdb.Error | str) -> str:
     """Return the first line of a DuckDB error, without its kind."""
     line = str(error).splitlines()[0]
     message = re.sub(r"^[\w ]+ Error: ", "", line)
     return textwrap.shorten(message, _MAX_MESSAGE_LENGTH, placeholder=" ...")
 
 
-def _unreadable_error(entry: CorpusEntry, error: OSError, path: Path) -> CorpusError:
+def _unreadable_error(entry: CorpusEntry, error: OSError, path: Path | str) -> CorpusError:
+    path = Path(path)
+    if error.errno in (errno.ENOENT, errno.ENOTDIR) and path == entry.path:
+        return _error(entry, "does not exist", "check path, or download the dump")
+    if isinstance(error, OutsideError):
+        return outside_error(entry, error)
     problem = f"cannot be read ({error.strerror or error})"
     return _error(entry, problem, "check that it is complete and that you may read it", path)
+
+
+def outside_error(entry: CorpusEntry, error: OutsideError) -> CorpusError:
+    """Return the error of a dump whose path, or a link in it, leads out of its folders."""
+    remedy = "copy it there, or allow where it leads: key within, or nightly --allow"
+    return _error(entry, str(error.strerror), remedy, Path(error.filename))
 
 
 def _error(entry: CorpusEntry, problem: str, remedy: str, path: Path | None = None) -> CorpusError:

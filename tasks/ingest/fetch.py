@@ -138,7 +138,7 @@ def _make_relative(file: str, base: str) -> PurePosixPath:
 
 def _move_entry(entry: CorpusEntry, folder: Path, listing: _Listing) -> CorpusEntry:
     """Return the entry with its dump in a local folder."""
-    return entry.model_copy(update={"path": folder / listing.relative})
+    return entry.model_copy(update={"path": folder / listing.relative, "within": ()})
 
 
 def _fetch_error(entry: CorpusEntry, error: Exception) -> CorpusError:

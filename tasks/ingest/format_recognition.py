@@ -44,9 +44,11 @@ from nl2sql_align.tasks.ingest.delimited import (
 )
 from nl2sql_align.tasks.ingest.dumps import (
     DATA_SUFFIXES,
+    find_bounds,
     find_compiled,
     find_view,
     list_sources,
+    outside_error,
     shorten_names,
 )
 from nl2sql_align.tasks.ingest.first_rows import parse_json_rows
@@ -54,6 +56,7 @@ from nl2sql_align.tasks.ingest.json_layout import Layout, find_layout
 from nl2sql_align.tasks.ingest.sql_signs import looks_like_sql
 from nl2sql_align.tasks.ingest.statements import find_first_word
 from nl2sql_align.tasks.ingest.yaml_documents import YAML
+from nl2sql_align.tasks.warehouse.regular_files import OutsideError, check_file, find_files
 
 _PEEKED_BYTES: Final = 1 << 18
 _PEEKED_ROWS: Final = 50
@@ -350,7 +353,8 @@ def recognize_format(entry: CorpusEntry) -> Recognition:
     """
     place = entry.path
     try:
-        if entry.path.is_dir() and (found := _recognize_folder(entry)):
+        within = find_bounds(entry)
+        if entry.path.is_dir() and (found := _recognize_folder(entry, within)):
             return found
         sources = list_sources(entry)
         source = sources[0]
@@ -361,27 +365,34 @@ def recognize_format(entry: CorpusEntry) -> Recognition:
         if is_table or _read_start(source, 4) == b"PAR1":
             return _recognize_rows(entry, "parquet", _read_table(source))
         text = _read_text(source).lstrip("\ufeff")
+    except OutsideError as error:
+        raise outside_error(entry, error) from None
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
-        problem = f"cannot be read ({str(error).splitlines()[0] if str(error) else error!r})"
+        text = getattr(error, "strerror", None) or str(error) or repr(error)
+        place = getattr(error, "filename", None) or place
+        problem = f"cannot be read ({text.splitlines()[0]})"
         raise CorpusError(
             entry.name, entry.url or place, problem, "check that it is complete"
         ) from None
     return _recognize_text(entry, source, text.replace("\r\n", "\n"))
 
 
-def _recognize_folder(entry: CorpusEntry) -> Recognition | None:
+def _recognize_folder(entry: CorpusEntry, within: tuple[Path, ...]) -> Recognition | None:
     folder, glob = entry.path, entry.glob
     names = [path.name for path in folder.glob("*.json")] if glob is None else []
     if all(any(name.endswith(end) for name in names) for end in ("label.json", "data.json")):
         return Recognition("ehrsql_2024", None, "files label.json and data.json")
-    scripts = sum(1 for _ in folder.glob(glob or "**/*.sql"))
+    scripts = len(find_files(folder, glob or "**/*.sql", within))
     if not scripts or (glob is not None and not glob.endswith(".sql")):
         files = [Source(path) for path in folder.iterdir() if path.is_file()]
         if glob or any(source.suffix in DATA_SUFFIXES for source in files):
             return None
-        exports = [Source(path) for path in sorted(folder.glob("**/*.y*ml"))]
+        exports = [Source(path) for path in find_files(folder, "**/*.y*ml", within)]
+        for source in exports[:_PEEKED_FILES]:
+            check_file(source.path, within)
         return _find_in_yaml(entry, exports)
-    for path in sorted(folder.glob("**/*.jsonl")):
+    for path in find_files(folder, "**/*.jsonl", within):
+        check_file(path, within)
         rows = parse_json_rows(_read_text(Source(path)), 1)
         if rows and isinstance(rows[0], dict) and "instance_id" in rows[0]:
             reason = f"SQL files, and rows with an instance_id in {path.name}"

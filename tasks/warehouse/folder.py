@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 
 from nl2sql_align.tasks.base.errors import AlignError, WarehouseError, find_disk_reason
 from nl2sql_align.tasks.base.progress import announce
+from nl2sql_align.tasks.warehouse.regular_files import open_regular
 
 _TEMPORARY = ".tmp-"
 _SECONDS_BETWEEN_TRIES = 0.2
@@ -40,7 +41,7 @@ def stage_key(**parts: object) -> str:
 
 def digest_file(path: Path) -> str:
     """Return the SHA-256 of a file in hexadecimal."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
