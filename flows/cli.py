@@ -251,12 +251,16 @@ def compare(
     from nl2sql_align.tasks.views.terminal.comparison import print_comparison
 
     if len(paths) < 2:
-        raise typer.BadParameter(
-            "give at least one training set and the target", param_hint="TARGET"
-        )
-    *train, target = paths
+        raise typer.BadParameter("name a training set and the target", param_hint="TARGET")
+    *train, target = map(_as_place, paths)
     made = compare(
-        train, target, answers, dialect=dialect, threads=threads, memory_limit=memory_limit
+        train,
+        target,
+        [_as_place(one) for one in answers] if answers else None,
+        dialect=dialect,
+        threads=threads,
+        memory_limit=memory_limit,
+        require=require,
     )
     print_comparison(made, form)
     raise typer.Exit(3 if made.set_aside else 0)
