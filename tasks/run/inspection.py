@@ -22,7 +22,7 @@ from nl2sql_align.tasks.ingest.lists import describe_lists
 from nl2sql_align.tasks.run.given_corpora import name_corpus
 from nl2sql_align.tasks.templates.dialect_choice import choose_dialect, list_own_dialects
 from nl2sql_align.tasks.templates.parser_pool import ParseJob, parse_part, stop_workers
-from nl2sql_align.tasks.templates.rules import SEVERAL_STATEMENTS
+from nl2sql_align.tasks.templates.rules import SEVERAL_STATEMENTS, read_limits
 from nl2sql_align.tasks.warehouse.addresses import refuse_credentials
 
 _N_PARSED: Final = 2000
@@ -196,7 +196,7 @@ def _parse_first(queries: Path, folder: Path, dialect: str) -> list[dict[str, An
     texts = pa.table({"first_ordinal": batch["ordinal"], "sql": batch["sql"]})
     source, destination = folder / "first.parquet", folder / "first-parsed.parquet"
     pq.write_table(texts, source)
-    parse_part(ParseJob(source, 0, destination, dialect))
+    parse_part(ParseJob(source, 0, destination, dialect, read_limits()))
     parsed = pq.read_table(destination).to_pylist()
     return [
         {

@@ -31,6 +31,7 @@ from nl2sql_align.tasks.templates.parser_pool import (
     start_worker,
     stop_workers,
 )
+from nl2sql_align.tasks.templates.rules import read_limits
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 
 if TYPE_CHECKING:
@@ -197,10 +198,16 @@ class Job:
     def __init__(
         self, warehouse: Warehouse, executor: Executor, clock: Clock | None = None
     ) -> None:
+        """Prepare a job.
+
+        Raises:
+            ConfigurationError: The environment sets a limit to what is not one.
+        """
         self.clock = clock or Clock()
         self._warehouse = warehouse
         self._executor = executor
         self._parts = PendingParts()
+        self._limits = read_limits()
 
     def count(self, entries: list[CorpusEntry]) -> CountedCorpora:
         """Ingest, parse and count corpora.
@@ -283,7 +290,9 @@ class Job:
             summary.run_id,
             self.clock.started_at,
             {
-                **steps.list_parameters((one.entry for one in corpora), resampling=resampling),
+                **steps.list_parameters(
+                    (one.entry for one in corpora), self._limits, resampling=resampling
+                ),
                 "drift_threshold": threshold,
                 "corpora": str(settings.corpora_file or ""),
             },
@@ -320,7 +329,9 @@ class Job:
         pending: dict[Pending[Prepared | SetAside], CorpusEntry] = {}
         for entry in entries:
             target = targets.get(entry.target or "")
-            step = self._executor.submit(prepare_corpus, entry, self._warehouse, target=target)
+            step = self._executor.submit(
+                prepare_corpus, entry, self._warehouse, self._limits, target=target
+            )
             pending[step] = entry
         parsing: dict[Pending[ParseReport], ParseJob] = {}
         outcomes: dict[str, Prepared | SetAside] = {}

@@ -5,7 +5,7 @@ Imports neither counting nor measuring, so that parsing starts while they are lo
 
 import json
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -299,7 +299,7 @@ def _templates_key(entry: CorpusEntry, queries: Path, limits: Limits) -> str:
         dialect=entry.dialect,
         rules=TEMPLATE_RULES_VERSION,
         parser=parser_version(),
-        limits=[limits.max_characters, limits.max_brackets, sorted(limits.kinds)],
+        limits={**asdict(limits), "kinds": sorted(limits.kinds)},
     )
 
 

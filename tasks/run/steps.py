@@ -44,7 +44,11 @@ from nl2sql_align.tasks.templates.rules import (
     MAX_N,
     NGRAM_RULES_VERSION,
     NOT_A_QUERY,
+    NOT_TRIED,
+    QUERY_TIMEOUT_VARIABLE,
     TEMPLATE_RULES_VERSION,
+    TIMED_OUT,
+    TIMEOUT_BUDGET_VARIABLE,
     Limits,
     parser_version,
 )
@@ -82,6 +86,9 @@ def list_parameters(
         "max_n": MAX_N,
         "max_characters": limits.max_characters,
         "max_brackets": limits.max_brackets,
+        "max_nodes": limits.max_nodes,
+        "seconds_per_query": limits.seconds_per_query,
+        "timeout_budget": limits.timeout_budget,
         "confidence": CONFIDENCE,
         "replicates": resampling.replicates,
         "resampled_unit": resampling.unit,
@@ -218,7 +225,8 @@ def collect_notes(corpora: list[CountedCorpus], warehouse: Warehouse) -> list[st
                 f"{explain_surplus(one.queries, entry.format, n_rows[name] - expected)}"
             )
         counts = _count_parsed(one.templates)
-        notes += _describe_commands(entry, counts) + _suggest_dialect(one, counts, warehouse)
+        notes += _describe_timeouts(entry, counts) + _describe_commands(entry, counts)
+        notes += _suggest_dialect(one, counts, warehouse)
     return notes
 
 
@@ -247,6 +255,8 @@ class _ParseCounts:
 
     n_queries: int = 0
     n_unparsed: int = 0
+    n_timed_out: int = 0
+    n_not_tried: int = 0
     commands: Counter[str] = field(default_factory=Counter)
 
 
@@ -261,7 +271,20 @@ def _count_parsed(templates: Path) -> _ParseCounts:
                     counts.commands[reason.removeprefix(NOT_A_QUERY)] += n_queries
                 else:
                     counts.n_unparsed += n_queries
+                    counts.n_timed_out += n_queries * reason.startswith(TIMED_OUT)
+                    counts.n_not_tried += n_queries * reason.startswith(NOT_TRIED)
     return counts
+
+
+def _describe_timeouts(entry: CorpusEntry, counts: _ParseCounts) -> list[str]:
+    """Return a note if queries ran out of time: on another machine, they might not."""
+    if not counts.n_timed_out + counts.n_not_tried:
+        return []
+    return [
+        f"{entry.name}: {counts.n_timed_out:,} queries ran out of time, and {counts.n_not_tried:,} "
+        f"were not tried because of them: all are rejected; to try them again, raise "
+        f"{QUERY_TIMEOUT_VARIABLE} or {TIMEOUT_BUDGET_VARIABLE}"
+    ]
 
 
 def _describe_commands(entry: CorpusEntry, counts: _ParseCounts) -> list[str]:

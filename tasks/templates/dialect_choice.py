@@ -13,6 +13,7 @@ from nl2sql_align.tasks.base.connections import connected
 from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.ingest.dumps import read_row_counts
 from nl2sql_align.tasks.templates.parser_pool import ParseJob, parse_part
+from nl2sql_align.tasks.templates.rules import Limits
 from nl2sql_align.tasks.warehouse.folder import write_atomically
 
 CANDIDATES: Final = (
@@ -62,6 +63,7 @@ CLEARLY_MORE: Final = 0.05
 _SAMPLED: Final = 200
 _LONGEST: Final = 20_000
 _SECONDS_PER_QUERY: Final = 2.0
+_TIMEOUT_BUDGET: Final = 20.0
 
 
 @dataclass(frozen=True)
@@ -139,9 +141,9 @@ def _measure_shares(
         n_templated = dict.fromkeys(dialects, 0)
         # Statements that no dialect takes for a query say nothing about dialects.
         n_commands = n_sampled
+        limits = Limits(seconds_per_query=_SECONDS_PER_QUERY, timeout_budget=_TIMEOUT_BUDGET)
         for dialect in dialects if n_sampled else ():
-            job = ParseJob(source, 0, destination, dialect)
-            report = parse_part(job, _SECONDS_PER_QUERY)
+            report = parse_part(ParseJob(source, 0, destination, dialect, limits))
             n_templated[dialect] = report.n_queries - report.n_rejected
             n_commands = min(n_commands, report.n_commands)
             # A query that ends one dialect's parser mostly ends the others', so try it only once.

@@ -2,7 +2,8 @@
 
 The parser is compiled: deeply nested SQL ends its process with a segmentation fault, which no
 ``except`` catches. A worker that dies, or stays with one query for too long, is replaced, and its
-part of the corpus is parsed again. A query at which two workers died is rejected with that reason.
+part of the corpus is parsed again. A query at which two workers died is rejected with that reason,
+and one that runs out of time at once: see ``tasks.templates.timeouts``.
 
 One process, which has the parser loaded and never parses, forks the workers. So they cost one
 import, share its memory, and are replaced at once.
@@ -39,10 +40,8 @@ from nl2sql_align.tasks.templates.parser_protocol import (
     write_row,
 )
 from nl2sql_align.tasks.templates.rules import DEFAULT_LIMITS, NOT_A_QUERY, Limits
+from nl2sql_align.tasks.templates.timeouts import Timeouts
 from nl2sql_align.tasks.warehouse.folder import write_atomically
-
-SECONDS_PER_QUERY: Final = 20.0
-"""The time after which a worker that stays with one query is ended."""
 
 CHARACTERS_PER_REQUEST: Final = 4_000_000
 """The size of what a worker gets at a time: few messages, and little memory."""
@@ -72,9 +71,10 @@ class ParseJob:
 
 @dataclass(frozen=True)
 class ParseReport:
-    """Counts of a part's distinct queries, and the rows at which workers died.
+    """Counts of a part's distinct queries, and the rows at which workers died or hung.
 
-    ``n_commands`` of the rejected ones are statements that are not queries.
+    Rows that are not tried because others hung count among them. ``n_commands`` of the rejected
+    ones are statements that are not queries.
     """
 
     n_queries: int
@@ -85,17 +85,18 @@ class ParseReport:
 
     @property
     def n_crashed(self) -> int:
-        """The number of queries at which workers died."""
+        """The number of queries at which workers died or hung."""
         return len(self.crashed)
 
 
 class _WorkerLost(Exception):
     """The worker died or was ended at query ``row``; ``NO_ROW`` if it was at none."""
 
-    def __init__(self, row: int, reason: str) -> None:
+    def __init__(self, row: int, reason: str, *, is_timeout: bool) -> None:
         super().__init__(reason)
         self.row = row
         self.reason = reason
+        self.is_timeout = is_timeout
 
 
 class _ForkServer:
@@ -206,7 +207,7 @@ class _Worker:
                 if read_row(self._progress) != row:
                     row, since = read_row(self._progress), now
                 elif now - since > (_SECONDS_OUTSIDE_QUERIES if row == NO_ROW else seconds):
-                    raise self._end_as_lost(f"takes longer than {seconds:g} s to parse")
+                    raise self._end_as_lost(is_timeout=row != NO_ROW)
         answer = self._answers.readline()
         if not answer.endswith(b"\n"):
             raise self._end_as_lost()
@@ -225,14 +226,16 @@ class _Worker:
                 except OSError:
                     raise self._end_as_lost() from None
 
-    def _end_as_lost(self, reason: str = "ends the parser's process") -> _WorkerLost:
+    def _end_as_lost(
+        self, reason: str = "ends the parser's process", *, is_timeout: bool = False
+    ) -> _WorkerLost:
         """End the worker, and return the error to raise."""
         row = read_row(self._progress)
         self._server.end(self._number)
         if row == NO_ROW:
             reason = _last_line(self._errors) or self._server.last_words or "it says nothing"
         self._opened.close()
-        return _WorkerLost(row, reason)
+        return _WorkerLost(row, reason, is_timeout=is_timeout and row != NO_ROW)
 
     def stop(self) -> None:
         """End the process at once."""
@@ -310,6 +313,7 @@ class _ParserPool:
 
 
 _pool: Final = _ParserPool()
+_timeouts: Final = Timeouts()
 
 
 def start_worker() -> None:
@@ -318,18 +322,18 @@ def start_worker() -> None:
 
 
 def stop_workers() -> None:
-    """End all idle workers, and the process that forks them if no worker is at work."""
+    """End all idle workers, and the process that forks them if no worker is at work.
+
+    This ends a run: the next one tries again what ran out of time.
+    """
     _pool.stop()
+    _timeouts.clear()
 
 
 atexit.register(stop_workers)
 
 
-def parse_part(
-    job: ParseJob,
-    seconds_per_query: float = SECONDS_PER_QUERY,
-    characters_per_request: int = CHARACTERS_PER_REQUEST,
-) -> ParseReport:
+def parse_part(job: ParseJob, characters_per_request: int = CHARACTERS_PER_REQUEST) -> ParseReport:
     """Parse one part of a corpus in a worker process.
 
     Each call under way has a worker of its own; at most as many run as the run may use threads, and
@@ -337,12 +341,11 @@ def parse_part(
 
     Args:
         job: What to parse, and where the templates go.
-        seconds_per_query: The time after which a worker that stays with one query is ended.
         characters_per_request: The size of what a worker gets at a time.
 
     Returns:
-        The counts. A query at which two workers in turn died is rejected; one death alone may be an
-        accident of the machine.
+        The counts. A query that runs out of time is rejected, and so is one at which two workers in
+        turn died; one death alone may be an accident of the machine.
 
     Raises:
         AlignError: Workers cannot be started or die outside of any query, or the templates cannot
@@ -361,11 +364,11 @@ def parse_part(
     with _pool.lease_worker() as held:
         started = time.perf_counter()
         for queries in _split_by_size(part["sql"].to_pylist(), characters_per_request):
-            answer, lost = _parse(queries, job, seconds_per_query, held)
-            crashed += [len(templates) + row for row in lost]
-            templates += answer.templates
-            reasons += answer.reject_reasons
-            keys += [bytes.fromhex(key) if key else None for key in answer.comparable_keys]
+            for answer, skipped in _parse(queries, job, held):
+                crashed += [len(templates) + row for row in skipped]
+                templates += answer.templates
+                reasons += answer.reject_reasons
+                keys += [bytes.fromhex(key) if key else None for key in answer.comparable_keys]
     table = pa.table(
         {
             "first_ordinal": part["first_ordinal"],
@@ -400,36 +403,49 @@ def _split_by_size(queries: list[str], n_characters: int) -> Iterator[Sequence[s
 
 
 def _parse(
-    queries: Sequence[str], job: ParseJob, seconds_per_query: float, held: list[_Worker]
-) -> tuple[ParseAnswer, list[int]]:
-    """Return the templates of queries, and the rows at which two workers died.
+    queries: Sequence[str], job: ParseJob, held: list[_Worker]
+) -> Iterator[tuple[ParseAnswer, list[int]]]:
+    """Yield the templates of queries, in one or more pieces, each with the rows that it skips.
+
+    After a loss, the queries before it are parsed again on their own: so each is parsed twice at
+    most, however many workers are lost.
 
     Args:
         queries: The texts.
         job: Their job, with dialect and limits.
-        seconds_per_query: The time after which a worker is ended.
         held: The worker to use, in a list; afterwards, the one to keep.
     """
-    skip: dict[int, str] = {}
+    rejected: dict[int, str] = {}
     lost_at: set[int] = set()
-    while True:
+    start, end = 0, len(queries)
+    while start < len(queries):
         if not held:
             held.append(_pool.start_worker())
-        request = ParseRequest(queries, job.dialect, job.limits, skip, seconds_per_query)
+        piece = queries[start:end]
+        seconds = _timeouts.seconds_for(job)
+        # What was parsed before a loss is parsed again in any case.
+        skip = _timeouts.list_hopeless(job, piece) if end == len(queries) else {}
+        skip |= {row - start: reason for row, reason in rejected.items() if start <= row < end}
         try:
-            answer = held[0].run(request)
+            answer = held[0].run(ParseRequest(piece, job.dialect, job.limits, skip, seconds))
         except _WorkerLost as loss:
             held.clear()
+            row = loss.row if loss.row == NO_ROW else start + loss.row
             # A worker lost at a query that it skips has died of something else.
-            if loss.row in skip or (loss.row == NO_ROW and loss.row in lost_at):
+            if loss.row in skip or (row == NO_ROW and row in lost_at):
                 raise _start_error(loss.reason) from None
-            if loss.row in lost_at:
-                skip[loss.row] = loss.reason
-            lost_at.add(loss.row)
+            if loss.is_timeout:
+                rejected[row] = _timeouts.add(job, queries[row], seconds)
+            elif row in lost_at:
+                rejected[row] = loss.reason
+            lost_at.add(row)
+            if start < row < end:
+                end = row
             continue
         if answer.resident_bytes > _largest_worker_bytes():
             held.pop().stop()
-        return answer, sorted(skip)
+        yield answer, sorted(skip)
+        start, end = end, len(queries)
 
 
 def _largest_worker_bytes() -> int:

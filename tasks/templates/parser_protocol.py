@@ -9,6 +9,7 @@ is not mapped: on a full disk, that would end the process by a signal.
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import IO, Final, NamedTuple
 
 from nl2sql_align.tasks.templates.rules import Limits
@@ -30,8 +31,9 @@ class ParseRequest(NamedTuple):
         queries: Their texts.
         dialect: Their dialect.
         limits: Which of them to reject unparsed.
-        skip: Reject reasons by row, for queries at which earlier parsers died.
-        seconds_per_query: The time after which the run ends a parser that stays with one query.
+        skip: Reject reasons by row, for queries at which earlier parsers died, and others.
+        seconds_per_query: The time after which the run ends a parser that stays with one query, at
+            most that of the limits.
     """
 
     queries: Sequence[str]
@@ -60,19 +62,15 @@ class ParseAnswer(NamedTuple):
 
 def encode_request(request: ParseRequest) -> bytes:
     """Return a request as a line of JSON."""
-    limits = request.limits
-    fields = {
-        **request._asdict(),
-        "limits": [limits.max_characters, limits.max_brackets, limits.kinds],
-    }
+    fields = {**request._asdict(), "limits": asdict(request.limits)}
     return json.dumps(fields).encode() + b"\n"
 
 
 def decode_request(line: bytes) -> ParseRequest:
     """Return the request of a line."""
     fields = json.loads(line)
-    max_characters, max_brackets, kinds = fields.pop("limits")
-    limits = Limits(max_characters, max_brackets, tuple(kinds))
+    limits = fields.pop("limits")
+    limits = Limits(**{**limits, "kinds": tuple(limits["kinds"])})
     skip = {int(row): reason for row, reason in fields.pop("skip").items()}
     return ParseRequest(**fields, limits=limits, skip=skip)
 

@@ -1,10 +1,13 @@
 """Versions and limits of templates and n-grams, for modules that load neither parser nor counts."""
 
+import os
+import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from typing import Final
 
+from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.ingest.statements import KINDS, Kind
 
 TEMPLATE_RULES_VERSION: Final = 3
@@ -20,6 +23,9 @@ def parser_version() -> str:
 SEVERAL_STATEMENTS: Final = "more than one statement"
 """The reason why a text of several statements is rejected."""
 
+TOO_MANY_ATTEMPTS: Final = "nested so that the parser tries too many readings"
+"""The reason why a text is rejected on which the parser goes back too often."""
+
 NOT_A_QUERY: Final = "not a query, DML or DDL statement: "
 """The start of the reason why a command is rejected; the command follows."""
 
@@ -30,16 +36,64 @@ NGRAM_RULES_VERSION: Final = 1
 """Raise it with every change that can alter a count or a column of the n-gram files."""
 
 
+TIMED_OUT: Final = "takes longer than "
+"""The start of the reason why a query is rejected that runs out of time."""
+
+NOT_TRIED: Final = "not parsed: "
+"""The start of the reason why a query is rejected unparsed because others ran out of time."""
+
+QUERY_TIMEOUT_VARIABLE: Final = "NL2SQL_ALIGN_QUERY_TIMEOUT"
+
+TIMEOUT_BUDGET_VARIABLE: Final = "NL2SQL_ALIGN_TIMEOUT_BUDGET"
+
+NODES_PER_TOKEN: Final = 100
+"""How many nodes the parser may make for each token of a query."""
+
+
 @dataclass(frozen=True)
 class Limits:
-    """Queries to reject: deep ones end the parser's process, and long ones take time.
+    """Queries to reject: deep ones end the parser's process, and others take too much time.
 
-    ``kinds`` are the kinds of statements that get a template.
+    Attributes:
+        max_characters: The longest text.
+        max_brackets: The deepest nesting.
+        max_nodes: How many nodes of trees the parser may make, beyond ``NODES_PER_TOKEN`` for each
+            token. It makes less than one for each token, unless it tries several readings of a part
+            and of the parts within it: each level then doubles their number.
+        seconds_per_query: The time after which a query that is still being parsed is rejected.
+        timeout_budget: The seconds that the queries of a corpus that run out of time may take
+            together. After half of it, each further query gets one second; after all of it, the
+            rest is rejected unparsed.
+        kinds: The kinds of statements that get a template.
     """
 
     max_characters: int = 100_000
     max_brackets: int = 200
+    max_nodes: int = 20_000
+    seconds_per_query: float = 20.0
+    timeout_budget: float = 300.0
     kinds: tuple[Kind, ...] = KINDS
 
 
 DEFAULT_LIMITS: Final = Limits()
+
+
+def read_limits() -> Limits:
+    """Return the default limits, with the times that the environment sets.
+
+    Raises:
+        ConfigurationError: A time is not a positive number of seconds.
+    """
+    return Limits(
+        seconds_per_query=_read_seconds(QUERY_TIMEOUT_VARIABLE, DEFAULT_LIMITS.seconds_per_query),
+        timeout_budget=_read_seconds(TIMEOUT_BUDGET_VARIABLE, DEFAULT_LIMITS.timeout_budget),
+    )
+
+
+def _read_seconds(variable: str, default: float) -> float:
+    text = os.environ.get(variable, "")
+    if text and not (re.fullmatch(r"\d{1,9}(?:\.\d{1,9})?", text, re.ASCII) and float(text) > 0):
+        raise ConfigurationError(
+            f"{text!r} is not a time; set {variable} to a number of seconds above 0, such as 20"
+        )
+    return float(text or default)

@@ -33,12 +33,15 @@ from nl2sql_align.tasks.templates.comparable_text import (
     plain_comparable_text,
 )
 from nl2sql_align.tasks.templates.dialect_rules import CLOSE, OPEN, DialectRules
+from nl2sql_align.tasks.templates.nested_types import MOST_LEVELS, mark_functions
 from nl2sql_align.tasks.templates.parse_sharing import ENDS, ShapeKeys
 from nl2sql_align.tasks.templates.placeholders import Placeholders
 from nl2sql_align.tasks.templates.rules import (
     DEFAULT_LIMITS,
+    NODES_PER_TOKEN,
     NOT_A_QUERY,
     SEVERAL_STATEMENTS,
+    TOO_MANY_ATTEMPTS,
     Limits,
 )
 from nl2sql_align.tasks.templates.template_reader import TemplateReader
@@ -63,6 +66,10 @@ class Templated(NamedTuple):
 _DEFINITIONS: Final = (exp.Create, exp.Drop, exp.Alter, exp.TruncateTable)
 _CHANGES: Final = (exp.Insert, exp.MultitableInserts, exp.Update, exp.Delete, exp.Merge)
 _STATEMENTS: Final = (exp.Query, exp.Values, exp.Pivot, *_CHANGES, *_DEFINITIONS)
+
+
+class _GivenUp(Exception):
+    """The parser reads parts of the query again and again."""
 
 
 class _Statements(dict[type, bool]):
@@ -105,10 +112,14 @@ class Templatizer:
         # Reused, because making them takes as long as tokenizing a query of ten words.
         self._tokenizer = self._rules.dialect.tokenizer()
         self._parser = self._rules.dialect.parser()
+        # Athena's parser passes each statement on to one of two others.
+        inner = (getattr(self._parser, f"_{name}_parser", None) for name in ("hive", "trino"))
+        self._parsers = [self._parser, *(parser for parser in inner if parser is not None)]
         self._placeholders = Placeholders(self._rules.dialect)
         self._unknown_syntax = UnknownSyntax(self._rules.dialect)
         self._shape_keys = ShapeKeys(self._rules.dialect) if shares_parses else None
         self._templates_of_shapes: dict[str, str] = {}
+        self._shapes_given_up: set[str] = set()
 
     def __call__(self, sql: str) -> Templated:
         """Return the query's template, or the reason why it has none.
@@ -128,6 +139,8 @@ class Templatizer:
         known = self._templates_of_shapes.get(shape) if shape else None
         if known is not None:
             return Templated(known, None, plain_comparable_text(sql.strip(ENDS)))
+        if shape in self._shapes_given_up:
+            return _rejected(TOO_MANY_ATTEMPTS)
         text = sql
         if "##" in sql and self._rules.has_hash_parameters:
             text = _HASH_PARAMETER.sub(_bind_parameter, sql)
@@ -136,6 +149,8 @@ class Templatizer:
         else:
             templated = self._templatize(sql, text)
         if templated.reject_reason is not None:
+            if shape and templated.reject_reason == TOO_MANY_ATTEMPTS:
+                self._shapes_given_up.add(shape)
             return _rejected(explain_reject(sql, templated.reject_reason))
         if shape and templated.template is not None:
             if len(self._templates_of_shapes) >= _MAX_SHAPES:
@@ -205,6 +220,8 @@ class Templatizer:
     ) -> Templated:
         try:
             tokens, trees = self._parse(text, tokens)
+        except _GivenUp:
+            return _rejected(TOO_MANY_ATTEMPTS)
         except ParseError as error:
             return _rejected(f"does not parse: {_parse_problem(error)}")
         except Exception as error:
@@ -257,7 +274,20 @@ class Templatizer:
         if "?" in text:
             tokens = _without_ordinals(tokens)
         tokens = _replace_numbered_parameters(text, tokens)
-        trees = self._parser.parse(tokens, text)
+        has_levels = text.count("(") + text.count("[") > MOST_LEVELS
+        shown = mark_functions(tokens, self._parser.TYPE_TOKENS) if has_levels else tokens
+        if shown is None:
+            raise _GivenUp
+        limit = self._limits.max_nodes + NODES_PER_TOKEN * len(tokens)
+        for parser in self._parsers:
+            parser.reset()
+            parser.max_nodes = limit
+        try:
+            trees = self._parser.parse(shown, text)
+        finally:
+            # The parser may take its own error for a reason to read the text in another way.
+            if any(parser._node_count > limit for parser in self._parsers):
+                raise _GivenUp
         return tokens, [tree for tree in trees if tree is not None]
 
     def _nests_too_deep(self, sql: str, tokens: list[Token]) -> bool:
@@ -273,9 +303,9 @@ class Templatizer:
 
 
 def _is_settled(templated: Templated) -> bool:
-    """Whether the text is SQL, so that other ways to read it are no better."""
+    """Whether other ways to read the text are no better: it is SQL, or takes too long to read."""
     reason = templated.reject_reason
-    return reason is None or reason.startswith(_LEFT_OUT)
+    return reason is None or reason == TOO_MANY_ATTEMPTS or reason.startswith(_LEFT_OUT)
 
 
 def _rejected(reason: str) -> Templated:

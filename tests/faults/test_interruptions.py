@@ -168,9 +168,9 @@ def test_a_hanging_worker_ends_after_its_run_is_killed(tmp_path):
     script = """
 import sys
 from pathlib import Path
-from tests.unit.templates.test_parser_pool import SLOW, make_job
+from tests.unit.templates.test_parser_pool import SLOW, make_job, patient
 from nl2sql_align.tasks.templates.parser_pool import parse_part
-parse_part(make_job(Path(sys.argv[1]), [SLOW]), seconds_per_query=0.7)
+parse_part(make_job(Path(sys.argv[1]), [SLOW], limits=patient(0.7)))
 """
     with subprocess.Popen(
         [sys.executable, "-c", script, str(tmp_path)], cwd=ROOT, start_new_session=True

@@ -48,17 +48,6 @@ def limit_counting(align, monkeypatch):
     return limit
 
 
-@pytest.fixture
-def limit_parsing(align, monkeypatch):
-    """Return a function that sets the limits of the parsing step: ``seconds_per_query=1``."""
-    from nl2sql_align.tasks.templates.parser_pool import parse_part
-
-    def limit(**limits):
-        limit_step(parse_part, monkeypatch, **limits)
-
-    return limit
-
-
 def limit_step(function, monkeypatch, **arguments):
     """Give a step of the flow more arguments, in all runs of the test."""
     from nl2sql_align.flows.align import TASKS

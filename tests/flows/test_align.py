@@ -10,7 +10,7 @@ from nl2sql_align.tasks.base.errors import AlignError, ConfigurationError, Wareh
 from nl2sql_align.tasks.measures import matrix
 from nl2sql_align.tasks.ngrams import corpus_counts
 from nl2sql_align.tasks.run import prepare
-from nl2sql_align.tasks.templates.rules import DEFAULT_LIMITS, TEMPLATE_RULES_VERSION
+from nl2sql_align.tasks.templates.rules import DEFAULT_LIMITS, TEMPLATE_RULES_VERSION, Limits
 from nl2sql_align.tasks.views.report import report_file
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 from tests.flows.conftest import SAMPLES, small_corpora
@@ -450,9 +450,10 @@ def test_corpora_without_a_template_are_published(align, corpora, tmp_path):
 
 
 @pytest.mark.fault
-def test_a_query_that_crashes_the_parser_is_rejected_alone(align, corpora, tmp_path, limit_parsing):
+def test_a_query_that_never_ends_is_rejected_alone(align, corpora, tmp_path, monkeypatch):
     corpora.add("far", ["SELECT 1", "SELECT 1 FROM a" + " JOIN a" * 60, "SELECT a FROM b"])
-    limit_parsing(seconds_per_query=1.5)
+    limits = Limits(max_nodes=10**12, seconds_per_query=1.5)
+    monkeypatch.setattr("nl2sql_align.tasks.run.job.read_limits", lambda: limits)
     summary = align(corpora.write(), tmp_path / "warehouse")
     assert summary.n_crashed == 1
     assert summary.set_aside == {}
@@ -460,7 +461,9 @@ def test_a_query_that_crashes_the_parser_is_rejected_alone(align, corpora, tmp_p
         summary.warehouse,
         "select ordinal, reject_reason from queries where corpus = 'far' and template_id is null",
     )
-    assert rejected == [(1, "takes longer than 1.5 s to parse")]
+    assert rejected == [(1, "takes longer than 1.5 s to parse (NL2SQL_ALIGN_QUERY_TIMEOUT)")]
+    [note] = [note for note in summary.notes if note.startswith("far: 1 queries ran out of time")]
+    assert "NL2SQL_ALIGN_QUERY_TIMEOUT" in note
 
 
 # Errors that stop a run

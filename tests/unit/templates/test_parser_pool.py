@@ -36,14 +36,21 @@ from nl2sql_align.tasks.templates.parser_protocol import (
     encode_request,
     read_row,
 )
-from nl2sql_align.tasks.templates.rules import Limits
+from nl2sql_align.tasks.templates.rules import DEFAULT_LIMITS, Limits
 from nl2sql_align.tasks.templates.templatizer import Templatizer
 
 GOOD = ["SELECT a FROM b", "SELECT a FROM b WHERE c > 1", "SELECT count(*) FROM b GROUP BY a"]
 # The parser recurses once for each comma, and in T-SQL runs out of stack.
 DEEP = "SELECT 1 FROM a, " * 4000 + "a"
-# Each join without a condition doubles the parser's attempts.
+# Each join without a condition doubles the parser's attempts, whose number is limited.
 SLOW = "SELECT 1 FROM a" + " JOIN a" * 60
+
+
+def patient(seconds, budget=300.0):
+    """Return limits under which a slow query is stopped by its time only."""
+    return Limits(max_nodes=10**12, seconds_per_query=seconds, timeout_budget=budget)
+
+
 # A second's work for a worker: queries with comments share no parse.
 MANY = [f"SELECT b{i} FROM c WHERE d IN (SELECT e FROM f) -- g" for i in range(4000)]
 
@@ -57,10 +64,10 @@ def no_workers():
     assert children_of(os.getpid()) == []
 
 
-def make_job(folder, queries, dialect="sqlite"):
+def make_job(folder, queries, dialect="sqlite", limits=DEFAULT_LIMITS):
     source = folder / "texts.parquet"
     pq.write_table(pa.table({"first_ordinal": range(len(queries)), "sql": queries}), source)
-    return ParseJob(source, 0, folder / "templates.parquet", dialect)
+    return ParseJob(source, 0, folder / "templates.parquet", dialect, limits)
 
 
 def outcomes(job):
@@ -184,7 +191,8 @@ def test_no_more_workers_run_than_a_run_may_use(tmp_path):
 
 
 def test_messages_are_read_as_they_were_written():
-    request = ParseRequest(["SELECT 'é'"], "mysql", Limits(9, 2, ("dml",)), {3: "why"}, 1.5)
+    limits = Limits(9, 2, 3, 4.5, 6.5, ("dml",))
+    request = ParseRequest(["SELECT 'é'"], "mysql", limits, {3: "why"}, 1.5)
     assert decode_request(encode_request(request)) == request
     answer = ParseAnswer(["SELECT", None], [None, "empty"], ["0" * 32, None], 7)
     assert decode_answer(encode_answer(answer)) == answer
@@ -264,19 +272,20 @@ def test_each_of_several_harmful_queries_is_found(tmp_path):
 
 @pytest.mark.fault
 def test_a_query_that_never_ends_is_rejected_and_no_other(tmp_path):
-    job = make_job(tmp_path, [*GOOD, SLOW, *GOOD])
+    job = make_job(tmp_path, [*GOOD, SLOW, *GOOD], limits=patient(0.5))
     before = time.monotonic()
-    report = parse_part(job, seconds_per_query=0.5)
-    # Three starts of a worker, and two waits for the query.
+    report = parse_part(job)
+    # Three starts of a worker, and a wait for the query.
     assert time.monotonic() - before < 20
     assert report.n_crashed == 1
-    assert outcomes(job)[3] == (None, "takes longer than 0.5 s to parse")
+    reason = "takes longer than 0.5 s to parse (NL2SQL_ALIGN_QUERY_TIMEOUT)"
+    assert outcomes(job)[3] == (None, reason)
     assert outcomes(job)[:3] == outcomes(job)[4:] == expected(GOOD)
 
 
 def test_a_start_may_take_longer_than_a_query(tmp_path):
-    job = make_job(tmp_path, GOOD)
-    parse_part(job, seconds_per_query=0.05)
+    job = make_job(tmp_path, GOOD, limits=patient(0.05))
+    parse_part(job)
     assert outcomes(job) == expected(GOOD)
 
 
@@ -375,8 +384,8 @@ def test_the_forking_process_is_replaced_after_it_was_killed(tmp_path, when):
     assert report == ParseReport(n_queries=len(MANY), n_rejected=0)
     assert outcomes(job) == expected(MANY)
     # Only the system can end a worker of the killed process that hangs. Later workers are ended.
-    slow = make_job(tmp_path, [SLOW])
-    assert parse_part(slow, seconds_per_query=0.2).n_crashed == 1
+    slow = make_job(tmp_path, [SLOW], limits=patient(0.2))
+    assert parse_part(slow).n_crashed == 1
     [server] = children_of(os.getpid())
     assert server not in killed
     wait_for_end(*killed)
