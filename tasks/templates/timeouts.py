@@ -5,7 +5,7 @@ import re
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from nl2sql_align.tasks.ingest.statements import SQL_WORDS
 from nl2sql_align.tasks.templates.rules import (
@@ -13,15 +13,32 @@ from nl2sql_align.tasks.templates.rules import (
     QUERY_TIMEOUT_VARIABLE,
     TIMED_OUT,
     TIMEOUT_BUDGET_VARIABLE,
+    Limits,
 )
-
-if TYPE_CHECKING:
-    from nl2sql_align.tasks.templates.parser_pool import ParseJob
 
 _SHORT_SECONDS: Final = 1.0
 _PIECE: Final = re.compile(
     r"""'[^']*' | "[^"]*" | `[^`]*` | \d[\w.]* | ([^\W\d]\w*) (\s*\()? | \s+""", re.VERBOSE
 )
+
+
+class Job(Protocol):
+    """Queries of a corpus to parse, in a file."""
+
+    @property
+    def source(self) -> Path:
+        """The file."""
+        ...
+
+    @property
+    def dialect(self) -> str:
+        """The dialect."""
+        ...
+
+    @property
+    def limits(self) -> Limits:
+        """The limits within which they are parsed."""
+        ...
 
 
 class Timeouts:
@@ -32,7 +49,7 @@ class Timeouts:
         self._spent: dict[tuple[Path, str], float] = {}
         self._lock = threading.Lock()
 
-    def add(self, job: "ParseJob", query: str, seconds: float) -> str:
+    def add(self, job: Job, query: str, seconds: float) -> str:
         """Record a query that ran out of its time, and return the reason why it is rejected."""
         limit, budget = job.limits.seconds_per_query, job.limits.timeout_budget
         with self._lock:
@@ -44,13 +61,13 @@ class Timeouts:
             return f"{reason}, after others took half of {budget:g} s ({TIMEOUT_BUDGET_VARIABLE})"
         return f"{reason} ({QUERY_TIMEOUT_VARIABLE})"
 
-    def seconds_for(self, job: "ParseJob") -> float:
+    def seconds_for(self, job: Job) -> float:
         """Return the time for each further query of a job's corpus."""
         spent = self._spent.get((job.source, job.dialect), 0.0)
         limit = job.limits.seconds_per_query
         return limit if spent < job.limits.timeout_budget / 2 else min(_SHORT_SECONDS, limit)
 
-    def list_hopeless(self, job: "ParseJob", queries: Sequence[str]) -> dict[int, str]:
+    def list_hopeless(self, job: Job, queries: Sequence[str]) -> dict[int, str]:
         """Return the queries that are not tried, by index, with the reasons.
 
         These are all if the time of the corpus for such queries is spent, else those that differ
