@@ -69,6 +69,10 @@ ENVIRONMENT = {
     "n-grams are counted, and the size at which a parser process is replaced.",
     "NL2SQL_ALIGN_REQUIRE_SECONDS": "How many seconds the condition of `--require` may take; "
     "default: 30.",
+    "NL2SQL_ALIGN_QUERY_SECONDS": "How many seconds a query may take to parse; default: 20. See "
+    "[Limits](../limits.md).",
+    "NL2SQL_ALIGN_TIMEOUT_SECONDS": "How many seconds the queries of a corpus that run out of time "
+    "may take together; default: 300. See [Limits](../limits.md).",
     "NL2SQL_ALIGN_SHARE_PARSES": "`0` parses each distinct query instead of one query of each "
     "shape: slower, with the same results.",
     "NL2SQL_ALIGN_CACHE": "The folder for working copies of warehouses on object stores, one for "

@@ -45,10 +45,10 @@ from nl2sql_align.tasks.templates.rules import (
     NGRAM_RULES_VERSION,
     NOT_A_QUERY,
     NOT_TRIED,
-    QUERY_TIMEOUT_VARIABLE,
+    QUERY_SECONDS_VARIABLE,
     TEMPLATE_RULES_VERSION,
     TIMED_OUT,
-    TIMEOUT_BUDGET_VARIABLE,
+    TIMEOUT_SECONDS_VARIABLE,
     Limits,
     parser_version,
 )
@@ -88,7 +88,7 @@ def list_parameters(
         "max_brackets": limits.max_brackets,
         "max_nodes": limits.max_nodes,
         "seconds_per_query": limits.seconds_per_query,
-        "timeout_budget": limits.timeout_budget,
+        "timeout_seconds": limits.timeout_seconds,
         "confidence": CONFIDENCE,
         "replicates": resampling.replicates,
         "resampled_unit": resampling.unit,
@@ -283,7 +283,7 @@ def _describe_timeouts(entry: CorpusEntry, counts: _ParseCounts) -> list[str]:
     return [
         f"{entry.name}: {counts.n_timed_out:,} queries ran out of time, and {counts.n_not_tried:,} "
         f"were not tried because of them: all are rejected; to try them again, raise "
-        f"{QUERY_TIMEOUT_VARIABLE} or {TIMEOUT_BUDGET_VARIABLE}"
+        f"{QUERY_SECONDS_VARIABLE} or {TIMEOUT_SECONDS_VARIABLE}"
     ]
 
 

@@ -63,7 +63,7 @@ CLEARLY_MORE: Final = 0.05
 _SAMPLED: Final = 200
 _LONGEST: Final = 20_000
 _SECONDS_PER_QUERY: Final = 2.0
-_TIMEOUT_BUDGET: Final = 20.0
+_TIMEOUT_SECONDS: Final = 20.0
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def _measure_shares(
         n_templated = dict.fromkeys(dialects, 0)
         # Statements that no dialect takes for a query say nothing about dialects.
         n_commands = n_sampled
-        limits = Limits(seconds_per_query=_SECONDS_PER_QUERY, timeout_budget=_TIMEOUT_BUDGET)
+        limits = Limits(seconds_per_query=_SECONDS_PER_QUERY, timeout_seconds=_TIMEOUT_SECONDS)
         for dialect in dialects if n_sampled else ():
             report = parse_part(ParseJob(source, 0, destination, dialect, limits))
             n_templated[dialect] = report.n_queries - report.n_rejected

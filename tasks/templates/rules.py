@@ -1,13 +1,11 @@
 """Versions and limits of templates and n-grams, for modules that load neither parser nor counts."""
 
-import os
-import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from typing import Final
 
-from nl2sql_align.tasks.base.errors import ConfigurationError
+from nl2sql_align.tasks.base.environment import read_seconds
 from nl2sql_align.tasks.ingest.statements import KINDS, Kind
 
 TEMPLATE_RULES_VERSION: Final = 3
@@ -42,9 +40,9 @@ TIMED_OUT: Final = "takes longer than "
 NOT_TRIED: Final = "not parsed: "
 """The start of the reason why a query is rejected unparsed because others ran out of time."""
 
-QUERY_TIMEOUT_VARIABLE: Final = "NL2SQL_ALIGN_QUERY_TIMEOUT"
+QUERY_SECONDS_VARIABLE: Final = "NL2SQL_ALIGN_QUERY_SECONDS"
 
-TIMEOUT_BUDGET_VARIABLE: Final = "NL2SQL_ALIGN_TIMEOUT_BUDGET"
+TIMEOUT_SECONDS_VARIABLE: Final = "NL2SQL_ALIGN_TIMEOUT_SECONDS"
 
 NODES_PER_TOKEN: Final = 100
 """How many nodes the parser may make for each token of a query."""
@@ -61,7 +59,7 @@ class Limits:
             token. It makes less than one for each token, unless it tries several readings of a part
             and of the parts within it: each level then doubles their number.
         seconds_per_query: The time after which a query that is still being parsed is rejected.
-        timeout_budget: The seconds that the queries of a corpus that run out of time may take
+        timeout_seconds: The seconds that the queries of a corpus that run out of time may take
             together. After half of it, each further query gets one second; after all of it, the
             rest is rejected unparsed.
         kinds: The kinds of statements that get a template.
@@ -71,7 +69,7 @@ class Limits:
     max_brackets: int = 200
     max_nodes: int = 20_000
     seconds_per_query: float = 20.0
-    timeout_budget: float = 300.0
+    timeout_seconds: float = 300.0
     kinds: tuple[Kind, ...] = KINDS
 
 
@@ -85,15 +83,6 @@ def read_limits() -> Limits:
         ConfigurationError: A time is not a positive number of seconds.
     """
     return Limits(
-        seconds_per_query=_read_seconds(QUERY_TIMEOUT_VARIABLE, DEFAULT_LIMITS.seconds_per_query),
-        timeout_budget=_read_seconds(TIMEOUT_BUDGET_VARIABLE, DEFAULT_LIMITS.timeout_budget),
+        seconds_per_query=read_seconds(QUERY_SECONDS_VARIABLE, DEFAULT_LIMITS.seconds_per_query),
+        timeout_seconds=read_seconds(TIMEOUT_SECONDS_VARIABLE, DEFAULT_LIMITS.timeout_seconds),
     )
-
-
-def _read_seconds(variable: str, default: float) -> float:
-    text = os.environ.get(variable, "")
-    if text and not (re.fullmatch(r"\d{1,9}(?:\.\d{1,9})?", text, re.ASCII) and float(text) > 0):
-        raise ConfigurationError(
-            f"{text!r} is not a time; set {variable} to a number of seconds above 0, such as 20"
-        )
-    return float(text or default)

@@ -10,9 +10,9 @@ from typing import Final, Protocol
 from nl2sql_align.tasks.ingest.statements import SQL_WORDS
 from nl2sql_align.tasks.templates.rules import (
     NOT_TRIED,
-    QUERY_TIMEOUT_VARIABLE,
+    QUERY_SECONDS_VARIABLE,
     TIMED_OUT,
-    TIMEOUT_BUDGET_VARIABLE,
+    TIMEOUT_SECONDS_VARIABLE,
     Limits,
 )
 
@@ -51,21 +51,21 @@ class Timeouts:
 
     def add(self, job: Job, query: str, seconds: float) -> str:
         """Record a query that ran out of its time, and return the reason why it is rejected."""
-        limit, budget = job.limits.seconds_per_query, job.limits.timeout_budget
+        limit, budget = job.limits.seconds_per_query, job.limits.timeout_seconds
         with self._lock:
             corpus = job.source, job.dialect
             self._spent[corpus] = self._spent.get(corpus, 0.0) + seconds
             self._forms.setdefault((job.dialect, seconds), set()).add(_form_of(query))
         reason = f"{TIMED_OUT}{seconds:g} s to parse"
         if seconds < limit:
-            return f"{reason}, after others took half of {budget:g} s ({TIMEOUT_BUDGET_VARIABLE})"
-        return f"{reason} ({QUERY_TIMEOUT_VARIABLE})"
+            return f"{reason}, after others took half of {budget:g} s ({TIMEOUT_SECONDS_VARIABLE})"
+        return f"{reason} ({QUERY_SECONDS_VARIABLE})"
 
     def seconds_for(self, job: Job) -> float:
         """Return the time for each further query of a job's corpus."""
         spent = self._spent.get((job.source, job.dialect), 0.0)
         limit = job.limits.seconds_per_query
-        return limit if spent < job.limits.timeout_budget / 2 else min(_SHORT_SECONDS, limit)
+        return limit if spent < job.limits.timeout_seconds / 2 else min(_SHORT_SECONDS, limit)
 
     def list_hopeless(self, job: Job, queries: Sequence[str]) -> dict[int, str]:
         """Return the queries that are not tried, by index, with the reasons.
@@ -73,9 +73,9 @@ class Timeouts:
         These are all if the time of the corpus for such queries is spent, else those that differ
         from one that ran out of time in names and literals only.
         """
-        budget = job.limits.timeout_budget
+        budget = job.limits.timeout_seconds
         if self._spent.get((job.source, job.dialect), 0.0) >= budget:
-            spent = f"others that ran out of time took {budget:g} s ({TIMEOUT_BUDGET_VARIABLE})"
+            spent = f"others that ran out of time took {budget:g} s ({TIMEOUT_SECONDS_VARIABLE})"
             return dict.fromkeys(range(len(queries)), NOT_TRIED + spent)
         seconds = self.seconds_for(job)
         with self._lock:
@@ -89,7 +89,7 @@ class Timeouts:
             return {}
         reason = (
             f"{NOT_TRIED}another of the same form takes longer than {seconds:g} s "
-            f"({QUERY_TIMEOUT_VARIABLE})"
+            f"({QUERY_SECONDS_VARIABLE})"
         )
         return {i: reason for i, query in enumerate(queries) if _form_of(query) in forms}
 

@@ -28,9 +28,9 @@ def test_of_many_slow_queries_of_one_form_one_is_tried(tmp_path):
     assert report.n_crashed == report.n_rejected == len(slow)
     found = outcomes(job)
     assert [found[0], *found[-2:]] == expected(GOOD)
-    same = "not parsed: another of the same form takes longer than 1 s (NL2SQL_ALIGN_QUERY_TIMEOUT)"
+    same = "not parsed: another of the same form takes longer than 1 s (NL2SQL_ALIGN_QUERY_SECONDS)"
     assert [reason for _, reason in found[1:-2]] == [
-        "takes longer than 1 s to parse (NL2SQL_ALIGN_QUERY_TIMEOUT)",
+        "takes longer than 1 s to parse (NL2SQL_ALIGN_QUERY_SECONDS)",
         *[same] * (len(slow) - 1),
     ]
     # Nor are they tried in another part.
@@ -47,7 +47,7 @@ def test_slow_queries_of_many_forms_end_with_the_budget_of_their_corpus(tmp_path
     assert report.n_crashed == len(slow) + 1
     found = outcomes(job)
     assert found[:3] == expected(GOOD)
-    spent = "not parsed: others that ran out of time took 0.8 s (NL2SQL_ALIGN_TIMEOUT_BUDGET)"
+    spent = "not parsed: others that ran out of time took 0.8 s (NL2SQL_ALIGN_TIMEOUT_SECONDS)"
     assert [reason for _, reason in found[6:]] == [spent] * (len(found) - 6)
 
 

@@ -461,9 +461,9 @@ def test_a_query_that_never_ends_is_rejected_alone(align, corpora, tmp_path, mon
         summary.warehouse,
         "select ordinal, reject_reason from queries where corpus = 'far' and template_id is null",
     )
-    assert rejected == [(1, "takes longer than 1.5 s to parse (NL2SQL_ALIGN_QUERY_TIMEOUT)")]
+    assert rejected == [(1, "takes longer than 1.5 s to parse (NL2SQL_ALIGN_QUERY_SECONDS)")]
     [note] = [note for note in summary.notes if note.startswith("far: 1 queries ran out of time")]
-    assert "NL2SQL_ALIGN_QUERY_TIMEOUT" in note
+    assert "NL2SQL_ALIGN_QUERY_SECONDS" in note
 
 
 # Errors that stop a run

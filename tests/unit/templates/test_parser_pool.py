@@ -48,7 +48,7 @@ SLOW = "SELECT 1 FROM a" + " JOIN a" * 60
 
 def patient(seconds, budget=300.0):
     """Return limits under which a slow query is stopped by its time only."""
-    return Limits(max_nodes=10**12, seconds_per_query=seconds, timeout_budget=budget)
+    return Limits(max_nodes=10**12, seconds_per_query=seconds, timeout_seconds=budget)
 
 
 # A second's work for a worker: queries with comments share no parse.
@@ -278,7 +278,7 @@ def test_a_query_that_never_ends_is_rejected_and_no_other(tmp_path):
     # Three starts of a worker, and a wait for the query.
     assert time.monotonic() - before < 20
     assert report.n_crashed == 1
-    reason = "takes longer than 0.5 s to parse (NL2SQL_ALIGN_QUERY_TIMEOUT)"
+    reason = "takes longer than 0.5 s to parse (NL2SQL_ALIGN_QUERY_SECONDS)"
     assert outcomes(job)[3] == (None, reason)
     assert outcomes(job)[:3] == outcomes(job)[4:] == expected(GOOD)
 
