@@ -41,7 +41,8 @@ class Inspection:
         columns: For a generic format: the column of each field.
         dialect: The given dialect, the dump's own, or the one that parses most of a sample.
         has_own_dialect: Whether the dump or its format states the chosen dialect.
-        dialect_shares: The share of the sample that each dialect parses; empty for a given dialect.
+        dialect_shares: The share of the sample that a dialect parses, without those that cannot
+            parse more; empty for a given dialect.
         n_queries: Queries of the dump.
         rows: The rows of the dump by kind.
         lists: How rows of several queries count, as a sentence without its end, or empty.

@@ -32,6 +32,7 @@ from nl2sql_align.tasks.ingest.questions import (
 )
 from nl2sql_align.tasks.templates.dialect_choice import (
     CANDIDATES,
+    DIALECT_CHOICE_VERSION,
     choose_dialect,
     list_own_dialects,
 )
@@ -327,6 +328,7 @@ def dialects_file(entry: CorpusEntry, queries: Path, warehouse: Warehouse) -> Pa
         given=entry.dialect,
         candidates=CANDIDATES,
         parser=parser_version(),
+        version=DIALECT_CHOICE_VERSION,
     )
     return warehouse.folder / "stages" / "dialects" / f"{name}.json"
 

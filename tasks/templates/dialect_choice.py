@@ -4,9 +4,11 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import uuid4
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from nl2sql_align.tasks.base.connections import connected
@@ -15,6 +17,8 @@ from nl2sql_align.tasks.ingest.dumps import read_row_counts
 from nl2sql_align.tasks.templates.parser_pool import ParseJob, parse_part
 from nl2sql_align.tasks.templates.rules import Limits
 from nl2sql_align.tasks.warehouse.folder import write_atomically
+
+DIALECT_CHOICE_VERSION: Final = 2
 
 CANDIDATES: Final = (
     "sqlite",
@@ -62,17 +66,17 @@ CLEARLY_MORE: Final = 0.05
 
 _SAMPLED: Final = 200
 _LONGEST: Final = 20_000
-_SECONDS_PER_QUERY: Final = 2.0
-_TIMEOUT_SECONDS: Final = 20.0
+_LIMITS: Final = Limits(seconds_per_query=2.0, timeout_seconds=20.0)
 
 
 @dataclass(frozen=True)
 class DialectChoice:
-    """The dialect chosen for a corpus, and the share of a sample that each dialect parses.
+    """The dialect chosen for a corpus, and the share of a sample that dialects parse.
 
     Attributes:
         dialect: The dialect.
-        shares: The share of the sample that each dialect parses.
+        shares: The share of the sample that a dialect parses, without those that cannot parse more
+            than another one here.
         n_sampled: The number of queries in the sample.
         is_own: Whether the dump or its format states this dialect.
     """
@@ -88,7 +92,10 @@ class DialectChoice:
         ranked = sorted(self.shares.items(), key=lambda pair: (pair[0] != self.dialect, -pair[1]))
         shown = ", ".join(f"{name} {share:.1%}" for name, share in ranked[:4])
         why = "is the dump's own, and parses enough" if self.is_own else "parses most"
-        return f"dialect '{self.dialect}' {why} of {self.n_sampled} queries ({shown})"
+        return (
+            f"dialect '{self.dialect}' {why} of {self.n_sampled} queries ({shown}; no other parses "
+            "more)"
+        )
 
 
 def list_own_dialects(format: str, queries: Path) -> list[str]:
@@ -113,9 +120,8 @@ def choose_dialect(
     if cache is not None and cache.exists():
         return DialectChoice(**json.loads(cache.read_text(encoding="utf-8")))
     own = list(own)
-    candidates = tuple(dict.fromkeys([*own, *CANDIDATES]))
-    shares, n_sampled = _measure_shares(queries, scratch, candidates)
-    best = max(candidates, key=lambda name: shares[name])
+    shares, n_sampled = _measure_shares(queries, scratch, list(dict.fromkeys([*own, *CANDIDATES])))
+    best = max(shares, key=lambda name: shares[name])
     is_own = bool(own) and shares[own[0]] >= shares[best] - CLEARLY_MORE
     choice = DialectChoice(own[0] if is_own else best, shares, n_sampled, is_own)
     if cache is not None:
@@ -125,36 +131,65 @@ def choose_dialect(
 
 
 def _measure_shares(
-    queries: Path, scratch: Path, dialects: tuple[str, ...]
+    queries: Path, scratch: Path, dialects: list[str]
 ) -> tuple[dict[str, float], int]:
+    """Return the share of a sample that the first dialect parses, and those of better ones.
+
+    The queries that the first dialect rejects bound the number that another one can parse: a
+    dialect is measured on the others only if it can parse more than the best one before it.
+    """
+    with connected() as con:
+        sample = query_sql(
+            con, "ingest/sample_queries", queries=str(queries), n=_SAMPLED, longest=_LONGEST
+        ).to_arrow_table()
+    first, *others = dialects
+    tried = _parse_sample(sample, first, scratch)
+    n_templated = {first: len(tried.templated)}
+    # Statements that no dialect takes for a query say nothing about dialects.
+    n_commands, rejected, most = tried.n_commands, tried.rejected, len(tried.templated)
+    for dialect in others:
+        if not len(rejected):
+            break
+        retried = _parse_sample(rejected, dialect, scratch)
+        # A query that ends one dialect's parser mostly ends the others', so try it only once.
+        rejected = pa.concat_tables([retried.templated, retried.rejected])
+        n_commands = min(n_commands, retried.n_commands)
+        if len(tried.templated) + len(retried.templated) > most:
+            n_others = len(_parse_sample(tried.templated, dialect, scratch).templated)
+            n_templated[dialect] = len(retried.templated) + n_others
+            most = max(most, n_templated[dialect])
+    n_queries = len(sample) - n_commands
+    return {name: n / max(1, n_queries) for name, n in n_templated.items()}, n_queries
+
+
+class _ParsedSample(NamedTuple):
+    """The rows of a sample with a template, and those without; neither has those that crashed."""
+
+    templated: pa.Table
+    rejected: pa.Table
+    n_commands: int
+
+
+def _parse_sample(sample: pa.Table, dialect: str, scratch: Path) -> _ParsedSample:
+    if not len(sample):
+        return _ParsedSample(sample, sample, 0)
     scratch.mkdir(parents=True, exist_ok=True)
     name = f"dialects-{uuid4().hex[:12]}"
     source, destination = scratch / f"{name}.parquet", scratch / f"{name}-parsed.parquet"
     try:
-        with connected() as con:
-            sample = query_sql(
-                con, "ingest/sample_queries", queries=str(queries), n=_SAMPLED, longest=_LONGEST
-            ).to_arrow_table()
-        n_sampled = sample.num_rows
         # The sample is small enough for one row group, which is one part.
         pq.write_table(sample, source)
-        n_templated = dict.fromkeys(dialects, 0)
-        # Statements that no dialect takes for a query say nothing about dialects.
-        n_commands = n_sampled
-        limits = Limits(seconds_per_query=_SECONDS_PER_QUERY, timeout_seconds=_TIMEOUT_SECONDS)
-        for dialect in dialects if n_sampled else ():
-            report = parse_part(ParseJob(source, 0, destination, dialect, limits))
-            n_templated[dialect] = report.n_queries - report.n_rejected
-            n_commands = min(n_commands, report.n_commands)
-            # A query that ends one dialect's parser mostly ends the others', so try it only once.
-            if report.crashed:
-                left = [row for row in range(sample.num_rows) if row not in report.crashed]
-                if not left:
-                    break
-                sample = sample.take(left)
-                pq.write_table(sample, source)
-        n_queries = n_sampled - n_commands
-        return {name: n / max(1, n_queries) for name, n in n_templated.items()}, n_queries
+        report = parse_part(ParseJob(source, 0, destination, dialect, _LIMITS))
+        is_templated = pc.is_valid(pq.read_table(destination, columns=["template"])["template"])
+        crashed = set(report.crashed)
+        left = [
+            row
+            for row, templated in enumerate(is_templated.to_pylist())
+            if not templated and row not in crashed
+        ]
+        return _ParsedSample(
+            sample.filter(is_templated), sample.take(pa.array(left, pa.int64())), report.n_commands
+        )
     finally:
         source.unlink(missing_ok=True)
         destination.unlink(missing_ok=True)

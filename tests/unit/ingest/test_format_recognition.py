@@ -7,7 +7,8 @@ from nl2sql_align.tasks.ingest.corpora_file import ALIASES, AUTO, load_corpora
 from nl2sql_align.tasks.ingest.dumps import ingest_corpus
 from nl2sql_align.tasks.ingest.format_recognition import resolve_format
 from nl2sql_align.tasks.run.inspection import inspect_dump
-from nl2sql_align.tasks.templates.dialect_choice import choose_dialect
+from nl2sql_align.tasks.templates.dialect_choice import CANDIDATES, choose_dialect
+from nl2sql_align.tasks.templates.templatizer import Templatizer
 from tests.unit.ingest.test_dumps import DUMPS, as_csv, as_json, as_lines, entry
 from tests.unit.ingest.test_formats import SAMPLES, ingested
 
@@ -128,6 +129,25 @@ def test_the_dialect_that_parses_most_is_chosen(tmp_path, dialect):
     queries.unlink()
     assert choose_dialect(queries, tmp_path / "scratch", cache=kept) == choice
     assert choice.reason.startswith(f"dialect '{dialect}' parses most of 20 queries ({dialect} 100")
+
+
+@pytest.mark.parametrize("own", [[], ["postgres"]], ids=["dump without one", "dump with one"])
+def test_the_choice_is_that_of_trying_every_dialect(tmp_path, own):
+    many = {"tsql": 3, "mysql": 5, "postgres": 4, "sqlite": 2}
+    texts = [DIALECTS[name].format(n) for name, count in many.items() for n in range(count)]
+    texts += ["not SQL", "SELECT FROM FROM"]
+    (tmp_path / "a.sql").write_text("".join(text + "\n" for text in texts))
+    queries = tmp_path / "queries.parquet"
+    ingest_corpus(entry(tmp_path / "a.sql", "lines"), queries)
+    parsed = {}
+    for name in dict.fromkeys([*own, *CANDIDATES]):
+        templatize = Templatizer(name)
+        found = [templatize(text) for text in texts]
+        parsed[name] = sum(one.template is not None for one in found) / len(texts)
+    choice = choose_dialect(queries, tmp_path / "scratch", own)
+    assert choice.dialect == max(parsed, key=parsed.__getitem__)
+    assert choice.shares == {name: parsed[name] for name in choice.shares}
+    assert 1 < len(choice.shares) < len(parsed)
 
 
 def test_an_inspection_shows_the_format_and_the_first_queries(tmp_path):
