@@ -69,6 +69,7 @@ def align(
     wait_seconds: float = 0.0,
     runner: Runner = Runner.LOCAL,
     dask_address: str | None = None,
+    force: bool = False,
 ) -> RunSummary:
     """Ingest, templatize, count, measure and publish the corpora of a corpora file.
 
@@ -89,13 +90,14 @@ def align(
         runner: Where to ingest, parse and count: in local processes, or on Dask workers.
         dask_address: The scheduler of a Dask cluster; by default, runner dask starts a cluster on
             this machine.
+        force: Use a folder for the results that holds other things, too; they stay as they are.
 
     Returns:
         A summary of the run; ``set_aside`` names each corpus that it could not use, with a reason.
 
     Raises:
         ConfigurationError: The corpora file is wrong, or a limit.
-        WarehouseError: The warehouse is in use or cannot be written.
+        WarehouseError: The warehouse is in use, cannot be written, or holds other things.
         ConflictError: Another run has published to the same store in the meantime.
     """
     return _align(
@@ -110,6 +112,7 @@ def align(
             wait_seconds,
             runner,
             dask_address,
+            force,
         ),
     )
 
@@ -126,6 +129,7 @@ class _Settings:
     wait_seconds: float
     runner: Runner
     dask_address: str | None
+    force: bool
 
 
 def _align(entries: list[CorpusEntry], warehouse: Warehouse, settings: _Settings) -> RunSummary:
@@ -133,11 +137,11 @@ def _align(entries: list[CorpusEntry], warehouse: Warehouse, settings: _Settings
         listening(_log),
         listening(artifacts.ProgressArtifacts()),
         warehouse.explain_disk_errors(),
-        warehouse.locked(settings.wait_seconds),
+        warehouse.locked(settings.wait_seconds, force=settings.force) as lock,
         bounded(settings.threads, settings.memory_limit, warehouse.scratch),
     ):
         executor = _PrefectExecutor()
-        job = Job(warehouse, executor)
+        job = Job(warehouse, lock, executor)
         with submitting_to(settings.runner, settings.dask_address, warehouse):
             warehouse.remove_damaged()
             if pull(warehouse):

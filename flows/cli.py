@@ -142,6 +142,13 @@ Wait = Annotated[
         help="How long to wait if another run holds the warehouse.",
     ),
 ]
+Force = Annotated[
+    bool,
+    typer.Option(
+        "--force",
+        help="Use a folder for the results that holds other things, too; they stay as they are.",
+    ),
+]
 LogForm = Annotated[LogFormat, typer.Option(help="Format of progress lines on standard error.")]
 RunBy = Annotated[
     Runner,
@@ -203,6 +210,7 @@ def run(
     log_format: LogForm = LogFormat.TEXT,
     runner: RunBy = Runner.LOCAL,
     dask_address: DaskAddress = None,
+    force: Force = False,
 ) -> None:
     """Compare all corpora in a corpora file and publish the results.
 
@@ -211,7 +219,9 @@ def run(
     """
     from nl2sql_align.flows.running.command import RunOptions, run_align
 
-    options = RunOptions(threads, memory_limit, wait_seconds, log_format, runner, dask_address)
+    options = RunOptions(
+        threads, memory_limit, wait_seconds, log_format, runner, dask_address, force
+    )
     raise typer.Exit(run_align(corpora, warehouse, options, replicates, resample))
 
 
@@ -315,6 +325,7 @@ def nightly(
     log_format: LogForm = LogFormat.TEXT,
     runner: RunBy = Runner.LOCAL,
     dask_address: DaskAddress = None,
+    force: Force = False,
 ) -> None:
     """Compare all dumps found in folders, as the nightly flow does.
 
@@ -324,7 +335,9 @@ def nightly(
     """
     from nl2sql_align.flows.running.command import RunOptions, run_nightly
 
-    options = RunOptions(threads, memory_limit, wait_seconds, log_format, runner, dask_address)
+    options = RunOptions(
+        threads, memory_limit, wait_seconds, log_format, runner, dask_address, force
+    )
     raise typer.Exit(run_nightly(folders, warehouse, options, settle_minutes, prune, allow))
 
 

@@ -37,6 +37,7 @@ def nightly(
     runner: Runner = Runner.LOCAL,
     dask_address: str | None = None,
     allow: list[Path] | None = None,
+    force: bool = False,
 ) -> RunSummary | None:
     """Run the main job on new, changed and known dumps.
 
@@ -61,6 +62,7 @@ def nightly(
             this machine.
         allow: More folders that links and descriptions in the folders may lead to. Dumps elsewhere
             are refused.
+        force: Use a folder for the results that holds other things, too; they stay as they are.
 
     Returns:
         A summary of the run, with the dumps that could not be used in ``problems``; None if all
@@ -68,10 +70,16 @@ def nightly(
 
     Raises:
         ConfigurationError: None of the folders exists, or they hold no dump.
-        WarehouseError: The warehouse is in use or cannot be written.
+        WarehouseError: The warehouse is in use, cannot be written, or holds other things.
     """
     found = _discover(
-        folders, warehouse_at(warehouse).resolved, allow or [], settle_minutes, prune, wait_seconds
+        folders,
+        warehouse_at(warehouse).resolved,
+        allow or [],
+        settle_minutes,
+        prune,
+        wait_seconds,
+        force,
     )
     if found.corpora is None:
         if found.waiting:
@@ -88,6 +96,7 @@ def nightly(
         wait_seconds=wait_seconds,
         runner=runner,
         dask_address=dask_address,
+        force=force,
     )
     return replace(summary, problems=found.problems)
 
@@ -99,6 +108,7 @@ def _discover(
     settle_minutes: float,
     prune: bool,
     wait_seconds: float,
+    force: bool,
 ) -> Discovery:
     """Find the dumps, and report them on the server."""
     found = discover(
@@ -108,6 +118,7 @@ def _discover(
         settle_seconds=60 * settle_minutes,
         prune=prune,
         wait_seconds=wait_seconds,
+        force=force,
     )
     for problem in found.problems:
         get_run_logger().warning(problem)

@@ -44,7 +44,8 @@ if TYPE_CHECKING:
 class RunOptions:
     """The options that ``run`` and ``nightly`` share.
 
-    ``wait_seconds`` is how long to wait if another run holds the warehouse.
+    ``wait_seconds`` is how long to wait if another run holds the warehouse; ``force`` uses a folder
+    that holds other things, too.
     """
 
     threads: int | None = None
@@ -53,6 +54,7 @@ class RunOptions:
     log_format: LogFormat = LogFormat.TEXT
     runner: Runner = Runner.LOCAL
     dask_address: str | None = None
+    force: bool = False
 
 
 def run_align(
@@ -87,6 +89,7 @@ def run_align(
             wait_seconds=options.wait_seconds,
             runner=options.runner,
             dask_address=options.dask_address,
+            force=options.force,
         )
     return _report_summary(summary, place, reporter)
 
@@ -124,6 +127,7 @@ def run_nightly(
             runner=options.runner,
             dask_address=options.dask_address,
             allow=allow,
+            force=options.force,
         )
     if summary is None:
         reporter.report("end", "all dumps are still being copied; nothing was done")
@@ -144,7 +148,7 @@ def _wait_for_warehouse(place: Path | str, options: RunOptions, reporter: "Repor
     with (
         progress.listening(lambda step: reporter.report(step.stage, step.text)),
         warehouse.explain_disk_errors(),
-        warehouse.locked(options.wait_seconds),
+        warehouse.locked(options.wait_seconds, force=options.force),
     ):
         check_store(warehouse)
 

@@ -139,6 +139,7 @@ def discover_dumps(
     settle_seconds: float = SETTLE_SECONDS,
     prune: bool = False,
     wait_seconds: float = 0.0,
+    force: bool = False,
     now: datetime | None = None,
 ) -> Discovery:
     """Find the dumps in some folders, and write a corpora file that lists them.
@@ -151,11 +152,13 @@ def discover_dumps(
             unless its folder has a newer file ``_SUCCESS`` or ``.complete``.
         prune: Drop the corpora whose dumps are gone, and their results.
         wait_seconds: How long to wait if another run holds the warehouse.
+        force: Use a folder for the warehouse that holds other things, too.
         now: The current time; by default the clock's.
 
     Raises:
         ConfigurationError: None of the folders exists.
-        WarehouseError: Another run holds the warehouse, or it cannot be written.
+        WarehouseError: Another run holds the warehouse, it cannot be written, or it holds other
+            things.
     """
     refuse_credentials(*folders)
     now = now or datetime.now(UTC)
@@ -163,7 +166,7 @@ def discover_dumps(
     if not any(map(is_folder, folders)):
         listed = ", ".join(map(str, folders)) or "the list is empty"
         raise ConfigurationError(f"found no folder to search ({listed}); check folders")
-    with warehouse.locked(wait_seconds):
+    with warehouse.locked(wait_seconds, force=force):
         files = [
             file.relative_to(warehouse.folder).as_posix()
             for file in (

@@ -14,6 +14,7 @@ from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
 from nl2sql_align.tasks.ingest.dumps import digest_dump
 from nl2sql_align.tasks.warehouse.addresses import describe_error
 from nl2sql_align.tasks.warehouse.folder import Warehouse, stage_key, write_atomically
+from nl2sql_align.tasks.warehouse.ownership import is_stage
 
 if TYPE_CHECKING:
     import fsspec
@@ -93,11 +94,13 @@ def fetch_dump(entry: CorpusEntry, warehouse: Warehouse) -> CorpusEntry:
 def remove_unused_copies(digests: set[str], warehouse: Warehouse) -> None:
     """Remove the copies of dumps whose digests are not among these."""
     for note in warehouse.copies.glob("*.digest"):
+        if not is_stage(note.with_suffix("")):
+            continue
         digest = note.read_text()
         copies = warehouse.copies / digest
         if digest not in digests:
             note.unlink()
-            if copies.exists():
+            if copies.exists() and copies.parent == warehouse.copies:
                 copies.rename(warehouse.scratch / f"dump-{uuid4().hex}")
 
 

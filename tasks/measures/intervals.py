@@ -44,7 +44,7 @@ from nl2sql_align.tasks.measures.units import (
 )
 from nl2sql_align.tasks.measures.verdicts import Interval, is_doubtful, student_interval, verdict_of
 from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
-from nl2sql_align.tasks.warehouse.count_files import count_distinct_ngrams
+from nl2sql_align.tasks.warehouse.count_files import count_distinct_ngrams, remove_unused
 from nl2sql_align.tasks.warehouse.folder import stage_key, write_atomically
 
 INTERVALS_VERSION: Final = 4
@@ -173,9 +173,7 @@ def compute_intervals(
             if not file.exists():  # a run that was killed here may have written the first ones
                 with write_atomically(file) as temporary:
                     tables[kind].write_parquet(temporary)
-    for old in folder.glob("*.parquet"):
-        if old not in files.values():
-            old.unlink()
+    remove_unused(folder, {*files.values()})
     return IntervalsReport(
         files["intervals"], files["ratios"], files["ceilings"], len(plan.pairs), n_new
     )

@@ -23,7 +23,11 @@ from nl2sql_align.tasks.base.connections import connect, resources
 from nl2sql_align.tasks.base.progress import announce
 from nl2sql_align.tasks.base.run_sql import query_sql, run_sql
 from nl2sql_align.tasks.measures.divergence import EPSILON, SKEW
-from nl2sql_align.tasks.warehouse.count_files import count_distinct_ngrams, count_files
+from nl2sql_align.tasks.warehouse.count_files import (
+    count_distinct_ngrams,
+    count_files,
+    remove_unused,
+)
 from nl2sql_align.tasks.warehouse.folder import stage_key, write_atomically
 
 MATRIX_VERSION: Final = 1
@@ -136,9 +140,7 @@ def compute_matrix(
             with write_atomically(path) as temporary:
                 pq.write_table(table, temporary, compression="zstd")
         n_new = new["pairs"].num_rows
-    for old in folder.glob("*.parquet"):
-        if old not in files.values():
-            old.unlink()
+    remove_unused(folder, {*files.values()})
     return MatrixReport(files["pairs"], files["contributions"], len(contents) ** 2, n_new)
 
 

@@ -70,7 +70,7 @@ def _write_rows(
         file.relative_to(warehouse.folder).as_posix()
         for file in (warehouse.database, warehouse.backup_file)
     ]
-    with warehouse.locked(_SECONDS_TO_WAIT):
+    with warehouse.locked(_SECONDS_TO_WAIT) as lock:
         pull(warehouse, *files)
         open_results(warehouse.folder).close()  # checks that there are results of this version
         with (
@@ -87,4 +87,5 @@ def _write_rows(
             con.unregister("decision_rows")
             write_backup(con, backup)
             detach_results(con)
+            lock.check()
         push(warehouse, *files)

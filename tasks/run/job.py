@@ -33,6 +33,7 @@ from nl2sql_align.tasks.templates.parser_pool import (
 )
 from nl2sql_align.tasks.templates.rules import read_limits
 from nl2sql_align.tasks.warehouse.folder import Warehouse
+from nl2sql_align.tasks.warehouse.folder_lock import FolderLock
 
 if TYPE_CHECKING:
     from nl2sql_align.tasks.measures.intervals import Resampling
@@ -171,12 +172,12 @@ def run_locally(
     """
     with (
         warehouse.explain_disk_errors(),
-        warehouse.locked(),
+        warehouse.locked() as lock,
         bounded(threads, memory_limit, warehouse.scratch) as bounds,
         # Two threads per parser process: one part is read or written while another is parsed.
         ThreadPoolExecutor(2 * bounds.threads) as pool,
     ):
-        job = Job(warehouse, LocalExecutor(pool))
+        job = Job(warehouse, lock, LocalExecutor(pool))
         try:
             if not warehouse.database.exists():
                 for _ in range(bounds.threads):
@@ -196,7 +197,11 @@ class Job:
     """
 
     def __init__(
-        self, warehouse: Warehouse, executor: Executor, clock: Clock | None = None
+        self,
+        warehouse: Warehouse,
+        lock: FolderLock,
+        executor: Executor,
+        clock: Clock | None = None,
     ) -> None:
         """Prepare a job.
 
@@ -205,6 +210,7 @@ class Job:
         """
         self.clock = clock or Clock()
         self._warehouse = warehouse
+        self._lock = lock
         self._executor = executor
         self._parts = PendingParts()
         self._limits = read_limits()
@@ -301,6 +307,7 @@ class Job:
             notes,
             drift_threshold=threshold,
         )
+        self._lock.check()
         call(
             publish,
             warehouse,

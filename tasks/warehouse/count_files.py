@@ -1,8 +1,10 @@
 """Files of n-gram counts: one Parquet file per corpus, or a folder of partitions."""
 
-import shutil
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from pathlib import Path
+
+from nl2sql_align.tasks.warehouse.ownership import list_stage_files
 
 
 def count_files(counts: Path) -> list[Path]:
@@ -47,8 +49,10 @@ def partition_name(partition: int, n_partitions: int) -> str:
 
 
 def remove_unused(folder: Path, used: AbstractSet[Path]) -> None:
-    """Remove the Parquet files and the folders of partitions in a folder that are not used."""
-    for file in {*folder.glob("*.parquet")} - used:
-        file.unlink()
-    for partitions in {file.parent for file in folder.glob("*/part-*.parquet")} - used:
-        shutil.rmtree(partitions)
+    """Remove the stage files in a folder that are not used, by themselves or with their folder."""
+    for file in list_stage_files(folder):
+        if used.isdisjoint((file, file.parent)):
+            file.unlink()
+            if file.parent != folder:
+                with suppress(OSError):  # it holds other files
+                    file.parent.rmdir()

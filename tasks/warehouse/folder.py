@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -16,13 +17,18 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
-from filelock import FileLock, Timeout
-
 from nl2sql_align.tasks.base.errors import AlignError, WarehouseError, find_disk_reason
 from nl2sql_align.tasks.base.progress import announce
+from nl2sql_align.tasks.warehouse.folder_lock import FolderLock, lock_folder
+from nl2sql_align.tasks.warehouse.ownership import (
+    check_owner,
+    is_temporary,
+    list_stage_files,
+    mark_owner,
+    name_temporary,
+)
 from nl2sql_align.tasks.warehouse.regular_files import open_regular
 
-_TEMPORARY = ".tmp-"
 _SECONDS_BETWEEN_TRIES = 0.2
 
 
@@ -49,7 +55,7 @@ def digest_file(path: Path) -> str:
 def write_atomically(destination: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``destination``, and rename it if the block succeeds."""
     destination.parent.mkdir(parents=True, exist_ok=True)
-    temporary = destination.with_name(f"{_TEMPORARY}{uuid4().hex[:12]}-{destination.name}")
+    temporary = destination.with_name(name_temporary(destination.name, uuid4().hex[:12]))
     try:
         yield temporary
         temporary.replace(destination)
@@ -154,14 +160,19 @@ class Warehouse:
         return self.folder / "stages" / "kept.duckdb"
 
     @contextmanager
-    def locked(self, seconds: float = 0.0) -> Iterator[None]:
+    def locked(self, seconds: float = 0.0, *, force: bool = False) -> Iterator[FolderLock]:
         """Lock the warehouse against other runs; the system unlocks it if this process dies.
 
         Args:
             seconds: How long to wait for another run to end.
+            force: Whether to use a folder that holds other things.
+
+        Yields:
+            The lock, to be checked before results are published.
 
         Raises:
-            WarehouseError: The folder cannot be written, or another run holds it.
+            WarehouseError: The folder cannot be written, it holds other things, or another run
+                holds it.
         """
         if "?" in str(self.folder):
             # DuckDB takes the rest of the path for options.
@@ -171,33 +182,40 @@ class Warehouse:
             )
         holder = self.folder / ".lock-holder"
         try:
+            if self.address is None and not force:  # this program names the working copies
+                check_owner(self.folder)
             self.folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.folder / ".lock")
-            try:
-                lock.acquire(timeout=0)
-            except Timeout:
-                if seconds <= 0:
-                    raise
-                announce("wait", f"{self.place} is in use by {_read_holder(holder)}")
-                lock.acquire(timeout=seconds, poll_interval=_SECONDS_BETWEEN_TRIES)
-        except Timeout:
-            raise WarehouseError(
-                f"{self.place} is in use by {_read_holder(holder)}; wait for it to end, "
-                "or choose another --warehouse"
-            ) from None
+            lock = self._wait_for_lock(seconds, holder)
         except OSError as error:
             raise WarehouseError(
                 f"{self.folder} cannot be written ({error.strerror}); choose another --warehouse"
             ) from None
         try:
+            if self.address is None:
+                mark_owner(self.folder)
             holder.write_text(f"process {os.getpid()} on {os.uname().nodename}")
             self._remove_leftovers()
             self.scratch.mkdir(parents=True, exist_ok=True)
-            yield
+            yield lock
         finally:
             holder.unlink(missing_ok=True)
             shutil.rmtree(self.scratch, ignore_errors=True)
             lock.release()
+
+    def _wait_for_lock(self, seconds: float, holder: Path) -> FolderLock:
+        end = time.monotonic() + seconds
+        is_announced = False
+        while (lock := lock_folder(self.folder)) is None:
+            if time.monotonic() >= end:
+                raise WarehouseError(
+                    f"{self.place} is in use by {_read_holder(holder)}; wait for it to end, "
+                    "or choose another --warehouse"
+                )
+            if not is_announced:
+                announce("wait", f"{self.place} is in use by {_read_holder(holder)}")
+                is_announced = True
+            time.sleep(_SECONDS_BETWEEN_TRIES)
+        return lock
 
     def disk_error(self, error: Exception) -> WarehouseError | None:
         """Return an error that names the disk or the folder as the cause; None for other errors."""
@@ -268,8 +286,8 @@ class Warehouse:
 
     def stage_files(self) -> list[Path]:
         """Return the files that no run changes once they exist."""
-        found = [p for top in ("ngrams", "stages") for p in (self.folder / top).rglob("*.parquet")]
-        return sorted(path for path in found if self.scratch not in path.parents)
+        folders = [self.ngrams, *(path for path in self._list_stages() if path.is_dir())]
+        return sorted(file for folder in folders for file in list_stage_files(folder))
 
     def stage_file(
         self, folder: Path, published: str, exists: Callable[[Path], bool] = Path.is_file
@@ -306,8 +324,15 @@ class Warehouse:
     def _remove_leftovers(self) -> None:
         """Remove the files of a killed run; the lock keeps other writers away."""
         shutil.rmtree(self.scratch, ignore_errors=True)
-        for leftover in self.folder.rglob(f"{_TEMPORARY}*"):
-            leftover.unlink(missing_ok=True)
+        folders = (self.folder, self.ngrams, self.copies, self.folder / "nightly")
+        listed = (path for folder in folders for path in folder.glob("*"))
+        for path in filter(is_temporary, [*listed, *self._list_stages()]):
+            path.unlink(missing_ok=True)
+
+    def _list_stages(self) -> list[Path]:
+        """Return all files and folders of stages, without the scratch folder."""
+        found = (self.folder / "stages").rglob("*")
+        return [path for path in found if self.scratch not in (path, *path.parents)]
 
 
 def _is_intact(path: Path, record: _FileRecord | None) -> bool:

@@ -403,10 +403,9 @@ def pull(warehouse: Warehouse, *names: str) -> bool:
         if not base.number:
             store.check()
         before = _read_session(warehouse).base.files
-        stages = set(warehouse.stage_files())
         for path in _public_files(warehouse):
             name = _name(warehouse, path)
-            if name not in base.files and (name in before or path not in stages):
+            if name not in base.files and (name in before or path.suffix != ".parquet"):
                 path.unlink()
         wanted = [f for f in base.files.values() if not names or f.name in names]
         places = {warehouse.folder / file.name: file for file in wanted}

@@ -110,7 +110,7 @@ def test_the_same_call_takes_the_same_rows_and_replaces_its_record(folder, tmp_p
     assert files[0].read_bytes() == files[1].read_bytes() != files[2].read_bytes()
     assert first.selection == again.selection != other.selection
     assert len(table(folder, "selections").filter(selection=first.selection)) == 2
-    assert not list(tmp_path.rglob(".tmp-*"))
+    assert not list(tmp_path.rglob(".tmp*"))
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_the_rows_of_a_decision_replace_those_of_the_same_key(warehouse, run):
         ("n", "train", "dev", "b", "a", 0.5, 0.75, 0.5, 0.25),
     ]
     assert rows_of(warehouse, "tuning_effect") == sorted([*before, *added])
-    assert not list(warehouse.folder.glob("*.wal")) and not list(warehouse.folder.glob(".tmp-*"))
+    assert not list(warehouse.folder.glob("*.wal")) and not list(warehouse.folder.glob(".tmp*"))
 
 
 def test_a_run_carries_decisions_over(warehouse, run):

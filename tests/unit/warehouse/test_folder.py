@@ -207,12 +207,15 @@ def test_two_warehouses_can_be_locked_at_a_time(tmp_path):
 def test_leftovers_of_a_killed_run_are_removed(tmp_path):
     warehouse = Warehouse(tmp_path)
     kept = [warehouse.database, warehouse.queries_file("k"), warehouse.ngrams_file("corpus", "k")]
+    kept += [warehouse.ngrams_file(".tmp-0123456789ab-corpus", "k"), tmp_path / ".tmp-mine"]
     left = [
-        tmp_path / ".tmp-0123-alignment.duckdb",
-        tmp_path / ".tmp-0123-alignment.duckdb.wal",
-        warehouse.ngrams / ".tmp-0123-corpus-k.parquet",
-        warehouse.ngrams / ".tmp-0123-corpus-k.parquet-1",
-        warehouse.templates_file("k").with_name(".tmp-0123-k.parquet"),
+        tmp_path / ".tmp+0123456789ab+alignment.duckdb",
+        tmp_path / ".tmp+0123456789ab+alignment.duckdb.wal",
+        warehouse.ngrams / ".tmp+0123456789ab+corpus-k.parquet",
+        warehouse.ngrams / ".tmp+0123456789ab+corpus-k.parquet-1",
+        warehouse.templates_file("k").with_name(".tmp+0123456789ab+k.parquet"),
+        warehouse.copies / ".tmp+0123456789ab+k.digest",
+        tmp_path / "nightly" / ".tmp+0123456789ab+corpora.toml",
         warehouse.scratch / "k-7.parquet",
         warehouse.scratch / "folder" / "file",
     ]
