@@ -22,7 +22,13 @@ from nl2sql_align.tasks.run.announcements import (
     announce_matrix,
     announce_parsed,
 )
-from nl2sql_align.tasks.run.prepare import PendingParts, Prepared, SetAside, prepare_corpus
+from nl2sql_align.tasks.run.prepare import (
+    PendingParts,
+    Prepared,
+    SetAside,
+    check_targets,
+    prepare_corpus,
+)
 from nl2sql_align.tasks.run.summary import RunSummary
 from nl2sql_align.tasks.templates.parser_pool import (
     ParseJob,
@@ -349,6 +355,7 @@ class Job:
             if isinstance(outcome, Prepared):
                 for job in self._parts.add(outcome):
                     parsing[self._executor.submit(parse_part, job)] = job
+        outcomes = check_targets(outcomes)
         in_order = [outcomes[entry.name] for entry in entries]
         prepared = [one for one in in_order if isinstance(one, Prepared)]
         return prepared, [one for one in in_order if isinstance(one, SetAside)], parsing

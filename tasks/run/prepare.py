@@ -5,6 +5,7 @@ Imports neither counting nor measuring, so that parsing starts while they are lo
 
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from uuid import uuid4
@@ -12,15 +13,15 @@ from uuid import uuid4
 from nl2sql_align.tasks.base.connections import connected
 from nl2sql_align.tasks.base.errors import CorpusError
 from nl2sql_align.tasks.base.run_sql import query_sql
-from nl2sql_align.tasks.ingest.corpora_file import AUTO, CorpusEntry
-from nl2sql_align.tasks.ingest.dumps import (
-    INGEST_VERSION,
-    digest_dump,
-    ingest_corpus,
-    text_settings,
+from nl2sql_align.tasks.ingest.changing_dumps import (
+    ChangedDumpError,
+    IdentifiedDump,
+    identify_dump,
+    read_unchanged,
 )
+from nl2sql_align.tasks.ingest.corpora_file import AUTO, CorpusEntry
+from nl2sql_align.tasks.ingest.dumps import INGEST_VERSION, ingest_corpus, text_settings
 from nl2sql_align.tasks.ingest.fetch import fetch_dump
-from nl2sql_align.tasks.ingest.format_recognition import resolve_format
 from nl2sql_align.tasks.ingest.questions import (
     ARRANGEMENT_VERSION,
     NUMBERED_FORMATS,
@@ -83,6 +84,7 @@ class Prepared:
         seconds: The time taken.
         ingested: The stage file of the queries as ingested, if ``queries`` is arranged from it.
         arrangement: How its answers belong to questions, if that is not only by their order.
+        asked: The stage file of the target's queries that it is arranged by.
     """
 
     entry: CorpusEntry
@@ -100,6 +102,7 @@ class Prepared:
     seconds: float = 0.0
     ingested: Path | None = None
     arrangement: Arrangement | None = None
+    asked: Path | None = None
 
 
 def prepare_corpus(
@@ -118,42 +121,62 @@ def prepare_corpus(
     """
     started = time.perf_counter()
     try:
-        entry, format_reason = resolve_format(fetch_dump(entry, warehouse))
-        digest = entry.digest or digest_dump(entry)
-        prepared = _prepare_texts(entry, digest, warehouse, limits, target)
+        fetched = fetch_dump(entry, warehouse)
+
+        def prepare(given: CorpusEntry) -> Prepared:
+            return _prepare_dump(given, warehouse, limits, target)
+
+        prepared = read_unchanged(fetched, warehouse.scratch, prepare)
     except CorpusError as error:
         return SetAside(entry.name, str(error))
-    format_notes = (f"{entry.name}: {format_reason}",) if format_reason else ()
-    return replace(
-        prepared,
-        as_written=_prepare_as_written(prepared, warehouse, limits, target),
-        notes=format_notes + prepared.notes,
-        seconds=time.perf_counter() - started,
-    )
+    if prepared.entry.path != fetched.path:
+        note = f"{entry.name}: it changed while it was read; a copy of it from that time is used"
+        prepared = _move_back(replace(prepared, notes=(note, *prepared.notes)), fetched)
+    return replace(prepared, seconds=time.perf_counter() - started)
+
+
+def _prepare_dump(
+    entry: CorpusEntry, warehouse: Warehouse, limits: Limits, target: CorpusEntry | None
+) -> Prepared:
+    dump = identify_dump(entry)
+    prepared = _prepare_texts(dump, warehouse, limits, target)
+    as_written = _prepare_as_written(prepared, dump, warehouse, limits, target)
+    format_notes = (f"{entry.name}: {dump.reason}",) if dump.reason else ()
+    return replace(prepared, as_written=as_written, notes=format_notes + prepared.notes)
+
+
+def _move_back(prepared: Prepared, given: CorpusEntry) -> Prepared:
+    """Return what was prepared from a copy of a dump, with the path of the dump."""
+    as_written = prepared.as_written and _move_back(prepared.as_written, given)
+    entry = prepared.entry.model_copy(update={"path": given.path, "within": given.within})
+    return replace(prepared, entry=entry, as_written=as_written)
 
 
 def _prepare_as_written(
-    prepared: Prepared, warehouse: Warehouse, limits: Limits, target: CorpusEntry | None
+    prepared: Prepared,
+    dump: IdentifiedDump,
+    warehouse: Warehouse,
+    limits: Limits,
+    target: CorpusEntry | None,
 ) -> Prepared | None:
     """Prepare cleaned predictions without cleaning; None if no text was changed by it."""
     entry = prepared.entry
     if entry.role != "predictions" or not entry.is_cleaned or not _count_cleaned(prepared.queries):
         return None
-    entry = entry.model_copy(update={"clean": "none"})
+    dump = replace(dump, entry=entry.model_copy(update={"clean": "none"}))
     try:
-        as_written = _prepare_texts(entry, prepared.digest, warehouse, limits, target)
+        as_written = _prepare_texts(dump, warehouse, limits, target)
+    except ChangedDumpError:
+        raise
     except CorpusError:  # the dump is gone, and an earlier run kept the cleaned texts only
         return None
     return replace(as_written, ngrams=warehouse.as_written / "ngrams" / as_written.ngrams.name)
 
 
 def _prepare_texts(
-    entry: CorpusEntry,
-    digest: str,
-    warehouse: Warehouse,
-    limits: Limits,
-    target: CorpusEntry | None,
+    dump: IdentifiedDump, warehouse: Warehouse, limits: Limits, target: CorpusEntry | None
 ) -> Prepared:
+    entry, digest = dump.entry, dump.digest
     limits = replace(limits, kinds=entry.kinds)
     ingested = warehouse.queries_file(_queries_key(entry, digest))
     is_new = not ingested.exists()
@@ -163,8 +186,8 @@ def _prepare_texts(
     ):
         start_worker()  # it loads the parser while the dump is read
     if is_new:
-        _ingest(entry, ingested)
-    queries, arrangement = _arrange_queries(entry, ingested, target, warehouse)
+        _ingest(dump, ingested, warehouse)
+    queries, arrangement, asked = _arrange_queries(entry, ingested, target, warehouse)
     entry, notes = _resolve_dialect(entry, queries, warehouse)
     templates_key = _templates_key(entry, queries, limits)
     content_key = stage_key(templates=templates_key, rules=NGRAM_RULES_VERSION, max_n=MAX_N)
@@ -182,6 +205,7 @@ def _prepare_texts(
         notes=notes + _describe_arrangement(entry, arrangement),
         ingested=ingested,
         arrangement=arrangement,
+        asked=asked,
     )
     if prepared.templates.exists():
         return prepared
@@ -200,7 +224,9 @@ def _prepare_texts(
     return replace(prepared, n_distinct=split.n_distinct, jobs=jobs)
 
 
-def _ingest(entry: CorpusEntry, destination: Path) -> None:
+def _ingest(dump: IdentifiedDump, destination: Path, warehouse: Warehouse) -> None:
+    """Ingest a dump; its queries are stored under its digest if it has not changed meanwhile."""
+    entry = dump.entry
     if entry.digest:
         raise CorpusError(
             entry.name,
@@ -208,7 +234,14 @@ def _ingest(entry: CorpusEntry, destination: Path) -> None:
             "cannot be reused: the stage files of an earlier run are missing",
             "remove the keys digest and retired_at, or this corpus",
         )
-    ingest_corpus(entry, destination)
+    queries = warehouse.scratch / f"{uuid4().hex}.parquet"
+    try:
+        with dump.refuse_changes():
+            ingest_corpus(entry, queries)
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        queries.replace(destination)
+    finally:
+        queries.unlink(missing_ok=True)
 
 
 def _has_questions(entry: CorpusEntry, ingested: Path) -> bool:
@@ -218,21 +251,22 @@ def _has_questions(entry: CorpusEntry, ingested: Path) -> bool:
 
 def _arrange_queries(
     entry: CorpusEntry, ingested: Path, target: CorpusEntry | None, warehouse: Warehouse
-) -> tuple[Path, Arrangement | None]:
+) -> tuple[Path, Arrangement | None, Path | None]:
     """Put answers into the order of the target's questions, and weigh several to one question.
 
     Returns:
-        The file of the arranged queries, and how they are arranged; the ingested file and None if
-        each query has a question of its own, in order. The file is named by its content, so that
-        the order of the dump's rows leaves no trace.
+        The file of the arranged queries, how they are arranged, and the target's queries by which
+        they are; the ingested file and twice None if each query has a question of its own, in
+        order. The file is named by its content, so that the order of the dump's rows leaves no
+        trace.
     """
     asked = None
     if entry.role == "predictions" and target is not None:
         if not _has_questions(entry, ingested) and target.which != "each":
-            return ingested, None
+            return ingested, None, None
         asked = _find_queries(target, warehouse)
     if not _has_questions(entry, ingested) and (asked is None or not has_question_ordinals(asked)):
-        return ingested, None
+        return ingested, None, None
     key = stage_key(
         queries=ingested.stem,
         target=asked.stem if asked else None,
@@ -245,7 +279,7 @@ def _arrange_queries(
         known = json.loads(index.read_text(encoding="utf-8"))
         queries = warehouse.queries_file(known["queries"])
         if queries.exists():
-            return queries, Arrangement.from_dict(known["arrangement"])
+            return queries, Arrangement.from_dict(known["arrangement"]), asked
     arrangement = Arrangement("rows")
     if entry.role == "predictions":
         are_numbers = entry.format in NUMBERED_FORMATS
@@ -261,19 +295,40 @@ def _arrange_queries(
     with write_atomically(index) as temporary:
         known = {"queries": queries.stem, "arrangement": arrangement.as_dict()}
         temporary.write_text(json.dumps(known), encoding="utf-8")
-    return queries, arrangement
+    return queries, arrangement, asked
 
 
 def _find_queries(target: CorpusEntry, warehouse: Warehouse) -> Path | None:
     """Return the queries of a target, ingested now if its own step has not done so; else None."""
-    try:
-        entry, _ = resolve_format(fetch_dump(target, warehouse))
-        ingested = warehouse.queries_file(_queries_key(entry, entry.digest or digest_dump(entry)))
+
+    def find(given: CorpusEntry) -> Path:
+        dump = identify_dump(given)
+        ingested = warehouse.queries_file(_queries_key(dump.entry, dump.digest))
         if not ingested.exists():
-            _ingest(entry, ingested)
+            _ingest(dump, ingested, warehouse)
+        return _arrange_queries(dump.entry, ingested, None, warehouse)[0]
+
+    try:
+        return read_unchanged(fetch_dump(target, warehouse), warehouse.scratch, find)
     except CorpusError:  # the step of the target sets it aside
         return None
-    return _arrange_queries(entry, ingested, None, warehouse)[0]
+
+
+def check_targets(outcomes: Mapping[str, Prepared | SetAside]) -> dict[str, Prepared | SetAside]:
+    """Set predictions aside whose target has changed between their step and its own.
+
+    Args:
+        outcomes: The outcome of each corpus, by its name.
+    """
+    checked = dict(outcomes)
+    for name, one in outcomes.items():
+        if isinstance(one, Prepared) and one.asked is not None:
+            target = outcomes.get(one.entry.target or "")
+            if isinstance(target, Prepared) and target.queries != one.asked:
+                problem = f"its target '{target.entry.name}' changed while both were read"
+                fault = CorpusError(name, one.entry.place, problem, "run again")
+                checked[name] = SetAside(name, str(fault))
+    return checked
 
 
 def _describe_arrangement(entry: CorpusEntry, arrangement: Arrangement | None) -> tuple[str, ...]:

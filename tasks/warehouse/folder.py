@@ -30,6 +30,7 @@ from nl2sql_align.tasks.warehouse.ownership import (
 from nl2sql_align.tasks.warehouse.regular_files import open_regular
 
 _SECONDS_BETWEEN_TRIES = 0.2
+_CHUNK = 1 << 20
 
 
 def stage_key(**parts: object) -> str:
@@ -45,10 +46,16 @@ def stage_key(**parts: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def digest_file(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal."""
+def digest_file(path: Path, n_bytes: int | None = None) -> str:
+    """Return the SHA-256 of a file, or of its first bytes, in hexadecimal."""
     with open_regular(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        if n_bytes is None:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+        digest = hashlib.sha256()
+        while chunk := file.read(min(n_bytes, _CHUNK)):
+            digest.update(chunk)
+            n_bytes -= len(chunk)
+        return digest.hexdigest()
 
 
 @contextmanager

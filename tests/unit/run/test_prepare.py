@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
-from nl2sql_align.tasks.run.prepare import PendingParts, Prepared
+from nl2sql_align.tasks.run.prepare import PendingParts, Prepared, check_targets
 from nl2sql_align.tasks.templates.parser_pool import ParseJob
 
 
@@ -79,3 +79,16 @@ def test_texts_as_written_that_a_corpus_publishes_are_parsed_once_and_counted_as
     assert parts.list_corpora(as_written.jobs[0]) == ["raw"]
     parts.mark_parsed(as_written.jobs[0])
     assert parts.take_parsed() == [one, published]
+
+
+def test_predictions_are_compared_with_the_target_that_they_are_arranged_by():
+    target = prepared("target", "1", 0)
+    asked = replace(prepared("model", "2", 0), asked=target.queries)
+    asked = replace(
+        asked, entry=asked.entry.model_copy(update={"role": "predictions", "target": "target"})
+    )
+    outcomes = {"target": target, "model": asked}
+    assert check_targets(outcomes) == outcomes
+    changed = check_targets(outcomes | {"target": replace(target, queries=Path("others"))})
+    assert "its target 'target' changed while both were read; run again" in changed["model"].reason
+    assert isinstance(changed["target"], Prepared)
