@@ -6,7 +6,7 @@ The store's driver finds the credentials in the environment; this program never 
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from uuid import uuid4
 
 from nl2sql_align.tasks.base.errors import CorpusError
@@ -15,9 +15,7 @@ from nl2sql_align.tasks.ingest.dumps import digest_dump
 from nl2sql_align.tasks.warehouse.addresses import describe_error
 from nl2sql_align.tasks.warehouse.folder import Warehouse, stage_key, write_atomically
 from nl2sql_align.tasks.warehouse.ownership import is_stage
-
-if TYPE_CHECKING:
-    import fsspec
+from nl2sql_align.tasks.warehouse.store_files import StoreFiles
 
 # The fields that identify a file's version, by their names in various drivers. Other fields differ
 # between a request for one file and a listing, which another thread may have cached.
@@ -53,11 +51,9 @@ def fetch_dump(entry: CorpusEntry, warehouse: Warehouse) -> CorpusEntry:
     """
     if entry.url is None or entry.digest is not None:
         return entry
-    from fsspec.core import url_to_fs
-
     try:
-        fs, place = url_to_fs(entry.url)
-        listing = _list_files(fs, place, entry.glob)
+        store = StoreFiles(entry.url)
+        listing = _list_files(store, entry.glob)
     except Exception as error:
         raise _fetch_error(entry, error) from None
     if not listing.files:
@@ -73,9 +69,8 @@ def fetch_dump(entry: CorpusEntry, warehouse: Warehouse) -> CorpusEntry:
         for file in listing.files:
             copy = temporary / _make_relative(file, listing.base)
             copy.parent.mkdir(parents=True, exist_ok=True)
-            fs.get_file(file, str(copy))
-        fs.invalidate_cache()
-        is_same = _list_files(fs, place, entry.glob) == listing
+            store.get_file(file, copy)
+        is_same = _list_files(store, entry.glob) == listing
     except Exception as error:
         raise _fetch_error(entry, error) from None
     if not is_same:
@@ -104,19 +99,20 @@ def remove_unused_copies(digests: set[str], warehouse: Warehouse) -> None:
                 copies.rename(warehouse.scratch / f"dump-{uuid4().hex}")
 
 
-def _list_files(fs: "fsspec.AbstractFileSystem", place: str, glob: str | None) -> _Listing:
+def _list_files(store: StoreFiles, glob: str | None) -> _Listing:
     """List the files of a dump; an empty listing means that the dump does not exist."""
-    fs.invalidate_cache()
+    store.invalidate_cache()
+    place = store.root
     if magic := re.search(r"[*?\[]", place):
         base = place[: magic.start()].rpartition("/")[0]
-        relative, paths = place[len(base) :].lstrip("/"), fs.glob(place)
-    elif fs.isdir(place):
+        relative, paths = place[len(base) :].lstrip("/"), store.glob(place)
+    elif store.isdir(place):
         base, relative = place.rstrip("/"), ""
-        paths = fs.glob(f"{base}/{glob}") if glob else fs.find(base)
+        paths = store.glob(f"{base}/{glob}") if glob else store.find(base)
     else:
         base, _, relative = place.rpartition("/")
-        paths = [place] if fs.exists(place) else []
-    infos: dict[str, dict[str, Any]] = {path: fs.info(path) for path in sorted(paths)}
+        paths = [place] if store.exists(place) else []
+    infos: dict[str, dict[str, Any]] = {path: store.info(path) for path in sorted(paths)}
     files = {
         path: {name: str(info[name]) for name in _VERSION if name in info}
         for path, info in infos.items()

@@ -37,6 +37,7 @@ from nl2sql_align.tasks.base.progress import announce
 from nl2sql_align.tasks.warehouse.addresses import describe_error, is_address, refuse_credentials
 from nl2sql_align.tasks.warehouse.count_files import count_files
 from nl2sql_align.tasks.warehouse.folder import Warehouse, digest_file, write_atomically
+from nl2sql_align.tasks.warehouse.store_files import StoreFiles
 
 if TYPE_CHECKING:
     import duckdb
@@ -199,14 +200,9 @@ class _Store:
     """The objects below an address."""
 
     def __init__(self, address: str) -> None:
-        from fsspec.core import url_to_fs
-
         self.address = address
-        self._fs: fsspec.AbstractFileSystem
-        self._fs, root = url_to_fs(address)
-        if hasattr(self._fs, "auto_mkdir"):  # the drivers of local and similar file systems
-            self._fs.auto_mkdir = True
-        self._root = root.rstrip("/")
+        self._files = StoreFiles(address)
+        self._root = self._files.root.rstrip("/")
 
     def current(self) -> Manifest:
         """Return the manifest with the highest number; an empty one before the first run."""
@@ -217,20 +213,20 @@ class _Store:
                 return Manifest()
             with suppress(FileNotFoundError):
                 path = _manifest_path(number := max(numbers))
-                text = self._fs.cat_file(self._at(path))
+                text = self._files.cat_file(self._at(path))
                 return _parse_manifest(text, f"{self.address}/{path}", number)
         raise FileNotFoundError(f"{self.address}/manifests")
 
     def check(self) -> None:
         """Check that the bucket exists: better now than at the end of a run."""
         bucket = self._root.partition("/")[0]
-        if bucket and not self._fs.exists(bucket):
+        if bucket and not self._files.exists(bucket):
             raise FileNotFoundError(f"{bucket} does not exist")
 
     def sizes(self) -> dict[str, int]:
         """Return the objects that runs have uploaded, with their sizes in bytes."""
-        self._fs.invalidate_cache()
-        found = self._fs.find(self._root, detail=True)
+        self._files.invalidate_cache()
+        found = self._files.find(self._root, detail=True)
         below = {
             path.removeprefix(self._root).lstrip("/"): int(info["size"])
             for path, info in found.items()
@@ -245,7 +241,7 @@ class _Store:
         """
         with write_atomically(destination) as temporary:
             try:
-                self._fs.get_file(self._at(file.object), str(temporary))
+                self._files.get_file(self._at(file.object), temporary)
             except FileNotFoundError:
                 raise _DamagedError(f"{self.address}/{file.object} is missing") from None
             if not _has_content(temporary, file):
@@ -256,7 +252,7 @@ class _Store:
         """Upload files from their sources, by name; stores show a file once it is complete."""
 
         def upload(file: StoredFile) -> None:
-            self._fs.put_file(str(sources[file.name]), self._at(file.object))
+            self._files.put_file(sources[file.name], self._at(file.object))
 
         by_size = sorted(files, key=lambda file: file.size)
         n_small = sum(file.size <= _LARGE_BYTES for file in by_size)
@@ -282,11 +278,11 @@ class _Store:
         # Drivers that do not know mode "create" may overwrite the file.
         if max(self._numbers(), default=0) < manifest.number:
             try:
-                self._fs.pipe_file(place, content, mode="create")
+                self._files.pipe_file(place, content, mode="create")
             except Exception as error:  # perhaps it was created, and only the answer was lost
                 refusal = error
         numbers = self._numbers()
-        if max(numbers, default=0) == manifest.number and self._fs.cat_file(place) == content:
+        if max(numbers, default=0) == manifest.number and self._files.cat_file(place) == content:
             return
         if refusal is not None and manifest.number not in numbers:
             raise refusal
@@ -300,14 +296,14 @@ class _Store:
 
         def remove(path: str) -> None:
             with suppress(FileNotFoundError):
-                self._fs.rm_file(self._at(path))
+                self._files.rm_file(self._at(path))
 
         _run_in_threads(remove, objects)
 
     def _numbers(self) -> set[int]:
-        self._fs.invalidate_cache()
+        self._files.invalidate_cache()
         try:
-            paths = self._fs.ls(self._at("manifests"), detail=False)
+            paths = self._files.ls(self._at("manifests"), detail=False)
         except FileNotFoundError:
             return set()
         found = (_MANIFEST.fullmatch("/".join(path.rsplit("/", 2)[-2:])) for path in paths)
