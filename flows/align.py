@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
-from prefect import Task, flow, get_run_logger
+from prefect import Task, get_run_logger
 from prefect.exceptions import MissingContextError
 from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from nl2sql_align.flows.running import artifacts
 from nl2sql_align.flows.running.policy import step
+from nl2sql_align.flows.running.protected_flow import protected_flow
 from nl2sql_align.flows.running.runners import Runner, submitting_to
 from nl2sql_align.tasks.base.connections import bounded
 from nl2sql_align.tasks.base.progress import Progress, listening
@@ -51,11 +52,11 @@ TASKS: Final[dict[Callable[..., Any], Task[..., Any]]] = {
 """The Prefect task of each step."""
 
 
-@flow(
+@protected_flow(
     name="align",
     description="Compare corpora of SQL queries by their structure.",
     # Two threads per parser process: one part is read or written while another is parsed.
-    task_runner=ThreadPoolTaskRunner(max_workers=2 * (os.cpu_count() or 1)),  # type: ignore[arg-type]
+    task_runner=ThreadPoolTaskRunner(max_workers=2 * (os.cpu_count() or 1)),
     persist_result=False,
 )
 def align(

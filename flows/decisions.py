@@ -6,9 +6,8 @@ Each flow fills its table of the published results, like the command of the same
 from collections.abc import Sequence
 from pathlib import Path
 
-from prefect import flow
-
 from nl2sql_align.flows.running.policy import step
+from nl2sql_align.flows.running.protected_flow import protected_flow
 from nl2sql_align.tasks.decisions import calibration, headroom, mixture, sample_size
 from nl2sql_align.tasks.views import explain
 
@@ -19,7 +18,9 @@ compute_headroom = step(headroom.headroom, "headroom")
 explain_corpora = step(explain.explain, "explain", "explain {source} and {target}")
 
 
-@flow(name="mix", description="Weigh whole corpora to resemble a target.", persist_result=False)
+@protected_flow(
+    name="mix", description="Weigh whole corpora to resemble a target.", persist_result=False
+)
 def mix(
     warehouse: Path | str,
     target: str,
@@ -43,7 +44,7 @@ def mix(
     return dict(made.sources.select("source", "row_weight").iter_rows())
 
 
-@flow(
+@protected_flow(
     name="sample-size",
     description="Estimate how many queries of a target suffice to rank training sets.",
     persist_result=False,
@@ -71,7 +72,7 @@ def sample_sizes(
     return sample_size.recommendation(rows)
 
 
-@flow(
+@protected_flow(
     name="calibrate",
     description="Compare outcomes of fine-tuning with the ratios.",
     persist_result=False,
@@ -97,7 +98,7 @@ def calibrate(
     return calibrate_ratios(warehouse, outcomes, replicates=replicates, seed=seed).remarks
 
 
-@flow(
+@protected_flow(
     name="headroom",
     description="Compute a second ratio on databases that the answers have not seen.",
     persist_result=False,
@@ -119,7 +120,7 @@ def headroom_ratios(
     return len(compute_headroom(warehouse, target, splits=splits, seed=seed))
 
 
-@flow(name="explain", description="Explain why two corpora differ.", persist_result=False)
+@protected_flow(name="explain", description="Explain why two corpora differ.", persist_result=False)
 def explain_pair(warehouse: Path | str, source: str, target: str, top: int = 10) -> list[str]:
     """Explain why two corpora differ.
 

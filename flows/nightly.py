@@ -3,12 +3,13 @@
 from dataclasses import replace
 from pathlib import Path
 
-from prefect import flow, get_run_logger
+from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact
 
 from nl2sql_align.flows.align import align
 from nl2sql_align.flows.running.artifacts import discovery_summary, key_of
 from nl2sql_align.flows.running.policy import step
+from nl2sql_align.flows.running.protected_flow import protected_flow
 from nl2sql_align.flows.running.runners import Runner
 from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.ingest.discovery import SETTLE_SECONDS, Discovery, discover_dumps
@@ -20,7 +21,7 @@ from nl2sql_align.tasks.warehouse.object_store import warehouse_at
 discover = step(discover_dumps, "discover")
 
 
-@flow(
+@protected_flow(
     name="nightly",
     description="Compare the dumps in some folders.",
     persist_result=False,

@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from prefect import flow
-
 from nl2sql_align.flows.running.policy import step
+from nl2sql_align.flows.running.protected_flow import protected_flow
 from nl2sql_align.tasks.decisions import selection
 from nl2sql_align.tasks.decisions.options import Method, Overlap
 from nl2sql_align.tasks.decisions.selection import Options
@@ -13,7 +12,7 @@ from nl2sql_align.tasks.decisions.selection import Options
 select_rows = step(selection.select, "select", "select from {sources} for {target}")
 
 
-@flow(
+@protected_flow(
     name="select",
     description="Select training rows whose templates are distributed like those of a target.",
     persist_result=False,

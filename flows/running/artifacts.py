@@ -22,7 +22,7 @@ from prefect.artifacts import (
 )
 from prefect.events import emit_event
 
-from nl2sql_align.flows.running.temporary_server import TemporaryServer
+from nl2sql_align.flows.running.temporary_server import is_temporary
 from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.base.progress import Progress
 from nl2sql_align.tasks.ingest.discovery import Discovery
@@ -54,7 +54,7 @@ def create_artifacts(summary: "RunSummary") -> None:
             key=key_of("run-summary", summary.warehouse),
             description=f"Findings of the last run in {summary.warehouse}",
         )
-        if not TemporaryServer.is_used:  # nobody could look at them once the run ends
+        if not is_temporary():  # nobody could look at them once the run ends
             _create_pictures(summary.warehouse)
     except Exception as error:
         get_run_logger().warning("Cannot create the artifacts of the run: %s", error)

@@ -313,14 +313,8 @@ def _prefect_server() -> Iterator[None]:
     yield
     if server is None:
         _check_configured_server()
-        return
-    try:
+    else:
         server.wait()
-    except OSError as error:
-        raise AlignError(
-            f"Prefect's server does not start ({error}); check memory and disk space, or set "
-            "PREFECT_API_URL to a running server"
-        ) from None
 
 
 def _check_configured_server() -> None:

@@ -11,8 +11,11 @@ import os
 import subprocess
 import sys
 import tempfile
-from contextlib import suppress
-from typing import ClassVar
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cached_property
+from typing import Final
 
 from nl2sql_align.flows.running import server_process
 from nl2sql_align.flows.running.server_access import (
@@ -21,13 +24,11 @@ from nl2sql_align.flows.running.server_access import (
     make_password,
 )
 from nl2sql_align.flows.running.server_process import HOST, SECONDS_TO_END
+from nl2sql_align.tasks.base.errors import AlignError
 
 
 class TemporaryServer:
     """A server process that belongs to this process, starting or up."""
-
-    is_used: ClassVar[bool] = False
-    """Whether this process runs its flows on a temporary server."""
 
     def __init__(self) -> None:
         self._password = make_password()
@@ -49,23 +50,51 @@ class TemporaryServer:
         )
         atexit.register(self.stop)
 
-    def use(self) -> None:
-        """Point Prefect in this process to the server."""
-        from prefect.context import refresh_global_settings_context
-
+    @cached_property
+    def _port(self) -> int:
         assert self._process.stdout is not None
         # A server that died printed no port; wait() then reports why.
-        self._port = int(self._process.stdout.readline() or 0)
-        os.environ["PREFECT_API_URL"] = f"http://{HOST}:{self._port}/api"
-        os.environ[CLIENT_PASSWORD] = self._password
+        return int(self._process.stdout.readline() or 0)
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The settings of Prefect that point a client to the server."""
+        return {
+            "PREFECT_API_URL": f"http://{HOST}:{self._port}/api",
+            CLIENT_PASSWORD: self._password,
+        }
+
+    def use(self) -> None:
+        """Point Prefect in this process and its children to the server."""
+        from prefect.context import refresh_global_settings_context
+
+        os.environ.update(self.settings)
         refresh_global_settings_context()
-        TemporaryServer.is_used = True
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Point Prefect in the block to the server, and what the block starts."""
+        from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
+
+        url, password = self.settings.values()
+        with temporary_settings({PREFECT_API_URL: url, PREFECT_API_AUTH_STRING: password}):
+            yield
+
+    def is_used(self) -> bool:
+        """Return whether Prefect is pointed to the server."""
+        from prefect.settings import get_current_settings
+
+        return get_current_settings().api.url == self.settings["PREFECT_API_URL"]
+
+    def is_running(self) -> bool:
+        """Return whether the process lives."""
+        return self._process.poll() is None
 
     def wait(self) -> None:
         """Wait until the server answers.
 
         Raises:
-            OSError: It died, with its last messages, or takes too long.
+            AlignError: It died, with its last messages, or takes too long.
         """
         from prefect.settings import get_current_settings
 
@@ -77,7 +106,11 @@ class TemporaryServer:
         except (OSError, http.client.HTTPException) as error:
             self._errors.seek(0)
             words = self._errors.read().decode("utf-8", "replace").split()
-            raise OSError(" ".join(words)[-200:] or str(error)) from None
+            reason = " ".join(words)[-200:] or str(error)
+            raise AlignError(
+                f"Prefect's server does not start ({reason}); check memory and disk space, or set "
+                "PREFECT_API_URL to a running server"
+            ) from None
         finally:
             connection.close()
 
@@ -91,17 +124,55 @@ class TemporaryServer:
         self._process.wait()
 
 
+_servers: Final[list[TemporaryServer]] = []
+_starting: Final = threading.Lock()
+
+
 def start_unless_configured() -> TemporaryServer | None:
-    """Start a server unless Prefect's settings name one or forbid a temporary one."""
+    """Start a server for all of this process, unless Prefect's settings name or forbid one."""
     if os.environ.get("PREFECT_API_URL"):
         return None
     # Start before reading the settings: both processes then import Prefect at the same time.
     server = TemporaryServer()
-    from prefect.settings import get_current_settings
-
-    settings = get_current_settings()
-    if settings.api.url is not None or not settings.server.ephemeral.enabled:
+    if not _is_needed():
         server.stop()
         return None
     server.use()
+    _servers.append(server)
     return server
+
+
+@contextmanager
+def serving() -> Iterator[None]:
+    """Point Prefect in the block to a server of this process, unless its settings name one.
+
+    The first block starts the server, which ends with the process. A flow within another one uses
+    the server of that one.
+
+    Raises:
+        AlignError: The server does not start.
+    """
+    from prefect.context import FlowRunContext
+
+    if FlowRunContext.get() is not None or not _is_needed():
+        yield
+        return
+    with _starting:
+        if not _servers or not _servers[-1].is_running():
+            server = TemporaryServer()
+            server.wait()
+            _servers.append(server)
+    with _servers[-1].in_use():
+        yield
+
+
+def is_temporary() -> bool:
+    """Return whether Prefect is pointed to a temporary server, which nobody can look at later."""
+    return any(server.is_used() for server in _servers)
+
+
+def _is_needed() -> bool:
+    from prefect.settings import get_current_settings
+
+    settings = get_current_settings()
+    return settings.api.url is None and settings.server.ephemeral.enabled

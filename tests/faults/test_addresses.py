@@ -91,6 +91,27 @@ def test_functions_refuse_credentials(address, call):
         assert CANARY not in str(caught.value)
 
 
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_flows_refuse_credentials_before_prefect_records_them(address, monkeypatch):
+    from nl2sql_align.flows.align import align
+    from nl2sql_align.flows.nightly import nightly
+    from nl2sql_align.flows.select import select
+
+    def fail(*_, **__):
+        raise AssertionError("Prefect has started")
+
+    monkeypatch.setattr("nl2sql_align.flows.running.protected_flow.serving", fail)
+    for call in (
+        lambda: align("corpora.toml", address),
+        lambda: align(corpora=Path(address)),
+        lambda: nightly([Path("dumps"), address], "w"),
+        lambda: select(address, "a", 1, out="b"),
+    ):
+        with pytest.raises(ConfigurationError, match="may contain credentials") as caught:
+            call()
+        assert CANARY not in str(caught.value)
+
+
 def test_a_description_in_a_folder_of_dumps_with_credentials_is_a_problem():
     Path("dumps").mkdir()
     Path("dumps", "corpus.toml").write_text(

@@ -1,8 +1,13 @@
 """Which requests a Prefect server of ours answers, and which database it takes."""
 
 import asyncio
+import json
+import os
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
+from urllib.request import urlopen
 
 import pytest
 
@@ -79,3 +84,49 @@ def test_a_damaged_copy_of_the_empty_database_is_not_used(tmp_path):
     assert not _is_whole(cut)
     cut.write_bytes(b"")
     assert not _is_whole(cut)
+
+
+CALLER = """
+import json, os
+import httpx
+from nl2sql_align.flows.running.temporary_server import is_temporary, serving
+from prefect import get_client
+from prefect.settings import get_current_settings
+
+def look():
+    return get_current_settings().api.url, is_temporary()
+
+found = {"before": look()}
+with serving():
+    found["within"] = address, _ = look()
+    with serving():
+        found["nested"] = look()
+    found["stranger"] = httpx.post(f"{address}/flows/filter", json={}).status_code
+    with get_client(sync_client=True) as client:
+        found["flows"] = len(client.read_flows())
+with serving():
+    found["again"] = look()
+found["after"] = look()
+found["environment"] = os.environ.get("PREFECT_API_URL")
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.fault
+def test_flows_in_a_python_program_have_a_server_with_a_password(tmp_path):
+    environment = {**os.environ, "PREFECT_HOME": str(tmp_path)}
+    environment.pop("PREFECT_API_URL", None)
+    ended = subprocess.run(
+        [sys.executable, "-c", CALLER], capture_output=True, env=environment, timeout=300
+    )
+    found = json.loads(ended.stdout)
+    assert found["within"] == found["nested"] == found["again"]
+    assert found["within"][0].startswith("http://127.0.0.1:")
+    assert found["within"][1] is True
+    # Other flows of the program have the server that they would have without ours.
+    assert found["before"] == found["after"] == [None, False]
+    assert found["environment"] is None
+    assert (found["stranger"], found["flows"]) == (401, 0)
+    assert (ended.stderr, ended.returncode) == (b"", 0)
+    with pytest.raises(OSError, match="refused"):
+        urlopen(found["within"][0])
