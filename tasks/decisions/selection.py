@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 
 from nl2sql_align.tasks.base.arrays import Floats, Integers
+from nl2sql_align.tasks.base.connections import connected
 from nl2sql_align.tasks.base.errors import AlignError, ConfigurationError, find_disk_reason
 from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.decisions.candidates import Pool, load_pool, note_accidental
@@ -423,7 +424,9 @@ def _read_chosen_rows(con: duckdb.DuckDBPyConnection, pool: Pool, taken: Integer
     con.register("taken", wanted.to_arrow())
     rows: pl.DataFrame = query_sql(con, "decisions/selection/chosen_rows").pl()
     in_dumps = rows.with_columns(ordinal=pl.col("row_number"))
-    return rows.drop("row_number").with_columns(read_original_rows(con, pool.sources, in_dumps))
+    with connected() as reading:  # that of the results cannot open files
+        records = read_original_rows(reading, pool.sources, in_dumps)
+    return rows.drop("row_number").with_columns(records)
 
 
 def _curve_table(pool: Pool, target: Target, choice: Choice) -> pl.DataFrame:

@@ -65,7 +65,7 @@ def read_original_rows(
     contain the query.
 
     Args:
-        con: Any connection.
+        con: A connection that may open files.
         sources: The corpora, with columns ``corpus``, ``format``, ``path`` and ``digest``.
         rows: The queries, with columns ``source``, ``ordinal`` and ``raw_sql``.
     """
