@@ -22,12 +22,14 @@ from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry, load_corpora
 from nl2sql_align.tasks.measures.intervals import Resampling
 from nl2sql_align.tasks.measures.options import Unit
 from nl2sql_align.tasks.ngrams.corpus_counts import add_partition, count_part
-from nl2sql_align.tasks.results.publish import DRIFT_THRESHOLD, fill_database, publish
+from nl2sql_align.tasks.results.options import DRIFT_THRESHOLD
+from nl2sql_align.tasks.results.publish import fill_database, publish
 from nl2sql_align.tasks.results.versions import list_versions
 from nl2sql_align.tasks.run import steps
 from nl2sql_align.tasks.run.job import Job, JobSettings, Pending
 from nl2sql_align.tasks.run.prepare import prepare_corpus
 from nl2sql_align.tasks.run.summary import RunSummary
+from nl2sql_align.tasks.run.unchanged import record_inputs
 from nl2sql_align.tasks.templates.parser_pool import parse_part
 from nl2sql_align.tasks.views.report import write_report
 from nl2sql_align.tasks.warehouse.folder import Warehouse
@@ -158,6 +160,14 @@ def _align(entries: list[CorpusEntry], warehouse: Warehouse, settings: _Settings
             return summary
         executor.call(write_report, warehouse.folder, only_if_changed=True)
         job.clock.lap("report")
+        if not counted.set_aside:
+            record_inputs(
+                entries,
+                {one.entry.name: one.digest for one in counted.corpora},
+                settings.resampling,
+                settings.drift_threshold,
+                warehouse,
+            )
         if push(warehouse, run_id=summary.run_id, versions=list_versions()):
             job.clock.lap("upload")
     artifacts.create_artifacts(summary)

@@ -210,11 +210,19 @@ def run(
     log_format: LogForm = LogFormat.TEXT,
     runner: RunBy = Runner.LOCAL,
     dask_address: DaskAddress = None,
-    force: Force = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force",
+            help="Run even if nothing has changed; and use a folder for the results that holds "
+            "other things, too, which stay as they are.",
+        ),
+    ] = False,
 ) -> None:
     """Compare all corpora in a corpora file and publish the results.
 
-    Reuses what earlier runs computed from the same dumps. Exits with 0 if every corpus was used,
+    Reuses what earlier runs computed from the same dumps, and ends at once if nothing has changed.
+    Exits with 0 if every corpus was used,
     3 if some were set aside, and 2 if the corpora file is wrong.
     """
     from nl2sql_align.flows.running.command import RunOptions, run_align

@@ -13,7 +13,7 @@ from nl2sql_align.flows.running.protected_flow import protected_flow
 from nl2sql_align.flows.running.runners import Runner
 from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.ingest.discovery import SETTLE_SECONDS, Discovery, discover_dumps
-from nl2sql_align.tasks.results.publish import DRIFT_THRESHOLD
+from nl2sql_align.tasks.results.options import DRIFT_THRESHOLD
 from nl2sql_align.tasks.run.summary import RunSummary
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 from nl2sql_align.tasks.warehouse.object_store import warehouse_at

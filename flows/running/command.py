@@ -36,6 +36,7 @@ from nl2sql_align.tasks.views.terminal.console import LogFormat, err, out, print
 from nl2sql_align.tasks.warehouse.object_store import check_store, warehouse_at
 
 if TYPE_CHECKING:
+    from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
     from nl2sql_align.tasks.measures.options import Unit
     from nl2sql_align.tasks.run.summary import RunSummary
 
@@ -45,7 +46,7 @@ class RunOptions:
     """The options that ``run`` and ``nightly`` share.
 
     ``wait_seconds`` is how long to wait if another run holds the warehouse; ``force`` uses a folder
-    that holds other things, too.
+    that holds other things, too, and runs even if nothing has changed.
     """
 
     threads: int | None = None
@@ -75,6 +76,9 @@ def run_align(
     with bounded(options.threads, options.memory_limit, warehouse_at(place).folder):
         entries = load_corpora(corpora)
     _wait_for_warehouse(place, options, reporter)
+    if not options.force and _is_up_to_date(entries, place, replicates, unit, reporter):
+        print_results(place)
+        return 0
     reporter.report("start", f"{len(entries)} corpora in {corpora}; starting Prefect")
     with _prefect_server():
         from nl2sql_align.flows.align import align
@@ -136,6 +140,37 @@ def run_nightly(
         reporter.report("problem", f"nl2sql-align: {problem}")
     status = _report_summary(summary, place, reporter)
     return 3 if summary.problems else status
+
+
+def _is_up_to_date(
+    entries: "list[CorpusEntry]",
+    place: Path | str,
+    replicates: int | None,
+    unit: "Unit",
+    reporter: "Reporter",
+) -> bool:
+    """Tell whether a run would change nothing, and report what the last one has noted."""
+    from nl2sql_align.tasks.measures.intervals import Resampling
+    from nl2sql_align.tasks.results.options import DRIFT_THRESHOLD
+    from nl2sql_align.tasks.results.read import read_notes
+    from nl2sql_align.tasks.run.unchanged import find_same_run
+    from nl2sql_align.tasks.views.report import report_file
+
+    warehouse = warehouse_at(place).resolved
+    if warehouse.address is not None or not report_file(place).exists():
+        return False
+    with warehouse.explain_disk_errors(), warehouse.locked(force=True):
+        at = find_same_run(entries, Resampling(replicates, unit), DRIFT_THRESHOLD, warehouse)
+    if at is None:
+        return False
+    for note in read_notes(place):
+        reporter.report("note", f"nl2sql-align: note: {printable(note)}")
+    reporter.report(
+        "end",
+        f"nothing has changed since the run of {at.astimezone():%Y-%m-%d %H:%M:%S}; --force runs "
+        "again",
+    )
+    return True
 
 
 def _wait_for_warehouse(place: Path | str, options: RunOptions, reporter: "Reporter") -> None:

@@ -1,8 +1,12 @@
-"""Options of reading results. This module imports nothing slow, so that the command line can."""
+"""Options of results. This module imports nothing slow, so that the command line can."""
 
 from enum import StrEnum
+from typing import Final
 
 from nl2sql_align.tasks.base.errors import ConfigurationError
+
+DRIFT_THRESHOLD: Final = 0.02
+"""How far an alignment may move before the move is called a drift."""
 
 
 class Metric(StrEnum):

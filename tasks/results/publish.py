@@ -34,6 +34,7 @@ from nl2sql_align.tasks.results.database import (
     open_database,
     quote_name,
 )
+from nl2sql_align.tasks.results.options import DRIFT_THRESHOLD
 from nl2sql_align.tasks.warehouse.count_files import count_files, remove_unused
 from nl2sql_align.tasks.warehouse.folder import Warehouse, stage_key, write_atomically
 from nl2sql_align.tasks.warehouse.object_store import PublicNames, public_names
@@ -41,8 +42,6 @@ from nl2sql_align.tasks.warehouse.object_store import PublicNames, public_names
 if TYPE_CHECKING:
     from nl2sql_align.tasks.measures.intervals import IntervalsReport
 
-DRIFT_THRESHOLD: Final = 0.02
-"""How far an alignment may move before the move is called a drift."""
 KNOWN_SHARE: Final = 0.8
 """A database that already has this share of the queries is changed; otherwise a new one is made."""
 QUERIES_PER_BATCH: Final = 200_000

@@ -1,5 +1,6 @@
 """Functions that read published results, each for the command of the same name."""
 
+import json
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -81,6 +82,18 @@ def rejects(place: Path | str, corpus: str) -> "pl.DataFrame":
             )
         rejected: pl.DataFrame = query_sql(con, "results/read/rejects", corpus=corpus).pl()
         return rejected
+
+
+def read_notes(place: Path | str) -> list[str]:
+    """Return what the last run noted about the corpora.
+
+    Raises:
+        WarehouseError: The results are missing.
+    """
+    with open_results(place) as con:
+        last_first = "select notes from runs order by started_at desc"
+        [notes] = con.execute(last_first).fetchone() or ["[]"]
+        return [str(note) for note in json.loads(notes)]
 
 
 def _read(place: Path | str, name: str, require: str | None) -> "pl.DataFrame":

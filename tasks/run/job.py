@@ -15,6 +15,7 @@ from uuid import uuid4
 
 from nl2sql_align.tasks.base.connections import bounded
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
+from nl2sql_align.tasks.results.options import DRIFT_THRESHOLD
 from nl2sql_align.tasks.run.announcements import (
     announce_counted,
     announce_ingested,
@@ -121,13 +122,12 @@ class JobSettings:
     Attributes:
         corpora_file: The corpora file, for the record of the run; None if there is none.
         resampling: How to resample for intervals; by default, as many replicates as verdicts need.
-        drift_threshold: How far an alignment may move before the move is called a drift; None for
-            the default.
+        drift_threshold: How far an alignment may move before the move is called a drift.
     """
 
     corpora_file: Path | None = None
     resampling: "Resampling | None" = None
-    drift_threshold: float | None = None
+    drift_threshold: float = DRIFT_THRESHOLD
 
 
 DEFAULT_SETTINGS: Final = JobSettings()
@@ -275,7 +275,6 @@ class Job:
         from nl2sql_align.tasks.measures.doubts import find_doubts
         from nl2sql_align.tasks.measures.intervals import DEFAULT_RESAMPLING
         from nl2sql_align.tasks.results.publish import (
-            DRIFT_THRESHOLD,
             RunRecord,
             fill_database,
             publish,
@@ -296,8 +295,6 @@ class Job:
         doubts = find_doubts(corpora, matrix.pairs)
         notes = [*summary.notes]
         notes += [f"{name}: {text}" for name, texts in doubts.items() for text in texts]
-        threshold = settings.drift_threshold
-        threshold = DRIFT_THRESHOLD if threshold is None else threshold
         record = RunRecord(
             summary.run_id,
             self.clock.started_at,
@@ -305,15 +302,17 @@ class Job:
                 **steps.list_parameters(
                     (one.entry for one in corpora), self._limits, resampling=resampling
                 ),
-                "drift_threshold": threshold,
+                "drift_threshold": settings.drift_threshold,
                 "corpora": str(settings.corpora_file or ""),
             },
             versions,
             summary.set_aside,
             notes,
-            drift_threshold=threshold,
+            drift_threshold=settings.drift_threshold,
         )
         self._lock.check()
+        # If the run ends here, the results do not belong to the inputs of the last run.
+        warehouse.inputs_file.unlink(missing_ok=True)
         call(
             publish,
             warehouse,

@@ -162,6 +162,11 @@ class Warehouse:
         return self.folder / "stages" / "corpora.json"
 
     @property
+    def inputs_file(self) -> Path:
+        """A digest of the inputs of the last run, if it was complete."""
+        return self.folder / "stages" / "inputs.json"
+
+    @property
     def backup_file(self) -> Path:
         """A copy of the published history and decisions, which no run can recompute."""
         return self.folder / "stages" / "kept.duckdb"
@@ -255,16 +260,20 @@ class Warehouse:
         Returns:
             The removed files.
         """
+        damaged = self.find_damaged()
+        for path in damaged:
+            announce("check", f"{path} is damaged; it is rebuilt")
+            path.unlink(missing_ok=True)
+        return damaged
+
+    def find_damaged(self) -> list[Path]:
+        """Return the stage files that have changed since they were written."""
         recorded = self._read_records()
         files = self.stage_files()
         names = [path.relative_to(self.folder).as_posix() for path in files]
         with ThreadPoolExecutor() as pool:
             are_intact = list(pool.map(_is_intact, files, map(recorded.get, names)))
-        damaged = [path for path, is_intact in zip(files, are_intact, strict=True) if not is_intact]
-        for path in damaged:
-            announce("check", f"{path} is damaged; it is rebuilt")
-            path.unlink(missing_ok=True)
-        return damaged
+        return [path for path, is_intact in zip(files, are_intact, strict=True) if not is_intact]
 
     def record_digests(self) -> None:
         """Record the digests of all stage files, so that damage can be found later."""

@@ -120,6 +120,19 @@ def test_files_of_counts_name_their_source(sample_run):
 # Reuse
 
 
+def test_the_command_ends_at_once_if_nothing_has_changed(first, corpora, capsys):
+    from nl2sql_align.flows.cli import invoke
+
+    runs = read(first.warehouse, "select count(*) from runs")
+    line = ["run", str(corpora.write()), "--warehouse", str(first.warehouse)]
+    assert invoke(line) == 0
+    printed = capsys.readouterr()
+    assert "nothing has changed since the run of " in printed.err
+    assert "starting Prefect" not in printed.err
+    assert "Closest training sets" in printed.out
+    assert read(first.warehouse, "select count(*) from runs") == runs
+
+
 def again(align, corpora, warehouse, **keywords):
     """Run again, and count the files that each stage wrote."""
     before = stage_files(warehouse)
