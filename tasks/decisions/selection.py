@@ -18,6 +18,7 @@ import polars as pl
 
 from nl2sql_align.tasks.base.arrays import Floats, Integers
 from nl2sql_align.tasks.base.connections import connected
+from nl2sql_align.tasks.base.csv_text import format_csv
 from nl2sql_align.tasks.base.errors import AlignError, ConfigurationError, find_disk_reason
 from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.decisions.candidates import Pool, load_pool, note_accidental
@@ -503,7 +504,7 @@ def _write_files(selection: Selection, rows: pl.DataFrame, templates: pl.DataFra
                 row["record"] = json.loads(row["record"]) if row["record"] else None
                 lines.write(json.dumps(row, ensure_ascii=False) + "\n")
         with write_atomically(folder / "templates.csv") as temporary:
-            templates.write_csv(temporary)
+            temporary.write_text(format_csv(templates), encoding="utf-8", newline="")
         with write_atomically(folder / "selection.json") as temporary:
             text = json.dumps(summary, indent=1, ensure_ascii=False, default=str)
             temporary.write_text(text + "\n", encoding="utf-8")

@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from nl2sql_align.tasks.base.csv_text import format_csv
 from nl2sql_align.tasks.views.digits import format_value
 
 if TYPE_CHECKING:
@@ -187,16 +188,11 @@ def add_numbers(table: Table, head: str, texts: Sequence[str]) -> list[str]:
 
 
 def print_rows(rows: "pl.DataFrame", form: Format) -> None:
-    """Print rows as a JSON list of objects, or as CSV with a header.
-
-    In CSV, the items of a list are separated by spaces: names of corpora contain none.
-    """
+    """Print rows as a JSON list of objects, or as CSV with a header."""
     if form is Format.JSON:
         print_object(rows.to_dicts())
     else:
-        lists = [name for name, kind in rows.schema.items() if kind.is_nested()]
-        joined = [rows[name].list.join(" ") for name in lists]
-        sys.stdout.write(rows.with_columns(joined).write_csv())
+        sys.stdout.write(format_csv(rows))
 
 
 def print_object(value: Any) -> None:
