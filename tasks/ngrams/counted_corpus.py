@@ -6,6 +6,7 @@ from pathlib import Path
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
 from nl2sql_align.tasks.ingest.questions import Arrangement
 from nl2sql_align.tasks.ngrams.corpus_counts import Division
+from nl2sql_align.tasks.warehouse.count_files import count_distinct_ngrams
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,11 @@ class CountedCorpus:
     def compared_with(self) -> str | None:
         """For predictions: the name of their target, or of the part of it that they answer."""
         return self.answered.entry.name if self.answered else self.entry.target
+
+    @property
+    def has_sql(self) -> bool:
+        """Whether any of its queries has a template; the texts of others are not kept."""
+        return count_distinct_ngrams(self.ngrams) > 0
 
     @property
     def is_joined(self) -> bool:

@@ -90,6 +90,7 @@ _GIVEN_CORPORA: Final = pa.schema(
         ("ingested_at", pa.timestamp("us", tz="UTC")),
         ("cleaning", pa.string()),
         ("retired_at", pa.timestamp("us", tz="UTC")),
+        ("has_sql", pa.bool_()),
     ]
 )
 # Columns that say nothing about the results: times, and paths on this machine.
@@ -442,6 +443,7 @@ def describe_corpora(corpora: list[CountedCorpus], names: PublicNames) -> pa.Tab
             "templates_file": str(corpus.templates),
             "public_templates_file": names.of(corpus.templates),
             "ngrams_file": names.of(corpus.ngrams),
+            "has_sql": corpus.has_sql,
             "ingested_at": datetime.fromtimestamp(corpus.queries.stat().st_mtime, UTC),
         }
         for position, corpus in enumerate(corpora)

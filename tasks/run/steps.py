@@ -53,7 +53,6 @@ from nl2sql_align.tasks.templates.rules import (
     parser_version,
 )
 from nl2sql_align.tasks.warehouse.count_files import (
-    count_distinct_ngrams,
     find_counts,
     remove_unused,
 )
@@ -327,14 +326,16 @@ def _suggest_dialect(
 
 
 def set_aside_empty(corpora: list[CountedCorpus], warehouse: Warehouse) -> list[SetAside]:
-    """Set aside the corpora without n-grams: they are published, but cannot be compared."""
-    empty = [corpus.entry for corpus in corpora if not count_distinct_ngrams(corpus.ngrams)]
+    """Set aside the corpora without SQL: their counts are published, but not their texts."""
+    empty = [corpus.entry for corpus in corpora if not corpus.has_sql]
     faults = [
         CorpusError(
             entry.name,
             entry.place,
-            f"none of its queries has a template in dialect '{entry.dialect}'",
-            f"check format and dialect; nl2sql-align rejects {warehouse.folder} {entry.name}",
+            f"none of its queries has a template in dialect '{entry.dialect}', so that none of its "
+            "text is published",
+            f"check format and dialect; nl2sql-align inspect {entry.place} shows its first texts, "
+            f"and nl2sql-align rejects {warehouse.folder} {entry.name} the reasons",
         )
         for entry in empty
     ]
@@ -369,7 +370,7 @@ def measure_pairs(
     """
     # There must be files to read, even if no corpus has n-grams.
     parts = [one.answered for one in corpora if one.answered is not None]
-    comparable = [one for one in [*corpora, *parts] if count_distinct_ngrams(one.ngrams)] or corpora
+    comparable = [one for one in [*corpora, *parts] if one.has_sql] or corpora
     targets = {one.entry.name for one in corpora if one.entry.role == "target"}
     contents = [
         Content(
@@ -413,8 +414,7 @@ def resample_pairs(
     comparable = [
         corpus
         for corpus in corpora
-        if count_distinct_ngrams(corpus.ngrams)
-        and (corpus.answered is None or count_distinct_ngrams(corpus.answered.ngrams))
+        if corpus.has_sql and (corpus.answered is None or corpus.answered.has_sql)
     ]
     folder = warehouse.folder / "stages" / "intervals"
     return compute_intervals(comparable, matrix.pairs, folder, resampling)
@@ -436,10 +436,14 @@ def write_last_corpora(corpora: list[CountedCorpus], warehouse: Warehouse) -> No
 
 
 def remove_unused_files(corpora: list[CountedCorpus], warehouse: Warehouse) -> None:
-    """Remove the stage files, and the copies of dumps, that no corpus of this run uses."""
+    """Remove the stage files, and the copies of dumps, that no corpus of this run uses.
+
+    Those of corpora without SQL are removed too: their texts are not kept.
+    """
     remove_unused_copies({corpus.digest for corpus in corpora}, warehouse)
-    stages = [*corpora, *(one.as_written for one in corpora if one.as_written is not None)]
-    stages += [one.answered for one in corpora if one.answered is not None]
+    with_sql = [one for one in corpora if one.has_sql]
+    stages = [*with_sql, *(one.as_written for one in with_sql if one.as_written is not None)]
+    stages += [one.answered for one in with_sql if one.answered is not None]
     used = {path for one in stages for path in (one.queries, one.templates, one.ngrams)}
     used |= {one.ingested for one in stages if one.ingested is not None}
     for folder in ("stages/queries", "stages/templates"):

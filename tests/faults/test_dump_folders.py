@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import duckdb
+import pyarrow.parquet as pq
 import pytest
 
 from nl2sql_align.tasks.base.errors import ConfigurationError, CorpusError
@@ -14,7 +16,9 @@ from nl2sql_align.tasks.ingest.corpora_file import AUTO, CorpusEntry, load_corpo
 from nl2sql_align.tasks.ingest.discovery import discover_dumps
 from nl2sql_align.tasks.ingest.dumps import digest_dump, ingest_corpus, list_files
 from nl2sql_align.tasks.ingest.format_recognition import resolve_format
+from nl2sql_align.tasks.measures.intervals import Resampling
 from nl2sql_align.tasks.run.inspection import inspect_dump
+from nl2sql_align.tasks.run.job import JobSettings, run_locally
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 from nl2sql_align.tasks.warehouse.regular_files import OutsideError, hold_files, open_regular
 
@@ -338,3 +342,41 @@ def test_what_may_not_be_entered_is_a_line(dumps, tmp_path_factory):
     assert link == f"{dumps}/link: {denied}remove or repair it"
     assert folder == f"{dumps}/locked: {denied}check permissions"
     assert named.startswith(f"corpus 'named' ({dumps}/locked/log.sql): {denied}")
+
+
+# ---- what is not SQL is not published ------------------------------------------------------------
+
+
+def test_what_holds_no_sql_publishes_no_text(tmp_path):
+    lines = ["boats:x:0:0:harbour:/root:/bin/sh", "rooms:x:1:1:", "rooms:x:1:1:", "a.b: 5 %"]
+    (tmp_path / "names.txt").write_text("\n".join(lines))
+    (tmp_path / "good.sql").write_text(GOOD)
+    entries = [
+        entry(tmp_path / "names.txt", name="names"),
+        entry(tmp_path / "good.sql", name="good"),
+    ]
+    warehouse = Warehouse(tmp_path / "warehouse")
+    for _ in range(2):  # with a new database, and with a known corpus
+        summary = run_locally(entries, warehouse, JobSettings(resampling=Resampling(0)))
+        assert summary.set_aside["names"].startswith(
+            f"corpus 'names' ({tmp_path}/names.txt): none of its queries has a template in dialect "
+            "'sqlite', so that none of its text is published; check format and dialect; "
+            f"nl2sql-align inspect {tmp_path}/names.txt shows its first texts"
+        )
+        with duckdb.connect(str(warehouse.database), read_only=True) as con:
+            texts = con.execute(
+                "select distinct sql, raw_sql, db_id, question, id from queries "
+                "where corpus = 'names'"
+            ).fetchall()
+            counts = con.execute(
+                "select n_queries, n_rejected, n_distinct_queries, n_rows, n_cleaned from corpora "
+                "where corpus = 'names'"
+            ).fetchall()
+            [kept] = con.execute("select raw_sql from queries where corpus = 'good'").fetchall()
+        assert texts == [("", None, None, None, None)]
+        assert counts == [(4, 4, 3, 4, 0)]
+        assert kept == (GOOD.strip(),)
+        stages = [*warehouse.folder.rglob("*.parquet")]
+        for file in stages:
+            assert "boats:x" not in str(pq.read_table(file).to_pylist())
+        assert [file.parent.name for file in stages].count("queries") == 1

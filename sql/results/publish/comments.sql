@@ -37,8 +37,8 @@ comment on column corpora.retired_at is 'When the nightly flow found that the du
 comment on table queries is 'Every query of every corpus, in the order of its dump.';
 comment on column queries.corpus is 'The corpus of the query';
 comment on column queries.ordinal is 'Position in the dump, from 0; of answers that are joined by id: the order of the questions';
-comment on column queries.sql is 'The text that was templated';
-comment on column queries.raw_sql is 'The text in the dump';
+comment on column queries.sql is 'The text that was templated; empty if no query of the corpus has a template';
+comment on column queries.raw_sql is 'The text in the dump; null if no query of the corpus has a template';
 comment on column queries.db_id is 'The database of the query, if the dump names it';
 comment on column queries.question is 'The question that the query answers, if the dump has it';
 comment on column queries.n_occurrences is 'How often the query counts';

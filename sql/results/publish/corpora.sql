@@ -68,6 +68,21 @@ ngram_totals as (
     where not is_set_aside
 ),
 
+-- The table queries lacks the texts of corpora without SQL.
+hidden_texts as (
+    select
+        given.corpus,
+        count(*) filter (
+            ingested.sql != coalesce(ingested.raw_sql, '')
+            and ingested.reject_reason is distinct from 'cut off by its log'
+        ) as n_cleaned,
+        count(distinct ingested.sql) as n_distinct_queries
+    from read_parquet($queries_files, filename = true) as ingested
+    join given_corpora as given on ingested.filename = given.queries_file
+    where not given.has_sql
+    group by given.corpus
+),
+
 texts as (
     select
         file_name as queries_file,
@@ -93,7 +108,7 @@ select
     query_counts.n_queries,
     query_counts.n_templated,
     query_counts.n_queries - query_counts.n_templated as n_rejected,
-    query_counts.n_distinct_queries,
+    coalesce(hidden_texts.n_distinct_queries, query_counts.n_distinct_queries) as n_distinct_queries,
     query_counts.n_distinct_templates,
     coalesce(ngram_totals.n_distinct_ngrams, 0) as n_distinct_ngrams,
     coalesce(ngram_totals.n_ngrams, 0) as n_ngrams,
@@ -102,7 +117,7 @@ select
     given.public_templates_file as templates_file,
     given.ingested_at,
     query_counts.n_rows,
-    query_counts.n_cleaned,
+    coalesce(hidden_texts.n_cleaned, query_counts.n_cleaned) as n_cleaned,
     given.cleaning,
     coalesce(texts.encoding, 'utf-8') as encoding,
     coalesce(texts.n_replaced::bigint, 0) as n_replaced_characters,
@@ -121,5 +136,6 @@ from given_corpora as given
 join query_counts using (corpus)
 left join ngram_totals using (corpus)
 left join reason_counts using (corpus)
+left join hidden_texts using (corpus)
 left join texts using (queries_file)
 order by given.position;
