@@ -4,6 +4,8 @@ import logging
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -39,6 +41,12 @@ if TYPE_CHECKING:
     from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
     from nl2sql_align.tasks.measures.options import Unit
     from nl2sql_align.tasks.run.summary import RunSummary
+
+
+SECONDS_TO_EXIT: Final = 5.0
+"""How long a run may take to exit in order after a signal."""
+
+_ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True)
@@ -388,8 +396,25 @@ def _silence_prefect() -> None:
     logging.getLogger("prefect").setLevel(logging.CRITICAL)
 
 
-def exit_on_signals() -> None:
-    """Exit in order on SIGTERM and SIGHUP, as on Ctrl-C, with status 128 plus the signal."""
+def exit_on_signals(seconds: float = SECONDS_TO_EXIT) -> None:
+    """Exit in order on SIGTERM and SIGHUP, as on Ctrl-C, with status 128 plus the signal.
+
+    A thread that reads a file or a query that runs may delay that. The process ends anyway once
+    some seconds have passed: the next run clears up as after one that was killed.
+    """
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP
             signal.signal(number, lambda number, _frame: sys.exit(128 + number))
+    # Handlers wait until the main thread leaves native code; numbers are written to this at once.
+    received, sent = os.pipe()
+    os.set_blocking(sent, False)
+    signal.set_wakeup_fd(sent, warn_on_full_buffer=False)
+    threading.Thread(target=_end_after_signal, args=[received, seconds], daemon=True).start()
+
+
+def _end_after_signal(received: int, seconds: float) -> None:
+    """End the process some seconds after a signal that ends it."""
+    while (number := os.read(received, 1)[0]) not in _ENDING:
+        pass
+    time.sleep(seconds)
+    os._exit(128 + number)

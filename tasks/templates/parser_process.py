@@ -3,7 +3,8 @@
 ``python -m nl2sql_align.tasks.templates.parser_process``, with a socket as standard input, runs the
 process that forks them. It has the parser loaded and never parses, so that no query ends it. A
 message to it is a number. With files, it asks for a process of that number. Without, it asks to end
-that process, which the same message confirms. The forking process ends when the socket closes.
+that process, which the same message confirms. The forking process ends when the socket closes, and
+ends the others.
 
 A forked process reads requests from standard input, answers each, and ends with its input.
 
@@ -92,7 +93,9 @@ def fork_on_request(channel: socket.socket) -> tuple[int, int] | None:
     processes: dict[bytes, int] = {}
     while True:
         number, files, *_ = socket.recv_fds(channel, NUMBER_BYTES, 4)
-        if not number:
+        if not number:  # the run has ended, and a process may be at a query that takes long
+            for process in processes.values():
+                os.kill(process, signal.SIGKILL)
             return None
         if files:
             requests, answers, errors, progress = files

@@ -119,8 +119,8 @@ def check_inside(real: str, within: Sequence[Path], path: Path) -> None:
     """
     if not any(PurePath(real).is_relative_to(folder) for folder in within):
         folders = " and ".join(map(str, within))
-        to = f" to {real}" if real != str(path) else ""
-        raise OutsideError(errno.EXDEV, f"leads{to}, out of {folders}", str(path))
+        where = "is" if real == str(path) else f"leads to {real},"
+        raise OutsideError(errno.EXDEV, f"{where} outside of {folders}", str(path))
 
 
 def find_files(folder: Path, pattern: str, within: Sequence[Path] = ()) -> list[Path]:

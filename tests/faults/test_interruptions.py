@@ -164,7 +164,7 @@ def test_a_killed_run_leaves_the_old_results_and_no_process(settled):
 
 
 def test_a_hanging_worker_ends_after_its_run_is_killed(tmp_path):
-    """The system ends the worker: the process that would is killed."""
+    """The system ends the worker: the processes that would are killed."""
     script = """
 import sys
 from pathlib import Path
@@ -177,8 +177,80 @@ parse_part(make_job(Path(sys.argv[1]), [SLOW], limits=patient(0.7)))
     ) as process:
         [worker] = wait_for(lambda: workers_of(process.pid))
         time.sleep(0.4)  # its start
+        os.kill(parsing_processes(process.pid)[worker], signal.SIGKILL)
         process.kill()
     assert worker in parsing_processes(process.pid)
+    wait_for(lambda: not parsing_processes(process.pid))
+
+
+DUCKDB = """
+from nl2sql_align.tasks.base.connections import connected
+def count():
+    with connected() as con:
+        con.execute("select count(*) from range(100000000000) where range % 7 = 3")
+"""
+STUCK = {
+    # The step that does not end, and what runs it.
+    "digesting a big file": """
+from nl2sql_align.tasks.warehouse.folder import digest_file
+in_a_thread(digest_file, Path("big"))
+""",
+    "ingesting a big file": """
+from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
+from nl2sql_align.tasks.ingest.dumps import ingest_corpus
+keys = {"name": "c", "role": "train", "format": "csv", "columns": {"sql": "a"}}
+in_a_thread(ingest_corpus, CorpusEntry(path="big", **keys), Path("queries.parquet"))
+""",
+    "reading in a thread": f"{DUCKDB}in_a_thread(count)",
+    "publishing": f"{DUCKDB}begin()\ncount()",
+    "parsing": """
+from tests.unit.templates.test_parser_pool import SLOW, make_job
+from nl2sql_align.tasks.templates.parser_pool import parse_part
+in_a_thread(parse_part, make_job(Path("."), [SLOW]))
+""",
+    "an error that hides the exit": """
+begin()
+while True:
+    try:
+        time.sleep(60)
+    except BaseException:
+        pass
+""",
+}
+
+
+@pytest.mark.parametrize("stage", STUCK)
+def test_a_run_ends_soon_after_a_signal(stage, tmp_path):
+    script = f"""
+import os, sys, time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from nl2sql_align.flows.running.command import exit_on_signals
+exit_on_signals(seconds=1.0)
+def begin():
+    print("begun", flush=True)
+def in_a_thread(step, *arguments):
+    with ThreadPoolExecutor(1) as pool:
+        step = pool.submit(step, *arguments)
+        begin()
+        step.result()
+{STUCK[stage]}
+"""
+    with (tmp_path / "big").open("wb") as file:
+        file.truncate(400_000_000_000)
+    with subprocess.Popen(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout.readline() == b"begun\n"
+        time.sleep(0.5)
+        process.terminate()
+        signaled = time.monotonic()
+        assert process.wait(timeout=60) == 128 + signal.SIGTERM
+        assert time.monotonic() - signaled < 10
     wait_for(lambda: not parsing_processes(process.pid))
 
 
