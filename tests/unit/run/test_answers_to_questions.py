@@ -140,9 +140,10 @@ def run(corpora: Path, folder: Path):
             steps.measure_as_written(counted, warehouse),
             known_share=2.0,  # make a new database in each run
         )
-        steps.remove_unused_files(counted, warehouse)
         notes = [note for one in prepared for note in one.notes]
-        return warehouse, notes + steps.collect_notes(counted, warehouse)
+        notes += steps.collect_notes(counted, warehouse)
+        steps.remove_unused_files(counted, warehouse)
+        return warehouse, notes
 
 
 @pytest.fixture(scope="module")
