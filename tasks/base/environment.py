@@ -1,9 +1,11 @@
-"""Settings in environment variables: those of this program, and of numerical libraries."""
+"""Settings in environment variables: of this program, its processes, and numerical libraries."""
 
 import os
 import re
+from pathlib import Path
 from typing import Final
 
+import nl2sql_align
 from nl2sql_align.tasks.base.errors import ConfigurationError
 
 THREADS_VARIABLE: Final = "NL2SQL_ALIGN_THREADS"
@@ -41,3 +43,9 @@ def read_seconds(variable: str, default: float) -> float:
             f"{text!r} is not a time limit; set {variable} to a number of seconds above 0"
         )
     return float(text)
+
+
+def list_module_folders() -> str:
+    """Return the ``PYTHONPATH`` of a process that runs a module of this program."""
+    folder = str(Path(str(nl2sql_align.__file__)).parents[1])
+    return os.pathsep.join([folder, *filter(None, [os.environ.get("PYTHONPATH")])])

@@ -4,14 +4,15 @@ import codecs
 import lzma
 import re
 import shutil
+import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,13 +25,16 @@ ARROW: Final = frozenset({".arrow", ".feather"})
 
 _CHUNK: Final = 1 << 20
 _SAMPLE: Final = 1 << 20
+# In the directory of a zip archive: a flag, and the system that wrote the kinds of files.
+_ENCRYPTED: Final = 1
+_UNIX: Final = 3
 # The exceptions that damaged archives of each kind raise.
 _DAMAGE: Final = (
     lzma.LZMAError,
     tarfile.TarError,
     zipfile.BadZipFile,
     zlib.error,
-    pa.ArrowInvalid,
+    pa.ArrowException,
     EOFError,
     NotImplementedError,  # from zipfile: a compression that it does not know
 )
@@ -38,26 +42,58 @@ _DAMAGE: Final = (
 
 @dataclass(frozen=True)
 class UnpackLimits:
-    """How far a compressed file may expand before it is refused as a decompression bomb.
+    """How far compressed files may expand before they are refused as a decompression bomb.
 
-    Text-to-SQL data compresses about 10 times, rarely 100 times; bombs, 1,000 times and more.
+    The sizes apply to each file, to each archive, and to all files of a dump together. Text-to-SQL
+    data compresses about 10 times, rarely 100 times; bombs, 1,000 times and more.
 
     Attributes:
         max_bytes: The largest unpacked size.
         max_ratio: The largest ratio of the unpacked size to the compressed size.
         ratio_applies_from: The unpacked size in bytes from which the ratio is checked.
+        max_members: The largest number of files and folders in an archive.
     """
 
     max_bytes: int = 200_000_000_000
     max_ratio: int = 500
     ratio_applies_from: int = 100_000_000
+    max_members: int = 200_000
 
     def find_limit(self, packed_bytes: int) -> int:
-        """Return the largest unpacked size of a file."""
+        """Return the largest unpacked size of files with this compressed size."""
         return min(self.max_bytes, max(self.ratio_applies_from, self.max_ratio * packed_bytes))
 
 
 UNPACK_LIMITS: Final = UnpackLimits()
+
+
+class _Unpacked:
+    """The sizes of a dump's files so far: compressed and unpacked, of the last one and of all."""
+
+    def __init__(self, limits: UnpackLimits) -> None:
+        self.limits = limits
+        self._packed = [0, 0]
+        self._unpacked = [0, 0]
+
+    def start_file(self, packed_bytes: int) -> None:
+        """Count the next file, or an archive that is compressed as a whole."""
+        self._packed = [packed_bytes, self._packed[1] + packed_bytes]
+        self._unpacked[0] = 0
+
+    def add(self, n_bytes: int) -> None:
+        """Count bytes of the file.
+
+        Raises:
+            OSError: The file, or all files together, expand beyond the limits.
+        """
+        for index, subject in enumerate(("it unpacks", "its files unpack")):
+            self._unpacked[index] += n_bytes
+            limit = self.limits.find_limit(self._packed[index])
+            if self._unpacked[index] > limit:
+                raise OSError(
+                    f"{subject} to more than {limit / 1e9:.1f} GB from "
+                    f"{self._packed[index]:,} bytes; unpack it yourself if that size is expected"
+                )
 
 
 @dataclass(frozen=True)
@@ -115,65 +151,133 @@ def list_members(
         limits: How far it may expand.
 
     Raises:
-        OSError: The archive is damaged or encrypted, or names a file outside itself.
+        OSError: The archive is damaged, encrypted or too large, contains a file twice or a link, or
+            names a file outside itself.
     """
-    if is_tar(path):
-        limit = limits.find_limit(path.stat().st_size)
-        with _raise_damage_as_oserror():
-            found = read_members(path, lambda name: _is_wanted(name, pattern), limit)
-            return sorted(name for name, _ in found)
-    with _raise_damage_as_oserror(), zipfile.ZipFile(path) as archive:
-        members = [info for info in archive.infolist() if not info.is_dir()]
-        for info in members:
-            check_name(info.filename)
-            if info.flag_bits & 1:
-                raise OSError("it is encrypted")
-    return sorted(info.filename for info in members if _is_wanted(info.filename, pattern))
+
+    def is_wanted(name: str) -> bool:
+        # Archives often contain one folder that contains the files.
+        is_match = pattern is None or PurePosixPath(f"/{name}").match(pattern)
+        return is_match and not _HIDDEN.search(name)
+
+    with _raise_damage_as_oserror():
+        if is_tar(path):
+            return sorted(name for name, _ in _read_tar(path, is_wanted, limits))
+        with zipfile.ZipFile(path) as archive:
+            return sorted(one.filename for one in _find_members(archive, is_wanted, limits))
 
 
-def _is_wanted(name: str, pattern: str | None) -> bool:
-    # Archives often contain one folder that contains the files.
-    is_match = pattern is None or PurePosixPath(f"/{name}").match(pattern)
-    return is_match and not _HIDDEN.search(name)
+def _read_tar(
+    path: Path, is_wanted: Callable[[str], bool], limits: UnpackLimits
+) -> Iterator[tuple[str, BinaryIO]]:
+    limit = limits.find_limit(path.stat().st_size)
+    return read_members(path, is_wanted, limit, limits.max_members)
+
+
+def _find_members(
+    archive: zipfile.ZipFile, is_wanted: Callable[[str], bool], limits: UnpackLimits
+) -> list[zipfile.ZipInfo]:
+    """Return the wanted files of an archive, in the order of their content."""
+    if len(archive.infolist()) > limits.max_members:
+        raise OSError(f"it contains more than {limits.max_members:,} files; unpack it yourself")
+    wanted: list[zipfile.ZipInfo] = []
+    names: set[PurePosixPath] = set()
+    end = 0
+    for member in sorted(archive.infolist(), key=lambda one: one.header_offset):
+        name = member.filename
+        check_name(name)
+        if member.flag_bits & _ENCRYPTED:
+            raise OSError("it is encrypted")
+        # A bomb may use the same compressed bytes for all of its files.
+        if member.header_offset < end:
+            raise OSError("its files overlap")
+        end = member.header_offset + member.compress_size
+        if member.is_dir() or not is_wanted(name):
+            continue
+        kind = stat.S_IFMT(member.external_attr >> 16)
+        if member.create_system == _UNIX and kind not in (0, stat.S_IFREG):
+            what = "a link" if kind == stat.S_IFLNK else "not a plain file"
+            raise OSError(f"{name!r} in it is {what}; unpack it yourself")
+        if PurePosixPath(name) in names:
+            raise OSError(f"it contains {name!r} twice; unpack it yourself")
+        names.add(PurePosixPath(name))
+        wanted.append(member)
+    return wanted
 
 
 @contextmanager
-def open_source(source: Source) -> Iterator[BinaryIO]:
+def open_source(source: Source, limits: UnpackLimits = UNPACK_LIMITS) -> Iterator[BinaryIO]:
     """Open a file for reading, and unpack it while it is read.
 
     Raises:
         OSError: The file cannot be read, or its compression is damaged.
     """
+    path, member = source.path, source.member
     with _raise_damage_as_oserror():
-        if source.member is not None:
-            _check_packed_once(source.member)
-        if source.member is not None and is_tar(source.path):
-            limit = UNPACK_LIMITS.find_limit(source.path.stat().st_size)
-            for _, content in read_members(source.path, source.member.__eq__, limit):
+        if member is not None:
+            _check_packed_once(member)
+        if member is not None and is_tar(path):
+            for _, content in _read_tar(path, member.__eq__, limits):
                 yield content
                 return
-        elif source.member is not None:
-            with zipfile.ZipFile(source.path) as archive, archive.open(source.member) as file:
+        elif member is not None:
+            with zipfile.ZipFile(path) as archive:
+                for info in _find_members(archive, member.__eq__, limits):
+                    with archive.open(info) as file:
+                        yield file  # type: ignore[misc]
+                    return
+        elif path.suffix.lower() == ".xz":
+            with lzma.open(path) as file:
                 yield file  # type: ignore[misc]
-        elif source.path.suffix.lower() == ".xz":
-            with lzma.open(source.path) as file:
-                yield file  # type: ignore[misc]
+            return
         else:
-            is_packed = source.path.suffix.lower() in COMPRESSED
-            with pa.input_stream(source.path, compression="detect" if is_packed else None) as file:
+            is_packed = path.suffix.lower() in COMPRESSED
+            with pa.input_stream(path, compression="detect" if is_packed else None) as file:
                 yield file
+            return
+    raise _missing_error(member)
 
 
-def convert_if_needed(source: Source, copy: Path, limits: UnpackLimits = UNPACK_LIMITS) -> bool:
-    """Write a copy of a file that DuckDB can read, if it cannot read the original.
+def stage_files(
+    sources: Sequence[Source], base: Path, limits: UnpackLimits = UNPACK_LIMITS
+) -> Iterator[Path]:
+    """Yield the path of each file or, where DuckDB cannot read it, that of a copy.
 
     Compressed files, members of archives, and texts with a byte order mark are copied plain. Arrow
-    files are copied as Parquet, YAML files as JSON lines.
+    files are copied as Parquet, YAML files as JSON lines. An archive is read once.
+
+    Args:
+        sources: The files.
+        base: The path before the numbers of the copies.
+        limits: How far all of the files may expand.
+
+    Raises:
+        OSError: The next file cannot be read, is damaged, or expands beyond the limits.
+    """
+    sizes = _Unpacked(limits)
+    copies = [base.with_name(f"{base.name}-{number}") for number in range(len(sources))]
+    in_archives: dict[Path, dict[str, Path]] = {}
+    for source, copy in zip(sources, copies, strict=True):
+        if source.member is not None:
+            in_archives.setdefault(source.path, {})[source.member] = copy
+    for source, copy in zip(sources, copies, strict=True):
+        if source.member is None:
+            yield copy if _copy_file(source, copy, sizes) else source.path
+            continue
+        if members := in_archives.pop(source.path, None):
+            with _raise_damage_as_oserror():
+                _copy_members(source.path, members, sizes)
+        if not copy.exists():
+            raise _missing_error(source.member)
+        yield copy
+
+
+def convert_if_needed(source: Source, copy: Path) -> bool:
+    """Write a copy of a file that DuckDB can read, if it cannot read the original.
 
     Args:
         source: The file.
         copy: The path of the copy.
-        limits: How far a compressed file may expand.
 
     Returns:
         Whether a copy was needed.
@@ -181,27 +285,37 @@ def convert_if_needed(source: Source, copy: Path, limits: UnpackLimits = UNPACK_
     Raises:
         OSError: The file cannot be read, is damaged, or expands beyond the limits.
     """
-    is_packed = source.member is not None or source.path.suffix.lower() in COMPRESSED
-    with open_source(source) as file:
-        return _convert_file(file, source, copy, is_packed, limits)
+    [staged] = stage_files([source], copy)
+    if staged == source.path:
+        return False
+    staged.rename(copy)
+    return True
 
 
-def convert_tar(path: Path, copies: dict[str, Path], limits: UnpackLimits = UNPACK_LIMITS) -> None:
-    """Write copies of files in a tar archive that DuckDB can read, in one pass.
+def _copy_file(source: Source, copy: Path, sizes: _Unpacked) -> bool:
+    """Write a copy of a file if one is needed, and return whether it is."""
+    is_packed = source.path.suffix.lower() in COMPRESSED
+    sizes.start_file(source.path.stat().st_size)
+    with open_source(source, sizes.limits) as file:
+        return _convert_file(file, source, copy, is_packed, sizes)
 
-    Args:
-        path: The archive.
-        copies: The path of the copy of each file, by its name in the archive.
-        limits: How far the archive may expand.
 
-    Raises:
-        OSError: The archive cannot be read, is damaged, or expands beyond the limits.
-    """
-    limit = limits.find_limit(path.stat().st_size)
-    with _raise_damage_as_oserror():
-        for name, file in read_members(path, copies.__contains__, limit):
+def _copy_members(path: Path, copies: Mapping[str, Path], sizes: _Unpacked) -> None:
+    """Write copies of files in an archive by name."""
+    if is_tar(path):
+        sizes.start_file(path.stat().st_size)
+        for name, file in _read_tar(path, copies.__contains__, sizes.limits):
             _check_packed_once(name)
-            _convert_file(file, Source(path, name), copies[name], True, limits)
+            _convert_file(file, Source(path, name), copies[name], True, sizes)
+        return
+    with zipfile.ZipFile(path) as archive:
+        for member in _find_members(archive, copies.__contains__, sizes.limits):
+            name = member.filename
+            _check_packed_once(name)
+            sizes.start_file(member.compress_size)
+            with archive.open(member) as content:
+                file = cast(BinaryIO, content)
+                _convert_file(file, Source(path, name), copies[name], True, sizes)
 
 
 def _check_packed_once(member: str) -> None:
@@ -209,24 +323,27 @@ def _check_packed_once(member: str) -> None:
         raise OSError(f"{member} is compressed twice; unpack it")
 
 
+def _missing_error(member: str | None) -> OSError:
+    return OSError(f"it does not contain {member!r} any more")
+
+
 def _convert_file(
-    file: BinaryIO, source: Source, copy: Path, is_packed: bool, limits: UnpackLimits
+    file: BinaryIO, source: Source, copy: Path, is_packed: bool, sizes: _Unpacked
 ) -> bool:
     """Write a copy of an open file if one is needed, and return whether it is."""
-    if source.suffix in _CONVERTED:
-        convert = _CONVERTED[source.suffix]
+    if source.suffix in ARROW | YAML:
+        path = source.path
         if is_packed:
             # Arrow's format for random access has its index at the end: unpack the whole file.
-            with copy.open("wb") as target:
-                _unpack(file, target, _read_packed_size(source), limits)
-            plain = copy.with_name(f"{copy.name}-plain")
-            copy.rename(plain)
-            try:
-                convert(plain, copy)
-            finally:
-                plain.unlink()
+            path = copy.with_name(f"{copy.name}-plain")
+            with path.open("wb") as target:
+                _unpack(file, target, sizes)
+        if source.suffix in ARROW:
+            _convert_arrow(path, copy, sizes)
         else:
-            convert(source.path, copy)
+            convert_yaml(path, copy)
+        if is_packed:
+            path.unlink()
         return True
     start = file.read(len(codecs.BOM_UTF8))
     if not is_packed and start != codecs.BOM_UTF8:
@@ -234,34 +351,21 @@ def _convert_file(
     with copy.open("wb") as target:
         target.write(start.removeprefix(codecs.BOM_UTF8))
         if is_packed:
-            _unpack(file, target, _read_packed_size(source), limits)
+            _unpack(file, target, sizes)
         else:
             shutil.copyfileobj(file, target, _CHUNK)
     return True
 
 
-def _read_packed_size(source: Source) -> int:
-    if source.member is None or is_tar(source.path):
-        return source.path.stat().st_size
-    with zipfile.ZipFile(source.path) as archive:
-        return archive.getinfo(source.member).compress_size
-
-
-def _unpack(file: BinaryIO, target: BinaryIO, packed_size: int, limits: UnpackLimits) -> None:
+def _unpack(file: BinaryIO, target: BinaryIO, sizes: _Unpacked) -> None:
     """Copy to the end of the file, or raise if it expands beyond the limits."""
-    limit = limits.find_limit(packed_size)
-    written = 0
     while chunk := file.read(_CHUNK):
-        written += len(chunk)
-        if written > limit:
-            raise OSError(
-                f"it unpacks to more than {limit / 1e9:.1f} GB from {packed_size:,} bytes; "
-                "unpack it yourself if that size is expected"
-            )
+        sizes.add(len(chunk))
         target.write(chunk)
 
 
-def _convert_arrow(path: Path, copy: Path) -> None:
+def _convert_arrow(path: Path, copy: Path, sizes: _Unpacked) -> None:
+    sizes.start_file(path.stat().st_size)
     with pa.memory_map(str(path)) as file:
         is_file = file.read(6) == b"ARROW1"
         file.seek(0)
@@ -269,13 +373,11 @@ def _convert_arrow(path: Path, copy: Path) -> None:
         batches = map(reader.get_batch, range(reader.num_record_batches)) if is_file else reader
         with pq.ParquetWriter(copy, reader.schema, compression="lz4") as writer:
             for batch in batches:
+                # An offset beyond its buffer would be read as whatever is in memory there.
+                batch.validate(full=True)
+                sizes.add(batch.nbytes)
                 writer.write_batch(batch)
 
-
-_CONVERTED: Final[dict[str, Callable[[Path, Path], None]]] = {
-    **dict.fromkeys(ARROW, _convert_arrow),
-    **dict.fromkeys(YAML, convert_yaml),
-}
 
 _SEVERITIES: Final = (
     b"DEBUG[1-5]?|LOG|INFO|NOTICE|WARNING|ERROR|FATAL|PANIC|DETAIL|HINT|QUERY|CONTEXT|LOCATION"

@@ -23,6 +23,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from nl2sql_align.tasks.base.child_process import ChildDiedError, call_in_child
 from nl2sql_align.tasks.base.connections import MEMORY_LIMIT_VARIABLE, connected
 from nl2sql_align.tasks.base.errors import AlignError, CorpusError
 from nl2sql_align.tasks.base.run_sql import (
@@ -34,14 +35,13 @@ from nl2sql_align.tasks.base.run_sql import (
 )
 from nl2sql_align.tasks.ingest.answers import explain_cleaning
 from nl2sql_align.tasks.ingest.archives import (
+    ARROW,
     ENTRY_OF_PG_LOG,
     UNPACK_LIMITS,
     UTF_8,
     Encoding,
     Source,
     UnpackLimits,
-    convert_if_needed,
-    convert_tar,
     convert_to_utf8,
     find_invalid_utf8,
     find_wide_encoding_of_file,
@@ -49,6 +49,7 @@ from nl2sql_align.tasks.ingest.archives import (
     is_archive,
     list_members,
     open_source,
+    stage_files,
     write_pieces,
 )
 from nl2sql_align.tasks.ingest.corpora_file import AUTO, CorpusEntry
@@ -64,7 +65,6 @@ from nl2sql_align.tasks.ingest.dialect_names import name_dialect
 from nl2sql_align.tasks.ingest.final_answers import Block
 from nl2sql_align.tasks.ingest.lists import expand_lists
 from nl2sql_align.tasks.ingest.statements import choose_statements
-from nl2sql_align.tasks.ingest.tar_archives import is_tar
 from nl2sql_align.tasks.ingest.yaml_documents import YAML
 from nl2sql_align.tasks.warehouse.folder import digest_file, write_atomically
 from nl2sql_align.tasks.warehouse.regular_files import (
@@ -243,12 +243,32 @@ def ingest_corpus(
     sources = list_sources(entry)
     query = _choose_query(entry, sources[0])
     reader = _choose_reader(entry, query, sources[0])
-    with (
-        write_atomically(destination) as temporary,
-        _stage_files(entry, sources, temporary, limits) as staged,
-        connected() as con,
-    ):
-        dump = _Dump(entry, query, reader, sources, staged, temporary)
+    with write_atomically(destination) as temporary:
+        dump = _Dump(entry, query, reader, sources, [], temporary)
+        try:
+            if not dump.is_binary:
+                return _read_dump(dump, limits)
+            return call_in_child(_read_dump, dump, limits)
+        except ChildDiedError as death:
+            raise describe_death(entry, death) from None
+        finally:
+            for copy in temporary.parent.glob(f"{glob.escape(temporary.name)}-*"):
+                copy.unlink()
+
+
+def describe_death(entry: CorpusEntry, death: ChildDiedError) -> CorpusError:
+    """Return the error for a dump that ended the process that read it."""
+    remedy = "it is damaged: download it again"
+    if str(death) == "SIGKILL":
+        remedy = "check free memory"
+    return _error(entry, f"ends the process that reads it ({death})", remedy)
+
+
+def _read_dump(dump: "_Dump", limits: UnpackLimits) -> IngestReport:
+    """Write the queries of a dump to its temporary file. Copies stay beside that file."""
+    entry, temporary = dump.entry, dump.temporary
+    with _hold_sources(entry, dump.sources, temporary) as held, connected() as con:
+        _stage_files(dump, held, limits)
         # Without a byte order mark, such files are also valid UTF-8.
         wide = _recode_files(dump, find_wide_encoding_of_file) if dump.is_text else None
         try:
@@ -307,6 +327,11 @@ class _Dump:
     def is_text(self) -> bool:
         """Whether its files are text, in some encoding."""
         return self.entry.format in _SEPARATORS or "read_parquet(" not in load_sql(self.reader)
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether native code reads its files, which a damaged file may crash."""
+        return not self.is_text or any(source.suffix in ARROW for source in self.sources)
 
     def place_copy(self, number: int, purpose: str) -> Path:
         """Return where a copy of a file can be written for some purpose."""
@@ -762,36 +787,14 @@ def _digest_file(entry: CorpusEntry, path: Path) -> str:
         raise _unreadable_error(entry, error, path) from None
 
 
-@contextmanager
-def _stage_files(
-    entry: CorpusEntry, sources: list[Source], temporary: Path, limits: UnpackLimits
-) -> Iterator[list[Path]]:
-    """Provide the files in forms that DuckDB reads; the caller may replace items of the list.
-
-    Files in other forms are copied beside ``temporary``, and the copies are removed at the end.
-    """
-    staged: list[Path] = []
+def _stage_files(dump: _Dump, held: dict[Path, Path], limits: UnpackLimits) -> None:
+    """Provide the opened files of a dump in forms that DuckDB reads."""
+    sources = [replace(source, path=held[source.path]) for source in dump.sources]
     try:
-        copies = [temporary.with_name(f"{temporary.name}-{n}") for n in range(len(sources))]
-        in_tars: dict[Path, dict[str, Path]] = {}
-        for source, copy in zip(sources, copies, strict=True):
-            if source.member is not None and is_tar(source.path):
-                in_tars.setdefault(source.path, {})[source.member] = copy
-        with _hold_sources(entry, sources, temporary) as held:
-            for source, copy in zip(sources, copies, strict=True):
-                is_in_tar = source.path in in_tars
-                opened = replace(source, path=held[source.path])
-                try:
-                    if is_in_tar and not copy.exists():
-                        convert_tar(opened.path, in_tars[source.path], limits)  # all of its files
-                    is_copy = is_in_tar or convert_if_needed(opened, copy, limits)
-                except OSError as error:
-                    raise _unreadable_error(entry, error, source.path) from None
-                staged.append(copy if is_copy else opened.path)
-            yield staged
-    finally:
-        for copy in temporary.parent.glob(f"{glob.escape(temporary.name)}-*"):
-            copy.unlink()
+        for path in stage_files(sources, dump.temporary, limits):
+            dump.staged.append(path)
+    except OSError as error:
+        raise _unreadable_error(dump.entry, error, dump.sources[len(dump.staged)].path) from None
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from nl2sql_align.tasks.base.child_process import ChildDiedError, call_in_child
 from nl2sql_align.tasks.base.errors import CorpusError
 from nl2sql_align.tasks.base.run_sql import list_sql, load_sql
 from nl2sql_align.tasks.ingest.answers import clean_answer
@@ -22,6 +23,7 @@ from nl2sql_align.tasks.ingest.archives import (
     convert_if_needed,
     guess_start_encoding,
     open_source,
+    stage_files,
 )
 from nl2sql_align.tasks.ingest.column_choice import (
     Choice,
@@ -44,6 +46,7 @@ from nl2sql_align.tasks.ingest.delimited import (
 )
 from nl2sql_align.tasks.ingest.dumps import (
     DATA_SUFFIXES,
+    describe_death,
     find_bounds,
     find_compiled,
     find_view,
@@ -363,8 +366,10 @@ def recognize_format(entry: CorpusEntry) -> Recognition:
             return _recognize_yaml(entry, sources)
         is_table = source.suffix == ".parquet" or source.suffix in ARROW
         if is_table or _read_start(source, 4) == b"PAR1":
-            return _recognize_rows(entry, "parquet", _read_table(source))
+            return _recognize_rows(entry, "parquet", call_in_child(_read_table, source))
         text = _read_text(source).lstrip("\ufeff")
+    except ChildDiedError as death:
+        raise describe_death(entry, death) from None
     except OutsideError as error:
         raise outside_error(entry, error) from None
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
@@ -437,23 +442,24 @@ def _recognize_yaml(entry: CorpusEntry, sources: Sequence[Source]) -> Recognitio
     if found := _find_in_yaml(entry, sources):
         return found
     if len(sources) == 1:
-        return _recognize_json(entry, _read_yaml(sources[0]))
+        return _recognize_json(entry, next(_read_yaml(sources)))
     raise _unknown_error(entry, f"found no queries in YAML such as {sources[0].name}")
 
 
 def _find_in_yaml(entry: CorpusEntry, sources: Sequence[Source]) -> Recognition | None:
     """Return the named format of YAML files. Only some files of an export contain queries."""
-    for source in sources[:_PEEKED_FILES]:
-        if found := _match_signature(entry, "jsonl", _read_yaml(source)):
+    peeked = sources[:_PEEKED_FILES]
+    for source, rows in zip(peeked, _read_yaml(peeked), strict=True):
+        if found := _match_signature(entry, "jsonl", rows):
             return replace(found, reason=f"{found.reason} in {source.name}")
     return None
 
 
-def _read_yaml(source: Source) -> Rows:
+def _read_yaml(sources: Sequence[Source]) -> Iterator[Rows]:
+    """Yield the first rows of each file."""
     with TemporaryDirectory() as folder:
-        copy = Path(folder, "copy.jsonl")
-        convert_if_needed(source, copy)
-        return parse_json_rows(copy.read_text(encoding="utf-8"), _PEEKED_ROWS)
+        for copy in stage_files(sources, Path(folder, "copy")):
+            yield parse_json_rows(copy.read_text(encoding="utf-8"), _PEEKED_ROWS)
 
 
 def _recognize_text(entry: CorpusEntry, source: Source, text: str) -> Recognition:

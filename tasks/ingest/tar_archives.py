@@ -21,6 +21,16 @@ _COMPRESSIONS: Final = {
 }
 _CHUNK: Final = 1 << 20
 _BLOCK: Final = 512
+_EXTENSIONS: Final = frozenset(
+    (
+        tarfile.GNUTYPE_LONGLINK,
+        tarfile.GNUTYPE_LONGNAME,
+        tarfile.SOLARIS_XHDTYPE,
+        tarfile.XGLTYPE,
+        tarfile.XHDTYPE,
+    )
+)
+_LARGEST_EXTENSION: Final = 1 << 20
 
 
 def is_tar(path: Path) -> bool:
@@ -40,7 +50,7 @@ def check_name(name: str) -> None:
 
 
 def read_members(
-    path: Path, is_wanted: Callable[[str], bool], limit: int
+    path: Path, is_wanted: Callable[[str], bool], limit: int, max_members: int
 ) -> Iterator[tuple[str, BinaryIO]]:
     """Yield the names of the wanted files in an archive, each with its content to read.
 
@@ -48,18 +58,21 @@ def read_members(
         path: The archive.
         is_wanted: Whether to yield the file with a name.
         limit: The largest unpacked size of the archive in bytes.
+        max_members: The largest number of files and folders in it.
 
     Raises:
-        OSError: The archive is damaged or incomplete, unpacks to more than the limit, names a file
+        OSError: The archive is damaged or incomplete, unpacks to more than the limits, names a file
             outside itself or twice, or a wanted file is not a regular file.
         tarfile.TarError: It is not a tar archive.
     """
     seen: set[str] = set()
     with (
         _open_unpacked(path, limit) as file,
-        tarfile.open(fileobj=cast(Any, file), mode="r|") as archive,
+        tarfile.open(fileobj=cast(Any, file), mode="r|", tarinfo=_Member) as archive,
     ):
-        for member in archive:
+        for n_members, member in enumerate(archive, 1):
+            if n_members > max_members:
+                raise OSError(f"it contains more than {max_members:,} files; unpack it yourself")
             check_name(member.name)
             name = member.name.removeprefix("./")
             if member.isdir() or not is_wanted(name):
@@ -75,6 +88,22 @@ def read_members(
             assert content is not None  # as it is a file
             yield name, cast(BinaryIO, content)
         file.check_end()
+
+
+class _Member(tarfile.TarInfo):
+    """A header whose extension, such as a long name, is read into memory only if it is small."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_Member":
+        """Return the header in a block.
+
+        Raises:
+            OSError: It announces an extension that is too large.
+        """
+        member = super().frombuf(buf, encoding, errors)
+        if member.type in _EXTENSIONS and not 0 <= member.size <= _LARGEST_EXTENSION:
+            raise OSError(f"it has a header of {member.size:,} bytes")
+        return member
 
 
 class _UnpackedFile:

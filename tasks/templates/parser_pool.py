@@ -25,8 +25,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
 
-import nl2sql_align
 from nl2sql_align.tasks.base.connections import resources
+from nl2sql_align.tasks.base.environment import list_module_folders
 from nl2sql_align.tasks.base.errors import AlignError
 from nl2sql_align.tasks.templates.parser_protocol import (
     NO_ROW,
@@ -108,8 +108,6 @@ class _ForkServer:
         Raises:
             OSError: It cannot be started.
         """
-        package_folder = str(Path(str(nl2sql_align.__file__)).parents[1])
-        paths = [package_folder, *filter(None, [os.environ.get("PYTHONPATH")])]
         with ExitStack() as opened:
             self._errors = opened.enter_context(tempfile.TemporaryFile())
             self._channel, its_end = socket.socketpair()
@@ -123,7 +121,11 @@ class _ForkServer:
                     stdout=self._errors,
                     stderr=self._errors,
                     # The parser iterates over sets: a fixed order makes all processes agree.
-                    env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONHASHSEED": "0"},
+                    env={
+                        **os.environ,
+                        "PYTHONPATH": list_module_folders(),
+                        "PYTHONHASHSEED": "0",
+                    },
                 )
             self._opened = opened.pop_all()
         self._numbers = itertools.count()

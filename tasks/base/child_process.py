@@ -1,0 +1,144 @@
+"""Calls of functions in processes of their own, which may die on the files that they read.
+
+``python -m nl2sql_align.tasks.base.child_process FOLDER`` runs the call in a folder, and writes its
+answer there. It ends when its standard input does, as after the end of its caller.
+"""
+
+import os
+import pickle
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, ParamSpec, TypeVar
+
+from nl2sql_align.tasks.base.connections import bounded, resources
+from nl2sql_align.tasks.base.environment import list_module_folders
+from nl2sql_align.tasks.base.errors import AlignError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# One call is at work at a time, so that all of them need no more memory than one.
+_AT_WORK: Final = threading.Lock()
+_children: Final[set[subprocess.Popen[bytes]]] = set()
+
+
+class ChildDiedError(Exception):
+    """The process of a call died of a signal; the text is the signal's name."""
+
+
+def call_in_child(function: Callable[P, R], *arguments: P.args, **keywords: P.kwargs) -> R:
+    """Call a function in a process of its own, within the limits of this one.
+
+    The process is no sandbox: it may do all that its caller may. Its temporary files are removed
+    even if it dies.
+
+    Args:
+        function: A function of a module. It is pickled, as are its arguments and its result.
+        arguments: Its arguments.
+        keywords: Its arguments by name.
+
+    Returns:
+        The result. An exception of the function is raised here.
+
+    Raises:
+        ChildDiedError: The process died.
+        AlignError: The process cannot be started, or ends without an answer.
+    """
+    limits = resources()
+    try:
+        with tempfile.TemporaryDirectory(dir=limits.temp_directory) as folder:
+            place = Path(folder)
+            (place / "call").write_bytes(pickle.dumps((limits, function, arguments, keywords)))
+            status = _run_child(place)
+            if status < 0:
+                raise ChildDiedError(signal.Signals(-status).name)
+            if status:
+                lines = (place / "errors").read_text("utf-8", "replace").split("\n")
+                last = next((line for line in reversed(lines) if line.strip()), "it says nothing")
+                raise _end_error(last)
+            result: R
+            result, error = pickle.loads((place / "answer").read_bytes())
+    except OSError as problem:
+        raise _end_error(problem.strerror or str(problem)) from None
+    if error is not None:
+        raise error
+    return result
+
+
+def _run_child(folder: Path) -> int:
+    """Run the call in a folder, and return the status with which its process ends."""
+    paths = list_module_folders()
+    with (
+        (folder / "errors").open("wb") as errors,
+        subprocess.Popen(
+            # -P: modules in the user's folder must not hide ours.
+            [sys.executable, "-P", "-m", "nl2sql_align.tasks.base.child_process", str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=errors,
+            stderr=errors,
+            env={**os.environ, "PYTHONPATH": paths, "TMPDIR": str(folder)},
+        ) as child,
+    ):
+        assert child.stdin is not None
+        _children.add(child)
+        try:
+            # It loads its modules while others are at work.
+            with _AT_WORK, suppress(BrokenPipeError):
+                child.stdin.write(b"\n")
+                child.stdin.flush()
+                child.wait()
+        finally:
+            _children.discard(child)
+            child.kill()
+    return child.returncode
+
+
+def stop_children() -> None:
+    """End the processes of all calls under way, so that the calls raise ``ChildDiedError``."""
+    for child in [*_children]:
+        child.kill()
+
+
+def _end_error(reason: str) -> AlignError:
+    return AlignError(
+        f"dumps cannot be read: the process that reads them does not run ({reason}); "
+        f"check free memory and the disk space of {tempfile.gettempdir()}, or install the program "
+        "again"
+    )
+
+
+def main() -> None:
+    """Run the call in the folder that the command line names."""
+    folder = Path(sys.argv[1])
+    # A crash on a dump would leave its content in a file.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    limits, function, arguments, keywords = pickle.loads((folder / "call").read_bytes())
+    if not sys.stdin.buffer.read(1):
+        return
+    threading.Thread(target=_end_with_input, daemon=True).start()
+    result = error = None
+    try:
+        with bounded(limits.threads, f"{limits.memory_bytes}B", folder):
+            result = function(*arguments, **keywords)
+    except Exception as problem:
+        error = problem
+    (folder / "answer").write_bytes(pickle.dumps((result, error)))
+    # What a damaged file did to memory may end the process while libraries clean up.
+    sys.stdout.flush()
+    os._exit(0)
+
+
+def _end_with_input() -> None:
+    sys.stdin.buffer.read()
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()
