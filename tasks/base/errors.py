@@ -7,7 +7,8 @@ from typing import Final
 
 from nl2sql_align.tasks.base.secrets import hide_secrets
 
-_DISK_ERRORS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
+_FULL_DISK: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_DISK_ERRORS: Final = (*_FULL_DISK, errno.EROFS, errno.EIO)
 
 
 class AlignError(Exception):
@@ -69,15 +70,31 @@ class DatabaseInUseError(WarehouseError):
     """Another process has the published database open for writing, perhaps only briefly."""
 
 
-def find_disk_reason(error: Exception) -> str | None:
+def find_disk_reason(error: Exception, *, only_if_full: bool = False) -> str | None:
     """Return the reason if an error says that a disk is full, read-only or broken, else None.
 
     Libraries such as DuckDB and Polars report the operating system's errors as text.
+
+    Args:
+        error: The error.
+        only_if_full: Consider only the errors that reading cannot have.
     """
     number = error.errno if isinstance(error, OSError) else None
     text = str(error)
-    reasons = {number: os.strerror(number) for number in _DISK_ERRORS}
+    reasons = {n: os.strerror(n) for n in (_FULL_DISK if only_if_full else _DISK_ERRORS)}
     return next((r for n, r in reasons.items() if n == number or r in text), None)
+
+
+def full_disk_error(reason: str) -> WarehouseError:
+    """Return the error of a step that could not write a file, which other corpora would meet too.
+
+    Args:
+        reason: The reason of ``find_disk_reason``.
+    """
+    return WarehouseError(
+        f"the disk of the warehouse or of temporary files is full ({reason}); free space, and run "
+        "again: published results and finished stages are kept"
+    )
 
 
 def _clear_message(text: str) -> str:

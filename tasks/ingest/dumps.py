@@ -25,7 +25,12 @@ import pyarrow.parquet as pq
 
 from nl2sql_align.tasks.base.child_process import ChildDiedError, call_in_child
 from nl2sql_align.tasks.base.connections import MEMORY_LIMIT_VARIABLE, connected
-from nl2sql_align.tasks.base.errors import AlignError, CorpusError
+from nl2sql_align.tasks.base.errors import (
+    AlignError,
+    CorpusError,
+    find_disk_reason,
+    full_disk_error,
+)
 from nl2sql_align.tasks.base.run_sql import (
     declared_parameters,
     list_sql,
@@ -428,7 +433,8 @@ def _write_queries(
     except duckdb.Error as error:
         # All files of the dump were opened before, so the output file must be at fault.
         if re.search("Cannot open file|Could not write", str(error)):
-            raise AlignError(f"{temporary} cannot be written: {_shorten_error(error)}") from None
+            reason = find_disk_reason(error) or _shorten_error(error)
+            raise AlignError(f"{temporary} cannot be written ({reason}); check the disk") from None
         # DuckDB raises this if the table has none of the columns that the entry names.
         if isinstance(error, duckdb.BinderException) and not _is_nested(entry):
             _check_columns(entry, _get_mapping(entry).values(), list_columns)
@@ -954,7 +960,9 @@ def _shorten_error(error: duckdb.Error | str) -> str:
     return textwrap.shorten(message, _MAX_MESSAGE_LENGTH, placeholder=" ...")
 
 
-def _unreadable_error(entry: CorpusEntry, error: OSError, path: Path | str) -> CorpusError:
+def _unreadable_error(entry: CorpusEntry, error: OSError, path: Path | str) -> AlignError:
+    if reason := find_disk_reason(error, only_if_full=True):
+        return full_disk_error(reason)  # a copy of the dump could not be written
     path = Path(path)
     if error.errno in (errno.ENOENT, errno.ENOTDIR) and path == entry.path:
         return _error(entry, "does not exist", "check path, or download the dump")

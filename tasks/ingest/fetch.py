@@ -9,7 +9,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 from uuid import uuid4
 
-from nl2sql_align.tasks.base.errors import CorpusError
+from nl2sql_align.tasks.base.errors import (
+    AlignError,
+    CorpusError,
+    find_disk_reason,
+    full_disk_error,
+)
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
 from nl2sql_align.tasks.ingest.dumps import digest_dump
 from nl2sql_align.tasks.warehouse.addresses import describe_error
@@ -140,7 +145,9 @@ def _move_entry(entry: CorpusEntry, folder: Path, listing: _Listing) -> CorpusEn
     return entry.model_copy(update={"path": folder / listing.relative, "within": ()})
 
 
-def _fetch_error(entry: CorpusEntry, error: Exception) -> CorpusError:
+def _fetch_error(entry: CorpusEntry, error: Exception) -> AlignError:
+    if reason := find_disk_reason(error, only_if_full=True):
+        return full_disk_error(reason)
     problem = f"cannot be fetched ({describe_error(error)})"
     remedy = "check path, the credentials in the environment, and that the driver is installed"
     return CorpusError(entry.name, entry.place, problem, remedy)

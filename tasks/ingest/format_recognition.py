@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nl2sql_align.tasks.base.child_process import ChildDiedError, call_in_child
-from nl2sql_align.tasks.base.errors import CorpusError
+from nl2sql_align.tasks.base.errors import CorpusError, find_disk_reason, full_disk_error
 from nl2sql_align.tasks.base.run_sql import list_sql, load_sql
 from nl2sql_align.tasks.ingest.answers import clean_answer
 from nl2sql_align.tasks.ingest.archives import (
@@ -373,6 +373,8 @@ def recognize_format(entry: CorpusEntry) -> Recognition:
     except OutsideError as error:
         raise outside_error(entry, error) from None
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        if reason := find_disk_reason(error, only_if_full=True):
+            raise full_disk_error(reason) from None
         text = getattr(error, "strerror", None) or str(error) or repr(error)
         place = getattr(error, "filename", None) or place
         problem = f"cannot be read ({text.splitlines()[0]})"

@@ -1,22 +1,30 @@
 """Locales, pipes and disks that a command does not expect."""
 
+import gzip
 import io
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
+import fsspec
 import pytest
 
 from nl2sql_align.flows.cli import invoke
 from nl2sql_align.flows.running.command import Reporter
-from nl2sql_align.tasks.base.errors import AlignError, find_disk_reason
+from nl2sql_align.tasks.base.errors import AlignError, CorpusError, WarehouseError, find_disk_reason
 from nl2sql_align.tasks.base.progress import announce
+from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
+from nl2sql_align.tasks.ingest.dumps import ingest_corpus
+from nl2sql_align.tasks.ingest.fetch import fetch_dump
 from nl2sql_align.tasks.templates.parser_pool import start_worker, stop_workers
 from nl2sql_align.tasks.views.terminal import console
 from nl2sql_align.tasks.views.terminal.console import LogFormat, prepare_streams, restore_text
+from nl2sql_align.tasks.warehouse.folder import Warehouse
 
 pytestmark = pytest.mark.fault
 
@@ -114,6 +122,47 @@ def test_errors_of_disks_are_found_in_the_errors_of_all_libraries():
     assert find_disk_reason(OSError(28, "x")) == "No space left on device"
     assert find_disk_reason(RuntimeError("IO: File too large (os error 27)")) == "File too large"
     assert find_disk_reason(FileNotFoundError(2, "No such file or directory")) is None
+
+
+@contextmanager
+def nothing_can_be_written():
+    """Refuse writing to any file, as a full disk does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("name", ["boats.sql", "boats.sql.gz"])
+def test_a_full_disk_does_not_set_corpora_aside(tmp_path, name):
+    """The dump was called unreadable, and the results of the other corpora were published."""
+    dump = tmp_path / name
+    text = b"SELECT a FROM boats\n"
+    dump.write_bytes(gzip.compress(text) if dump.suffix == ".gz" else text)
+    keys = {"name": "boats", "role": "train", "format": "lines", "dialect": "sqlite"}
+    entry = CorpusEntry.model_validate({**keys, "path": dump})
+    (tmp_path / "stage").mkdir()
+    with nothing_can_be_written(), pytest.raises(AlignError) as caught:
+        ingest_corpus(entry, tmp_path / "stage" / "queries.parquet")
+    assert not isinstance(caught.value, CorpusError)
+    assert "File too large" in str(caught.value)
+    assert "free space, and run again" in str(caught.value)
+    assert ingest_corpus(entry, tmp_path / "stage" / "queries.parquet").n_queries == 1
+
+
+def test_a_full_disk_during_a_download_does_not_set_a_corpus_aside(tmp_path):
+    store = fsspec.filesystem("memory")
+    store.pipe_file("/dumps/boats.sql", b"SELECT a FROM boats\n")
+    keys = {"name": "boats", "role": "train", "format": "lines", "dialect": "sqlite"}
+    entry = CorpusEntry.model_validate({**keys, "path": "memory://dumps/boats.sql"})
+    warehouse = Warehouse(tmp_path / "w")
+    with warehouse.locked():
+        with nothing_can_be_written(), pytest.raises(WarehouseError, match="is full"):
+            fetch_dump(entry, warehouse)
+        assert fetch_dump(entry, warehouse).path.read_bytes() == b"SELECT a FROM boats\n"
+    store.rm("/dumps", recursive=True)
 
 
 @pytest.fixture
