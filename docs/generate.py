@@ -78,6 +78,8 @@ ENVIRONMENT = {
     "shape: slower, with the same results.",
     "NL2SQL_ALIGN_CACHE": "The folder for working copies of warehouses on object stores, one for "
     "each address; default: `nl2sql-align` in `XDG_CACHE_HOME` or `~/.cache`.",
+    "NL2SQL_ALIGN_STORE_SECONDS": "How many seconds an object store may be silent; default: 60. "
+    "See [Scale](../scale.md#dumps-on-an-object-store).",
     "NL2SQL_ALIGN_DEBUG": "Any value: show the traceback of an unexpected error.",
     "NL2SQL_ALIGN_PROJECT": "The project's folder, for `prefect.yaml`. `make serve` sets it.",
 }

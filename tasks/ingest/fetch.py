@@ -146,6 +146,8 @@ def _move_entry(entry: CorpusEntry, folder: Path, listing: _Listing) -> CorpusEn
 
 
 def _fetch_error(entry: CorpusEntry, error: Exception) -> AlignError:
+    if isinstance(error, AlignError):
+        return error
     if reason := find_disk_reason(error, only_if_full=True):
         return full_disk_error(reason)
     problem = f"cannot be fetched ({describe_error(error)})"

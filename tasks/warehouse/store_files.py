@@ -1,6 +1,5 @@
 """Files on object stores, through fsspec, with a limit on how long a store may be silent."""
 
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -9,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from nl2sql_align.tasks.base.errors import ConfigurationError
+from nl2sql_align.tasks.base.environment import read_seconds
 
 SECONDS_VARIABLE: Final = "NL2SQL_ALIGN_STORE_SECONDS"
 _SECONDS: Final = 60.0
@@ -38,7 +37,7 @@ class StoreFiles:
         """
         from fsspec.core import url_to_fs
 
-        self._seconds = _read_limit()
+        self._seconds = read_seconds(SECONDS_VARIABLE, _SECONDS)
         self._files, self.root = self._call(partial(url_to_fs, address))
         if hasattr(self._files, "auto_mkdir"):  # the drivers of local and similar file systems
             self._files.auto_mkdir = True
@@ -100,16 +99,3 @@ class StoreFiles:
                     ) from None
                 before, since = now, time.monotonic()
         return outcome.result()
-
-
-def _read_limit() -> float:
-    text = os.environ.get(SECONDS_VARIABLE) or str(_SECONDS)
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds <= threading.TIMEOUT_MAX:
-        raise ConfigurationError(
-            f"{SECONDS_VARIABLE} is '{text}'; set it to a positive number of seconds"
-        )
-    return seconds
