@@ -11,7 +11,8 @@ from io import BufferedReader
 from pathlib import Path, PurePath
 from typing import Final
 
-MAX_HELD_FILES: Final = 200
+SMALL_FILE: Final = 1 << 20
+"""Files up to this size in bytes are copied rather than kept open, which is limited."""
 
 _NOT_REGULAR = "it is a pipe, socket or device, not a regular file"
 _NAME_LENGTH = 40
@@ -53,7 +54,7 @@ def hold_files(
     paths: Iterable[Path],
     within: Sequence[Path],
     prefix: Path,
-    max_held: int = MAX_HELD_FILES,
+    small: int = SMALL_FILE,
 ) -> Iterator[dict[Path, Path]]:
     """Open files, and provide paths to the opened files, whatever becomes of their own paths.
 
@@ -65,7 +66,7 @@ def hold_files(
         within: The folders that they must be in; see ``open_regular``.
         prefix: Where to put the provided paths, which the caller removes: their names start with
             this one, and end as the names of the files.
-        max_held: How many files are kept open; files after these are copied.
+        small: Files up to this size in bytes are copied; larger ones are kept open.
 
     Raises:
         OutsideError: A file is outside of the folders.
@@ -77,7 +78,7 @@ def hold_files(
             number = len(held)
             file = open_regular(path, within)
             link = prefix.with_name(f"{prefix.name}-{number}-{path.name[-_NAME_LENGTH:]}")
-            if number >= max_held:
+            if os.fstat(file.fileno()).st_size <= small:
                 with file, link.open("xb") as copy:
                     shutil.copyfileobj(file, copy, _CHUNK)
             else:

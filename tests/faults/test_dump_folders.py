@@ -177,14 +177,14 @@ def test_the_files_of_a_hub_cache_are_links_within_their_data_set(tmp_path):
 def test_what_was_checked_is_read_whatever_becomes_of_the_path(dumps, tmp_path):
     """A link is put in the place of a file, or of its folder, before it is read."""
     good, secret = dumps / "good" / "log.sql", dumps.parent / "outside" / "secret.sql"
-    for max_held in (0, 9):
-        prefix = tmp_path / f"held-{max_held}"
-        with hold_files([good], (dumps,), prefix, max_held) as held:
+    for small in (0, 1 << 20):
+        prefix = tmp_path / f"held-{small}"
+        with hold_files([good], (dumps,), prefix, small) as held:
             good.rename(dumps / "good" / "moved.sql")
             good.symlink_to(secret)
             assert held[good].read_text() == GOOD
             assert held[good].name.endswith("-log.sql")
-        with pytest.raises(OutsideError), hold_files([good], (dumps,), prefix, max_held):
+        with pytest.raises(OutsideError), hold_files([good], (dumps,), prefix, small):
             pass
         good.unlink()
         (dumps / "good" / "moved.sql").rename(good)

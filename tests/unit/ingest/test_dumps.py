@@ -2,12 +2,14 @@
 
 import bz2
 import csv
+import errno
 import gzip
 import hashlib
 import io
 import json
 import os
 import pickle
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
@@ -616,3 +618,15 @@ def test_real_dumps_have_their_known_sizes(shared_folder, tmp_path):
         for name in expected
     }
     assert sizes == expected
+
+
+def test_a_full_disk_is_no_fault_of_the_dump(tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    path = tmp_path / "a.sql"
+    path.write_text("select 1")
+    monkeypatch.setattr(shutil, "copyfileobj", fail)
+    with pytest.raises(AlignError, match="No space left") as caught:
+        ingest(entry(path, "lines"), tmp_path)
+    assert not isinstance(caught.value, CorpusError)
