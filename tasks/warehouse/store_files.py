@@ -32,7 +32,7 @@ class StoreFiles:
         """Open the store of an address.
 
         Raises:
-            ConfigurationError: The limit in the environment is not a positive number.
+            ConfigurationError: The limit in the environment is not a number above 0.
             TimeoutError: The store does not answer.
         """
         from fsspec.core import url_to_fs
