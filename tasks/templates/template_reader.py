@@ -8,6 +8,7 @@ appends the tokens to keep to ``out``, and returns the index at which to continu
 
 import re
 from collections.abc import Callable, Set
+from functools import cached_property
 from typing import Final
 
 from sqlglot import exp
@@ -238,24 +239,35 @@ class TemplateReader:
         return action in (LITERAL, STRING, CLOSE)
 
     def _closing_bracket(self, i: int) -> int:
-        """Return the index of the bracket that closes the one at ``i``, or of the last token."""
-        depth = 0
-        for j in range(i, self.count):
-            action = self._action(j)
-            depth += (action == OPEN) - (action == CLOSE)
-            if depth == 0:
-                return j
-        return self.count - 1
+        """Return the index of the bracket that closes the one at ``i``, or of the last token.
+
+        If no bracket opens at ``i``, return ``i``.
+        """
+        if self._action(i) != OPEN:
+            return i
+        return self._closing_brackets.get(i, self.count - 1)
+
+    @cached_property
+    def _closing_brackets(self) -> dict[int, int]:
+        """The index of the bracket that closes each."""
+        opened: list[int] = []
+        closing: dict[int, int] = {}
+        for i in range(self.count):
+            action = self._action(i)
+            if action == OPEN:
+                opened.append(i)
+            elif action == CLOSE and opened:
+                closing[opened.pop()] = i
+        return closing
 
     def _argument_commas(self, i: int) -> list[int]:
         """Return the indexes of the commas between arguments, for the bracket opened at ``i``."""
-        depth = 0
         commas: list[int] = []
-        for j in range(i, self._closing_bracket(i)):
-            action = self._action(j)
-            depth += (action == OPEN) - (action == CLOSE)
-            if depth == 1 and action == COMMA:
+        j, end = i + 1, self._closing_bracket(i)
+        while j < end:
+            if self._action(j) == COMMA:
                 commas.append(j)
+            j = self._closing_bracket(j) + 1
         return commas
 
     # Words -----------------------------------------------------------------------------------
@@ -356,7 +368,7 @@ class TemplateReader:
     def _after_values(self, i: int) -> int:
         """Drop all rows but the first behind the VALUES of an INSERT."""
         row = self._start_of_row(i + 1)
-        if row and self._is_in_insert(i):
+        if row and i in self._inserted_values:
             first = last = self._closing_bracket(row)
             while self._action(last + 1) == COMMA and (row := self._start_of_row(last + 2)):
                 last = self._closing_bracket(row)
@@ -390,21 +402,24 @@ class TemplateReader:
             self.names.discard(self.tokens[i + 1].start)
         return i + 1
 
-    def _is_in_insert(self, i: int) -> bool:
-        """Whether the VALUES at ``i`` belong to an INSERT."""
-        depth = 0
-        for j in range(i - 1, -1, -1):
-            action = self._action(j)
-            depth += (action == CLOSE) - (action == OPEN)
-            if depth < 0:
-                return False
-            if depth == 0 and action == KEYWORD:
-                word = self._text(j)
-                if word in ("INSERT", "REPLACE"):
-                    return True
-                if word in ("SELECT", "FROM"):
-                    return False
-        return False
+    @cached_property
+    def _inserted_values(self) -> set[int]:
+        """The indexes of each VALUES, or VALUE, that belong to an INSERT."""
+        found: set[int] = set()
+        is_insert = [False]  # for each open bracket, after a bracket for the outermost level
+        for i in range(self.count):
+            action = self._action(i)
+            if action == OPEN:
+                is_insert.append(False)
+            elif action == CLOSE and len(is_insert) > 1:
+                is_insert.pop()
+            elif (word := self._text(i)) in _ROW_WORDS:
+                found.update([i] if is_insert[-1] else [])
+            elif action == KEYWORD and word in ("INSERT", "REPLACE"):
+                is_insert[-1] = True
+            elif action == KEYWORD and word in ("SELECT", "FROM"):
+                is_insert[-1] = False
+        return found
 
     def _after_name_keyword(self, i: int) -> int:
         """Drop the name after COLLATE or CHARACTER SET, which may follow an equals sign."""
