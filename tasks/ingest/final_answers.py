@@ -269,6 +269,8 @@ _FINAL_HEADING: Final = re.compile(
 )
 
 
+# How far comments may stretch between a heading and its statement.
+_HEADING_REACH: Final = 5000
 _DRAFT: Final = re.compile(r"^[ \t]{0,9}Intermediate[_ ]representation:", re.MULTILINE)
 _DRAFTED: Final = re.compile(r"^[ \t]{0,9}SQL:", re.MULTILINE)
 
@@ -282,7 +284,9 @@ def _take_below_heading(text: str, which: Block) -> Part:
         found = text[label.end() :] if label else ""
         return Part(found, ("answer tag",)) if holds_statement(found) else Part(text)
     marks = [
-        mark for mark in _FINAL_HEADING.finditer(text) if starts_with_statement(text, mark.end())
+        mark
+        for mark in _FINAL_HEADING.finditer(text)
+        if starts_with_statement(text[mark.end() : mark.end() + _HEADING_REACH])
     ]
     if not marks or not text[: marks[-1].start()].strip():
         return Part(text)

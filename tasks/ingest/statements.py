@@ -18,9 +18,9 @@ MAX_CHARACTERS: Final = 50_000_000
 
 # Bounded lengths prevent quadratic time.
 _NAME: Final = r"""(?:[\w$#@]{1,200}|"[^"]{1,200}"|`[^`]{1,200}`|\[[^\]]{1,200}\])"""
-_GAP: Final = r"(?:\s++|(?:--|#)[^\n]{0,300}+\n|/\*(?:[^*]|\*(?!/)){0,300}+\*/)"
+_GAP: Final = r"(?:(?:\s++|(?:--|#)[^\n]{0,300}+\n|/\*(?:[^*]|\*(?!/)){0,300}+\*/){1,20}+)"
 WITH: Final = (
-    rf"WITH\b{_GAP}++(?:RECURSIVE\b{_GAP}++)?{_NAME}\s*(?:\([^()]{{0,2000}}\)\s*)?"
+    rf"WITH\b{_GAP}(?:RECURSIVE\b{_GAP})?{_NAME}\s*(?:\([^()]{{0,2000}}\)\s*)?"
     r"AS\s*(?:(?:NOT\s+)?MATERIALIZED\s*)?\("
 )
 DATA_CHANGES: Final = (
@@ -335,7 +335,7 @@ def scan_lexemes(text: str, dialect: str | None) -> Iterator[tuple[int, int, str
             yield start, position, lexeme
         elif lexeme == "[" and (not has_brackets or _PROMPT_MARK.match(text, start)):
             continue
-        elif closer not in absent and len(absent) < _MAX_ABSENT:
+        elif closer not in absent and (lexeme[0] != "$" or len(absent) < _MAX_ABSENT):
             is_escaped = has_backslash and lexeme in ("'", '"')
             end = _find_closer(text, position, closer, lexeme in ("'", '"', "`"), is_escaped)
             if end:

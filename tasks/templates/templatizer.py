@@ -173,13 +173,13 @@ class Templatizer:
         """Return the template of a text, and the comparable text of the query as written."""
         try:
             tokens = self._tokenize(text)
-        except TokenError:
+            if not tokens:
+                return _rejected("empty")
+            if self._nests_too_deep(text, tokens):
+                return _rejected(f"nested deeper than {self._limits.max_brackets} brackets")
+            templated = self._parse_template(text, tokens, values)
+        except TokenError:  # also of the text without its comments
             return _rejected("does not tokenise")
-        if not tokens:
-            return _rejected("empty")
-        if self._nests_too_deep(text, tokens):
-            return _rejected(f"nested deeper than {self._limits.max_brackets} brackets")
-        templated = self._parse_template(text, tokens, values)
         if templated.template is None:
             return templated
         return Templated(templated.template, None, comparable_text(sql, tokens))

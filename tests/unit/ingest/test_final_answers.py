@@ -348,3 +348,4 @@ def test_four_times_the_text_takes_about_four_times_as_long(unit):
 def test_dollar_quotes_of_many_kinds_take_linear_time():
     text = "".join(f"$t{n}$ " for n in range(20_000))
     assert fastest_seconds(lambda: split_statements(text, "postgres")) < 2
+    assert split_statements(f"SELECT 'a;b', {text}, 'c;d'; SELECT 2")[1:] == ["SELECT 2"]

@@ -305,3 +305,9 @@ def test_texts_that_do_not_tokenise_are_rejected():
         with pytest.raises(TokenError):
             Dialect.get_or_raise(dialect).tokenize("SELECT 'a")
         assert templatizer(dialect)("SELECT 'a").reject_reason == "does not tokenise"
+
+
+def test_a_text_that_has_no_tokens_without_its_comments_is_rejected():
+    """Without the comments, the signs at the ends of the lines open a quote."""
+    text = "(" + "DELETE FROM\n### Response\r\n$\n\n" * 6
+    assert Templatizer("postgres")(text).reject_reason == "does not tokenise"
