@@ -18,7 +18,7 @@ from nl2sql_align.tasks.base.environment import set_library_defaults
 from nl2sql_align.tasks.base.errors import AlignError, find_disk_reason
 from nl2sql_align.tasks.base.garbage import collect_rarely, skip_final_collection
 from nl2sql_align.tasks.base.secrets import hide_secrets
-from nl2sql_align.tasks.decisions.options import Method, Overlap
+from nl2sql_align.tasks.decisions.options import Method, Overlap, TrainingLayout
 from nl2sql_align.tasks.measures.options import Unit
 from nl2sql_align.tasks.results.options import Metric
 from nl2sql_align.tasks.views.options import ComparisonFormat, Picture
@@ -642,15 +642,51 @@ def select(
     stop: Annotated[
         bool, typer.Option("--stop", help="With greedy: choose fewer rows if more make it worse.")
     ] = False,
+    layout: Annotated[
+        TrainingLayout | None,
+        typer.Option(
+            "--as",
+            metavar="LAYOUT",
+            help=f"Also write the rows for a trainer: {', '.join(TrainingLayout)}.",
+        ),
+    ] = None,
+    prompt: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="With --as: the prompt, with the fields {question}, {schema}, {evidence}, "
+            "{dialect} and {db_id}.",
+        ),
+    ] = None,
+    system: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With --as: the system prompt.")
+    ] = None,
+    schemas: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="With --as: a tables.json of Spider or BIRD, for rows without a schema.",
+        ),
+    ] = None,
+    validation_share: Annotated[
+        float,
+        typer.Option(
+            "--validation",
+            metavar="SHARE",
+            help="With --as: hold out whole databases with about this share of the rows.",
+        ),
+    ] = 0.0,
     form: Form = Format.TABLE,
 ) -> None:
     """Choose training rows whose templates are distributed like those of a target.
 
     Writes selection.jsonl and selection.parquet (the rows, with the question and all other fields
-    of their dumps), selection.json (how they were chosen) and templates.csv.
+    of their dumps), selection.json (how they were chosen) and templates.csv. With --as, it also
+    writes train.jsonl (train.parquet for verl), which trainers load as they are.
     """
     from nl2sql_align.tasks.decisions import selection
     from nl2sql_align.tasks.decisions.selection import Options
+    from nl2sql_align.tasks.decisions.training_files import TrainingOptions
 
     options = Options(
         budget,
@@ -663,7 +699,12 @@ def select(
         keep_accidental=keep_accidental,
         stop=stop,
     )
-    made = selection.select(place, target, _parse_names(sources), out, options)
+    training = None
+    if layout is not None:
+        training = TrainingOptions(layout, prompt, system, schemas, validation_share)
+    elif prompt or system or schemas or validation_share:
+        raise typer.BadParameter("--prompt, --system, --schemas and --validation need --as")
+    made = selection.select(place, target, _parse_names(sources), out, options, training)
     if form is Format.TABLE:
         print_selection(made)
     else:

@@ -8,6 +8,7 @@ from nl2sql_align.flows.running.protected_flow import protected_flow
 from nl2sql_align.tasks.decisions import selection
 from nl2sql_align.tasks.decisions.options import Method, Overlap
 from nl2sql_align.tasks.decisions.selection import Options
+from nl2sql_align.tasks.decisions.training_files import TrainingOptions
 
 select_rows = step(selection.select, "select", "select from {sources} for {target}")
 
@@ -31,6 +32,7 @@ def select(
     exclude_overlap: Overlap = Overlap.NEAR,
     keep_accidental: bool = False,
     stop: bool = False,
+    training: TrainingOptions | None = None,
 ) -> str:
     """Select rows from published corpora, and write them to a folder.
 
@@ -50,6 +52,8 @@ def select(
             or none.
         keep_accidental: Keep rows that parse by accident, because a name in them lacks quotes.
         stop: With greedy, stop when further rows no longer lower the cross-entropy.
+        training: How to write the rows for a trainer, too, with at least a layout: messages,
+            prompt-completion, alpaca, sharegpt or verl.
 
     Returns:
         The name of the selection in tables ``selections`` and ``selection_curves``.
@@ -69,4 +73,4 @@ def select(
         keep_accidental=keep_accidental,
         stop=stop,
     )
-    return select_rows(warehouse, target, tuple(sources), Path(out), options).selection
+    return select_rows(warehouse, target, tuple(sources), Path(out), options, training).selection

@@ -33,3 +33,22 @@ class Overlap(StrEnum):
 
     NONE = "none"
     """No rows."""
+
+
+class TrainingLayout(StrEnum):
+    """The layouts of rows that trainers load."""
+
+    MESSAGES = "messages"
+    """Chats in the form of OpenAI: TRL, axolotl, LLaMA-Factory."""
+
+    PROMPT_COMPLETION = "prompt-completion"
+    """A prompt and its completion: TRL."""
+
+    ALPACA = "alpaca"
+    """Instruction, input and output: LLaMA-Factory."""
+
+    SHAREGPT = "sharegpt"
+    """Turns of a human and a model: LLaMA-Factory, axolotl."""
+
+    VERL = "verl"
+    """Prompts with a query to compare with, as Parquet: verl."""

@@ -6,7 +6,8 @@ Behind ``nl2sql-align select``. ``tasks.decisions.candidates`` reads the candida
 
 import json
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,6 +34,11 @@ from nl2sql_align.tasks.decisions.selection_methods import (
     ensure_templates,
     gumbel_noise,
     importance_weights,
+)
+from nl2sql_align.tasks.decisions.training_files import (
+    TrainingFiles,
+    TrainingOptions,
+    write_training_files,
 )
 from nl2sql_align.tasks.ingest.original_rows import read_original_rows
 from nl2sql_align.tasks.measures.divergence import alignment
@@ -139,6 +145,7 @@ class Selection:
         sources: The number of rows taken from each source, as in table ``selections``.
         curve: The alignment at steps of the budget, as in table ``selection_curves``.
         notes: Warnings and hints for the user.
+        training: The files for a trainer, if they were asked for.
     """
 
     selection: str
@@ -154,6 +161,7 @@ class Selection:
     sources: pl.DataFrame
     curve: pl.DataFrame
     notes: tuple[str, ...]
+    training: TrainingFiles | None = None
 
 
 @dataclass(frozen=True)
@@ -166,7 +174,12 @@ class Choice:
 
 
 def select(
-    place: Path | str, target: str, sources: Sequence[str], out: Path, options: Options
+    place: Path | str,
+    target: str,
+    sources: Sequence[str],
+    out: Path,
+    options: Options,
+    training: TrainingOptions | None = None,
 ) -> Selection:
     """Choose rows that are distributed like a target, and write them to a folder.
 
@@ -179,6 +192,7 @@ def select(
             from the first of them. If empty, all with the role train, those with questions first.
         out: The folder to write to. It is created if it does not exist.
         options: How to select.
+        training: How to write the rows for a trainer, too; by default they are not.
 
     Raises:
         ConfigurationError: A corpus does not exist, or an option is wrong.
@@ -224,7 +238,12 @@ def select(
         notes=_notes(pool, options, choice, rows, n_templates),
     )
     selection = _complete_tables(selection, run_id)
-    _write_files(selection, rows, _templates_table(pool, taken))
+    with _explaining_write_errors(out):
+        if training is not None:
+            files = write_training_files(rows, out, training, options.seed)
+            notes = (*selection.notes, *files.notes)
+            selection = replace(selection, training=files, notes=notes)
+        _write_files(selection, rows, _templates_table(pool, taken))
     for table, frame in (
         ("selections", selection.sources),
         ("selection_curves", selection.curve),
@@ -493,21 +512,26 @@ def _write_files(selection: Selection, rows: pl.DataFrame, templates: pl.DataFra
         "curve": selection.curve.drop("selection", "run_id", "target", "method").to_dicts(),
         "notes": selection.notes,
     }
+    with write_atomically(folder / "selection.parquet") as temporary:
+        rows.write_parquet(temporary)
+    with (
+        write_atomically(folder / "selection.jsonl") as temporary,
+        temporary.open("w", encoding="utf-8") as lines,
+    ):
+        for row in rows.iter_rows(named=True):
+            row["record"] = json.loads(row["record"]) if row["record"] else None
+            lines.write(json.dumps(row, ensure_ascii=False) + "\n")
+    with write_atomically(folder / "templates.csv") as temporary:
+        temporary.write_text(format_csv(templates), encoding="utf-8", newline="")
+    with write_atomically(folder / "selection.json") as temporary:
+        text = json.dumps(summary, indent=1, ensure_ascii=False, default=str)
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+@contextmanager
+def _explaining_write_errors(folder: Path) -> Iterator[None]:
     try:
-        with write_atomically(folder / "selection.parquet") as temporary:
-            rows.write_parquet(temporary)
-        with (
-            write_atomically(folder / "selection.jsonl") as temporary,
-            temporary.open("w", encoding="utf-8") as lines,
-        ):
-            for row in rows.iter_rows(named=True):
-                row["record"] = json.loads(row["record"]) if row["record"] else None
-                lines.write(json.dumps(row, ensure_ascii=False) + "\n")
-        with write_atomically(folder / "templates.csv") as temporary:
-            temporary.write_text(format_csv(templates), encoding="utf-8", newline="")
-        with write_atomically(folder / "selection.json") as temporary:
-            text = json.dumps(summary, indent=1, ensure_ascii=False, default=str)
-            temporary.write_text(text + "\n", encoding="utf-8")
+        yield
     except (OSError, pl.exceptions.PolarsError) as error:
         reason = find_disk_reason(error) or getattr(error, "strerror", None) or error
         raise AlignError(f"{folder} cannot be written ({reason}); choose another --out") from None

@@ -36,6 +36,7 @@ from nl2sql_align.tasks.base.errors import (
     WarehouseError,
 )
 from nl2sql_align.tasks.decisions.selection import Options
+from nl2sql_align.tasks.decisions.training_files import TrainingOptions
 from nl2sql_align.tasks.results.read import matrix, ratio, rejects
 from nl2sql_align.tasks.templates.one_query import template_of
 from nl2sql_align.tasks.warehouse.folder import Warehouse
@@ -858,7 +859,7 @@ def test_every_command_has_a_twin_in_python():
         if name == "compare":
             parameters |= {"paths"}  # train and target
         if name == "select":
-            parameters |= {field.name for field in fields(Options)}
+            parameters |= {field.name for field in (*fields(Options), *fields(TrainingOptions))}
         assert set(inspect.signature(commands[name]).parameters) - display_options <= parameters, (
             name
         )

@@ -104,6 +104,10 @@ def print_selection(selection: "Selection") -> None:
     for note in selection.notes:
         say(f"Note: {escape(note)}", 2)
     out.print(f"  Written to {escape(str(selection.folder))}/selection.jsonl", soft_wrap=True)
+    if selection.training is not None:
+        for name, path in selection.training.files.items():
+            rows = count_noun(selection.training.n_rows[name], "row")
+            out.print(f"  For a trainer: {escape(str(path))}, {rows}", soft_wrap=True)
 
 
 def print_mixture(mixture: "Mixture") -> None:

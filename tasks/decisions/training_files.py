@@ -1,0 +1,416 @@
+"""Selected rows as files that trainers load: prompts with schemas, and the queries as answers.
+
+The layouts are those of TRL (``messages``, ``prompt-completion``), LLaMA-Factory (``alpaca``,
+``sharegpt``, with ``dataset_info.json``), axolotl (``messages``), and verl (``verl``, as Parquet).
+"""
+
+import hashlib
+import json
+import string
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from nl2sql_align.tasks.base.errors import ConfigurationError
+from nl2sql_align.tasks.decisions.options import TrainingLayout
+from nl2sql_align.tasks.warehouse.folder import write_atomically
+
+DEFAULT_PROMPT: Final = (
+    "Write a {dialect} query that answers the question.{schema}{evidence}\n\n{question}"
+)
+"""The prompt if none is given; the schema and the evidence are left out of rows without one."""
+
+_FIELDS: Final = ("question", "schema", "evidence", "dialect", "db_id")
+# The keys of a dump's rows that contain a schema as DDL, the first one that is there.
+_SCHEMA_KEYS: Final = ("sql_context", "context", "schema", "create_table_statement")
+_SPLITS: Final = ("train", "validation")
+_DIALECT_NAMES: Final = {
+    "bigquery": "BigQuery",
+    "clickhouse": "ClickHouse",
+    "databricks": "Databricks SQL",
+    "duckdb": "DuckDB",
+    "mysql": "MySQL",
+    "oracle": "Oracle",
+    "postgres": "PostgreSQL",
+    "redshift": "Redshift",
+    "snowflake": "Snowflake",
+    "sqlite": "SQLite",
+    "trino": "Trino",
+    "tsql": "T-SQL",
+}
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How to write selected rows for a trainer.
+
+    Attributes:
+        layout: The layout of the rows.
+        prompt: A file with the prompt, with the fields ``{question}``, ``{schema}``,
+            ``{evidence}``, ``{dialect}`` and ``{db_id}``. Rows without a value for one of its
+            fields are left out. By default ``DEFAULT_PROMPT``.
+        system: A file with the system prompt; by default, there is no system prompt.
+        schemas: A ``tables.json`` as published with Spider and BIRD, for rows that have no schema
+            of their own.
+        validation_share: The share of the rows to hold out for validation: whole databases, where
+            they are known.
+    """
+
+    layout: TrainingLayout
+    prompt: Path | None = None
+    system: Path | None = None
+    schemas: Path | None = None
+    validation_share: float = 0.0
+
+    def check(self) -> None:
+        """Raise ConfigurationError for a value that is out of range."""
+        if not 0 <= self.validation_share < 1:
+            raise ConfigurationError(
+                f"validation share: {self.validation_share} is not between 0 and 1"
+            )
+
+
+@dataclass(frozen=True)
+class TrainingFiles:
+    """The files written for a trainer.
+
+    Attributes:
+        files: The paths of the rows by split, ``train`` and perhaps ``validation``.
+        n_rows: The number of rows by split.
+        left_out: The number of rows that are left out, by the reason.
+        n_without_schema: The number of prompts without a schema.
+    """
+
+    files: dict[str, Path]
+    n_rows: dict[str, int]
+    left_out: dict[str, int]
+    n_without_schema: int
+
+    @property
+    def notes(self) -> list[str]:
+        """Rows that are left out, and prompts without a schema, a line each."""
+        found = [
+            f"{n:,} rows are left out of the training files: {reason}"
+            for reason, n in self.left_out.items()
+        ]
+        if self.n_without_schema:
+            found.append(
+                f"{self.n_without_schema:,} of {sum(self.n_rows.values()):,} prompts have no "
+                "schema; --schemas tables.json adds those of Spider or BIRD"
+            )
+        return found
+
+
+@dataclass(frozen=True)
+class _Example:
+    """A prompt and its answer, with the place they come from."""
+
+    prompt: str
+    sql: str
+    source: str
+    ordinal: int
+    db_id: str | None
+
+
+def write_training_files(
+    rows: pl.DataFrame, folder: Path, options: TrainingOptions, seed: int = 0
+) -> TrainingFiles:
+    """Write rows in the layout of a trainer.
+
+    Args:
+        rows: The rows of a selection, with the columns of ``selection.parquet``.
+        folder: The folder to write to.
+        options: How to write them.
+        seed: The seed of the split.
+
+    Raises:
+        ConfigurationError: An option is wrong, or no row can be used.
+        OSError: A file cannot be written.
+    """
+    options.check()
+    prompt = _read_text(options.prompt) if options.prompt else None
+    system = _read_text(options.system) if options.system else None
+    schemas = read_schemas(options.schemas) if options.schemas else {}
+    if prompt is not None:
+        _check_fields(prompt)
+    examples: list[_Example] = []
+    left_out: Counter[str] = Counter()
+    n_without_schema = 0
+    for row in rows.iter_rows(named=True):
+        values = _list_values(row, schemas)
+        missing = _find_missing(prompt, values)
+        if missing:
+            left_out[missing] += 1
+            continue
+        n_without_schema += prompt is None and not values["schema"]
+        text = _fill_default(values) if prompt is None else prompt.format(**values)
+        examples.append(_Example(text, row["sql"], row["source"], row["ordinal"], row["db_id"]))
+    if not examples:
+        reasons = "; ".join(left_out) or "the selection is empty"
+        raise ConfigurationError(f"no row can be written for a trainer: {reasons}")
+    splits = _split(examples, options.validation_share, seed)
+    files = {
+        name: _write_rows(
+            [_format_example(one, options.layout, system, name, i) for i, one in enumerate(chosen)],
+            folder / f"{name}{'.parquet' if options.layout is TrainingLayout.VERL else '.jsonl'}",
+        )
+        for name, chosen in splits.items()
+        if chosen
+    }
+    _write_settings(files, folder, options.layout)
+    with write_atomically(folder / "training.md") as temporary:
+        temporary.write_text(_describe_loading(files, options.layout), encoding="utf-8")
+    n_rows = {name: len(splits[name]) for name in files}
+    return TrainingFiles(files, n_rows, dict(left_out), n_without_schema)
+
+
+def read_schemas(path: Path) -> dict[str, str]:
+    """Return the schema of each database of a ``tables.json`` as DDL.
+
+    Args:
+        path: The file, as published with Spider and BIRD.
+
+    Raises:
+        ConfigurationError: The file cannot be read, or has another layout.
+    """
+    try:
+        databases = json.loads(path.read_text(encoding="utf-8"))
+        return {database["db_id"]: _render_ddl(database) for database in databases}
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{path}: cannot be read ({error}); check --schemas") from None
+    except (KeyError, TypeError, IndexError):
+        raise ConfigurationError(
+            f"{path}: has not the layout of Spider's tables.json; check --schemas"
+        ) from None
+
+
+def _render_ddl(database: Mapping[str, Any]) -> str:
+    columns = database["column_names_original"]
+    tables = database["table_names_original"]
+    keys = {key for one in database["primary_keys"] for key in _as_list(one)}
+    statements = []
+    for table, name in enumerate(tables):
+        own = [index for index, (of_table, _) in enumerate(columns) if of_table == table]
+        lines = [
+            f"{_quote(columns[index][1])} {database['column_types'][index]}"
+            + (" primary key" if index in keys and len(keys.intersection(own)) == 1 else "")
+            for index in own
+        ]
+        own_keys = [index for index in own if index in keys]
+        if len(own_keys) > 1:
+            lines.append(f"primary key ({', '.join(_quote(columns[i][1]) for i in own_keys)})")
+        lines += [
+            f"foreign key ({_quote(columns[one][1])}) references "
+            f"{_quote(tables[columns[other][0]])} ({_quote(columns[other][1])})"
+            for one, other in database["foreign_keys"]
+            if one in own
+        ]
+        statements.append(f"CREATE TABLE {_quote(name)} (\n  " + ",\n  ".join(lines) + "\n);")
+    return "\n".join(statements)
+
+
+def _as_list(value: Any) -> list[int]:
+    return value if isinstance(value, list) else [value]
+
+
+def _quote(name: str) -> str:
+    if name.isascii() and name.isidentifier():
+        return name
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{path}: cannot be read ({error}); check its path") from None
+
+
+def _check_fields(prompt: str) -> None:
+    try:
+        used = {field for _, field, _, _ in string.Formatter().parse(prompt) if field is not None}
+    except ValueError as error:
+        raise ConfigurationError(
+            f"the prompt is not valid ({error}); write {{{{ and }}}} for braces"
+        ) from None
+    unknown = sorted(used - {*_FIELDS})
+    if unknown:
+        raise ConfigurationError(
+            f"the prompt has unknown fields: {', '.join(unknown)}; there are: "
+            f"{', '.join(_FIELDS)}; write {{{{ and }}}} for braces"
+        )
+    if "question" not in used:
+        raise ConfigurationError("the prompt has no {question}")
+
+
+def _list_values(row: Mapping[str, Any], schemas: Mapping[str, str]) -> dict[str, str]:
+    record = json.loads(row["record"]) if row["record"] else {}
+    own = next((record[key] for key in _SCHEMA_KEYS if _is_text(record.get(key))), "")
+    return {
+        "question": row["question"] or "",
+        "schema": own or schemas.get(row["db_id"] or "", ""),
+        "evidence": record["evidence"] if _is_text(record.get("evidence")) else "",
+        "dialect": _DIALECT_NAMES.get(row["dialect"], row["dialect"]),
+        "db_id": row["db_id"] or "",
+    }
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _find_missing(prompt: str | None, values: Mapping[str, str]) -> str:
+    """Return why a row cannot be used, or an empty text."""
+    if not values["question"].strip():
+        return "they have no question"
+    if prompt is None:
+        return ""
+    used = {field for _, field, _, _ in string.Formatter().parse(prompt) if field}
+    missing = [name for name in _FIELDS if name in used and not values[name].strip()]
+    return f"they have no {missing[0]}, which the prompt needs" if missing else ""
+
+
+def _fill_default(values: Mapping[str, str]) -> str:
+    sections = {
+        name: f"\n\n{values[name].strip()}" if values[name] else ""
+        for name in ("schema", "evidence")
+    }
+    return DEFAULT_PROMPT.format(**{**values, **sections})
+
+
+def _split(examples: Sequence[_Example], share: float, seed: int) -> dict[str, list[_Example]]:
+    """Hold out about a share of the rows: whole databases, in the order of a digest.
+
+    Databases that do not fit are skipped. If none fits, the smallest is held out.
+    """
+    sizes = Counter(map(_unit_of, examples))
+    order = sorted(sizes, key=lambda unit: hashlib.sha256(f"{seed}\0{unit}".encode()).digest())
+    held_out: set[str] = set()
+    n_left = round(share * len(examples))
+    for unit in order:
+        if sizes[unit] <= n_left:
+            held_out.add(unit)
+            n_left -= sizes[unit]
+    if share and not held_out and len(sizes) > 1:
+        held_out.add(min(order, key=sizes.__getitem__))
+    splits: dict[str, list[_Example]] = {name: [] for name in _SPLITS}
+    for one in examples:
+        splits["validation" if _unit_of(one) in held_out else "train"].append(one)
+    return splits
+
+
+def _unit_of(example: _Example) -> str:
+    return f"{example.source}\0{example.db_id or example.ordinal}"
+
+
+def _format_example(
+    example: _Example, layout: TrainingLayout, system: str | None, split: str, index: int
+) -> dict[str, Any]:
+    asked = [{"role": "system", "content": system}] if system else []
+    asked.append({"role": "user", "content": example.prompt})
+    if layout is TrainingLayout.MESSAGES:
+        return {"messages": [*asked, {"role": "assistant", "content": example.sql}]}
+    if layout is TrainingLayout.PROMPT_COMPLETION:
+        answer = [{"role": "assistant", "content": example.sql}]
+        return {"prompt": asked, "completion": answer}
+    if layout is TrainingLayout.ALPACA:
+        row = {"instruction": example.prompt, "input": "", "output": example.sql}
+        return {**row, "system": system} if system else row
+    if layout is TrainingLayout.SHAREGPT:
+        turns = [{"from": "human", "value": example.prompt}, {"from": "gpt", "value": example.sql}]
+        return {"conversations": turns, "system": system} if system else {"conversations": turns}
+    return {
+        "data_source": example.source,
+        "prompt": asked,
+        "ability": "text-to-sql",
+        "reward_model": {"style": "rule", "ground_truth": example.sql},
+        "extra_info": {"split": split, "index": index, "db_id": example.db_id},
+    }
+
+
+def _write_rows(rows: Iterable[Mapping[str, Any]], path: Path) -> Path:
+    with write_atomically(path) as temporary:
+        if path.suffix == ".parquet":
+            pl.DataFrame(list(rows)).write_parquet(temporary)
+        else:
+            with temporary.open("w", encoding="utf-8") as lines:
+                for row in rows:
+                    lines.write(json.dumps(row, ensure_ascii=False) + "\n")
+    return path
+
+
+def _write_settings(files: Mapping[str, Path], folder: Path, layout: TrainingLayout) -> None:
+    """Write ``dataset_info.json`` for LLaMA-Factory, for the layouts that it reads."""
+    keys = _LLAMA_FACTORY.get(layout)
+    path = folder / "dataset_info.json"
+    if keys is None:
+        path.unlink(missing_ok=True)
+        return
+    info = {f"nl2sql_{name}": {"file_name": file.name, **keys} for name, file in files.items()}
+    with write_atomically(path) as temporary:
+        temporary.write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
+
+
+def _describe_loading(files: Mapping[str, Path], layout: TrainingLayout) -> str:
+    """Return a page that shows how trainers load the files."""
+    kind = "parquet" if layout is TrainingLayout.VERL else "json"
+    named = ", ".join(f'"{name}": "{path.name}"' for name, path in files.items())
+    parts = [
+        "# Training files\n\nThe paths are relative to this folder.",
+        "With Hugging Face datasets, and so with TRL's `SFTTrainer`:\n\n```python\n"
+        "from datasets import load_dataset\n\n"
+        f'data = load_dataset("{kind}", data_files={{{named}}})\n```',
+    ]
+    if layout in _LLAMA_FACTORY:
+        parts.append(
+            "With LLaMA-Factory, which reads `dataset_info.json`:\n\n```yaml\n"
+            "dataset_dir: .\ndataset: nl2sql_train\n"
+            + ("eval_dataset: nl2sql_validation\n" if "validation" in files else "")
+            + "```"
+        )
+    if layout in _AXOLOTL:
+        parts.append(
+            "With axolotl:\n\n```yaml\ndatasets:\n  - path: train.jsonl\n    ds_type: json\n"
+            f"{_AXOLOTL[layout]}```"
+        )
+    if layout is TrainingLayout.VERL:
+        listed = " ".join(
+            f"data.{'train' if name == 'train' else 'val'}_files={path.name}"
+            for name, path in files.items()
+        )
+        parts.append(f"With verl:\n\n```console\n$ python -m verl.trainer.main_ppo {listed}\n```")
+    return "\n\n".join(parts) + "\n"
+
+
+_AXOLOTL: Final[dict[TrainingLayout, str]] = {
+    TrainingLayout.MESSAGES: "    type: chat_template\n    field_messages: messages\n",
+    TrainingLayout.SHAREGPT: "    type: chat_template\n    field_messages: conversations\n"
+    "    message_property_mappings:\n      role: from\n      content: value\n",
+    TrainingLayout.ALPACA: "    type: alpaca\n",
+}
+_LLAMA_FACTORY: Final[dict[TrainingLayout, dict[str, Any]]] = {
+    TrainingLayout.ALPACA: {
+        "formatting": "alpaca",
+        "columns": {"prompt": "instruction", "query": "input", "response": "output"}
+        | {"system": "system"},
+    },
+    TrainingLayout.SHAREGPT: {
+        "formatting": "sharegpt",
+        "columns": {"messages": "conversations", "system": "system"},
+    },
+    TrainingLayout.MESSAGES: {
+        "formatting": "sharegpt",
+        "columns": {"messages": "messages"},
+        "tags": {
+            "role_tag": "role",
+            "content_tag": "content",
+            "user_tag": "user",
+            "assistant_tag": "assistant",
+            "system_tag": "system",
+        },
+    },
+}
