@@ -5,8 +5,9 @@ parse tree, so a template keeps the form in which its query was written. Each te
 
 1. ``Templatizer`` tokenizes and parses it once, and rejects it if either fails or if it is not a
    single query, DML or DDL statement. Before, placeholders of query tools are replaced
-   (``tasks.templates.placeholders``); if the text does not parse, clauses that the parser does not
-   know are taken out of what it sees (``tasks.templates.unknown_syntax``).
+   (``tasks.templates.placeholders``), and functions on which the parser would go back too often are
+   marked (``tasks.templates.nested_types``). If the text does not parse, clauses that the parser
+   does not know are taken out of what it sees (``tasks.templates.unknown_syntax``).
 2. ``tasks.templates.tree_marks`` walks the tree, and marks the tokens that the parser took for
    names, and where it found types.
 3. ``tasks.templates.template_reader`` passes over the tokens. What becomes of each follows from its
