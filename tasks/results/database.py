@@ -20,7 +20,6 @@ NO_LOG: Final = "recovery_mode no_wal_writes"
 PUBLISH_VERSION: Final = 11
 """Increase with every change of the published tables."""
 
-
 _N_SHOWN: Final = 3
 _COUNTS_VIEW: Final = "ngram_counts"
 # The definition of the view, which names the files of each run.

@@ -3,17 +3,21 @@
 import errno
 import fcntl
 import os
+import shutil
 import stat
 
 import pytest
 
+from nl2sql_align import load
 from nl2sql_align.tasks.base.errors import WarehouseError
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
 from nl2sql_align.tasks.results.database import open_results
+from nl2sql_align.tasks.results.record import record_decision
 from nl2sql_align.tasks.run.job import run_locally
 from nl2sql_align.tasks.warehouse.count_files import remove_unused
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 from nl2sql_align.tasks.warehouse.ownership import MARK
+from tests.unit.results.test_read import publish_results
 from tests.unit.warehouse.test_folder import holding
 
 pytestmark = pytest.mark.fault
@@ -110,6 +114,16 @@ def test_a_warehouse_without_the_mark_is_taken_over(tmp_path, names):
         (tmp_path / name).mkdir()
     with Warehouse(tmp_path).locked():
         assert (tmp_path / MARK).is_file()
+
+
+def test_a_decision_is_recorded_beside_other_things(tmp_path, make_corpus):
+    publish_results(tmp_path, make_corpus)
+    shutil.rmtree(tmp_path / "stages")
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(WarehouseError, match=r"holds other things \(notes.txt\)"):
+        Warehouse(tmp_path).locked().__enter__()
+    record_decision(tmp_path, "mixtures", load(tmp_path).table("mixtures"), {"target": "dev"})
+    assert (tmp_path / "notes.txt").exists()
 
 
 def test_a_second_run_is_refused_after_the_lock_file_was_removed(tmp_path):
