@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 SECONDS_TO_EXIT: Final = 5.0
 """How long a run may take to exit in order after a signal."""
 
-_ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True)
