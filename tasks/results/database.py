@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -61,25 +62,26 @@ def open_results(place: Path | str) -> duckdb.DuckDBPyConnection:
             f"create them: nl2sql-align run CORPORA.toml --warehouse {place}"
         )
     try:
-        con, foreign = open_database(database, list_readable(warehouse))
-        found.files.register_with(con)
-        made_by = con.execute(
-            "select versions ->> 'publish' from runs order by rowid desc limit 1"
-        ).fetchall()
+        with ExitStack() as opened:
+            con, foreign = open_database(database, list_readable(warehouse))
+            opened.enter_context(con)
+            found.files.register_with(con)
+            made_by = con.execute(
+                "select versions ->> 'publish' from runs order by rowid desc limit 1"
+            ).fetchall()
+            if made_by not in ([], [(None,)], [(str(PUBLISH_VERSION),)]):
+                raise WarehouseError(
+                    f"{database} was made by another version of nl2sql-align; "
+                    f"run it again: nl2sql-align run CORPORA.toml --warehouse {place}"
+                )
+            if foreign:
+                raise WarehouseError(describe_foreign(database, foreign))
+            opened.pop_all()
+            return con
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]
         remedy = "close it there" if is_locked(error) else "remove it and run again"
         raise WarehouseError(f"{database} cannot be read ({reason}); {remedy}") from None
-    if made_by not in ([], [(None,)], [(str(PUBLISH_VERSION),)]):
-        con.close()
-        raise WarehouseError(
-            f"{database} was made by another version of nl2sql-align; "
-            f"run it again: nl2sql-align run CORPORA.toml --warehouse {place}"
-        )
-    if foreign:
-        con.close()
-        raise WarehouseError(describe_foreign(database, foreign))
-    return con
 
 
 def list_readable(warehouse: Warehouse) -> list[str]:
