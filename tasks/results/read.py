@@ -153,7 +153,7 @@ def _select_failed(rows: "pl.DataFrame", require: str) -> "pl.DataFrame":
             failed: pl.DataFrame = con.table("rows").filter(f"({require}\n) is not true").pl()
         except duckdb.InterruptException:
             raise ConfigurationError(
-                f"--require: not evaluated within {seconds:g} seconds; simplify the condition, or "
+                f"--require: not evaluated within {seconds:g} s; simplify the condition, or "
                 f"set {REQUIRE_SECONDS_VARIABLE}"
             ) from None
         finally:
