@@ -840,6 +840,11 @@ def _describe_unexpected(error: Exception) -> str:
     if reason := find_disk_reason(error):
         place = getattr(error, "filename", None) or "a file or the output"
         return f"{place} cannot be written ({reason}); check the disk, and run again"
+    if "Corrupt database file" in str(error):
+        return (
+            f"the published database is damaged ({str(error).splitlines()[0]}); run again with the "
+            "same --warehouse, which makes it again"
+        )
     if isinstance(error, UnicodeEncodeError):
         return (
             f"a name cannot be written in {sys.getfilesystemencoding()}, the encoding of the "

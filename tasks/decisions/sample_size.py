@@ -1,5 +1,6 @@
 """Sample sizes: how many queries of a target rank training sets as all its queries do."""
 
+import glob
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ from nl2sql_align.tasks.measures.divergence import (
 from nl2sql_align.tasks.ngrams.count import ngram_incidence
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.record import last_run_id, record_decision
+from nl2sql_align.tasks.warehouse.count_files import are_complete
+from nl2sql_align.tasks.warehouse.object_store import warehouse_at
 
 N_TRIALS: Final = 200
 """The default number of samples of each size."""
@@ -227,12 +230,16 @@ def _read_sets(
             raise ConfigurationError(
                 f"no target '{target}' in {place}; there are: {', '.join(targets) or 'none'}"
             )
+        warehouse = warehouse_at(place)
+        files = query_sql(con, "decisions/sample_size/ngrams_files", target=target).fetchall()
+        checked = [warehouse.stage_file(warehouse.ngrams, file, are_complete) for (file,) in files]
+        ngram_files = [glob.escape(file) for file in checked]
         queries: pl.DataFrame = query_sql(con, "decisions/sample_size/queries", target=target).pl()
         sets: pl.DataFrame = query_sql(
-            con, "decisions/sample_size/candidates", epsilon=EPSILON
+            con, "decisions/sample_size/candidates", epsilon=EPSILON, ngram_files=ngram_files
         ).pl()
         shared: pl.DataFrame = query_sql(
-            con, "decisions/sample_size/shared_counts", target=target
+            con, "decisions/sample_size/shared_counts", target=target, ngram_files=ngram_files
         ).pl()
     known = sets["corpus"].to_list()
     for name in candidates or ():

@@ -206,6 +206,7 @@ def publish(
             _insert_run(con, record, results_key, corpora)
             write_backup(con, backup)
             detach_results(con)
+        warehouse.record_next_database(temporary)
     old_counts = {warehouse.ngrams / Path(file).name for file in old.n_queries_by_file}
     remove_unused(warehouse.ngrams, old_counts | {corpus.ngrams for corpus in corpora})
 
@@ -509,6 +510,8 @@ def _read_old_database(warehouse: Warehouse) -> _OldDatabase:
         with con:
             backed_up = read_backed_up_tables(con)
             files = con.execute("select ngrams_file, n_rows from corpora").fetchall()
+        if not warehouse.is_database_intact():
+            return _read_backup_instead(warehouse, "is not as it was published")
         keys = backed_up["runs"].column("results_key").to_pylist()
         versions = backed_up["runs"].column("versions").to_pylist()
     except (duckdb.Error, KeyError) as error:

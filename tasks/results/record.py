@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from nl2sql_align.tasks.base.connections import connect
-from nl2sql_align.tasks.base.errors import ConflictError
+from nl2sql_align.tasks.base.errors import ConflictError, WarehouseError
 from nl2sql_align.tasks.results.backup import write_backup
 from nl2sql_align.tasks.results.database import (
     NO_LOG,
@@ -74,6 +74,11 @@ def _write_rows(
     with warehouse.locked(_SECONDS_TO_WAIT, force=True) as lock:
         pull(warehouse, *files)
         open_results(warehouse.folder).close()  # checks that there are results of this version
+        if not warehouse.is_database_intact():
+            raise WarehouseError(
+                f"{warehouse.database} is not as it was published; run again with the same "
+                "--warehouse, which makes it again"
+            )
         with (
             write_atomically(warehouse.backup_file) as backup,
             write_atomically(warehouse.database) as temporary,
@@ -88,5 +93,7 @@ def _write_rows(
             con.unregister("decision_rows")
             write_backup(con, backup)
             detach_results(con)
+            warehouse.record_next_database(temporary)
             lock.check()
+        warehouse.record_digests()
         push(warehouse, *files)

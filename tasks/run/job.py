@@ -313,6 +313,7 @@ class Job:
         self._lock.check()
         # If the run ends here, the results do not belong to the inputs of the last run.
         warehouse.inputs_file.unlink(missing_ok=True)
+        warehouse.record_digests()  # before readers can see what names these files
         call(
             publish,
             warehouse,

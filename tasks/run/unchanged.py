@@ -71,7 +71,8 @@ def find_same_run(
         return None
     if inputs != _describe_inputs(entries, digests, resampling, drift_threshold):
         return None
-    is_whole = warehouse.database.exists() and not warehouse.find_damaged()
+    is_whole = warehouse.database.exists() and warehouse.is_database_intact()
+    is_whole = is_whole and not warehouse.find_damaged()
     return finished_at if is_whole else None
 
 

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
@@ -19,6 +19,7 @@ from uuid import uuid4
 
 from nl2sql_align.tasks.base.errors import AlignError, WarehouseError, find_disk_reason
 from nl2sql_align.tasks.base.progress import announce
+from nl2sql_align.tasks.warehouse.count_files import count_files
 from nl2sql_align.tasks.warehouse.folder_lock import FolderLock, lock_folder
 from nl2sql_align.tasks.warehouse.ownership import (
     check_owner,
@@ -260,29 +261,59 @@ class Warehouse:
         Returns:
             The removed files.
         """
+        records = self._read_records()
         damaged = self.find_damaged()
         for path in damaged:
             announce("check", f"{path} is damaged; it is rebuilt")
             path.unlink(missing_ok=True)
+        # Files that are written again may get other bytes.
+        kept = {self._name(path) for path in self.stage_files()}
+        kept |= {self.database.name, _next_name(self.database)}
+        if records.keys() - kept:
+            self._write_records({name: one for name, one in records.items() if name in kept})
         return damaged
 
     def find_damaged(self) -> list[Path]:
         """Return the stage files that have changed since they were written."""
-        recorded = self._read_records()
-        files = self.stage_files()
-        names = [path.relative_to(self.folder).as_posix() for path in files]
-        with ThreadPoolExecutor() as pool:
-            are_intact = list(pool.map(_is_intact, files, map(recorded.get, names)))
-        return [path for path, is_intact in zip(files, are_intact, strict=True) if not is_intact]
+        found = self._find_intact(self.stage_files(), self._read_records())
+        return [path for path, is_intact in found.items() if not is_intact]
 
-    def record_digests(self) -> None:
-        """Record the digests of all stage files, so that damage can be found later."""
-        records = {}
-        for path, sha256 in self.digests(self.stage_files()).items():
-            stat = path.stat()
-            record = _FileRecord(stat.st_size, stat.st_mtime_ns, sha256)
-            records[path.relative_to(self.folder).as_posix()] = asdict(record)
-        write_if_changed(self.digests_file, json.dumps(records, indent=1))
+    def record_digests(self, rewritten: Iterable[Path] = ()) -> None:
+        """Record the digests of all stage files and of the database, to find damage later.
+
+        A record of a stage file is never replaced, because the file may be damaged by now.
+
+        Args:
+            rewritten: Stage files that have been replaced since they were recorded.
+        """
+        records, changed = self._read_records(), set(rewritten)
+        stages = {self._name(path): path for path in self.stage_files()}
+        kept = {
+            name: record
+            for name, record in records.items()
+            if name in stages and stages[name] not in changed
+        }
+        new = [path for name, path in stages.items() if name not in kept]
+        digests = self.digests([self.database]) if self.database.exists() else {}
+        with ThreadPoolExecutor() as pool:
+            digests |= zip(new, pool.map(digest_file, new), strict=True)
+        made = {self._name(path): _describe_file(path, digest) for path, digest in digests.items()}
+        self._write_records(kept | made)
+
+    def record_next_database(self, database: Path) -> None:
+        """Record the digest of a database that is about to replace the published one.
+
+        Until ``record_digests``, either of the two counts as intact.
+        """
+        record = _describe_file(database, digest_file(database))
+        self._write_records(self._read_records() | {_next_name(self.database): record})
+
+    def is_database_intact(self) -> bool:
+        """Return whether the published database is as it was when it was published."""
+        records = self._read_records()
+        names = (self.database.name, _next_name(self.database))
+        recorded = {records[name].sha256 for name in names if name in records}
+        return not recorded or digest_file(self.database) in recorded
 
     def digests(self, paths: Iterable[Path]) -> dict[Path, str]:
         """Return the SHA-256 of files in the folder; reuse those that are recorded.
@@ -292,7 +323,7 @@ class Warehouse:
         records = self._read_records()
 
         def digest(path: Path) -> tuple[Path, str]:
-            record, stat = records.get(path.relative_to(self.folder).as_posix()), path.stat()
+            record, stat = records.get(self._name(path)), path.stat()
             if record and (record.size, record.mtime_ns) == (stat.st_size, stat.st_mtime_ns):
                 return path, record.sha256
             return path, digest_file(path)
@@ -310,25 +341,47 @@ class Warehouse:
     ) -> str:
         """Return the name of a stage file, or folder of files, as DuckDB can read it now.
 
+        Files on a store are checked when they are opened.
+
         Args:
             folder: The folder of the stage.
             published: The name in the published results, from before the warehouse may have moved.
             exists: Checks that a path is such a file or folder, and complete.
 
         Raises:
-            WarehouseError: The file is missing.
+            WarehouseError: The file is missing, or differs from its recorded digest.
         """
         if self.address is not None:
             return published
         path = folder / Path(published).name
         if not exists(path):
             raise WarehouseError(f"{path} is missing; run again with the same --warehouse")
+        for file, is_intact in self._find_intact(count_files(path), self._read_records()).items():
+            if not is_intact:
+                raise WarehouseError(
+                    f"{file} is damaged: it is not as it was written; run again with the same "
+                    "--warehouse, which writes it again"
+                )
         return str(path)
 
     @property
     def digests_file(self) -> Path:
         """The recorded digests of the stage files."""
         return self.folder / "stages" / "seals.json"
+
+    def _find_intact(
+        self, files: list[Path], records: Mapping[str, _FileRecord]
+    ) -> dict[Path, bool]:
+        recorded = [records.get(self._name(path)) for path in files]
+        with ThreadPoolExecutor() as pool:
+            return dict(zip(files, pool.map(_is_intact, files, recorded), strict=True))
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.folder).as_posix()
+
+    def _write_records(self, records: Mapping[str, _FileRecord]) -> None:
+        texts = {name: asdict(records[name]) for name in sorted(records)}
+        write_if_changed(self.digests_file, json.dumps(texts, indent=1))
 
     def _read_records(self) -> dict[str, _FileRecord]:
         try:
@@ -349,6 +402,15 @@ class Warehouse:
         """Return all files and folders of stages, without the scratch folder."""
         found = (self.folder / "stages").rglob("*")
         return [path for path in found if self.scratch not in (path, *path.parents)]
+
+
+def _describe_file(path: Path, sha256: str) -> _FileRecord:
+    stat = path.stat()
+    return _FileRecord(stat.st_size, stat.st_mtime_ns, sha256)
+
+
+def _next_name(database: Path) -> str:
+    return f"{database.name}.next"
 
 
 def _is_intact(path: Path, record: _FileRecord | None) -> bool:

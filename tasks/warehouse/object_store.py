@@ -422,8 +422,7 @@ def pull(warehouse: Warehouse, *names: str) -> bool:
             return pull(warehouse, *names)  # two runs have replaced these files meanwhile
     upload = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}"
     _write_session(warehouse, _Session(base, upload, tuple(damaged)))
-    if not names:
-        warehouse.record_digests()
+    warehouse.record_digests(warehouse.folder / file.name for file in missing)
     _announce("fetch", "from", warehouse, missing, len(wanted), started)
     return True
 
@@ -657,7 +656,7 @@ def find_published(warehouse: Warehouse) -> Published:
 def _locate(warehouse: Warehouse, file: StoredFile) -> Path:
     """Return a local copy of a stored file, from the working copy if it has the same content."""
     own = warehouse.folder / file.name
-    if own.is_file() and warehouse.digests([own])[own] == file.sha256:
+    if _has_content(own, file):
         return own
     with warehouse.explain_disk_errors(), _open_store(warehouse) as store:
         return _fetch_for_readers(warehouse, store, file)

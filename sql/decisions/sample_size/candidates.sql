@@ -1,6 +1,6 @@
 -- Training sets that have n-grams, with their numbers of n-grams and what the additive divergence
 -- adds for n-grams that the target lacks (as in measures/matrix/count_values.sql).
--- parameters: epsilon
+-- parameters: epsilon, ngram_files
 with totals as (
     select
         corpus,
@@ -17,7 +17,7 @@ select
     sum(((counts.n_occurrences / totals.n_ngrams::double + $epsilon)
         * (ln(counts.n_occurrences / totals.n_ngrams::double + $epsilon) - ln($epsilon))
         * (1::bigint << 58))::bigint)::double / (1::bigint << 58) as alone_as_source
-from ngram_counts as counts
+from read_parquet($ngram_files) as counts
 join totals using (corpus)
 group by totals.corpus
 order by totals.corpus

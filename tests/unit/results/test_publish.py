@@ -707,6 +707,7 @@ def test_a_table_that_cannot_be_carried_over_is_reported(warehouse, run):
         con.execute("drop view alignment_change")
         con.execute("alter table alignment_history drop source")
         con.execute("update runs set versions = '{}', results_key = 'other'")
+    warehouse.digests_file.unlink()  # earlier versions have no digest of the database
     messages = []
     with progress.listening(messages.append):
         run(*moved(0))
