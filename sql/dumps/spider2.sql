@@ -1,12 +1,23 @@
 -- Spider 2: gold queries in files named by instance, with questions from the JSON lines beside
 -- them. A file whose name matches no instance is a query without a question.
 -- parameters: jsonl_paths, sql_names, sql_paths
-with queries as (
-    select
-        row_number() over () - 1 as ordinal,
-        content as raw_sql,
-        regexp_replace($sql_names[row_number() over ()], '\.sql$', '') as instance_id
+with files as (
+    -- A list that is indexed in each row takes quadratic time.
+    select unnest($sql_names) as name, unnest(range(len($sql_names))) as ordinal
+),
+
+texts as (
+    select row_number() over () - 1 as ordinal, content
     from read_text($sql_paths)
+),
+
+queries as (
+    select
+        ordinal,
+        texts.content as raw_sql,
+        regexp_replace(files.name, '\.sql$', '') as instance_id
+    from texts
+    join files using (ordinal)
 ),
 
 instances as (
@@ -38,3 +49,4 @@ select
     queries.instance_id as id
 from queries
 left join instances using (instance_id)
+order by queries.ordinal

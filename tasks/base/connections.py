@@ -133,18 +133,26 @@ class Engine:
         """
         with ExitStack() as stack:
             stack.enter_context(self._running())
-            if self._blocks:
-                con = stack.enter_context(self._shared_instance(self._blocks[-1]).cursor())
+            block = self._blocks[-1] if self._blocks else None
+            if block:
+                con = stack.enter_context(self._shared_instance(block).cursor())
             else:
                 con = stack.enter_context(self.connect())
+            import duckdb
+
             name = f"step_{uuid4().hex}"
             con.execute(f"attach ':memory:' as {name}")
             con.execute(f"use {name}")
             try:
                 yield con
             finally:
-                con.execute("use memory")
-                con.execute(f"detach {name}")
+                try:
+                    con.execute("use memory")
+                    con.execute(f"detach {name}")
+                except duckdb.FatalException:
+                    # After a fatal error, as on some damaged files, an instance refuses all work.
+                    if block:
+                        block.instance = None
 
     def connect(
         self, database: Path | None = None, *, read_only: bool = False, memory_share: float = 1.0

@@ -158,7 +158,7 @@ def list_members(
     def is_wanted(name: str) -> bool:
         # Archives often contain one folder that contains the files.
         is_match = pattern is None or PurePosixPath(f"/{name}").match(pattern)
-        return is_match and not _HIDDEN.search(name)
+        return is_match and not _HIDDEN.search(name.removeprefix("./"))
 
     with _raise_damage_as_oserror():
         if is_tar(path):

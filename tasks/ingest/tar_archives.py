@@ -42,8 +42,10 @@ def check_name(name: str) -> None:
     """Check the name of a file in an archive.
 
     Raises:
-        OSError: It is outside of the archive.
+        OSError: It is empty, or outside of the archive.
     """
+    if not name:
+        raise OSError("it contains a file without a name")
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts:
         raise OSError(f"it names a file outside itself: {name!r}")
