@@ -60,6 +60,8 @@ _NO_OFFSETS: Final[Set[int]] = frozenset()
 _ROW_WORDS: Final = frozenset({"VALUES", "VALUE"})
 # Words of MySQL that may precede the table of a change.
 _MODIFIERS: Final = frozenset({"LOW_PRIORITY", "HIGH_PRIORITY", "DELAYED", "QUICK", "IGNORE"})
+# Words that a type may have in its brackets: VARCHAR(MAX), VARCHAR2(10 CHAR).
+_WORDS_IN_TYPES: Final = frozenset({"MAX", "CHAR", "BYTE"})
 _TIME_ZONES: Final = tuple(
     (*words, "TIME", "ZONE") for words in (("WITH", "LOCAL"), ("WITH",), ("WITHOUT",))
 )
@@ -328,7 +330,14 @@ class TemplateReader:
         MySQL has ``BINARY name``; definitions have ``CREATE FUNCTION f(INT, INT)``.
         """
         if self.is_definition and self._action(i - 1) in (COMMA, OPEN):
-            return self._action(end) in (COMMA, CLOSE)
+            # A function may have the name of a type: CREATE TABLE a AS SELECT DATE(DATE(b)).
+            has_arguments = any(
+                token.text[:1].isalpha()
+                and token.token_type != TokenType.STRING
+                and token.text.upper() not in _WORDS_IN_TYPES
+                for token in self.tokens[i + 1 : end]
+            )
+            return self._action(end) in (COMMA, CLOSE) and not has_arguments
         return self._text(i) == "BINARY" and self._is_name(i + 1)
 
     def _is_lambda_type(self, i: int, end: int) -> bool:
