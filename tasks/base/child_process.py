@@ -26,7 +26,6 @@ R = TypeVar("R")
 
 # One call is at work at a time, so that all of them need no more memory than one.
 _AT_WORK: Final = threading.Lock()
-_children: Final[set[subprocess.Popen[bytes]]] = set()
 
 
 class ChildDiedError(Exception):
@@ -87,7 +86,6 @@ def _run_child(folder: Path) -> int:
         ) as child,
     ):
         assert child.stdin is not None
-        _children.add(child)
         try:
             # It loads its modules while others are at work.
             with _AT_WORK, suppress(BrokenPipeError):
@@ -95,15 +93,8 @@ def _run_child(folder: Path) -> int:
                 child.stdin.flush()
                 child.wait()
         finally:
-            _children.discard(child)
             child.kill()
     return child.returncode
-
-
-def stop_children() -> None:
-    """End the processes of all calls under way, so that the calls raise ``ChildDiedError``."""
-    for child in [*_children]:
-        child.kill()
 
 
 def _end_error(reason: str) -> AlignError:

@@ -10,6 +10,8 @@ from typing import Final
 import duckdb
 import polars as pl
 
+from nl2sql_align.tasks.base.child_process import ChildDiedError, call_in_child
+from nl2sql_align.tasks.base.connections import connected
 from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.ingest.archives import (
     Source,
@@ -81,14 +83,23 @@ def read_original_rows(
         try:
             if kind == "csv":
                 found = _read_table(con, path, source["format"], ordinals)
+            elif kind == "parquet":
+                found = call_in_child(_read_parquet, path, ordinals)
             else:
                 query = f"ingest/original_rows_{kind}"
                 found = query_sql(con, query, paths=[str(path)], ordinals=ordinals).fetchall()
         # A dump that was converted before it was ingested.
-        except (duckdb.Error, OSError, ValueError):
+        except (duckdb.Error, OSError, ValueError, ChildDiedError):
             continue
         records.update({(source["corpus"], ordinal): record for ordinal, record in found})
     return pl.Series("record", list(_check_records(rows, records)), dtype=pl.String)
+
+
+def _read_parquet(path: Path, ordinals: list[int]) -> list[tuple[int, str]]:
+    # These are more columns than were read before, and one of them may be damaged.
+    with connected() as con:
+        query = "ingest/original_rows_parquet"
+        return query_sql(con, query, paths=[str(path)], ordinals=ordinals).fetchall()
 
 
 def _read_table(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nl2sql_align.tasks.base.child_process import ChildDiedError, call_in_child, stop_children
+from nl2sql_align.tasks.base.child_process import ChildDiedError, call_in_child
 from nl2sql_align.tasks.base.connections import bounded, resources
 from nl2sql_align.tasks.base.errors import CorpusError
 
@@ -34,24 +34,17 @@ def test_a_call_returns_its_result_and_leaves_no_file(tmp_path):
         assert not list(tmp_path.iterdir())
 
 
-def test_a_call_can_be_ended_and_ends_the_calls_of_its_process(tmp_path):
-    deaths: list[str] = []
+def start_a_call_and_die(folder: Path) -> None:
+    threading.Thread(target=call_in_child, args=(time.sleep, 600)).start()
+    while not list(folder.glob("*/*/errors")):
+        time.sleep(0.01)
+    signal.raise_signal(signal.SIGKILL)
 
-    def wait() -> None:
-        try:
-            call_in_child(call_in_child, time.sleep, 600)
-        except ChildDiedError as death:
-            deaths.append(str(death))
 
-    with bounded(1, None, tmp_path):
-        waiting = threading.Thread(target=wait)
-        waiting.start()
-        while not (inner := list(tmp_path.glob("*/*/errors"))):
-            time.sleep(0.01)
-        stop_children()
-        waiting.join(60)
-    assert deaths == ["SIGKILL"]
-    folder = str(inner[0].parent).encode()
+def test_a_child_ends_with_its_caller(tmp_path):
+    with bounded(1, None, tmp_path), pytest.raises(ChildDiedError, match=r"^SIGKILL$"):
+        call_in_child(start_a_call_and_die, tmp_path)
+    folder = str(tmp_path).encode()
     deadline = time.monotonic() + 60
     while any(folder in _read(path) for path in Path("/proc").glob("[1-9]*/cmdline")):
         assert time.monotonic() < deadline
