@@ -113,6 +113,7 @@ def _make_corpus(
     role: str = "train",
     db_ids: Sequence[str | None] | None = None,
     frequencies: Sequence[int] | None = None,
+    parts: Sequence[str | None] | None = None,
     **keys: Any,
 ) -> CountedCorpus:
     if role == "predictions":
@@ -121,7 +122,7 @@ def _make_corpus(
     entry = CorpusEntry(name=name, role=role, format="lines", **keys)
     warehouse = Warehouse(folder)
     pairs = [one if isinstance(one, tuple) else (f"-- {one}", one) for one in queries]
-    key = stage_key(pairs=pairs, db_ids=list(db_ids or []), frequencies=frequencies)
+    key = stage_key(pairs=pairs, db_ids=[*(db_ids or []), *(parts or [])], frequencies=frequencies)
     queries_file, templates_file = warehouse.queries_file(key), warehouse.templates_file(key)
     texts_file, parsed_file = (
         warehouse.scratch / f"{key}-texts",
@@ -140,6 +141,7 @@ def _make_corpus(
                 "n_occurrences": pa.array(frequencies or [1] * len(pairs), pa.int64()),
                 "id": pa.array([None] * len(pairs), pa.string()),
                 "question_ordinal": pa.array([None] * len(pairs), pa.int64()),
+                "part": pa.array(parts or [None] * len(pairs), pa.string()),
                 "reject_reason": pa.array([None] * len(pairs), pa.string()),
             }
         ),

@@ -1,9 +1,9 @@
 -- Any Parquet file. The corpora file names its columns. A list of queries is read as its text.
--- parameters: db_id_column, frequency_column, id_column, paths, question_column, sql_column
+-- parameters: db_id_column, frequency_column, id_column, part_column, paths, question_column, sql_column
 with mapped as (
     select columns(
         lambda name: name in (
-            $sql_column, $db_id_column, $question_column, $frequency_column, $id_column
+            $sql_column, $db_id_column, $question_column, $frequency_column, $id_column, $part_column
         )
     )
     from read_parquet($paths, union_by_name = true, hive_partitioning = false)
@@ -20,5 +20,6 @@ select
     fields[$db_id_column] ->> '$' as db_id,
     fields[$question_column] ->> '$' as question,
     fields[$frequency_column] ->> '$' as n_occurrences,
-    fields[$id_column] ->> '$' as id
+    fields[$id_column] ->> '$' as id,
+    fields[$part_column] ->> '$' as part
 from rows

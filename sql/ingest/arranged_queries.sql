@@ -45,6 +45,7 @@ select
     )::bigint as n_occurrences,
     id,
     asked as question_ordinal,
+    part,
     reject_reason
 from ordered
 order by place

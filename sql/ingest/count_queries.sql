@@ -17,5 +17,6 @@ select
     count(question) as n_questions,
     count(*) filter (n_occurrences > 1) as n_frequencies,
     count(id) as n_ids,
+    count(part) as n_parts,
     count(*) filter (starts_with(ltrim(raw_sql), '[')) as n_lists
 from rows

@@ -2,7 +2,7 @@
 -- order, and a value missing in a row is taken from the object around it. If rows_column ends in .*,
 -- the values of that object are the rows, and their keys are the ids. A list of queries is read as its
 -- text.
--- parameters: db_id_column, frequency_column, id_column, question_column, rows_column, sql_column
+-- parameters: db_id_column, frequency_column, id_column, part_column, question_column, rows_column, sql_column
 with rows as (
     select
         place,
@@ -54,5 +54,8 @@ select
     ) as n_occurrences,
     coalesce(
         json_extract_string(item, $id_column), json_extract_string(object, $id_column), key
-    ) as id
+    ) as id,
+    coalesce(
+        json_extract_string(item, $part_column), json_extract_string(object, $part_column)
+    ) as part
 from queries

@@ -2,7 +2,7 @@
 -- supply the columns that a format lacks. By default, the text to template is the raw text, and
 -- each row counts once. A frequency that is not a number counts as 1; one above 10^12 counts as
 -- 10^12, so that sums cannot overflow. Ids are texts: 7, "7" and 7.0 are alike. question_ordinal is
--- null for a row that has a question of its own. Several queries of a row (answers) become one text,
+-- null for a row that has a question of its own. part names the source of a row of a mixture. Several queries of a row (answers) become one text,
 -- a list in JSON; tasks.ingest.lists takes it apart. A row with a reject reason
 -- contains only a part of its query: it keeps its raw text, and its text to template is empty.
 -- parameters: destination, dialects, encoding, left_out, n_replaced, reading
@@ -16,6 +16,7 @@ copy (
             null::varchar as question,
             null::varchar as n_occurrences,
             null::varchar as id,
+            null::varchar as part,
             null::varchar[] as answers,
             null::varchar as reject_reason
         where false
@@ -32,6 +33,7 @@ copy (
         greatest(1, least(1000000000000, coalesce(try_cast(n_occurrences as bigint), 1))) as n_occurrences,
         nullif(regexp_replace(trim(id, chr(32) || chr(9) || chr(10) || chr(13)), '^(-?\d+)\.0+$', '\1'), '') as id,
         null::bigint as question_ordinal,
+        nullif(part, '') as part,
         reject_reason
     from rows
 )

@@ -7,7 +7,6 @@ closer to the target than the answers are, but whether a mixture of both is clos
 alone. ``docs/calibration.md`` gives the reasons and compares it with outcomes.
 """
 
-import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.measures.divergence import add_unshared, alignment, skew_terms
 from nl2sql_align.tasks.measures.options import Unit
-from nl2sql_align.tasks.measures.units import choose_unit
+from nl2sql_align.tasks.measures.units import choose_unit, draw_half
 from nl2sql_align.tasks.ngrams.count import ngram_incidence
 from nl2sql_align.tasks.results.database import open_results
 
@@ -219,10 +218,7 @@ def _split(units: Mapping[int, str], name: str) -> list[tuple[list[int], list[in
         units: The unit of each ordinal.
         name: The name of the split, from which it is hashed.
     """
-    order = sorted(
-        set(units.values()), key=lambda unit: hashlib.sha256(f"{name}|{unit}".encode()).digest()
-    )
-    first = set(order[: len(order) // 2])
+    first = draw_half(units.values(), name)
     one = [ordinal for ordinal, unit in units.items() if unit in first]
     other = [ordinal for ordinal, unit in units.items() if unit not in first]
     return [(one, other), (other, one)]

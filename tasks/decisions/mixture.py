@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
@@ -14,40 +14,20 @@ from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.decisions.candidates import Pool, load_pool, note_accidental
 from nl2sql_align.tasks.decisions.options import Overlap
 from nl2sql_align.tasks.decisions.selection_methods import Target
-from nl2sql_align.tasks.measures.divergence import (
-    LARGEST_NATS,
-    alignment,
-    skew_terms_and_slopes,
-    sum_terms,
-)
+from nl2sql_align.tasks.measures.divergence import alignment
+from nl2sql_align.tasks.measures.mixtures import Weights, mixture_divergence, nearest_mixture
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.record import last_run_id, record_decision
 from nl2sql_align.tasks.warehouse.folder import stage_key
 
-MIXTURE_VERSION: Final = 3
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+MIXTURE_VERSION: Final = 4
 """Goes up with every change that can alter a weight."""
 
 REPLICATES: Final = 200
 """The default number of resamples of the target."""
-
-_GAP_NATS: Final = 1e-5
-_LEAST_WEIGHT: Final = 1e-9
-_STEPS: Final = 5000
-
-
-@dataclass(frozen=True)
-class Weights:
-    """The weights of a mixture.
-
-    Attributes:
-        weights: The share of n-grams from each corpus.
-        kl_nats: The skew divergence of the mixture from the target.
-        gap_nats: A bound for how far the divergence is above the lowest possible.
-    """
-
-    weights: Floats
-    kl_nats: float
-    gap_nats: float
 
 
 @dataclass(frozen=True)
@@ -161,7 +141,7 @@ def mix(
 
 
 def _weigh_sources(
-    pool: Pool, target: Target, shares: Floats, per_row: Floats, best: Weights
+    pool: Pool, target: Target, shares: "csr_array", per_row: Floats, best: Weights
 ) -> pl.DataFrame:
     """Return the weights of each source, with intervals and its alignment alone."""
     multiplicity = pool.cells.multiplicity
@@ -174,7 +154,7 @@ def _weigh_sources(
     low, high = np.quantile(resampled, [0.025, 0.975], axis=0)
     alone = [
         mixture_divergence(weights, shares, target.shares, multiplicity)
-        for weights in np.eye(len(shares))
+        for weights in np.eye(shares.shape[0])
     ]
     return pl.DataFrame(
         {
@@ -188,73 +168,10 @@ def _weigh_sources(
     )
 
 
-def nearest_mixture(
-    shares: Floats, target: Floats, multiplicity: Floats, start: Floats | None = None
-) -> Weights:
-    """Find the weights whose mixture has the lowest skew divergence from a target.
-
-    The divergence D(sum_k w_k P_k || Q) is convex in w, because its terms are convex in p and p is
-    linear in w. This is exponentiated gradient descent (Kivinen and Warmuth 1997), with a step that
-    halves when it fails and grows when it succeeds. It ends when the Frank-Wolfe gap, an upper
-    bound of how much lower the divergence can get, is at most 1e-5 nats.
-
-    Args:
-        shares: The n-gram distribution of each corpus (row), over the n-grams that the target has.
-        target: The n-gram distribution of the target.
-        multiplicity: The number of n-grams that share each column.
-        start: Weights to start from.
-    """
-    n = len(shares)
-    weights = np.full(n, 1.0 / n)
-    if start is not None:
-        weights = 0.99 * start + 0.01 * weights
-    step = 1.0
-    nats, gradient = _divergence_and_gradient(weights, shares, target, multiplicity)
-    gap = _gap(weights, gradient)
-    for _ in range(_STEPS):
-        if gap <= _GAP_NATS:
-            break
-        moved = weights * np.exp(-step * (gradient - gradient.min()))
-        # A weight of 0 could never grow again.
-        moved = np.maximum(moved / moved.sum(), _LEAST_WEIGHT)
-        moved /= moved.sum()
-        new, new_gradient = _divergence_and_gradient(moved, shares, target, multiplicity)
-        if new <= nats:
-            weights, nats, gradient = moved, new, new_gradient
-            gap = _gap(weights, gradient)
-            step *= 1.5
-        else:
-            step /= 2
-            if step < 1e-12:
-                break
-    return Weights(weights, nats, gap)
-
-
-def mixture_divergence(
-    weights: Floats, shares: Floats, target: Floats, multiplicity: Floats
-) -> float:
-    """Return the skew divergence of a mixture from a target, in nats."""
-    return _divergence_and_gradient(weights, shares, target, multiplicity)[0]
-
-
-def _divergence_and_gradient(
-    weights: Floats, shares: Floats, target: Floats, multiplicity: Floats
-) -> tuple[float, Floats]:
-    p = (weights[:, None] * shares).sum(axis=0)
-    at = np.flatnonzero(p)
-    terms, slopes = skew_terms_and_slopes(p[at], target[at])
-    nats = sum_terms(terms, p[at], multiplicity[at])
-    slopes = (slopes - LARGEST_NATS) * multiplicity[at]
-    gradient: Floats = LARGEST_NATS + (shares[:, at] * slopes).sum(axis=1)
-    return max(nats, 0.0), gradient
-
-
-def _gap(weights: Floats, gradient: Floats) -> float:
-    return float((weights * gradient).sum() - gradient.min())
-
-
-def _source_shares(pool: Pool) -> tuple[Floats, Floats]:
+def _source_shares(pool: Pool) -> "tuple[csr_array, Floats]":
     """Return the n-gram distribution of each source (row), and the n-grams in its average row."""
+    from scipy.sparse import csr_array
+
     cells, n_sources = pool.cells, len(pool.sources)
     shares, per_row = [], []
     for one in range(n_sources):
@@ -266,7 +183,7 @@ def _source_shares(pool: Pool) -> tuple[Floats, Floats]:
             raise ConfigurationError(f"'{name}' has no n-grams; leave it out of the sources")
         shares.append((cells.counts.T @ weights) / n_ngrams)
         per_row.append(n_ngrams / rows.sum())
-    return np.stack(shares), np.array(per_row)
+    return csr_array(np.stack(shares)), np.array(per_row)
 
 
 def _row_weights(ngram_weights: Floats, per_row: Floats) -> Floats:

@@ -96,6 +96,7 @@ class ColumnMapping(BaseModel):
         db_id: The database of the query.
         frequency: How often the query occurs.
         id: The id of the question. Answers are joined to the questions of their target by it.
+        part: The source of the query in a training set that mixes several.
         rows: The JSON path of a list in each object, with the rows as its items; or, with ``.*`` at
             its end, of an object with the rows as its values. A value missing in a row is read from
             the object around it.
@@ -108,6 +109,7 @@ class ColumnMapping(BaseModel):
     db_id: str | None = None
     frequency: str | None = None
     id: str | None = None
+    part: str | None = None
     rows: str | None = None
 
     @property
@@ -163,6 +165,8 @@ class CorpusEntry(BaseModel):
         statements: Which statement to take from a text with several; by default the text is
             rejected.
         kinds: The kinds of statements that are accepted.
+        style: For training sets: whether the answers are ``sql`` alone or contain reasoning before
+            it (``cot``), which structure does not see.
         digest: The SHA-256 of the dump's content in an earlier run. The stage files of that run are
             reused, and the dump is not read.
         retired_at: When the dump was first found to be gone.
@@ -188,6 +192,7 @@ class CorpusEntry(BaseModel):
     clean: Cleaning | None = None
     statements: Statements = "reject"
     kinds: Annotated[tuple[Kind, ...], Field(min_length=1)] = KINDS
+    style: Literal["sql", "cot"] | None = None
     digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     retired_at: AwareDatetime | None = None
 
@@ -282,6 +287,8 @@ class CorpusEntry(BaseModel):
                 )
             if self.role == "predictions" and key != "trained_on" and getattr(self, key) is None:
                 raise _mistake(f"key '{key}' is missing; predictions need it")
+        if self.role != "train" and self.style is not None:
+            raise _mistake("key 'style' is for training sets only; remove it")
         if self.role == "predictions" and self.statements == "each":
             raise _mistake(
                 "key 'statements': \"each\" cannot be used with predictions, which have one answer "

@@ -81,7 +81,7 @@ from nl2sql_align.tasks.warehouse.regular_files import (
 )
 
 # Part of the stage key: raise it when a change makes the same dump give another file.
-INGEST_VERSION: Final = 4
+INGEST_VERSION: Final = 5
 
 _MAX_COLUMNS_SHOWN: Final = 20
 _MAX_NAME_SHOWN: Final = 60
@@ -230,7 +230,8 @@ def ingest_corpus(
 
     The columns are ``ordinal`` (from 0, in the dump's order; the file is sorted by it), ``sql``
     (the text to template, empty if the dump has none), ``raw_sql``, ``db_id``, ``question``,
-    ``n_occurrences`` (1 if the dump has no frequencies), ``id`` and ``question_ordinal`` (null).
+    ``n_occurrences`` (1 if the dump has no frequencies), ``id``, ``question_ordinal`` (null) and
+    ``part``.
     The same dump gives the same bytes.
 
     Args:
@@ -873,6 +874,7 @@ def _check_content(
         "db_id": "n_db_ids",
         "frequency": "n_frequencies",
         "id": "n_ids",
+        "part": "n_parts",
     }
     empty = [column for key, column in _get_mapping(entry).items() if found[n_values[key]] == 0]
     _check_columns(entry, empty, list_columns)

@@ -1,4 +1,4 @@
-"""Intervals of alignments and ratios, verdicts, and ceilings (specification, section 5).
+"""Intervals of alignments and ratios, reach, and ceilings (specification, section 5).
 
 The replicates of a pair are stored by the content of its corpora, so that only pairs with new
 content are resampled. The replicates of a ratio follow from those of its two alignments, because a
@@ -30,8 +30,17 @@ from nl2sql_align.tasks.measures.bootstrap import (
     skew_divergences,
 )
 from nl2sql_align.tasks.measures.ceilings import N_SPLITS, ceiling_row
-from nl2sql_align.tasks.measures.divergence import SKEW, log_alignment
+from nl2sql_align.tasks.measures.divergence import SKEW, alignment, log_alignment
 from nl2sql_align.tasks.measures.options import Unit
+from nl2sql_align.tasks.measures.parts import PARTS_VERSION, PartsBy
+from nl2sql_align.tasks.measures.reach import (
+    GAP_NATS,
+    REACH_SPLITS,
+    Reach,
+    find_reach,
+    mixture_counts,
+    weigh_units,
+)
 from nl2sql_align.tasks.measures.units import (
     MOST_UNITS,
     Sample,
@@ -47,11 +56,13 @@ from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
 from nl2sql_align.tasks.warehouse.count_files import count_distinct_ngrams, remove_unused
 from nl2sql_align.tasks.warehouse.folder import stage_key, write_atomically
 
-INTERVALS_VERSION: Final = 4
+INTERVALS_VERSION: Final = 5
 """Goes up with every change that can alter an interval, a verdict or a ceiling."""
 
 FEWEST_REPLICATES: Final = 200
 MOST_REPLICATES: Final = 2_000
+# The columns of a ratio that reach has too.
+_REACH_COLUMNS: Final = ("ci_low", "ci_high", "verdict", "ln_standard_error")
 # After each of these numbers of replicates, only doubtful verdicts get more.
 _CHECKPOINTS: Final = (FEWEST_REPLICATES, 600, MOST_REPLICATES)
 
@@ -91,6 +102,8 @@ class IntervalsReport:
     Attributes:
         intervals: A row for every corpus with every target of other content.
         ratios: A row for every training set with all predictions.
+        reaches: A row for every training set with every target, and with every part of one that
+            some predictions answer.
         ceilings: A row for every target.
         n_pairs: The number of pairs of a corpus and a target.
         n_new: For how many of them replicates were made.
@@ -98,20 +111,38 @@ class IntervalsReport:
 
     intervals: Path
     ratios: Path
+    reaches: Path
     ceilings: Path
     n_pairs: int
     n_new: int
 
 
+# Follows the name of a sample, a digest, if its parts are mixed.
+_MIXED: Final = "~mixed"
+
+
 class _Pair(NamedTuple):
-    """The samples of a source and a target."""
+    """The samples of a source and a target.
+
+    Attributes:
+        source: The source.
+        target: The target.
+        is_mixed: Whether the source is the best mixture of the parts of a training set.
+    """
 
     source: SampleKey
     target: SampleKey
+    is_mixed: bool = False
+
+    @property
+    def samples(self) -> tuple[SampleKey, SampleKey]:
+        """The samples of both sides."""
+        return self.source, self.target
 
     @property
     def key(self) -> tuple[str, str]:
-        return self.source.name, self.target.name
+        """The names of both samples, different for mixtures."""
+        return self.source.name + (_MIXED if self.is_mixed else ""), self.target.name
 
 
 class _Drawn(NamedTuple):
@@ -131,6 +162,7 @@ class _Replicates:
 
 
 _Known = dict[tuple[str, str], _Replicates]
+_KnownReaches = dict[tuple[str, str], Reach]
 _Row = dict[str, Any]
 
 
@@ -149,7 +181,12 @@ def compute_intervals(
         how: How to resample.
     """
     rules = stage_key(
-        version=INTERVALS_VERSION, skew=SKEW, seed=how.seed, most=MOST_UNITS, splits=N_SPLITS
+        version=INTERVALS_VERSION,
+        skew=SKEW,
+        seed=how.seed,
+        most=MOST_UNITS,
+        splits=N_SPLITS,
+        reach=[PARTS_VERSION, REACH_SPLITS, GAP_NATS],
     )[:12]
     name = stage_key(
         corpora=[
@@ -175,7 +212,12 @@ def compute_intervals(
                     tables[kind].write_parquet(temporary)
     remove_unused(folder, {*files.values()})
     return IntervalsReport(
-        files["intervals"], files["ratios"], files["ceilings"], len(plan.pairs), n_new
+        files["intervals"],
+        files["ratios"],
+        files["reaches"],
+        files["ceilings"],
+        len(plan.pairs),
+        n_new,
     )
 
 
@@ -189,6 +231,7 @@ class _Plan:
             with a part.
         ratios: The training set and predictions of each ratio, and what they are compared with: the
             target, or the part that the predictions answer.
+        trains: The sample of each training set.
     """
 
     def __init__(self, corpora: Sequence[CountedCorpus], unit: Unit) -> None:
@@ -207,6 +250,7 @@ class _Plan:
                     continue  # same content: equal in every replicate
                 self.pairs[source.entry.name, target.entry.name] = _Pair(of_source, of_target)
         trains = [corpus.entry.name for corpus in corpora if corpus.entry.role == "train"]
+        self.trains = {train: own[train] for train in trains}
         parts = {one.entry.name: one.answered for one in corpora if one.answered is not None}
         for predictions, part in parts.items():
             name = part.entry.name
@@ -243,19 +287,20 @@ def _compute_tables(
 ) -> tuple[dict[str, pl.DataFrame], int]:
     """Return all tables, and the number of pairs of samples that got new replicates."""
     estimates = plan.read_log_alignments(pairs)
-    known, known_ceilings = _read_known(folder, rules)
+    known, known_ceilings, known_reaches = _read_known(folder, rules)
     new_targets = {
         sample.ngrams for sample in plan.targets.values() if sample.name not in known_ceilings
     }
     with connect(memory_share=_DATABASE_SHARE) as con:
-        bootstrap = _Bootstrap(con, known, new_targets, how.seed)
+        bootstrap = _Bootstrap(con, known, known_reaches, new_targets, how.seed)
+        reaches = _Reaches(plan, estimates, bootstrap)
         checkpoints = how.checkpoints() if plan.pairs else (0,)
         bootstrap.extend(plan.pairs.values(), checkpoints[0])
         intervals = [
             _interval_row(names, estimates[names], known[pair.key], pair, checkpoints[0])
             for names, pair in plan.pairs.items()
         ]
-        ratios = _ratio_rows(plan, estimates, bootstrap, checkpoints)
+        ratios = _ratio_rows(plan, estimates, bootstrap, reaches, checkpoints)
         ceilings = []
         for target, sample in plan.targets.items():
             row = known_ceilings.get(sample.name)
@@ -263,19 +308,27 @@ def _compute_tables(
             ceilings.append({**row, "target": target})
     tables = {
         kind: pl.DataFrame(rows, schema=_SCHEMAS[kind], orient="row")
-        for kind, rows in (("intervals", intervals), ("ratios", ratios), ("ceilings", ceilings))
+        for kind, rows in {
+            "intervals": intervals,
+            "ratios": ratios,
+            "reaches": reaches.rows(),
+            "ceilings": ceilings,
+        }.items()
     }
     for kind in ("intervals", "ratios"):
         tables[kind] = tables[kind].with_columns(seed=pl.lit(how.seed, pl.Int64))
-    used = sorted({pair.key for pair in plan.pairs.values()})
+    mixed = [pair._replace(is_mixed=True) for pair in plan.pairs.values()]
+    used = sorted({pair.key for pair in [*plan.pairs.values(), *mixed]} & known.keys())
     tables["replicates"] = _replicates_table({key: known[key] for key in used})
-    return tables, len(bootstrap.extended)
+    n_new = sum(not source.endswith(_MIXED) for source, _ in bootstrap.extended)
+    return tables, n_new
 
 
 def _ratio_rows(
     plan: _Plan,
     estimates: dict[tuple[str, str], float],
     bootstrap: "_Bootstrap",
+    reaches: "_Reaches",
     checkpoints: Sequence[int],
 ) -> list[_Row]:
     """Return the row of each ratio, with more replicates for doubtful verdicts."""
@@ -286,7 +339,9 @@ def _ratio_rows(
             names: (plan.pairs.get((names[0], names[2])), plan.pairs.get((names[1], names[2])))
             for names in doubtful
         }
+        mixed = {names: reaches.find_mixed(names[0], names[2]) for names in doubtful}
         needed = [pair for both in sides.values() for pair in both if pair is not None]
+        needed += [pair for pair in mixed.values() if pair is not None]
         bootstrap.extend(needed, n_replicates)
         still_doubtful = []
         for names, both in sides.items():
@@ -294,6 +349,11 @@ def _ratio_rows(
             estimate = estimates[train, target] - estimates[predictions, target]
             known = [None if pair is None else bootstrap.known[pair.key] for pair in both]
             row, is_open = _ratio_row(estimate, known[0], known[1], n_replicates)
+            pair, gain = mixed[names], reaches.log_gains(train, target)
+            of_reach = known[0] if pair is None else bootstrap.known[pair.key]
+            reach_row, _ = _ratio_row(
+                estimate + gain.chosen, of_reach, known[1], n_replicates, gain.judged - gain.chosen
+            )
             is_paired = both[1] is not None and both[1].source.is_paired
             rows[names] = {
                 "train": train,
@@ -302,6 +362,8 @@ def _ratio_rows(
                 "compared_with": target,
                 **row,
                 "is_paired": is_paired,
+                "ln_reach_ratio": estimate + gain.judged,
+                **{f"reach_{name}": reach_row[name] for name in _REACH_COLUMNS},
             }
             if is_open:
                 still_doubtful.append(names)
@@ -334,7 +396,11 @@ def _interval_row(
 
 
 def _ratio_row(
-    estimate: float, of_train: _Replicates | None, of_predictions: _Replicates | None, n: int
+    estimate: float,
+    of_train: _Replicates | None,
+    of_predictions: _Replicates | None,
+    n: int,
+    shift: float = 0.0,
 ) -> tuple[_Row, bool]:
     """Return a ratio's row, and whether more replicates could change its verdict.
 
@@ -344,6 +410,7 @@ def _ratio_row(
             with which it is then aligned at 1 in every replicate.
         of_predictions: Those of the predictions, likewise.
         n: The number of replicates to use.
+        shift: What to add to the ends of the interval.
     """
     train_logs, predictions_logs = (
         np.zeros(n) if one is None else log_alignment(one.kl_nats[:n])
@@ -353,7 +420,7 @@ def _ratio_row(
     train = of_train.source if of_train else target
     predictions = of_predictions.source if of_predictions else target
     n_units = min(train.n_units, predictions.n_units, target.n_units)
-    interval = student_interval(estimate, train_logs - predictions_logs, n_units)
+    interval = student_interval(estimate, train_logs - predictions_logs, n_units).shifted(shift)
     low, high = _ends(interval)
     row = {
         "ci_low": low,
@@ -372,6 +439,77 @@ def _ratio_row(
     return row, is_doubtful(interval, n, n_units)
 
 
+class _Gains(NamedTuple):
+    """How much closer the best mixture of parts is than the training set, as logarithms.
+
+    Attributes:
+        chosen: On the queries that chose its weights.
+        judged: On others.
+    """
+
+    chosen: float
+    judged: float
+
+
+class _Reaches:
+    """The reach of each training set with each target."""
+
+    def __init__(
+        self,
+        plan: _Plan,
+        estimates: dict[tuple[str, str], float],
+        bootstrap: "_Bootstrap",
+    ) -> None:
+        """Weigh the parts of all training sets, unless earlier runs did.
+
+        Args:
+            plan: The comparisons of the run.
+            estimates: The logarithm of the alignment of each corpus with each target.
+            bootstrap: The samples, and what earlier runs found.
+        """
+        self._estimates = estimates
+        self._pairs = {
+            names: pair
+            for names, pair in plan.pairs.items()
+            if names[0] in plan.trains and names[1] in plan.targets
+        }
+        bootstrap.weigh_parts(self._pairs.values())
+        self._found = {names: bootstrap.reaches[pair.key] for names, pair in self._pairs.items()}
+
+    def find_mixed(self, train: str, target: str) -> _Pair | None:
+        """Return the pair of the best mixture; None if it is the training set itself."""
+        pair = self._pairs.get((train, target))
+        is_mixed = pair is not None and self._found[train, target].is_mixed
+        return pair._replace(is_mixed=True) if pair is not None and is_mixed else None
+
+    def log_gains(self, train: str, target: str) -> _Gains:
+        """Return how much closer the mixture is than the training set."""
+        found = self._found.get((train, target))
+        if found is None or not found.is_mixed:
+            return _Gains(0.0, 0.0)
+        plain = self._estimates[train, target]
+        return _Gains(log_alignment(found.chosen_nats) - plain, log_alignment(found.nats) - plain)
+
+    def rows(self) -> list[_Row]:
+        """Return a row for each training set and target of other content."""
+        return [
+            {
+                "train": train,
+                "target": target,
+                "train_sample": pair.source.name,
+                "target_sample": pair.target.name,
+                "reach": round(alignment(found.nats), 12),
+                "is_mixed": found.is_mixed,
+                "nats": found.nats,
+                "chosen_nats": found.chosen_nats,
+                "parted_by": found.parted_by,
+                "n_parts": found.n_parts,
+            }
+            for (train, target), pair in self._pairs.items()
+            for found in [self._found[train, target]]
+        ]
+
+
 def _ends(interval: Interval) -> tuple[float | None, float | None]:
     if interval.low is None or interval.high is None:
         return None, None
@@ -383,21 +521,29 @@ class _Bootstrap:
 
     Attributes:
         known: The replicates of each pair of samples; new ones are added.
+        reaches: The best mixtures of the parts of training sets; new ones are added.
         extended: The pairs that got new replicates.
     """
 
     def __init__(
-        self, con: duckdb.DuckDBPyConnection, known: _Known, new_targets: set[Path], seed: int
+        self,
+        con: duckdb.DuckDBPyConnection,
+        known: _Known,
+        reaches: _KnownReaches,
+        new_targets: set[Path],
+        seed: int,
     ) -> None:
         """Start without any sample.
 
         Args:
             con: A connection that can read the corpora's files.
             known: The replicates that earlier runs made.
+            reaches: The mixtures that earlier runs found, without their weights.
             new_targets: The n-gram counts of corpora whose samples must contain all their n-grams.
             seed: The seed of the replicates.
         """
         self.known = known
+        self.reaches = reaches
         self.extended: set[tuple[str, str]] = set()
         self._con = con
         self._seed = seed
@@ -411,6 +557,30 @@ class _Bootstrap:
         if key.name not in self._samples:
             self._samples[key.name] = load_sample(self._con, key, self._vocabulary, self._seed)
         return self._samples[key.name]
+
+    def weigh_parts(self, pairs: Iterable[_Pair], with_weights: bool = False) -> None:
+        """Find the best mixtures of the parts of training sets that are not known.
+
+        Args:
+            pairs: A training set and a target each.
+            with_weights: Whether mixtures of earlier runs, whose weights are not stored, count as
+                not known.
+        """
+        missing: dict[tuple[str, str], _Pair] = {}
+        for pair in (one._replace(is_mixed=False) for one in pairs):
+            found = self.reaches.get(pair.key)
+            if found is None or (with_weights and found.is_mixed and found.weights is None):
+                missing[pair.key] = pair
+        self._cover(missing.values())
+
+        def find(pair: _Pair) -> Reach:
+            return find_reach(self.load(pair.source), self.load(pair.target))
+
+        with ThreadPoolExecutor(resources().threads) as pool:
+            self._read_small((key for pair in missing.values() for key in pair.samples), pool)
+            for pair in missing.values():
+                self.load(pair.source)  # the large ones, one after the other
+            self.reaches |= zip(missing, pool.map(find, missing.values()), strict=True)
 
     def extend(self, pairs: Iterable[_Pair], n: int) -> None:
         """Make replicates of these pairs until each has ``n``."""
@@ -431,17 +601,23 @@ class _Bootstrap:
         nats: dict[tuple[str, str], list[Floats]] = {key: [] for key in pairs}
         self._cover(pairs.values())
 
+        self.weigh_parts((pair for pair in pairs.values() if pair.is_mixed), with_weights=True)
+
         def resample_source(some: list[_Pair], batch: range, of_targets: dict[str, Counts]) -> None:
             source = self.load(some[0].source)
-            of_source = _count_replicates(source, batch)
+            weights = poisson_weights(source.keys, batch).astype(np.float64)
+            of_plain = source.counts(weights)
             for pair in some:
+                of_source = of_plain
+                if pair.is_mixed:
+                    of_source = self._count_mixture(source, pair, weights)
                 shared = find_shared(source, self.load(pair.target))
                 of_target = of_targets[pair.target.name]
                 nats[pair.key].append(skew_divergences(of_source, of_target, shared))
 
         # Each thread computes whole samples, so that no number depends on the number of threads.
         with ThreadPoolExecutor(resources().threads) as pool:
-            self._read_small((key for pair in pairs.values() for key in pair), pool)
+            self._read_small((key for pair in pairs.values() for key in pair.samples), pool)
             # This reads the large ones, one after the other.
             largest = max(self.load(pair.source).n_classes for pair in pairs.values())
             n_classes = sum(self.load(target).n_classes for target in targets.values())
@@ -462,13 +638,18 @@ class _Bootstrap:
                     announce("intervals", "", n_done, n_steps)
         for key, pair in pairs.items():
             source, target = (
-                _Drawn(sample.unit, len(sample.keys)) for sample in map(self.load, pair)
+                _Drawn(sample.unit, len(sample.keys)) for sample in map(self.load, pair.samples)
             )
             before = [self.known[key].kl_nats] if key in self.known else []
             # To 12 digits, because processors differ in the last bits of a logarithm.
             values = np.concatenate([*before, *nats[key]]).round(12)
             self.known[key] = _Replicates(source, target, values)
             self.extended.add(key)
+
+    def _count_mixture(self, train: Sample, pair: _Pair, weights: Floats) -> Counts:
+        found = self.reaches[pair._replace(is_mixed=False).key]
+        assert found.weights is not None
+        return mixture_counts(train, weigh_units(train, found.weights), weights)
 
     def _cover(self, pairs: Iterable[_Pair]) -> None:
         """Choose a vocabulary that has all n-grams that both sides of a pair have.
@@ -522,8 +703,8 @@ def _replicates_table(known: _Known) -> pl.DataFrame:
     return pl.DataFrame(columns, schema=_SCHEMAS["replicates"])
 
 
-def _read_known(folder: Path, rules: str) -> tuple[_Known, dict[str, _Row]]:
-    """Return the replicates and the ceilings that earlier runs made by the same rules."""
+def _read_known(folder: Path, rules: str) -> tuple[_Known, dict[str, _Row], _KnownReaches]:
+    """Return replicates, ceilings and reaches that earlier runs made by the same rules."""
     known: _Known = {}
     ceilings: dict[str, _Row] = {}
     for file in sorted(folder.glob(f"replicates-{rules}-*.parquet")):
@@ -541,7 +722,17 @@ def _read_known(folder: Path, rules: str) -> tuple[_Known, dict[str, _Row]]:
     for file in sorted(folder.glob(f"ceilings-{rules}-*.parquet")):
         for row in pl.read_parquet(file, glob=False).iter_rows(named=True):
             ceilings[row["target_sample"]] = row
-    return known, ceilings
+    reaches: _KnownReaches = {}
+    for file in sorted(folder.glob(f"reaches-{rules}-*.parquet")):
+        for row in pl.read_parquet(file, glob=False).iter_rows(named=True):
+            reaches[row["train_sample"], row["target_sample"]] = Reach(
+                row["nats"],
+                row["chosen_nats"],
+                PartsBy(row["parted_by"]),
+                row["n_parts"],
+                row["is_mixed"],
+            )
+    return known, ceilings, reaches
 
 
 _SCHEMAS: Final[dict[str, dict[str, Any]]] = {
@@ -586,8 +777,25 @@ _SCHEMAS: Final[dict[str, dict[str, Any]]] = {
         "predictions_unit": pl.String,
         "n_predictions_units": pl.Int64,
         "is_paired": pl.Boolean,
+        "ln_reach_ratio": pl.Float64,
+        "reach_ci_low": pl.Float64,
+        "reach_ci_high": pl.Float64,
+        "reach_verdict": pl.String,
+        "reach_ln_standard_error": pl.Float64,
         "n_replicates": pl.Int64,
         "seed": pl.Int64,
+    },
+    "reaches": {
+        "train": pl.String,
+        "target": pl.String,
+        "train_sample": pl.String,
+        "target_sample": pl.String,
+        "reach": pl.Float64,
+        "is_mixed": pl.Boolean,
+        "nats": pl.Float64,
+        "chosen_nats": pl.Float64,
+        "parted_by": pl.String,
+        "n_parts": pl.Int64,
     },
     "ceilings": {
         "target": pl.String,

@@ -1,6 +1,7 @@
 """Corpora prepared for resampling: the templates of each unit, and the n-grams of each template."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -25,6 +26,7 @@ from nl2sql_align.tasks.measures.bootstrap import (
     unit_keys,
 )
 from nl2sql_align.tasks.measures.options import Unit
+from nl2sql_align.tasks.measures.parts import Rows, divide_rows
 from nl2sql_align.tasks.ngrams.count import count_known, ngram_keys
 from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
 from nl2sql_align.tasks.warehouse.folder import stage_key
@@ -90,6 +92,8 @@ class Sample:
         of_units: The number of queries of each unit (row) with each template (column).
         classes: The n-grams of each template.
         ngrams: The numbers of the n-grams in the vocabulary, ascending.
+        unit_names: The name of each unit, such as ``database harbour``.
+        rows: The queries of ``of_units``, divided into parts.
     """
 
     unit: Unit
@@ -97,6 +101,8 @@ class Sample:
     of_units: "csr_array"
     classes: Classes
     ngrams: Integers
+    unit_names: Sequence[str] = ()
+    rows: Rows | None = None
 
     @property
     def n_queries(self) -> int:
@@ -206,13 +212,9 @@ def load_sample(
     )
     units: pl.Series = query_sql(con, "measures/resampling/unit_names").pl()["unit"]
     templates: pl.Series = query_sql(con, "measures/resampling/unit_templates").pl()["template"]
-    counts = query_sql(con, "measures/resampling/unit_counts").fetchnumpy()
+    rows = divide_rows(query_sql(con, "measures/resampling/unit_counts").pl(), templates)
     of_units = coo_array(
-        (
-            counts["n_queries"].astype(np.float64),
-            (counts["unit_number"], counts["template_number"]),
-        ),
-        shape=(len(units), len(templates)),
+        (rows.n_queries, (rows.units, rows.templates)), shape=(len(units), len(templates))
     ).tocsr()
     blocks, totals = [], []
     for known in count_known(templates, vocabulary, templates_per_block):
@@ -226,6 +228,8 @@ def load_sample(
         of_units,
         replace(classes, totals=np.concatenate(totals)),
         ngrams,
+        units.to_list(),
+        rows,
     )
 
 
@@ -234,6 +238,17 @@ def find_shared(source: Sample, target: Sample) -> Shared:
     in_target = target.class_of.take(source.ngrams, mode="clip")
     is_shared = in_target >= 0
     return shared_classes(source.classes.of_ngram[is_shared], in_target[is_shared])
+
+
+def draw_half(units: Iterable[str], name: str) -> set[str]:
+    """Return half of some units, drawn at random.
+
+    Args:
+        units: The names of the units.
+        name: The name of the split, from which it is hashed.
+    """
+    order = sorted(set(units), key=lambda unit: hashlib.sha256(f"{name}|{unit}".encode()).digest())
+    return set(order[: len(order) // 2])
 
 
 def _find_unit(con: duckdb.DuckDBPyConnection, key: SampleKey) -> Unit:

@@ -22,6 +22,12 @@ class Interval(NamedTuple):
     standard_error: float | None = None
     bias: float | None = None
 
+    def shifted(self, by: float) -> "Interval":
+        """Return the interval with its ends moved."""
+        if self.low is None or self.high is None:
+            return self
+        return self._replace(low=self.low + by, high=self.high + by)
+
 
 def student_interval(
     estimate: float, replicates: Floats, n_units: int, confidence: float = CONFIDENCE

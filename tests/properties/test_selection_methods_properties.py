@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 from scipy.sparse import csr_array
 
-from nl2sql_align.tasks.decisions.mixture import mixture_divergence, nearest_mixture
 from nl2sql_align.tasks.decisions.selection_methods import (
     Cells,
     Target,
@@ -24,6 +23,7 @@ from nl2sql_align.tasks.decisions.selection_methods import (
 )
 from nl2sql_align.tasks.measures.bootstrap import uniforms, unit_keys
 from nl2sql_align.tasks.measures.divergence import alignment
+from nl2sql_align.tasks.measures.mixtures import mixture_divergence, nearest_mixture
 from tests import reference
 
 # How often each of four n-grams occurs in a template. Only the pool has the last one.
@@ -173,7 +173,7 @@ def test_templates_are_added_within_a_source_that_is_full():
     _counts.filter(lambda some: any(some[:3])),
 )
 def test_no_mixture_is_closer(corpora, target):
-    shares = np.array([np.array(c, float) / sum(c) for c in corpora])[:, :3]
+    shares = csr_array(np.array([np.array(c, float) / sum(c) for c in corpora])[:, :3])
     q = np.array(target[:3], float) / sum(target[:3])
     found = nearest_mixture(shares, q, np.ones(3))
     assert found.weights.sum() == pytest.approx(1) and (found.weights >= 0).all()

@@ -1,6 +1,6 @@
 -- The templates of a corpus, numbered in their order (sample_templates), and the number of queries
--- of each unit with each template (sample_units). A unit is a database or a query: resampling draws
--- it as a whole. A query with an unknown database is its own unit, with all its occurrences in a
+-- of each unit with each template, source and database (sample_units). A unit is a database or a
+-- query: resampling draws it as a whole. A query with an unknown database is its own unit, with all its occurrences in a
 -- log. The question of $asked gives a query's database: $asked is the corpus itself, or the target
 -- that it answers. is_grouped says whether $asked has several queries of one question. More units
 -- than $most_units are combined into groups by the MD5 of their names. A text that occurs first at
@@ -41,6 +41,8 @@ templated as (
             'database ' || asked.db_id, 'query ' || coalesce(given.question_ordinal, given.ordinal)
         ) as unit,
         coalesce(parsed.template_number, parsed_again.template_number) as template_number,
+        given.part,
+        given.db_id,
         given.n_occurrences
     from read_parquet($queries) as given
     left join parsed on given.ordinal = parsed.first_ordinal
@@ -58,6 +60,8 @@ n_units as (
 select
     if(n_units > $most_units, 'group ' || (md5_number_lower(unit) % $most_units), unit) as unit,
     template_number,
+    part,
+    db_id,
     sum(n_occurrences)::bigint as n_queries
 from templated
 cross join n_units

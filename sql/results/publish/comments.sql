@@ -46,6 +46,7 @@ comment on column queries.template_id is 'The template; null if the query was re
 comment on column queries.reject_reason is 'Why the query has no template; null if it has one';
 comment on column queries.id is 'The id of the question in the dump, if it has ids';
 comment on column queries.question_ordinal is 'Predictions: the ordinal of the question in their target. Others: the ordinal of the first query of the same question, mostly the query''s own';
+comment on column queries.part is 'The source of the query in a mixture, as the dump names it';
 
 comment on table templates is 'The structural templates of the queries.';
 comment on column templates.template_id is 'MD5 of the template, in hexadecimal';

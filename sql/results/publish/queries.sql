@@ -34,7 +34,8 @@ select
     coalesce(parsed.template_id, parsed_again.template_id) as template_id,
     coalesce(ingested.reject_reason, parsed.reject_reason, parsed_again.reject_reason) as reject_reason,
     if(given.has_sql, ingested.id, null) as id,
-    coalesce(ingested.question_ordinal, ingested.ordinal) as question_ordinal
+    coalesce(ingested.question_ordinal, ingested.ordinal) as question_ordinal,
+    ingested.part
 from read_parquet($queries_files, filename = true) as ingested
 join given_corpora as given on ingested.filename = given.queries_file
 left join parsed

@@ -46,7 +46,8 @@ create table queries (
     template_id varchar,
     reject_reason varchar,
     id varchar,
-    question_ordinal bigint not null
+    question_ordinal bigint not null,
+    part varchar
 );
 
 create table templates (

@@ -1,0 +1,135 @@
+"""The parts of a training set, by which reach judges it (``docs/definitions.md``).
+
+Parts are the sources that a dump names, else databases, else groups of templates with the same
+words. The rule that groups templates looks at one template alone, so that rows that are added to a
+set do not move its other rows to other parts.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from nl2sql_align.tasks.base.arrays import Floats, Integers
+
+PARTS_VERSION: Final = 1
+"""Goes up with every change that can alter the parts of a training set."""
+
+LEAST_QUERIES: Final = 10
+"""Smaller parts are joined to one: a few queries match a target by chance."""
+
+MOST_PARTS: Final = 1_000
+"""The smallest of more parts are joined to one. Limits memory and time."""
+
+# Databases are parts if at least this share of the queries has one.
+_KNOWN_SHARE: Final = 0.5
+_WORD: Final = r"[\p{L}_]\S*"
+_SET_OPERATION: Final = r"\b(UNION|INTERSECT|EXCEPT)\b"
+
+
+class PartsBy(StrEnum):
+    """What the parts of a training set are."""
+
+    SOURCE = "source"
+    """The sources that the dump names (``columns.part``)."""
+
+    DATABASE = "database"
+    """The databases of its queries."""
+
+    TEMPLATE = "template"
+    """Groups of templates with the same words."""
+
+    NONE = "none"
+    """The whole set, because it has one part only."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The queries of a set, by unit, template and part.
+
+    Attributes:
+        units: The number of each row's unit.
+        templates: The number of its template.
+        n_queries: How many queries it stands for.
+        parts: The number of its part.
+        parted_by: What the parts are.
+    """
+
+    units: Integers
+    templates: Integers
+    n_queries: Floats
+    parts: Integers
+    parted_by: PartsBy
+
+    @property
+    def n_parts(self) -> int:
+        """The number of parts."""
+        return int(self.parts.max(initial=-1)) + 1
+
+
+def divide_rows(rows: pl.DataFrame, templates: pl.Series) -> Rows:
+    """Divide the queries of a set into parts.
+
+    Args:
+        rows: ``unit_number``, ``template_number``, ``part``, ``db_id`` and ``n_queries`` of queries
+            that have these in common.
+        templates: The set's templates by their numbers.
+    """
+    by, labels = _choose_labels(rows, templates)
+    names = labels.unique().sort()
+    return Rows(
+        rows["unit_number"].to_numpy().astype(np.int64),
+        rows["template_number"].to_numpy().astype(np.int64),
+        rows["n_queries"].to_numpy().astype(np.float64),
+        names.search_sorted(labels).to_numpy().astype(np.int64),
+        by if len(names) > 1 else PartsBy.NONE,
+    )
+
+
+def _choose_labels(rows: pl.DataFrame, templates: pl.Series) -> tuple[PartsBy, pl.Series]:
+    """Return what the parts are, and the label of each row's part."""
+    n_queries = rows["n_queries"]
+    n_known = int(n_queries.filter(rows["db_id"].is_not_null()).sum())
+    choices = {PartsBy.SOURCE: "part"}
+    if n_known >= _KNOWN_SHARE * int(n_queries.sum()):
+        choices[PartsBy.DATABASE] = "db_id"
+    for by, column in choices.items():
+        labels = _join_small(rows[column].fill_null(""), n_queries)
+        if labels.n_unique() > 1:
+            return by, labels
+    groups = group_templates(templates)
+    of_rows = groups[rows["template_number"].cast(pl.Int64)]
+    by_words = _join_small(of_rows["words"], n_queries)
+    # Templates with rare words are grouped by their clauses.
+    of_templates = pl.when(by_words == "").then(of_rows["clauses"]).otherwise(by_words)
+    return PartsBy.TEMPLATE, _join_small(pl.select(of_templates).to_series(), n_queries)
+
+
+def group_templates(templates: pl.Series) -> pl.DataFrame:
+    """Return two labels of each template: its set of words, and its clauses."""
+    text = pl.col("template")
+
+    def count(word: str, most: int) -> pl.Expr:
+        return pl.min_horizontal(text.str.count_matches(rf"\b{word}\b"), most).cast(pl.String)
+
+    words = text.str.extract_all(_WORD).list.unique().list.sort().list.join(" ")
+    clauses = pl.format(
+        "# {} {} {} {} {}",
+        count("SELECT", 3),
+        count("JOIN", 2),
+        count("GROUP BY", 1),
+        count("ORDER BY", 1),
+        pl.min_horizontal(text.str.count_matches(_SET_OPERATION), 1).cast(pl.String),
+    )
+    return pl.DataFrame({"template": templates}).select(words=words, clauses=clauses)
+
+
+def _join_small(labels: pl.Series, n_queries: pl.Series) -> pl.Series:
+    """Return the labels, with an empty one for rows of small parts."""
+    sizes = pl.DataFrame({"label": labels, "n": n_queries}).group_by("label").agg(pl.col("n").sum())
+    large = sizes.filter((pl.col("n") >= LEAST_QUERIES) & (pl.col("label") != ""))
+    kept = large.sort(["n", "label"], descending=[True, False])["label"].head(MOST_PARTS - 1)
+    is_kept = labels.is_in(kept.implode())
+    return pl.select(pl.when(is_kept).then(labels).otherwise(pl.lit(""))).to_series()

@@ -1,0 +1,156 @@
+"""Reach: the KL-alignment of a training set with a target, if its parts are weighed at best.
+
+A divergence charges a training set for what it has too much of. A tuned model answers the question
+before it, so what a set has beside the target's queries costs little: published models that were
+tuned on mixtures keep the gain of the best source. See ``docs/definitions.md``.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from nl2sql_align.tasks.base.arrays import Floats, Integers
+from nl2sql_align.tasks.measures.bootstrap import Counts, replicate_counts, skew_divergences
+from nl2sql_align.tasks.measures.mixtures import mixture_divergence, nearest_mixture
+from nl2sql_align.tasks.measures.parts import PartsBy
+from nl2sql_align.tasks.measures.units import Sample, draw_half, find_shared
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+REACH_SPLITS: Final = 4
+"""How often the target is split in halves, each of which is judged by the weights of the other."""
+
+GAP_NATS: Final = 0.01
+"""The search for weights ends this close to the lowest divergence: 0.2% of a ratio."""
+
+
+@dataclass(frozen=True)
+class Reach:
+    """The best mixture of a training set's parts.
+
+    Attributes:
+        nats: The divergence of the mixture from the target, on queries that did not choose it.
+        chosen_nats: The same on the queries that chose it.
+        parted_by: What the parts are.
+        n_parts: The number of parts.
+        is_mixed: Whether a mixture is closer than the training set itself.
+        weights: The share of n-grams from each part; None if they are not needed.
+    """
+
+    nats: float
+    chosen_nats: float
+    parted_by: PartsBy
+    n_parts: int
+    is_mixed: bool
+    weights: Floats | None = None
+
+
+def find_reach(train: Sample, target: Sample) -> Reach:
+    """Weigh the parts of a training set such that they are closest to a target.
+
+    Weights gain on the queries that choose them. How much is measured by halves of the target, each
+    judged by its own weights and by those of the other half. Weights from a half gain twice as much
+    as those from the whole target, so half of the difference is added to the divergence. The set
+    itself is one of the mixtures: reach is never below its alignment.
+
+    Args:
+        train: The training set, with its rows.
+        target: The target. Its units (databases or queries) stay whole in a split.
+    """
+    rows = train.rows
+    shared = find_shared(train, target)
+    plain, of_target = (one.counts(np.ones((1, len(one.keys)))) for one in (train, target))
+    plain_nats = round(float(skew_divergences(plain, of_target, shared)[0]), 12)
+    if rows is None or rows.n_parts < 2 or len(target.keys) < 2:
+        by, n_parts = (PartsBy.NONE, 1) if rows is None else (rows.parted_by, rows.n_parts)
+        return Reach(plain_nats, plain_nats, by, n_parts, False)
+    counts, totals = _count_parts(train)
+    used = np.flatnonzero(totals)
+    shares = counts[used].tocsc()[:, shared.of_source].tocsr().multiply(1 / totals[used, None])
+    shares = shares.tocsr()
+    distributions = _distributions(target, shared.of_target)
+    best = nearest_mixture(shares, distributions[0], shared.n_ngrams, gap_nats=GAP_NATS)
+    # To 12 digits, because processors differ in the last bits of a logarithm.
+    chosen_nats = round(best.kl_nats, 12)
+    nats = round(best.kl_nats + _optimism(shares, distributions[1:], shared.n_ngrams) / 2, 12)
+    if nats >= plain_nats:
+        return Reach(plain_nats, plain_nats, rows.parted_by, rows.n_parts, False)
+    weights = np.zeros(len(totals))
+    weights[used] = best.weights
+    return Reach(nats, chosen_nats, rows.parted_by, rows.n_parts, True, weights)
+
+
+def _count_parts(train: Sample) -> "tuple[csr_array, Floats]":
+    """Return the n-gram counts of each part (row) by class, and the n-grams of each part."""
+    from scipy.sparse import coo_array
+
+    assert train.rows is not None
+    rows = train.rows
+    of_parts = coo_array(
+        (rows.n_queries, (rows.parts, rows.templates)),
+        shape=(rows.n_parts, train.of_units.shape[1]),
+    ).tocsr()
+    totals = of_parts @ train.classes.totals.astype(np.float64)
+    return of_parts @ train.classes.counts.astype(np.float64), totals
+
+
+def _distributions(target: Sample, classes: Integers) -> Floats:
+    """Return the shares of n-grams in the target (first row), and in both halves of each split."""
+    names = list(target.unit_names)
+    weights = [np.ones(len(names))]
+    for split in range(REACH_SPLITS):
+        first = draw_half(names, f"reach {split}")
+        is_first = np.array([name in first for name in names], np.float64)
+        weights += [is_first, 1 - is_first]
+    counts = target.counts(np.stack(weights))
+    totals = np.where(counts.totals > 0, counts.totals, np.nan)
+    distributions: Floats = counts.by_class[:, classes] / totals[:, None]
+    return distributions
+
+
+def _optimism(shares: "csr_array", halves: Floats, n_ngrams: Floats) -> float:
+    """Return how much lower the divergence is on the half that chose the weights, in nats."""
+    differences = []
+    for pair in halves.reshape(-1, 2, halves.shape[1]):
+        if not np.isfinite(pair).all():
+            continue  # a half without n-grams
+        best = [nearest_mixture(shares, one, n_ngrams, gap_nats=GAP_NATS) for one in pair]
+        for own, other, half in zip(best, reversed(best), pair, strict=True):
+            judged = mixture_divergence(other.weights, shares, half, n_ngrams)
+            differences.append(judged - own.kl_nats)
+    return max(0.0, math.fsum(differences) / len(differences)) if differences else 0.0
+
+
+def weigh_units(train: Sample, weights: Floats) -> "csr_array":
+    """Return the queries of each unit (row) with each template (column) in a mixture of parts.
+
+    Args:
+        train: The training set.
+        weights: The share of n-grams from each part.
+    """
+    from scipy.sparse import coo_array
+
+    assert train.rows is not None
+    rows = train.rows
+    _, totals = _count_parts(train)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        per_query = np.where(totals > 0, weights / totals, 0.0)
+    of_units = coo_array(
+        (rows.n_queries * per_query[rows.parts], (rows.units, rows.templates)),
+        shape=train.of_units.shape,
+    )
+    return of_units.tocsr()
+
+
+def mixture_counts(train: Sample, mixed: "csr_array", weights: Floats) -> Counts:
+    """Return the n-gram counts of a mixture of parts.
+
+    Args:
+        train: The training set.
+        mixed: Its units in the mixture, from ``weigh_units``.
+        weights: The weights of units (columns) in each replicate (row).
+    """
+    return replicate_counts(train.classes, np.ascontiguousarray((mixed.T @ weights.T).T))
