@@ -362,6 +362,7 @@ def _ratio_rows(
                 "compared_with": target,
                 **row,
                 "is_paired": is_paired,
+                "ln_alignment_ratio": estimate,
                 "ln_reach_ratio": estimate + gain.judged,
                 **{f"reach_{name}": reach_row[name] for name in _REACH_COLUMNS},
             }
@@ -777,6 +778,7 @@ _SCHEMAS: Final[dict[str, dict[str, Any]]] = {
         "predictions_unit": pl.String,
         "n_predictions_units": pl.Int64,
         "is_paired": pl.Boolean,
+        "ln_alignment_ratio": pl.Float64,
         "ln_reach_ratio": pl.Float64,
         "reach_ci_low": pl.Float64,
         "reach_ci_high": pl.Float64,

@@ -1,6 +1,7 @@
-"""Intervals from replicates, and verdicts from intervals."""
+"""Intervals from replicates, and verdicts from intervals and what is known beside them."""
 
 import math
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -9,6 +10,9 @@ from nl2sql_align.tasks.base.arrays import Floats
 
 CONFIDENCE: Final = 0.95
 """The share of intervals that should contain the true value."""
+
+COIN_FLIP_RATIO: Final = 1.1
+"""Between this ratio and its inverse, studied changes went either way: see ``docs/how-sure.md``."""
 
 # A verdict is safe if the interval's end is at least this many resampling errors away from 0.
 _SAFE_DISTANCE: Final = 3.0
@@ -81,3 +85,55 @@ def is_doubtful(interval: Interval, n_replicates: int, n_units: int) -> bool:
     # The variances of the mean and of the standard deviation of n normal numbers.
     noise = interval.standard_error * math.sqrt((1 + t * t / 2) / n_replicates)
     return min(abs(interval.low), abs(interval.high)) < _SAFE_DISTANCE * noise
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a verdict depends on beside its interval.
+
+    Attributes:
+        covered_share: The share of the target's queries whose template the training set has.
+        right_share: The share of them whose template the answers have: each in its place, if
+            questions are known, or anywhere among them.
+        is_in_place: Whether the former.
+        has_reasoning: Whether the training set has answers with reasoning (``style = "cot"``).
+    """
+
+    covered_share: float
+    right_share: float
+    is_in_place: bool
+    has_reasoning: bool
+
+
+def judge(verdict: str, ln_ratio: float, evidence: Evidence, noun: str) -> tuple[str, list[str]]:
+    """Withhold the verdict of an interval where it has not been shown to hold.
+
+    Args:
+        verdict: The verdict of the interval.
+        ln_ratio: The logarithm of the ratio.
+        evidence: What is known beside it.
+        noun: The name of the ratio, for the reasons.
+
+    Returns:
+        The verdict, or ``undecided``, and why it was withheld, a sentence for each reason.
+    """
+    if verdict == "undecided":
+        return verdict, []
+    reasons = []
+    if evidence.has_reasoning:
+        reasons.append(
+            'the training set has answers with reasoning (style = "cot"), which also teach what '
+            "structure does not show"
+        )
+    if abs(ln_ratio) < math.log(COIN_FLIP_RATIO):
+        reasons.append(
+            f"a {noun} from {1 / COIN_FLIP_RATIO:.2f} to {COIN_FLIP_RATIO:.2f} was a coin flip in "
+            "studied changes"
+        )
+    if verdict == "gain" and evidence.covered_share < evidence.right_share:
+        already = "get right already" if evidence.is_in_place else "contain"
+        reasons.append(
+            f"the training set has the templates of {evidence.covered_share:.1%} of the target, "
+            f"and the answers {already} {evidence.right_share:.1%}"
+        )
+    return ("undecided" if reasons else verdict), reasons

@@ -173,6 +173,7 @@ def publish(
         measures=[pairs.name, contributions.name, intervals and intervals.ratios.name],
         as_written={row["corpus"]: row["content_key"] for row in _list_as_written(corpora)},
         compared=_list_compared(corpora),
+        styles={one.entry.name: one.entry.style for one in corpora if one.entry.style},
         versions=record.versions,
     )
     is_same = results_key == old.results_key
@@ -329,13 +330,18 @@ def _insert_pairs(
     con.unregister("given_as_written")
     con.unregister("given_doubts")
     if intervals is not None:
+        from nl2sql_align.tasks.measures.doubts import judge_ratios
+
+        con.register("given_verdicts", judge_ratios(corpora, pairs, intervals).to_arrow())
         run_sql(
             con,
             "results/publish/intervals",
             intervals=str(intervals.intervals),
             ratios=str(intervals.ratios),
+            reaches=str(intervals.reaches),
             ceilings=str(intervals.ceilings),
         )
+        con.unregister("given_verdicts")
     run_sql(con, "results/publish/tuning_effect", pairs=str(pairs))
     con.unregister("given_compared")
     run_sql(con, "results/publish/named_contributions", contributions=str(contributions))

@@ -83,7 +83,17 @@ comment on column alignment_ratio.predictions_parsed_share is 'Share of the pred
 comment on column alignment_ratio.alignment_ratio is 'train_alignment / predictions_alignment: above 1, the training set is closer to the target than the model is';
 comment on column alignment_ratio.n_cleaned is 'Predictions whose text was cleaned before it was templated';
 comment on column alignment_ratio.alignment_ratio_as_written is 'The ratio without that cleaning; null if no uncleaned prediction has an n-gram';
-comment on column alignment_ratio.doubts is 'Doubts whether the predictions are a model''s answers, a sentence each: more than 95% of them are texts of the target';
+comment on column alignment_ratio.reach is 'train_alignment of the best mixture of the training set''s parts, on queries of the target that did not choose it; null without resampling';
+comment on column alignment_ratio.reach_ratio is 'reach / predictions_alignment';
+comment on column alignment_ratio.reach_ci_low is 'Lower end of the 95% bootstrap interval of reach_ratio';
+comment on column alignment_ratio.reach_ci_high is 'Upper end';
+comment on column alignment_ratio.reach_verdict is 'As verdict, of reach_ratio';
+comment on column alignment_ratio.reach_ln_standard_error is 'Standard deviation of ln(reach_ratio) over the replicates, with the weights of the parts fixed';
+comment on column alignment_ratio.parted_by is 'What the parts of the training set are: source, database, template (groups of templates with the same words), or none';
+comment on column alignment_ratio.n_parts is 'The number of these parts';
+comment on column alignment_ratio.train_template_coverage is 'Share of the target''s templated queries whose template the training set has';
+comment on column alignment_ratio.right_template_share is 'Share of the answers that have the template of their question''s query; null if their questions are unknown';
+comment on column alignment_ratio.doubts is 'Doubts, a sentence each: whether the predictions are a model''s answers, and why a verdict is withheld';
 comment on column alignment_ratio.n_answered is 'The questions of the target that the predictions answer';
 comment on column alignment_ratio.n_questions is 'The questions of the target';
 comment on column alignment_ratio.is_part is 'Whether the predictions answer a part of the target only, by their ids; then all numbers of the row are about that part';
@@ -94,7 +104,7 @@ comment on column alignment_ratio.predictions_ci_high is 'Upper end';
 comment on column alignment_ratio.target_ceiling is 'The ceiling of the target, or of the part of it that the predictions answer';
 comment on column alignment_ratio.ci_low is 'Lower end of the 95% bootstrap interval; null without resampling, or if a set has a single unit';
 comment on column alignment_ratio.ci_high is 'Upper end of the 95% bootstrap interval';
-comment on column alignment_ratio.verdict is 'gain if the interval is above 1, no gain if it is below 1, undecided if it contains 1; null without resampling';
+comment on column alignment_ratio.verdict is 'gain if the interval is above 1, no gain if it is below 1, undecided if it contains 1 or if doubts has a reason to withhold the verdict; null without resampling';
 comment on column alignment_ratio.ln_standard_error is 'Standard deviation of ln(alignment_ratio) over the replicates';
 comment on column alignment_ratio.ln_bias is 'Mean of ln(alignment_ratio) over the replicates minus its value: the bias of resampling, which estimates the bias of sampling';
 comment on column alignment_ratio.train_unit is 'The unit in which the training set was resampled: database or query';
@@ -123,6 +133,9 @@ comment on column alignment_intervals.n_target_units is 'The number of these uni
 comment on column alignment_intervals.is_paired is 'True if predictions were resampled together with the target''s questions that they answer';
 comment on column alignment_intervals.n_replicates is 'Replicates behind the interval';
 comment on column alignment_intervals.seed is 'The seed of the replicates';
+comment on column alignment_intervals.reach is 'kl_alignment of the best mixture of the source''s parts, on queries of the target that did not choose it; null unless the source is a training set';
+comment on column alignment_intervals.parted_by is 'What the parts of the source are: source, database, template (groups of templates with the same words), or none';
+comment on column alignment_intervals.n_parts is 'The number of these parts';
 
 comment on table ceilings is 'The highest alignment to expect with each target: that of another sample of the same size from the target''s population.';
 comment on column ceilings.target is 'The target';

@@ -1,6 +1,8 @@
--- Add intervals, verdicts and ceilings. Expects given_corpora, given_compared (corpus, compared_with) and the filled
--- tables alignment and alignment_ratio.
--- parameters: intervals, ratios, ceilings
+-- Add intervals, reach, verdicts and ceilings. Expects given_corpora, given_compared (corpus, compared_with),
+-- given_verdicts (train, predictions, verdict, reach_verdict, doubts, template_coverage, right_template_share) and the
+-- filled tables alignment and alignment_ratio. A training set that no mixture of its parts improves has its alignment
+-- as its reach; one with the content of the target has no row in $reaches.
+-- parameters: intervals, ratios, reaches, ceilings
 insert into ceilings
 select
     made.target,
@@ -33,10 +35,14 @@ select
     made.n_target_units,
     made.is_paired,
     made.n_replicates,
-    made.seed
+    made.seed,
+    if(reaches.is_mixed, reaches.reach, if(reaches.train is not null, alignment.kl_alignment, null)) as reach,
+    reaches.parted_by,
+    reaches.n_parts
 from read_parquet($intervals) as made
 join alignment on made.source = alignment.source and made.target = alignment.target
 join ceilings on made.target = ceilings.target
+left join read_parquet($reaches) as reaches on made.source = reaches.train and made.target = reaches.target
 join given_corpora as source on made.source = source.corpus
 join given_corpora as target on made.target = target.corpus
 order by source.position, target.position;
@@ -44,7 +50,6 @@ order by source.position, target.position;
 update alignment_ratio set
     ci_low = made.ci_low,
     ci_high = made.ci_high,
-    verdict = made.verdict,
     ln_standard_error = made.ln_standard_error,
     ln_bias = made.ln_bias,
     train_unit = made.train_unit,
@@ -58,6 +63,37 @@ update alignment_ratio set
     seed = made.seed
 from read_parquet($ratios) as made
 where alignment_ratio.train = made.train and alignment_ratio.predictions = made.predictions;
+
+update alignment_ratio set
+    reach_ci_low = made.reach_ci_low,
+    reach_ci_high = made.reach_ci_high,
+    reach_ln_standard_error = made.reach_ln_standard_error
+from read_parquet($ratios) as made
+where alignment_ratio.train = made.train and alignment_ratio.predictions = made.predictions;
+
+update alignment_ratio set
+    verdict = judged.verdict,
+    reach_verdict = judged.reach_verdict,
+    doubts = list_concat(alignment_ratio.doubts, judged.doubts),
+    train_template_coverage = judged.template_coverage,
+    right_template_share = judged.right_template_share,
+    reach = train_alignment,
+    reach_ratio = alignment_ratio,
+    parted_by = 'none',
+    n_parts = 1
+from given_verdicts as judged
+where alignment_ratio.train = judged.train and alignment_ratio.predictions = judged.predictions;
+
+update alignment_ratio set
+    reach = if(made.is_mixed, made.reach, train_alignment),
+    reach_ratio = if(made.is_mixed, made.reach / predictions_alignment, alignment_ratio),
+    parted_by = made.parted_by,
+    n_parts = made.n_parts
+from given_compared as compared, read_parquet($reaches) as made
+where
+    alignment_ratio.predictions = compared.corpus
+    and alignment_ratio.train = made.train
+    and compared.compared_with = made.target;
 
 update alignment_ratio set
     train_ci_low = of_train.ci_low,

@@ -87,6 +87,16 @@ create table alignment_ratio (
     ci_low double,
     ci_high double,
     verdict varchar,
+    reach double,
+    reach_ratio double,
+    reach_ci_low double,
+    reach_ci_high double,
+    reach_verdict varchar,
+    reach_ln_standard_error double,
+    parted_by varchar,
+    n_parts bigint,
+    train_template_coverage double,
+    right_template_share double,
     ln_standard_error double,
     ln_bias double,
     train_unit varchar,
@@ -126,7 +136,10 @@ create table alignment_intervals (
     n_target_units bigint not null,
     is_paired boolean not null,
     n_replicates bigint not null,
-    seed bigint not null
+    seed bigint not null,
+    reach double,
+    parted_by varchar,
+    n_parts bigint
 );
 
 create table ceilings (

@@ -1,7 +1,7 @@
 """Alignment Ratios in the terminal."""
 
 from itertools import repeat
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.markup import escape
 
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 _MAX_LISTED: Final = 3
 _VERDICT_STYLES: Final = {"gain": "bold cyan", "undecided": "yellow", "no gain": "dim"}
-# Alignment, ratio, interval and verdict at their widest, the indent, and the spaces between.
-_RATIO_COLUMNS: Final = 9 + 6 + 16 + 9 + 2 + 8
+# Alignment, ratio, interval, ratio by reach and verdict at their widest, the indent, and the spaces
+# between.
+_RATIO_COLUMNS: Final = 9 + 6 + 16 + 8 + 9 + 2 + 10
 
 
 def print_ratios(rows: "pl.DataFrame", few_databases: int = 30) -> None:
@@ -71,10 +72,15 @@ def print_ratios(rows: "pl.DataFrame", few_databases: int = 30) -> None:
             )
         if first["n_cleaned"]:
             say(_describe_cleaning(group), 2)
-        for doubt in first["doubts"]:
-            say(f"[yellow]Doubtful: {escape(printable(doubt))}.[/]", 2)
-        if verdicts := _describe_verdicts(group):
-            say(verdicts, 2)
+        for doubt in _list_doubts(group):
+            say(f"[yellow]Doubtful: {doubt}.[/]", 2)
+        if verdicts := _describe_verdicts(group, "verdict"):
+            say(f"Fine-tuning {verdicts}.", 2)
+        has_reach = "reach_ratio" in group.columns and group["reach_ratio"].count() > 0
+        if has_reach:
+            others = group.filter(group["reach_verdict"] != group["verdict"])
+            if verdicts := _describe_verdicts(others, "reach_verdict"):
+                say(f"Judged by their best parts (reach), fine-tuning {verdicts}.", 2)
         table = make_table("  training set")
         names = shorten_names(group["train"].to_list(), name_width(_RATIO_COLUMNS))
         of = {name: group[name].to_list() for name in group.columns}
@@ -89,9 +95,12 @@ def print_ratios(rows: "pl.DataFrame", few_databases: int = 30) -> None:
             map(format_interval, *interval),
             (verdict or "" for verdict in of["verdict"]),
         )
-        add_columns(table, "95% interval", "verdict")
-        for *cells, verdict in zip(*columns, strict=True):
-            table.add_row(*cells, verdict, style=_VERDICT_STYLES.get(verdict, ""))
+        add_columns(table, "95% interval", *(["by reach"] if has_reach else []), "verdict")
+        for row, (*cells, verdict) in zip(
+            group.iter_rows(named=True), zip(*columns, strict=True), strict=True
+        ):
+            shown = [_show_reach(row)] if has_reach else []
+            table.add_row(*cells, *shown, verdict, style=_VERDICT_STYLES.get(verdict, ""))
         out.print(table)
         out.print()
     _warn_of_few_databases(rows, few_databases)
@@ -102,19 +111,42 @@ def print_ratios(rows: "pl.DataFrame", few_databases: int = 30) -> None:
         )
 
 
-def _describe_verdicts(group: "pl.DataFrame") -> str:
-    """Summarize the verdicts for one model in a sentence; return "" if there are none."""
+def _show_reach(row: dict[str, Any]) -> str:
+    """Return a ratio by reach in the color of its verdict."""
+    if row["reach_ratio"] is None:
+        return ""
+    value = format_value(row["reach_ratio"], row["reach_ci_low"], row["reach_ci_high"], 1.0)
+    style = _VERDICT_STYLES.get(row["reach_verdict"] or "")
+    return f"[not bold not dim default][{style}]{value}[/][/]" if style else value
+
+
+def _list_doubts(group: "pl.DataFrame") -> list[str]:
+    """Return each doubt once, after the training sets that it is about unless it is about all."""
+    trains_of: dict[str, list[str]] = {}
+    for train, doubts in group.select("train", "doubts").iter_rows():
+        for doubt in doubts:
+            trains_of.setdefault(doubt, []).append(train)
+    return [
+        escape(printable(doubt))
+        if len(trains) == len(group)
+        else f"{_list_names(trains)}: {escape(printable(doubt))}"
+        for doubt, trains in trains_of.items()
+    ]
+
+
+def _describe_verdicts(group: "pl.DataFrame", column: str) -> str:
+    """Summarize the verdicts for one model in a clause; return "" if there are none."""
     clauses: list[str] = []
     for verdict, modal in (
         ("gain", "should"),
         ("undecided", "may or may not"),
         ("no gain", "should not"),
     ):
-        names = group.filter(group["verdict"] == verdict)["train"].to_list()
+        names = group.filter(group[column] == verdict)["train"].to_list()
         if names:
             predicate = f"it {modal}" if clauses else f"{modal} help"
             clauses.append(f"on {_list_names(names)} {predicate}")
-    return f"Fine-tuning {'; '.join(clauses)}." if clauses else ""
+    return "; ".join(clauses)
 
 
 def _list_names(names: list[str]) -> str:

@@ -29,6 +29,7 @@ COLUMNS = {
     "n_occurrences": pa.int64(),
     "id": pa.string(),
     "question_ordinal": pa.int64(),
+    "part": pa.string(),
     "reject_reason": pa.string(),
 }
 BOM = b"\xef\xbb\xbf"

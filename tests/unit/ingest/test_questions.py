@@ -22,6 +22,7 @@ SCHEMA = {
     "n_occurrences": pl.Int64,
     "id": pl.String,
     "question_ordinal": pl.Int64,
+    "part": pl.String,
     "reject_reason": pl.String,
 }
 
@@ -45,6 +46,7 @@ def write(path, ids, texts=None, questions=None):
         "n_occurrences": [1] * n,
         "id": ids,
         "question_ordinal": questions or [None] * n,
+        "part": [None] * n,
         "reject_reason": [None] * n,
     }
     pl.DataFrame(rows, schema=SCHEMA).write_parquet(path)
