@@ -156,7 +156,8 @@ def changed(old: str, new: str, text: str = TARGET) -> str:
         (changed('"spider"', '"jsonl"'), "key 'columns' is missing; format 'jsonl' needs it"),
         (
             changed('"spider"', '"jsonl"') + 'columns = { sql = "q", schema = "s" }\n',
-            "unknown key 'columns.schema'; use one of db_id, frequency, id, part, question, rows, sql",
+            "unknown key 'columns.schema'; use one of db_id, frequency, id, part, question, rows, "
+            "sql",
         ),
         (
             changed('"spider"', '"jsonl"') + 'columns = { question = "q" }\n',

@@ -1,12 +1,14 @@
-"""Doubts about predictions that repeat their target's texts."""
+"""Doubts about predictions that repeat their target's texts, and verdicts that are withheld."""
 
+import math
 from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from nl2sql_align.tasks.measures.doubts import find_doubts
+from nl2sql_align.tasks.measures.doubts import find_doubts, measure_right_share
+from nl2sql_align.tasks.measures.verdicts import Evidence, judge
 
 
 def counted(name, key, target=None):
@@ -39,3 +41,46 @@ def test_answers_that_are_mostly_the_targets_texts_are_doubted(tmp_path, share, 
 
 def test_without_predictions_nothing_is_read(tmp_path):
     assert find_doubts([counted("asked", "t")], tmp_path / "missing.parquet") == {}
+
+
+# Verdicts that are withheld
+
+
+def evidence(covered=0.5, right=0.3, in_place=True, reasoning=False):
+    return Evidence(covered, right, in_place, reasoning)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "ratio", "known", "expected", "reason"),
+    [
+        ("gain", 1.3, evidence(), "gain", None),
+        ("no gain", 0.7, evidence(), "no gain", None),
+        ("gain", 1.05, evidence(), "undecided", "0.91 to 1.10"),
+        ("no gain", 0.95, evidence(), "undecided", "0.91 to 1.10"),
+        ("gain", 1.3, evidence(0.04, 0.3), "undecided", "4.0% of the target, and the answers get"),
+        ("gain", 1.3, evidence(0.04, 0.3, False), "undecided", "and the answers contain 30.0%"),
+        ("no gain", 0.7, evidence(0.04, 0.3), "no gain", None),
+        ("gain", 1.3, evidence(0.3, 0.3), "gain", None),
+        ("gain", 1.3, evidence(reasoning=True), "undecided", 'style = "cot"'),
+        ("no gain", 0.7, evidence(reasoning=True), "undecided", 'style = "cot"'),
+        ("undecided", 1.0, evidence(reasoning=True), "undecided", None),
+    ],
+)
+def test_a_verdict_is_withheld_with_its_reason_and_never_turned_around(
+    verdict, ratio, known, expected, reason
+):
+    found, reasons = judge(verdict, math.log(ratio), known, "ratio")
+    assert found == expected
+    assert [reason in text for text in reasons] == ([True] if reason else [])
+
+
+def test_the_share_of_right_templates_counts_answers_to_questions_with_a_template(
+    tmp_path, make_corpus
+):
+    asked = [("a", "SELECT FROM"), ("b", "DELETE FROM"), ("c", None), ("a", "SELECT FROM")]
+    target = make_corpus(tmp_path, "asked", asked, role="target")
+    answers = [("x", "SELECT FROM"), ("x", "SELECT FROM"), ("x", "SELECT FROM"), ("y", None)]
+    base = make_corpus(tmp_path, "base", answers, role="predictions", target="asked")
+    assert measure_right_share(base, target) == pytest.approx(1 / 3)
+    fewer = make_corpus(tmp_path, "fewer", answers[:3], role="predictions", target="asked")
+    assert measure_right_share(fewer, target) is None
