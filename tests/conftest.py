@@ -13,6 +13,7 @@ import hypothesis
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from filelock import FileLock
 from hypothesis.configuration import set_hypothesis_home_dir
 
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
@@ -54,6 +55,32 @@ def shared_folder() -> Path:
     if not (folder / "corpora" / "corpora.toml").is_file():
         pytest.skip(f"needs the real dumps in {folder}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def make_prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
+    """Return a function that makes a folder a home of Prefect, with an empty database to copy.
+
+    Prefect takes seconds to make a database, so all processes of the tests share one.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    made = shared / "prefect-home"
+    with FileLock(shared / "prefect-home.lock"):
+        if not made.exists():
+            from nl2sql_align.flows.running.temporary_server import TemporaryServer
+
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("PREFECT_HOME", str(made))
+                server = TemporaryServer()
+                server.wait()
+                server.stop()
+
+    def make(home: Path) -> Path:
+        shutil.copytree(made / "nl2sql-align", home / "nl2sql-align")
+        return home
+
+    return make
 
 
 @pytest.fixture(scope="module")

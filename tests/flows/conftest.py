@@ -13,10 +13,11 @@ SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 
 
 @pytest.fixture(scope="session")
-def prefect_home(tmp_path_factory):
+def prefect_home(tmp_path_factory, make_prefect_home):
     """Give Prefect a home of its own."""
+    home = make_prefect_home(tmp_path_factory.mktemp("prefect"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect")))
+        patch.setenv("PREFECT_HOME", str(home))
         patch.setenv("PREFECT_LOGGING_LEVEL", "CRITICAL")
         patch.setenv("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
         patch.setenv("PREFECT_LOGGING_TO_API_ENABLED", "false")
@@ -27,13 +28,17 @@ def prefect_home(tmp_path_factory):
 @pytest.fixture(scope="session")
 def align(prefect_home):
     """The flow of the main job, with a Prefect server."""
-    from prefect.testing.utilities import prefect_test_harness
+    from nl2sql_align.flows.running.temporary_server import TemporaryServer
 
     assert os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
-    with prefect_test_harness(server_startup_timeout=600):
-        from nl2sql_align.flows.align import align
+    server = TemporaryServer()
+    from nl2sql_align.flows.align import align
 
+    server.wait()
+    # Not as a run uses it: the flows take it for a server that is configured, and will last.
+    with server.in_use():
         yield align
+    server.stop()
 
 
 @pytest.fixture

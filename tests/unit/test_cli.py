@@ -226,13 +226,14 @@ def write_long_corpora(folder):
 
 
 @pytest.fixture(scope="session")
-def runs(tmp_path_factory):
+def runs(tmp_path_factory, make_prefect_home):
     """All runs that the tests check, by name."""
     folder = tmp_path_factory.mktemp("cli")
+    home = make_prefect_home(folder / "prefect")
     harmful, long = write_corpora(folder / "harmful"), write_long_corpora(folder / "long")
 
     def prepare():
-        mark, home = f"marked-{uuid4().hex}", folder / "prefect"
+        mark = f"marked-{uuid4().hex}"
         return mark, {"PREFECT_HOME": str(home), "NL2SQL_ALIGN_TEST": mark, "COLUMNS": "80"}
 
     def collect(name, ended):
