@@ -31,7 +31,7 @@ def matrix(place: Path | str, require: str | None = None) -> "pl.DataFrame":
     Returns:
         The rows of table ``alignment`` in the order of the corpora file, with ``source_role`` and
         ``target_role``; for pairs with a target also ``ci_low`` and ``ci_high``, the 95% interval
-        of ``kl_alignment``, and ``target_ceiling``.
+        of ``kl_alignment``, ``reach`` of training sets, and ``target_ceiling``.
 
     Raises:
         WarehouseError: The results are missing.

@@ -111,15 +111,18 @@ class Comparison:
         yield _Section(
             f"Alignment with {self.target}",
             (
-                *("training set", "KL-alignment", "95% interval", "JS", "n-grams covered"),
-                *("templates covered", "same queries", "parsed"),
+                *("training set", "KL-alignment", "95% interval", "reach", "JS"),
+                *("n-grams covered", "templates covered", "same queries", "parsed"),
             ),
             [_format_alignment(row) for row in self.alignment.iter_rows(named=True)],
         )
         if len(self.ratios):
             yield _Section(
                 "Alignment Ratio: above 1, tuning should help",
-                ("answers", "training set", "ratio", "95% interval", "verdict", "answers parsed"),
+                (
+                    *("answers", "training set", "ratio", "95% interval", "verdict"),
+                    *("ratio of reach", "its 95% interval", "its verdict", "answers parsed"),
+                ),
                 [_format_ratio(row) for row in self.ratios.iter_rows(named=True)],
                 list_doubts(self.ratios),
             )
@@ -285,6 +288,7 @@ def _format_alignment(row: Mapping[str, Any]) -> list[str]:
         row["source"],
         format_value(row["kl_alignment"], *interval),
         format_interval(*interval),
+        "" if row["reach"] is None else format_value(row["reach"], *interval),
         format_value(row["js_alignment"]),
         *(f"{row[name]:.1%}" for name in _SHARES),
     ]
@@ -292,12 +296,16 @@ def _format_alignment(row: Mapping[str, Any]) -> list[str]:
 
 def _format_ratio(row: Mapping[str, Any]) -> list[str]:
     interval = (row["ci_low"], row["ci_high"], 1.0)
+    of_reach = (row["reach_ci_low"], row["reach_ci_high"], 1.0)
     return [
         row["predictions"],
         row["train"],
         format_value(row["alignment_ratio"], *interval),
         format_interval(*interval),
         row["verdict"] or "",
+        "" if row["reach_ratio"] is None else format_value(row["reach_ratio"], *of_reach),
+        format_interval(*of_reach),
+        row["reach_verdict"] or "",
         f"{row['predictions_parsed_share']:.1%}",
     ]
 

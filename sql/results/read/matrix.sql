@@ -1,6 +1,7 @@
 -- Every ordered pair of corpora with its measures, in the order of the corpora file. Pairs with a target also have an
--- interval of kl_alignment and the target's ceiling, and those of a training set its reach. n_answered and n_questions are null unless the source is
--- predictions that answer only a part of the target, which are compared with the whole target here.
+-- interval of kl_alignment and the target's ceiling, and those of a training set its reach. n_answered and n_questions
+-- are null unless the source is predictions that answer only a part of the target, which are compared with the whole
+-- target here.
 -- parameters: none
 with places as (
     select

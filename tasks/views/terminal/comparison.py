@@ -1,6 +1,6 @@
 """A comparison of a few files in the terminal."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rich.markup import escape
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from nl2sql_align.tasks.views.comparison import Comparison
 
-# Alignment, interval, Jensen-Shannon, three shares, and the spaces between.
-_OTHER_COLUMNS = 9 + 14 + 5 + 3 * 9 + 12
+# Alignment, interval, reach, Jensen-Shannon, three shares, and the spaces between.
+_OTHER_COLUMNS: Final = 9 + 14 + 6 + 5 + 7 + 8 + 6 + 16
 
 
 def print_comparison(comparison: "Comparison", form: ComparisonFormat) -> None:
@@ -67,6 +67,14 @@ def _print_alignments(pairs: "pl.DataFrame") -> None:
             ],
         ),
         add_numbers(table, "95% interval", [format_interval(*interval) for interval in ends]),
+        add_numbers(
+            table,
+            "reach",
+            [
+                "" if row["reach"] is None else format_value(row["reach"], *interval)
+                for row, interval in zip(rows, ends, strict=True)
+            ],
+        ),
         add_numbers(table, "JS", [format_value(row["js_alignment"]) for row in rows]),
         add_numbers(table, "covered", [f"{row['template_coverage']:.1%}" for row in rows]),
         add_numbers(table, "same SQL", [f"{row['exact_overlap']:.1%}" for row in rows]),
