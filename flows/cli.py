@@ -32,7 +32,7 @@ from nl2sql_align.tasks.views.terminal.console import (
     printable,
     restore_text,
 )
-from nl2sql_align.tasks.views.terminal.corpora import print_inspection, print_rejects
+from nl2sql_align.tasks.views.terminal.corpora import print_draft, print_inspection, print_rejects
 from nl2sql_align.tasks.views.terminal.decisions import (
     print_calibration,
     print_headroom,
@@ -300,6 +300,28 @@ def demo(
     with Reporter(LogFormat.TEXT).showing_progress():
         run_demo(folder)
     print_results(folder / "warehouse")
+
+
+@_command(_PRODUCE, example="init dumps -o corpora.toml")
+def init(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Folder with dumps, query logs and answers.")
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="FILE", help="Corpora file to write.")
+    ] = Path("corpora.toml"),
+) -> None:
+    """Write a corpora file for a folder, with what was guessed and why as comments.
+
+    Roles are guessed from names (train, dev, predictions) and formats (query logs are targets). The
+    file also lists what was left out, and why.
+    """
+    from nl2sql_align.flows.running.command import Reporter
+    from nl2sql_align.tasks.run.corpora_draft import draft_corpora
+
+    with Reporter(LogFormat.TEXT).showing_progress():
+        made = draft_corpora(folder, out)
+    print_draft(made)
 
 
 @_command(_PRODUCE, example="nightly dumps --warehouse warehouse-nightly")
@@ -763,7 +785,10 @@ def _parse_caps(given: list[str]) -> dict[str, float]:
 @_command(_INSPECT, example="inspect samples/harbour-train.json")
 def inspect(
     path: Annotated[
-        Path, typer.Argument(metavar="FILE", help="Dump: a file, a folder, or a glob pattern.")
+        str,
+        typer.Argument(
+            metavar="FILE", help="Dump: a file, a folder, a glob pattern or an address."
+        ),
     ],
     glob: Annotated[
         str | None, typer.Option(metavar="PATTERN", help="Files to read in a folder.")
@@ -786,7 +811,7 @@ def inspect(
     """Show how a dump is read: its format, first queries, and entry for a corpora file."""
     from nl2sql_align.tasks.run.inspection import inspect_dump
 
-    found = inspect_dump(path, glob, dialect, role, examples)
+    found = inspect_dump(_as_place(path), glob, dialect, role, examples)
     if form is Format.TABLE:
         print_inspection(found)
     elif form is Format.JSON:

@@ -43,16 +43,18 @@ SETTLE_SECONDS: Final = 600.0
 """How long the files of a dump must be unchanged before the dump is taken."""
 
 _MARKERS: Final = ("_SUCCESS", ".complete")
-_PARTIAL: Final = re.compile(r".*\.(part|partial|filepart|crdownload|tmp|incomplete)|\..+\.\w{6}")
+PARTIAL: Final = re.compile(r".*\.(part|partial|filepart|crdownload|tmp|incomplete)|\..+\.\w{6}")
 _DATA: Final = re.compile(r"(?P<stem>.+?)(\.snappy)?\.(json|jsonl|parquet|csv)(\.(gz|zst|bz2|xz))?")
-_SHARD: Final = re.compile(r"(?P<split>.+?)-\d{5}-of-\d{5}(-[0-9a-f]+)?\.parquet")
-_SCHEMAS: Final = re.compile(r"(.*_)?tables|schema|dataset_infos?")
+SHARD: Final = re.compile(r"(?P<split>.+?)-\d{5}-of-\d{5}(-[0-9a-f]+)?\.parquet")
+SCHEMAS: Final = re.compile(r"(.*_)?tables|schema|dataset_infos?")
 _SPLIT: Final = re.compile(r"(?:.*[-_.])?(train|dev|validation|valid|val|test)(?:[-_.].*)?")
+TARGET_SPLITS: Final = frozenset("dev validation valid val test".split())
+"""The splits of data sets that are targets; the other one is ``train``."""
 # Formats that only text-to-SQL data sets have, so that no other file is taken by mistake.
 _LAYOUTS: Final = frozenset({"spider", "bird", "gretel"})
 # Folder names that do not name the data set.
 _PARTS: Final = frozenset("data train dev validation valid val test default main".split())
-_DATABASES: Final = re.compile(r"(.*_)?databases?")
+DATABASES: Final = re.compile(r"(.*_)?databases?")
 _MAX_DEPTH: Final = 6
 
 
@@ -338,7 +340,7 @@ def _visit_folder(folder: Path, search: _Search, depth: int) -> Iterator[_Candid
     yield from _find_recognizable(folder, [c for c in children if c not in described])
     for child in children:
         is_other = child in described or child.name.startswith(".")
-        if not is_other and not _DATABASES.fullmatch(child.name) and _may_enter(child, search):
+        if not is_other and not DATABASES.fullmatch(child.name) and _may_enter(child, search):
             yield from _visit_folder(child, search, depth + 1)
 
 
@@ -409,7 +411,7 @@ def _find_described_files(description: Path) -> list[Path]:
         return [exact]
     others = sorted(path for path in description.parent.iterdir() if path != description)
     found = [path for path in others if path.name.startswith(f"{name}.")]
-    return [path for path in found if not _PARTIAL.fullmatch(path.name)]
+    return [path for path in found if not PARTIAL.fullmatch(path.name)]
 
 
 def _find_only_file(description: Path) -> Path:
@@ -420,45 +422,57 @@ def _find_only_file(description: Path) -> Path:
         if not is_folder(path)
         and path.name not in (CORPUS_FILE, *_MARKERS)
         and not path.name.startswith((".", "README", "LICENSE"))
-        and not _PARTIAL.fullmatch(path.name)
+        and not PARTIAL.fullmatch(path.name)
     ]
     return files[0] if len(files) == 1 else description.parent
 
 
 def _find_recognizable(folder: Path, children: list[Path]) -> Iterator[_Candidate]:
     """Yield the files that may belong to a data set, judged by their names."""
-    base = folder
-    while base.name.lower() in _PARTS and base.parent != base:
-        base = base.parent
     shards: set[str] = set()
     for path in children:
         if path.name.startswith(".") or is_folder(path):
             continue
-        if shard := _SHARD.fullmatch(path.name):
+        if shard := SHARD.fullmatch(path.name):
             split = shard["split"]
             if split not in shards:
                 shards.add(split)
-                yield _make_candidate(folder, base, split, folder, f"{split}-*-of-*.parquet")
-        elif (data := _DATA.fullmatch(path.name)) and not _SCHEMAS.fullmatch(data["stem"]):
-            yield _make_candidate(folder, base, data["stem"], path, None)
+                yield _make_candidate(folder, split, folder, f"{split}-*-of-*.parquet")
+        elif (data := _DATA.fullmatch(path.name)) and not SCHEMAS.fullmatch(data["stem"]):
+            yield _make_candidate(folder, data["stem"], path, None)
 
 
-def _make_candidate(
-    folder: Path, base: Path, stem: str, path: Path, glob: str | None
-) -> _Candidate:
-    split = _SPLIT.fullmatch(stem.lower()) or _SPLIT.fullmatch(folder.name.lower())
-    is_train = split is None or split[1] == "train"
-    # In train_spider.json and synthetic_text_to_sql_train.parquet, drop the data set's name.
-    plain = stem.removesuffix("_spider").removeprefix("synthetic_text_to_sql_")
-    inner = [part for part in folder.relative_to(base).parts if part not in ("data", plain)]
+def _make_candidate(folder: Path, stem: str, path: Path, glob: str | None) -> _Candidate:
     entry = CorpusEntry(
-        name=_make_name("-".join([base.name, *inner, plain])),
-        role="train" if is_train else "target",
+        name=name_split(folder, stem),
+        role="target" if find_split(stem, folder.name) in TARGET_SPLITS else "train",
         format=AUTO,
         path=path,
         glob=glob,
     )
     return _Candidate(entry, folder, is_recognized=True)
+
+
+def find_split(*names: str) -> str | None:
+    """Return the split of a data set that the first of some names has in it, in lower case."""
+    found = (_SPLIT.fullmatch(name.lower()) for name in names)
+    return next((split[1] for split in found if split), None)
+
+
+def name_split(folder: Path, stem: str) -> str:
+    """Return the name of a corpus: that of its data set, and of its split.
+
+    Args:
+        folder: The folder of the file. The data set has its name, or that of a folder around it.
+        stem: The name of the file, without its suffixes, or of the split.
+    """
+    base = folder
+    while base.name.lower() in _PARTS and base.parent != base:
+        base = base.parent
+    # In train_spider.json and synthetic_text_to_sql_train.parquet, drop the data set's name.
+    plain = stem.removesuffix("_spider").removeprefix("synthetic_text_to_sql_")
+    inner = [part for part in folder.relative_to(base).parts if part not in ("data", plain)]
+    return _make_name("-".join([base.name, *inner, plain]))
 
 
 def _make_name(text: str) -> str:
@@ -495,7 +509,7 @@ def _read_file_state(entry: CorpusEntry) -> _FileState:
     own = {file.name for file in files}
     # Beside a single file, partial files may belong to another dump.
     has_partial = any(
-        _PARTIAL.fullmatch(name) and (entry.path == folder or _is_partial_copy(name, own))
+        PARTIAL.fullmatch(name) and (entry.path == folder or _is_partial_copy(name, own))
         for name in names
     )
     digest = hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()

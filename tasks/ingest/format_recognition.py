@@ -281,6 +281,10 @@ _SIGNATURES: Final = (
     _Signature("nstext2sql", "instruction, output, source", sql="output"),
     _Signature("alpaca", "instruction, output", sql="output"),
 )
+ANSWER_FORMATS: Final = frozenset(
+    {"bird_predictions"}.union(one.format for one in _SIGNATURES if one.holds_answers)
+).difference(one.format for one in _SIGNATURES if not one.holds_answers)
+"""The formats that only a model's answers have."""
 _NAMES: Final = {
     "question": "question nl_question question_text natural_language_question utterance nlq nl "
     "user_question prompt sql_prompt instruction input query text".split(),

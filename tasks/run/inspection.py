@@ -17,6 +17,7 @@ from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.ingest.archives import Encoding
 from nl2sql_align.tasks.ingest.corpora_file import AUTO, CorpusEntry, format_table
 from nl2sql_align.tasks.ingest.dumps import RowCounts, ingest_corpus
+from nl2sql_align.tasks.ingest.fetch import fetch_dump
 from nl2sql_align.tasks.ingest.format_recognition import resolve_format
 from nl2sql_align.tasks.ingest.lists import describe_lists
 from nl2sql_align.tasks.run.given_corpora import name_corpus
@@ -24,6 +25,7 @@ from nl2sql_align.tasks.templates.dialect_choice import choose_dialect, list_own
 from nl2sql_align.tasks.templates.parser_pool import ParseJob, parse_part, stop_workers
 from nl2sql_align.tasks.templates.rules import SEVERAL_STATEMENTS, read_limits
 from nl2sql_align.tasks.warehouse.addresses import refuse_credentials
+from nl2sql_align.tasks.warehouse.folder import Warehouse
 
 _N_PARSED: Final = 2000
 _FEW: Final = 0.05
@@ -35,7 +37,7 @@ class Inspection:
     """The recognized format and dialect of a dump, with a sample of its queries.
 
     Attributes:
-        path: The dump.
+        path: The dump: a path, or an address.
         format: Its format.
         format_reason: The evidence for the format.
         columns: For a generic format: the column of each field.
@@ -56,7 +58,7 @@ class Inspection:
         entry: The ``[[corpus]]`` table for a corpora file.
     """
 
-    path: Path
+    path: Path | str
     format: str
     format_reason: str
     columns: dict[str, str]
@@ -90,7 +92,7 @@ def inspect_dump(
     """Recognize the format and dialect of a dump, and parse its first queries.
 
     Args:
-        path: The dump: a file, a folder, or a pattern of files.
+        path: The dump: a file, a folder, a pattern of files, or an address.
         glob: The files to use if the dump is a folder.
         dialect: Its dialect, by sqlglot's name; by default the dump's own, or the one that parses
             most of a sample.
@@ -102,13 +104,11 @@ def inspect_dump(
         ConfigurationError: The dialect or the role does not exist.
     """
     refuse_credentials(path)
-    path = Path(path)
-    name = name_corpus(path)
     keys = {"target": "...", "model": "..."} if role == "predictions" else {}
     try:
         given = CorpusEntry.model_validate(
             {
-                "name": name,
+                "name": name_corpus(path),
                 "role": role,
                 "format": AUTO,
                 "dialect": dialect,
@@ -119,31 +119,49 @@ def inspect_dump(
         )
     except ValidationError as error:
         raise ConfigurationError(error.errors()[0]["msg"]) from None
-    entry, reason = resolve_format(given)
+    try:
+        return inspect_corpus(given, path, n_examples)[1]
+    finally:
+        stop_workers()
+
+
+def inspect_corpus(
+    given: CorpusEntry, path: Path | str, n_examples: int
+) -> tuple[CorpusEntry, Inspection]:
+    """Inspect a corpus, and return it with its format and dialect, too.
+
+    The caller stops the parser processes.
+
+    Args:
+        given: The corpus.
+        path: Its dump, as the table in ``Inspection.entry`` names it.
+        n_examples: How many queries to return.
+
+    Raises:
+        CorpusError: The dump is missing, damaged, or in an unknown format.
+    """
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
+        entry, reason = resolve_format(fetch_dump(given, Warehouse(folder / "fetched")))
         queries = folder / "queries.parquet"
         report = ingest_corpus(entry, queries)
         shares: dict[str, float] = {}
         has_own_dialect = False
-        try:
-            if entry.dialect == AUTO:
-                choice = choose_dialect(queries, folder, list_own_dialects(entry.format, queries))
-                entry = entry.model_copy(update={"dialect": choice.dialect})
-                shares, has_own_dialect = choice.shares, choice.is_own
-            rows = _parse_first(queries, folder, entry.dialect)
-        finally:
-            stop_workers()
+        if entry.dialect == AUTO:
+            choice = choose_dialect(queries, folder, list_own_dialects(entry.format, queries))
+            entry = entry.model_copy(update={"dialect": choice.dialect})
+            shares, has_own_dialect = choice.shares, choice.is_own
+        rows = _parse_first(queries, folder, entry.dialect)
         table = pq.read_table(queries, columns=["sql", "raw_sql"], filters=_IS_WHOLE)
-        cleaned = zip(table["sql"].to_pylist(), table["raw_sql"].to_pylist(), strict=True)
-        n_cleaned = sum(1 for sql, raw_sql in cleaned if sql != (raw_sql or ""))
+    cleaned = zip(table["sql"].to_pylist(), table["raw_sql"].to_pylist(), strict=True)
     reasons = Counter(
         re.sub(r" \(line \d+, column \d+\)$", "", row["reject_reason"])
         for row in rows
         if row["reject_reason"]
     )
-    return Inspection(
-        path,
+    found = entry.model_copy(update={"path": given.path, "within": given.within})
+    return found, Inspection(
+        given.place if given.url else Path(path),
         entry.format,
         reason or "",
         entry.columns.mapping if entry.columns else {},
@@ -153,26 +171,37 @@ def inspect_dump(
         report.n_queries,
         report.rows,
         describe_lists(report.n_lists, entry),
-        n_cleaned,
+        sum(1 for sql, raw_sql in cleaned if sql != (raw_sql or "")),
         report.cleaned_by,
         report.encoding,
         len(rows),
         dict(reasons.most_common()),
-        _list_hints(reasons, len(rows), role),
+        _list_hints(reasons, len(rows), entry.role),
         rows[:n_examples],
-        format_table(
-            {
-                "name": entry.name,
-                "role": role,
-                **keys,
-                "format": entry.format,
-                "dialect": entry.dialect,
-                "path": path,
-                "glob": entry.glob,
-                "columns": entry.columns and entry.columns.model_dump(),
-                "clean": entry.clean,
-            }
-        ),
+        format_entry(entry, path),
+    )
+
+
+def format_entry(entry: CorpusEntry, path: Path | str) -> str:
+    """Return the ``[[corpus]]`` table of a recognized corpus.
+
+    Args:
+        entry: The corpus.
+        path: Its dump, as the table names it.
+    """
+    return format_table(
+        {
+            "name": entry.name,
+            "role": entry.role,
+            "target": entry.target,
+            "model": entry.model,
+            "format": entry.format,
+            "dialect": entry.dialect,
+            "path": path,
+            "glob": entry.glob,
+            "columns": entry.columns and entry.columns.model_dump(),
+            "clean": entry.clean,
+        }
     )
 
 

@@ -47,6 +47,7 @@ COMMANDS = (
     "run",
     "compare",
     "demo",
+    "init",
     "matrix",
     "ratio",
     "rejects",
@@ -820,6 +821,20 @@ def test_template_survives_a_query_that_crashes_the_parser():
     assert ended.err == "rejected: nested deeper than 200 brackets\n"
 
 
+def test_init_writes_a_corpora_file_and_says_what_to_do_next(cli_here, tmp_path):
+    out = tmp_path / "corpora.toml"
+    ended = cli_here("init", SAMPLES / "predictions", "-o", out)
+    assert (ended.status, ended.err.count("answers, and no target was found")) == (2, 3)
+    ended = cli_here("init", SAMPLES, "-o", out)
+    assert ended.status == 0
+    lines = ended.out.splitlines()
+    assert "synth-train" in ended.out and "left out: README.md: is a document" in ended.out
+    assert lines[-1] == f"Check it, then: nl2sql-align run {out}"
+    again = cli_here("init", SAMPLES, "-o", out)
+    assert (again.status, again.out) == (2, "")
+    assert "exists already; choose another file with -o" in again.err
+
+
 # Python twins
 
 
@@ -829,6 +844,7 @@ def test_every_command_has_a_twin_in_python():
         "nightly": "nl2sql_align.flows.nightly:nightly",
         "compare": "nl2sql_align.tasks.views.comparison:compare",
         "demo": "nl2sql_align.tasks.views.demo:run_demo",
+        "init": "nl2sql_align.tasks.run.corpora_draft:draft_corpora",
         "matrix": "nl2sql_align.tasks.results.read:matrix",
         "ratio": "nl2sql_align.tasks.results.read:ratio",
         "rejects": "nl2sql_align.tasks.results.read:rejects",

@@ -10,6 +10,7 @@ from nl2sql_align.tasks.views.terminal.console import count_noun, out, printable
 if TYPE_CHECKING:
     import polars as pl
 
+    from nl2sql_align.tasks.run.corpora_draft import CorporaDraft
     from nl2sql_align.tasks.run.inspection import Inspection
 
 _LONGEST_TEXT: Final = 300
@@ -67,6 +68,21 @@ def print_inspection(found: "Inspection") -> None:
 def _shorten(text: str) -> str:
     """Return a text on one line, without its middle if it is long."""
     return shorten_name(" ".join(text.split()), _LONGEST_TEXT)
+
+
+def print_draft(draft: "CorporaDraft") -> None:
+    """Print the corpora of a drafted corpora file, what it leaves out, and what to do next."""
+    width = max(len(shorten_name(one.entry.name)) for one in draft.corpora)
+    for one in draft.corpora:
+        entry = one.entry
+        role = f"{entry.role} on {entry.target}" if entry.target else entry.role
+        text = f"{role}, {entry.format}, {entry.dialect}, {one.n_queries:,} queries"
+        out.print(f"{shorten_name(entry.name):<{width}}  {text}", markup=False, soft_wrap=True)
+    for path, why in draft.left_out.items():
+        out.print(f"[dim]left out: {escape(printable(f'{path}: {why}'))}[/]", soft_wrap=True)
+    place = escape(printable(str(draft.path)))
+    out.print(f"Corpora file: {place} (its comments say what was guessed)", soft_wrap=True)
+    out.print(f"Check it, then: nl2sql-align run {place}", soft_wrap=True)
 
 
 def print_rejects(rows: "pl.DataFrame", corpus: str, n_examples: int) -> None:
