@@ -17,7 +17,8 @@ from nl2sql_align.tasks.base.errors import (
 )
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
 from nl2sql_align.tasks.ingest.dumps import digest_dump
-from nl2sql_align.tasks.warehouse.addresses import describe_error
+from nl2sql_align.tasks.ingest.hub import HUB, choose_split, is_on_hub, pin_commit
+from nl2sql_align.tasks.warehouse.addresses import describe_error, name_installation
 from nl2sql_align.tasks.warehouse.folder import Warehouse, stage_key, write_atomically
 from nl2sql_align.tasks.warehouse.ownership import is_stage
 from nl2sql_align.tasks.warehouse.store_files import StoreFiles
@@ -25,7 +26,7 @@ from nl2sql_align.tasks.warehouse.store_files import StoreFiles
 # The fields that identify a file's version, by their names in various drivers. Other fields differ
 # between a request for one file and a listing, which another thread may have cached.
 _VERSION: Final[tuple[str, ...]] = (
-    *("size", "ETag", "etag", "generation", "md5Hash"),
+    *("size", "ETag", "etag", "generation", "md5Hash", "blob_id"),
     *("LastModified", "last_modified", "updated", "mtime", "created"),
 )
 
@@ -49,21 +50,29 @@ def fetch_dump(entry: CorpusEntry, warehouse: Warehouse) -> CorpusEntry:
     """Return the entry with a local copy as its path, if its dump has an address.
 
     Reuses the copy of an earlier run if the store's files are unchanged and the copy is not
-    damaged.
+    damaged. The address of a data set on a hub becomes that of the commit of its revision, and of
+    the split that is read.
 
     Raises:
         CorpusError: The dump does not exist, or the store cannot be read.
     """
     if entry.url is None or entry.digest is not None:
         return entry
+    given = entry
     try:
-        store = StoreFiles(entry.url)
+        url = pin_commit(entry.url)
+        store = StoreFiles(url)
+        if is_on_hub(url) and entry.glob is None and store.isdir(store.root):
+            url = f"{HUB}{choose_split(entry, store.root, store.find(store.root))}"
+            store = StoreFiles(url)
+        entry = entry.model_copy(update={"url": url})
         listing = _list_files(store, entry.glob)
     except Exception as error:
-        raise _fetch_error(entry, error) from None
+        raise _fetch_error(given, error) from None
     if not listing.files:
-        raise CorpusError(entry.name, entry.place, "does not exist", "check path")
-    note = warehouse.copies / f"{stage_key(url=entry.url, files=listing.files)}.digest"
+        raise CorpusError(given.name, given.place, "does not exist", "check path")
+    versions = {str(_make_relative(file, listing.base)): v for file, v in listing.files.items()}
+    note = warehouse.copies / f"{stage_key(url=given.url, files=versions)}.digest"
     if note.exists():
         digest = note.read_text()
         cached = _move_entry(entry, warehouse.copies / digest, listing)
@@ -89,6 +98,13 @@ def fetch_dump(entry: CorpusEntry, warehouse: Warehouse) -> CorpusEntry:
     with write_atomically(note) as writing:
         writing.write_text(digest)
     return _move_entry(entry, copies, listing)
+
+
+def describe_fetched(given: CorpusEntry, fetched: CorpusEntry) -> tuple[str, ...]:
+    """Return a note if the address of a dump on a hub was made exact, else nothing."""
+    if fetched.url == given.url:
+        return ()
+    return (f"{given.name}: {given.url} is read as {fetched.url}",)
 
 
 def remove_unused_copies(digests: set[str], warehouse: Warehouse) -> None:
@@ -150,6 +166,9 @@ def _fetch_error(entry: CorpusEntry, error: Exception) -> AlignError:
         return error
     if reason := find_disk_reason(error, only_if_full=True):
         return full_disk_error(reason)
+    if isinstance(error, ImportError):
+        problem = f"needs a driver that is not installed ({describe_error(error)})"
+        return CorpusError(entry.name, entry.place, problem, name_installation(str(entry.place)))
     problem = f"cannot be fetched ({describe_error(error)})"
     remedy = "check path, the credentials in the environment, and that the driver is installed"
     return CorpusError(entry.name, entry.place, problem, remedy)

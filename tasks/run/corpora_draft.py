@@ -105,6 +105,11 @@ class _Place(NamedTuple):
     path: Path
     glob: str | None = None
 
+    @property
+    def is_folder(self) -> bool:
+        """Whether the whole folder is the dump."""
+        return self.glob is None and self.path.is_dir()
+
 
 class _Role(NamedTuple):
     name: str
@@ -292,7 +297,7 @@ def _draft_corpus(place: _Place, root: Path, names: set[str]) -> DraftedCorpus:
         CorpusError: It cannot be used.
     """
     role = _guess_role(place, root)
-    is_named_twice = (place.path.is_dir() and place.glob is None) or place.stem == place.folder.name
+    is_named_twice = place.is_folder or place.stem == place.folder.name
     name = place.stem if is_named_twice else name_split(place.folder, place.stem)
     name = _make_unique(name_corpus(name), names)
     entry, found, dialect = _inspect(place, name, role.name)
@@ -355,8 +360,8 @@ def _describe_reading(found: Inspection) -> Iterator[str]:
 
 def _guess_role(place: _Place, root: Path) -> _Role:
     """Guess a role from the names of a file and its folders; without a reason, it is ``train``."""
-    inside = place.folder.is_relative_to(root)
-    folders = [*place.folder.relative_to(root).parts[::-1], root.name] if inside else []
+    around = place.path if place.is_folder else place.folder
+    folders = [*around.relative_to(root).parts[::-1], root.name]
     words = _list_words(place.stem)
     if not words & _REFERENCE_WORDS:
         if found := words & _ANSWER_FILES:

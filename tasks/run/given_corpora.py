@@ -20,8 +20,8 @@ _LONGEST_NAME: Final = 100
 
 
 def name_corpus(path: Path | str) -> str:
-    """Return the name of a corpus for a dump: that of its file, without its suffixes."""
-    stem = Path(path).name.split(".")[0]
+    """Return the name of a corpus for a dump: that of its file, without suffixes and revision."""
+    stem = Path(path).name.split(".")[0].split("@")[0]
     return _INVALID_IN_NAMES.sub("-", stem).strip("-.")[:_LONGEST_NAME] or "corpus"
 
 

@@ -142,7 +142,9 @@ def inspect_corpus(
     """
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        entry, reason = resolve_format(fetch_dump(given, Warehouse(folder / "fetched")))
+        fetched = fetch_dump(given, Warehouse(folder / "fetched"))
+        path = fetched.url or path
+        entry, reason = resolve_format(fetched)
         queries = folder / "queries.parquet"
         report = ingest_corpus(entry, queries)
         shares: dict[str, float] = {}
@@ -161,7 +163,7 @@ def inspect_corpus(
     )
     found = entry.model_copy(update={"path": given.path, "within": given.within})
     return found, Inspection(
-        given.place if given.url else Path(path),
+        path if fetched.url else Path(path),
         entry.format,
         reason or "",
         entry.columns.mapping if entry.columns else {},

@@ -21,7 +21,7 @@ from nl2sql_align.tasks.ingest.changing_dumps import (
 )
 from nl2sql_align.tasks.ingest.corpora_file import AUTO, CorpusEntry
 from nl2sql_align.tasks.ingest.dumps import INGEST_VERSION, ingest_corpus, text_settings
-from nl2sql_align.tasks.ingest.fetch import fetch_dump
+from nl2sql_align.tasks.ingest.fetch import describe_fetched, fetch_dump
 from nl2sql_align.tasks.ingest.questions import (
     ARRANGEMENT_VERSION,
     NUMBERED_FORMATS,
@@ -132,7 +132,8 @@ def prepare_corpus(
     if prepared.entry.path != fetched.path:
         note = f"{entry.name}: it changed while it was read; a copy of it from that time is used"
         prepared = _move_back(replace(prepared, notes=(note, *prepared.notes)), fetched)
-    return replace(prepared, seconds=time.perf_counter() - started)
+    notes = (*describe_fetched(entry, fetched), *prepared.notes)
+    return replace(prepared, notes=notes, seconds=time.perf_counter() - started)
 
 
 def _prepare_dump(

@@ -76,7 +76,7 @@ def list_parameters(
                 "dialect": entry.dialect,
                 **text_settings(entry),
                 "kinds": entry.kinds,
-                **entry.model_dump(include={"answers", "which"}, exclude_none=True),
+                **entry.model_dump(include={"answers", "which", "url"}, exclude_none=True),
             }
             for entry in entries
         },

@@ -1,14 +1,31 @@
 """Addresses of files on object stores."""
 
 from pathlib import Path
+from typing import Final
 
 from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.base.secrets import hide_all_but_scheme, hide_secrets, holds_credentials
+
+_PACKAGES: Final = {
+    "hf": "'nl2sql-align[hf]'",
+    "http": "aiohttp requests",
+    "https": "aiohttp requests",
+    "s3": "'nl2sql-align[s3]'",
+    "s3a": "'nl2sql-align[s3]'",
+}
 
 
 def is_address(text: str) -> bool:
     """Return whether a text is an address such as ``s3://bucket/file``, not a path."""
     return "://" in text
+
+
+def name_installation(address: str) -> str:
+    """Return how to install the driver of an address, as the remedy of a message."""
+    scheme = address.partition("://")[0]
+    if package := _PACKAGES.get(scheme):
+        return f"install it with pip install {package}"
+    return f"install the fsspec driver of {scheme}://"
 
 
 def refuse_credentials(*places: Path | str) -> None:

@@ -41,6 +41,8 @@ def drafted(tmp_path_factory):
             "predictions/boats_dev/small.sql": ANSWERS,
             "predictions/boats_dev/small-sft.sql": ANSWERS,
             "predictions/other.sql": "SELECT 1\n" * 5,
+            "outputs/mid/q1.sql": "SELECT name\nFROM boat\n",
+            "outputs/mid/q2.sql": "SELECT count(*) FROM boat\n",
             "reports/first.sql": "SELECT a\nFROM b\n",
             "reports/second.sql": "SELECT c FROM d\n",
             "boats/mini_dev_postgresql.json": DEV,
@@ -96,6 +98,11 @@ def test_what_is_left_out_has_a_reason_of_one_line(drafted):
     assert reasons["boats/README.md"] == "is a document, by its name"
     assert "does not look like a dump" in reasons["notes.txt"]
     assert "to which target cannot be told" in reasons["predictions/other.sql"]
+    # Four targets have two questions, and the name of none is in the path.
+    assert (
+        "(boats-dev, boats-dev_gold, boats-mini_dev_postgresql, logs-calls)"
+        in reasons["outputs/mid"]
+    )
     assert "shards/data/train-*-of-*.parquet" in reasons
     listed = {
         path.removeprefix("# ").split(": ")[0] for path in text.split("# Left out:")[1].splitlines()
