@@ -10,8 +10,9 @@ from nl2sql_align.tasks.base.connections import connected
 from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.measures.intervals import IntervalsReport
 from nl2sql_align.tasks.measures.options import Unit
+from nl2sql_align.tasks.measures.parts import PartsBy
 from nl2sql_align.tasks.measures.units import paired_sample_key
-from nl2sql_align.tasks.measures.verdicts import Evidence, judge
+from nl2sql_align.tasks.measures.verdicts import Evidence, judge_ratio, judge_reach_ratio
 from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
 
 MOSTLY_COPIED: Final = 0.95
@@ -66,10 +67,12 @@ def judge_ratios(
             of_predictions if share is None else share,
             share is not None,
             train.entry.style == "cot",
+            row["parted_by"] == PartsBy.TEMPLATE,
         )
-        verdict, doubts = judge(row["verdict"], row["ln_alignment_ratio"], evidence, "ratio")
-        reach_verdict, reach_doubts = judge(
-            row["reach_verdict"], row["ln_reach_ratio"], evidence, "reach ratio"
+        ln_ratio = row["ln_alignment_ratio"]
+        verdict, doubts = judge_ratio(row["verdict"], ln_ratio, evidence)
+        reach_verdict, reach_doubts = judge_reach_ratio(
+            row["reach_verdict"], row["ln_reach_ratio"], ln_ratio, evidence
         )
         rows.append(
             {

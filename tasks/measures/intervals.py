@@ -362,6 +362,7 @@ def _ratio_rows(
                 "compared_with": target,
                 **row,
                 "is_paired": is_paired,
+                "parted_by": reaches.parted_by(train, target),
                 "ln_alignment_ratio": estimate,
                 "ln_reach_ratio": estimate + gain.judged,
                 **{f"reach_{name}": reach_row[name] for name in _REACH_COLUMNS},
@@ -490,6 +491,11 @@ class _Reaches:
             return _Gains(0.0, 0.0)
         plain = self._estimates[train, target]
         return _Gains(log_alignment(found.chosen_nats) - plain, log_alignment(found.nats) - plain)
+
+    def parted_by(self, train: str, target: str) -> PartsBy:
+        """Return what the parts of the mixture are."""
+        found = self._found.get((train, target))
+        return found.parted_by if found else PartsBy.NONE
 
     def rows(self) -> list[_Row]:
         """Return a row for each training set and target of other content."""
@@ -778,6 +784,7 @@ _SCHEMAS: Final[dict[str, dict[str, Any]]] = {
         "predictions_unit": pl.String,
         "n_predictions_units": pl.Int64,
         "is_paired": pl.Boolean,
+        "parted_by": pl.String,
         "ln_alignment_ratio": pl.Float64,
         "ln_reach_ratio": pl.Float64,
         "reach_ci_low": pl.Float64,

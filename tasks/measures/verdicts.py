@@ -11,8 +11,11 @@ from nl2sql_align.tasks.base.arrays import Floats
 CONFIDENCE: Final = 0.95
 """The share of intervals that should contain the true value."""
 
-COIN_FLIP_RATIO: Final = 1.1
-"""Between this ratio and its inverse, studied changes went either way: see ``docs/how-sure.md``."""
+UNDECIDED_RATIOS: Final = (0.8, 1.1)
+"""Between these Alignment Ratios, studied changes went either way: see ``docs/how-sure.md``."""
+
+UNDECIDED_REACH_RATIOS: Final = (0.9, 1.1)
+"""The same for reach ratios, which do not charge a mixture for what it has beside the target."""
 
 # A verdict is safe if the interval's end is at least this many resampling errors away from 0.
 _SAFE_DISTANCE: Final = 3.0
@@ -97,43 +100,79 @@ class Evidence:
             questions are known, or anywhere among them.
         is_in_place: Whether the former.
         has_reasoning: Whether the training set has answers with reasoning (``style = "cot"``).
+        is_grouped: Whether the parts of the training set are groups of templates.
     """
 
     covered_share: float
     right_share: float
     is_in_place: bool
     has_reasoning: bool
+    is_grouped: bool
 
 
-def judge(verdict: str, ln_ratio: float, evidence: Evidence, noun: str) -> tuple[str, list[str]]:
-    """Withhold the verdict of an interval where it has not been shown to hold.
+def judge_ratio(verdict: str, ln_ratio: float, known: Evidence) -> tuple[str, list[str]]:
+    """Withhold the verdict of an Alignment Ratio where it has not been shown to hold.
 
     Args:
         verdict: The verdict of the interval.
         ln_ratio: The logarithm of the ratio.
-        evidence: What is known beside it.
-        noun: The name of the ratio, for the reasons.
+        known: What is known beside it.
 
     Returns:
         The verdict, or ``undecided``, and why it was withheld, a sentence for each reason.
     """
-    if verdict == "undecided":
-        return verdict, []
+    return _withhold(
+        verdict, [*_near_one(ln_ratio, UNDECIDED_RATIOS, ""), *_find_reasons(verdict, known)]
+    )
+
+
+def judge_reach_ratio(
+    verdict: str, ln_reach_ratio: float, ln_ratio: float, known: Evidence
+) -> tuple[str, list[str]]:
+    """Withhold the verdict of a reach ratio where it has not been shown to hold.
+
+    Args:
+        verdict: The verdict of the interval.
+        ln_reach_ratio: The logarithm of the reach ratio.
+        ln_ratio: The logarithm of the Alignment Ratio.
+        known: What is known beside both.
+
+    Returns:
+        As ``judge_ratio``.
+    """
+    reasons = _near_one(ln_reach_ratio, UNDECIDED_REACH_RATIOS, "reach ")
+    if known.is_grouped and verdict == "gain" and ln_ratio <= 0:
+        reasons.append(
+            "the reach ratio is above 1 by groups of templates only, which flatter a training set "
+            "of one source; if it has several, name them (columns.part)"
+        )
+    return _withhold(verdict, [*reasons, *_find_reasons(verdict, known)])
+
+
+def _near_one(ln_ratio: float, bounds: tuple[float, float], kind: str) -> list[str]:
+    low, high = bounds
+    if not math.log(low) <= ln_ratio < math.log(high):
+        return []
+    return [f"studied changes went either way at {kind}ratios from {low} to {high}"]
+
+
+def _find_reasons(verdict: str, known: Evidence) -> list[str]:
     reasons = []
-    if evidence.has_reasoning:
+    if verdict == "gain" and known.covered_share <= known.right_share:
+        already = "get right already" if known.is_in_place else "contain"
+        reasons.append(
+            f"the training set has the templates of {known.covered_share:.1%} of the target, "
+            f"and the answers {already} {known.right_share:.1%}"
+        )
+    if known.has_reasoning:
         reasons.append(
             'the training set has answers with reasoning (style = "cot"), which also teach what '
             "structure does not show"
         )
-    if abs(ln_ratio) < math.log(COIN_FLIP_RATIO):
-        reasons.append(
-            f"a {noun} from {1 / COIN_FLIP_RATIO:.2f} to {COIN_FLIP_RATIO:.2f} was a coin flip in "
-            "studied changes"
-        )
-    if verdict == "gain" and evidence.covered_share < evidence.right_share:
-        already = "get right already" if evidence.is_in_place else "contain"
-        reasons.append(
-            f"the training set has the templates of {evidence.covered_share:.1%} of the target, "
-            f"and the answers {already} {evidence.right_share:.1%}"
-        )
-    return ("undecided" if reasons else verdict), reasons
+    return reasons
+
+
+def _withhold(verdict: str, reasons: list[str]) -> tuple[str, list[str]]:
+    if verdict == "undecided" or not reasons:
+        return verdict, []
+    return "undecided", reasons

@@ -297,16 +297,20 @@ def _ranking(colors: Colors) -> Spec:
 
 
 def _ratios(colors: Colors) -> Spec:
-    """Build Alignment Ratios around the line at 1; rows also have a ``verdict``."""
+    """Build Alignment Ratios around the line at 1.
+
+    Rows also have a ``verdict``, and ``reach``, the reach ratio, or null.
+    """
     verdicts = ["gain", "undecided", "no gain", "no interval"]
     tones = [colors.first, colors.neither, colors.second, colors.neither]
     key = {"field": "verdict", "type": "nominal", "title": None}
-    return _dots(
-        {
-            "scale": _scale_between(type="log"),
-            "title": "Alignment Ratio",
-            "axis": {"values": _RATIOS_MARKED, "format": "~g", "labelOverlap": "greedy"},
-        },
+    x = {
+        "scale": _scale_between(type="log"),
+        "title": "Alignment Ratio",
+        "axis": {"values": _RATIOS_MARKED, "format": "~g", "labelOverlap": "greedy"},
+    }
+    chart = _dots(
+        x,
         _line({"datum": 1}, color=colors.text, strokeWidth=1.5),
         {},
         {
@@ -321,6 +325,15 @@ def _ratios(colors: Colors) -> Spec:
             },
         },
     )
+    chart["layer"].insert(
+        -1,
+        {
+            "transform": [{"filter": "isValid(datum.reach)"}],
+            "mark": {"type": "point", "size": 60, "color": colors.text, "aria": False},
+            "encoding": {"x": {"field": "reach", "type": "quantitative", **x}},
+        },
+    )
+    return chart
 
 
 def _mixture(colors: Colors) -> Spec:

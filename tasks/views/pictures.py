@@ -158,17 +158,20 @@ def build_ratios(place: Path | str, target: str | None, source: str | None, metr
         pl.col("alignment_ratio").alias("value"),
         pl.col("ci_low").alias("low"),
         pl.col("ci_high").alias("high"),
+        pl.col("reach_ratio").alias("reach"),
         pl.col("verdict").fill_null("no interval"),
         pl.struct("alignment_ratio", "ci_low", "ci_high")
         .map_elements(_format_ratio, return_dtype=pl.String)
         .alias("text"),
     )
-    known = [value for name in ("value", "low", "high") for value in drawn[name].drop_nulls()]
+    known = [
+        value for name in ("value", "low", "high", "reach") for value in drawn[name].drop_nulls()
+    ]
     chart = _fill_chart(
         "ratios",
         drawn.to_dicts(),
         f"Alignment Ratio on {chosen}, with 95% intervals",
-        "▲ gain   ◆ undecided   ▼ no gain",
+        "▲ gain   ◆ undecided   ▼ no gain   ○ by reach",
         x_low=min(0.95, *known) / 1.03,
         x_high=max(1.05, *known) * 1.03,
     )

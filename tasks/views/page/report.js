@@ -419,16 +419,26 @@ function drawRatios() {
   const filters = { untuned: (p) => !isTuned(p), tuned: isTuned, all: () => true };
   const keep = filters[state.predictions] || ((p) => p === Number(state.predictions));
   const shown = predictions.filter(keep);
-  const around = rows.filter((row) => shown.includes(row.predictions)).flatMap((row) => [row.alignment_ratio, row.ci_low, row.ci_high]).filter((value) => value !== null);
+  const around = rows.filter((row) => shown.includes(row.predictions)).flatMap((row) => [row.alignment_ratio, row.ci_low, row.ci_high, row.reach_ratio]).filter((value) => value !== null);
   const scale = { x_low: Math.min(0.95, ...around) / 1.03, x_high: Math.max(1.05, ...around) * 1.03 };
   body("ratios").replaceChildren(
     h("p", {}, "An Alignment Ratio compares a training set with a model's own answers: to the right of the line at 1, the training set is closer to the target, and fine-tuning on it should help. Bars are 95% intervals. ",
-      "▲ gain: the interval is above 1. ▼ no gain: it is below 1. ◆ undecided: it contains 1."),
+      "▲ gain: the interval is above 1. ▼ no gain: it is below 1. ◆ undecided: it contains 1, or the verdict is withheld. ○ is the ratio by reach: by the mixture of the training set's parts that is closest to the target."),
     h("div", { class: "tools" },
       chooser("Target", asOptions(withRatios), target, (value) => chooseTarget(Number(value)), "ratio-target"),
       chooser("Answers", [...kinds, ...asOptions(predictions)], state.predictions, (value) => { state.predictions = value; drawRatios(); document.getElementById("answers").focus(); }, "answers")),
     shown.length ? "" : h("p", {}, "There are no answers of this kind for this target."),
     limited(shown, 8, (some) => h("div", { class: "figures" }, some.map((p) => ratioFigure(p, rows.filter((row) => row.predictions === p), scale)))));
+}
+
+function byReach(row) {
+  return row.reach_ratio === null ? "" : `; by reach ${fixed(row.reach_ratio)}, ${row.reach_verdict || "no interval"}`;
+}
+
+function doubtsOf(rows) {
+  const trains = new Map();
+  for (const row of rows) for (const doubt of row.doubts) trains.set(doubt, [...(trains.get(doubt) || []), name(row.train)]);
+  return [...trains].map(([doubt, names]) => names.length === rows.length ? doubt : `${names.slice(0, 3).join(", ")}${names.length > 3 ? ` and ${names.length - 3} others` : ""}: ${doubt}`);
 }
 
 function ratioFigure(p, rows, scale) {
@@ -438,16 +448,18 @@ function ratioFigure(p, rows, scale) {
   const draw = (shown) => chart("ratios", shown.map((row) => {
     const verdict = row.verdict || "no interval";
     const text = row.ci_low === null ? fixed(row.alignment_ratio) : `${fixed(row.alignment_ratio)} (${interval(row.ci_low, row.ci_high)})`;
-    return { label: name(row.train), value: row.alignment_ratio, low: row.ci_low, high: row.ci_high, verdict, text: isNarrow() ? fixed(row.alignment_ratio) : text, description: `${name(row.train)}: ${text}, ${verdict}` };
+    return { label: name(row.train), value: row.alignment_ratio, low: row.ci_low, high: row.ci_high, verdict, reach: row.reach_ratio, text: isNarrow() ? fixed(row.alignment_ratio) : text, description: `${name(row.train)}: ${text}, ${verdict}${byReach(row)}` };
   }), about, { change: fitted(isWide() ? room() / 2 - 16 : 800), params: { ...scale, characters: isNarrow() ? 18 : 28 } });
-  const inNumbers = () => table(["Training set", "#AR", "Verdict", "#95% interval"], rows.map((row) => h("tr", {},
+  const inNumbers = () => table(["Training set", "#AR", "Verdict", "#95% interval", "#By reach", "Verdict by reach"], rows.map((row) => h("tr", {},
     h("th", { scope: "row" }, name(row.train)),
     h("td", { class: "n" }, fixed(row.alignment_ratio)),
     h("td", {}, verdictOf(row)),
-    h("td", { class: "n" }, interval(row.ci_low, row.ci_high)))), { "aria-label": about });
+    h("td", { class: "n" }, interval(row.ci_low, row.ci_high)),
+    h("td", { class: "n" }, row.reach_ratio === null ? "" : fixed(row.reach_ratio)),
+    h("td", {}, row.reach_verdict || ""))), { "aria-label": about });
   return h("figure", {}, h("h3", {}, `${name(p)} (model ${first.model}${tuned})${partOf(first)}`),
     h("p", { class: "soft" }, `KL-alignment of its answers: ${fixed(first.predictions_alignment)}. ${percent(first.predictions_parsed_share)} of them parse${first.n_cleaned ? `, after ${counted(first.n_cleaned, "answer")} had been cleaned` : ""}.`),
-    first.doubts.map((doubt) => h("p", { class: "flag" }, `Doubtful: ${doubt}.`)),
+    doubtsOf(rows).map((doubt) => h("p", { class: "flag" }, `Doubtful: ${doubt}.`)),
     limited(rows, 20, draw), asTable(inNumbers));
 }
 

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from nl2sql_align.tasks.measures.doubts import find_doubts, measure_right_share
-from nl2sql_align.tasks.measures.verdicts import Evidence, judge
+from nl2sql_align.tasks.measures.verdicts import Evidence, judge_ratio, judge_reach_ratio
 
 
 def counted(name, key, target=None):
@@ -46,8 +46,11 @@ def test_without_predictions_nothing_is_read(tmp_path):
 # Verdicts that are withheld
 
 
-def evidence(covered=0.5, right=0.3, in_place=True, reasoning=False):
-    return Evidence(covered, right, in_place, reasoning)
+def evidence(covered=0.5, right=0.3, in_place=True, reasoning=False, grouped=False):
+    return Evidence(covered, right, in_place, reasoning, grouped)
+
+
+NARROW = "4.0% of the target, and the answers get right already 30.0%"
 
 
 @pytest.mark.parametrize(
@@ -55,12 +58,12 @@ def evidence(covered=0.5, right=0.3, in_place=True, reasoning=False):
     [
         ("gain", 1.3, evidence(), "gain", None),
         ("no gain", 0.7, evidence(), "no gain", None),
-        ("gain", 1.05, evidence(), "undecided", "0.91 to 1.10"),
-        ("no gain", 0.95, evidence(), "undecided", "0.91 to 1.10"),
-        ("gain", 1.3, evidence(0.04, 0.3), "undecided", "4.0% of the target, and the answers get"),
+        ("gain", 1.05, evidence(), "undecided", "either way at ratios from 0.8 to 1.1"),
+        ("no gain", 0.85, evidence(), "undecided", "either way at ratios from 0.8 to 1.1"),
+        ("gain", 1.3, evidence(0.04, 0.3), "undecided", NARROW),
+        ("gain", 1.3, evidence(0.3, 0.3), "undecided", "30.0% of the target"),
         ("gain", 1.3, evidence(0.04, 0.3, False), "undecided", "and the answers contain 30.0%"),
         ("no gain", 0.7, evidence(0.04, 0.3), "no gain", None),
-        ("gain", 1.3, evidence(0.3, 0.3), "gain", None),
         ("gain", 1.3, evidence(reasoning=True), "undecided", 'style = "cot"'),
         ("no gain", 0.7, evidence(reasoning=True), "undecided", 'style = "cot"'),
         ("undecided", 1.0, evidence(reasoning=True), "undecided", None),
@@ -69,7 +72,25 @@ def evidence(covered=0.5, right=0.3, in_place=True, reasoning=False):
 def test_a_verdict_is_withheld_with_its_reason_and_never_turned_around(
     verdict, ratio, known, expected, reason
 ):
-    found, reasons = judge(verdict, math.log(ratio), known, "ratio")
+    found, reasons = judge_ratio(verdict, math.log(ratio), known)
+    assert found == expected
+    assert [reason in text for text in reasons] == ([True] if reason else [])
+
+
+@pytest.mark.parametrize(
+    ("verdict", "reach", "ratio", "known", "expected", "reason"),
+    [
+        ("gain", 1.3, 0.9, evidence(), "gain", None),
+        ("no gain", 0.85, 0.8, evidence(), "no gain", None),
+        ("no gain", 0.95, 0.8, evidence(), "undecided", "at reach ratios from 0.9 to 1.1"),
+        ("gain", 1.3, 0.9, evidence(grouped=True), "undecided", "by groups of templates only"),
+        ("gain", 1.3, 1.2, evidence(grouped=True), "gain", None),
+        ("no gain", 0.8, 0.7, evidence(grouped=True), "no gain", None),
+        ("gain", 1.3, 0.9, evidence(0.04, 0.3), "undecided", NARROW),
+    ],
+)
+def test_reach_has_a_verdict_of_its_own(verdict, reach, ratio, known, expected, reason):
+    found, reasons = judge_reach_ratio(verdict, math.log(reach), math.log(ratio), known)
     assert found == expected
     assert [reason in text for text in reasons] == ([True] if reason else [])
 
