@@ -27,6 +27,7 @@ from nl2sql_align.tasks.measures.bootstrap import poisson_weights, skew_divergen
 from nl2sql_align.tasks.measures.ceilings import split_divergences
 from nl2sql_align.tasks.measures.divergence import SKEW
 from nl2sql_align.tasks.measures.intervals import FEWEST_REPLICATES
+from nl2sql_align.tasks.measures.reach import find_reach, mixture_counts, weigh_units
 from nl2sql_align.tasks.measures.units import Sample, find_shared
 from nl2sql_align.tasks.measures.verdicts import CONFIDENCE, student_interval
 
@@ -39,6 +40,11 @@ DESIGNS: Final = (
     Design("the same, queries resampled", 1200, 1.3, 30, 140, 60, 20, 50, is_by_query=True),
     Design("1,200 templates; 11 databases", 1200, 1.3, 100, 69, 130, 11, 140),
     Design("1,200 templates; 800 queries", 1200, 1.3, None, 5000, 1, 800, 1),
+)
+MIXTURES: Final = (
+    Design("100 templates; 40 databases", 100, 1.1, 200, 70, 60, 40, 50, is_mixture=True),
+    Design("1,200 templates; 20 databases", 1200, 1.3, 30, 70, 60, 20, 50, is_mixture=True),
+    Design("1,200 templates; 800 queries", 1200, 1.3, None, 2500, 1, 800, 1, is_mixture=True),
 )
 METHODS: Final = ("percentile", "basic", "BCa", "t", "shipped")
 QUANTITIES: Final = ("A(T, S)", "A(B, S)", "AR")
@@ -128,6 +134,53 @@ def quantities(sets: Sets) -> dict[str, Quantity]:
         name: Quantity(float(plain[name][0]), drawn[name], [one[name] for one in left_out])
         for name in plain
     }
+
+
+def reach_interval(sets: Sets) -> tuple[float, float, Ends]:
+    """Return the logarithms of the Alignment Ratio and of the reach ratio, and its interval."""
+    looks = range(FEWEST_REPLICATES)
+    everything, drawn = (
+        [weigh(one) for one in (sets.train, sets.target)]
+        for weigh in (
+            lambda one: np.ones((1, len(one.keys))),
+            lambda one: poisson_weights(one.keys, looks).astype(float),
+        )
+    )
+    ratio, answered = (
+        float(logs(source, sets.target, of_source, everything[1])[0])
+        for source, of_source in ((sets.train, everything[0]), (sets.predictions, everything[1]))
+    )
+    found = find_reach(sets.train, sets.target)
+    chosen, judged = -found.chosen_nats / _SCALE, -found.nats / _SCALE
+    of_train = sets.train.counts(drawn[0])
+    if found.weights is not None:
+        of_train = mixture_counts(sets.train, weigh_units(sets.train, found.weights), drawn[0])
+    shared = find_shared(sets.train, sets.target)
+    nats = skew_divergences(of_train, sets.target.counts(drawn[1]), shared, SKEW)
+    replicates = -nats / _SCALE - logs(sets.predictions, sets.target, drawn[1], drawn[1])
+    n_units = min(len(sets.train.keys), len(sets.target.keys))
+    interval = student_interval(chosen - answered, replicates, n_units).shifted(judged - chosen)
+    assert interval.low is not None
+    assert interval.high is not None
+    return ratio - answered, judged - answered, (interval.low, interval.high)
+
+
+def reach_row(design: Design, n_trials: int) -> list[str]:
+    """Return what a mixture of two sources reaches, and the coverage of its intervals."""
+    found = [reach_interval(draw(design, trial)) for trial in range(n_trials)]
+    ratios, estimates, ends = (np.array(column) for column in zip(*found, strict=True))
+    alone = design._replace(is_mixture=False)
+    of_source = [reach_interval(draw(alone, trial))[0] for trial in range(n_trials)]
+    width = float((ends @ [-1, 1]).mean()) / float(estimates.std(ddof=1))
+    return [
+        design.name,
+        f"{math.exp(float(ratios.mean())):.3f}",
+        f"{math.exp(float(np.mean(of_source))):.3f}",
+        f"{math.exp(float(estimates.mean())):.3f}",
+        f"{100 * coverage(ends, float(estimates.mean())):.0f}",
+        f"{100 * coverage(ends, float(np.mean(of_source))):.0f}",
+        f"{width:.1f}",
+    ]
 
 
 def without_one(n_units: int) -> Floats:
@@ -245,6 +298,14 @@ and there is no bias).
 
 {coverages}
 
+## Reach
+
+Training sets of two sources, one of which has mostly other templates than the target. *AR* is that
+of the whole set, *AR of the source* that of the other source alone. The percentages are those of
+the intervals of the reach ratio that contain its mean over the draws, and the AR of the source.
+
+{reaches}
+
 ## Ceilings
 
 The true alignment of two fresh sets of the target's size, and the ceilings that are computed from
@@ -254,7 +315,7 @@ such sets.
 """
 
 
-def page(outcomes: Sequence[Outcome], n_trials: int) -> str:
+def page(outcomes: Sequence[Outcome], reaches: Sequence[Sequence[str]], n_trials: int) -> str:
     """Return the results as a Markdown page."""
     header = ("sets", "of", "at size", "endless", "bias / sd", *METHODS, "width / sd")
     rows = [row for outcome in outcomes for row in coverage_rows(outcome)]
@@ -263,6 +324,18 @@ def page(outcomes: Sequence[Outcome], n_trials: int) -> str:
         n_trials=n_trials,
         n_replicates=FEWEST_REPLICATES,
         coverages=table(header, rows),
+        reaches=table(
+            (
+                "sets",
+                "AR",
+                "AR of the source",
+                "reach ratio",
+                "contain its mean, %",
+                "contain the AR of the source, %",
+                "width / sd",
+            ),
+            reaches,
+        ),
         ceilings=table(("target", "of two draws", "ceiling, mean", "95% of ceilings"), ceilings),
     )
 
@@ -276,7 +349,8 @@ def main() -> None:
     designs = [DESIGNS[i] for i in arguments.only or range(len(DESIGNS))]
     with ProcessPoolExecutor() as pool:
         outcomes = list(pool.map(run_design, designs, [arguments.trials] * len(designs)))
-    text = page(outcomes, arguments.trials)
+        reaches = list(pool.map(reach_row, MIXTURES, [arguments.trials] * len(MIXTURES)))
+    text = page(outcomes, reaches, arguments.trials)
     if arguments.output:
         arguments.output.write_text(text, encoding="utf-8")
     else:

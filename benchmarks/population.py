@@ -19,6 +19,7 @@ from nl2sql_align.tasks.base.arrays import Floats, Integers
 from nl2sql_align.tasks.measures.bootstrap import Classes, group_ngrams, unit_keys
 from nl2sql_align.tasks.measures.divergence import SKEW
 from nl2sql_align.tasks.measures.options import Unit
+from nl2sql_align.tasks.measures.parts import PartsBy, Rows
 from nl2sql_align.tasks.measures.units import Sample
 from nl2sql_align.tasks.ngrams.count import Incidence, ngram_incidence
 
@@ -46,6 +47,8 @@ class Design(NamedTuple):
     target_unit_size: int
     # Resample queries although databases are known.
     is_by_query: bool = False
+    # Add a second source to the training set, with as many units, whose templates are other ones.
+    is_mixture: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class Population:
     target: Floats
     predictions: Floats
     wrong_answers: Integers
+    beside: Floats
 
     def divergence(self, source: Floats, target: Floats) -> float:
         """Return the skew divergence of two lists of template probabilities, in nats."""
@@ -108,6 +112,7 @@ def population(n_templates: int, power: float) -> Population:
         target,
         predictions,
         wrong,
+        mixed(common=0.2, model=0.8),
     )
 
 
@@ -121,12 +126,19 @@ def draw(design: Design, trial: int) -> Sets:
     for unit in gold:
         wrong = people.wrong_answers[unit, rng.integers(0, 4, len(unit))]
         answers.append(np.where(rng.random(len(unit)) < _RIGHT_SHARE, unit, wrong))
+    n_parts = [len(train)]
+    if design.is_mixture:
+        size = design.train_unit_size
+        train += _draw_units(rng, people.beside, design.n_train_units, size, design)
+        n_parts.append(design.n_train_units)
     # Predictions share the units of the target, and so its keys.
     owners = (f"train {trial}", f"target {trial}", f"target {trial}")
     return Sets(
         *(
-            _sample(people, units, owner, design.concentration is None or design.is_by_query)
-            for units, owner in zip((train, gold, answers), owners, strict=True)
+            _sample(people, units, owner, design.concentration is None or design.is_by_query, parts)
+            for units, owner, parts in zip(
+                (train, gold, answers), owners, (n_parts, [], []), strict=True
+            )
         )
     )
 
@@ -147,7 +159,10 @@ def _draw_units(
     return units
 
 
-def _sample(people: Population, units: list[Integers], owner: str, is_by_query: bool) -> Sample:
+def _sample(
+    people: Population, units: list[Integers], owner: str, is_by_query: bool, n_parts: list[int]
+) -> Sample:
+    """Return a set; ``n_parts`` has the number of units of each of its sources, in turn."""
     queries = np.concatenate(units)
     lengths = [len(unit) for unit in units]
     of_query = np.arange(len(queries)) if is_by_query else np.repeat(np.arange(len(units)), lengths)
@@ -162,12 +177,17 @@ def _sample(people: Population, units: list[Integers], owner: str, is_by_query: 
     ngrams = np.flatnonzero(np.diff(columns.indptr)).astype(np.int64)
     classes = group_ngrams(columns[:, ngrams].tocsr())
     unit = Unit.QUERY if is_by_query else Unit.DATABASE
+    of_unit = np.repeat(np.arange(len(n_parts)), n_parts) if n_parts else np.zeros(len(units), int)
+    of_part = np.repeat(of_unit, lengths)
+    divided = Rows(of_query, column, np.ones(len(queries)), of_part, PartsBy.SOURCE)
     return Sample(
         unit,
         unit_keys(owner, [str(number) for number in range(n_units)]),
         counts,
         Classes(classes.counts, classes.of_ngram, totals),
         ngrams,
+        [str(number) for number in range(n_units)],
+        divided,
     )
 
 

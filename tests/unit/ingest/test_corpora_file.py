@@ -127,6 +127,10 @@ def changed(old: str, new: str, text: str = TARGET) -> str:
             TARGET + "x = 1\n",
             "corpus 'dev': unknown key 'x'; use one of answers, clean, columns, dialect,",
         ),
+        (
+            TARGET + 'style = "cot"\n',
+            "corpus 'dev': key 'style' is for training sets only; remove it",
+        ),
         (changed('name = "dev"\n', ""), "corpus 1: key 'name' is missing; add it"),
         (
             changed('format = "spider"\n', ""),

@@ -436,6 +436,7 @@ NESTED = [
     {"database": {"name": "f"}, "turns": [{"meta": {"sql": "SELECT 3"}, "n": 2}]},
 ]
 PATHS = {"sql": "$.meta.sql", "db_id": "$.database.name", "frequency": "n", "rows": "$.turns"}
+PATHS["part"] = "$.database.name"
 FOUND = [("SELECT 1", "d", 3), ("SELECT 2", "d", 1), ("SELECT 3", "f", 2)]
 
 
@@ -453,12 +454,27 @@ def test_nested_rows_are_found_by_paths(tmp_path, format, name, content):
     rows = ingested(entry(tmp_path / name, format, columns=PATHS), tmp_path)
     expected = FOUND[:2] if name == "one.json" else FOUND
     assert [(r["sql"], r["db_id"], r["n_occurrences"]) for r in rows] == expected
+    assert all(r["part"] == r["db_id"] for r in rows)
 
 
 def test_a_json_path_without_values_is_a_fault(tmp_path):
     (tmp_path / "a.jsonl").write_bytes(as_lines(NESTED))
     with pytest.raises(CorpusError, match=r"has nothing at '\$\.meta\.query' \(it has database, t"):
         ingested(entry(tmp_path / "a.jsonl", "jsonl", columns={"sql": "$.meta.query"}), tmp_path)
+
+
+@pytest.mark.parametrize("format", ["csv", "tsv", "jsonl", "parquet"])
+def test_parts_name_the_sources_of_a_mixture(tmp_path, format):
+    rows = [{"q": "SELECT 1", "of": "harbour"}, {"q": "SELECT 2", "of": ""}]
+    content = {
+        "csv": as_csv(rows),
+        "tsv": b"q\tof\nSELECT 1\tharbour\nSELECT 2\t\n",
+        "jsonl": as_lines(rows),
+        "parquet": as_parquet(rows),
+    }
+    (tmp_path / "a").write_bytes(content[format])
+    found = ingested(entry(tmp_path / "a", format, columns={"sql": "q", "part": "of"}), tmp_path)
+    assert [(r["sql"], r["part"]) for r in found] == [("SELECT 1", "harbour"), ("SELECT 2", None)]
 
 
 @pytest.mark.parametrize("format", ["csv", "tsv", "jsonl", "parquet"])
