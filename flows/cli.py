@@ -32,7 +32,13 @@ from nl2sql_align.tasks.views.terminal.console import (
     printable,
     restore_text,
 )
-from nl2sql_align.tasks.views.terminal.corpora import print_draft, print_inspection, print_rejects
+from nl2sql_align.tasks.views.terminal.corpora import (
+    print_draft,
+    print_fingerprint,
+    print_inspection,
+    print_manifest,
+    print_rejects,
+)
 from nl2sql_align.tasks.views.terminal.decisions import (
     print_calibration,
     print_headroom,
@@ -821,6 +827,60 @@ def inspect(
 
         columns = ("ordinal", "sql", "template", "reject_reason")
         print_rows(pl.DataFrame(found.examples, schema=columns), form)
+
+
+@_command(_INSPECT, example="fingerprint queries.csv -o shop.fingerprint.parquet")
+def fingerprint(
+    logs: Annotated[
+        list[str],
+        typer.Argument(metavar="LOG...", help="Logs or other dumps: files, folders or addresses."),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="FILE", help="File to write, in Parquet.")
+    ],
+    min_count: Annotated[
+        int,
+        typer.Option(
+            min=1, metavar="K", help="Leave out templates that fewer than this many queries have."
+        ),
+    ] = 1,
+    dialect: Annotated[
+        str,
+        typer.Option(metavar="DIALECT", help="SQL dialect of all logs, as sqlglot names it."),
+    ] = "auto",
+) -> None:
+    """Write the templates of a log with their frequencies, to compare it without its SQL.
+
+    The file has keywords, operators and functions that the dialect knows; other functions are
+    called FUNCTION. It has no names, literals, comments, questions or paths. Read it with show
+    before you hand it on. In a corpora file, or in compare, it takes the place of the log.
+    """
+    from nl2sql_align.tasks.run.fingerprint import fingerprint
+
+    made = fingerprint([restore_text(log) for log in logs], out, min_count, dialect)
+    for note in made.notes:
+        console.err.print(escape(printable(note)), soft_wrap=True)
+    print_manifest(made.manifest)
+    console.out.print(f"Fingerprint: {escape(str(out))}", soft_wrap=True)
+
+
+@_command(_INSPECT, example="show shop.fingerprint.parquet")
+def show(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="Fingerprint to show.")],
+    form: Form = Format.TABLE,
+) -> None:
+    """Show all that a fingerprint contains: how it was made, and every line."""
+    from nl2sql_align.tasks.templates.fingerprints import read_fingerprint
+
+    found = read_fingerprint(path)
+    if form is Format.TABLE:
+        print_fingerprint(found)
+    elif form is Format.JSON:
+        print_object(found.as_dict())
+    else:
+        import polars as pl
+
+        print_rows(pl.DataFrame(found.lines), form)
 
 
 def main() -> None:

@@ -175,6 +175,7 @@ _TRINO_STATES: Final = (
 )
 # The most specific signatures come first.
 _SIGNATURES: Final = (
+    _Signature("fingerprint", "template, n_rows, n_occurrences, left_out", roles=_DATA_SET),
     _Signature("openai_batch", "custom_id, response.body", holds_answers=True),
     _Signature("openai_batch", "custom_id, response, error", holds_answers=True),
     _Signature("openai_batch", "object, choices", holds_answers=True),
@@ -641,7 +642,7 @@ def _can_read(format: str, kind: str) -> bool:
         return re.search(r"\bread_(json|text)\(", load_sql(f"dumps/{format}")) is not None
     kind = "csv" if kind == "tsv" else kind
     return f"{format}.{kind}" in list_sql("dumps") or (
-        kind == "csv" and "read_csv(" in load_sql(f"dumps/{format}")
+        kind in ("csv", "parquet") and f"read_{kind}(" in load_sql(f"dumps/{format}")
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from nl2sql_align.tasks.base.connections import connected
-from nl2sql_align.tasks.base.errors import CorpusError
+from nl2sql_align.tasks.base.errors import ConfigurationError, CorpusError
 from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.ingest.changing_dumps import (
     ChangedDumpError,
@@ -31,14 +31,16 @@ from nl2sql_align.tasks.ingest.questions import (
     has_question_ordinals,
     write_arranged,
 )
+from nl2sql_align.tasks.ingest.statements import KINDS
 from nl2sql_align.tasks.templates.dialect_choice import (
     CANDIDATES,
     DIALECT_CHOICE_VERSION,
     choose_dialect,
     list_own_dialects,
 )
+from nl2sql_align.tasks.templates.fingerprints import FINGERPRINT, read_manifest
 from nl2sql_align.tasks.templates.parser_pool import ParseJob, start_worker
-from nl2sql_align.tasks.templates.parts import split_queries
+from nl2sql_align.tasks.templates.parts import split_queries, write_given_templates
 from nl2sql_align.tasks.templates.rules import (
     DEFAULT_LIMITS,
     MAX_N,
@@ -61,6 +63,11 @@ class SetAside:
 
     corpus: str
     reason: str
+
+    def as_error(self, entry: CorpusEntry) -> CorpusError:
+        """Return the error for a caller that cannot do without the corpus."""
+        problem = self.reason.removeprefix(f"corpus '{entry.name}' ({entry.place}): ")
+        return CorpusError(entry.name, entry.place, *problem.split("; ", 1))
 
 
 @dataclass(frozen=True)
@@ -189,7 +196,10 @@ def _prepare_texts(
     if is_new:
         _ingest(dump, ingested, warehouse)
     queries, arrangement, asked = _arrange_queries(entry, ingested, target, warehouse)
-    entry, notes = _resolve_dialect(entry, queries, warehouse)
+    if entry.format == FINGERPRINT:
+        entry, notes = _take_manifest(entry)
+    else:
+        entry, notes = _resolve_dialect(entry, queries, warehouse)
     templates_key = _templates_key(entry, queries, limits)
     content_key = stage_key(templates=templates_key, rules=NGRAM_RULES_VERSION, max_n=MAX_N)
     prepared = Prepared(
@@ -209,6 +219,9 @@ def _prepare_texts(
         asked=asked,
     )
     if prepared.templates.exists():
+        return prepared
+    if entry.format == FINGERPRINT:
+        write_given_templates(queries, prepared.templates)
         return prepared
     texts = warehouse.scratch / f"{templates_key}-texts.parquet"
     split = split_queries(queries, texts)
@@ -374,6 +387,40 @@ def _resolve_dialect(
     )
     chosen = entry.model_copy(update={"dialect": choice.dialect})
     return chosen, (f"{entry.name}: {choice.reason}",)
+
+
+def _take_manifest(entry: CorpusEntry) -> tuple[CorpusEntry, tuple[str, ...]]:
+    """Return a fingerprint with its dialect, and notes on what it lacks."""
+    if entry.digest:  # reused from an earlier run, which has reported the notes
+        return entry, ()
+    try:
+        manifest = read_manifest(entry.path)
+    except ConfigurationError:
+        problem = "is not a fingerprint as nl2sql-align fingerprint writes it, or is packed"
+        raise CorpusError(entry.name, entry.place, problem, "unpack it, or check path") from None
+    if entry.role == "predictions":
+        problem, remedy = (
+            "is a fingerprint, which cannot say which question an answer is for",
+            ("compare the answers themselves"),
+        )
+    elif entry.statements != "reject" or entry.clean or {*entry.kinds} != {*KINDS}:
+        problem, remedy = (
+            "is a fingerprint, whose templates are made already",
+            ("remove clean, statements and kinds"),
+        )
+    elif entry.dialect not in (AUTO, manifest.dialect):
+        problem = f"is a fingerprint of dialect '{manifest.dialect}', not '{entry.dialect}'"
+        remedy = "remove dialect"
+    elif manifest.template_rules != TEMPLATE_RULES_VERSION:
+        problem = (
+            f"has templates by version {manifest.template_rules} of their rules, which differ from "
+            f"version {TEMPLATE_RULES_VERSION}"
+        )
+        remedy = "write it again from the log with this version of nl2sql-align"
+    else:
+        found = entry.model_copy(update={"dialect": manifest.dialect})
+        return found, tuple(f"{entry.name}: {text}" for text in manifest.describe_gaps())
+    raise CorpusError(entry.name, entry.place, problem, remedy)
 
 
 def dialects_file(entry: CorpusEntry, queries: Path, warehouse: Warehouse) -> Path:

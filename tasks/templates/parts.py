@@ -29,6 +29,19 @@ def join_templates(texts: Path, parts: list[Path], destination: Path) -> None:
         ).write_parquet(str(temporary), compression="zstd")
 
 
+def write_given_templates(queries: Path, destination: Path) -> None:
+    """Write the templates of a corpus whose texts are templates already, unless they are rejected.
+
+    Args:
+        queries: The corpus's queries, as ingested.
+        destination: The file to write, with the columns of ``join_templates``.
+    """
+    with connected() as con, write_atomically(destination) as temporary:
+        query_sql(con, "templates/given_templates", queries=str(queries)).write_parquet(
+            str(temporary), compression="zstd"
+        )
+
+
 def join_part_templates(queries: Path, templates: Path, destination: Path) -> None:
     """Write each distinct query of a part of a corpus with the template it has in the corpus.
 

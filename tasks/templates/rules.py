@@ -27,6 +27,9 @@ TOO_MANY_ATTEMPTS: Final = "nested so that the parser tries too many readings"
 NOT_A_QUERY: Final = "not a query, DML or DDL statement: "
 """The start of the reason why a command is rejected; the command follows."""
 
+HIDDEN_WORD: Final = "FUNCTION"
+"""The token of a fingerprint in place of a word that the dialect does not know."""
+
 MAX_N: Final = 15
 """The longest n-gram, in tokens."""
 

@@ -8,12 +8,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
-from nl2sql_align.tasks.base.errors import ConfigurationError, CorpusError
+from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.ingest.corpora_file import AUTO, CorpusEntry
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.read import check_condition, matrix, ratio
 from nl2sql_align.tasks.run.given_corpora import list_given, make_entry
 from nl2sql_align.tasks.run.job import run_locally
+from nl2sql_align.tasks.run.prepare import SetAside
 from nl2sql_align.tasks.views.digits import format_interval, format_value
 from nl2sql_align.tasks.views.explain import describe_pair
 from nl2sql_align.tasks.warehouse.folder import Warehouse
@@ -251,8 +252,7 @@ def _check_usable(entries: list[CorpusEntry], set_aside: Mapping[str, str]) -> N
         of_role = [entry for entry in entries if entry.role == role]
         if of_role and all(entry.name in set_aside for entry in of_role):
             first = of_role[0]
-            problem = set_aside[first.name].removeprefix(f"corpus '{first.name}' ({first.place}): ")
-            raise CorpusError(first.name, first.place, *problem.split("; ", 1))
+            raise SetAside(first.name, set_aside[first.name]).as_error(first)
 
 
 def _read_comparison(
@@ -290,7 +290,7 @@ def _format_alignment(row: Mapping[str, Any]) -> list[str]:
         format_interval(*interval),
         "" if row["reach"] is None else format_value(row["reach"], *interval),
         format_value(row["js_alignment"]),
-        *(f"{row[name]:.1%}" for name in _SHARES),
+        *("unknown" if row[name] is None else f"{row[name]:.1%}" for name in _SHARES),
     ]
 
 

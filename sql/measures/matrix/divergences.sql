@@ -59,11 +59,16 @@ measured as (
         coalesce(sums.jensen_shannon, 0)::double / (1::bigint << 58) as jensen_shannon,
         coalesce(common.n_templates_shared, 0) / n_templated.n_templated::double
             as template_coverage,
-        coalesce(common.n_texts_shared, 0) / n_templated.n_templated::double as exact_overlap
+        if(
+            source_texts.has_texts and n_templated.has_texts,
+            coalesce(common.n_texts_shared, 0) / n_templated.n_templated::double,
+            null
+        ) as exact_overlap
     from pairs
     join content_totals as p on pairs.source_id = p.content_id
     join content_totals as q on pairs.target_id = q.content_id
     join n_templated on pairs.target_id = n_templated.content_id
+    join n_templated as source_texts on pairs.source_id = source_texts.content_id
     left join directed_sums as sums
         on pairs.source_id = sums.source_id and pairs.target_id = sums.target_id
     left join unit_overlaps as common

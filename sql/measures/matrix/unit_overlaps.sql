@@ -1,5 +1,5 @@
 -- The number of queries of each content with a template, and with a text, that the other content of
--- the pair also has. Expects the table contents.
+-- the pair also has. The texts of some contents are unknown. Expects the table contents.
 -- parameters: templates_files
 create or replace temp table templated as
 select
@@ -15,7 +15,8 @@ where parsed.template_id is not null;
 create or replace temp table n_templated as
 select
     content_id,
-    sum(n_queries)::bigint as n_templated
+    sum(n_queries)::bigint as n_templated,
+    count(comparable_key) > 0 as has_texts
 from templated
 group by content_id;
 

@@ -65,7 +65,7 @@ comment on column alignment.js_nats is 'Jensen-Shannon divergence, in nats: 0 to
 comment on column alignment.js_alignment is '1 - js_nats / ln 2';
 comment on column alignment.ngram_coverage is 'Share of the target''s n-gram occurrences whose n-gram occurs in the source';
 comment on column alignment.template_coverage is 'Share of the target''s templated queries whose whole template occurs in the source';
-comment on column alignment.exact_overlap is 'Share of the target''s templated queries whose text occurs in the source: it measures leakage, not fit';
+comment on column alignment.exact_overlap is 'Share of the target''s templated queries whose text occurs in the source: it measures leakage, not fit; null if the texts of either are unknown';
 
 comment on column alignment.source_parsed_share is 'corpora.parsed_share of the source: queries without a template do not count here';
 comment on column alignment.target_parsed_share is 'corpora.parsed_share of the target';

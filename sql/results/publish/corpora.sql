@@ -14,7 +14,7 @@ with query_counts as (
         coalesce(sum(n_occurrences) filter (template_id is not null), 0)::bigint as n_templated,
         coalesce(sum(n_occurrences) filter (
             starts_with(reject_reason, 'not a query, DML or DDL statement: ')
-            or starts_with(reject_reason, 'left out by kinds: ')
+            or starts_with(reject_reason, 'left out by ')
         ), 0)::bigint as n_not_queries,
         count(distinct sql) as n_distinct_queries,
         count(distinct template_id) as n_distinct_templates

@@ -68,7 +68,7 @@ create table alignment (
     js_alignment double not null,
     ngram_coverage double not null,
     template_coverage double not null,
-    exact_overlap double not null,
+    exact_overlap double,
     source_parsed_share double not null,
     target_parsed_share double not null,
     is_unevenly_parsed boolean not null
@@ -227,7 +227,7 @@ create table alignment_history (
     js_alignment double not null,
     ngram_coverage double not null,
     template_coverage double not null,
-    exact_overlap double not null,
+    exact_overlap double,
     drift_from double,
     is_drift boolean not null
 );

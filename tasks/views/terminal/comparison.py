@@ -77,7 +77,14 @@ def _print_alignments(pairs: "pl.DataFrame") -> None:
         ),
         add_numbers(table, "JS", [format_value(row["js_alignment"]) for row in rows]),
         add_numbers(table, "covered", [f"{row['template_coverage']:.1%}" for row in rows]),
-        add_numbers(table, "same SQL", [f"{row['exact_overlap']:.1%}" for row in rows]),
+        add_numbers(
+            table,
+            "same SQL",
+            [
+                "unknown" if row["exact_overlap"] is None else f"{row['exact_overlap']:.1%}"
+                for row in rows
+            ],
+        ),
         add_numbers(table, "parsed", [f"{row['source_parsed_share']:.1%}" for row in rows]),
     ]
     for row, *cells in zip(rows, *columns, strict=True):

@@ -1,5 +1,6 @@
 """Dumps and rejected queries in the terminal."""
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 from rich.markup import escape
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
     from nl2sql_align.tasks.run.corpora_draft import CorporaDraft
     from nl2sql_align.tasks.run.inspection import Inspection
+    from nl2sql_align.tasks.templates.fingerprints import Fingerprint, Manifest
 
 _LONGEST_TEXT: Final = 300
 
@@ -63,6 +65,30 @@ def print_inspection(found: "Inspection") -> None:
         out.print(f"   [bold]{escape(printable(outcome))}[/]", soft_wrap=True)
     out.print("\nEntry for the corpora file:\n")
     out.print(escape(found.entry), soft_wrap=True)
+
+
+def print_manifest(manifest: "Manifest") -> None:
+    """Print how a fingerprint was made, and what it leaves out."""
+    out.print(
+        f"{count_noun(manifest.n_templates, 'template')} of "
+        f"{count_noun(manifest.n_occurrences, 'query', 'queries')} "
+        f"({count_noun(manifest.n_rows, 'row')}), dialect {escape(manifest.dialect)}"
+    )
+    for reason, n_queries in manifest.n_left_out.items():
+        out.print(f"  [bold]{n_queries:>7,}[/]  {escape(printable(reason))}", soft_wrap=True)
+    for gap in manifest.describe_gaps():
+        out.print(f"  {escape(printable(gap))}", soft_wrap=True)
+
+
+def print_fingerprint(found: "Fingerprint") -> None:
+    """Print all that a fingerprint contains, a line each."""
+    for name, value in asdict(found.manifest).items():
+        out.print(f"{name}: {escape(printable(str(value)))}", soft_wrap=True)
+    out.print("\n[bold]queries    rows  template[/]")
+    for line in found.lines.to_pylist():
+        text = line["template"] or f"({line['left_out']})"
+        counts = f"{line['n_occurrences']:>7,} {line['n_rows']:>7,}"
+        out.print(f"{counts}  {escape(printable(text))}", soft_wrap=True)
 
 
 def _shorten(text: str) -> str:

@@ -136,7 +136,8 @@ def _format_cell(row: dict[str, Any], metric: str) -> str:
     """Format a value, marked if one of the two corpora parses much less than the other."""
     # kl_alignment is the only measure with an interval.
     interval = (row["ci_low"], row["ci_high"]) if metric == "kl_alignment" else ()
-    return format_value(row[metric], *interval) + ("*" if row["is_unevenly_parsed"] else " ")
+    value = "unknown" if row[metric] is None else format_value(row[metric], *interval)
+    return value + ("*" if row["is_unevenly_parsed"] else " ")
 
 
 def _highlight(cell: str, is_best: bool) -> str:

@@ -1,0 +1,26 @@
+-- How many rows of a log, and how many of its queries, have each template, or are left out for each reason. Reasons are
+-- fixed phrases, because those of the parser may quote a query.
+-- parameters: queries, templates
+with outcomes as (
+    select
+        parsed.template,
+        coalesce(ingested.reject_reason, parsed.reject_reason) as reject_reason,
+        ingested.n_occurrences
+    from read_parquet($queries) as ingested
+    left join read_parquet($templates) as parsed using (sql)
+)
+
+select
+    if(reject_reason is null, template, null) as template,
+    case
+        when starts_with(reject_reason, 'not a query, DML or DDL statement: ')
+            then 'not a query, DML or DDL statement: its kind is left out'
+        when starts_with(reject_reason, 'left out by min-count: ')
+            then 'left out by min-count: its template is rare'
+        when reject_reason is not null then 'rejected: the reason is left out'
+    end as left_out,
+    count(*) as n_rows,
+    sum(n_occurrences)::bigint as n_occurrences
+from outcomes
+group by 1, 2
+order by 1, 2

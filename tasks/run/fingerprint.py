@@ -1,0 +1,100 @@
+"""Fingerprints of logs, for ``nl2sql-align fingerprint``."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from nl2sql_align.tasks.base.connections import bounded
+from nl2sql_align.tasks.base.errors import ConfigurationError
+from nl2sql_align.tasks.ingest.corpora_file import AUTO
+from nl2sql_align.tasks.ingest.dumps import read_row_counts
+from nl2sql_align.tasks.run.given_corpora import list_given, make_entry
+from nl2sql_align.tasks.run.prepare import Prepared, SetAside, prepare_corpus
+from nl2sql_align.tasks.templates.fingerprints import Manifest, write_fingerprint
+from nl2sql_align.tasks.templates.parser_pool import parse_part, stop_workers
+from nl2sql_align.tasks.templates.parts import join_templates
+from nl2sql_align.tasks.templates.rules import read_limits
+from nl2sql_align.tasks.warehouse.addresses import is_address
+from nl2sql_align.tasks.warehouse.folder import Warehouse
+
+
+@dataclass(frozen=True)
+class Written:
+    """A fingerprint that was written.
+
+    Attributes:
+        manifest: How it was made, and what it leaves out.
+        notes: How the logs were read, a line each; the file does not have them.
+    """
+
+    manifest: Manifest
+    notes: list[str]
+
+
+def fingerprint(
+    logs: Sequence[Path | str], out: Path, min_count: int = 1, dialect: str = AUTO
+) -> Written:
+    """Write the templates of some logs with their frequencies, and nothing else of their queries.
+
+    Args:
+        logs: Paths or addresses of dumps in any format; fingerprints are merged.
+        out: The file to write.
+        min_count: The least queries that a template must have to be written.
+        dialect: The dialect of all logs; by default the one that parses the most.
+
+    Raises:
+        ConfigurationError: The dialect does not exist, the logs differ in it, or ``out`` is a log.
+        CorpusError: A log cannot be read, or none of its queries has a template.
+    """
+    given = [log if is_address(str(log)) else Path(log) for log in logs]
+    if out.exists() and any(
+        isinstance(log, Path) and log.exists() and out.samefile(log) for log in given
+    ):
+        raise ConfigurationError(f"{out} is one of the logs; name another file to write")
+    with TemporaryDirectory(prefix="nl2sql-align-") as temporary:
+        warehouse = Warehouse(Path(temporary, "warehouse"))
+        warehouse.scratch.mkdir(parents=True)
+        prepared = _prepare_logs(given, warehouse, dialect)
+        dialects = {one.entry.name: one.entry.dialect for one in prepared}
+        if len({*dialects.values()}) > 1:
+            found = ", ".join(f"{name}: {dialect}" for name, dialect in dialects.items())
+            raise ConfigurationError(
+                f"the logs are of several dialects ({found}); write a fingerprint for each, or set "
+                "--dialect"
+            )
+        files = [(one.queries, one.templates) for one in prepared]
+        manifest = write_fingerprint(files, prepared[0].entry.dialect, out, min_count)
+        notes = [note for one in prepared for note in _describe_reading(one)]
+    return Written(manifest, notes)
+
+
+def _prepare_logs(logs: Sequence[Path | str], warehouse: Warehouse, dialect: str) -> list[Prepared]:
+    """Ingest and parse the logs, one after another."""
+    done = []
+    with (
+        bounded(None, None, warehouse.scratch) as bounds,
+        ThreadPoolExecutor(2 * bounds.threads) as pool,
+    ):
+        try:
+            for name, log in list_given([*logs], "log").items():
+                entry = make_entry(name, log, "target", warehouse.scratch, dialect=dialect)
+                prepared = prepare_corpus(entry, warehouse, read_limits())
+                if isinstance(prepared, SetAside):
+                    raise prepared.as_error(entry)
+                if prepared.jobs:
+                    list(pool.map(parse_part, prepared.jobs))
+                    parts = [job.destination for job in prepared.jobs]
+                    join_templates(prepared.jobs[0].source, parts, prepared.templates)
+                done.append(prepared)
+        finally:
+            stop_workers()
+    return done
+
+
+def _describe_reading(prepared: Prepared) -> list[str]:
+    """Return how a log was read: its format and dialect, and rows that are no queries to count."""
+    rows = read_row_counts(prepared.queries)
+    texts = (rows.text, rows.reading, rows.mixture)
+    return [*prepared.notes, *(f"{prepared.entry.name}: {text}" for text in texts if text)]
