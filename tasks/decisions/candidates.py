@@ -18,6 +18,7 @@ from nl2sql_align.tasks.measures.bootstrap import group_ngrams, poisson_weights,
 from nl2sql_align.tasks.measures.options import Unit
 from nl2sql_align.tasks.measures.units import choose_unit
 from nl2sql_align.tasks.ngrams.count import Incidence, count_known, ngram_incidence, ngram_keys
+from nl2sql_align.tasks.templates.fingerprints import FINGERPRINT
 from nl2sql_align.tasks.warehouse.object_store import warehouse_at
 
 if TYPE_CHECKING:
@@ -204,6 +205,9 @@ def load_pool(
             f"'{answers[0]}' has the role predictions, and a model's answers are not training "
             "data; leave it out of the sources"
         )
+    if not is_whole:
+        given = _leave_out_fingerprints(given, bool(sources))
+        named = [name for name in named if name in set(given["corpus"])]
     position_of = {name: i for i, name in enumerate(named)}
     given = given.with_columns(position=pl.col("corpus").replace_strict(position_of)).sort(
         "position"
@@ -241,6 +245,18 @@ def note_accidental(sources: pl.DataFrame) -> list[str]:
         f"left out rows that parse by accident, because a name in them lacks quotes: {named}; "
         "to keep them, add --keep-accidental"
     ]
+
+
+def _leave_out_fingerprints(given: pl.DataFrame, are_named: bool) -> pl.DataFrame:
+    """Return the corpora that have rows to train on."""
+    with_rows = given.filter(pl.col("format") != FINGERPRINT)
+    left_out = sorted({*given["corpus"]} - {*with_rows["corpus"]})
+    if left_out and (are_named or not len(with_rows)):
+        raise ConfigurationError(
+            f"'{left_out[0]}' has templates only, and no rows to train on; name corpora with SQL "
+            "in the sources"
+        )
+    return with_rows
 
 
 def _list_training_corpora(con: duckdb.DuckDBPyConnection, target: str) -> list[str]:

@@ -139,7 +139,8 @@ def find_doubts(
     doubts = {}
     for one in predictions:
         assert one.entry.target is not None
-        share = shares.get((one.content_key, keys[one.entry.target]), 0.0)
+        # Null if a text is unknown.
+        share = shares.get((one.content_key, keys[one.entry.target])) or 0.0
         if share > mostly_copied:
             doubts[one.entry.name] = [
                 f"these may be the reference queries: {share:.0%} of the answers are texts of "

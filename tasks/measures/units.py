@@ -29,6 +29,7 @@ from nl2sql_align.tasks.measures.options import Unit
 from nl2sql_align.tasks.measures.parts import Rows, divide_rows
 from nl2sql_align.tasks.ngrams.count import count_known, ngram_keys
 from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
+from nl2sql_align.tasks.templates.fingerprints import FINGERPRINT
 from nl2sql_align.tasks.warehouse.folder import stage_key
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def paired_sample_key(predictions: CountedCorpus, target: CountedCorpus, unit: U
     """Return the key of predictions that are resampled with the questions that they answer.
 
     They are resampled on their own if their number differs from that of the questions, unless they
-    are joined to the questions by ids.
+    are joined to the questions by ids, and if the target is a fingerprint, which has no questions.
 
     Args:
         predictions: The predictions.
@@ -152,6 +153,7 @@ def paired_sample_key(predictions: CountedCorpus, target: CountedCorpus, unit: U
         pq.read_metadata(corpus.queries).num_rows for corpus in (predictions, target)
     )
     is_in_order = n_answers == n_questions and not has_question_ordinals(predictions.queries)
+    is_in_order = is_in_order and target.entry.format != FINGERPRINT
     if not predictions.is_joined and not is_in_order:
         return own_sample_key(predictions, unit)
     return SampleKey(

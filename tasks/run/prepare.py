@@ -313,10 +313,15 @@ def _arrange_queries(
 
 
 def _find_queries(target: CorpusEntry, warehouse: Warehouse) -> Path | None:
-    """Return the queries of a target, ingested now if its own step has not done so; else None."""
+    """Return the queries of a target, ingested now if its own step has not done so; else None.
 
-    def find(given: CorpusEntry) -> Path:
+    Those of a fingerprint are not in the order of any questions.
+    """
+
+    def find(given: CorpusEntry) -> Path | None:
         dump = identify_dump(given)
+        if dump.entry.format == FINGERPRINT:
+            return None
         ingested = warehouse.queries_file(_queries_key(dump.entry, dump.digest))
         if not ingested.exists():
             _ingest(dump, ingested, warehouse)

@@ -38,6 +38,7 @@ from nl2sql_align.tasks.ngrams.corpus_counts import (
 from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
 from nl2sql_align.tasks.run.prepare import Prepared, SetAside, dialects_file
 from nl2sql_align.tasks.templates.dialect_choice import CLEARLY_MORE, choose_dialect
+from nl2sql_align.tasks.templates.fingerprints import FINGERPRINT
 from nl2sql_align.tasks.templates.parts import join_part_templates, join_templates
 from nl2sql_align.tasks.templates.rules import (
     DEFAULT_LIMITS,
@@ -204,6 +205,7 @@ def collect_notes(corpora: list[CountedCorpus], warehouse: Warehouse) -> list[st
     """
     notes = []
     n_rows = {one.entry.name: count_questions(one.queries) for one in corpora}
+    fingerprints = {one.entry.name for one in corpora if one.entry.format == FINGERPRINT}
     for one in corpora:
         entry, name = one.entry, one.entry.name
         metadata = pq.read_metadata(one.queries).metadata or {}
@@ -217,7 +219,12 @@ def collect_notes(corpora: list[CountedCorpus], warehouse: Warehouse) -> list[st
         n_lists = int(metadata.get(b"n_lists", b"0"))
         if n_lists:
             notes.append(f"{name}: {describe_lists(n_lists, entry)}")
-        if expected is not None and expected != n_rows[name] and not one.is_joined:
+        if entry.target in fingerprints:
+            notes.append(
+                f"{name}: {entry.target} is a fingerprint, which does not say which question an "
+                "answer is for: they are resampled on their own"
+            )
+        elif expected is not None and expected != n_rows[name] and not one.is_joined:
             notes.append(
                 f"{name}: {n_rows[name]:,} predictions for the {expected:,} questions of "
                 f"{entry.target}: "

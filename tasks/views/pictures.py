@@ -127,13 +127,17 @@ def build_matrix(place: Path | str, target: str | None, source: str | None, metr
     position_of = {names[corpus]: position for position, corpus in enumerate(order)}
     cells = sorted(
         (
-            {"source": source, "target": target, "value": value, "text": f"{value:.2f}"}
+            {"source": source, "target": target, "value": value, "text": _shorten(value)}
             for source, target, value in rows.select("source", "target", metric).iter_rows()
         ),
         key=lambda cell: (position_of[cell["source"]], position_of[cell["target"]]),
     )
     far, near = (_DISTANCES[metric], 0) if metric in _DISTANCES else (_LEAST.get(metric, 0), 1)
     return _fill_chart("heat", cells, f"{metric} of rows with columns", far=far, near=near)
+
+
+def _shorten(value: float | None) -> str:
+    return "?" if value is None else f"{value:.2f}"
 
 
 def build_ratios(place: Path | str, target: str | None, source: str | None, metric: str) -> Spec:

@@ -303,11 +303,13 @@ def _encode_matrices(
         all_pairs_up_to: With more corpora than this, keep only pairs with a target.
 
     Returns:
-        ``alignment``: for each measure one row per source, with a value per target in millionths.
+        ``alignment``: for each measure one row per source, with a value per target in millionths,
+        or -1 if it is unknown.
         ``columns``: None, or, if only pairs with a target are kept, the positions of the targets.
         Then the rows of corpora that are not targets have values for these columns only.
     """
     import numpy as np
+    import polars as pl
 
     n = len(roles)
     targets = [position for position in range(n) if roles[position] == "target"]
@@ -316,8 +318,8 @@ def _encode_matrices(
     found: dict[str, list[list[int] | None]] = {}
     for measure in alignment.columns[2:]:
         square = np.full((n, n), -1)
-        values = alignment[measure].to_numpy().reshape(len(known), len(known))
-        square[np.ix_(known, known)] = np.rint(values * 1e6)
+        values = alignment[measure].cast(pl.Float64).to_numpy().reshape(len(known), len(known))
+        square[np.ix_(known, known)] = np.rint(np.nan_to_num(values * 1e6, nan=-1))
         rows: list[list[int] | None] = [None] * n
         for source in known:
             is_whole = columns is None or source in columns

@@ -60,7 +60,7 @@ const columnOf = data.columns && new Map(data.columns.map((t, i) => [t, i]));
 const published = (measure) => (s, t) => {
   const row = data.alignment[measure][s];
   const value = row && row[row.length === corpora.length ? t : columnOf.get(t)];
-  return value === undefined || value === null ? null : value / 1e6;
+  return value === undefined || value === null || value < 0 ? null : value / 1e6; // below 0: unknown
 };
 const alignment = published("kl_alignment");
 const METRICS = {
@@ -332,7 +332,7 @@ function fillMatrix() {
     const short = (value) => (step >= 30 ? value.toFixed(2) : value < 0.995 ? value.toFixed(2).slice(1) : value.toFixed(1));
     const cells = shown.flatMap((s) => columns.map((t) => {
       const value = valueOf(s, t);
-      return { source: name(s), target: name(t), s, t, value, text: marked(s, t, short(value)), description: `${name(s)} with ${name(t)}: ${value.toFixed(3)}` };
+      return { source: name(s), target: name(t), s, t, value, text: marked(s, t, value === null ? "?" : short(value)), description: `${name(s)} with ${name(t)}: ${fixed(value) || "unknown"}` };
     }));
     return chart("heat", cells, `${about}; arrow keys move between cells, Enter shows how the two corpora differ`, {
       change: { width: { step } },
