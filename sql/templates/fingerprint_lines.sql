@@ -15,8 +15,6 @@ select
     case
         when starts_with(reject_reason, 'not a query, DML or DDL statement: ')
             then 'not a query, DML or DDL statement: its kind is left out'
-        when starts_with(reject_reason, 'left out by min-count: ')
-            then 'left out by min-count: its template is rare'
         when reject_reason is not null then 'rejected: the reason is left out'
     end as left_out,
     count(*) as n_rows,

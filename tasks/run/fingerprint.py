@@ -12,7 +12,7 @@ from nl2sql_align.tasks.ingest.corpora_file import AUTO
 from nl2sql_align.tasks.ingest.dumps import read_row_counts
 from nl2sql_align.tasks.run.given_corpora import list_given, make_entry
 from nl2sql_align.tasks.run.prepare import Prepared, SetAside, prepare_corpus
-from nl2sql_align.tasks.templates.fingerprints import Manifest, write_fingerprint
+from nl2sql_align.tasks.templates.fingerprints import FINGERPRINT, Manifest, write_fingerprint
 from nl2sql_align.tasks.templates.parser_pool import parse_part, stop_workers
 from nl2sql_align.tasks.templates.parts import join_templates
 from nl2sql_align.tasks.templates.rules import read_limits
@@ -39,7 +39,7 @@ def fingerprint(
     """Write the templates of some logs with their frequencies, and nothing else of their queries.
 
     Args:
-        logs: Paths or addresses of dumps in any format; fingerprints are merged.
+        logs: Paths or addresses of dumps in any format.
         out: The file to write.
         min_count: The least queries that a template must have to be written.
         dialect: The dialect of all logs; by default the one that parses the most.
@@ -83,7 +83,9 @@ def _prepare_logs(logs: Sequence[Path | str], warehouse: Warehouse, dialect: str
                 prepared = prepare_corpus(entry, warehouse, read_limits())
                 if isinstance(prepared, SetAside):
                     raise prepared.as_error(entry)
-                if prepared.jobs:
+                if prepared.entry.format == FINGERPRINT:
+                    raise ConfigurationError(f"{log} is a fingerprint already; name logs")
+                if not prepared.templates.exists():  # of a log with equal texts
                     list(pool.map(parse_part, prepared.jobs))
                     parts = [job.destination for job in prepared.jobs]
                     join_templates(prepared.jobs[0].source, parts, prepared.templates)

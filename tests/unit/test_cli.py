@@ -59,6 +59,8 @@ COMMANDS = (
     "mix",
     "template",
     "inspect",
+    "fingerprint",
+    "show",
     "report",
     "plot",
     "nightly",
@@ -856,6 +858,8 @@ def test_every_command_has_a_twin_in_python():
         "mix": "nl2sql_align.tasks.decisions.mixture:mix",
         "template": "nl2sql_align.tasks.templates.one_query:template_of",
         "inspect": "nl2sql_align.tasks.run.inspection:inspect_dump",
+        "fingerprint": "nl2sql_align.tasks.run.fingerprint:fingerprint",
+        "show": "nl2sql_align.tasks.templates.fingerprints:read_fingerprint",
         "report": "nl2sql_align.tasks.views.report:write_report",
         "plot": "nl2sql_align.tasks.views.pictures:plot",
     }
