@@ -41,6 +41,7 @@ from nl2sql_align.tasks.views.terminal.corpora import (
 )
 from nl2sql_align.tasks.views.terminal.decisions import (
     print_calibration,
+    print_gaps,
     print_headroom,
     print_mixture,
     print_sample_sizes,
@@ -760,6 +761,41 @@ def mix(
         print_mixture(made)
     else:
         print_rows(made.sources, form)
+
+
+@_command(_DECIDE, example="gaps warehouse harbour-train orchard-dev -o seeds.jsonl")
+def gaps(
+    place: Place,
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="Training set to complete.")],
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="Corpus to match.")],
+    pool: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            metavar="A,B",
+            help="Other corpora to look for such rows in. By default, all training sets.",
+        ),
+    ] = "",
+    budget: Annotated[int, typer.Option(metavar="N", help="Largest number of rows to add.")] = 200,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE", help="File to write the templates to (JSONL)."),
+    ] = None,
+    seed: Seed = 0,
+    form: Form = Format.TABLE,
+) -> None:
+    """Show which rows to write, label or generate next: the templates that a training set lacks.
+
+    Lists templates of the target in the order in which adding rows of them raises the alignment,
+    with the numbers of rows, the structure in words, and an example.
+    """
+    from nl2sql_align.tasks.decisions import gaps
+
+    made = gaps.gaps(place, source, target, _parse_names(pool), budget, out, seed=seed)
+    if form is Format.TABLE:
+        print_gaps(made, out)
+    else:
+        print_rows(made.templates, form)
 
 
 def _as_place(text: str) -> Path | str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         WarehouseError,
     )
     from nl2sql_align.tasks.decisions.calibration import calibrate
+    from nl2sql_align.tasks.decisions.gaps import gaps
     from nl2sql_align.tasks.decisions.headroom import headroom
     from nl2sql_align.tasks.decisions.mixture import mix
     from nl2sql_align.tasks.decisions.sample_size import sample_size as sample_sizes
@@ -49,6 +50,7 @@ __all__ = [
     "calibrate",
     "compare",
     "explain",
+    "gaps",
     "headroom",
     "inspect_dump",
     "load",
@@ -74,6 +76,7 @@ _SOURCES = {
     "calibrate": "tasks.decisions.calibration:calibrate",
     "compare": "tasks.views.comparison:compare",
     "explain": "tasks.views.explain:explain",
+    "gaps": "tasks.decisions.gaps:gaps",
     "headroom": "tasks.decisions.headroom:headroom",
     "inspect_dump": "tasks.run.inspection:inspect_dump",
     "load": "tasks.views.notebook:load",

@@ -194,23 +194,86 @@ def load_pool(
         ConfigurationError: A corpus does not exist, or has no candidate.
         WarehouseError: The results are those of an earlier version, or their files are missing.
     """
-    named = list(dict.fromkeys(sources)) or _list_training_corpora(con, target)
+    given = list_candidates(
+        con,
+        place,
+        target,
+        sources,
+        overlap,
+        seed,
+        is_whole=is_whole,
+        keep_accidental=keep_accidental,
+    )
+    return _count_candidates(con, given, _count_target(con, target))
+
+
+def load_pool_with_target(
+    con: duckdb.DuckDBPyConnection, place: Path | str, target: str, sources: Sequence[str]
+) -> Pool:
+    """Read all rows of some corpora and of the target, which is the last source of the pool.
+
+    Each row counts as often as it occurs in a log. Raises the errors of ``load_pool``.
+    """
+    _check_sources(_describe_corpora(con, place, [*sources, target]), sources, target)
+    given = _list_rows(con, place, target, [*sources, target], Overlap.NONE, 0, True, True)
+    return _count_candidates(con, given, _count_target(con, target))
+
+
+def list_candidates(
+    con: duckdb.DuckDBPyConnection,
+    place: Path | str,
+    target: str,
+    sources: Sequence[str],
+    overlap: Overlap,
+    seed: int,
+    *,
+    is_whole: bool = False,
+    keep_accidental: bool = False,
+) -> pl.DataFrame:
+    """Write the candidates to the connection's table ``candidates``, and return their corpora.
+
+    Arguments and errors are those of ``load_pool``, and the columns those of ``Pool.sources``. The
+    corpora may have no candidate.
+    """
+    named = list(dict.fromkeys(sources)) or list_training_corpora(con, target)
     corpora = _describe_corpora(con, place, [*named, target])
-    given = corpora.filter(pl.col("corpus") != target)
+    _check_sources(corpora, named, target)
+    if not is_whole:
+        given = corpora.filter(pl.col("corpus").is_in(named))
+        with_rows = set(_leave_out_fingerprints(given, bool(sources))["corpus"])
+        named = [name for name in named if name in with_rows]
+    return _list_rows(con, place, target, named, overlap, seed, is_whole, keep_accidental)
+
+
+def _check_sources(corpora: pl.DataFrame, named: Sequence[str], target: str) -> None:
+    """Raise ConfigurationError if rows of these corpora cannot be taken for the target."""
     if target in named:
         raise ConfigurationError(f"'{target}' is the target; leave it out of the sources")
-    answers = given.filter(pl.col("role") == "predictions")["corpus"].to_list()
+    is_answers = pl.col("corpus").is_in(list(named)) & (pl.col("role") == "predictions")
+    answers = corpora.filter(is_answers)["corpus"].to_list()
     if answers:
         raise ConfigurationError(
             f"'{answers[0]}' has the role predictions, and a model's answers are not training "
             "data; leave it out of the sources"
         )
-    if not is_whole:
-        given = _leave_out_fingerprints(given, bool(sources))
-        named = [name for name in named if name in set(given["corpus"])]
+
+
+def _list_rows(
+    con: duckdb.DuckDBPyConnection,
+    place: Path | str,
+    target: str,
+    named: list[str],
+    overlap: Overlap,
+    seed: int,
+    is_whole: bool,
+    keep_accidental: bool,
+) -> pl.DataFrame:
+    corpora = _describe_corpora(con, place, [*named, target])
     position_of = {name: i for i, name in enumerate(named)}
-    given = given.with_columns(position=pl.col("corpus").replace_strict(position_of)).sort(
-        "position"
+    given = (
+        corpora.filter(pl.col("corpus").is_in(named))
+        .with_columns(position=pl.col("corpus").replace_strict(position_of))
+        .sort("position")
     )
     con.register("given_sources", given.to_arrow())
     [target_file] = corpora.filter(pl.col("corpus") == target)["templates_file"]
@@ -228,9 +291,7 @@ def load_pool(
     given = given.join(counted, on="position", how="left", maintain_order="left")
     counts = ("n_candidates", "n_overlapping", "n_accidental", "n_repeated")
     given = given.with_columns(pl.col(*counts).fill_null(0))
-    if not given["n_candidates"].sum():
-        raise ConfigurationError(f"{', '.join(named)}: no query with a template is left to choose")
-    return _count_candidates(con, given, _count_target(con, target))
+    return given
 
 
 def note_accidental(sources: pl.DataFrame) -> list[str]:
@@ -259,7 +320,8 @@ def _leave_out_fingerprints(given: pl.DataFrame, are_named: bool) -> pl.DataFram
     return with_rows
 
 
-def _list_training_corpora(con: duckdb.DuckDBPyConnection, target: str) -> list[str]:
+def list_training_corpora(con: duckdb.DuckDBPyConnection, target: str) -> list[str]:
+    """Return the names of the training corpora, those with questions first."""
     names = query_sql(con, "decisions/selection/training_corpora", target=target).fetchall()
     return [name for (name,) in names]
 
@@ -306,6 +368,9 @@ def _count_candidates(
 ) -> Pool:
     from scipy.sparse import vstack
 
+    if not sources["n_candidates"].sum():
+        named = ", ".join(sources["corpus"])
+        raise ConfigurationError(f"{named}: no query with a template is left to choose")
     target_queries, incidence = target
     cells = query_sql(con, "decisions/selection/cells").pl()
     texts = cells.unique("template_id", keep="first", maintain_order=True)

@@ -142,14 +142,44 @@ def choose_directly(
     return choices
 
 
+def add_directly(cells: Cells, target: Target, taken: Integers, n_rows: int) -> Integers:
+    """Add rows to a choice in the order in which they lower the divergence most.
+
+    The order is by the mean divergence from the resamples of the target. Ends after ``n_rows``
+    rows, or earlier if more do not lower the divergence from the target itself. Beyond 50 rows, 2%
+    are added at a time.
+
+    Args:
+        cells: The candidates.
+        target: The distribution to match.
+        taken: The number of rows of each cell in the choice.
+        n_rows: The largest number of rows to add.
+
+    Returns:
+        The cell of each row added, in order.
+    """
+    search = _Search(cells, target, taken)
+    added = [np.zeros(0, np.int64)]
+    nats = divergence(cells, taken, target)
+    while (n := sum(map(len, added))) < n_rows:
+        before, nats_before = search.taken.copy(), nats
+        search.grow(int(before.sum()) + min(max(1, int(n * _GROWTH)), n_rows - n))
+        more = search.taken - before
+        nats = divergence(cells, search.taken, target)
+        if nats >= nats_before:
+            break
+        added.append(np.repeat(np.arange(len(more)), more))
+    return np.concatenate(added)
+
+
 class _Search:
     """A choice in progress, with the n-grams of the rows taken."""
 
-    def __init__(self, cells: Cells, target: Target) -> None:
+    def __init__(self, cells: Cells, target: Target, taken: Integers | None = None) -> None:
         self.cells = cells
         self.by_ngram = cells.counts.T.tocsr()
         self.target = target
-        self.taken = np.zeros(len(cells.template), np.int64)
+        self.taken = np.zeros(len(cells.template), np.int64) if taken is None else taken.copy()
         self.keeps_templates = False
         self.update()
 

@@ -32,6 +32,7 @@ DECISION_TABLES: Final[tuple[str, ...]] = (
     "selections",
     "selection_curves",
     "mixtures",
+    "gaps",
 )
 """Tables that commands fill between runs, and that later runs carry over."""
 

@@ -15,6 +15,7 @@ from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.measures.divergence import SKEW
 from nl2sql_align.tasks.ngrams.count import split_template
 from nl2sql_align.tasks.results.database import open_results
+from nl2sql_align.tasks.results.features import FEATURES, HARDNESS
 from nl2sql_align.tasks.warehouse.count_files import are_complete
 from nl2sql_align.tasks.warehouse.object_store import warehouse_at
 
@@ -27,38 +28,6 @@ FOLD_TOLERANCE: Final = 0.2
 
 MAX_FOLDED: Final = 20_000
 """How many terms per direction are folded, the largest first. Folding 12,000 takes 0.2 s."""
-
-FEATURES: Final = {
-    "joins": "joins",
-    "plain_join": "JOIN without INNER",
-    "inner_join": "INNER JOIN",
-    "outer_join": "outer joins",
-    "cross_join": "CROSS JOIN",
-    "comma_join": "joins by a comma",
-    "nesting_depth": "subqueries",
-    "cte": "common table expressions",
-    "set_operation": "set operations",
-    "aggregate": "aggregate functions",
-    "grouping": "GROUP BY",
-    "having": "HAVING",
-    "distinct_values": "DISTINCT",
-    "case_expression": "CASE",
-    "window_function": "window functions",
-    "type_conversion": "type conversions",
-    "arithmetic": "arithmetic",
-    "predicates": "conditions",
-    "text_pattern": "LIKE or regular expressions",
-    "membership": "IN or EXISTS",
-    "alternative": "OR",
-    "null_value": "NULL",
-    "ordering": "ORDER BY",
-    "row_limit": "LIMIT or TOP",
-    "ordering_with_limit": "ORDER BY with LIMIT or TOP",
-}
-"""The name of each structural feature in a sentence."""
-
-HARDNESS: Final = ("easy", "medium", "hard", "extra")
-"""The hardness classes of Spider's official evaluation, the easiest first."""
 
 # Cohen's h of a difference that counts as small; lower ones are not mentioned.
 _NOTABLE_EFFECT: Final = 0.2

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Final
 from nl2sql_align.tasks.base.errors import ConfigurationError, WarehouseError
 from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.results.database import open_results
+from nl2sql_align.tasks.results.features import FEATURES, HARDNESS
 from nl2sql_align.tasks.views.charts import ON_PAGE, build_charts, build_config
-from nl2sql_align.tasks.views.explain import FEATURES, HARDNESS
 from nl2sql_align.tasks.warehouse.folder import stage_key, write_atomically
 from nl2sql_align.tasks.warehouse.object_store import warehouse_at
 

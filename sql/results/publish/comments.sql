@@ -346,6 +346,30 @@ comment on column mixtures.gap_nats is 'Upper bound on how far the divergence is
 comment on column mixtures.pool_alignment is 'KL-alignment of all rows of these corpora together';
 comment on column mixtures.created_at is 'When the mixture was computed';
 
+comment on table gaps is 'The templates of a target whose rows a training set lacks most, from nl2sql-align gaps.';
+comment on column gaps.run_id is 'The run whose results were used';
+comment on column gaps.source is 'The training set';
+comment on column gaps.target is 'The target';
+comment on column gaps.rank is 'The order in which rows of the templates raise the alignment, from 1';
+comment on column gaps.template is 'The template';
+comment on column gaps.structure is 'Its structure in words';
+comment on column gaps.n_rows is 'How many rows with this template to add';
+comment on column gaps.n_rows_so_far is 'The rows to add with this template and those before it';
+comment on column gaps.kl_alignment is 'KL-alignment of the source with these n_rows_so_far rows added';
+comment on column gaps.source_alignment is 'KL-alignment of the source without any row added';
+comment on column gaps.n_in_target is 'Queries of the target with this template';
+comment on column gaps.share_in_target is 'Their share of its templated queries';
+comment on column gaps.n_in_source is 'Queries of the source with this template';
+comment on column gaps.n_in_pool is 'Rows with this template that select may take from the other training sets';
+comment on column gaps.example_corpus is 'The corpus of the example: one of the pool, else the target';
+comment on column gaps.example_ordinal is 'The ordinal of the example in that corpus';
+comment on column gaps.example_sql is 'A query with this template';
+comment on column gaps.example_question is 'The question of the example; null if unknown';
+comment on column gaps.budget is 'The largest number of rows to add';
+comment on column gaps.replicates is 'Resamples of the target that the rows should suit';
+comment on column gaps.seed is 'The seed of the resamples';
+comment on column gaps.created_at is 'When the gaps were computed';
+
 comment on table alignment_history is 'The alignments of each run with its targets.';
 comment on column alignment_history.run_id is 'The run, as in table runs';
 comment on column alignment_history.run_number is 'The number of the run, from 1';

@@ -459,3 +459,28 @@ create table mixtures (
     pool_alignment double not null,
     created_at timestamptz not null
 );
+
+create table gaps (
+    run_id varchar not null,
+    source varchar not null,
+    target varchar not null,
+    rank bigint not null,
+    template varchar not null,
+    structure varchar not null,
+    n_rows bigint not null,
+    n_rows_so_far bigint not null,
+    kl_alignment double not null,
+    source_alignment double not null,
+    n_in_target bigint not null,
+    share_in_target double not null,
+    n_in_source bigint not null,
+    n_in_pool bigint not null,
+    example_corpus varchar,
+    example_ordinal bigint,
+    example_sql varchar,
+    example_question varchar,
+    budget bigint not null,
+    replicates bigint not null,
+    seed bigint not null,
+    created_at timestamptz not null
+);

@@ -1,4 +1,4 @@
-"""Sample sizes, selections, mixtures, headroom and calibration in the terminal."""
+"""Sample sizes, selections, mixtures, gaps, headroom and calibration in the terminal."""
 
 from typing import TYPE_CHECKING
 
@@ -21,9 +21,12 @@ from nl2sql_align.tasks.views.terminal.console import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import polars as pl
 
     from nl2sql_align.tasks.decisions.calibration import Calibration
+    from nl2sql_align.tasks.decisions.gaps import Gaps
     from nl2sql_align.tasks.decisions.mixture import Mixture
     from nl2sql_align.tasks.decisions.selection import Selection
 
@@ -131,6 +134,45 @@ def print_mixture(mixture: "Mixture") -> None:
     out.print(table)
     for note in mixture.notes:
         say(f"Note: {escape(note)}", 2)
+
+
+def print_gaps(gaps: "Gaps", out_file: "Path | None" = None, most: int = 15) -> None:
+    """Print the first templates of which a training set lacks rows, each with its structure."""
+    source, target = escape(gaps.source), escape(gaps.target)
+    if gaps.n_rows:
+        say(
+            f"[bold]{count_noun(gaps.n_rows, 'row')}[/] of "
+            f"{count_noun(len(gaps.templates), 'template')} raise the KL-alignment of "
+            f"[bold]{source}[/] with [bold]{target}[/] from {format_value(gaps.source_alignment)} "
+            f"to [bold]{format_value(gaps.kl_alignment)}[/]"
+        )
+        # Not a table, which would wrap the structures.
+        out.print("   rows  so far  alignment  target  source    pool", style="bold")
+    for row in gaps.templates.head(most).iter_rows(named=True):
+        out.print(
+            f"  {row['n_rows']:5,} {row['n_rows_so_far']:7,} {row['kl_alignment']:10.4f} "
+            f"{row['n_in_target']:7,} {row['n_in_source']:7,} {row['n_in_pool']:7,}",
+            soft_wrap=True,
+        )
+        say(escape(row["structure"]), 4)
+        if row["example_sql"] is not None:
+            one_line = printable(" ".join(row["example_sql"].split()))
+            corpus = escape(row["example_corpus"])
+            query = escape(shorten_name(one_line, 2 * out.width))
+            out.print(f"    [dim]{corpus}: {query}[/]", soft_wrap=True)
+    if len(gaps.templates) > most:
+        more = count_noun(len(gaps.templates) - most, "more template")
+        say(f"and {more}; --format json lists all", 2)
+    if gaps.n_rows:
+        say(
+            "rows: to add with this template; so far, alignment: with those above; target, source, "
+            "pool: how many have it now.",
+            2,
+        )
+    for note in gaps.notes:
+        say(f"Note: {escape(note)}", 2)
+    if out_file is not None:
+        out.print(f"  Written to {escape(str(out_file))}", soft_wrap=True)
 
 
 def print_headroom(rows: "pl.DataFrame") -> None:

@@ -49,6 +49,7 @@ COLUMNS = {
     "run_id",
     "selection_curves": "selection target method n_rows kl_alignment random_alignment run_id",
     "mixtures": "mixture target source row_weight row_weight_low row_weight_high run_id",
+    "gaps": "source target rank template structure n_rows kl_alignment n_in_pool run_id",
     "runs": "run_id started_at finished_at parameters versions",
     "alignment_history": "run_id run_number started_at source target kl_alignment is_drift",
     "alignment_ratio_history": "run_id train target predictions alignment_ratio is_verdict_changed",

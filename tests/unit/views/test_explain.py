@@ -11,14 +11,8 @@ from hypothesis import strategies as st
 from nl2sql_align.tasks.base.errors import ConfigurationError, WarehouseError
 from nl2sql_align.tasks.ngrams.count import split_template
 from nl2sql_align.tasks.results.database import open_results
-from nl2sql_align.tasks.views.explain import (
-    FEATURES,
-    HARDNESS,
-    Term,
-    explain,
-    fold_terms,
-    format_percent,
-)
+from nl2sql_align.tasks.results.features import FEATURES, HARDNESS
+from nl2sql_align.tasks.views.explain import Term, explain, fold_terms, format_percent
 from nl2sql_align.tasks.views.terminal.console import Format
 from nl2sql_align.tasks.views.terminal.explanation import print_explanation
 from nl2sql_align.tasks.warehouse.folder import Warehouse
