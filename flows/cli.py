@@ -33,6 +33,7 @@ from nl2sql_align.tasks.views.terminal.console import (
     restore_text,
 )
 from nl2sql_align.tasks.views.terminal.corpora import (
+    print_catalog,
     print_draft,
     print_fingerprint,
     print_inspection,
@@ -917,6 +918,32 @@ def show(
         import polars as pl
 
         print_rows(pl.DataFrame(found.lines), form)
+
+
+@_command(_INSPECT, example="catalog spider-train spider-dev")
+def catalog(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="Data sets whose entries to print."),
+    ] = None,
+    form: Form = Format.TABLE,
+) -> None:
+    """List public data sets; with names, print their entries for a corpora file.
+
+    Addresses that start with hf:// need the extra hf, and those of https:// aiohttp. Nothing is
+    fetched before a run.
+    """
+    from nl2sql_align.tasks.run.catalog import describe_entry, format_catalog, list_catalog
+
+    entries = list_catalog(names or ())
+    if form is Format.TABLE and names:
+        sys.stdout.write(format_catalog(entries))
+    elif form is Format.TABLE:
+        print_catalog([describe_entry(entry) for entry in entries])
+    else:
+        import polars as pl
+
+        print_rows(pl.DataFrame([describe_entry(entry) for entry in entries]), form)
 
 
 def main() -> None:

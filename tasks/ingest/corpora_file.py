@@ -241,7 +241,7 @@ class CorpusEntry(BaseModel):
         value = ALIASES.get(value, value)
         if value != AUTO and value not in list_formats():
             raise _mistake(
-                f"unknown format '{value}'; {_suggest(value, (AUTO, *ALIASES, *list_formats()))}"
+                f"unknown format '{value}'; {suggest(value, (AUTO, *ALIASES, *list_formats()))}"
             )
         return value
 
@@ -364,7 +364,7 @@ def check_dialect(dialect: str) -> str:
         ValueError: The dialect is unknown; the message lists the known ones.
     """
     if dialect not in list_dialects():
-        raise _mistake(f"unknown dialect '{dialect}'; {_suggest(dialect, list_dialects())}")
+        raise _mistake(f"unknown dialect '{dialect}'; {suggest(dialect, list_dialects())}")
     return dialect
 
 
@@ -485,7 +485,7 @@ def _explain_error(error: ErrorDetails) -> str:
     if error["type"] == "extra_forbidden":
         *parents, unknown = error["loc"]
         known = (ColumnMapping if parents else CorpusEntry).model_fields
-        return f"unknown key '{key}'; {_suggest(str(unknown), known)}"
+        return f"unknown key '{key}'; {suggest(str(unknown), known)}"
     if error["type"] == _MISTAKE:
         return error["msg"]
     return f"key '{key}': {error['msg'][0].lower()}{error['msg'][1:]}"
@@ -507,9 +507,7 @@ def _check_names(path: Path, entries: list[CorpusEntry]) -> None:
         problem = (
             f"'{entry.target}' has the role {role}" if role else f"'{entry.target}' is not listed"
         )
-        remedy = (
-            _suggest(entry.target, targets) if targets else "list a corpus with the role target"
-        )
+        remedy = suggest(entry.target, targets) if targets else "list a corpus with the role target"
         raise ConfigurationError(
             f"{path}: corpus '{entry.name}': key 'target': {problem}; {remedy}"
         )
@@ -520,7 +518,7 @@ def _mistake(text: str) -> PydanticCustomError:
     return PydanticCustomError(_MISTAKE, "{text}", {"text": text})
 
 
-def _suggest(word: str, choices: Iterable[str]) -> str:
+def suggest(word: str, choices: Iterable[str]) -> str:
     """Return a remedy for a word that is not among the choices."""
     in_lower_case = {choice.lower(): choice for choice in sorted(choices)}
     close = get_close_matches(word.lower(), in_lower_case, n=1)

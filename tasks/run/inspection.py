@@ -200,6 +200,7 @@ def format_entry(entry: CorpusEntry, path: Path | str) -> str:
             "format": entry.format,
             "dialect": entry.dialect,
             "path": path,
+            "license": entry.license,
             "glob": entry.glob,
             "columns": entry.columns and entry.columns.model_dump(),
             "clean": entry.clean,

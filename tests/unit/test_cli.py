@@ -62,6 +62,7 @@ COMMANDS = (
     "inspect",
     "fingerprint",
     "show",
+    "catalog",
     "report",
     "plot",
     "nightly",
@@ -862,6 +863,7 @@ def test_every_command_has_a_twin_in_python():
         "inspect": "nl2sql_align.tasks.run.inspection:inspect_dump",
         "fingerprint": "nl2sql_align.tasks.run.fingerprint:fingerprint",
         "show": "nl2sql_align.tasks.templates.fingerprints:read_fingerprint",
+        "catalog": "nl2sql_align.tasks.run.catalog:list_catalog",
         "report": "nl2sql_align.tasks.views.report:write_report",
         "plot": "nl2sql_align.tasks.views.pictures:plot",
     }

@@ -1,7 +1,8 @@
 """Dumps and rejected queries in the terminal."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.markup import escape
 
@@ -94,6 +95,17 @@ def print_fingerprint(found: "Fingerprint") -> None:
 def _shorten(text: str) -> str:
     """Return a text on one line, without its middle if it is long."""
     return shorten_name(" ".join(text.split()), _LONGEST_TEXT)
+
+
+def print_catalog(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print public data sets, and how to use them."""
+    for row in rows:
+        license = row["license"] or "license not stated"
+        dialect = "" if row["dialect"] == "auto" else f", {row['dialect']}"
+        out.print(f"[bold]{row['corpus']}[/]  {row['role']}, {row['format']}{dialect}, {license}")
+        out.print(f"  {row['path']}", markup=False, soft_wrap=True)
+    first = rows[0]["corpus"]
+    out.print(f"The entry for a corpora file: nl2sql-align catalog {first}", soft_wrap=True)
 
 
 def print_draft(draft: "CorporaDraft") -> None:
