@@ -26,7 +26,6 @@ from nl2sql_align.tasks.base.arrays import Floats
 from nl2sql_align.tasks.measures.bootstrap import poisson_weights, skew_divergences
 from nl2sql_align.tasks.measures.ceilings import split_divergences
 from nl2sql_align.tasks.measures.divergence import SKEW
-from nl2sql_align.tasks.measures.intervals import FEWEST_REPLICATES
 from nl2sql_align.tasks.measures.reach import find_reach, mixture_counts, weigh_units
 from nl2sql_align.tasks.measures.units import Sample, find_shared
 from nl2sql_align.tasks.measures.verdicts import CONFIDENCE, student_interval
@@ -46,6 +45,7 @@ MIXTURES: Final = (
     Design("1,200 templates; 20 databases", 1200, 1.3, 30, 70, 60, 20, 50, is_mixture=True),
     Design("1,200 templates; 800 queries", 1200, 1.3, None, 2500, 1, 800, 1, is_mixture=True),
 )
+REPLICATES: Final = 200
 METHODS: Final = ("percentile", "basic", "BCa", "t", "shipped")
 QUANTITIES: Final = ("A(T, S)", "A(B, S)", "AR")
 _MOST_LEFT_OUT: Final = 100
@@ -89,7 +89,7 @@ def bca(of: Quantity) -> Ends:
     return float(low), float(high)
 
 
-def student(of: Quantity, n_units: int) -> Ends:
+def student(of: Quantity, n_units: float) -> Ends:
     """Return a t interval around the estimate, from the standard deviation of the replicates."""
     from scipy.special import stdtrit
 
@@ -97,7 +97,7 @@ def student(of: Quantity, n_units: int) -> Ends:
     return of.estimate - reach, of.estimate + reach
 
 
-def shipped(of: Quantity, n_units: int) -> Ends:
+def shipped(of: Quantity, n_units: float) -> Ends:
     interval = student_interval(of.estimate, of.replicates, n_units)
     assert interval.low is not None
     assert interval.high is not None
@@ -120,7 +120,7 @@ def quantities(sets: Sets) -> dict[str, Quantity]:
         predictions = logs(sets.predictions, sets.target, of_target, of_target)
         return {"A(T, S)": alignment, "A(B, S)": predictions, "AR": alignment - predictions}
 
-    looks = range(FEWEST_REPLICATES)
+    looks = range(REPLICATES)
     plain = all_of(np.ones((1, n_train)), np.ones((1, n_target)))
     drawn = all_of(
         *(poisson_weights(one.keys, looks).astype(float) for one in (sets.train, sets.target))
@@ -138,7 +138,7 @@ def quantities(sets: Sets) -> dict[str, Quantity]:
 
 def reach_interval(sets: Sets) -> tuple[float, float, Ends]:
     """Return the logarithms of the Alignment Ratio and of the reach ratio, and its interval."""
-    looks = range(FEWEST_REPLICATES)
+    looks = range(REPLICATES)
     everything, drawn = (
         [weigh(one) for one in (sets.train, sets.target)]
         for weigh in (
@@ -158,7 +158,7 @@ def reach_interval(sets: Sets) -> tuple[float, float, Ends]:
     shared = find_shared(sets.train, sets.target)
     nats = skew_divergences(of_train, sets.target.counts(drawn[1]), shared, SKEW)
     replicates = -nats / _SCALE - logs(sets.predictions, sets.target, drawn[1], drawn[1])
-    n_units = min(len(sets.train.keys), len(sets.target.keys))
+    n_units = min(sets.train.n_effective, sets.target.n_effective)
     interval = student_interval(chosen - answered, replicates, n_units).shifted(judged - chosen)
     assert interval.low is not None
     assert interval.high is not None
@@ -216,7 +216,7 @@ def run_design(design: Design, n_trials: int) -> Outcome:
     before: Sample | None = None
     for trial in range(n_trials):
         sets = draw(design, trial)
-        n_units = min(len(sets.train.keys), len(sets.target.keys))
+        n_units = min(sets.train.n_effective, sets.target.n_effective)
         for name, of in quantities(sets).items():
             estimates[name].append(of.estimate)
             ends = (percentile(of), basic(of), bca(of), student(of, n_units), shipped(of, n_units))
@@ -322,7 +322,7 @@ def page(outcomes: Sequence[Outcome], reaches: Sequence[Sequence[str]], n_trials
     ceilings = [ceiling_row(outcome) for outcome in outcomes]
     return _PAGE.format(
         n_trials=n_trials,
-        n_replicates=FEWEST_REPLICATES,
+        n_replicates=REPLICATES,
         coverages=table(header, rows),
         reaches=table(
             (

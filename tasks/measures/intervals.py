@@ -45,6 +45,7 @@ from nl2sql_align.tasks.measures.units import (
     MOST_UNITS,
     Sample,
     SampleKey,
+    count_effective,
     find_shared,
     load_sample,
     load_vocabulary,
@@ -59,12 +60,13 @@ from nl2sql_align.tasks.warehouse.folder import stage_key, write_atomically
 INTERVALS_VERSION: Final = 5
 """Goes up with every change that can alter an interval, a verdict or a ceiling."""
 
-FEWEST_REPLICATES: Final = 200
+FEWEST_REPLICATES: Final = 600
+"""A standard deviation of this many replicates is known to 3%."""
 MOST_REPLICATES: Final = 2_000
 # The columns of a ratio that reach has too.
 _REACH_COLUMNS: Final = ("ci_low", "ci_high", "verdict", "ln_standard_error")
 # After each of these numbers of replicates, only doubtful verdicts get more.
-_CHECKPOINTS: Final = (FEWEST_REPLICATES, 600, MOST_REPLICATES)
+_CHECKPOINTS: Final = (FEWEST_REPLICATES, MOST_REPLICATES)
 
 # DuckDB's share of the memory. The rest is for arrays.
 _DATABASE_SHARE: Final = 3 / 8
@@ -77,7 +79,7 @@ class Resampling:
     """How a run resamples.
 
     Attributes:
-        replicates: The number of replicates. By default 200, and up to 2,000 where a verdict
+        replicates: The number of replicates. By default 600, and up to 2,000 where a verdict
             depends on it.
         unit: What is drawn as a whole: databases, where several are known, or always queries.
         seed: The seed of the replicates.
@@ -146,10 +148,11 @@ class _Pair(NamedTuple):
 
 
 class _Drawn(NamedTuple):
-    """The unit that is drawn of a sample, and the number of units."""
+    """The unit that is drawn of a sample, and the number of units, also by weight."""
 
     unit: Unit
     n_units: int
+    n_effective: float
 
 
 @dataclass
@@ -377,7 +380,7 @@ def _interval_row(
     names: tuple[str, str], estimate: float, replicates: _Replicates, pair: _Pair, n: int
 ) -> _Row:
     source, target = replicates.source, replicates.target
-    n_units = min(source.n_units, target.n_units)
+    n_units = min(source.n_effective, target.n_effective)
     interval = student_interval(estimate, log_alignment(replicates.kl_nats[:n]), n_units)
     low, high = _ends(interval)
     return {
@@ -418,10 +421,11 @@ def _ratio_row(
         np.zeros(n) if one is None else log_alignment(one.kl_nats[:n])
         for one in (of_train, of_predictions)
     )
-    target = next((one.target for one in (of_train, of_predictions) if one), _Drawn(Unit.QUERY, 0))
+    nothing = _Drawn(Unit.QUERY, 0, 0.0)
+    target = next((one.target for one in (of_train, of_predictions) if one), nothing)
     train = of_train.source if of_train else target
     predictions = of_predictions.source if of_predictions else target
-    n_units = min(train.n_units, predictions.n_units, target.n_units)
+    n_units = min(one.n_effective for one in (train, predictions, target))
     interval = student_interval(estimate, train_logs - predictions_logs, n_units).shifted(shift)
     low, high = _ends(interval)
     row = {
@@ -432,8 +436,10 @@ def _ratio_row(
         "ln_bias": interval.bias,
         "train_unit": train.unit,
         "n_train_units": train.n_units,
+        "n_effective_train_units": round(train.n_effective, 12),
         "target_unit": target.unit,
         "n_target_units": target.n_units,
+        "n_effective_target_units": round(target.n_effective, 12),
         "predictions_unit": predictions.unit,
         "n_predictions_units": predictions.n_units,
         "n_replicates": n,
@@ -645,13 +651,24 @@ class _Bootstrap:
                     announce("intervals", "", n_done, n_steps)
         for key, pair in pairs.items():
             source, target = (
-                _Drawn(sample.unit, len(sample.keys)) for sample in map(self.load, pair.samples)
+                _Drawn(sample.unit, len(sample.keys), round(sample.n_effective, 12))
+                for sample in map(self.load, pair.samples)
             )
+            if pair.is_mixed:
+                source = source._replace(n_effective=self._count_effective(pair))
             before = [self.known[key].kl_nats] if key in self.known else []
             # To 12 digits, because processors differ in the last bits of a logarithm.
             values = np.concatenate([*before, *nats[key]]).round(12)
             self.known[key] = _Replicates(source, target, values)
             self.extended.add(key)
+
+    def _count_effective(self, pair: _Pair) -> float:
+        """Return the number of units of a mixture by weight."""
+        train = self.load(pair.source)
+        found = self.reaches[pair._replace(is_mixed=False).key]
+        assert found.weights is not None
+        mixed = weigh_units(train, found.weights)
+        return round(count_effective(mixed @ train.classes.totals.astype(np.float64)), 12)
 
     def _count_mixture(self, train: Sample, pair: _Pair, weights: Floats) -> Counts:
         found = self.reaches[pair._replace(is_mixed=False).key]
@@ -703,8 +720,10 @@ def _replicates_table(known: _Known) -> pl.DataFrame:
         "target_sample": [target for _, target in known],
         "source_unit": [one.source.unit for one in each],
         "n_source_units": [one.source.n_units for one in each],
+        "n_effective_source_units": [one.source.n_effective for one in each],
         "target_unit": [one.target.unit for one in each],
         "n_target_units": [one.target.n_units for one in each],
+        "n_effective_target_units": [one.target.n_effective for one in each],
         "kl_nats": pl.Series(pa.LargeListArray.from_arrays(ends, values)),
     }
     return pl.DataFrame(columns, schema=_SCHEMAS["replicates"])
@@ -721,10 +740,16 @@ def _read_known(folder: Path, rules: str) -> tuple[_Known, dict[str, _Row], _Kno
         end = 0
         for row in table.iter_rows(named=True):
             start, end = end, end + row["n"]
+            source, target = (
+                _Drawn(
+                    Unit(row[f"{side}_unit"]),
+                    row[f"n_{side}_units"],
+                    row[f"n_effective_{side}_units"],
+                )
+                for side in ("source", "target")
+            )
             known[row["source_sample"], row["target_sample"]] = _Replicates(
-                _Drawn(Unit(row["source_unit"]), row["n_source_units"]),
-                _Drawn(Unit(row["target_unit"]), row["n_target_units"]),
-                values[start:end],
+                source, target, values[start:end]
             )
     for file in sorted(folder.glob(f"ceilings-{rules}-*.parquet")):
         for row in pl.read_parquet(file, glob=False).iter_rows(named=True):
@@ -748,8 +773,10 @@ _SCHEMAS: Final[dict[str, dict[str, Any]]] = {
         "target_sample": pl.String,
         "source_unit": pl.String,
         "n_source_units": pl.Int64,
+        "n_effective_source_units": pl.Float64,
         "target_unit": pl.String,
         "n_target_units": pl.Int64,
+        "n_effective_target_units": pl.Float64,
         "kl_nats": pl.List(pl.Float64),
     },
     "intervals": {
@@ -779,8 +806,10 @@ _SCHEMAS: Final[dict[str, dict[str, Any]]] = {
         "ln_bias": pl.Float64,
         "train_unit": pl.String,
         "n_train_units": pl.Int64,
+        "n_effective_train_units": pl.Float64,
         "target_unit": pl.String,
         "n_target_units": pl.Int64,
+        "n_effective_target_units": pl.Float64,
         "predictions_unit": pl.String,
         "n_predictions_units": pl.Int64,
         "is_paired": pl.Boolean,

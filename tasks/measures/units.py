@@ -53,6 +53,8 @@ class SampleKey(NamedTuple):
             predictions that are resampled with it, otherwise the corpus's own.
         asked_templates: The templates of these queries.
         unit: The unit to draw, as far as it is known.
+        owner: A digest of the templates of these queries, for which weights are drawn: texts that
+            change no count change no interval.
     """
 
     queries: Path
@@ -61,6 +63,7 @@ class SampleKey(NamedTuple):
     asked: Path
     asked_templates: Path
     unit: Unit
+    owner: str
 
     @property
     def is_paired(self) -> bool:
@@ -80,6 +83,7 @@ def _name_sample(key: SampleKey) -> str:
         templates=key.templates.stem,
         asked=key.asked.stem,
         unit=key.unit,
+        owner=key.owner,
     )
 
 
@@ -111,6 +115,11 @@ class Sample:
         return int(self.of_units.sum())
 
     @property
+    def n_effective(self) -> float:
+        """The number of units by weight, as of ``count_effective``."""
+        return count_effective(self.of_units @ self.classes.totals.astype(np.float64))
+
+    @property
     def n_classes(self) -> int:
         """The number of classes of n-grams, and so of counts in a replicate."""
         return int(self.classes.counts.shape[1])
@@ -131,10 +140,33 @@ class Sample:
         return replicate_counts(self.classes, template_weights)
 
 
+@cache  # files never change once they are written
+def digest_templates(templates: Path) -> str:
+    """Return a digest of the templates of a corpus, each with the number of its queries."""
+    counted = (
+        pl.scan_parquet(templates, glob=False)
+        .filter(pl.col("template").is_not_null())
+        .group_by("template")
+        .agg(pl.col("n_queries").sum())
+        .sort("template")
+        .collect()
+    )
+    digest = hashlib.sha256()
+    for template, n_queries in counted.iter_rows():
+        digest.update(f"{n_queries} {template}\n".encode())
+    return digest.hexdigest()
+
+
 def own_sample_key(corpus: CountedCorpus, unit: Unit) -> SampleKey:
     """Return the key of a corpus that is resampled on its own."""
     return SampleKey(
-        corpus.queries, corpus.templates, corpus.ngrams, corpus.queries, corpus.templates, unit
+        corpus.queries,
+        corpus.templates,
+        corpus.ngrams,
+        corpus.queries,
+        corpus.templates,
+        unit,
+        digest_templates(corpus.templates),
     )
 
 
@@ -163,6 +195,7 @@ def paired_sample_key(predictions: CountedCorpus, target: CountedCorpus, unit: U
         target.queries,
         target.templates,
         unit,
+        digest_templates(target.templates),
     )
 
 
@@ -226,13 +259,19 @@ def load_sample(
     classes, ngrams = join_blocks(blocks, len(vocabulary))
     return Sample(
         unit,
-        unit_keys(key.asked.stem, units.to_list(), seed),
+        unit_keys(key.owner, units.to_list(), seed),
         of_units,
         replace(classes, totals=np.concatenate(totals)),
         ngrams,
         units.to_list(),
         rows,
     )
+
+
+def count_effective(weights: Floats) -> float:
+    """Return how many equal weights vary as much: ``(sum w)^2 / sum w^2`` (Kish 1965)."""
+    squares = float((weights**2).sum())
+    return float(weights.sum()) ** 2 / squares if squares else 0.0
 
 
 def find_shared(source: Sample, target: Sample) -> Shared:

@@ -37,7 +37,7 @@ class Interval(NamedTuple):
 
 
 def student_interval(
-    estimate: float, replicates: Floats, n_units: int, confidence: float = CONFIDENCE
+    estimate: float, replicates: Floats, n_units: float, confidence: float = CONFIDENCE
 ) -> Interval:
     """Return a t interval around an estimate and its bias-corrected value.
 
@@ -51,24 +51,29 @@ def student_interval(
     Args:
         estimate: The logarithm of an alignment or a ratio.
         replicates: Its value in each replicate; NaN where nothing was drawn.
-        n_units: The number of units in the smallest of the sets.
+        n_units: The number of units in the smallest of the sets, by weight.
         confidence: The share of intervals that should contain the true value.
 
     Returns:
         The ends, the standard error and the bias (the mean of the replicates minus the estimate).
     """
-    from scipy.special import stdtrit
-
     drawn = replicates[np.isfinite(replicates)]
-    if n_units < 2 or len(drawn) < 2:
+    if n_units <= 1 or len(drawn) < 2:
         return Interval()
     deviations = drawn - estimate
     bias = math.fsum(deviations) / len(drawn)
     error = math.sqrt(math.fsum((deviations - bias) ** 2) / (len(drawn) - 1))
-    reach = float(stdtrit(n_units - 1, (1 + confidence) / 2)) * error
+    reach = _quantile(n_units, confidence) * error
     return Interval(
         estimate + min(0.0, -bias) - reach, estimate + max(0.0, -bias) + reach, error, bias
     )
+
+
+def _quantile(n_units: float, confidence: float) -> float:
+    """Return the t quantile for this many units; one degree of freedom is the least."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(max(1.0, n_units - 1), (1 + confidence) / 2))
 
 
 def verdict_of(interval: Interval) -> str:
@@ -78,13 +83,11 @@ def verdict_of(interval: Interval) -> str:
     return "gain" if interval.low > 0 else "no gain" if interval.high < 0 else "undecided"
 
 
-def is_doubtful(interval: Interval, n_replicates: int, n_units: int) -> bool:
+def is_doubtful(interval: Interval, n_replicates: int, n_units: float) -> bool:
     """Return whether more replicates could change a verdict: an end is close to a ratio of 1."""
-    from scipy.special import stdtrit
-
     if interval.low is None or interval.high is None or interval.standard_error is None:
         return False
-    t = float(stdtrit(n_units - 1, (1 + CONFIDENCE) / 2))
+    t = _quantile(n_units, CONFIDENCE)
     # The variances of the mean and of the standard deviation of n normal numbers.
     noise = interval.standard_error * math.sqrt((1 + t * t / 2) / n_replicates)
     return min(abs(interval.low), abs(interval.high)) < _SAFE_DISTANCE * noise

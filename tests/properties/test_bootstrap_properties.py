@@ -9,6 +9,7 @@ from nl2sql_align.tasks.measures.bootstrap import group_ngrams, poisson_weights,
 from nl2sql_align.tasks.measures.intervals import Resampling, compute_intervals
 from nl2sql_align.tasks.measures.matrix import Content, compute_matrix
 from nl2sql_align.tasks.measures.options import Unit
+from nl2sql_align.tasks.measures.units import digest_templates
 from nl2sql_align.tasks.ngrams.count import ngram_incidence
 from tests import reference
 from tests.properties.strategies import some_templates, templates
@@ -74,13 +75,14 @@ def test_replicates_equal_those_made_by_hand(tmp_path_factory, make_corpus, corp
     found = pl.read_parquet(file).rows(named=True)
 
     stems = {corpus.entry.name: corpus.queries.stem for corpus in made}
+    owners = {corpus.entry.name: digest_templates(corpus.templates) for corpus in made}
     is_paired = len(corpora["base"]) == len(corpora["dev"])
     replicates = {}
     for name, rows in corpora.items():
         asked = "dev" if name == "base" and is_paired else name
         by_database = wanted == "database" and is_by_database(corpora[asked])
         unit = "database" if by_database else "query"
-        drawn = weights_by_hand(rows, corpora[asked], stems[asked], unit)
+        drawn = weights_by_hand(rows, corpora[asked], owners[asked], unit)
         replicates[name] = unit, [distribution(rows, weights) for weights in drawn]
     published = pl.read_parquet(report.intervals).rows(named=True)
     expected = {}

@@ -108,9 +108,11 @@ comment on column alignment_ratio.verdict is 'gain if the interval is above 1, n
 comment on column alignment_ratio.ln_standard_error is 'Standard deviation of ln(alignment_ratio) over the replicates';
 comment on column alignment_ratio.ln_bias is 'Mean of ln(alignment_ratio) over the replicates minus its value: the bias of resampling, which estimates the bias of sampling';
 comment on column alignment_ratio.train_unit is 'The unit in which the training set was resampled: database or query';
-comment on column alignment_ratio.n_train_units is 'The number of these units; an interval from fewer than 30 databases is unreliable';
+comment on column alignment_ratio.n_train_units is 'The number of these units';
+comment on column alignment_ratio.n_effective_train_units is 'The number of these units by weight: how many of equal size would vary as much; an interval from fewer than 30 databases is unreliable';
 comment on column alignment_ratio.target_unit is 'The unit in which the target was resampled: database or query';
 comment on column alignment_ratio.n_target_units is 'The number of these units';
+comment on column alignment_ratio.n_effective_target_units is 'The number of these units by weight';
 comment on column alignment_ratio.predictions_unit is 'The unit in which the predictions were resampled: database or query';
 comment on column alignment_ratio.n_predictions_units is 'The number of these units';
 comment on column alignment_ratio.is_paired is 'True if predictions were resampled together with the target''s questions that they answer, false if on their own';

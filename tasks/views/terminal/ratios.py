@@ -158,12 +158,14 @@ def _list_names(names: list[str]) -> str:
 
 
 def _warn_of_few_databases(rows: "pl.DataFrame", few_databases: int) -> None:
-    few = {
-        row[name]: row[f"n_{side}_units"]
-        for side, name in (("train", "train"), ("target", "target"))
-        for row in rows.iter_rows(named=True)
-        if row[f"{side}_unit"] == "database" and row[f"n_{side}_units"] < few_databases
-    }
+    few = {}
+    for side in ("train", "target"):
+        for row in rows.filter(rows[f"{side}_unit"] == "database").iter_rows(named=True):
+            n_units = row[f"n_{side}_units"]
+            n_effective = row.get(f"n_effective_{side}_units") or n_units
+            if n_effective < few_databases:
+                weighed = f", {n_effective:.0f} by weight" if n_units >= few_databases else ""
+                few[row[side]] = f"{n_units}{weighed}"
     if few:
         named = ", ".join(f"{escape(shorten_name(name))} ({n})" for name, n in sorted(few.items()))
         say(
