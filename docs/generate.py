@@ -42,7 +42,7 @@ PYTHON = {
     "Make results": ("align", "compare", "nightly"),
     "Read results": ("load", "open_results", "explain", "report", "plot"),
     "Decide": ("select", "mix", "gaps", "sample_sizes", "headroom", "calibrate"),
-    "Look at one thing": ("template_of", "inspect_dump"),
+    "Look at one thing": ("check", "template_of", "inspect_dump"),
     "Errors": (
         *("AlignError", "ConfigurationError", "CorpusError", "WarehouseError"),
         *("ConflictError", "DatabaseInUseError", "RequirementError"),
@@ -58,6 +58,7 @@ CLASSES = {
     "select": ("Options", "Selection"),
     "mix": ("Mixture",),
     "gaps": ("Gaps",),
+    "check": ("Health",),
     "calibrate": ("Calibration",),
     "template_of": ("Templated",),
     "inspect_dump": ("Inspection",),
@@ -101,7 +102,7 @@ STATUSES = {
     1: "Any other error. For `template`: the query is rejected.",
     2: "A mistake in the command, the corpora file, an option, or an environment variable.",
     3: "The run is done, but some dumps were set aside, each named on standard error.",
-    4: "A row does not meet the condition of `--require`.",
+    4: "A row does not meet the condition of `--require`, or `check` has findings of `--fail-on`.",
     130: "Interrupted by Ctrl-C; 143 by SIGTERM, 129 by SIGHUP.",
 }
 

@@ -44,6 +44,7 @@ from nl2sql_align.tasks.views.terminal.decisions import (
     print_calibration,
     print_gaps,
     print_headroom,
+    print_health,
     print_mixture,
     print_sample_sizes,
     print_selection,
@@ -797,6 +798,49 @@ def gaps(
         print_gaps(made, out)
     else:
         print_rows(made.templates, form)
+
+
+@_command(_INSPECT, example="check samples/corpora.toml --fail-on leak")
+def check(
+    corpora: Annotated[
+        Path, typer.Argument(metavar="CORPORA.toml", help="TOML file that lists the corpora.")
+    ],
+    schemas: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="A tables.json of Spider or BIRD. Repeatable. One beside a dump is used anyway.",
+        ),
+    ] = None,
+    fail_on: Annotated[
+        str,
+        typer.Option(
+            metavar="KIND,...",
+            help="Exit with 4 if there are findings of these kinds, such as leak or missing-table.",
+        ),
+    ] = "",
+    threads: Threads = None,
+    memory_limit: MemoryLimit = None,
+    form: Form = Format.TABLE,
+) -> None:
+    """Check data sets for repeated rows, leaks, contradictions, rejects, and missing tables.
+
+    Executes no query. JSON and CSV list every finding with its row. Exits with 3 if some corpora
+    were set aside.
+    """
+    from nl2sql_align.tasks.decisions import health
+
+    kinds = [kind.strip() for kind in fail_on.split(",") if kind.strip()]
+    health.expand_kinds(kinds)
+    made = health.check(corpora, schemas or (), threads=threads, memory_limit=memory_limit)
+    if form is Format.TABLE:
+        print_health(made)
+    else:
+        print_rows(made.findings, form)
+    for reason in made.set_aside.values():
+        console.err.print(f"{_NAME}: {escape(reason)}", soft_wrap=True)
+    made.require_none(kinds)
+    raise typer.Exit(3 if made.set_aside else 0)
 
 
 def _as_place(text: str) -> Path | str:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from nl2sql_align.tasks.decisions.calibration import calibrate
     from nl2sql_align.tasks.decisions.gaps import gaps
     from nl2sql_align.tasks.decisions.headroom import headroom
+    from nl2sql_align.tasks.decisions.health import check
     from nl2sql_align.tasks.decisions.mixture import mix
     from nl2sql_align.tasks.decisions.sample_size import sample_size as sample_sizes
     from nl2sql_align.tasks.decisions.selection import select
@@ -48,6 +49,7 @@ __all__ = [
     "__version__",
     "align",
     "calibrate",
+    "check",
     "compare",
     "explain",
     "gaps",
@@ -74,6 +76,7 @@ _SOURCES = {
     "WarehouseError": "tasks.base.errors:WarehouseError",
     "align": "flows.align:align",
     "calibrate": "tasks.decisions.calibration:calibrate",
+    "check": "tasks.decisions.health:check",
     "compare": "tasks.views.comparison:compare",
     "explain": "tasks.views.explain:explain",
     "gaps": "tasks.decisions.gaps:gaps",

@@ -277,6 +277,7 @@ def _list_rows(
     )
     con.register("given_sources", given.to_arrow())
     [target_file] = corpora.filter(pl.col("corpus") == target)["templates_file"]
+    run_sql(con, "decisions/selection/literals")
     run_sql(con, "decisions/selection/target_queries", target=target, templates_file=target_file)
     run_sql(
         con,

@@ -26,7 +26,7 @@ DEFAULT_PROMPT: Final = (
 
 _FIELDS: Final = ("question", "schema", "evidence", "dialect", "db_id")
 # The keys of a dump's rows that contain a schema as DDL, the first one that is there.
-_SCHEMA_KEYS: Final = ("sql_context", "context", "schema", "create_table_statement")
+SCHEMA_KEYS: Final = ("sql_context", "context", "schema", "create_table_statement")
 _SPLITS: Final = ("train", "validation")
 _DIALECT_NAMES: Final = {
     "bigquery": "BigQuery",
@@ -249,7 +249,7 @@ def _check_fields(prompt: str) -> None:
 
 def _list_values(row: Mapping[str, Any], schemas: Mapping[str, str]) -> dict[str, str]:
     record = json.loads(row["record"]) if row["record"] else {}
-    own = next((record[key] for key in _SCHEMA_KEYS if _is_text(record.get(key))), "")
+    own = next((record[key] for key in SCHEMA_KEYS if _is_text(record.get(key))), "")
     return {
         "question": row["question"] or "",
         "schema": own or schemas.get(row["db_id"] or "", ""),

@@ -58,6 +58,7 @@ COMMANDS = (
     "select",
     "mix",
     "gaps",
+    "check",
     "template",
     "inspect",
     "fingerprint",
@@ -858,6 +859,7 @@ def test_every_command_has_a_twin_in_python():
         "calibrate": "nl2sql_align.tasks.decisions.calibration:calibrate",
         "select": "nl2sql_align.tasks.decisions.selection:select",
         "mix": "nl2sql_align.tasks.decisions.mixture:mix",
+        "check": "nl2sql_align.tasks.decisions.health:check",
         "gaps": "nl2sql_align.tasks.decisions.gaps:gaps",
         "template": "nl2sql_align.tasks.templates.one_query:template_of",
         "inspect": "nl2sql_align.tasks.run.inspection:inspect_dump",
@@ -883,6 +885,8 @@ def test_every_command_has_a_twin_in_python():
             parameters = set(inspect.signature(getattr(import_module(module), function)).parameters)
         if name == "compare":
             parameters |= {"paths"}  # train and target
+        if name == "check":
+            parameters |= {"fail_on"}  # Health.require_none
         if name == "select":
             parameters |= {field.name for field in (*fields(Options), *fields(TrainingOptions))}
         assert set(inspect.signature(commands[name]).parameters) - display_options <= parameters, (

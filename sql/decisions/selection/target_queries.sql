@@ -2,16 +2,8 @@
 -- nearly overlap if their templates and literals are equal. Literals are compared in their order,
 -- without quotes, in lower case. A list of literals is telling if any of them is more than a short
 -- number, such as that of LIMIT 1.
+-- Expects the macros of literals.sql.
 -- parameters: target, templates_file
-create or replace temp macro literals_of(text) as
-    list_transform(
-        regexp_extract_all(text, '''(?:[^'']|'''')*''|"(?:[^"]|"")*"|\b[0-9]+(?:\.[0-9]+)?\b'),
-        lambda literal: lower(trim(literal, '''"'))
-    );
-
-create or replace temp macro are_telling(literals) as
-    len(list_filter(literals, lambda literal: not regexp_full_match(literal, '[0-9]{0,2}'))) > 0;
-
 create or replace temp table target_queries as
 select
     asked.ordinal,

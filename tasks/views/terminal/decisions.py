@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from nl2sql_align.tasks.decisions.calibration import Calibration
     from nl2sql_align.tasks.decisions.gaps import Gaps
+    from nl2sql_align.tasks.decisions.health import Health
     from nl2sql_align.tasks.decisions.mixture import Mixture
     from nl2sql_align.tasks.decisions.selection import Selection
 
@@ -173,6 +174,23 @@ def print_gaps(gaps: "Gaps", out_file: "Path | None" = None, most: int = 15) -> 
         say(f"Note: {escape(note)}", 2)
     if out_file is not None:
         out.print(f"  Written to {escape(str(out_file))}", soft_wrap=True)
+
+
+def print_health(health: "Health", n_rows: int = 3) -> None:
+    """Print the number of findings of each kind in each corpus, and the rows of the first ones."""
+    for row in health.checked.iter_rows(named=True):
+        checked = (
+            f"; names checked in {row['n_checked']:,}" if row["n_checked"] else "; no schema known"
+        )
+        say(
+            f"[bold]{escape(row['corpus'])}[/]: {count_noun(row['n_queries'], 'query', 'queries')}"
+            f"{checked}"
+        )
+        found = health.findings.filter(health.findings["corpus"] == row["corpus"])
+        for (kind,), group in found.group_by(["kind"], maintain_order=True):
+            rows = ", ".join(map(str, group["ordinal"].head(n_rows)))
+            more = ", ..." if len(group) > n_rows else ""
+            say(f"{kind}: {len(group):,} (rows {rows}{more})", 2)
 
 
 def print_headroom(rows: "pl.DataFrame") -> None:
