@@ -69,7 +69,7 @@ def count_rewritten(before, after):
         if before.get(name) != stat and not name.endswith(".json"):
             # These two stages write several files together.
             is_counted = not Path(name).name.startswith(
-                ("contributions-", "values-", "intervals-", "ratios-", "ceilings-")
+                ("contributions-", "values-", "intervals-", "ratios-", "reaches-", "ceilings-")
             )
             counts[Path(name).parent.name] += is_counted
     return counts
