@@ -70,8 +70,8 @@ class Health:
         if len(found):
             kind, corpus, ordinal = found.select("kind", "corpus", "ordinal").row(0)
             raise RequirementError(
-                f"{len(found):,} findings of {', '.join(kinds)}, the first: {kind}, row {ordinal} "
-                f"of {corpus}"
+                f"--fail-on {','.join(kinds)}: {len(found):,} of the findings, the first: {kind}, "
+                f"row {ordinal} of {corpus}; repair these rows, or leave them out"
             )
 
 
