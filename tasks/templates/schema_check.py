@@ -22,6 +22,8 @@ _SYSTEM_COLUMNS: Final = frozenset({"rowid", "oid", "_rowid_", "ctid", "rownum",
 _UNKNOWN_COLUMN: Final = re.compile(r"Unknown column: (.+)")
 # Sources whose columns the schema does not list.
 _OTHER_SOURCES: Final = (exp.Lateral, exp.Unnest, exp.TableFromRows, exp.Pivot, exp.Values)
+# The qualifier takes more than linear time, and a stack for nested brackets.
+_LONGEST: Final = 10_000
 _DEEPEST: Final = 50
 
 
@@ -68,8 +70,8 @@ def find_missing(sql: str, dialect: str, schema: Schema) -> Missing | None:
     Raises:
         ValueError: The query cannot be checked.
     """
-    if _measure_depth(sql) > _DEEPEST:
-        raise ValueError("nested too deep")
+    if len(sql) > _LONGEST or _measure_depth(sql) > _DEEPEST:
+        raise ValueError("too long, or nested too deep")
     try:
         tree = sqlglot.parse_one(sql, dialect=dialect)
         return _find_missing(tree, sql, dialect, schema)
