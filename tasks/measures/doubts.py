@@ -1,6 +1,9 @@
-"""Doubts about predictions and verdicts (``docs/how-sure.md``)."""
+"""Doubts about alignments, ratios and verdicts, a sentence each, in the words of every view.
 
-from collections.abc import Sequence
+``docs/how-sure.md`` has the reasons of the limits.
+"""
+
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +21,17 @@ from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
 MOSTLY_COPIED: Final = 0.95
 """Models do not repeat more than this share of a target's queries word for word."""
 
+LEAKED: Final = 0.5
+"""A training set with this share of a target's queries shows that it contains the target."""
+
+FEW_QUERIES: Final = 20
+"""Rankings were studied with at least this many queries of a target: see ``docs/how-sure.md``."""
+
+RARELY_PARSED: Final = 0.9
+"""If less than this share of a corpus parses, its numbers are about a selection of its queries."""
+
+MOSTLY_ANSWERED: Final = 0.95
+"""A model that answers less than this share of the questions is judged on a part of the target."""
 
 _SCHEMA: Final[dict[str, Any]] = {
     "train": pl.String,
@@ -28,6 +42,42 @@ _SCHEMA: Final[dict[str, Any]] = {
     "template_coverage": pl.Float64,
     "right_template_share": pl.Float64,
 }
+
+
+def list_doubts(pair: Mapping[str, Any]) -> list[str]:
+    """Return the doubts about the alignment of a training set, or about one of its ratios.
+
+    Args:
+        pair: A row of ``sql/results/publish/doubt_facts.sql``. ``predictions`` is null if it is
+            about an alignment.
+    """
+    train, target, predictions = pair["train"], pair["target"], pair["predictions"]
+    doubts = []
+    if pair["exact_overlap"] >= LEAKED:
+        doubts.append(f"{train} contains {pair['exact_overlap']:.1%} of the queries of {target}")
+    if pair["n_compared"] < FEW_QUERIES:
+        compared = "1 query" if pair["n_compared"] == 1 else f"{pair['n_compared']} queries"
+        doubts.append(f"only {compared} of {target} can be compared")
+    for name, share in (
+        (train, pair["train_parsed_share"]),
+        (target, pair["target_parsed_share"]),
+        (predictions, pair["predictions_parsed_share"]),
+    ):
+        if share is not None and share < RARELY_PARSED:
+            doubts.append(f"only {share:.1%} of {name} parses")
+    if predictions is None:
+        return doubts
+    if pair["n_answered"] < MOSTLY_ANSWERED * pair["n_questions"]:
+        doubts.append(
+            f"{predictions} answers only {pair['n_answered']:,} of "
+            f"{pair['n_questions']:,} questions of {target}"
+        )
+    if pair["copied_share"] > MOSTLY_COPIED:
+        doubts.append(
+            f"{predictions} may be the reference queries: {pair['copied_share']:.1%} of the "
+            f"answers are texts of {target}"
+        )
+    return doubts
 
 
 def judge_ratios(
@@ -111,39 +161,3 @@ def measure_right_share(predictions: CountedCorpus, target: CountedCorpus) -> fl
             asked_templates=str(target.templates),
         ).fetchall()
     return None if share is None else float(share)
-
-
-def find_doubts(
-    corpora: Sequence[CountedCorpus], pairs: Path, mostly_copied: float = MOSTLY_COPIED
-) -> dict[str, list[str]]:
-    """Return doubts about predictions by their names, a sentence each.
-
-    Args:
-        corpora: All corpora of a run.
-        pairs: The measures of all pairs of contents.
-        mostly_copied: The share of a target's own texts among the answers that is still plausible.
-    """
-    keys = {one.entry.name: one.content_key for one in corpora}
-    predictions = [one for one in corpora if one.entry.target in keys]
-    if not predictions:
-        return {}
-    with connected() as con:
-        rows = query_sql(
-            con,
-            "measures/doubts/copied_shares",
-            pairs=str(pairs),
-            answers=[one.content_key for one in predictions],
-            references=[keys[one.entry.target] for one in predictions if one.entry.target],
-        ).fetchall()
-    shares = {(answers, references): share for answers, references, share in rows}
-    doubts = {}
-    for one in predictions:
-        assert one.entry.target is not None
-        # Null if a text is unknown.
-        share = shares.get((one.content_key, keys[one.entry.target])) or 0.0
-        if share > mostly_copied:
-            doubts[one.entry.name] = [
-                f"these may be the reference queries: {share:.0%} of the answers are texts of "
-                f"{one.entry.target}"
-            ]
-    return doubts

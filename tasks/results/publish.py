@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
@@ -20,7 +19,7 @@ import pyarrow.parquet as pq
 from nl2sql_align.tasks.base.connections import connect, resources
 from nl2sql_align.tasks.base.errors import DatabaseInUseError, WarehouseError
 from nl2sql_align.tasks.base.progress import announce
-from nl2sql_align.tasks.base.run_sql import run_sql
+from nl2sql_align.tasks.base.run_sql import query_sql, run_sql
 from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
 from nl2sql_align.tasks.results.backup import read_backed_up_tables, read_backup, write_backup
 from nl2sql_align.tasks.results.database import (
@@ -96,7 +95,12 @@ _GIVEN_CORPORA: Final = pa.schema(
 # Columns that say nothing about the results: times, and paths on this machine.
 _NOT_RESULTS: Final = ["ingested_at", "retired_at", "queries_file", "templates_file"]
 _AS_WRITTEN: Final = pa.schema([("corpus", pa.string()), ("content_key", pa.string())])
-_DOUBTS: Final = pa.schema([("corpus", pa.string()), ("doubts", pa.list_(pa.string()))])
+_DOUBTS: Final = pa.schema(
+    [
+        *((name, pa.string()) for name in ("train", "target", "predictions")),
+        ("doubts", pa.list_(pa.string())),
+    ]
+)
 _COMPARED: Final = pa.schema(
     [("corpus", pa.string()), ("compared_with", pa.string()), ("content_key", pa.string())]
 )
@@ -137,7 +141,6 @@ def publish(
     intervals: "IntervalsReport | None" = None,
     pairs_as_written: Path | None = None,
     filled: Path | None = None,
-    doubts: Mapping[str, list[str]] = MappingProxyType({}),
     known_share: float = KNOWN_SHARE,
     queries_per_batch: int = QUERIES_PER_BATCH,
 ) -> None:
@@ -157,7 +160,6 @@ def publish(
         pairs_as_written: The measures of predictions without cleaning, and their targets; required
             if some corpora have a part ``as_written``.
         filled: The result of ``fill_database``; without it, a new database is filled here.
-        doubts: Doubts about predictions, by their names.
         known_share: Change a copy of the old database if it has at least this share of the queries.
         queries_per_batch: Queries to insert at a time.
 
@@ -200,9 +202,7 @@ def publish(
                 if is_copy:
                     _delete_outdated(con)
                     _insert_corpora(con, corpora, names, queries_per_batch)
-                _insert_pairs(
-                    con, corpora, pairs, contributions, intervals, pairs_as_written, doubts
-                )
+                _insert_pairs(con, corpora, pairs, contributions, intervals, pairs_as_written)
                 con.unregister("given_corpora")
             _insert_run(con, record, results_key, corpora)
             write_backup(con, backup)
@@ -304,6 +304,19 @@ def _insert_corpora(
     run_sql(con, "results/publish/structural_features", new_corpora=new_names)
 
 
+def _list_doubts(con: duckdb.DuckDBPyConnection, pairs: Path) -> pa.Table:
+    from nl2sql_align.tasks.measures.doubts import list_doubts
+
+    facts = query_sql(con, "results/publish/doubt_facts", pairs=str(pairs)).to_arrow_table()
+    found = [
+        {**row, "doubts": doubts}
+        for batch in facts.to_batches()
+        for row in batch.to_pylist()
+        if (doubts := list_doubts(row))
+    ]
+    return pa.Table.from_pylist(found, schema=_DOUBTS)
+
+
 def _insert_pairs(
     con: duckdb.DuckDBPyConnection,
     corpora: list[CountedCorpus],
@@ -311,14 +324,10 @@ def _insert_pairs(
     contributions: Path,
     intervals: "IntervalsReport | None",
     pairs_as_written: Path | None,
-    doubts: Mapping[str, list[str]],
 ) -> None:
     """Fill the tables on pairs of corpora and on ratios."""
-    run_sql(con, "results/publish/alignment", pairs=str(pairs))
     as_written = pa.Table.from_pylist(_list_as_written(corpora), schema=_AS_WRITTEN)
     con.register("given_as_written", as_written)
-    listed = [{"corpus": corpus, "doubts": texts} for corpus, texts in doubts.items()]
-    con.register("given_doubts", pa.Table.from_pylist(listed, schema=_DOUBTS))
     compared = pa.Table.from_pylist(_list_compared(corpora), schema=_COMPARED)
     con.register("given_compared", compared)
     run_sql(
@@ -328,6 +337,9 @@ def _insert_pairs(
         pairs_as_written=str(pairs_as_written or pairs),
     )
     con.unregister("given_as_written")
+    con.register("given_doubts", _list_doubts(con, pairs))
+    run_sql(con, "results/publish/alignment", pairs=str(pairs))
+    run_sql(con, "results/publish/ratio_doubts")
     con.unregister("given_doubts")
     if intervals is not None:
         from nl2sql_align.tasks.measures.doubts import judge_ratios

@@ -272,7 +272,6 @@ class Job:
     def _publish(
         self, corpora: "list[CountedCorpus]", summary: RunSummary, settings: JobSettings
     ) -> RunSummary:
-        from nl2sql_align.tasks.measures.doubts import find_doubts
         from nl2sql_align.tasks.measures.intervals import DEFAULT_RESAMPLING
         from nl2sql_align.tasks.results.publish import (
             RunRecord,
@@ -292,9 +291,6 @@ class Job:
         intervals = call(steps.resample_pairs, corpora, matrix, warehouse, resampling)
         announce_intervals(intervals, lap("intervals"))
         as_written = steps.measure_as_written(corpora, warehouse)
-        doubts = find_doubts(corpora, matrix.pairs)
-        notes = [*summary.notes]
-        notes += [f"{name}: {text}" for name, texts in doubts.items() for text in texts]
         record = RunRecord(
             summary.run_id,
             self.clock.started_at,
@@ -307,7 +303,7 @@ class Job:
             },
             versions,
             summary.set_aside,
-            notes,
+            list(summary.notes),
             drift_threshold=settings.drift_threshold,
         )
         self._lock.check()
@@ -324,15 +320,12 @@ class Job:
             intervals,
             as_written,
             filling.result(),
-            doubts,
         )
         steps.write_last_corpora(corpora, warehouse)
         steps.remove_unused_files(corpora, warehouse)
         warehouse.record_digests()
         lap("publish")
-        return replace(
-            summary, n_pairs=matrix.n_pairs, n_new_pairs=matrix.n_new, notes=tuple(notes)
-        )
+        return replace(summary, n_pairs=matrix.n_pairs, n_new_pairs=matrix.n_new)
 
     def _ingest(
         self, entries: list[CorpusEntry]

@@ -1,8 +1,8 @@
 -- The Alignment Ratio of each training set, for each target and the predictions on it (specification, section 5), and
 -- the same without cleaning the predictions; null if the uncleaned predictions have no template. Predictions that
 -- answer a part of their target are compared with that part, and so are the training sets. Intervals and verdicts
--- follow in intervals.sql. Expects given_corpora, given_as_written (corpus, content_key), given_compared (corpus,
--- compared_with, content_key) and given_doubts (corpus, doubts).
+-- follow in intervals.sql, doubts in ratio_doubts.sql. Expects given_corpora, given_as_written (corpus, content_key), given_compared (corpus,
+-- compared_with, content_key).
 -- parameters: pairs, pairs_as_written
 insert into alignment_ratio by name
 with as_written as (
@@ -46,7 +46,7 @@ select
             then of_train.kl_alignment / of_predictions.kl_alignment
         else of_train.kl_alignment / as_written.kl_alignment
     end as alignment_ratio_as_written,
-    coalesce(given_doubts.doubts, []) as doubts,
+    [] as doubts,
     least(answers.n_questions, asked.n_questions) as n_answered,
     asked.n_questions,
     compared.compared_with != predictions.target as is_part
@@ -63,6 +63,5 @@ join alignments as of_predictions
         given_predictions.content_key = of_predictions.source_key
         and compared.content_key = of_predictions.target_key
 left join as_written on predictions.corpus = as_written.corpus
-left join given_doubts on predictions.corpus = given_doubts.corpus
 where predictions.role = 'predictions' and train.role = 'train'
 order by predictions.target, predictions.corpus, alignment_ratio desc, train.corpus;

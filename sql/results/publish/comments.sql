@@ -70,6 +70,7 @@ comment on column alignment.exact_overlap is 'Share of the target''s templated q
 comment on column alignment.source_parsed_share is 'corpora.parsed_share of the source: queries without a template do not count here';
 comment on column alignment.target_parsed_share is 'corpora.parsed_share of the target';
 comment on column alignment.is_unevenly_parsed is 'True if these shares differ by more than 0.1: the rejected queries may then explain the divergence';
+comment on column alignment.doubts is 'Doubts about the alignment of a training set with a target, a sentence each; empty for other pairs';
 
 comment on table alignment_ratio is 'The Alignment Ratio of each training set, for each set of predictions on a target.';
 comment on column alignment_ratio.train is 'The training set';
@@ -93,7 +94,7 @@ comment on column alignment_ratio.parted_by is 'What the parts of the training s
 comment on column alignment_ratio.n_parts is 'The number of these parts';
 comment on column alignment_ratio.train_template_coverage is 'Share of the target''s templated queries whose template the training set has';
 comment on column alignment_ratio.right_template_share is 'Share of the answers that have the template of their question''s query; null if their questions are unknown';
-comment on column alignment_ratio.doubts is 'Doubts, a sentence each: whether the predictions are a model''s answers, and why a verdict is withheld';
+comment on column alignment_ratio.doubts is 'Doubts, a sentence each: about what is compared (leaked, few, partial or rarely parsed queries), and why a verdict is withheld';
 comment on column alignment_ratio.n_answered is 'The questions of the target that the predictions answer';
 comment on column alignment_ratio.n_questions is 'The questions of the target';
 comment on column alignment_ratio.is_part is 'Whether the predictions answer a part of the target only, by their ids; then all numbers of the row are about that part';

@@ -71,7 +71,8 @@ create table alignment (
     exact_overlap double,
     source_parsed_share double not null,
     target_parsed_share double not null,
-    is_unevenly_parsed boolean not null
+    is_unevenly_parsed boolean not null,
+    doubts varchar[] not null
 );
 
 create table alignment_ratio (

@@ -1,46 +1,83 @@
-"""Doubts about predictions that repeat their target's texts, and verdicts that are withheld."""
+"""Doubts about alignments and ratios, and verdicts that are withheld."""
 
 import math
-from types import SimpleNamespace
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from nl2sql_align.tasks.measures.doubts import find_doubts, measure_right_share
+from nl2sql_align.tasks.measures.doubts import list_doubts, measure_right_share
 from nl2sql_align.tasks.measures.verdicts import Evidence, judge_ratio, judge_reach_ratio
 
+ALIGNMENT = {
+    "train": "fleet",
+    "target": "harbour",
+    "exact_overlap": 0.49,
+    "n_compared": 20,
+    "train_parsed_share": 0.9,
+    "target_parsed_share": 0.9,
+    "predictions": None,
+    "predictions_parsed_share": None,
+    "n_answered": None,
+    "n_questions": None,
+    "copied_share": None,
+}
+RATIO = ALIGNMENT | {
+    "predictions": "answers",
+    "predictions_parsed_share": 0.9,
+    "n_answered": 95,
+    "n_questions": 100,
+    "copied_share": 0.95,
+}
 
-def counted(name, key, target=None):
-    return SimpleNamespace(content_key=key, entry=SimpleNamespace(name=name, target=target))
+
+def test_ordinary_alignments_and_ratios_are_not_doubted():
+    assert list_doubts(ALIGNMENT) == list_doubts(RATIO) == []
 
 
 @pytest.mark.parametrize(
-    ("share", "doubt"),
-    [(0.95, None), (0.96, "96% of the answers"), (1.0, "100% of the answers")],
+    ("facts", "doubt"),
+    [
+        ({"exact_overlap": 0.5}, "fleet contains 50.0% of the queries of harbour"),
+        ({"exact_overlap": 0.999}, "fleet contains 99.9% of the queries of harbour"),
+        ({"exact_overlap": 1.0}, "fleet contains 100.0% of the queries of harbour"),
+        ({"n_compared": 19}, "only 19 queries of harbour can be compared"),
+        ({"n_compared": 1}, "only 1 query of harbour can be compared"),
+        ({"train_parsed_share": 0.67}, "only 67.0% of fleet parses"),
+        ({"target_parsed_share": 0.89}, "only 89.0% of harbour parses"),
+    ],
 )
-def test_answers_that_are_mostly_the_targets_texts_are_doubted(tmp_path, share, doubt):
-    pairs = tmp_path / "pairs.parquet"
-    # The first corpus of a pair is the source: the reference, whose texts the answers repeat.
-    rows = [("t", "p", share), ("p", "t", 1.0), ("t", "q", 0.1), ("o", "p", 1.0)]
-    names = ("source_key", "target_key", "exact_overlap")
-    pq.write_table(pa.Table.from_pylist([dict(zip(names, r, strict=True)) for r in rows]), pairs)
-    corpora = [
-        counted("asked", "t"),
-        counted("other", "o"),
-        counted("answers", "p", "asked"),
-        counted("better", "q", "asked"),
-        counted("of another run", "p", "gone"),
-    ]
-    found = find_doubts(corpora, pairs)
-    assert list(found) == (["answers"] if doubt else [])
-    for text in found.get("answers", []):
-        assert text.startswith(f"these may be the reference queries: {doubt}")
-        assert text.endswith("of asked")
+def test_an_alignment_and_its_ratios_have_the_same_doubts(facts, doubt):
+    assert list_doubts(ALIGNMENT | facts) == list_doubts(RATIO | facts) == [doubt]
 
 
-def test_without_predictions_nothing_is_read(tmp_path):
-    assert find_doubts([counted("asked", "t")], tmp_path / "missing.parquet") == {}
+@pytest.mark.parametrize(
+    ("facts", "doubt"),
+    [
+        ({"predictions_parsed_share": 0.07}, "only 7.0% of answers parses"),
+        (
+            {"n_answered": 200, "n_questions": 1034},
+            "answers answers only 200 of 1,034 questions of harbour",
+        ),
+        (
+            {"copied_share": 0.96},
+            "answers may be the reference queries: 96.0% of the answers are texts of harbour",
+        ),
+    ],
+)
+def test_a_ratio_is_doubted_for_its_answers(facts, doubt):
+    assert list_doubts(RATIO | facts) == [doubt]
+
+
+def test_all_doubts_are_listed():
+    worst = {
+        "exact_overlap": 1.0,
+        "n_compared": 8,
+        "train_parsed_share": 0.0,
+        "target_parsed_share": 0.0,
+        "predictions_parsed_share": 0.0,
+        "n_answered": 8,
+        "copied_share": 1.0,
+    }
+    assert len(list_doubts(RATIO | worst)) == 7
 
 
 # Verdicts that are withheld

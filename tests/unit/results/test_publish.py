@@ -280,6 +280,8 @@ def test_every_pair_of_corpora_has_its_measures(published):
         assert row.pop("source_parsed_share") == shares[source]
         assert row.pop("target_parsed_share") == shares[target]
         assert row.pop("is_unevenly_parsed") == (abs(shares[source] - shares[target]) > 0.1)
+        is_judged = (source, target) in {("train", "dev"), ("other", "dev")}
+        assert bool(row.pop("doubts")) == is_judged
         assert row == pytest.approx(reference.measures(queries[source], queries[target]))
     assert len(set(shares.values())) > 1
 
