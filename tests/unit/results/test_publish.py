@@ -339,6 +339,11 @@ def test_each_training_set_has_a_ratio_for_each_set_of_predictions(published):
     warehouse, _ = published
     queries = {name: templated(some) for name, some in QUERIES.items()}
     found = dicts(warehouse, "from alignment_ratio")
+    copied = {
+        "base": [
+            "base may be the reference queries: 100.0% of the answers are texts of dev",
+        ]
+    }
     assert {(row["train"], row["predictions"]) for row in found} == {
         (train, predictions) for train in ("train", "other") for predictions in ("base", "tuned")
     }
@@ -349,7 +354,13 @@ def test_each_training_set_has_a_ratio_for_each_set_of_predictions(published):
         assert row["trained_on"] == {"base": None, "tuned": "train"}[predictions]
         assert row["predictions_parsed_share"] == {"base": 0.5, "tuned": 1.0}[predictions]
         assert row["alignment_ratio"] == row["train_alignment"] / row["predictions_alignment"]
-        assert row["doubts"] == []
+        assert row["doubts"] == [
+            *(["train contains 50.0% of the queries of dev"] if train == "train" else []),
+            "only 2 queries of dev can be compared",
+            *(["only 75.0% of train parses"] if train == "train" else []),
+            *(["only 50.0% of base parses"] if predictions == "base" else []),
+            *copied.get(predictions, []),
+        ]
         assert row["alignment_ratio"] == pytest.approx(
             reference.alignment_ratio(queries[train], queries[predictions], queries["dev"])
         )
