@@ -179,6 +179,20 @@ Require = Annotated[
         help="Exit with 4 unless every row satisfies this SQL condition on its columns.",
     ),
 ]
+Targets = Annotated[
+    list[str] | None,
+    typer.Option("--target", metavar="CORPUS", help="Show this target only. Repeatable."),
+]
+Models = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model", metavar="MODEL", help="Show this model, or this set of answers. Repeatable."
+    ),
+]
+Trains = Annotated[
+    list[str] | None,
+    typer.Option("--train", metavar="CORPUS", help="Show this training set only. Repeatable."),
+]
 Sources = Annotated[
     str,
     typer.Option("--from", metavar="A,B", help="Corpora to use. By default, all training sets."),
@@ -397,6 +411,15 @@ def matrix(
             "default, whichever is readable at the width of the terminal.",
         ),
     ] = None,
+    targets: Targets = None,
+    models: Models = None,
+    trains: Trains = None,
+    top: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Show the N closest training sets of each target, by --metric."
+        ),
+    ] = None,
     form: Form = Format.TABLE,
     require: Require = None,
 ) -> None:
@@ -408,25 +431,52 @@ def matrix(
     """
     from nl2sql_align.tasks.results import read
 
-    rows = read.matrix(place, require)
+    rows = read.matrix(
+        place,
+        require,
+        targets=targets or (),
+        models=models or (),
+        trains=trains or (),
+        top=top,
+        metric=metric,
+    )
     if form is Format.TABLE:
-        print_matrix(rows, metric, all_pairs, ranked)
+        print_matrix(rows, metric, all_pairs or bool(targets), ranked, top)
     else:
         print_rows(rows, form)
 
 
 @_command(_READ, example="ratio warehouse --require 'alignment_ratio > 0.5'")
-def ratio(place: Place, form: Form = Format.TABLE, require: Require = None) -> None:
+def ratio(
+    place: Place,
+    targets: Targets = None,
+    models: Models = None,
+    trains: Trains = None,
+    top: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Show the N closest training sets for each set of answers."
+        ),
+    ] = None,
+    is_all: Annotated[
+        bool, typer.Option("--all", help="Show all training sets, not the best for each model.")
+    ] = False,
+    form: Form = Format.TABLE,
+    require: Require = None,
+) -> None:
     """Show the Alignment Ratios: is a training set closer to a target than a model already is?
 
     Above 1, fine-tuning the model on the training set should help on the target; below 1, it should
-    not.
+    not. With more than three sets of answers, the best training set of each is shown, untuned
+    models first. JSON and CSV contain everything.
     """
     from nl2sql_align.tasks.results import read
 
-    rows = read.ratio(place, require)
+    rows = read.ratio(
+        place, require, targets=targets or (), models=models or (), trains=trains or (), top=top
+    )
     if form is Format.TABLE:
-        print_ratios(rows)
+        print_ratios(rows, is_all=is_all or top is not None)
     else:
         print_rows(rows, form)
 

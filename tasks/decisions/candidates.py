@@ -11,6 +11,7 @@ import polars as pl
 
 from nl2sql_align.tasks.base.arrays import Floats, Integers
 from nl2sql_align.tasks.base.errors import ConfigurationError
+from nl2sql_align.tasks.base.names import list_choices
 from nl2sql_align.tasks.base.run_sql import query_sql, run_sql
 from nl2sql_align.tasks.decisions.options import Overlap
 from nl2sql_align.tasks.decisions.selection_methods import Cells, Target
@@ -338,8 +339,8 @@ def _describe_corpora(
         if name not in known:
             published = con.execute("select corpus from corpora order by rowid").fetchall()
             raise ConfigurationError(
-                f"no corpus '{name}' in {place}; there are: "
-                + ", ".join(one for (one,) in published)
+                f"no corpus '{name}' in {place}; "
+                + list_choices(name, (one for (one,) in published))
             )
     files = [warehouse.stage_file(warehouse.templates, file) for file in corpora["templates_file"]]
     described: pl.DataFrame = corpora.with_columns(templates_file=pl.Series(files))

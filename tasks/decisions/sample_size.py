@@ -12,6 +12,7 @@ import polars as pl
 
 from nl2sql_align.tasks.base.arrays import Floats, Integers
 from nl2sql_align.tasks.base.errors import ConfigurationError
+from nl2sql_align.tasks.base.names import list_choices
 from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.measures.bootstrap import (
     SEED,
@@ -228,7 +229,7 @@ def _read_sets(
         targets = [name for name, role in roles.items() if role == "target"]
         if target not in targets:
             raise ConfigurationError(
-                f"no target '{target}' in {place}; there are: {', '.join(targets) or 'none'}"
+                f"no target '{target}' in {place}; {list_choices(target, targets)}"
             )
         warehouse = warehouse_at(place)
         files = query_sql(con, "decisions/sample_size/ngrams_files", target=target).fetchall()
@@ -245,8 +246,7 @@ def _read_sets(
     for name in candidates or ():
         if name not in known:
             raise ConfigurationError(
-                f"no training set '{name}' with n-grams in {place}; "
-                f"there are: {', '.join(known) or 'none'}"
+                f"no training set '{name}' with n-grams in {place}; {list_choices(name, known)}"
             )
     wanted = list(dict.fromkeys(candidates or known))
     if len(wanted) < 2 or queries.is_empty():

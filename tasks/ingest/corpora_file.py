@@ -6,7 +6,6 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from difflib import get_close_matches
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path, PurePath
@@ -25,6 +24,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from nl2sql_align.tasks.base.errors import ConfigurationError
+from nl2sql_align.tasks.base.names import find_close
 from nl2sql_align.tasks.base.run_sql import declared_parameters, list_sql
 from nl2sql_align.tasks.ingest.statements import KINDS, Kind, Statements
 from nl2sql_align.tasks.warehouse.addresses import is_address, refuse_credentials
@@ -520,8 +520,5 @@ def _mistake(text: str) -> PydanticCustomError:
 
 def suggest(word: str, choices: Iterable[str]) -> str:
     """Return a remedy for a word that is not among the choices."""
-    in_lower_case = {choice.lower(): choice for choice in sorted(choices)}
-    close = get_close_matches(word.lower(), in_lower_case, n=1)
-    if close:
-        return f"did you mean '{in_lower_case[close[0]]}'?"
-    return f"use one of {', '.join(in_lower_case.values())}"
+    close = find_close(word, choices := sorted(choices))
+    return f"did you mean '{close}'?" if close else f"use one of {', '.join(choices)}"

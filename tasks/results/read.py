@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -10,8 +11,10 @@ import duckdb
 from nl2sql_align.tasks.base.connections import connect, lock
 from nl2sql_align.tasks.base.environment import read_seconds
 from nl2sql_align.tasks.base.errors import ConfigurationError, RequirementError
+from nl2sql_align.tasks.base.names import list_choices
 from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.results.database import open_results
+from nl2sql_align.tasks.results.options import Metric
 
 if TYPE_CHECKING:
     import polars as pl
@@ -21,32 +24,77 @@ _REQUIRE_SECONDS: Final = 30.0
 _KEY_COLUMNS: Final = {"source", "target", "train", "predictions", "model"}
 
 
-def matrix(place: Path | str, require: str | None = None) -> "pl.DataFrame":
+def matrix(
+    place: Path | str,
+    require: str | None = None,
+    *,
+    targets: Sequence[str] = (),
+    models: Sequence[str] = (),
+    trains: Sequence[str] = (),
+    top: int | None = None,
+    metric: str = Metric.KL_ALIGNMENT,
+) -> "pl.DataFrame":
     """Return the alignment of every ordered pair of corpora.
 
     Args:
         place: The folder of the results, or their address on a store.
         require: A SQL condition on the columns that every row must satisfy.
+        targets: Return the pairs with these targets only.
+        models: Return the pairs of the answers of these models; a set of answers can be named, too.
+        trains: Return the pairs of these training sets. With ``models``, the pairs of both are
+            returned.
+        top: Return this many training sets for each target, the closest first; with ``models`` and
+            no ``trains``, this many of their answers.
+        metric: The measure of what is close.
 
     Returns:
-        The rows of table ``alignment`` in the order of the corpora file, with ``source_role`` and
-        ``target_role``; for pairs with a target also ``ci_low`` and ``ci_high``, the 95% interval
-        of ``kl_alignment``, ``reach`` of training sets, and ``target_ceiling``.
+        The rows of table ``alignment`` in the order of the corpora file, with ``source_role``,
+        ``target_role`` and ``source_model``; for pairs with a target also ``ci_low`` and
+        ``ci_high``, the 95% interval of ``kl_alignment``, ``reach`` of training sets, and
+        ``target_ceiling``.
 
     Raises:
         WarehouseError: The results are missing.
-        ConfigurationError: ``require`` is not a condition on the columns.
+        ConfigurationError: ``require`` is not a condition on the columns, or a name is unknown.
         RequirementError: A row does not satisfy the condition.
     """
-    return _read(place, "results/read/matrix", require)
+    import polars as pl
+
+    rows = _read(place, "results/read/matrix")
+    given = pl.lit(not trains and not models)
+    if trains:
+        _check_names("training set", trains, rows.filter(source_role="train")["source"])
+        given |= pl.col("source").is_in(trains)
+    if models:
+        answers = rows.filter(source_role="predictions")
+        given |= _select_models(answers, "source", "source_model", models)
+    if targets:
+        _check_names("target", targets, rows["target"])
+        given &= pl.col("target").is_in(targets)
+    rows = rows.filter(given)
+    if top is not None:
+        rows = rank_pairs(rows, metric).filter(pl.int_range(pl.len()).over("target") < top)
+    return _require(rows, require)
 
 
-def ratio(place: Path | str, require: str | None = None) -> "pl.DataFrame":
+def ratio(
+    place: Path | str,
+    require: str | None = None,
+    *,
+    targets: Sequence[str] = (),
+    models: Sequence[str] = (),
+    trains: Sequence[str] = (),
+    top: int | None = None,
+) -> "pl.DataFrame":
     """Return the Alignment Ratio of every training set, for all predictions on all targets.
 
     Args:
         place: The folder of the results, or their address on a store.
         require: A SQL condition on the columns that every row must satisfy.
+        targets: Return the ratios for these targets only.
+        models: Return the ratios of these models only; a set of answers can be named, too.
+        trains: Return the ratios of these training sets only.
+        top: Return the ratios of this many training sets for each set of answers, the closest.
 
     Returns:
         The rows of table ``alignment_ratio``; for each set of predictions, the closest training set
@@ -54,10 +102,63 @@ def ratio(place: Path | str, require: str | None = None) -> "pl.DataFrame":
 
     Raises:
         WarehouseError: The results are missing.
-        ConfigurationError: ``require`` is not a condition on the columns.
+        ConfigurationError: ``require`` is not a condition on the columns, or a name is unknown.
         RequirementError: A row does not satisfy the condition.
     """
-    return _read(place, "results/read/ratio", require)
+    import polars as pl
+
+    rows = _read(place, "results/read/ratio")
+    given = pl.lit(True)
+    for noun, column, names in (("target", "target", targets), ("training set", "train", trains)):
+        if names:
+            _check_names(noun, names, rows[column])
+            given &= pl.col(column).is_in(names)
+    if models:
+        given &= _select_models(rows, "predictions", "model", models)
+    rows = rows.filter(given)
+    if top is not None:
+        rows = rows.filter(pl.int_range(pl.len()).over("predictions") < top)
+    return _require(rows, require)
+
+
+def _select_models(
+    rows: "pl.DataFrame", answers: str, model: str, names: Sequence[str]
+) -> "pl.Expr":
+    """Return the condition that a row is about answers of some models.
+
+    Args:
+        rows: Rows about answers.
+        answers: The column with the names of the answers.
+        model: The column with the names of their models.
+        names: Names of models, or of answers.
+
+    Raises:
+        ConfigurationError: A name is neither.
+    """
+    import polars as pl
+
+    _check_names("model", names, [*rows[model].drop_nulls(), *rows[answers]])
+    named = rows.filter(pl.col(model).is_in(names) | pl.col(answers).is_in(names))
+    return pl.col(answers).is_in(named[answers].unique().to_list())
+
+
+def rank_pairs(rows: "pl.DataFrame", metric: str) -> "pl.DataFrame":
+    """Return the pairs of training sets (or of all sources, if there are none), closest first."""
+    others = rows.filter(rows["source"] != rows["target"])
+    trains = others.filter(others["source_role"] == "train")
+    is_distance = metric.endswith("_nats")
+    return (trains if len(trains) else others).sort(
+        metric, descending=not is_distance, maintain_order=True
+    )
+
+
+def _check_names(noun: str, names: Iterable[str], known: Iterable[str]) -> None:
+    known = list(dict.fromkeys(known))
+    for name in names:
+        if name not in known:
+            raise ConfigurationError(
+                f"no {noun} '{name}' among these results; {list_choices(name, known)}"
+            )
 
 
 def rejects(place: Path | str, corpus: str) -> "pl.DataFrame":
@@ -78,7 +179,7 @@ def rejects(place: Path | str, corpus: str) -> "pl.DataFrame":
         known = [name for (name,) in con.execute("select corpus from corpora").fetchall()]
         if corpus not in known:
             raise ConfigurationError(
-                f"no corpus '{corpus}' in {place}; there are: {', '.join(known)}"
+                f"no corpus '{corpus}' in {place}; {list_choices(corpus, known)}"
             )
         rejected: pl.DataFrame = query_sql(con, "results/read/rejects", corpus=corpus).pl()
         return rejected
@@ -96,9 +197,13 @@ def read_notes(place: Path | str) -> list[str]:
         return [str(note) for note in json.loads(notes)]
 
 
-def _read(place: Path | str, name: str, require: str | None) -> "pl.DataFrame":
+def _read(place: Path | str, name: str) -> "pl.DataFrame":
     with open_results(place) as con:
         rows: pl.DataFrame = query_sql(con, name).pl()
+    return rows
+
+
+def _require(rows: "pl.DataFrame", require: str | None) -> "pl.DataFrame":
     if require is not None:
         check_condition(rows, require)
     return rows

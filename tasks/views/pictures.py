@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from nl2sql_align.tasks.base.errors import ConfigurationError, WarehouseError
+from nl2sql_align.tasks.base.names import list_choices
 from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.options import Metric, find_metric
@@ -59,7 +60,7 @@ def plot(
             f"'{out.name}' is not the name of a picture; use one that ends in {', '.join(_FORMATS)}"
         )
     if kind not in _BUILDERS:
-        raise ConfigurationError(f"no picture '{kind}'; there are: {', '.join(_BUILDERS)}")
+        raise ConfigurationError(f"no picture '{kind}'; {list_choices(kind, _BUILDERS)}")
     spec = _BUILDERS[kind](place, target, source, find_metric(metric))
     picture = _render(spec, out.suffix.lower())
     try:
@@ -288,9 +289,7 @@ def _choose_name(wanted: str | None, names: list[str]) -> str:
     if wanted is None:
         return names[0]
     if wanted not in names:
-        raise ConfigurationError(
-            f"nothing to draw for '{wanted}'; there are: {', '.join(dict.fromkeys(names))}"
-        )
+        raise ConfigurationError(f"nothing to draw for '{wanted}'; {list_choices(wanted, names)}")
     return wanted
 
 

@@ -7,6 +7,7 @@ with places as (
     select
         corpus,
         role,
+        model,
         row_number() over () as position
     from corpora
 ),
@@ -29,6 +30,7 @@ select
     intervals.reach,
     source.role as source_role,
     target.role as target_role,
+    source.model as source_model,
     parts.n_answered,
     parts.n_questions
 from alignment

@@ -448,15 +448,16 @@ function ratioFigure(p, rows, scale) {
   const draw = (shown) => chart("ratios", shown.map((row) => {
     const verdict = row.verdict || "no interval";
     const text = row.ci_low === null ? fixed(row.alignment_ratio) : `${fixed(row.alignment_ratio)} (${interval(row.ci_low, row.ci_high)})`;
-    return { label: name(row.train), value: row.alignment_ratio, low: row.ci_low, high: row.ci_high, verdict, reach: row.reach_ratio, text: isNarrow() ? fixed(row.alignment_ratio) : text, description: `${name(row.train)}: ${text}, ${verdict}${byReach(row)}` };
+    return { label: name(row.train), value: row.alignment_ratio, low: row.ci_low, high: row.ci_high, verdict, reach: row.reach_ratio, text: isNarrow() ? fixed(row.alignment_ratio) : text, description: `${name(row.train)}: ${text}, ${verdict}${byReach(row)}${row.doubts.map((doubt) => `; ${doubt}`).join("")}` };
   }), about, { change: fitted(isWide() ? room() / 2 - 16 : 800), params: { ...scale, characters: isNarrow() ? 18 : 28 } });
-  const inNumbers = () => table(["Training set", "#AR", "Verdict", "#95% interval", "#By reach", "Verdict by reach"], rows.map((row) => h("tr", {},
+  const inNumbers = () => table(["Training set", "#AR", "Verdict", "#95% interval", "#By reach", "Verdict by reach", "Doubts"], rows.map((row) => h("tr", {},
     h("th", { scope: "row" }, name(row.train)),
     h("td", { class: "n" }, fixed(row.alignment_ratio)),
     h("td", {}, verdictOf(row)),
     h("td", { class: "n" }, interval(row.ci_low, row.ci_high)),
     h("td", { class: "n" }, row.reach_ratio === null ? "" : fixed(row.reach_ratio)),
-    h("td", {}, row.reach_verdict || ""))), { "aria-label": about });
+    h("td", {}, row.reach_verdict || ""),
+    h("td", {}, row.doubts.join("; ")))), { "aria-label": about });
   return h("figure", {}, h("h3", {}, `${name(p)} (model ${first.model}${tuned})${partOf(first)}`),
     h("p", { class: "soft" }, `KL-alignment of its answers: ${fixed(first.predictions_alignment)}. ${percent(first.predictions_parsed_share)} of them parse${first.n_cleaned ? `, after ${counted(first.n_cleaned, "answer")} had been cleaned` : ""}.`),
     doubtsOf(rows).map((doubt) => h("p", { class: "flag" }, `Doubtful: ${doubt}.`)),

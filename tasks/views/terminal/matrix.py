@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rich.markup import escape
 
+from nl2sql_align.tasks.results.read import rank_pairs
 from nl2sql_align.tasks.views.digits import format_interval, format_value
 from nl2sql_align.tasks.views.terminal.console import (
     LONGEST_NAME,
@@ -16,6 +17,7 @@ from nl2sql_align.tasks.views.terminal.console import (
     make_table,
     name_width,
     out,
+    printable,
     say,
     shorten_names,
 )
@@ -28,6 +30,8 @@ _COLUMN_WIDTHS: Final = (40, 26, 18, 12)
 # With more blocks of columns than this, training sets are ranked instead.
 _MAX_BLOCKS: Final = 3
 _MAX_RANKED: Final = 5
+_EXTRA_WIDTHS: Final = {"95% interval": len("0.123 to 0.456"), "parsed": len("100.0%")}
+_MAX_DOUBTS: Final = 10
 # "predictions" and "100.0%", with the spaces between columns.
 _ROLE_AND_PARSED: Final = 23
 _UNEVENLY_PARSED: Final = (
@@ -37,7 +41,11 @@ _UNEVENLY_PARSED: Final = (
 
 
 def print_matrix(
-    rows: "pl.DataFrame", metric: str, is_all: bool, is_ranked: bool | None = None
+    rows: "pl.DataFrame",
+    metric: str,
+    is_all: bool,
+    is_ranked: bool | None = None,
+    top: int | None = None,
 ) -> None:
     """Print one row per source and one column per target, in blocks as wide as the terminal.
 
@@ -49,6 +57,7 @@ def print_matrix(
         is_all: Show every corpus as a target, not only those with that role.
         is_ranked: Show the closest training sets of each target instead. By default, do so if the
             targets need more than three blocks, unless ``is_all``.
+        top: How many of them to show, in any case; ``rows`` may have no others.
     """
     if rows.is_empty():
         out.print("Nothing to compare: no corpus has a query with an n-gram.")
@@ -62,8 +71,9 @@ def print_matrix(
     names = shorten_names([*sources], max(SHORTEST_NAME, min(LONGEST_NAME, out.width // 3)))
     label = max(map(len, [f"{metric} of …", *names.values()])) + _ROLE_AND_PARSED
     heads, blocks = _split_targets(targets, out.width - label)
-    if is_ranked or (is_ranked is None and not is_all and len(blocks) > _MAX_BLOCKS):
-        _print_ranking(seen, metric)
+    is_long = not is_all and len(blocks) > _MAX_BLOCKS
+    if top or is_ranked or (is_ranked is None and is_long):
+        _print_ranking(seen, metric, top or _MAX_RANKED, is_chosen=top is not None)
         return
     cells = {
         (row["source"], row["target"]): _format_cell(row, metric)
@@ -98,8 +108,7 @@ def print_matrix(
         if has_ceilings:
             table.add_row("(ceiling)", "", "", *(column[-1] for column in columns), style="dim")
         out.print(table)
-    if any("*" in cell for cell in cells.values()):
-        say(_UNEVENLY_PARSED)
+    _explain_marks(seen)
     for row in seen.filter(seen["n_answered"].is_not_null()).iter_rows(named=True):
         say(
             f"{escape(row['source'])} answers {row['n_answered']:,} of {row['n_questions']:,} "
@@ -133,46 +142,52 @@ def _split_targets(targets: list[str], room: int) -> tuple[dict[str, str], list[
 
 
 def _format_cell(row: dict[str, Any], metric: str) -> str:
-    """Format a value, marked if one of the two corpora parses much less than the other."""
+    """Format a value, marked if it is doubtful, or one of the corpora parses much less."""
     # kl_alignment is the only measure with an interval.
     interval = (row["ci_low"], row["ci_high"]) if metric == "kl_alignment" else ()
+    mark = "!" if row["doubts"] else "*" if row["is_unevenly_parsed"] else " "
     value = "unknown" if row[metric] is None else format_value(row[metric], *interval)
-    return value + ("*" if row["is_unevenly_parsed"] else " ")
+    return value + mark
+
+
+def _explain_marks(rows: "pl.DataFrame") -> None:
+    """Print the reasons of the marks beside values."""
+    undoubted = rows.filter(rows["doubts"].list.len() == 0, rows["source"] != rows["target"])
+    if undoubted["is_unevenly_parsed"].any():
+        say(_UNEVENLY_PARSED)
+    doubts = rows["doubts"].explode(empty_as_null=False).unique(maintain_order=True).to_list()
+    for doubt in doubts[:_MAX_DOUBTS]:
+        say(f"[yellow]{escape(printable(doubt))}[/]", mark="! ")
+    if len(doubts) > _MAX_DOUBTS:
+        say(f"and {len(doubts) - _MAX_DOUBTS:,} more: see doubts in --format csv", mark="! ")
 
 
 def _highlight(cell: str, is_best: bool) -> str:
     return f"[bold cyan]{cell}[/]" if is_best else cell
 
 
-def _rank(rows: "pl.DataFrame", metric: str) -> "pl.DataFrame":
-    """Return the pairs of training sets (or of all sources, if there are none), closest first."""
-    others = rows.filter(rows["source"] != rows["target"])
-    trains = others.filter(others["source_role"] == "train")
-    is_distance = metric.endswith("_nats")
-    return (trains if len(trains) else others).sort(
-        metric, descending=not is_distance, maintain_order=True
-    )
-
-
 def _find_closest(rows: "pl.DataFrame", metric: str) -> dict[str, str | None]:
-    best = _rank(rows, metric).unique("target", keep="first", maintain_order=True)
+    best = rank_pairs(rows, metric).unique("target", keep="first", maintain_order=True)
     return dict.fromkeys(rows["target"]) | dict(best.select("target", "source").iter_rows())
 
 
-def _print_ranking(rows: "pl.DataFrame", metric: str) -> None:
+def _print_ranking(rows: "pl.DataFrame", metric: str, top: int, *, is_chosen: bool) -> None:
     """Print the closest training sets of each target, one below the other."""
-    ranked = _rank(rows, metric)
+    import polars as pl
+
+    ranked = rank_pairs(rows, metric)
     has_interval = metric == "kl_alignment" and ranked["ci_low"].count() > 0
     extra = ["95% interval"] if has_interval else []
     if out.width >= NARROW:
         extra.append("parsed")
-    room = name_width(sum(map(len, extra)) + len(metric) + 2 * (len(extra) + 2), n_columns=2)
+    others = sum(_EXTRA_WIDTHS[name] for name in extra) + len(metric)
+    room = name_width(others + 2 * (len(extra) + 2), n_columns=2)
     names = shorten_names([*rows["target"], *rows["source"]], room)
     table = make_table("target", "training set")
     targets = list(dict.fromkeys(rows["target"]))
     groups = [ranked.filter(ranked["target"] == target) for target in targets]
     most = max(map(len, groups))
-    best = [row for group in groups for row in group.head(_MAX_RANKED).iter_rows(named=True)]
+    best = [row for group in groups for row in group.head(top).iter_rows(named=True)]
     values = add_numbers(table, metric, [_format_cell(row, metric) for row in best])
     add_columns(table, *extra)
     last = None
@@ -189,9 +204,11 @@ def _print_ranking(rows: "pl.DataFrame", metric: str) -> None:
             *(more[name] for name in extra),
         )
     out.print(table)
-    if ranked["is_unevenly_parsed"].any():
-        say(_UNEVENLY_PARSED)
-    shown = f"The {_MAX_RANKED} closest of" if most > _MAX_RANKED else "All"
+    _explain_marks(pl.DataFrame(best, schema=rows.schema))
+    if most <= top and is_chosen:
+        say(f"The closest training sets, at most {top} of each target; --format csv: all measures.")
+        return
+    shown = f"The {top} closest of" if most > top else "All"
     sources = count_noun(rows["source"].n_unique(), "corpus", "corpora")
     say(
         f"{shown} {count_noun(most, 'training set')}; --whole shows the matrix of {sources} and "

@@ -1,5 +1,6 @@
 """Alignment Ratios in the terminal."""
 
+from collections.abc import Iterable
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,14 +28,21 @@ _MAX_LISTED: Final = 3
 _VERDICT_STYLES: Final = {"gain": "bold cyan", "undecided": "yellow", "no gain": "dim"}
 # Alignment, ratio, interval, ratio by reach and verdict at their widest, the indent, and the spaces
 # between.
-_RATIO_COLUMNS: Final = 9 + 6 + 16 + 8 + 9 + 2 + 10
+_RATIO_COLUMNS: Final = 9 + 6 + 16 + 8 + 13 + 2 + 10
+# The indent, ratio, interval and verdict at their widest, and the spaces between.
+_BEST_COLUMNS: Final = 2 + 6 + 16 + 13 + 8
+# With more sets of answers than this, only the best training set of each is shown.
+_MAX_DETAILED: Final = 3
+_MAX_ANSWERS: Final = 20
 
 
-def print_ratios(rows: "pl.DataFrame", few_databases: int = 30) -> None:
-    """Print for each set of predictions the training sets, by decreasing Alignment Ratio.
+def print_ratios(rows: "pl.DataFrame", *, is_all: bool = False, few_databases: int = 30) -> None:
+    """Print the Alignment Ratios: untuned models first, and those with the best ratio first.
 
     Args:
         rows: The result of ``tasks.results.read.ratio``.
+        is_all: Print all training sets for each set of answers. Otherwise, only the best one of
+            each is printed if there are more than a few sets of answers.
         few_databases: Intervals from fewer resampled databases than this are reported as rough.
     """
     if rows.is_empty():
@@ -43,72 +51,142 @@ def print_ratios(rows: "pl.DataFrame", few_databases: int = 30) -> None:
             "predictions."
         )
         return
-    for (target, predictions), group in rows.group_by(
-        ["target", "predictions"], maintain_order=True
-    ):
-        first = group.row(0, named=True)
-        part = f", {describe_part(first)}" if first["is_part"] else ""
-        tuned = f", tuned on {first['trained_on']}" if first["trained_on"] else ""
-        say(
-            f"[bold]{escape(str(predictions))}[/] on [bold]{escape(str(target))}[/]{part} "
-            f"(model {escape(printable(first['model'] + tuned))})"
-        )
-        alignment = format_value(
-            first["predictions_alignment"],
-            first["predictions_ci_low"],
-            first["predictions_ci_high"],
-        )
-        say(
-            f"KL-alignment of its answers: {alignment}; "
-            f"{first['predictions_parsed_share']:.1%} of them parse",
-            2,
-        )
-        if (ceiling := first["target_ceiling"]) is not None:
-            ratio = format_value(ceiling / first["predictions_alignment"])
-            say(
-                f"ceiling for {escape(str(target))}{part}: "
-                f"{format_value(ceiling)}, or an AR of {ratio}",
-                2,
-            )
-        if first["n_cleaned"]:
-            say(_describe_cleaning(group), 2)
-        for doubt in _list_doubts(group):
-            say(f"[yellow]Doubtful: {doubt}.[/]", 2)
-        if verdicts := _describe_verdicts(group, "verdict"):
-            say(f"Fine-tuning {verdicts}.", 2)
-        has_reach = "reach_ratio" in group.columns and group["reach_ratio"].count() > 0
-        if has_reach:
-            others = group.filter(group["reach_verdict"] != group["verdict"])
-            if verdicts := _describe_verdicts(others, "reach_verdict"):
-                say(f"Judged by their best parts (reach), fine-tuning {verdicts}.", 2)
-        table = make_table("  training set")
-        names = shorten_names(group["train"].to_list(), name_width(_RATIO_COLUMNS))
-        of = {name: group[name].to_list() for name in group.columns}
-        interval = (of["ci_low"], of["ci_high"], repeat(1.0))
-        train_interval = (of["train_ci_low"], of["train_ci_high"])
-        columns = (
-            [f"  {escape(names[train])}" for train in of["train"]],
-            add_numbers(
-                table, "alignment", [*map(format_value, of["train_alignment"], *train_interval)]
-            ),
-            add_numbers(table, "AR", [*map(format_value, of["alignment_ratio"], *interval)]),
-            map(format_interval, *interval),
-            (verdict or "" for verdict in of["verdict"]),
-        )
-        add_columns(table, "95% interval", *(["by reach"] if has_reach else []), "verdict")
-        for row, (*cells, verdict) in zip(
-            group.iter_rows(named=True), zip(*columns, strict=True), strict=True
-        ):
-            shown = [_show_reach(row)] if has_reach else []
-            table.add_row(*cells, *shown, verdict, style=_VERDICT_STYLES.get(verdict, ""))
-        out.print(table)
-        out.print()
-    _warn_of_few_databases(rows, few_databases)
+    groups = [group for _, group in rows.group_by("target", "predictions", maintain_order=True)]
+    groups.sort(key=_rank_answers)
+    if is_all or len(groups) <= _MAX_DETAILED:
+        for group in groups:
+            _print_answers(group)
+        _warn_of_few_databases(rows, few_databases)
+    else:
+        _print_best(groups)
     if rows["trained_on"].count():
         say(
             "A model that is already tuned can gain even with an AR below 1: nl2sql-align headroom "
             "has a second ratio for this case."
         )
+
+
+def _rank_answers(group: "pl.DataFrame") -> tuple[bool, float]:
+    best = group.row(0, named=True)
+    return best["trained_on"] is not None, -best["alignment_ratio"]
+
+
+def _print_best(groups: list["pl.DataFrame"]) -> None:
+    """Print the training set with the highest ratio for each set of answers."""
+    best = [group.row(0, named=True) for group in groups[:_MAX_ANSWERS]]
+    for target in dict.fromkeys(row["target"] for row in best):
+        say(f"The closest training set to [bold]{escape(target)}[/] for each set of answers")
+        _print_best_of([row for row in best if row["target"] == target])
+        out.print()
+    n_hidden = len(groups) - len(best)
+    hidden = f"{count_noun(n_hidden, 'more set')} of answers, and " if n_hidden else ""
+    say(
+        f"--all shows {hidden}all training sets; --target, --model, --train and --top choose among "
+        "them."
+    )
+
+
+def _print_best_of(rows: list[dict[str, Any]]) -> None:
+    """Print one ratio for each set of answers to a target."""
+    room = name_width(_BEST_COLUMNS, 2)
+    answers = shorten_names([row["predictions"] for row in rows], room)
+    trains = shorten_names([row["train"] for row in rows], room)
+    ends = [(row["ci_low"], row["ci_high"], 1.0) for row in rows]
+    table = make_table("  answers", "training set")
+    ratios = [
+        format_value(row["alignment_ratio"], *end) for row, end in zip(rows, ends, strict=True)
+    ]
+    ratios = add_numbers(table, "AR", ratios)
+    add_columns(table, "95% interval", "verdict")
+    notes = _Notes()
+    for row, ratio, interval in zip(rows, ratios, ends, strict=True):
+        table.add_row(
+            f"  {escape(answers[row['predictions']])}",
+            escape(trains[row["train"]]),
+            ratio,
+            format_interval(*interval),
+            (row["verdict"] or "") + notes.mark(row["doubts"]),
+            style=_VERDICT_STYLES.get(row["verdict"], ""),
+        )
+    out.print(table)
+    notes.print_all(2)
+
+
+def _print_answers(group: "pl.DataFrame") -> None:
+    """Print all training sets for one set of answers."""
+    first = group.row(0, named=True)
+    target = escape(first["target"])
+    part = f", {describe_part(first)}" if first["is_part"] else ""
+    tuned = f", tuned on {first['trained_on']}" if first["trained_on"] else ""
+    say(
+        f"[bold]{escape(first['predictions'])}[/] on [bold]{target}[/]{part} "
+        f"(model {escape(printable(first['model'] + tuned))})"
+    )
+    alignment = format_value(
+        first["predictions_alignment"], first["predictions_ci_low"], first["predictions_ci_high"]
+    )
+    say(
+        f"KL-alignment of its answers: {alignment}; "
+        f"{first['predictions_parsed_share']:.1%} of them parse",
+        2,
+    )
+    if (ceiling := first["target_ceiling"]) is not None:
+        ratio = format_value(ceiling / first["predictions_alignment"])
+        say(f"ceiling for {target}{part}: {format_value(ceiling)}, or an AR of {ratio}", 2)
+    if first["n_cleaned"]:
+        say(_describe_cleaning(group), 2)
+    common = [doubt for doubt in first["doubts"] if all(doubt in one for one in group["doubts"])]
+    for doubt in common:
+        say(f"[yellow]Doubtful: {escape(printable(doubt))}.[/]", 2)
+    if verdicts := _describe_verdicts(group, "verdict"):
+        say(f"Fine-tuning {verdicts}.", 2)
+    has_reach = "reach_ratio" in group.columns and group["reach_ratio"].count() > 0
+    if has_reach:
+        others = group.filter(group["reach_verdict"] != group["verdict"])
+        if verdicts := _describe_verdicts(others, "reach_verdict"):
+            say(f"Judged by their best parts (reach), fine-tuning {verdicts}.", 2)
+    table = make_table("  training set")
+    names = shorten_names(group["train"].to_list(), name_width(_RATIO_COLUMNS))
+    of = {name: group[name].to_list() for name in group.columns}
+    interval = (of["ci_low"], of["ci_high"], repeat(1.0))
+    train_interval = (of["train_ci_low"], of["train_ci_high"])
+    columns = (
+        [f"  {escape(names[train])}" for train in of["train"]],
+        add_numbers(
+            table, "alignment", [*map(format_value, of["train_alignment"], *train_interval)]
+        ),
+        add_numbers(table, "AR", [*map(format_value, of["alignment_ratio"], *interval)]),
+        map(format_interval, *interval),
+        (verdict or "" for verdict in of["verdict"]),
+    )
+    add_columns(table, "95% interval", *(["by reach"] if has_reach else []), "verdict")
+    notes = _Notes()
+    for row, (*cells, verdict) in zip(
+        group.iter_rows(named=True), zip(*columns, strict=True), strict=True
+    ):
+        shown = [_show_reach(row)] if has_reach else []
+        mark = notes.mark(doubt for doubt in row["doubts"] if doubt not in common)
+        table.add_row(*cells, *shown, verdict + mark, style=_VERDICT_STYLES.get(verdict, ""))
+    out.print(table)
+    notes.print_all(2)
+    out.print()
+
+
+class _Notes:
+    """Numbered notes below a table."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def mark(self, texts: Iterable[str]) -> str:
+        """Return the numbers of texts, for the cell that they are about."""
+        numbers = [self._numbers.setdefault(text, len(self._numbers) + 1) for text in texts]
+        return f" {','.join(map(str, numbers))})" if numbers else ""
+
+    def print_all(self, indent: int = 0) -> None:
+        """Print each text after its number."""
+        for text, number in self._numbers.items():
+            say(f"[yellow]{escape(printable(text))}[/]", indent, f"{number}) ")
 
 
 def _show_reach(row: dict[str, Any]) -> str:
@@ -118,20 +196,6 @@ def _show_reach(row: dict[str, Any]) -> str:
     value = format_value(row["reach_ratio"], row["reach_ci_low"], row["reach_ci_high"], 1.0)
     style = _VERDICT_STYLES.get(row["reach_verdict"] or "")
     return f"[not bold not dim default][{style}]{value}[/][/]" if style else value
-
-
-def _list_doubts(group: "pl.DataFrame") -> list[str]:
-    """Return each doubt once, after the training sets that it is about unless it is about all."""
-    trains_of: dict[str, list[str]] = {}
-    for train, doubts in group.select("train", "doubts").iter_rows():
-        for doubt in doubts:
-            trains_of.setdefault(doubt, []).append(train)
-    return [
-        escape(printable(doubt))
-        if len(trains) == len(group)
-        else f"{_list_names(trains)}: {escape(printable(doubt))}"
-        for doubt, trains in trains_of.items()
-    ]
 
 
 def _describe_verdicts(group: "pl.DataFrame", column: str) -> str:

@@ -84,6 +84,33 @@ def test_the_ratios_start_with_the_closest_training_set(warehouse):
     assert ratios[0] > 1 > ratios[1]
 
 
+def test_ratios_and_pairs_can_be_chosen_by_name(warehouse):
+    everything = ratio(warehouse)
+    chosen = ratio(warehouse, targets=["dev"], models=["base"], trains=["animals"])
+    assert chosen.rows() == everything.filter(train="animals").rows() != []
+    assert ratio(warehouse, models=everything["model"].to_list()).rows() == everything.rows()
+    assert ratio(warehouse, top=1).rows() == everything.head(1).rows()
+    pairs = matrix(warehouse, targets=["dev"], trains=["animals"], models=["base"])
+    assert pairs.select("source", "target").rows() == [("animals", "dev"), ("base", "dev")]
+    closest = matrix(warehouse, targets=["dev"], top=1, metric="js_nats")
+    assert closest["source"].to_list() == ["zoo-train"]
+
+
+@pytest.mark.parametrize("read", [matrix, ratio])
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ({"targets": ["dve"]}, "no target 'dve' among these results; did you mean 'dev'?"),
+        ({"models": ["Base"]}, "no model 'Base' among these results; did you mean 'base'?"),
+        ({"trains": ["x"]}, "no training set 'x' among these results; there are: "),
+    ],
+)
+def test_an_unknown_name_is_an_error_with_a_suggestion(warehouse, read, names, message):
+    with pytest.raises(ConfigurationError) as caught:
+        read(warehouse, **names)
+    assert str(caught.value).startswith(message)
+
+
 def test_the_rejects_are_in_order_with_reasons(warehouse):
     assert rejects(warehouse, "base").rows() == [
         (0, "does not parse", "first", 1),
@@ -170,7 +197,7 @@ def test_an_invalid_condition_is_an_error_in_one_line(warehouse, require):
 
 
 def test_a_missing_corpus_is_an_error(warehouse):
-    with pytest.raises(ConfigurationError, match=r"no corpus 'bas' in .*; there are: zoo-train, "):
+    with pytest.raises(ConfigurationError, match=r"no corpus 'bas' in .*; did you mean 'base'\?"):
         rejects(warehouse, "bas")
 
 

@@ -44,10 +44,12 @@ def pairs(n_sources, n_targets, name=long_name):
                 "is_unevenly_parsed": i == 1,
                 "n_answered": None,
                 "n_questions": None,
+                "doubts": [],
             }
             for i, (source, role) in enumerate(sources + targets)
             for target, target_role in sources + targets
-        ]
+        ],
+        schema_overrides={"doubts": pl.List(pl.String)},
     )
 
 
@@ -112,9 +114,22 @@ def test_decimal_points_are_aligned(at):
     assert len({line.rindex(".") for line in values}) == 1
 
 
-@pytest.mark.parametrize("width", [60, 80, 200])
-def test_ratios_fit(at, width):
-    row = {
+def test_doubtful_values_are_marked_and_explained(at):
+    doubt = "only 8 queries of c1 can be compared"
+    rows = pairs(2, 1, lambda n: f"c{n}").with_columns(
+        doubts=pl.when(pl.col("source") == "c0", pl.col("target") == "c2")
+        .then(pl.lit([doubt]))
+        .otherwise(pl.col("doubts"))
+    )
+    for is_ranked in (True, False):
+        lines = at(80, print_matrix, rows, "kl_alignment", False, is_ranked)
+        assert ["c0" in line for line in lines if "0.400!" in line] == [True]
+        assert f"! {doubt}" in lines
+
+
+def ratio_row(**values):
+    """A row of ratios, with values of its own."""
+    return {
         "target": long_name(90),
         "predictions": long_name(91),
         "model": long_name(92),
@@ -135,7 +150,13 @@ def test_ratios_fit(at, width):
         "n_train_units": 7,
         "target_unit": "database",
         "n_target_units": 5,
+        **values,
     }
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_ratios_fit(at, width):
+    row = ratio_row()
     verdicts = ((1.2, 1.003, 1.4, "gain"), (1.0, 0.9, 1.1, "undecided"), (0.8, 0.7, 0.9, "no gain"))
     rows = pl.DataFrame(
         [
@@ -153,6 +174,60 @@ def test_ratios_fit(at, width):
     text = " ".join(" ".join(lines).split())
     assert "Doubtful: these may be the reference queries: 100% of" in text
     assert "should help; on " in text and "it may or may not; on " in text
+
+
+def many_ratios(n_answers):
+    """Ratios of two training sets for several sets of answers, every other one of a tuned model."""
+    return pl.DataFrame(
+        [
+            ratio_row(
+                target="asked",
+                predictions=f"answers-{n}",
+                model=f"model-{n}",
+                trained_on="boats" if n % 2 else None,
+                train=train,
+                train_alignment=0.8,
+                alignment_ratio=ratio,
+                ci_low=ratio - 0.1,
+                ci_high=ratio + 0.1,
+                verdict="gain",
+                doubts=["few queries", "for boats only"] if train == "boats" else ["few queries"],
+            )
+            for n in range(n_answers)
+            for train, ratio in (("boats", 2 + n / 10), ("staff", 1.5))
+        ],
+        schema_overrides={"trained_on": pl.String},
+    )
+
+
+def test_many_ratios_are_summarized_untuned_and_best_first(at):
+    lines = at(80, print_ratios, many_ratios(6))
+    shown = [line.split() for line in lines if line.startswith("  answers-")]
+    assert [row[0] for row in shown] == [f"answers-{n}" for n in (4, 2, 0, 5, 3, 1)]
+    assert shown[0][1:] == ["boats", "2.40", "2.30", "to", "2.50", "gain", "1,2)"]
+    assert lines.count("  1) few queries") == lines.count("  2) for boats only") == 1
+    assert "--all shows all training sets" in " ".join(lines)
+    assert not any("staff" in line for line in lines)
+
+
+def test_a_summary_of_ratios_fits_one_screen(at):
+    lines = at(80, print_ratios, many_ratios(50))
+    assert len(lines) < 35
+    assert "--all shows 30 more sets of answers, and all training sets" in " ".join(lines)
+
+
+def test_doubts_stand_beside_the_ratios_that_they_are_about(at):
+    lines = at(80, print_ratios, many_ratios(1))
+    assert "  Doubtful: few queries." in lines
+    [boats] = [line for line in lines if line.startswith("  boats")]
+    [staff] = [line for line in lines if line.startswith("  staff")]
+    assert boats.endswith("gain 1)") and staff.split()[-1] == "gain"
+    assert "  1) for boats only" in lines
+
+
+def test_all_ratios_are_printed_on_demand(at):
+    lines = at(80, lambda: print_ratios(many_ratios(6), is_all=True))
+    assert sum(line.startswith("  staff") for line in lines) == 6
 
 
 def test_long_names_lose_their_middle():

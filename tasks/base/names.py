@@ -1,0 +1,26 @@
+"""Names that users mistype."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+def find_close(word: str, choices: Iterable[str]) -> str | None:
+    """Return the choice that a word is most likely meant to be, whatever the letter case."""
+    in_lower_case = {choice.lower(): choice for choice in sorted(choices)}
+    close = get_close_matches(word.lower(), in_lower_case, n=1)
+    return in_lower_case[close[0]] if close else None
+
+
+def list_choices(word: str, choices: Iterable[str], most: int = 40) -> str:
+    """Return a remedy for a word that is not among the choices: the closest one, and the choices.
+
+    Args:
+        word: The word.
+        choices: What it could be, in the order in which to list them.
+        most: How many choices to list.
+    """
+    known = list(dict.fromkeys(choices))
+    close = find_close(word, known)
+    more = f" and {len(known) - most:,} more" if len(known) > most else ""
+    listed = f"there are: {', '.join(known[:most]) or 'none'}{more}"
+    return f"did you mean '{close}'? {listed}" if close else listed
