@@ -49,11 +49,11 @@ def list_doubts(pair: Mapping[str, Any]) -> list[str]:
 
     Args:
         pair: A row of ``sql/results/publish/doubt_facts.sql``. ``predictions`` is null if it is
-            about an alignment.
+            about an alignment. ``exact_overlap`` and ``copied_share`` are null if texts are unknown.
     """
     train, target, predictions = pair["train"], pair["target"], pair["predictions"]
     doubts = []
-    if pair["exact_overlap"] >= LEAKED:
+    if (pair["exact_overlap"] or 0.0) >= LEAKED:
         doubts.append(f"{train} contains {pair['exact_overlap']:.1%} of the queries of {target}")
     if pair["n_compared"] < FEW_QUERIES:
         compared = "1 query" if pair["n_compared"] == 1 else f"{pair['n_compared']} queries"
@@ -72,7 +72,7 @@ def list_doubts(pair: Mapping[str, Any]) -> list[str]:
             f"{predictions} answers only {pair['n_answered']:,} of "
             f"{pair['n_questions']:,} questions of {target}"
         )
-    if pair["copied_share"] > MOSTLY_COPIED:
+    if (pair["copied_share"] or 0.0) > MOSTLY_COPIED:
         doubts.append(
             f"{predictions} may be the reference queries: {pair['copied_share']:.1%} of the "
             f"answers are texts of {target}"

@@ -31,6 +31,7 @@ RATIO = ALIGNMENT | {
 
 def test_ordinary_alignments_and_ratios_are_not_doubted():
     assert list_doubts(ALIGNMENT) == list_doubts(RATIO) == []
+    assert list_doubts(RATIO | {"exact_overlap": None, "copied_share": None}) == []
 
 
 @pytest.mark.parametrize(
