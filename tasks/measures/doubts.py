@@ -49,7 +49,7 @@ def list_doubts(pair: Mapping[str, Any]) -> list[str]:
 
     Args:
         pair: A row of ``sql/results/publish/doubt_facts.sql``. ``predictions`` is null if it is
-            about an alignment. ``exact_overlap`` and ``copied_share`` are null if texts are unknown.
+            about an alignment. ``exact_overlap`` and ``copied_share`` are null without texts.
     """
     train, target, predictions = pair["train"], pair["target"], pair["predictions"]
     doubts = []
