@@ -1,5 +1,5 @@
--- How many rows of a log, and how many of its queries, have each template, or are left out for each reason. Reasons are
--- fixed phrases, because those of the parser may quote a query.
+-- How many rows of a log, and how many of its queries, have each template, or are left out for each reason. Needs the
+-- macro of hide_reason.sql.
 -- parameters: queries, templates
 with outcomes as (
     select
@@ -12,11 +12,7 @@ with outcomes as (
 
 select
     if(reject_reason is null, template, null) as template,
-    case
-        when starts_with(reject_reason, 'not a query, DML or DDL statement: ')
-            then 'not a query, DML or DDL statement: its kind is left out'
-        when reject_reason is not null then 'rejected: the reason is left out'
-    end as left_out,
+    hide_reason(reject_reason) as left_out,
     count(*) as n_rows,
     sum(n_occurrences)::bigint as n_occurrences
 from outcomes

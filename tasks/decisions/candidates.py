@@ -19,7 +19,6 @@ from nl2sql_align.tasks.measures.bootstrap import group_ngrams, poisson_weights,
 from nl2sql_align.tasks.measures.options import Unit
 from nl2sql_align.tasks.measures.units import choose_unit
 from nl2sql_align.tasks.ngrams.count import Incidence, count_known, ngram_incidence, ngram_keys
-from nl2sql_align.tasks.templates.fingerprints import FINGERPRINT
 from nl2sql_align.tasks.warehouse.object_store import warehouse_at
 
 if TYPE_CHECKING:
@@ -241,7 +240,7 @@ def list_candidates(
     _check_sources(corpora, named, target)
     if not is_whole:
         given = corpora.filter(pl.col("corpus").is_in(named))
-        with_rows = set(_leave_out_fingerprints(given, bool(sources))["corpus"])
+        with_rows = set(_leave_out_templates(given, bool(sources))["corpus"])
         named = [name for name in named if name in with_rows]
     return _list_rows(con, place, target, named, overlap, seed, is_whole, keep_accidental)
 
@@ -310,9 +309,9 @@ def note_accidental(sources: pl.DataFrame) -> list[str]:
     ]
 
 
-def _leave_out_fingerprints(given: pl.DataFrame, are_named: bool) -> pl.DataFrame:
+def _leave_out_templates(given: pl.DataFrame, are_named: bool) -> pl.DataFrame:
     """Return the corpora that have rows to train on."""
-    with_rows = given.filter(pl.col("format") != FINGERPRINT)
+    with_rows = given.filter(pl.col("keeps_sql"))
     left_out = sorted({*given["corpus"]} - {*with_rows["corpus"]})
     if left_out and (are_named or not len(with_rows)):
         raise ConfigurationError(

@@ -167,6 +167,7 @@ class CorpusEntry(BaseModel):
         kinds: The kinds of statements that are accepted.
         style: For training sets: whether the answers are ``sql`` alone or contain reasoning before
             it (``cot``), which structure does not see.
+        keep_sql: Whether the warehouse keeps the texts of the queries; otherwise only templates.
         digest: The SHA-256 of the dump's content in an earlier run. The stage files of that run are
             reused, and the dump is not read.
         retired_at: When the dump was first found to be gone.
@@ -193,6 +194,7 @@ class CorpusEntry(BaseModel):
     statements: Statements = "reject"
     kinds: Annotated[tuple[Kind, ...], Field(min_length=1)] = KINDS
     style: Literal["sql", "cot"] | None = None
+    keep_sql: bool = True
     digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     retired_at: AwareDatetime | None = None
 

@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
@@ -102,7 +102,12 @@ def count_questions(queries: Path) -> int:
 
 
 def find_arrangement(
-    queries: Path, target: Path | None, target_name: str = "", are_numbers: bool = False
+    queries: Path,
+    target: Path | None,
+    target_name: str = "",
+    are_numbers: bool = False,
+    *,
+    shows_ids: bool = True,
 ) -> Arrangement:
     """Return how answers belong to the questions of their target.
 
@@ -111,6 +116,7 @@ def find_arrangement(
         target: The queries of their target, if it can be read.
         target_name: The name of the target, for notes.
         are_numbers: Whether the ids are the numbers of the questions, from 0, by the format.
+        shows_ids: Whether notes may have ids as examples.
     """
     if target is None:
         return Arrangement("alone" if has_ids(queries) else "rows")
@@ -120,6 +126,8 @@ def find_arrangement(
     with connected() as con:
         found = query_sql(con, "ingest/compare_ids", queries=str(queries), target=str(target))
         ids = _Ids(**dict(zip(found.columns, found.fetchall()[0], strict=True)))
+    if not shows_ids:
+        ids = replace(ids, example_unknown="...", example_repeated="...", example_known="...")
     return _number_questions(ids, target_name) if are_numbers else _choose_way(ids, target_name)
 
 

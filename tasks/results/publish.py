@@ -34,6 +34,7 @@ from nl2sql_align.tasks.results.database import (
     quote_name,
 )
 from nl2sql_align.tasks.results.options import DRIFT_THRESHOLD
+from nl2sql_align.tasks.templates.fingerprints import FINGERPRINT
 from nl2sql_align.tasks.warehouse.count_files import count_files, remove_unused
 from nl2sql_align.tasks.warehouse.folder import Warehouse, stage_key, write_atomically
 from nl2sql_align.tasks.warehouse.object_store import PublicNames, public_names
@@ -90,6 +91,7 @@ _GIVEN_CORPORA: Final = pa.schema(
         ("cleaning", pa.string()),
         ("retired_at", pa.timestamp("us", tz="UTC")),
         ("has_sql", pa.bool_()),
+        ("keeps_sql", pa.bool_()),
     ]
 )
 # Columns that say nothing about the results: times, and paths on this machine.
@@ -463,6 +465,7 @@ def describe_corpora(corpora: list[CountedCorpus], names: PublicNames) -> pa.Tab
             "public_templates_file": names.of(corpus.templates),
             "ngrams_file": names.of(corpus.ngrams),
             "has_sql": corpus.has_sql,
+            "keeps_sql": corpus.entry.keep_sql and corpus.entry.format != FINGERPRINT,
             "ingested_at": datetime.fromtimestamp(corpus.queries.stat().st_mtime, UTC),
         }
         for position, corpus in enumerate(corpora)
@@ -569,8 +572,11 @@ def _is_mostly_known(
     versions: Mapping[str, str],
     known_share: float,
 ) -> bool:
-    """Whether changing a copy of the old database is cheaper than making a new one."""
-    if old.versions != versions:
+    """Whether changing a copy of the old database is cheaper than making a new one.
+
+    A copy may have texts in its free space that the corpora do not keep any more.
+    """
+    if old.versions != versions or not all(corpus.entry.keep_sql for corpus in corpora):
         return False
     n_queries = {corpus: _count_queries(corpus) for corpus in corpora}
     n_known = sum(

@@ -4,6 +4,7 @@ Imports neither counting nor measuring, so that parsing starts while they are lo
 """
 
 import json
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -127,15 +128,19 @@ def prepare_corpus(
         target: For predictions: the corpus with the questions. Answers with ids are joined to it.
     """
     started = time.perf_counter()
+    texts = warehouse if entry.keep_sql else warehouse.hidden
     try:
-        fetched = fetch_dump(entry, warehouse)
+        fetched = fetch_dump(entry, texts)
 
         def prepare(given: CorpusEntry) -> Prepared:
-            return _prepare_dump(given, warehouse, limits, target)
+            return _prepare_dump(given, texts, limits, target)
 
-        prepared = read_unchanged(fetched, warehouse.scratch, prepare)
+        prepared = read_unchanged(fetched, texts.scratch, prepare)
     except CorpusError as error:
-        return SetAside(entry.name, str(error))
+        reason = str(error if entry.keep_sql else _hide_detail(error))
+        return SetAside(entry.name, reason)
+    if not entry.keep_sql:
+        prepared = _keep_counts(prepared, warehouse)
     if prepared.entry.path != fetched.path:
         note = f"{entry.name}: it changed while it was read; a copy of it from that time is used"
         prepared = _move_back(replace(prepared, notes=(note, *prepared.notes)), fetched)
@@ -151,6 +156,22 @@ def _prepare_dump(
     as_written = _prepare_as_written(prepared, dump, warehouse, limits, target)
     format_notes = (f"{entry.name}: {dump.reason}",) if dump.reason else ()
     return replace(prepared, as_written=as_written, notes=format_notes + prepared.notes)
+
+
+def _hide_detail(error: CorpusError) -> CorpusError:
+    """Return the error without what is in brackets, which may quote the dump."""
+    problem = re.sub(r" \(.*\)", "", error.problem, flags=re.DOTALL)
+    return CorpusError(error.corpus, error.path, problem, error.remedy)
+
+
+def _keep_counts(prepared: Prepared, warehouse: Warehouse) -> Prepared:
+    """Return a corpus whose texts are not kept, with the place of its counts in the warehouse."""
+    as_written = prepared.as_written
+    if as_written is not None:
+        file = warehouse.as_written / "ngrams" / as_written.ngrams.name
+        as_written = replace(as_written, ngrams=file)
+    file = warehouse.ngrams / prepared.ngrams.name
+    return replace(prepared, ngrams=file, as_written=as_written)
 
 
 def _move_back(prepared: Prepared, given: CorpusEntry) -> Prepared:
@@ -275,6 +296,7 @@ def _arrange_queries(
         trace.
     """
     asked = None
+    keeps_sql = entry.keep_sql and (target is None or target.keep_sql)
     if entry.role == "predictions" and target is not None:
         if not _has_questions(entry, ingested) and target.which != "each":
             return ingested, None, None
@@ -287,6 +309,7 @@ def _arrange_queries(
         answers=entry.answers,
         name=entry.target,
         version=ARRANGEMENT_VERSION,
+        **({} if keeps_sql else {"keep_sql": False}),
     )
     index = warehouse.folder / "stages" / "questions" / f"{key}.json"
     if index.exists():
@@ -297,7 +320,9 @@ def _arrange_queries(
     arrangement = Arrangement("rows")
     if entry.role == "predictions":
         are_numbers = entry.format in NUMBERED_FORMATS
-        arrangement = find_arrangement(ingested, asked, entry.target or "", are_numbers)
+        arrangement = find_arrangement(
+            ingested, asked, entry.target or "", are_numbers, shows_ids=keeps_sql
+        )
     if arrangement.way == "rows" and not has_question_ordinals(ingested):
         queries = ingested
     else:
@@ -317,6 +342,7 @@ def _find_queries(target: CorpusEntry, warehouse: Warehouse) -> Path | None:
 
     Those of a fingerprint are not in the order of any questions.
     """
+    warehouse = warehouse if target.keep_sql else warehouse.hidden
 
     def find(given: CorpusEntry) -> Path | None:
         dump = identify_dump(given)
@@ -343,7 +369,7 @@ def check_targets(outcomes: Mapping[str, Prepared | SetAside]) -> dict[str, Prep
     for name, one in outcomes.items():
         if isinstance(one, Prepared) and one.asked is not None:
             target = outcomes.get(one.entry.target or "")
-            if isinstance(target, Prepared) and target.queries != one.asked:
+            if isinstance(target, Prepared) and target.queries.name != one.asked.name:
                 problem = f"its target '{target.entry.name}' changed while both were read"
                 fault = CorpusError(name, one.entry.place, problem, "run again")
                 checked[name] = SetAside(name, str(fault))
@@ -375,6 +401,7 @@ def _templates_key(entry: CorpusEntry, queries: Path, limits: Limits) -> str:
         rules=TEMPLATE_RULES_VERSION,
         parser=parser_version(),
         limits={**asdict(limits), "kinds": sorted(limits.kinds)},
+        **({} if entry.keep_sql else {"keep_sql": False}),
     )
 
 

@@ -39,7 +39,12 @@ from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
 from nl2sql_align.tasks.run.prepare import Prepared, SetAside, dialects_file
 from nl2sql_align.tasks.templates.dialect_choice import CLEARLY_MORE, choose_dialect
 from nl2sql_align.tasks.templates.fingerprints import FINGERPRINT
-from nl2sql_align.tasks.templates.parts import join_part_templates, join_templates
+from nl2sql_align.tasks.templates.parts import (
+    join_part_templates,
+    join_templates,
+    write_given_templates,
+    write_hidden_queries,
+)
 from nl2sql_align.tasks.templates.rules import (
     DEFAULT_LIMITS,
     MAX_N,
@@ -114,6 +119,8 @@ def count_corpus(
     if not prepared.templates.exists():
         texts = prepared.jobs[0].source
         join_templates(texts, [job.destination for job in prepared.jobs], prepared.templates)
+    if not prepared.entry.keep_sql:
+        prepared = _hide_texts(prepared, warehouse)
     ngrams, division = find_counts(prepared.ngrams), None
     if ngrams is None:
         metadata = {
@@ -145,6 +152,15 @@ def count_corpus(
         prepared.ingested,
         prepared.arrangement,
     )
+
+
+def _hide_texts(prepared: Prepared, warehouse: Warehouse) -> Prepared:
+    """Return a corpus with stage files in the warehouse that have templates in place of texts."""
+    key = stage_key(hidden=prepared.queries.stem, templates=prepared.templates_key)
+    queries, templates = warehouse.queries_file(key), warehouse.templates_file(key)
+    write_hidden_queries(prepared.queries, prepared.templates, queries)
+    write_given_templates(queries, templates)
+    return replace(prepared, queries=queries, templates=templates, ingested=None)
 
 
 def count_answered_parts(corpora: list[CountedCorpus], warehouse: Warehouse) -> list[CountedCorpus]:

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from nl2sql_align.tasks.base.connections import connected
 from nl2sql_align.tasks.base.errors import ConfigurationError
-from nl2sql_align.tasks.base.run_sql import query_sql
+from nl2sql_align.tasks.base.run_sql import query_sql, run_sql
 from nl2sql_align.tasks.templates.rules import HIDDEN_WORD, TEMPLATE_RULES_VERSION, parser_version
 from nl2sql_align.tasks.warehouse.folder import write_atomically
 
@@ -136,6 +136,7 @@ def write_fingerprint(
     lines: dict[tuple[str | None, str | None], list[int]] = defaultdict(lambda: [0, 0])
     changed: dict[str, int] = defaultdict(int)
     with connected() as con:
+        run_sql(con, "templates/hide_reason")
         for queries, templates in logs:
             found = query_sql(
                 con,

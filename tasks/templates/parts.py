@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nl2sql_align.tasks.base.connections import connected
-from nl2sql_align.tasks.base.run_sql import query_sql
+from nl2sql_align.tasks.base.run_sql import query_sql, run_sql
 from nl2sql_align.tasks.warehouse.folder import write_atomically
 
 
@@ -40,6 +41,28 @@ def write_given_templates(queries: Path, destination: Path) -> None:
         query_sql(con, "templates/given_templates", queries=str(queries)).write_parquet(
             str(temporary), compression="zstd"
         )
+
+
+def write_hidden_queries(queries: Path, templates: Path, destination: Path) -> None:
+    """Write the queries of a corpus with their templates in place of all texts.
+
+    Args:
+        queries: The corpus's queries, as ingested.
+        templates: Their templates.
+        destination: The file to write, with the columns and the metadata of ``queries``.
+    """
+    paths = {"queries": str(queries), "templates": str(templates)}
+    with connected() as con, write_atomically(destination) as temporary:
+        counts = query_sql(con, "templates/hidden_counts", queries=str(queries))
+        metadata = pq.read_metadata(queries).metadata or {}
+        for name, count in zip(counts.columns, counts.fetchall()[0], strict=True):
+            metadata[name.encode()] = str(count).encode()
+        run_sql(con, "templates/hide_reason")
+        hidden = query_sql(con, "templates/hidden_queries", **paths).to_arrow_reader(_LARGEST_PART)
+        schema = hidden.schema.with_metadata(metadata)
+        with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+            for batch in hidden:
+                writer.write_table(pa.Table.from_batches([batch]).cast(schema))
 
 
 def join_part_templates(queries: Path, templates: Path, destination: Path) -> None:

@@ -126,6 +126,11 @@ class Warehouse:
         return self.folder / "stages" / "scratch"
 
     @property
+    def hidden(self) -> "Warehouse":
+        """A warehouse for the stage files of texts that are not kept; it ends with the run."""
+        return replace(self, folder=self.scratch / "hidden")
+
+    @property
     def copies(self) -> Path:
         """The folder for local copies of dumps on object stores."""
         return self.folder / "dumps"

@@ -11,6 +11,7 @@ select
     n_queries,
     n_rejected,
     n_templated,
+    keeps_sql,
     templates_file
 from corpora
 where corpus in (select unnest($names::varchar[]))

@@ -89,7 +89,10 @@ texts as (
         any_value(decode(value)) filter (decode(key) = 'encoding') as encoding,
         any_value(decode(value)) filter (decode(key) = 'n_replaced') as n_replaced,
         any_value(decode(value)) filter (decode(key) = 'question_weight') as question_weight,
-        any_value(decode(value)) filter (decode(key) = 'cleaned_by') as cleaned_by
+        any_value(decode(value)) filter (decode(key) = 'cleaned_by') as cleaned_by,
+        -- Only queries without their texts have these.
+        any_value(decode(value)) filter (decode(key) = 'n_cleaned') as n_cleaned,
+        any_value(decode(value)) filter (decode(key) = 'n_distinct_queries') as n_distinct_queries
     from parquet_kv_metadata($queries_files)
     group by file_name
 )
@@ -108,7 +111,9 @@ select
     query_counts.n_queries,
     query_counts.n_templated,
     query_counts.n_queries - query_counts.n_templated as n_rejected,
-    coalesce(hidden_texts.n_distinct_queries, query_counts.n_distinct_queries) as n_distinct_queries,
+    coalesce(
+        hidden_texts.n_distinct_queries, texts.n_distinct_queries::bigint, query_counts.n_distinct_queries
+    ) as n_distinct_queries,
     query_counts.n_distinct_templates,
     coalesce(ngram_totals.n_distinct_ngrams, 0) as n_distinct_ngrams,
     coalesce(ngram_totals.n_ngrams, 0) as n_ngrams,
@@ -117,7 +122,7 @@ select
     given.public_templates_file as templates_file,
     given.ingested_at,
     query_counts.n_rows,
-    coalesce(hidden_texts.n_cleaned, query_counts.n_cleaned) as n_cleaned,
+    coalesce(hidden_texts.n_cleaned, texts.n_cleaned::bigint, query_counts.n_cleaned) as n_cleaned,
     given.cleaning,
     coalesce(texts.encoding, 'utf-8') as encoding,
     coalesce(texts.n_replaced::bigint, 0) as n_replaced_characters,
@@ -131,7 +136,8 @@ select
         when query_counts.n_queries > query_counts.n_not_queries
             then query_counts.n_templated / (query_counts.n_queries - query_counts.n_not_queries)::double
         else 0
-    end as parsed_share
+    end as parsed_share,
+    given.keeps_sql
 from given_corpora as given
 join query_counts using (corpus)
 left join ngram_totals using (corpus)

@@ -32,7 +32,8 @@ create table corpora (
     question_weight bigint not null,
     cleaned_by varchar not null,
     n_not_queries bigint not null,
-    parsed_share double not null
+    parsed_share double not null,
+    keeps_sql boolean not null
 );
 
 create table queries (
