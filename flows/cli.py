@@ -488,11 +488,15 @@ def report(
         Path | None,
         typer.Option(metavar="FILE", help="File to write. By default, DIR/report.html."),
     ] = None,
+    without_sql: Annotated[
+        bool,
+        typer.Option("--without-sql", help="Show templates only, and no text of any dump."),
+    ] = False,
 ) -> None:
     """Write the report, one HTML file that works offline. Every run writes it, too."""
     from nl2sql_align.tasks.views.report import report_file, write_report
 
-    write_report(place, out)
+    write_report(place, out, without_sql=without_sql)
     console.out.print(f"Report: {escape(str(out or report_file(place)))}", soft_wrap=True)
 
 

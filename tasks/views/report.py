@@ -69,6 +69,7 @@ def write_report(
     *,
     only_if_changed: bool = False,
     all_pairs_up_to: int = 250,
+    without_sql: bool = False,
 ) -> bool:
     """Write the report of the published results.
 
@@ -82,6 +83,8 @@ def write_report(
         only_if_changed: Keep an existing report that already shows these results.
         all_pairs_up_to: With more corpora than this, the page holds only pairs with a target: all
             pairs of a thousand corpora would take 36 MB.
+        without_sql: Leave out all texts of dumps: examples are templates only, and there are no
+            rejected texts, notes or messages, which may quote them.
 
     Returns:
         Whether the report was written.
@@ -93,7 +96,7 @@ def write_report(
     destination = report_file(place) if out is None else Path(out)
     page_files = read_page_files()
     with open_results(place) as con:
-        labels = read_labels(con)
+        labels = _hide_texts(read_labels(con)) if without_sql else read_labels(con)
         key = report_key(labels, page_files, all_pairs_up_to)
         if only_if_changed and _read_key(destination) == key:
             return False
@@ -216,6 +219,14 @@ def read_labels(con: "duckdb.DuckDBPyConnection") -> dict[str, Any]:
     }
 
 
+def _hide_texts(labels: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the labels without what may quote a dump, and with a mark for ``read_measures``."""
+    run = dict(labels["run"])
+    run["notes"] = []
+    run["set_aside"] = dict.fromkeys(run["set_aside"], "the report without SQL has no reason")
+    return {**labels, "run": run, "without_sql": True}
+
+
 def read_measures(
     con: "duckdb.DuckDBPyConnection", labels: Mapping[str, Any], all_pairs_up_to: int
 ) -> dict[str, Any]:
@@ -223,9 +234,10 @@ def read_measures(
 
     Args:
         con: The published results.
-        labels: The result of ``read_labels``.
+        labels: The result of ``read_labels``. With ``without_sql``, no text of a dump is read.
         all_pairs_up_to: As in ``write_report``.
     """
+    has_sql = not labels.get("without_sql")
     corpora = labels["corpora"]
     position_of = {one["corpus"]: position for position, one in enumerate(corpora)}
     alignment = query_sql(con, "views/report/alignment").pl()
@@ -247,10 +259,15 @@ def read_measures(
             query_sql(con, "results/read/ratio").pl(), position_of, "train", "target", "predictions"
         ),
         "features": _encode_features(query_sql(con, "views/report/features").pl(), position_of),
-        "contributions": _encode_contributions(con, position_of, texts),
+        "contributions": _encode_contributions(con, position_of, texts, has_sql=has_sql),
         "curves": _encode_curves(query_sql(con, "views/report/curves").pl(), position_of),
         "rejects": [
-            [position_of[corpus], reason, n, shorten_text(example)]
+            [
+                position_of[corpus],
+                reason if has_sql else reason.partition(":")[0],
+                n,
+                shorten_text(example if has_sql else None),
+            ]
             for corpus, reason, n, example in query_sql(
                 con, "views/report/rejects", most=_MAX_REASONS
             )
@@ -394,7 +411,11 @@ def _encode_features(rows: "pl.DataFrame", position_of: Mapping[str, int]) -> di
 
 
 def _encode_contributions(
-    con: "duckdb.DuckDBPyConnection", position_of: Mapping[str, int], texts: _SharedTexts
+    con: "duckdb.DuckDBPyConnection",
+    position_of: Mapping[str, int],
+    texts: _SharedTexts,
+    *,
+    has_sql: bool,
 ) -> list[list[Any]]:
     """Return for each pair its positions and, for both directions, its largest n-grams.
 
@@ -418,7 +439,7 @@ def _encode_contributions(
                 row["n_folded"],
                 round(row["source_probability"] * 1e6),
                 round(row["target_probability"] * 1e6),
-                texts.position(row["example_sql"]),
+                texts.position(row["example_sql"] if has_sql else None),
                 texts.position(row["template"]),
             ]
         )

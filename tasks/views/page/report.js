@@ -635,7 +635,7 @@ function drawParsing() {
     return h("tr", {}, h("th", { scope: "row" }, one.corpus, one.is_set_aside ? h("div", { class: "flag" }, "set aside, because no query has an n-gram") : null),
       h("td", { class: "share" }, h("div", { "--to": 100 * share }, h("span", {}, percent(share)))),
       h("td", { class: "n" }, count(one.n_queries)),
-      h("td", {}, one.n_rejected ? h("details", {}, h("summary", {}, count(one.n_rejected)), h("ul", {}, (reasons.get(i) || []).map((why) => h("li", {}, `${count(why.n)}: ${why.reason}`, h("span", { class: "sql" }, why.example || "(empty)"))))) : "0"),
+      h("td", {}, one.n_rejected ? h("details", {}, h("summary", {}, count(one.n_rejected)), h("ul", {}, (reasons.get(i) || []).map((why) => h("li", {}, `${count(why.n)}: ${why.reason}`, data.without_sql ? null : h("span", { class: "sql" }, why.example || "(empty)"))))) : "0"),
       h("td", { class: "n" }, one.n_cleaned ? count(one.n_cleaned) : ""),
       h("td", {}, one.role), h("td", {}, one.dialect));
   }), { "aria-label": "Corpora and their shares of parsed queries" });
