@@ -1,4 +1,4 @@
-"""``keep_sql = false``: no file of the warehouse, and no line of a run, has a text of the corpus."""
+"""``keep_sql = false``: no file of the warehouse and no message has a text of the corpus."""
 
 import json
 
