@@ -223,6 +223,7 @@ def test_corpora_are_counted(published):
         "cleaned_by": "{}",
         "n_not_queries": 0,
         "parsed_share": 0.75,
+        "keeps_sql": True,
     }
     assert rows(warehouse, "select corpus from corpora") == [(name,) for name in QUERIES]
 
