@@ -14,12 +14,14 @@ INSTALL = -m pip --disable-pip-version-check install --quiet --quiet --progress-
 
 LOCKER := uv==0.13.9
 LOCK_VENV := build/lock
+RELEASE_TOOLS := build==1.3.0 twine==6.2.0
+RELEASE_VENV := build/release
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 # Two pips must not run in one environment at the same time
 .NOTPARALLEL:
-.PHONY: help align serve stop test bench docs vega lock clean
+.PHONY: help align serve stop test bench docs vega lock release clean
 
 help:
 	@echo 'make align              set up, and compare the sample corpora; writes the results to warehouse/'
@@ -32,6 +34,7 @@ help:
 	@echo 'make vega               rebuild the charting library of the report from the installed vl-convert'
 	@echo 'make lock               update requirements/ from pyproject.toml'
 	@echo 'make lock UPGRADE=1     the same with the newest versions'
+	@echo 'make release            build the wheel and the sdist into dist/, and check them'
 	@echo 'make clean              remove the environment and all caches; keeps the results'
 	@echo 'Add PYTHON=python3.12 to any of them to use another Python than python3.'
 
@@ -111,6 +114,16 @@ lock:
 	@$(compile) - pyproject.toml -o requirements/dask.txt --extra dask -c requirements/main.txt -c requirements/dev.txt
 	@$(compile) - pyproject.toml -o requirements/s3.txt --extra s3 -c requirements/main.txt -c requirements/dev.txt
 	@rm -rf $(LOCK_VENV)
+
+# ---- a release ------------------------------------------------------------------------------------
+
+release:
+	@rm -rf dist $(RELEASE_VENV)
+	@$(PYTHON) -m venv $(RELEASE_VENV)
+	@$(RELEASE_VENV)/bin/python $(INSTALL) $(RELEASE_TOOLS)
+	@$(RELEASE_VENV)/bin/python -m build --outdir dist .
+	@$(RELEASE_VENV)/bin/python -m twine check --strict dist/*
+	@rm -rf $(RELEASE_VENV)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -68,6 +68,24 @@ def test_the_import_loads_no_large_library():
     assert loaded.isdisjoint({"prefect", "duckdb", "polars", "pyarrow", "numpy", "scipy"})
 
 
+def test_the_imports_leave_the_process_as_it_was():
+    # Libraries start native threads when they are loaded, and Polars sets a variable of its own.
+    script = """
+import os, sys
+import duckdb, numpy, polars, pyarrow, scipy.linalg
+before = dict(os.environ), len(os.listdir("/proc/self/task"))
+import nl2sql_align
+for name in sorted({*nl2sql_align.__all__} - {"align", "nightly"}):
+    getattr(nl2sql_align, name)
+after = dict(os.environ), len(os.listdir("/proc/self/task"))
+sys.exit(f"{before}, {after}" if before != after else 0)
+"""
+    ended = subprocess.run(
+        [sys.executable, "-W", "default", "-c", script], capture_output=True, text=True, timeout=120
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+
+
 def test_exceptions_are_one_tree():
     errors = [name for name in nl2sql_align.__all__ if name.endswith("Error")]
     assert len(errors) > 5
