@@ -12,9 +12,7 @@ import polars as pl
 from nl2sql_align.tasks.base.connections import connected
 from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.measures.intervals import IntervalsReport
-from nl2sql_align.tasks.measures.options import Unit
 from nl2sql_align.tasks.measures.parts import PartsBy
-from nl2sql_align.tasks.measures.units import paired_sample_key
 from nl2sql_align.tasks.measures.verdicts import Evidence, judge_ratio, judge_reach_ratio
 from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
 
@@ -149,7 +147,7 @@ def measure_right_share(predictions: CountedCorpus, target: CountedCorpus) -> fl
         The share of the answers to questions whose own query has a template. None if the questions
         of the answers are unknown, or none of them has a template.
     """
-    if not paired_sample_key(predictions, target, Unit.QUERY).is_paired:
+    if not predictions.answers_questions_of(target):
         return None
     with connected() as con:
         [(share,)] = query_sql(

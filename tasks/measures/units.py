@@ -29,7 +29,6 @@ from nl2sql_align.tasks.measures.options import Unit
 from nl2sql_align.tasks.measures.parts import Rows, divide_rows
 from nl2sql_align.tasks.ngrams.count import count_known, ngram_keys
 from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
-from nl2sql_align.tasks.templates.fingerprints import FINGERPRINT
 from nl2sql_align.tasks.warehouse.folder import stage_key
 
 if TYPE_CHECKING:
@@ -181,12 +180,7 @@ def paired_sample_key(predictions: CountedCorpus, target: CountedCorpus, unit: U
         target: Their target, or the part of it that they answer.
         unit: The unit to draw, as far as it is known.
     """
-    n_answers, n_questions = (
-        pq.read_metadata(corpus.queries).num_rows for corpus in (predictions, target)
-    )
-    is_in_order = n_answers == n_questions and not has_question_ordinals(predictions.queries)
-    is_in_order = is_in_order and target.entry.format != FINGERPRINT
-    if not predictions.is_joined and not is_in_order:
+    if not predictions.answers_questions_of(target):
         return own_sample_key(predictions, unit)
     return SampleKey(
         predictions.queries,

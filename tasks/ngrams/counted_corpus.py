@@ -3,9 +3,12 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pyarrow.parquet as pq
+
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
-from nl2sql_align.tasks.ingest.questions import Arrangement
+from nl2sql_align.tasks.ingest.questions import Arrangement, has_question_ordinals
 from nl2sql_align.tasks.ngrams.corpus_counts import Division
+from nl2sql_align.tasks.templates.fingerprints import FINGERPRINT
 from nl2sql_align.tasks.warehouse.count_files import count_distinct_ngrams
 
 
@@ -55,3 +58,17 @@ class CountedCorpus:
     def is_joined(self) -> bool:
         """Whether the questions of its answers are known to be those of its target."""
         return self.arrangement is not None and self.arrangement.is_joined
+
+    def answers_questions_of(self, target: "CountedCorpus") -> bool:
+        """Whether the question of each answer is known: by its id, or by the order of all answers.
+
+        Args:
+            target: The target of these predictions, or the part of it that they answer.
+        """
+        if self.is_joined:
+            return True
+        n_answers, n_questions = (
+            pq.read_metadata(corpus.queries).num_rows for corpus in (self, target)
+        )
+        is_in_order = n_answers == n_questions and not has_question_ordinals(self.queries)
+        return is_in_order and target.entry.format != FINGERPRINT

@@ -103,6 +103,7 @@ _DOUBTS: Final = pa.schema(
         ("doubts", pa.list_(pa.string())),
     ]
 )
+_PAIRED: Final = pa.schema([("corpus", pa.string()), ("target", pa.string())])
 _COMPARED: Final = pa.schema(
     [("corpus", pa.string()), ("compared_with", pa.string()), ("content_key", pa.string())]
 )
@@ -303,6 +304,7 @@ def _insert_corpora(
         ngram_files=[str(corpus.ngrams) for corpus in new or corpora[:1]],
         queries_files=sorted({str(corpus.queries) for corpus in corpora}),
     )
+    run_sql(con, "results/publish/template_features")
     run_sql(con, "results/publish/structural_features", new_corpora=new_names)
 
 
@@ -358,11 +360,29 @@ def _insert_pairs(
         con.unregister("given_verdicts")
     run_sql(con, "results/publish/tuning_effect", pairs=str(pairs))
     con.unregister("given_compared")
+    _insert_answer_errors(con, corpora)
     run_sql(con, "results/publish/named_contributions", contributions=str(contributions))
     sides = con.execute("select distinct side from named_contributions").fetchall()
     files = [str(corpus.ngrams) for corpus in corpora if (corpus.entry.name,) in sides]
     if files:
         run_sql(con, "results/publish/ngram_contributions", ngram_files=files)
+
+
+def _insert_answer_errors(con: duckdb.DuckDBPyConnection, corpora: list[CountedCorpus]) -> None:
+    """Compare the answers whose questions are known with the queries of their questions."""
+    of_name = {one.entry.name: one for one in corpora}
+    paired = [
+        {"corpus": one.entry.name, "target": target.entry.name}
+        for one in corpora
+        if (target := of_name.get(one.entry.target or "")) is not None
+        and one.answers_questions_of(one.answered or target)
+    ]
+    if paired:
+        con.register("given_paired", pa.Table.from_pylist(paired, schema=_PAIRED))
+        compared = sorted({name for row in paired for name in row.values()})
+        run_sql(con, "results/publish/template_features")
+        run_sql(con, "results/publish/answer_errors", compared=compared)
+        con.unregister("given_paired")
 
 
 def _insert_run(

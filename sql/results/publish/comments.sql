@@ -183,6 +183,14 @@ comment on column structural_features.n_queries is 'Templated queries that use i
 comment on column structural_features.share is 'Share of the corpus''s templated queries that use it';
 comment on column structural_features.mean is 'Mean number per templated query: of joins, predicates, levels, tokens';
 
+comment on table answer_errors is 'What is wrong with the structure of answers whose questions are known. Counts of 0 have no row, and answers to questions of which no query has a template are left out.';
+comment on column answer_errors.predictions is 'The answers';
+comment on column answer_errors.target is 'Their target';
+comment on column answer_errors.kind is 'right_template: the template of a query of the question; other_template; no_template: the answer does not parse; same_structures: of other_template, those that use each named structure as often as the query; lacks, adds: of other_template, those that use a structure less or more often';
+comment on column answer_errors.feature is 'The structure, as in structural_features, for lacks and adds';
+comment on column answer_errors.n_answers is 'Answers of this kind';
+comment on column answer_errors.share is 'Their share of all answers, each question counted once';
+
 comment on table sample_size is 'How stable the ranking of training sets is with fewer queries of a target; filled by nl2sql-align sample-size.';
 comment on column sample_size.target is 'The target';
 comment on column sample_size.smoothing is 'The divergence used for the ranking: skew (kl_nats), additive (additive_kl_nats) or js (js_nats)';

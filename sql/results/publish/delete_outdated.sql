@@ -23,6 +23,7 @@ delete from alignment_ratio;
 delete from alignment_intervals;
 delete from ceilings;
 delete from tuning_effect;
+delete from answer_errors;
 
 select distinct corpus
 from queries

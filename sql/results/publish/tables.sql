@@ -192,6 +192,15 @@ create table structural_features (
     mean double not null
 );
 
+create table answer_errors (
+    predictions varchar not null,
+    target varchar not null,
+    kind varchar not null,
+    feature varchar,
+    n_answers bigint not null,
+    share double not null
+);
+
 create table sample_size (
     target varchar not null,
     smoothing varchar not null,

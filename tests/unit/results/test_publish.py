@@ -38,6 +38,7 @@ COLUMNS = {
     "ngram_contributions": "source target direction rank ngram source_probability "
     "target_probability contribution_nats example_sql",
     "structural_features": "corpus feature n_queries share mean",
+    "answer_errors": "predictions target kind feature n_answers share",
     "headroom_ratio": "train target predictions headroom_ratio seed run_id",
     "calibration": "outcomes outcomes_digest model predictions train metric gain run_id",
     "calibration_summary": "outcomes metric outcome_case measure spearman pearson cut run_id",

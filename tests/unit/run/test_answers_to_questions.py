@@ -79,6 +79,8 @@ PREDICTIONS = {
     ),
 }
 
+KINDS = ("right_template", "other_template", "no_template")
+
 
 def write_lines(path, rows):
     path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
@@ -290,6 +292,64 @@ def test_each_of_k_answers_weighs_one_kth(results):
         )
     )
     assert shares["grouping"] == 6 / 34
+
+
+def errors_of(results, predictions):
+    query = (
+        "select kind, feature, n_answers, share, target from answer_errors where predictions = "
+        f"'{predictions}'"
+    )
+    found = {(kind, feature): (n, share) for kind, feature, n, share, _ in select(results, query)}
+    assert {row[-1] for row in select(results, query)} <= {"dev"}
+    return found
+
+
+def test_wrong_structures_of_answers_are_counted(results):
+    expected = {
+        ("right_template", None): (1, 1 / 6),
+        ("other_template", None): (5, 5 / 6),
+        ("same_structures", None): (2, 2 / 6),  # another comparison, another column
+        **{
+            ("lacks", feature): (1, 1 / 6)
+            for feature in ("row_limit", "ordering_with_limit", "joins", "plain_join", "predicates")
+        },
+        ("adds", "aggregate"): (1, 1 / 6),
+    }
+    for name in ("in-order", "shuffled", "without-ids", "foreign"):
+        assert errors_of(results, name) == expected, name
+    # q4 is empty, or missing: no template, and nothing that it lacks.
+    for name in ("empty", "missing"):
+        found = errors_of(results, name)
+        assert found["no_template", None] == (1, 1 / 6), name
+        assert found["other_template", None] == (4, 4 / 6), name
+        assert ("lacks", "row_limit") not in found, name
+
+
+def test_a_part_of_the_answers_is_judged_on_its_own_questions(results):
+    assert errors_of(results, "part") == {
+        ("other_template", None): (2, 1.0),
+        ("same_structures", None): (2, 1.0),
+    }
+
+
+def test_several_answers_to_a_question_count_as_one(results):
+    found = errors_of(results, "several")
+    # One of the three answers to q1 is broken; the others have its template.
+    assert found["no_template", None] == (1, pytest.approx(1 / 18))
+    assert found["right_template", None] == (2, pytest.approx(2 / 18))
+    assert sum(found[kind, None][1] for kind in KINDS) == pytest.approx(1)
+
+
+def test_the_share_of_right_templates_is_that_of_the_ratio(results):
+    rows = select(
+        results,
+        "select distinct predictions, right_template_share from alignment_ratio "
+        "where right_template_share is not null",
+    )
+    assert len(rows) > 3
+    for predictions, share in rows:
+        found = errors_of(results, predictions).get(("right_template", None), (0, 0.0))
+        assert found[1] == share, predictions
 
 
 def test_answers_repeated_as_a_whole_change_nothing(results):
