@@ -1,0 +1,58 @@
+"""The study: small models are tuned on one corpus after another, and scored before and after.
+
+    python -m benchmarks.learners --folder FOLDER
+
+Train small models (``benchmarks.study.model``) on one corpus, tune them on others, ask the questions
+of several targets before and after, and compare the change with what the measures said.
+``docs/study.md`` describes it. The real dumps are used where they are, and the samples otherwise. A
+run that was interrupted goes on where it was.
+"""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks import ours
+from benchmarks.inputs import DUMPS, ROOT, real_corpora
+from benchmarks.study.design import REAL, SAMPLES, SEEDS, Corpora, Plan, read_corpora
+from benchmarks.study.run import run_part, use_one_thread
+
+
+def load(folder: Path, dumps: Path) -> Corpora:
+    """Read the corpora of the study, from a warehouse in its folder."""
+    plan: Plan = REAL if dumps.exists() else SAMPLES
+    database = folder / "warehouse" / "alignment.duckdb"
+    if not database.exists():
+        names = {*plan.sources.values(), *plan.targets.values()}
+        place = real_corpora(folder, dumps, names)
+        ours.run(place, folder / "warehouse", ours.MEASURES)
+    return read_corpora(database, plan)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--dumps", type=Path, default=DUMPS)
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--part", type=int, help="run one part only: for the program's own use")
+    arguments = parser.parse_args()
+    corpora = load(arguments.folder, arguments.dumps)
+    if arguments.part is not None:
+        use_one_thread()
+        run_part(arguments.folder, corpora, arguments.part, arguments.processes, arguments.seeds)
+        return
+    parts = [
+        subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.learners", *sys.argv[1:], "--part", str(part)],
+            cwd=ROOT,
+        )
+        for part in range(arguments.processes)
+    ]
+    if any(part.wait() for part in parts):
+        sys.exit("a part of the study failed; its message stands above")
+
+
+if __name__ == "__main__":
+    main()
