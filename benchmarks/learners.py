@@ -2,10 +2,10 @@
 
     python -m benchmarks.learners --folder FOLDER
 
-Train small models (``benchmarks.study.model``) on one corpus, tune them on others, ask the questions
-of several targets before and after, and compare the change with what the measures said.
-``docs/study.md`` describes it. The real dumps are used where they are, and the samples otherwise. A
-run that was interrupted goes on where it was.
+Train small models (``benchmarks.study.model``) on one corpus, tune them on others, ask them the
+questions of several targets before and after, and compare the change with the measures.
+``docs/study.md`` describes it. The real dumps are used if they exist, and the samples otherwise. A
+run that was interrupted continues.
 """
 
 import argparse

@@ -34,7 +34,7 @@ from benchmarks.study.model import (
 )
 
 FIRST_RATE: Final = 2e-3
-TUNING_RATE: Final = 1e-3
+TUNING_RATE: Final = 2e-3
 COLUMNS: Final = (
     "start", "base", "stage", "seed", "tuned_on", "train", "kind", "train_rows", "n_steps",
     "target", "n_questions", "before", "after", "loss", "seconds",
