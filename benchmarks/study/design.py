@@ -13,11 +13,15 @@ from typing import Final, NamedTuple
 import duckdb
 import numpy as np
 
+from benchmarks.study.vocabulary import BATCH
+
 SEEDS: Final = (0, 1, 2)
 STAGES: Final = (100, 400)
 """The numbers of steps of a first training after which a model is a starting point."""
 
-BATCH: Final = 64
+MOST_ROUNDS: Final = 4
+"""Each round tunes every starting model on a mixture, on a part of it, and on a narrow set."""
+
 _PASSES: Final = 3
 _FEWEST_STEPS: Final = 40
 _MOST_STEPS: Final = 280
@@ -266,13 +270,9 @@ def list_jobs(corpora: Corpora, seeds: Sequence[int] = SEEDS) -> list[Job]:
                 last._replace(tuned_on=link.name),
             ):
                 jobs += _jobs_of(start, *sets)
-    seen: set[tuple[Start, TrainingSet]] = set()
-    ordered = sorted(jobs, key=lambda job: job.round)
-    return [
-        job
-        for job in ordered
-        if (pair := job[1:]) not in seen and not seen.add(pair)  # type: ignore[func-returns-value]
-    ]
+    # The same tuning may be in several rounds.
+    first = {job[1:]: job for job in sorted(jobs, key=lambda job: -job.round)}
+    return sorted((job for job in jobs if first[job[1:]] is job), key=lambda job: job.round)
 
 
 def _jobs_of(
@@ -287,14 +287,14 @@ def _jobs_of(
         for some in (singles, mixtures, narrow)
     )
     jobs: list[Job] = []
-    for turn in range(4):
-        if turn < 3 and turn < len(of_mixtures):
-            mixture = of_mixtures[turn]
+    for turn in range(1, MOST_ROUNDS + 1):
+        if turn <= min(3, len(of_mixtures)):
+            mixture = of_mixtures[turn - 1]
             parts = mixture.name.split("+")
             part = TrainingSet(parts[int(draws.integers(len(parts)))], "single", start.seed)
             jobs += [Job(turn, start, mixture), Job(turn, start, part)]
-        jobs.append(Job(turn, start, of_narrow[turn]))
-        if turn >= 2:
-            jobs.append(Job(turn, start, of_singles[turn]))
+        jobs.append(Job(turn, start, of_narrow[turn - 1]))
+        if turn > 2:
+            jobs.append(Job(turn, start, of_singles[turn - 1]))
     # Tuned models are fewer, and have fewer tunings.
-    return [job._replace(round=2 * job.round + 1) for job in jobs][: 6 if start.tuned_on else None]
+    return jobs[: 6 if start.tuned_on else None]

@@ -2,136 +2,42 @@
 
 An encoder (bidirectional GRU) reads the words of a question, and a decoder (GRU with attention)
 writes the tokens of a template. It sees neither schema nor values, so a score of its answers is a
-score of structure alone. ``benchmarks.study`` trains, tunes and scores many of them.
+score of structure alone.
 
 All shapes are fixed by buckets of lengths, so that JAX compiles each function a few times only. On
 one machine, equal seeds give equal parameters.
 """
 
-import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import numpy.typing as npt
 
-from nl2sql_align.tasks.ngrams.count import split_template
+from benchmarks.study.vocabulary import (
+    END,
+    PAD,
+    QUESTION_LENGTH,
+    SPECIAL,
+    START,
+    TEMPLATE_LENGTHS,
+    Numbers,
+    Vocabulary,
+    make_batches,
+)
 
 UNITS: Final = 128
 EMBEDDED: Final = 64
-BATCH: Final = 64
-QUESTION_LENGTH: Final = 24
-TEMPLATE_LENGTHS: Final = (10, 20, 40)
-"""The lengths that templates are padded to, with their end. Longer ones are cut."""
 DECODED_AT_ONCE: Final = 256
 
-PAD, UNKNOWN, START, END = range(4)
-_SPECIAL: Final = 4
-
-Numbers = npt.NDArray[np.int32]
 Parameters = dict[str, jax.Array]
-
-
-def split_words(question: str) -> list[str]:
-    """Return the words of a question in lower case; a number is ``#``."""
-    return [
-        "#" if word[0].isdigit() else word
-        for word in re.findall(r"[a-z]+|\d+|[^\sa-z\d]", question.lower())
-    ]
-
-
-@dataclass(frozen=True)
-class Vocabulary:
-    """The words of questions and the tokens of templates that a model knows, with their numbers."""
-
-    words: dict[str, int]
-    tokens: dict[str, int]
-
-    @classmethod
-    def collect(
-        cls,
-        questions: Iterable[str],
-        templates: Iterable[str],
-        fewest: int = 5,
-        most_words: int = 3_000,
-    ) -> "Vocabulary":
-        """Return what occurs at least ``fewest`` times, numbered by frequency, then by text."""
-        words = Counter(word for question in questions for word in split_words(question))
-        tokens = Counter(token for template in templates for token in split_template(template))
-        return cls(_number(words, fewest, most_words), _number(tokens, fewest, None))
-
-    def read_questions(self, questions: Sequence[str]) -> Numbers:
-        """Return the numbers of the first words of each question: a row each, padded."""
-        found = np.zeros((len(questions), QUESTION_LENGTH), np.int32)
-        for row, question in enumerate(questions):
-            words = split_words(question)[:QUESTION_LENGTH]
-            found[row, : len(words)] = [self.words.get(word, UNKNOWN) for word in words]
-        return found
-
-    def read_templates(self, templates: Sequence[str]) -> Numbers:
-        """Return the numbers of each template's first tokens, and its end if it fits."""
-        longest = TEMPLATE_LENGTHS[-1]
-        found = np.zeros((len(templates), longest), np.int32)
-        for row, template in enumerate(templates):
-            tokens = [self.tokens.get(token, UNKNOWN) for token in split_template(template)]
-            numbers = [*tokens, END][:longest]
-            found[row, : len(numbers)] = numbers
-        return found
-
-    def write_templates(self, numbers: Numbers) -> list[str | None]:
-        """Return the template of each row; None where it has no end or an unknown token."""
-        names = {number: token for token, number in self.tokens.items()}
-        found: list[str | None] = []
-        for row in numbers.tolist():
-            tokens = row[: row.index(END)] if END in row else [UNKNOWN]
-            known = all(token in names for token in tokens)
-            found.append(" ".join(names[token] for token in tokens) if known else None)
-        return found
-
-
-def _number(counts: Counter[str], fewest: int, most: int | None) -> dict[str, int]:
-    ranked = sorted(
-        (text for text, n in counts.items() if n >= fewest), key=lambda text: (-counts[text], text)
-    )
-    return {text: number for number, text in enumerate(ranked[:most], _SPECIAL)}
-
-
-def bucket_of(length: int) -> int:
-    """Return the length that a template of this many tokens, with its end, is padded to."""
-    return next((size for size in TEMPLATE_LENGTHS if length <= size), TEMPLATE_LENGTHS[-1])
-
-
-def make_batches(
-    templates: Numbers, n_batches: int, generator: np.random.Generator, size: int = BATCH
-) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
-    """Yield the rows of each batch, with the length that they are padded to.
-
-    Rows are drawn by passes over all of them in random order. Each batch has rows of one bucket. A
-    batch that a small set cannot fill repeats rows.
-    """
-    lengths = np.array([bucket_of(int(n)) for n in (templates != PAD).sum(axis=1)])
-    waiting: dict[int, list[int]] = {length: [] for length in TEMPLATE_LENGTHS}
-    made = 0
-    while made < n_batches:
-        for row in generator.permutation(len(templates)):
-            rows = waiting[int(lengths[row])]
-            rows.append(int(row))
-            if len(rows) == size:
-                yield int(lengths[row]), np.array(rows)
-                rows.clear()
-                made += 1
-                if made == n_batches:
-                    return
 
 
 def start_parameters(seed: int, vocabulary: Vocabulary, units: int = UNITS) -> Parameters:
     """Return random parameters."""
-    n_words, n_tokens = (_SPECIAL + len(names) for names in (vocabulary.words, vocabulary.tokens))
+    n_words, n_tokens = (SPECIAL + len(names) for names in (vocabulary.words, vocabulary.tokens))
     half = units // 2
     shapes = {
         "words": (n_words, EMBEDDED),
@@ -322,9 +228,3 @@ def answer(parameters: Parameters, questions: Numbers) -> Numbers:
         padded[: len(some)] = some
         found.append(np.asarray(_decode(parameters, padded))[: len(some)])
     return np.concatenate(found)
-
-
-def share_right(answers: Sequence[str | None], templates: Sequence[str]) -> float:
-    """Return the share of answers that equal the template of their question."""
-    pairs = zip(answers, templates, strict=True)
-    return sum(one == other for one, other in pairs) / len(templates)

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from benchmarks.study.design import Row
-from benchmarks.study.model import split_words
+from benchmarks.study.vocabulary import split_words
 
 NEAREST: Final = 5
 _AT_ONCE: Final = 200

@@ -23,15 +23,8 @@ from benchmarks.study.design import (
     list_jobs,
     rows_of,
 )
-from benchmarks.study.model import (
-    Numbers,
-    Parameters,
-    Vocabulary,
-    answer,
-    share_right,
-    start_parameters,
-    train,
-)
+from benchmarks.study.model import Parameters, answer, start_parameters, train
+from benchmarks.study.vocabulary import Numbers, Vocabulary, share_right
 
 FIRST_RATE: Final = 2e-3
 TUNING_RATE: Final = 2e-3

@@ -59,7 +59,7 @@ def fill(template: str) -> str:
     written: list[str] = []
     functions: list[str] = []
     is_expected, last = False, ""
-    for token, following in zip(tokens, [*tokens[1:], ""], strict=True):
+    for token, following in zip(tokens, [*tokens[1:], ""], strict=False):
         is_star = token == "*" and is_expected and last in _STARS
         is_operand = is_star or (
             following not in _AFTER_NOT
