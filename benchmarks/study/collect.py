@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -14,18 +15,15 @@ from benchmarks.study.spelling import Spelling
 
 METRIC: Final = "template_match"
 MODEL: Final = "small-gru"
-KEPT: Final = (
+_LEAST: Final = 1e-3
+COLUMNS: Final = (
     "model", "predictions", "train", "train_rows", "target", "metric", "before", "after",
-    "base", "stage", "seed", "tuned_on", "kind", "change", "alignment_ratio", "js_ratio",
-    "reach_ratio", "reach_ratio_sources", "reach_ratio_databases", "reach_ratio_clusters",
-    "keyword_ratio", "reverse_ratio", "coverage_ratio", "template_coverage", "ngram_coverage",
-    "answers_coverage", "parsed_share", "question_reach",
+    "start", "set", "kind", "seed", "is_tuned", "change", "alignment_ratio", "js_ratio",
+    "reach_ratio_sources", "reach_ratio", "reach_ratio_groups", "keyword_ratio", "reverse_ratio",
+    "coverage_ratio", "template_coverage", "ngram_coverage", "answers_coverage", "parsed_share",
+    "question_reach",
 )  # fmt: skip
-
-
-def predictions_name(start: str, target: str) -> str:
-    """Return the name of the corpus of a starting model's answers to a target."""
-    return f"{start}.{target}"
+"""The columns of the committed outcomes: first those that ``calibrate`` reads."""
 
 
 def set_name(training: TrainingSet) -> str:
@@ -40,7 +38,22 @@ def read_runs(folder: Path) -> pl.DataFrame:
     return pl.concat(parts).sort("seed", "base", "stage", "start", "train", "target")
 
 
-def collect(folder: Path, corpora: Corpora) -> pl.DataFrame:
+@dataclass(frozen=True)
+class Collected:
+    """The outcomes of a run.
+
+    Attributes:
+        outcomes: A row per outcome, with the columns ``COLUMNS``.
+        measures: What measured them.
+        answers: The answers of each starting model, by target.
+    """
+
+    outcomes: pl.DataFrame
+    measures: Measures
+    answers: Mapping[str, Mapping[str, list[str | None]]]
+
+
+def collect(folder: Path, corpora: Corpora) -> Collected:
     """Return the outcomes with their measures. Those of training sets are kept in the folder."""
     runs = read_runs(folder)
     sets = [
@@ -74,7 +87,7 @@ def collect(folder: Path, corpora: Corpora) -> pl.DataFrame:
     joined = runs.join(of_sets, on=["train", "seed", "target"], how="left").join(
         of_answers, on=["start", "target"], how="left"
     )
-    return _add_ratios(joined)
+    return Collected(_add_ratios(joined), measures, answers)
 
 
 def _named(values: Mapping[str, float], prefix: str) -> dict[str, float]:
@@ -107,32 +120,40 @@ def _measure_sets(cache: Path, measures: Measures) -> pl.DataFrame:
 
 def _add_ratios(joined: pl.DataFrame) -> pl.DataFrame:
     def ratio(name: str, of_set: str, of_answers: str) -> pl.Expr:
-        # Answers without any right template have a coverage of 0.
-        below = pl.max_horizontal(f"b_{of_answers}", pl.lit(1e-3))
-        return (pl.max_horizontal(f"t_{of_set}", pl.lit(1e-3)) / below).round(4).alias(name)
+        # Answers may have no template of the target.
+        sides = (
+            pl.max_horizontal(side, pl.lit(_LEAST)) for side in (f"t_{of_set}", f"b_{of_answers}")
+        )
+        return (next(sides) / next(sides)).round(4).alias(name)
 
-    names = pl.struct("train", "seed").map_elements(
-        lambda row: set_name(TrainingSet(row["train"], "", row["seed"])), pl.String
-    )
-    reaches = [
-        ratio(f"reach_ratio_{by}", f"reach_{by}", "kl_alignment")
-        for by in ("sources", "databases", "clusters")
+    corpus = [
+        set_name(TrainingSet(name, kind, seed))
+        for name, kind, seed in joined.select("train", "kind", "seed").iter_rows()
     ]
     return joined.with_columns(
         pl.lit(MODEL).alias("model"),
         pl.lit(METRIC).alias("metric"),
-        (pl.col("after") - pl.col("before")).round(6).alias("change"),
         pl.format("{}.{}", "start", "target").alias("predictions"),
-        names.alias("train_corpus"),
+        pl.col("train").alias("set"),
+        pl.Series("train", corpus),
+        pl.col("tuned_on").is_not_null().alias("is_tuned"),
+        (pl.col("after") - pl.col("before")).round(6).alias("change"),
         ratio("alignment_ratio", "kl_alignment", "kl_alignment"),
         ratio("js_ratio", "js_alignment", "js_alignment"),
         ratio("keyword_ratio", "keyword_alignment", "keyword_alignment"),
         ratio("reverse_ratio", "reverse_alignment", "reverse_alignment"),
         ratio("coverage_ratio", "template_coverage", "template_coverage"),
-        *reaches,
-        pl.col("t_template_coverage").round(4).alias("template_coverage"),
-        pl.col("t_ngram_coverage").round(4).alias("ngram_coverage"),
-        pl.col("b_template_coverage").round(4).alias("answers_coverage"),
-        pl.col("b_parsed_share").round(4).alias("parsed_share"),
-        pl.col("t_question_reach").round(4).alias("question_reach"),
-    )
+        ratio("reach_ratio_sources", "reach_sources", "kl_alignment"),
+        ratio("reach_ratio", "reach_databases", "kl_alignment"),
+        ratio("reach_ratio_groups", "reach_groups", "kl_alignment"),
+        *(
+            pl.col(f"{side}_{measure}").round(4).alias(name)
+            for name, side, measure in (
+                ("template_coverage", "t", "template_coverage"),
+                ("ngram_coverage", "t", "ngram_coverage"),
+                ("answers_coverage", "b", "template_coverage"),
+                ("parsed_share", "b", "parsed_share"),
+                ("question_reach", "t", "question_reach"),
+            )
+        ),
+    ).select(COLUMNS)

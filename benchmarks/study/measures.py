@@ -31,7 +31,7 @@ from nl2sql_align.tasks.ngrams.count import (
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-PARTS: Final = ("sources", "databases", "clusters")
+PARTS: Final = ("sources", "databases", "groups")
 _LEAST_ROWS: Final = 10
 _SPLITS: Final = 2
 _GAP_NATS: Final = 0.01

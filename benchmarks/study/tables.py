@@ -21,7 +21,29 @@ RATIOS: Final = {
 }
 """The measures that predict by a ratio of the set to the answers: above 1 a gain."""
 
-BANDS: Final = (0.0, 0.8, 0.9, 0.95, 1.0, 1.05, 1.1, 1.2, 1.4, 2.0, np.inf)
+PARTS: Final = {
+    "alignment_ratio": "none (AR)",
+    "reach_ratio_sources": "sources",
+    "reach_ratio": "sources, then databases",
+    "reach_ratio_groups": "groups of templates",
+}
+"""The parts by which reach can judge a set."""
+
+BANDS: Final = (0.0, 0.8, 0.9, 1.0, 1.1, 1.2, 1.4, np.inf)
+NEAR: Final = (0.9, 1.1)
+"""Between these ratios a verdict is withheld."""
+
+
+_SCHEMA: Final = {
+    "measure": pl.String,
+    "spearman": pl.Float64,
+    "signs_right": pl.Int64,
+    "n_signs": pl.Int64,
+    "far_right": pl.Int64,
+    "n_far": pl.Int64,
+    "pairs_right": pl.Float64,
+    "n_pairs": pl.Int64,
+}
 
 
 def choosing(outcomes: pl.DataFrame) -> pl.DataFrame:
@@ -78,71 +100,80 @@ def compare_pairs(
     return right, n_pairs
 
 
-def band_table(outcomes: pl.DataFrame, ratio: str, bands: Sequence[float] = BANDS) -> pl.DataFrame:
+def count_bands(outcomes: pl.DataFrame, ratio: str, bands: Sequence[float] = BANDS) -> pl.DataFrame:
     """Return the gains and losses of each band of a ratio: a row each.
 
-    ``n`` outcomes in all, ``n_gained`` and ``n_lost`` of those that changed by two points or more.
+    ``n`` outcomes in all; ``n_gained`` and ``n_lost`` of those that changed by two points or more.
     """
     rows = []
     for low, high in pairwise(bands):
         some = outcomes.filter((pl.col(ratio) >= low) & (pl.col(ratio) < high))
         big = moved(some)
-        gained = big.filter(pl.col("change") > 0).height
+        n_gained = big.filter(pl.col("change") > 0).height
+        rows.append((low, high, some.height, n_gained, big.height - n_gained))
+    return pl.DataFrame(rows, ["low", "high", "n", "n_gained", "n_lost"], orient="row")
+
+
+def is_covered() -> pl.Expr:
+    """Whether a set covers more of the target's templates than the answers already get right."""
+    return pl.col("template_coverage") > pl.col("before")
+
+
+def count_covered(outcomes: pl.DataFrame, ratio: str) -> dict[str, int]:
+    """Return the gains and losses of a ratio above 1, with and without coverage."""
+    big = moved(outcomes).filter(pl.col(ratio) > 1)
+    return {
+        f"{kind}_{end}": big.filter(condition & sign).height
+        for kind, condition in (("kept", is_covered()), ("withheld", ~is_covered()))
+        for end, sign in (("gained", pl.col("change") > 0), ("lost", pl.col("change") < 0))
+    }
+
+
+def list_misses(
+    outcomes: pl.DataFrame, ratio: str = "reach_ratio", near: tuple[float, float] = NEAR
+) -> pl.DataFrame:
+    """Return the outcomes outside the band around 1 whose sign the ratio has wrong."""
+    wrong = (pl.col(ratio) > 1) != (pl.col("change") > 0)
+    return moved(outcomes).filter(wrong & ~pl.col(ratio).is_between(*near))
+
+
+def compare_measures(
+    outcomes: pl.DataFrame, ratios: Mapping[str, str] = RATIOS, near: tuple[float, float] = NEAR
+) -> pl.DataFrame:
+    """Return a row per measure: correlation, signs, signs far from 1, and pairs."""
+    big = moved(outcomes)
+    right, n_pairs = compare_pairs(outcomes, [*ratios, "train_rows"])
+    rows: list[dict[str, object]] = []
+    for name, label in ratios.items():
+        far = big.filter(~pl.col(name).is_between(*near))
+        signs, fars = count_right(big, name), count_right(far, name)
         rows.append(
             {
-                "low": low,
-                "high": high,
-                "n": some.height,
-                "n_gained": gained,
-                "n_lost": big.height - gained,
+                "measure": label,
+                "spearman": rank_correlation(outcomes[name], outcomes["change"]),
+                "signs_right": signs[0],
+                "n_signs": signs[1],
+                "far_right": fars[0],
+                "n_far": fars[1],
+                "pairs_right": right[name],
+                "n_pairs": n_pairs,
             }
         )
-    return pl.DataFrame(rows)
-
-
-def measure_table(
-    outcomes: pl.DataFrame,
-    ratios: Mapping[str, str] = RATIOS,
-    near: tuple[float, float] = (0.9, 1.1),
-) -> pl.DataFrame:
-    """Return the table of the study: a row per measure."""
-    big = moved(outcomes)
-    names = [*ratios, "train_rows"]
-    right, n_pairs = compare_pairs(outcomes, names)
-    rows: list[dict[str, object]] = []
-    for name in names:
-        row: dict[str, object] = {
-            "measure": ratios.get(name, "size of the set"),
-            "spearman": rank_correlation(outcomes[name], outcomes["change"]),
-            "pairs_right": right[name],
+    rows += [
+        {
+            "measure": "size of the set",
+            "spearman": rank_correlation(outcomes["train_rows"], outcomes["change"]),
+            "pairs_right": right["train_rows"],
             "n_pairs": n_pairs,
-        }
-        if name in ratios:
-            row["signs_right"], row["n_signs"] = count_right(big, name)
-            far = big.filter(~pl.col(name).is_between(*near))
-            row["far_right"], row["n_far"] = count_right(far, name)
-        rows.append(row)
-    rows.append(
+        },
         {
             "measure": "score before",
             "spearman": rank_correlation(-outcomes["before"], outcomes["change"]),
-        }
-    )
-    rows.append(
+        },
         {
             "measure": 'always "gain"',
             "signs_right": big.filter(pl.col("change") > 0).height,
             "n_signs": big.height,
-        }
-    )
-    schema = {
-        "measure": pl.String,
-        "spearman": pl.Float64,
-        "signs_right": pl.Int64,
-        "n_signs": pl.Int64,
-        "far_right": pl.Int64,
-        "n_far": pl.Int64,
-        "pairs_right": pl.Float64,
-        "n_pairs": pl.Int64,
-    }
-    return pl.DataFrame([{key: row.get(key) for key in schema} for row in rows], schema=schema)
+        },
+    ]
+    return pl.DataFrame([{key: row.get(key) for key in _SCHEMA} for row in rows], schema=_SCHEMA)

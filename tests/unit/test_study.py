@@ -15,7 +15,7 @@ from benchmarks.study.design import (
     rows_of,
 )
 from benchmarks.study.spelling import Spelling, fill
-from benchmarks.study.tables import band_table, compare_pairs, count_right, moved
+from benchmarks.study.tables import count_bands, compare_pairs, count_right, moved
 from benchmarks.study.vocabulary import (
     END,
     UNKNOWN,
@@ -157,7 +157,7 @@ def test_signs_and_pairs_are_counted_where_scores_differ_by_two_points():
     assert count_right(outcomes, "alignment_ratio") == (3, 4)
     # 0.5 and 0.48 differ by two points: the ratio has them in the wrong order.
     assert compare_pairs(outcomes, ["alignment_ratio"]) == ({"alignment_ratio": 2.0}, 3)
-    bands = band_table(outcomes, "alignment_ratio", (0.0, 1.0, 1.2, 2.0))
+    bands = count_bands(outcomes, "alignment_ratio", (0.0, 1.0, 1.2, 2.0))
     assert bands.select("n", "n_gained", "n_lost").rows() == [(1, 0, 1), (1, 0, 0), (2, 2, 0)]
 
 
