@@ -14,9 +14,19 @@ import sys
 from pathlib import Path
 
 from benchmarks import ours
-from benchmarks.inputs import DUMPS, ROOT, real_corpora
-from benchmarks.study.design import REAL, SAMPLES, SEEDS, Corpora, Plan, read_corpora
-from benchmarks.study.run import run_part, use_one_thread
+from benchmarks.inputs import DUMPS, real_corpora
+from benchmarks.study.collect import collect
+from benchmarks.study.design import (
+    MOST_ROUNDS,
+    REAL,
+    ROUNDS,
+    SAMPLES,
+    SEEDS,
+    Corpora,
+    Plan,
+    read_corpora,
+)
+from benchmarks.study.dumps import write_dumps
 
 
 def load(folder: Path, dumps: Path) -> Corpora:
@@ -33,25 +43,34 @@ def load(folder: Path, dumps: Path) -> Corpora:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--dumps", type=Path, default=DUMPS)
+    parser.add_argument("--dumps", type=Path, default=DUMPS, help="the real corpora file")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"at most {MOST_ROUNDS}")
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--write-dumps", action="store_true", help="for runs of the main job")
     parser.add_argument("--part", type=int, help="run one part only: for the program's own use")
     arguments = parser.parse_args()
     corpora = load(arguments.folder, arguments.dumps)
     if arguments.part is not None:
+        from benchmarks.study.run import Chosen, run_part, use_one_thread
+
         use_one_thread()
-        run_part(arguments.folder, corpora, arguments.part, arguments.processes, arguments.seeds)
+        chosen = Chosen(arguments.seeds, arguments.rounds, arguments.part, arguments.processes)
+        run_part(arguments.folder, corpora, chosen)
         return
     parts = [
         subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.learners", *sys.argv[1:], "--part", str(part)],
-            cwd=ROOT,
+            [sys.executable, "-m", "benchmarks.learners", *sys.argv[1:], "--part", str(part)]
         )
         for part in range(arguments.processes)
     ]
     if any(part.wait() for part in parts):
         sys.exit("a part of the study failed; its message stands above")
+    collected = collect(arguments.folder, corpora)
+    collected.outcomes.write_csv(arguments.folder / "outcomes.csv")
+    if arguments.write_dumps:
+        for target in corpora.targets:
+            write_dumps(arguments.folder / "dumps", target, collected)
 
 
 if __name__ == "__main__":

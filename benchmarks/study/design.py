@@ -19,8 +19,9 @@ SEEDS: Final = (0, 1, 2)
 STAGES: Final = (100, 400)
 """The numbers of steps of a first training after which a model is a starting point."""
 
-MOST_ROUNDS: Final = 4
+ROUNDS: Final = 1
 """Each round tunes every starting model on a mixture, on a part of it, and on a narrow set."""
+MOST_ROUNDS: Final = 4
 
 _PASSES: Final = 3
 _FEWEST_STEPS: Final = 40

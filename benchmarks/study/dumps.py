@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Final
 
 import polars as pl
 
@@ -11,72 +12,57 @@ from benchmarks.study.spelling import DIALECT, Spelling
 from nl2sql_align.tasks.decisions.calibration import Outcome
 from nl2sql_align.tasks.ingest.corpora_file import ColumnMapping, CorpusEntry, format_corpora
 
-_COLUMNS = ColumnMapping(sql="sql", question="question", db_id="db_id")
+_COLUMNS: Final = ColumnMapping(sql="sql", question="question", db_id="db_id")
+_UNPARSED: Final = "error"
 
 
 def write_dumps(folder: Path, target: str, collected: Collected) -> Path:
-    """Write the dumps of one target, and return the corpora file beside them.
+    """Write the dumps of one target, and return the corpora file among them.
 
     Args:
-        folder: Where to write ``corpora.toml``, ``outcomes.csv`` and the dumps.
-        target: The target.
+        folder: Where to write the dumps. Training sets are shared by all targets.
+        target: The target, and the name of the folder in it with ``corpora.toml`` and
+            ``outcomes.csv``.
         collected: The outcomes, with what measured them.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    measures = collected.measures
+    own, trains = folder / target, folder / "training-sets"
+    for place in (own, trains):
+        place.mkdir(parents=True, exist_ok=True)
     some = collected.outcomes.filter(pl.col("target") == target)
-    spelling = measures.spelling
+    measures = collected.measures
     sets = {(one.name, one.seed): rows for one, rows in measures.sets.items()}
-    entries = [
-        CorpusEntry(
-            name=target,
-            role="target",
-            format="jsonl",
-            dialect=DIALECT,
-            path=_write_rows(
-                folder / f"{target}.jsonl", measures.corpora.targets[target], spelling
-            ),
-            columns=_COLUMNS,
-        )
-    ]
+    asked = measures.corpora.targets[target]
+    rows_of = [(target, "target", own, asked)]
     for name, seed, corpus in some.select("set", "seed", "train").unique().sort("train").rows():
-        entries.append(
-            CorpusEntry(
-                name=corpus,
-                role="train",
-                format="jsonl",
-                dialect=DIALECT,
-                path=_write_rows(folder / f"{corpus}.jsonl", sets[name, seed], spelling),
-                columns=_COLUMNS,
-            )
-        )
+        rows_of.append((corpus, "train", trains, sets[name, seed]))
+    entries = []
+    for corpus, role, place, rows in rows_of:
+        path = place / f"{corpus}.jsonl"
+        _write_rows(path, rows, measures.spelling)
+        entries.append(_describe(corpus, role, "jsonl", path, columns=_COLUMNS))
     for start, corpus in some.select("start", "predictions").unique().sort("start").rows():
-        path = folder / f"{corpus}.sql"
+        path = own / f"{corpus}.sql"
+        answers = [one and measures.spelling(one) for one in collected.answers[start][target]]
         # A template that no query has is an answer that does not parse.
-        lines = [(one and spelling(one)) or "error" for one in collected.answers[start][target]]
-        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        entries.append(
-            CorpusEntry(
-                name=corpus,
-                role="predictions",
-                target=target,
-                model=MODEL,
-                format="lines",
-                dialect=DIALECT,
-                path=str(path),
-            )
-        )
-    some.select(list(Outcome.model_fields)).write_csv(folder / "outcomes.csv")
-    place = folder / "corpora.toml"
+        path.write_text("".join(f"{one or _UNPARSED}\n" for one in answers), encoding="utf-8")
+        entries.append(_describe(corpus, "predictions", "lines", path, target=target, model=MODEL))
+    some.select(list(Outcome.model_fields)).write_csv(own / "outcomes.csv")
+    place = own / "corpora.toml"
     place.write_text(format_corpora(entries), encoding="utf-8")
     return place
 
 
-def _write_rows(path: Path, rows: list[Row], spelling: Spelling) -> str:
+def _describe(name: str, role: str, layout: str, path: Path, **more: object) -> CorpusEntry:
+    known = {"name": name, "role": role, "format": layout, "dialect": DIALECT}
+    return CorpusEntry.model_validate({**known, "path": str(path.resolve()), **more})
+
+
+def _write_rows(path: Path, rows: list[Row], spelling: Spelling) -> None:
+    if path.exists():
+        return
     with path.open("w", encoding="utf-8") as file:
         for row in rows:
-            query = {"sql": spelling(row.template) or "error", "question": row.question}
-            # The rows of one database belong together in any source.
+            query = {"sql": spelling(row.template) or _UNPARSED, "question": row.question}
+            # Databases of two sources may have the same name.
             db_id = f"{row.source} {row.db_id}" if row.db_id else None
-            file.write(f"{json.dumps({**query, 'db_id': db_id})}\n")
-    return str(path)
+            file.write(f"{json.dumps({**query, 'db_id': db_id, 'part': row.source})}\n")

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -175,16 +175,26 @@ class Runner:
         return self.folder / "starts" / f"{start.name}.{ending}"
 
 
-def run_part(folder: Path, corpora: Corpora, part: int, n_parts: int, seeds: Sequence[int]) -> None:
+class Chosen(NamedTuple):
+    """The seeds and rounds of a run, and which of its parts to run."""
+
+    seeds: Sequence[int]
+    rounds: int
+    part: int
+    n_parts: int
+
+
+def run_part(folder: Path, corpora: Corpora, chosen: Chosen) -> None:
     """Run one of several parts of the study, each in a process of its own."""
     (folder / "starts").mkdir(parents=True, exist_ok=True)
     bases = list(corpora.sources)
     mine = [
         job
-        for job in list_jobs(corpora, seeds)
-        if (bases.index(job.start.base) + job.start.seed) % n_parts == part
+        for job in list_jobs(corpora, chosen.seeds)
+        if job.round <= chosen.rounds
+        and (bases.index(job.start.base) + job.start.seed) % chosen.n_parts == chosen.part
     ]
-    Runner(folder, corpora, set_exam(corpora)).run(mine, folder / f"outcomes-{part}.csv")
+    Runner(folder, corpora, set_exam(corpora)).run(mine, folder / f"outcomes-{chosen.part}.csv")
 
 
 def use_one_thread() -> None:
