@@ -17,9 +17,7 @@ from benchmarks import ours
 from benchmarks.inputs import DUMPS, real_corpora
 from benchmarks.study.collect import collect
 from benchmarks.study.design import (
-    MOST_ROUNDS,
     REAL,
-    ROUNDS,
     SAMPLES,
     SEEDS,
     Corpora,
@@ -45,7 +43,6 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--dumps", type=Path, default=DUMPS, help="the real corpora file")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"at most {MOST_ROUNDS}")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--write-dumps", action="store_true", help="for runs of the main job")
     parser.add_argument("--part", type=int, help="run one part only: for the program's own use")
@@ -55,7 +52,7 @@ def main() -> None:
         from benchmarks.study.run import Chosen, run_part, use_one_thread
 
         use_one_thread()
-        chosen = Chosen(arguments.seeds, arguments.rounds, arguments.part, arguments.processes)
+        chosen = Chosen(arguments.seeds, arguments.part, arguments.processes)
         run_part(arguments.folder, corpora, chosen)
         return
     parts = [

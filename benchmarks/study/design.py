@@ -19,9 +19,6 @@ SEEDS: Final = (0, 1, 2)
 STAGES: Final = (100, 400)
 """The numbers of steps of a first training after which a model is a starting point."""
 
-ROUNDS: Final = 1
-"""Each round tunes every starting model on a mixture, on a part of it, and on a narrow set."""
-MOST_ROUNDS: Final = 4
 
 _PASSES: Final = 3
 _FEWEST_STEPS: Final = 40
@@ -250,52 +247,41 @@ class Job(NamedTuple):
 
 
 def list_jobs(corpora: Corpora, seeds: Sequence[int] = SEEDS) -> list[Job]:
-    """Return all tunings, in rounds, each of which has all starting models.
+    """Return all tunings, in rounds.
 
-    Each starting model is tuned on mixtures, on a part of each of these mixtures, on more parts of
-    single sources, and on narrow sets. Models that were tuned once start again, from the next
-    source of the list.
+    Round 0 makes the models that are tuned twice, each from the next source of the list. Round 1
+    tunes every starting model on a mixture, on a part of it, and on a narrow set.
     """
     bases = list(corpora.sources)
     jobs: list[Job] = []
     for seed in seeds:
-        sets = list_singles(corpora, seed), list_mixtures(corpora, seed), list_narrow(corpora, seed)
+        singles = list_singles(corpora, seed)
+        mixtures, narrow = list_mixtures(corpora, seed), list_narrow(corpora, seed)
         for base in bases:
             following = bases[(bases.index(base) + 1) % len(bases)]
             n = min(CHAIN_ROWS, len(corpora.sources[following]))
             link = TrainingSet(f"{following}:{n}", "single", seed)
             last = Start(base, STAGES[-1], seed)
             jobs.append(Job(0, last, link))
-            for start in (
-                *(Start(base, s, seed) for s in STAGES),
-                last._replace(tuned_on=link.name),
-            ):
-                jobs += _jobs_of(start, *sets)
+            starts = [Start(base, stage, seed) for stage in STAGES]
+            for start in (*starts, last._replace(tuned_on=link.name)):
+                jobs += _vary_kinds(start, singles, mixtures, narrow)
     # The same tuning may be in several rounds.
     first = {job[1:]: job for job in sorted(jobs, key=lambda job: -job.round)}
     return sorted((job for job in jobs if first[job[1:]] is job), key=lambda job: job.round)
 
 
-def _jobs_of(
+def _vary_kinds(
     start: Start,
     singles: list[TrainingSet],
     mixtures: list[TrainingSet],
     narrow: list[TrainingSet],
 ) -> list[Job]:
     draws = generator(f"jobs of {start.name}")
-    of_singles, of_mixtures, of_narrow = (
-        [some[place] for place in draws.permutation(len(some))]
-        for some in (singles, mixtures, narrow)
+    # The first draw is not used; leaving it out would change the others.
+    _, mixture, narrow_set = (
+        some[int(draws.permutation(len(some))[0])] for some in (singles, mixtures, narrow)
     )
-    jobs: list[Job] = []
-    for turn in range(1, MOST_ROUNDS + 1):
-        if turn <= min(3, len(of_mixtures)):
-            mixture = of_mixtures[turn - 1]
-            parts = mixture.name.split("+")
-            part = TrainingSet(parts[int(draws.integers(len(parts)))], "single", start.seed)
-            jobs += [Job(turn, start, mixture), Job(turn, start, part)]
-        jobs.append(Job(turn, start, of_narrow[turn - 1]))
-        if turn > 2:
-            jobs.append(Job(turn, start, of_singles[turn - 1]))
-    # Tuned models are fewer, and have fewer tunings.
-    return jobs[: 6 if start.tuned_on else None]
+    parts = mixture.name.split("+")
+    part = TrainingSet(parts[int(draws.integers(len(parts)))], "single", start.seed)
+    return [Job(1, start, chosen) for chosen in (mixture, part, narrow_set)]

@@ -176,10 +176,9 @@ class Runner:
 
 
 class Chosen(NamedTuple):
-    """The seeds and rounds of a run, and which of its parts to run."""
+    """The seeds of a run, and which of its parts to run."""
 
     seeds: Sequence[int]
-    rounds: int
     part: int
     n_parts: int
 
@@ -191,8 +190,7 @@ def run_part(folder: Path, corpora: Corpora, chosen: Chosen) -> None:
     mine = [
         job
         for job in list_jobs(corpora, chosen.seeds)
-        if job.round <= chosen.rounds
-        and (bases.index(job.start.base) + job.start.seed) % chosen.n_parts == chosen.part
+        if (bases.index(job.start.base) + job.start.seed) % chosen.n_parts == chosen.part
     ]
     Runner(folder, corpora, set_exam(corpora)).run(mine, folder / f"outcomes-{chosen.part}.csv")
 
