@@ -15,7 +15,7 @@ from benchmarks.study.design import (
     rows_of,
 )
 from benchmarks.study.spelling import Spelling, fill
-from benchmarks.study.tables import count_bands, compare_pairs, count_right, moved
+from benchmarks.study.tables import compare_pairs, count_bands, count_right, moved
 from benchmarks.study.vocabulary import (
     END,
     UNKNOWN,
