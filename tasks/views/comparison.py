@@ -116,6 +116,7 @@ class Comparison:
                 *("n-grams covered", "templates covered", "same queries", "parsed"),
             ),
             [_format_alignment(row) for row in self.alignment.iter_rows(named=True)],
+            list_doubts(self.alignment),
         )
         if len(self.ratios):
             yield _Section(
@@ -272,14 +273,9 @@ def _read_comparison(
     return Comparison(target, corpora, pairs, ratios, sentences, notes, set_aside)
 
 
-def list_doubts(ratios: "pl.DataFrame") -> list[str]:
-    """Return the doubts about the ratios, each once, with the answers that it concerns."""
-    doubts = [
-        f"{row['predictions']}: {doubt}"
-        for row in ratios.iter_rows(named=True)
-        for doubt in row["doubts"] or []
-    ]
-    return list(dict.fromkeys(doubts))
+def list_doubts(rows: "pl.DataFrame") -> list[str]:
+    """Return the doubts about alignments or ratios, each once."""
+    return list(dict.fromkeys(doubt for doubts in rows["doubts"] for doubt in doubts))
 
 
 def _format_alignment(row: Mapping[str, Any]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import math
 import shlex
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -55,7 +56,11 @@ def describe_results(
         ratios: The result of ``tasks.results.read.ratio``.
         place: The warehouse's name in the commands.
     """
-    sentences = [_describe_closest(pairs), _describe_verdicts(ratios), _describe_warning(pairs)]
+    sentences = [
+        _describe_closest(pairs),
+        _describe_verdicts(ratios),
+        _describe_warnings(pairs, ratios),
+    ]
     return Highlights(
         [sentence for sentence in sentences if sentence],
         _suggest_commands(shlex.quote(str(place)), pairs, ratios),
@@ -139,10 +144,33 @@ def _describe_verdicts(ratios: "pl.DataFrame") -> str:
     )
 
 
-def _describe_warning(pairs: "pl.DataFrame") -> str:
+def _describe_warnings(pairs: "pl.DataFrame", ratios: "pl.DataFrame") -> str:
+    candidates = _rank_candidates(pairs)
+    warnings = [_describe_warning(pairs, candidates), _describe_doubts(candidates, ratios)]
+    if any(warnings) or candidates.is_empty():
+        return " ".join(filter(None, warnings))
+    share, _ = _find_least_parsed(pairs)
+    return (
+        f"No warnings: at least {math.floor(100 * share)}% of every corpus parses, and no training "
+        f"set contains {_LEAKING:.1%} or more of a target's queries."
+    )
+
+
+def _describe_doubts(candidates: "pl.DataFrame", ratios: "pl.DataFrame") -> str:
+    """Return the doubt that concerns most numbers, and how many there are beside it."""
+    counts = Counter(
+        doubt for frame in (candidates, ratios) for doubts in frame["doubts"] for doubt in doubts
+    )
+    if not counts:
+        return ""
+    (first, _), *others = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+    more = f"; {len(others)} more in the notes of matrix and ratio" if others else ""
+    return f"Doubtful: {first}{more}."
+
+
+def _describe_warning(pairs: "pl.DataFrame", candidates: "pl.DataFrame") -> str:
     import polars as pl
 
-    candidates = _rank_candidates(pairs)
     leaking = candidates.filter(pl.col("exact_overlap") >= _LEAKING).sort(
         "exact_overlap", "source", descending=[True, False]
     )
@@ -156,12 +184,7 @@ def _describe_warning(pairs: "pl.DataFrame") -> str:
     share, worst = _find_least_parsed(pairs)
     if worst and share < _RARELY_PARSED:
         return f"Warning: only {share:.0%} of {worst} parses; see nl2sql-align rejects."
-    if candidates.is_empty():
-        return ""
-    return (
-        f"No warnings: at least {math.floor(100 * share)}% of every corpus parses, and no training "
-        f"set contains {_LEAKING:.1%} or more of a target's queries."
-    )
+    return ""
 
 
 def _find_least_parsed(pairs: "pl.DataFrame") -> tuple[float, str]:

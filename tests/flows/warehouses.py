@@ -55,8 +55,9 @@ def stage_files(folder):
     """Return the inode, time and size of each stage file; they change when it is rewritten."""
     warehouse = Warehouse(Path(folder))
     paths = [*warehouse.ngrams.iterdir(), *(warehouse.folder / "stages").rglob("*.*")]
-    # Each run adds itself to the history, and so to its backup.
-    stats = {path: path.stat() for path in paths if path != warehouse.backup_file}
+    # Each run adds itself to the history, and so to its backup, its digest, and its time.
+    of_run = (warehouse.backup_file, warehouse.digests_file, warehouse.inputs_file)
+    stats = {path: path.stat() for path in paths if path not in of_run}
     return {
         path.relative_to(warehouse.folder).as_posix(): (stat.st_ino, stat.st_mtime_ns, stat.st_size)
         for path, stat in stats.items()

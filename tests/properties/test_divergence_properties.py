@@ -8,7 +8,6 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
-from nl2sql_align.tasks.decisions.mixture import mixture_divergence
 from nl2sql_align.tasks.decisions.selection_methods import Cells, Target, divergence
 from nl2sql_align.tasks.measures.bootstrap import Counts, shared_classes, skew_divergences
 from nl2sql_align.tasks.measures.divergence import (
@@ -27,6 +26,7 @@ from nl2sql_align.tasks.measures.divergence import (
     sum_terms,
 )
 from nl2sql_align.tasks.measures.matrix import compute_matrix
+from nl2sql_align.tasks.measures.mixtures import mixture_divergence
 from tests import reference
 from tests.properties.contents import rows_of, write_content
 from tests.properties.strategies import some_templates
@@ -118,7 +118,7 @@ def test_replicates_selections_and_mixtures(source, target):
     p, q, ones, one = shares(source)[at], shares(target)[at], np.ones(len(at)), np.array([1])
     cells = Cells(csr_array(a[None, at]), ones, np.array([a.sum()]), one - 1, one - 1, one, one)
     assert divergence(cells, one, Target(q, q[None, :])) == expected
-    assert mixture_divergence(np.ones(1), p[None, :], q, ones) == expected
+    assert mixture_divergence(np.ones(1), csr_array(p[None, :]), q, ones) == expected
 
 
 @settings(max_examples=15)

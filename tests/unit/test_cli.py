@@ -874,7 +874,7 @@ def test_every_command_has_a_twin_in_python():
         for command in app.registered_commands
     }
     assert commands.keys() == twins.keys() == set(COMMANDS)
-    display_options = {"form", "metric", "all_pairs", "ranked", "examples", "log_format"}
+    display_options = {"form", "metric", "all_pairs", "is_all", "ranked", "examples", "log_format"}
     for name, place in twins.items():
         module, function = place.split(":")
         if module.startswith("nl2sql_align.flows."):  # read the source, to not import Prefect

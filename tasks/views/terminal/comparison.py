@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Final
 
 from rich.markup import escape
 
+from nl2sql_align.tasks.views.comparison import list_doubts
 from nl2sql_align.tasks.views.digits import format_interval, format_value
 from nl2sql_align.tasks.views.options import ComparisonFormat
 from nl2sql_align.tasks.views.terminal.console import (
@@ -42,6 +43,8 @@ def print_comparison(comparison: "Comparison", form: ComparisonFormat) -> None:
         err.print(escape(printable(line)), soft_wrap=True)
     out.print(f"KL-alignment with [bold]{escape(comparison.target)}[/]", soft_wrap=True)
     _print_alignments(comparison.alignment)
+    for doubt in list_doubts(comparison.alignment):
+        say(f"[yellow]Doubtful: {escape(printable(doubt))}.[/]", 2)
     for train, sentences in comparison.sentences.items():
         out.print()
         out.print(f"[bold]{escape(train)}[/] and {escape(comparison.target)}", soft_wrap=True)

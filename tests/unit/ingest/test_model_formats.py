@@ -601,7 +601,8 @@ def test_each_format_gives_its_queries(tmp_path, sample):
 def test_all_formats_are_tested():
     samples = {**DUMPS, **SAMPLES, **MODEL_SAMPLES, **TOOL_SAMPLES, **LOGS, **PG_LOGS}.values()
     tested = {ALIASES.get(format, format) for format, *_ in samples}
-    assert set(list_formats()) - tested == {"dbt", "ehrsql_2024", "spider2", "sql_files", "tsv"}
+    elsewhere = {"dbt", "ehrsql_2024", "fingerprint", "spider2", "sql_files", "tsv"}
+    assert set(list_formats()) - tested == elsewhere
 
 
 def test_ehrsql_2024_joins_labels_with_their_questions(tmp_path):

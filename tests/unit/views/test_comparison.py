@@ -87,10 +87,8 @@ def test_it_shows_itself(comparison):
 
 
 def test_text_of_dumps_is_escaped():
-    frame = pl.DataFrame()
-    made = Comparison(
-        "dev", frame, pl.DataFrame(schema={"source": pl.String}), frame, {}, ["<b>|*\x1b"], {}
-    )
+    frame, columns = pl.DataFrame(), {"source": pl.String, "doubts": pl.List(pl.String)}
+    made = Comparison("dev", frame, pl.DataFrame(schema=columns), frame, {}, ["<b>|*\x1b"], {})
     assert "&lt;b&gt;|*" in made.as_html()
     assert "\\<b\\>\\|\\*\N{REPLACEMENT CHARACTER}" in made.as_markdown()
 

@@ -10,11 +10,12 @@ PAIR = {"source_role": "train", "target_role": "target", "exact_overlap": 0.0}
 def pairs(*rows):
     return pl.DataFrame(
         [
-            {**PAIR, "source_parsed_share": 1.0, "source": source, "target": target}
+            {**PAIR, "source_parsed_share": 1.0, "source": source, "target": target, "doubts": []}
             | {"kl_alignment": alignment, "ci_low": alignment - 0.03, "ci_high": alignment + 0.03}
             | more
             for source, target, alignment, more in rows
-        ]
+        ],
+        schema_overrides={"doubts": pl.List(pl.String)},
     )
 
 
@@ -29,7 +30,10 @@ def ratios(*rows):
         "verdict": pl.String,
     }
     return pl.DataFrame(rows, schema=schema, orient="row").with_columns(
-        n_answered=pl.lit(200), n_questions=pl.lit(1034), is_part=pl.col("predictions") == "part"
+        n_answered=pl.lit(200),
+        n_questions=pl.lit(1034),
+        is_part=pl.col("predictions") == "part",
+        doubts=pl.lit([], pl.List(pl.String)),
     )
 
 
@@ -102,3 +106,14 @@ def test_without_training_sets_and_ratios_there_are_no_sentences():
     found = describe(pairs(("a", "b", 0.9, {"source_role": "target"})), ratios())
     assert found.sentences == []
     assert [command for command, _ in found.next_steps] == ["nl2sql-align matrix 'my w'"]
+
+
+def test_the_doubt_about_most_numbers_is_named():
+    few, copied = "dev has 8 queries", "base copies the target"
+    shown = pairs(("near", "dev", 0.9, {"doubts": [few]}), ("far", "dev", 0.5, {"doubts": [few]}))
+    found = ratios(("near", "base", None, 1.0, 0.9, 1.1, "undecided"))
+    _, _, beware = describe(shown, found).sentences
+    assert beware == "Doubtful: dev has 8 queries."
+    found = found.with_columns(doubts=pl.lit([copied]))
+    _, _, beware = describe(shown, found).sentences
+    assert beware == "Doubtful: dev has 8 queries; 1 more in the notes of matrix and ratio."
