@@ -43,10 +43,10 @@ def test_the_first_answer_names_the_closest_training_set_and_the_verdict(opened)
         .inner_text()
         .startswith("near is the closest, with a KL-alignment of 0.9")
     )
-    assert "A gain is expected for base." in page.locator("#ranking .answer").inner_text()
+    assert "The verdict is undecided for base." in page.locator("#ranking .answer").inner_text()
     first = page.locator("#ranking tbody tr").first
     assert first.locator("th").inner_text() == "near\ncontains 100% of the target's queries"
-    assert first.get_by_label("gain", exact=True).count() == 1
+    assert first.get_by_label("undecided", exact=True).count() == 1
 
 
 def test_choosing_a_target_shows_its_training_sets(opened):

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rich.markup import escape
 
-from nl2sql_align.tasks.results.read import rank_pairs
 from nl2sql_align.tasks.views.digits import format_interval, format_value
 from nl2sql_align.tasks.views.terminal.console import (
     LONGEST_NAME,
@@ -167,6 +166,8 @@ def _highlight(cell: str, is_best: bool) -> str:
 
 
 def _find_closest(rows: "pl.DataFrame", metric: str) -> dict[str, str | None]:
+    from nl2sql_align.tasks.results.read import rank_pairs  # loads DuckDB
+
     best = rank_pairs(rows, metric).unique("target", keep="first", maintain_order=True)
     return dict.fromkeys(rows["target"]) | dict(best.select("target", "source").iter_rows())
 
@@ -174,6 +175,8 @@ def _find_closest(rows: "pl.DataFrame", metric: str) -> dict[str, str | None]:
 def _print_ranking(rows: "pl.DataFrame", metric: str, top: int, *, is_chosen: bool) -> None:
     """Print the closest training sets of each target, one below the other."""
     import polars as pl
+
+    from nl2sql_align.tasks.results.read import rank_pairs
 
     ranked = rank_pairs(rows, metric)
     has_interval = metric == "kl_alignment" and ranked["ci_low"].count() > 0
