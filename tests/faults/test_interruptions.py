@@ -195,18 +195,12 @@ STUCK = {
 from nl2sql_align.tasks.warehouse.folder import digest_file
 in_a_thread(digest_file, Path("big"))
 """,
-    "ingesting a big file": """
-from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
-from nl2sql_align.tasks.ingest.dumps import ingest_corpus
-keys = {"name": "c", "role": "train", "format": "csv", "columns": {"sql": "a"}}
-in_a_thread(ingest_corpus, CorpusEntry(path="big", **keys), Path("queries.parquet"))
-""",
     "reading in a thread": f"{DUCKDB}in_a_thread(count)",
     "publishing": f"{DUCKDB}begin()\ncount()",
     "parsing": """
-from tests.unit.templates.test_parser_pool import SLOW, make_job
+from tests.unit.templates.test_parser_pool import SLOW, make_job, patient
 from nl2sql_align.tasks.templates.parser_pool import parse_part
-in_a_thread(parse_part, make_job(Path("."), [SLOW]))
+in_a_thread(parse_part, make_job(Path("."), [SLOW], limits=patient(60.0)))
 """,
     "an error that hides the exit": """
 begin()
