@@ -214,8 +214,9 @@ def load_pool_with_target(
 
     Each row counts as often as it occurs in a log. Raises the errors of ``load_pool``.
     """
-    _check_sources(_describe_corpora(con, place, [*sources, target]), sources, target)
-    given = _list_rows(con, place, target, [*sources, target], Overlap.NONE, 0, True, True)
+    corpora = _describe_corpora(con, place, [*sources, target])
+    _check_sources(corpora, sources, target)
+    given = _list_rows(con, corpora, target, [*sources, target], Overlap.NONE, 0, True, True)
     return _count_candidates(con, given, _count_target(con, target))
 
 
@@ -242,7 +243,7 @@ def list_candidates(
         given = corpora.filter(pl.col("corpus").is_in(named))
         with_rows = set(_leave_out_templates(given, bool(sources))["corpus"])
         named = [name for name in named if name in with_rows]
-    return _list_rows(con, place, target, named, overlap, seed, is_whole, keep_accidental)
+    return _list_rows(con, corpora, target, named, overlap, seed, is_whole, keep_accidental)
 
 
 def _check_sources(corpora: pl.DataFrame, named: Sequence[str], target: str) -> None:
@@ -260,7 +261,7 @@ def _check_sources(corpora: pl.DataFrame, named: Sequence[str], target: str) -> 
 
 def _list_rows(
     con: duckdb.DuckDBPyConnection,
-    place: Path | str,
+    corpora: pl.DataFrame,
     target: str,
     named: list[str],
     overlap: Overlap,
@@ -268,7 +269,7 @@ def _list_rows(
     is_whole: bool,
     keep_accidental: bool,
 ) -> pl.DataFrame:
-    corpora = _describe_corpora(con, place, [*named, target])
+    """Write rows of the named corpora to table ``candidates``, and return their sources."""
     position_of = {name: i for i, name in enumerate(named)}
     given = (
         corpora.filter(pl.col("corpus").is_in(named))

@@ -103,6 +103,8 @@ def gaps(
         raise ConfigurationError(f"budget: {budget} is less than 1")
     if not 0 <= replicates <= 1000:
         raise ConfigurationError(f"replicates: {replicates} is not between 0 and 1000")
+    if source in pool:
+        raise ConfigurationError(f"'{source}' is the training set; leave it out of the pool")
     with open_results(place) as con:
         whole = load_pool_with_target(con, place, target, [source])
         aim = whole.target.as_target(replicates, seed, columns=whole.columns)
@@ -214,8 +216,6 @@ def _add_pool(
     """Add the number of rows of each template in the pool, and an example from it or the target."""
     own = query_sql(con, "decisions/gaps/target_examples", target=target).pl()
     table = table.join(own, on="template", how="left", maintain_order="left")
-    if source in pool:
-        raise ConfigurationError(f"'{source}' is the training set; leave it out of the pool")
     others = list(pool) or _list_other_corpora(con, source, target)
     if others:
         list_candidates(con, place, target, others, Overlap.NEAR, 0)

@@ -9,8 +9,6 @@ from typing import Any, Final
 
 import polars as pl
 
-from nl2sql_align.tasks.base.connections import connected
-from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.measures.intervals import IntervalsReport
 from nl2sql_align.tasks.measures.parts import PartsBy
 from nl2sql_align.tasks.measures.verdicts import Evidence, judge_ratio, judge_reach_ratio
@@ -79,7 +77,10 @@ def list_doubts(pair: Mapping[str, Any]) -> list[str]:
 
 
 def judge_ratios(
-    corpora: Sequence[CountedCorpus], pairs: Path, intervals: IntervalsReport
+    corpora: Sequence[CountedCorpus],
+    pairs: Path,
+    intervals: IntervalsReport,
+    right_shares: Mapping[str, float],
 ) -> pl.DataFrame:
     """Decide on the verdicts of ratios.
 
@@ -87,6 +88,8 @@ def judge_ratios(
         corpora: All corpora of a run.
         pairs: The measures of all pairs of contents.
         intervals: Intervals and reach.
+        right_shares: The share of answers that have the template of their question's query, for
+            predictions whose questions are known.
 
     Returns:
         A row for each training set and predictions: ``train``, ``predictions``, ``verdict``,
@@ -99,14 +102,11 @@ def judge_ratios(
     columns = ["source_key", "target_key", "template_coverage"]
     known = pl.read_parquet(pairs, columns=columns, glob=False).iter_rows()
     coverages = {(source, target): coverage for source, target, coverage in known}
-    shares: dict[str, float | None] = {}
     rows = []
     for row in pl.read_parquet(intervals.ratios, glob=False).iter_rows(named=True):
         names = ("train", "predictions", "compared_with")
         train, predictions, target = (of_name[row[name]] for name in names)
-        if predictions.entry.name not in shares:
-            shares[predictions.entry.name] = measure_right_share(predictions, target)
-        share = shares[predictions.entry.name]
+        share = right_shares.get(predictions.entry.name)
         of_train, of_predictions = (
             coverages[one.content_key, target.content_key] for one in (train, predictions)
         )
@@ -134,28 +134,3 @@ def judge_ratios(
             }
         )
     return pl.DataFrame(rows, schema=_SCHEMA, orient="row")
-
-
-def measure_right_share(predictions: CountedCorpus, target: CountedCorpus) -> float | None:
-    """Return the share of answers that have the template of their question's query.
-
-    Args:
-        predictions: The answers.
-        target: Their target, or the part of it that they answer.
-
-    Returns:
-        The share of the answers to questions whose own query has a template. None if the questions
-        of the answers are unknown, or none of them has a template.
-    """
-    if not predictions.answers_questions_of(target):
-        return None
-    with connected() as con:
-        [(share,)] = query_sql(
-            con,
-            "measures/doubts/right_templates",
-            answers=str(predictions.queries),
-            answer_templates=str(predictions.templates),
-            asked=str(target.queries),
-            asked_templates=str(target.templates),
-        ).fetchall()
-    return None if share is None else float(share)

@@ -85,6 +85,12 @@ def find_reach(train: Sample, target: Sample) -> Reach:
 
 def _count_parts(train: Sample) -> "tuple[csr_array, Floats]":
     """Return the n-gram counts of each part (row) by class, and the n-grams of each part."""
+    of_parts, totals = _count_queries(train)
+    return of_parts @ train.classes.counts.astype(np.float64), totals
+
+
+def _count_queries(train: Sample) -> "tuple[csr_array, Floats]":
+    """Return the queries of each part (row) with each template, and the n-grams of each part."""
     from scipy.sparse import coo_array
 
     assert train.rows is not None
@@ -93,8 +99,7 @@ def _count_parts(train: Sample) -> "tuple[csr_array, Floats]":
         (rows.n_queries, (rows.parts, rows.templates)),
         shape=(rows.n_parts, train.of_units.shape[1]),
     ).tocsr()
-    totals = of_parts @ train.classes.totals.astype(np.float64)
-    return of_parts @ train.classes.counts.astype(np.float64), totals
+    return of_parts, of_parts @ train.classes.totals.astype(np.float64)
 
 
 def _distributions(target: Sample, classes: Integers) -> Floats:
@@ -135,7 +140,7 @@ def weigh_units(train: Sample, weights: Floats) -> "csr_array":
 
     assert train.rows is not None
     rows = train.rows
-    _, totals = _count_parts(train)
+    _, totals = _count_queries(train)
     with np.errstate(divide="ignore", invalid="ignore"):
         per_query = np.where(totals > 0, weights / totals, 0.0)
     of_units = coo_array(

@@ -52,8 +52,6 @@ class SampleKey(NamedTuple):
             predictions that are resampled with it, otherwise the corpus's own.
         asked_templates: The templates of these queries.
         unit: The unit to draw, as far as it is known.
-        owner: A digest of the templates of these queries, for which weights are drawn: texts that
-            change no count change no interval.
     """
 
     queries: Path
@@ -62,7 +60,14 @@ class SampleKey(NamedTuple):
     asked: Path
     asked_templates: Path
     unit: Unit
-    owner: str
+
+    @property
+    def owner(self) -> str:
+        """A digest of the templates for which weights are drawn.
+
+        Texts that change no count change no interval.
+        """
+        return digest_templates(self.asked_templates)
 
     @property
     def is_paired(self) -> bool:
@@ -165,7 +170,6 @@ def own_sample_key(corpus: CountedCorpus, unit: Unit) -> SampleKey:
         corpus.queries,
         corpus.templates,
         unit,
-        digest_templates(corpus.templates),
     )
 
 
@@ -189,7 +193,6 @@ def paired_sample_key(predictions: CountedCorpus, target: CountedCorpus, unit: U
         target.queries,
         target.templates,
         unit,
-        digest_templates(target.templates),
     )
 
 

@@ -345,10 +345,13 @@ def _insert_pairs(
     run_sql(con, "results/publish/alignment", pairs=str(pairs))
     run_sql(con, "results/publish/ratio_doubts")
     con.unregister("given_doubts")
+    _insert_answer_errors(con, corpora)
     if intervals is not None:
         from nl2sql_align.tasks.measures.doubts import judge_ratios
 
-        con.register("given_verdicts", judge_ratios(corpora, pairs, intervals).to_arrow())
+        shares = dict(query_sql(con, "results/publish/right_shares").fetchall())
+        verdicts = judge_ratios(corpora, pairs, intervals, shares)
+        con.register("given_verdicts", verdicts.to_arrow())
         run_sql(
             con,
             "results/publish/intervals",
@@ -360,7 +363,6 @@ def _insert_pairs(
         con.unregister("given_verdicts")
     run_sql(con, "results/publish/tuning_effect", pairs=str(pairs))
     con.unregister("given_compared")
-    _insert_answer_errors(con, corpora)
     run_sql(con, "results/publish/named_contributions", contributions=str(contributions))
     sides = con.execute("select distinct side from named_contributions").fetchall()
     files = [str(corpus.ngrams) for corpus in corpora if (corpus.entry.name,) in sides]

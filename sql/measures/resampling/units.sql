@@ -1,10 +1,9 @@
--- The templates of a corpus, numbered in their order (sample_templates), and the number of queries
--- of each unit with each template, source and database (sample_units). A unit is a database or a
--- query: resampling draws it as a whole. A query with an unknown database is its own unit, with all its occurrences in a
--- log. The question of $asked gives a query's database: $asked is the corpus itself, or the target
--- that it answers. is_grouped says whether $asked has several queries of one question. More units
--- than $most_units are combined into groups by the MD5 of their names. A text that occurs first at
--- a query's own ordinal is joined by the ordinal; only texts that occur again are compared.
+-- The templates of a corpus, numbered in their order (sample_templates), and the number of queries of each unit with
+-- each template, source and database (sample_units). A unit is a database or a query: resampling draws it as a whole. A
+-- query with an unknown database is its own unit, with all its occurrences in a log. The question of $asked gives a
+-- query's database: $asked is the corpus itself, or the target that it answers. is_grouped says whether $asked has
+-- several queries of one question. More units than $most_units are combined into groups by the MD5 of their names. A
+-- text that occurs first at a query's own ordinal is joined by the ordinal; only texts that occur again are compared.
 -- parameters: queries, templates, asked, is_grouped, by_database, most_units
 create or replace temp table sample_templates as
 select template, row_number() over (order by template) - 1 as template_number

@@ -1,5 +1,5 @@
--- The measures of every ordered pair of corpora. A pair is unevenly parsed if the shares of queries that parse differ by
--- more than 0.1: the rejected queries may then explain the divergence. Expects given_corpora, given_doubts (train,
+-- The measures of every ordered pair of corpora. A pair is unevenly parsed if the shares of queries that parse differ
+-- by more than 0.1: the rejected queries may then explain the divergence. Expects given_corpora, given_doubts (train,
 -- target, predictions, doubts) and the filled table corpora.
 -- parameters: pairs
 insert into alignment

@@ -1,8 +1,8 @@
 -- The Alignment Ratio of each training set, for each target and the predictions on it (specification, section 5), and
 -- the same without cleaning the predictions; null if the uncleaned predictions have no template. Predictions that
 -- answer a part of their target are compared with that part, and so are the training sets. Intervals and verdicts
--- follow in intervals.sql, doubts in ratio_doubts.sql. Expects given_corpora, given_as_written (corpus, content_key), given_compared (corpus,
--- compared_with, content_key).
+-- follow in intervals.sql, doubts in ratio_doubts.sql. Expects given_corpora, given_as_written (corpus, content_key)
+-- and given_compared (corpus, compared_with, content_key).
 -- parameters: pairs, pairs_as_written
 insert into alignment_ratio by name
 with as_written as (

@@ -62,11 +62,7 @@ update alignment_ratio set
     n_predictions_units = made.n_predictions_units,
     is_paired = made.is_paired,
     n_replicates = made.n_replicates,
-    seed = made.seed
-from read_parquet($ratios) as made
-where alignment_ratio.train = made.train and alignment_ratio.predictions = made.predictions;
-
-update alignment_ratio set
+    seed = made.seed,
     reach_ci_low = made.reach_ci_low,
     reach_ci_high = made.reach_ci_high,
     reach_ln_standard_error = made.reach_ln_standard_error

@@ -1,5 +1,5 @@
--- How often each new corpus uses each named structure: the features of its templates, weighted by their queries. Expects
--- the macro of template_features.sql and the filled tables queries, templates and corpora.
+-- How often each new corpus uses each named structure: the features of its templates, weighted by their queries.
+-- Expects the macro of template_features.sql and the filled tables queries, templates and corpora.
 -- parameters: new_corpora
 insert into structural_features
 with weights as (

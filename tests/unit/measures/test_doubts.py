@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from nl2sql_align.tasks.measures.doubts import list_doubts, measure_right_share
+from nl2sql_align.tasks.measures.doubts import list_doubts
 from nl2sql_align.tasks.measures.verdicts import Evidence, judge_ratio, judge_reach_ratio
 
 ALIGNMENT = {
@@ -131,15 +131,3 @@ def test_reach_has_a_verdict_of_its_own(verdict, reach, ratio, known, expected, 
     found, reasons = judge_reach_ratio(verdict, math.log(reach), math.log(ratio), known)
     assert found == expected
     assert [reason in text for text in reasons] == ([True] if reason else [])
-
-
-def test_the_share_of_right_templates_counts_answers_to_questions_with_a_template(
-    tmp_path, make_corpus
-):
-    asked = [("a", "SELECT FROM"), ("b", "DELETE FROM"), ("c", None), ("a", "SELECT FROM")]
-    target = make_corpus(tmp_path, "asked", asked, role="target")
-    answers = [("x", "SELECT FROM"), ("x", "SELECT FROM"), ("x", "SELECT FROM"), ("y", None)]
-    base = make_corpus(tmp_path, "base", answers, role="predictions", target="asked")
-    assert measure_right_share(base, target) == pytest.approx(1 / 3)
-    fewer = make_corpus(tmp_path, "fewer", answers[:3], role="predictions", target="asked")
-    assert measure_right_share(fewer, target) is None

@@ -13,6 +13,7 @@ import pytest
 
 from nl2sql_align.tasks.base import progress
 from nl2sql_align.tasks.base.errors import WarehouseError
+from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.measures.matrix import Content, compute_matrix
 from nl2sql_align.tasks.results.changes import find_changes
 from nl2sql_align.tasks.results.database import open_results
@@ -366,6 +367,22 @@ def test_each_training_set_has_a_ratio_for_each_set_of_predictions(published):
         assert row["alignment_ratio"] == pytest.approx(
             reference.alignment_ratio(queries[train], queries[predictions], queries["dev"])
         )
+
+
+def test_the_share_of_right_templates_counts_answers_to_questions_with_a_template(warehouse, run):
+    asked = [("a", "SELECT FROM"), ("b", "DELETE FROM"), ("c", None), ("a", "SELECT FROM")]
+    answers = [("x", "SELECT FROM"), ("x", "SELECT FROM"), ("x", "SELECT FROM"), ("y", None)]
+    of_asked = {"role": "predictions", "target": "asked"}
+    wrong = [("z", "DELETE FROM"), ("x", "SELECT FROM"), ("x", "SELECT FROM"), ("y", None)]
+    run(
+        ("asked", asked, {"role": "target"}),
+        ("base", answers, of_asked),
+        ("fewer", answers[:3], of_asked),
+        ("wrong", wrong, of_asked),
+    )
+    with open_results(warehouse.folder) as con:
+        shares = dict(query_sql(con, "results/publish/right_shares").fetchall())
+    assert shares == {"base": pytest.approx(1 / 3), "wrong": 0}
 
 
 def test_tuning_effects_compare_the_same_model_and_target(warehouse, run):
