@@ -33,7 +33,7 @@ DRAWS: Final = 10
 def evaluate(
     warehouse: Path, source: str, target: str, budgets: list[int], by_database: bool
 ) -> Iterator[dict[str, Any]]:
-    """Yield a row per method and budget, with the alignment with the other half."""
+    """Yield a row per budget, with the alignment with the other half after each way to add rows."""
     with open_results(warehouse) as con:
         others = [one for one in list_training_corpora(con, target) if one != source]
         pool = load_pool_with_target(con, warehouse, target, [source, *others])
@@ -88,6 +88,7 @@ def evaluate(
             "source": source,
             "target": target,
             "halves": "databases" if by_database else "queries",
+            "budget": budget,
             **{name: float(np.mean([one[name] for one in found])) for name in found[0]},
         }
 

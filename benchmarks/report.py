@@ -3,7 +3,7 @@
 import os
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -37,8 +37,7 @@ class Report:
 
     def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Add a table with its heading."""
-        lines = [f"## {title}", "", _row(header), _row(["---", *["---:"] * (len(header) - 1)])]
-        self.parts.append("\n".join([*lines, *map(_row, rows)]))
+        self.parts.append(f"## {title}\n\n{format_table(header, rows)}")
 
     def note(self, text: str) -> None:
         """Add a paragraph."""
@@ -78,8 +77,14 @@ class Report:
         path.write_text("\n\n".join(page) + "\n", encoding="utf-8")
 
 
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+def format_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a Markdown table whose cells after the first are right-aligned."""
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join(map(_row, lines))
+
+
+def _row(cells: Sequence[object]) -> str:
+    return f"| {' | '.join(map(str, cells))} |"
 
 
 def say(text: str) -> None:

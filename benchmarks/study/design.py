@@ -223,6 +223,10 @@ def count_steps(n_rows: int) -> int:
     return int(np.clip(-(-_PASSES * n_rows // BATCH), _FEWEST_STEPS, _MOST_STEPS))
 
 
+LINK: Final = "-then-"
+"""Joins the name of a model and the set on which it was tuned."""
+
+
 class Start(NamedTuple):
     """A model before tuning: its first corpus, its steps, and the set of an earlier tuning."""
 
@@ -235,7 +239,7 @@ class Start(NamedTuple):
     def name(self) -> str:
         """A name for corpora and files."""
         plain = f"{self.base}-{self.stage}-seed{self.seed}"
-        return f"{plain}-then-{self.tuned_on.replace(':', '-')}" if self.tuned_on else plain
+        return f"{plain}{LINK}{self.tuned_on.replace(':', '-')}" if self.tuned_on else plain
 
 
 class Job(NamedTuple):

@@ -6,13 +6,13 @@ from typing import Final
 
 import polars as pl
 
-from benchmarks.study.collect import MODEL, Collected
-from benchmarks.study.design import Row
+from benchmarks.study.collect import Collected
+from benchmarks.study.design import LINK, Row
 from benchmarks.study.spelling import DIALECT, Spelling
 from nl2sql_align.tasks.decisions.calibration import Outcome
 from nl2sql_align.tasks.ingest.corpora_file import ColumnMapping, CorpusEntry, format_corpora
 
-_COLUMNS: Final = ColumnMapping(sql="sql", question="question", db_id="db_id")
+_COLUMNS: Final = ColumnMapping(sql="sql", question="question", db_id="db_id", part="part")
 _UNPARSED: Final = "error"
 
 
@@ -40,13 +40,20 @@ def write_dumps(folder: Path, target: str, collected: Collected) -> Path:
         path = place / f"{corpus}.jsonl"
         _write_rows(path, rows, measures.spelling)
         entries.append(_describe(corpus, role, "jsonl", path, columns=_COLUMNS))
-    for start, corpus in some.select("start", "predictions").unique().sort("start").rows():
+    starts = some.select("start", "predictions", "seed").unique().sort("start")
+    for start, corpus, seed in starts.rows():
         path = own / f"{corpus}.sql"
         answers = [one and measures.spelling(one) for one in collected.answers[start][target]]
         # A template that no query has is an answer that does not parse.
         path.write_text("".join(f"{one or _UNPARSED}\n" for one in answers), encoding="utf-8")
-        entries.append(_describe(corpus, "predictions", "lines", path, target=target, model=MODEL))
-    some.select(list(Outcome.model_fields)).write_csv(own / "outcomes.csv")
+        model, _, tuned_on = start.partition(LINK)
+        answered = {"target": target, "model": model}
+        if tuned_on:
+            answered["trained_on"] = f"{tuned_on}.seed{seed}"
+        entries.append(_describe(corpus, "predictions", "lines", path, **answered))
+    models = pl.col("start").str.split(LINK).list.first().alias("model")
+    outcomes = some.with_columns(models).select(list(Outcome.model_fields))
+    outcomes.write_csv(own / "outcomes.csv")
     place = own / "corpora.toml"
     place.write_text(format_corpora(entries), encoding="utf-8")
     return place

@@ -128,15 +128,13 @@ class Target:
         p = (self.counts.T @ weights) / max(float(self.totals @ weights), 1.0)
         q = self.shares
         words = self._share_words(weights)
-        at = (words > 0) | (self.word_shares > 0)
         shared = p > 0
-        js_nats = jensen_shannon_divergences(p[shared], q[shared], np.ones(int(shared.sum())))
         nats = float(add_unshared(skew_terms(p, q).sum(), p.sum()))
         of_target = self.templates
         return Side(
             alignment(nats),
-            1 - float(js_nats) / math.log(2),
-            1 - _jensen_shannon(words[at], self.word_shares[at]) / math.log(2),
+            _js_alignment(p, q),
+            _js_alignment(words, self.word_shares),
             alignment(float(skew_terms(q, p).sum())),
             sum(n for template, n in of_target.items() if template in counts)
             / sum(of_target.values()),
@@ -169,13 +167,10 @@ class Target:
         return alignment(best.kl_nats + optimism / 2)
 
 
-def _jensen_shannon(p: Floats, q: Floats) -> float:
-    middle = (p + q) / 2
-    with np.errstate(divide="ignore", invalid="ignore"):
-        terms = np.where(p > 0, p * np.log(p / middle), 0) + np.where(
-            q > 0, q * np.log(q / middle), 0
-        )
-    return float(terms.sum() / 2)
+def _js_alignment(p: Floats, q: Floats) -> float:
+    shared = (p > 0) & (q > 0)
+    nats = jensen_shannon_divergences(p[shared], q[shared], np.ones(int(shared.sum())))
+    return 1 - float(nats) / math.log(2)
 
 
 def divide(rows: Sequence[Row], by: str) -> list[Counter[str]]:

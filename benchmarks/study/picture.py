@@ -1,4 +1,4 @@
-"""The picture of the study: change of a score against the ratio before it."""
+"""The picture of the study: change of a score against the reach ratio before tuning."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -14,34 +14,31 @@ _STUDY, _REAL = "small models of the study", "published models"
 _TOP_LEFT: Final = {"orient": "top-left"}
 
 
-def place_on_grid(outcomes: pl.DataFrame, ratio: str) -> pl.DataFrame:
+def place_on_grid(outcomes: pl.DataFrame) -> pl.DataFrame:
     """Return the number of outcomes per cell of log ratio and change, so that a picture is small.
 
     Args:
-        outcomes: ``change`` (a share) and the ratio.
-        ratio: The column of the ratio.
+        outcomes: ``change`` (a share) and ``reach_ratio``.
     """
-    x = ((pl.col(ratio).log() / _X_STEP).round() * _X_STEP).exp().round(4)
+    x = ((pl.col("reach_ratio").log() / _X_STEP).round() * _X_STEP).exp().round(4)
     y = (pl.col("change") * 100 / _Y_STEP).round() * _Y_STEP
     cells = outcomes.select(x.alias("ratio"), y.alias("points"))
     return cells.group_by("ratio", "points").agg(pl.len().alias("n")).sort("ratio", "points")
 
 
-def draw(study: pl.DataFrame, real: pl.DataFrame, ratio: str, title: str, out: Path) -> None:
+def draw(study: pl.DataFrame, real: pl.DataFrame, out: Path) -> None:
     """Write the picture as SVG.
 
     Args:
-        study: The study's outcomes, with ``change`` (a share) and the ratio.
+        study: The study's outcomes, with ``change`` (a share) and ``reach_ratio``.
         real: Outcomes of published models, likewise.
-        ratio: The column of the ratio.
-        title: The name of the ratio.
         out: The file to write.
     """
     import vl_convert
 
-    cells = place_on_grid(study, ratio)
-    models = real.select(pl.col(ratio).alias("ratio"), (100 * pl.col("change")).alias("points"))
-    ends = [0.4, 2.5, *study[ratio], *real[ratio]]
+    cells = place_on_grid(study)
+    models = real.select(ratio="reach_ratio", points=100 * pl.col("change"))
+    ends = [0.4, 2.5, *study["reach_ratio"], *real["reach_ratio"]]
     size = {
         "field": "n",
         "type": "quantitative",
@@ -67,7 +64,7 @@ def draw(study: pl.DataFrame, real: pl.DataFrame, ratio: str, title: str, out: P
                 "field": "ratio",
                 "type": "quantitative",
                 "scale": {"type": "log", "domain": [min(ends) / 1.03, max(ends) * 1.03]},
-                "title": f"{title} before tuning",
+                "title": "Reach ratio before tuning",
                 "axis": {"grid": False, "values": _X_MARKED},
             },
             "y": {

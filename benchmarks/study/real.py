@@ -1,6 +1,12 @@
-"""Outcomes of published models, with the measures that a run of the main job gives them."""
+"""Outcomes of published models, with the measures that a run of the main job gives them.
 
-import csv
+    python -m benchmarks.study.real --warehouse DIR --outcomes FILE
+
+Write ``published.csv``, which ``benchmarks.study.report`` reads. DIR has the results of a run with
+the corpora that the outcomes name.
+"""
+
+import argparse
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -9,12 +15,18 @@ import polars as pl
 
 from benchmarks.study.design import Row
 from benchmarks.study.measures import Target, divide
+from nl2sql_align.tasks.decisions.calibration import read_outcomes
 from nl2sql_align.tasks.ngrams.count import ngram_incidence
+from nl2sql_align.tasks.results.database import open_results
 
 if TYPE_CHECKING:
     import duckdb
 
+PUBLISHED: Final = Path(__file__).with_name("published.csv")
 METRIC: Final = "exact_match"
+_RATIO_COLUMNS: Final = (
+    "alignment_ratio", "js_ratio", "reach_ratio", "coverage_ratio", "template_coverage",
+)  # fmt: skip
 _RATIOS: Final = """
     select ratio.train, ratio.predictions, ratio.predictions_alignment, ratio.alignment_ratio,
         of_train.js_alignment / of_answers.js_alignment as js_ratio, of_train.template_coverage,
@@ -29,36 +41,35 @@ _RATIOS: Final = """
 def read_real(
     outcomes: Path, con: "duckdb.DuckDBPyConnection", metric: str = METRIC
 ) -> pl.DataFrame:
-    """Return the outcomes of one metric, with the ratios of whole training sets.
+    """Return the outcomes of one metric, with the ratios of whole training sets to 4 digits.
 
     Args:
         outcomes: A file of outcomes.
         con: A connection to the results of a run with their corpora.
         metric: The score.
     """
-    with outcomes.open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["metric"] == metric]
-    found = pl.DataFrame(
-        {
-            **{
-                name: [row[name] for row in rows]
-                for name in ("model", "predictions", "train", "target")
-            },
-            "train_rows": [int(row["train_rows"]) for row in rows],
-            "before": [float(row["before"]) for row in rows],
-            "change": [round(float(row["after"]) - float(row["before"]), 4) for row in rows],
-        }
-    )
-    found = found.join(
-        con.sql(_RATIOS).pl(), on=["train", "predictions"], how="inner", maintain_order="left"
+    found = (
+        pl.DataFrame([one.model_dump() for one in read_outcomes(outcomes) if one.metric == metric])
+        .with_columns(change=(pl.col("after") - pl.col("before")).round(4))
+        .join(con.sql(_RATIOS).pl(), on=["train", "predictions"], maintain_order="left")
     )
     pairs = found.select("train", "target").unique(maintain_order=True).rows()
     reach = pl.DataFrame(
         [(*pair, _reach(con, *pair)) for pair in pairs], ["train", "target", "reach"], orient="row"
     )
-    return found.join(reach, on=["train", "target"], maintain_order="left").with_columns(
-        reach_ratio=pl.max_horizontal(
-            pl.col("reach") / pl.col("predictions_alignment"), "alignment_ratio"
+    ratio = pl.max_horizontal(pl.col("reach") / pl.col("predictions_alignment"), "alignment_ratio")
+    return (
+        found.join(reach, on=["train", "target"], maintain_order="left")
+        .with_columns(reach_ratio=ratio)
+        .select(
+            "model",
+            "predictions",
+            "train",
+            "train_rows",
+            "target",
+            "before",
+            "change",
+            pl.col(_RATIO_COLUMNS).round(4),
         )
     )
 
@@ -83,3 +94,16 @@ def _reach(con: "duckdb.DuckDBPyConnection", train: str, target: str) -> float:
     return Target(of_target, numbers, words).reach(
         [Counter(p) for p in divide(of_train, "databases")]
     )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--warehouse", type=Path, required=True)
+    parser.add_argument("--outcomes", type=Path, required=True, help="as calibrate reads them")
+    given = parser.parse_args()
+    with open_results(given.warehouse) as con:
+        read_real(given.outcomes, con).write_csv(PUBLISHED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,16 +1,22 @@
-"""The tables of ``docs/study.md`` and the records of the package, from the committed outcomes.
+"""The tables of ``docs/study.md``, from the committed outcomes.
 
-python -m benchmarks.study.report
+    python -m benchmarks.study.report [--write]
+
+Print the tables. With ``--write``, also draw the picture and write the records of the package.
 """
 
+import argparse
 import math
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 
+from benchmarks.inputs import ROOT
+from benchmarks.report import format_table
+from benchmarks.study.picture import draw
+from benchmarks.study.real import PUBLISHED
 from benchmarks.study.tables import (
     BANDS,
     PARTS,
@@ -25,22 +31,18 @@ from benchmarks.study.tables import (
     moved,
     rank_correlation,
     shown,
+    with_shipped_parts,
 )
 
 STUDY: Final = Path(__file__).with_name("outcomes.csv")
-REAL: Final = Path(__file__).with_name("published.csv")
+PICTURE: Final = ROOT / "docs" / "outcomes.svg"
+RECORDS: Final = ROOT / "tasks" / "measures" / "records.csv"
 KINDS: Final = ("single", "mixture", "narrow", "random")
 
 
 def read_outcomes(path: Path) -> pl.DataFrame:
     """Return committed outcomes."""
     return pl.read_csv(path, infer_schema_length=None)
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Return a Markdown table whose cells after the first are right-aligned."""
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
-    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
 
 
 def _of(right: float | None, n: int | None) -> str:
@@ -60,7 +62,11 @@ def measures(outcomes: pl.DataFrame, ratios: dict[str, str] = RATIOS) -> str:
         for row in compare_measures(outcomes, ratios).iter_rows(named=True)
     ]
     header = ("measure", "Spearman", "sign right", "outside 0.9 to 1.1", "which of two sets")
-    return table(header, rows)
+    return format_table(header, rows)
+
+
+def _halves(outcomes: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
+    return [("chose", choosing(outcomes)), ("other", shown(outcomes))]
 
 
 def kinds(outcomes: pl.DataFrame) -> str:
@@ -72,7 +78,7 @@ def kinds(outcomes: pl.DataFrame) -> str:
         big = moved(outcomes.filter(condition))
         signs = [f"{count_right(big, ratio)[0]:,}" for ratio in RATIOS]
         rows.append((name, f"{big.height:,}", big.filter(pl.col("change") > 0).height, *signs))
-    return table(("", "changes", 'always "gain"', *RATIOS.values()), rows)
+    return format_table(("", "changes", 'always "gain"', *RATIOS.values()), rows)
 
 
 def bands(outcomes: pl.DataFrame, ratio: str) -> str:
@@ -83,7 +89,7 @@ def bands(outcomes: pl.DataFrame, ratio: str) -> str:
         n_small = sum(one["n"] - one["n_gained"] - one["n_lost"] for one in (chose, other))
         moves = [f"{one['n_gained']} gained, {one['n_lost']} lost" for one in (chose, other)]
         rows.append((_band(chose["low"], chose["high"]), *moves, f"{n_small:,}"))
-    return table((ratio, "half that chose", "other half", "changed less, both"), rows)
+    return format_table((ratio, "half that chose", "other half", "changed less, both"), rows)
 
 
 def _band(low: float, high: float) -> str:
@@ -95,7 +101,7 @@ def _band(low: float, high: float) -> str:
 def parts(outcomes: pl.DataFrame) -> str:
     """Return how reach by each kind of parts does, by kind of training set, for both halves."""
     rows = []
-    for name, some in (("chose", choosing(outcomes)), ("other", shown(outcomes))):
+    for name, some in _halves(with_shipped_parts(outcomes)):
         for kind in ("all", "single", "mixture"):
             of_kind = some if kind == "all" else some.filter(pl.col("kind") == kind)
             big = moved(of_kind)
@@ -104,13 +110,13 @@ def parts(outcomes: pl.DataFrame) -> str:
                 r = rank_correlation(of_kind[ratio], of_kind["change"])
                 cells.append(f"{count_right(big, ratio)[0]}; {r:.2f}" if r is not None else "")
             rows.append((name, kind, big.height, *cells))
-    return table(("half", "sets", "changes", *PARTS.values()), rows)
+    return format_table(("half", "sets", "changes", *PARTS.values()), rows)
 
 
 def coverage(outcomes: pl.DataFrame) -> str:
     """Return what the coverage rule keeps and withholds."""
     rows = []
-    for half, some in (("chose", choosing(outcomes)), ("other", shown(outcomes))):
+    for half, some in _halves(outcomes):
         for kind, of_kind in (("all", some), ("narrow", some.filter(pl.col("kind") == "narrow"))):
             for ratio in ("alignment_ratio", "reach_ratio"):
                 n = count_covered(of_kind, ratio)
@@ -123,14 +129,14 @@ def coverage(outcomes: pl.DataFrame) -> str:
                         f"{n['withheld_gained']} gained, {n['withheld_lost']} lost",
                     )
                 )
-    return table(("half", "sets", "above 1", "covered more", "not"), rows)
+    return format_table(("half", "sets", "above 1", "covered more", "not"), rows)
 
 
 def by_question(outcomes: pl.DataFrame) -> str:
     """Return how question reach compares with the others."""
     names = {"question_reach": "question reach", **RATIOS}
     rows = []
-    for half, some in (("chose", choosing(outcomes)), ("other", shown(outcomes))):
+    for half, some in _halves(outcomes):
         right, n = compare_pairs(some, list(names))
         big = moved(some)
         above = some["question_reach"] - some["before"]
@@ -157,7 +163,7 @@ def by_question(outcomes: pl.DataFrame) -> str:
                     f"{r:.2f}",
                 )
             )
-    return table(("half", "measure", "which of two sets", "sign right", "Spearman"), rows)
+    return format_table(("half", "measure", "which of two sets", "sign right", "Spearman"), rows)
 
 
 def misses(outcomes: pl.DataFrame) -> str:
@@ -176,15 +182,13 @@ def misses(outcomes: pl.DataFrame) -> str:
         for row in list_misses(outcomes).sort("change").iter_rows(named=True)
     ]
     header = ("model", "training set", "target", "reach ratio", "AR", "covers", "before", "change")
-    return table(header, rows)
+    return format_table(header, rows)
 
 
 def records(study: pl.DataFrame, real: pl.DataFrame) -> pl.DataFrame:
     """Return what happened at each band of each ratio, by source and start."""
     found = []
-    published = real.with_columns(
-        is_tuned=pl.col("predictions").str.contains("-tuned"), kind=pl.lit("single")
-    )
+    published = real.with_columns(is_tuned=pl.col("predictions").str.contains("-tuned"))
     for source, outcomes in (("study", study), ("published", published)):
         for measure in ("alignment_ratio", "reach_ratio"):
             for is_tuned in (False, True):
@@ -204,31 +208,39 @@ def records(study: pl.DataFrame, real: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(found).filter(pl.col("n_outcomes") > 0)
 
 
-def main() -> None:
-    study, real = read_outcomes(STUDY), read_outcomes(REAL)
-    blocks = [
-        ("The half that chose", measures(choosing(study))),
-        ("The other half", measures(shown(study))),
-        ("All outcomes", measures(study)),
-        ("Signs by kind, the other half", kinds(shown(study))),
-        ("Signs by kind, all", kinds(study)),
-        ("Parts", parts(study)),
-        ("Bands of AR", bands(study, "alignment_ratio")),
-        ("Bands of the reach ratio", bands(study, "reach_ratio")),
-        ("Coverage", coverage(study)),
-        ("By the question", by_question(study)),
-        ("Misses of the reach ratio", misses(study)),
-        (
-            "Published",
-            measures(
-                real.with_columns(
-                    start=pl.col("predictions"), after=pl.col("before") + pl.col("change")
-                ),
-                {name: label for name, label in RATIOS.items() if name in real.columns},
+def format_tables(study: pl.DataFrame, real: pl.DataFrame) -> dict[str, str]:
+    """Return all tables by title."""
+    return {
+        "The half that chose": measures(choosing(study)),
+        "The other half": measures(shown(study)),
+        "All outcomes": measures(study),
+        "Signs by kind, the other half": kinds(shown(study)),
+        "Signs by kind, all": kinds(study),
+        "Parts": parts(study),
+        "Bands of AR": bands(study, "alignment_ratio"),
+        "Bands of the reach ratio": bands(study, "reach_ratio"),
+        "Coverage": coverage(study),
+        "By the question": by_question(study),
+        "Misses of the reach ratio": misses(study),
+        "Published": measures(
+            real.with_columns(
+                start=pl.col("predictions"), after=pl.col("before") + pl.col("change")
             ),
+            {name: label for name, label in RATIOS.items() if name in real.columns},
         ),
-    ]
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--write", action="store_true", help=f"write {PICTURE} and {RECORDS}")
+    given = parser.parse_args()
+    study, real = read_outcomes(STUDY), read_outcomes(PUBLISHED)
+    blocks = format_tables(study, real).items()
     sys.stdout.write("\n\n".join(f"## {title}\n\n{text}" for title, text in blocks) + "\n")
+    if given.write:
+        draw(study, real, PICTURE)
+        records(study, real).write_csv(RECORDS)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,8 @@ RATIOS: Final = {
 PARTS: Final = {
     "alignment_ratio": "none (AR)",
     "reach_ratio_sources": "sources",
-    "reach_ratio": "sources, then databases",
+    "reach_ratio": "databases, else sources",
+    "reach_ratio_shipped": "sources, else databases",
     "reach_ratio_groups": "groups of templates",
 }
 """The parts by which reach can judge a set."""
@@ -54,6 +55,12 @@ def choosing(outcomes: pl.DataFrame) -> pl.DataFrame:
 def shown(outcomes: pl.DataFrame) -> pl.DataFrame:
     """Return the outcomes on which the rules are shown."""
     return outcomes.filter(~pl.col("target").is_in(CHOOSING))
+
+
+def with_shipped_parts(outcomes: pl.DataFrame) -> pl.DataFrame:
+    """Add the ratio by the program's parts: the sources of a mixture, else databases."""
+    of_mixture = pl.when(pl.col("kind") == "mixture").then("reach_ratio_sources")
+    return outcomes.with_columns(of_mixture.otherwise("reach_ratio").alias("reach_ratio_shipped"))
 
 
 def moved(outcomes: pl.DataFrame, least: float = LEAST_CHANGE) -> pl.DataFrame:

@@ -91,7 +91,7 @@ def encode_number(number: int) -> bytes:
 
 
 def write_row(progress: IO[bytes], row: int = NO_ROW) -> None:
-    """Record the row at work in a file; by default, none.
+    """Record the row at work in a file; by default, ``NO_ROW``.
 
     Raises:
         OSError: The disk is full. A file that contains a row has its space already.

@@ -1,4 +1,4 @@
-"""The words that a template may show without telling anything about its database.
+"""The words that a template may show without revealing anything about its database.
 
 These are the keywords, date parts and functions that sqlglot knows of a dialect: a closed list that
 no text of a query can add to.

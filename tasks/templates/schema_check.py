@@ -60,7 +60,7 @@ def read_ddl(text: str, dialect: str) -> dict[str, frozenset[str] | None]:
 def find_missing(sql: str, dialect: str, schema: Schema) -> Missing | None:
     """Return the first table or column of a query that its schema lacks.
 
-    Letter case does not count. In SQLite, a name in double quotes that is no column is a string.
+    Letter case does not count. In SQLite, a name in double quotes is a string if no column has it.
 
     Args:
         sql: The query.
@@ -147,7 +147,7 @@ def _find_missing_column(
 
 
 def _replace_strings(columns: Iterable[exp.Column], sql: str, dialect: str, schema: Schema) -> None:
-    """Replace names in double quotes that are no column of any table by strings, as SQLite does."""
+    """Replace names in double quotes by strings if no table has such a column, as SQLite does."""
     if dialect != "sqlite":
         return
     declared = {column for names in schema.values() for column in names or ()}

@@ -56,7 +56,7 @@ def test_the_image_is_not_run_by_root_and_takes_locked_packages():
     kept = set(re.findall(r"^!(\S+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE))
     assert copied and all((ROOT / name).exists() for name in copied)
     assert all(name.split("/")[0] in kept for name in copied)
-    # What pyproject.toml and the links in nl2sql_align need to build the package.
+    # To build the package, pyproject.toml and the links in nl2sql_align need these.
     needed = {"LICENSE", "README.md", "pyproject.toml", "nl2sql_align"}
     links = {path.resolve().name for path in (ROOT / "nl2sql_align").iterdir() if path.is_symlink()}
     assert needed | links <= kept

@@ -8,7 +8,7 @@ It shares no code and no lists of words with the program, except for units of ti
 ``python -m tests.specification.slow_reader`` reads lines ``[dialect, sql]`` of JSON and answers
 each with a template, or null if the text has none. Callers replace parameters such as ``##x##``.
 With ``--words`` it answers with all words but names, types, literals and parameters: a template
-holds them, except for words that the parser reads without a look, such as keys of JSON paths.
+has them, except for words that the parser reads without a look, such as keys of JSON paths.
 """
 
 import importlib.abc

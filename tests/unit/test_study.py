@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from benchmarks.inputs import ROOT
 from benchmarks.study.design import (
     SAMPLES,
     Corpora,
@@ -14,6 +15,8 @@ from benchmarks.study.design import (
     list_jobs,
     rows_of,
 )
+from benchmarks.study.real import PUBLISHED
+from benchmarks.study.report import RECORDS, STUDY, format_tables, read_outcomes, records
 from benchmarks.study.spelling import Spelling, fill
 from benchmarks.study.tables import compare_pairs, count_bands, count_right, moved
 from benchmarks.study.vocabulary import (
@@ -159,6 +162,15 @@ def test_signs_and_pairs_are_counted_where_scores_differ_by_two_points():
     assert compare_pairs(outcomes, ["alignment_ratio"]) == ({"alignment_ratio": 2.0}, 3)
     bands = count_bands(outcomes, "alignment_ratio", (0.0, 1.0, 1.2, 2.0))
     assert bands.select("n", "n_gained", "n_lost").rows() == [(1, 0, 1), (1, 0, 0), (2, 2, 0)]
+
+
+def test_the_page_and_the_records_are_those_of_the_committed_outcomes():
+    study, published = read_outcomes(STUDY), read_outcomes(PUBLISHED)
+    page = (ROOT / "docs" / "study.md").read_text("utf-8")
+    tables = format_tables(study, published)
+    missing = [title for title, text in tables.items() if text not in page]
+    assert missing == ["All outcomes", "Signs by kind, all", "Published"]
+    assert records(study, published).write_csv() == RECORDS.read_text("utf-8")
 
 
 def test_a_question_is_answered_with_the_templates_of_the_questions_most_like_it():

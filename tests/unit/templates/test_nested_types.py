@@ -53,7 +53,7 @@ def test_showing_functions_as_functions_changes_no_template(dialect, monkeypatch
     ],
 )
 @pytest.mark.parametrize("dialect", ["postgres", "athena"])
-def test_what_the_parser_would_read_too_often_is_rejected(query, dialect):
+def test_queries_that_the_parser_would_read_too_often_are_rejected(query, dialect):
     assert Templatizer(dialect)(query).reject_reason == TOO_MANY_ATTEMPTS
 
 

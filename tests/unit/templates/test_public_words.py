@@ -21,7 +21,7 @@ QUERIES = (
 )
 
 
-@pytest.mark.parametrize("dialect", sorted(list_dialects() - {"dax", "prql"}))  # no SQL
+@pytest.mark.parametrize("dialect", sorted(list_dialects() - {"dax", "prql"}))  # not SQL
 def test_no_word_of_a_query_is_shown(dialect):
     templatizer, words = Templatizer(dialect), PublicWords(dialect)
     templates = [templatizer(sql).template for sql in QUERIES]
@@ -59,5 +59,5 @@ def test_known_functions_keywords_and_signs_are_shown(dialect, sql, shown):
     assert PublicWords(dialect).hide_others(template) == shown
 
 
-def test_a_sign_that_is_no_punctuation_is_hidden():
+def test_a_sign_that_is_not_punctuation_is_hidden():
     assert PublicWords("sqlite").hide_others("SELECT ⚓ + 1A") == "SELECT FUNCTION + FUNCTION"

@@ -36,12 +36,13 @@ def test_a_query_that_differs_in_names_and_literals_only_is_not_tried():
 
 
 @pytest.mark.parametrize(
-    "same", ["SELECT x FROM y WHERE z = 'w' AND v > 0", "SELECT a FROM `b` WHERE"]
+    ("query", "is_same"),
+    [("SELECT x FROM y WHERE z = 'w' AND v > 0", True), ("SELECT a FROM `b` WHERE", False)],
 )
-def test_quoted_names_and_strings_are_left_out_of_a_form(same):
+def test_quoted_names_and_strings_are_left_out_of_a_form(query, is_same):
     timeouts = Timeouts()
     timeouts.add(job(), SLOW, 20.0)
-    assert bool(timeouts.list_hopeless(job(), [same])) == ("'w'" in same)
+    assert list(timeouts.list_hopeless(job(), [query])) == ([0] if is_same else [])
 
 
 def test_a_corpus_has_a_budget_for_queries_that_run_out_of_time():
