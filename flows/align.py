@@ -93,14 +93,15 @@ def align(
         runner: Where to ingest, parse and count: in local processes, or on Dask workers.
         dask_address: The scheduler of a Dask cluster; by default, runner dask starts a cluster on
             this machine.
-        force: Use a folder for the results that holds other things, too; they stay as they are.
+        force: Use a folder that contains other files for the results; they stay as they are.
 
     Returns:
         A summary of the run; ``set_aside`` names each corpus that it could not use, with a reason.
 
     Raises:
         ConfigurationError: The corpora file is wrong, or a limit.
-        WarehouseError: The warehouse is in use, cannot be written, or holds other things.
+        WarehouseError: The warehouse is in use, cannot be written, or contains other
+            files.
         ConflictError: Another run has published to the same store in the meantime.
     """
     return _align(

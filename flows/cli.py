@@ -155,7 +155,7 @@ Force = Annotated[
     bool,
     typer.Option(
         "--force",
-        help="Use a folder for the results that holds other things, too; they stay as they are.",
+        help="Use a folder that contains other files for the results; they stay as they are.",
     ),
 ]
 LogForm = Annotated[LogFormat, typer.Option(help="Format of progress lines on standard error.")]
@@ -237,16 +237,16 @@ def run(
         bool,
         typer.Option(
             "--force",
-            help="Run even if nothing has changed; and use a folder for the results that holds "
-            "other things, too, which stay as they are.",
+            help="Run even if nothing has changed, and use a folder that contains other files for "
+            "the results; they stay as they are.",
         ),
     ] = False,
 ) -> None:
     """Compare all corpora in a corpora file and publish the results.
 
-    Reuses what earlier runs computed from the same dumps, and ends at once if nothing has changed.
-    Exits with 0 if every corpus was used,
-    3 if some were set aside, and 2 if the corpora file is wrong.
+    Reuses the results of earlier runs on the same dumps, and ends at once if nothing has changed.
+    Exits with 0 if every corpus was used, 3 if some were set aside, and 2 if the corpora file is
+    wrong.
     """
     from nl2sql_align.flows.running.command import RunOptions, run_align
 
@@ -315,7 +315,7 @@ def demo(
 ) -> None:
     """Compare the sample corpora that come with the program, and write the report.
 
-    Shows in seconds what the program answers. The samples are invented, small and free to use.
+    Takes seconds. The samples are invented, small and free to use.
     """
     from nl2sql_align.flows.running.command import Reporter, print_results
     from nl2sql_align.tasks.views.demo import run_demo
@@ -334,10 +334,10 @@ def init(
         Path, typer.Option("--out", "-o", metavar="FILE", help="Corpora file to write.")
     ] = Path("corpora.toml"),
 ) -> None:
-    """Write a corpora file for a folder, with what was guessed and why as comments.
+    """Write a corpora file for a folder, with its guesses and their reasons as comments.
 
     Roles are guessed from names (train, dev, predictions) and formats (query logs are targets). The
-    file also lists what was left out, and why.
+    file also lists the files that were left out, with the reason.
     """
     from nl2sql_align.flows.running.command import Reporter
     from nl2sql_align.tasks.run.corpora_draft import draft_corpora

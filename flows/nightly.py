@@ -63,15 +63,16 @@ def nightly(
             this machine.
         allow: More folders that links and descriptions in the folders may lead to. Dumps elsewhere
             are refused.
-        force: Use a folder for the results that holds other things, too; they stay as they are.
+        force: Use a folder that contains other files for the results; they stay as they are.
 
     Returns:
         A summary of the run, with the dumps that could not be used in ``problems``; None if all
         dumps are still being copied.
 
     Raises:
-        ConfigurationError: None of the folders exists, or they hold no dump.
-        WarehouseError: The warehouse is in use, cannot be written, or holds other things.
+        ConfigurationError: The folders do not exist, or contain no dump.
+        WarehouseError: The warehouse is in use, cannot be written, or contains other
+            files.
     """
     found = _discover(
         folders,

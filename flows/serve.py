@@ -1,6 +1,6 @@
 """Prefect server, work pool and worker on this machine, as started by ``make serve``.
 
-One folder, Prefect's home, holds the database, the logs, the password, and a lock file that is
+One folder, Prefect's home, contains the database, the logs, the password, and a lock file that is
 locked while any process of the service lives. The server answers only requests with the password,
 and only those of Prefect's own pages or of programs, because anyone who can start a run can run
 commands.

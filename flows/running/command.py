@@ -53,8 +53,8 @@ _ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
 class RunOptions:
     """The options that ``run`` and ``nightly`` share.
 
-    ``wait_seconds`` is how long to wait if another run holds the warehouse; ``force`` uses a folder
-    that holds other things, too, and runs even if nothing has changed.
+    ``wait_seconds`` is how long to wait if another run has locked the warehouse; ``force`` allows a
+    folder that contains other files, and runs even if nothing has changed.
     """
 
     threads: int | None = None
@@ -157,7 +157,7 @@ def _is_up_to_date(
     unit: "Unit",
     reporter: "Reporter",
 ) -> bool:
-    """Tell whether a run would change nothing, and report what the last one has noted."""
+    """Return whether a run would change nothing; if so, report the notes of the last one."""
     from nl2sql_align.tasks.measures.intervals import Resampling
     from nl2sql_align.tasks.results.options import DRIFT_THRESHOLD
     from nl2sql_align.tasks.results.read import read_notes

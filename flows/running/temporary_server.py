@@ -73,7 +73,7 @@ class TemporaryServer:
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """Point Prefect in the block to the server, and what the block starts."""
+        """Let Prefect use the server in the block, and in processes that the block starts."""
         from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
         url, password = self.settings.values()

@@ -35,7 +35,7 @@ class ChildDiedError(Exception):
 def call_in_child(function: Callable[P, R], *arguments: P.args, **keywords: P.kwargs) -> R:
     """Call a function in a process of its own, within the limits of this one.
 
-    The process is no sandbox: it may do all that its caller may. Its temporary files are removed
+    The process is not a sandbox: it may do all that its caller may. Its temporary files are removed
     even if it dies.
 
     Args:
@@ -121,7 +121,7 @@ def main() -> None:
     except Exception as problem:
         error = problem
     (folder / "answer").write_bytes(pickle.dumps((result, error)))
-    # What a damaged file did to memory may end the process while libraries clean up.
+    # A damaged file may have corrupted memory, and libraries that clean up could then crash.
     sys.stdout.flush()
     os._exit(0)
 

@@ -59,7 +59,7 @@ class CorpusError(AlignError):
 
 
 class WarehouseError(AlignError):
-    """A warehouse that holds no results, or cannot be read, written or locked."""
+    """A warehouse that contains no results, or cannot be read, written or locked."""
 
 
 class ConflictError(WarehouseError):

@@ -16,7 +16,7 @@ def list_choices(word: str, choices: Iterable[str], most: int = 40) -> str:
 
     Args:
         word: The word.
-        choices: What it could be, in the order in which to list them.
+        choices: The valid words, in the order in which to list them.
         most: How many choices to list.
     """
     known = list(dict.fromkeys(choices))

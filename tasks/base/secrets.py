@@ -34,7 +34,7 @@ def holds_credentials(address: str) -> bool:
     """Return whether an address may contain credentials, in any part of a chain of addresses.
 
     Credentials are a user, a password, a signature, a parameter other than a version, or a token in
-    the form of a known service. Paths without a scheme contain none.
+    the form of a known service. Paths without a scheme do not contain any.
     """
     text = _decode(address)
     pieces = _SCHEME.split(text)

@@ -54,7 +54,7 @@ class Gaps:
         n_rows: The number of proposed rows.
         templates: A row per template, as in table ``gaps``, in the order in which rows of the
             templates raise the alignment.
-        notes: What limits the result, a line each.
+        notes: The limits of the result, a line each.
     """
 
     source: str

@@ -29,7 +29,7 @@ KINDS: Final = (
     "missing-table",
     "missing-column",
 )
-"""The kinds of findings. The part before the first dash stands for all kinds that begin with it."""
+"""The kinds of findings. The part before the first dash means all kinds that begin with it."""
 
 _FINDINGS: Final = {
     "kind": pl.String,
@@ -43,7 +43,7 @@ _FINDINGS: Final = {
 
 @dataclass(frozen=True)
 class Health:
-    """What is wrong with some data sets.
+    """The faults of some data sets.
 
     Attributes:
         findings: A row per finding: ``kind``, ``corpus`` and ``ordinal`` of the query,

@@ -22,10 +22,10 @@ from nl2sql_align.tasks.warehouse.folder import write_atomically
 DEFAULT_PROMPT: Final = (
     "Write a {dialect} query that answers the question.{schema}{evidence}\n\n{question}"
 )
-"""The prompt if none is given; the schema and the evidence are left out of rows without one."""
+"""The default prompt. Rows without a schema or evidence leave these out."""
 
 _FIELDS: Final = ("question", "schema", "evidence", "dialect", "db_id")
-# The keys of a dump's rows that contain a schema as DDL, the first one that is there.
+# The keys of a dump's rows that may contain a schema as DDL; the first one that exists counts.
 SCHEMA_KEYS: Final = ("sql_context", "context", "schema", "create_table_statement")
 _SPLITS: Final = ("train", "validation")
 _DIALECT_NAMES: Final = {
@@ -53,7 +53,7 @@ class TrainingOptions:
         prompt: A file with the prompt, with the fields ``{question}``, ``{schema}``,
             ``{evidence}``, ``{dialect}`` and ``{db_id}``. Rows without a value for one of its
             fields are left out. By default ``DEFAULT_PROMPT``.
-        system: A file with the system prompt; by default, there is no system prompt.
+        system: A file with the system prompt; by default, rows have no system prompt.
         schemas: A ``tables.json`` as published with Spider and BIRD, for rows that have no schema
             of their own.
         validation_share: The share of the rows to hold out for validation: whole databases, where
@@ -285,7 +285,7 @@ def _fill_default(values: Mapping[str, str]) -> str:
 def _split(examples: Sequence[_Example], share: float, seed: int) -> dict[str, list[_Example]]:
     """Hold out about a share of the rows: whole databases, in the order of a digest.
 
-    Databases that do not fit are skipped. If none fits, the smallest is held out.
+    Databases that do not fit are skipped. If all are too large, the smallest is held out.
     """
     sizes = Counter(map(_unit_of, examples))
     order = sorted(sizes, key=lambda unit: hashlib.sha256(f"{seed}\0{unit}".encode()).digest())

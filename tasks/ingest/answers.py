@@ -66,7 +66,7 @@ def explain_cleaning(
 
 
 def is_plain(text: str) -> bool:
-    """Tell at little cost whether a text is one query that no rule changes; most such are told."""
+    """Return whether a text is one query that no rule changes. This is cheap, and misses a few."""
     match = _PLAIN.match(text)
     return match is not None and not is_prose(text, match.start("start"))
 

@@ -32,7 +32,7 @@ class ChangedDumpError(CorpusError):
 
 @dataclass(frozen=True)
 class _FileState:
-    """What changes with the content of a file: copying tools restore some, but never all of it."""
+    """The properties that change with the content of a file. Copying tools never restore all."""
 
     device: int
     inode: int
@@ -127,7 +127,7 @@ def _record_state(entry: CorpusEntry) -> _DumpState:
 def read_unchanged(entry: CorpusEntry, scratch: Path, read: Callable[[CorpusEntry], R]) -> R:
     """Read a dump; if it changes meanwhile, as a log in use does, read a copy of it instead.
 
-    The copy holds the bytes that the dump had at one time. The copy of a file that is growing ends
+    The copy has the bytes of the dump at one time. The copy of a file that is growing ends
     at a line break.
 
     Args:

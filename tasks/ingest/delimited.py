@@ -240,7 +240,7 @@ def _read_lines(file: TextIO) -> Iterator[str]:
 
 
 def choose_preferred(format: str, suffix: str) -> str:
-    """Return the separator of a table whose header has none, by its format and file suffix."""
+    """Return the separator of a table whose header lacks one, by its format and file suffix."""
     return "\t" if "tsv" in (format, suffix.removeprefix(".")) else ","
 
 

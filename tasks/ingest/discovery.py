@@ -153,14 +153,14 @@ def discover_dumps(
         settle_seconds: How long the files of a dump must be unchanged before the dump is taken,
             unless its folder has a newer file ``_SUCCESS`` or ``.complete``.
         prune: Drop the corpora whose dumps are gone, and their results.
-        wait_seconds: How long to wait if another run holds the warehouse.
-        force: Use a folder for the warehouse that holds other things, too.
+        wait_seconds: How long to wait if another run has locked the warehouse.
+        force: Use a folder that contains other files for the warehouse.
         now: The current time; by default the clock's.
 
     Raises:
         ConfigurationError: None of the folders exists.
-        WarehouseError: Another run holds the warehouse, it cannot be written, or it holds other
-            things.
+        WarehouseError: Another run has locked the warehouse, it cannot be written, or it contains
+            other files.
     """
     refuse_credentials(*folders)
     now = now or datetime.now(UTC)

@@ -142,7 +142,7 @@ _ROWS_PER_BATCH: Final = 4096
 
 @dataclass(frozen=True)
 class RowCounts:
-    """Counts of a dump's rows by what became of them, and how a table of text was read.
+    """Counts of the rows of a dump by their use, and notes on how a table of text was read.
 
     Attributes:
         left_out: The number of rows that are not queries to read, by reason: a phrase that follows
@@ -808,7 +808,7 @@ def _stage_files(dump: _Dump, held: dict[Path, Path], limits: UnpackLimits) -> N
 def _hold_sources(
     entry: CorpusEntry, sources: list[Source], temporary: Path
 ) -> Iterator[dict[Path, Path]]:
-    """Open the files of a dump, so that what was checked is read; see ``hold_files``."""
+    """Open the files of a dump, so that the checked files are read; see ``hold_files``."""
     prefix = temporary.with_name(f"{temporary.name}-held")
     try:
         opened = ExitStack()

@@ -55,7 +55,7 @@ def choose_split(entry: CorpusEntry, folder: str, files: Sequence[str]) -> str:
     """Return the file or pattern of the split that a corpus's role asks for.
 
     A training set reads the split ``train``, a target the only one of ``dev``, ``validation`` and
-    ``test``. A folder without data files, or with files that are no splits, is returned as it is.
+    ``test``. A folder without data files, or with files that are not splits, is returned as it is.
 
     Args:
         entry: The corpus.

@@ -415,7 +415,7 @@ def _ratio_row(
             with which it is then aligned at 1 in every replicate.
         of_predictions: Those of the predictions, likewise.
         n: The number of replicates to use.
-        shift: What to add to the ends of the interval.
+        shift: The number to add to the ends of the interval.
     """
     train_logs, predictions_logs = (
         np.zeros(n) if one is None else log_alignment(one.kl_nats[:n])
@@ -473,7 +473,7 @@ class _Reaches:
         Args:
             plan: The comparisons of the run.
             estimates: The logarithm of the alignment of each corpus with each target.
-            bootstrap: The samples, and what earlier runs found.
+            bootstrap: The samples, and the results of earlier runs.
         """
         self._estimates = estimates
         self._pairs = {
@@ -499,7 +499,7 @@ class _Reaches:
         return _Gains(log_alignment(found.chosen_nats) - plain, log_alignment(found.nats) - plain)
 
     def parted_by(self, train: str, target: str) -> PartsBy:
-        """Return what the parts of the mixture are."""
+        """Return how the training set was divided into parts."""
         found = self._found.get((train, target))
         return found.parted_by if found else PartsBy.NONE
 

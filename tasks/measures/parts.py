@@ -30,7 +30,7 @@ _SET_OPERATION: Final = r"\b(UNION|INTERSECT|EXCEPT)\b"
 
 
 class PartsBy(StrEnum):
-    """What the parts of a training set are."""
+    """The ways to divide a training set into parts."""
 
     SOURCE = "source"
     """The sources that the dump names (``columns.part``)."""
@@ -52,9 +52,9 @@ class Rows:
     Attributes:
         units: The number of each row's unit.
         templates: The number of its template.
-        n_queries: How many queries it stands for.
+        n_queries: The number of queries that it represents.
         parts: The number of its part.
-        parted_by: What the parts are.
+        parted_by: How the set was divided.
     """
 
     units: Integers
@@ -89,7 +89,7 @@ def divide_rows(rows: pl.DataFrame, templates: pl.Series) -> Rows:
 
 
 def _choose_labels(rows: pl.DataFrame, templates: pl.Series) -> tuple[PartsBy, pl.Series]:
-    """Return what the parts are, and the label of each row's part."""
+    """Choose how to divide a set, and return the label of each row's part."""
     n_queries = rows["n_queries"]
     n_known = int(n_queries.filter(rows["db_id"].is_not_null()).sum())
     choices = {PartsBy.SOURCE: "part"}

@@ -1,8 +1,8 @@
 """Reach: the KL-alignment of a training set with a target, if its parts are weighed at best.
 
-A divergence charges a training set for what it has too much of. A tuned model answers the question
-before it, so what a set has beside the target's queries costs little: published models that were
-tuned on mixtures keep the gain of the best source. See ``docs/definitions.md``.
+In a divergence, queries unlike the target's count against a training set. A tuned model answers the
+question before it, so such queries cost little: published models that were tuned on mixtures keep
+the gain of the best source. See ``docs/definitions.md``.
 """
 
 import math
@@ -34,7 +34,7 @@ class Reach:
     Attributes:
         nats: The divergence of the mixture from the target, on queries that did not choose it.
         chosen_nats: The same on the queries that chose it.
-        parted_by: What the parts are.
+        parted_by: How the training set was divided into parts.
         n_parts: The number of parts.
         is_mixed: Whether a mixture is closer than the training set itself.
         weights: The share of n-grams from each part; None if they are not needed.

@@ -1,4 +1,4 @@
-"""Intervals from replicates, and verdicts from intervals and what is known beside them."""
+"""Intervals from replicates, and verdicts from intervals and further evidence."""
 
 import math
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ CONFIDENCE: Final = 0.95
 """The share of intervals that should contain the true value."""
 
 UNDECIDED_RATIOS: Final = (0.8, 1.1)
-"""Between these Alignment Ratios, studied changes went either way: see ``docs/how-sure.md``."""
+"""A study found gains and losses between these Alignment Ratios: see ``docs/how-sure.md``."""
 
 UNDECIDED_REACH_RATIOS: Final = (0.9, 1.1)
-"""The same for reach ratios, which do not charge a mixture for what it has beside the target."""
+"""The same for reach ratios. Parts unlike the target do not count against a mixture in these."""
 
 # A verdict is safe if the interval's end is at least this many resampling errors away from 0.
 _SAFE_DISTANCE: Final = 3.0
@@ -95,13 +95,13 @@ def is_doubtful(interval: Interval, n_replicates: int, n_units: float) -> bool:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a verdict depends on beside its interval.
+    """The evidence on which a verdict depends, besides its interval.
 
     Attributes:
         covered_share: The share of the target's queries whose template the training set has.
         right_share: The share of them whose template the answers have: each in its place, if
             questions are known, or anywhere among them.
-        is_in_place: Whether the former.
+        is_in_place: Whether the answers were compared in their places.
         has_reasoning: Whether the training set has answers with reasoning (``style = "cot"``).
         is_grouped: Whether the parts of the training set are groups of templates.
     """
@@ -119,7 +119,7 @@ def judge_ratio(verdict: str, ln_ratio: float, known: Evidence) -> tuple[str, li
     Args:
         verdict: The verdict of the interval.
         ln_ratio: The logarithm of the ratio.
-        known: What is known beside it.
+        known: The further evidence.
 
     Returns:
         The verdict, or ``undecided``, and why it was withheld, a sentence for each reason.
@@ -138,7 +138,7 @@ def judge_reach_ratio(
         verdict: The verdict of the interval.
         ln_reach_ratio: The logarithm of the reach ratio.
         ln_ratio: The logarithm of the Alignment Ratio.
-        known: What is known beside both.
+        known: The further evidence.
 
     Returns:
         As ``judge_ratio``.
@@ -156,7 +156,7 @@ def _near_one(ln_ratio: float, bounds: tuple[float, float], kind: str) -> list[s
     low, high = bounds
     if not math.log(low) <= ln_ratio < math.log(high):
         return []
-    return [f"studied changes went either way at {kind}ratios from {low} to {high}"]
+    return [f"a study found gains and losses at {kind}ratios from {low} to {high}"]
 
 
 def _find_reasons(verdict: str, known: Evidence) -> list[str]:
@@ -169,8 +169,8 @@ def _find_reasons(verdict: str, known: Evidence) -> list[str]:
         )
     if known.has_reasoning:
         reasons.append(
-            'the training set has answers with reasoning (style = "cot"), which also teach what '
-            "structure does not show"
+            'the training set has answers with reasoning (style = "cot"), which also teach skills '
+            "that structure does not show"
         )
     return reasons
 

@@ -51,14 +51,14 @@ def open_results(place: Path | str) -> duckdb.DuckDBPyConnection:
 
     Raises:
         WarehouseError: The results are missing or unreadable, another version made them, or they
-            hold a view, macro or table that this program did not make.
+            contain a view, macro or table that this program did not make.
     """
     warehouse = warehouse_at(place)
     found = find_published(warehouse)
     database = found.database
     if not database.is_file():
         raise WarehouseError(
-            f"{place} holds no results (no {database.name}); "
+            f"{place} contains no results (no {database.name}); "
             f"create them: nl2sql-align run CORPORA.toml --warehouse {place}"
         )
     try:
@@ -105,7 +105,7 @@ def open_database(
 
     Returns:
         A connection, and the contents that this version does not make. Tables of this version's
-        names are tables, so reading them executes nothing that the file holds.
+        names are tables, so reading them executes no code of the file.
 
     Raises:
         duckdb.Error: The file cannot be opened.
@@ -141,8 +141,8 @@ def describe_foreign(database: Path, foreign: list[Content]) -> str:
     shown = ", ".join(f"{one.kind} {one.name!r}" for one in foreign[:_N_SHOWN])
     more = f" and {len(foreign) - _N_SHOWN:,} more" if len(foreign) > _N_SHOWN else ""
     return (
-        f"{database} holds what this version of nl2sql-align does not make ({shown}{more}), and is "
-        "not read; remove it and run again"
+        f"{database} contains objects that this version of nl2sql-align does not make "
+        f"({shown}{more}), and is not read; remove it and run again"
     )
 
 

@@ -45,7 +45,7 @@ def matrix(
             returned.
         top: Return this many training sets for each target, the closest first; with ``models`` and
             no ``trains``, this many of their answers.
-        metric: The measure of what is close.
+        metric: The measure by which pairs are close.
 
     Returns:
         The rows of table ``alignment`` in the order of the corpora file, with ``source_role``,
@@ -143,7 +143,7 @@ def _select_models(
 
 
 def rank_pairs(rows: "pl.DataFrame", metric: str) -> "pl.DataFrame":
-    """Return the pairs of training sets (or of all sources, if there are none), closest first."""
+    """Return the pairs of training sets (without these, of all sources), the closest first."""
     others = rows.filter(rows["source"] != rows["target"])
     trains = others.filter(others["source_role"] == "train")
     is_distance = metric.endswith("_nats")
@@ -186,7 +186,7 @@ def rejects(place: Path | str, corpus: str) -> "pl.DataFrame":
 
 
 def read_notes(place: Path | str) -> list[str]:
-    """Return what the last run noted about the corpora.
+    """Return the notes of the last run about the corpora.
 
     Raises:
         WarehouseError: The results are missing.
@@ -218,7 +218,7 @@ def check_condition(rows: "pl.DataFrame", require: str) -> None:
 
     Raises:
         ConfigurationError: ``require`` is not a condition on the columns, or takes too long.
-        RequirementError: There are no rows, or one does not satisfy the condition.
+        RequirementError: The table is empty, or a row does not satisfy the condition.
     """
     try:
         failed = _select_failed(rows, require)

@@ -70,7 +70,7 @@ def _write_rows(
         file.relative_to(warehouse.folder).as_posix()
         for file in (warehouse.database, warehouse.backup_file)
     ]
-    # The folder may hold other things, as where a database was downloaded.
+    # The folder may contain other files, for example if the database was downloaded.
     with warehouse.locked(_SECONDS_TO_WAIT, force=True) as lock:
         pull(warehouse, *files)
         open_results(warehouse.folder).close()  # checks that there are results of this version

@@ -74,7 +74,7 @@ class DraftedCorpus:
     Attributes:
         entry: The corpus, with its format and dialect.
         n_queries: The number of its queries.
-        notes: What was guessed and why, a sentence each.
+        notes: The guesses and their reasons, a sentence each.
     """
 
     entry: CorpusEntry
@@ -84,7 +84,7 @@ class DraftedCorpus:
 
 @dataclass(frozen=True)
 class CorporaDraft:
-    """A written corpora file, and what it leaves out.
+    """A written corpora file, and the files that it leaves out.
 
     Attributes:
         path: The corpora file.
@@ -119,15 +119,15 @@ class _Role(NamedTuple):
 def draft_corpora(folder: Path, out: Path = Path("corpora.toml")) -> CorporaDraft:
     """Look through a folder of dumps, logs and answers, and write a corpora file for it.
 
-    Comments in the file say what was guessed and why, and what was left out. Roles are guessed from
-    names (``train``, ``dev``, ``predictions``) and formats (query logs are targets).
+    Comments in the file give the guesses, their reasons, and the files left out. Roles are guessed
+    from names (``train``, ``dev``, ``predictions``) and formats (query logs are targets).
 
     Args:
         folder: The folder.
         out: The file to write. Its paths are relative to its folder, where they are below it.
 
     Raises:
-        ConfigurationError: The folder does not exist or holds no dump, or the file exists.
+        ConfigurationError: The folder does not exist or contains no dump, or the file exists.
     """
     refuse_credentials(folder, out)
     if is_address(str(folder)) or not is_folder(folder):
@@ -144,8 +144,8 @@ def draft_corpora(folder: Path, out: Path = Path("corpora.toml")) -> CorporaDraf
     if not corpora:
         reasons = "; ".join(f"{path}: {why}" for path, why in [*left_out.items()][:3])
         raise ConfigurationError(
-            f"{folder}: holds no dump that can be used ({reasons or 'it is empty'}); "
-            "nl2sql-align inspect FILE says more about a file"
+            f"{folder}: contains no dump that can be used ({reasons or 'it is empty'}); "
+            "nl2sql-align inspect FILE describes a file in detail"
         )
     text = _format_draft(corpora, left_out, Path(os.path.realpath(out.parent)))
     try:
@@ -223,7 +223,7 @@ def _find_places(
 
 
 def _is_one_dump(folder: Path, children: Sequence[Path]) -> bool:
-    """Tell whether a folder is one dump, of which its files are only parts."""
+    """Return whether a folder is one dump, of which its files are only parts."""
     names = [child.name for child in children]
     if "dbt_project.yml" in names or find_compiled(folder):
         return True
@@ -239,7 +239,7 @@ def _is_one_dump(folder: Path, children: Sequence[Path]) -> bool:
 
 
 def _holds_single_queries(files: Sequence[Path]) -> bool:
-    """Tell whether several SQL files have one query each, and none has the name of a split."""
+    """Return whether several SQL files have one query each, and no file is named like a split."""
     if len(files) < 2 or any(find_split(file.stem) for file in files):
         return False
     return all(_holds_single_query(file) for file in files[:_N_PEEKED])
@@ -257,7 +257,7 @@ def _holds_single_query(file: Path) -> bool:
 
 
 def _names_instances(folder: Path, files: Sequence[Path]) -> bool:
-    """Tell whether JSON lines name a SQL file in a subfolder as one of their instances."""
+    """Return whether JSON lines name a SQL file in a subfolder as one of their instances."""
     stems = [path.stem for path in sorted(folder.glob("*/*.sql"))[:_N_PEEKED]]
     texts = [file.read_text(encoding="utf-8", errors="replace") for file in files]
     return any(f'"{stem}"' in text for stem in stems for text in texts)
@@ -272,7 +272,7 @@ def _recognizes(folder: Path, formats: set[str]) -> bool:
 
 
 def _find_other_use(file: Path) -> str | None:
-    """Return why a file is no dump, judged by its name."""
+    """Return why a file is not a dump, judged by its name."""
     name = file.name.lower()
     if PARTIAL.fullmatch(name):
         return "is still being copied, by its name; run init again later"
@@ -302,16 +302,16 @@ def _draft_corpus(place: _Place, root: Path, names: set[str]) -> DraftedCorpus:
     name = _make_unique(name_corpus(name), names)
     entry, found, dialect = _inspect(place, name, role.name)
     if role.name != "predictions" and entry.format in ANSWER_FORMATS:
-        role = _Role("predictions", f"format {entry.format} holds a model's answers")
+        role = _Role("predictions", f"format {entry.format} contains a model's answers")
         entry, found, dialect = _inspect(place, name, role.name)
     elif not role.reason and entry.format in _WORKLOADS:
-        role = _Role("target", f"format {entry.format} holds queries that were really asked")
+        role = _Role("target", f"format {entry.format} contains queries that were really asked")
         entry = entry.model_copy(update={"role": "target"})
     if found.n_parsed and sum(found.reject_reasons.values()) == found.n_parsed:
         raise CorpusError(
             name,
             place.path,
-            f"none of its first {found.n_parsed:,} texts is a query "
+            f"its first {found.n_parsed:,} texts are not queries "
             f"({next(iter(found.reject_reasons))})",
             f"see nl2sql-align inspect {place.path}",
         )
@@ -406,12 +406,12 @@ def _resolve_targets(
         elif best:
             names = ", ".join(target.entry.name for target in best)
             left_out[shown] = (
-                f"holds a model's answers ({one.n_queries:,}), and to which target cannot be told "
+                f"contains a model's answers ({one.n_queries:,}) to one of several targets "
                 f'({names}); add it with role = "predictions", target and model'
             )
         else:
             left_out[shown] = (
-                "holds a model's answers, and no target was found; add it with role = "
+                "contains a model's answers, and no target was found; add it with role = "
                 '"predictions", target and model'
             )
     return corpora
@@ -463,7 +463,7 @@ def _make_unique(name: str, names: set[str]) -> str:
 def _format_draft(corpora: Sequence[DraftedCorpus], left_out: dict[str, str], folder: Path) -> str:
     """Return the text of the corpora file; ``folder`` is the one that it will be in."""
     blocks = [
-        "# Written by nl2sql-align init. The comments say what was guessed: check the roles and\n"
+        "# Written by nl2sql-align init. The comments explain the guesses: check the roles and\n"
         "# the targets, and set trained_on for the answers of tuned models."
     ]
     roles = {one.entry.role for one in corpora}
@@ -481,5 +481,5 @@ def _format_draft(corpora: Sequence[DraftedCorpus], left_out: dict[str, str], fo
 
 
 def _comment(text: str) -> str:
-    """Return a text as a comment of one line: names and texts of dumps may hold anything."""
+    """Return a text as a comment of one line: names and texts of dumps may contain anything."""
     return "# " + "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

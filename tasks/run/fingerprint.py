@@ -25,7 +25,7 @@ class Written:
     """A fingerprint that was written.
 
     Attributes:
-        manifest: How it was made, and what it leaves out.
+        manifest: How it was made, and the queries that it leaves out.
         notes: How the logs were read, a line each; the file does not have them.
     """
 
@@ -46,7 +46,7 @@ def fingerprint(
 
     Raises:
         ConfigurationError: The dialect does not exist, the logs differ in it, or ``out`` is a log.
-        CorpusError: A log cannot be read, or none of its queries has a template.
+        CorpusError: A log cannot be read, or no query of it has a template.
     """
     given = [log if is_address(str(log)) else Path(log) for log in logs]
     if out.exists() and any(
@@ -96,7 +96,7 @@ def _prepare_logs(logs: Sequence[Path | str], warehouse: Warehouse, dialect: str
 
 
 def _describe_reading(prepared: Prepared) -> list[str]:
-    """Return how a log was read: its format and dialect, and rows that are no queries to count."""
+    """Return how a log was read: its format and dialect, and the rows that are not queries."""
     rows = read_row_counts(prepared.queries)
     texts = (rows.text, rows.reading, rows.mixture)
     return [*prepared.notes, *(f"{prepared.entry.name}: {text}" for text in texts if text)]

@@ -50,9 +50,9 @@ def list_given(given: object, name: str) -> dict[str, object]:
 
 
 def _holds_corpora(given: Sequence[object]) -> bool:
-    """Tell whether a list holds corpora rather than queries.
+    """Return whether the items of a list are corpora rather than queries.
 
-    A list of strings holds queries, unless each string names an existing file or is an address.
+    A list of strings contains queries, unless each string names an existing file or is an address.
     """
     texts = [one for one in given if isinstance(one, str)]
     if len(texts) == len(given):
@@ -136,7 +136,7 @@ def _make_table(given: Any, name: str) -> "pa.Table":
     for index, one in enumerate(given):
         if one is not None and not isinstance(one, str):
             raise ConfigurationError(
-                f"{name}: item {index} of the list is of type {type(one).__name__}; a list holds "
-                "queries as str, with None for a missing answer"
+                f"{name}: item {index} of the list is of type {type(one).__name__}; a list "
+                "contains queries as str, with None for a missing answer"
             )
     return pa.table({"sql": pa.array(given, pa.string())})

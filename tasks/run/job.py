@@ -120,7 +120,7 @@ class JobSettings:
     """The settings of a job.
 
     Attributes:
-        corpora_file: The corpora file, for the record of the run; None if there is none.
+        corpora_file: The corpora file, for the record of the run; None if the run has no such file.
         resampling: How to resample for intervals; by default, as many replicates as verdicts need.
         drift_threshold: How far an alignment may move before the move is called a drift.
     """
@@ -140,7 +140,7 @@ class CountedCorpora:
     Attributes:
         corpora: The counted corpora, in the order of their entries.
         set_aside: The corpora that cannot be compared.
-        notes: What to know about the corpora, a line each.
+        notes: Notes on the corpora, a line each.
         n_ingested: Corpora whose dumps were read.
         n_parsed: Distinct queries parsed, without those of texts as written.
         n_crashed: Queries that crashed the parser.
@@ -212,7 +212,7 @@ class Job:
         """Prepare a job.
 
         Raises:
-            ConfigurationError: The environment sets a limit to what is not one.
+            ConfigurationError: The environment sets a limit to an invalid value.
         """
         self.clock = clock or Clock()
         self._warehouse = warehouse
@@ -309,7 +309,7 @@ class Job:
         self._lock.check()
         # If the run ends here, the results do not belong to the inputs of the last run.
         warehouse.inputs_file.unlink(missing_ok=True)
-        warehouse.record_digests()  # before readers can see what names these files
+        warehouse.record_digests()  # before readers can see the database that names these files
         call(
             publish,
             warehouse,

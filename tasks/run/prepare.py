@@ -159,7 +159,7 @@ def _prepare_dump(
 
 
 def _hide_detail(error: CorpusError) -> CorpusError:
-    """Return the error without what is in brackets, which may quote the dump."""
+    """Return the error without texts in brackets, which may quote the dump."""
     problem = re.sub(r" \(.*\)", "", error.problem, flags=re.DOTALL)
     return CorpusError(error.corpus, error.path, problem, error.remedy)
 
@@ -175,7 +175,7 @@ def _keep_counts(prepared: Prepared, warehouse: Warehouse) -> Prepared:
 
 
 def _move_back(prepared: Prepared, given: CorpusEntry) -> Prepared:
-    """Return what was prepared from a copy of a dump, with the path of the dump."""
+    """Return a corpus that was prepared from a copy of a dump, with the path of the dump."""
     as_written = prepared.as_written and _move_back(prepared.as_written, given)
     entry = prepared.entry.model_copy(update={"path": given.path, "within": given.within})
     return replace(prepared, entry=entry, as_written=as_written)
@@ -290,8 +290,8 @@ def _arrange_queries(
     """Put answers into the order of the target's questions, and weigh several to one question.
 
     Returns:
-        The file of the arranged queries, how they are arranged, and the target's queries by which
-        they are; the ingested file and twice None if each query has a question of its own, in
+        The file of the arranged queries, how they are arranged, and the target's queries that give
+        the order; the ingested file and twice None if each query has a question of its own, in
         order. The file is named by its content, so that the order of the dump's rows leaves no
         trace.
     """
@@ -422,7 +422,7 @@ def _resolve_dialect(
 
 
 def _take_manifest(entry: CorpusEntry) -> tuple[CorpusEntry, tuple[str, ...]]:
-    """Return a fingerprint with its dialect, and notes on what it lacks."""
+    """Return a fingerprint with its dialect, and notes on its gaps."""
     if entry.digest:  # reused from an earlier run, which has reported the notes
         return entry, ()
     try:

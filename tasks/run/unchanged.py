@@ -62,7 +62,7 @@ def find_same_run(
         inputs, finished_at = record["inputs"], datetime.fromisoformat(record["finished_at"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    # Only the run itself can tell whether a dump on a store has changed.
+    # Only the run itself can find out whether a dump on a store has changed.
     if warehouse.address is not None or any(entry.url is not None for entry in entries):
         return None
     try:

@@ -32,9 +32,9 @@ LINES: Final = pa.schema(
         ("left_out", pa.string()),
     ]
 )
-"""The columns: a template, or why queries are left out; rows of the log, and queries, that it has.
+"""The columns: a template, or the reason to leave queries out; its rows of the log, and queries.
 
-A row of a log with frequencies stands for several queries.
+A row of a log with frequencies represents several queries.
 """
 
 _RARE: Final = "left out by min-count: its template is rare"
@@ -51,7 +51,7 @@ class _Line(NamedTuple):
 
 @dataclass(frozen=True)
 class Manifest:
-    """How a fingerprint was made, and what it leaves out.
+    """How a fingerprint was made, and the queries that it leaves out.
 
     Attributes:
         program: The program with its version.
@@ -110,7 +110,7 @@ class Fingerprint:
     lines: pa.Table
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the fingerprint as values that JSON can hold."""
+        """Return the fingerprint as values for JSON."""
         return {"manifest": asdict(self.manifest), "lines": self.lines.to_pylist()}
 
 

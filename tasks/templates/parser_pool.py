@@ -326,7 +326,7 @@ def start_worker() -> None:
 def stop_workers() -> None:
     """End all idle workers, and the process that forks them if no worker is at work.
 
-    This ends a run: the next one tries again what ran out of time.
+    This ends a run: the next one tries queries that ran out of time again.
     """
     _pool.stop()
     _timeouts.clear()
@@ -425,7 +425,7 @@ def _parse(
             held.append(_pool.start_worker())
         piece = queries[start:end]
         seconds = _timeouts.seconds_for(job)
-        # What was parsed before a loss is parsed again in any case.
+        # Queries that were parsed before a loss are parsed again in any case.
         skip = _timeouts.list_hopeless(job, piece) if end == len(queries) else {}
         skip |= {row - start: reason for row, reason in rejected.items() if start <= row < end}
         try:

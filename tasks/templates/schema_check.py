@@ -1,6 +1,6 @@
 """A static check that the tables and columns of a query exist in its schema. It executes nothing.
 
-It reports only what is certain: a name that exists nowhere in the schema, or not in its table. A
+It reports only definite faults: a name that exists nowhere in the schema, or not in its table. A
 query with sources of unknown columns is not checked for columns.
 """
 

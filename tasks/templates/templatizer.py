@@ -7,7 +7,7 @@ parse tree, so a template keeps the form in which its query was written. Each te
    single query, DML or DDL statement. Before, placeholders of query tools are replaced
    (``tasks.templates.placeholders``), and functions on which the parser would go back too often are
    marked (``tasks.templates.nested_types``). If the text does not parse, clauses that the parser
-   does not know are taken out of what it sees (``tasks.templates.unknown_syntax``).
+   does not know are removed from its input (``tasks.templates.unknown_syntax``).
 2. ``tasks.templates.tree_marks`` walks the tree, and marks the tokens that the parser took for
    names, and where it found types.
 3. ``tasks.templates.template_reader`` passes over the tokens. What becomes of each follows from its
@@ -304,7 +304,7 @@ class Templatizer:
 
 
 def _is_settled(templated: Templated) -> bool:
-    """Whether other ways to read the text are no better: it is SQL, or takes too long to read."""
+    """Return whether a text need not be read in another way: it is SQL, or takes too long."""
     reason = templated.reject_reason
     return reason is None or reason == TOO_MANY_ATTEMPTS or reason.startswith(_LEFT_OUT)
 

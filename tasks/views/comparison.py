@@ -45,7 +45,7 @@ class Comparison:
             ``tasks.results.read.ratio``; empty without answers.
         sentences: For each training set, the closest first, how its queries and those of the
             target differ.
-        notes: The format and dialect that were chosen for each corpus, with what to know about it.
+        notes: The format and dialect that were chosen for each corpus, and further notes on it.
         set_aside: The corpora that could not be used, each with the reason.
     """
 
@@ -58,7 +58,7 @@ class Comparison:
     set_aside: dict[str, str]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the comparison as values that JSON can hold, times and paths as text."""
+        """Return the comparison as values for JSON, with times and paths as text."""
         frames = {
             name: getattr(self, name).to_dicts() for name in ("corpora", "alignment", "ratios")
         }
@@ -130,9 +130,9 @@ class Comparison:
             )
         for train, sentences in self.sentences.items():
             yield _Section(f"{train} and {self.target}", sentences=sentences)
-        told = [*self.set_aside.values(), *self.notes]
-        if told:
-            yield _Section("How the data was read", sentences=told)
+        remarks = [*self.set_aside.values(), *self.notes]
+        if remarks:
+            yield _Section("How the data was read", sentences=remarks)
 
 
 @dataclass(frozen=True)
@@ -157,8 +157,8 @@ def compare(
 ) -> Comparison:
     """Compare training sets with a target, without a corpora file, a warehouse or Prefect.
 
-    The numbers are those of a run on the same data. Formats and dialects are recognized, and
-    ``notes`` says which.
+    The numbers are those of a run on the same data. Formats and dialects are recognized;
+    ``notes`` names them.
 
     Example::
 
@@ -171,7 +171,7 @@ def compare(
             or as a mapping from names. A list of strings is one of queries, unless each string is
             the path of an existing file or an address.
         target: The target, as one of these.
-        answers: What models answered to the questions of the target, in order or by id, as for
+        answers: Models' answers to the questions of the target, in order or by id, in the form of
             ``train``.
         dialect: The dialect of all, by sqlglot's name; by default the one that parses the most.
         threads: Number of processes and threads; by default NL2SQL_ALIGN_THREADS, else one per CPU.

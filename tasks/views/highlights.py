@@ -157,7 +157,7 @@ def _describe_warnings(pairs: "pl.DataFrame", ratios: "pl.DataFrame") -> str:
 
 
 def _describe_doubts(candidates: "pl.DataFrame", ratios: "pl.DataFrame") -> str:
-    """Return the doubt that concerns most numbers, and how many there are beside it."""
+    """Return the doubt that concerns most numbers, and the number of other doubts."""
     counts = Counter(
         doubt for frame in (candidates, ratios) for doubts in frame["doubts"] for doubt in doubts
     )

@@ -81,10 +81,10 @@ def write_report(
         out: The file to write; by default, ``report.html`` in the folder. Required for results on
             an object store.
         only_if_changed: Keep an existing report that already shows these results.
-        all_pairs_up_to: With more corpora than this, the page holds only pairs with a target: all
-            pairs of a thousand corpora would take 36 MB.
-        without_sql: Leave out all texts of dumps: examples are templates only, and there are no
-            rejected texts, notes or messages, which may quote them.
+        all_pairs_up_to: With more corpora than this, the page contains only pairs with a target:
+            all pairs of a thousand corpora would take 36 MB.
+        without_sql: Leave out all texts of dumps. Templates take the place of examples, and
+            rejected texts, notes and messages are left out.
 
     Returns:
         Whether the report was written.
@@ -220,10 +220,10 @@ def read_labels(con: "duckdb.DuckDBPyConnection") -> dict[str, Any]:
 
 
 def _hide_texts(labels: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the labels without what may quote a dump, and with a mark for ``read_measures``."""
+    """Return the labels without texts that may quote a dump, and with a mark for the page."""
     run = dict(labels["run"])
     run["notes"] = []
-    run["set_aside"] = dict.fromkeys(run["set_aside"], "the report without SQL has no reason")
+    run["set_aside"] = dict.fromkeys(run["set_aside"], "the reason is left out")
     return {**labels, "run": run, "without_sql": True}
 
 

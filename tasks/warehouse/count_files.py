@@ -54,5 +54,5 @@ def remove_unused(folder: Path, used: AbstractSet[Path]) -> None:
         if used.isdisjoint((file, file.parent)):
             file.unlink()
             if file.parent != folder:
-                with suppress(OSError):  # it holds other files
+                with suppress(OSError):  # it contains other files
                     file.parent.rmdir()

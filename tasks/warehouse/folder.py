@@ -183,14 +183,14 @@ class Warehouse:
 
         Args:
             seconds: How long to wait for another run to end.
-            force: Whether to use a folder that holds other things.
+            force: Whether to use a folder that contains other files.
 
         Yields:
             The lock, to be checked before results are published.
 
         Raises:
-            WarehouseError: The folder cannot be written, it holds other things, or another run
-                holds it.
+            WarehouseError: The folder cannot be written, it contains other files, or another run
+                has locked it.
         """
         if "?" in str(self.folder):
             # DuckDB takes the rest of the path for options.

@@ -14,7 +14,7 @@ _LOCK: Final = ".lock"
 
 
 class FolderLock:
-    """A lock that this process holds."""
+    """A lock of this process."""
 
     def __init__(self, place: Path, release: ExitStack) -> None:
         """Take over a lock on a file or folder, and the steps that release it."""
@@ -40,7 +40,7 @@ class FolderLock:
 
 
 def lock_folder(folder: Path) -> FolderLock | None:
-    """Lock a folder; None if another run holds it.
+    """Lock a folder, and return the lock; None if another run has locked it.
 
     The folder itself is locked, too, so that removing a lock file that seems to be left over does
     not let a second run in. File systems such as NFS cannot lock folders.
@@ -68,7 +68,7 @@ def lock_folder(folder: Path) -> FolderLock | None:
 
 
 def _identify(place: Path) -> tuple[int, int] | None:
-    """Return what tells a file or folder from another one at its place; None if it is missing."""
+    """Return numbers that identify a file or folder at its place; None if it is missing."""
     try:
         stat = place.stat()
     except OSError:

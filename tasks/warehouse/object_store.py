@@ -115,7 +115,7 @@ def _parse_manifest(text: bytes | str, place: str, number: int | None = None) ->
                 f"{place} was written by a newer nl2sql-align; install that version to use it"
             )
         _check_type(fields, number=int, written_at=str, versions=dict)
-        # Later runs count from this number, and none of them could publish below another one.
+        # Later runs count from this number, and could not publish below another one.
         if number is not None and fields["number"] != number:
             raise ValueError(f"it has the number {fields['number']}")
         return Manifest(

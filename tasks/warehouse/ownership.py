@@ -1,6 +1,6 @@
 """Which files in a warehouse folder belong to the program, and so may be removed by it.
 
-A mark tells that a folder is a warehouse. In such a folder, the program removes only regular files
+A mark identifies a folder as a warehouse. In such a folder, the program removes only regular files
 with names that it gives itself, so that whatever else a user keeps there stays.
 """
 
@@ -62,7 +62,7 @@ def check_owner(folder: Path) -> None:
     a database and stages in its layout, as versions before the mark have made it.
 
     Raises:
-        WarehouseError: The folder holds something else.
+        WarehouseError: The folder contains other files.
         OSError: The folder cannot be read.
     """
     if not folder.is_dir() or (folder / MARK).exists():
@@ -75,7 +75,7 @@ def check_owner(folder: Path) -> None:
     shown = ", ".join((others or entries)[:_N_SHOWN])
     more = ", ..." if len(others or entries) > _N_SHOWN else ""
     raise WarehouseError(
-        f"{folder} is not a warehouse: it holds other things ({shown}{more}); choose another "
+        f"{folder} is not a warehouse: it contains other files ({shown}{more}); choose another "
         "--warehouse, or add --force to use it and keep them"
     )
 

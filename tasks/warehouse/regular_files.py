@@ -1,4 +1,4 @@
-"""Files that users or dumps name: only regular files are opened, and none outside given folders."""
+"""Files that users or dumps name: only regular files within given folders are opened."""
 
 import errno
 import os
@@ -58,7 +58,7 @@ def hold_files(
 ) -> Iterator[dict[Path, Path]]:
     """Open files, and provide paths to the opened files, whatever becomes of their own paths.
 
-    Libraries that open a path themselves read what was checked here. On systems without ``/proc``,
+    Libraries that open a path themselves read the checked file. On systems without ``/proc``,
     the paths are those of the files.
 
     Args:
@@ -105,7 +105,7 @@ def check_file(path: Path, within: Sequence[Path] = ()) -> None:
 
 
 def is_folder(path: Path) -> bool:
-    """Tell whether a path is a folder; not so if it cannot be reached, for whatever reason."""
+    """Return whether a path is a folder; False if it cannot be reached, for whatever reason."""
     try:
         return stat.S_ISDIR(path.stat().st_mode)
     except (OSError, ValueError):
@@ -125,9 +125,9 @@ def check_inside(real: str, within: Sequence[Path], path: Path) -> None:
 
 
 def find_files(folder: Path, pattern: str, within: Sequence[Path] = ()) -> list[Path]:
-    """Return what a pattern matches below a folder, except folders, sorted.
+    """Return the files that match a pattern below a folder, sorted.
 
-    As in ``Path.glob``, ``**`` stands for any depth and follows no links.
+    As in ``Path.glob``, ``**`` matches any depth and follows no links.
 
     Args:
         folder: The folder.

@@ -22,7 +22,7 @@ class StoreFiles:
 
     A call raises ``TimeoutError`` if the store is silent for too long. Drivers have limits of their
     own, but not all of them, and some try again for minutes. A download may take longer while its
-    local file grows; an upload has the limit once more for every 16 MB.
+    local file grows; an upload gets the limit again for every 16 MB.
 
     Attributes:
         root: The place of the address in the driver's notation.

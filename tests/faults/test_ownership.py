@@ -91,7 +91,7 @@ def test_unused_counts_are_removed_without_what_is_beside_them(tmp_path):
 def test_a_folder_with_other_things_is_refused_unless_forced(tmp_path, name):
     (tmp_path / name).mkdir()
     warehouse = Warehouse(tmp_path)
-    with pytest.raises(WarehouseError, match=rf"holds other things \({name}\); .* add --force"):
+    with pytest.raises(WarehouseError, match=rf"contains other files \({name}\); .* add --force"):
         warehouse.locked().__enter__()
     assert [path.name for path in tmp_path.rglob("*")] == [name]
     with warehouse.locked(force=True):
@@ -120,7 +120,7 @@ def test_a_decision_is_recorded_beside_other_things(tmp_path, make_corpus):
     publish_results(tmp_path, make_corpus)
     shutil.rmtree(tmp_path / "stages")
     (tmp_path / "notes.txt").touch()
-    with pytest.raises(WarehouseError, match=r"holds other things \(notes.txt\)"):
+    with pytest.raises(WarehouseError, match=r"contains other files \(notes.txt\)"):
         Warehouse(tmp_path).locked().__enter__()
     record_decision(tmp_path, "mixtures", load(tmp_path).table("mixtures"), {"target": "dev"})
     assert (tmp_path / "notes.txt").exists()

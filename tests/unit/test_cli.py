@@ -782,7 +782,7 @@ def test_a_missing_warehouse_is_reported_with_the_command_that_makes_one(tmp_pat
             assert (ended.status, ended.out) == (1, "")
             [line] = ended.error_lines
             assert line == (
-                f"nl2sql-align: {folder} holds no results (no alignment.duckdb); "
+                f"nl2sql-align: {folder} contains no results (no alignment.duckdb); "
                 f"create them: nl2sql-align run CORPORA.toml --warehouse {folder}"
             )
 

@@ -1,6 +1,6 @@
 -- The duplicates, leaks and contradictions of all training sets and targets: a row per query and relation, with the
 -- strongest way in which it repeats an earlier one. duplicate: within a corpus, on the same database. shared: a corpus
--- of the same role that comes earlier has it. leak: a training set has what a target has. Expects the macros of
+-- of the same role that comes earlier has it. leak: a training set has a row of a target. Expects the macros of
 -- decisions/selection/literals.sql, and template_paths (templates_file, templates_path).
 -- parameters: templates_files
 with texts as (

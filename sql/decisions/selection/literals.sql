@@ -1,4 +1,4 @@
--- Create macros for the literals of a query, and for whether they tell it from others.
+-- Create macros for the literals of a query, and for whether they distinguish it from others.
 -- parameters: none
 create or replace temp macro literals_of(text) as
     list_transform(

@@ -91,11 +91,11 @@ comment on column alignment_ratio.reach_ci_low is 'Lower end of the 95% bootstra
 comment on column alignment_ratio.reach_ci_high is 'Upper end';
 comment on column alignment_ratio.reach_verdict is 'As verdict, of reach_ratio';
 comment on column alignment_ratio.reach_ln_standard_error is 'Standard deviation of ln(reach_ratio) over the replicates, with the weights of the parts fixed';
-comment on column alignment_ratio.parted_by is 'What the parts of the training set are: source, database, template (groups of templates with the same words), or none';
+comment on column alignment_ratio.parted_by is 'How the training set was divided into parts: by source, database, template (groups of templates with the same words), or none';
 comment on column alignment_ratio.n_parts is 'The number of these parts';
 comment on column alignment_ratio.train_template_coverage is 'Share of the target''s templated queries whose template the training set has';
 comment on column alignment_ratio.right_template_share is 'Share of the answers that have the template of their question''s query; null if their questions are unknown';
-comment on column alignment_ratio.doubts is 'Doubts, a sentence each: about what is compared (leaked, few, partial or rarely parsed queries), and why a verdict is withheld';
+comment on column alignment_ratio.doubts is 'Doubts, a sentence each: faults of the compared queries (leaked, few, partial or rarely parsed), and reasons to withhold a verdict';
 comment on column alignment_ratio.n_answered is 'The questions of the target that the predictions answer';
 comment on column alignment_ratio.n_questions is 'The questions of the target';
 comment on column alignment_ratio.is_part is 'Whether the predictions answer a part of the target only, by their ids; then all numbers of the row are about that part';
@@ -121,7 +121,7 @@ comment on column alignment_ratio.is_paired is 'True if predictions were resampl
 comment on column alignment_ratio.n_replicates is 'Replicates behind the interval; more if an end is near 1';
 comment on column alignment_ratio.seed is 'The seed of the replicates';
 
-comment on table alignment_intervals is 'The 95% intervals of the alignments with targets; pairs of equal content have none.';
+comment on table alignment_intervals is 'The 95% intervals of the alignments with targets, without pairs of equal content.';
 comment on column alignment_intervals.source is 'The corpus P';
 comment on column alignment_intervals.target is 'The corpus Q, a target';
 comment on column alignment_intervals.kl_alignment is 'As in table alignment';
@@ -138,7 +138,7 @@ comment on column alignment_intervals.is_paired is 'True if predictions were res
 comment on column alignment_intervals.n_replicates is 'Replicates behind the interval';
 comment on column alignment_intervals.seed is 'The seed of the replicates';
 comment on column alignment_intervals.reach is 'kl_alignment of the best mixture of the source''s parts, on queries of the target that did not choose it; null unless the source is a training set';
-comment on column alignment_intervals.parted_by is 'What the parts of the source are: source, database, template (groups of templates with the same words), or none';
+comment on column alignment_intervals.parted_by is 'How the source was divided into parts: by source, database, template (groups of templates with the same words), or none';
 comment on column alignment_intervals.n_parts is 'The number of these parts';
 
 comment on table ceilings is 'The highest alignment to expect with each target: that of another sample of the same size from the target''s population.';
@@ -183,7 +183,7 @@ comment on column structural_features.n_queries is 'Templated queries that use i
 comment on column structural_features.share is 'Share of the corpus''s templated queries that use it';
 comment on column structural_features.mean is 'Mean number per templated query: of joins, predicates, levels, tokens';
 
-comment on table answer_errors is 'What is wrong with the structure of answers whose questions are known. Counts of 0 have no row, and answers to questions of which no query has a template are left out.';
+comment on table answer_errors is 'The faults in the structure of answers whose questions are known. Counts of 0 have no row, and answers to questions of which no query has a template are left out.';
 comment on column answer_errors.predictions is 'The answers';
 comment on column answer_errors.target is 'Their target';
 comment on column answer_errors.kind is 'right_template: the template of a query of the question; other_template; no_template: the answer does not parse; same_structures: of other_template, those that use each named structure as often as the query; lacks, adds: of other_template, those that use a structure less or more often';
@@ -214,7 +214,7 @@ comment on column runs.parameters is 'The parameters of the computation';
 comment on column runs.versions is 'Versions of everything that can change a number';
 comment on column runs.corpora_digests is 'SHA-256 of each corpus''s dump';
 comment on column runs.set_aside is 'Corpora that the run could not use, with the reasons';
-comment on column runs.notes is 'Formats and dialects that the run chose, and what a user should know about the corpora';
+comment on column runs.notes is 'Formats and dialects that the run chose, and further notes on the corpora';
 comment on column runs.results_key is 'A digest of corpora, stages and versions: equal for runs with the same results';
 
 comment on table headroom_ratio is 'Whether mixing a model''s answers with a training set brings them closer to databases of the target that neither has seen; filled by nl2sql-align headroom.';
@@ -277,7 +277,7 @@ comment on column calibration_summary.n_true_gain is 'Outcomes with a ratio abov
 comment on column calibration_summary.n_false_gain is 'Outcomes with a ratio above 1 and no gain';
 comment on column calibration_summary.n_missed_gain is 'Outcomes with a ratio of 1 or below and a gain';
 comment on column calibration_summary.n_true_none is 'Outcomes with a ratio of 1 or below and no gain';
-comment on column calibration_summary.cut is 'The threshold of the ratio that misjudges the fewest outcomes; null if all of them gained or none did';
+comment on column calibration_summary.cut is 'The threshold of the ratio that misjudges the fewest outcomes; null if all of them gained, or no outcome did';
 comment on column calibration_summary.cut_low is 'Lower end of its 95% bootstrap interval';
 comment on column calibration_summary.cut_high is 'Upper end of its 95% bootstrap interval';
 comment on column calibration_summary.n_replicates is 'Bootstrap samples behind the interval';
@@ -417,7 +417,7 @@ comment on view alignment_change is 'The last value of each pair in alignment_hi
 comment on column alignment_change.source is 'As in table alignment';
 comment on column alignment_change.target is 'As in table alignment';
 comment on column alignment_change.kl_alignment is 'The value in the last run that had the pair';
-comment on column alignment_change.previous_kl_alignment is 'The value in the run before that had the pair; null if there is none';
+comment on column alignment_change.previous_kl_alignment is 'The value in the last earlier run with the pair; null without such a run';
 comment on column alignment_change.change is 'kl_alignment - previous_kl_alignment';
 comment on column alignment_change.first_kl_alignment is 'The value in the first run that had the pair';
 comment on column alignment_change.change_since_first is 'kl_alignment - first_kl_alignment';
@@ -433,7 +433,7 @@ comment on column alignment_ratio_change.target is 'As in table alignment_ratio'
 comment on column alignment_ratio_change.model is 'As in table alignment_ratio';
 comment on column alignment_ratio_change.predictions is 'As in table alignment_ratio';
 comment on column alignment_ratio_change.alignment_ratio is 'The value in the last run that had the pair';
-comment on column alignment_ratio_change.previous_alignment_ratio is 'The value in the run before that had the pair; null if there is none';
+comment on column alignment_ratio_change.previous_alignment_ratio is 'The value in the last earlier run with the pair; null without such a run';
 comment on column alignment_ratio_change.change is 'alignment_ratio - previous_alignment_ratio';
 comment on column alignment_ratio_change.verdict is 'The verdict in the last run that had the pair';
 comment on column alignment_ratio_change.previous_verdict is 'The verdict in the run before that had the pair';

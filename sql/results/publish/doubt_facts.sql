@@ -1,4 +1,4 @@
--- What can make the alignment of a training set with a target doubtful, and each of its Alignment Ratios: these have
+-- Facts that make the alignment of a training set with a target, or an Alignment Ratio of it, doubtful: ratios have
 -- predictions, and are about the part of the target that these answer. Expects given_corpora, given_compared (corpus,
 -- compared_with, content_key) and the filled tables corpora and alignment_ratio.
 -- parameters: pairs

@@ -65,8 +65,8 @@ err: Final = _MessageConsole(stderr=True, highlight=False, emoji=False)
 def prepare_streams() -> None:
     """Let the standard streams take any text, whatever the locale, and also if they are closed.
 
-    Characters that an encoding lacks are replaced on output. What cannot be decoded on input
-    becomes surrogates, as in arguments: see ``restore_text``.
+    Characters that an encoding lacks are replaced on output. Bytes that cannot be decoded on
+    input become surrogates, as in arguments: see ``restore_text``.
     """
     for name, mode, errors in (
         ("stdin", "r", "surrogateescape"),

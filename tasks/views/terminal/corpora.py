@@ -69,7 +69,7 @@ def print_inspection(found: "Inspection") -> None:
 
 
 def print_manifest(manifest: "Manifest") -> None:
-    """Print how a fingerprint was made, and what it leaves out."""
+    """Print how a fingerprint was made, and the queries that it leaves out."""
     out.print(
         f"{count_noun(manifest.n_templates, 'template')} of "
         f"{count_noun(manifest.n_occurrences, 'query', 'queries')} "
@@ -109,7 +109,7 @@ def print_catalog(rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def print_draft(draft: "CorporaDraft") -> None:
-    """Print the corpora of a drafted corpora file, what it leaves out, and what to do next."""
+    """Print the corpora of a drafted corpora file, the files left out, and the next command."""
     width = max(len(shorten_name(one.entry.name)) for one in draft.corpora)
     for one in draft.corpora:
         entry = one.entry
@@ -119,7 +119,7 @@ def print_draft(draft: "CorporaDraft") -> None:
     for path, why in draft.left_out.items():
         out.print(f"[dim]left out: {escape(printable(f'{path}: {why}'))}[/]", soft_wrap=True)
     place = escape(printable(str(draft.path)))
-    out.print(f"Corpora file: {place} (its comments say what was guessed)", soft_wrap=True)
+    out.print(f"Corpora file: {place} (its comments explain the guesses)", soft_wrap=True)
     out.print(f"Check it, then: nl2sql-align run {place}", soft_wrap=True)
 
 

@@ -199,7 +199,7 @@ def _show_reach(row: dict[str, Any]) -> str:
 
 
 def _describe_verdicts(group: "pl.DataFrame", column: str) -> str:
-    """Summarize the verdicts for one model in a clause; return "" if there are none."""
+    """Summarize the verdicts for one model in a clause; return "" without verdicts."""
     clauses: list[str] = []
     for verdict, modal in (
         ("gain", "should"),

@@ -223,7 +223,7 @@ def test_errors_name_the_mistake_in_one_line(folder, tmp_path, target, sources, 
 
 
 def test_missing_stage_files_are_named(folder, tmp_path):
-    with pytest.raises(WarehouseError, match="holds no results"):
+    with pytest.raises(WarehouseError, match="contains no results"):
         select(tmp_path, "dev", [], tmp_path / "out", Options(1))
 
 

@@ -96,8 +96,8 @@ NARROW = "4.0% of the target, and the answers get right already 30.0%"
     [
         ("gain", 1.3, evidence(), "gain", None),
         ("no gain", 0.7, evidence(), "no gain", None),
-        ("gain", 1.05, evidence(), "undecided", "either way at ratios from 0.8 to 1.1"),
-        ("no gain", 0.85, evidence(), "undecided", "either way at ratios from 0.8 to 1.1"),
+        ("gain", 1.05, evidence(), "undecided", "gains and losses at ratios from 0.8 to 1.1"),
+        ("no gain", 0.85, evidence(), "undecided", "gains and losses at ratios from 0.8 to 1.1"),
         ("gain", 1.3, evidence(0.04, 0.3), "undecided", NARROW),
         ("gain", 1.3, evidence(0.3, 0.3), "undecided", "30.0% of the target"),
         ("gain", 1.3, evidence(0.04, 0.3, False), "undecided", "and the answers contain 30.0%"),

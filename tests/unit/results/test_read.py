@@ -205,11 +205,12 @@ def test_a_missing_corpus_is_an_error(warehouse):
     "read", [open_results, matrix, ratio, lambda folder: rejects(folder, "base")]
 )
 def test_a_folder_without_results_is_an_error(tmp_path, read):
+    message = r"contains no results .* nl2sql-align run CORPORA"
     for folder in (tmp_path, tmp_path / "missing"):
-        with pytest.raises(WarehouseError, match=r"holds no results .* nl2sql-align run CORPORA"):
+        with pytest.raises(WarehouseError, match=message):
             read(folder)
     (tmp_path / "alignment.duckdb").mkdir()
-    with pytest.raises(WarehouseError, match=r"holds no results"):
+    with pytest.raises(WarehouseError, match=r"contains no results"):
         read(tmp_path)
     assert not (tmp_path / "missing").exists()
 

@@ -76,7 +76,7 @@ def test_a_run_carries_decisions_over(warehouse, run):
 
 
 def test_a_decision_needs_results(tmp_path):
-    with pytest.raises(WarehouseError, match="holds no results"):
+    with pytest.raises(WarehouseError, match="contains no results"):
         record_decision(tmp_path, "tuning_effect", pl.DataFrame(), {"a": 1})
 
 

@@ -81,7 +81,7 @@ def test_comments_give_the_reasons(drafted):
     text = drafted[2]
     assert "# role: 'train' is in its name\n# format: recognized as format 'spider'" in text
     assert "# role: it is in folder predictions" in text
-    assert "# role: format pg_stat_statements holds queries that were really asked" in text
+    assert "# role: format pg_stat_statements contains queries that were really asked" in text
     assert "# role: a guess, as nothing in its name says train, dev, test or predictions" in text
     assert "# dialect: 'postgresql' is in its name or that of its folder" in text
     assert (
@@ -97,7 +97,7 @@ def test_what_is_left_out_has_a_reason_of_one_line(drafted):
     assert reasons["boats/tables.json"].startswith("describes tables, by its name")
     assert reasons["boats/README.md"] == "is a document, by its name"
     assert "does not look like a dump" in reasons["notes.txt"]
-    assert "to which target cannot be told" in reasons["predictions/other.sql"]
+    assert "to one of several targets" in reasons["predictions/other.sql"]
     # Four targets have two questions, and the name of none is in the path.
     assert (
         "(boats-dev, boats-dev_gold, boats-mini_dev_postgresql, logs-calls)"
@@ -126,8 +126,8 @@ def test_a_file_is_not_overwritten(drafted):
     ("files", "problem"),
     [
         (None, "is not a folder"),
-        ({}, r"holds no dump that can be used \(it is empty\)"),
-        ({"a.txt": "Dear all"}, r"holds no dump that can be used \(a\.txt: does not look like"),
+        ({}, r"contains no dump that can be used \(it is empty\)"),
+        ({"a.txt": "Dear all"}, r"contains no dump that can be used \(a\.txt: does not look like"),
     ],
 )
 def test_a_folder_without_dumps_is_an_error(tmp_path, files, problem):

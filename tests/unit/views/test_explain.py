@@ -145,7 +145,7 @@ def test_an_unknown_or_empty_corpus_is_an_error(warehouse, tmp_path):
         explain(warehouse.folder, "none", "dev")
     with pytest.raises(ConfigurationError, match="'broken' has no n-grams"):
         explain(warehouse.folder, "broken", "dev")
-    with pytest.raises(WarehouseError, match="holds no results"):
+    with pytest.raises(WarehouseError, match="contains no results"):
         explain(tmp_path, "train", "dev")
 
 
