@@ -166,7 +166,7 @@ def reach_interval(sets: Sets) -> tuple[float, float, Ends]:
 
 
 def reach_row(design: Design, n_trials: int) -> list[str]:
-    """Return what a mixture of two sources reaches, and the coverage of its intervals."""
+    """Return the reach ratio of a mixture of two sources, and the coverage of its intervals."""
     found = [reach_interval(draw(design, trial)) for trial in range(n_trials)]
     ratios, estimates, ends = (np.array(column) for column in zip(*found, strict=True))
     alone = design._replace(is_mixture=False)

@@ -32,7 +32,7 @@ _CRASHED = -1.0
 
 
 def list_rules(dialect: str) -> dict[str, Callable[[str], object]]:
-    """Return what is done with a text, by name."""
+    """Return the rules to apply to a text, by name."""
     return {
         "last answer": lambda text: explain_cleaning(text, dialect),
         "first answer": lambda text: explain_cleaning(text, None, takes_first=False, block="first"),

@@ -1,10 +1,10 @@
 """The alignment with unseen queries of a target, after adding rows to a training set.
 
 Split the queries of the target into halves, at random (by a hash) or without a common database. Add
-rows to a training set by what one half shows, and compare with the other half, and the reverse; the
-table shows the means. The rows added are those that ``gaps`` proposes, rows with the most frequent
-templates of the half (as many templates and rows), queries of the half drawn at random, and rows of
-the other training sets drawn at random.
+rows to a training set by the queries of one half, and compare with the other half, and the reverse;
+the table shows the means. The rows added are those that ``gaps`` proposes, rows with the most
+frequent templates of the half (as many templates and rows), queries of the half drawn at random,
+and rows of the other training sets drawn at random.
 
     python -m benchmarks.gaps --warehouse DIR --pairs spider-train:bird-dev --budgets 200
 """

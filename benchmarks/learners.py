@@ -62,7 +62,7 @@ def main() -> None:
         for part in range(arguments.processes)
     ]
     if any(part.wait() for part in parts):
-        sys.exit("a part of the study failed; its message stands above")
+        sys.exit("a part of the study failed; its message is above")
     collected = collect(arguments.folder, corpora)
     collected.outcomes.write_csv(arguments.folder / "outcomes.csv")
     if arguments.write_dumps:

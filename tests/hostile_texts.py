@@ -1,4 +1,4 @@
-"""Texts that are slow to read for a rule which looks again and again at what follows a mark.
+"""Texts that are slow to read for a rule that looks again and again at the text after a mark.
 
 A text repeats some fragments, such as a quote that is never closed, between the two parts of a
 frame. A rule that looks from each mark to the end takes quadratic time on one of them.
@@ -121,7 +121,7 @@ class HostileText(NamedTuple):
 
     Attributes:
         before: The start.
-        fragments: What is repeated; ``{i}`` stands for the number of the repetition.
+        fragments: The repeated texts. The number of the repetition replaces ``{i}``.
         after: The end.
         has_phases: Whether each fragment is repeated for itself, one after the other.
     """

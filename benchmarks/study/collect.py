@@ -44,7 +44,7 @@ class Collected:
 
     Attributes:
         outcomes: A row per outcome, with the columns ``COLUMNS``.
-        measures: What measured them.
+        measures: Their measures.
         answers: The answers of each starting model, by target.
     """
 
@@ -54,7 +54,10 @@ class Collected:
 
 
 def collect(folder: Path, corpora: Corpora) -> Collected:
-    """Return the outcomes with their measures. Those of training sets are kept in the folder."""
+    """Return the outcomes with their measures.
+
+    The folder keeps those of training sets in ``sets.json``: remove it after a change of measures.
+    """
     runs = read_runs(folder)
     sets = [
         TrainingSet(train, kind, seed)

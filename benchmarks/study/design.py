@@ -1,4 +1,4 @@
-"""What the study trains on, asks, and in which order; and which half of it chooses rules.
+"""The training sets, targets and tunings of the study, and the half of it that chooses rules.
 
 Everything is drawn by hashes of names, so that a seed means the same everywhere.
 """
@@ -157,7 +157,7 @@ def read_corpora(database: Path, plan: Plan, questions: int = QUESTIONS) -> Corp
 
 
 class TrainingSet(NamedTuple):
-    """A training set by name, and what kind it is: single, mixture, narrow or random."""
+    """A training set by its name and kind: single, mixture, narrow or random."""
 
     name: str
     kind: str

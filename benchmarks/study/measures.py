@@ -40,7 +40,7 @@ _DIGITS: Final = 6
 
 @dataclass(frozen=True)
 class Side:
-    """What one list of queries, a training set or answers, has of a target.
+    """The measures of a list of queries, a training set or answers, with a target.
 
     Attributes:
         kl_alignment: The KL-alignment.
@@ -123,7 +123,7 @@ class Target:
         return found
 
     def measure(self, counts: Mapping[str, int]) -> Side:
-        """Return what a list of templates has of this target."""
+        """Return the measures of a list of templates with this target."""
         weights = self._weigh(self.numbers, counts)
         p = (self.counts.T @ weights) / max(float(self.totals @ weights), 1.0)
         q = self.shares
@@ -144,8 +144,8 @@ class Target:
     def reach(self, parts: Sequence[Mapping[str, int]]) -> float:
         """Return the KL-alignment of the best mixture of parts, on queries that did not choose it.
 
-        As in ``tasks.measures.reach``: what weights gain on the half that chose them is measured by
-        the other half, and half of it is taken from the best mixture for the whole target.
+        As in ``tasks.measures.reach``: the other half measures how much weights gain by chance on
+        the half that chose them, and half of it is charged to the best mixture for all queries.
         """
         from scipy.sparse import csr_array
 

@@ -162,7 +162,7 @@ def train(
     """Train a model.
 
     Args:
-        parameters: What it starts from; unchanged.
+        parameters: Its first parameters; unchanged.
         questions: The numbers of the words of each question.
         templates: The numbers of the tokens of its template.
         n_steps: The number of batches.
@@ -210,7 +210,7 @@ def _decode(parameters: Parameters, questions: jax.Array) -> jax.Array:
         given = parameters["tokens"][token] @ parameters["decoder_input"]
         state = _step(state, given, parameters["decoder_state"])
         logits = _score_tokens(parameters, state[None], states, is_word)[0]
-        # Padding and the start are no tokens.
+        # Padding and the start are not tokens.
         token = logits.at[:, jnp.array([PAD, START])].set(-jnp.inf).argmax(axis=-1)
         token = jnp.where(has_ended, PAD, token).astype(jnp.int32)
         return step + 1, state, token, has_ended | (token == END), answer.at[:, step].set(token)

@@ -114,7 +114,7 @@ def parts(outcomes: pl.DataFrame) -> str:
 
 
 def coverage(outcomes: pl.DataFrame) -> str:
-    """Return what the coverage rule keeps and withholds."""
+    """Return the gains and losses that the coverage rule keeps and withholds."""
     rows = []
     for half, some in _halves(outcomes):
         for kind, of_kind in (("all", some), ("narrow", some.filter(pl.col("kind") == "narrow"))):
@@ -186,7 +186,7 @@ def misses(outcomes: pl.DataFrame) -> str:
 
 
 def records(study: pl.DataFrame, real: pl.DataFrame) -> pl.DataFrame:
-    """Return what happened at each band of each ratio, by source and start."""
+    """Return the gains and losses of each band of each ratio, by source and start."""
     found = []
     published = real.with_columns(is_tuned=pl.col("predictions").str.contains("-tuned"))
     for source, outcomes in (("study", study), ("published", published)):

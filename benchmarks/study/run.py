@@ -1,4 +1,4 @@
-"""Train, tune and score the models of the study. A run that ends early goes on where it was."""
+"""Train, tune and score the models of the study. A run that ends early continues there."""
 
 import csv
 import json
@@ -136,7 +136,7 @@ class Runner:
         )
 
     def _begin(self, start: Start) -> tuple[Parameters, dict[str, float]]:
-        """Return a starting model and its scores; train it first if it is not there."""
+        """Return a starting model and its scores; train it first if it does not exist."""
         if not self._place(start, "npz").exists():
             if start.tuned_on:
                 link = TrainingSet(start.tuned_on, "single", start.seed)

@@ -12,7 +12,7 @@ from nl2sql_align.tasks.templates.templatizer import Templatizer
 
 DIALECT: Final = "sqlite"
 
-# Tokens after which a name or a value, or what takes its place, is expected.
+# Tokens after which a name or a value, or a token in its place, is expected.
 _BEFORE_OPERANDS: Final = frozenset(
     "SELECT DISTINCT ALL WHERE HAVING ON AND OR NOT FROM JOIN LIMIT OFFSET WHEN THEN ELSE LIKE "
     "GLOB BETWEEN , ( = != < > <= >= + - / % || & | * IN".split()
@@ -24,9 +24,9 @@ _OPERANDS: Final = frozenset(
 )
 _BEFORE_NUMBERS: Final = frozenset(("LIMIT", "OFFSET", "IN ("))
 _STARS: Final = frozenset(("SELECT", "DISTINCT", "(", ","))
-# Tokens before which a NOT follows what it is about.
+# Tokens before which a NOT follows its operand, as in x NOT IN (1).
 _AFTER_NOT: Final = frozenset(("IN", "LIKE", "BETWEEN", "GLOB"))
-# Words before a bracket that are no functions.
+# Words before a bracket that are not functions.
 _NO_FUNCTIONS: Final = _BEFORE_OPERANDS | {"IN", "AND", "OR", "IS", "UNION", "INTERSECT", "EXCEPT"}
 
 

@@ -1,4 +1,4 @@
-"""What the study's outcomes say about each measure: pure functions of the table of outcomes."""
+"""Counts and correlations of each measure: pure functions of the table of outcomes."""
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations, pairwise

@@ -1,4 +1,4 @@
-"""Questions and templates as numbers, and the batches of a training: no JAX here."""
+"""Questions and templates as numbers, and the batches of a training, without JAX."""
 
 import re
 from collections import Counter
@@ -47,7 +47,7 @@ class Vocabulary:
         fewest: int = 5,
         most_words: int = 3_000,
     ) -> "Vocabulary":
-        """Return what occurs at least ``fewest`` times, numbered by frequency, then by text."""
+        """Return all that occur at least ``fewest`` times, numbered by frequency, then by text."""
         words = Counter(word for question in questions for word in split_words(question))
         tokens = Counter(token for template in templates for token in split_template(template))
         return cls(_number(words, fewest, most_words), _number(tokens, fewest, None))
