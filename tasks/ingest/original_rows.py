@@ -11,7 +11,8 @@ import duckdb
 import polars as pl
 
 from nl2sql_align.tasks.base.child_process import ChildDiedError, call_in_child
-from nl2sql_align.tasks.base.connections import connected
+from nl2sql_align.tasks.base.connections import MEMORY_LIMIT_VARIABLE, connected
+from nl2sql_align.tasks.base.errors import CorpusError
 from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.ingest.archives import (
     Source,
@@ -70,6 +71,9 @@ def read_original_rows(
         con: A connection that may open files.
         sources: The corpora, with columns ``corpus``, ``format``, ``path`` and ``digest``.
         rows: The queries, with columns ``source``, ``ordinal`` and ``raw_sql``.
+
+    Raises:
+        CorpusError: A dump does not fit in memory.
     """
     records: dict[tuple[str, int], str] = {}
     for source in sources.iter_rows(named=True):
@@ -88,10 +92,14 @@ def read_original_rows(
             else:
                 query = f"ingest/original_rows_{kind}"
                 found = query_sql(con, query, paths=[str(path)], ordinals=ordinals).fetchall()
-        # A dump that was converted before it was ingested.
+        except duckdb.OutOfMemoryException:
+            remedy = f"raise {MEMORY_LIMIT_VARIABLE}"
+            raise CorpusError(source["corpus"], path, "does not fit in memory", remedy) from None
+        # An archive, or another dump that was converted before it was ingested.
         except (duckdb.Error, OSError, ValueError, ChildDiedError):
             continue
-        records.update({(source["corpus"], ordinal): record for ordinal, record in found})
+        if _is_unchanged(path, source["digest"]):  # else it changed while it was read
+            records.update({(source["corpus"], ordinal): record for ordinal, record in found})
     return pl.Series("record", list(_check_records(rows, records)), dtype=pl.String)
 
 
