@@ -34,7 +34,8 @@ def record_inputs(
         warehouse: The warehouse, locked.
     """
     record = {
-        "inputs": _describe_inputs(entries, digests, resampling, drift_threshold),
+        "settings": _describe_settings(entries, resampling, drift_threshold),
+        "digests": dict(digests),
         "finished_at": datetime.now(UTC).isoformat(),
     }
     with write_atomically(warehouse.inputs_file) as temporary:
@@ -49,7 +50,8 @@ def find_same_run(
 ) -> datetime | None:
     """Return when the last run ended if it had the same inputs; None if a run has work to do.
 
-    Reads all dumps, and checks all files of the warehouse.
+    Reads the dumps only if all settings are the same, up to the first one that has changed. Then
+    checks all files of the warehouse.
 
     Args:
         entries: The corpora.
@@ -59,32 +61,30 @@ def find_same_run(
     """
     try:
         record = json.loads(warehouse.inputs_file.read_text(encoding="utf-8"))
-        inputs, finished_at = record["inputs"], datetime.fromisoformat(record["finished_at"])
+        settings, digests = record["settings"], dict(record["digests"])
+        finished_at = datetime.fromisoformat(record["finished_at"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
     # Only the run itself can find out whether a dump on a store has changed.
     if warehouse.address is not None or any(entry.url is not None for entry in entries):
         return None
-    try:
-        digests = {entry.name: entry.digest or digest_dump(entry) for entry in entries}
-    except CorpusError:
+    if settings != _describe_settings(entries, resampling, drift_threshold):
         return None
-    if inputs != _describe_inputs(entries, digests, resampling, drift_threshold):
+    try:
+        if any((one.digest or digest_dump(one)) != digests.get(one.name) for one in entries):
+            return None
+    except CorpusError:
         return None
     is_whole = warehouse.database.exists() and warehouse.is_database_intact()
     is_whole = is_whole and not warehouse.find_damaged()
     return finished_at if is_whole else None
 
 
-def _describe_inputs(
-    entries: list[CorpusEntry],
-    digests: Mapping[str, str],
-    resampling: "Resampling",
-    drift_threshold: float,
+def _describe_settings(
+    entries: list[CorpusEntry], resampling: "Resampling", drift_threshold: float
 ) -> str:
     return stage_key(
         entries=[entry.model_dump(mode="json") for entry in entries],
-        digests=dict(digests),
         resampling=asdict(resampling),
         drift_threshold=drift_threshold,
         limits=asdict(read_limits()),
