@@ -328,9 +328,11 @@ class Warehouse:
         records = self._read_records()
 
         def digest(path: Path) -> tuple[Path, str]:
-            record, stat = records.get(self._name(path)), path.stat()
-            if record and (record.size, record.mtime_ns) == (stat.st_size, stat.st_mtime_ns):
-                return path, record.sha256
+            stat = path.stat()
+            # A database that was just published is recorded by its other name.
+            for record in map(records.get, (self._name(path), _next_name(path))):
+                if record and (record.size, record.mtime_ns) == (stat.st_size, stat.st_mtime_ns):
+                    return path, record.sha256
             return path, digest_file(path)
 
         with ThreadPoolExecutor() as pool:

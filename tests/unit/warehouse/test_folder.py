@@ -246,3 +246,19 @@ def test_a_question_mark_in_the_path_is_refused(tmp_path):
     ):
         pass
     assert not list(tmp_path.iterdir())
+
+
+def test_a_database_is_recorded_as_it_was_when_it_was_published(tmp_path):
+    """A bit flips between publishing and the record; the times of the file stay."""
+    with Warehouse(tmp_path).locked():
+        warehouse = Warehouse(tmp_path)
+        with write_atomically(warehouse.database) as temporary:
+            temporary.write_bytes(b"boats")
+            warehouse.record_next_database(temporary)
+        times = warehouse.database.stat()
+        warehouse.database.write_bytes(b"coats")
+        os.utime(warehouse.database, ns=(times.st_atime_ns, times.st_mtime_ns))
+        warehouse.record_digests()
+        assert not warehouse.is_database_intact()
+        warehouse.database.write_bytes(b"boats")
+        assert warehouse.is_database_intact()
