@@ -100,12 +100,15 @@ def identify_dump(entry: CorpusEntry) -> IdentifiedDump:
     if entry.digest is not None:
         resolved, reason = resolve_format(entry)
         return IdentifiedDump(resolved, entry.digest, reason=reason)
-    before = _record_state(entry)
-    with _refuse_changes(entry, before):
-        resolved, reason = resolve_format(entry)
-    state = _record_state(resolved)
-    if not state.files.items() <= before.files.items():
-        raise _changed_error(entry)
+    reason = None
+    resolved, state = entry, _record_state(entry)
+    if entry.format == AUTO:
+        before = state
+        with _refuse_changes(entry, before):
+            resolved, reason = resolve_format(entry)
+        state = _record_state(resolved)
+        if not state.files.items() <= before.files.items():
+            raise _changed_error(entry)
     with _refuse_changes(resolved, state):
         digest = digest_dump(resolved)
     return IdentifiedDump(resolved, digest, state, reason)

@@ -111,7 +111,7 @@ _PG_LOGS: Final = frozenset({"pg_csvlog", "pg_jsonlog", "pg_log"})
 # Formats may read from these views instead of from one type of file. Each view has SQL files
 # ingest/VIEW_TYPE, which create it, and ingest/VIEW_macros.
 _VIEWS: Final = ("dump_objects", "log_rows")
-# The types of the files behind these views, by suffix.
+# The types of files, by suffix.
 _TYPES: Final = {
     ".arrow": "parquet",
     ".csv": "csv",
@@ -135,8 +135,6 @@ _SPLIT: Final = re.compile(
     r"(?=[-_. ]|$)[-_. ]?",
     re.IGNORECASE,
 )
-# Files that are read as those with another suffix.
-_READ_AS: Final = {".arrow": ".parquet", ".feather": ".parquet", ".tsv": ".csv"}
 _ROWS_PER_BATCH: Final = 4096
 
 
@@ -519,8 +517,7 @@ def _choose_query(entry: CorpusEntry, source: Source) -> str:
         raise ValueError("the format is 'auto'; recognize it first")
     if _is_nested(entry):
         return "ingest/nested_rows"
-    suffix = _READ_AS.get(source.suffix, source.suffix)
-    special = f"{entry.format}{suffix}"
+    special = f"{entry.format}.{_TYPES.get(source.suffix)}"
     return f"dumps/{special if special in list_sql('dumps') else entry.format}"
 
 
