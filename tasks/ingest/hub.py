@@ -11,6 +11,7 @@ from nl2sql_align.tasks.ingest.archives import Source
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
 from nl2sql_align.tasks.ingest.discovery import SCHEMAS, TARGET_SPLITS, find_split
 from nl2sql_align.tasks.ingest.dumps import DATA_SUFFIXES
+from nl2sql_align.tasks.warehouse.store_files import read_silence_limit
 
 HUB: Final = "hf://"
 
@@ -19,7 +20,6 @@ _ADDRESS: Final = re.compile(
     r"hf://(?P<kind>datasets/|spaces/)?(?P<repository>[^/@]+/[^/@]+)"
     r"(?:@(?P<revision>refs/(?:convert|pr)/[^/]+|[^/]+))?(?P<path>/.*)?"
 )
-_SECONDS: Final = 60.0
 
 
 def is_on_hub(address: str) -> bool:
@@ -33,6 +33,7 @@ def pin_commit(address: str) -> str:
     Other addresses are returned as they are.
 
     Raises:
+        ConfigurationError: The limit in the environment is not a number above 0.
         ImportError: The package ``huggingface_hub`` is not installed.
         Exception: The hub does not know the repository or the revision, or does not answer.
     """
@@ -46,7 +47,7 @@ def pin_commit(address: str) -> str:
         match["repository"],
         repo_type=kind.rstrip("s/") or "model",
         revision=match["revision"],
-        timeout=_SECONDS,
+        timeout=read_silence_limit(),
     )
     return f"hf://{kind}{match['repository']}@{found.sha}{match['path'] or ''}"
 
@@ -92,7 +93,7 @@ def choose_split(entry: CorpusEntry, folder: str, files: Sequence[str]) -> str:
 
 
 def _find_pattern(chosen: Sequence[str], files: Sequence[str]) -> str | None:
-    """Return a pattern that matches some files and no others, if there is a simple one."""
+    """Return a pattern that matches just the chosen files; None if no simple pattern does."""
     if len(chosen) == 1:
         return chosen[0]
     start, end = chosen[0], chosen[0]

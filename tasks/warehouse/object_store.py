@@ -265,7 +265,7 @@ class _Store:
 
         Raises:
             ConflictError: A manifest with this number or a higher one exists.
-        WarehouseError: No number is left.
+            WarehouseError: No number is left.
         """
         if manifest.number > _LAST_NUMBER:
             raise WarehouseError(

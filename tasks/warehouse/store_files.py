@@ -17,6 +17,15 @@ _BYTES_PER_LIMIT: Final = 1 << 24
 T = TypeVar("T")
 
 
+def read_silence_limit() -> float:
+    """Return how many seconds a store may be silent.
+
+    Raises:
+        ConfigurationError: The limit in the environment is not a number above 0.
+    """
+    return read_seconds(SECONDS_VARIABLE, _SECONDS)
+
+
 class StoreFiles:
     """The files of a store, with the methods of its fsspec driver.
 
@@ -37,7 +46,7 @@ class StoreFiles:
         """
         from fsspec.core import url_to_fs
 
-        self._seconds = read_seconds(SECONDS_VARIABLE, _SECONDS)
+        self._seconds = read_silence_limit()
         self._files, self.root = self._call(partial(url_to_fs, address))
         if hasattr(self._files, "auto_mkdir"):  # the drivers of local and similar file systems
             self._files.auto_mkdir = True
