@@ -541,45 +541,6 @@ def test_a_path_may_be_a_pattern(tmp_path):
         ingested(entry(tmp_path / "shards" / "dev-*.jsonl.gz", "spider"), tmp_path)
 
 
-def test_a_zip_archive_is_read_as_a_folder(tmp_path):
-    path = tmp_path / "queries.zip"
-    path.write_bytes(
-        as_zip(**{"q/b.sql": b"select 2", "q/a.sql": b"\xef\xbb\xbfselect 1", "q/c.txt": b"no"})
-    )
-    rows = ingested(entry(path, "sql_files"), tmp_path)
-    assert [r["sql"] for r in rows] == ["select 1", "select 2"]
-    rows = ingested(entry(path, "sql_files", glob="b.*"), tmp_path)
-    assert [r["sql"] for r in rows] == ["select 2"]
-
-
-BAD_ARCHIVES = {
-    "leaves": (as_zip(**{"../../a.json": b"[]"}), "names a file outside itself: '../../a.json'"),
-    "absolute": (as_zip(**{"/etc/a.json": b"[]"}), "names a file outside itself"),
-    "several kinds": (
-        as_zip(**{"a.json": b"[]", "b.csv": b"a"}),
-        "several kinds of files (a.json,",
-    ),
-    "nothing": (as_zip(), "contains no file to read"),
-    "no archive": (b"PK\x03\x04 nothing", "cannot be read (File is not a zip file)"),
-    "packed twice": (as_zip(**{"a.json.gz": b"[]"}), "a.json.gz is compressed twice; unpack it"),
-}
-
-
-@pytest.mark.parametrize("archive", BAD_ARCHIVES)
-def test_a_bad_archive_is_refused(tmp_path, archive):
-    content, message = BAD_ARCHIVES[archive]
-    path = tmp_path / "a.zip"
-    path.write_bytes(content)
-    with pytest.raises(CorpusError) as caught:
-        ingest_corpus(entry(path, "spider"), tmp_path / "stage" / "queries.parquet")
-    assert message in str(caught.value)
-    assert str(caught.value).isprintable()
-    assert not list(tmp_path.glob("stage/*")) and {p.name for p in tmp_path.iterdir()} <= {
-        "a.zip",
-        "stage",
-    }
-
-
 @pytest.mark.parametrize("suffix", [".json.gz", ".json.bz2", ".json.xz", ".json.zst", ".zip"])
 def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path, suffix):
     zeros = b" " * 5_000_000

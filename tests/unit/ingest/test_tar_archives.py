@@ -48,6 +48,18 @@ def rows_of(corpus, folder):
     return pq.read_table(queries)["sql"].to_pylist()
 
 
+def check_refused(path, message):
+    """Check that an archive is refused with a message, and leaves nothing behind."""
+    before = {*path.parent.iterdir()}
+    stage = path.parent / "stage"
+    with pytest.raises(CorpusError) as caught:
+        ingest_corpus(entry(path, "spider"), stage / "queries.parquet")
+    assert message in str(caught.value)
+    assert str(caught.value).isprintable()
+    assert not list(stage.glob("*"))
+    assert {*path.parent.iterdir()} <= {*before, stage}
+
+
 @pytest.mark.parametrize("suffix", PACKED)
 def test_an_archive_is_read_as_a_folder(suffix, tmp_path):
     members = {
@@ -107,11 +119,7 @@ def test_a_bad_archive_is_refused(name, tmp_path):
     content, message = BAD[name]
     path = tmp_path / "a.tar"
     path.write_bytes(content)
-    with pytest.raises(CorpusError) as caught:
-        ingest_corpus(entry(path, "spider"), tmp_path / "stage" / "queries.parquet")
-    assert message in str(caught.value)
-    assert str(caught.value).isprintable()
-    assert not list(tmp_path.glob("stage/*"))
+    check_refused(path, message)
 
 
 def test_links_beside_the_files_to_read_are_ignored(tmp_path):

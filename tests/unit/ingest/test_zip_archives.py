@@ -1,4 +1,4 @@
-"""Zip archives as dumps: odd members, sizes of whole archives, and the time for many files."""
+"""Zip archives as dumps, and the ones that are refused."""
 
 import gzip
 import io
@@ -13,7 +13,7 @@ from nl2sql_align.tasks.base.errors import CorpusError
 from nl2sql_align.tasks.ingest.archives import UnpackLimits, list_members
 from nl2sql_align.tasks.ingest.dumps import ingest_corpus
 from tests.unit.ingest.test_dumps import as_json, entry
-from tests.unit.ingest.test_tar_archives import as_tar, rows_of
+from tests.unit.ingest.test_tar_archives import as_tar, check_refused, rows_of
 
 ROWS = as_json([{"query": "select 1", "db_id": "harbor", "question": "q"}])
 LINK, PIPE = 0o120777, 0o010644
@@ -56,7 +56,25 @@ def with_size(content, n_bytes):
     return content[:place] + struct.pack("<I", n_bytes) + content[place + 4 :]
 
 
+def with_compression(content, number):
+    """Return an archive of one file whose directory states another compression."""
+    place = content.index(b"PK\1\2") + 10
+    return content[:place] + struct.pack("<H", number) + content[place + 2 :]
+
+
 BAD = {
+    "leaves": (as_zip(("../../a.json", b"[]")), "names a file outside itself: '../../a.json'"),
+    "absolute": (as_zip(("/etc/a.json", b"[]")), "names a file outside itself"),
+    "several kinds": (
+        as_zip(("a.json", b"[]"), ("b.csv", b"a")),
+        "several kinds of files (a.json,",
+    ),
+    "nothing": (as_zip(), "contains no file to read"),
+    "no archive": (b"PK\x03\x04 nothing", "cannot be read (File is not a zip file)"),
+    "compression": (
+        with_compression(as_zip(("a.json", ROWS)), 97),
+        "cannot be read (That compression method is not supported)",
+    ),
     "twice": (as_zip(("a.json", ROWS), ("a.json", b"[]")), "it contains 'a.json' twice; unpack it"),
     "twice, by path": (as_zip(("a.json", ROWS), ("./a.json", ROWS)), "contains './a.json' twice"),
     "link": (as_zip(("a.json", b"/etc/passwd"), mode=LINK), "'a.json' in it is a link; unpack it"),
@@ -69,16 +87,22 @@ BAD = {
 }
 
 
+def test_an_archive_is_read_as_a_folder(tmp_path):
+    path = tmp_path / "queries.zip"
+    path.write_bytes(
+        as_zip(("q/b.sql", b"select 2"), ("q/a.sql", b"\xef\xbb\xbfselect 1"), ("q/c.txt", b"no"))
+    )
+    assert rows_of(entry(path, "sql_files"), tmp_path) == ["select 1", "select 2"]
+    (tmp_path / "stage" / "queries.parquet").unlink()
+    assert rows_of(entry(path, "sql_files", glob="b.*"), tmp_path) == ["select 2"]
+
+
 @pytest.mark.parametrize("name", BAD)
 def test_a_bad_archive_is_refused(name, tmp_path):
     content, message = BAD[name]
     path = tmp_path / "a.zip"
     path.write_bytes(content)
-    with pytest.raises(CorpusError) as caught:
-        ingest_corpus(entry(path, "spider"), tmp_path / "stage" / "queries.parquet")
-    assert message in str(caught.value)
-    assert str(caught.value).isprintable()
-    assert not list(tmp_path.glob("stage/*"))
+    check_refused(path, message)
 
 
 def test_members_with_64_bit_sizes_and_links_beside_the_files_to_read(tmp_path):
