@@ -15,6 +15,7 @@ import pytest
 from nl2sql_align.tasks.base import progress
 from nl2sql_align.tasks.base.errors import AlignError, WarehouseError
 from nl2sql_align.tasks.warehouse.folder import Warehouse
+from tests.faults.disks import mounted
 from tests.faults.steps import run
 from tests.flows.conftest import SAMPLES, small_corpora
 from tests.flows.warehouses import leftovers, stage_files, tables
@@ -348,11 +349,8 @@ def disk(tmp_path):
     """A disk of 30 MB."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mounting = ["mount", "-t", "tmpfs", "-o", "size=30m", "tmpfs", str(folder)]
-    if subprocess.run(mounting, capture_output=True, check=False).returncode:
-        pytest.skip("needs permission to mount a tmpfs")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    with mounted(folder, "30m"):
+        yield folder
 
 
 def test_a_full_disk_is_an_error_and_leaves_the_results(tmp_path, disk):

@@ -1,5 +1,6 @@
 """Locales, pipes and disks that a command does not expect."""
 
+import errno
 import gzip
 import io
 import json
@@ -9,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 
 import fsspec
 import pytest
@@ -25,6 +25,7 @@ from nl2sql_align.tasks.templates.parser_pool import start_worker, stop_workers
 from nl2sql_align.tasks.views.terminal import console
 from nl2sql_align.tasks.views.terminal.console import LogFormat, prepare_streams, restore_text
 from nl2sql_align.tasks.warehouse.folder import Warehouse
+from tests.faults.disks import mounted
 
 pytestmark = pytest.mark.fault
 
@@ -102,12 +103,19 @@ def test_a_run_goes_on_if_nobody_reads_its_messages(form, monkeypatch):
         stream.close()
 
 
+class FullDisk(io.RawIOBase):
+    """A file on a disk without free space, as ``/dev/full`` is on some systems."""
+
+    def writable(self):
+        return True
+
+    def write(self, data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 @pytest.mark.parametrize("format", ["table", "csv", "json"])
 def test_a_full_disk_behind_the_output_is_reported(format, monkeypatch, capfd):
-    full = Path("/dev/full")
-    if not full.exists():
-        pytest.skip("needs /dev/full")
-    with full.open("wb", buffering=0) as raw, monkeypatch.context() as patch:
+    with FullDisk() as raw, monkeypatch.context() as patch:
         stream = io.TextIOWrapper(raw, "utf-8", write_through=True)
         patch.setattr(sys, "stdout", stream)
         assert invoke(["template", "SELECT a FROM b", "--format", format]) == 1
@@ -168,13 +176,10 @@ def test_a_full_disk_during_a_download_does_not_set_a_corpus_aside(tmp_path):
 @pytest.fixture
 def full_disk(tmp_path):
     """A folder on a disk of its own without free space."""
-    mount = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(tmp_path)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("needs the right to mount a file system")
-    with pytest.raises(OSError, match="No space left"):
-        (tmp_path / "filling").write_bytes(bytes(100_000))
-    yield tmp_path
-    subprocess.run(["umount", str(tmp_path)], check=True)
+    with mounted(tmp_path, "16k"):
+        with pytest.raises(OSError, match="No space left"):
+            (tmp_path / "filling").write_bytes(bytes(100_000))
+        yield tmp_path
 
 
 def test_a_full_disk_for_temporary_files_ends_in_one_line(full_disk, monkeypatch, capsys):
