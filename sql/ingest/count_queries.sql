@@ -1,5 +1,5 @@
 -- Counts over an ingested file, to check that its dump matches its entry. The comparison of
--- neighbors tells whether the file is sorted and, in a sorted file, whether ordinals repeat.
+-- neighbors shows whether the file is sorted and, in a sorted file, whether ordinals repeat.
 -- parameters: path
 with rows as (
     select

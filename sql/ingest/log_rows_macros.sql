@@ -10,8 +10,8 @@ create or replace macro is_absent(value) as
     value is null
     or lower(trim(value, chr(9) || chr(10) || chr(13) || ' ')) in ('', 'null', '[null]', '<null>', '\n');
 
--- Reason why a text of a log is not the text of a query; null if it may be one. Logs hide the texts of other users behind
--- marks such as <insufficient privilege>.
+-- Reason why a text of a log is not the text of a query; null if it may be one. Logs hide the texts of other users
+-- behind marks such as <insufficient privilege>.
 create or replace macro missing_text(text) as
     case
         when is_absent(text) then 'without a text'

@@ -1,6 +1,6 @@
 -- The statements in the entries of a PostgreSQL log. In the extended protocol, executions count; the parse and bind
--- steps before them do not, nor does fetching more rows of an execution. If statements are logged before they
--- run, one that fails has an entry of its own, and its error follows in the same session: the error is kept, as left out.
+-- steps before them do not, nor does fetching more rows of an execution. If statements are logged before they run, one
+-- that fails has an entry of its own, and its error follows in the same session: the error is kept, as left out.
 -- Expects the view log_entries.
 -- parameters: none
 with statements as not materialized (

@@ -33,7 +33,7 @@ def read_seconds(variable: str, default: float) -> float:
     """Return a time limit from an environment variable, in seconds.
 
     Raises:
-        ConfigurationError: The variable is set to something else than a number above 0.
+        ConfigurationError: The variable is set to something other than a number above 0.
     """
     text = os.environ.get(variable, "")
     if not text:

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 
 
 def find_close(word: str, choices: Iterable[str]) -> str | None:
-    """Return the choice that a word is most likely meant to be, whatever the letter case."""
+    """Return the choice that a word is most likely meant to be, in any letter case."""
     in_lower_case = {choice.lower(): choice for choice in sorted(choices)}
     close = get_close_matches(word.lower(), in_lower_case, n=1)
     return in_lower_case[close[0]] if close else None

@@ -373,7 +373,7 @@ def _convert_arrow(path: Path, copy: Path, sizes: _Unpacked) -> None:
         batches = map(reader.get_batch, range(reader.num_record_batches)) if is_file else reader
         with pq.ParquetWriter(copy, reader.schema, compression="lz4") as writer:
             for batch in batches:
-                # An offset beyond its buffer would be read as whatever is in memory there.
+                # Otherwise an offset beyond its buffer reads other memory.
                 batch.validate(full=True)
                 sizes.add(batch.nbytes)
                 writer.write_batch(batch)
@@ -437,7 +437,7 @@ def write_pieces(
 
 
 def _find_last_end(text: bytearray, separator: str | re.Pattern[bytes], n_searched: int) -> int:
-    """Return where the last separator ends, or 0 if none follows the searched bytes."""
+    """Return where the last separator ends, or 0 if no separator follows the searched bytes."""
     if isinstance(separator, str):
         mark = separator.encode()
         # The separator may span two chunks.

@@ -74,7 +74,7 @@ class IdentifiedDump:
 
     @contextmanager
     def refuse_changes(self) -> Iterator[None]:
-        """Raise an error after the block, which reads the dump, unless the digest is that of it.
+        """Check after the block, which reads the dump, that the digest is that of the bytes read.
 
         An error in the block that a change may have caused is replaced.
 
@@ -139,7 +139,7 @@ def read_unchanged(entry: CorpusEntry, scratch: Path, read: Callable[[CorpusEntr
         read: Reads the dump of an entry. It raises ``ChangedDumpError`` if the dump has changed.
 
     Raises:
-        ChangedDumpError: The dump is changed at other places than its ends, again and again.
+        ChangedDumpError: The dump changes again and again, not only at its end.
     """
     if entry.digest is not None:
         return read(entry)  # of a dump that is gone

@@ -56,7 +56,7 @@ class Texts:
     """The texts at one path of the first rows.
 
     Attributes:
-        path: Their place. The path of a list of texts stands for its first item.
+        path: Their place. The path of a list of texts is that of its first item.
         meaning: The meaning of the path's keys.
         texts: The text of each row that has one, by the row's number.
         n_longer_lists: Rows in which a list on the path has more than one item.
@@ -222,7 +222,7 @@ def _open(item: _Item) -> list[_Item]:
     return [
         _Item(
             one,
-            # The path of a list of texts stands for its first item.
+            # The path of a list of texts is that of its first item.
             path if isinstance(one, str) else (*path, 0),
             item.is_in_longer_list or is_longer,
             item.long_list or (path if is_longer and isinstance(one, dict) else None),
@@ -251,7 +251,7 @@ def list_plain_values(row: dict[str, Any]) -> Iterator[tuple[KeyPath, str | int 
 
 
 def get_items(row: Any, path: KeyPath) -> list[Any]:
-    """Return the items of the lists at a path, in which 0 stands for each item."""
+    """Return the items of the lists at a path, in which 0 means each item."""
     values = [row]
     for key in (*path, 0):
         if key == 0:
@@ -349,11 +349,15 @@ def _choose_answers(judged: list[Texts]) -> Texts:
     refused = [one for one in named if one.names_answers and not one.n_sql]
     others = [one for one in good if one is not taken and not _agree(one, taken)] + refused
     if others and level > 0:
-        names = [one.name for one in (taken, *others)]
-        listed = " and ".join(f"'{name}'" for name in names[:_N_SHOWN])
-        problem = f"has {listed}, and which of them are the model's answers cannot be told"
-        raise UnclearError(problem, names)
+        raise unclear_answers_error([one.name for one in (taken, *others)])
     return taken
+
+
+def unclear_answers_error(names: Sequence[str]) -> UnclearError:
+    """Return the error for several columns, each of which may contain a model's answers."""
+    listed = " and ".join(f"'{name}'" for name in names[:_N_SHOWN])
+    problem = f"has {listed}, and it is unclear which of them are the model's answers"
+    return UnclearError(problem, names)
 
 
 def _explain_failure(judged: list[Texts], answers: list[Texts]) -> UnclearError:

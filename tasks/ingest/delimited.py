@@ -253,7 +253,7 @@ def find_separator(text: str, preferred: str = ",") -> str:
 
     Args:
         text: The start of the table.
-        preferred: The separator of a table whose header has none.
+        preferred: The separator of a table whose header lacks one.
     """
     lines = list(io.StringIO(text, newline=""))
     if len(lines) > 2 and not lines[-1].endswith(("\n", "\r")):
@@ -321,8 +321,8 @@ class _Outline:
 
     For each line, both of its possible states at the start are followed, in one pass from the end
     of the table to its start: how far the lines are well-formed if the line starts outside quotes,
-    and if it starts within them. The state that holds for longer is the line's own, whatever is
-    damaged before it.
+    and if it starts within them. The state that holds for longer is the line's own, even
+    after damage before it.
     """
 
     def __init__(self, file: TextIO, dialect: _Dialect) -> None:

@@ -227,7 +227,7 @@ def ingest_corpus(
     """Write the queries of a dump to a Parquet file, either completely or not at all.
 
     The columns are ``ordinal`` (from 0, in the dump's order; the file is sorted by it), ``sql``
-    (the text to template, empty if the dump has none), ``raw_sql``, ``db_id``, ``question``,
+    (the text to template, empty for a row without one), ``raw_sql``, ``db_id``, ``question``,
     ``n_occurrences`` (1 if the dump has no frequencies), ``id``, ``question_ordinal`` (null) and
     ``part``.
     The same dump gives the same bytes.
@@ -898,7 +898,7 @@ def _check_columns(
 def _list_columns(
     con: duckdb.DuckDBPyConnection, query: str, paths: list[str], separator: str
 ) -> list[str]:
-    """Return the columns of a table or the keys of JSON objects; a plain text has none."""
+    """Return the columns of a table or the keys of JSON objects; a plain text lacks them."""
     readers = {"read_csv(": "csv_columns", "read_parquet(": "parquet_columns"}
     text = load_sql(query)
     if "read_text(" in text or "piece" in text:

@@ -36,6 +36,7 @@ from nl2sql_align.tasks.ingest.column_choice import (
     get_items,
     list_plain_values,
     list_texts,
+    unclear_answers_error,
 )
 from nl2sql_align.tasks.ingest.column_names import ANSWERS, KeyPath, Meaning, find_meaning
 from nl2sql_align.tasks.ingest.corpora_file import AUTO, ColumnMapping, CorpusEntry
@@ -721,10 +722,8 @@ def _check_choice(
     except UnclearError:
         return  # the generic format says why
     if entry.role == "predictions" and name.lower() == signature.sql.lower():
-        names = [name, *(one.name for one in others)]
-        listed = " and ".join(f"'{one}'" for one in names)
-        why = f"has {listed}, and which of them are the model's answers cannot be told"
-        raise _unclear_error(entry, kind, why, names)
+        error = unclear_answers_error([name, *(one.name for one in others)])
+        raise _unclear_error(entry, kind, str(error), error.candidates)
 
 
 def _recognize_models(entry: CorpusEntry, kind: str, rows: Rows) -> Recognition | None:

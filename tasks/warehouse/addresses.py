@@ -29,10 +29,10 @@ def name_installation(address: str) -> str:
 
 
 def refuse_credentials(*places: Path | str) -> None:
-    """Check that paths and addresses contain no credentials.
+    """Check that paths and addresses do not contain credentials.
 
     Raises:
-        ConfigurationError: One of them may contain some; the message does not.
+        ConfigurationError: One of them may contain credentials; the message does not.
     """
     for place in map(str, places):
         if holds_credentials(place):

@@ -82,7 +82,7 @@ class StoredFile:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The published state of a warehouse: its files by name, and what made them."""
+    """The published state of a warehouse: its files by name, and the run that made them."""
 
     number: int = 0
     run_id: str | None = None
@@ -433,7 +433,7 @@ def push(
     run_id: str | None = None,
     versions: Mapping[str, str] | None = None,
 ) -> bool:
-    """Publish what has changed in a working copy since ``pull``.
+    """Publish the changes in a working copy since ``pull``.
 
     Args:
         warehouse: The warehouse, locked since ``pull``; one without an address is left alone.

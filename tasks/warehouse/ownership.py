@@ -1,7 +1,7 @@
-"""Which files in a warehouse folder belong to the program, and so may be removed by it.
+"""The files in a warehouse folder that belong to the program, which may remove them.
 
 A mark identifies a folder as a warehouse. In such a folder, the program removes only regular files
-with names that it gives itself, so that whatever else a user keeps there stays.
+with names that it gives itself, so that all other files there stay.
 """
 
 import re

@@ -56,7 +56,7 @@ def hold_files(
     prefix: Path,
     small: int = SMALL_FILE,
 ) -> Iterator[dict[Path, Path]]:
-    """Open files, and provide paths to the opened files, whatever becomes of their own paths.
+    """Open files, and provide paths that lead to them even if their own paths change.
 
     Libraries that open a path themselves read the checked file. On systems without ``/proc``,
     the paths are those of the files.
@@ -105,7 +105,7 @@ def check_file(path: Path, within: Sequence[Path] = ()) -> None:
 
 
 def is_folder(path: Path) -> bool:
-    """Return whether a path is a folder; False if it cannot be reached, for whatever reason."""
+    """Return whether a path is a folder; False if it cannot be reached for any reason."""
     try:
         return stat.S_ISDIR(path.stat().st_mode)
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Dumps that are written while a run reads them: what is stored belongs to the digest."""
+"""Dumps that are written while a run reads them: the stored queries belong to the digest."""
 
 import hashlib
 import threading

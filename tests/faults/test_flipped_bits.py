@@ -107,8 +107,8 @@ def test_a_run_without_changes_finds_a_database_that_is_not_as_published(settled
     announced = []
     with progress.listening(announced.append):
         run(warehouse, corpora)
-    [told] = [one.text for one in announced if "alignment.duckdb" in one.text]
-    assert "publishing a new one with the history of 1 runs from its backup" in told
+    [text] = [one.text for one in announced if "alignment.duckdb" in one.text]
+    assert "publishing a new one with the history of 1 runs from its backup" in text
     assert tables(warehouse) == before
     with duckdb.connect(str(Warehouse(warehouse).database), read_only=True) as con:
         assert con.execute("select count(*) from runs").fetchall() == [(2,)]

@@ -70,7 +70,7 @@ def quote(path):
 
 
 def executing(secret):
-    """Return changes to a database by which reading it executes what it holds, by their names."""
+    """Return changes, by name, that make reading a database execute its content."""
     read = f"select * from read_text('{quote(secret)}')"
     views = {
         f"view '{name}'": [f"drop table {name} cascade", f"create view {name} as {read}"]
@@ -84,7 +84,7 @@ def executing(secret):
 
 
 def other_contents(secret):
-    """Return changes to a database that reading its tables does not execute, by their names."""
+    """Return changes to a database, by name, that reading its tables does not execute."""
     read = f"read_text('{quote(secret)}')"
     parquet = quote(secret.with_suffix(".parquet"))
     return {

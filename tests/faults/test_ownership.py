@@ -1,4 +1,4 @@
-"""Folders with other things: runs keep what is not theirs, and only one run is in a folder."""
+"""Folders with other things: runs keep them, and only one run is in a folder."""
 
 import errno
 import fcntl

@@ -68,7 +68,7 @@ PIECES = [
 @settings(max_examples=1000)
 def test_no_rule_changes_a_plain_query(text):
     if is_plain(text):
-        # The mark, which is dropped, keeps the text from being told as plain.
+        # The mark, which is dropped, keeps the text from being taken for plain.
         assert clean_answer("\u200b" + text, "tsql") == text.strip().rstrip("; ")
         assert clean_answer(text) == text
 

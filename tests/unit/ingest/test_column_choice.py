@@ -92,20 +92,23 @@ REFUSED = {
     ),
     "two queries": (
         {"tuned": ANSWERS[0], "base": ANSWERS[1]},
-        "has 'tuned' and 'base', and which of them are the model's answers cannot be told",
+        "has 'tuned' and 'base', and it is unclear which of them are the model's answers",
     ),
-    "two answers": ({"answer": GOLD, "output": ANSWERS[0]}, "has 'answer' and 'output', and which"),
+    "two answers": (
+        {"answer": GOLD, "output": ANSWERS[0]},
+        "has 'answer' and 'output', and it is unclear which",
+    ),
     "a refusal beside an answer": (
         {"output": "I cannot answer.", "extra_info": {"answer": GOLD}},
-        "has '$.extra_info.answer' and 'output', and which",
+        "has '$.extra_info.answer' and 'output', and it is unclear which",
     ),
     "a query beside a data set's": (
         {"query": GOLD, "db_id": "d", "sql": ANSWERS[0]},
-        "has 'query' and 'sql', and which",
+        "has 'query' and 'sql', and it is unclear which",
     ),
     "a query beside a data set's output": (
         {"instruction": "q", "output": GOLD, "sql": ANSWERS[0]},
-        "has 'output' and 'sql', and which",
+        "has 'output' and 'sql', and it is unclear which",
     ),
 }
 

@@ -148,7 +148,7 @@ def test_what_cannot_be_told_is_refused(warehouse, address, role, problem):
         fetch_dump(entry(f"hf://datasets/{address}", role), warehouse)
 
 
-def test_a_missing_driver_is_told_with_the_line_that_installs_it(warehouse, monkeypatch):
+def test_a_missing_driver_is_reported_with_the_line_that_installs_it(warehouse, monkeypatch):
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     aside = prepare_corpus(entry("hf://datasets/port/boats"), warehouse)
     assert isinstance(aside, SetAside)
