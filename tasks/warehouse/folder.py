@@ -169,7 +169,7 @@ class Warehouse:
 
     @property
     def inputs_file(self) -> Path:
-        """A digest of the inputs of the last run, if it was complete."""
+        """The digests of the settings and dumps of the last run, if it was complete."""
         return self.folder / "stages" / "inputs.json"
 
     @property
