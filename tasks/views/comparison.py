@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.ingest.corpora_file import AUTO, CorpusEntry
+from nl2sql_align.tasks.measures.records import list_records
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.read import check_condition, matrix, ratio
 from nl2sql_align.tasks.run.given_corpora import list_given, make_entry
@@ -126,7 +127,7 @@ class Comparison:
                     *("ratio of reach", "its 95% interval", "its verdict", "answers parsed"),
                 ),
                 [_format_ratio(row) for row in self.ratios.iter_rows(named=True)],
-                list_doubts(self.ratios),
+                [*list_doubts(self.ratios), *list_records(self.ratios.iter_rows(named=True))],
             )
         for train, sentences in self.sentences.items():
             yield _Section(f"{train} and {self.target}", sentences=sentences)

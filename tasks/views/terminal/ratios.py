@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rich.markup import escape
 
+from nl2sql_align.tasks.measures.records import list_records
 from nl2sql_align.tasks.views.digits import format_interval, format_value
 from nl2sql_align.tasks.views.labels import describe_part
 from nl2sql_align.tasks.views.terminal.console import (
@@ -169,6 +170,8 @@ def _print_answers(group: "pl.DataFrame") -> None:
         table.add_row(*cells, *shown, verdict + mark, style=_VERDICT_STYLES.get(verdict, ""))
     out.print(table)
     notes.print_all(2)
+    for record in list_records(group.iter_rows(named=True)):
+        say(record, 2)
     out.print()
 
 

@@ -174,6 +174,7 @@ def test_ratios_fit(at, width):
     text = " ".join(" ".join(lines).split())
     assert "Doubtful: these may be the reference queries: 100% of" in text
     assert "should help; on " in text and "it may or may not; on " in text
+    assert "Of 23 studied changes of a tuned model with a ratio of 1.2 to 1.4, 12 gained" in text
 
 
 def many_ratios(n_answers):
