@@ -112,6 +112,7 @@ lock:
 	@$(compile) - pyproject.toml -o requirements/dev.txt --extra dev -c requirements/main.txt
 	@$(compile) - pyproject.toml -o requirements/bench.txt --extra bench -c requirements/main.txt -c requirements/dev.txt
 	@$(compile) - pyproject.toml -o requirements/dask.txt --extra dask -c requirements/main.txt -c requirements/dev.txt
+	@$(compile) - pyproject.toml -o requirements/hf.txt --extra hf -c requirements/main.txt -c requirements/dev.txt
 	@$(compile) - pyproject.toml -o requirements/s3.txt --extra s3 -c requirements/main.txt -c requirements/dev.txt
 	@rm -rf $(LOCK_VENV)
 
