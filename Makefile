@@ -25,7 +25,7 @@ RELEASE_VENV := build/release
 
 help:
 	@echo 'make align              set up, and compare the sample corpora; writes the results to warehouse/'
-	@echo 'make align EXTRAS=dask  the same with the extra dask (prefect-dask); the extra s3 is for s3:// addresses'
+	@echo 'make align EXTRAS=dask  the same with the extra dask (prefect-dask); s3 and hf are for addresses of these stores'
 	@echo 'make serve              set up, and start a Prefect server and a worker in .prefect/; PORT=4201 uses another port'
 	@echo 'make stop               stop the server and the worker'
 	@echo 'make test               set up, and run the linter, the type checker and the tests'
@@ -89,7 +89,7 @@ $(STAMPS)/%: requirements/%.txt | $(STAMPS)/venv
 	@touch $@
 
 # These locks contain the run-time lock, so that they only add packages
-$(STAMPS)/dev $(STAMPS)/bench $(STAMPS)/dask $(STAMPS)/s3: | $(STAMPS)/main
+$(STAMPS)/dev $(STAMPS)/bench $(STAMPS)/dask $(STAMPS)/hf $(STAMPS)/s3: | $(STAMPS)/main
 
 $(STAMPS)/project: pyproject.toml | $(STAMPS)/main
 	@echo 'Installing nl2sql-align'
