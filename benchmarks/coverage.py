@@ -242,7 +242,7 @@ def run_design(design: Design, n_trials: int) -> Outcome:
 
 
 def coverage(intervals: Floats, truth: float) -> float:
-    """Return the share of intervals (rows of two ends) that hold a value."""
+    """Return the share of intervals (rows of two ends) that contain a value."""
     return float(((intervals[:, 0] <= truth) & (truth <= intervals[:, 1])).mean())
 
 

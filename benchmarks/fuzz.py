@@ -100,7 +100,7 @@ def _first_rows(content: bytes) -> bytes:
 
 
 def mutate_real(rng: random.Random) -> Dump:
-    """Mutate a real dump, or a sample if there are none."""
+    """Mutate a real dump, or a sample without real dumps."""
     real = real_dumps()
     return _mutate_text(rng.choice(real), rng) if real else mutate_sample(rng)
 
@@ -275,7 +275,7 @@ def _watch(command: list[str], tally: Tally, end: float, saved: Path) -> int | N
             if time.monotonic() > end:
                 break
     is_over = time.monotonic() > end
-    # The session holds the parsers, too.
+    # The session contains the parsers, too.
     if process.poll() is None and (is_late or is_over):
         os.killpg(process.pid, signal.SIGKILL)
     status = process.wait()

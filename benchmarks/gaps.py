@@ -43,7 +43,7 @@ def evaluate(
     own = np.where(cells.source == 0, cells.n_rows, 0)
     is_other = (cells.source > 0) & (cells.source < cells.source.max())
     pool_rows = cells.per_template(np.where(is_other, cells.n_rows, 0))
-    # Any cell of a template stands for its rows.
+    # Any cell of a template represents its rows.
     cell_of = np.searchsorted(cells.template, np.arange(len(cells.n_ngrams)))
     place_of = {text: i for i, text in enumerate(pool.templates)}
     places = np.array([place_of[text] for text in pool.target.templates])[pool.target.template]

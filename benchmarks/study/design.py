@@ -118,7 +118,7 @@ def generator(name: str) -> np.random.Generator:
 class Corpora:
     """The rows of each source and the questions of each target.
 
-    Sources have at most ``LARGEST`` rows, in random order, and none with a question of a target.
+    Sources have at most ``LARGEST`` rows, in random order, without questions of a target.
     """
 
     plan: Plan

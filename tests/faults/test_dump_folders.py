@@ -346,7 +346,7 @@ def test_what_may_not_be_entered_is_a_line(dumps):
     assert named.startswith(f"corpus 'named' ({dumps}/locked/log.sql): {denied}")
 
 
-# ---- what is not SQL is not published ------------------------------------------------------------
+# ---- texts that are not SQL are not published ----------------------------------------------------
 
 
 def test_what_holds_no_sql_publishes_no_text(tmp_path):

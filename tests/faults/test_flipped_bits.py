@@ -1,4 +1,4 @@
-"""A flipped bit in a file of a warehouse: readers give the right numbers or say what is damaged."""
+"""A flipped bit in a file of a warehouse: readers give the right numbers or name the damage."""
 
 import os
 import random

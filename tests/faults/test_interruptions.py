@@ -191,7 +191,7 @@ def count():
         con.execute("select count(*) from range(100000000000) where range % 7 = 3")
 """
 STUCK = {
-    # The step that does not end, and what runs it.
+    # The step that does not end, and its runner.
     "digesting a big file": """
 from nl2sql_align.tasks.warehouse.folder import digest_file
 in_a_thread(digest_file, Path("big"))

@@ -1,4 +1,4 @@
-"""What is wrong with data sets, from two small ones."""
+"""The faults of data sets, from two small ones."""
 
 import json
 

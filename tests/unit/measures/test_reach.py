@@ -107,7 +107,7 @@ def test_rows_that_are_added_as_a_part_never_lower_reach(given_parts, added, tar
     first_unit = max(unit for *_, unit in queries) + 1
     more = part("more", added, n_added, first_unit)
     before, after = (find_reach(sample(some), of_target) for some in (queries, queries + more))
-    # Not exactly: what weights gain on the queries that choose them is estimated.
+    # Not exactly: the gain of weights on the queries that choose them is estimated.
     assert alignment(after.nats) >= 0.98 * alignment(before.nats)
 
 

@@ -98,7 +98,7 @@ def test_what_is_left_out_has_a_reason_of_one_line(drafted):
     assert reasons["boats/README.md"] == "is a document, by its name"
     assert "does not look like a dump" in reasons["notes.txt"]
     assert "to one of several targets" in reasons["predictions/other.sql"]
-    # Four targets have two questions, and the name of none is in the path.
+    # Four targets have two questions, and the path contains no name of them.
     assert (
         "(boats-dev, boats-dev_gold, boats-mini_dev_postgresql, logs-calls)"
         in reasons["outputs/mid"]

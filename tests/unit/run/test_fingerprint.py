@@ -177,7 +177,7 @@ def test_alignments_equal_those_of_the_log_bit_for_bit(tmp_path):
     for name in ("n_queries", "n_templated", "n_not_queries", "n_distinct_ngrams", "n_ngrams"):
         assert corpora["log"][name] == corpora["file"][name] > 0, name
     assert corpora["file"]["n_rows"] == 5 + 1 + 1000 + 2
-    # What reads results takes an unknown overlap.
+    # Readers of results take an unknown overlap.
     assert invoke(["matrix", str(warehouse.folder), "--metric", "exact_overlap"]) == 0
     picture = str(tmp_path / "overlap.svg")
     command = ["plot", "matrix", str(warehouse.folder), "-o", picture]
