@@ -3,9 +3,9 @@
     python -m benchmarks.learners --folder FOLDER
 
 Train small models (``benchmarks.study.model``) on one corpus, tune them on others, ask them the
-questions of several targets before and after, and compare the change with the measures.
-``docs/study.md`` describes it. The real dumps are used if they exist, and the samples otherwise. A
-run that was interrupted continues.
+questions of several targets before and after, and write ``outcomes.csv`` with the changes and the
+measures. ``docs/study.md`` describes it. The real dumps are used if they exist, and the samples
+otherwise. A run that was interrupted continues.
 """
 
 import argparse
@@ -44,7 +44,11 @@ def main() -> None:
     parser.add_argument("--dumps", type=Path, default=DUMPS, help="the real corpora file")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--write-dumps", action="store_true", help="for runs of the main job")
+    parser.add_argument(
+        "--write-dumps",
+        action="store_true",
+        help="also write dumps and outcomes, for runs and calibrate",
+    )
     parser.add_argument("--part", type=int, help="run one part only: for the program's own use")
     arguments = parser.parse_args()
     corpora = load(arguments.folder, arguments.dumps)
