@@ -33,6 +33,8 @@ from nl2sql_align.tasks.warehouse.regular_files import open_regular
 _MISTAKE = "mistake"
 AUTO: Final = "auto"
 """The format or dialect that the program recognizes or chooses itself."""
+LONGEST_NAME: Final = 100
+"""The most characters that the name of a corpus can have."""
 ALIASES: Final = {
     "archer": "spider",
     "bird_interact": "bird_critic",
@@ -175,7 +177,7 @@ class CorpusEntry(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")]
+    name: Annotated[str, Field(pattern=rf"^[A-Za-z0-9._-]{{1,{LONGEST_NAME}}}$")]
     role: Literal["train", "target", "predictions"]
     format: str
     dialect: str = AUTO
@@ -518,6 +520,11 @@ def _check_names(path: Path, entries: list[CorpusEntry]) -> None:
 def _mistake(text: str) -> PydanticCustomError:
     """Return an error for validators: Pydantic prefixes a plain ValueError, and keeps it alive."""
     return PydanticCustomError(_MISTAKE, "{text}", {"text": text})
+
+
+def make_name(text: str) -> str:
+    """Return a text as the name of a corpus, with a hyphen in place of other characters."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-")[:LONGEST_NAME] or "corpus"
 
 
 def suggest(word: str, choices: Iterable[str]) -> str:

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pydantic import ValidationError
 
@@ -27,6 +27,7 @@ from nl2sql_align.tasks.ingest.corpora_file import (
     CorpusEntry,
     format_corpora,
     load_corpora,
+    make_name,
     parse_entry,
     read_toml,
 )
@@ -392,7 +393,7 @@ def _read_description(file: Path, within: Sequence[Path] = ()) -> list[CorpusEnt
     is_of_folder = file.name == CORPUS_FILE
     described = file.name.removesuffix(f".{CORPUS_FILE}")
     name = file.parent.name if is_of_folder else Path(described).stem
-    defaults = {"name": _make_name(name), "format": AUTO}
+    defaults = {"name": make_name(name), "format": AUTO}
     entries = []
     for number, raw in enumerate(listed, start=1):
         raw = defaults | raw
@@ -445,7 +446,7 @@ def _find_recognizable(folder: Path, children: list[Path]) -> Iterator[_Candidat
 def _make_candidate(folder: Path, stem: str, path: Path, glob: str | None) -> _Candidate:
     entry = CorpusEntry(
         name=name_split(folder, stem),
-        role="target" if find_split(stem, folder.name) in TARGET_SPLITS else "train",
+        role=name_role(find_split(stem, folder.name)),
         format=AUTO,
         path=path,
         glob=glob,
@@ -457,6 +458,11 @@ def find_split(*names: str) -> str | None:
     """Return the split of a data set that the first of some names has in it, in lower case."""
     found = (_SPLIT.fullmatch(name.lower()) for name in names)
     return next((split[1] for split in found if split), None)
+
+
+def name_role(split: str | None) -> Literal["train", "target"]:
+    """Return the role of a split of a data set, and of data that is not divided into splits."""
+    return "target" if split in TARGET_SPLITS else "train"
 
 
 def name_split(folder: Path, stem: str) -> str:
@@ -472,11 +478,7 @@ def name_split(folder: Path, stem: str) -> str:
     # In train_spider.json and synthetic_text_to_sql_train.parquet, drop the data set's name.
     plain = stem.removesuffix("_spider").removeprefix("synthetic_text_to_sql_")
     inner = [part for part in folder.relative_to(base).parts if part not in ("data", plain)]
-    return _make_name("-".join([base.name, *inner, plain]))
-
-
-def _make_name(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-")[:100] or "corpus"
+    return make_name("-".join([base.name, *inner, plain]))
 
 
 # ---- completeness of dumps ---------------------------------------------------------------------

@@ -173,6 +173,11 @@ class RowCounts:
         counts = ", ".join(f"{name} {n_rows:,}" for name, n_rows in self.dialects.items())
         return f"its queries are of several dialects ({counts}), and are parsed as one"
 
+    @property
+    def remarks(self) -> list[str]:
+        """All that is to be reported of the rows, as sentences without their ends."""
+        return [text for text in (self.text, self.reading, self.mixture) if text]
+
 
 @dataclass(frozen=True)
 class IngestReport:

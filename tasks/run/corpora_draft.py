@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from nl2sql_align.tasks.base.errors import ConfigurationError, CorpusError
 from nl2sql_align.tasks.base.progress import announce
 from nl2sql_align.tasks.ingest.archives import Source
-from nl2sql_align.tasks.ingest.corpora_file import AUTO, CorpusEntry, load_corpora
+from nl2sql_align.tasks.ingest.corpora_file import AUTO, CorpusEntry, load_corpora, make_name
 from nl2sql_align.tasks.ingest.dialect_names import name_dialect
 from nl2sql_align.tasks.ingest.discovery import (
     CORPORA_FILE,
@@ -19,14 +19,14 @@ from nl2sql_align.tasks.ingest.discovery import (
     PARTIAL,
     SCHEMAS,
     SHARD,
-    TARGET_SPLITS,
     find_split,
+    name_role,
     name_split,
 )
 from nl2sql_align.tasks.ingest.dumps import DATA_SUFFIXES, find_compiled
 from nl2sql_align.tasks.ingest.format_recognition import ANSWER_FORMATS, recognize_format
 from nl2sql_align.tasks.ingest.yaml_documents import YAML
-from nl2sql_align.tasks.run.given_corpora import name_corpus
+from nl2sql_align.tasks.run.given_corpora import make_unique
 from nl2sql_align.tasks.run.inspection import Inspection, format_entry, inspect_corpus
 from nl2sql_align.tasks.templates.dialect_choice import CANDIDATES, CLEARLY_MORE
 from nl2sql_align.tasks.templates.parser_pool import stop_workers
@@ -291,15 +291,15 @@ def _find_other_use(file: Path) -> str | None:
 
 
 def _draft_corpus(place: _Place, root: Path, names: set[str]) -> DraftedCorpus:
-    """Inspect a dump with the role that it seems to have.
+    """Inspect a dump, with the role that is guessed for it.
 
     Raises:
         CorpusError: It cannot be used.
     """
     role = _guess_role(place, root)
     is_named_twice = place.is_folder or place.stem == place.folder.name
-    name = place.stem if is_named_twice else name_split(place.folder, place.stem)
-    name = _make_unique(name_corpus(name), names)
+    name = make_name(place.stem) if is_named_twice else name_split(place.folder, place.stem)
+    name = make_unique(name, names)
     entry, found, dialect = _inspect(place, name, role.name)
     if role.name != "predictions" and entry.format in ANSWER_FORMATS:
         role = _Role("predictions", f"format {entry.format} contains a model's answers")
@@ -355,7 +355,9 @@ def _describe_reading(found: Inspection) -> Iterator[str]:
             f"{next(iter(found.reject_reasons))}"
         )
     yield from found.hints
-    yield from filter(None, (found.rows.text, found.rows.reading, found.rows.mixture, found.lists))
+    yield from found.rows.remarks
+    if found.lists:
+        yield found.lists
 
 
 def _guess_role(place: _Place, root: Path) -> _Role:
@@ -370,15 +372,11 @@ def _guess_role(place: _Place, root: Path) -> _Role:
             if _list_words(folder) & _ANSWER_FOLDERS:
                 return _Role("predictions", f"it is in folder {folder}")
     if split := find_split(place.stem):
-        return _Role(_name_role(split), f"'{split}' is in its name")
+        return _Role(name_role(split), f"'{split}' is in its name")
     for folder in folders:
         if split := find_split(folder):
-            return _Role(_name_role(split), f"it is in folder {folder}")
+            return _Role(name_role(split), f"it is in folder {folder}")
     return _Role("train", "")
-
-
-def _name_role(split: str) -> str:
-    return "target" if split in TARGET_SPLITS else "train"
 
 
 def _list_words(text: str) -> set[str]:
@@ -445,16 +443,6 @@ def _set_target(
         notes.append("the model seems to be tuned, by its name: set trained_on to the corpus")
     entry = one.entry.model_copy(update={"target": target.entry.name})
     return replace(one, entry=entry, notes=tuple(notes))
-
-
-def _make_unique(name: str, names: set[str]) -> str:
-    number = 2
-    unique = name
-    while unique in names:
-        ending = f"-{number}"
-        unique = f"{name[: 100 - len(ending)]}{ending}"
-        number += 1
-    return unique
 
 
 # ---- the file ----------------------------------------------------------------------------------

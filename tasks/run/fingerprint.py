@@ -97,6 +97,5 @@ def _prepare_logs(logs: Sequence[Path | str], warehouse: Warehouse, dialect: str
 
 def _describe_reading(prepared: Prepared) -> list[str]:
     """Return how a log was read: its format and dialect, and the rows that are not queries."""
-    rows = read_row_counts(prepared.queries)
-    texts = (rows.text, rows.reading, rows.mixture)
-    return [*prepared.notes, *(f"{prepared.entry.name}: {text}" for text in texts if text)]
+    remarks = read_row_counts(prepared.queries).remarks
+    return [*prepared.notes, *(f"{prepared.entry.name}: {text}" for text in remarks)]

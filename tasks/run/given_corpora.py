@@ -1,28 +1,33 @@
 """Corpora that a caller hands over: paths and addresses of dumps, lists of queries, and frames."""
 
-import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from nl2sql_align.tasks.base.errors import ConfigurationError
-from nl2sql_align.tasks.ingest.corpora_file import AUTO, CorpusEntry
+from nl2sql_align.tasks.ingest.corpora_file import AUTO, LONGEST_NAME, CorpusEntry, make_name
 from nl2sql_align.tasks.warehouse.addresses import is_address
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_INVALID_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9._-]+")
-_LONGEST_NAME: Final = 100
-
 
 def name_corpus(path: Path | str) -> str:
     """Return the name of a corpus for a dump: that of its file, without suffixes and revision."""
-    stem = Path(path).name.split(".")[0].split("@")[0]
-    return _INVALID_IN_NAMES.sub("-", stem).strip("-.")[:_LONGEST_NAME] or "corpus"
+    return make_name(Path(path).name.split(".")[0].split("@")[0])
+
+
+def make_unique(name: str, taken: Collection[str]) -> str:
+    """Return the name of a corpus, with a number at its end if the name is taken."""
+    number, unique = 2, name
+    while unique in taken:
+        ending = f"-{number}"
+        unique = f"{name[: LONGEST_NAME - len(ending)]}{ending}"
+        number += 1
+    return unique
 
 
 def list_given(given: object, name: str) -> dict[str, object]:
@@ -74,13 +79,11 @@ def _name_all(given: Sequence[object], name: str) -> list[str]:
     shared = {one for one, count in Counter(names).items() if count > 1}
     for index, path in enumerate(paths):
         if path is not None and names[index] in shared and path.parent.name:
-            names[index] = name_corpus(f"{path.parent.name}-{names[index]}")
-    counts: Counter[str] = Counter()
-    for index, one in enumerate(names):
-        counts[one] += 1
-        if counts[one] > 1:
-            names[index] = f"{one}-{counts[one]}"
-    return names
+            names[index] = make_name(f"{path.parent.name}-{names[index]}")
+    unique: list[str] = []
+    for one in names:
+        unique.append(make_unique(one, unique))
+    return unique
 
 
 def make_entry(name: str, given: object, role: str, folder: Path, **keys: Any) -> CorpusEntry:

@@ -213,7 +213,7 @@ def _count_answered_part(
 
 
 def collect_notes(corpora: list[CountedCorpus], warehouse: Warehouse) -> list[str]:
-    """Return what a user should know about the corpora, a line each.
+    """Return remarks about the corpora for the user, a line each.
 
     Texts in other encodings, rows that are left out or damaged, predictions whose number differs
     from the questions of their target, statements that are not queries, and other dialects that
@@ -228,9 +228,10 @@ def collect_notes(corpora: list[CountedCorpus], warehouse: Warehouse) -> list[st
         encoding = metadata.get(b"encoding", b"utf-8").decode()
         n_replaced = int(metadata.get(b"n_replaced", b"0"))
         if encoding != "utf-8" or n_replaced:
-            notes.append(f"{name}: read as {encoding}; {n_replaced:,} characters could not be told")
-        rows = read_row_counts(one.queries)
-        notes += [f"{name}: {text}" for text in (rows.text, rows.reading, rows.mixture) if text]
+            notes.append(
+                f"{name}: read as {encoding}; {n_replaced:,} characters could not be decoded"
+            )
+        notes += [f"{name}: {text}" for text in read_row_counts(one.queries).remarks]
         expected = n_rows.get(entry.target) if entry.target else None
         n_lists = int(metadata.get(b"n_lists", b"0"))
         if n_lists:

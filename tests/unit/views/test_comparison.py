@@ -124,6 +124,11 @@ def test_lists_of_files_are_not_taken_for_queries(folder):
 def test_files_of_one_name_are_told_apart_by_their_folders():
     given = [Path("spider/train.json"), Path("bird/train.json"), Path("bird/train.json")]
     assert list(list_given(given, "train")) == ["spider-train", "bird-train", "bird-train-2"]
+    given = [Path("v1.0/train.json"), Path("v1.1/train.json")]
+    assert list(list_given(given, "train")) == ["v1.0-train", "v1.1-train"]
+    frame = pl.DataFrame({"query": TRAIN})
+    given = [frame, frame, Path("train-2.json")]
+    assert list(list_given(given, "train")) == ["train", "train-2", "train-2-2"]
 
 
 def test_the_same_file_can_be_training_set_and_target(folder):
