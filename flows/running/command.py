@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
     from nl2sql_align.tasks.measures.options import Unit
     from nl2sql_align.tasks.run.summary import RunSummary
+    from nl2sql_align.tasks.warehouse.folder import Warehouse
 
 
 SECONDS_TO_EXIT: Final = 5.0
@@ -83,9 +84,10 @@ def run_align(
     check_runner(options.runner, options.dask_address)
     with bounded(options.threads, options.memory_limit, warehouse_at(place).folder):
         entries = load_corpora(corpora)
-    _wait_for_warehouse(place, options, reporter)
-    if not options.force and _is_up_to_date(entries, place, replicates, unit, reporter):
-        print_results(place)
+    with _waiting_for_warehouse(place, options, reporter) as warehouse:
+        last_end = None if options.force else _find_same_run(entries, warehouse, replicates, unit)
+    if last_end is not None:
+        _report_same_run(last_end, place, reporter)
         return 0
     reporter.report("start", f"{len(entries)} corpora in {corpora}; starting Prefect")
     with _prefect_server():
@@ -123,7 +125,8 @@ def run_nightly(
     check_runner(options.runner, options.dask_address)
     with bounded(options.threads, options.memory_limit, warehouse_at(place).folder):
         pass  # the limits are valid
-    _wait_for_warehouse(place, options, reporter)
+    with _waiting_for_warehouse(place, options, reporter):
+        pass  # it can be used
     reporter.report("start", f"{len(folders)} folders to search; starting Prefect")
     with _prefect_server():
         from nl2sql_align.flows.nightly import nightly
@@ -150,27 +153,23 @@ def run_nightly(
     return 3 if summary.problems else status
 
 
-def _is_up_to_date(
-    entries: "list[CorpusEntry]",
-    place: Path | str,
-    replicates: int | None,
-    unit: "Unit",
-    reporter: "Reporter",
-) -> bool:
-    """Return whether a run would change nothing; if so, report the notes of the last one."""
+def _find_same_run(
+    entries: "list[CorpusEntry]", warehouse: "Warehouse", replicates: int | None, unit: "Unit"
+) -> datetime | None:
+    """Return when the last run ended if another one would change nothing; otherwise None."""
+    if not warehouse.report.exists():
+        return None
     from nl2sql_align.tasks.measures.intervals import Resampling
     from nl2sql_align.tasks.results.options import DRIFT_THRESHOLD
-    from nl2sql_align.tasks.results.read import read_notes
     from nl2sql_align.tasks.run.unchanged import find_same_run
-    from nl2sql_align.tasks.views.report import report_file
 
-    warehouse = warehouse_at(place).resolved
-    if warehouse.address is not None or not report_file(place).exists():
-        return False
-    with warehouse.explain_disk_errors(), warehouse.locked(force=True):
-        at = find_same_run(entries, Resampling(replicates, unit), DRIFT_THRESHOLD, warehouse)
-    if at is None:
-        return False
+    return find_same_run(entries, Resampling(replicates, unit), DRIFT_THRESHOLD, warehouse)
+
+
+def _report_same_run(at: datetime, place: Path | str, reporter: "Reporter") -> None:
+    """Print the notes and the results of the last run, which ended at some time."""
+    from nl2sql_align.tasks.results.read import read_notes
+
     for note in read_notes(place):
         reporter.report("note", f"nl2sql-align: note: {printable(note)}")
     reporter.report(
@@ -178,14 +177,17 @@ def _is_up_to_date(
         f"nothing has changed since the run of {at.astimezone():%Y-%m-%d %H:%M:%S}; --force runs "
         "again",
     )
-    return True
+    print_results(place)
 
 
-def _wait_for_warehouse(place: Path | str, options: RunOptions, reporter: "Reporter") -> None:
-    """Wait until the warehouse is free, and check that its store answers.
+@contextmanager
+def _waiting_for_warehouse(
+    place: Path | str, options: RunOptions, reporter: "Reporter"
+) -> "Iterator[Warehouse]":
+    """Wait until the warehouse is free, check that its store answers, and lock it for the block.
 
     Raises:
-        WarehouseError: Another run still holds it after ``wait_seconds``, or it cannot be used.
+        WarehouseError: It is still in use after ``wait_seconds``, or it cannot be used.
     """
     warehouse = warehouse_at(place).resolved
     with (
@@ -194,6 +196,7 @@ def _wait_for_warehouse(place: Path | str, options: RunOptions, reporter: "Repor
         warehouse.locked(options.wait_seconds, force=options.force),
     ):
         check_store(warehouse)
+        yield warehouse
 
 
 def _report_summary(summary: "RunSummary", place: Path | str, reporter: "Reporter") -> int:

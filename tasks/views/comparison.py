@@ -9,26 +9,29 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 from nl2sql_align.tasks.base.errors import ConfigurationError
+from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.ingest.corpora_file import AUTO, CorpusEntry
 from nl2sql_align.tasks.measures.records import list_records
 from nl2sql_align.tasks.results.database import open_results
-from nl2sql_align.tasks.results.read import check_condition, matrix, ratio
+from nl2sql_align.tasks.results.read import check_condition
 from nl2sql_align.tasks.run.given_corpora import list_given, make_entry
 from nl2sql_align.tasks.run.job import run_locally
 from nl2sql_align.tasks.run.prepare import SetAside
 from nl2sql_align.tasks.views.digits import format_interval, format_value
 from nl2sql_align.tasks.views.explain import describe_pair
+from nl2sql_align.tasks.views.labels import list_doubts
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 
 if TYPE_CHECKING:
     import polars as pl
 
-_SHARES: Final = (
-    "ngram_coverage",
-    "template_coverage",
-    "exact_overlap",
-    "source_parsed_share",
-)
+_SHARES: Final = {
+    "n-grams covered": "ngram_coverage",
+    "templates covered": "template_coverage",
+    "same queries": "exact_overlap",
+    "parsed": "source_parsed_share",
+}
+"""The columns with shares, by the heads above them."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class Comparison:
     set_aside: dict[str, str]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the comparison as values for JSON, with times and paths as text."""
+        """Return the comparison as a dictionary, with a dictionary for each row of its frames."""
         frames = {
             name: getattr(self, name).to_dicts() for name in ("corpora", "alignment", "ratios")
         }
@@ -71,10 +74,10 @@ class Comparison:
         for section in self._sections():
             lines += ["", f"### {_escape_markdown(section.title)}", ""]
             if section.rows:
+                heads = [*section.rows[0]]
+                lines += [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
                 lines += [
-                    f"| {' | '.join(section.columns)} |",
-                    f"|{'---|' * len(section.columns)}",
-                    *(f"| {' | '.join(map(_escape_markdown, row))} |" for row in section.rows),
+                    f"| {' | '.join(map(_escape_markdown, row.values()))} |" for row in section.rows
                 ]
             lines += [f"* {_escape_markdown(text)}" for text in section.sentences]
         return "\n".join(lines) + "\n"
@@ -94,9 +97,9 @@ class Comparison:
         for section in self._sections():
             parts.append(f"<h3>{escape(section.title)}</h3>")
             if section.rows:
-                head = "".join(f"<th>{escape(name)}</th>" for name in section.columns)
+                head = "".join(f"<th>{escape(name)}</th>" for name in section.rows[0])
                 rows = "".join(
-                    f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>"
+                    f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row.values())}</tr>"
                     for row in section.rows
                 )
                 parts.append(f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>")
@@ -112,20 +115,12 @@ class Comparison:
     def _sections(self) -> "Iterator[_Section]":
         yield _Section(
             f"Alignment with {self.target}",
-            (
-                *("training set", "KL-alignment", "95% interval", "reach", "JS"),
-                *("n-grams covered", "templates covered", "same queries", "parsed"),
-            ),
-            [_format_alignment(row) for row in self.alignment.iter_rows(named=True)],
+            [format_alignment(row) for row in self.alignment.iter_rows(named=True)],
             list_doubts(self.alignment),
         )
         if len(self.ratios):
             yield _Section(
                 "Alignment Ratio: above 1, tuning should help",
-                (
-                    *("answers", "training set", "ratio", "95% interval", "verdict"),
-                    *("ratio of reach", "its 95% interval", "its verdict", "answers parsed"),
-                ),
                 [_format_ratio(row) for row in self.ratios.iter_rows(named=True)],
                 [*list_doubts(self.ratios), *list_records(self.ratios.iter_rows(named=True))],
             )
@@ -138,11 +133,10 @@ class Comparison:
 
 @dataclass(frozen=True)
 class _Section:
-    """A titled table, and sentences below it."""
+    """A titled table, each row with its cells by the heads of their columns, and sentences."""
 
     title: str
-    columns: tuple[str, ...] = ()
-    rows: list[list[str]] = field(default_factory=list)
+    rows: list[dict[str, str]] = field(default_factory=list)
     sentences: list[str] = field(default_factory=list)
 
 
@@ -263,48 +257,47 @@ def _read_comparison(
     import polars as pl
 
     [target] = [entry.name for entry in entries if entry.role == "target"]
-    pairs = matrix(warehouse.folder).filter(
-        (pl.col("source_role") == "train") & (pl.col("target") == target)
-    )
-    pairs = pairs.sort("kl_alignment", "source", descending=[True, False])
     with open_results(warehouse.folder) as con:
+        pairs = query_sql(con, "results/read/matrix").pl()
+        pairs = pairs.filter(pl.col("source_role") == "train", pl.col("target") == target)
+        pairs = pairs.sort("kl_alignment", "source", descending=[True, False])
+        ratios = query_sql(con, "results/read/ratio").pl()
         sentences = {source: describe_pair(con, source, target) for source in pairs["source"]}
         corpora: pl.DataFrame = con.table("corpora").pl()
-    ratios = ratio(warehouse.folder)
     return Comparison(target, corpora, pairs, ratios, sentences, notes, set_aside)
 
 
-def list_doubts(rows: "pl.DataFrame") -> list[str]:
-    """Return the doubts about alignments or ratios, each once."""
-    return list(dict.fromkeys(doubt for doubts in rows["doubts"] for doubt in doubts))
-
-
-def _format_alignment(row: Mapping[str, Any]) -> list[str]:
+def format_alignment(row: Mapping[str, Any]) -> dict[str, str]:
+    """Return the cells of a row of ``Comparison.alignment``, by the heads of their columns."""
     interval = (row["ci_low"], row["ci_high"])
-    return [
-        row["source"],
-        format_value(row["kl_alignment"], *interval),
-        format_interval(*interval),
-        "" if row["reach"] is None else format_value(row["reach"], *interval),
-        format_value(row["js_alignment"]),
-        *("unknown" if row[name] is None else f"{row[name]:.1%}" for name in _SHARES),
-    ]
+    return {
+        "training set": row["source"],
+        "KL-alignment": format_value(row["kl_alignment"], *interval),
+        "95% interval": format_interval(*interval),
+        "reach": "" if row["reach"] is None else format_value(row["reach"], *interval),
+        "JS": format_value(row["js_alignment"]),
+        **{
+            head: "unknown" if row[name] is None else f"{row[name]:.1%}"
+            for head, name in _SHARES.items()
+        },
+    }
 
 
-def _format_ratio(row: Mapping[str, Any]) -> list[str]:
+def _format_ratio(row: Mapping[str, Any]) -> dict[str, str]:
     interval = (row["ci_low"], row["ci_high"], 1.0)
     of_reach = (row["reach_ci_low"], row["reach_ci_high"], 1.0)
-    return [
-        row["predictions"],
-        row["train"],
-        format_value(row["alignment_ratio"], *interval),
-        format_interval(*interval),
-        row["verdict"] or "",
-        "" if row["reach_ratio"] is None else format_value(row["reach_ratio"], *of_reach),
-        format_interval(*of_reach),
-        row["reach_verdict"] or "",
-        f"{row['predictions_parsed_share']:.1%}",
-    ]
+    reach = row["reach_ratio"]
+    return {
+        "answers": row["predictions"],
+        "training set": row["train"],
+        "ratio": format_value(row["alignment_ratio"], *interval),
+        "95% interval": format_interval(*interval),
+        "verdict": row["verdict"] or "",
+        "ratio of reach": "" if reach is None else format_value(reach, *of_reach),
+        "its 95% interval": format_interval(*of_reach),
+        "its verdict": row["reach_verdict"] or "",
+        "answers parsed": f"{row['predictions_parsed_share']:.1%}",
+    }
 
 
 def _escape_markdown(text: str) -> str:

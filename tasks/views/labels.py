@@ -1,7 +1,10 @@
-"""Labels of corpora beside numbers."""
+"""Labels of corpora beside numbers, and doubts about them."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 def label_predictions(row: Mapping[str, Any]) -> str:
@@ -19,3 +22,8 @@ def describe_part(row: Mapping[str, Any]) -> str:
     if not row["is_part"]:
         return ""
     return f"{row['n_answered']:,} of {row['n_questions']:,} questions"
+
+
+def list_doubts(rows: "pl.DataFrame") -> list[str]:
+    """Return the doubts about alignments or ratios, each once, in the order of the rows."""
+    return list(dict.fromkeys(doubt for doubts in rows["doubts"] for doubt in doubts))

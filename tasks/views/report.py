@@ -60,7 +60,7 @@ def report_file(place: Path | str) -> Path:
         raise ConfigurationError(
             f"{place} is on an object store: name a local file for the report with --out FILE"
         )
-    return warehouse.folder / "report.html"
+    return warehouse.report
 
 
 def write_report(

@@ -116,6 +116,11 @@ class Warehouse:
         return self.folder / "alignment.duckdb"
 
     @property
+    def report(self) -> Path:
+        """The report of the published results."""
+        return self.folder / "report.html"
+
+    @property
     def ngrams(self) -> Path:
         """The folder of n-gram counts: a file or a folder of partitions per corpus and content."""
         return self.folder / "ngrams"

@@ -494,7 +494,7 @@ def push(
 def _public_files(warehouse: Warehouse) -> list[Path]:
     """Return the files of a working copy that are published, unlike those for this machine."""
     folder = warehouse.folder
-    single = [warehouse.database, folder / "report.html", *folder.glob("nightly/*")]
+    single = [warehouse.database, warehouse.report, *folder.glob("nightly/*")]
     private = (warehouse.scratch, warehouse.digests_file, _session_file(warehouse))
     stages = [
         path

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Final
 
 from rich.markup import escape
 
-from nl2sql_align.tasks.views.comparison import list_doubts
-from nl2sql_align.tasks.views.digits import format_interval, format_value
+from nl2sql_align.tasks.views.comparison import format_alignment
+from nl2sql_align.tasks.views.labels import list_doubts
 from nl2sql_align.tasks.views.options import ComparisonFormat
 from nl2sql_align.tasks.views.terminal.console import (
     add_numbers,
@@ -25,7 +25,17 @@ if TYPE_CHECKING:
 
     from nl2sql_align.tasks.views.comparison import Comparison
 
-# Alignment, interval, reach, Jensen-Shannon, three shares, and the spaces between.
+# The heads of ``format_alignment`` that are shown, each with a shorter one.
+_HEADS: Final = {
+    "KL-alignment": "alignment",
+    "95% interval": "95% interval",
+    "reach": "reach",
+    "JS": "JS",
+    "templates covered": "covered",
+    "same queries": "same SQL",
+    "parsed": "parsed",
+}
+# The columns below these heads at their widest, and the spaces between.
 _OTHER_COLUMNS: Final = 9 + 14 + 6 + 5 + 7 + 8 + 6 + 16
 
 
@@ -58,38 +68,10 @@ def print_comparison(comparison: "Comparison", form: ComparisonFormat) -> None:
 def _print_alignments(pairs: "pl.DataFrame") -> None:
     table = make_table("  training set")
     names = shorten_names(pairs["source"].to_list(), name_width(_OTHER_COLUMNS))
-    rows = list(pairs.iter_rows(named=True))
-    ends = [(row["ci_low"], row["ci_high"]) for row in rows]
+    rows = [format_alignment(row) for row in pairs.iter_rows(named=True)]
     columns = [
-        add_numbers(
-            table,
-            "alignment",
-            [
-                format_value(row["kl_alignment"], *interval)
-                for row, interval in zip(rows, ends, strict=True)
-            ],
-        ),
-        add_numbers(table, "95% interval", [format_interval(*interval) for interval in ends]),
-        add_numbers(
-            table,
-            "reach",
-            [
-                "" if row["reach"] is None else format_value(row["reach"], *interval)
-                for row, interval in zip(rows, ends, strict=True)
-            ],
-        ),
-        add_numbers(table, "JS", [format_value(row["js_alignment"]) for row in rows]),
-        add_numbers(table, "covered", [f"{row['template_coverage']:.1%}" for row in rows]),
-        add_numbers(
-            table,
-            "same SQL",
-            [
-                "unknown" if row["exact_overlap"] is None else f"{row['exact_overlap']:.1%}"
-                for row in rows
-            ],
-        ),
-        add_numbers(table, "parsed", [f"{row['source_parsed_share']:.1%}" for row in rows]),
+        add_numbers(table, shown, [row[head] for row in rows]) for head, shown in _HEADS.items()
     ]
-    for row, *cells in zip(rows, *columns, strict=True):
-        table.add_row(f"  {escape(names[row['source']])}", *cells)
+    for name, *cells in zip(pairs["source"], *columns, strict=True):
+        table.add_row(f"  {escape(names[name])}", *cells)
     out.print(table)

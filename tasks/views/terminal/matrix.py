@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rich.markup import escape
 
 from nl2sql_align.tasks.views.digits import format_interval, format_value
+from nl2sql_align.tasks.views.labels import list_doubts
 from nl2sql_align.tasks.views.terminal.console import (
     LONGEST_NAME,
     NARROW,
@@ -154,7 +155,7 @@ def _explain_marks(rows: "pl.DataFrame") -> None:
     undoubted = rows.filter(rows["doubts"].list.len() == 0, rows["source"] != rows["target"])
     if undoubted["is_unevenly_parsed"].any():
         say(_UNEVENLY_PARSED)
-    doubts = rows["doubts"].explode(empty_as_null=False).unique(maintain_order=True).to_list()
+    doubts = list_doubts(rows)
     for doubt in doubts[:_MAX_DOUBTS]:
         say(f"[yellow]{escape(printable(doubt))}[/]", mark="! ")
     if len(doubts) > _MAX_DOUBTS:
