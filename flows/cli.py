@@ -109,6 +109,9 @@ def _take_global_options(
     """Take the options that come before the command."""
 
 
+CorporaFile = Annotated[
+    Path, typer.Argument(metavar="CORPORA.toml", help="TOML file that lists the corpora.")
+]
 Place = Annotated[
     str,
     typer.Argument(
@@ -197,8 +200,8 @@ Sources = Annotated[
     str,
     typer.Option("--from", metavar="A,B", help="Corpora to use. By default, all training sets."),
 ]
+TargetToMatch = Annotated[str, typer.Option(metavar="CORPUS", help="Corpus to match.")]
 Seed = Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the random draws.")]
-
 KeepAccidental = Annotated[
     bool,
     typer.Option(
@@ -210,9 +213,7 @@ KeepAccidental = Annotated[
 
 @_command(_PRODUCE, example="run samples/corpora.toml --warehouse warehouse")
 def run(
-    corpora: Annotated[
-        Path, typer.Argument(metavar="CORPORA.toml", help="TOML file that lists the corpora.")
-    ],
+    corpora: CorporaFile,
     warehouse: Into = "warehouse",
     threads: Threads = None,
     memory_limit: MemoryLimit = None,
@@ -686,7 +687,7 @@ def sample_size(
 @_command(_DECIDE, example="select warehouse --target orchard-dev --budget 200 --out chosen")
 def select(
     place: Place,
-    target: Annotated[str, typer.Option(metavar="CORPUS", help="Corpus to match.")],
+    target: TargetToMatch,
     budget: Annotated[int, typer.Option(metavar="N", help="Number of rows to choose.")],
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder to write the rows to.")],
     sources: Sources = "",
@@ -799,7 +800,7 @@ def select(
 @_command(_DECIDE, example="mix warehouse --target orchard-dev")
 def mix(
     place: Place,
-    target: Annotated[str, typer.Option(metavar="CORPUS", help="Corpus to match.")],
+    target: TargetToMatch,
     sources: Sources = "",
     replicates: Annotated[
         int,
@@ -856,9 +857,7 @@ def gaps(
 
 @_command(_INSPECT, example="check samples/corpora.toml --fail-on leak")
 def check(
-    corpora: Annotated[
-        Path, typer.Argument(metavar="CORPORA.toml", help="TOML file that lists the corpora.")
-    ],
+    corpora: CorporaFile,
     schemas: Annotated[
         list[Path] | None,
         typer.Option(
@@ -895,32 +894,6 @@ def check(
         console.err.print(f"{_NAME}: {escape(reason)}", soft_wrap=True)
     made.require_none(kinds)
     raise typer.Exit(3 if made.set_aside else 0)
-
-
-def _as_place(text: str) -> Path | str:
-    return text if is_address(text) else Path(text)
-
-
-def _parse_names(text: str) -> list[str]:
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    if text and not names:
-        raise typer.BadParameter(f"{text!r} names no corpus", param_hint="--from")
-    return names
-
-
-def _parse_caps(given: list[str]) -> dict[str, float]:
-    caps = {}
-    for cap in given:
-        name, _, share = cap.rpartition("=")
-        try:
-            caps[name] = float(share)
-        except ValueError:
-            name = ""
-        if not name:
-            raise typer.BadParameter(
-                f"{cap!r} does not look like bird-train=0.5", param_hint="--cap"
-            )
-    return caps
 
 
 @_command(_INSPECT, example="inspect samples/harbour-train.json")
@@ -992,7 +965,7 @@ def fingerprint(
     """
     from nl2sql_align.tasks.run.fingerprint import fingerprint
 
-    made = fingerprint([restore_text(log) for log in logs], out, min_count, dialect)
+    made = fingerprint(logs, out, min_count, dialect)
     for note in made.notes:
         console.err.print(escape(printable(note)), soft_wrap=True)
     print_manifest(made.manifest)
@@ -1042,6 +1015,32 @@ def catalog(
         import polars as pl
 
         print_rows(pl.DataFrame([describe_entry(entry) for entry in entries]), form)
+
+
+def _as_place(text: str) -> Path | str:
+    return text if is_address(text) else Path(text)
+
+
+def _parse_names(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if text and not names:
+        raise typer.BadParameter(f"{text!r} names no corpus", param_hint="--from")
+    return names
+
+
+def _parse_caps(given: list[str]) -> dict[str, float]:
+    caps = {}
+    for cap in given:
+        name, _, share = cap.rpartition("=")
+        try:
+            caps[name] = float(share)
+        except ValueError:
+            name = ""
+        if not name:
+            raise typer.BadParameter(
+                f"{cap!r} does not look like bird-train=0.5", param_hint="--cap"
+            )
+    return caps
 
 
 def main() -> None:

@@ -431,15 +431,11 @@ def _take_manifest(entry: CorpusEntry) -> tuple[CorpusEntry, tuple[str, ...]]:
         problem = "is not a fingerprint as nl2sql-align fingerprint writes it, or is packed"
         raise CorpusError(entry.name, entry.place, problem, "unpack it, or check path") from None
     if entry.role == "predictions":
-        problem, remedy = (
-            "is a fingerprint, which cannot say which question an answer is for",
-            ("compare the answers themselves"),
-        )
+        problem = "is a fingerprint, which cannot say which question an answer is for"
+        remedy = "compare the answers themselves"
     elif entry.statements != "reject" or entry.clean or {*entry.kinds} != {*KINDS}:
-        problem, remedy = (
-            "is a fingerprint, whose templates are made already",
-            ("remove clean, statements and kinds"),
-        )
+        problem = "is a fingerprint, whose templates are made already"
+        remedy = "remove clean, statements and kinds"
     elif entry.dialect not in (AUTO, manifest.dialect):
         problem = f"is a fingerprint of dialect '{manifest.dialect}', not '{entry.dialect}'"
         remedy = "remove dialect"

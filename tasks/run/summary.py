@@ -20,7 +20,7 @@ class RunSummary:
         n_pairs: Ordered pairs of contents.
         n_new_pairs: Pairs that no earlier run had measured.
         seconds: The time of each stage.
-        notes: Choices that the run made for corpora, and what to know about them.
+        notes: Choices that the run made for corpora, and remarks about them.
         problems: What the nightly job could not use in its folders.
     """
 
