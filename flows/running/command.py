@@ -33,7 +33,6 @@ from nl2sql_align.tasks.base import progress
 from nl2sql_align.tasks.base.connections import bounded
 from nl2sql_align.tasks.base.errors import AlignError
 from nl2sql_align.tasks.ingest.corpora_file import load_corpora
-from nl2sql_align.tasks.views.highlights import find_highlights
 from nl2sql_align.tasks.views.terminal.console import LogFormat, err, out, printable, say, to_json
 from nl2sql_align.tasks.warehouse.object_store import check_store, warehouse_at
 
@@ -222,6 +221,8 @@ def _report_summary(summary: "RunSummary", place: Path | str, reporter: "Reporte
 
 def print_results(place: Path | str) -> None:
     """Print where the results are, their highlights, and which commands to run next."""
+    from nl2sql_align.tasks.views.highlights import find_highlights  # loads DuckDB
+
     shown = escape(str(place))
     if warehouse_at(place).address is None:
         out.print(f"Results: {shown}/alignment.duckdb", soft_wrap=True)

@@ -18,7 +18,6 @@ from nl2sql_align.tasks.run.given_corpora import list_given, make_entry
 from nl2sql_align.tasks.run.job import run_locally
 from nl2sql_align.tasks.run.prepare import SetAside
 from nl2sql_align.tasks.views.digits import format_interval, format_value
-from nl2sql_align.tasks.views.explain import describe_pair
 from nl2sql_align.tasks.views.labels import list_doubts
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 
@@ -254,7 +253,10 @@ def _check_usable(entries: list[CorpusEntry], set_aside: Mapping[str, str]) -> N
 def _read_comparison(
     entries: list[CorpusEntry], warehouse: Warehouse, notes: list[str], set_aside: dict[str, str]
 ) -> Comparison:
+    # Imported here, so that parsing starts before Polars is loaded.
     import polars as pl
+
+    from nl2sql_align.tasks.views.explain import describe_pair
 
     [target] = [entry.name for entry in entries if entry.role == "target"]
     with open_results(warehouse.folder) as con:

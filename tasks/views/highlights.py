@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from nl2sql_align.tasks.results.read import matrix, ratio
+from nl2sql_align.tasks.base.run_sql import query_sql
+from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.views.digits import format_interval, format_value
 from nl2sql_align.tasks.views.labels import label_predictions
 
@@ -43,7 +44,10 @@ def find_highlights(place: Path | str) -> Highlights:
     Raises:
         WarehouseError: The results are missing.
     """
-    return describe_results(matrix(place), ratio(place), place)
+    with open_results(place) as con:
+        pairs = query_sql(con, "results/read/matrix").pl()
+        ratios = query_sql(con, "results/read/ratio").pl()
+    return describe_results(pairs, ratios, place)
 
 
 def describe_results(
