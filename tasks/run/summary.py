@@ -21,7 +21,7 @@ class RunSummary:
         n_new_pairs: Pairs that no earlier run had measured.
         seconds: The time of each stage.
         notes: Choices that the run made for corpora, and remarks about them.
-        problems: What the nightly job could not use in its folders.
+        problems: The dumps and folders that the nightly job could not use, with the reasons.
     """
 
     run_id: str
