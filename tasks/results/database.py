@@ -117,7 +117,7 @@ def open_database(
         con.execute(f"attach '{escape_text(database)}' as results (read_only)")
         lock(con, readable)
         # Before `use`: a macro of the database would replace a function of the same name.
-        contents = _list_contents(con, "results")
+        contents = sorted(_list(con, "macros", "results") + _list(con, "contents", "results"))
         if not any(one.name == "runs" for one in contents):
             raise WarehouseError(
                 f"{database} is another program's database; move it, or choose another --warehouse"
@@ -151,8 +151,8 @@ def _is_own(content: Content) -> bool:
     return is_counts or content in _own_contents()
 
 
-def _list_contents(con: duckdb.DuckDBPyConnection, database: str) -> list[Content]:
-    rows = run_sql(con, "results/read/contents", database=database).fetchall()
+def _list(con: duckdb.DuckDBPyConnection, kinds: str, database: str) -> list[Content]:
+    rows = run_sql(con, f"results/read/{kinds}", database=database).fetchall()
     return [Content(*row) for row in rows]
 
 
@@ -161,7 +161,7 @@ def _own_contents() -> frozenset[Content]:
     """Return the tables and views of a new database of this version."""
     with connect() as con:
         run_sql(con, "results/publish/tables")
-        return frozenset(_list_contents(con, "memory"))
+        return frozenset(_list(con, "contents", "memory"))
 
 
 def attach_results(con: duckdb.DuckDBPyConnection, database: Path, options: str) -> None:

@@ -1,4 +1,4 @@
--- The tables, views and macros of an attached database, each with its definition.
+-- The tables and views of an attached database, each with its definition.
 -- parameters: database
 select 'table' as kind, schema_name, table_name as name, sql
 from duckdb_tables()
@@ -6,9 +6,5 @@ where database_name = $database
 union all
 select 'view', schema_name, view_name, sql
 from duckdb_views()
-where database_name = $database and not internal
-union all
-select 'macro', schema_name, function_name, ''
-from duckdb_functions()
 where database_name = $database and not internal
 order by all
