@@ -13,7 +13,7 @@ import polars as pl
 from nl2sql_align.tasks.base.connections import connected
 from nl2sql_align.tasks.base.errors import ConfigurationError, RequirementError
 from nl2sql_align.tasks.base.run_sql import query_sql, run_sql
-from nl2sql_align.tasks.decisions.training_files import SCHEMA_KEYS
+from nl2sql_align.tasks.decisions.training_files import SCHEMA_KEYS, read_databases
 from nl2sql_align.tasks.ingest.corpora_file import load_corpora
 from nl2sql_align.tasks.ingest.original_rows import read_original_rows
 from nl2sql_align.tasks.measures.intervals import Resampling
@@ -204,21 +204,15 @@ class _SchemasOf:
 
 def _read_schemas(path: Path) -> dict[str, dict[str, frozenset[str]]]:
     """Return the tables of each database of a ``tables.json``, with their columns in lower case."""
-    try:
-        return {
-            database["db_id"]: {
-                table.lower(): frozenset(
-                    column.lower()
-                    for of_table, column in database["column_names_original"]
-                    if of_table == index
-                )
-                for index, table in enumerate(database["table_names_original"])
-            }
-            for database in json.loads(path.read_text(encoding="utf-8"))
-        }
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(f"{path}: cannot be read ({error}); check --schemas") from None
-    except (KeyError, TypeError, AttributeError):
-        raise ConfigurationError(
-            f"{path}: has not the layout of Spider's tables.json; check --schemas"
-        ) from None
+    return read_databases(path, _list_columns)
+
+
+def _list_columns(database: Mapping[str, Any]) -> dict[str, frozenset[str]]:
+    return {
+        table.lower(): frozenset(
+            column.lower()
+            for of_table, column in database["column_names_original"]
+            if of_table == index
+        )
+        for index, table in enumerate(database["table_names_original"])
+    }

@@ -8,16 +8,19 @@ import hashlib
 import json
 import string
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import polars as pl
 
 from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.decisions.options import TrainingLayout
+from nl2sql_align.tasks.results.database import quote_name
 from nl2sql_align.tasks.warehouse.folder import write_atomically
+
+_T = TypeVar("_T")
 
 DEFAULT_PROMPT: Final = (
     "Write a {dialect} query that answers the question.{schema}{evidence}\n\n{question}"
@@ -169,22 +172,28 @@ def write_training_files(
 
 
 def read_schemas(path: Path) -> dict[str, str]:
-    """Return the schema of each database of a ``tables.json`` as DDL.
+    """Return the schema of each database of a ``tables.json`` as DDL; see ``read_databases``."""
+    return read_databases(path, _render_ddl)
+
+
+def read_databases(path: Path, describe: Callable[[Mapping[str, Any]], _T]) -> dict[str, _T]:
+    """Return each database of a ``tables.json`` by its name, in the form that a function returns.
 
     Args:
         path: The file, as published with Spider and BIRD.
+        describe: Describes a database from its object in the file.
 
     Raises:
         ConfigurationError: The file cannot be read, or has another layout.
     """
     try:
         databases = json.loads(path.read_text(encoding="utf-8"))
-        return {database["db_id"]: _render_ddl(database) for database in databases}
+        return {database["db_id"]: describe(database) for database in databases}
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"{path}: cannot be read ({error}); check --schemas") from None
-    except (KeyError, TypeError, IndexError):
+    except (KeyError, TypeError, IndexError, AttributeError):
         raise ConfigurationError(
-            f"{path}: has not the layout of Spider's tables.json; check --schemas"
+            f"{path}: does not have the layout of Spider's tables.json; check --schemas"
         ) from None
 
 
@@ -220,7 +229,7 @@ def _as_list(value: Any) -> list[int]:
 def _quote(name: str) -> str:
     if name.isascii() and name.isidentifier():
         return name
-    return '"' + name.replace('"', '""') + '"'
+    return quote_name(name)
 
 
 def _read_text(path: Path) -> str:

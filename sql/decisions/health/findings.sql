@@ -38,7 +38,7 @@ keys as (
             near_question_key as "6 near-question"
         from texts
     ) on "1 pair", "2 sql", "3 question", "4 near-pair", "5 near-sql", "6 near-question"
-    into name what value key
+    into name way value key
 ),
 
 numbered as (
@@ -46,34 +46,34 @@ numbered as (
         *,
         first_value(ordinal) over same as first_ordinal
     from keys
-    window same as (partition by corpus, db_id, what, key order by ordinal)
+    window same as (partition by corpus, db_id, way, key order by ordinal)
 ),
 
 first_of_corpora as (
-    select role, position, corpus, what, key, min(ordinal) as ordinal
+    select role, position, corpus, way, key, min(ordinal) as ordinal
     from keys
     group by all
 ),
 
 relations as (
-    select 'duplicate' as relation, corpus, ordinal, what, corpus as other_corpus, first_ordinal as other_ordinal
+    select 'duplicate' as relation, corpus, ordinal, way, corpus as other_corpus, first_ordinal as other_ordinal
     from numbered
     where first_ordinal < ordinal
 
     union all
 
-    select 'leak', keys.corpus, keys.ordinal, keys.what, others.corpus, others.ordinal
+    select 'leak', keys.corpus, keys.ordinal, keys.way, others.corpus, others.ordinal
     from keys
     join first_of_corpora as others
-        on keys.what = others.what and keys.key = others.key
+        on keys.way = others.way and keys.key = others.key
     where keys.role = 'train' and others.role = 'target'
 
     union all
 
-    select 'shared', keys.corpus, keys.ordinal, keys.what, others.corpus, others.ordinal
+    select 'shared', keys.corpus, keys.ordinal, keys.way, others.corpus, others.ordinal
     from keys
     join first_of_corpora as others
-        on keys.what = others.what and keys.key = others.key
+        on keys.way = others.way and keys.key = others.key
     where keys.role = others.role and others.position < keys.position
 ),
 
@@ -89,11 +89,11 @@ conflicts as (
 
 findings as (
     select
-        relation || '-' || substr(min(what), 3) as kind,
+        relation || '-' || substr(min(way), 3) as kind,
         corpus,
         ordinal,
-        arg_min(other_corpus, (what, other_corpus)) as other_corpus,
-        arg_min(other_ordinal, (what, other_corpus)) as other_ordinal,
+        arg_min(other_corpus, (way, other_corpus)) as other_corpus,
+        arg_min(other_ordinal, (way, other_corpus)) as other_ordinal,
         null::varchar as detail
     from relations
     group by relation, corpus, ordinal
