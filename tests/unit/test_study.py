@@ -1,10 +1,14 @@
 """The study of small models: its pure parts, and its model where JAX is installed."""
 
+import json
+from collections import Counter
+
 import numpy as np
 import polars as pl
 import pytest
 
 from benchmarks.inputs import ROOT
+from benchmarks.study.collect import Collected
 from benchmarks.study.design import (
     SAMPLES,
     Corpora,
@@ -15,6 +19,8 @@ from benchmarks.study.design import (
     list_jobs,
     rows_of,
 )
+from benchmarks.study.dumps import write_dumps
+from benchmarks.study.measures import Measures
 from benchmarks.study.real import PUBLISHED
 from benchmarks.study.report import RECORDS, STUDY, format_tables, read_outcomes, records
 from benchmarks.study.spelling import Spelling, fill
@@ -28,6 +34,8 @@ from benchmarks.study.vocabulary import (
     share_right,
     split_words,
 )
+from nl2sql_align.tasks.decisions.calibration import read_outcomes as read_calibrated
+from nl2sql_align.tasks.ingest.corpora_file import load_corpora
 
 COUNT = "SELECT COUNT ( * ) FROM"
 NAMES = "SELECT FROM WHERE = ORDER BY"
@@ -142,6 +150,40 @@ def test_each_mixture_is_beside_a_part_of_it_and_no_tuning_is_listed_twice():
     # A tuned model starts only after the tuning that made it.
     made = {job.start._replace(tuned_on=job.training.name) for job in jobs if job.round == 0}
     assert {start for start in by_start if start.tuned_on} == made
+
+
+def test_dumps_name_what_calibrate_needs(tmp_path):
+    of = corpora()
+    train = TrainingSet("harbour:100+ledger:100", "mixture", 1)
+    outcomes = pl.DataFrame(
+        {
+            "model": ["small", "small"],
+            "predictions": ["a-100-seed1.orchard-dev", "a-100-seed1-then-ledger-100.orchard-dev"],
+            "train": ["harbour-100.ledger-100.seed1"] * 2,
+            "train_rows": [200, 200],
+            "target": ["orchard-dev"] * 2,
+            "metric": ["template_match"] * 2,
+            "before": [0.1, 0.2],
+            "after": [0.3, 0.3],
+            "start": ["a-100-seed1", "a-100-seed1-then-ledger-100"],
+            "set": [train.name] * 2,
+            "seed": [1, 1],
+        }
+    )
+    answers = {start: {"orchard-dev": [NAMES, "WHERE FROM", None]} for start in outcomes["start"]}
+    measures = Measures(of, Spelling([]), {train: rows_of(of, train)}, [])
+    place = write_dumps(tmp_path, "orchard-dev", Collected(outcomes, measures, answers))
+    entries = {entry.name: entry for entry in load_corpora(place)}
+    named = [(one.model, one.trained_on) for one in map(entries.get, outcomes["predictions"])]
+    assert named == [("a-100-seed1", None), ("a-100-seed1", "ledger-100.seed1")]
+    assert [one.model for one in read_calibrated(place.with_name("outcomes.csv"))] == (
+        ["a-100-seed1"] * 2
+    )
+    lines = entries["a-100-seed1.orchard-dev"].path.read_text().splitlines()
+    assert lines == [fill(NAMES), "error", "error"]
+    assert entries["harbour-100.ledger-100.seed1"].columns.part == "part"
+    rows = entries["harbour-100.ledger-100.seed1"].path.read_text().splitlines()
+    assert Counter(json.loads(row)["part"] for row in rows) == {"harbour": 100, "ledger": 100}
 
 
 def test_signs_and_pairs_are_counted_where_scores_differ_by_two_points():
