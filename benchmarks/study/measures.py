@@ -104,7 +104,7 @@ class Target:
         return np.asarray(counts / max(counts.sum(), 1), np.float64)
 
     def _split(self, rows: Sequence[Row], split: int) -> list[Floats]:
-        """Return the n-gram shares of two halves, which share no database if these are known."""
+        """Return the n-gram shares of two halves; a known database is in one of them."""
         units = [row.db_id or str(place) for place, row in enumerate(rows)]
         if len(set(units)) < 4:
             units = [str(place) for place in range(len(rows))]

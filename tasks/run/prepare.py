@@ -434,7 +434,7 @@ def _take_manifest(entry: CorpusEntry) -> tuple[CorpusEntry, tuple[str, ...]]:
         problem = "is a fingerprint, which cannot say which question an answer is for"
         remedy = "compare the answers themselves"
     elif entry.statements != "reject" or entry.clean or {*entry.kinds} != {*KINDS}:
-        problem = "is a fingerprint, whose templates are made already"
+        problem = "is a fingerprint, whose templates exist already"
         remedy = "remove clean, statements and kinds"
     elif entry.dialect not in (AUTO, manifest.dialect):
         problem = f"is a fingerprint of dialect '{manifest.dialect}', not '{entry.dialect}'"

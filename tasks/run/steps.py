@@ -356,8 +356,7 @@ def set_aside_empty(corpora: list[CountedCorpus], warehouse: Warehouse) -> list[
         CorpusError(
             entry.name,
             entry.place,
-            f"none of its queries has a template in dialect '{entry.dialect}', so that none of its "
-            "text is published",
+            f"no query has a template in dialect '{entry.dialect}', so its text is not published",
             f"check format and dialect; nl2sql-align inspect {entry.place} shows its first texts, "
             f"and nl2sql-align rejects {warehouse.folder} {entry.name} the reasons",
         )

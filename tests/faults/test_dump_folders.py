@@ -361,8 +361,8 @@ def test_what_holds_no_sql_publishes_no_text(tmp_path):
     for _ in range(2):  # with a new database, and with a known corpus
         summary = run_locally(entries, warehouse, JobSettings(resampling=Resampling(0)))
         assert summary.set_aside["names"].startswith(
-            f"corpus 'names' ({tmp_path}/names.txt): none of its queries has a template in dialect "
-            "'sqlite', so that none of its text is published; check format and dialect; "
+            f"corpus 'names' ({tmp_path}/names.txt): no query has a template in dialect "
+            "'sqlite', so its text is not published; check format and dialect; "
             f"nl2sql-align inspect {tmp_path}/names.txt shows its first texts"
         )
         with duckdb.connect(str(warehouse.database), read_only=True) as con:

@@ -388,7 +388,7 @@ def test_faulty_corpora_are_set_aside_each_with_its_reason(spoiled):
         "no-text": "is not text (invalid UTF-8 at byte 128)",
         "empty": "is empty",
         "wrong-format": "has no queries where format 'bird' stores them",
-        "no-sql": "none of its queries has a template in dialect 'sqlite'",
+        "no-sql": "no query has a template in dialect 'sqlite'",
     }.items():
         assert words in summary.set_aside[name]
 

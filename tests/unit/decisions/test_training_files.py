@@ -208,5 +208,5 @@ def test_wrong_options_are_refused(tmp_path):
     with pytest.raises(ConfigurationError, match=r"none\.txt: cannot be read"):
         write(tmp_path, system=tmp_path / "none.txt")
     (tmp_path / "tables.json").write_text('[{"db_id": 1}]')
-    with pytest.raises(ConfigurationError, match=r"has not the layout of Spider's tables\.json"):
+    with pytest.raises(ConfigurationError, match=r"not have the layout of Spider's tables\.json"):
         write(tmp_path, schemas=tmp_path / "tables.json")

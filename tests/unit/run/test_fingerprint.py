@@ -221,7 +221,7 @@ def test_notes_say_what_a_fingerprint_lacks(made, warehouse):
     ("keys", "reason"),
     [
         ({"dialect": "mysql"}, "is a fingerprint of dialect 'sqlite', not 'mysql'; remove dialect"),
-        ({"kinds": ("query",)}, "whose templates are made already; remove clean, statements and"),
+        ({"kinds": ("query",)}, "whose templates exist already; remove clean, statements and"),
         (
             {"role": "predictions", "target": "a", "model": "b"},
             "which cannot say which question an answer is for",
