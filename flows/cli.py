@@ -17,6 +17,7 @@ from nl2sql_align.flows.running.runners import Runner
 from nl2sql_align.tasks.base.environment import set_library_defaults
 from nl2sql_align.tasks.base.errors import AlignError, find_disk_reason
 from nl2sql_align.tasks.base.garbage import collect_rarely, skip_final_collection
+from nl2sql_align.tasks.base.progress import Progress, listening
 from nl2sql_align.tasks.base.secrets import hide_secrets
 from nl2sql_align.tasks.decisions.options import Method, Overlap, TrainingLayout
 from nl2sql_align.tasks.measures.options import Unit
@@ -50,9 +51,11 @@ from nl2sql_align.tasks.views.terminal.decisions import (
     print_selection,
 )
 from nl2sql_align.tasks.views.terminal.explanation import print_explanation
+from nl2sql_align.tasks.views.terminal.help import CONTEXT_SETTINGS, show_no_types
 from nl2sql_align.tasks.views.terminal.matrix import print_matrix
 from nl2sql_align.tasks.views.terminal.ratios import print_ratios
 from nl2sql_align.tasks.warehouse.addresses import is_address, refuse_credentials
+from nl2sql_align.tasks.warehouse.object_store import warehouse_at
 
 _NAME: Final = "nl2sql-align"
 
@@ -61,10 +64,11 @@ app = typer.Typer(
     help="Compare text-to-SQL data sets by the structure of their queries, to decide which one to "
     "fine-tune on.\n\nTo start: nl2sql-align run CORPORA.toml",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings=CONTEXT_SETTINGS,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+show_no_types()
 
 _PRODUCE, _READ, _DECIDE, _INSPECT = (
     "Produce results",
@@ -109,12 +113,18 @@ def _take_global_options(
     """Take the options that come before the command."""
 
 
+def _parse_place(text: str) -> str:
+    """Return the folder or address of the warehouse that a text names, perhaps by its database."""
+    return str(warehouse_at(text).place)
+
+
 CorporaFile = Annotated[
     Path, typer.Argument(metavar="CORPORA.toml", help="TOML file that lists the corpora.")
 ]
 Place = Annotated[
     str,
     typer.Argument(
+        parser=_parse_place,
         metavar="DIR",
         help="Warehouse with the results: a folder, or an address such as s3://bucket/prefix.",
     ),
@@ -122,6 +132,7 @@ Place = Annotated[
 Into = Annotated[
     str,
     typer.Option(
+        parser=_parse_place,
         metavar="DIR",
         help="Where to write the results: a folder (created if missing), or an address such as "
         "s3://bucket/prefix.",
@@ -503,7 +514,10 @@ def report(
 
 @_command(_READ, example="plot ratios warehouse -o ratios.svg")
 def plot(
-    kind: Annotated[Picture, typer.Argument(metavar="KIND", help="Picture to draw.")],
+    kind: Annotated[
+        Picture,
+        typer.Argument(metavar="KIND", help=f"Picture to draw: {', '.join(Picture)}."),
+    ],
     place: Place,
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="FILE", help="File to write: .png, .svg or .pdf.")
@@ -528,7 +542,8 @@ def plot(
     """Draw a picture of the results, for a paper or a wiki page."""
     from nl2sql_align.tasks.views.pictures import plot
 
-    plot(place, kind, out, target=target, source=source, metric=metric)
+    with listening(_print_title):
+        plot(place, kind, out, target=target, source=source, metric=metric)
     console.out.print(f"Picture: {escape(str(out))}", soft_wrap=True)
 
 
@@ -1015,6 +1030,11 @@ def catalog(
         import polars as pl
 
         print_rows(pl.DataFrame([describe_entry(entry) for entry in entries]), form)
+
+
+def _print_title(step: Progress) -> None:
+    if step.stage == "picture":
+        console.out.print(escape(step.text), soft_wrap=True)
 
 
 def _as_place(text: str) -> Path | str:

@@ -37,6 +37,7 @@ from nl2sql_align.flows.running.server_access import (
 from nl2sql_align.flows.running.server_process import HOST
 from nl2sql_align.tasks.base.environment import set_library_defaults
 from nl2sql_align.tasks.views.terminal.console import err, out
+from nl2sql_align.tasks.views.terminal.help import CONTEXT_SETTINGS, show_no_types
 from nl2sql_align.tasks.warehouse.folder import write_atomically
 
 PASSWORD_FILE: Final = "password"
@@ -55,13 +56,15 @@ _MAX_RESTART_DELAY_SECONDS: Final = 60.0
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
+    context_settings=CONTEXT_SETTINGS,
     pretty_exceptions_show_locals=False,  # one is the password
     help="Run a Prefect server and a worker on this machine.",
 )
+show_no_types()
 Home = Annotated[
     Path, typer.Option(metavar="DIR", help="Folder for the database, logs and lock of the service.")
 ]
-Port = Annotated[int, typer.Option(min=1, max=65535, help="Port of the server.")]
+Port = Annotated[int, typer.Option(metavar="N", min=1, max=65535, help="Port of the server.")]
 
 
 @dataclass(frozen=True)

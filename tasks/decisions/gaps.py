@@ -32,7 +32,7 @@ from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.features import describe_templates
 from nl2sql_align.tasks.results.record import last_run_id, record_decision
 from nl2sql_align.tasks.templates.fingerprints import FINGERPRINT
-from nl2sql_align.tasks.warehouse.addresses import refuse_credentials
+from nl2sql_align.tasks.warehouse.addresses import find_output
 from nl2sql_align.tasks.warehouse.folder import write_atomically
 
 BUDGET: Final = 200
@@ -93,12 +93,13 @@ def gaps(
         seed: The seed of the resamples.
 
     Raises:
-        ConfigurationError: A corpus does not exist or has no template, or an option is wrong.
+        ConfigurationError: A corpus or the folder of the file does not exist, a corpus has no
+            template, or an option is wrong.
         WarehouseError: The results are missing, or another run has locked them for a minute.
         AlignError: The file cannot be written.
     """
     if out is not None:
-        refuse_credentials(out)
+        out = find_output(out)
     if budget < 1:
         raise ConfigurationError(f"budget: {budget} is less than 1")
     if not 0 <= replicates <= 1000:

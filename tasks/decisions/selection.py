@@ -45,7 +45,7 @@ from nl2sql_align.tasks.measures.divergence import alignment
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.record import last_run_id, record_decision
 from nl2sql_align.tasks.results.versions import list_versions
-from nl2sql_align.tasks.warehouse.addresses import refuse_credentials
+from nl2sql_align.tasks.warehouse.addresses import expand_home, refuse_credentials
 from nl2sql_align.tasks.warehouse.folder import stage_key, write_atomically
 
 REPLICATES: Final = 20
@@ -200,7 +200,7 @@ def select(
         AlignError: The folder cannot be written.
     """
     refuse_credentials(out)
-    out = Path(out)
+    out = expand_home(out)
     options.check(sources or list(options.caps or {}))
     with open_results(place) as con:
         pool = load_pool(

@@ -27,7 +27,7 @@ from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.base.names import find_close
 from nl2sql_align.tasks.base.run_sql import declared_parameters, list_sql
 from nl2sql_align.tasks.ingest.statements import KINDS, Kind, Statements
-from nl2sql_align.tasks.warehouse.addresses import is_address, refuse_credentials
+from nl2sql_align.tasks.warehouse.addresses import expand_home, is_address, refuse_credentials
 from nl2sql_align.tasks.warehouse.regular_files import open_regular
 
 _MISTAKE = "mistake"
@@ -148,7 +148,8 @@ class CorpusEntry(BaseModel):
             parses most queries.
         url: The dump's address on an object store, if ``path`` is one.
         path: The absolute path of a file, a folder or a pattern of files. A relative path starts at
-            the folder of the corpora file. For an address: the local copy, once it is fetched.
+            the folder of the corpora file, and ``~`` is the home folder. For an address: the
+            local copy, once it is fetched.
         target: For predictions: the corpus with the questions that they answer.
         model: For predictions: the model that made them.
         trained_on: For predictions of a tuned model: the corpus it was tuned on, listed or not.
@@ -260,7 +261,7 @@ class CorpusEntry(BaseModel):
         if info.data.get("url") is not None:
             return value
         folder: Path = (info.context or {}).get("folder", Path())
-        path = folder / value
+        path = folder / expand_home(value)
         # Resolve the folder only: in caches of data hubs, files link to ones without a suffix.
         return path.parent.resolve() / path.name
 
@@ -268,7 +269,7 @@ class CorpusEntry(BaseModel):
     @classmethod
     def _resolve_folders(cls, value: tuple[Path, ...], info: ValidationInfo) -> tuple[Path, ...]:
         folder: Path = (info.context or {}).get("folder", Path())
-        return tuple(Path(os.path.realpath(folder / one)) for one in value)
+        return tuple(Path(os.path.realpath(folder / expand_home(one))) for one in value)
 
     @field_validator("glob")
     @classmethod
@@ -398,6 +399,7 @@ def load_corpora(path: Path, within: Sequence[Path] = ()) -> list[CorpusEntry]:
             the file, the corpus, the key and a remedy.
     """
     refuse_credentials(path)
+    path = expand_home(path)
     document = read_toml(path, within)
     listed = document.pop("corpus", None)
     for key in document:

@@ -33,7 +33,7 @@ from nl2sql_align.tasks.ingest.corpora_file import (
 )
 from nl2sql_align.tasks.ingest.dumps import list_files
 from nl2sql_align.tasks.ingest.format_recognition import recognize_format
-from nl2sql_align.tasks.warehouse.addresses import refuse_credentials
+from nl2sql_align.tasks.warehouse.addresses import expand_home, refuse_credentials
 from nl2sql_align.tasks.warehouse.folder import Warehouse, write_atomically
 from nl2sql_align.tasks.warehouse.object_store import pull, push
 from nl2sql_align.tasks.warehouse.regular_files import OutsideError, check_inside, is_folder
@@ -165,7 +165,7 @@ def discover_dumps(
     """
     refuse_credentials(*folders)
     now = now or datetime.now(UTC)
-    folders = [Path(os.path.realpath(folder)) for folder in folders]
+    folders = [Path(os.path.realpath(expand_home(folder))) for folder in folders]
     if not any(map(is_folder, folders)):
         listed = ", ".join(map(str, folders)) or "the list is empty"
         raise ConfigurationError(f"found no folder to search ({listed}); check folders")
@@ -179,7 +179,7 @@ def discover_dumps(
             )
         ]
         pull(warehouse, *files)
-        within = (*folders, *(Path(os.path.realpath(folder)) for folder in allow))
+        within = (*folders, *(Path(os.path.realpath(expand_home(folder))) for folder in allow))
         found = _discover_locked(folders, within, warehouse, settle_seconds, prune, now)
         push(warehouse, *files)
         return found

@@ -58,8 +58,8 @@ def open_results(place: Path | str) -> duckdb.DuckDBPyConnection:
     database = found.database
     if not database.is_file():
         raise WarehouseError(
-            f"{place} contains no results (no {database.name}); "
-            f"create them: nl2sql-align run CORPORA.toml --warehouse {place}"
+            f"{warehouse.place} contains no results (no {database.name}); "
+            f"create them: nl2sql-align run CORPORA.toml --warehouse {warehouse.place}"
         )
     try:
         with ExitStack() as opened:
@@ -72,7 +72,7 @@ def open_results(place: Path | str) -> duckdb.DuckDBPyConnection:
             if made_by not in ([], [(None,)], [(str(PUBLISH_VERSION),)]):
                 raise WarehouseError(
                     f"{database} was made by another version of nl2sql-align; "
-                    f"run it again: nl2sql-align run CORPORA.toml --warehouse {place}"
+                    f"run it again: nl2sql-align run CORPORA.toml --warehouse {warehouse.place}"
                 )
             if foreign:
                 raise WarehouseError(describe_foreign(database, foreign))

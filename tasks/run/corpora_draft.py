@@ -30,7 +30,7 @@ from nl2sql_align.tasks.run.given_corpora import make_unique
 from nl2sql_align.tasks.run.inspection import Inspection, format_entry, inspect_corpus
 from nl2sql_align.tasks.templates.dialect_choice import CANDIDATES, CLEARLY_MORE
 from nl2sql_align.tasks.templates.parser_pool import stop_workers
-from nl2sql_align.tasks.warehouse.addresses import is_address, refuse_credentials
+from nl2sql_align.tasks.warehouse.addresses import find_output, is_address, refuse_credentials
 from nl2sql_align.tasks.warehouse.regular_files import is_folder, open_regular
 
 _ANSWER_FOLDERS: Final = frozenset(
@@ -127,9 +127,10 @@ def draft_corpora(folder: Path, out: Path = Path("corpora.toml")) -> CorporaDraf
         out: The file to write. Its paths are relative to its folder, where they are below it.
 
     Raises:
-        ConfigurationError: The folder does not exist or contains no dump, or the file exists.
+        ConfigurationError: A folder does not exist or contains no dump, or the file exists.
     """
-    refuse_credentials(folder, out)
+    refuse_credentials(folder)
+    out = find_output(out)
     if is_address(str(folder)) or not is_folder(folder):
         raise ConfigurationError(f"{folder}: is not a folder; name the one with the dumps")
     if os.path.lexists(out):

@@ -16,7 +16,7 @@ from nl2sql_align.tasks.templates.fingerprints import FINGERPRINT, Manifest, wri
 from nl2sql_align.tasks.templates.parser_pool import parse_part, stop_workers
 from nl2sql_align.tasks.templates.parts import join_templates
 from nl2sql_align.tasks.templates.rules import read_limits
-from nl2sql_align.tasks.warehouse.addresses import is_address
+from nl2sql_align.tasks.warehouse.addresses import find_output, is_address
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 
 
@@ -45,9 +45,11 @@ def fingerprint(
         dialect: The dialect of all logs; by default the one that parses the most.
 
     Raises:
-        ConfigurationError: The dialect does not exist, the logs differ in it, or ``out`` is a log.
+        ConfigurationError: The dialect or the folder of ``out`` does not exist, the logs differ in
+            their dialect, or ``out`` is a log.
         CorpusError: A log cannot be read, or no query of it has a template.
     """
+    out = find_output(out)
     given = [log if is_address(str(log)) else Path(log) for log in logs]
     if out.exists() and any(
         isinstance(log, Path) and log.exists() and out.samefile(log) for log in given

@@ -3,9 +3,10 @@
 The last decimal shown is the position of the first digit of half the width of the number's 95%
 interval: a number known to within 0.03 is shown as 0.85, one known to within 0.003 as 0.848. There
 are at least two decimals, because neighbors in a ranking look alike with fewer, and at most four.
-A number without an interval has three.
+A number without an interval has three, or four if three would hide on which side of a border it is.
 """
 
+from math import copysign
 from typing import Final
 
 _WITHOUT_INTERVAL: Final = 3
@@ -13,7 +14,9 @@ _FEWEST: Final = 2
 _MOST: Final = 4
 
 
-def count_decimals(low: float | None, high: float | None, border: float | None = None) -> int:
+def count_decimals(
+    low: float | None, high: float | None, border: float | None = None, value: float | None = None
+) -> int:
     """Return how many decimals to show of a number with this interval.
 
     Args:
@@ -21,16 +24,15 @@ def count_decimals(low: float | None, high: float | None, border: float | None =
         high: The interval's upper end; None without an interval.
         border: A value that readers compare the interval with, such as 1 for a ratio. Decimals are
             added (up to four) until both ends appear on the correct side of it.
+        value: Without an interval: the number that should appear on its side of the border.
     """
     if low is None or high is None:
-        return _WITHOUT_INTERVAL
-    place = -int(f"{(high - low) / 2:.0e}".partition("e")[2]) if high > low else _MOST
-    n = min(max(place, _FEWEST), _MOST)
-    if border is not None:
-        while n < _MOST and any(
-            end != border and round(end, n) == round(border, n) for end in (low, high)
-        ):
-            n += 1
+        n, shown = _WITHOUT_INTERVAL, [value]
+    else:
+        place = -int(f"{(high - low) / 2:.0e}".partition("e")[2]) if high > low else _MOST
+        n, shown = min(max(place, _FEWEST), _MOST), [low, high]
+    while n < _MOST and any(_is_hidden(one, n, border) for one in shown):
+        n += 1
     return n
 
 
@@ -38,7 +40,7 @@ def format_value(
     value: float, low: float | None = None, high: float | None = None, border: float | None = None
 ) -> str:
     """Format a number with the decimals that its interval allows, as ``count_decimals`` says."""
-    return f"{value:.{count_decimals(low, high, border)}f}"
+    return _format(value, count_decimals(low, high, border, value), border)
 
 
 def format_interval(low: float | None, high: float | None, border: float | None = None) -> str:
@@ -46,4 +48,21 @@ def format_interval(low: float | None, high: float | None, border: float | None 
     if low is None or high is None:
         return ""
     n = count_decimals(low, high, border)
-    return f"{low:.{n}f} to {high:.{n}f}"
+    return f"{_format(low, n, border)} to {_format(high, n, border)}"
+
+
+def _is_hidden(value: float | None, n: int, border: float | None) -> bool:
+    """Return whether a number looks equal to the border, although it is not."""
+    if value is None or border is None or value == border:
+        return False
+    return round(value, n) == round(border, n)
+
+
+def _format(value: float, n: int, border: float | None) -> str:
+    """Format a number; if even the most decimals hide its side of the border, round away from it.
+
+    0.99997 is shown as 0.9999: as 1.0000 it would contradict the verdict that it is below 1.
+    """
+    if border is not None and n == _MOST and _is_hidden(value, n, border):
+        value = border + copysign(10**-n, value - border)
+    return f"{value:.{n}f}"

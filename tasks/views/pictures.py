@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nl2sql_align.tasks.base.errors import ConfigurationError, WarehouseError
 from nl2sql_align.tasks.base.names import list_choices
+from nl2sql_align.tasks.base.progress import announce
 from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.options import Metric, find_metric
@@ -13,6 +14,7 @@ from nl2sql_align.tasks.views.charts import ON_PAPER, VEGA_LITE, Spec, build_cha
 from nl2sql_align.tasks.views.digits import format_interval, format_value
 from nl2sql_align.tasks.views.labels import label_predictions
 from nl2sql_align.tasks.views.options import Picture
+from nl2sql_align.tasks.warehouse.addresses import find_output
 from nl2sql_align.tasks.warehouse.folder import write_atomically
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ def plot(
 ) -> Path:
     """Draw a picture of the results, and return its path.
 
+    Announces the title of the picture, which names the corpora that were chosen by default.
+
     Args:
         place: The folder of the results, or their address on an object store.
         kind: The picture to draw.
@@ -52,9 +56,10 @@ def plot(
 
     Raises:
         WarehouseError: The results are missing, or the file cannot be written.
-        ConfigurationError: An option is not valid, or there is nothing to draw.
+        ConfigurationError: An option is not valid, the folder of the file does not exist, or
+            there is nothing to draw.
     """
-    out = Path(out)
+    out = find_output(out)
     if out.suffix.lower() not in _FORMATS:
         raise ConfigurationError(
             f"'{out.name}' is not the name of a picture; use one that ends in {', '.join(_FORMATS)}"
@@ -62,6 +67,7 @@ def plot(
     if kind not in _BUILDERS:
         raise ConfigurationError(f"no picture '{kind}'; {list_choices(kind, _BUILDERS)}")
     spec = _BUILDERS[kind](place, target, source, find_metric(metric))
+    announce("picture", _read_title(spec))
     picture = _render(spec, out.suffix.lower())
     try:
         with write_atomically(out) as temporary:
@@ -71,6 +77,11 @@ def plot(
             f"{out} cannot be written ({error.strerror}); choose another file: --out FILE"
         ) from None
     return out
+
+
+def _read_title(spec: Spec) -> str:
+    title = spec["title"]
+    return str(title["text"] if isinstance(title, dict) else title)
 
 
 def _render(spec: Spec, suffix: str) -> bytes:

@@ -19,6 +19,7 @@ from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.features import FEATURES, HARDNESS
 from nl2sql_align.tasks.views.charts import ON_PAGE, build_charts, build_config
+from nl2sql_align.tasks.warehouse.addresses import find_output
 from nl2sql_align.tasks.warehouse.folder import stage_key, write_atomically
 from nl2sql_align.tasks.warehouse.object_store import warehouse_at
 
@@ -91,9 +92,10 @@ def write_report(
 
     Raises:
         WarehouseError: The results are missing, or the file cannot be written.
-        ConfigurationError: ``out`` is missing, and the results are on an object store.
+        ConfigurationError: ``out`` is missing, and the results are on an object store; or the
+            folder of ``out`` does not exist.
     """
-    destination = report_file(place) if out is None else Path(out)
+    destination = report_file(place) if out is None else find_output(out)
     page_files = read_page_files()
     with open_results(place) as con:
         labels = _hide_texts(read_labels(con)) if without_sql else read_labels(con)

@@ -1,5 +1,6 @@
-"""Addresses of files on object stores."""
+"""Addresses of files on object stores, and paths as users write them."""
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -40,6 +41,27 @@ def refuse_credentials(*places: Path | str) -> None:
                 f"the address {hide_all_but_scheme(place)} may contain credentials; remove them, "
                 "and set them in the environment"
             )
+
+
+def expand_home(path: Path | str) -> Path:
+    """Return a path with a home folder in place of ``~``, which no shell has replaced in a file."""
+    # Unlike pathlib's, this leaves the names of unknown users.
+    return Path(os.path.expanduser(path))  # noqa: PTH111
+
+
+def find_output(path: Path | str) -> Path:
+    """Return the path of a file to write for a user.
+
+    Raises:
+        ConfigurationError: Its folder does not exist, or the path may contain credentials.
+    """
+    refuse_credentials(path)
+    found = expand_home(path)
+    if not found.parent.is_dir():
+        raise ConfigurationError(
+            f"{path}: the folder {found.parent} does not exist; create it, or choose another file"
+        )
+    return found
 
 
 def describe_error(error: Exception) -> str:

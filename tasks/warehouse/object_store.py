@@ -34,7 +34,12 @@ from nl2sql_align.tasks.base.errors import (
     WarehouseError,
 )
 from nl2sql_align.tasks.base.progress import announce
-from nl2sql_align.tasks.warehouse.addresses import describe_error, is_address, refuse_credentials
+from nl2sql_align.tasks.warehouse.addresses import (
+    describe_error,
+    expand_home,
+    is_address,
+    refuse_credentials,
+)
 from nl2sql_align.tasks.warehouse.count_files import count_files
 from nl2sql_align.tasks.warehouse.folder import Warehouse, digest_file, write_atomically
 from nl2sql_align.tasks.warehouse.store_files import StoreFiles
@@ -157,7 +162,8 @@ def warehouse_at(place: Path | str) -> Warehouse:
     """Return the warehouse in a folder, or at an address on a store.
 
     Args:
-        place: The folder, or the address as text, such as ``s3://bucket/prefix``.
+        place: The folder, or the address as text, such as ``s3://bucket/prefix``; or that of the
+            database in it, ``alignment.duckdb``.
 
     Raises:
         ConfigurationError: The text cannot be the address of a warehouse.
@@ -168,10 +174,10 @@ def warehouse_at(place: Path | str) -> Warehouse:
             raise ConfigurationError(
                 f"{place} looks like an address; pass addresses as str, not Path"
             )
-        return Warehouse(place)
+        return _warehouse_in(expand_home(place))
     if not is_address(place):
-        return Warehouse(Path(place))
-    address = place.rstrip("/")
+        return _warehouse_in(expand_home(place))
+    address = place.rstrip("/").removesuffix(f"/{Warehouse(Path()).database.name}")
     if re.search(r"[?*\[\]#\s\\'\"]", address) or not is_address(address):
         raise ConfigurationError(
             f"{place!r} is not the address of a warehouse; use one such as s3://bucket/prefix"
@@ -179,6 +185,11 @@ def warehouse_at(place: Path | str) -> Warehouse:
     words = re.sub(r"[^A-Za-z0-9.-]+", "-", address)[-60:].strip(".-")
     digest = hashlib.sha256(address.encode()).hexdigest()[:12]
     return Warehouse(_cache() / f"{words}-{digest}" / "copy", address)
+
+
+def _warehouse_in(path: Path) -> Warehouse:
+    around = Warehouse(path.parent)
+    return around if path == around.database and not path.is_dir() else Warehouse(path)
 
 
 def _cache() -> Path:

@@ -796,6 +796,20 @@ def test_damaged_results_are_reported_in_one_line(tmp_path):
     assert "alignment.duckdb cannot be read (" in line
 
 
+def test_a_file_in_a_folder_that_does_not_exist_is_refused_before_any_work(tmp_path, cli_here):
+    out = tmp_path / "none" / "file.svg"
+    for arguments in (
+        ["report", tmp_path, "--out", out],
+        ["plot", "matrix", tmp_path, "-o", out],
+        ["gaps", tmp_path, "a", "b", "-o", out],
+        ["fingerprint", tmp_path, "-o", out],
+        ["init", tmp_path, "-o", out],
+    ):
+        ended = cli_here(*arguments)
+        check_usage_error(ended, f"{out}: the folder {out.parent} does not exist; create it, or")
+    assert not out.parent.exists()
+
+
 def test_template_prints_a_template_or_the_reason_for_a_rejection(cli_here):
     ended = cli("template", "SELECT a FROM b WHERE c = 'x' -- why")
     assert (ended.status, ended.out, ended.err) == (0, "SELECT FROM WHERE =\n", "")
@@ -930,6 +944,24 @@ def test_help_explains_each_command(command, cli_here):
     if command in (("matrix",), ("ratio",)):
         assert "--require" in ended.out
         assert "Exit with 4" in ended.out
+
+
+def test_help_has_a_short_option_and_no_names_of_types(cli_here):
+    for command in ((), *((command,) for command in COMMANDS)):
+        text = cli_here(*command, "-h").out
+        assert text == cli_here(*command, "--help").out
+        assert not re.search(r"<\w+>|list\[|<[a-z|]+>|INTEGER|FLOAT", text), command
+    assert "table|json|csv" in cli_here("matrix", "-h").out
+
+
+def test_a_shell_completes_commands_and_options(cli_here, monkeypatch):
+    monkeypatch.setenv("_NL2SQL_ALIGN_COMPLETE", "complete_bash")
+    for words, completed in (("nl2sql-align sam", "sample-size"), ("x matrix --met", "--metric")):
+        monkeypatch.setenv("COMP_WORDS", words)
+        monkeypatch.setenv("COMP_CWORD", str(words.count(" ")))
+        assert cli_here().out == f"{completed}\n"
+    monkeypatch.delenv("_NL2SQL_ALIGN_COMPLETE")
+    assert "complete -o default -F" in cli("--show-completion", "bash").out
 
 
 def test_options_have_help():

@@ -54,6 +54,28 @@ def test_corpora_are_loaded_in_the_order_of_the_file(tmp_path):
     assert entries[2].path == tmp_path / "dev.json"
 
 
+def test_a_home_folder_replaces_its_sign(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    text = "\n".join(
+        TARGET.replace("dev.json", path).replace('"dev"', f'"{name}"')
+        for name, path in (
+            ("file", "~/dumps/dev.json"),
+            ("pattern", "~/dumps/*.json"),
+            ("unknown", "~nobody-has-this-name/dev.json"),
+            ("plain", "dumps~/dev.json"),
+        )
+    )
+    write(tmp_path, text + 'within = ["~/dumps"]\n')
+    entries = load_corpora(Path("~/corpora.toml"))
+    assert [entry.path.relative_to(tmp_path).as_posix() for entry in entries] == [
+        "dumps/dev.json",
+        "dumps/*.json",
+        "~nobody-has-this-name/dev.json",
+        "dumps~/dev.json",
+    ]
+    assert entries[-1].within == (tmp_path / "dumps",)
+
+
 def test_a_file_without_targets_or_predictions_is_valid(tmp_path):
     text = TARGET.replace('"target"', '"train"')
     assert [entry.role for entry in load_corpora(write(tmp_path, text))] == ["train"]

@@ -33,6 +33,16 @@ def test_both_ends_appear_on_their_side_of_the_border():
     assert format_interval(0.8, 0.9996, 1.0) == "0.8000 to 0.9996"
     assert format_interval(0.8, 1.0, 1.0) == "0.80 to 1.00"
     assert format_interval(None, 1.0) == ""
+    # Closer to the border than the most decimals show
+    assert format_interval(0.8217, 0.99997, 1.0) == "0.8217 to 0.9999"
+    assert format_interval(1.00001, 1.3, 1.0) == "1.0001 to 1.3000"
+    assert format_value(1.00001, 1.0, 1.00002, 1.0) == "1.0001"
+    # Without an interval
+    assert format_value(0.9998, border=1.0) == "0.9998"
+    assert format_value(1.00004, border=1.0) == "1.0001"
+    assert format_value(1.0, border=1.0) == "1.000"
+    # Inside an interval that contains the border, a side would mean nothing.
+    assert format_value(1.0002, 0.95, 1.06, 1.0) == "1.00"
 
 
 @given(st.floats(0.37, 2.7), st.floats(1e-9, 1.0))

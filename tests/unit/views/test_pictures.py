@@ -103,8 +103,14 @@ def test_options_without_a_picture_are_errors(folder, tmp_path, make_corpus):
     assert "name a corpus with --source" in error_of("differences", where=plain.folder)
 
 
-def test_the_command_draws(folder, tmp_path):
+def test_the_command_draws_and_says_what(folder, tmp_path):
     out = tmp_path / "m.svg"
-    result = CliRunner().invoke(app, ["plot", "matrix", str(folder), "-o", str(out)])
-    assert result.exit_code == 0
-    assert out.is_file()
+    for kind, title in (
+        ("differences", "N-grams more frequent in near (right) or in dev (left)"),
+        ("ratios", "Alignment Ratio on dev, with 95% intervals"),
+    ):
+        place = folder / "alignment.duckdb"
+        result = CliRunner().invoke(app, ["plot", kind, str(place), "-o", str(out)])
+        assert result.exit_code == 0
+        assert out.is_file()
+        assert " ".join(result.output.split()) == f"{title} Picture: {out}"

@@ -430,6 +430,16 @@ def test_a_folder_is_a_warehouse_without_an_address(tmp_path):
         assert not pull(warehouse) and not push(warehouse)
 
 
+def test_the_database_names_its_warehouse(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for place in (tmp_path / "w" / "alignment.duckdb", "~/w/alignment.duckdb", Path("~/w")):
+        assert warehouse_at(place).place == tmp_path / "w"
+    address = "s3://bucket/w"
+    assert warehouse_at(f"{address}/alignment.duckdb") == warehouse_at(address)
+    (tmp_path / "alignment.duckdb").mkdir()  # a folder is a folder, whatever its name
+    assert warehouse_at("~/alignment.duckdb").place == tmp_path / "alignment.duckdb"
+
+
 def test_a_store_that_cannot_be_reached_is_reported_in_one_line(machine, monkeypatch):
     warehouse = machine("first", "nosuch://x/y")
     with (
