@@ -7,9 +7,7 @@ with texts as (
     where trim("sql") != '' and length("sql") <= $longest
 )
 
-select
-    row_number() over (order by md5("sql"), "sql") - 1 as first_ordinal,
-    "sql"
+select "sql"
 from texts
-order by first_ordinal
+order by md5("sql"), "sql"
 limit $n

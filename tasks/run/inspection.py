@@ -8,7 +8,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import ValidationError
@@ -22,7 +21,7 @@ from nl2sql_align.tasks.ingest.format_recognition import resolve_format
 from nl2sql_align.tasks.ingest.lists import describe_lists
 from nl2sql_align.tasks.run.given_corpora import name_corpus
 from nl2sql_align.tasks.templates.dialect_choice import choose_dialect, list_own_dialects
-from nl2sql_align.tasks.templates.parser_pool import ParseJob, parse_part, stop_workers
+from nl2sql_align.tasks.templates.parser_pool import parse_texts, stop_workers
 from nl2sql_align.tasks.templates.rules import SEVERAL_STATEMENTS, read_limits
 from nl2sql_align.tasks.warehouse.addresses import refuse_credentials
 from nl2sql_align.tasks.warehouse.folder import Warehouse
@@ -150,10 +149,10 @@ def inspect_corpus(
         shares: dict[str, float] = {}
         has_own_dialect = False
         if entry.dialect == AUTO:
-            choice = choose_dialect(queries, folder, list_own_dialects(entry.format, queries))
+            choice = choose_dialect(queries, list_own_dialects(entry.format, queries))
             entry = entry.model_copy(update={"dialect": choice.dialect})
             shares, has_own_dialect = choice.shares, choice.is_own
-        rows = _parse_first(queries, folder, entry.dialect)
+        rows = _parse_first(queries, entry.dialect)
         table = pq.read_table(queries, columns=["sql", "raw_sql"], filters=_IS_WHOLE)
     cleaned = zip(table["sql"].to_pylist(), table["raw_sql"].to_pylist(), strict=True)
     reasons = Counter(
@@ -220,23 +219,22 @@ def _list_hints(reasons: Mapping[str, int], n_rows: int, role: str) -> list[str]
     ]
 
 
-def _parse_first(queries: Path, folder: Path, dialect: str) -> list[dict[str, Any]]:
+def _parse_first(queries: Path, dialect: str) -> list[dict[str, Any]]:
     """Return the first queries with their templates or reject reasons."""
     columns = ["ordinal", "sql", "raw_sql", "reject_reason"]
     batch = next(pq.ParquetFile(queries).iter_batches(_N_PARSED, columns=columns), None)
     if batch is None:
         return []
-    texts = pa.table({"first_ordinal": batch["ordinal"], "sql": batch["sql"]})
-    source, destination = folder / "first.parquet", folder / "first-parsed.parquet"
-    pq.write_table(texts, source)
-    parse_part(ParseJob(source, 0, destination, dialect, read_limits()))
-    parsed = pq.read_table(destination).to_pylist()
+    rows = batch.to_pylist()
+    parsed = parse_texts([row["sql"] for row in rows], dialect, read_limits())
     return [
         {
             "ordinal": given["ordinal"],
             "sql": given["raw_sql"] if given["reject_reason"] else given["sql"],
-            "template": row["template"],
-            "reject_reason": given["reject_reason"] or row["reject_reason"],
+            "template": template,
+            "reject_reason": given["reject_reason"] or reason,
         }
-        for given, row in zip(batch.to_pylist(), parsed, strict=True)
+        for given, template, reason in zip(
+            rows, parsed.templates, parsed.reject_reasons, strict=True
+        )
     ]

@@ -413,7 +413,6 @@ def _resolve_dialect(
         return entry, ()
     choice = choose_dialect(
         queries,
-        warehouse.scratch,
         list_own_dialects(entry.format, queries),
         dialects_file(entry, queries, warehouse),
     )

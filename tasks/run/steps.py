@@ -339,7 +339,7 @@ def _suggest_dialect(
         return []
     entry = corpus.entry
     file_of_shares = dialects_file(entry, corpus.queries, warehouse)
-    choice = choose_dialect(corpus.queries, warehouse.scratch, [entry.dialect], file_of_shares)
+    choice = choose_dialect(corpus.queries, [entry.dialect], file_of_shares)
     if choice.shares[choice.dialect] < choice.shares[entry.dialect] + CLEARLY_MORE:
         return []
     return [

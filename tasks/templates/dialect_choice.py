@@ -5,16 +5,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
-from uuid import uuid4
-
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from nl2sql_align.tasks.base.connections import connected
 from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.ingest.dumps import read_row_counts
-from nl2sql_align.tasks.templates.parser_pool import ParseJob, parse_part
+from nl2sql_align.tasks.templates.parser_pool import parse_texts
 from nl2sql_align.tasks.templates.rules import Limits
 from nl2sql_align.tasks.warehouse.folder import write_atomically
 
@@ -105,13 +100,12 @@ def list_own_dialects(format: str, queries: Path) -> list[str]:
 
 
 def choose_dialect(
-    queries: Path, scratch: Path, own: Iterable[str] = (), cache: Path | None = None
+    queries: Path, own: Iterable[str] = (), cache: Path | None = None
 ) -> DialectChoice:
     """Return the dump's own dialect, or the one that parses most of a sample of a corpus.
 
     Args:
         queries: The corpus's queries, as ingested.
-        scratch: A folder for temporary files.
         own: Dialects that the dump states: the first of them is chosen unless another dialect
             parses clearly more. Of two other dialects that parse as much, the earlier is chosen.
         cache: A file with the choice of an earlier call; if it is missing, this choice is written
@@ -120,7 +114,7 @@ def choose_dialect(
     if cache is not None and cache.exists():
         return DialectChoice(**json.loads(cache.read_text(encoding="utf-8")))
     own = list(own)
-    shares, n_sampled = _measure_shares(queries, scratch, list(dict.fromkeys([*own, *CANDIDATES])))
+    shares, n_sampled = _measure_shares(queries, list(dict.fromkeys([*own, *CANDIDATES])))
     best = max(shares, key=lambda name: shares[name])
     is_own = bool(own) and shares[own[0]] >= shares[best] - CLEARLY_MORE
     choice = DialectChoice(own[0] if is_own else best, shares, n_sampled, is_own)
@@ -130,9 +124,7 @@ def choose_dialect(
     return choice
 
 
-def _measure_shares(
-    queries: Path, scratch: Path, dialects: list[str]
-) -> tuple[dict[str, float], int]:
+def _measure_shares(queries: Path, dialects: list[str]) -> tuple[dict[str, float], int]:
     """Return the share of a sample that the first dialect parses, and those of better ones.
 
     The queries that the first dialect rejects bound the number that another one can parse: a
@@ -141,21 +133,21 @@ def _measure_shares(
     with connected() as con:
         sample = query_sql(
             con, "ingest/sample_queries", queries=str(queries), n=_SAMPLED, longest=_LONGEST
-        ).to_arrow_table()
+        ).fetchall()
     first, *others = dialects
-    tried = _parse_sample(sample, first, scratch)
+    tried = _parse_sample([text for (text,) in sample], first)
     n_templated = {first: len(tried.templated)}
     # Statements that no dialect takes for a query say nothing about dialects.
     n_commands, rejected, most = tried.n_commands, tried.rejected, len(tried.templated)
     for dialect in others:
-        if not len(rejected):
+        if not rejected:
             break
-        retried = _parse_sample(rejected, dialect, scratch)
+        retried = _parse_sample(rejected, dialect)
         # A query that ends one dialect's parser mostly ends the others', so try it only once.
-        rejected = pa.concat_tables([retried.templated, retried.rejected])
+        rejected = retried.templated + retried.rejected
         n_commands = min(n_commands, retried.n_commands)
         if len(tried.templated) + len(retried.templated) > most:
-            n_others = len(_parse_sample(tried.templated, dialect, scratch).templated)
+            n_others = len(_parse_sample(tried.templated, dialect).templated)
             n_templated[dialect] = len(retried.templated) + n_others
             most = max(most, n_templated[dialect])
     n_queries = len(sample) - n_commands
@@ -163,33 +155,19 @@ def _measure_shares(
 
 
 class _ParsedSample(NamedTuple):
-    """The rows of a sample with a template, and those without; neither has those that crashed."""
+    """The texts of a sample with a template, and those without; neither has those that crashed."""
 
-    templated: pa.Table
-    rejected: pa.Table
+    templated: list[str]
+    rejected: list[str]
     n_commands: int
 
 
-def _parse_sample(sample: pa.Table, dialect: str, scratch: Path) -> _ParsedSample:
-    if not len(sample):
-        return _ParsedSample(sample, sample, 0)
-    scratch.mkdir(parents=True, exist_ok=True)
-    name = f"dialects-{uuid4().hex[:12]}"
-    source, destination = scratch / f"{name}.parquet", scratch / f"{name}-parsed.parquet"
-    try:
-        # The sample is small enough for one row group, which is one part.
-        pq.write_table(sample, source)
-        report = parse_part(ParseJob(source, 0, destination, dialect, _LIMITS))
-        is_templated = pc.is_valid(pq.read_table(destination, columns=["template"])["template"])
-        crashed = set(report.crashed)
-        left = [
-            row
-            for row, templated in enumerate(is_templated.to_pylist())
-            if not templated and row not in crashed
-        ]
-        return _ParsedSample(
-            sample.filter(is_templated), sample.take(pa.array(left, pa.int64())), report.n_commands
-        )
-    finally:
-        source.unlink(missing_ok=True)
-        destination.unlink(missing_ok=True)
+def _parse_sample(sample: list[str], dialect: str) -> _ParsedSample:
+    parsed = parse_texts(sample, dialect, _LIMITS)
+    is_templated = [template is not None for template in parsed.templates]
+    rejected = {row for row, is_one in enumerate(is_templated) if not is_one} - {*parsed.crashed}
+    return _ParsedSample(
+        [text for text, is_one in zip(sample, is_templated, strict=True) if is_one],
+        [sample[row] for row in sorted(rejected)],
+        parsed.n_commands,
+    )

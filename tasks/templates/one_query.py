@@ -1,14 +1,8 @@
 """Single queries, as in ``nl2sql-align template``."""
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
-
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.ingest.corpora_file import check_dialect
-from nl2sql_align.tasks.templates.parser_pool import ParseJob, parse_part
+from nl2sql_align.tasks.templates.parser_pool import parse_texts
 from nl2sql_align.tasks.templates.rules import read_limits
 from nl2sql_align.tasks.templates.templatizer import Templated
 
@@ -32,9 +26,5 @@ def template_of(sql: str, dialect: str = "sqlite") -> Templated:
         check_dialect(dialect)
     except ValueError as error:
         raise ConfigurationError(str(error)) from None
-    with TemporaryDirectory() as folder:
-        source, destination = Path(folder, "query.parquet"), Path(folder, "template.parquet")
-        pq.write_table(pa.table({"first_ordinal": [0], "sql": [sql]}), source)
-        parse_part(ParseJob(source, 0, destination, dialect, read_limits()))
-        [row] = pq.read_table(destination).to_pylist()
-    return Templated(row["template"], row["reject_reason"], None)
+    parsed = parse_texts([sql], dialect, read_limits())
+    return Templated(parsed.templates[0], parsed.reject_reasons[0], None)

@@ -23,7 +23,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, NamedTuple
 
 from nl2sql_align.tasks.base.connections import resources
 from nl2sql_align.tasks.base.environment import list_module_folders
@@ -40,7 +40,7 @@ from nl2sql_align.tasks.templates.parser_protocol import (
     write_row,
 )
 from nl2sql_align.tasks.templates.rules import DEFAULT_LIMITS, NOT_A_QUERY, Limits
-from nl2sql_align.tasks.templates.timeouts import Timeouts
+from nl2sql_align.tasks.templates.timeouts import Job, Timeouts
 from nl2sql_align.tasks.warehouse.folder import write_atomically
 
 CHARACTERS_PER_REQUEST: Final = 4_000_000
@@ -87,6 +87,38 @@ class ParseReport:
     def n_crashed(self) -> int:
         """The number of queries at which workers died or hung."""
         return len(self.crashed)
+
+
+class ParsedTexts(NamedTuple):
+    """The outcome of each text, in the order of the texts.
+
+    Attributes:
+        templates: The templates; None for rejected texts.
+        reject_reasons: The reasons; None for texts with a template.
+        comparable_keys: Digests of the comparable texts, of 16 bytes; None for rejected texts.
+        crashed: The indexes of the texts at which workers died or hung, or that are not tried
+            because others hung.
+        seconds: The time it took, without waiting for an idle worker.
+    """
+
+    templates: list[str | None]
+    reject_reasons: list[str | None]
+    comparable_keys: list[bytes | None]
+    crashed: tuple[int, ...]
+    seconds: float
+
+    @property
+    def n_commands(self) -> int:
+        """The number of statements that are not queries."""
+        return sum(1 for reason in self.reject_reasons if reason and reason.startswith(NOT_A_QUERY))
+
+
+class _Texts(NamedTuple):
+    """The corpus, dialect and limits of texts that are in no file."""
+
+    source: object
+    dialect: str
+    limits: Limits
 
 
 class _WorkerLost(Exception):
@@ -359,24 +391,13 @@ def parse_part(job: ParseJob, characters_per_request: int = CHARACTERS_PER_REQUE
     part = pq.ParquetFile(job.source).read_row_group(
         job.row_group, columns=["first_ordinal", "sql"]
     )
-    templates: list[str | None] = []
-    reasons: list[str | None] = []
-    keys: list[bytes | None] = []
-    crashed: list[int] = []
-    with _pool.lease_worker() as held:
-        started = time.perf_counter()
-        for queries in _split_by_size(part["sql"].to_pylist(), characters_per_request):
-            for answer, skipped in _parse(queries, job, held):
-                crashed += [len(templates) + row for row in skipped]
-                templates += answer.templates
-                reasons += answer.reject_reasons
-                keys += [bytes.fromhex(key) if key else None for key in answer.comparable_keys]
+    parsed = _parse_all(part["sql"].to_pylist(), job, characters_per_request)
     table = pa.table(
         {
             "first_ordinal": part["first_ordinal"],
-            "template": pa.array(templates, pa.string()),
-            "reject_reason": pa.array(reasons, pa.string()),
-            "comparable_key": pa.array(keys, pa.binary(16)),
+            "template": pa.array(parsed.templates, pa.string()),
+            "reject_reason": pa.array(parsed.reject_reasons, pa.string()),
+            "comparable_key": pa.array(parsed.comparable_keys, pa.binary(16)),
         }
     )
     if not job.source.exists():  # an interrupted run has removed its scratch files
@@ -388,12 +409,47 @@ def parse_part(job: ParseJob, characters_per_request: int = CHARACTERS_PER_REQUE
         raise AlignError(
             f"{job.destination} cannot be written ({error.strerror or error}); check disk space"
         ) from None
-    seconds = time.perf_counter() - started
-    n_commands = sum(1 for reason in reasons if reason and reason.startswith(NOT_A_QUERY))
-    return ParseReport(len(templates), templates.count(None), tuple(crashed), n_commands, seconds)
+    return ParseReport(
+        len(parsed.templates),
+        parsed.templates.count(None),
+        parsed.crashed,
+        parsed.n_commands,
+        parsed.seconds,
+    )
 
 
-def _split_by_size(queries: list[str], n_characters: int) -> Iterator[Sequence[str]]:
+def parse_texts(texts: Sequence[str], dialect: str, limits: Limits) -> ParsedTexts:
+    """Parse some texts in a worker process, as ``parse_part`` does.
+
+    Args:
+        texts: The texts.
+        dialect: Their dialect.
+        limits: Which of them to reject. They share the time for texts that run out of time.
+
+    Raises:
+        AlignError: Workers cannot be started or die outside of any query.
+    """
+    return _parse_all(texts, _Texts(object(), dialect, limits), CHARACTERS_PER_REQUEST)
+
+
+def _parse_all(texts: Sequence[str], job: Job, characters_per_request: int) -> ParsedTexts:
+    templates: list[str | None] = []
+    reasons: list[str | None] = []
+    keys: list[bytes | None] = []
+    crashed: list[int] = []
+    with _pool.lease_worker() as held:
+        started = time.perf_counter()
+        for queries in _split_by_size(texts, characters_per_request):
+            for answer, skipped in _parse(queries, job, held):
+                crashed += [len(templates) + row for row in skipped]
+                templates += answer.templates
+                reasons += answer.reject_reasons
+                keys += [bytes.fromhex(key) if key else None for key in answer.comparable_keys]
+        seconds = time.perf_counter() - started
+    return ParsedTexts(templates, reasons, keys, tuple(crashed), seconds)
+
+
+def _split_by_size(queries: Sequence[str], n_characters: int) -> Iterator[Sequence[str]]:
     """Yield the queries in lists of at most ``n_characters``, or of one longer query."""
     start = size = 0
     for end, query in enumerate(queries):
@@ -405,7 +461,7 @@ def _split_by_size(queries: list[str], n_characters: int) -> Iterator[Sequence[s
 
 
 def _parse(
-    queries: Sequence[str], job: ParseJob, held: list[_Worker]
+    queries: Sequence[str], job: Job, held: list[_Worker]
 ) -> Iterator[tuple[ParseAnswer, list[int]]]:
     """Yield the templates of queries, in one or more pieces, each with the rows that it skips.
 

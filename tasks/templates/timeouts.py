@@ -4,7 +4,6 @@ import hashlib
 import re
 import threading
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final, Protocol
 
 from nl2sql_align.tasks.ingest.statements import SQL_WORDS
@@ -23,11 +22,11 @@ _PIECE: Final = re.compile(
 
 
 class Job(Protocol):
-    """Queries of a corpus to parse, in a file."""
+    """Queries of a corpus to parse."""
 
     @property
-    def source(self) -> Path:
-        """The file."""
+    def source(self) -> object:
+        """The same for all queries of a corpus, such as their file."""
         ...
 
     @property
@@ -46,7 +45,7 @@ class Timeouts:
 
     def __init__(self) -> None:
         self._forms: dict[tuple[str, float], set[bytes]] = {}
-        self._spent: dict[tuple[Path, str], float] = {}
+        self._spent: dict[tuple[object, str], float] = {}
         self._lock = threading.Lock()
 
     def add(self, job: Job, query: str, seconds: float) -> str:

@@ -360,7 +360,7 @@ def test_the_dialect_of_a_manifest_is_its_adapter(tmp_path):
     (tmp_path / "manifest.json").write_bytes(as_json(manifest(adapter="sqlserver", **nodes)))
     queries = ingest_all(entry(tmp_path / "manifest.json", "dbt_manifest"), tmp_path)
     own = list_own_dialects("dbt_manifest", queries)
-    choice = choose_dialect(queries, tmp_path / "scratch", own)
+    choice = choose_dialect(queries, own)
     assert (own, choice.dialect, choice.is_own) == (["tsql"], "tsql", True)
     assert choice.reason.startswith("dialect 'tsql' is the dump's own")
 
@@ -370,7 +370,7 @@ def test_another_dialect_is_chosen_if_it_parses_clearly_more(tmp_path):
     nodes = {f"model__port__m{n}": node(compiled_code=f"{text}{n}") for n in range(3)}
     (tmp_path / "manifest.json").write_bytes(as_json(manifest(adapter="oracle", **nodes)))
     queries = ingest_all(entry(tmp_path / "manifest.json", "dbt_manifest"), tmp_path)
-    choice = choose_dialect(queries, tmp_path / "scratch", ["oracle"])
+    choice = choose_dialect(queries, ["oracle"])
     assert choice.dialect != "oracle"
     assert not choice.is_own
     assert "parses most" in choice.reason
