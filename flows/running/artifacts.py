@@ -122,6 +122,7 @@ def _create_tables(warehouse: Path | str) -> None:
     )
     ratios = read.ratio(warehouse)
     columns = ["target", "predictions", "model", "train", "alignment_ratio", "ci_low", "ci_high"]
+    columns += ["train_alignment", "train_js_alignment"]
     create_table_artifact(
         [
             {key: round(v, 4) if isinstance(v, float) else v for key, v in row.items()}

@@ -5,14 +5,16 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from nl2sql_align.tasks.measures.intervals import IntervalsReport
 from nl2sql_align.tasks.measures.parts import PartsBy
 from nl2sql_align.tasks.measures.verdicts import Evidence, judge_ratio, judge_reach_ratio
-from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
+
+if TYPE_CHECKING:
+    from nl2sql_align.tasks.measures.intervals import IntervalsReport
+    from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
 
 MOSTLY_COPIED: Final = 0.95
 """Models do not repeat more than this share of a target's queries word for word."""
@@ -28,6 +30,9 @@ RARELY_PARSED: Final = 0.9
 
 MOSTLY_ANSWERED: Final = 0.95
 """A model that answers less than this share of the questions is judged on a part of the target."""
+
+# No other doubt can start like this: names of corpora have no spaces.
+_SECOND_OPINION: Final = "by JS alignment, "
 
 _SCHEMA: Final[dict[str, Any]] = {
     "train": pl.String,
@@ -61,6 +66,11 @@ def list_doubts(pair: Mapping[str, Any]) -> list[str]:
     ):
         if share is not None and share < RARELY_PARSED:
             doubts.append(f"only {share:.1%} of {name} parses")
+    if pair["is_closest"] and pair["js_alignment"] < pair["closest_js_alignment"]:
+        doubts.append(
+            f"{_SECOND_OPINION}{pair['closest_by_js']} is closer to {target} than {train} "
+            f"({pair['closest_js_alignment']:.4f} and {pair['js_alignment']:.4f})"
+        )
     if predictions is None:
         return doubts
     if pair["n_answered"] < MOSTLY_ANSWERED * pair["n_questions"]:
@@ -76,10 +86,15 @@ def list_doubts(pair: Mapping[str, Any]) -> list[str]:
     return doubts
 
 
+def is_second_opinion(doubt: str) -> bool:
+    """Return whether a doubt says that JS alignment ranks another training set first."""
+    return doubt.startswith(_SECOND_OPINION)
+
+
 def judge_ratios(
-    corpora: Sequence[CountedCorpus],
+    corpora: "Sequence[CountedCorpus]",
     pairs: Path,
-    intervals: IntervalsReport,
+    intervals: "IntervalsReport",
     right_shares: Mapping[str, float],
 ) -> pl.DataFrame:
     """Decide on the verdicts of ratios.

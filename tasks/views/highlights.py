@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from nl2sql_align.tasks.base.run_sql import query_sql
+from nl2sql_align.tasks.measures.doubts import is_second_opinion
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.views.digits import format_interval, format_value
-from nl2sql_align.tasks.views.labels import label_predictions
+from nl2sql_align.tasks.views.labels import label_predictions, list_doubts
 
 if TYPE_CHECKING:
     import polars as pl
@@ -119,8 +120,13 @@ def _describe_closest(pairs: "pl.DataFrame") -> str:
         f"({format_value(row['kl_alignment'], row['ci_low'], row['ci_high'])})"
         for row in best.head(_MAX_NAMES).iter_rows(named=True)
     ]
+    if not named:
+        return ""
     more = f", and {len(best) - len(named)} more" if len(best) > len(named) else ""
-    return f"Closest training sets: {', '.join(named)}{more}." if named else ""
+    others = [doubt for doubt in list_doubts(best) if is_second_opinion(doubt)]
+    other = f"; {others[0]}" if others else ""
+    also = f", and so for {len(others) - 1} more" if len(others) > 1 else ""
+    return f"Closest training sets: {', '.join(named)}{more}{other}{also}."
 
 
 def _describe_verdicts(ratios: "pl.DataFrame") -> str:

@@ -1,6 +1,6 @@
 """Pictures of the results for papers and wikis: Vega-Lite charts as PNG, SVG or PDF files."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -8,11 +8,12 @@ from nl2sql_align.tasks.base.errors import ConfigurationError, WarehouseError
 from nl2sql_align.tasks.base.names import list_choices
 from nl2sql_align.tasks.base.progress import announce
 from nl2sql_align.tasks.base.run_sql import query_sql
+from nl2sql_align.tasks.measures.doubts import is_second_opinion
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.options import Metric, find_metric
 from nl2sql_align.tasks.views.charts import ON_PAPER, VEGA_LITE, Spec, build_charts, build_config
 from nl2sql_align.tasks.views.digits import format_interval, format_value
-from nl2sql_align.tasks.views.labels import label_predictions
+from nl2sql_align.tasks.views.labels import label_predictions, list_doubts
 from nl2sql_align.tasks.views.options import Picture
 from nl2sql_align.tasks.warehouse.addresses import find_output
 from nl2sql_align.tasks.warehouse.folder import write_atomically
@@ -102,14 +103,14 @@ def _render(spec: Spec, suffix: str) -> bytes:
 
 
 def _fill_chart(
-    kind: str, rows: list[dict[str, Any]], title: str, subtitle: str = "", /, **params: Any
+    kind: str, rows: list[dict[str, Any]], title: str, subtitle: Sequence[str] = (), /, **params: Any
 ) -> Spec:
     """Return a chart of ``tasks.views.charts`` with rows, titles and values of its parameters."""
     chart = _CHARTS[kind]
     values = {one["name"]: one["value"] for one in chart.get("params", ())} | params
     return {
         **chart,
-        "title": {"text": title, "subtitle": subtitle} if subtitle else title,
+        "title": {"text": title, "subtitle": [*subtitle]} if subtitle else title,
         "params": [{"name": name, "value": value} for name, value in values.items()],
         "datasets": {"rows": rows},
     }
@@ -166,7 +167,8 @@ def build_ratios(place: Path | str, target: str | None, source: str | None, metr
     chosen = _choose_name(target, rows["target"].to_list())
     here = rows.filter(rows["target"] == chosen)
     untuned = here.filter(here["trained_on"].is_null())
-    drawn = (untuned if len(untuned) else here).select(
+    shown = untuned if len(untuned) else here
+    drawn = shown.select(
         pl.struct("predictions", "n_answered", "n_questions", "is_part")
         .map_elements(label_predictions, return_dtype=pl.String)
         .alias("predictions"),
@@ -183,11 +185,12 @@ def build_ratios(place: Path | str, target: str | None, source: str | None, metr
     known = [
         value for name in ("value", "low", "high", "reach") for value in drawn[name].drop_nulls()
     ]
+    doubts = list_doubts(shown)
     chart = _fill_chart(
         "ratios",
         drawn.to_dicts(),
         f"Alignment Ratio on {chosen}, with 95% intervals",
-        "▲ gain   ◆ undecided   ▼ no gain   ○ by reach",
+        ["▲ gain   ◆ undecided   ▼ no gain   ○ by reach", *filter(is_second_opinion, doubts)],
         x_low=min(0.95, *known) / 1.03,
         x_high=max(1.05, *known) * 1.03,
     )

@@ -251,6 +251,10 @@ def read_measures(
             [position_of[source], position_of[target]]
             for source, target in query_sql(con, "views/report/uneven").pl().iter_rows()
         ],
+        "doubts": [
+            [position_of[source], position_of[target], doubts]
+            for source, target, doubts in query_sql(con, "views/report/doubts").pl().iter_rows()
+        ],
         "intervals": _encode_columns(
             query_sql(con, "views/report/intervals").pl(), position_of, "source", "target"
         ),

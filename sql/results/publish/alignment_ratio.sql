@@ -16,7 +16,7 @@ with as_written as (
 ),
 
 alignments as (
-    select source_key, target_key, kl_alignment
+    select source_key, target_key, kl_alignment, js_alignment
     from read_parquet($pairs)
     where target_key in (select content_key from given_compared)
 ),
@@ -38,6 +38,8 @@ select
     predictions.trained_on,
     of_train.kl_alignment as train_alignment,
     of_predictions.kl_alignment as predictions_alignment,
+    of_train.js_alignment as train_js_alignment,
+    of_predictions.js_alignment as predictions_js_alignment,
     predictions.n_templated / predictions.n_queries::double as predictions_parsed_share,
     of_train.kl_alignment / of_predictions.kl_alignment as alignment_ratio,
     predictions.n_cleaned,

@@ -81,6 +81,8 @@ comment on column alignment_ratio.predictions is 'The model''s answers to the ta
 comment on column alignment_ratio.trained_on is 'The corpus on which this model was fine-tuned; null for an untuned model';
 comment on column alignment_ratio.train_alignment is 'kl_alignment of the training set with the target';
 comment on column alignment_ratio.predictions_alignment is 'kl_alignment of the predictions with the target';
+comment on column alignment_ratio.train_js_alignment is 'js_alignment of the training set with the target';
+comment on column alignment_ratio.predictions_js_alignment is 'js_alignment of the predictions with the target';
 comment on column alignment_ratio.predictions_parsed_share is 'Share of the predictions that have a template: only these count';
 comment on column alignment_ratio.alignment_ratio is 'train_alignment / predictions_alignment: above 1, the training set is closer to the target than the model is';
 comment on column alignment_ratio.n_cleaned is 'Predictions whose text was cleaned before it was templated';
@@ -95,7 +97,7 @@ comment on column alignment_ratio.parted_by is 'How the training set was divided
 comment on column alignment_ratio.n_parts is 'The number of these parts';
 comment on column alignment_ratio.train_template_coverage is 'Share of the target''s templated queries whose template the training set has';
 comment on column alignment_ratio.right_template_share is 'Share of the answers that have the template of their question''s query; null if their questions are unknown';
-comment on column alignment_ratio.doubts is 'Doubts, a sentence each: faults of the compared queries (leaked, few, partial or rarely parsed), and reasons to withhold a verdict';
+comment on column alignment_ratio.doubts is 'Doubts, a sentence each: faults of the compared queries (leaked, few, partial or rarely parsed), another closest training set by js_alignment, and reasons to withhold a verdict';
 comment on column alignment_ratio.n_answered is 'The questions of the target that the predictions answer';
 comment on column alignment_ratio.n_questions is 'The questions of the target';
 comment on column alignment_ratio.is_part is 'Whether the predictions answer a part of the target only, by their ids; then all numbers of the row are about that part';

@@ -84,6 +84,8 @@ create table alignment_ratio (
     trained_on varchar,
     train_alignment double not null,
     predictions_alignment double not null,
+    train_js_alignment double not null,
+    predictions_js_alignment double not null,
     predictions_parsed_share double not null,
     alignment_ratio double not null,
     ci_low double,

@@ -50,6 +50,7 @@ const ratios = rowsOf(data.ratios);
 const intervals = new Map(rowsOf(data.intervals).map((row) => [`${row.source} ${row.target}`, row]));
 const ceilings = new Map(rowsOf(data.ceilings).map((row) => [row.target, row]));
 const uneven = new Set(data.uneven.map(([s, t]) => `${s} ${t}`));
+const doubtsAbout = new Map(data.doubts.map(([s, t, doubts]) => [`${s} ${t}`, doubts]));
 const parsedShare = (i) => corpora[i].parsed_share;
 const contributions = new Map(data.contributions.map((pair) => [`${pair[0]} ${pair[1]}`, pair]));
 
@@ -207,13 +208,14 @@ function drawChoose() {
       h("td", {}, name(best)),
       h("td", { class: "n" }, fixed(alignment(best, t))),
       h("td", { class: "n" }, interval(row.ci_low, row.ci_high)),
+      h("td", { class: "n" }, fixed(METRICS.js_alignment.value(best, t))),
       h("td", { class: "n" }, fixed(ceiling)),
       h("td", {}, models.size ? `${gaining.size} of ${models.size}` : "no predictions"));
   });
   section.replaceChildren(
     h("p", {}, "The training set with the highest KL-alignment for each target. An alignment of 1 means the same distribution, 0.368 nothing in common. ",
-      "The ceiling is the alignment that another sample of the target itself would reach. The last column counts the untuned models for which some training set has the verdict gain."),
-    table(["Target", "Closest training set", "#KL-alignment", "#95% interval", "#Ceiling", "Untuned models with a gain"], overview),
+      "The ceiling is the alignment that another sample of the target itself would reach. JS, the alignment by Jensen-Shannon divergence, is a second opinion. The last column counts the untuned models for which some training set has the verdict gain."),
+    table(["Target", "Closest training set", "#KL-alignment", "#95% interval", "#JS", "#Ceiling", "Untuned models with a gain"], overview),
     h("div", { class: "tools" }, chooser("Target", asOptions(targets), state.target, (value) => chooseTarget(Number(value)), "target")),
     ranking(state.target));
 }
@@ -227,7 +229,7 @@ function ranking(t) {
   const order = ranked(t);
   const predictions = [...new Set(ratios.filter((row) => row.target === t && row.trained_on === null).map((row) => row.predictions))];
   const ceiling = ceilings.get(t)?.ceiling;
-  const heads = ["Training set", "#KL-alignment", "#95% interval", ...predictions.map((p) => h("th", { scope: "col", class: "model" }, `AR of ${name(p)}${partOf(ratios.find((row) => row.predictions === p && row.target === t))}`))];
+  const heads = ["Training set", "#KL-alignment", "#95% interval", "#JS", ...predictions.map((p) => h("th", { scope: "col", class: "model" }, `AR of ${name(p)}${partOf(ratios.find((row) => row.predictions === p && row.target === t))}`))];
   const lines = (shown) => table(heads, shown.map((s) => {
     const row = intervals.get(`${s} ${t}`);
     const overlap = METRICS.exact_overlap.value(s, t);
@@ -236,6 +238,7 @@ function ranking(t) {
         uneven.has(`${s} ${t}`) ? h("div", { class: "flag" }, `${percent(parsedShare(s))} of it parses, but ${percent(parsedShare(t))} of the target`) : null),
       h("td", { class: "n" }, fixed(alignment(s, t))),
       h("td", { class: "n" }, row ? interval(row.ci_low, row.ci_high) : ""),
+      h("td", { class: "n" }, fixed(METRICS.js_alignment.value(s, t))),
       predictions.map((p) => {
         const one = ratios.find((ratio) => ratio.train === s && ratio.predictions === p && ratio.target === t);
         return h("td", { class: "n" }, one ? [fixed(one.alignment_ratio), " ", shortVerdict(one)] : "");
@@ -276,6 +279,7 @@ function answer(t, order) {
     const models = rows.filter((row) => row.verdict === verdict).map((row) => name(row.predictions) + partOf(row));
     if (models.length) sentences.push(`${words} ${models.join(", ")}.`);
   }
+  sentences.push(...(doubtsAbout.get(`${best} ${t}`) || []).map((doubt) => `Doubtful: ${doubt}.`));
   return h("p", { class: "answer" }, sentences.join(" "));
 }
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # The heads of ``format_alignment`` that are shown, each with a shorter one.
 _HEADS: Final = {
-    "KL-alignment": "alignment",
+    "KL-alignment": "KL",
     "95% interval": "95% interval",
     "reach": "reach",
     "JS": "JS",
@@ -36,7 +36,7 @@ _HEADS: Final = {
     "parsed": "parsed",
 }
 # The columns below these heads at their widest, and the spaces between.
-_OTHER_COLUMNS: Final = 9 + 14 + 6 + 5 + 7 + 8 + 6 + 16
+_OTHER_COLUMNS: Final = 6 + 14 + 6 + 5 + 7 + 8 + 6 + 16
 
 
 def print_comparison(comparison: "Comparison", form: ComparisonFormat) -> None:

@@ -30,7 +30,11 @@ _COLUMN_WIDTHS: Final = (40, 26, 18, 12)
 # With more blocks of columns than this, training sets are ranked instead.
 _MAX_BLOCKS: Final = 3
 _MAX_RANKED: Final = 5
-_EXTRA_WIDTHS: Final = {"95% interval": len("0.123 to 0.456"), "parsed": len("100.0%")}
+_EXTRA_WIDTHS: Final = {
+    "JS": len("0.123"),
+    "95% interval": len("0.123 to 0.456"),
+    "parsed": len("100.0%"),
+}
 _MAX_DOUBTS: Final = 10
 # "predictions" and "100.0%", with the spaces between columns.
 _ROLE_AND_PARSED: Final = 23
@@ -182,6 +186,8 @@ def _print_ranking(rows: "pl.DataFrame", metric: str, top: int, *, is_chosen: bo
     ranked = rank_pairs(rows, metric)
     has_interval = metric == "kl_alignment" and ranked["ci_low"].count() > 0
     extra = ["95% interval"] if has_interval else []
+    if metric == "kl_alignment":
+        extra.append("JS")
     if out.width >= NARROW:
         extra.append("parsed")
     others = sum(_EXTRA_WIDTHS[name] for name in extra) + len(metric)
@@ -198,6 +204,7 @@ def _print_ranking(rows: "pl.DataFrame", metric: str, top: int, *, is_chosen: bo
     for row, value in zip(best, values, strict=True):
         more = {
             "95% interval": format_interval(row["ci_low"], row["ci_high"]),
+            "JS": format_value(row["js_alignment"]),
             "parsed": f"{row['source_parsed_share']:.1%}",
         }
         is_first, last = row["target"] != last, row["target"]

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 _MAX_LISTED: Final = 3
 _VERDICT_STYLES: Final = {"gain": "bold cyan", "undecided": "yellow", "no gain": "dim"}
-# Alignment, ratio, interval, ratio by reach and verdict at their widest, the indent, and the spaces
-# between.
-_RATIO_COLUMNS: Final = 9 + 6 + 16 + 8 + 13 + 2 + 10
+# Both alignments, ratio, interval, ratio by reach and verdict at their widest, the indent, and the
+# spaces between.
+_RATIO_COLUMNS: Final = 6 + 5 + 6 + 16 + 8 + 13 + 2 + 12
 # The indent, ratio, interval and verdict at their widest, and the spaces between.
 _BEST_COLUMNS: Final = 2 + 6 + 16 + 13 + 8
 # With more sets of answers than this, only the best training set of each is shown.
@@ -154,8 +154,9 @@ def _print_answers(group: "pl.DataFrame") -> None:
     columns = (
         [f"  {escape(names[train])}" for train in of["train"]],
         add_numbers(
-            table, "alignment", [*map(format_value, of["train_alignment"], *train_interval)]
+            table, "KL", [*map(format_value, of["train_alignment"], *train_interval)]
         ),
+        add_numbers(table, "JS", [*map(format_value, of["train_js_alignment"])]),
         add_numbers(table, "AR", [*map(format_value, of["alignment_ratio"], *interval)]),
         map(format_interval, *interval),
         (verdict or "" for verdict in of["verdict"]),

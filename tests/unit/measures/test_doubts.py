@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from nl2sql_align.tasks.measures.doubts import list_doubts
+from nl2sql_align.tasks.measures.doubts import is_second_opinion, list_doubts
 from nl2sql_align.tasks.measures.verdicts import Evidence, judge_ratio, judge_reach_ratio
 
 ALIGNMENT = {
@@ -19,6 +19,10 @@ ALIGNMENT = {
     "n_answered": None,
     "n_questions": None,
     "copied_share": None,
+    "is_closest": True,
+    "js_alignment": 0.5,
+    "closest_by_js": "fleet",
+    "closest_js_alignment": 0.5,
 }
 RATIO = ALIGNMENT | {
     "predictions": "answers",
@@ -44,6 +48,10 @@ def test_ordinary_alignments_and_ratios_are_not_doubted():
         ({"n_compared": 1}, "only 1 query of harbour can be compared"),
         ({"train_parsed_share": 0.67}, "only 67.0% of fleet parses"),
         ({"target_parsed_share": 0.89}, "only 89.0% of harbour parses"),
+        (
+            {"closest_by_js": "staff", "closest_js_alignment": 0.525},
+            "by JS alignment, staff is closer to harbour than fleet (0.5250 and 0.5000)",
+        ),
     ],
 )
 def test_an_alignment_and_its_ratios_have_the_same_doubts(facts, doubt):
@@ -68,6 +76,13 @@ def test_a_ratio_is_doubted_for_its_answers(facts, doubt):
     assert list_doubts(RATIO | facts) == [doubt]
 
 
+def test_js_alignment_is_a_second_opinion_on_the_closest_training_set_only():
+    other = {"closest_by_js": "staff", "closest_js_alignment": 0.6}
+    assert list_doubts(RATIO | other | {"is_closest": False}) == []
+    doubts = list_doubts(RATIO | other | {"exact_overlap": 0.5})
+    assert [is_second_opinion(doubt) for doubt in doubts] == [False, True]
+
+
 def test_all_doubts_are_listed():
     worst = {
         "exact_overlap": 1.0,
@@ -77,8 +92,9 @@ def test_all_doubts_are_listed():
         "predictions_parsed_share": 0.0,
         "n_answered": 8,
         "copied_share": 1.0,
+        "closest_js_alignment": 1.0,
     }
-    assert len(list_doubts(RATIO | worst)) == 7
+    assert len(list_doubts(RATIO | worst)) == 8
 
 
 # Verdicts that are withheld

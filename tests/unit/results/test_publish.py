@@ -369,6 +369,38 @@ def test_each_training_set_has_a_ratio_for_each_set_of_predictions(published):
         )
 
 
+def test_the_closest_training_set_is_doubted_if_js_alignment_has_another(warehouse, run):
+    asked = ["SELECT FROM", "SELECT COUNT ( * ) FROM GROUP BY", "SELECT DISTINCT FROM ORDER BY"]
+    wide = [*asked, "SELECT MAX ( ) FROM WHERE =", "DELETE FROM WHERE IN ( )"]
+    run(
+        ("wide", wide, {}),
+        ("narrow", asked[:1], {}),
+        ("dev", asked, {"role": "target"}),
+        ("base", asked[:1], {"role": "predictions", "target": "dev"}),
+    )
+    doubts = "list_filter(doubts, lambda doubt: starts_with(doubt, 'by JS'))"
+    [closest, other] = rows(
+        warehouse,
+        f"select source, kl_alignment, js_alignment, {doubts} from alignment "
+        "where source in ('wide', 'narrow') and target = 'dev' order by kl_alignment desc",
+    )
+    doubt = (
+        "by JS alignment, wide is closer to dev than narrow "
+        f"({other[2]:.4f} and {closest[2]:.4f})"
+    )
+    assert (closest[0], closest[3]) == ("narrow", [doubt])
+    assert (other[0], other[3]) == ("wide", [])
+    assert other[2] > closest[2]
+    assert rows(
+        warehouse,
+        f"select train, train_alignment, train_js_alignment, {doubts} from alignment_ratio",
+    ) == [closest, other]
+    [(predictions,)] = rows(
+        warehouse, "select distinct predictions_js_alignment from alignment_ratio"
+    )
+    assert predictions == closest[2]
+
+
 def test_the_share_of_right_templates_counts_answers_to_questions_with_a_template(warehouse, run):
     asked = [("a", "SELECT FROM"), ("b", "DELETE FROM"), ("c", None), ("a", "SELECT FROM")]
     answers = [("x", "SELECT FROM"), ("x", "SELECT FROM"), ("x", "SELECT FROM"), ("y", None)]

@@ -49,6 +49,17 @@ def test_the_closest_training_sets_of_three_targets_are_named():
     )
 
 
+def test_a_second_opinion_on_the_closest_training_set_follows():
+    doubts = [f"by JS alignment, far is closer to {t} than near (0.6 and 0.5)" for t in "xy"]
+    known = {"x": doubts[:1], "y": doubts[1:], "z": ["z has 8 queries"]}
+    rows = [("near", target, 0.9, {"doubts": some}) for target, some in known.items()]
+    closest, *_ = describe(pairs(*rows), ratios()).sentences
+    assert closest == (
+        "Closest training sets: near to x (0.90), near to y (0.90), near to z (0.90); "
+        f"{doubts[0]}, and so for 1 more."
+    )
+
+
 def test_verdicts_of_untuned_models_are_counted_and_the_surest_gain_named():
     found = ratios(
         ("wide", "base", None, 1.5, 1.01, 2.0, "gain"),

@@ -35,6 +35,7 @@ def pairs(n_sources, n_targets, name=long_name):
                 "target": target,
                 "kl_alignment": 1.0 if source == target else 0.4 + 0.01 * i,
                 "js_nats": 0.6 - 0.01 * i,
+                "js_alignment": 0.3 + 0.01 * i,
                 "ci_low": 0.37 + 0.01 * i if i % 2 else None,
                 "ci_high": 0.43 + 0.01 * i if i % 2 else None,
                 "target_ceiling": 0.9,
@@ -85,7 +86,7 @@ def test_a_matrix_fits(at, width, is_ranked, n_targets):
 def test_a_matrix_in_too_many_blocks_is_ranked(at):
     rows = pairs(30, 12, lambda n: f"c{n}")
     lines = at(60, print_matrix, rows, "kl_alignment", False)
-    assert lines[0].split() == ["target", "training", "set", "kl_alignment", "95%", "interval"]
+    assert lines[0].split() == "target training set kl_alignment 95% interval JS".split()
     assert lines[1].split()[:3] == ["c30", "c29", "0.69"]
     assert "The 5 closest of 30 training sets" in " ".join(lines[61:])
     distances = at(60, print_matrix, rows, "js_nats", False)
@@ -161,7 +162,7 @@ def test_ratios_fit(at, width):
     rows = pl.DataFrame(
         [
             row
-            | {"train": long_name(n), "train_alignment": 0.85}
+            | {"train": long_name(n), "train_alignment": 0.85, "train_js_alignment": 0.707}
             | dict(zip(("alignment_ratio", "ci_low", "ci_high", "verdict"), values, strict=True))
             for n, values in enumerate(verdicts)
         ]
@@ -170,6 +171,7 @@ def test_ratios_fit(at, width):
     assert max(map(len, lines)) <= width
     [gain] = [line for line in lines if line.rstrip().endswith(" gain") and "no gain" not in line]
     assert "1.003 to 1.400" in gain
+    assert gain.count("0.85") == gain.count("0.707") == 1
     assert "undecided" in " ".join(lines)
     text = " ".join(" ".join(lines).split())
     assert "Doubtful: these may be the reference queries: 100% of" in text
@@ -188,6 +190,7 @@ def many_ratios(n_answers):
                 trained_on="boats" if n % 2 else None,
                 train=train,
                 train_alignment=0.8,
+                train_js_alignment=0.707,
                 alignment_ratio=ratio,
                 ci_low=ratio - 0.1,
                 ci_high=ratio + 0.1,
