@@ -103,7 +103,12 @@ def _render(spec: Spec, suffix: str) -> bytes:
 
 
 def _fill_chart(
-    kind: str, rows: list[dict[str, Any]], title: str, subtitle: Sequence[str] = (), /, **params: Any
+    kind: str,
+    rows: list[dict[str, Any]],
+    title: str,
+    subtitle: Sequence[str] = (),
+    /,
+    **params: Any,
 ) -> Spec:
     """Return a chart of ``tasks.views.charts`` with rows, titles and values of its parameters."""
     chart = _CHARTS[kind]

@@ -153,9 +153,7 @@ def _print_answers(group: "pl.DataFrame") -> None:
     train_interval = (of["train_ci_low"], of["train_ci_high"])
     columns = (
         [f"  {escape(names[train])}" for train in of["train"]],
-        add_numbers(
-            table, "KL", [*map(format_value, of["train_alignment"], *train_interval)]
-        ),
+        add_numbers(table, "KL", [*map(format_value, of["train_alignment"], *train_interval)]),
         add_numbers(table, "JS", [*map(format_value, of["train_js_alignment"])]),
         add_numbers(table, "AR", [*map(format_value, of["alignment_ratio"], *interval)]),
         map(format_interval, *interval),

@@ -385,8 +385,7 @@ def test_the_closest_training_set_is_doubted_if_js_alignment_has_another(warehou
         "where source in ('wide', 'narrow') and target = 'dev' order by kl_alignment desc",
     )
     doubt = (
-        "by JS alignment, wide is closer to dev than narrow "
-        f"({other[2]:.4f} and {closest[2]:.4f})"
+        f"by JS alignment, wide is closer to dev than narrow ({other[2]:.4f} and {closest[2]:.4f})"
     )
     assert (closest[0], closest[3]) == ("narrow", [doubt])
     assert (other[0], other[3]) == ("wide", [])
