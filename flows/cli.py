@@ -24,6 +24,7 @@ from nl2sql_align.tasks.measures.options import Unit
 from nl2sql_align.tasks.results.options import Metric
 from nl2sql_align.tasks.views.options import ComparisonFormat, Picture
 from nl2sql_align.tasks.views.terminal import console
+from nl2sql_align.tasks.views.terminal.calibration import print_calibration
 from nl2sql_align.tasks.views.terminal.console import (
     Format,
     LogFormat,
@@ -42,15 +43,14 @@ from nl2sql_align.tasks.views.terminal.corpora import (
     print_rejects,
 )
 from nl2sql_align.tasks.views.terminal.decisions import (
-    print_calibration,
     print_gaps,
-    print_headroom,
     print_health,
     print_mixture,
     print_sample_sizes,
     print_selection,
 )
 from nl2sql_align.tasks.views.terminal.explanation import print_explanation
+from nl2sql_align.tasks.views.terminal.headroom import print_headroom
 from nl2sql_align.tasks.views.terminal.help import CONTEXT_SETTINGS, show_no_types
 from nl2sql_align.tasks.views.terminal.matrix import print_matrix
 from nl2sql_align.tasks.views.terminal.ratios import print_ratios
@@ -595,6 +595,9 @@ def headroom(
         int, typer.Option(min=1, metavar="N", help="Number of times to split the target in halves.")
     ] = 20,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the splits.")] = 0,
+    is_all: Annotated[
+        bool, typer.Option("--all", help="Show all training sets, not the best for each model.")
+    ] = False,
     form: Form = Format.TABLE,
 ) -> None:
     """Show the Headroom Ratios: a second ratio, measured on databases held out from the answers.
@@ -606,7 +609,7 @@ def headroom(
 
     rows = headroom.headroom(place, target, splits=splits, seed=seed)
     if form is Format.TABLE:
-        print_headroom(rows)
+        print_headroom(rows, place, is_all=is_all)
     else:
         print_rows(rows, form)
 
@@ -741,7 +744,7 @@ def select(
     ] = Overlap.NEAR,
     keep_accidental: KeepAccidental = False,
     stop: Annotated[
-        bool, typer.Option("--stop", help="With greedy: choose fewer rows if more make it worse.")
+        bool, typer.Option("--stop", help="Choose fewer rows if more make it worse.")
     ] = False,
     layout: Annotated[
         TrainingLayout | None,
@@ -830,7 +833,7 @@ def mix(
 
     made = mixture.mix(place, target, _parse_names(sources), replicates, seed, keep_accidental)
     if form is Format.TABLE:
-        print_mixture(made)
+        print_mixture(made, place)
     else:
         print_rows(made.sources, form)
 

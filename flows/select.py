@@ -51,7 +51,7 @@ def select(
         exclude_overlap: The rows to leave out because the target has them too: exact, near, strict
             or none.
         keep_accidental: Keep rows that parse by accident, because a name in them lacks quotes.
-        stop: With greedy, stop when further rows no longer lower the cross-entropy.
+        stop: Select fewer rows if more make it worse.
         training: How to write the rows for a trainer, too, with at least a layout: messages,
             prompt-completion, alpaca, sharegpt or verl.
 

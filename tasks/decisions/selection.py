@@ -26,6 +26,7 @@ from nl2sql_align.tasks.decisions.candidates import Pool, load_pool, note_accide
 from nl2sql_align.tasks.decisions.options import Method, Overlap
 from nl2sql_align.tasks.decisions.selection_methods import (
     CHOOSING_VERSION,
+    Cells,
     Target,
     choose_by_key,
     choose_directly,
@@ -52,6 +53,8 @@ REPLICATES: Final = 20
 """The number of resamples of the target that a direct choice should match."""
 
 _CURVE_STEPS: Final = 7
+# People notice such a difference of KL-alignments, in the second decimal.
+_CLEARLY_BETTER: Final = 0.005
 _SOURCE_COLUMNS: Final = (
     "source",
     "license",
@@ -84,7 +87,7 @@ class Options:
         caps: Such shares for single sources, instead of ``max_share``.
         exclude_overlap: Which rows are excluded because the target has them too.
         keep_accidental: Keep rows that parse by accident, because a name in them lacks quotes.
-        stop: For ``greedy``: stop where the cross-entropy is lowest.
+        stop: Take fewer rows if more make it worse; see ``Selection.best_size``.
     """
 
     budget: int
@@ -114,8 +117,6 @@ class Options:
                 f"min_templates: {self.min_templates} is not between 0 and "
                 f"the budget of {self.budget}"
             )
-        if self.stop and self.method != Method.GREEDY:
-            raise ConfigurationError("stop: works only with method greedy")
         for name, share in {"max_share": self.max_share, **(self.caps or {})}.items():
             if not 0 <= share <= 1:
                 raise ConfigurationError(f"cap of {name}: {share} is not between 0 and 1")
@@ -141,7 +142,9 @@ class Selection:
         kl_nats: Their skew divergence from the target.
         kl_alignment: Their KL-alignment with the target.
         pool_alignment: That of all candidates together.
-        best_size: For ``greedy``: the number of rows after which the cross-entropy was lowest.
+        best_size: The number of rows after which more make it worse. For ``greedy``, the
+            cross-entropy is lowest there; otherwise it is the step of the budget at which the
+            alignment is highest, or the last one unless a step is clearly higher.
         sources: The number of rows taken from each source, as in table ``selections``.
         curve: The alignment at steps of the budget, as in table ``selection_curves``.
         notes: Warnings and hints for the user.
@@ -157,7 +160,7 @@ class Selection:
     kl_nats: float
     kl_alignment: float
     pool_alignment: float
-    best_size: int | None
+    best_size: int
     sources: pl.DataFrame
     curve: pl.DataFrame
     notes: tuple[str, ...]
@@ -170,7 +173,7 @@ class Choice:
 
     sizes: tuple[int, ...]
     taken: list[Integers]
-    best_size: int | None = None
+    best_size: int
 
 
 def select(
@@ -215,7 +218,12 @@ def select(
         options.check(pool.sources["corpus"].to_list())
         pool = _limit_sources(pool, options)
         aim = pool.target.as_target(options.replicates, options.seed, columns=pool.columns)
-        choice = choose(pool, aim, options, curve_sizes(options.budget, pool.cells.n_available))
+        choice = whole = choose(
+            pool, aim, options, curve_sizes(options.budget, pool.cells.n_available)
+        )
+        while options.stop and options.min_templates <= choice.best_size < choice.sizes[-1]:
+            sizes = curve_sizes(choice.best_size, choice.best_size)
+            choice = choose(pool, aim, options, sizes)
         taken = choice.taken[-1]
         run_id = last_run_id(place)
         sources_table = _sources_table(con, pool, aim, taken)
@@ -235,7 +243,10 @@ def select(
         best_size=choice.best_size,
         sources=sources_table,
         curve=_curve_table(pool, aim, choice),
-        notes=_notes(pool, options, choice, rows, n_templates),
+        notes=(
+            *_note_best_size(pool.cells, aim, whole, choice),
+            *_notes(pool, options, whole, rows, n_templates),
+        ),
     )
     selection = _complete_tables(selection, run_id)
     with _explaining_write_errors(out):
@@ -262,12 +273,12 @@ def choose(pool: Pool, target: Target, options: Options, sizes: Sequence[int]) -
         sizes: The numbers of rows to take, ascending.
     """
     cells, least = pool.cells, options.min_templates
-    if options.method == Method.DIRECT:
-        return Choice(tuple(sizes), choose_directly(cells, target, sizes, least))
     best_size = None
     keys = -np.log(pool.noise)  # any function of the noise gives a random order
-    if options.method == Method.GREEDY:
-        greedy = choose_greedily(cells, target, sizes, options.stop)
+    if options.method == Method.DIRECT:
+        taken = choose_directly(cells, target, sizes, least)
+    elif options.method == Method.GREEDY:
+        greedy = choose_greedily(cells, target, sizes)
         taken, best_size = greedy.choices, greedy.best_size
     else:
         if options.method == Method.IMPORTANCE:
@@ -276,11 +287,28 @@ def choose(pool: Pool, target: Target, options: Options, sizes: Sequence[int]) -
                 + gumbel_noise(pool.noise)
             )
         taken = choose_by_key(cells, pool.row_cells, keys, sizes)
-    if least:
+    if least and options.method != Method.DIRECT:
         taken[-1] = ensure_templates(
             cells, taken[-1], least, _cell_keys(pool, target, options, keys)
         )
+    if best_size is None:
+        best_size = _find_best_size(cells, taken, target, by_chance=options.method == Method.RANDOM)
     return Choice(tuple(sizes), taken, best_size)
+
+
+def _find_best_size(
+    cells: Cells, taken: Sequence[Integers], target: Target, *, by_chance: bool
+) -> int:
+    """Return the size with the highest alignment, or the last unless another is clearly better.
+
+    A few random rows are better by chance, which other rows would not repeat.
+    """
+    if by_chance:
+        return int(taken[-1].sum())
+    alignments = [alignment(divergence(cells, one, target)) for one in taken]
+    best = int(np.argmax(alignments))
+    is_clear = alignments[best] - alignments[-1] >= _CLEARLY_BETTER
+    return int(taken[best if is_clear else -1].sum())
 
 
 def _cell_keys(pool: Pool, target: Target, options: Options, keys: Floats) -> Floats:
@@ -308,17 +336,42 @@ def _limit_sources(pool: Pool, options: Options) -> Pool:
     return replace(pool, cells=replace(pool.cells, limits=limits))
 
 
+def _note_best_size(cells: Cells, target: Target, whole: Choice, choice: Choice) -> list[str]:
+    """Return a note if fewer rows than the budget are better, or were taken for that reason.
+
+    Args:
+        cells: The candidates.
+        target: The distribution to match.
+        whole: The choice for the budget.
+        choice: The choice that was made.
+    """
+    n_whole, n_taken = int(whole.taken[-1].sum()), int(choice.taken[-1].sum())
+    if whole.best_size == n_whole:
+        return []
+    worse = f"{n_whole:,} rows reach {alignment(divergence(cells, whole.taken[-1], target)):.3f}"
+    if n_taken < n_whole:
+        return [f"stopped at {n_taken:,} rows, because more make it worse: {worse}"]
+    at_best = [one for one in whole.taken if one.sum() == whole.best_size]
+    if not at_best:
+        return [f"the cross-entropy is lowest after {whole.best_size:,} rows; --stop takes no more"]
+    better = alignment(divergence(cells, at_best[0], target))
+    return [
+        f"more rows make it worse: {whole.best_size:,} rows reach {better:.3f}, {worse}; --stop "
+        "takes the better number"
+    ]
+
+
 def _notes(
-    pool: Pool, options: Options, choice: Choice, rows: pl.DataFrame, n_templates: int
+    pool: Pool, options: Options, whole: Choice, rows: pl.DataFrame, n_templates: int
 ) -> tuple[str, ...]:
     notes = []
     n_taken = len(rows)
     more = "there are no more"
     if options.caps or options.max_share < 1:
         more += " within the caps"
-    stopped = options.stop and choice.best_size == n_taken
-    if n_taken < options.budget and not stopped:
-        notes.append(f"only {n_taken:,} of {options.budget:,} rows: {more}")
+    n_available = int(whole.taken[-1].sum())
+    if n_available < options.budget:
+        notes.append(f"only {n_available:,} of {options.budget:,} rows: {more}")
     if n_templates < options.min_templates:
         notes.append(
             f"only {n_templates:,} of {options.min_templates:,} distinct templates: {more}"

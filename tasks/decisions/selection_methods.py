@@ -365,9 +365,7 @@ class GreedyChoice:
     nats: list[float]
 
 
-def choose_greedily(
-    cells: Cells, target: Target, sizes: Sequence[int], stop_at_best: bool = False
-) -> GreedyChoice:
+def choose_greedily(cells: Cells, target: Target, sizes: Sequence[int]) -> GreedyChoice:
     """Choose rows that each lower the target's cross-entropy most (arXiv 1709.02279).
 
     Adding a row with ``m`` n-grams, of which ``s_v`` are n-gram ``v``, changes the cross-entropy by
@@ -382,7 +380,6 @@ def choose_greedily(
         cells: The candidates.
         target: The distribution to match.
         sizes: The numbers of rows to take, ascending.
-        stop_at_best: Take no more rows than ``best_size``.
     """
     counts = cells.counts
     starts, columns, occurrences = counts.indptr, counts.indices, counts.data
@@ -448,7 +445,7 @@ def choose_greedily(
         total += lengths[best]
     entropies = np.cumsum([0.0, *changes])
     best_size = int(np.argmin(entropies[1:])) + 1
-    ends = [min(size, best_size if stop_at_best else size, len(picked)) for size in sizes]
+    ends = [min(size, len(picked)) for size in sizes]
     choices = [np.bincount(picked[:end], minlength=len(taken)) for end in ends]
     return GreedyChoice(choices, best_size, [float(entropies[end]) for end in ends])
 

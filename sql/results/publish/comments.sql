@@ -314,7 +314,7 @@ comment on column selections.n_taken_templates is 'Distinct templates of these r
 comment on column selections.kl_nats is 'Skew divergence of the selection from the target, in nats';
 comment on column selections.kl_alignment is 'KL-alignment of the selection with the target';
 comment on column selections.pool_alignment is 'KL-alignment of all candidates with the target';
-comment on column selections.best_size is 'For method greedy: the number of rows with the lowest cross-entropy';
+comment on column selections.best_size is 'Number of rows after which more make it worse: with the lowest cross-entropy (greedy), or the best step of the budget';
 comment on column selections.source is 'A corpus from which rows could be taken';
 comment on column selections.license is 'The license of the corpus';
 comment on column selections.n_queries is 'Queries of the corpus';

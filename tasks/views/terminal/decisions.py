@@ -1,19 +1,16 @@
-"""Sample sizes, selections, mixtures, gaps, headroom and calibration in the terminal."""
+"""Sample sizes, selections, mixtures, gaps and the health of data sets in the terminal."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rich.markup import escape
 
 from nl2sql_align.tasks.views.digits import format_interval, format_value
 from nl2sql_align.tasks.views.terminal.console import (
-    Format,
     count_noun,
     format_number,
     make_table,
     name_width,
     out,
-    print_object,
-    print_rows,
     printable,
     say,
     shorten_name,
@@ -25,11 +22,14 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from nl2sql_align.tasks.decisions.calibration import Calibration
     from nl2sql_align.tasks.decisions.gaps import Gaps
     from nl2sql_align.tasks.decisions.health import Health
     from nl2sql_align.tasks.decisions.mixture import Mixture
     from nl2sql_align.tasks.decisions.selection import Selection
+
+
+# A share of rows that is shown as more than 0 with three decimals.
+_LEAST_WEIGHT: Final = 0.0005
 
 
 def print_sample_sizes(rows: "pl.DataFrame", recommendation: str) -> None:
@@ -101,12 +101,11 @@ def print_selection(selection: "Selection") -> None:
             f"{row['n_templates']:,}",
             format_value(row["kl_alignment"]),
             format_value(row["random_alignment"]),
+            style="bold" if row["n_rows"] == selection.best_size else "",
         )
     out.print(steps)
-    if selection.best_size is not None:
-        say(f"The cross-entropy is lowest after {count_noun(selection.best_size, 'row')}.", 2)
     for note in selection.notes:
-        say(f"Note: {escape(note)}", 2)
+        say(f"[yellow]Note: {escape(note)}[/]", 2)
     out.print(f"  Written to {escape(str(selection.folder))}/selection.jsonl", soft_wrap=True)
     if selection.training is not None:
         for name, path in selection.training.files.items():
@@ -114,8 +113,13 @@ def print_selection(selection: "Selection") -> None:
             out.print(f"  For a trainer: {escape(str(path))}, {rows}", soft_wrap=True)
 
 
-def print_mixture(mixture: "Mixture") -> None:
-    """Print the share of rows to draw from each corpus, with intervals."""
+def print_mixture(mixture: "Mixture", place: "Path | str") -> None:
+    """Print the share of rows to draw from each corpus, with intervals, and what to do next.
+
+    Args:
+        mixture: The mixture.
+        place: The warehouse, for the next command.
+    """
     say(
         f"The best mixture for [bold]{escape(mixture.target)}[/] has a KL-alignment of "
         f"[bold]{format_value(mixture.kl_alignment)}[/]; using all rows of these corpora gives "
@@ -123,18 +127,30 @@ def print_mixture(mixture: "Mixture") -> None:
     )
     table = make_table("  corpus", "share of rows", "95% interval", "alone")
     names = shorten_names(mixture.sources["source"].to_list(), name_width(40))
-    for row in mixture.sources.iter_rows(named=True):
+    rows = mixture.sources.to_dicts()
+    used = [row for row in rows if max(row["row_weight"], row["row_weight_high"]) >= _LEAST_WEIGHT]
+    unused = [row["source"] for row in rows if row not in used]
+    for row in used:
         interval = (row["row_weight_low"], row["row_weight_high"])
         table.add_row(
             f"  {escape(names[row['source']])}",
             format_value(row["row_weight"], *interval),
             format_interval(*interval),
             format_value(row["source_alignment"]),
-            style="" if row["row_weight"] >= 0.0005 else "dim",
+            style="" if row["row_weight"] >= _LEAST_WEIGHT else "dim",
         )
     out.print(table)
+    if unused:
+        say(f"no rows of {escape(', '.join(unused))}", 2)
     for note in mixture.notes:
-        say(f"Note: {escape(note)}", 2)
+        say(f"[yellow]Note: {escape(note)}[/]", 2)
+    sources = ",".join(row["source"] for row in used)
+    say("Next, choose single rows, which come closer to the target than shares of whole corpora:")
+    out.print(
+        f"  [bold]nl2sql-align select {escape(str(place))} --target {escape(mixture.target)} "
+        f"--from {escape(sources)} --budget 500 --out chosen[/]",
+        soft_wrap=True,
+    )
 
 
 def print_gaps(gaps: "Gaps", out_file: "Path | None" = None, most: int = 15) -> None:
@@ -191,131 +207,3 @@ def print_health(health: "Health", n_rows: int = 3) -> None:
             rows = ", ".join(map(str, group["ordinal"].head(n_rows)))
             more = ", ..." if len(group) > n_rows else ""
             say(f"{kind}: {len(group):,} (rows {rows}{more})", 2)
-
-
-def print_headroom(rows: "pl.DataFrame") -> None:
-    """Print for each set of predictions the training sets, by decreasing Headroom Ratio."""
-    for (target, predictions), group in rows.group_by(
-        ["target", "predictions"], maintain_order=True
-    ):
-        first = group.row(0, named=True)
-        say(
-            f"[bold]{escape(str(predictions))}[/] on [bold]{escape(str(target))}[/] "
-            f"(the halves share no {'database' if first['split_by'] == 'databases' else 'query'})"
-        )
-        if group["headroom_ratio"].null_count() == len(group):
-            out.print("  no Headroom Ratio: it needs one prediction for each question")
-            continue
-        table = make_table("  training set", "AR", "headroom", "best weight")
-        names = shorten_names(group["train"].to_list(), name_width(34))
-        for row in group.sort(
-            "headroom_ratio", "train", descending=[True, False], nulls_last=True
-        ).iter_rows(named=True):
-            table.add_row(
-                f"  {escape(names[row['train']])}",
-                format_value(row["alignment_ratio"]),
-                format_value(row["headroom_ratio"]),
-                f"{row['best_weight']:.0%}",
-                style="" if row["headroom_ratio"] > 1 else "dim",
-            )
-        out.print(table)
-
-
-def print_calibration(calibration: "Calibration", form: Format) -> None:
-    """Print how often the ratios were right, the outcomes that contradict them, and remarks.
-
-    JSON contains everything, CSV the outcomes with their ratios.
-    """
-    frames = ("rows", "summary", "misses", "parts", "tuning")
-    if form is Format.JSON:
-        print_object(vars(calibration) | {n: getattr(calibration, n).to_dicts() for n in frames})
-        return
-    if form is Format.CSV:
-        print_rows(calibration.rows, form)
-        return
-    summary = calibration.summary
-    for (metric,), part in summary.group_by(["metric"], maintain_order=True):
-        out.print(f"[bold]{escape(printable(str(metric)))}[/]")
-        for (case,), group in part.group_by(["outcome_case"], maintain_order=True):
-            _print_case(str(case), group)
-        out.print()
-    _print_misses(calibration.misses, len(calibration.rows))
-    if calibration.parts.height:
-        out.print("[bold]Random parts of a training set[/]: alignment (standard deviation)")
-        for row in calibration.parts.iter_rows(named=True):
-            out.print(
-                f"  {escape(row['train'])}, {count_noun(row['train_rows'], 'row')}: "
-                f"{row['alignment_mean']:.3f} ({row['alignment_sd']:.3f}); "
-                f"whole training set: {row['alignment_whole']:.3f}",
-                soft_wrap=True,
-            )
-    if calibration.tuning.height:
-        out.print("[bold]Predictions before and after tuning[/]: alignment with the target")
-        for row in calibration.tuning.iter_rows(named=True):
-            out.print(
-                f"  {escape(row['predictions_before'])} to {escape(row['predictions_after'])}: "
-                f"{row['alignment_before']:.3f} to {row['alignment_after']:.3f}",
-                soft_wrap=True,
-            )
-    out.print("[bold]What these outcomes do and do not show[/]")
-    for remark in calibration.remarks:
-        out.print(f"  {escape(printable(remark))}", soft_wrap=True)
-    for name, n in calibration.left_out.items():
-        out.print(
-            f"  Left out: {count_noun(n, 'outcome')} of {escape(printable(name))}, because these "
-            "results have no ratio for it.",
-            soft_wrap=True,
-        )
-
-
-def _print_case(case: str, group: "pl.DataFrame") -> None:
-    first = group.row(0, named=True)
-    out.print(
-        f"  [bold]{escape(case)}[/]: {count_noun(first['n_rows'], 'outcome')} from "
-        f"{count_noun(first['n_starting_points'], 'starting point')}, {first['n_gained']} gained",
-        soft_wrap=True,
-    )
-    for row in group.iter_rows(named=True):
-        findings = []
-        if row["n_true_gain"] is not None:
-            findings.append(
-                f"above 1: {row['n_true_gain']} gained, {row['n_false_gain']} did not; "
-                f"otherwise: {row['n_missed_gain']} gained, {row['n_true_none']} did not"
-            )
-            findings.append(
-                "no cut, because all outcomes are alike"
-                if row["cut"] is None
-                else f"best cut {format_value(row['cut'], row['cut_low'], row['cut_high'])}"
-                f"{_format_interval_of(row, 'cut')}"
-            )
-        if row["spearman"] is not None:
-            findings.append(f"Spearman {row['spearman']:.2f}{_format_interval_of(row, 'spearman')}")
-            findings.append(f"Pearson {row['pearson']:.2f}{_format_interval_of(row, 'pearson')}")
-        if findings:
-            out.print(f"    {row['measure']}: {'; '.join(findings)}", soft_wrap=True)
-
-
-def _format_interval_of(row: "dict[str, float | None]", name: str) -> str:
-    interval = format_interval(row[f"{name}_low"], row[f"{name}_high"])
-    return f" ({interval})" if interval else ""
-
-
-def _print_misses(misses: "pl.DataFrame", n_outcomes: int) -> None:
-    if misses.is_empty():
-        out.print("Every outcome agrees with its Alignment Ratio.")
-        return
-    out.print(
-        f"[bold]{len(misses)} of {count_noun(n_outcomes, 'outcome')} contradict their Alignment "
-        "Ratio[/]",
-        soft_wrap=True,
-    )
-    for row in misses.iter_rows(named=True):
-        headroom = row["headroom_ratio"]
-        rows = "" if row["train_rows"] is None else f" ({count_noun(row['train_rows'], 'row')})"
-        line = (
-            f"  {row['predictions']} on {row['train']}{rows}, {row['metric']}: AR "
-            f"{row['alignment_ratio']:.3f}"
-            + ("" if headroom is None else f", headroom {headroom:.4f}")
-            + f", {row['before']:.3f} to {row['after']:.3f}"
-        )
-        out.print(escape(printable(line)), soft_wrap=True)

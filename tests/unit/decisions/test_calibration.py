@@ -16,8 +16,9 @@ from nl2sql_align.tasks.decisions.calibration import (
 )
 from nl2sql_align.tasks.decisions.headroom import headroom
 from nl2sql_align.tasks.results.database import open_results
+from nl2sql_align.tasks.views.terminal.calibration import print_calibration
 from nl2sql_align.tasks.views.terminal.console import Format
-from nl2sql_align.tasks.views.terminal.decisions import print_calibration, print_headroom
+from nl2sql_align.tasks.views.terminal.headroom import print_headroom
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 from tests import reference
 from tests.unit.results.test_publish import runner
@@ -151,10 +152,13 @@ def test_the_result_is_recorded_and_replaces_the_last_one(warehouse, outcomes, c
             assert len(recorded) == n
             assert set(recorded) == {("run-1", "1")}
     print_calibration(first, Format.TABLE)
-    shown = " ".join(capsys.readouterr().out.split())
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    shown = " ".join(" ".join(lines).split())
     assert "right on train, em: AR" in shown
+    assert shown.index("contradict their") < shown.index("do and do not show") < shown.index("with the gain")
     assert "bad to tuned: 0." in shown
-    assert "Left out: 1 outcome of elsewhere" in shown
+    assert "Left out: 1 outcome, because these results have no ratio for elsewhere." in shown
     print_calibration(first, Format.JSON)
     assert json.loads(capsys.readouterr().out)["summary"] == first.summary.to_dicts()
 
@@ -210,7 +214,7 @@ def test_answers_unlike_the_target_have_headroom_and_right_ones_have_none(wareho
     with open_results(warehouse.folder) as con:
         recorded = con.execute("select predictions, headroom_ratio from headroom_ratio").fetchall()
     assert dict(recorded) == {name: row["headroom_ratio"] for name, row in rows.items()}
-    print_headroom(headroom(warehouse.folder))
+    print_headroom(headroom(warehouse.folder), warehouse.folder)
 
 
 def test_one_split_follows_the_definition(tmp_path, make_corpus):

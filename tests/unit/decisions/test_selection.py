@@ -196,6 +196,35 @@ def test_greedy_stops_when_more_rows_make_it_worse(folder, tmp_path):
     made = select(folder, "dev", [], tmp_path, Options(70, method="greedy", stop=True))
     assert made.n_taken == made.best_size < 70
     assert not any("only" in note for note in made.notes)
+    note = made.notes[0]
+    assert note.startswith(f"stopped at {made.n_taken} rows, because more make it worse: 70 rows")
+    whole = select(folder, "dev", [], tmp_path, Options(70, method="greedy"))
+    assert whole.best_size == made.best_size
+    expected = f"the cross-entropy is lowest after {made.best_size} rows; --stop takes no more"
+    assert whole.notes[0] == expected
+
+
+def test_a_small_target_has_a_best_number_of_rows(folder, tmp_path):
+    """The pool has few rows like the target's; all others make the selection worse."""
+    whole = select(folder, "dev", [], tmp_path / "all", Options(120))
+    best = whole.curve.sort("kl_alignment")[-1]
+    assert whole.best_size == best["n_rows"].item() < whole.n_taken
+    assert whole.notes[0] == (
+        f"more rows make it worse: {whole.best_size} rows reach {best['kl_alignment'].item():.3f}, "
+        f"{whole.n_taken} rows reach {whole.kl_alignment:.3f}; --stop takes the better number"
+    )
+    made = select(folder, "dev", [], tmp_path / "best", Options(120, stop=True))
+    assert made.n_taken == made.best_size == made.curve["n_rows"][-1] <= whole.best_size
+    assert made.kl_alignment >= best["kl_alignment"].item() - 0.005
+    assert made.notes[0] == (
+        f"stopped at {made.n_taken} rows, because more make it worse: {whole.n_taken} rows reach "
+        f"{whole.kl_alignment:.3f}"
+    )
+    same = select(folder, "dev", [], tmp_path / "same", Options(made.n_taken))
+    assert same.kl_alignment == made.kl_alignment
+    # Without a better step, there is nothing to say.
+    assert same.best_size == same.n_taken
+    assert not any("worse" in note for note in same.notes)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +241,6 @@ def test_greedy_stops_when_more_rows_make_it_worse(folder, tmp_path):
         ("dev", [], Options(1, caps={"near": 2}), "cap of near: 2"),
         ("dev", [], Options(1, caps={"near": 0, "far": 0}), "the caps leave no row"),
         ("dev", [], Options(2, min_templates=3), "min_templates: 3"),
-        ("dev", [], Options(2, stop=True), "works only with method greedy"),
         ("dev", [], Options(2, replicates=-1), "replicates: -1"),
     ],
 )

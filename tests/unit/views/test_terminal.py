@@ -3,7 +3,10 @@
 import polars as pl
 import pytest
 
+from nl2sql_align.tasks.decisions.mixture import Mixture
 from nl2sql_align.tasks.views.terminal.console import out, say, shorten_name, shorten_names
+from nl2sql_align.tasks.views.terminal.decisions import print_mixture
+from nl2sql_align.tasks.views.terminal.headroom import print_headroom
 from nl2sql_align.tasks.views.terminal.matrix import print_matrix
 from nl2sql_align.tasks.views.terminal.ratios import print_ratios
 
@@ -250,3 +253,83 @@ def test_prose_is_wrapped_at_words_and_indented_below_its_mark(at):
         " - of many queries, 11%",
         "   do not parse",
     ]
+
+
+def headroom_rows(*answers):
+    """Rows of headroom: two training sets help, and one does not."""
+    return pl.DataFrame(
+        [
+            {
+                "target": "dev",
+                "predictions": name,
+                "train": train,
+                "trained_on": trained_on,
+                "alignment_ratio": 0.9 * (ratio or 1.0),
+                "headroom_ratio": ratio,
+                "best_weight": weight,
+                "split_by": "databases",
+            }
+            for name, trained_on, best in answers
+            for train, ratio, weight in (
+                ("useless", None if best is None else 0.9, 0.0),
+                ("second", None if best is None else best - 0.01, 0.5),
+                ("first", best, 1.0),
+            )
+        ],
+        schema_overrides={"headroom_ratio": pl.Float64, "trained_on": pl.String},
+    )
+
+
+def test_headroom_shows_what_helps_most_first(at):
+    lines = at(80, print_headroom, headroom_rows(("base", None, 1.2)), "w")
+    assert lines[0] == "base on dev (the halves share no database)"
+    assert [line.split()[0] for line in lines[2:4]] == ["first", "second"]
+    assert lines[4] == "  closest without any row of useless"
+    assert lines[-1] == "  nl2sql-align select w --target dev --budget 500 --out chosen"
+
+
+def test_headroom_of_many_models_is_a_table_of_the_best(at):
+    answers = [
+        ("tuned", "first", 1.3),
+        ("weak", None, 1.00003),
+        (long_name(1), None, 1.2),
+        ("useless-to-it", None, 0.99),
+        ("partial", None, None),
+    ]
+    lines = at(80, print_headroom, headroom_rows(*answers), "w")
+    assert max(map(len, lines)) <= 80
+    head = next(n for n, line in enumerate(lines) if line.startswith("  answers"))
+    shown = [line.split() for line in lines[head + 1 : head + 6]]
+    assert [row[1:3] for row in shown] == [
+        ["first", "1.200"],
+        ["first", "1.0001"],  # on its side of 1
+        ["none", "helps"],
+        ["unknown:", "not"],
+        ["first", "1.300"],
+    ]
+    assert "--all shows all training sets" in lines[head + 6]
+    everything = at(80, lambda: print_headroom(headroom_rows(*answers), "w", is_all=True))
+    assert sum("closest without any row of useless" in line for line in everything) == 4
+    assert "  no Headroom Ratio: it needs one prediction for each question" in everything
+
+
+def test_a_mixture_lists_corpora_without_rows_in_one_line(at):
+    sources = pl.DataFrame(
+        [
+            {
+                "source": name,
+                "row_weight": weight,
+                "row_weight_low": weight / 2,
+                "row_weight_high": weight * 1.1,
+                "source_alignment": 0.7,
+            }
+            for name, weight in (("a", 0.9), (long_name(1), 0.1), ("b", 0.0), ("c", 0.0001))
+        ]
+    )
+    mixture = Mixture("m", "dev", 0.5, 0.9, 0.6, "database", sources, ("a note",))
+    lines = at(80, print_mixture, mixture, "w")
+    assert max(map(len, lines[:-1])) <= 80
+    assert "  no rows of b, c" in lines
+    assert lines[-1] == (
+        f"  nl2sql-align select w --target dev --from a,{long_name(1)} --budget 500 --out chosen"
+    )
