@@ -34,8 +34,33 @@ def list_records(ratios: Iterable[Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _describe_record(column: str, name: str, ratio: float, is_tuned: bool) -> str:
-    kind = ("a tuned model" if is_tuned else "an untuned model") + f" with a {name}"
+def summarize_record(ratio: Mapping[str, Any]) -> str:
+    """Return the record of an Alignment Ratio in a few words, to stand beside its verdict.
+
+    Args:
+        ratio: A row of table ``alignment_ratio``.
+
+    Returns:
+        Such as ``20 of 24 gained, 1 lost; published: 15 of 20, 2 lost``; "" without a verdict.
+    """
+    if ratio["verdict"] is None:
+        return ""
+    study, published = _find_records(
+        "alignment_ratio", ratio["alignment_ratio"], bool(ratio["trained_on"])
+    )
+    text = f"{study['n_gained']} of {study['n_outcomes']} gained, {study['n_lost']} lost"
+    if published is not None:
+        text += (
+            f"; published: {published['n_gained']} of {published['n_outcomes']}, "
+            f"{published['n_lost']} lost"
+        )
+    return text
+
+
+def _find_records(
+    column: str, ratio: float, is_tuned: bool
+) -> tuple[Mapping[str, str], Mapping[str, str] | None]:
+    """Return the studied and the published record of similar ratios; the latter may be missing."""
     start = "tuned" if is_tuned else "base"
     of_source = {
         row["source"]: row
@@ -43,7 +68,12 @@ def _describe_record(column: str, name: str, ratio: float, is_tuned: bool) -> st
         if (row["measure"], row["start"]) == (column, start)
         and float(row["low"]) <= ratio < float(row["high"] or "inf")
     }
-    study, published = of_source["study"], of_source.get("published")
+    return of_source["study"], of_source.get("published")
+
+
+def _describe_record(column: str, name: str, ratio: float, is_tuned: bool) -> str:
+    kind = ("a tuned model" if is_tuned else "an untuned model") + f" with a {name}"
+    study, published = _find_records(column, ratio, is_tuned)
     text = (
         f"Of {study['n_outcomes']} studied changes of {kind} {_describe_band(study)}, "
         f"{study['n_gained']} gained 2 points or more and {study['n_lost']} lost as much"

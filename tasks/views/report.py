@@ -10,15 +10,18 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from html import escape
 from importlib.resources import files
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Final
 
 from nl2sql_align.tasks.base.errors import ConfigurationError, WarehouseError
 from nl2sql_align.tasks.base.run_sql import query_sql
+from nl2sql_align.tasks.measures.records import list_records, summarize_record
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.features import FEATURES, HARDNESS
 from nl2sql_align.tasks.views.charts import ON_PAGE, build_charts, build_config
+from nl2sql_align.tasks.views.digits import count_decimals
 from nl2sql_align.tasks.warehouse.addresses import find_output
 from nl2sql_align.tasks.warehouse.folder import stage_key, write_atomically
 from nl2sql_align.tasks.warehouse.object_store import warehouse_at
@@ -39,6 +42,8 @@ _MAX_NGRAMS: Final = 10
 _MIN_NGRAMS: Final = 3
 _MAX_NGRAM_ROWS: Final = 12_000
 _MAX_REASONS: Final = 5
+# Templates shown of each pair's gaps.
+_MAX_GAPS: Final = 20
 _MAX_TEXT: Final = 400
 # SciPy's optimal leaf order takes longer than the rest of the page above this many corpora.
 _MAX_OPTIMALLY_ORDERED: Final = 100
@@ -98,7 +103,9 @@ def write_report(
     destination = report_file(place) if out is None else find_output(out)
     page_files = read_page_files()
     with open_results(place) as con:
-        labels = _hide_texts(read_labels(con)) if without_sql else read_labels(con)
+        labels = read_labels(con, name_warehouse(place))
+        if without_sql:
+            labels = _hide_texts(labels)
         key = report_key(labels, page_files, all_pairs_up_to)
         if only_if_changed and _read_key(destination) == key:
             return False
@@ -111,6 +118,14 @@ def write_report(
             f"{destination} cannot be written ({error.strerror}); choose another file: --out FILE"
         ) from None
     return True
+
+
+def name_warehouse(place: Path | str) -> str:
+    """Return the name of a warehouse: that of its folder, or the last part of its address."""
+    warehouse = warehouse_at(place)
+    if warehouse.address is not None:
+        return warehouse.address.rstrip("/").rpartition("/")[2]
+    return warehouse.folder.resolve().name
 
 
 # ---- the page ---------------------------------------------------------------------------------
@@ -164,6 +179,7 @@ def _fill_page(page_files: Mapping[str, str], key: str, data: Mapping[str, Any])
     )
     values = {
         "KEY": key,
+        "TITLE": escape(data["run"]["warehouse"]),
         "POLICY": policy,
         "STYLE": style,
         "VEGA": vega,
@@ -195,28 +211,46 @@ def _encode_json(data: Mapping[str, Any]) -> str:
 # ---- the data ---------------------------------------------------------------------------------
 
 
-def read_labels(con: "duckdb.DuckDBPyConnection") -> dict[str, Any]:
+def read_labels(con: "duckdb.DuckDBPyConnection", warehouse: str = "") -> dict[str, Any]:
     """Read everything on the page that is not a measure: the run, the corpora, the decisions.
+
+    Args:
+        con: The published results.
+        warehouse: The name of the warehouse.
 
     Returns:
         ``run``, with the results key; ``corpora``, in the order of the corpora file; and
         ``decisions``, the tables that commands have filled since the run.
     """
     run = query_sql(con, "views/report/run").pl().row(0, named=True)
-    decisions = ("sample_size", "selections", "budget", "mixtures")
+    parameters = json.loads(run["parameters"])
+    reading = parameters.pop("texts", {})
+    if parameters.get("corpora"):
+        # The folders of the machine are nobody's business.
+        parameters["corpora"] = PurePath(parameters["corpora"]).name
+    decisions = ("sample_size", "selections", "budget", "mixtures", "headroom")
+    gaps = query_sql(con, "views/report/gaps", most=_MAX_GAPS).pl()
     return {
         "run": {
+            "warehouse": warehouse,
+            "parameters": parameters,
+            "reading": reading,
             "id": run["run_id"],
             "finished": run["finished_at"].strftime("%Y-%m-%d %H:%M UTC"),
             "results_key": run["results_key"],
-            **{
-                name: json.loads(run[name])
-                for name in ("parameters", "versions", "set_aside", "notes")
-            },
+            **{name: json.loads(run[name]) for name in ("versions", "set_aside", "notes")},
         },
         "corpora": query_sql(con, "views/report/corpora").pl().to_dicts(),
         "decisions": {
-            name: _encode_columns(query_sql(con, f"views/report/{name}").pl()) for name in decisions
+            **{
+                name: _encode_columns(query_sql(con, f"views/report/{name}").pl())
+                for name in decisions
+            },
+            "gaps": _encode_columns(gaps)
+            | {
+                name: [shorten_text(text) for text in gaps[name]]
+                for name in ("template", "example_sql")
+            },
         },
     }
 
@@ -226,7 +260,13 @@ def _hide_texts(labels: Mapping[str, Any]) -> dict[str, Any]:
     run = dict(labels["run"])
     run["notes"] = []
     run["set_aside"] = dict.fromkeys(run["set_aside"], "the reason is left out")
-    return {**labels, "run": run, "without_sql": True}
+    gaps = {**labels["decisions"]["gaps"], "example_sql": []}
+    return {
+        **labels,
+        "run": run,
+        "decisions": {**labels["decisions"], "gaps": gaps},
+        "without_sql": True,
+    }
 
 
 def read_measures(
@@ -252,19 +292,25 @@ def read_measures(
             for source, target in query_sql(con, "views/report/uneven").pl().iter_rows()
         ],
         "doubts": [
-            [position_of[source], position_of[target], doubts]
+            [position_of[source], position_of[target], [texts.position(one) for one in doubts]]
             for source, target, doubts in query_sql(con, "views/report/doubts").pl().iter_rows()
         ],
         "intervals": _encode_columns(
-            query_sql(con, "views/report/intervals").pl(), position_of, "source", "target"
+            _add_decimals(query_sql(con, "views/report/intervals").pl()),
+            position_of,
+            "source",
+            "target",
         ),
         "ceilings": _encode_columns(
             query_sql(con, "views/report/ceilings").pl(), position_of, "target"
         ),
-        "ratios": _encode_columns(
-            query_sql(con, "results/read/ratio").pl(), position_of, "train", "target", "predictions"
+        "ratios": _encode_ratios(query_sql(con, "views/report/ratios").pl(), position_of, texts),
+        "features": _encode_features(
+            query_sql(con, "views/report/features").pl(),
+            position_of,
+            texts,
+            example=_choose_examples(len(corpora) <= all_pairs_up_to, has_sql=has_sql),
         ),
-        "features": _encode_features(query_sql(con, "views/report/features").pl(), position_of),
         "contributions": _encode_contributions(con, position_of, texts, has_sql=has_sql),
         "curves": _encode_curves(query_sql(con, "views/report/curves").pl(), position_of),
         "rejects": [
@@ -404,11 +450,61 @@ def _encode_columns(
     return found
 
 
-def _encode_features(rows: "pl.DataFrame", position_of: Mapping[str, int]) -> dict[str, Any]:
-    """Return for each feature, by corpus, the share of queries that have it and its mean."""
+def _add_decimals(rows: "pl.DataFrame", border: float | None = None) -> "pl.DataFrame":
+    """Add column ``decimals``: how many to show of the number and the interval of a row.
+
+    Args:
+        rows: Rows with ``ci_low`` and ``ci_high``; if there is a border, with ``alignment_ratio``.
+        border: As in ``count_decimals``.
+    """
+    import polars as pl
+
+    values = rows["alignment_ratio"] if border is not None else [None] * len(rows)
+    counts = [
+        count_decimals(low, high, border, value)
+        for low, high, value in zip(rows["ci_low"], rows["ci_high"], values, strict=True)
+    ]
+    return rows.with_columns(pl.Series("decimals", counts, dtype=pl.Int64))
+
+
+def _encode_ratios(
+    rows: "pl.DataFrame", position_of: Mapping[str, int], texts: _SharedTexts
+) -> dict[str, list[Any]]:
+    """Encode the Alignment Ratios by columns, with their doubts and records as texts."""
+    ratios = rows.to_dicts()
+    found = _encode_columns(
+        _add_decimals(rows.drop("doubts"), 1.0), position_of, "train", "target", "predictions"
+    )
+    found["doubts"] = [[texts.position(one) for one in row["doubts"]] for row in ratios]
+    found["record"] = [texts.position(summarize_record(row)) for row in ratios]
+    found["records"] = [[texts.position(one) for one in list_records([row])] for row in ratios]
+    return found
+
+
+def _choose_examples(is_wanted: bool, *, has_sql: bool) -> str | None:
+    """Return the column with the examples of features, or None to leave them out."""
+    if not is_wanted:
+        return None
+    return "example_sql" if has_sql else "template"
+
+
+def _encode_features(
+    rows: "pl.DataFrame", position_of: Mapping[str, int], texts: _SharedTexts, example: str | None
+) -> dict[str, Any]:
+    """Return for each feature, by corpus, the share of queries that have it, its mean, an example.
+
+    Args:
+        rows: The rows of ``sql/views/report/features.sql``.
+        position_of: The position of each corpus.
+        texts: The texts of the page, to which the examples are added.
+        example: The column with the examples; None without examples.
+    """
     found: dict[str, dict[int, list[float]]] = {}
-    for corpus, feature, share, mean in rows.iter_rows():
-        found.setdefault(feature, {})[position_of[corpus]] = [round(share, 4), round(mean, 3)]
+    for row in rows.iter_rows(named=True):
+        shown = [round(row["share"], 4), round(row["mean"], 3)]
+        if example is not None and row[example] is not None:
+            shown.append(texts.position(row[example]))
+        found.setdefault(row["feature"], {})[position_of[row["corpus"]]] = shown
     order = {name: position for position, name in enumerate(_FEATURE_LABELS)}
     return {
         _FEATURE_LABELS.get(name, name): found[name]

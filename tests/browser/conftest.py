@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import duckdb
 import pytest
 
+from nl2sql_align.tasks.decisions.gaps import gaps
 from nl2sql_align.tasks.decisions.mixture import mix
 from nl2sql_align.tasks.decisions.sample_size import sample_size
 from nl2sql_align.tasks.decisions.selection import Options, select
@@ -65,6 +66,7 @@ def published(tmp_path_factory, make_corpus):
     sample_size(warehouse.folder, "dev", n_trials=5)
     select(warehouse.folder, "dev", (), warehouse.folder.parent / "chosen", Options(5))
     mix(warehouse.folder, "dev", ())
+    gaps(warehouse.folder, "far", "dev", budget=20, replicates=0)
     # A corpora file cannot contain this name, but a database from somebody else can.
     with duckdb.connect(str(warehouse.database)) as con:
         for table, column in con.execute(
@@ -114,7 +116,7 @@ def opened(chromium, report):
     """
     contexts, complaints = [], []
 
-    def open_page(path=report, **options):
+    def open_page(path=report, fragment="", **options):
         context = chromium.new_context(offline=True, **options)
         contexts.append(context)
         page = context.new_page()
@@ -122,7 +124,7 @@ def opened(chromium, report):
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("dialog", lambda dialog: complaints.append(dialog.message))
         page.on("requestfailed", lambda request: complaints.append(request.url))
-        page.goto(path.as_uri())
+        page.goto(f"{path.as_uri()}#{fragment}")
         settle(page)
         return page
 

@@ -184,6 +184,7 @@ comment on column structural_features.feature is 'The structure: inner_join, nes
 comment on column structural_features.n_queries is 'Templated queries that use it at least once';
 comment on column structural_features.share is 'Share of the corpus''s templated queries that use it';
 comment on column structural_features.mean is 'Mean number per templated query: of joins, predicates, levels, tokens';
+comment on column structural_features.example_ordinal is 'The first query of the most frequent template that uses it; null if no query does';
 
 comment on table answer_errors is 'The faults in the structure of answers whose questions are known. Counts of 0 have no row, and answers to questions of which no query has a template are left out.';
 comment on column answer_errors.predictions is 'The answers';

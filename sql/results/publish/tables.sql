@@ -191,7 +191,8 @@ create table structural_features (
     feature varchar not null,
     n_queries bigint not null,
     share double not null,
-    mean double not null
+    mean double not null,
+    example_ordinal bigint
 );
 
 create table answer_errors (

@@ -22,7 +22,7 @@ function h(tag, attributes, ...children) {
     else if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
     else node.setAttribute(key, value === true ? "" : value);
   }
-  node.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
   return node;
 }
 const body = (id) => document.querySelector(`#${id} .body`);
@@ -38,7 +38,15 @@ const percent = (share) => {
 };
 // With two significant digits, for the small shares of n-grams
 const smallPercent = (share) => (share === 0 ? "0%" : `${Number((100 * share).toPrecision(2))}%`);
-const interval = (low, high) => (low === null || low === undefined ? "" : `${fixed(low)} to ${fixed(high)}`);
+// A number with an interval has the decimals that the interval allows, which the data names
+function rounded(value, row) {
+  const text = fixed(value, row?.decimals ?? 3);
+  // A ratio never looks like 1 unless it is
+  return text === "1.0000" && row.alignment_ratio !== undefined && value !== 1 ? (value < 1 ? "0.9999" : "1.0001") : text;
+}
+const intervalOf = (row) => (row?.ci_low === null || row?.ci_low === undefined ? "" : `${rounded(row.ci_low, row)} to ${rounded(row.ci_high, row)}`);
+const withInterval = (value, row) => (intervalOf(row) ? `${rounded(value, row)} (${intervalOf(row)})` : rounded(value, row));
+const said = (position) => data.texts[position];
 
 // The rows, as objects, of a table stored by columns
 function rowsOf(columns) {
@@ -50,7 +58,6 @@ const ratios = rowsOf(data.ratios);
 const intervals = new Map(rowsOf(data.intervals).map((row) => [`${row.source} ${row.target}`, row]));
 const ceilings = new Map(rowsOf(data.ceilings).map((row) => [row.target, row]));
 const uneven = new Set(data.uneven.map(([s, t]) => `${s} ${t}`));
-const doubtsAbout = new Map(data.doubts.map(([s, t, doubts]) => [`${s} ${t}`, doubts]));
 const parsedShare = (i) => corpora[i].parsed_share;
 const contributions = new Map(data.contributions.map((pair) => [`${pair[0]} ${pair[1]}`, pair]));
 
@@ -83,44 +90,105 @@ function chooser(label, options, value, onchange, id) {
   return h("label", {}, label, select);
 }
 const asOptions = (indices) => indices.map((i) => [i, name(i)]);
+const button = (text, onclick, attributes = {}) => h("button", { type: "button", onclick, ...attributes }, text);
 
 // The first rows of a long list, with a button that shows all of them
 function limited(rows, most, draw) {
   const box = h("div");
   const fill = (n) => {
     box.replaceChildren(draw(rows.slice(0, n)));
-    if (n < rows.length) {
-      box.append(h("button", { type: "button", class: "more", onclick: () => fill(rows.length) }, `Show all ${count(rows.length)}`));
-    }
+    if (n < rows.length) box.append(button(`Show all ${count(rows.length)}`, () => fill(rows.length), { class: "more" }));
   };
   fill(rows.length > most ? most : rows.length);
   return box;
 }
-function table(heads, rows, attributes = {}) {
-  return h("div", { class: "wide" }, h("table", { class: "full", ...attributes },
-    h("thead", {}, h("tr", {}, heads.map((head) => (head instanceof Node ? head : h("th", { scope: "col", class: head.startsWith("#") ? "n" : null }, head.replace(/^#/, "")))))),
-    h("tbody", {}, rows)));
+
+// ---- files ---------------------------------------------------------------------------------------------------------
+
+function save(label, suffix, blob) {
+  const link = h("a", { download: `${label.replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "").slice(0, 100).toLowerCase()}.${suffix}`, href: URL.createObjectURL(blob) });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+// Spreadsheets run texts that begin with one of these signs as formulas, unless an apostrophe comes first
+const csvCell = (value) => {
+  const text = value === null || value === undefined ? "" : typeof value === "string" ? value.replace(/^[=+\-@\t\r]/, "'$&") : String(value);
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+};
+function saveCsv(label, columns, rows) {
+  const lines = [columns.map((column) => column.head), ...rows.map((row) => columns.map((column) => column.value(row)))];
+  save(label, "csv", new Blob([lines.map((line) => `${line.map(csvCell).join(",")}\r\n`).join("")], { type: "text/csv" }));
+}
+
+// ---- tables --------------------------------------------------------------------------------------------------------
+
+// A column of a table: its head, the value of a row for sorting and for CSV, and how to show it
+const textColumn = (head, value, show = value) => ({ head, value, show });
+const numberColumn = (head, value, show = (row) => fixed(value(row))) => ({ head, value, show, n: true });
+const shareColumn = (head, value) => numberColumn(head, value, (row) => (value(row) === null || value(row) === undefined ? "" : percent(value(row))));
+const countColumn = (head, value) => numberColumn(head, value, (row) => (value(row) === null || value(row) === undefined ? "" : count(value(row))));
+
+// A table that is sorted by a click on a head, and saved as CSV; `label` says its measure, target and direction
+function table(label, columns, rows, { most = MANY, chosen = () => false, foldable = false } = {}) {
+  const compare = (a, b) => (a === b ? 0 : a === null || a === undefined || a === "" ? 1 : b === null || b === undefined || b === "" ? -1
+    : typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b), "en", { numeric: true }));
+  let sorted = rows;
+  let [by, direction] = [null, 1];
+  let shown = rows.length > most ? most : rows.length;
+  const lines = h("tbody");
+  const more = h("div");
+  const heads = columns.map((column, i) => h("th", { scope: "col", class: column.n ? "n" : null }, column.head ? button(column.head, () => sort(i), { class: "sort", title: "Sort" }) : ""));
+  const fill = () => {
+    lines.replaceChildren(...sorted.slice(0, shown).map((row) => h("tr", { class: chosen(row) ? "chosen" : null },
+      columns.map((column, i) => h(i ? "td" : "th", { scope: i ? null : "row", class: column.n ? "n" : null }, column.show(row) ?? "")))));
+    more.replaceChildren(...(shown < rows.length ? [button(`Show all ${count(rows.length)}`, () => { shown = rows.length; fill(); }, { class: "more" })] : []));
+  };
+  // The best numbers first, then in reverse
+  const sort = (i) => {
+    direction = by === i ? -direction : columns[i].n ? -1 : 1;
+    by = i;
+    const known = (row) => ![null, undefined, ""].includes(columns[i].value(row));
+    sorted = [...rows.filter(known).sort((a, b) => direction * compare(columns[i].value(a), columns[i].value(b))), ...rows.filter((row) => !known(row))];
+    heads.forEach((head, k) => head.setAttribute("aria-sort", k !== i ? "none" : direction > 0 ? "ascending" : "descending"));
+    fill();
+  };
+  fill();
+  return h("div", { class: "data" }, scrolled(label, h("table", { class: "full" }, h("caption", { class: foldable ? "quiet" : null }, label), h("thead", {}, h("tr", {}, heads)), lines)), more,
+    h("div", { class: "get" }, button("CSV", () => saveCsv(label, columns, sorted), { "aria-label": `CSV of: ${label}` })));
+}
+// Contents that may be wider than the page; the keyboard can scroll them
+function scrolled(label, ...children) {
+  return h("div", { class: "wide", tabindex: "0", role: "group", "aria-label": label }, ...children);
+}
+function asTable(label, columns, rows, options = {}) {
+  const box = h("details", { ontoggle: () => { if (box.children.length === 1) box.append(table(label, columns, rows, { ...options, foldable: true })); } }, h("summary", {}, "As a table"));
+  return box;
 }
 
 const VERDICTS = { gain: ["▲", "gain"], "no gain": ["▼", "no gain"], undecided: ["◆", "undecided"] };
 const kind = (verdict) => (verdict || "undecided").replace(" ", "-");
-function verdictOf(row) {
-  if (!row.verdict) return h("span", { class: "soft" }, "no interval");
-  const [sign, words] = VERDICTS[row.verdict];
-  return h("span", { class: `verdict ${kind(row.verdict)}` }, `${sign} ${words}`);
+function verdictOf(verdict, words = "") {
+  if (!verdict) return h("span", { class: "soft" }, "no interval");
+  const [sign, word] = VERDICTS[verdict];
+  return h("span", { class: `verdict ${kind(verdict)}` }, `${sign} ${word}${words}`);
 }
 
-// The sign alone, to save room; the words are in the tooltip and the label for screen readers
-function shortVerdict(row) {
-  if (!row.verdict) return "";
-  const [sign, words] = VERDICTS[row.verdict];
-  return h("span", { class: kind(row.verdict), title: `${words}: ${interval(row.ci_low, row.ci_high)}`, role: "img", "aria-label": words }, sign);
+// Texts, each with a number that marks what it is about
+function makeNotes() {
+  const numbers = new Map();
+  return {
+    mark: (positions) => {
+      for (const position of positions) if (!numbers.has(position)) numbers.set(position, numbers.size + 1);
+      return positions.length ? `${positions.map((position) => numbers.get(position)).sort((a, b) => a - b).join(",")})` : "";
+    },
+    list: () => (numbers.size ? h("ol", { class: "doubts" }, [...numbers.keys()].map((position) => h("li", {}, said(position)))) : null),
+  };
 }
 
 // ---- charts --------------------------------------------------------------------------------------------------------
 
 const main = document.getElementById("main");
-const room = () => main.clientWidth - 32;
+const room = () => document.querySelector("main > section").clientWidth;
 const isNarrow = () => room() < 600;
 const isWide = () => room() > 1000;
 // The length at which names are cut
@@ -130,8 +198,9 @@ pen.font = `12px ${data.config.font}`;
 const widthOf = (indices) => Math.max(...indices.map((i) => pen.measureText(name(i)).width * Math.min(1, characters() / name(i).length)));
 let nDrawing = 0;
 
-// Draws a chart of data.charts with these rows. `about` describes it to screen readers, `change` overrides parts of its
-// specification, `tooltip` makes the content of a row's tooltip, and `then` is called with the drawn chart.
+// Draws a chart of data.charts with these rows. `about` says its measure, target and direction, above the chart, to
+// screen readers, and in its PNG. `change` overrides parts of its specification, `tooltip` makes the content of a row's
+// tooltip, and `then` is called with the drawn chart.
 function chart(kind, rows, about, { params = {}, change = {}, then = null, tooltip = (row) => [row.description], ...events } = {}) {
   const box = h("div", { class: `chart ${kind}` });
   const spec = { ...structuredClone(data.charts[kind]), ...change, description: about, datasets: { rows } };
@@ -144,22 +213,34 @@ function chart(kind, rows, about, { params = {}, change = {}, then = null, toolt
   vegaEmbed(box, spec, options)
     .then(({ view }) => {
       view.addEventListener("mouseover", (event, item) => {
-        if (item?.datum?.description) showTip({ left: event.clientX, top: event.clientY - 6, bottom: event.clientY + 6, width: 0 }, ...tooltip(item.datum));
+        if (!item?.datum?.description) return;
+        // All of the row stays visible, not only the mark
+        const mark = event.target.getBoundingClientRect();
+        const [top, bottom] = [Math.min(mark.top, event.clientY) - 6, Math.max(mark.bottom, event.clientY) + 6];
+        showTip({ left: event.clientX, width: 0, ...(bottom - top < 80 ? { top, bottom } : { top: event.clientY - 12, bottom: event.clientY + 12 }) }, ...tooltip(item.datum));
       });
       view.addEventListener("mouseout", hideTip);
-      for (const [name, listener] of Object.entries(events)) view.addEventListener(name, (event, item) => item?.datum?.description && listener(item.datum));
+      for (const [name, listener] of Object.entries(events)) view.addEventListener(name, (event, item) => item?.datum?.description && listener(item.datum, event));
       if (then) then(box);
     })
     .catch((error) => { box.replaceChildren(h("p", { class: "note" }, `This chart cannot be drawn: ${error.message}`)); })
     .finally(() => { nDrawing -= 1; if (!nDrawing) document.documentElement.dataset.drawn = "true"; });
-  return box;
+  return h("figure", {}, h("figcaption", {}, about), box, h("div", { class: "get" }, button("PNG", () => savePng(spec, about), { "aria-label": `PNG of: ${about}` })));
+}
+const wrap = (text, most) => text.match(new RegExp(`.{1,${Math.max(30, most)}}(?:\\s|$)|\\S+`, "g")).map((line) => line.trim());
+// Draws a chart once more, on a canvas, which knows no variables of the style sheet
+function savePng(spec, about) {
+  const style = getComputedStyle(document.documentElement);
+  const plain = (part) => JSON.parse(JSON.stringify(part).replace(/var\((--[a-z-]+)\)/g, (_, variable) => style.getPropertyValue(variable).trim()));
+  const config = { ...plain(data.config), background: style.getPropertyValue("--back").trim() };
+  const options = { mode: "vega-lite", config, ast: true, renderer: "svg", actions: false, defaultStyle: false, tooltip: false };
+  const { datasets, ...rest } = spec;
+  const titled = { ...plain(rest), datasets, padding: 12, title: { text: wrap(about, Math.floor((Number(rest.width) || 480) / 7)), fontSize: 12, fontWeight: "normal", offset: 12, frame: "bounds" } };
+  const box = h("div");
+  vegaEmbed(box, titled, options).then(({ view }) => view.toCanvas(3).finally(() => view.finalize())).then((canvas) => canvas.toBlob((blob) => save(about, "png", blob)));
 }
 // For a chart that fills the room, including its labels and axes, up to a width
 const fitted = (most) => ({ width: Math.min(room(), most), autosize: { type: "fit-x", contains: "padding" } });
-function asTable(draw) {
-  const box = h("details", { ontoggle: () => { if (box.children.length === 1) box.append(draw()); } }, h("summary", {}, "As a table"));
-  return box;
-}
 const rangeOf = (values, margin) => {
   const known = values.filter((value) => value !== null && value !== undefined);
   return { x_low: Math.min(...known) - margin, x_high: Math.max(...known) + margin };
@@ -167,150 +248,267 @@ const rangeOf = (values, margin) => {
 
 // ---- state ---------------------------------------------------------------------------------------------------------
 
+const ranked = (target) =>
+  withRole("train").filter((s) => s !== target).sort((a, b) => alignment(b, target) - alignment(a, target));
 const firstWithRatio = targets.find((t) => ratios.some((row) => row.target === t));
 const state = {
   target: firstWithRatio ?? targets[0],
   metric: "kl_alignment",
-  swapped: false,
+  direction: "",
   rows: comparable.length > MANY ? "train" : "all",
   columns: data.columns || (comparable.length > 12 && withRole("target").length) ? "target" : "all",
   order: "clustered",
   find: "",
-  predictions: "untuned",
+  answers: "untuned",
   source: null,
   against: null,
 };
-const ranked = (target) =>
-  withRole("train").filter((s) => s !== target).sort((a, b) => alignment(b, target) - alignment(a, target));
 state.against = state.target;
 state.source = ranked(state.target)[0] ?? comparable.find((i) => i !== state.target) ?? null;
 
-// ---- the closest training sets -------------------------------------------------------------------------------------
-
-function drawChoose() {
-  const section = body("choose");
-  const trains = withRole("train");
-  if (!trains.length || !targets.length) {
-    section.replaceChildren(h("p", {}, "There is no training set, or no target to compare one with. The matrix shows the corpora that can be compared."));
-    return;
-  }
-  const overview = targets.map((t) => {
-    const order = ranked(t);
-    const [best] = order;
-    if (best === undefined) return null;
-    const row = intervals.get(`${best} ${t}`) || {};
-    const ceiling = ceilings.get(t)?.ceiling;
-    const untuned = ratios.filter((one) => one.target === t && one.trained_on === null);
-    const models = new Set(untuned.map((one) => one.predictions));
-    const gaining = new Set(untuned.filter((one) => one.verdict === "gain").map((one) => one.predictions));
-    return h("tr", { class: t === state.target ? "chosen" : null },
-      h("th", { scope: "row" }, h("button", { type: "button", class: "plain", "aria-pressed": String(t === state.target), onclick: () => chooseTarget(t) }, name(t))),
-      h("td", {}, name(best)),
-      h("td", { class: "n" }, fixed(alignment(best, t))),
-      h("td", { class: "n" }, interval(row.ci_low, row.ci_high)),
-      h("td", { class: "n" }, fixed(METRICS.js_alignment.value(best, t))),
-      h("td", { class: "n" }, fixed(ceiling)),
-      h("td", {}, models.size ? `${gaining.size} of ${models.size}` : "no predictions"));
-  });
-  section.replaceChildren(
-    h("p", {}, "The training set with the highest KL-alignment for each target. An alignment of 1 means the same distribution, 0.368 nothing in common. ",
-      "The ceiling is the alignment that another sample of the target itself would reach. JS, the alignment by Jensen-Shannon divergence, is a second opinion. The last column counts the untuned models for which some training set has the verdict gain."),
-    table(["Target", "Closest training set", "#KL-alignment", "#95% interval", "#JS", "#Ceiling", "Untuned models with a gain"], overview),
-    h("div", { class: "tools" }, chooser("Target", asOptions(targets), state.target, (value) => chooseTarget(Number(value)), "target")),
-    ranking(state.target));
+// The address names the section and everything that was chosen, so that a link opens the same view
+const defaults = { ...state };
+const ROLES = ["all", "train", "target", "predictions"];
+const ALLOWED = {
+  metric: Object.keys(METRICS), direction: ["", "swapped"], rows: ROLES, columns: data.columns ? ["target"] : ROLES, order: ["clustered", "listed", "name"],
+};
+const isCorpus = (key) => ["target", "source", "against"].includes(key);
+const encoded = (key, value) => (isCorpus(key) || (key === "answers" && value in corpora) ? name(value) : value);
+function decoded(key, text) {
+  if (key in ALLOWED) return ALLOWED[key].includes(text) ? text : undefined;
+  if (key === "find" || (key === "answers" && ["untuned", "tuned", "all"].includes(text))) return text;
+  const i = corpora.findIndex((one) => one.corpus === text);
+  return (key === "target" ? targets : key === "answers" ? allCorpora : comparable).includes(i) ? (key === "answers" ? String(i) : i) : undefined;
 }
+let sectionInView = "";
+function keepInAddress() {
+  const chosen = Object.entries(state).filter(([key, value]) => value !== defaults[key]);
+  const view = new URLSearchParams(chosen.map(([key, value]) => [key, encoded(key, value)]));
+  const address = `#${[sectionInView, view.toString()].filter(Boolean).join("&")}`;
+  if (address !== (location.hash || "#")) history.replaceState(null, "", address);
+}
+// Takes the choices from the address, and returns its section
+function readAddress() {
+  const parts = location.hash.slice(1).split("&");
+  const section = parts[0].includes("=") ? "" : parts.shift();
+  const unknown = [];
+  const given = new URLSearchParams(parts.join("&"));
+  if ([...given].length) Object.assign(state, defaults);
+  for (const [key, text] of given) {
+    const value = key in defaults ? decoded(key, text) : undefined;
+    if (value === undefined) unknown.push(`${key} "${text}"`);
+    else state[key] = value;
+  }
+  document.getElementById("unknown").replaceChildren(unknown.length ? `This report does not have what the link names: ${unknown.join(", ")}.` : "");
+  document.getElementById("unknown").hidden = !unknown.length;
+  return document.getElementById(section)?.matches("section") ? section : "";
+}
+
+// ---- the answer ----------------------------------------------------------------------------------------------------
+
+const decisions = Object.fromEntries(Object.entries(data.decisions).map(([key, columns]) => [key, rowsOf(columns)]));
+const headrooms = new Map(decisions.headroom.map((row) => [`${row.train} ${row.predictions}`, row]));
+const headroomOf = (s, p) => headrooms.get(`${name(s)} ${name(p)}`)?.headroom_ratio ?? null;
+const doubtsAbout = new Map(data.doubts.map(([s, t, positions]) => [`${s} ${t}`, positions]));
+const doubtsOfPair = (s, t) => (doubtsAbout.get(`${s} ${t}`) || []).map(said);
 
 // The part of the target that predictions answer, if they do not answer all of it
 function partOf(row) {
   return row.is_part ? ` on ${count(row.n_answered)} of ${count(row.n_questions)} questions` : "";
 }
 
-function ranking(t) {
-  const order = ranked(t);
-  const predictions = [...new Set(ratios.filter((row) => row.target === t && row.trained_on === null).map((row) => row.predictions))];
-  const ceiling = ceilings.get(t)?.ceiling;
-  const heads = ["Training set", "#KL-alignment", "#95% interval", "#JS", ...predictions.map((p) => h("th", { scope: "col", class: "model" }, `AR of ${name(p)}${partOf(ratios.find((row) => row.predictions === p && row.target === t))}`))];
-  const lines = (shown) => table(heads, shown.map((s) => {
-    const row = intervals.get(`${s} ${t}`);
-    const overlap = METRICS.exact_overlap.value(s, t);
-    return h("tr", {},
-      h("th", { scope: "row" }, name(s), overlap >= 0.005 ? h("div", { class: "flag" }, `contains ${percent(overlap)} of the target's queries`) : null,
-        uneven.has(`${s} ${t}`) ? h("div", { class: "flag" }, `${percent(parsedShare(s))} of it parses, but ${percent(parsedShare(t))} of the target`) : null),
-      h("td", { class: "n" }, fixed(alignment(s, t))),
-      h("td", { class: "n" }, row ? interval(row.ci_low, row.ci_high) : ""),
-      h("td", { class: "n" }, fixed(METRICS.js_alignment.value(s, t))),
-      predictions.map((p) => {
-        const one = ratios.find((ratio) => ratio.train === s && ratio.predictions === p && ratio.target === t);
-        return h("td", { class: "n" }, one ? [fixed(one.alignment_ratio), " ", shortVerdict(one)] : "");
-      }));
-  }), { "aria-label": `Training sets for ${name(t)}` });
-  return h("div", { id: "ranking" }, h("h3", {}, `Training sets for ${name(t)}`), answer(t, order),
-    h("p", { class: "soft" }, "Dots are alignments, bars their 95% intervals. ", ceiling ? `The dashed line is the ceiling, ${fixed(ceiling)}. ` : "", predictions.length ? "AR is the Alignment Ratio; its verdict is ▲ gain, ◆ undecided or ▼ no gain." : ""),
-    limited(order, 20, (shown) => h("div", {}, rankingChart(t, shown, ceiling), lines(shown))));
+// The best ratio of each set of answers to a target: of untuned models, or of all if all are tuned
+function bestRatios(t) {
+  const here = ratios.filter((row) => row.target === t);
+  const untuned = here.filter((row) => row.trained_on === null);
+  const best = new Map();
+  for (const row of untuned.length ? untuned : here) if (!best.has(row.predictions)) best.set(row.predictions, row);
+  return [...best.values()].sort((a, b) => b.alignment_ratio - a.alignment_ratio);
 }
 
-function rankingChart(t, shown, ceiling) {
-  const rows = shown.map((s) => {
-    const { ci_low: low = null, ci_high: high = null } = intervals.get(`${s} ${t}`) || {};
-    const value = alignment(s, t);
-    const text = low === null || isNarrow() ? fixed(value) : `${fixed(value)}  (${interval(low, high)})`;
-    return { label: name(s), value, low, high, text, ceiling: ceiling ?? null, description: `${name(s)}: ${fixed(value)}${low === null ? "" : `, ${interval(low, high)}`}` };
+// For each target its closest training set, and for each model the verdict
+function listAnswers() {
+  const order = [...targets].sort((a, b) => ratios.some((row) => row.target === b) - ratios.some((row) => row.target === a));
+  return order.flatMap((t) => {
+    const best = ranked(t)[0];
+    if (best === undefined) return [];
+    const rows = bestRatios(t);
+    return [{ t, best, rows }];
   });
-  return chart("ranking", rows, `KL-alignments of training sets with ${name(t)}; the table below has the numbers`, {
+}
+
+function drawAnswer() {
+  const section = body("answer");
+  const answers = listAnswers();
+  if (!answers.length) {
+    section.replaceChildren(h("p", {}, "There is no training set, or no target to compare one with. The matrix shows the corpora that can be compared."));
+    return;
+  }
+  const label = "The closest training set to each target, and the Alignment Ratio of each model";
+  const columns = [
+    textColumn("Target", ({ t }) => name(t)), textColumn("Closest training set", ({ row, best }) => name(row ? row.train : best)),
+    numberColumn("KL-alignment", ({ t, row, best }) => alignment(row ? row.train : best, t)), numberColumn("JS", ({ t, row, best }) => METRICS.js_alignment.value(row ? row.train : best, t)), numberColumn("Ceiling", ({ t }) => ceilings.get(t)?.ceiling),
+    textColumn("Answers", ({ row }) => row && name(row.predictions) + partOf(row)), numberColumn("Alignment Ratio", ({ row }) => row?.alignment_ratio),
+    numberColumn("From", ({ row }) => row?.ci_low), numberColumn("To", ({ row }) => row?.ci_high), textColumn("Verdict", ({ row }) => row?.verdict),
+    textColumn("Verdict by reach", ({ row }) => row?.reach_verdict), textColumn("Record", ({ row }) => row && said(row.record)),
+    textColumn("Doubts", ({ t, best, row }) => (row ? row.doubts.map(said) : doubtsOfPair(best, t)).join("; ")),
+  ];
+  const flat = answers.flatMap((one) => (one.rows.length ? one.rows.map((row) => ({ ...one, row })) : [one]));
+  const draw = (some) => scrolled(label, h("table", { class: "full answers" }, h("caption", { class: "quiet" }, label),
+    h("thead", {}, h("tr", {}, ["Target", "Closest training set", "Model's answers", "Alignment Ratio", "Verdict", "Record of such ratios", "Doubts"].map((head) => h("th", { scope: "col" }, head)))),
+    some.map(answerRows)));
+  section.replaceChildren(
+    h("p", {}, "Above 1, a training set is closer to the target than the model's own answers, and fine-tuning on it should help. ",
+      "The record counts how scores changed by 2 points or more after fine-tuning at such ratios, in a study."),
+    limited(answers, 12, draw),
+    h("div", { class: "get" }, button("CSV", () => saveCsv(label, columns, flat), { "aria-label": `CSV of: ${label}` })));
+}
+
+// The rows of one target: its closest training set beside the models' verdicts
+function answerRows({ t, best, rows }) {
+  const common = rows.length ? rows[0].doubts.filter((doubt) => rows.every((row) => row.doubts.includes(doubt))) : [];
+  const sets = new Set(rows.map((row) => row.train));
+  const span = Math.max(1, rows.length);
+  const cell = (head, ...children) => h("td", { "data-head": head }, ...children);
+  const first = [
+    h("th", { scope: "rowgroup", rowspan: span }, button(name(t), () => { chooseTarget(t); jump("ranking"); }, { class: "plain" }),
+      h("div", { class: "soft" }, counted(corpora[t].n_templated, "query", "queries"))),
+    h("td", { rowspan: span, "data-head": "Closest training set" }, ...closestTo(t, rows.length && sets.size === 1 ? rows[0].train : best, common)),
+  ];
+  if (!rows.length) return h("tbody", {}, h("tr", {}, first, h("td", { colspan: 5, class: "soft" }, "no answers of models")));
+  return h("tbody", {}, rows.map((row, i) => h("tr", {}, i ? [] : first,
+    cell("Model's answers", name(row.predictions) + partOf(row), row.trained_on === null ? null : h("div", { class: "soft" }, `tuned on ${row.trained_on}`),
+      sets.size > 1 ? h("div", { class: "soft" }, `closest to this part: ${name(row.train)}`) : null),
+    cell("Alignment Ratio", rounded(row.alignment_ratio, row), intervalOf(row) ? h("div", { class: "soft" }, intervalOf(row)) : null),
+    cell("Verdict", verdictOf(row.verdict), row.reach_verdict && row.reach_verdict !== row.verdict ? h("div", { class: "soft" }, `by reach: ${row.reach_verdict}`) : null,
+      headroomOf(row.train, row.predictions) === null ? null : h("div", { class: "soft" }, `headroom: ${fixed(headroomOf(row.train, row.predictions))}`)),
+    h("td", { "data-head": "Record", title: row.records.map(said).join(" ") }, said(row.record)),
+    h("td", { "data-head": "Doubts", class: "flag" }, row.doubts.filter((doubt) => !common.includes(doubt)).map((doubt) => h("div", {}, said(doubt)))))));
+}
+
+function closestTo(t, s, common) {
+  const ceiling = ceilings.get(t)?.ceiling;
+  const doubts = [...new Set([...common.map(said), ...doubtsOfPair(s, t)])];
+  const safe = doubtsOfPair(s, t).length ? ranked(t).find((other) => !doubtsOfPair(other, t).length) : undefined;
+  const selections = [...new Map(decisions.selections.filter((row) => row.target === name(t)).map((row) => [row.method, row])).values()];
+  const selection = selections.sort((a, b) => b.kl_alignment - a.kl_alignment)[0];
+  return [
+    name(s), h("div", { class: "soft" }, `KL-alignment ${withInterval(alignment(s, t), intervals.get(`${s} ${t}`))}`, ceiling ? `; ceiling ${fixed(ceiling)}` : ""),
+    doubts.length ? h("div", { class: "flag" }, `${doubts.join("; ")}`) : null,
+    safe === undefined ? null : h("div", { class: "soft" }, `closest without a doubt: ${name(safe)}, ${fixed(alignment(safe, t))}`),
+    selection ? h("div", { class: "soft" }, `selection of ${counted(selection.n_taken, "row")} (${selection.method}): ${fixed(selection.kl_alignment)}`) : null,
+  ];
+}
+
+// ---- the training sets of a target ---------------------------------------------------------------------------------
+
+function drawRanking() {
+  const section = body("ranking");
+  const t = state.target;
+  const order = ranked(t);
+  if (!withRole("train").length || !order.length) {
+    section.replaceChildren(h("p", {}, "There is no training set to compare with a target."));
+    return;
+  }
+  const predictions = bestRatios(t).map((row) => row.predictions);
+  const ceiling = ceilings.get(t)?.ceiling;
+  const label = `KL-alignment of training sets with ${name(t)}`;
+  const ratioOf = (s, p) => ratios.find((row) => row.train === s && row.predictions === p && row.target === t);
+  const reachOf = (s) => intervals.get(`${s} ${t}`)?.reach ?? null;
+  const columns = [
+    textColumn("Training set", name, (s) => [name(s), flags(s, t)]),
+    numberColumn("KL-alignment", (s) => alignment(s, t), (s) => rounded(alignment(s, t), intervals.get(`${s} ${t}`))),
+    { ...textColumn("95% interval", (s) => intervalOf(intervals.get(`${s} ${t}`))), n: true },
+    numberColumn("JS", (s) => METRICS.js_alignment.value(s, t)),
+    ...(order.some((s) => reachOf(s) !== null) ? [numberColumn("Reach", reachOf)] : []),
+    ...predictions.map((p) => numberColumn(`AR of ${name(p)}${partOf(ratios.find((row) => row.predictions === p && row.target === t))}`, (s) => ratioOf(s, p)?.alignment_ratio, (s) => {
+      const row = ratioOf(s, p);
+      return row ? [rounded(row.alignment_ratio, row), " ", shortVerdict(row)] : "";
+    })),
+  ];
+  section.replaceChildren(
+    h("div", { class: "tools" }, chooser("Target", asOptions(targets), t, (value) => chooseTarget(Number(value), "target"), "target")),
+    describeRanking(t, order),
+    h("p", { class: "soft" }, "Dots are alignments, bars their 95% intervals. ", ceiling ? `The dashed line is the ceiling, ${fixed(ceiling)}: the alignment that another sample of the target would reach. ` : "",
+      predictions.length ? "AR is the Alignment Ratio; its verdict is ▲ gain, ◆ undecided or ▼ no gain. " : "", "JS, the alignment by Jensen-Shannon divergence, is a second opinion."),
+    limited(order, 20, (shown) => rankingChart(t, shown, ceiling, label)),
+    table(`${label}, and Alignment Ratios`, columns, order, { most: 20, foldable: true }));
+}
+
+// Doubts about a pair, and signs of leakage that are too weak for a doubt
+function flags(s, t) {
+  const overlap = METRICS.exact_overlap.value(s, t);
+  const doubts = doubtsOfPair(s, t);
+  if (overlap >= 0.005 && !doubts.some((doubt) => doubt.includes("contains"))) doubts.push(`contains ${percent(overlap)} of the target's queries`);
+  if (uneven.has(`${s} ${t}`) && !doubts.some((doubt) => doubt.includes("parses"))) doubts.push(`${percent(parsedShare(s))} of it parses, but ${percent(parsedShare(t))} of the target`);
+  return doubts.map((doubt) => h("div", { class: "flag" }, doubt));
+}
+
+// The sign alone, to save room; the words are in the tooltip and the label for screen readers
+function shortVerdict(row) {
+  if (!row.verdict) return "";
+  const [sign, words] = VERDICTS[row.verdict];
+  return h("span", { class: kind(row.verdict), title: `${words}: ${intervalOf(row)}`, role: "img", "aria-label": words }, sign);
+}
+
+function rankingChart(t, shown, ceiling, label) {
+  const rows = shown.map((s) => {
+    const row = intervals.get(`${s} ${t}`);
+    const value = alignment(s, t);
+    const text = isNarrow() ? rounded(value, row) : withInterval(value, row);
+    return { label: name(s), value, low: row?.ci_low ?? null, high: row?.ci_high ?? null, text, ceiling: ceiling ?? null, description: `${name(s)}: ${withInterval(value, row)}` };
+  });
+  return chart("ranking", rows, `${label}, with 95% intervals`, {
     change: fitted(900),
     params: { ...rangeOf(rows.flatMap((row) => [row.value, row.low, row.high, row.ceiling]), 0.02), characters: characters() },
   });
 }
 
 // The ranking in words
-function answer(t, order) {
-  if (!order.length) return h("p", { class: "answer" }, "There is no other training set.");
+function describeRanking(t, order) {
   const [best, next] = order;
-  let sentence = `${name(best)} is the closest, with a KL-alignment of ${fixed(alignment(best, t))}`;
   const one = intervals.get(`${best} ${t}`);
-  const other = next === undefined ? null : intervals.get(`${next} ${t}`);
+  let sentence = `${name(best)} is the closest, with a KL-alignment of ${rounded(alignment(best, t), one)}`;
   if (next !== undefined) {
+    const other = intervals.get(`${next} ${t}`);
     const apart = one && other && one.ci_low > other.ci_high;
-    sentence += `; ${name(next)} is next, with ${fixed(alignment(next, t))}${one && other ? (apart ? ", and their intervals do not overlap" : ", but their intervals overlap") : ""}`;
+    sentence += `; ${name(next)} is next, with ${rounded(alignment(next, t), other)}${one && other ? (apart ? ", and their intervals do not overlap" : ", but their intervals overlap") : ""}`;
   }
-  const rows = ratios.filter((row) => row.target === t && row.trained_on === null && row.train === best);
-  const sentences = [`${sentence}.`];
-  for (const [verdict, words] of [["gain", "A gain is expected for"], ["undecided", "The verdict is undecided for"], ["no gain", "No gain is expected for"]]) {
-    const models = rows.filter((row) => row.verdict === verdict).map((row) => name(row.predictions) + partOf(row));
-    if (models.length) sentences.push(`${words} ${models.join(", ")}.`);
-  }
-  sentences.push(...(doubtsAbout.get(`${best} ${t}`) || []).map((doubt) => `Doubtful: ${doubt}.`));
-  return h("p", { class: "answer" }, sentences.join(" "));
+  return h("p", { class: "answer" }, `${sentence}.`);
 }
 
-function chooseTarget(t) {
-  const focused = document.activeElement && document.activeElement.textContent;
+// Shows another target everywhere, and returns the focus to the control with this id
+function chooseTarget(t, focused = null) {
   state.target = t;
-  state.predictions = "untuned";
-  drawChoose();
+  state.answers = "untuned";
+  drawRanking();
   drawRatios();
+  drawDecisions();
+  drawGaps();
   choosePair(ranked(t)[0] ?? state.source, t);
-  const button = [...document.querySelectorAll("#choose button.plain")].find((one) => one.textContent === focused);
-  if (button) button.focus();
-  else if (focused) document.getElementById("target")?.focus();
+  if (focused) document.getElementById(focused)?.focus();
+}
+function jump(section) {
+  document.getElementById(section).scrollIntoView();
+  sectionInView = section;
+  keepInAddress();
 }
 
 // ---- the matrix ----------------------------------------------------------------------------------------------------
 
 function drawMatrix() {
   const roles = [["all", "all"], ...["train", "target", "predictions"].filter((role) => withRole(role).length).map((role) => [role, role])];
-  const set = (key) => (value) => { state[key] = value; fillMatrix(); };
+  const set = (key) => (value) => { state[key] = value; fillMatrix(); keepInAddress(); };
   body("matrix").replaceChildren(
     ...(data.columns ? [h("p", { class: "soft" }, `With ${count(corpora.length)} corpora, the report contains only the pairs with a target; nl2sql-align matrix prints all of them.`)] : []),
-    h("p", {}, "Rows are sources, columns are targets. Hover over a cell, or use the arrow keys, to see all measures. Click on it, or press Enter, to see below how the two corpora differ."),
+    h("p", {}, "Rows are sources, columns are targets. Hover over a cell, or use the arrow keys, to see all measures. Click on it, or press Enter, to see why the two corpora differ."),
     h("div", { class: "tools" },
       chooser("Measure", Object.entries(METRICS).map(([key, metric]) => [key, metric.label]), state.metric, set("metric"), "metric"),
-      chooser("Direction", [["", "row compared with column"], ["swapped", "column compared with row"]], state.swapped ? "swapped" : "",
-        (value) => { state.swapped = value === "swapped"; fillMatrix(); }, "direction"),
+      chooser("Direction", [["", "row compared with column"], ["swapped", "column compared with row"]], state.direction, set("direction"), "direction"),
       chooser("Rows", roles, state.rows, set("rows"), "rows"),
       chooser("Columns", data.columns ? [["target", "target"]] : roles, state.columns, set("columns"), "columns"),
       chooser("Order", [["clustered", "similar side by side"], ["listed", "as in the corpora file"], ["name", "by name"]], state.order, set("order"), "order"),
-      h("label", {}, "Name contains", h("input", { type: "search", id: "find", oninput: (event) => set("find")(event.target.value) }))),
+      h("label", {}, "Name contains", h("input", { type: "search", id: "find", value: state.find, oninput: (event) => set("find")(event.target.value) }))),
     h("div", { id: "heat" }));
   fillMatrix();
 }
@@ -326,8 +524,8 @@ function fillMatrix() {
   const columns = inOrder(state.columns);
   const wanted = state.find.trim().toLowerCase();
   const rows = inOrder(state.rows).filter((i) => name(i).toLowerCase().includes(wanted));
-  const valueOf = (s, t) => (state.swapped ? metric.value(t, s) : metric.value(s, t));
-  const about = `${metric.label} of ${state.swapped ? "columns with rows" : "rows with columns"}`;
+  const valueOf = (s, t) => (state.direction ? metric.value(t, s) : metric.value(s, t));
+  const about = `${metric.label} of ${state.direction ? "columns (sources) with rows (targets)" : "rows (sources) with columns (targets)"}`;
   const marked = (s, t, text) => (uneven.has(`${s} ${t}`) ? `${text}*` : text);
   const draw = (shown) => {
     // The slanted names of columns extend to the right
@@ -338,21 +536,20 @@ function fillMatrix() {
       const value = valueOf(s, t);
       return { source: name(s), target: name(t), s, t, value, text: marked(s, t, value === null ? "?" : short(value)), description: `${name(s)} with ${name(t)}: ${fixed(value) || "unknown"}` };
     }));
-    return chart("heat", cells, `${about}; arrow keys move between cells, Enter shows how the two corpora differ`, {
+    return chart("heat", cells, about, {
       change: { width: { step } },
       params: { far: metric.low, near: metric.high, characters: characters(), size: step >= 30 ? 11 : 9, angle: isNarrow() ? -90 : -60 },
       then: (box) => addKeys(box, cells, columns.length),
       tooltip: (cell) => pairTooltip(...pairOf(cell)),
-      click: (cell) => choosePair(...pairOf(cell)),
+      click: (cell, event) => showPair(...pairOf(cell), event.target.getBoundingClientRect(), null),
     });
   };
-  const inNumbers = (shown) => table(["", ...columns.map((t) => `#${name(t)}`)], shown.map((s) => h("tr", {}, h("th", { scope: "row" }, name(s)),
-    columns.map((t) => h("td", { class: "n" }, marked(s, t, fixed(valueOf(s, t))))))), { "aria-label": about });
+  const numbers = [textColumn("Corpus", name), ...columns.map((t) => numberColumn(name(t), (s) => valueOf(s, t), (s) => marked(s, t, fixed(valueOf(s, t)))))];
   document.getElementById("heat").replaceChildren(
     h("div", { class: "scale" }, fixed(metric.low), h("span", { class: "ramp" }), fixed(metric.high), data.uneven.length ? h("span", {}, "* much less of one corpus parses than of the other") : null),
-    ...(rows.length && columns.length ? [limited(rows, MANY + 20, draw), asTable(() => limited(rows, MANY + 20, inNumbers))] : [h("p", {}, "No corpus matches this choice.")]));
+    ...(rows.length && columns.length ? [limited(rows, MANY + 20, draw), asTable(about, numbers, rows, { most: MANY + 20 })] : [h("p", {}, "No corpus matches this choice.")]));
 }
-const pairOf = (cell) => (state.swapped ? [cell.t, cell.s] : [cell.s, cell.t]);
+const pairOf = (cell) => (state.direction ? [cell.t, cell.s] : [cell.s, cell.t]);
 
 // Makes cells reachable from the keyboard: the Tab key stops at one cell, arrow keys move from there
 function addKeys(box, cells, nColumns) {
@@ -378,20 +575,29 @@ function addKeys(box, cells, nColumns) {
       next.focus();
     } else if (event.key === "Enter" || event.key === " ") {
       event.preventDefault();
-      choosePair(...pairOf(cells[i]));
-    } else if (event.key === "Escape") hideTip();
+      showPair(...pairOf(cells[i]), event.target.getBoundingClientRect(), nodes[i]);
+    }
   });
 }
 
 const tip = document.getElementById("tip");
 function showTip(box, ...content) {
+  if (!pairBox.hidden) return;
   tip.replaceChildren(...content);
   tip.hidden = false;
-  const size = tip.getBoundingClientRect();
-  const left = Math.max(4, Math.min(box.left + box.width / 2 - size.width / 2, document.documentElement.clientWidth - size.width - 4));
-  const above = box.top - size.height - 8;
-  tip.style.left = `${left}px`;
-  tip.style.top = `${above > 4 ? above : Math.min(box.bottom + 8, window.innerHeight - size.height - 4)}px`;
+  placeBeside(tip, box);
+}
+// Places a panel above or below a box, where there is more room, and never over it
+function placeBeside(panel, box) {
+  panel.style.maxHeight = "none";
+  const size = panel.getBoundingClientRect();
+  const [above, below] = [box.top - 12, window.innerHeight - box.bottom - 12];
+  const isAbove = size.height <= above || above > below;
+  const height = Math.min(size.height, Math.max(isAbove ? above : below, 80));
+  const [x, y] = getComputedStyle(panel).position === "absolute" ? [window.scrollX, window.scrollY] : [0, 0];
+  panel.style.maxHeight = `${height}px`;
+  panel.style.left = `${x + Math.max(4, Math.min(box.left + box.width / 2 - size.width / 2, document.documentElement.clientWidth - size.width - 4))}px`;
+  panel.style.top = `${y + (isAbove ? box.top - 8 - height : box.bottom + 8)}px`;
 }
 function hideTip() { tip.hidden = true; }
 window.addEventListener("scroll", hideTip, { passive: true, capture: true });
@@ -401,7 +607,7 @@ function pairTooltip(s, t) {
   const ceiling = ceilings.get(t)?.ceiling;
   const lines = Object.values(METRICS).map((metric) => h("tr", {}, h("td", {}, metric.label), h("td", { class: "n" }, fixed(metric.value(s, t))), h("td", { class: "n" }, fixed(metric.value(t, s)))));
   return [h("strong", {}, name(s)), " compared with ", h("strong", {}, name(t)),
-    row ? h("div", {}, `95% interval of the KL-alignment: ${interval(row.ci_low, row.ci_high)}`) : "",
+    row ? h("div", {}, `95% interval of the KL-alignment: ${intervalOf(row)}`) : "",
     ceiling && corpora[s].role === "train" ? h("div", {}, `Ceiling for ${name(t)}: ${fixed(ceiling)}`) : "",
     uneven.has(`${s} ${t}`) ? h("div", { class: "flag" }, `${percent(parsedShare(s))} and ${percent(parsedShare(t))} of their queries parse`) : "",
     h("table", {}, h("thead", {}, h("tr", {}, h("th", {}), h("th", { class: "n" }, "this"), h("th", { class: "n" }, "reverse"))), h("tbody", {}, lines))];
@@ -415,13 +621,13 @@ function drawRatios() {
     body("ratios").replaceChildren(h("p", {}, "There are no ratios: they need a corpus with the role train and one with the role predictions."));
     return;
   }
-  const target = withRatios.includes(state.target) ? state.target : withRatios[0];
+  const target = state.target;
   const rows = ratios.filter((row) => row.target === target);
   const predictions = [...new Set(rows.map((row) => row.predictions))];
   const isTuned = (p) => corpora[p].trained_on !== null;
   const kinds = [["untuned", "of untuned models"], ["tuned", "of tuned models"], ["all", "all"]];
   const filters = { untuned: (p) => !isTuned(p), tuned: isTuned, all: () => true };
-  const keep = filters[state.predictions] || ((p) => p === Number(state.predictions));
+  const keep = filters[state.answers] || ((p) => p === Number(state.answers));
   const shown = predictions.filter(keep);
   const around = rows.filter((row) => shown.includes(row.predictions)).flatMap((row) => [row.alignment_ratio, row.ci_low, row.ci_high, row.reach_ratio]).filter((value) => value !== null);
   const scale = { x_low: Math.min(0.95, ...around) / 1.03, x_high: Math.max(1.05, ...around) * 1.03 };
@@ -429,106 +635,153 @@ function drawRatios() {
     h("p", {}, "An Alignment Ratio compares a training set with a model's own answers: to the right of the line at 1, the training set is closer to the target, and fine-tuning on it should help. Bars are 95% intervals. ",
       "▲ gain: the interval is above 1. ▼ no gain: it is below 1. ◆ undecided: it contains 1, or the verdict is withheld. ○ is the ratio by reach: by the mixture of the training set's parts that is closest to the target."),
     h("div", { class: "tools" },
-      chooser("Target", asOptions(withRatios), target, (value) => chooseTarget(Number(value)), "ratio-target"),
-      chooser("Answers", [...kinds, ...asOptions(predictions)], state.predictions, (value) => { state.predictions = value; drawRatios(); document.getElementById("answers").focus(); }, "answers")),
-    shown.length ? "" : h("p", {}, "There are no answers of this kind for this target."),
-    limited(shown, 8, (some) => h("div", { class: "figures" }, some.map((p) => ratioFigure(p, rows.filter((row) => row.predictions === p), scale)))));
+      chooser("Target", asOptions(targets), target, (value) => chooseTarget(Number(value), "ratio-target"), "ratio-target"),
+      chooser("Answers", [...kinds, ...asOptions(predictions)], state.answers, (value) => { state.answers = value; drawRatios(); keepInAddress(); document.getElementById("answers").focus(); }, "answers")),
+    shown.length ? "" : h("p", {}, `There are no answers of this kind for ${name(target)}.`),
+    limited(shown, 8, (some) => h("div", { class: "figures" }, some.map((p) => ratioPanel(p, rows.filter((row) => row.predictions === p), scale)))));
 }
 
 function byReach(row) {
   return row.reach_ratio === null ? "" : `; by reach ${fixed(row.reach_ratio)}, ${row.reach_verdict || "no interval"}`;
 }
 
-function doubtsOf(rows) {
-  const trains = new Map();
-  for (const row of rows) for (const doubt of row.doubts) trains.set(doubt, [...(trains.get(doubt) || []), name(row.train)]);
-  return [...trains].map(([doubt, names]) => names.length === rows.length ? doubt : `${names.slice(0, 3).join(", ")}${names.length > 3 ? ` and ${names.length - 3} others` : ""}: ${doubt}`);
-}
-
-function ratioFigure(p, rows, scale) {
+function ratioPanel(p, rows, scale) {
   const [first] = rows;
   const tuned = first.trained_on === null ? "" : `, tuned on ${first.trained_on}`;
-  const about = `Alignment Ratios of ${name(p)}${partOf(first)}`;
+  const about = `Alignment Ratios of training sets for ${name(p)} on ${name(first.target)}${partOf(first)}`;
+  const common = first.doubts.filter((doubt) => rows.every((row) => row.doubts.includes(doubt)));
+  const notes = makeNotes();
+  const marks = new Map(rows.map((row) => [row, notes.mark(row.doubts.filter((doubt) => !common.includes(doubt)))]));
   const draw = (shown) => chart("ratios", shown.map((row) => {
     const verdict = row.verdict || "no interval";
-    const text = row.ci_low === null ? fixed(row.alignment_ratio) : `${fixed(row.alignment_ratio)} (${interval(row.ci_low, row.ci_high)})`;
-    return { label: name(row.train), value: row.alignment_ratio, low: row.ci_low, high: row.ci_high, verdict, reach: row.reach_ratio, text: isNarrow() ? fixed(row.alignment_ratio) : text, description: `${name(row.train)}: ${text}, ${verdict}${byReach(row)}${row.doubts.map((doubt) => `; ${doubt}`).join("")}` };
-  }), about, { change: fitted(isWide() ? room() / 2 - 16 : 800), params: { ...scale, characters: isNarrow() ? 18 : 28 } });
-  const inNumbers = () => table(["Training set", "#AR", "Verdict", "#95% interval", "#By reach", "Verdict by reach", "Doubts"], rows.map((row) => h("tr", {},
-    h("th", { scope: "row" }, name(row.train)),
-    h("td", { class: "n" }, fixed(row.alignment_ratio)),
-    h("td", {}, verdictOf(row)),
-    h("td", { class: "n" }, interval(row.ci_low, row.ci_high)),
-    h("td", { class: "n" }, row.reach_ratio === null ? "" : fixed(row.reach_ratio)),
-    h("td", {}, row.reach_verdict || ""),
-    h("td", {}, row.doubts.join("; ")))), { "aria-label": about });
-  return h("figure", {}, h("h3", {}, `${name(p)} (model ${first.model}${tuned})${partOf(first)}`),
+    const text = withInterval(row.alignment_ratio, row);
+    return {
+      label: name(row.train), value: row.alignment_ratio, low: row.ci_low, high: row.ci_high, verdict, reach: row.reach_ratio,
+      text: `${isNarrow() ? rounded(row.alignment_ratio, row) : text} ${marks.get(row)}`.trim(),
+      description: `${name(row.train)}: ${text}, ${verdict}${byReach(row)}${row.doubts.map((doubt) => `; ${said(doubt)}`).join("")}`,
+    };
+  }), `${about}, with 95% intervals`, { change: fitted(isWide() ? room() / 2 - 16 : 800), params: { ...scale, characters: isNarrow() ? 18 : 28 } });
+  const columns = [
+    textColumn("Training set", (row) => name(row.train)), numberColumn("AR", (row) => row.alignment_ratio, (row) => rounded(row.alignment_ratio, row)),
+    textColumn("Verdict", (row) => row.verdict || "", (row) => verdictOf(row.verdict)), { ...textColumn("95% interval", intervalOf), n: true },
+    numberColumn("By reach", (row) => row.reach_ratio), textColumn("Verdict by reach", (row) => row.reach_verdict || ""),
+    ...(rows.some((row) => headroomOf(row.train, p) !== null) ? [numberColumn("Headroom", (row) => headroomOf(row.train, p))] : []),
+    textColumn("Record of such ratios", (row) => said(row.record)), textColumn("Doubts", (row) => row.doubts.map(said).join("; ")),
+  ];
+  const records = [...new Set(rows.filter((row) => row.verdict === "gain").concat(first).flatMap((row) => row.records))];
+  return h("div", { class: "panel" }, h("h3", {}, `${name(p)} (model ${first.model}${tuned})${partOf(first)}`),
     h("p", { class: "soft" }, `KL-alignment of its answers: ${fixed(first.predictions_alignment)}. ${percent(first.predictions_parsed_share)} of them parse${first.n_cleaned ? `, after ${counted(first.n_cleaned, "answer")} had been cleaned` : ""}.`),
-    doubtsOf(rows).map((doubt) => h("p", { class: "flag" }, `Doubtful: ${doubt}.`)),
-    limited(rows, 20, draw), asTable(inNumbers));
+    common.map((doubt) => h("p", { class: "flag" }, `Doubtful: ${said(doubt)}.`)),
+    limited(rows, 20, draw), notes.list(), records.map((record) => h("p", { class: "record" }, said(record))), asTable(about, columns, rows));
 }
 
 // ---- decisions -----------------------------------------------------------------------------------------------------
 
-const decisions = Object.fromEntries(Object.entries(data.decisions).map(([key, columns]) => [key, rowsOf(columns)]));
-const decided = [...new Set(Object.values(decisions).flat().map((row) => row.target))].sort();
+function showSection(id, isShown) {
+  for (const node of document.querySelectorAll(`#${id}, nav a[href="#${id}"]`)) node.hidden = !isShown;
+}
+const ofTarget = (key) => decisions[key].filter((row) => row.target === name(state.target));
 
 function drawDecisions() {
-  for (const node of document.querySelectorAll("#decisions, nav a[href='#decisions']")) node.hidden = !decided.length;
+  const decided = [...new Set(["sample_size", "budget", "selections", "mixtures"].flatMap((key) => decisions[key].map((row) => row.target)))].sort();
+  showSection("decisions", decided.length);
   if (!decided.length) return;
-  const target = state.decided ?? (decided.includes(name(state.target)) ? name(state.target) : decided[0]);
-  const here = (key) => decisions[key].filter((row) => row.target === target);
+  const target = name(state.target);
+  const chosen = allCorpora.filter((i) => decided.includes(name(i)));
+  const here = decided.includes(target);
   body("decisions").replaceChildren(
     h("p", {}, "Results of the commands sample-size, select and mix."),
-    h("div", { class: "tools" }, chooser("Target", decided.map((one) => [one, one]), target, (value) => { state.decided = value; drawDecisions(); document.getElementById("decided").focus(); }, "decided")),
-    h("div", { class: "figures" }, [sizesFigure(target, here("sample_size")), budgetFigure(target, here("budget"), here("selections")), mixtureFigure(target, here("mixtures"))]));
+    h("div", { class: "tools" }, chooser("Target", asOptions(here ? chosen : [state.target, ...chosen]), state.target, (value) => chooseTarget(Number(value), "decided"), "decided")),
+    here ? h("div", { class: "figures" }, [sizesPanel(target, ofTarget("sample_size")), budgetPanel(target, ofTarget("budget"), ofTarget("selections")), mixturePanel(target, ofTarget("mixtures"))])
+      : h("p", {}, `Nothing is recorded for ${target}; there are results for ${decided.join(", ")}.`));
 }
 const half = () => fitted(isWide() ? room() / 2 - 16 : 640);
 
-function sizesFigure(target, rows) {
+function sizesPanel(target, rows) {
   if (!rows.length) return null;
-  return h("figure", {}, h("h3", {}, `How many queries of ${target} are enough`),
+  const about = `Kendall's tau of rankings of training sets for ${target}, by the number of its queries`;
+  return h("div", { class: "panel" }, h("h3", {}, `How many queries of ${target} are enough`),
     h("p", { class: "soft" }, "How well a random sample of the target's queries reproduces the ranking of training sets by all queries: Kendall's tau, with the range of the middle 95% of the samples."),
     chart("sample_size", rows.map((row) => ({ ...row, description: `${row.smoothing}, ${count(row.n_queries)} queries: tau ${fixed(row.kendall_tau, 2)} (${fixed(row.tau_low, 2)} to ${fixed(row.tau_high, 2)})` })),
-      `Kendall's tau of rankings for ${target} by number of queries`, { change: half(), params: { kinds: [...new Set(rows.map((row) => row.smoothing))] } }),
-    asTable(() => table(["Measure", "#Queries", "#Kendall's tau", "#Interval", "#Same best training set"], rows.map((row) => h("tr", {}, h("th", { scope: "row" }, row.smoothing), h("td", { class: "n" }, count(row.n_queries)),
-      h("td", { class: "n" }, fixed(row.kendall_tau, 2)), h("td", { class: "n" }, `${fixed(row.tau_low, 2)} to ${fixed(row.tau_high, 2)}`), h("td", { class: "n" }, percent(row.same_winner_share)))))));
+      about, { change: half(), params: { kinds: [...new Set(rows.map((row) => row.smoothing))] } }),
+    asTable(about, [
+      textColumn("Measure", (row) => row.smoothing), countColumn("Queries", (row) => row.n_queries), numberColumn("Kendall's tau", (row) => row.kendall_tau, (row) => fixed(row.kendall_tau, 2)),
+      { ...textColumn("Interval", (row) => `${fixed(row.tau_low, 2)} to ${fixed(row.tau_high, 2)}`), n: true }, shareColumn("Same best training set", (row) => row.same_winner_share),
+    ], rows));
 }
 
-function budgetFigure(target, curve, taken) {
+function budgetPanel(target, curve, taken) {
   if (!curve.length) return null;
   const random = new Map(curve.filter((row) => row.method !== "random").map((row) => [row.n_rows, { ...row, method: "random", kl_alignment: row.random_alignment }]));
   const rows = [...curve, ...(curve.some((row) => row.method === "random") ? [] : random.values())];
   const methods = [...new Map(taken.map((row) => [row.method, row])).values()];
-  return h("figure", {}, h("h3", {}, `Rows selected for ${target}`),
+  const about = `KL-alignment of selected rows with ${target}, by their number`;
+  return h("div", { class: "panel" }, h("h3", {}, `Rows selected for ${target}`),
     methods.map((one) => h("p", { class: "soft" }, `Method ${one.method}: KL-alignment ${fixed(one.kl_alignment)} with ${counted(one.n_taken, "row")} and ${counted(one.n_taken_templates, "template")}; all candidates together: ${fixed(one.pool_alignment)}.`)),
-    chart("budget", rows.map((row) => ({ ...row, description: `${row.method}, ${count(row.n_rows)} rows: ${fixed(row.kl_alignment)}` })), `KL-alignment with ${target} by number of rows`, { change: half(), params: { kinds: [...new Set(rows.map((row) => row.method))] } }),
-    asTable(() => h("div", {},
-      table(["Method", "#Rows", "#KL-alignment"], rows.map((row) => h("tr", {}, h("th", { scope: "row" }, row.method), h("td", { class: "n" }, count(row.n_rows)), h("td", { class: "n" }, fixed(row.kl_alignment))))),
-      table(["Taken from", "Method", "#Rows", "#Left out: also in the target", "License"], taken.map((row) => h("tr", {}, h("th", { scope: "row" }, row.source), h("td", {}, row.method), h("td", { class: "n" }, count(row.n_taken_from_source)), h("td", { class: "n" }, count(row.n_overlapping)), h("td", {}, row.license || "unknown")))))));
+    chart("budget", rows.map((row) => ({ ...row, description: `${row.method}, ${count(row.n_rows)} rows: ${fixed(row.kl_alignment)}` })), about, { change: half(), params: { kinds: [...new Set(rows.map((row) => row.method))] } }),
+    asTable(about, [textColumn("Method", (row) => row.method), countColumn("Rows", (row) => row.n_rows), numberColumn("KL-alignment", (row) => row.kl_alignment)], rows),
+    table(`Rows selected for ${target}, by training set`, [
+      textColumn("Taken from", (row) => row.source), textColumn("Method", (row) => row.method), countColumn("Rows", (row) => row.n_taken_from_source),
+      countColumn("Left out: also in the target", (row) => row.n_overlapping), textColumn("License", (row) => row.license || "unknown"),
+    ], taken, { foldable: true }));
 }
 
-function mixtureFigure(target, rows) {
+function mixturePanel(target, rows) {
   if (!rows.length) return null;
   const weight = (share) => `${(100 * share).toFixed(1)}%`;
   const range = (row) => `${weight(row.row_weight_low)} to ${weight(row.row_weight_high)}`;
   const inWords = (row) => `${weight(row.row_weight)} (${range(row)})`;
-  return h("figure", {}, h("h3", {}, `The best mixture for ${target}`),
-    h("p", { class: "soft" }, `KL-alignment of this mixture: ${fixed(rows[0].kl_alignment)}; of all rows of these training sets: ${fixed(rows[0].pool_alignment)}. Bars are 95% intervals.`),
+  const about = `Shares of training sets in the mixture closest to ${target}, with 95% intervals`;
+  return h("div", { class: "panel" }, h("h3", {}, `The best mixture for ${target}`),
+    h("p", { class: "soft" }, `KL-alignment of this mixture: ${fixed(rows[0].kl_alignment)}; of all rows of these training sets: ${fixed(rows[0].pool_alignment)}.`),
     chart("mixture", rows.map((row) => ({ label: row.source, value: row.row_weight, low: row.row_weight_low, high: row.row_weight_high, text: isNarrow() ? weight(row.row_weight) : inWords(row), description: `${row.source}: ${inWords(row)}` })),
-      `Shares of training sets in the mixture for ${target}`, { change: half(), params: { characters: isNarrow() ? 18 : 28 } }),
-    asTable(() => table(["Training set", "#Share of rows", "#95% interval", "#KL-alignment alone"], rows.map((row) => h("tr", {}, h("th", { scope: "row" }, row.source), h("td", { class: "n" }, weight(row.row_weight)),
-      h("td", { class: "n" }, range(row)), h("td", { class: "n" }, fixed(row.source_alignment)))))));
+      about, { change: half(), params: { characters: isNarrow() ? 18 : 28 } }),
+    asTable(about, [
+      textColumn("Training set", (row) => row.source), numberColumn("Share of rows", (row) => row.row_weight, (row) => weight(row.row_weight)),
+      { ...textColumn("95% interval", range), n: true }, numberColumn("KL-alignment alone", (row) => row.source_alignment),
+    ], rows));
+}
+
+// ---- gaps ----------------------------------------------------------------------------------------------------------
+
+function drawGaps() {
+  const all = decisions.gaps;
+  showSection("gaps", all.length);
+  if (!all.length) return;
+  const rows = ofTarget("gaps");
+  const known = [...new Set(all.map((row) => row.target))];
+  const chosen = allCorpora.filter((i) => known.includes(name(i)));
+  body("gaps").replaceChildren(
+    h("p", {}, "Results of the command gaps: the templates of a target of which rows raise the alignment of a training set most, in the order in which to add them."),
+    h("div", { class: "tools" }, chooser("Target", asOptions(rows.length ? chosen : [state.target, ...chosen]), state.target, (value) => chooseTarget(Number(value), "gaps-target"), "gaps-target")),
+    ...(rows.length ? [...new Set(rows.map((row) => row.source))].map((source) => gapsPanel(source, rows.filter((row) => row.source === source)))
+      : [h("p", {}, `Nothing is recorded for ${name(state.target)}; there are results for ${known.join(", ")}.`)]));
+}
+
+function gapsPanel(source, rows) {
+  const [first] = rows;
+  const hidden = first.n_templates_in_all - rows.length;
+  const example = (row) => row.example_sql || row.template;
+  return h("div", { class: "panel" }, h("h3", {}, `What ${source} lacks for ${first.target}`),
+    h("p", {}, `${counted(first.n_rows_in_all, "row")} of ${counted(first.n_templates_in_all, "template")} raise its KL-alignment from ${fixed(first.source_alignment)} to ${fixed(first.alignment_with_all)}.`,
+      hidden ? ` Shown are the first ${rows.length} templates; nl2sql-align gaps lists all.` : ""),
+    table(`Rows to add to ${source} for ${first.target}`, [
+      textColumn("Structure", (row) => row.structure, (row) => h("details", {}, h("summary", {}, row.structure), row.example_sql ? h("div", {}, `Example from ${row.example_corpus}:`) : null, h("span", { class: "sql" }, example(row)))),
+      countColumn("Rows to add", (row) => row.n_rows), countColumn("So far", (row) => row.n_rows_so_far), numberColumn("KL-alignment then", (row) => row.kl_alignment),
+      countColumn("In the target", (row) => row.n_in_target), countColumn("In the set", (row) => row.n_in_source), countColumn("In other sets", (row) => row.n_in_pool),
+    ], rows, { foldable: true }));
 }
 
 // ---- differences ---------------------------------------------------------------------------------------------------
+
+const MOST_DIFFERENT = 10;
 
 function choosePair(source, target) {
   state.source = source;
   state.against = target;
   drawDifferences();
-  drawStructures();
   drawTemplates();
+  keepInAddress();
 }
 
 function pairTools(prefix) {
@@ -536,57 +789,21 @@ function pairTools(prefix) {
   return h("div", { class: "tools" },
     chooser("Source", asOptions(comparable), state.source, set("source"), `${prefix}-source`),
     chooser("Target", asOptions(comparable), state.against, set("against"), `${prefix}-against`),
-    h("button", { type: "button", onclick: () => choosePair(state.against, state.source) }, "Swap"));
+    button("Swap", () => { choosePair(state.against, state.source); document.getElementById(`${prefix}-swap`).focus(); }, { id: `${prefix}-swap` }));
 }
 
 function drawDifferences() {
   const [s, t] = [state.source, state.against];
   if (s === null) { body("differences").replaceChildren(h("p", {}, "There is nothing to compare.")); return; }
-  // N-grams are stored for one direction of a pair only; turn them around for the other.
-  let pair = contributions.get(`${s} ${t}`);
-  let sides = pair ? [pair[2], pair[3]] : null;
-  if (!pair && (pair = contributions.get(`${t} ${s}`))) {
-    const turned = (rows) => rows.map(([ngram, nats, folded, p, q, sql, template]) => [ngram, nats, folded, q, p, sql, template]);
-    sides = [turned(pair[3]), turned(pair[2])];
-  }
   const parts = [pairTools("pair"), h("p", {}, alignment(s, t) === null ? `The alignment of ${name(s)} with ${name(t)} is not in the report.` :
-    `KL-alignment of ${name(s)} with ${name(t)}: ${fixed(alignment(s, t))}. KL divergence: ${fixed(METRICS.kl_nats.value(s, t))} nats; in the reverse direction, ${fixed(METRICS.kl_nats.value(t, s))} nats.`)];
+    `KL-alignment of ${name(s)} with ${name(t)}: ${rounded(alignment(s, t), intervals.get(`${s} ${t}`))}. KL divergence: ${fixed(METRICS.kl_nats.value(s, t))} nats; in the reverse direction, ${fixed(METRICS.kl_nats.value(t, s))} nats.`)];
   if (s === t) parts.push(h("p", {}, "A corpus does not differ from itself."));
-  else if (!sides) parts.push(h("p", {}, "The report has n-grams for pairs with a target only. To see those of this pair, run nl2sql-align explain DIR SOURCE TARGET."));
-  else {
-    const rows = sides.flatMap((rows, side) => rows.map((row) => ({ row, side })));
-    const list = h("div", { id: "bars" }, rows.map(({ row, side }) => ngramDetails(row, side, s, t)));
-    parts.push(
-      h("p", { class: "legend" }, h("span", { class: "first" }, `right: more frequent in ${name(s)}`), h("span", { class: "second" }, `left: more frequent in ${name(t)}`)),
-      h("p", { class: "soft" }, "Bars are terms of the KL divergence, in nats: to the right, of the source from the target; to the left, of the target from the source. They come from the 20 largest terms of each direction. The terms of nested n-grams that express the same difference are added to the n-gram that contains them. nl2sql-align explain uses all terms."),
-      chart("differences", rows.map(({ row, side }, id) => ({ id, ngram: data.texts[row[0]], nats: ((side ? -1 : 1) * row[1]) / 1e6, side: side ? "target" : "source", description: `${data.texts[row[0]]}: ${fixed(row[1] / 1e6, 4)} nats; ${ngramShares(row, s, t)}` })),
-        `N-grams more frequent in ${name(s)} or in ${name(t)}; the list below has the numbers and example queries`, {
-          change: fitted(1000), params: { text_limit: Math.min(room(), 1000) - 16 },
-          click: ({ id }) => { const chosen = list.children[id]; chosen.open = true; chosen.querySelector("summary").focus(); },
-        }),
-      h("h3", {}, "Example queries"), list);
-  }
+  else parts.push(h("p", { class: "legend" }, h("span", { class: "first" }, name(s)), h("span", { class: "second" }, name(t))), ...structureParts(s, t), ...ngramParts(s, t));
   body("differences").replaceChildren(...parts);
 }
 
-function ngramShares([, , folded, p, q], s, t) {
-  return `${smallPercent(p / 1e6)} of the n-grams of ${name(s)}, ${smallPercent(q / 1e6)} of those of ${name(t)}${folded ? `; includes ${counted(folded, "nested n-gram")}` : ""}`;
-}
-
-function ngramDetails(row, side, s, t) {
-  const [ngram, nats, , , , sql, template] = row;
-  return h("details", { class: side ? "under" : "over" },
-    h("summary", {}, h("code", {}, data.texts[ngram]), h("span", { class: "soft" }, ` ${side ? "−" : "+"}${fixed(nats / 1e6, 4)} nats`)),
-    h("div", {}, ngramShares(row, s, t)),
-    data.texts[sql] ? [h("div", {}, `Example query from ${name(side ? t : s)}:`), h("span", { class: "sql" }, data.texts[sql])] : null,
-    data.texts[template] ? [h("div", {}, "Its template:"), h("span", { class: "sql" }, data.texts[template])] : null);
-}
-
-// ---- structures ----------------------------------------------------------------------------------------------------
-
-function drawStructures() {
-  const [s, t] = [state.source, state.against];
-  if (s === null) return;
+// The structures of two corpora, the largest difference first; one of those with the same shares
+function structuresOf(s, t) {
   // Cohen's h, on whose scale 12% and 0.3% are as far apart as 50% and 79%
   const effect = (a, b) => 2 * (Math.asin(Math.sqrt(Math.min(1, a))) - Math.asin(Math.sqrt(Math.min(1, b))));
   const rows = Object.entries(data.features)
@@ -594,19 +811,125 @@ function drawStructures() {
     .map(([label, values]) => ({ label, s: values[s], t: values[t], effect: effect(values[s][0], values[t][0]) }))
     .filter((row) => row.s[0] || row.t[0])
     .sort((a, b) => Math.abs(b.effect) - Math.abs(a.effect) || a.label.localeCompare(b.label, "en"));
-  const about = `Structures of ${name(s)} and ${name(t)}`;
-  const draw = (shown) => chart("structures", shown.flatMap((row) => [["source", s, row.s], ["target", t, row.t]].map(([side, i, [share, mean]]) => (
-    { feature: row.label, side, share, text: percent(share), description: `${row.label}: ${percent(share)} of the queries of ${name(i)}, ${fixed(mean, 2)} per query` }))), about,
-  { change: fitted(900), params: { characters: isNarrow() ? 22 : 40 } });
-  const inNumbers = () => table(["Structure", `#${name(s)}`, `#${name(t)}`, `#Uses per query in ${name(s)}`, `#Uses per query in ${name(t)}`, "#Cohen's h"], rows.map((row) => h("tr", {},
-    h("th", { scope: "row" }, row.label), h("td", { class: "n" }, percent(row.s[0])), h("td", { class: "n" }, percent(row.t[0])),
-    h("td", { class: "n" }, fixed(row.s[1], 2)), h("td", { class: "n" }, fixed(row.t[1], 2)),
-    h("td", { class: "n" }, `${row.effect > 0 ? "+" : ""}${fixed(row.effect, 2)}`))), { "aria-label": about });
-  body("structures").replaceChildren(pairTools("structures"),
-    h("p", { class: "soft" }, "The share of queries that use each structure, the largest difference first. The table adds the average number of uses per query, and the size of the difference as Cohen's h: 0.2 is small, 0.8 is large."),
-    h("p", { class: "legend" }, h("span", { class: "first" }, name(s)), h("span", { class: "second" }, name(t))),
-    limited(rows, 14, draw), asTable(inNumbers));
+  const alike = (a, b) => Math.abs(a.s[0] - b.s[0]) < 0.01 && Math.abs(a.t[0] - b.t[0]) < 0.01;
+  const distinct = [];
+  for (const row of rows) if (!row.label.startsWith("Spider hardness") && Math.abs(row.effect) >= 0.01 && !distinct.some((other) => alike(row, other))) distinct.push(row);
+  return { rows, distinct: distinct.slice(0, MOST_DIFFERENT) };
 }
+
+function structureParts(s, t) {
+  const { rows, distinct } = structuresOf(s, t);
+  const about = `Share of the queries of ${name(s)} and of ${name(t)} that use each structure`;
+  const list = h("div", { id: "pairs" }, distinct.map((row) => h("details", {},
+    h("summary", {}, row.label, h("span", { class: "soft" }, ` ${percent(row.s[0])} of ${name(s)}, ${percent(row.t[0])} of ${name(t)}`)),
+    [[s, row.s], [t, row.t]].map(([i, [share, , example]]) => (example === undefined
+      ? h("div", {}, share ? `The report has no example from ${name(i)}.` : `No query of ${name(i)} uses it.`)
+      : [h("div", {}, data.without_sql ? `A template of ${name(i)} with it:` : `A query of ${name(i)} with it:`), h("span", { class: "sql" }, said(example))])))));
+  const columns = [
+    textColumn("Structure", (row) => row.label), shareColumn(name(s), (row) => row.s[0]), shareColumn(name(t), (row) => row.t[0]),
+    numberColumn(`Uses per query in ${name(s)}`, (row) => row.s[1], (row) => fixed(row.s[1], 2)), numberColumn(`Uses per query in ${name(t)}`, (row) => row.t[1], (row) => fixed(row.t[1], 2)),
+    numberColumn("Cohen's h", (row) => row.effect, (row) => `${row.effect > 0 ? "+" : ""}${fixed(row.effect, 2)}`),
+  ];
+  return [h("h3", { id: "structures" }, "In words"),
+    h("p", { class: "soft" }, "The share of queries that use each structure, the largest difference first. A click on a bar opens an example of both sides."),
+    distinct.length ? chart("structures", distinct.flatMap((row, id) => [["source", s, row.s], ["target", t, row.t]].map(([side, i, [share, mean]]) => (
+      { id, feature: row.label, side, share, text: percent(share), description: `${row.label}: ${percent(share)} of the queries of ${name(i)}, ${fixed(mean, 2)} per query` }))), about,
+    { change: fitted(900), params: { characters: isNarrow() ? 22 : 40 }, click: ({ id }) => openDetails(list.children[id]) }) : h("p", {}, "They use the same structures equally often."),
+    list, asTable(about, columns, rows)];
+}
+function openDetails(chosen) {
+  chosen.open = true;
+  chosen.querySelector("summary").focus();
+}
+
+// The n-grams of a pair for both sides. They are stored for one direction; turn them around for the other
+function ngramsOf(s, t) {
+  const turned = (rows) => rows.map(([ngram, nats, folded, p, q, sql, template]) => [ngram, nats, folded, q, p, sql, template]);
+  const [pair, other] = [contributions.get(`${s} ${t}`), contributions.get(`${t} ${s}`)];
+  const sides = pair ? [pair[2], pair[3]] : other ? [turned(other[3]), turned(other[2])] : null;
+  return sides && sides.map((rows) => foldVariants(rows).slice(0, MOST_DIFFERENT));
+}
+
+// Folds variants: n-grams that share a run of at least half of the shorter one's tokens, with a word that says something
+const COMMON = new Set(["SELECT", "FROM", "WHERE", "AND", "(", ")", ",", "=", "*"]);
+function foldVariants(rows) {
+  const runs = (tokens, n) => Array.from({ length: Math.max(0, tokens.length - n + 1) }, (_, i) => tokens.slice(i, i + n)).filter((run) => run.some((token) => !COMMON.has(token))).map((run) => run.join(" "));
+  const isVariant = (a, b) => {
+    const n = Math.ceil(Math.min(a.length, b.length) / 2);
+    const known = new Set(runs(a, n));
+    return runs(b, n).some((run) => known.has(run));
+  };
+  const groups = [];
+  for (const row of rows) {
+    const tokens = said(row[0]).split(" ");
+    const group = groups.find((one) => isVariant(one.tokens, tokens));
+    if (group) group.variants.push(row);
+    else groups.push({ row, tokens, variants: [] });
+  }
+  return groups.map((group) => ({ ...group, nats: group.variants.reduce((sum, row) => sum + row[1], group.row[1]) })).sort((a, b) => b.nats - a.nats);
+}
+
+function ngramParts(s, t) {
+  const sides = ngramsOf(s, t);
+  if (!sides) return [h("h3", {}, "In n-grams"), h("p", {}, "The report has n-grams for pairs with a target only. To see those of this pair, run nl2sql-align explain DIR SOURCE TARGET.")];
+  const groups = sides.flatMap((some, side) => some.map((group) => ({ ...group, side })));
+  const list = h("div", { id: "bars" }, groups.map((group) => ngramDetails(group, s, t)));
+  return [h("h3", {}, "In n-grams"),
+    h("p", { class: "soft" }, `Bars are terms of the KL divergence, in nats: to the right, of n-grams more frequent in ${name(s)}; to the left, of those more frequent in ${name(t)}. They come from the 20 largest terms of each direction. The terms of variants, which share half of their tokens, are added to that of the first. nl2sql-align explain uses all terms.`),
+    groups.length ? chart("differences", groups.map(({ row, side, nats, variants }, id) => ({ id, ngram: said(row[0]), nats: ((side ? -1 : 1) * nats) / 1e6, side: side ? "target" : "source", description: `${said(row[0])}: ${fixed(nats / 1e6, 4)} nats${variants.length ? ` with ${counted(variants.length, "variant")}` : ""}; ${ngramShares(row, s, t)}` })),
+      `Terms of the KL divergence in nats: n-grams more frequent in ${name(s)} to the right, in ${name(t)} to the left`, {
+        change: fitted(1000), params: { text_limit: Math.min(room(), 1000) - 16 }, click: ({ id }) => openDetails(list.children[id]),
+      }) : h("p", {}, "Their n-grams are equally frequent."), list];
+}
+
+function ngramShares([, , folded, p, q], s, t) {
+  return `${smallPercent(p / 1e6)} of the n-grams of ${name(s)}, ${smallPercent(q / 1e6)} of those of ${name(t)}${folded ? `; includes ${counted(folded, "nested n-gram")}` : ""}`;
+}
+
+function ngramDetails({ row, side, nats, variants }, s, t) {
+  const [ngram, , , , , sql, template] = row;
+  return h("details", { class: side ? "under" : "over" },
+    h("summary", {}, h("code", {}, said(ngram)), h("span", { class: "soft" }, ` ${side ? "−" : "+"}${fixed(nats / 1e6, 4)} nats`)),
+    h("div", {}, ngramShares(row, s, t)),
+    variants.length ? h("div", {}, "Variants: ", variants.map((one, i) => [i ? "; " : "", h("code", {}, said(one[0]))]).flat()) : null,
+    said(sql) ? [h("div", {}, `Example query from ${name(side ? t : s)}:`), h("span", { class: "sql" }, said(sql))] : null,
+    said(template) ? [h("div", {}, "Its template:"), h("span", { class: "sql" }, said(template))] : null);
+}
+
+// ---- why a pair differs, beside the cell that was chosen -------------------------------------------------------------
+
+const pairBox = document.getElementById("pair");
+let pairOpener = null;
+
+function showPair(s, t, place, opener) {
+  hideTip();
+  const { distinct } = structuresOf(s, t);
+  const sides = s === t ? null : ngramsOf(s, t);
+  const ngrams = (sides || []).flatMap((some, side) => some.slice(0, 2).map((group) => h("li", {}, h("code", {}, said(group.row[0])), ` more in ${name(side ? t : s)}`)));
+  pairBox.replaceChildren(
+    h("h3", { id: "pair-title" }, `${name(s)} compared with ${name(t)}`),
+    h("p", {}, `${METRICS.kl_alignment.label}: ${withInterval(alignment(s, t), intervals.get(`${s} ${t}`)) || "unknown"}`),
+    ...flags(s, t),
+    s === t ? h("p", {}, "A corpus does not differ from itself.")
+      : distinct.length ? h("table", {}, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Share of queries with"), h("th", { scope: "col", class: "n" }, name(s)), h("th", { scope: "col", class: "n" }, name(t)))),
+        h("tbody", {}, distinct.slice(0, 5).map((row) => h("tr", {}, h("th", { scope: "row" }, row.label), h("td", { class: "n" }, percent(row.s[0])), h("td", { class: "n" }, percent(row.t[0])))))) : h("p", {}, "They use the same structures equally often."),
+    ngrams.length ? h("ul", {}, ngrams) : "",
+    h("div", { class: "tools" }, button("All differences", () => { hidePair(); choosePair(s, t); jump("differences"); document.getElementById("pair-source").focus({ preventScroll: true }); }), button("Close", hidePair)));
+  pairBox.hidden = false;
+  pairOpener = opener;
+  state.source = s;
+  state.against = t;
+  choosePair(s, t);
+  placeBeside(pairBox, place);
+  pairBox.focus({ preventScroll: true });
+}
+function hidePair() {
+  if (pairBox.hidden) return;
+  pairBox.hidden = true;
+  pairOpener?.focus({ preventScroll: true });
+}
+document.addEventListener("keydown", (event) => { if (event.key === "Escape") { hidePair(); hideTip(); } });
+document.addEventListener("pointerdown", (event) => { if (!pairBox.hidden && !pairBox.contains(event.target) && !event.target.closest(".heat")) pairBox.hidden = true; });
 
 // ---- templates -----------------------------------------------------------------------------------------------------
 
@@ -617,14 +940,17 @@ function drawTemplates() {
   const order = [...drawn.filter((i) => i !== s && i !== t), ...drawn.filter((i) => i === t && i !== s), ...drawn.filter((i) => i === s)];
   const points = order.flatMap((i) => data.curves[i][0].map((n, k) => (
     { corpus: name(i), n, share: data.curves[i][1][k], side: i === s ? "source" : i === t ? "target" : "other", description: name(i) })));
-  const needed = (i, share) => { const [ns, shares] = data.curves[i]; const k = shares.findIndex((value) => value >= share - 1e-9); return k < 0 ? "" : count(ns[k]); };
+  const needed = (i, share) => { const [ns, shares] = data.curves[i]; const k = shares.findIndex((value) => value >= share - 1e-9); return k < 0 ? null : ns[k]; };
   const rows = [...new Set([s, t, ...allCorpora])].filter((i) => i !== null && data.curves[i][0].length);
+  const about = `Share of the queries of ${s === null ? "each corpus" : `${name(s)}, ${name(t)} and the other corpora`} covered by the most frequent templates`;
   body("templates").replaceChildren(pairTools("templates"),
-    h("figure", {}, s === null ? "" : h("p", { class: "legend" }, h("span", { class: "first" }, name(s)), h("span", { class: "second" }, `${name(t)} (dashed)`), h("span", { class: "others" }, "the other corpora")),
-      points.length ? chart("templates", points, "Share of queries covered by the most frequent templates; the table below has the numbers", { change: { ...fitted(900), height: isNarrow() ? 240 : 340 } }) : ""),
+    s === null ? "" : h("p", { class: "legend" }, h("span", { class: "first" }, name(s)), h("span", { class: "second" }, `${name(t)} (dashed)`), h("span", { class: "others" }, "the other corpora")),
+    points.length ? chart("templates", points, about, { change: { ...fitted(900), height: isNarrow() ? 240 : 340 } }) : "",
     h("p", { class: "soft" }, "In a corpus whose curve rises early, a few templates account for most of the queries. The table has the number of templates that cover at least a share of the queries, rounded up to a point of the curve."),
-    asTable(() => limited(rows, MANY, (shown) => table(["Corpus", "#Templates", "#For 50% of queries", "#For 80%", "#For 95%"], shown.map((i) => h("tr", {},
-      h("th", { scope: "row" }, name(i)), h("td", { class: "n" }, count(corpora[i].n_distinct_templates)), [0.5, 0.8, 0.95].map((share) => h("td", { class: "n" }, needed(i, share)))))))));
+    asTable(about, [
+      textColumn("Corpus", name), countColumn("Templates", (i) => corpora[i].n_distinct_templates),
+      ...[0.5, 0.8, 0.95].map((share) => countColumn(`For ${percent(share)} of queries`, (i) => needed(i, share))),
+    ], rows));
 }
 
 // ---- parsing -------------------------------------------------------------------------------------------------------
@@ -633,48 +959,68 @@ function drawParsing() {
   const reasons = new Map();
   for (const [i, reason, n, example] of data.rejects) reasons.set(i, [...(reasons.get(i) || []), { reason, n, example }]);
   const rows = [...allCorpora].sort((a, b) => parsedShare(a) - parsedShare(b) || a - b);
-  const draw = (shown) => table(["Corpus", "Parsed", "#Queries", "Rejected, and why", "#Cleaned", "Role", "Dialect"], shown.map((i) => {
-    const one = corpora[i];
-    const share = parsedShare(i);
-    return h("tr", {}, h("th", { scope: "row" }, one.corpus, one.is_set_aside ? h("div", { class: "flag" }, "set aside, because no query has an n-gram") : null),
-      h("td", { class: "share" }, h("div", { "--to": 100 * share }, h("span", {}, percent(share)))),
-      h("td", { class: "n" }, count(one.n_queries)),
-      h("td", {}, one.n_rejected ? h("details", {}, h("summary", {}, count(one.n_rejected)), h("ul", {}, (reasons.get(i) || []).map((why) => h("li", {}, `${count(why.n)}: ${why.reason}`, data.without_sql ? null : h("span", { class: "sql" }, why.example || "(empty)"))))) : "0"),
-      h("td", { class: "n" }, one.n_cleaned ? count(one.n_cleaned) : ""),
-      h("td", {}, one.role), h("td", {}, one.dialect));
-  }), { "aria-label": "Corpora and their shares of parsed queries" });
+  const why = (i) => h("details", {}, h("summary", {}, count(corpora[i].n_rejected)), h("ul", {}, (reasons.get(i) || []).map((one) => h("li", {}, `${count(one.n)}: ${one.reason}`, data.without_sql ? null : h("span", { class: "sql" }, one.example || "(empty)")))));
+  const columns = [
+    textColumn("Corpus", name, (i) => [name(i), corpora[i].is_set_aside ? h("div", { class: "flag" }, "set aside, because no query has an n-gram") : null]),
+    { ...shareColumn("Parsed", parsedShare), n: false, show: (i) => h("div", { class: "share", "--to": 100 * parsedShare(i) }, h("span", {}, percent(parsedShare(i)))) },
+    countColumn("Queries", (i) => corpora[i].n_queries), { ...countColumn("Rejected, and why", (i) => corpora[i].n_rejected), n: false, show: (i) => (corpora[i].n_rejected ? why(i) : "0") },
+    countColumn("Cleaned", (i) => corpora[i].n_cleaned || null), textColumn("Role", (i) => corpora[i].role), textColumn("Dialect", (i) => corpora[i].dialect),
+  ];
   body("parsing").replaceChildren(h("p", {}, "Corpora by the share of their queries that parse, the lowest first. Rejected queries are counted here and left out of all measures."),
-    data.run.notes.length ? h("ul", { class: "notes" }, data.run.notes.map((note) => h("li", {}, note))) : "", limited(rows, MANY, draw));
+    data.run.notes.length ? h("ul", { class: "notes" }, data.run.notes.map((note) => h("li", {}, note))) : "", table("Corpora and their shares of parsed queries", columns, rows, { foldable: true }));
 }
 
 // ---- versions ------------------------------------------------------------------------------------------------------
 
 function drawVersions() {
-  const pairs = (title, values) => [h("h3", {}, title), h("div", { class: "wide" }, h("table", {}, h("tbody", {}, Object.entries(values).map(([key, value]) => h("tr", {}, h("th", { scope: "row" }, key), h("td", {}, value === null ? "default" : typeof value === "object" ? JSON.stringify(value) : String(value)))))))];
+  const words = (value) => (value === null ? "default" : Array.isArray(value) ? value.join(", ") : typeof value === "object" ? Object.entries(value).map(([key, one]) => `${key} ${words(one)}`).join(", ") : String(value));
+  const pairs = (title, values) => h("div", {}, h("h3", {}, title), scrolled(title, h("table", {}, h("tbody", {}, Object.entries(values).map(([key, value]) => h("tr", {}, h("th", { scope: "row" }, key), h("td", {}, words(value))))))));
   const aside = Object.entries(data.run.set_aside);
+  const reading = (key) => (i) => { const value = data.run.reading[name(i)]?.[key]; return value === undefined ? "" : words(value); };
   body("versions").replaceChildren(
-    ...pairs("Run", { "first run with these results": data.run.id, finished: data.run.finished }),
     ...(aside.length ? [h("h3", {}, "Set aside"), h("ul", {}, aside.map(([, reason]) => h("li", {}, reason)))] : []),
-    ...pairs("Parameters", data.run.parameters),
-    ...pairs("Versions", data.run.versions),
-    h("details", {}, h("summary", {}, "SHA-256 digests of the dumps"), table(["Corpus", "Format", "License", "Digest"], corpora.map((one) => h("tr", {}, h("th", { scope: "row" }, one.corpus), h("td", {}, one.format), h("td", {}, one.license || ""), h("td", {}, h("code", {}, one.digest)))))));
+    h("div", { class: "figures" }, pairs("Run", { "first run with these results": data.run.id, finished: data.run.finished, ...data.run.parameters }), pairs("Versions", data.run.versions)),
+    h("details", {}, h("summary", {}, "How each dump was read, with its SHA-256 digest"), table("How each dump was read", [
+      textColumn("Corpus", name), textColumn("Format", (i) => corpora[i].format), textColumn("Dialect", (i) => corpora[i].dialect), textColumn("Cleaned as", reading("clean")),
+      textColumn("Several statements", reading("statements")), textColumn("Kinds taken", reading("kinds")), textColumn("License", (i) => corpora[i].license || ""),
+      textColumn("Digest", (i) => corpora[i].digest, (i) => h("code", {}, corpora[i].digest)),
+    ], allCorpora, { foldable: true })));
 }
 
 // ---- all of it -----------------------------------------------------------------------------------------------------
 
-document.getElementById("about").textContent =
-  `${counted(corpora.length, "corpus", "corpora")}: ${counted(corpora.filter((one) => one.role === "train").length, "training set")}, ` +
+document.getElementById("about").replaceChildren(
+  `Alignment report of ${counted(corpora.length, "corpus", "corpora")}: ${counted(corpora.filter((one) => one.role === "train").length, "training set")}, ` +
   `${counted(corpora.filter((one) => one.role === "target").length, "target")}, ${counted(corpora.filter((one) => one.role === "predictions").length, "set")} of predictions; ` +
-  `${counted(corpora.reduce((sum, one) => sum + one.n_queries, 0), "query", "queries")}. Published ${data.run.finished}.`;
+  `${counted(corpora.reduce((sum, one) => sum + one.n_queries, 0), "query", "queries")}. Published ${data.run.finished}.`);
 function drawCharts() {
-  if (comparable.length) for (const draw of [drawChoose, drawMatrix, drawRatios, drawDifferences, drawStructures]) draw();
-  else for (const id of ["choose", "matrix", "ratios", "differences", "structures"]) body(id).replaceChildren(h("p", {}, "There is nothing to compare, because no corpus has a query with an n-gram."));
+  if (comparable.length) for (const draw of [drawAnswer, drawRanking, drawRatios, drawMatrix, drawDifferences]) draw();
+  else for (const id of ["answer", "ranking", "ratios", "matrix", "differences"]) body(id).replaceChildren(h("p", {}, "There is nothing to compare, because no corpus has a query with an n-gram."));
   drawDecisions();
+  drawGaps();
   drawTemplates();
 }
-drawCharts();
+function openAddress() {
+  const section = readAddress();
+  drawCharts();
+  if (section) jump(section);
+}
+openAddress();
 drawParsing();
 drawVersions();
+window.addEventListener("hashchange", () => {
+  // A link of the contents names a section only, and keeps what was chosen
+  if (!location.hash.includes("=")) { sectionInView = location.hash.slice(1); keepInAddress(); } else openAddress();
+});
+// The section in view is marked in the contents
+const links = [...document.querySelectorAll("nav a")];
+const inView = new Set();
+const observer = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) inView[isIntersecting ? "add" : "delete"](target.id);
+  const first = links.find((link) => inView.has(link.hash.slice(1)));
+  for (const link of links) link === first ? link.setAttribute("aria-current", "true") : link.removeAttribute("aria-current");
+}, { rootMargin: "-15% 0px -60% 0px" });
+for (const section of document.querySelectorAll("main > section")) observer.observe(section);
 let width = room();
 let waiting;
 window.addEventListener("resize", () => {

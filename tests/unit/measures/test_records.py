@@ -2,7 +2,7 @@
 
 import pytest
 
-from nl2sql_align.tasks.measures.records import list_records
+from nl2sql_align.tasks.measures.records import list_records, summarize_record
 
 
 def row(ratio, verdict, trained_on=None, **reach):
@@ -49,3 +49,11 @@ def test_reach_has_a_record_of_its_own_where_its_verdict_differs():
 def test_equal_records_are_listed_once_and_ratios_without_a_verdict_have_none():
     assert len(list_records([row(1.0, "gain"), row(1.09, "undecided")])) == 1
     assert list_records([row(1.0, None, reach_ratio=None, reach_verdict=None)]) == []
+
+
+def test_a_record_in_a_few_words_has_the_same_counts():
+    assert summarize_record(row(1.2, "gain")) == (
+        "57 of 111 gained, 0 lost; published: 21 of 21, 0 lost"
+    )
+    assert summarize_record(row(7.5, "gain", "boats")) == "33 of 38 gained, 0 lost"
+    assert summarize_record(row(1.0, None)) == ""

