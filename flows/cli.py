@@ -213,6 +213,32 @@ Sources = Annotated[
 ]
 TargetToMatch = Annotated[str, typer.Option(metavar="CORPUS", help="Corpus to match.")]
 Seed = Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the random draws.")]
+Layout = Annotated[
+    TrainingLayout | None,
+    typer.Option(
+        "--as",
+        metavar="LAYOUT",
+        help=f"Also write the rows for a trainer: {', '.join(TrainingLayout)}.",
+    ),
+]
+PromptFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="With --as: the prompt, with the fields {question}, {schema}, {evidence}, "
+        "{dialect} and {db_id}.",
+    ),
+]
+SystemFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="With --as: the system prompt.")
+]
+SchemasFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="With --as: a tables.json of Spider or BIRD, for rows without a schema.",
+    ),
+]
 KeepAccidental = Annotated[
     bool,
     typer.Option(
@@ -746,32 +772,10 @@ def select(
     stop: Annotated[
         bool, typer.Option("--stop", help="Choose fewer rows if more make it worse.")
     ] = False,
-    layout: Annotated[
-        TrainingLayout | None,
-        typer.Option(
-            "--as",
-            metavar="LAYOUT",
-            help=f"Also write the rows for a trainer: {', '.join(TrainingLayout)}.",
-        ),
-    ] = None,
-    prompt: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="With --as: the prompt, with the fields {question}, {schema}, {evidence}, "
-            "{dialect} and {db_id}.",
-        ),
-    ] = None,
-    system: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="With --as: the system prompt.")
-    ] = None,
-    schemas: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="With --as: a tables.json of Spider or BIRD, for rows without a schema.",
-        ),
-    ] = None,
+    layout: Layout = None,
+    prompt: PromptFile = None,
+    system: SystemFile = None,
+    schemas: SchemasFile = None,
     validation_share: Annotated[
         float,
         typer.Option(
@@ -826,12 +830,33 @@ def mix(
     ] = 200,
     seed: Seed = 0,
     keep_accidental: KeepAccidental = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="With --as: the folder to write to."),
+    ] = None,
+    layout: Layout = None,
+    prompt: PromptFile = None,
+    system: SystemFile = None,
+    schemas: SchemasFile = None,
     form: Form = Format.TABLE,
 ) -> None:
-    """Find the mixture of whole corpora that is closest to a target."""
-    from nl2sql_align.tasks.decisions import mixture
+    """Find the mixture of whole corpora that is closest to a target.
 
-    made = mixture.mix(place, target, _parse_names(sources), replicates, seed, keep_accidental)
+    With --as and --out, it also writes the rows of each corpus for a trainer, and training.md with
+    the settings that mix them: probabilities for Hugging Face datasets and TRL, interleave_probs
+    for LLaMA-Factory.
+    """
+    from nl2sql_align.tasks.decisions import mixture
+    from nl2sql_align.tasks.decisions.training_files import TrainingOptions
+
+    if layout is None and (out or prompt or system or schemas):
+        raise typer.BadParameter("--out, --prompt, --system and --schemas need --as")
+    if layout is not None and out is None:
+        raise typer.BadParameter("--as needs --out, the folder to write to")
+    training = None if layout is None else TrainingOptions(layout, prompt, system, schemas)
+    made = mixture.mix(
+        place, target, _parse_names(sources), replicates, seed, keep_accidental, out, training
+    )
     if form is Format.TABLE:
         print_mixture(made, place)
     else:

@@ -141,6 +141,7 @@ def _make_corpus(
     db_ids: Sequence[str | None] | None = None,
     frequencies: Sequence[int] | None = None,
     parts: Sequence[str | None] | None = None,
+    questions: Sequence[str | None] | None = None,
     **keys: Any,
 ) -> CountedCorpus:
     if role == "predictions":
@@ -149,7 +150,8 @@ def _make_corpus(
     entry = CorpusEntry(name=name, role=role, format="lines", **keys)
     warehouse = Warehouse(folder)
     pairs = [one if isinstance(one, tuple) else (f"-- {one}", one) for one in queries]
-    key = stage_key(pairs=pairs, db_ids=[*(db_ids or []), *(parts or [])], frequencies=frequencies)
+    others = [*(db_ids or []), *(parts or []), *(questions or [])]
+    key = stage_key(pairs=pairs, db_ids=others, frequencies=frequencies)
     queries_file, templates_file = warehouse.queries_file(key), warehouse.templates_file(key)
     texts_file, parsed_file = (
         warehouse.scratch / f"{key}-texts",
@@ -164,7 +166,7 @@ def _make_corpus(
                 "sql": pa.array(sqls, pa.string()),
                 "raw_sql": pa.array(sqls, pa.string()),
                 "db_id": pa.array(db_ids or [None] * len(pairs), pa.string()),
-                "question": pa.array([None] * len(pairs), pa.string()),
+                "question": pa.array(questions or [None] * len(pairs), pa.string()),
                 "n_occurrences": pa.array(frequencies or [1] * len(pairs), pa.int64()),
                 "id": pa.array([None] * len(pairs), pa.string()),
                 "question_ordinal": pa.array([None] * len(pairs), pa.int64()),

@@ -10,11 +10,13 @@ import numpy as np
 import polars as pl
 
 from nl2sql_align.tasks.base.arrays import Floats, Integers
+from nl2sql_align.tasks.base.connections import connected
 from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.base.names import list_choices
 from nl2sql_align.tasks.base.run_sql import query_sql, run_sql
 from nl2sql_align.tasks.decisions.options import Overlap
 from nl2sql_align.tasks.decisions.selection_methods import Cells, Target
+from nl2sql_align.tasks.ingest.original_rows import read_original_rows
 from nl2sql_align.tasks.measures.bootstrap import group_ngrams, poisson_weights, unit_keys
 from nl2sql_align.tasks.measures.options import Unit
 from nl2sql_align.tasks.measures.units import choose_unit
@@ -294,6 +296,35 @@ def _list_rows(
     counts = ("n_candidates", "n_overlapping", "n_accidental", "n_repeated")
     given = given.with_columns(pl.col(*counts).fill_null(0))
     return given
+
+
+def read_rows(con: duckdb.DuckDBPyConnection, pool: Pool, taken: Integers) -> pl.DataFrame:
+    """Return candidates with all columns of ``selection.parquet``.
+
+    Args:
+        con: The connection that loaded the pool.
+        pool: The candidates.
+        taken: The number of rows to read of each cell.
+
+    Raises:
+        ConfigurationError: A corpus has templates only.
+    """
+    cells = pool.cells
+    chosen = np.flatnonzero(taken)
+    wanted = pl.DataFrame(
+        {
+            "position": cells.source[chosen],
+            "template_id": pool.template_ids.gather(cells.template[chosen]),
+            "n_taken": taken[chosen],
+        }
+    )
+    _leave_out_templates(pool.sources[wanted["position"].unique().sort()], are_named=True)
+    con.register("taken", wanted.to_arrow())
+    rows: pl.DataFrame = query_sql(con, "decisions/selection/chosen_rows").pl()
+    in_dumps = rows.with_columns(ordinal=pl.col("row_number"))
+    with connected() as reading:  # that of the results cannot open files
+        records = read_original_rows(reading, pool.sources, in_dumps)
+    return rows.drop("row_number").with_columns(records)
 
 
 def note_accidental(sources: pl.DataFrame) -> list[str]:

@@ -11,13 +11,25 @@ import polars as pl
 
 from nl2sql_align.tasks.base.arrays import Floats
 from nl2sql_align.tasks.base.errors import ConfigurationError
-from nl2sql_align.tasks.decisions.candidates import Pool, load_pool, note_accidental
-from nl2sql_align.tasks.decisions.options import Overlap
+from nl2sql_align.tasks.decisions.candidates import (
+    Pool,
+    load_pool,
+    note_accidental,
+    read_rows,
+)
+from nl2sql_align.tasks.decisions.options import LEAST_WEIGHT, Overlap
 from nl2sql_align.tasks.decisions.selection_methods import Target
+from nl2sql_align.tasks.decisions.training_files import (
+    TrainingFiles,
+    TrainingOptions,
+    explaining_write_errors,
+    write_mixture_files,
+)
 from nl2sql_align.tasks.measures.divergence import alignment
 from nl2sql_align.tasks.measures.mixtures import Weights, mixture_divergence, nearest_mixture
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.record import last_run_id, record_decision
+from nl2sql_align.tasks.warehouse.addresses import refuse_credentials
 from nl2sql_align.tasks.warehouse.folder import stage_key
 
 if TYPE_CHECKING:
@@ -43,6 +55,7 @@ class Mixture:
         unit: The unit that was resampled: databases of the target, or its queries.
         sources: A row per corpus, as in table ``mixtures``, the largest weight first.
         notes: Warnings and hints for the user.
+        training: The files for a trainer, if they were asked for.
     """
 
     mixture: str
@@ -53,6 +66,7 @@ class Mixture:
     unit: str
     sources: pl.DataFrame
     notes: tuple[str, ...]
+    training: TrainingFiles | None = None
 
 
 def mix(
@@ -62,6 +76,8 @@ def mix(
     replicates: int = REPLICATES,
     seed: int = 0,
     keep_accidental: bool = False,
+    out: Path | None = None,
+    training: TrainingOptions | None = None,
 ) -> Mixture:
     """Find the weights of whole corpora whose mixture has the lowest divergence from a target.
 
@@ -74,14 +90,21 @@ def mix(
         replicates: The number of resamples of the target for the intervals, from 20 to 100,000.
         seed: The seed of the resamples.
         keep_accidental: Keep rows that parse by accident, because a name in them lacks quotes.
+        out: The folder for the files of a trainer. It is created if it does not exist.
+        training: How to write the rows of the corpora to ``out``, with the settings that mix them.
 
     Returns:
         The weights, by n-grams and by rows, with 95% percentile intervals of the row weights.
 
     Raises:
-        ConfigurationError: A corpus does not exist, or ``replicates`` is out of range.
+        ConfigurationError: A corpus does not exist, or an option is wrong.
         WarehouseError: The results are missing, or another run has locked them for a minute.
+        AlignError: The folder cannot be written.
     """
+    if (out is None) != (training is None):
+        raise ConfigurationError("out: the files of a trainer need both out and training")
+    if out is not None:
+        refuse_credentials(out)
     if not 20 <= replicates <= 100_000:
         raise ConfigurationError(f"replicates: {replicates} is not between 20 and 100,000")
     with open_results(place) as con:
@@ -96,10 +119,13 @@ def mix(
             keep_accidental=keep_accidental,
         )
         run_id = last_run_id(place)
-    shares, per_row = _source_shares(pool)
-    aim = pool.target.as_target(replicates, seed, columns=pool.columns)
-    multiplicity = pool.cells.multiplicity
-    best = nearest_mixture(shares, aim.shares, multiplicity)
+        shares, per_row = _source_shares(pool)
+        aim = pool.target.as_target(replicates, seed, columns=pool.columns)
+        multiplicity = pool.cells.multiplicity
+        best = nearest_mixture(shares, aim.shares, multiplicity)
+        if training is not None:
+            is_used = _row_weights(best.weights, per_row) >= LEAST_WEIGHT
+            rows = read_rows(con, pool, np.where(is_used[pool.cells.source], pool.cells.n_rows, 0))
     n_rows = np.bincount(pool.cells.source, weights=pool.cells.n_rows, minlength=len(pool.sources))
     pool_weights = n_rows * per_row
     pool_nats = mixture_divergence(
@@ -127,6 +153,14 @@ def mix(
         created_at=pl.lit(datetime.now(UTC)),
     )
     table = table.sort("row_weight", descending=True, maintain_order=True)
+    notes = note_accidental(pool.sources)
+    written = None
+    if training is not None and out is not None:
+        notes += _note_repeats(pool, rows)
+        weights = dict(table.select("source", "row_weight").iter_rows())
+        with explaining_write_errors(out):
+            written = write_mixture_files(rows, weights, Path(out), training)
+        notes += written.notes
     record_decision(place, "mixtures", table, {"mixture": name})
     return Mixture(
         name,
@@ -136,8 +170,26 @@ def mix(
         alignment(pool_nats),
         pool.target.unit,
         table,
-        tuple(note_accidental(pool.sources)),
+        tuple(notes),
+        written,
     )
+
+
+def _note_repeats(pool: Pool, rows: pl.DataFrame) -> list[str]:
+    """Return a note on corpora whose rows occur several times in a log."""
+    n_rows = dict(rows["source"].value_counts().iter_rows())
+    n_occurrences = np.bincount(pool.cells.source, pool.cells.n_rows, len(pool.sources))
+    repeated = [
+        name
+        for name, n in zip(pool.sources["corpus"], n_occurrences, strict=True)
+        if n > n_rows.get(name, n)
+    ]
+    if not repeated:
+        return []
+    return [
+        f"each row of {', '.join(repeated)} is written once, however often it occurs; the weights "
+        "count each occurrence"
+    ]
 
 
 def _weigh_sources(

@@ -1,6 +1,10 @@
 """Options of selections. This module imports nothing slow, so that the command line can."""
 
 from enum import StrEnum
+from typing import Final
+
+LEAST_WEIGHT: Final = 0.0005
+"""The least share of rows that is worth mixing in; it is shown as more than 0."""
 
 
 class Method(StrEnum):

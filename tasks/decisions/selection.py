@@ -6,8 +6,7 @@ Behind ``nl2sql-align select``. ``tasks.decisions.candidates`` reads the candida
 
 import json
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,11 +17,15 @@ import numpy as np
 import polars as pl
 
 from nl2sql_align.tasks.base.arrays import Floats, Integers
-from nl2sql_align.tasks.base.connections import connected
 from nl2sql_align.tasks.base.csv_text import format_csv
-from nl2sql_align.tasks.base.errors import AlignError, ConfigurationError, find_disk_reason
+from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.base.run_sql import query_sql
-from nl2sql_align.tasks.decisions.candidates import Pool, load_pool, note_accidental
+from nl2sql_align.tasks.decisions.candidates import (
+    Pool,
+    load_pool,
+    note_accidental,
+    read_rows,
+)
 from nl2sql_align.tasks.decisions.options import Method, Overlap
 from nl2sql_align.tasks.decisions.selection_methods import (
     CHOOSING_VERSION,
@@ -39,9 +42,9 @@ from nl2sql_align.tasks.decisions.selection_methods import (
 from nl2sql_align.tasks.decisions.training_files import (
     TrainingFiles,
     TrainingOptions,
+    explaining_write_errors,
     write_training_files,
 )
-from nl2sql_align.tasks.ingest.original_rows import read_original_rows
 from nl2sql_align.tasks.measures.divergence import alignment
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.record import last_run_id, record_decision
@@ -227,7 +230,7 @@ def select(
         taken = choice.taken[-1]
         run_id = last_run_id(place)
         sources_table = _sources_table(con, pool, aim, taken)
-        rows = _read_chosen_rows(con, pool, taken)
+        rows = read_rows(con, pool, taken)
     nats = divergence(pool.cells, taken, aim)
     n_templates = int((pool.cells.per_template(taken) > 0).sum())
     selection = Selection(
@@ -249,7 +252,7 @@ def select(
         ),
     )
     selection = _complete_tables(selection, run_id)
-    with _explaining_write_errors(out):
+    with explaining_write_errors(out):
         if training is not None:
             files = write_training_files(rows, out, training, options.seed)
             notes = (*selection.notes, *files.notes)
@@ -484,24 +487,6 @@ def _templates_table(pool: Pool, taken: Integers) -> pl.DataFrame:
     )
 
 
-def _read_chosen_rows(con: duckdb.DuckDBPyConnection, pool: Pool, taken: Integers) -> pl.DataFrame:
-    cells = pool.cells
-    chosen = np.flatnonzero(taken)
-    wanted = pl.DataFrame(
-        {
-            "position": cells.source[chosen],
-            "template_id": pool.template_ids.gather(cells.template[chosen]),
-            "n_taken": taken[chosen],
-        }
-    )
-    con.register("taken", wanted.to_arrow())
-    rows: pl.DataFrame = query_sql(con, "decisions/selection/chosen_rows").pl()
-    in_dumps = rows.with_columns(ordinal=pl.col("row_number"))
-    with connected() as reading:  # that of the results cannot open files
-        records = read_original_rows(reading, pool.sources, in_dumps)
-    return rows.drop("row_number").with_columns(records)
-
-
 def _curve_table(pool: Pool, target: Target, choice: Choice) -> pl.DataFrame:
     cells = pool.cells
     randoms = choose_by_key(cells, pool.row_cells, -np.log(pool.noise), choice.sizes)
@@ -579,12 +564,3 @@ def _write_files(selection: Selection, rows: pl.DataFrame, templates: pl.DataFra
     with write_atomically(folder / "selection.json") as temporary:
         text = json.dumps(summary, indent=1, ensure_ascii=False, default=str)
         temporary.write_text(text + "\n", encoding="utf-8")
-
-
-@contextmanager
-def _explaining_write_errors(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, pl.exceptions.PolarsError) as error:
-        reason = find_disk_reason(error) or getattr(error, "strerror", None) or error
-        raise AlignError(f"{folder} cannot be written ({reason}); choose another --out") from None

@@ -1,4 +1,4 @@
-"""Selected rows as files that trainers load: prompts with schemas, and the queries as answers.
+"""Rows as files that trainers load: prompts with schemas, and the queries as answers.
 
 The layouts are those of TRL (``messages``, ``prompt-completion``), LLaMA-Factory (``alpaca``,
 ``sharegpt``, with ``dataset_info.json``), axolotl (``messages``), and verl (``verl``, as Parquet).
@@ -6,17 +6,21 @@ The layouts are those of TRL (``messages``, ``prompt-completion``), LLaMA-Factor
 
 import hashlib
 import json
+import math
 import string
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from itertools import accumulate
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import polars as pl
 
-from nl2sql_align.tasks.base.errors import ConfigurationError
-from nl2sql_align.tasks.decisions.options import TrainingLayout
+from nl2sql_align.tasks.base.errors import AlignError, ConfigurationError, find_disk_reason
+from nl2sql_align.tasks.decisions.options import LEAST_WEIGHT, TrainingLayout
 from nl2sql_align.tasks.results.database import quote_name
 from nl2sql_align.tasks.warehouse.folder import write_atomically
 
@@ -49,7 +53,7 @@ _DIALECT_NAMES: Final = {
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """How to write selected rows for a trainer.
+    """How to write rows for a trainer.
 
     Attributes:
         layout: The layout of the rows.
@@ -82,8 +86,9 @@ class TrainingFiles:
     """The files written for a trainer.
 
     Attributes:
-        files: The paths of the rows by split, ``train`` and perhaps ``validation``.
-        n_rows: The number of rows by split.
+        files: The paths of the rows by split (``train`` and perhaps ``validation``), or those of a
+            mixture by corpus.
+        n_rows: The number of rows of each file.
         left_out: The number of rows that are left out, by the reason.
         n_without_schema: The number of prompts without a schema.
     """
@@ -119,6 +124,22 @@ class _Example:
     db_id: str | None
 
 
+class _Inputs(NamedTuple):
+    """The texts that the options name."""
+
+    prompt: str | None
+    system: str | None
+    schemas: dict[str, str]
+
+
+class _Examples(NamedTuple):
+    """The examples of some rows, and what their prompts lack."""
+
+    examples: list[_Example]
+    left_out: Counter[str]
+    n_without_schema: int
+
+
 def write_training_files(
     rows: pl.DataFrame, folder: Path, options: TrainingOptions, seed: int = 0
 ) -> TrainingFiles:
@@ -135,11 +156,82 @@ def write_training_files(
         OSError: A file cannot be written.
     """
     options.check()
+    inputs = _read_inputs(options)
+    made = _make_examples(rows, inputs)
+    splits = _split(made.examples, options.validation_share, seed)
+    describe = partial(_describe_splits, options.layout)
+    return _write_files(made, splits, folder, options.layout, inputs.system, describe)
+
+
+def write_mixture_files(
+    rows: pl.DataFrame, weights: Mapping[str, float], folder: Path, options: TrainingOptions
+) -> TrainingFiles:
+    """Write the rows of each corpus in the layout of a trainer, with the settings that mix them.
+
+    Args:
+        rows: The rows of the corpora, with the columns of ``selection.parquet``.
+        weights: The share of rows to draw from each corpus.
+        folder: The folder to write to.
+        options: How to write them, without a share for validation.
+
+    Raises:
+        ConfigurationError: An option is wrong, or no row of a corpus can be used.
+        OSError: A file cannot be written.
+    """
+    if options.validation_share:
+        raise ConfigurationError("validation share: a mixture is not split; leave it out")
+    probabilities = round_weights(weights)
+    inputs = _read_inputs(options)
+    made = {
+        name: _make_examples(rows.filter(pl.col("source") == name), inputs, f" of '{name}'")
+        for name in probabilities
+    }
+    joined = _Examples(
+        [one for some in made.values() for one in some.examples],
+        sum((some.left_out for some in made.values()), Counter()),
+        sum(some.n_without_schema for some in made.values()),
+    )
+    parts = {name: some.examples for name, some in made.items()}
+    describe = partial(_describe_mixture, options.layout, probabilities)
+    return _write_files(joined, parts, folder, options.layout, inputs.system, describe, "train")
+
+
+def round_weights(weights: Mapping[str, float]) -> dict[str, float]:
+    """Return the weights that are worth mixing in, with four digits and a sum of 1.
+
+    Samplers refuse probabilities with another sum, so that the sums of the first weights are
+    rounded, not each weight.
+    """
+    large = {name: weight for name, weight in weights.items() if weight >= LEAST_WEIGHT}
+    total = math.fsum(large.values())
+    ends = [round(10_000 * end / total) for end in accumulate(large.values())]
+    steps = zip(large, [0, *ends], ends, strict=False)
+    return {name: (end - start) / 10_000 for name, start, end in steps}
+
+
+@contextmanager
+def explaining_write_errors(folder: Path) -> Iterator[None]:
+    """Turn errors of writing to the folder into an AlignError that names the folder and reason."""
+    try:
+        yield
+    except (OSError, pl.exceptions.PolarsError) as error:
+        reason = find_disk_reason(error) or getattr(error, "strerror", None) or error
+        raise AlignError(f"{folder} cannot be written ({reason}); choose another --out") from None
+
+
+def _read_inputs(options: TrainingOptions) -> _Inputs:
+    """Read each file once: it may be a pipe."""
     prompt = _read_text(options.prompt) if options.prompt else None
     system = _read_text(options.system) if options.system else None
     schemas = read_schemas(options.schemas) if options.schemas else {}
     if prompt is not None:
         _check_fields(prompt)
+    return _Inputs(prompt, system, schemas)
+
+
+def _make_examples(rows: pl.DataFrame, inputs: _Inputs, place: str = "") -> _Examples:
+    """Return the examples of rows; an error names them as rows of a place."""
+    prompt, _, schemas = inputs
     examples: list[_Example] = []
     left_out: Counter[str] = Counter()
     n_without_schema = 0
@@ -154,21 +246,38 @@ def write_training_files(
         examples.append(_Example(text, row["sql"], row["source"], row["ordinal"], row["db_id"]))
     if not examples:
         reasons = "; ".join(left_out) or "the selection is empty"
-        raise ConfigurationError(f"no row can be written for a trainer: {reasons}")
-    splits = _split(examples, options.validation_share, seed)
-    files = {
-        name: _write_rows(
-            [_format_example(one, options.layout, system, name, i) for i, one in enumerate(chosen)],
-            folder / f"{name}{'.parquet' if options.layout is TrainingLayout.VERL else '.jsonl'}",
-        )
-        for name, chosen in splits.items()
-        if chosen
-    }
-    _write_settings(files, folder, options.layout)
+        raise ConfigurationError(f"no row{place} can be written for a trainer: {reasons}")
+    return _Examples(examples, left_out, n_without_schema)
+
+
+def _write_files(
+    made: _Examples,
+    parts: Mapping[str, Sequence[_Example]],
+    folder: Path,
+    layout: TrainingLayout,
+    system: str | None,
+    describe: Callable[[TrainingFiles], str],
+    split: str | None = None,
+) -> TrainingFiles:
+    """Write a file of rows for each part, the settings, and a page that says how to load them.
+
+    The split that rows name is that of all parts, if it is given, else the name of their part.
+    """
+    suffix = ".parquet" if layout is TrainingLayout.VERL else ".jsonl"
+    files, n_rows = {}, {}
+    for name, chosen in parts.items():
+        if chosen:
+            rows = [
+                _format_example(one, layout, system, split or name, i)
+                for i, one in enumerate(chosen)
+            ]
+            files[name] = _write_rows(rows, folder / f"{name}{suffix}")
+            n_rows[name] = len(rows)
+    _write_settings(files, folder, layout, system is not None)
+    written = TrainingFiles(files, n_rows, dict(made.left_out), made.n_without_schema)
     with write_atomically(folder / "training.md") as temporary:
-        temporary.write_text(_describe_loading(files, options.layout), encoding="utf-8")
-    n_rows = {name: len(splits[name]) for name in files}
-    return TrainingFiles(files, n_rows, dict(left_out), n_without_schema)
+        temporary.write_text(describe(written), encoding="utf-8")
+    return written
 
 
 def read_schemas(path: Path) -> dict[str, str]:
@@ -344,7 +453,7 @@ def _format_example(
 def _write_rows(rows: Iterable[Mapping[str, Any]], path: Path) -> Path:
     with write_atomically(path) as temporary:
         if path.suffix == ".parquet":
-            pl.DataFrame(list(rows)).write_parquet(temporary)
+            pl.DataFrame(list(rows), schema_overrides=_VERL_TYPES).write_parquet(temporary)
         else:
             with temporary.open("w", encoding="utf-8") as lines:
                 for row in rows:
@@ -352,49 +461,123 @@ def _write_rows(rows: Iterable[Mapping[str, Any]], path: Path) -> Path:
     return path
 
 
-def _write_settings(files: Mapping[str, Path], folder: Path, layout: TrainingLayout) -> None:
+def _write_settings(
+    files: Mapping[str, Path], folder: Path, layout: TrainingLayout, has_system: bool
+) -> None:
     """Write ``dataset_info.json`` for LLaMA-Factory, for the layouts that it reads."""
     keys = _LLAMA_FACTORY.get(layout)
     path = folder / "dataset_info.json"
     if keys is None:
         path.unlink(missing_ok=True)
         return
+    if has_system and layout in _SYSTEM_COLUMN:
+        keys = {**keys, "columns": {**keys["columns"], "system": "system"}}
     info = {f"nl2sql_{name}": {"file_name": file.name, **keys} for name, file in files.items()}
     with write_atomically(path) as temporary:
         temporary.write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
 
 
-def _describe_loading(files: Mapping[str, Path], layout: TrainingLayout) -> str:
-    """Return a page that shows how trainers load the files."""
-    kind = "parquet" if layout is TrainingLayout.VERL else "json"
+def _describe_splits(layout: TrainingLayout, written: TrainingFiles) -> str:
+    """Return a page that shows how trainers load the splits of a selection."""
+    files = written.files
     named = ", ".join(f'"{name}": "{path.name}"' for name, path in files.items())
+    return _describe_loading(
+        layout,
+        "from datasets import load_dataset\n\n"
+        f'data = load_dataset("{_KINDS[layout]}", data_files={{{named}}})',
+        {
+            "dataset": "nl2sql_train",
+            **({"eval_dataset": "nl2sql_validation"} if "validation" in files else {}),
+        },
+        {
+            "data.train_files" if name == "train" else "data.val_files": path.name
+            for name, path in files.items()
+        },
+    )
+
+
+def _describe_mixture(
+    layout: TrainingLayout, probabilities: Mapping[str, float], written: TrainingFiles
+) -> str:
+    """Return a page that shows how trainers mix the files of the corpora."""
+    mixture = "".join(
+        f'    "{path.name}": {probabilities[name]},\n' for name, path in written.files.items()
+    )
+    n_rows = min(n / probabilities[name] for name, n in written.n_rows.items())
+    listed = ",".join(str(probabilities[name]) for name in written.files)
+    kind = _KINDS[layout]
+    file = "mixture.parquet" if kind == "parquet" else "mixture.jsonl"
+    return _describe_loading(
+        layout,
+        "from datasets import interleave_datasets, load_dataset\n\n"
+        f"mixture = {{\n{mixture}}}\n"
+        f'parts = [load_dataset("{kind}", data_files=file, split="train") for file in mixture]\n'
+        "data = interleave_datasets(parts, probabilities=list(mixture.values()), seed=0)",
+        {
+            "dataset": ",".join(f"nl2sql_{name}" for name in written.files),
+            "mix_strategy": "interleave_under",
+            "interleave_probs": f'"{listed}"',
+        },
+        {"data.train_files": file},
+        f"The mixture ends when a corpus has no rows left, after about {n_rows:,.0f} rows. To "
+        'repeat rows until each corpus has been read, add `stopping_strategy="all_exhausted"`'
+        + ("; in LLaMA-Factory, set `interleave_over`." if layout in _LLAMA_FACTORY else "."),
+        f', which has no probabilities, after `data.to_{kind}("{file}")`',
+    )
+
+
+def _describe_loading(
+    layout: TrainingLayout,
+    code: str,
+    llama_factory: Mapping[str, str],
+    files: Mapping[str, str],
+    remark: str = "",
+    preparation: str = "",
+) -> str:
+    """Return a page that shows how trainers load the files.
+
+    Args:
+        layout: The layout of the rows.
+        code: Python code that loads them with Hugging Face datasets.
+        llama_factory: Settings of LLaMA-Factory.
+        files: verl's settings with the files; axolotl reads the first one.
+        remark: A remark about the mixture.
+        preparation: What to do first for trainers that do not mix.
+    """
     parts = [
         "# Training files\n\nThe paths are relative to this folder.",
-        "With Hugging Face datasets, and so with TRL's `SFTTrainer`:\n\n```python\n"
-        "from datasets import load_dataset\n\n"
-        f'data = load_dataset("{kind}", data_files={{{named}}})\n```',
+        f"With Hugging Face datasets, and so with TRL's `SFTTrainer`:\n\n```python\n{code}\n```",
     ]
     if layout in _LLAMA_FACTORY:
+        settings = "".join(f"{key}: {value}\n" for key, value in llama_factory.items())
         parts.append(
-            "With LLaMA-Factory, which reads `dataset_info.json`:\n\n```yaml\n"
-            "dataset_dir: .\ndataset: nl2sql_train\n"
-            + ("eval_dataset: nl2sql_validation\n" if "validation" in files else "")
-            + "```"
+            "With LLaMA-Factory, which reads `dataset_info.json`:\n\n"
+            f"```yaml\ndataset_dir: .\n{settings}```"
         )
+    if remark:
+        parts.append(remark)
     if layout in _AXOLOTL:
         parts.append(
-            "With axolotl:\n\n```yaml\ndatasets:\n  - path: train.jsonl\n    ds_type: json\n"
-            f"{_AXOLOTL[layout]}```"
+            f"With axolotl{preparation}:\n\n```yaml\ndatasets:\n"
+            f"  - path: {files['data.train_files']}\n    ds_type: json\n{_AXOLOTL[layout]}```"
         )
     if layout is TrainingLayout.VERL:
-        listed = " ".join(
-            f"data.{'train' if name == 'train' else 'val'}_files={path.name}"
-            for name, path in files.items()
+        listed = " ".join(f"{key}={file}" for key, file in files.items())
+        parts.append(
+            f"With verl{preparation}:\n\n"
+            f"```console\n$ python -m verl.trainer.main_ppo {listed}\n```"
         )
-        parts.append(f"With verl:\n\n```console\n$ python -m verl.trainer.main_ppo {listed}\n```")
     return "\n\n".join(parts) + "\n"
 
 
+_KINDS: Final = {
+    layout: "parquet" if layout is TrainingLayout.VERL else "json" for layout in TrainingLayout
+}
+_VERL_TYPES: Final = {
+    # Of each file, also if no row has a database: files are mixed only if their types are equal.
+    "extra_info": pl.Struct({"split": pl.String, "index": pl.Int64, "db_id": pl.String})
+}
+_SYSTEM_COLUMN: Final = frozenset({TrainingLayout.ALPACA, TrainingLayout.SHAREGPT})
 _AXOLOTL: Final[dict[TrainingLayout, str]] = {
     TrainingLayout.MESSAGES: "    type: chat_template\n    field_messages: messages\n",
     TrainingLayout.SHAREGPT: "    type: chat_template\n    field_messages: conversations\n"
@@ -404,12 +587,11 @@ _AXOLOTL: Final[dict[TrainingLayout, str]] = {
 _LLAMA_FACTORY: Final[dict[TrainingLayout, dict[str, Any]]] = {
     TrainingLayout.ALPACA: {
         "formatting": "alpaca",
-        "columns": {"prompt": "instruction", "query": "input", "response": "output"}
-        | {"system": "system"},
+        "columns": {"prompt": "instruction", "query": "input", "response": "output"},
     },
     TrainingLayout.SHAREGPT: {
         "formatting": "sharegpt",
-        "columns": {"messages": "conversations", "system": "system"},
+        "columns": {"messages": "conversations"},
     },
     TrainingLayout.MESSAGES: {
         "formatting": "sharegpt",

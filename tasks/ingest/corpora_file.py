@@ -478,6 +478,8 @@ def _format_value(value: object) -> str:
         return "[" + ", ".join(map(_format_value, value)) + "]"
     if isinstance(value, datetime):
         return value.isoformat()
+    if isinstance(value, bool):
+        return str(value).lower()
     # Tables are also printed: control characters must not reach the terminal.
     text = str(value).replace("\\", "\\\\").replace('"', '\\"')
     return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in text) + '"'

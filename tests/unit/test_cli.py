@@ -904,6 +904,8 @@ def test_every_command_has_a_twin_in_python():
             parameters |= {"fail_on"}  # Health.require_none
         if name == "select":
             parameters |= {field.name for field in (*fields(Options), *fields(TrainingOptions))}
+        if name == "mix":
+            parameters |= {field.name for field in fields(TrainingOptions)}
         assert set(inspect.signature(commands[name]).parameters) - display_options <= parameters, (
             name
         )

@@ -1,9 +1,10 @@
 """Sample sizes, selections, mixtures, gaps and the health of data sets in the terminal."""
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
+from nl2sql_align.tasks.decisions.options import LEAST_WEIGHT
 from nl2sql_align.tasks.views.digits import format_interval, format_value
 from nl2sql_align.tasks.views.terminal.console import (
     count_noun,
@@ -26,10 +27,7 @@ if TYPE_CHECKING:
     from nl2sql_align.tasks.decisions.health import Health
     from nl2sql_align.tasks.decisions.mixture import Mixture
     from nl2sql_align.tasks.decisions.selection import Selection
-
-
-# A share of rows that is shown as more than 0 with three decimals.
-_LEAST_WEIGHT: Final = 0.0005
+    from nl2sql_align.tasks.decisions.training_files import TrainingFiles
 
 
 def print_sample_sizes(rows: "pl.DataFrame", recommendation: str) -> None:
@@ -107,9 +105,13 @@ def print_selection(selection: "Selection") -> None:
     for note in selection.notes:
         say(f"[yellow]Note: {escape(note)}[/]", 2)
     out.print(f"  Written to {escape(str(selection.folder))}/selection.jsonl", soft_wrap=True)
-    if selection.training is not None:
-        for name, path in selection.training.files.items():
-            rows = count_noun(selection.training.n_rows[name], "row")
+    _print_training(selection.training)
+
+
+def _print_training(training: "TrainingFiles | None") -> None:
+    if training is not None:
+        for name, path in training.files.items():
+            rows = count_noun(training.n_rows[name], "row")
             out.print(f"  For a trainer: {escape(str(path))}, {rows}", soft_wrap=True)
 
 
@@ -128,7 +130,7 @@ def print_mixture(mixture: "Mixture", place: "Path | str") -> None:
     table = make_table("  corpus", "share of rows", "95% interval", "alone")
     names = shorten_names(mixture.sources["source"].to_list(), name_width(40))
     rows = mixture.sources.to_dicts()
-    used = [row for row in rows if max(row["row_weight"], row["row_weight_high"]) >= _LEAST_WEIGHT]
+    used = [row for row in rows if max(row["row_weight"], row["row_weight_high"]) >= LEAST_WEIGHT]
     unused = [row["source"] for row in rows if row not in used]
     for row in used:
         interval = (row["row_weight_low"], row["row_weight_high"])
@@ -137,13 +139,17 @@ def print_mixture(mixture: "Mixture", place: "Path | str") -> None:
             format_value(row["row_weight"], *interval),
             format_interval(*interval),
             format_value(row["source_alignment"]),
-            style="" if row["row_weight"] >= _LEAST_WEIGHT else "dim",
+            style="" if row["row_weight"] >= LEAST_WEIGHT else "dim",
         )
     out.print(table)
     if unused:
         say(f"no rows of {escape(', '.join(unused))}", 2)
     for note in mixture.notes:
         say(f"[yellow]Note: {escape(note)}[/]", 2)
+    _print_training(mixture.training)
+    if mixture.training is not None:
+        file = next(iter(mixture.training.files.values())).with_name("training.md")
+        out.print(f"  How to mix them: {escape(str(file))}", soft_wrap=True)
     sources = ",".join(row["source"] for row in used)
     say("Next, choose single rows, which come closer to the target than shares of whole corpora:")
     out.print(

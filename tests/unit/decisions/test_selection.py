@@ -11,8 +11,9 @@ from nl2sql_align.tasks.base.connections import connect
 from nl2sql_align.tasks.base.errors import ConfigurationError, WarehouseError
 from nl2sql_align.tasks.decisions.candidates import load_pool
 from nl2sql_align.tasks.decisions.mixture import mix
-from nl2sql_align.tasks.decisions.options import Method, Overlap
+from nl2sql_align.tasks.decisions.options import Method, Overlap, TrainingLayout
 from nl2sql_align.tasks.decisions.selection import Options, select
+from nl2sql_align.tasks.decisions.training_files import TrainingOptions
 from nl2sql_align.tasks.ingest.original_rows import read_original_rows
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.warehouse.folder import Warehouse
@@ -286,6 +287,29 @@ def test_a_mixture_is_recorded_with_intervals(folder):
         .equals(made.sources.drop("created_at"))
     )
     assert len(table(folder, "mixtures").filter(mixture=made.mixture)) == 2
+
+
+def test_a_mixture_is_written_for_a_trainer(tmp_path, make_corpus):
+    warehouse = Warehouse(tmp_path / "house")
+    asked = [f"Question {i}?" for i in range(len(NEAR))]
+    keys = {"questions": asked, "frequencies": [3] + [1] * (len(NEAR) - 1)}
+    runner(warehouse, make_corpus)(
+        ("near", NEAR, keys),
+        ("far", FAR, {"questions": [*asked, *asked, *asked][: len(FAR)]}),
+        ("apart", some("a", "UPDATE SET", 5), {}),
+        ("dev", TARGET, {"role": "target"}),
+    )
+    given = TrainingOptions(TrainingLayout.PROMPT_COMPLETION)
+    made = mix(warehouse.folder, "dev", replicates=20, out=tmp_path / "out", training=given)
+    assert made.sources["row_weight"][2] == pytest.approx(0, abs=1e-3)
+    assert list(made.training.files) == made.sources["source"].to_list()[:2]
+    for name, queries in (("near", NEAR), ("far", FAR)):
+        lines = made.training.files[name].read_text().splitlines()
+        written = [json.loads(line)["completion"][0]["content"] for line in lines]
+        assert sorted(written) == sorted(sql for sql, template in queries if template)
+    assert [note for note in made.notes if note.startswith("each row of near is written once")]
+    with pytest.raises(ConfigurationError, match="need both out and training"):
+        mix(warehouse.folder, "dev", training=given)
 
 
 def test_resampling_a_target_in_blocks_changes_no_bit(folder):

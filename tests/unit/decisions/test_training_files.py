@@ -1,15 +1,19 @@
 """Files for trainers: their layouts, prompts and splits, and that our own formats read them."""
 
 import json
+import re
 
 import polars as pl
 import pytest
+import yaml
 
 from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.decisions.options import TrainingLayout
 from nl2sql_align.tasks.decisions.training_files import (
     TrainingOptions,
     read_schemas,
+    round_weights,
+    write_mixture_files,
     write_training_files,
 )
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
@@ -136,6 +140,95 @@ def test_llama_factory_finds_its_files(tmp_path):
     assert "dataset: nl2sql_train" in (tmp_path / "training.md").read_text()
     write(tmp_path, "prompt-completion")
     assert not (tmp_path / "dataset_info.json").exists()
+
+
+@pytest.mark.parametrize("layout", ["alpaca", "sharegpt", "messages"])
+@pytest.mark.parametrize("has_system", [False, True])
+def test_llama_factory_looks_for_columns_that_exist(tmp_path, layout, has_system):
+    (tmp_path / "system.txt").write_text("You write SQL.")
+    system = tmp_path / "system.txt" if has_system else None
+    made = write(tmp_path, layout, system=system)
+    columns = json.loads((tmp_path / "dataset_info.json").read_text())["nl2sql_train"]["columns"]
+    row = read_lines(made.files["train"])[0]
+    assert set(columns.values()) == set(row)
+
+
+def mixed_rows():
+    """The rows of two corpora, one of them without databases."""
+    return pl.concat([rows(200), rows(300, source="b.2", db_id=None)], how="vertical_relaxed")
+
+
+def read_block(page, language):
+    return re.search(rf"```{language}\n(.*?)```", page, re.DOTALL)[1]
+
+
+@pytest.mark.parametrize("layout", TrainingLayout)
+def test_hugging_face_mixes_corpora_by_their_weights(tmp_path, monkeypatch, layout):
+    datasets = pytest.importorskip("datasets", reason="needs the package datasets")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    weights = {"b.2": 0.8, "boats": 0.2, "none": 0.0004}
+    write_mixture_files(mixed_rows(), weights, tmp_path, TrainingOptions(layout))
+    page = (tmp_path / "training.md").read_text()
+    monkeypatch.chdir(tmp_path)
+    run = {}
+    exec(read_block(page, "python"), run)
+    # Rows end when b.2 has no more, after about 300 / 0.8.
+    assert "after about 375 rows" in page
+    assert len(run["data"]) == pytest.approx(375, rel=0.1)
+    assert run["data"][:]  # the rows of both have one type
+    for step in set(re.findall(r"`(data\.to_\w+\(.*?\))`", page)):
+        exec(step, run)
+        name = "mixture.parquet" if layout is TrainingLayout.VERL else "mixture.jsonl"
+        read = pl.read_parquet if layout is TrainingLayout.VERL else pl.read_ndjson
+        assert len(read(name)) == len(run["data"])
+        assert name in page.split(step)[1]
+
+
+def test_llama_factory_mixes_corpora_by_their_weights(tmp_path):
+    weights = {"b.2": 0.7, "boats": 0.3}
+    options = TrainingOptions(TrainingLayout.SHAREGPT)
+    made = write_mixture_files(mixed_rows(), weights, tmp_path, options)
+    assert made.n_rows == {"b.2": 300, "boats": 200}
+    settings = yaml.safe_load(read_block((tmp_path / "training.md").read_text(), "yaml"))
+    info = json.loads((tmp_path / "dataset_info.json").read_text())
+    files = [info[name]["file_name"] for name in settings["dataset"].split(",")]
+    probabilities = map(float, settings["interleave_probs"].split(","))
+    assert dict(zip(files, probabilities, strict=True)) == {"b.2.jsonl": 0.7, "boats.jsonl": 0.3}
+    assert settings["mix_strategy"] == "interleave_under"
+    # One corpus: the probabilities stay a text.
+    write_mixture_files(mixed_rows(), {"boats": 1.0}, tmp_path, options)
+    settings = yaml.safe_load(read_block((tmp_path / "training.md").read_text(), "yaml"))
+    assert settings["interleave_probs"] == "1.0"
+
+
+@pytest.mark.parametrize(
+    ("weights", "rounded"),
+    [
+        ([1 / 3] * 3, [0.3333, 0.3334, 0.3333]),
+        ([0.9996, 0.0004], [1.0]),
+        ([0.99903, 0.00052, 0.00045], [0.9995, 0.0005]),
+        ([0.00052] * 1923, None),
+    ],
+)
+def test_weights_are_rounded_so_that_they_sum_to_one(weights, rounded):
+    made = list(round_weights(dict(enumerate(weights))).values())
+    assert rounded is None or made == rounded
+    assert sum(made) == pytest.approx(1, abs=1e-12)
+    assert min(made) > 0
+
+
+def test_a_mixture_without_the_rows_of_a_corpus_is_refused(tmp_path):
+    given = mixed_rows().with_columns(
+        question=pl.when(pl.col("source") != "boats").then(pl.col("question"))
+    )
+    options = TrainingOptions(TrainingLayout.ALPACA)
+    with pytest.raises(ConfigurationError, match=r"no row of 'boats' can be .*: they have no ques"):
+        write_mixture_files(given, {"b.2": 0.7, "boats": 0.3}, tmp_path / "out", options)
+    assert not (tmp_path / "out").exists()
+    options = TrainingOptions(TrainingLayout.ALPACA, validation_share=0.1)
+    with pytest.raises(ConfigurationError, match="validation share: a mixture is not split"):
+        write_mixture_files(given, {"b.2": 1.0}, tmp_path, options)
 
 
 def test_the_schema_comes_from_the_row_or_from_a_file(tmp_path):

@@ -328,10 +328,12 @@ def test_a_written_corpora_file_loads_as_the_same_entries(tmp_path):
         license="line\nbreak\x01",
         columns={"sql": '$.a."b c"', "question": "q"},
         kinds=("query",),
+        keep_sql=False,
         digest="a" * 64,
         retired_at=datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC),
     )
     text = format_corpora([odd])
-    assert len(tomllib.loads(text)["corpus"]) == 1
+    [table] = tomllib.loads(text)["corpus"]
+    assert table["keep_sql"] is False
     (tmp_path / "corpora.toml").write_text(text)
     assert load_corpora(tmp_path / "corpora.toml") == [odd]
