@@ -58,6 +58,10 @@ from nl2sql_align.tasks.warehouse.addresses import is_address, refuse_credential
 from nl2sql_align.tasks.warehouse.object_store import warehouse_at
 
 _NAME: Final = "nl2sql-align"
+# The exit statuses after Ctrl-C, SIGTERM and SIGHUP.
+_STOPPED: Final = (130, 143, 129)
+# The commands that go on where an interrupted one ended.
+_KEEPING: Final = {"run", "nightly", "demo"}
 
 app = typer.Typer(
     name=_NAME,
@@ -1111,6 +1115,11 @@ def invoke(arguments: Sequence[str]) -> int:
     except SystemExit as end:  # also after usage errors, which Typer has printed
         if isinstance(end.__context__, BrokenPipeError):
             return 0
+        if end.code in _STOPPED:
+            how = "the same command starts again"
+            if {*arguments[:1]} & _KEEPING:
+                how = "finished work is kept, and the same command goes on from there"
+            console.err.print(f"{_NAME}: stopped; {how}", soft_wrap=True)
         return end.code if isinstance(end.code, int) else 1
     except AlignError as error:
         console.err.print(f"{_NAME}: {escape(str(error))}", soft_wrap=True)

@@ -314,11 +314,15 @@ def _progress_bars() -> Iterator[None]:
         tasks = {}
 
         def show(step: progress.Progress) -> None:
+            if step.stage == progress.PART:
+                return
             if step.stage not in tasks:
                 tasks[step.stage] = bars.add_task(step.stage, total=step.total or 1, text="")
             task = tasks[step.stage]
             if step.total:
-                bars.update(task, completed=step.done, total=step.total)
+                # Threads announce shares of parts at any time: a bar never goes back.
+                done = max(step.done, bars.tasks[task].completed)
+                bars.update(task, completed=done, total=step.total)
             else:  # the whole stage is done
                 bars.update(task, completed=bars.tasks[task].total)
             if step.text:

@@ -3,6 +3,10 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Final
+
+PART: Final = "part"
+"""The stage of announcements about an unfinished part of another stage, which people do not see."""
 
 
 @dataclass(frozen=True)
@@ -12,14 +16,15 @@ class Progress:
     Attributes:
         stage: The stage that the work belongs to.
         text: A line for people about a whole corpus or stage; empty for a part of one.
-        done: Finished parts of the stage; 0 if the stage is a single step.
+        done: Finished parts of the stage, an unfinished one by its share; 0 if the stage is a
+            single step.
         total: All parts of the stage; 0 if the stage is a single step.
         facts: Names, counts and seconds, for programs.
     """
 
     stage: str
     text: str
-    done: int = 0
+    done: float = 0
     total: int = 0
     facts: dict[str, str | int | float] = field(default_factory=dict)
 
@@ -29,7 +34,7 @@ _listeners: list[Listener] = []
 
 
 def announce(
-    stage: str, text: str, done: int = 0, total: int = 0, **facts: str | int | float
+    stage: str, text: str, done: float = 0, total: int = 0, **facts: str | int | float
 ) -> None:
     """Tell all listeners that a piece of work is finished."""
     for listener in list(_listeners):

@@ -1,8 +1,9 @@
 """Progress of the main job, as its steps end: for people, and as facts for programs."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nl2sql_align.tasks.base.progress import announce
+from nl2sql_align.tasks.base.progress import PART, Progress, announce
 from nl2sql_align.tasks.run.prepare import Prepared, SetAside
 from nl2sql_align.tasks.templates.parser_pool import ParseReport
 from nl2sql_align.tasks.warehouse.count_files import count_distinct_ngrams
@@ -26,6 +27,29 @@ def announce_ingested(outcome: Prepared | SetAside, n_done: int, n_corpora: int)
         text = f"{outcome.n_distinct:,} distinct queries to parse"
         facts["n_queries"] = outcome.n_distinct
     announce("ingest", f"{name}: {text}, {seconds:.1f} s", n_done, n_corpora, **facts)
+
+
+class PartsAnnouncer:
+    """Announces how much of all parts is parsed, while parsers of this process are at work."""
+
+    def __init__(self) -> None:
+        self._shares: dict[str, float] = {}
+
+    def add(self, part: Path) -> None:
+        """Add a part that is to be parsed."""
+        self._shares[str(part)] = 0.0
+
+    def finish(self, part: Path) -> None:
+        """Count a part as parsed."""
+        self._shares[str(part)] = 1.0
+
+    def __call__(self, step: Progress) -> None:
+        """Take an announcement about a part: a listener, called in the thread of a parser."""
+        part = str(step.facts.get("part"))
+        if step.stage == PART and self._shares.get(part, 1.0) < 1.0:
+            self._shares[part] = step.done / step.total
+            shares = list(self._shares.values())
+            announce("templates", "", sum(shares), len(shares))
 
 
 def announce_parsed(

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
 from uuid import uuid4
 
 from nl2sql_align.tasks.base.connections import bounded
+from nl2sql_align.tasks.base.progress import listening
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
 from nl2sql_align.tasks.results.options import DRIFT_THRESHOLD
 from nl2sql_align.tasks.run.announcements import (
+    PartsAnnouncer,
     announce_counted,
     announce_ingested,
     announce_intervals,
@@ -219,6 +221,7 @@ class Job:
         self._lock = lock
         self._executor = executor
         self._parts = PendingParts()
+        self._announcer = PartsAnnouncer()
         self._limits = read_limits()
 
     def count(self, entries: list[CorpusEntry]) -> CountedCorpora:
@@ -228,6 +231,10 @@ class Job:
             WarehouseError: The published database is not one of this program.
             DatabaseInUseError: Another process has it open for writing.
         """
+        with listening(self._announcer):
+            return self._count_all(entries)
+
+    def _count_all(self, entries: list[CorpusEntry]) -> CountedCorpora:
         prepared, set_aside, parsing = self._ingest(entries)
         self.clock.lap("ingest")
         from nl2sql_align.tasks.results.publish import check_published
@@ -347,6 +354,8 @@ class Job:
             announce_ingested(outcome, n_done, len(pending))
             if isinstance(outcome, Prepared):
                 for job in self._parts.add(outcome):
+                    if self._parts.list_corpora(job):
+                        self._announcer.add(job.destination)
                     parsing[self._executor.submit(parse_part, job)] = job
         outcomes = check_targets(outcomes)
         in_order = [outcomes[entry.name] for entry in entries]
@@ -381,6 +390,7 @@ class Job:
             is_last = parts.mark_parsed(job)
             if names := parts.list_corpora(job):
                 n_done += 1
+                self._announcer.finish(job.destination)
                 n_parsed += parsed.n_queries
                 of_source = reports.setdefault(job.source, [])
                 of_source.append(parsed)

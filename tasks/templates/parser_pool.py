@@ -19,7 +19,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +28,7 @@ from typing import IO, Final, NamedTuple
 from nl2sql_align.tasks.base.connections import resources
 from nl2sql_align.tasks.base.environment import list_module_folders
 from nl2sql_align.tasks.base.errors import AlignError
+from nl2sql_align.tasks.base.progress import PART, announce
 from nl2sql_align.tasks.templates.parser_protocol import (
     NO_ROW,
     NUMBER_BYTES,
@@ -48,6 +49,7 @@ CHARACTERS_PER_REQUEST: Final = 4_000_000
 
 # To start, and to read and write files: a second, and more on a busy machine.
 _SECONDS_OUTSIDE_QUERIES: Final = 90.0
+_SECONDS_BETWEEN_REPORTS: Final = 0.5
 # A worker that a large query or a leak of the parser has grown to this size is replaced. If all
 # workers together could take more than half of the run's memory, it is replaced sooner.
 _REPLACE_AT_BYTES: Final = 500_000_000
@@ -224,8 +226,12 @@ class _Worker:
             )
             self._opened = opened.pop_all()
 
-    def run(self, request: ParseRequest) -> ParseAnswer:
+    def run(self, request: ParseRequest, report: Callable[[int], None]) -> ParseAnswer:
         """Return the worker's answer to a request.
+
+        Args:
+            request: The request.
+            report: Called now and then with the row at work.
 
         Raises:
             _WorkerLost: The worker died, or had to be ended.
@@ -236,10 +242,12 @@ class _Worker:
         row, since = NO_ROW, time.monotonic()
         with selectors.DefaultSelector() as selector:
             selector.register(self._answers, selectors.EVENT_READ)
-            while not selector.select(seconds / 4):
+            while not selector.select(min(seconds / 4, _SECONDS_BETWEEN_REPORTS)):
                 now = time.monotonic()
-                if read_row(self._progress) != row:
-                    row, since = read_row(self._progress), now
+                if (at := read_row(self._progress)) != row:
+                    row, since = at, now
+                    if row != NO_ROW:
+                        report(row)
                 elif now - since > (_SECONDS_OUTSIDE_QUERIES if row == NO_ROW else seconds):
                     raise self._end_as_lost(is_timeout=row != NO_ROW)
         answer = self._answers.readline()
@@ -388,10 +396,13 @@ def parse_part(job: ParseJob, characters_per_request: int = CHARACTERS_PER_REQUE
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    def report(n_parsed: int) -> None:
+        announce(PART, "", n_parsed, part.num_rows, part=str(job.destination))
+
     part = pq.ParquetFile(job.source).read_row_group(
         job.row_group, columns=["first_ordinal", "sql"]
     )
-    parsed = _parse_all(part["sql"].to_pylist(), job, characters_per_request)
+    parsed = _parse_all(part["sql"].to_pylist(), job, characters_per_request, report)
     table = pa.table(
         {
             "first_ordinal": part["first_ordinal"],
@@ -432,7 +443,12 @@ def parse_texts(texts: Sequence[str], dialect: str, limits: Limits) -> ParsedTex
     return _parse_all(texts, _Texts(object(), dialect, limits), CHARACTERS_PER_REQUEST)
 
 
-def _parse_all(texts: Sequence[str], job: Job, characters_per_request: int) -> ParsedTexts:
+def _parse_all(
+    texts: Sequence[str],
+    job: Job,
+    characters_per_request: int,
+    report: Callable[[int], None] = lambda _n_parsed: None,
+) -> ParsedTexts:
     templates: list[str | None] = []
     reasons: list[str | None] = []
     keys: list[bytes | None] = []
@@ -440,13 +456,18 @@ def _parse_all(texts: Sequence[str], job: Job, characters_per_request: int) -> P
     with _pool.lease_worker() as held:
         started = time.perf_counter()
         for queries in _split_by_size(texts, characters_per_request):
-            for answer, skipped in _parse(queries, job, held):
+            report_here = _count_from(len(templates), report)
+            for answer, skipped in _parse(queries, job, held, report_here):
                 crashed += [len(templates) + row for row in skipped]
                 templates += answer.templates
                 reasons += answer.reject_reasons
                 keys += [bytes.fromhex(key) if key else None for key in answer.comparable_keys]
         seconds = time.perf_counter() - started
     return ParsedTexts(templates, reasons, keys, tuple(crashed), seconds)
+
+
+def _count_from(start: int, report: Callable[[int], None]) -> Callable[[int], None]:
+    return lambda row: report(start + row)
 
 
 def _split_by_size(queries: Sequence[str], n_characters: int) -> Iterator[Sequence[str]]:
@@ -461,7 +482,7 @@ def _split_by_size(queries: Sequence[str], n_characters: int) -> Iterator[Sequen
 
 
 def _parse(
-    queries: Sequence[str], job: Job, held: list[_Worker]
+    queries: Sequence[str], job: Job, held: list[_Worker], report: Callable[[int], None]
 ) -> Iterator[tuple[ParseAnswer, list[int]]]:
     """Yield the templates of queries, in one or more pieces, each with the rows that it skips.
 
@@ -472,6 +493,7 @@ def _parse(
         queries: The texts.
         job: Their job, with dialect and limits.
         held: The worker to use, in a list; afterwards, the one to keep.
+        report: Called now and then with the index of the query at work.
     """
     rejected: dict[int, str] = {}
     lost_at: set[int] = set()
@@ -485,7 +507,8 @@ def _parse(
         skip = _timeouts.list_hopeless(job, piece) if end == len(queries) else {}
         skip |= {row - start: reason for row, reason in rejected.items() if start <= row < end}
         try:
-            answer = held[0].run(ParseRequest(piece, job.dialect, job.limits, skip, seconds))
+            request = ParseRequest(piece, job.dialect, job.limits, skip, seconds)
+            answer = held[0].run(request, _count_from(start, report))
         except _WorkerLost as loss:
             held.clear()
             row = loss.row if loss.row == NO_ROW else start + loss.row

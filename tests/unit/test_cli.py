@@ -375,11 +375,25 @@ def test_ctrl_c_ends_a_run_and_leaves_the_warehouse_free(runs):
     assert run.ended.status == 130
     check_quiet(run.ended.out)
     assert "^C" in run.ended.out
+    shown = SEQUENCES.sub("", run.ended.out).splitlines()
+    assert shown[-1] == (
+        "nl2sql-align: stopped; finished work is kept, and the same command goes on from there"
+    )
     assert run.ended.out.count("\x1b[?25h") == 1
     assert not (run.warehouse / "alignment.duckdb").exists()
     assert not (run.warehouse / "stages" / "scratch").exists()
     with Warehouse(run.warehouse).locked():
         pass
+
+
+def test_ctrl_c_ends_other_commands_in_one_line(monkeypatch, cli_here, tmp_path):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nl2sql_align.tasks.results.read.matrix", interrupt)
+    ended = cli_here("matrix", tmp_path)
+    assert (ended.status, ended.out) == (130, "")
+    assert ended.error_lines == ["nl2sql-align: stopped; the same command starts again"]
 
 
 WAIT = """

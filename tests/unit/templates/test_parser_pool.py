@@ -16,6 +16,8 @@ import pytest
 
 from nl2sql_align.tasks.base.connections import bounded
 from nl2sql_align.tasks.base.errors import AlignError
+from nl2sql_align.tasks.base.progress import PART, announce, listening
+from nl2sql_align.tasks.run.announcements import PartsAnnouncer
 from nl2sql_align.tasks.templates.one_query import template_of
 from nl2sql_align.tasks.templates.parse_sharing import SHARE_PARSES_VARIABLE, parses_are_shared
 from nl2sql_align.tasks.templates.parser_pool import (
@@ -161,6 +163,32 @@ def test_only_the_row_group_asked_for_is_parsed(tmp_path):
     pq.write_table(table, job.source, row_group_size=1)
     parse_part(ParseJob(job.source, 1, job.destination, "sqlite"))
     assert pq.read_table(job.destination)["first_ordinal"].to_pylist() == [1]
+
+
+def test_progress_within_parts_moves_the_stage(tmp_path):
+    job = make_job(tmp_path, MANY * 2)
+    heard = []
+    announcer = PartsAnnouncer()
+    announcer.add(job.destination)
+    announcer.add(tmp_path / "other")
+    with listening(announcer), listening(heard.append):
+        parse_part(job)
+    within = [step for step in heard if step.stage == PART]
+    assert within and not any(step.text for step in heard)
+    assert {(step.total, step.facts["part"]) for step in within} == {
+        (len(MANY) * 2, str(job.destination))
+    }
+    rows = [step.done for step in within]
+    assert rows == sorted(rows) and rows[-1] < len(MANY) * 2
+    # The stage has two parts, of which the other has not begun.
+    stage = [(step.done, step.total) for step in heard if step.stage == "templates"]
+    assert stage == [(row / (len(MANY) * 2), 2) for row in rows]
+    announcer.finish(job.destination)
+    with listening(announcer), listening(heard.append):
+        announce(PART, "", 1, 10, part=str(job.destination))  # late, in another thread
+        announce(PART, "", 1, 10, part="as written")  # not counted
+        announce(PART, "", 5, 10, part=str(tmp_path / "other"))
+    assert [step.done for step in heard if step.stage == "templates"][len(stage) :] == [1.5]
 
 
 def test_a_worker_is_kept_for_the_next_part(tmp_path):
