@@ -46,6 +46,11 @@ _IMPLIED: Final = {
 }
 
 
+def are_alike(feature: str, other: str) -> bool:
+    """Return whether one of two features is a kind of the other, such as outer joins of joins."""
+    return other in _IMPLIED.get(feature, ()) or feature in _IMPLIED.get(other, ())
+
+
 def describe_templates(templates: Sequence[str]) -> list[str]:
     """Describe the structure of templates in words, such as ``joins: 2, GROUP BY``.
 

@@ -66,3 +66,11 @@ def _format(value: float, n: int, border: float | None) -> str:
     if border is not None and n == _MOST and _is_hidden(value, n, border):
         value = border + copysign(10**-n, value - border)
     return f"{value:.{n}f}"
+
+
+def format_percent(share: float) -> str:
+    """Format a share as a percentage with about two significant digits, such as 12% or 0.3%."""
+    value = 100 * share
+    if value == 0 or value >= 10:
+        return f"{value:.0f}%"
+    return f"{value:.1f}%" if value >= 0.1 else "under 0.1%"

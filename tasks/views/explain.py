@@ -17,6 +17,8 @@ from nl2sql_align.tasks.measures.divergence import SKEW
 from nl2sql_align.tasks.ngrams.count import split_template
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.features import FEATURES, HARDNESS
+from nl2sql_align.tasks.views.answer_errors import read_answer_errors
+from nl2sql_align.tasks.views.digits import format_percent
 from nl2sql_align.tasks.warehouse.count_files import are_complete
 from nl2sql_align.tasks.warehouse.object_store import warehouse_at
 
@@ -132,6 +134,8 @@ class Explanation:
         kl_nats: As in table ``alignment``, in nats.
         reverse_kl_nats: As in table ``alignment``, in nats.
         sentences: Structural differences as sentences, the largest first.
+        answer_errors: How answers differ from the queries of their questions, as sentences; empty
+            unless the source is predictions for the target, whose questions are known.
         sums: How the n-grams add up to the divergence, for each of the two directions.
         ngrams: One row per group that is shown: ``direction``, ``rank``, ``ngram`` (the longest of
             the group), ``source_probability`` and ``target_probability`` (of that n-gram),
@@ -152,6 +156,7 @@ class Explanation:
     kl_nats: float
     reverse_kl_nats: float
     sentences: list[str]
+    answer_errors: list[str]
     sums: list[Direction]
     ngrams: "pl.DataFrame"
     features: "pl.DataFrame"
@@ -194,6 +199,7 @@ def explain(place: Path | str, source: str, target: str, top: int = 10) -> Expla
                 maintain_order="left",
             ).drop(f"{side}_ordinal")
         features = _read_features(con, source, target)
+        answer_errors = read_answer_errors(con).get((source, target), [])
     return Explanation(
         source=source,
         target=target,
@@ -203,6 +209,7 @@ def explain(place: Path | str, source: str, target: str, top: int = 10) -> Expla
         kl_nats=pair["kl_nats"],
         reverse_kl_nats=pair["reverse_kl_nats"],
         sentences=describe_features(features, source, target),
+        answer_errors=answer_errors,
         sums=sums,
         ngrams=ngrams,
         features=features,
@@ -387,11 +394,3 @@ def _describe_averages(rows: dict[str, dict[str, Any]], source: str, target: str
         f"An average template has {averages('target')} in {target}, and {averages('source')} in "
         f"{source}."
     )
-
-
-def format_percent(share: float) -> str:
-    """Format a share as a percentage with about two significant digits, such as 12% or 0.3%."""
-    value = 100 * share
-    if value == 0 or value >= 10:
-        return f"{value:.0f}%"
-    return f"{value:.1f}%" if value >= 0.1 else "under 0.1%"

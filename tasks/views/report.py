@@ -20,6 +20,7 @@ from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.measures.records import list_records, summarize_record
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.features import FEATURES, HARDNESS
+from nl2sql_align.tasks.views.answer_errors import read_answer_errors
 from nl2sql_align.tasks.views.charts import ON_PAGE, build_charts, build_config
 from nl2sql_align.tasks.views.digits import count_decimals
 from nl2sql_align.tasks.warehouse.addresses import find_output
@@ -294,6 +295,10 @@ def read_measures(
         "doubts": [
             [position_of[source], position_of[target], [texts.position(one) for one in doubts]]
             for source, target, doubts in query_sql(con, "views/report/doubts").pl().iter_rows()
+        ],
+        "answer_errors": [
+            [position_of[predictions], [texts.position(one) for one in sentences]]
+            for (predictions, _), sentences in read_answer_errors(con).items()
         ],
         "intervals": _encode_columns(
             _add_decimals(query_sql(con, "views/report/intervals").pl()),

@@ -55,6 +55,7 @@ function rowsOf(columns) {
   return Array.from({ length: n }, (_, i) => Object.fromEntries(keys.map((key) => [key, columns[key][i]])));
 }
 const ratios = rowsOf(data.ratios);
+const answerErrors = new Map(data.answer_errors);
 const intervals = new Map(rowsOf(data.intervals).map((row) => [`${row.source} ${row.target}`, row]));
 const ceilings = new Map(rowsOf(data.ceilings).map((row) => [row.target, row]));
 const uneven = new Set(data.uneven.map(([s, t]) => `${s} ${t}`));
@@ -672,6 +673,7 @@ function ratioPanel(p, rows, scale) {
   return h("div", { class: "panel" }, h("h3", {}, `${name(p)} (model ${first.model}${tuned})${partOf(first)}`),
     h("p", { class: "soft" }, `KL-alignment of its answers: ${fixed(first.predictions_alignment)}. ${percent(first.predictions_parsed_share)} of them parse${first.n_cleaned ? `, after ${counted(first.n_cleaned, "answer")} had been cleaned` : ""}.`),
     common.map((doubt) => h("p", { class: "flag" }, `Doubtful: ${said(doubt)}.`)),
+    answerErrors.has(p) ? h("p", { class: "soft" }, `Question by question: ${answerErrors.get(p).map(said).join(" ")}`) : null,
     limited(rows, 20, draw), notes.list(), records.map((record) => h("p", { class: "record" }, said(record))), asTable(about, columns, rows));
 }
 

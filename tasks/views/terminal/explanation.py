@@ -53,6 +53,11 @@ def print_explanation(explanation: "Explanation", form: Format) -> None:
     )
     for sentence in explanation.sentences:
         say(escape(sentence), 2)
+    if explanation.answer_errors:
+        out.print()
+        say("[bold]Question by question[/]")
+        for sentence in explanation.answer_errors:
+            say(escape(sentence), 2)
     for total in explanation.sums:
         more, less = (source, target) if total.direction == "over" else (target, source)
         out.print()

@@ -4,7 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nl2sql_align.tasks.views.digits import count_decimals, format_interval, format_value
+from nl2sql_align.tasks.views.digits import (
+    count_decimals,
+    format_interval,
+    format_percent,
+    format_value,
+)
 
 
 @pytest.mark.parametrize(
@@ -51,3 +56,14 @@ def test_the_formatted_value_is_within_the_interval(value, half):
     text = format_value(value, low, high)
     assert abs(float(text) - value) <= max(half, 0.5e-4)
     assert 2 <= len(text.partition(".")[2]) <= 4
+
+
+def test_percentages_keep_their_significant_digits():
+    assert [format_percent(s) for s in (0, 0.0001, 0.003, 0.0649, 0.12, 1)] == [
+        "0%",
+        "under 0.1%",
+        "0.3%",
+        "6.5%",
+        "12%",
+        "100%",
+    ]

@@ -12,7 +12,7 @@ from nl2sql_align.tasks.base.errors import ConfigurationError, WarehouseError
 from nl2sql_align.tasks.ngrams.count import split_template
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.features import FEATURES, HARDNESS
-from nl2sql_align.tasks.views.explain import Term, explain, fold_terms, format_percent
+from nl2sql_align.tasks.views.explain import Term, explain, fold_terms
 from nl2sql_align.tasks.views.terminal.console import Format
 from nl2sql_align.tasks.views.terminal.explanation import print_explanation
 from nl2sql_align.tasks.warehouse.folder import Warehouse
@@ -36,6 +36,11 @@ def warehouse(tmp_path_factory, make_corpus):
             {"role": "target"},
         ),
         ("broken", [None], {}),
+        (
+            "answers",
+            [*[JOINED] * 5, PLAIN, WINDOW, None],
+            {"role": "predictions", "target": "dev"},
+        ),
     )
     return warehouse
 
@@ -156,6 +161,18 @@ def test_sql_is_printed_without_markup_or_control_characters(warehouse, capsys):
     assert "\x1b" not in shown
 
 
+def test_answers_are_compared_with_the_queries_of_their_questions(warehouse, capsys):
+    found = explain(warehouse.folder, "answers", "dev", top=1)
+    right, missing, added, remedy = found.answer_errors
+    assert right.startswith("75% of all answers have the template of their question's query, 12% ")
+    assert "missing, as a share of all answers: INNER JOIN in 12%." in missing
+    assert "used, as a share of all answers: JOIN without INNER in 12%." in added
+    assert remedy.startswith("Wrong structure (12%) asks for")
+    assert explain(warehouse.folder, "answers", "train", top=1).answer_errors == []
+    print_explanation(found, Format.TABLE)
+    assert "Question by question" in capsys.readouterr().out
+
+
 def test_json_contains_everything(warehouse, capsys):
     found = explain(warehouse.folder, "train", "dev", top=2)
     print_explanation(found, Format.JSON)
@@ -163,19 +180,9 @@ def test_json_contains_everything(warehouse, capsys):
     assert printed["kl_nats"] == found.kl_nats
     assert printed["ngrams"] == found.ngrams.to_dicts()
     assert printed["sentences"] == found.sentences
+    assert printed["answer_errors"] == found.answer_errors == []
     print_explanation(found, Format.CSV)
     assert capsys.readouterr().out.startswith("direction,rank,ngram,")
-
-
-def test_percentages_keep_their_significant_digits():
-    assert [format_percent(s) for s in (0, 0.0001, 0.003, 0.0649, 0.12, 1)] == [
-        "0%",
-        "under 0.1%",
-        "0.3%",
-        "6.5%",
-        "12%",
-        "100%",
-    ]
 
 
 # ---- the published tables behind the explanation ----
