@@ -19,6 +19,7 @@ COPY --from=build /opt/nl2sql-align /opt/nl2sql-align
 COPY --chmod=755 docker/worker.sh /usr/local/bin/nl2sql-align-worker
 ENV PATH=/opt/nl2sql-align/bin:$PATH \
     PREFECT_HOME=/data/.prefect \
+    XDG_CACHE_HOME=/data/.cache \
     DO_NOT_TRACK=1 \
     PREFECT_SERVER_ANALYTICS_ENABLED=false
 USER align

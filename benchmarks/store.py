@@ -22,9 +22,9 @@ from pathlib import Path
 from benchmarks.cluster import digests_of
 from benchmarks.process import run_contestant
 from benchmarks.report import say
+from nl2sql_align.tasks.base.environment import CACHE_VARIABLE
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.read import matrix
-from nl2sql_align.tasks.warehouse.object_store import CACHE_VARIABLE
 
 _BUCKET = "benchmark"
 

@@ -78,8 +78,9 @@ ENVIRONMENT = {
     "may take together; default: 300. See [Limits](../limits.md).",
     "NL2SQL_ALIGN_SHARE_PARSES": "`0` parses each distinct query instead of one query of each "
     "shape: slower, with the same results.",
-    "NL2SQL_ALIGN_CACHE": "The folder for working copies of warehouses on object stores, one for "
-    "each address; default: `nl2sql-align` in `XDG_CACHE_HOME` or `~/.cache`.",
+    "NL2SQL_ALIGN_CACHE": "The folder for working copies of warehouses on object stores, and for "
+    "an empty database of Prefect, which the first run makes; default: `nl2sql-align` in "
+    "`XDG_CACHE_HOME` or `~/.cache`.",
     "NL2SQL_ALIGN_STORE_SECONDS": "How many seconds an object store may be silent; default: 60. "
     "See [Scale](../scale.md#dumps-on-an-object-store).",
     "NL2SQL_ALIGN_DEBUG": "Any value: show the traceback of an unexpected error.",

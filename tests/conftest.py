@@ -57,30 +57,29 @@ def shared_folder() -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def make_prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
-    """Return a function that makes a folder a home of Prefect, with an empty database to copy.
-
-    Prefect takes seconds to make a database, so all processes of the tests share one.
-    """
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder in which programs cache files; all processes of the tests share it."""
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    made = shared / "prefect-home"
-    with FileLock(shared / "prefect-home.lock"):
-        if not made.exists():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(shared / "cache"))
+        yield shared / "cache" / "nl2sql-align"
+
+
+@pytest.fixture(scope="session")
+def empty_prefect_database(cache: Path) -> None:
+    """Let Prefect make the empty database that runs copy: it takes seconds."""
+    cache.mkdir(parents=True, exist_ok=True)
+    with FileLock(cache / "prefect.lock"), tempfile.TemporaryDirectory() as home:
+        if not any(cache.glob("prefect-*.db")):
             from nl2sql_align.flows.running.temporary_server import TemporaryServer
 
             with pytest.MonkeyPatch.context() as patch:
-                patch.setenv("PREFECT_HOME", str(made))
+                patch.setenv("PREFECT_HOME", home)
                 server = TemporaryServer()
                 server.wait()
                 server.stop()
-
-    def make(home: Path) -> Path:
-        shutil.copytree(made / "nl2sql-align", home / "nl2sql-align")
-        return home
-
-    return make
 
 
 @pytest.fixture(scope="module")

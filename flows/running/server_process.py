@@ -112,14 +112,13 @@ def _end_with_owner(folder: str) -> None:
 def _make_database(database: Path) -> None:
     """Make the server's database, and point Prefect to it, which must not be imported yet.
 
-    Prefect takes seconds to make one, so a copy is kept in Prefect's home for each version. A
-    database that the environment names is used instead.
+    Prefect takes seconds to make one, so a copy for each version is kept in the cache, for all
+    homes of Prefect. A database that the environment names is used instead.
     """
     if any(os.environ.get(name) for name in _DATABASES):
         return
-    home = Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()
     version = importlib.metadata.version("prefect")
-    template = home / "nl2sql-align" / f"empty-{version}.db"
+    template = Path(os.environ["NL2SQL_ALIGN_CACHE"]) / f"prefect-{version}.db"
     os.environ[_DATABASES[0]] = f"sqlite+aiosqlite:///{database}"
     os.environ["PREFECT_SERVER_DATABASE_DRIVER"] = "sqlite+aiosqlite"
     os.environ["PREFECT_SERVER_DATABASE_MIGRATE_ON_START"] = "false"
@@ -136,7 +135,7 @@ def _make_database(database: Path) -> None:
     from prefect.server.database import provide_database_interface
 
     asyncio.run(provide_database_interface().create_db())
-    with suppress(OSError, sqlite3.Error):  # a home that cannot be written only costs time
+    with suppress(OSError, sqlite3.Error):  # a cache that cannot be written only costs time
         template.parent.mkdir(parents=True, exist_ok=True)
         temporary = template.with_name(f"{database.parent.name}.part")
         try:

@@ -24,6 +24,7 @@ from nl2sql_align.flows.running.server_access import (
     make_password,
 )
 from nl2sql_align.flows.running.server_process import HOST, SECONDS_TO_END
+from nl2sql_align.tasks.base.environment import CACHE_VARIABLE, cache_folder
 from nl2sql_align.tasks.base.errors import AlignError
 
 
@@ -41,6 +42,7 @@ class TemporaryServer:
             stderr=self._errors,
             env={
                 **os.environ,
+                CACHE_VARIABLE: str(cache_folder()),
                 "PREFECT_UI_ENABLED": "false",
                 SERVER_PASSWORD: self._password,
             },

@@ -9,6 +9,7 @@ import nl2sql_align
 from nl2sql_align.tasks.base.errors import ConfigurationError
 
 THREADS_VARIABLE: Final = "NL2SQL_ALIGN_THREADS"
+CACHE_VARIABLE: Final = "NL2SQL_ALIGN_CACHE"
 
 
 def set_library_defaults(threads: int | None = None) -> None:
@@ -43,6 +44,14 @@ def read_seconds(variable: str, default: float) -> float:
             f"{text!r} is not a time limit; set {variable} to a number of seconds above 0"
         )
     return float(text)
+
+
+def cache_folder() -> Path:
+    """Return the folder for files of this program that any process can make again."""
+    if chosen := os.environ.get(CACHE_VARIABLE):
+        return Path(chosen).absolute()
+    caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(caches).absolute() / "nl2sql-align"
 
 
 def list_module_folders() -> str:

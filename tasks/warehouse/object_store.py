@@ -27,6 +27,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
+from nl2sql_align.tasks.base.environment import cache_folder
 from nl2sql_align.tasks.base.errors import (
     AlignError,
     ConfigurationError,
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
     import duckdb
     import fsspec
 
-CACHE_VARIABLE: Final = "NL2SQL_ALIGN_CACHE"
 FORMAT: Final = 1
 """The version of the manifest's format; raise it if older programs cannot read the new one."""
 
@@ -184,20 +184,12 @@ def warehouse_at(place: Path | str) -> Warehouse:
         )
     words = re.sub(r"[^A-Za-z0-9.-]+", "-", address)[-60:].strip(".-")
     digest = hashlib.sha256(address.encode()).hexdigest()[:12]
-    return Warehouse(_cache() / f"{words}-{digest}" / "copy", address)
+    return Warehouse(cache_folder() / f"{words}-{digest}" / "copy", address)
 
 
 def _warehouse_in(path: Path) -> Warehouse:
     around = Warehouse(path.parent)
     return around if path == around.database and not path.is_dir() else Warehouse(path)
-
-
-def _cache() -> Path:
-    """Return the folder of all working copies."""
-    if chosen := os.environ.get(CACHE_VARIABLE):
-        return Path(chosen).absolute()
-    caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(caches).absolute() / "nl2sql-align"
 
 
 # ---- the store ----------------------------------------------------------------------------------

@@ -13,9 +13,9 @@ SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 
 
 @pytest.fixture(scope="session")
-def prefect_home(tmp_path_factory, make_prefect_home):
+def prefect_home(tmp_path_factory, empty_prefect_database):
     """Give Prefect a home of its own."""
-    home = make_prefect_home(tmp_path_factory.mktemp("prefect"))
+    home = tmp_path_factory.mktemp("prefect")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PREFECT_HOME", str(home))
         patch.setenv("PREFECT_LOGGING_LEVEL", "CRITICAL")

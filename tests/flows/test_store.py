@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from nl2sql_align.tasks.base.environment import CACHE_VARIABLE
 from nl2sql_align.tasks.base.errors import ConflictError
 from nl2sql_align.tasks.ingest.discovery import discover_dumps
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.views.explain import explain
-from nl2sql_align.tasks.warehouse.object_store import CACHE_VARIABLE, pull, push, warehouse_at
+from nl2sql_align.tasks.warehouse.object_store import pull, push, warehouse_at
 from tests.flows.warehouses import leftovers, tables
 
 pytestmark = pytest.mark.flow

@@ -103,10 +103,9 @@ def environment(distributions, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, make_prefect_home):
+def folder(tmp_path_factory, empty_prefect_database):
     """A user's folder, whose modules must not be taken for ours, nor ours for them."""
     place = tmp_path_factory.mktemp("user")
-    make_prefect_home(place / ".home")
     for name in ("tasks.py", "nl2sql.py", "flows/__init__.py", "sql/__init__.py"):
         (place / name).parent.mkdir(exist_ok=True)
         (place / name).write_text('raise ImportError("a module of the user")\n')

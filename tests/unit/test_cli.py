@@ -232,10 +232,10 @@ def write_long_corpora(folder):
 
 
 @pytest.fixture(scope="session")
-def runs(tmp_path_factory, make_prefect_home):
+def runs(tmp_path_factory, empty_prefect_database):
     """All runs that the tests check, by name."""
     folder = tmp_path_factory.mktemp("cli")
-    home = make_prefect_home(folder / "prefect")
+    home = folder / "prefect"
     harmful, long = write_corpora(folder / "harmful"), write_long_corpora(folder / "long")
 
     def prepare():
@@ -496,10 +496,11 @@ def test_no_process_outlives_its_run(runs, name):
 
 
 @pytest.mark.flow
-def test_runs_share_no_database_in_the_home_of_prefect(runs):
+def test_runs_share_no_database(runs, cache):
     home = runs["plain"].warehouse.parent / "prefect"
     version = importlib.metadata.version("prefect")
-    assert [file.name for file in home.rglob("*.db*")] == [f"empty-{version}.db"]
+    assert list(home.rglob("*.db*")) == []
+    assert [file.name for file in cache.rglob("*.db*")] == [f"prefect-{version}.db"]
 
 
 # Mistakes, reported before Prefect starts

@@ -113,8 +113,8 @@ print(json.dumps(found))
 
 
 @pytest.mark.fault
-def test_flows_in_a_python_program_have_a_server_with_a_password(tmp_path, make_prefect_home):
-    environment = {**os.environ, "PREFECT_HOME": str(make_prefect_home(tmp_path))}
+def test_flows_in_a_python_program_have_a_server_with_a_password(tmp_path, empty_prefect_database):
+    environment = {**os.environ, "PREFECT_HOME": str(tmp_path)}
     environment.pop("PREFECT_API_URL", None)
     ended = subprocess.run(
         [sys.executable, "-c", CALLER], capture_output=True, env=environment, timeout=300

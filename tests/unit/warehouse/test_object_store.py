@@ -11,13 +11,13 @@ import polars as pl
 import pytest
 
 from nl2sql_align.tasks.base import progress
+from nl2sql_align.tasks.base.environment import CACHE_VARIABLE
 from nl2sql_align.tasks.base.errors import ConfigurationError, ConflictError, WarehouseError
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.read import matrix
 from nl2sql_align.tasks.results.record import record_decision
 from nl2sql_align.tasks.views.explain import explain
 from nl2sql_align.tasks.views.report import write_report
-from nl2sql_align.tasks.warehouse import object_store
 from nl2sql_align.tasks.warehouse.object_store import (
     check_store,
     find_published,
@@ -54,7 +54,7 @@ def machine(tmp_path, monkeypatch):
     """Return the warehouse as seen by a machine of that name, which is used from then on."""
 
     def on(name, address=ADDRESS):
-        monkeypatch.setenv(object_store.CACHE_VARIABLE, str(tmp_path / name))
+        monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / name))
         return warehouse_at(address)
 
     return on
@@ -463,13 +463,13 @@ def on_s3(s3, make_corpus, tmp_path_factory):
     """A warehouse on S3 with the results of a run, and without copies for readers."""
     s3.mkdir("results")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(object_store.CACHE_VARIABLE, str(tmp_path_factory.mktemp("maker")))
+        patch.setenv(CACHE_VARIABLE, str(tmp_path_factory.mktemp("maker")))
         warehouse = warehouse_at("s3://results/w")
         with warehouse.locked():
             pull(warehouse)
             runner(warehouse, make_corpus)(*ALL)
             push(warehouse, run_id="run-1")
-        patch.setenv(object_store.CACHE_VARIABLE, str(tmp_path_factory.mktemp("reader")))
+        patch.setenv(CACHE_VARIABLE, str(tmp_path_factory.mktemp("reader")))
         yield warehouse
 
 
