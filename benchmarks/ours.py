@@ -29,7 +29,7 @@ def run(corpora: Path, place: Path, stages: Sequence[str] = STAGES) -> dict[str,
     warehouse = Warehouse(place.resolve())
     settings = JobSettings(corpora)
     if "intervals" not in stages:
-        from nl2sql_align.tasks.measures.intervals import Resampling
+        from nl2sql_align.tasks.measures.options import Resampling
 
         settings = JobSettings(corpora, Resampling(replicates=0))
     seconds = run_locally(load_corpora(corpora), warehouse, settings).seconds

@@ -33,13 +33,14 @@ from nl2sql_align.tasks.base import progress
 from nl2sql_align.tasks.base.connections import bounded
 from nl2sql_align.tasks.base.errors import AlignError
 from nl2sql_align.tasks.ingest.corpora_file import load_corpora
+from nl2sql_align.tasks.measures.options import Resampling, Unit
 from nl2sql_align.tasks.views.terminal.console import LogFormat, err, out, printable, say, to_json
 from nl2sql_align.tasks.warehouse.object_store import check_store, warehouse_at
 
 if TYPE_CHECKING:
     from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
-    from nl2sql_align.tasks.measures.options import Unit
     from nl2sql_align.tasks.run.summary import RunSummary
+    from nl2sql_align.tasks.views.highlights import Highlights
     from nl2sql_align.tasks.warehouse.folder import Warehouse
 
 
@@ -71,7 +72,7 @@ def run_align(
     place: Path | str,
     options: RunOptions,
     replicates: int | None,
-    unit: "Unit",
+    unit: Unit,
 ) -> int:
     """Run the main job and print where the results are.
 
@@ -153,12 +154,11 @@ def run_nightly(
 
 
 def _find_same_run(
-    entries: "list[CorpusEntry]", warehouse: "Warehouse", replicates: int | None, unit: "Unit"
+    entries: "list[CorpusEntry]", warehouse: "Warehouse", replicates: int | None, unit: Unit
 ) -> datetime | None:
     """Return when the last run ended if another one would change nothing; otherwise None."""
     if not warehouse.report.exists():
         return None
-    from nl2sql_align.tasks.measures.intervals import Resampling
     from nl2sql_align.tasks.results.options import DRIFT_THRESHOLD
     from nl2sql_align.tasks.run.unchanged import find_same_run
 
@@ -167,16 +167,17 @@ def _find_same_run(
 
 def _report_same_run(at: datetime, place: Path | str, reporter: "Reporter") -> None:
     """Print the notes and the results of the last run, which ended at some time."""
-    from nl2sql_align.tasks.results.read import read_notes
+    from nl2sql_align.tasks.views.highlights import find_highlights
 
-    for note in read_notes(place):
+    found = find_highlights(place)
+    for note in found.notes:
         reporter.report("note", f"nl2sql-align: note: {printable(note)}")
     reporter.report(
         "end",
         f"nothing has changed since the run of {at.astimezone():%Y-%m-%d %H:%M:%S}; --force runs "
         "again",
     )
-    print_results(place)
+    print_results(place, found)
 
 
 @contextmanager
@@ -219,10 +220,16 @@ def _report_summary(summary: "RunSummary", place: Path | str, reporter: "Reporte
     return 3 if summary.set_aside else 0
 
 
-def print_results(place: Path | str) -> None:
-    """Print where the results are, their highlights, and which commands to run next."""
+def print_results(place: Path | str, found: "Highlights | None" = None) -> None:
+    """Print where the results are, their highlights, and which commands to run next.
+
+    Args:
+        place: The warehouse.
+        found: Its highlights; by default, they are read.
+    """
     from nl2sql_align.tasks.views.highlights import find_highlights  # loads DuckDB
 
+    found = found or find_highlights(place)
     shown = escape(str(place))
     if warehouse_at(place).address is None:
         out.print(f"Results: {shown}/alignment.duckdb", soft_wrap=True)
@@ -230,7 +237,6 @@ def print_results(place: Path | str) -> None:
     else:
         out.print(f"Results: {shown}", soft_wrap=True)
         out.print(f"Report:  nl2sql-align report {shown} --out report.html", soft_wrap=True)
-    found = find_highlights(place)
     for number, sentence in enumerate(found.sentences, 1):
         say(escape(printable(sentence)), 2, f"{number}. ")
     out.print("Where to look next:")

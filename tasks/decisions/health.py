@@ -16,7 +16,7 @@ from nl2sql_align.tasks.base.run_sql import query_sql, run_sql
 from nl2sql_align.tasks.decisions.training_files import SCHEMA_KEYS, read_databases
 from nl2sql_align.tasks.ingest.corpora_file import load_corpora
 from nl2sql_align.tasks.ingest.original_rows import read_original_rows
-from nl2sql_align.tasks.measures.intervals import Resampling
+from nl2sql_align.tasks.measures.options import Resampling
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.run.job import JobSettings, run_locally
 from nl2sql_align.tasks.warehouse.folder import Warehouse

@@ -15,7 +15,6 @@ from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.base.names import list_choices
 from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.measures.bootstrap import (
-    SEED,
     Classes,
     Counts,
     group_ngrams,
@@ -31,6 +30,7 @@ from nl2sql_align.tasks.measures.divergence import (
     additive_divergences,
     jensen_shannon_divergences,
 )
+from nl2sql_align.tasks.measures.options import SEED
 from nl2sql_align.tasks.ngrams.count import ngram_incidence
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.record import last_run_id, record_decision

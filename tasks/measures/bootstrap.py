@@ -22,16 +22,16 @@ import numpy as np
 from nl2sql_align.tasks.base.arrays import Floats, Integers, Keys
 from nl2sql_align.tasks.base.connections import resources
 from nl2sql_align.tasks.measures.divergence import SKEW, add_unshared, largest_nats, skewed_ratios
+from nl2sql_align.tasks.measures.options import SEED
 
 if TYPE_CHECKING:
     from scipy.sparse import csc_array, csr_array
 
 
-SEED: Final = 0
-"""The seed of published intervals."""
-
 # The probabilities of drawing a unit at most 0, 1, 2, ... times.
 _CUMULATIVE_POISSON: Final = np.cumsum([math.exp(-1) / math.factorial(k) for k in range(19)])
+# The same in units of 2**-53, in which numbers are drawn.
+_POISSON_LIMITS: Final = np.ceil(_CUMULATIVE_POISSON * 2.0**53).astype(np.uint64)
 _GOLDEN_GAMMA: Final = np.uint64(0x9E3779B97F4A7C15)
 # The starting points of the two halves of templates' keys.
 _KEY_STARTS: Final = np.array([0x5EED0F7E3A1CE501, 0x1B873593CC9E2D51], np.uint64)
@@ -78,15 +78,27 @@ def _splitmix(keys: Keys, steps: range) -> Keys:
     return mixed
 
 
-def poisson_weights(keys: Keys, replicates: range) -> Integers:
-    """Return the number of times each unit (column) is drawn in each replicate (row)."""
-    drawn = uniforms(keys, replicates)
-    weights = np.zeros(drawn.shape, np.uint8)
-    # Same result as np.searchsorted in a third of its time, because few numbers exceed many limits.
-    n_exceeded = np.searchsorted(_CUMULATIVE_POISSON, drawn.max(initial=0.0), side="right")
-    for probability in _CUMULATIVE_POISSON[:n_exceeded]:
-        weights += (drawn >= probability).view(np.uint8)
-    return weights.astype(np.int64)
+def poisson_weights(keys: Keys, replicates: range, numbers_per_block: int = 20_000) -> Integers:
+    """Return the number of times each unit (column) is drawn in each replicate (row).
+
+    Args:
+        keys: The keys of the units.
+        replicates: The numbers of the replicates.
+        numbers_per_block: How many weights to draw at a time. Blocks that fit into the processor's
+            cache take a third of the time.
+    """
+    weights = np.empty((len(replicates), len(keys)), np.int64)
+    step = max(1, numbers_per_block // max(1, len(keys)))
+    for start in range(0, len(replicates), step):
+        drawn = _splitmix(keys, replicates[start : start + step])
+        drawn >>= np.uint64(11)
+        n_drawn = np.zeros(drawn.shape, np.uint8)
+        # Same result as np.searchsorted in a third of its time: few numbers exceed many limits.
+        n_exceeded = np.searchsorted(_POISSON_LIMITS, drawn.max(initial=0), side="right")
+        for limit in _POISSON_LIMITS[:n_exceeded]:
+            n_drawn += (drawn >= limit).view(np.uint8)
+        weights[start : start + step] = n_drawn
+    return weights
 
 
 @dataclass(frozen=True)

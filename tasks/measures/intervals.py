@@ -23,7 +23,6 @@ from nl2sql_align.tasks.base.arrays import Floats
 from nl2sql_align.tasks.base.connections import connect, resources
 from nl2sql_align.tasks.base.progress import announce
 from nl2sql_align.tasks.measures.bootstrap import (
-    SEED,
     Counts,
     poisson_weights,
     replicates_per_batch,
@@ -31,7 +30,12 @@ from nl2sql_align.tasks.measures.bootstrap import (
 )
 from nl2sql_align.tasks.measures.ceilings import N_SPLITS, ceiling_row
 from nl2sql_align.tasks.measures.divergence import SKEW, alignment, log_alignment
-from nl2sql_align.tasks.measures.options import Unit
+from nl2sql_align.tasks.measures.options import (
+    DEFAULT_RESAMPLING,
+    INTERVALS_VERSION,
+    Resampling,
+    Unit,
+)
 from nl2sql_align.tasks.measures.parts import PARTS_VERSION, PartsBy
 from nl2sql_align.tasks.measures.reach import (
     GAP_NATS,
@@ -57,44 +61,12 @@ from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
 from nl2sql_align.tasks.warehouse.count_files import count_distinct_ngrams, remove_unused
 from nl2sql_align.tasks.warehouse.folder import stage_key, write_atomically
 
-INTERVALS_VERSION: Final = 5
-"""Goes up with every change that can alter an interval, a verdict or a ceiling."""
-
-FEWEST_REPLICATES: Final = 600
-"""A standard deviation of this many replicates is known to 3%."""
-MOST_REPLICATES: Final = 2_000
 # The columns of a ratio that reach has too.
 _REACH_COLUMNS: Final = ("ci_low", "ci_high", "verdict", "ln_standard_error")
-# After each of these numbers of replicates, only doubtful verdicts get more.
-_CHECKPOINTS: Final = (FEWEST_REPLICATES, MOST_REPLICATES)
-
 # DuckDB's share of the memory. The rest is for arrays.
 _DATABASE_SHARE: Final = 3 / 8
 # Corpora of at most this many queries are read concurrently.
 _SMALL_CORPUS: Final = 50_000
-
-
-@dataclass(frozen=True)
-class Resampling:
-    """How a run resamples.
-
-    Attributes:
-        replicates: The number of replicates. By default 600, and up to 2,000 where a verdict
-            depends on it.
-        unit: What is drawn as a whole: databases, where several are known, or always queries.
-        seed: The seed of the replicates.
-    """
-
-    replicates: int | None = None
-    unit: Unit = Unit.DATABASE
-    seed: int = SEED
-
-    def checkpoints(self) -> tuple[int, ...]:
-        """Return the numbers of replicates after which doubtful verdicts get more."""
-        return _CHECKPOINTS if self.replicates is None else (self.replicates,)
-
-
-DEFAULT_RESAMPLING: Final = Resampling()
 
 
 @dataclass(frozen=True)
@@ -298,7 +270,8 @@ def _compute_tables(
         bootstrap = _Bootstrap(con, known, known_reaches, new_targets, how.seed)
         reaches = _Reaches(plan, estimates, bootstrap)
         checkpoints = how.checkpoints() if plan.pairs else (0,)
-        bootstrap.extend(plan.pairs.values(), checkpoints[0])
+        # Mixtures too, so that the weights of their units are drawn once.
+        bootstrap.extend([*plan.pairs.values(), *reaches.mixed], checkpoints[0])
         intervals = [
             _interval_row(names, estimates[names], known[pair.key], pair, checkpoints[0])
             for names, pair in plan.pairs.items()
@@ -460,7 +433,11 @@ class _Gains(NamedTuple):
 
 
 class _Reaches:
-    """The reach of each training set with each target."""
+    """The reach of each training set with each target.
+
+    Attributes:
+        mixed: The pairs of the mixtures that ratios need.
+    """
 
     def __init__(
         self,
@@ -483,6 +460,9 @@ class _Reaches:
         }
         bootstrap.weigh_parts(self._pairs.values())
         self._found = {names: bootstrap.reaches[pair.key] for names, pair in self._pairs.items()}
+        names = dict.fromkeys((train, target) for train, _, target in plan.ratios)
+        mixed = (self.find_mixed(*both) for both in names)
+        self.mixed = [pair for pair in mixed if pair is not None]
 
     def find_mixed(self, train: str, target: str) -> _Pair | None:
         """Return the pair of the best mixture; None if it is the training set itself."""
@@ -619,11 +599,12 @@ class _Bootstrap:
         def resample_source(some: list[_Pair], batch: range, of_targets: dict[str, Counts]) -> None:
             source = self.load(some[0].source)
             weights = poisson_weights(source.keys, batch).astype(np.float64)
-            of_plain = source.counts(weights)
+            of_plain = None
             for pair in some:
-                of_source = of_plain
                 if pair.is_mixed:
                     of_source = self._count_mixture(source, pair, weights)
+                else:
+                    of_source = of_plain = of_plain or source.counts(weights)
                 shared = find_shared(source, self.load(pair.target))
                 of_target = of_targets[pair.target.name]
                 nats[pair.key].append(skew_divergences(of_source, of_target, shared))

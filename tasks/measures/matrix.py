@@ -7,7 +7,6 @@ are reused, and only pairs with new content are joined.
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from importlib import import_module
 from itertools import chain
 from pathlib import Path
 from typing import Final
@@ -23,15 +22,13 @@ from nl2sql_align.tasks.base.connections import connect, resources
 from nl2sql_align.tasks.base.progress import announce
 from nl2sql_align.tasks.base.run_sql import query_sql, run_sql
 from nl2sql_align.tasks.measures.divergence import EPSILON, SKEW
+from nl2sql_align.tasks.measures.options import MATRIX_VERSION
 from nl2sql_align.tasks.warehouse.count_files import (
     count_distinct_ngrams,
     count_files,
     remove_unused,
 )
 from nl2sql_align.tasks.warehouse.folder import stage_key, write_atomically
-
-MATRIX_VERSION: Final = 1
-"""Goes up with every change that can alter a measure."""
 
 CONTRIBUTIONS_PER_PAIR: Final = 20
 """The number of n-grams published for each direction of a pair."""
@@ -130,8 +127,7 @@ def compute_matrix(
     n_new = 0
     if not all(path.exists() for path in files.values()):
         known = _read_known(folder, rules, sorted(unique), targets)
-        with connect() as con, ThreadPoolExecutor(1) as pool:
-            pool.submit(import_module, "scipy.sparse")  # slow, so import it while DuckDB reads
+        with connect() as con:
             new = _measure(con, contents, known, skew, epsilon, division)
         for kind, path in files.items():
             tables = [table for table in (known.get(kind), new[kind]) if table is not None]

@@ -347,7 +347,7 @@ def _insert_pairs(
     con.unregister("given_doubts")
     _insert_answer_errors(con, corpora)
     if intervals is not None:
-        from nl2sql_align.tasks.measures.doubts import judge_ratios
+        from nl2sql_align.tasks.measures.ratio_verdicts import judge_ratios
 
         shares = dict(query_sql(con, "results/publish/right_shares").fetchall())
         verdicts = judge_ratios(corpora, pairs, intervals, shares)

@@ -1,6 +1,5 @@
 """Functions that read published results, each for the command of the same name."""
 
-import json
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -183,18 +182,6 @@ def rejects(place: Path | str, corpus: str) -> "pl.DataFrame":
             )
         rejected: pl.DataFrame = query_sql(con, "results/read/rejects", corpus=corpus).pl()
         return rejected
-
-
-def read_notes(place: Path | str) -> list[str]:
-    """Return the notes of the last run about the corpora.
-
-    Raises:
-        WarehouseError: The results are missing.
-    """
-    with open_results(place) as con:
-        last_first = "select notes from runs order by started_at desc"
-        [notes] = con.execute(last_first).fetchone() or ["[]"]
-        return [str(note) for note in json.loads(notes)]
 
 
 def _read(place: Path | str, name: str) -> "pl.DataFrame":

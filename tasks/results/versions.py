@@ -4,8 +4,7 @@ import sys
 from importlib.metadata import version
 
 from nl2sql_align.tasks.ingest.dumps import INGEST_VERSION
-from nl2sql_align.tasks.measures.intervals import INTERVALS_VERSION
-from nl2sql_align.tasks.measures.matrix import MATRIX_VERSION
+from nl2sql_align.tasks.measures.options import INTERVALS_VERSION, MATRIX_VERSION
 from nl2sql_align.tasks.results.database import PUBLISH_VERSION
 from nl2sql_align.tasks.templates.rules import NGRAM_RULES_VERSION, TEMPLATE_RULES_VERSION
 

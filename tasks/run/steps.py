@@ -21,13 +21,9 @@ from nl2sql_align.tasks.ingest.fetch import remove_unused_copies
 from nl2sql_align.tasks.ingest.lists import describe_lists
 from nl2sql_align.tasks.ingest.questions import count_questions, digest_questions, write_part
 from nl2sql_align.tasks.measures.divergence import EPSILON, SKEW
-from nl2sql_align.tasks.measures.intervals import (
-    DEFAULT_RESAMPLING,
-    IntervalsReport,
-    Resampling,
-    compute_intervals,
-)
+from nl2sql_align.tasks.measures.intervals import IntervalsReport, compute_intervals
 from nl2sql_align.tasks.measures.matrix import Content, MatrixReport, compute_matrix
+from nl2sql_align.tasks.measures.options import DEFAULT_RESAMPLING, Resampling
 from nl2sql_align.tasks.measures.verdicts import CONFIDENCE
 from nl2sql_align.tasks.ngrams.corpus_counts import (
     DEFAULT_COUNT_LIMITS,

@@ -4,23 +4,20 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from nl2sql_align.tasks.base.errors import CorpusError
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
 from nl2sql_align.tasks.ingest.dumps import digest_dump
+from nl2sql_align.tasks.measures.options import Resampling
 from nl2sql_align.tasks.results.versions import list_versions
 from nl2sql_align.tasks.templates.rules import read_limits
 from nl2sql_align.tasks.warehouse.folder import Warehouse, stage_key, write_atomically
-
-if TYPE_CHECKING:
-    from nl2sql_align.tasks.measures.intervals import Resampling
 
 
 def record_inputs(
     entries: list[CorpusEntry],
     digests: Mapping[str, str],
-    resampling: "Resampling",
+    resampling: Resampling,
     drift_threshold: float,
     warehouse: Warehouse,
 ) -> None:
@@ -44,7 +41,7 @@ def record_inputs(
 
 def find_same_run(
     entries: list[CorpusEntry],
-    resampling: "Resampling",
+    resampling: Resampling,
     drift_threshold: float,
     warehouse: Warehouse,
 ) -> datetime | None:
@@ -81,7 +78,7 @@ def find_same_run(
 
 
 def _describe_settings(
-    entries: list[CorpusEntry], resampling: "Resampling", drift_threshold: float
+    entries: list[CorpusEntry], resampling: Resampling, drift_threshold: float
 ) -> str:
     return stage_key(
         entries=[entry.model_dump(mode="json") for entry in entries],

@@ -1,11 +1,13 @@
 """The main findings of a run in a few sentences, with commands for a closer look."""
 
+import json
 import math
 import shlex
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final
 
 from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.measures.doubts import is_second_opinion
@@ -13,14 +15,13 @@ from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.views.digits import format_interval, format_value
 from nl2sql_align.tasks.views.labels import label_predictions, list_doubts
 
-if TYPE_CHECKING:
-    import polars as pl
-
 # Warn about a training set that contains this share of a target's queries, and about a corpus of
 # which less than this share parses.
 _LEAKING: Final = 0.005
 _RARELY_PARSED: Final = 0.9
 _MAX_NAMES: Final = 3
+
+_Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,12 @@ class Highlights:
     Attributes:
         sentences: At most three: the closest training sets, the verdicts, and a warning.
         next_steps: Commands for these results, each with a short description of its output.
+        notes: The notes of the last run about the corpora.
     """
 
     sentences: list[str]
     next_steps: list[tuple[str, str]]
+    notes: list[str]
 
 
 def find_highlights(place: Path | str) -> Highlights:
@@ -46,20 +49,23 @@ def find_highlights(place: Path | str) -> Highlights:
         WarehouseError: The results are missing.
     """
     with open_results(place) as con:
-        pairs = query_sql(con, "results/read/matrix").pl()
-        ratios = query_sql(con, "results/read/ratio").pl()
-    return describe_results(pairs, ratios, place)
+        pairs = query_sql(con, "results/read/matrix").to_arrow_table().to_pylist()
+        ratios = query_sql(con, "results/read/ratio").to_arrow_table().to_pylist()
+        last_first = "select notes from runs order by started_at desc"
+        [notes] = con.execute(last_first).fetchone() or ["[]"]
+    return describe_results(pairs, ratios, place, json.loads(notes))
 
 
 def describe_results(
-    pairs: "pl.DataFrame", ratios: "pl.DataFrame", place: Path | str
+    pairs: Sequence[_Row], ratios: Sequence[_Row], place: Path | str, notes: Sequence[str] = ()
 ) -> Highlights:
     """Return the main findings of these results.
 
     Args:
-        pairs: The result of ``tasks.results.read.matrix``.
-        ratios: The result of ``tasks.results.read.ratio``.
+        pairs: The rows of ``tasks.results.read.matrix``.
+        ratios: The rows of ``tasks.results.read.ratio``.
         place: The warehouse's name in the commands.
+        notes: The notes of the run.
     """
     sentences = [
         _describe_closest(pairs),
@@ -69,21 +75,21 @@ def describe_results(
     return Highlights(
         [sentence for sentence in sentences if sentence],
         _suggest_commands(shlex.quote(str(place)), pairs, ratios),
+        list(notes),
     )
 
 
 def _suggest_commands(
-    warehouse: str, pairs: "pl.DataFrame", ratios: "pl.DataFrame"
+    warehouse: str, pairs: Sequence[_Row], ratios: Sequence[_Row]
 ) -> list[tuple[str, str]]:
     steps = [(f"nl2sql-align matrix {warehouse}", "how close each corpus is to each target")]
-    if len(ratios):
+    if ratios:
         steps.insert(
             0, (f"nl2sql-align ratio {warehouse}", "which training set should help which model")
         )
     candidates = _rank_candidates(pairs)
-    if len(candidates):
-        best = candidates.row(0, named=True)
-        source, target = best["source"], best["target"]
+    if candidates:
+        source, target = candidates[0]["source"], candidates[0]["target"]
         steps += [
             (
                 f"nl2sql-align explain {warehouse} {source} {target}",
@@ -102,51 +108,52 @@ def _suggest_commands(
     return steps
 
 
-def _rank_candidates(pairs: "pl.DataFrame") -> "pl.DataFrame":
+def _rank_candidates(pairs: Sequence[_Row]) -> list[_Row]:
     """Return the pairs of a training set and a target, the closest first."""
-    import polars as pl
+    candidates = [
+        row
+        for row in pairs
+        if (row["source_role"], row["target_role"]) == ("train", "target")
+        and row["source"] != row["target"]
+    ]
+    return sorted(candidates, key=lambda row: (-row["kl_alignment"], row["source"]))
 
-    return pairs.filter(
-        (pl.col("source_role") == "train")
-        & (pl.col("target_role") == "target")
-        & (pl.col("source") != pl.col("target"))
-    ).sort("kl_alignment", "source", descending=[True, False], maintain_order=True)
 
-
-def _describe_closest(pairs: "pl.DataFrame") -> str:
-    best = _rank_candidates(pairs).unique("target", keep="first", maintain_order=True)
+def _describe_closest(pairs: Sequence[_Row]) -> str:
+    best: dict[str, _Row] = {}
+    for row in _rank_candidates(pairs):
+        best.setdefault(row["target"], row)
     named = [
-        f"{row['source']} to {row['target']} "
+        f"{row['source']} to {target} "
         f"({format_value(row['kl_alignment'], row['ci_low'], row['ci_high'])})"
-        for row in best.head(_MAX_NAMES).iter_rows(named=True)
+        for target, row in [*best.items()][:_MAX_NAMES]
     ]
     if not named:
         return ""
     more = f", and {len(best) - len(named)} more" if len(best) > len(named) else ""
-    others = [doubt for doubt in list_doubts(best) if is_second_opinion(doubt)]
+    others = [
+        doubt
+        for doubt in list_doubts(row["doubts"] for row in best.values())
+        if is_second_opinion(doubt)
+    ]
     other = f"; {others[0]}" if others else ""
     also = f", and so for {len(others) - 1} more" if len(others) > 1 else ""
     return f"Closest training sets: {', '.join(named)}{more}{other}{also}."
 
 
-def _describe_verdicts(ratios: "pl.DataFrame") -> str:
-    import polars as pl
-
-    untuned = ratios.filter(pl.col("trained_on").is_null() & pl.col("verdict").is_not_null())
-    if untuned.is_empty():
+def _describe_verdicts(ratios: Sequence[_Row]) -> str:
+    untuned = [row for row in ratios if row["trained_on"] is None and row["verdict"] is not None]
+    if not untuned:
         return ""
-    counts = dict.fromkeys(("gain", "undecided", "no gain"), 0)
-    counts |= dict(untuned["verdict"].value_counts().iter_rows())
+    counts = Counter(row["verdict"] for row in untuned)
     summary = (
         f"Alignment Ratios of untuned models: {counts['gain']} gain, "
         f"{counts['undecided']} undecided, {counts['no gain']} no gain"
     )
-    gains = untuned.filter(pl.col("verdict") == "gain").sort(
-        "ci_low", "predictions", "train", descending=[True, False, False]
-    )
-    if gains.is_empty():
+    gains = [row for row in untuned if row["verdict"] == "gain"]
+    if not gains:
         return f"{summary}."
-    first = gains.row(0, named=True)
+    first = min(gains, key=lambda row: (-row["ci_low"], row["predictions"], row["train"]))
     interval = (first["ci_low"], first["ci_high"], 1.0)
     return (
         f"{summary}; the surest gain: {first['train']} for {label_predictions(first)}, "
@@ -154,10 +161,10 @@ def _describe_verdicts(ratios: "pl.DataFrame") -> str:
     )
 
 
-def _describe_warnings(pairs: "pl.DataFrame", ratios: "pl.DataFrame") -> str:
+def _describe_warnings(pairs: Sequence[_Row], ratios: Sequence[_Row]) -> str:
     candidates = _rank_candidates(pairs)
     warnings = [_describe_warning(pairs, candidates), _describe_doubts(candidates, ratios)]
-    if any(warnings) or candidates.is_empty():
+    if any(warnings) or not candidates:
         return " ".join(filter(None, warnings))
     share, _ = _find_least_parsed(pairs)
     return (
@@ -166,10 +173,10 @@ def _describe_warnings(pairs: "pl.DataFrame", ratios: "pl.DataFrame") -> str:
     )
 
 
-def _describe_doubts(candidates: "pl.DataFrame", ratios: "pl.DataFrame") -> str:
+def _describe_doubts(candidates: Sequence[_Row], ratios: Sequence[_Row]) -> str:
     """Return the doubt that concerns most numbers, and the number of other doubts."""
     counts = Counter(
-        doubt for frame in (candidates, ratios) for doubts in frame["doubts"] for doubt in doubts
+        doubt for rows in (candidates, ratios) for row in rows for doubt in row["doubts"]
     )
     if not counts:
         return ""
@@ -178,14 +185,10 @@ def _describe_doubts(candidates: "pl.DataFrame", ratios: "pl.DataFrame") -> str:
     return f"Doubtful: {first}{more}."
 
 
-def _describe_warning(pairs: "pl.DataFrame", candidates: "pl.DataFrame") -> str:
-    import polars as pl
-
-    leaking = candidates.filter(pl.col("exact_overlap") >= _LEAKING).sort(
-        "exact_overlap", "source", descending=[True, False]
-    )
-    if len(leaking):
-        first = leaking.row(0, named=True)
+def _describe_warning(pairs: Sequence[_Row], candidates: Sequence[_Row]) -> str:
+    leaking = [row for row in candidates if row["exact_overlap"] >= _LEAKING]
+    if leaking:
+        first = min(leaking, key=lambda row: (-row["exact_overlap"], row["source"]))
         return (
             f"Warning: {first['source']} contains {first['exact_overlap']:.1%} of the queries of "
             f"{first['target']}; {len(leaking)} of {len(candidates)} pairs of training set and "
@@ -197,8 +200,8 @@ def _describe_warning(pairs: "pl.DataFrame", candidates: "pl.DataFrame") -> str:
     return ""
 
 
-def _find_least_parsed(pairs: "pl.DataFrame") -> tuple[float, str]:
+def _find_least_parsed(pairs: Sequence[_Row]) -> tuple[float, str]:
     """Return the lowest share of queries that parse, and the first corpus that has it."""
-    shares = dict(pairs.select("source", "source_parsed_share").iter_rows())
+    shares = {row["source"]: row["source_parsed_share"] for row in pairs}
     worst = min(shares, key=lambda name: shares[name], default="")
     return shares.get(worst, 1.0), worst

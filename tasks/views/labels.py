@@ -1,10 +1,7 @@
 """Labels of corpora beside numbers, and doubts about them."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import polars as pl
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 
 def label_predictions(row: Mapping[str, Any]) -> str:
@@ -24,6 +21,10 @@ def describe_part(row: Mapping[str, Any]) -> str:
     return f"{row['n_answered']:,} of {row['n_questions']:,} questions"
 
 
-def list_doubts(rows: "pl.DataFrame") -> list[str]:
-    """Return the doubts about alignments or ratios, each once, in the order of the rows."""
-    return list(dict.fromkeys(doubt for doubts in rows["doubts"] for doubt in doubts))
+def list_doubts(of_rows: Iterable[Iterable[str]]) -> list[str]:
+    """Return the doubts about alignments or ratios, each once, in the order of the rows.
+
+    Args:
+        of_rows: The doubts of each row.
+    """
+    return list(dict.fromkeys(doubt for doubts in of_rows for doubt in doubts))

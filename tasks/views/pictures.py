@@ -190,7 +190,7 @@ def build_ratios(place: Path | str, target: str | None, source: str | None, metr
     known = [
         value for name in ("value", "low", "high", "reach") for value in drawn[name].drop_nulls()
     ]
-    doubts = list_doubts(shown)
+    doubts = list_doubts(shown["doubts"])
     chart = _fill_chart(
         "ratios",
         drawn.to_dicts(),

@@ -11,7 +11,7 @@ from nl2sql_align.tasks.decisions.gaps import gaps
 from nl2sql_align.tasks.decisions.mixture import mix
 from nl2sql_align.tasks.decisions.sample_size import sample_size
 from nl2sql_align.tasks.decisions.selection import Options, select
-from nl2sql_align.tasks.measures.intervals import Resampling
+from nl2sql_align.tasks.measures.options import Resampling
 from nl2sql_align.tasks.results.publish import RunRecord, publish
 from nl2sql_align.tasks.results.versions import list_versions
 from nl2sql_align.tasks.run import steps

@@ -17,7 +17,7 @@ from nl2sql_align.tasks.ingest.corpora_file import AUTO, CorpusEntry, load_corpo
 from nl2sql_align.tasks.ingest.discovery import discover_dumps
 from nl2sql_align.tasks.ingest.dumps import digest_dump, ingest_corpus, list_files
 from nl2sql_align.tasks.ingest.format_recognition import resolve_format
-from nl2sql_align.tasks.measures.intervals import Resampling
+from nl2sql_align.tasks.measures.options import Resampling
 from nl2sql_align.tasks.run.inspection import inspect_dump
 from nl2sql_align.tasks.run.job import JobSettings, run_locally
 from nl2sql_align.tasks.warehouse.folder import Warehouse

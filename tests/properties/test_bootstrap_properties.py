@@ -6,9 +6,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from nl2sql_align.tasks.measures.bootstrap import group_ngrams, poisson_weights, unit_keys
-from nl2sql_align.tasks.measures.intervals import Resampling, compute_intervals
+from nl2sql_align.tasks.measures.intervals import compute_intervals
 from nl2sql_align.tasks.measures.matrix import Content, compute_matrix
-from nl2sql_align.tasks.measures.options import Unit
+from nl2sql_align.tasks.measures.options import Resampling, Unit
 from nl2sql_align.tasks.measures.units import digest_templates
 from nl2sql_align.tasks.ngrams.count import ngram_incidence
 from tests import reference

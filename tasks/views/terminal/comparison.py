@@ -53,7 +53,7 @@ def print_comparison(comparison: "Comparison", form: ComparisonFormat) -> None:
         err.print(escape(printable(line)), soft_wrap=True)
     out.print(f"KL-alignment with [bold]{escape(comparison.target)}[/]", soft_wrap=True)
     _print_alignments(comparison.alignment)
-    for doubt in list_doubts(comparison.alignment):
+    for doubt in list_doubts(comparison.alignment["doubts"]):
         say(f"[yellow]Doubtful: {escape(printable(doubt))}.[/]", 2)
     for train, sentences in comparison.sentences.items():
         out.print()

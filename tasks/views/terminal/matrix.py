@@ -159,7 +159,7 @@ def _explain_marks(rows: "pl.DataFrame") -> None:
     undoubted = rows.filter(rows["doubts"].list.len() == 0, rows["source"] != rows["target"])
     if undoubted["is_unevenly_parsed"].any():
         say(_UNEVENLY_PARSED)
-    doubts = list_doubts(rows)
+    doubts = list_doubts(rows["doubts"])
     for doubt in doubts[:_MAX_DOUBTS]:
         say(f"[yellow]{escape(printable(doubt))}[/]", mark="! ")
     if len(doubts) > _MAX_DOUBTS:

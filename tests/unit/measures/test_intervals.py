@@ -12,9 +12,9 @@ from nl2sql_align.tasks.base.connections import connect
 from nl2sql_align.tasks.base.environment import THREADS_VARIABLE
 from nl2sql_align.tasks.measures import intervals
 from nl2sql_align.tasks.measures.bootstrap import poisson_weights, uniforms, unit_keys
-from nl2sql_align.tasks.measures.intervals import Resampling, compute_intervals
+from nl2sql_align.tasks.measures.intervals import compute_intervals
 from nl2sql_align.tasks.measures.matrix import Content, compute_matrix
-from nl2sql_align.tasks.measures.options import Unit
+from nl2sql_align.tasks.measures.options import Resampling, Unit
 from nl2sql_align.tasks.measures.units import (
     count_effective,
     load_sample,

@@ -11,7 +11,7 @@ import pytest
 
 from nl2sql_align.tasks.base.connections import bounded
 from nl2sql_align.tasks.ingest.corpora_file import load_corpora
-from nl2sql_align.tasks.measures.intervals import Resampling
+from nl2sql_align.tasks.measures.options import Resampling
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.publish import RunRecord, publish
 from nl2sql_align.tasks.results.read import matrix

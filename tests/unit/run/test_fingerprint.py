@@ -11,7 +11,7 @@ import pytest
 from nl2sql_align.flows.cli import invoke
 from nl2sql_align.tasks.base.errors import ConfigurationError, CorpusError
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
-from nl2sql_align.tasks.measures.intervals import Resampling
+from nl2sql_align.tasks.measures.options import Resampling
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.read import matrix
 from nl2sql_align.tasks.run.fingerprint import fingerprint

@@ -8,7 +8,7 @@ import pytest
 
 from nl2sql_align.flows.cli import invoke
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
-from nl2sql_align.tasks.measures.intervals import Resampling
+from nl2sql_align.tasks.measures.options import Resampling
 from nl2sql_align.tasks.results.read import matrix, ratio, rejects
 from nl2sql_align.tasks.run.job import JobSettings, run_locally
 from nl2sql_align.tasks.views.notebook import load

@@ -38,7 +38,7 @@ def ratios(*rows):
 
 
 def describe(some_pairs, some_ratios):
-    return describe_results(some_pairs, some_ratios, "my w")
+    return describe_results(some_pairs.to_dicts(), some_ratios.to_dicts(), "my w")
 
 
 def test_the_closest_training_sets_of_three_targets_are_named():

@@ -10,7 +10,7 @@ from nl2sql_align.flows.cli import app
 from nl2sql_align.tasks.base.errors import ConfigurationError, WarehouseError
 from nl2sql_align.tasks.decisions.sample_size import sample_size
 from nl2sql_align.tasks.decisions.selection import Options, select
-from nl2sql_align.tasks.measures.intervals import Resampling
+from nl2sql_align.tasks.measures.options import Resampling
 from nl2sql_align.tasks.results.publish import RunRecord, publish
 from nl2sql_align.tasks.results.read import matrix
 from nl2sql_align.tasks.run import steps
