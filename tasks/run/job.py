@@ -1,6 +1,6 @@
 """The main job, from corpora to published results. An executor decides where its steps run.
 
-Counting and measuring are imported while the first queries are parsed.
+Counting and measuring are imported while the first dumps are read.
 """
 
 import time
@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import as_completed as completed_futures
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
 from uuid import uuid4
@@ -16,6 +17,7 @@ from uuid import uuid4
 from nl2sql_align.tasks.base.connections import bounded
 from nl2sql_align.tasks.base.progress import listening
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
+from nl2sql_align.tasks.measures.options import DEFAULT_RESAMPLING, Resampling
 from nl2sql_align.tasks.results.options import DRIFT_THRESHOLD
 from nl2sql_align.tasks.run.announcements import (
     PartsAnnouncer,
@@ -45,9 +47,16 @@ from nl2sql_align.tasks.warehouse.folder import Warehouse
 from nl2sql_align.tasks.warehouse.folder_lock import FolderLock
 
 if TYPE_CHECKING:
-    from nl2sql_align.tasks.measures.intervals import Resampling
     from nl2sql_align.tasks.ngrams.corpus_counts import Division
     from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
+
+# Slow to import, and needed only once the dumps are read.
+_LATER_MODULES: Final = (
+    "nl2sql_align.tasks.results.publish",
+    "nl2sql_align.tasks.run.steps",
+    "scipy.sparse",
+    "scipy.special",
+)
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
@@ -128,7 +137,7 @@ class JobSettings:
     """
 
     corpora_file: Path | None = None
-    resampling: "Resampling | None" = None
+    resampling: Resampling = DEFAULT_RESAMPLING
     drift_threshold: float = DRIFT_THRESHOLD
 
 
@@ -279,7 +288,6 @@ class Job:
     def _publish(
         self, corpora: "list[CountedCorpus]", summary: RunSummary, settings: JobSettings
     ) -> RunSummary:
-        from nl2sql_align.tasks.measures.intervals import DEFAULT_RESAMPLING
         from nl2sql_align.tasks.results.publish import (
             RunRecord,
             fill_database,
@@ -294,10 +302,10 @@ class Job:
         filling = self._executor.submit(fill_database, warehouse, corpora, versions)
         matrix = call(steps.measure_pairs, corpora, warehouse)
         announce_matrix(matrix, lap("matrix"))
-        resampling = settings.resampling or DEFAULT_RESAMPLING
+        measuring = self._executor.submit(steps.measure_as_written, corpora, warehouse)
+        resampling = settings.resampling
         intervals = call(steps.resample_pairs, corpora, matrix, warehouse, resampling)
         announce_intervals(intervals, lap("intervals"))
-        as_written = steps.measure_as_written(corpora, warehouse)
         record = RunRecord(
             summary.run_id,
             self.clock.started_at,
@@ -325,7 +333,7 @@ class Job:
             matrix.contributions,
             record,
             intervals,
-            as_written,
+            measuring.result(),
             filling.result(),
         )
         steps.write_last_corpora(corpora, warehouse)
@@ -348,6 +356,8 @@ class Job:
             pending[step] = entry
         parsing: dict[Pending[ParseReport], ParseJob] = {}
         outcomes: dict[str, Prepared | SetAside] = {}
+        for module in _LATER_MODULES:  # while the first dumps are read
+            import_module(module)
         for n_done, step in enumerate(self._executor.as_completed(list(pending)), 1):
             entry = pending[step]
             outcome = outcomes[entry.name] = self._await_outcome(step, entry)

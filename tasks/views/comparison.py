@@ -9,20 +9,16 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 from nl2sql_align.tasks.base.errors import ConfigurationError
-from nl2sql_align.tasks.base.run_sql import query_sql
-from nl2sql_align.tasks.ingest.corpora_file import AUTO, CorpusEntry
 from nl2sql_align.tasks.measures.records import list_records
-from nl2sql_align.tasks.results.database import open_results
-from nl2sql_align.tasks.results.read import check_condition
-from nl2sql_align.tasks.run.given_corpora import list_given, make_entry
-from nl2sql_align.tasks.run.job import run_locally
-from nl2sql_align.tasks.run.prepare import SetAside
 from nl2sql_align.tasks.views.digits import format_interval, format_value
 from nl2sql_align.tasks.views.labels import list_doubts
-from nl2sql_align.tasks.warehouse.folder import Warehouse
 
+# ``compare`` starts a parser before it imports the modules that read and measure.
 if TYPE_CHECKING:
     import polars as pl
+
+    from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
+    from nl2sql_align.tasks.warehouse.folder import Warehouse
 
 _SHARES: Final = {
     "n-grams covered": "ngram_coverage",
@@ -115,13 +111,16 @@ class Comparison:
         yield _Section(
             f"Alignment with {self.target}",
             [format_alignment(row) for row in self.alignment.iter_rows(named=True)],
-            list_doubts(self.alignment),
+            list_doubts(self.alignment["doubts"]),
         )
         if len(self.ratios):
             yield _Section(
                 "Alignment Ratio: above 1, tuning should help",
                 [_format_ratio(row) for row in self.ratios.iter_rows(named=True)],
-                [*list_doubts(self.ratios), *list_records(self.ratios.iter_rows(named=True))],
+                [
+                    *list_doubts(self.ratios["doubts"]),
+                    *list_records(self.ratios.iter_rows(named=True)),
+                ],
             )
         for train, sentences in self.sentences.items():
             yield _Section(f"{train} and {self.target}", sentences=sentences)
@@ -144,7 +143,7 @@ def compare(
     target: object,
     answers: object = None,
     *,
-    dialect: str = AUTO,
+    dialect: str = "auto",
     threads: int | None = None,
     memory_limit: str | None = None,
     require: str | None = None,
@@ -180,6 +179,32 @@ def compare(
         CorpusError: The target, all training sets, or all answers cannot be used.
         RequirementError: A row does not satisfy the condition.
     """
+    from nl2sql_align.tasks.templates.parser_pool import start_worker, stop_workers
+
+    start_worker()
+    try:
+        made = _compare(train, target, answers, dialect, threads, memory_limit)
+    finally:
+        stop_workers()
+    if require is not None:
+        from nl2sql_align.tasks.results.read import check_condition
+
+        check_condition(made.alignment if answers is None else made.ratios, require)
+    return made
+
+
+def _compare(
+    train: object,
+    target: object,
+    answers: object,
+    dialect: str,
+    threads: int | None,
+    memory_limit: str | None,
+) -> Comparison:
+    from nl2sql_align.tasks.run.given_corpora import list_given
+    from nl2sql_align.tasks.run.job import run_locally
+    from nl2sql_align.tasks.warehouse.folder import Warehouse
+
     targets = list_given(target, "target")
     if len(targets) != 1:
         raise ConfigurationError(f"a comparison has one target, not {', '.join(targets)}")
@@ -196,10 +221,7 @@ def compare(
         summary = run_locally(entries, warehouse, threads=threads, memory_limit=memory_limit)
         set_aside = _adapt_reasons(summary.set_aside, entries, warehouse)
         _check_usable(entries, set_aside)
-        made = _read_comparison(entries, warehouse, list(summary.notes), set_aside)
-    if require is not None:
-        check_condition(made.alignment if answers is None else made.ratios, require)
-    return made
+        return _read_comparison(entries, warehouse, list(summary.notes), set_aside)
 
 
 def _make_entries(
@@ -208,7 +230,9 @@ def _make_entries(
     answers: Mapping[str, object],
     folder: Path,
     dialect: str,
-) -> list[CorpusEntry]:
+) -> "list[CorpusEntry]":
+    from nl2sql_align.tasks.run.given_corpora import make_entry
+
     entries: list[CorpusEntry] = []
     taken: set[str] = set()
     target_name = ""
@@ -228,7 +252,7 @@ def _make_entries(
 
 
 def _adapt_reasons(
-    set_aside: Mapping[str, str], entries: list[CorpusEntry], warehouse: Warehouse
+    set_aside: Mapping[str, str], entries: "list[CorpusEntry]", warehouse: "Warehouse"
 ) -> dict[str, str]:
     """Return the reasons with the command for a dump in place of the one for a warehouse."""
     places = {entry.name: entry.place for entry in entries}
@@ -241,8 +265,10 @@ def _adapt_reasons(
     }
 
 
-def _check_usable(entries: list[CorpusEntry], set_aside: Mapping[str, str]) -> None:
+def _check_usable(entries: "list[CorpusEntry]", set_aside: Mapping[str, str]) -> None:
     """Raise an error if the target, all training sets or all answers are set aside."""
+    from nl2sql_align.tasks.run.prepare import SetAside
+
     for role in ("target", "train", "predictions"):
         of_role = [entry for entry in entries if entry.role == role]
         if of_role and all(entry.name in set_aside for entry in of_role):
@@ -251,11 +277,15 @@ def _check_usable(entries: list[CorpusEntry], set_aside: Mapping[str, str]) -> N
 
 
 def _read_comparison(
-    entries: list[CorpusEntry], warehouse: Warehouse, notes: list[str], set_aside: dict[str, str]
+    entries: "list[CorpusEntry]",
+    warehouse: "Warehouse",
+    notes: list[str],
+    set_aside: dict[str, str],
 ) -> Comparison:
-    # Imported here, so that parsing starts before Polars is loaded.
     import polars as pl
 
+    from nl2sql_align.tasks.base.run_sql import query_sql
+    from nl2sql_align.tasks.results.database import open_results
     from nl2sql_align.tasks.views.explain import describe_pair
 
     [target] = [entry.name for entry in entries if entry.role == "target"]
