@@ -10,11 +10,15 @@ from scipy import stats
 from benchmarks import coverage
 from nl2sql_align.tasks.base.connections import connect
 from nl2sql_align.tasks.base.environment import THREADS_VARIABLE
-from nl2sql_align.tasks.measures import intervals
 from nl2sql_align.tasks.measures.bootstrap import poisson_weights, uniforms, unit_keys
 from nl2sql_align.tasks.measures.intervals import compute_intervals
 from nl2sql_align.tasks.measures.matrix import Content, compute_matrix
-from nl2sql_align.tasks.measures.options import Resampling, Unit
+from nl2sql_align.tasks.measures.options import (
+    FEWEST_REPLICATES,
+    MOST_REPLICATES,
+    Resampling,
+    Unit,
+)
 from nl2sql_align.tasks.measures.units import (
     count_effective,
     load_sample,
@@ -224,10 +228,10 @@ def test_more_replicates_are_made_where_a_verdict_needs_them(resample):
     distances = {row["train"]: abs(math.log(row["ci_high"])) for row in ratios}
     assert distances["open"] < 0.02 < 0.06 < distances["clear"]
     assert {row["train"]: row["n_replicates"] for row in ratios} == {
-        "clear": intervals.FEWEST_REPLICATES,
-        "open": intervals.MOST_REPLICATES,
+        "clear": FEWEST_REPLICATES,
+        "open": MOST_REPLICATES,
     }
-    _, _, exactly, _ = resample(*sets, replicates=intervals.MOST_REPLICATES, folder="exactly")
+    _, _, exactly, _ = resample(*sets, replicates=MOST_REPLICATES, folder="exactly")
     assert [row for row in exactly if row["train"] == "open"] == [
         row for row in ratios if row["train"] == "open"
     ]

@@ -1,6 +1,8 @@
 """Runs that would change nothing are recognized by their inputs."""
 
 import dataclasses
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -83,3 +85,10 @@ def test_publishing_forgets_the_inputs_of_the_last_run(recorded):
     entries, warehouse = recorded
     run_locally(entries, warehouse)
     assert find_same_run(entries, *SETTINGS, warehouse) is None
+
+
+def test_recognizing_a_run_and_its_findings_loads_no_slow_library():
+    modules = "nl2sql_align.tasks.run.unchanged, nl2sql_align.tasks.views.highlights"
+    code = f"import sys, {modules}; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
+    assert not {b"polars", b"prefect", b"scipy"} & {*loaded.split()}
