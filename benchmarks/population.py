@@ -6,6 +6,7 @@ those of the population. A model answers a question with the gold template, or w
 wrong templates that belong to it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from random import Random
@@ -135,7 +136,13 @@ def draw(design: Design, trial: int) -> Sets:
     owners = (f"train {trial}", f"target {trial}", f"target {trial}")
     return Sets(
         *(
-            _sample(people, units, owner, design.concentration is None or design.is_by_query, parts)
+            make_sample(
+                people.incidence,
+                units,
+                owner,
+                design.concentration is None or design.is_by_query,
+                parts,
+            )
             for units, owner, parts in zip(
                 (train, gold, answers), owners, (n_parts, [], []), strict=True
             )
@@ -159,19 +166,31 @@ def _draw_units(
     return units
 
 
-def _sample(
-    people: Population, units: list[Integers], owner: str, is_by_query: bool, n_parts: list[int]
+def make_sample(
+    incidence: Incidence,
+    units: Sequence[Integers],
+    owner: str,
+    is_by_query: bool,
+    n_parts: Sequence[int] = (),
 ) -> Sample:
-    """Return a set; ``n_parts`` has the number of units of each of its sources, in turn."""
+    """Return a set that can be resampled.
+
+    Args:
+        incidence: The n-grams of all templates.
+        units: The numbers of the templates of the queries of each unit.
+        owner: The set that the units are drawn for; sets of one owner have the same weights.
+        is_by_query: Whether each query is a unit.
+        n_parts: The number of units of each of the set's sources, in turn.
+    """
     queries = np.concatenate(units)
     lengths = [len(unit) for unit in units]
     of_query = np.arange(len(queries)) if is_by_query else np.repeat(np.arange(len(units)), lengths)
     templates, column = np.unique(queries, return_inverse=True)
-    n_units = int(of_query[-1]) + 1
+    n_units = len(queries) if is_by_query else len(units)
     counts = coo_array(
         (np.ones(len(queries)), (of_query, column)), shape=(n_units, len(templates))
     ).tocsr()
-    rows = people.incidence.counts[templates]
+    rows = incidence.counts[templates]
     totals = np.asarray(rows.sum(axis=1), np.int64)
     columns = rows.tocsc()
     ngrams = np.flatnonzero(np.diff(columns.indptr)).astype(np.int64)

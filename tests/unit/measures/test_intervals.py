@@ -1,13 +1,14 @@
 """Intervals, verdicts and ceilings, and which of them a later run computes again."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 from scipy import stats
 
-from benchmarks import coverage
+from benchmarks import coverage, halves
 from nl2sql_align.tasks.base.connections import connect
 from nl2sql_align.tasks.base.environment import THREADS_VARIABLE
 from nl2sql_align.tasks.measures.bootstrap import poisson_weights, uniforms, unit_keys
@@ -26,6 +27,7 @@ from nl2sql_align.tasks.measures.units import (
     own_sample_key,
 )
 from nl2sql_align.tasks.measures.verdicts import Interval, is_doubtful, student_interval, verdict_of
+from nl2sql_align.tasks.ngrams.count import ngram_incidence
 
 JOINED = "SELECT FROM JOIN ON = WHERE ="
 COUNTED = "SELECT COUNT ( * ) FROM GROUP BY HAVING COUNT ( * ) >"
@@ -161,6 +163,37 @@ def test_intervals_contain_the_truth_where_percentile_intervals_do_not():
         assert coverage.coverage(shipped, endless) >= 0.85
     percentiles = outcome.intervals["A(T, S)"]["percentile"]
     assert coverage.coverage(percentiles, outcome.truths["A(T, S)"]) < 0.5
+
+
+def test_the_interval_of_a_half_is_held_against_the_value_of_the_other():
+    one, other = halves.Half(0.0, -0.2, 0.1, 9.0), halves.Half(-0.25, -0.3, -0.2, 9.0)
+    assert not halves.holds(one, other)
+    assert halves.holds(one, other, 1.3)
+    assert not halves.holds(other, one, 2.0)
+
+
+def test_halves_of_alike_databases_hold_each_other_and_an_odd_database_is_missed(monkeypatch):
+    rng = np.random.default_rng(1)
+    alike = [rng.integers(0, 3, 20) for _ in range(40)]
+    odd = [*alike[:-1], np.full(400, 3)]
+    templates = pl.Series(["SELECT FROM", "SELECT COUNT ( )", "SELECT WHERE =", "DELETE FROM"])
+    design = halves.Halved("spider-train", "spider-dev", "codellama-7b-base")
+    shares = []
+    for of_train in (alike, odd):
+        names = [f"database {n}" for n in range(40)]
+        units = {
+            "spider-train": halves.Units(names, of_train),
+            "spider-dev": halves.Units(names, alike),
+            "codellama-7b-base": halves.Units(names[1:], [unit // 2 for unit in alike[1:]]),
+        }
+        corpora = halves.Corpora(ngram_incidence(templates), units)
+        monkeypatch.setattr(halves, "read_corpora", lambda folder, found=corpora: found)
+        row = halves.halves_row(design, Path(), 10)
+        assert row[0] == "spider-train to spider-dev / codellama-7b-base"
+        shares.append([float(cell or "nan") for cell in row[3:]])
+    assert shares[0][1] >= 80
+    assert shares[1][1] <= 60
+    assert shares[1][2] == 100  # fewer than 30 databases in each half
 
 
 # Resampling corpora
