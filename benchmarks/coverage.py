@@ -1,6 +1,6 @@
 """Coverage of the intervals, in simulations with known truth and on halves of real corpora.
 
-    python -m benchmarks.coverage [--trials 500] [--output docs/coverage.md]
+    python -m benchmarks.coverage [--trials 400] [--output docs/coverage.md]
 
 Draw training sets, targets and predictions repeatedly from known populations (``population.py``).
 Compute intervals by several methods from the same replicates, and count how many hold
@@ -386,7 +386,7 @@ def page(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--trials", type=int, default=500)
+    parser.add_argument("--trials", type=int, default=400)
     parser.add_argument("--only", type=int, nargs="+", help="numbers of designs to run, from 0")
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
