@@ -5,14 +5,16 @@ import lzma
 import re
 import shutil
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, Final, cast
+from typing import Any, BinaryIO, Final, TypeVar, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,6 +24,8 @@ from nl2sql_align.tasks.ingest.yaml_documents import YAML, convert_yaml
 
 COMPRESSED: Final = frozenset({".bz2", ".gz", ".xz", ".zst"})
 ARROW: Final = frozenset({".arrow", ".feather"})
+
+T = TypeVar("T")
 
 _CHUNK: Final = 1 << 20
 _SAMPLE: Final = 1 << 20
@@ -163,7 +167,7 @@ def list_members(
     with _raise_damage_as_oserror():
         if is_tar(path):
             return sorted(name for name, _ in _read_tar(path, is_wanted, limits))
-        with zipfile.ZipFile(path) as archive:
+        with _open_zip(partial(zipfile.ZipFile, path)) as archive:
             return sorted(one.filename for one in _find_members(archive, is_wanted, limits))
 
 
@@ -172,6 +176,14 @@ def _read_tar(
 ) -> Iterator[tuple[str, BinaryIO]]:
     limit = limits.find_limit(path.stat().st_size)
     return read_members(path, is_wanted, limit, limits.max_members)
+
+
+def _open_zip(opening: Callable[[], T]) -> T:
+    """Return a zip archive, or a file in it; a number or name that cannot be one is damage."""
+    try:
+        return opening()
+    except (ValueError, struct.error) as error:
+        raise OSError(f"its directory is damaged: {error}") from None
 
 
 def _find_members(
@@ -221,9 +233,9 @@ def open_source(source: Source, limits: UnpackLimits = UNPACK_LIMITS) -> Iterato
                 yield content
                 return
         elif member is not None:
-            with zipfile.ZipFile(path) as archive:
+            with _open_zip(partial(zipfile.ZipFile, path)) as archive:
                 for info in _find_members(archive, member.__eq__, limits):
-                    with archive.open(info) as file:
+                    with _open_zip(partial(archive.open, info)) as file:
                         yield file  # type: ignore[misc]
                     return
         elif path.suffix.lower() == ".xz":
@@ -308,12 +320,12 @@ def _copy_members(path: Path, copies: Mapping[str, Path], sizes: _Unpacked) -> N
             _check_packed_once(name)
             _convert_file(file, Source(path, name), copies[name], True, sizes)
         return
-    with zipfile.ZipFile(path) as archive:
+    with _open_zip(partial(zipfile.ZipFile, path)) as archive:
         for member in _find_members(archive, copies.__contains__, sizes.limits):
             name = member.filename
             _check_packed_once(name)
             sizes.start_file(member.compress_size)
-            with archive.open(member) as content:
+            with _open_zip(partial(archive.open, member)) as content:
                 file = cast(BinaryIO, content)
                 _convert_file(file, Source(path, name), copies[name], True, sizes)
 

@@ -56,6 +56,14 @@ def with_size(content, n_bytes):
     return content[:place] + struct.pack("<I", n_bytes) + content[place + 4 :]
 
 
+def with_bad_name(place):
+    """Return an archive of one file whose name is not UTF-8 in one of its two places."""
+    parts = as_zip(("\u00e9.json", ROWS)).split("\u00e9".encode())
+    marks = ["\u00e9".encode()] * 2
+    marks[place] = b"\xff\xfe"
+    return parts[0] + marks[0] + parts[1] + marks[1] + parts[2]
+
+
 def with_compression(content, number):
     """Return an archive of one file whose directory states another compression."""
     place = content.index(b"PK\1\2") + 10
@@ -75,6 +83,8 @@ BAD = {
         with_compression(as_zip(("a.json", ROWS)), 97),
         "cannot be read (That compression method is not supported)",
     ),
+    "name in its directory": (with_bad_name(1), "its directory is damaged: 'utf-8' codec can't"),
+    "name before its content": (with_bad_name(0), "its directory is damaged: 'utf-8' codec can't"),
     "twice": (as_zip(("a.json", ROWS), ("a.json", b"[]")), "it contains 'a.json' twice; unpack it"),
     "twice, by path": (as_zip(("a.json", ROWS), ("./a.json", ROWS)), "contains './a.json' twice"),
     "link": (as_zip(("a.json", b"/etc/passwd"), mode=LINK), "'a.json' in it is a link; unpack it"),
