@@ -312,15 +312,15 @@ def _count(case: dict[str, Any], found: dict[str, Any], tally: Tally, saved: Pat
         say(f"{tally.n_run} cases, {len(tally.failures)} failures")
 
 
-def campaign(n_cases: int, seed: int, minutes: float, kinds: list[str], saved: Path) -> bool:
+def campaign(cases: range, seed: int, minutes: float, kinds: list[str], saved: Path) -> bool:
     """Run the cases within the time limit, print a summary, and return whether all succeeded."""
     tally = Tally()
     end = time.monotonic() + 60 * minutes
-    first: int | None = 0
-    while first is not None and first < n_cases and time.monotonic() < end:
+    first: int | None = cases.start
+    while first is not None and first < cases.stop and time.monotonic() < end:
         with tempfile.TemporaryDirectory() as folder:
             command = [sys.executable, "-m", "benchmarks.fuzz", "--worker", f"{folder}/campaign"]
-            command += ["--first", f"{first}", "--cases", f"{n_cases}", "--seed", f"{seed}"]
+            command += ["--first", f"{first}", "--cases", f"{cases.stop}", "--seed", f"{seed}"]
             died_at = _watch([*command, "--kinds", *kinds], tally, end, saved)
             first = None if died_at is None else died_at + 1
     print("| kind | result | cases |\n| --- | --- | --- |")
@@ -336,7 +336,7 @@ def campaign(n_cases: int, seed: int, minutes: float, kinds: list[str], saved: P
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--cases", type=int, default=10_000)
+    options.add_argument("--cases", type=int, default=10_000, help="the number after the last case")
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--minutes", type=float, default=600.0, help="a time limit")
     options.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
@@ -344,10 +344,11 @@ def main() -> None:
     options.add_argument("--first", type=int, default=0, help="the first case to run")
     options.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
     given = options.parse_args()
+    cases = range(given.first, given.cases)
     if given.worker:
-        run_cases(range(given.first, given.cases), given.seed, given.kinds, given.worker)
+        run_cases(cases, given.seed, given.kinds, given.worker)
         return
-    is_clean = campaign(given.cases, given.seed, given.minutes, given.kinds, given.saved)
+    is_clean = campaign(cases, given.seed, given.minutes, given.kinds, given.saved)
     sys.exit(0 if is_clean else 1)
 
 
