@@ -33,6 +33,7 @@ def select(
     keep_accidental: bool = False,
     stop: bool = False,
     training: TrainingOptions | None = None,
+    weights: Path | None = None,
 ) -> str:
     """Select rows from published corpora, and write them to a folder.
 
@@ -54,6 +55,8 @@ def select(
         stop: Select fewer rows if more make it worse.
         training: How to write the rows for a trainer, too, with at least a layout: messages,
             prompt-completion, alpaca, sharegpt or verl.
+        weights: A file with the weight of each question of the target, such as an error rate: a
+            table with the columns weight, and id or ordinal.
 
     Returns:
         The name of the selection in tables ``selections`` and ``selection_curves``.
@@ -73,4 +76,5 @@ def select(
         keep_accidental=keep_accidental,
         stop=stop,
     )
-    return select_rows(warehouse, target, tuple(sources), Path(out), options, training).selection
+    made = select_rows(warehouse, target, tuple(sources), Path(out), options, training, weights)
+    return made.selection

@@ -66,7 +66,7 @@ class TargetQueries:
             pl.coalesce("database " + self.db_id, pl.lit("query ") + queries)
         ).to_series()
 
-    def shares(self, weights: Integers) -> Floats:
+    def shares(self, weights: Integers | Floats) -> Floats:
         """Return n-gram distributions of the target from weights of its queries.
 
         Args:
@@ -84,7 +84,7 @@ class TargetQueries:
         return np.asarray(counts[totals > 0] / totals[totals > 0, None], np.float64)
 
     def resample(
-        self, replicates: int, seed: int, of: Integers, weights_per_block: int = 10_000_000
+        self, replicates: int, seed: int, of: Integers | Floats, weights_per_block: int = 10_000_000
     ) -> Floats:
         """Return n-gram distributions of resamples of the target.
 
@@ -114,7 +114,7 @@ class TargetQueries:
         self,
         replicates: int,
         seed: int,
-        of: Integers | None = None,
+        of: Integers | Floats | None = None,
         columns: Integers | None = None,
     ) -> Target:
         """Return the distribution to match.

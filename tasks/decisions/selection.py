@@ -27,6 +27,7 @@ from nl2sql_align.tasks.decisions.candidates import (
     read_rows,
 )
 from nl2sql_align.tasks.decisions.options import Method, Overlap
+from nl2sql_align.tasks.decisions.question_weights import read_weights
 from nl2sql_align.tasks.decisions.selection_methods import (
     CHOOSING_VERSION,
     Cells,
@@ -152,6 +153,7 @@ class Selection:
         curve: The alignment at steps of the budget, as in table ``selection_curves``.
         notes: Warnings and hints for the user.
         training: The files for a trainer, if they were asked for.
+        weights: The file with the weights of the target's questions, if there is one.
     """
 
     selection: str
@@ -168,6 +170,7 @@ class Selection:
     curve: pl.DataFrame
     notes: tuple[str, ...]
     training: TrainingFiles | None = None
+    weights: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -186,6 +189,7 @@ def select(
     out: Path,
     options: Options,
     training: TrainingOptions | None = None,
+    weights: Path | None = None,
 ) -> Selection:
     """Choose rows that are distributed like a target, and write them to a folder.
 
@@ -199,6 +203,9 @@ def select(
         out: The folder to write to. It is created if it does not exist.
         options: How to select.
         training: How to write the rows for a trainer, too; by default they are not.
+        weights: A file with the weight of each question of the target, such as an error rate; see
+            ``tasks.decisions.question_weights.read_weights``. Alignments of the selection are then
+            those with the weighted target. By default, all questions weigh 1.
 
     Raises:
         ConfigurationError: A corpus does not exist, or an option is wrong.
@@ -207,6 +214,7 @@ def select(
     """
     refuse_credentials(out)
     out = expand_home(out)
+    weights = None if weights is None else expand_home(weights)
     options.check(sources or list(options.caps or {}))
     with open_results(place) as con:
         pool = load_pool(
@@ -220,7 +228,12 @@ def select(
         )
         options.check(pool.sources["corpus"].to_list())
         pool = _limit_sources(pool, options)
-        aim = pool.target.as_target(options.replicates, options.seed, columns=pool.columns)
+        weighted: Integers | Floats = pool.target.n_occurrences
+        if weights is not None:
+            weighted = weighted * _weigh_queries(con, pool, weights)
+        aim = pool.target.as_target(
+            options.replicates, options.seed, of=weighted, columns=pool.columns
+        )
         choice = whole = choose(
             pool, aim, options, curve_sizes(options.budget, pool.cells.n_available)
         )
@@ -234,7 +247,7 @@ def select(
     nats = divergence(pool.cells, taken, aim)
     n_templates = int((pool.cells.per_template(taken) > 0).sum())
     selection = Selection(
-        selection=_name_selection(pool, target, options),
+        selection=_name_selection(pool, target, options, None if weights is None else weighted),
         folder=out,
         target=target,
         options=options,
@@ -250,6 +263,7 @@ def select(
             *_note_best_size(pool.cells, aim, whole, choice),
             *_notes(pool, options, whole, rows, n_templates),
         ),
+        weights=weights,
     )
     selection = _complete_tables(selection, run_id)
     with explaining_write_errors(out):
@@ -327,6 +341,21 @@ def curve_sizes(budget: int, n_available: int) -> list[int]:
     """Return the steps of the budget at which the alignment is computed, each double the last."""
     most = min(budget, n_available)
     return sorted({most >> step for step in range(_CURVE_STEPS) if most >> step})
+
+
+def _weigh_queries(con: duckdb.DuckDBPyConnection, pool: Pool, file: Path) -> Floats:
+    """Return the weight of each templated query of the target."""
+    read = read_weights(con, pool.target.corpus, file)
+    of_queries = pl.DataFrame({"ordinal": pool.target.ordinal}).join(
+        read, on="ordinal", how="left", maintain_order="left"
+    )
+    weights: Floats = of_queries["weight"].to_numpy()
+    if not weights.any():
+        raise ConfigurationError(
+            f"{file}: all queries of {pool.target.corpus} with a template weigh 0; give some a "
+            "higher weight"
+        )
+    return weights
 
 
 def _limit_sources(pool: Pool, options: Options) -> Pool:
@@ -407,12 +436,15 @@ def _note_repeated_text(rows: pl.DataFrame, n_repeats: int = 10, share: float = 
     return [f"{n:,} of {len(rows):,} rows have the same text: {shown}"]
 
 
-def _name_selection(pool: Pool, target: str, options: Options) -> str:
+def _name_selection(
+    pool: Pool, target: str, options: Options, weights: Integers | Floats | None
+) -> str:
     return stage_key(
         version=CHOOSING_VERSION,
         target=target,
         sources=pool.sources.select("corpus", "digest").rows(),
         options=asdict(options),
+        **({} if weights is None else {"weights": weights.tolist()}),
     )[:16]
 
 
@@ -514,7 +546,10 @@ def _complete_tables(selection: Selection, run_id: str) -> Selection:
         "target": selection.target,
         "method": options.method,
     }
-    parameters = json.dumps({**asdict(options), "choosing": CHOOSING_VERSION}, sort_keys=True)
+    parameters = json.dumps(
+        {**asdict(options), "choosing": CHOOSING_VERSION, **_name_weights(selection)},
+        sort_keys=True,
+    )
     sources = selection.sources.with_columns(
         **{name: pl.lit(value) for name, value in common.items()},
         budget=pl.lit(options.budget, pl.Int64),
@@ -532,6 +567,10 @@ def _complete_tables(selection: Selection, run_id: str) -> Selection:
     return replace(selection, sources=sources, curve=curve)
 
 
+def _name_weights(selection: Selection) -> dict[str, str]:
+    return {} if selection.weights is None else {"weights": str(selection.weights)}
+
+
 def _write_files(selection: Selection, rows: pl.DataFrame, templates: pl.DataFrame) -> None:
     folder = selection.folder
     summary = {
@@ -543,6 +582,7 @@ def _write_files(selection: Selection, rows: pl.DataFrame, templates: pl.DataFra
         "pool_alignment": selection.pool_alignment,
         "best_size": selection.best_size,
         "options": asdict(selection.options),
+        **_name_weights(selection),
         "run_id": selection.sources["run_id"][0],
         "created_at": selection.sources["created_at"][0],
         "versions": {**list_versions(), "choosing": str(CHOOSING_VERSION)},

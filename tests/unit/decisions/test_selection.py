@@ -395,3 +395,49 @@ def test_texts_that_repeat_are_reported(tmp_path, make_corpus):
     made = select(warehouse.folder, "dev", [], tmp_path / "out", Options(40))
     reported = "20 of 40 rows have the same text: SELECT a FROM t20"
     assert reported in made.notes
+
+
+def write_weights(path, weights):
+    rows = [f"{ordinal},{weight}" for ordinal, weight in enumerate(weights)]
+    path.write_text("\n".join(["ordinal,weight", *rows, ""]))
+    return path
+
+
+def test_questions_of_weight_1_give_the_bits_without_weights(folder, tmp_path):
+    options = Options(30, max_share=0.9)
+    plain = select(folder, "dev", [], tmp_path / "plain", options)
+    file = write_weights(tmp_path / "weights.csv", [1] * len(TARGET))
+    weighted = select(folder, "dev", [], tmp_path / "weighted", options, weights=file)
+    for name in ("selection.jsonl", "templates.csv"):
+        of_both = [(made.folder / name).read_bytes() for made in (plain, weighted)]
+        assert of_both[0] == of_both[1]
+    assert (weighted.kl_nats, weighted.pool_alignment) == (plain.kl_nats, plain.pool_alignment)
+    assert weighted.curve["kl_nats"].to_list() == plain.curve["kl_nats"].to_list()
+    summaries = [
+        json.loads((one.folder / "selection.json").read_text()) for one in (plain, weighted)
+    ]
+    assert "weights" not in summaries[0]
+    assert summaries[1]["weights"] == str(file)
+
+
+@pytest.mark.parametrize("method", [Method.DIRECT, Method.GREEDY, Method.IMPORTANCE])
+def test_what_weighs_more_is_selected_more(folder, tmp_path, method):
+    """Half of the target is JOIN; with weights, all of it is COUNT."""
+    file = write_weights(
+        tmp_path / "weights.csv", [float(template == COUNT) for _, template in TARGET]
+    )
+    options = Options(20, method=method, exclude_overlap=Overlap.NONE)
+    taken = {}
+    for name, weights in (("plain", None), ("weighted", file)):
+        made = select(folder, "dev", [], tmp_path / name, options, weights=weights)
+        lines = (made.folder / "selection.jsonl").read_text().splitlines()
+        taken[name] = sum(json.loads(line)["template"] == COUNT for line in lines)
+    assert taken["weighted"] > taken["plain"]
+    if method == Method.DIRECT:
+        assert taken["weighted"] == 20
+
+
+def test_weights_of_0_alone_are_refused(folder, tmp_path):
+    file = write_weights(tmp_path / "weights.csv", [0] * len(TARGET))
+    with pytest.raises(ConfigurationError, match="all queries of dev with a template weigh 0"):
+        select(folder, "dev", [], tmp_path / "out", Options(5), weights=file)
