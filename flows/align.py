@@ -47,6 +47,7 @@ TASKS: Final[dict[Callable[..., Any], Task[..., Any]]] = {
     steps.measure_pairs: step(steps.measure_pairs, "measure"),
     steps.measure_as_written: step(steps.measure_as_written, "measure as written"),
     steps.resample_pairs: step(steps.resample_pairs, "resample"),
+    steps.measure_slices: step(steps.measure_slices, "slices"),
     fill_database: step(fill_database, "fill tables"),
     publish: step(publish, "publish"),
     write_report: step(write_report, "report"),

@@ -53,7 +53,7 @@ from nl2sql_align.tasks.views.terminal.explanation import print_explanation
 from nl2sql_align.tasks.views.terminal.headroom import print_headroom
 from nl2sql_align.tasks.views.terminal.help import CONTEXT_SETTINGS, show_no_types
 from nl2sql_align.tasks.views.terminal.matrix import print_matrix
-from nl2sql_align.tasks.views.terminal.ratios import print_ratios
+from nl2sql_align.tasks.views.terminal.ratios import print_ratios, print_slices
 from nl2sql_align.tasks.warehouse.addresses import is_address, refuse_credentials
 from nl2sql_align.tasks.warehouse.object_store import warehouse_at
 
@@ -523,6 +523,37 @@ def ratio(
         print_rows(rows, form)
 
 
+@_command(_READ, example="slices warehouse --target orchard-dev")
+def slices(
+    place: Place,
+    targets: Targets = None,
+    models: Models = None,
+    trains: Trains = None,
+    is_all: Annotated[
+        bool,
+        typer.Option(
+            "--all", help="Show all training sets for each slice, not the closest, and all models."
+        ),
+    ] = False,
+    form: Form = Format.TABLE,
+    require: Require = None,
+) -> None:
+    """Show alignments, reach and ratios for each slice of a target, such as each difficulty.
+
+    The slices are the values of a column of the target's dump, which columns.slice names in the
+    corpora file. JSON and CSV contain everything.
+    """
+    from nl2sql_align.tasks.results import read
+
+    rows = read.slices(
+        place, require, targets=targets or (), models=models or (), trains=trains or ()
+    )
+    if form is Format.TABLE:
+        print_slices(rows, is_all=is_all)
+    else:
+        print_rows(rows, form)
+
+
 @_command(_READ, example="report warehouse --out for-a-colleague.html")
 def report(
     place: Place,
@@ -772,6 +803,14 @@ def select(
             "template and literals), strict (also if all literals are short numbers) or none.",
         ),
     ] = Overlap.NEAR,
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Weights of the questions of the target, such as error rates of a model: a table "
+            "with the columns weight, and id or ordinal.",
+        ),
+    ] = None,
     keep_accidental: KeepAccidental = False,
     stop: Annotated[
         bool, typer.Option("--stop", help="Choose fewer rows if more make it worse.")
@@ -816,7 +855,7 @@ def select(
         training = TrainingOptions(layout, prompt, system, schemas, validation_share)
     elif prompt or system or schemas or validation_share:
         raise typer.BadParameter("--prompt, --system, --schemas and --validation need --as")
-    made = selection.select(place, target, _parse_names(sources), out, options, training)
+    made = selection.select(place, target, _parse_names(sources), out, options, training, weights)
     if form is Format.TABLE:
         print_selection(made)
     else:

@@ -99,6 +99,8 @@ class ColumnMapping(BaseModel):
         frequency: How often the query occurs.
         id: The id of the question. Answers are joined to the questions of their target by it.
         part: The source of the query in a training set that mixes several.
+        slice: The group of the query in a target, such as its difficulty or its customer. Results
+            are published for each slice, too.
         rows: The JSON path of a list in each object, with the rows as its items; or, with ``.*`` at
             its end, of an object with the rows as its values. A value missing in a row is read from
             the object around it.
@@ -112,12 +114,23 @@ class ColumnMapping(BaseModel):
     frequency: str | None = None
     id: str | None = None
     part: str | None = None
+    slice: str | None = None
     rows: str | None = None
 
     @property
     def mapping(self) -> dict[str, str]:
-        """The columns that are set, by role, without ``rows``."""
-        return self.model_dump(exclude_none=True, exclude={"rows"})
+        """The columns that are set, by role, without ``rows`` and ``slice``."""
+        return self.model_dump(exclude_none=True, exclude={"rows", "slice"})
+
+    @property
+    def of_slices(self) -> Self | None:
+        """The columns with that of slices as the part; None without slices.
+
+        Slices are read apart from the queries, so that a change of ``slice`` alters no query.
+        """
+        if self.slice is None:
+            return None
+        return self.model_copy(update={"part": self.slice, "slice": None})
 
     @property
     def is_nested(self) -> bool:
@@ -292,6 +305,8 @@ class CorpusEntry(BaseModel):
                 )
             if self.role == "predictions" and key != "trained_on" and getattr(self, key) is None:
                 raise _mistake(f"key '{key}' is missing; predictions need it")
+        if self.role != "target" and self.columns is not None and self.columns.slice is not None:
+            raise _mistake("key 'columns.slice' is for targets only; remove it")
         if self.role != "train" and self.style is not None:
             raise _mistake("key 'style' is for training sets only; remove it")
         if self.role == "predictions" and self.statements == "each":
@@ -344,7 +359,8 @@ class CorpusEntry(BaseModel):
                 f"key 'columns' cannot be used with format '{self.format}'; "
                 f"remove it, or use one of the formats {generic}"
             )
-        is_nested = self.columns is not None and self.columns.is_nested
+        columns = [self.columns, self.columns.of_slices] if self.columns is not None else []
+        is_nested = any(one is not None and one.is_nested for one in columns)
         if is_nested and self.format not in _NESTED_FORMATS:
             raise _mistake(
                 f"key 'columns': JSON paths do not go with format '{self.format}'; "

@@ -17,6 +17,9 @@ from nl2sql_align.tasks.warehouse.folder import write_atomically
 ARRANGEMENT_VERSION: Final = 1
 """Goes up with every change that can alter the arranged queries of the same dumps."""
 
+SLICES_VERSION: Final = 1
+"""Goes up with every change that can alter the slices of the same dump."""
+
 NUMBERED_FORMATS: Final = frozenset({"bird_predictions"})
 """The formats whose ids are the numbers of the questions, from 0."""
 
@@ -277,6 +280,20 @@ def write_part(answers: Path, target: Path, destination: Path) -> None:
     with connected() as con, write_atomically(destination) as temporary:
         query_sql(
             con, "ingest/answered_part", answers=str(answers), target=str(target)
+        ).write_parquet(str(temporary), compression="zstd")
+
+
+def write_slices(queries: Path, destination: Path, *, shows_names: bool = True) -> None:
+    """Write the slice of each question: ``question``, its ordinal, and ``slice``, or null.
+
+    Args:
+        queries: The queries of a target, with slices as their parts.
+        destination: The file to write.
+        shows_names: Whether slices keep their names, or get numbers.
+    """
+    with connected() as con, write_atomically(destination) as temporary:
+        query_sql(
+            con, "ingest/slices", queries=str(queries), shows_names=shows_names
         ).write_parquet(str(temporary), compression="zstd")
 
 

@@ -36,9 +36,7 @@ def list_doubts(pair: Mapping[str, Any]) -> list[str]:
     doubts = []
     if (pair["exact_overlap"] or 0.0) >= LEAKED:
         doubts.append(f"{train} contains {pair['exact_overlap']:.1%} of the queries of {target}")
-    if pair["n_compared"] < FEW_QUERIES:
-        compared = "1 query" if pair["n_compared"] == 1 else f"{pair['n_compared']} queries"
-        doubts.append(f"only {compared} of {target} can be compared")
+    doubts += _doubt_size(target, pair["n_compared"])
     for name, share in (
         (train, pair["train_parsed_share"]),
         (target, pair["target_parsed_share"]),
@@ -69,3 +67,27 @@ def list_doubts(pair: Mapping[str, Any]) -> list[str]:
 def is_second_opinion(doubt: str) -> bool:
     """Return whether a doubt says that JS alignment ranks another training set first."""
     return doubt.startswith(_SECOND_OPINION)
+
+
+def list_slice_doubts(row: Mapping[str, Any]) -> list[str]:
+    """Return the doubts about the measures of a slice.
+
+    Args:
+        row: A row of ``tasks.measures.slices.measure_slices``.
+    """
+    doubts = _doubt_size("the slice", row["n_templated"])
+    if row["n_templated"] < RARELY_PARSED * row["n_queries"]:
+        doubts.append(f"only {row['n_templated'] / row['n_queries']:.1%} of the slice parses")
+    predictions, share = row["predictions"], row["predictions_parsed_share"]
+    if row["are_questions_known"] is False:
+        doubts.append(f"which question each answer of {predictions} belongs to is unknown")
+    elif share is not None and share < RARELY_PARSED:
+        doubts.append(f"only {share:.1%} of the answers of {predictions} to the slice parse")
+    return doubts
+
+
+def _doubt_size(name: str, n_compared: int) -> list[str]:
+    if n_compared >= FEW_QUERIES:
+        return []
+    compared = "1 query" if n_compared == 1 else f"{n_compared} queries"
+    return [f"only {compared} of {name} can be compared"]

@@ -29,6 +29,7 @@ class CountedCorpus:
         ingested: The stage file of the queries as ingested, if ``queries`` is arranged from it.
         arrangement: How its answers belong to questions, if that is not only by their order.
         answered: For predictions that answer a part of their target: that part, as a corpus.
+        slices: For a target with slices: the stage file of the slice of each question.
     """
 
     entry: CorpusEntry
@@ -43,6 +44,7 @@ class CountedCorpus:
     ingested: Path | None = None
     arrangement: Arrangement | None = None
     answered: "CountedCorpus | None" = None
+    slices: Path | None = None
 
     @property
     def compared_with(self) -> str | None:

@@ -144,6 +144,7 @@ def publish(
     intervals: "IntervalsReport | None" = None,
     pairs_as_written: Path | None = None,
     filled: Path | None = None,
+    slices: Path | None = None,
     known_share: float = KNOWN_SHARE,
     queries_per_batch: int = QUERIES_PER_BATCH,
 ) -> None:
@@ -163,6 +164,7 @@ def publish(
         pairs_as_written: The measures of predictions without cleaning, and their targets; required
             if some corpora have a part ``as_written``.
         filled: The result of ``fill_database``; without it, a new database is filled here.
+        slices: The measures of the slices of targets; None if no target has slices.
         known_share: Change a copy of the old database if it has at least this share of the queries.
         queries_per_batch: Queries to insert at a time.
 
@@ -175,7 +177,10 @@ def publish(
     results_key = stage_key(
         corpora=described.drop_columns(_NOT_RESULTS).to_pylist(),
         retired_at=[str(corpus.entry.retired_at) for corpus in corpora],
-        measures=[pairs.name, contributions.name, intervals and intervals.ratios.name],
+        measures=[
+            *(pairs.name, contributions.name, intervals and intervals.ratios.name),
+            slices and slices.name,
+        ],
         as_written={row["corpus"]: row["content_key"] for row in _list_as_written(corpora)},
         compared=_list_compared(corpora),
         styles={one.entry.name: one.entry.style for one in corpora if one.entry.style},
@@ -206,6 +211,8 @@ def publish(
                     _delete_outdated(con)
                     _insert_corpora(con, corpora, names, queries_per_batch)
                 _insert_pairs(con, corpora, pairs, contributions, intervals, pairs_as_written)
+                if slices is not None:
+                    _insert_slices(con, slices)
                 con.unregister("given_corpora")
             _insert_run(con, record, results_key, corpora)
             write_backup(con, backup)
@@ -368,6 +375,19 @@ def _insert_pairs(
     files = [str(corpus.ngrams) for corpus in corpora if (corpus.entry.name,) in sides]
     if files:
         run_sql(con, "results/publish/ngram_contributions", ngram_files=files)
+
+
+def _insert_slices(con: duckdb.DuckDBPyConnection, slices: Path) -> None:
+    """Fill the table on the slices of targets."""
+    from nl2sql_align.tasks.measures.doubts import list_slice_doubts
+
+    measures = pq.read_table(slices)
+    doubts = [list_slice_doubts(row) for row in measures.to_pylist()]
+    con.register(
+        "given_slices", measures.append_column("doubts", pa.array(doubts, pa.list_(pa.string())))
+    )
+    run_sql(con, "results/publish/alignment_by_slice")
+    con.unregister("given_slices")
 
 
 def _insert_answer_errors(con: duckdb.DuckDBPyConnection, corpora: list[CountedCorpus]) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 REQUIRE_SECONDS_VARIABLE: Final = "NL2SQL_ALIGN_REQUIRE_SECONDS"
 _REQUIRE_SECONDS: Final = 30.0
-_KEY_COLUMNS: Final = {"source", "target", "train", "predictions", "model"}
+_KEY_COLUMNS: Final = {"source", "target", "slice", "train", "predictions", "model"}
 
 
 def matrix(
@@ -106,7 +106,48 @@ def ratio(
     """
     import polars as pl
 
-    rows = _read(place, "results/read/ratio")
+    rows = _choose_rows(_read(place, "results/read/ratio"), targets, models, trains)
+    if top is not None:
+        rows = rows.filter(pl.int_range(pl.len()).over("predictions") < top)
+    return _require(rows, require)
+
+
+def slices(
+    place: Path | str,
+    require: str | None = None,
+    *,
+    targets: Sequence[str] = (),
+    models: Sequence[str] = (),
+    trains: Sequence[str] = (),
+) -> "pl.DataFrame":
+    """Return the measures of every training set, and of all predictions, on slices of targets.
+
+    Args:
+        place: The folder of the results, or their address on a store.
+        require: A SQL condition on the columns that every row must satisfy.
+        targets: Return the slices of these targets only.
+        models: Return the rows of these models only; a set of answers can be named, too.
+        trains: Return the rows of these training sets only.
+
+    Returns:
+        The rows of table ``alignment_by_slice``; for each set of predictions and slice, the closest
+        training set comes first. Empty if no target has slices.
+
+    Raises:
+        WarehouseError: The results are missing.
+        ConfigurationError: ``require`` is not a condition on the columns, or a name is unknown.
+        RequirementError: A row does not satisfy the condition.
+    """
+    rows = _choose_rows(_read(place, "results/read/slices"), targets, models, trains)
+    return _require(rows, require)
+
+
+def _choose_rows(
+    rows: "pl.DataFrame", targets: Sequence[str], models: Sequence[str], trains: Sequence[str]
+) -> "pl.DataFrame":
+    """Return the rows on some targets, models and training sets; on all if none is named."""
+    import polars as pl
+
     given = pl.lit(True)
     for noun, column, names in (("target", "target", targets), ("training set", "train", trains)):
         if names:
@@ -114,10 +155,7 @@ def ratio(
             given &= pl.col(column).is_in(names)
     if models:
         given &= _select_models(rows, "predictions", "model", models)
-    rows = rows.filter(given)
-    if top is not None:
-        rows = rows.filter(pl.int_range(pl.len()).over("predictions") < top)
-    return _require(rows, require)
+    return rows.filter(given)
 
 
 def _select_models(
@@ -136,7 +174,7 @@ def _select_models(
     """
     import polars as pl
 
-    _check_names("model", names, [*rows[model].drop_nulls(), *rows[answers]])
+    _check_names("model", names, [*rows[model].drop_nulls(), *rows[answers].drop_nulls()])
     named = rows.filter(pl.col(model).is_in(names) | pl.col(answers).is_in(names))
     return pl.col(answers).is_in(named[answers].unique().to_list())
 
@@ -221,7 +259,7 @@ def check_condition(rows: "pl.DataFrame", require: str) -> None:
     )
     if len(failed):
         names = [column for column in rows.columns if column in _KEY_COLUMNS]
-        reason += f", the first: {', '.join(failed.select(names).row(0))}"
+        reason += f", the first: {', '.join(filter(None, failed.select(names).row(0)))}"
     raise RequirementError(f"required: {require}; {reason}")
 
 

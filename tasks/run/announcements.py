@@ -121,3 +121,18 @@ def announce_intervals(intervals: "IntervalsReport | None", seconds: float) -> N
         n_new_pairs=intervals.n_new,
         seconds=seconds,
     )
+
+
+def announce_slices(slices: Path, seconds: float) -> None:
+    """Announce the measures of the slices of targets."""
+    # Loads NumPy, whose settings must be in the environment by then.
+    import pyarrow.parquet as pq
+
+    rows = pq.read_table(slices, columns=["target", "slice"])
+    number = len({*zip(*rows.to_pydict().values(), strict=True)})
+    announce(
+        "slices",
+        f"{number:,} slices of {len(rows['target'].unique()):,} targets, {seconds:.1f} s",
+        n_slices=number,
+        seconds=seconds,
+    )

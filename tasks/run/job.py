@@ -26,6 +26,7 @@ from nl2sql_align.tasks.run.announcements import (
     announce_intervals,
     announce_matrix,
     announce_parsed,
+    announce_slices,
 )
 from nl2sql_align.tasks.run.prepare import (
     PendingParts,
@@ -306,6 +307,9 @@ class Job:
         resampling = settings.resampling
         intervals = call(steps.resample_pairs, corpora, matrix, warehouse, resampling)
         announce_intervals(intervals, lap("intervals"))
+        slices = call(steps.measure_slices, corpora, warehouse)
+        if slices is not None:
+            announce_slices(slices, lap("slices"))
         record = RunRecord(
             summary.run_id,
             self.clock.started_at,
@@ -335,6 +339,7 @@ class Job:
             intervals,
             measuring.result(),
             filling.result(),
+            slices,
         )
         steps.write_last_corpora(corpora, warehouse)
         steps.remove_unused_files(corpora, warehouse)

@@ -26,11 +26,13 @@ from nl2sql_align.tasks.ingest.fetch import describe_fetched, fetch_dump
 from nl2sql_align.tasks.ingest.questions import (
     ARRANGEMENT_VERSION,
     NUMBERED_FORMATS,
+    SLICES_VERSION,
     Arrangement,
     find_arrangement,
     has_ids,
     has_question_ordinals,
     write_arranged,
+    write_slices,
 )
 from nl2sql_align.tasks.ingest.statements import KINDS
 from nl2sql_align.tasks.templates.dialect_choice import (
@@ -93,6 +95,7 @@ class Prepared:
         ingested: The stage file of the queries as ingested, if ``queries`` is arranged from it.
         arrangement: How its answers belong to questions, if that is not only by their order.
         asked: The stage file of the target's queries that it is arranged by.
+        slices: For a target with slices: the stage file of the slice of each question.
     """
 
     entry: CorpusEntry
@@ -111,6 +114,7 @@ class Prepared:
     ingested: Path | None = None
     arrangement: Arrangement | None = None
     asked: Path | None = None
+    slices: Path | None = None
 
 
 def prepare_corpus(
@@ -170,8 +174,13 @@ def _keep_counts(prepared: Prepared, warehouse: Warehouse) -> Prepared:
     if as_written is not None:
         file = warehouse.as_written / "ngrams" / as_written.ngrams.name
         as_written = replace(as_written, ngrams=file)
+    slices = None
+    if prepared.slices is not None:
+        slices = warehouse.slices_file(prepared.slices.stem)
+        slices.parent.mkdir(parents=True, exist_ok=True)
+        prepared.slices.replace(slices)
     file = warehouse.ngrams / prepared.ngrams.name
-    return replace(prepared, ngrams=file, as_written=as_written)
+    return replace(prepared, ngrams=file, as_written=as_written, slices=slices)
 
 
 def _move_back(prepared: Prepared, given: CorpusEntry) -> Prepared:
@@ -238,6 +247,7 @@ def _prepare_texts(
         ingested=ingested,
         arrangement=arrangement,
         asked=asked,
+        slices=_find_slices(replace(dump, entry=entry), ingested, warehouse),
     )
     if prepared.templates.exists():
         return prepared
@@ -277,6 +287,36 @@ def _ingest(dump: IdentifiedDump, destination: Path, warehouse: Warehouse) -> No
         queries.replace(destination)
     finally:
         queries.unlink(missing_ok=True)
+
+
+def _find_slices(dump: IdentifiedDump, ingested: Path, warehouse: Warehouse) -> Path | None:
+    """Return the slices of the questions of a target, read now unless an earlier run did.
+
+    Args:
+        dump: The dump.
+        ingested: Its queries.
+        warehouse: The warehouse.
+
+    Returns:
+        The stage file; None if the corpus has no slices.
+    """
+    entry = dump.entry
+    columns = entry.columns.of_slices if entry.columns else None
+    if columns is None:
+        return None
+    key = stage_key(
+        queries=ingested.stem,
+        slices=columns.part,
+        version=SLICES_VERSION,
+        **({} if entry.keep_sql else {"keep_sql": False}),
+    )
+    slices = warehouse.slices_file(key)
+    if not slices.exists():
+        read = warehouse.scratch / f"{uuid4().hex}.parquet"
+        _ingest(replace(dump, entry=entry.model_copy(update={"columns": columns})), read, warehouse)
+        write_slices(read, slices, shows_names=entry.keep_sql)
+        read.unlink()
+    return slices
 
 
 def _has_questions(entry: CorpusEntry, ingested: Path) -> bool:
@@ -384,7 +424,7 @@ def _queries_key(entry: CorpusEntry, digest: str) -> str:
     return stage_key(
         digest=digest,
         format=entry.format,
-        columns=entry.columns.model_dump() if entry.columns else None,
+        columns=entry.columns.model_dump(exclude={"slice"}) if entry.columns else None,
         # The digest of a folder covers the names of its files; that of an archive does not.
         glob=entry.glob,
         kind=entry.path.suffix,

@@ -20,6 +20,7 @@ from nl2sql_align.tasks.ingest.dumps import read_row_counts, text_settings
 from nl2sql_align.tasks.ingest.fetch import remove_unused_copies
 from nl2sql_align.tasks.ingest.lists import describe_lists
 from nl2sql_align.tasks.ingest.questions import count_questions, digest_questions, write_part
+from nl2sql_align.tasks.measures import slices
 from nl2sql_align.tasks.measures.divergence import EPSILON, SKEW
 from nl2sql_align.tasks.measures.intervals import IntervalsReport, compute_intervals
 from nl2sql_align.tasks.measures.matrix import Content, MatrixReport, compute_matrix
@@ -147,6 +148,7 @@ def count_corpus(
         as_written,
         prepared.ingested,
         prepared.arrangement,
+        slices=prepared.slices,
     )
 
 
@@ -430,13 +432,26 @@ def resample_pairs(
     """
     if resampling.replicates == 0:
         return None
-    comparable = [
+    folder = warehouse.folder / "stages" / "intervals"
+    return compute_intervals(_list_comparable(corpora), matrix.pairs, folder, resampling)
+
+
+def measure_slices(corpora: list[CountedCorpus], warehouse: Warehouse) -> Path | None:
+    """Measure the slices of all targets; None if no target has slices."""
+    return slices.measure_slices(
+        _list_comparable(corpora),
+        warehouse.folder / "stages" / "slice_measures",
+        warehouse.scratch,
+    )
+
+
+def _list_comparable(corpora: list[CountedCorpus]) -> list[CountedCorpus]:
+    """Return the corpora with n-grams, without answers to questions that have none."""
+    return [
         corpus
         for corpus in corpora
         if corpus.has_sql and (corpus.answered is None or corpus.answered.has_sql)
     ]
-    folder = warehouse.folder / "stages" / "intervals"
-    return compute_intervals(comparable, matrix.pairs, folder, resampling)
 
 
 def write_last_corpora(corpora: list[CountedCorpus], warehouse: Warehouse) -> None:
@@ -464,8 +479,8 @@ def remove_unused_files(corpora: list[CountedCorpus], warehouse: Warehouse) -> N
     stages = [*with_sql, *(one.as_written for one in with_sql if one.as_written is not None)]
     stages += [one.answered for one in with_sql if one.answered is not None]
     used = {path for one in stages for path in (one.queries, one.templates, one.ngrams)}
-    used |= {one.ingested for one in stages if one.ingested is not None}
-    for folder in ("stages/queries", "stages/templates"):
+    used |= {path for one in stages for path in (one.ingested, one.slices) if path is not None}
+    for folder in ("stages/queries", "stages/templates", "stages/slices"):
         remove_unused(warehouse.folder / folder, used)
     remove_unused(warehouse.as_written / "ngrams", used)
     for stage in ("queries", "templates", "ngrams"):

@@ -46,6 +46,9 @@ _MAX_REASONS: Final = 5
 # Templates shown of each pair's gaps.
 _MAX_GAPS: Final = 20
 _MAX_TEXT: Final = 400
+# Slices shown of each target, for each set of answers.
+_MAX_SLICES: Final = 50
+_PAIR: Final = ("train", "target")
 # SciPy's optimal leaf order takes longer than the rest of the page above this many corpora.
 _MAX_OPTIMALLY_ORDERED: Final = 100
 _PAGE_FILES: Final = ("report.html", "report.css", "vega.js", "report.js")
@@ -309,6 +312,7 @@ def read_measures(
         "ceilings": _encode_columns(
             query_sql(con, "views/report/ceilings").pl(), position_of, "target"
         ),
+        "slices": _encode_slices(con, position_of, texts, has_sql=has_sql),
         "ratios": _encode_ratios(query_sql(con, "views/report/ratios").pl(), position_of, texts),
         "features": _encode_features(
             query_sql(con, "views/report/features").pl(),
@@ -334,6 +338,26 @@ def read_measures(
         "texts": texts.all,
         "charts": build_charts(ON_PAGE),
         "config": build_config(ON_PAGE),
+    }
+
+
+def _encode_slices(
+    con: "duckdb.DuckDBPyConnection",
+    position_of: Mapping[str, int],
+    texts: "_SharedTexts",
+    *,
+    has_sql: bool,
+) -> dict[str, list[Any]]:
+    """Encode the slices of targets by columns; without texts, with numbers as their names."""
+    rows = query_sql(con, "views/report/slices", most=_MAX_SLICES).pl()
+    encoded = _encode_columns(rows.drop("slice", "doubts", "predictions"), position_of, *_PAIR)
+    return encoded | {
+        "predictions": [None if one is None else position_of[one] for one in rows["predictions"]],
+        "slice": [
+            texts.position(name if has_sql else f"slice {number}")
+            for name, number in rows.select("slice", "slice_number").iter_rows()
+        ],
+        "doubts": [[texts.position(one) for one in doubts] for doubts in rows["doubts"]],
     }
 
 

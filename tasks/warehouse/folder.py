@@ -144,6 +144,10 @@ class Warehouse:
         """Return the path of the ingested queries of one dump."""
         return self.folder / "stages" / "queries" / f"{key}.parquet"
 
+    def slices_file(self, key: str) -> Path:
+        """Return the path of the slices of one target's questions."""
+        return self.folder / "stages" / "slices" / f"{key}.parquet"
+
     @property
     def templates(self) -> Path:
         """The folder of templates files."""

@@ -123,6 +123,21 @@ comment on column alignment_ratio.is_paired is 'True if predictions were resampl
 comment on column alignment_ratio.n_replicates is 'Replicates behind the interval; more if an end is near 1';
 comment on column alignment_ratio.seed is 'The seed of the replicates';
 
+comment on table alignment_by_slice is 'The measures of each slice of a target whose columns name slices. A slice is compared like a target of its own; predictions on a part of the target are compared with the slices of that part.';
+comment on column alignment_by_slice.train is 'The training set';
+comment on column alignment_by_slice.target is 'The target';
+comment on column alignment_by_slice.slice is 'The slice by its value in the dump; (no value) without one, (others) for the smallest ones if there are more than 200; slice 1, slice 2, ... if the texts of the target are not kept';
+comment on column alignment_by_slice.n_queries is 'The target''s queries in the slice, as often as they occur';
+comment on column alignment_by_slice.n_templated is 'Those that have a template';
+comment on column alignment_by_slice.train_alignment is 'KL-alignment of the training set with the slice; null if none of its queries has a template';
+comment on column alignment_by_slice.reach is 'Reach of the training set for the slice, as in alignment_ratio';
+comment on column alignment_by_slice.model is 'The model that made the predictions';
+comment on column alignment_by_slice.predictions is 'The predictions; null if the target has none';
+comment on column alignment_by_slice.predictions_alignment is 'KL-alignment of the answers to the questions of the slice with the slice; null if the questions of the answers are unknown, or no answer to the slice has a template';
+comment on column alignment_by_slice.predictions_parsed_share is 'The share of these answers that has a template';
+comment on column alignment_by_slice.alignment_ratio is 'train_alignment / predictions_alignment';
+comment on column alignment_by_slice.reach_ratio is 'reach / predictions_alignment';
+comment on column alignment_by_slice.doubts is 'Reasons to doubt the row';
 comment on table alignment_intervals is 'The 95% intervals of the alignments with targets, without pairs of equal content.';
 comment on column alignment_intervals.source is 'The corpus P';
 comment on column alignment_intervals.target is 'The corpus Q, a target';

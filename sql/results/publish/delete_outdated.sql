@@ -24,6 +24,7 @@ delete from alignment_intervals;
 delete from ceilings;
 delete from tuning_effect;
 delete from answer_errors;
+delete from alignment_by_slice;
 
 select distinct corpus
 from queries

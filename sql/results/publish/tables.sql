@@ -127,6 +127,23 @@ create table alignment_ratio (
     target_ceiling double
 );
 
+create table alignment_by_slice (
+    train varchar not null,
+    target varchar not null,
+    slice varchar not null,
+    n_queries bigint not null,
+    n_templated bigint not null,
+    train_alignment double,
+    reach double,
+    model varchar,
+    predictions varchar,
+    predictions_alignment double,
+    predictions_parsed_share double,
+    alignment_ratio double,
+    reach_ratio double,
+    doubts varchar[] not null
+);
+
 create table alignment_intervals (
     source varchar not null,
     target varchar not null,

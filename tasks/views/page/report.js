@@ -484,6 +484,7 @@ function chooseTarget(t, focused = null) {
   state.answers = "untuned";
   drawRanking();
   drawRatios();
+  drawSlices();
   drawDecisions();
   drawGaps();
   choosePair(ranked(t)[0] ?? state.source, t);
@@ -675,6 +676,33 @@ function ratioPanel(p, rows, scale) {
     common.map((doubt) => h("p", { class: "flag" }, `Doubtful: ${said(doubt)}.`)),
     answerErrors.has(p) ? h("p", { class: "soft" }, `Question by question: ${answerErrors.get(p).map(said).join(" ")}`) : null,
     limited(rows, 20, draw), notes.list(), records.map((record) => h("p", { class: "record" }, said(record))), asTable(about, columns, rows));
+}
+
+// ---- slices --------------------------------------------------------------------------------------------------------
+
+const slices = rowsOf(data.slices);
+function drawSlices() {
+  showSection("slices", slices.length);
+  if (!slices.length) return;
+  const known = targets.filter((t) => slices.some((row) => row.target === t));
+  const rows = slices.filter((row) => row.target === state.target);
+  const answers = [...new Set(rows.map((row) => row.predictions))];
+  body("slices").replaceChildren(
+    h("p", {}, "Each slice of a target is compared like a target of its own, here with its closest training set. Small slices have low alignments, and no slice has an interval."),
+    h("div", { class: "tools" }, chooser("Target", asOptions(rows.length ? known : [state.target, ...known]), state.target, (value) => chooseTarget(Number(value), "slices-target"), "slices-target")),
+    rows.length ? limited(answers, 4, (some) => h("div", {}, some.map((p) => slicesTable(p, rows.filter((row) => row.predictions === p)))))
+      : h("p", {}, `${name(state.target)} has no slices; there are slices of ${known.map(name).join(", ")}.`));
+}
+
+function slicesTable(p, rows) {
+  const [{ n_slices: n }] = rows;
+  const some = n > rows.length ? `, the largest ${rows.length} of ${count(n)}` : "";
+  return table(`Slices of ${name(state.target)}${p === null ? "" : ` for ${name(p)}`}${some}`, [
+    textColumn("Slice", (row) => said(row.slice)), countColumn("Queries", (row) => row.n_queries), textColumn("Training set", (row) => name(row.train)),
+    numberColumn("KL-alignment", (row) => row.train_alignment), numberColumn("Reach", (row) => row.reach),
+    ...(p === null ? [] : [numberColumn("AR", (row) => row.alignment_ratio), numberColumn("By reach", (row) => row.reach_ratio)]),
+    textColumn("Doubts", (row) => row.doubts.map(said).join("; ")),
+  ], rows);
 }
 
 // ---- decisions -----------------------------------------------------------------------------------------------------
@@ -998,6 +1026,7 @@ document.getElementById("about").replaceChildren(
 function drawCharts() {
   if (comparable.length) for (const draw of [drawAnswer, drawRanking, drawRatios, drawMatrix, drawDifferences]) draw();
   else for (const id of ["answer", "ranking", "ratios", "matrix", "differences"]) body(id).replaceChildren(h("p", {}, "There is nothing to compare, because no corpus has a query with an n-gram."));
+  drawSlices();
   drawDecisions();
   drawGaps();
   drawTemplates();

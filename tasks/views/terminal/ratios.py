@@ -1,4 +1,4 @@
-"""Alignment Ratios in the terminal."""
+"""Alignment Ratios in the terminal, for targets and for their slices."""
 
 from collections.abc import Iterable
 from itertools import repeat
@@ -32,9 +32,13 @@ _VERDICT_STYLES: Final = {"gain": "bold cyan", "undecided": "yellow", "no gain":
 _RATIO_COLUMNS: Final = 6 + 5 + 6 + 16 + 8 + 13 + 2 + 12
 # The indent, ratio, interval and verdict at their widest, and the spaces between.
 _BEST_COLUMNS: Final = 2 + 6 + 16 + 13 + 8
+# Queries, alignment, reach, ratio, ratio by reach and notes at their widest, and the spaces
+# between.
+_SLICE_COLUMNS: Final = 2 + 9 + 9 + 6 + 6 + 8 + 4 + 14
 # With more sets of answers than this, only the best training set of each is shown.
 _MAX_DETAILED: Final = 3
 _MAX_ANSWERS: Final = 20
+_MAX_SLICES: Final = 30
 
 
 def print_ratios(rows: "pl.DataFrame", *, is_all: bool = False, few_databases: int = 30) -> None:
@@ -189,6 +193,68 @@ class _Notes:
         """Print each text after its number."""
         for text, number in self._numbers.items():
             say(f"[yellow]{escape(printable(text))}[/]", indent, f"{number}) ")
+
+
+def print_slices(rows: "pl.DataFrame", *, is_all: bool = False) -> None:
+    """Print the measures of the slices of targets, a table for each set of answers.
+
+    Args:
+        rows: The result of ``tasks.results.read.slices``.
+        is_all: Print all sets of answers, slices and training sets. Otherwise, only the closest
+            training set of each slice is printed, and not more than a few sets of answers.
+    """
+    if rows.is_empty():
+        out.print(
+            "No slices: name a column of a target in columns.slice in the corpora file, and run it."
+        )
+        return
+    groups = [group for _, group in rows.group_by("target", "predictions", maintain_order=True)]
+    if is_all:
+        for group in groups:
+            _print_slices_of(group)
+        return
+    n_hidden = 0
+    for group in groups[:_MAX_DETAILED]:
+        closest = group.unique("slice", keep="first", maintain_order=True)
+        _print_slices_of(closest.head(_MAX_SLICES))
+        n_hidden += max(0, len(closest) - _MAX_SLICES)
+    hidden = [count_noun(n_hidden, "more slice")] if n_hidden else []
+    if len(groups) > _MAX_DETAILED:
+        hidden.append(f"{count_noun(len(groups) - _MAX_DETAILED, 'more set')} of answers")
+    if hidden:
+        say(f"--all shows {' and '.join(hidden)}; --target, --model and --train choose among them.")
+
+
+def _print_slices_of(group: "pl.DataFrame") -> None:
+    """Print the slices of a target, with the ratios for one set of answers if there is one."""
+    first = group.row(0, named=True)
+    has_answers = first["predictions"] is not None
+    answers = f", for [bold]{escape(first['predictions'])}[/]" if has_answers else ""
+    say(f"Slices of [bold]{escape(first['target'])}[/]{answers}")
+    table = make_table("  slice")
+    room = name_width(_SLICE_COLUMNS, 2)
+    slices = shorten_names(list(dict.fromkeys(map(printable, group["slice"]))), room)
+    trains = shorten_names(group["train"].unique(maintain_order=True).to_list(), room)
+    columns = [
+        [f"  {escape(slices[printable(slice)])}" for slice in group["slice"]],
+        add_numbers(table, "queries", [f"{n:,}" for n in group["n_queries"]]),
+    ]
+    add_columns(table, "training set")
+    columns.append([escape(trains[train]) for train in group["train"]])
+    numbers = {"alignment": "train_alignment", "reach": "reach"}
+    if has_answers:
+        numbers |= {"AR": "alignment_ratio", "by reach": "reach_ratio"}
+    for head, column in numbers.items():
+        border = 1.0 if column.endswith("ratio") else None
+        texts = ["" if v is None else format_value(v, border=border) for v in group[column]]
+        columns.append(add_numbers(table, head, texts))
+    add_columns(table, "")
+    notes = _Notes()
+    for *cells, doubts in zip(*columns, group["doubts"], strict=True):
+        table.add_row(*cells, notes.mark(doubts).strip())
+    out.print(table)
+    notes.print_all(2)
+    out.print()
 
 
 def _show_reach(row: dict[str, Any]) -> str:

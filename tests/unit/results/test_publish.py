@@ -34,6 +34,8 @@ COLUMNS = {
     "alignment_ratio": "train target model predictions trained_on train_alignment "
     "predictions_alignment predictions_parsed_share alignment_ratio ci_low ci_high verdict "
     "n_answered doubts",
+    "alignment_by_slice": "train target slice n_queries n_templated train_alignment reach model "
+    "predictions predictions_alignment alignment_ratio reach_ratio doubts",
     "tuning_effect": "model trained_on target predictions_before predictions_after "
     "alignment_before alignment_after js_before js_after",
     "ngram_contributions": "source target direction rank ngram source_probability "

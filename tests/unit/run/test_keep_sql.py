@@ -49,7 +49,7 @@ def make_entries(folder, keep_sql):
     target = {"role": "target", "path": folder / "log.jsonl"}
     answers = {"role": "predictions", "target": "log", "model": "m"}
     return [
-        CorpusEntry(name="log", **target, **known),
+        CorpusEntry(name="log", **target, **known | {"columns": COLUMNS | {"slice": "source"}}),
         CorpusEntry(name="answers", path=folder / "answers.jsonl", **answers, **known),
         # It is set aside, and the message of its reader may quote it.
         CorpusEntry(name="damaged", role="train", path=folder / "damaged.jsonl", **known),
