@@ -1,15 +1,23 @@
 """The decisions between runs as flows, to run on a Prefect server after the main job.
 
-Each flow fills its table of the published results, like the command of the same name.
+Each flow fills its table of the published results, like the command of the same name, and leaves
+what the command prints as an artifact and in its log.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
 
+from nl2sql_align.flows.running.artifacts import report_decision
 from nl2sql_align.flows.running.policy import step
 from nl2sql_align.flows.running.protected_flow import protected_flow
 from nl2sql_align.tasks.decisions import calibration, headroom, mixture, sample_size
 from nl2sql_align.tasks.views import explain
+from nl2sql_align.tasks.views.options import Picture
+from nl2sql_align.tasks.views.terminal.calibration import print_calibration
+from nl2sql_align.tasks.views.terminal.console import Format
+from nl2sql_align.tasks.views.terminal.decisions import print_mixture, print_sample_sizes
+from nl2sql_align.tasks.views.terminal.explanation import print_explanation
+from nl2sql_align.tasks.views.terminal.headroom import print_headroom
 
 mix_corpora = step(mixture.mix, "mix", "mix for {target}")
 rank_with_samples = step(sample_size.sample_size, "sample-size", "rank with samples of {target}")
@@ -41,6 +49,7 @@ def mix(
         The share of rows to draw from each corpus; table ``mixtures`` has the intervals.
     """
     made = mix_corpora(warehouse, target, tuple(sources), replicates, seed)
+    report_decision("mix", warehouse, lambda: print_mixture(made, warehouse), target=target)
     return dict(made.sources.select("source", "row_weight").iter_rows())
 
 
@@ -69,7 +78,15 @@ def sample_sizes(
         A recommendation in one sentence; table ``sample_size`` has the numbers behind it.
     """
     rows = rank_with_samples(warehouse, target, list(candidates) or None, n_trials, seed)
-    return sample_size.recommendation(rows)
+    recommendation = sample_size.recommendation(rows)
+    report_decision(
+        "sample-size",
+        warehouse,
+        lambda: print_sample_sizes(rows, recommendation),
+        Picture.SAMPLE_SIZE,
+        target=target,
+    )
+    return recommendation
 
 
 @protected_flow(
@@ -95,7 +112,9 @@ def calibrate(
         What the outcomes can and cannot show, in sentences; table ``calibration_summary`` has the
         numbers.
     """
-    return calibrate_ratios(warehouse, outcomes, replicates=replicates, seed=seed).remarks
+    made = calibrate_ratios(warehouse, outcomes, replicates=replicates, seed=seed)
+    report_decision("calibrate", warehouse, lambda: print_calibration(made, Format.TABLE))
+    return made.remarks
 
 
 @protected_flow(
@@ -117,7 +136,9 @@ def headroom_ratios(
     Returns:
         The number of rows written to table ``headroom_ratio``.
     """
-    return len(compute_headroom(warehouse, target, splits=splits, seed=seed))
+    rows = compute_headroom(warehouse, target, splits=splits, seed=seed)
+    report_decision("headroom", warehouse, lambda: print_headroom(rows, warehouse), target=target)
+    return len(rows)
 
 
 @protected_flow(name="explain", description="Explain why two corpora differ.", persist_result=False)
@@ -133,4 +154,13 @@ def explain_pair(warehouse: Path | str, source: str, target: str, top: int = 10)
     Returns:
         The structural differences in sentences, the largest first.
     """
-    return explain_corpora(warehouse, source, target, top).sentences
+    made = explain_corpora(warehouse, source, target, top)
+    report_decision(
+        "explain",
+        warehouse,
+        lambda: print_explanation(made, Format.TABLE),
+        Picture.DIFFERENCES,
+        target=target,
+        source=source,
+    )
+    return made.sentences

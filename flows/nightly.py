@@ -66,7 +66,8 @@ def nightly(
         force: Use a folder that contains other files for the results; they stay as they are.
 
     Returns:
-        A summary of the run, with the dumps that could not be used in ``problems``; None if all
+        A summary of the run, with the dumps that could not be used in ``problems``, and the
+        files that were not recognized in ``skipped``; None if all
         dumps are still being copied.
 
     Raises:
@@ -87,7 +88,8 @@ def nightly(
         if found.waiting:
             return None
         searched = ", ".join(map(str, folders))
-        remedy = found.problems[0] if found.problems else "put one there, with a corpus.toml"
+        reasons = (*found.problems, *found.skipped, "put one there, with a corpus.toml")
+        remedy = reasons[0]
         raise ConfigurationError(f"there is no dump in {searched}; {remedy}")
     summary = align(
         found.corpora,
@@ -100,7 +102,7 @@ def nightly(
         dask_address=dask_address,
         force=force,
     )
-    return replace(summary, problems=found.problems)
+    return replace(summary, problems=found.problems, skipped=found.skipped)
 
 
 def _discover(
@@ -123,7 +125,9 @@ def _discover(
         force=force,
     )
     for problem in found.problems:
-        get_run_logger().warning(problem)
+        get_run_logger().warning("%s", problem)
+    for one in found.skipped:
+        get_run_logger().info("%s", one)
     try:
         create_markdown_artifact(
             discovery_summary(found),

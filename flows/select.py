@@ -3,14 +3,17 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from nl2sql_align.flows.running.artifacts import report_decision
 from nl2sql_align.flows.running.policy import step
 from nl2sql_align.flows.running.protected_flow import protected_flow
 from nl2sql_align.tasks.decisions import selection
 from nl2sql_align.tasks.decisions.options import Method, Overlap
 from nl2sql_align.tasks.decisions.selection import Options
 from nl2sql_align.tasks.decisions.training_files import TrainingOptions
+from nl2sql_align.tasks.views.options import Picture
+from nl2sql_align.tasks.views.terminal.decisions import print_selection
 
-select_rows = step(selection.select, "select", "select from {sources} for {target}")
+select_rows = step(selection.select, "select", "select for {target}")
 
 
 @protected_flow(
@@ -77,4 +80,7 @@ def select(
         stop=stop,
     )
     made = select_rows(warehouse, target, tuple(sources), Path(out), options, training, weights)
+    report_decision(
+        "select", warehouse, lambda: print_selection(made), Picture.BUDGET, target=target
+    )
     return made.selection

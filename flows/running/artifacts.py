@@ -8,6 +8,7 @@ import re
 import tempfile
 import threading
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -28,7 +29,10 @@ from nl2sql_align.tasks.base.progress import Progress
 from nl2sql_align.tasks.ingest.discovery import Discovery
 from nl2sql_align.tasks.results import read
 from nl2sql_align.tasks.results.changes import Changes, find_changes
+from nl2sql_align.tasks.views.highlights import find_highlights
+from nl2sql_align.tasks.views.options import Picture
 from nl2sql_align.tasks.views.pictures import plot
+from nl2sql_align.tasks.views.terminal.console import capture, printable
 
 if TYPE_CHECKING:
     from nl2sql_align.tasks.run.summary import RunSummary
@@ -50,7 +54,7 @@ def create_artifacts(summary: "RunSummary") -> None:
         _send_events(summary, found)
         _create_tables(summary.warehouse)
         create_markdown_artifact(
-            run_summary(summary, found),
+            run_summary(summary, found, find_highlights(summary.warehouse).sentences),
             key=key_of("run-summary", summary.warehouse),
             description=f"Findings of the last run in {summary.warehouse}",
         )
@@ -133,34 +137,76 @@ def _create_tables(warehouse: Path | str) -> None:
     )
 
 
+def report_decision(
+    command: str,
+    warehouse: Path | str,
+    show: Callable[[], None],
+    picture: Picture | None = None,
+    *,
+    target: str | None = None,
+    source: str | None = None,
+) -> None:
+    """Write what a command prints to the log of a flow run, and create an artifact of it.
+
+    Logs errors of the server instead of raising them: the result is already published.
+
+    Args:
+        command: The name of the command.
+        warehouse: The warehouse.
+        show: Prints the result, as the command does.
+        picture: A picture of the result.
+        target: The target of the decision, if it has one.
+        source: The other corpus of the picture.
+    """
+    text = capture(show)
+    for line in text.splitlines():
+        get_run_logger().info("%s", line)
+    name = "-".join(filter(None, (command, source, target)))
+    try:
+        create_markdown_artifact(
+            _fence(text),
+            key=key_of(name, warehouse),
+            description=f"nl2sql-align {command} {warehouse}",
+        )
+        if picture is not None and not is_temporary():
+            _create_picture(warehouse, picture, name, target=target, source=source)
+    except Exception as error:
+        get_run_logger().warning("Cannot create the artifacts of the run: %s", error)
+
+
 def _create_pictures(warehouse: Path | str) -> None:
-    """Create the main pictures as data URLs, so that no server has to store files."""
+    for kind in (Picture.MATRIX, Picture.RATIOS):
+        _create_picture(warehouse, kind, kind)
+
+
+def _create_picture(warehouse: Path | str, kind: Picture, name: str, **options: Any) -> None:
+    """Create a picture as a data URL, so that no server has to store files."""
     with tempfile.TemporaryDirectory() as folder:
-        for kind in ("matrix", "ratios"):
-            try:
-                picture = plot(warehouse, kind, Path(folder) / f"{kind}.svg").read_bytes()
-            except ConfigurationError:  # nothing to draw
-                continue
-            create_image_artifact(
-                "data:image/svg+xml;base64," + base64.b64encode(picture).decode(),
-                key=key_of(f"picture-of-{kind}", warehouse),
-                description=f"nl2sql-align plot {kind} {warehouse}",
-            )
+        try:
+            picture = plot(warehouse, kind, Path(folder) / "picture.svg", **options).read_bytes()
+        except ConfigurationError:  # nothing to draw
+            return
+    create_image_artifact(
+        "data:image/svg+xml;base64," + base64.b64encode(picture).decode(),
+        key=key_of(f"picture-of-{name}", warehouse),
+        description=f"nl2sql-align plot {kind} {warehouse}",
+    )
 
 
-def run_summary(summary: "RunSummary", found: Changes) -> str:
-    """Return the findings of a run as Markdown: changes, drift, rejected queries, durations."""
+def run_summary(summary: "RunSummary", found: Changes, findings: Sequence[str] = ()) -> str:
+    """Return the findings of a run as Markdown: changes and warnings first, durations last.
+
+    Args:
+        summary: The run.
+        found: The changes since the run before.
+        findings: The highlights of the results, sentences as the command line prints them.
+    """
     lines = [
         f"# {len(summary.corpora)} corpora, {summary.n_pairs:,} pairs",
         "",
-        f"Results: `{_escape(summary.warehouse)}`, run `{summary.run_id}`.",
-        "",
-        f"- {summary.n_parsed:,} distinct queries parsed, {summary.n_new_pairs:,} pairs measured",
         "- New: " + (_join(found.new) or "none"),
         "- Changed: " + (_join(found.changed) or "none"),
-        "- Seconds: " + ", ".join(f"{stage} {s:.1f}" for stage, s in summary.seconds.items()),
     ]
-    lines += _section("Set aside", [_escape(reason) for reason in summary.set_aside.values()])
     lines += _section(
         "Drift",
         [
@@ -178,25 +224,37 @@ def run_summary(summary: "RunSummary", found: Changes) -> str:
             for v in found.verdicts
         ],
     )
+    lines += _section("Set aside", [_escape(reason) for reason in summary.set_aside.values()])
+    lines += _section("Findings", [_escape(sentence) for sentence in findings])
     lines += _section(
         "Rejected queries",
         [f"{c}: {n:,} ({share:.1%}), mostly: {_escape(why)}" for c, n, share, why in found.rejects],
     )
+    lines += _section("Notes", [_escape(note) for note in summary.notes])
+    lines += [
+        "",
+        "## Run",
+        "",
+        f"- Results: {_code(summary.warehouse)}, run {_code(summary.run_id)}",
+        f"- {summary.n_parsed:,} distinct queries parsed, {summary.n_new_pairs:,} pairs measured",
+        "- Seconds: " + ", ".join(f"{stage} {s:.1f}" for stage, s in summary.seconds.items()),
+    ]
     return "\n".join(lines) + "\n"
 
 
 def discovery_summary(found: Discovery) -> str:
     """Return the result of a search through folders as Markdown."""
     lines = ["# Dumps to compare"]
-    for title, names in (
+    for title, items in (
         ("New", found.new),
         ("Changed", found.changed),
+        ("Problems", [_escape(problem) for problem in found.problems]),
         ("Still being copied, so left for the next run", found.waiting),
         ("Retired: the dump is gone, its results remain", found.retired),
         ("Pruned", found.pruned),
+        ("Not taken", [_escape(one) for one in found.skipped]),
     ):
-        lines += _section(title, list(names))
-    lines += _section("Problems", [_escape(problem) for problem in found.problems])
+        lines += _section(title, list(items))
     return "\n".join(lines if len(lines) > 1 else [*lines, "", "Nothing has changed."]) + "\n"
 
 
@@ -217,10 +275,26 @@ def _escape(text: object) -> str:
     return re.sub(r"[\\`*_{}\[\]<>|&#~]", lambda mark: f"&#{ord(mark[0])};", str(text))
 
 
+def _code(text: object) -> str:
+    """Return a text as code in a line of Markdown, where it needs no entities."""
+    marks = "`" * (1 + _longest_marks(one_line := printable(str(text))))
+    return f"{marks} {one_line} {marks}" if "`" in one_line else f"{marks}{one_line}{marks}"
+
+
+def _fence(text: str) -> str:
+    """Return lines of text as a block of code in Markdown."""
+    marks = "`" * max(3, 1 + _longest_marks(text))
+    return f"{marks}text\n{text}{marks}\n"
+
+
+def _longest_marks(text: str) -> int:
+    return max(map(len, re.findall("`+", text)), default=0)
+
+
 def key_of(name: str, warehouse: Path | str) -> str:
     """Return the key of an artifact about a warehouse, in lower case with dashes."""
-    slug = re.sub(r"[^a-z0-9]+", "-", str(warehouse).rpartition("/")[2].lower()).strip("-")
-    return f"{name}-{slug}" if slug else name
+    both = f"{name}-{str(warehouse).rpartition('/')[2]}"
+    return re.sub(r"[^a-z0-9]+", "-", both.lower()).strip("-")
 
 
 class ProgressArtifacts:

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 SECONDS_TO_EXIT: Final = 5.0
 """How long a run may take to exit in order after a signal."""
 
+_MAX_SKIPPED: Final = 20
 _ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
 
 
@@ -149,6 +150,11 @@ def run_nightly(
         return 0
     for problem in summary.problems:
         reporter.report("problem", f"nl2sql-align: {problem}")
+    for one in summary.skipped[:_MAX_SKIPPED]:
+        reporter.report("skipped", f"nl2sql-align: {printable(one)}")
+    if len(summary.skipped) > _MAX_SKIPPED:
+        n_more = len(summary.skipped) - _MAX_SKIPPED
+        reporter.report("skipped", f"nl2sql-align: {n_more:,} more files are not recognized")
     status = _report_summary(summary, place, reporter)
     return 3 if summary.problems else status
 

@@ -71,6 +71,7 @@ class Discovery:
         retired: Corpora whose dumps are gone. Their results are kept.
         pruned: Corpora whose dumps are gone, and whose results are dropped.
         problems: One line for each dump or folder that could not be taken.
+        skipped: One line for each file that is not recognized as a data set.
     """
 
     corpora: Path | None
@@ -80,6 +81,7 @@ class Discovery:
     retired: tuple[str, ...] = ()
     pruned: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -100,12 +102,14 @@ class _Search:
         seen: The folders that were visited.
         problems: One line for each dump or folder that could not be taken.
         failed: The descriptions and folders of these.
+        skipped: The files that are not recognized as a data set.
     """
 
     within: tuple[Path, ...]
     seen: set[Path] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
     failed: set[Path] = field(default_factory=set)
+    skipped: list[Path] = field(default_factory=list)
 
     def report(self, path: Path, problem: object) -> None:
         """Add a description or a folder that cannot be used."""
@@ -233,6 +237,7 @@ def _discover_locked(
             continue
         if candidate.is_recognized and not _has_known_layout(entry):
             del state[name]
+            search.skipped.append(entry.path / (entry.glob or ""))
             continue
         if name not in taken:
             new.append(name)
@@ -269,6 +274,10 @@ def _discover_locked(
         retired=tuple(retired),
         pruned=tuple(pruned),
         problems=tuple(problems),
+        skipped=tuple(
+            f"{path}: not recognized as a data set; to use it, describe it in a {CORPUS_FILE}"
+            for path in sorted(search.skipped)
+        ),
     )
 
 
@@ -338,7 +347,8 @@ def _visit_folder(folder: Path, search: _Search, depth: int) -> Iterator[_Candid
             except (ConfigurationError, OSError) as error:
                 search.report(child, error)
                 described.update(_find_described_files(child))
-    yield from _find_recognizable(folder, [c for c in children if c not in described])
+    undescribed = [child for child in children if child not in described]
+    yield from _find_recognizable(folder, undescribed, search)
     for child in children:
         is_other = child in described or child.name.startswith(".")
         if not is_other and not DATABASES.fullmatch(child.name) and _may_enter(child, search):
@@ -428,8 +438,8 @@ def _find_only_file(description: Path) -> Path:
     return files[0] if len(files) == 1 else description.parent
 
 
-def _find_recognizable(folder: Path, children: list[Path]) -> Iterator[_Candidate]:
-    """Yield the files that may belong to a data set, judged by their names."""
+def _find_recognizable(folder: Path, children: list[Path], search: _Search) -> Iterator[_Candidate]:
+    """Yield the files that may belong to a data set, judged by their names; skip the others."""
     shards: set[str] = set()
     for path in children:
         if path.name.startswith(".") or is_folder(path):
@@ -439,8 +449,22 @@ def _find_recognizable(folder: Path, children: list[Path]) -> Iterator[_Candidat
             if split not in shards:
                 shards.add(split)
                 yield _make_candidate(folder, split, folder, f"{split}-*-of-*.parquet")
-        elif (data := _DATA.fullmatch(path.name)) and not SCHEMAS.fullmatch(data["stem"]):
+        elif not (data := _DATA.fullmatch(path.name)):
+            if not _is_expected(path):
+                search.skipped.append(path)
+        elif not SCHEMAS.fullmatch(data["stem"]):
             yield _make_candidate(folder, data["stem"], path, None)
+
+
+def _is_expected(path: Path) -> bool:
+    """Return whether a file is one that folders of dumps have beside their data."""
+    name = path.name
+    return (
+        name in _MARKERS
+        or name.endswith(f".{CORPUS_FILE}")
+        or name.startswith(("README", "LICENSE"))
+        or PARTIAL.fullmatch(name) is not None
+    )
 
 
 def _make_candidate(folder: Path, stem: str, path: Path, glob: str | None) -> _Candidate:

@@ -22,6 +22,7 @@ class RunSummary:
         seconds: The time of each stage.
         notes: Choices that the run made for corpora, and remarks about them.
         problems: The dumps and folders that the nightly job could not use, with the reasons.
+        skipped: The files that the nightly job did not recognize as data sets.
     """
 
     run_id: str
@@ -36,3 +37,4 @@ class RunSummary:
     seconds: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()

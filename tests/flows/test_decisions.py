@@ -1,4 +1,4 @@
-"""The decisions as flows: each returns the result of its function and fills its table."""
+"""The decisions as flows: each fills its table, and leaves an artifact of what a command prints."""
 
 import shutil
 
@@ -15,20 +15,38 @@ def warehouse(sample_run, tmp_path_factory):
     return shutil.copytree(sample_run.warehouse, folder)
 
 
+def printed(key):
+    """Return the text of an artifact, a block of code."""
+    from prefect.artifacts import Artifact
+
+    found = Artifact.get(key)
+    assert found is not None, key
+    first, *lines, last = found.data.splitlines()
+    assert (first, last) == ("```text", "```")
+    assert not any("\x1b" in line or len(line) > 100 for line in lines if "nl2sql" not in line)
+    return "\n".join(lines)
+
+
 def test_a_mixture_is_recorded(warehouse):
     from nl2sql_align.flows.decisions import mix
 
     weights = mix(warehouse, "orchard-dev", replicates=20)
     assert sum(weights.values()) == pytest.approx(1)
     assert dict(read(warehouse, "select source, row_weight from mixtures")) == weights
+    assert "The best mixture for orchard-dev" in printed("mix-orchard-dev-warehouse")
 
 
 def test_sample_sizes_are_recommended(warehouse):
+    from prefect.artifacts import Artifact
+
     from nl2sql_align.flows.decisions import sample_sizes
 
     assert "queries of orchard-dev" in sample_sizes(warehouse, "orchard-dev", n_trials=5)
     [(n_trials,)] = read(warehouse, "select distinct n_trials from sample_size")
     assert n_trials == 5
+    assert "queries of orchard-dev" in printed("sample-size-orchard-dev-warehouse")
+    picture = Artifact.get("picture-of-sample-size-orchard-dev-warehouse")
+    assert picture.data.startswith("data:image/svg+xml;base64,")
 
 
 def test_outcomes_are_compared_with_the_ratios(warehouse, tmp_path):
@@ -44,6 +62,7 @@ def test_outcomes_are_compared_with_the_ratios(warehouse, tmp_path):
     rows = read(warehouse, "select predictions, gain from calibration order by predictions")
     assert [name for name, _ in rows] == ["oak-7b-base", "sprig-1b-base"]
     assert [gain for _, gain in rows] == pytest.approx([-0.1, 0.3])
+    assert "do and do not show" in printed("calibrate-warehouse")
 
 
 def test_headroom_is_recorded(warehouse):
@@ -52,6 +71,7 @@ def test_headroom_is_recorded(warehouse):
     n_rows = headroom_ratios(warehouse, "orchard-dev")
     assert read(warehouse, "select count(*) from headroom_ratio") == [(n_rows,)]
     assert n_rows == 9
+    assert "harbour-train" in printed("headroom-orchard-dev-warehouse")
 
 
 def test_a_difference_is_explained_in_sentences(warehouse):
@@ -59,3 +79,4 @@ def test_a_difference_is_explained_in_sentences(warehouse):
 
     told = explain_pair(warehouse, "synth-train", "orchard-dev")
     assert any("window functions" in sentence for sentence in told)
+    assert "window functions" in printed("explain-synth-train-orchard-dev-warehouse")

@@ -83,9 +83,11 @@ def test_night_after_night(nightly, dumps, tmp_path):
     (dumps / "spider" / "train_spider.json").write_text(json.dumps(changed))
     (dumps / "bad").mkdir()
     (dumps / "bad" / "corpus.toml").write_text('role = "trane"')
+    (dumps / "pg_stat.csv").write_text("query\nSELECT 1\n")
     second = night(drift_threshold=0.05)
     assert corpora() == {"shop": True, "spider-dev": False, "spider-train": False}
     assert [problem for problem in second.problems if "bad/corpus.toml" in problem]
+    assert [one.split(":")[0] for one in second.skipped] == [str(dumps / "pg_stat.csv")]
     assert second.n_ingested == 1
     kept = read(warehouse, "from alignment where source = 'shop' order by target")
     assert [row for row in kept if row[1] != "spider-train"] == [
@@ -97,9 +99,11 @@ def test_night_after_night(nightly, dumps, tmp_path):
     assert b"spider-train" in picture[picture.index(b"<svg") :]
     text = artifact("run-summary-nights")
     assert "- Changed: spider-train" in text
+    assert "Closest training sets: " in text.partition("## Findings")[2]
     assert "spider-train with spider-dev: " in text.partition("## Drift")[2]
     found = artifact("discovery-nights")
     assert "## Retired: the dump is gone, its results remain\n\n- shop" in found
+    assert "pg&#95;stat.csv: not recognized" in found.partition("## Not taken")[2]
     [event] = events("nl2sql-align.drift", second.run_id)
     assert event["resource"]["prefect.resource.id"] == (
         "nl2sql-align.alignment.spider-train.spider-dev"
@@ -170,12 +174,16 @@ def test_markup_in_messages_is_escaped():
     from nl2sql_align.tasks.run.summary import RunSummary
 
     changes = Changes((), (), (("a", 1, 0.5, "<script>|`x`"),), (), ())
-    summary = RunSummary(
-        "1", SAMPLES, ("a",), {"b": "corpus 'b': **bold** [a](b)"}, 0, 0, 0, 1, 1, {"ingest": 0.1}
-    )
-    text = run_summary(summary, changes)
+    place, set_aside = "s3://b_b/w`x", {"b": "corpus 'b': **bold** [a](b)"}
+    summary = RunSummary("1", place, ("a",), set_aside, 0, 0, 0, 1, 1, {"ingest": 0.1})
+    text = run_summary(summary, changes, ["Closest: a_b to c."])
     assert not {"<script>", "**bold**", "[a](b)", "|"} & set(text.split())
     assert "&#60;script&#62;" in text
+    # Code shows entities as they are written, so it has none.
+    assert "- Results: `` s3://b_b/w`x ``, run `1`" in text
+    # Changes and warnings come first.
+    parts = ("- New: none", "## Set aside", "## Findings\n\n- Closest: a&#95;b", "## Run")
+    assert [text.index(part) for part in parts] == sorted(text.index(part) for part in parts)
 
 
 def test_progress_is_written_as_json_lines(capsys):

@@ -127,9 +127,19 @@ def test_runs_by_hand_and_by_schedule_complete(call, project):
     deployments = {
         one["name"] + " " + one["entrypoint"]: one for one in call("deployments/filter", limit=50)
     }
-    ad_hoc = deployments["ad-hoc nl2sql_align.flows.align.align"]
+    ad_hoc = deployments["align nl2sql_align.flows.align.align"]
     nightly = deployments["nightly nl2sql_align.flows.nightly.nightly"]
-    assert "ad-hoc nl2sql_align.flows.select.select" in deployments
+    for name, place in (
+        ("select", "select.select"),
+        ("mix", "decisions.mix"),
+        ("sample-size", "decisions.sample_sizes"),
+        ("calibrate", "decisions.calibrate"),
+        ("headroom", "decisions.headroom_ratios"),
+        ("explain", "decisions.explain_pair"),
+        ("align", "align.align"),
+    ):
+        for one in (name, "ad-hoc"):  # ad-hoc is the earlier name of all
+            assert f"{one} nl2sql_align.flows.{place}" in deployments
     for one in deployments.values():
         assert one["global_concurrency_limit"]["limit"] == 1
         assert one["work_pool_name"] == "nl2sql-align"

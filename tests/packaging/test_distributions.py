@@ -191,7 +191,7 @@ def test_the_server_deploys_and_runs_beside_modules_of_the_same_names(environmen
             "PREFECT_API_URL": url,
             "PREFECT_API_AUTH_STRING": (folder / ".prefect" / "password").read_text().strip(),
         }
-        run(*prefect, "align/ad-hoc", *parameters, "--watch", cwd=folder, **client)
+        run(*prefect, "align/align", *parameters, "--watch", cwd=folder, **client)
     finally:
         run(*serve, "stop", cwd=folder)
     assert "harbour-train" in run(environment / "nl2sql-align", "matrix", "served", cwd=folder)

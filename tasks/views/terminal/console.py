@@ -4,7 +4,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
@@ -102,6 +102,24 @@ def say(text: str, indent: int = 0, mark: str = "") -> None:
         line.rstrip()
         out.print(Text(before) + line, soft_wrap=True)
         before = " " * len(before)
+
+
+def capture(show: Callable[[], None], width: int = 100) -> str:
+    """Return the text that a function prints, without styles.
+
+    Args:
+        show: The function.
+        width: The width of its lines, as that of a terminal.
+    """
+    before = out.width
+    out.width = width
+    try:
+        with out.capture() as captured:
+            show()
+    finally:
+        out.width = before
+    lines = Text.from_ansi(captured.get()).plain.splitlines()
+    return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
 def printable(text: str) -> str:

@@ -67,6 +67,25 @@ def take(warehouse, found):
 # Search
 
 
+def test_files_that_are_not_taken_are_named(dumps, warehouse):
+    put(dumps / "spider" / "train_spider.json")
+    put(dumps / "spider" / "tables.json", [{"db_id": "d", "column_names": []}])
+    put(dumps / "spider" / "README.md", "# Spider")
+    put(dumps / "spider" / "_SUCCESS", "")
+    put(dumps / "logs" / "pg_stat.csv", "query,calls\nSELECT 1,2\n")
+    put(dumps / "logs" / "history.sql", "SELECT 1;\n")
+    put(dumps / "shop" / "log.sql", "SELECT a FROM b\n")
+    put(dumps / "shop" / "log.corpus.toml", 'role = "train"\nformat = "lines"')
+    put(dumps / "empty" / "train-00000-of-00001.parquet", pa.table({"text": ["no SQL"]}))
+    found = look(dumps, warehouse)
+    assert {*listed(found)} == {"spider-train", "log"}
+    assert (found.problems, found.waiting) == ((), ())
+    assert found.skipped == tuple(
+        f"{dumps / name}: not recognized as a data set; to use it, describe it in a corpus.toml"
+        for name in ("empty/train-*-of-*.parquet", "logs/history.sql", "logs/pg_stat.csv")
+    )
+
+
 def test_a_spider_release_is_recognized(dumps, warehouse):
     put(dumps / "spider" / "train_spider.json")
     put(dumps / "spider" / "train_others.json")
