@@ -66,9 +66,8 @@ def nightly(
         force: Use a folder that contains other files for the results; they stay as they are.
 
     Returns:
-        A summary of the run, with the dumps that could not be used in ``problems``, and the
-        files that were not recognized in ``skipped``; None if all
-        dumps are still being copied.
+        A summary of the run, with the dumps that could not be used in ``problems``, and the files
+        that were not recognized in ``skipped``; None if all dumps are still being copied.
 
     Raises:
         ConfigurationError: The folders do not exist, or contain no dump.
@@ -88,8 +87,7 @@ def nightly(
         if found.waiting:
             return None
         searched = ", ".join(map(str, folders))
-        reasons = (*found.problems, *found.skipped, "put one there, with a corpus.toml")
-        remedy = reasons[0]
+        remedy = next(iter((*found.problems, *found.skipped)), "put one there, with a corpus.toml")
         raise ConfigurationError(f"there is no dump in {searched}; {remedy}")
     summary = align(
         found.corpora,

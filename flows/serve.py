@@ -188,18 +188,21 @@ def supervise(home: Home = Path(".prefect"), port: Port = 4200) -> None:
         # Runs need no password for servers of their own.
         os.environ.pop(SERVER_PASSWORD, None)
         set_library_defaults()
-        protection = {
+        settings = {
             SERVER_PASSWORD: password,
             _ORIGINS[0]: ",".join(origins),
             "PREFECT_SERVER_API_CSRF_PROTECTION_ENABLED": "true",
             "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+            # Logs with the reason of a failure, and results, reach `deployment run --watch`.
+            "PREFECT_SERVER_LOGS_STREAM_OUT_ENABLED": "true",
+            "PREFECT_SERVER_LOGS_STREAM_PUBLISHING_ENABLED": "true",
         }
         server = _Child(
             "server",
             ["-P", server_process.__file__, str(listening.fileno())],
             home,
             [lock.fileno(), listening.fileno()],
-            protection,
+            settings,
         )
         worker = _Child(
             "worker",

@@ -450,7 +450,8 @@ def _find_recognizable(folder: Path, children: list[Path], search: _Search) -> I
                 shards.add(split)
                 yield _make_candidate(folder, split, folder, f"{split}-*-of-*.parquet")
         elif not (data := _DATA.fullmatch(path.name)):
-            if not _is_expected(path):
+            # False for links to nowhere and files that may not be looked at, which are problems.
+            if os.path.isfile(path) and not _is_expected(path):  # noqa: PTH113
                 search.skipped.append(path)
         elif not SCHEMAS.fullmatch(data["stem"]):
             yield _make_candidate(folder, data["stem"], path, None)

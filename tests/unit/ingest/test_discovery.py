@@ -74,6 +74,7 @@ def test_files_that_are_not_taken_are_named(dumps, warehouse):
     put(dumps / "spider" / "_SUCCESS", "")
     put(dumps / "logs" / "pg_stat.csv", "query,calls\nSELECT 1,2\n")
     put(dumps / "logs" / "history.sql", "SELECT 1;\n")
+    os.mkfifo(dumps / "logs" / "pipe")
     put(dumps / "shop" / "log.sql", "SELECT a FROM b\n")
     put(dumps / "shop" / "log.corpus.toml", 'role = "train"\nformat = "lines"')
     put(dumps / "empty" / "train-00000-of-00001.parquet", pa.table({"text": ["no SQL"]}))
