@@ -193,7 +193,8 @@ def run_cases(cases: range, seed: int, kinds: list[str], folder: Path) -> None:
     places = folder / "dumps", folder / "elsewhere"
     for place in places:
         place.mkdir(parents=True, exist_ok=True)
-    real_dumps()
+    if "real" in kinds:
+        real_dumps()
     os.environ |= {"HOME": str(places[1]), "TMPDIR": str(places[1])}
     tempfile.tempdir = str(places[1])
     os.chdir(places[1])
@@ -280,6 +281,9 @@ def _watch(command: list[str], tally: Tally, end: float, saved: Path) -> int | N
         os.killpg(process.pid, signal.SIGKILL)
     status = process.wait()
     if not case:
+        if not is_over and (is_late or status):
+            tally.failures.append(f"the process of the cases ends between two of them: {status}")
+            say(tally.failures[-1])
         return None
     if is_late:
         death = f"takes more than {_SECONDS} s"
