@@ -260,6 +260,7 @@ def select(
         sources=sources_table,
         curve=_curve_table(pool, aim, choice),
         notes=(
+            *_note_weights(target, weights),
             *_note_best_size(pool.cells, aim, whole, choice),
             *_notes(pool, options, whole, rows, n_templates),
         ),
@@ -356,6 +357,15 @@ def _weigh_queries(con: duckdb.DuckDBPyConnection, pool: Pool, file: Path) -> Fl
             "higher weight"
         )
     return weights
+
+
+def _note_weights(target: str, file: Path | None) -> list[str]:
+    if file is None:
+        return []
+    return [
+        f"the questions of {target} are weighed by {file.name}; only the alignments of whole "
+        "corpora are those without weights"
+    ]
 
 
 def _limit_sources(pool: Pool, options: Options) -> Pool:

@@ -418,6 +418,7 @@ def test_questions_of_weight_1_give_the_bits_without_weights(folder, tmp_path):
     ]
     assert "weights" not in summaries[0]
     assert summaries[1]["weights"] == str(file)
+    assert "the questions of dev are weighed by weights.csv" in weighted.notes[0]
 
 
 @pytest.mark.parametrize("method", [Method.DIRECT, Method.GREEDY, Method.IMPORTANCE])
