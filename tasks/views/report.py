@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nl2sql_align.tasks.base.errors import ConfigurationError, WarehouseError
 from nl2sql_align.tasks.base.run_sql import query_sql
+from nl2sql_align.tasks.measures.doubts import is_second_opinion
 from nl2sql_align.tasks.measures.records import list_records, summarize_record
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.features import FEATURES, HARDNESS
@@ -296,7 +297,12 @@ def read_measures(
             for source, target in query_sql(con, "views/report/uneven").pl().iter_rows()
         ],
         "doubts": [
-            [position_of[source], position_of[target], [texts.position(one) for one in doubts]]
+            [
+                position_of[source],
+                position_of[target],
+                [texts.position(one) for one in doubts],
+                not all(map(is_second_opinion, doubts)),
+            ]
             for source, target, doubts in query_sql(con, "views/report/doubts").pl().iter_rows()
         ],
         "answer_errors": [

@@ -310,8 +310,8 @@ function readAddress() {
 const decisions = Object.fromEntries(Object.entries(data.decisions).map(([key, columns]) => [key, rowsOf(columns)]));
 const headrooms = new Map(decisions.headroom.map((row) => [`${row.train} ${row.predictions}`, row]));
 const headroomOf = (s, p) => headrooms.get(`${name(s)} ${name(p)}`)?.headroom_ratio ?? null;
-const doubtsAbout = new Map(data.doubts.map(([s, t, positions]) => [`${s} ${t}`, positions]));
-const doubtsOfPair = (s, t) => (doubtsAbout.get(`${s} ${t}`) || []).map(said);
+const doubtsAbout = new Map(data.doubts.map(([s, t, positions, isFaulty]) => [`${s} ${t}`, { positions, isFaulty }]));
+const doubtsOfPair = (s, t) => (doubtsAbout.get(`${s} ${t}`)?.positions || []).map(said);
 
 // The part of the target that predictions answer, if they do not answer all of it
 function partOf(row) {
@@ -356,7 +356,7 @@ function drawAnswer() {
   ];
   const flat = answers.flatMap((one) => (one.rows.length ? one.rows.map((row) => ({ ...one, row })) : [one]));
   const draw = (some) => scrolled(label, h("table", { class: "full answers" }, h("caption", { class: "quiet" }, label),
-    h("thead", {}, h("tr", {}, ["Target", "Closest training set", "Model's answers", "Alignment Ratio", "Verdict", "Record of such ratios", "Doubts"].map((head) => h("th", { scope: "col" }, head)))),
+    h("thead", {}, h("tr", {}, ["Target", "Closest training set", "Model's answers", "Alignment Ratio", "Verdict", "Record of such ratios, and doubts"].map((head) => h("th", { scope: "col" }, head)))),
     some.map(answerRows)));
   section.replaceChildren(
     h("p", {}, "Above 1, a training set is closer to the target than the model's own answers, and fine-tuning on it should help. ",
@@ -374,23 +374,24 @@ function answerRows({ t, best, rows }) {
   const first = [
     h("th", { scope: "rowgroup", rowspan: span }, button(name(t), () => { chooseTarget(t); jump("ranking"); }, { class: "plain" }),
       h("div", { class: "soft" }, counted(corpora[t].n_templated, "query", "queries"))),
-    h("td", { rowspan: span, "data-head": "Closest training set" }, ...closestTo(t, rows.length && sets.size === 1 ? rows[0].train : best, common)),
+    h("td", { rowspan: span, colspan: rows.length ? 1 : 5, "data-head": "Closest training set" }, closestTo(t, sets.size === 1 ? rows[0].train : best, common), rows.length ? null : h("div", { class: "soft" }, "no answers of models")),
   ];
-  if (!rows.length) return h("tbody", {}, h("tr", {}, first, h("td", { colspan: 5, class: "soft" }, "no answers of models")));
+  if (!rows.length) return h("tbody", {}, h("tr", {}, first));
   return h("tbody", {}, rows.map((row, i) => h("tr", {}, i ? [] : first,
     cell("Model's answers", name(row.predictions) + partOf(row), row.trained_on === null ? null : h("div", { class: "soft" }, `tuned on ${row.trained_on}`),
       sets.size > 1 ? h("div", { class: "soft" }, `closest to this part: ${name(row.train)}`) : null),
     cell("Alignment Ratio", rounded(row.alignment_ratio, row), intervalOf(row) ? h("div", { class: "soft" }, intervalOf(row)) : null),
     cell("Verdict", verdictOf(row.verdict), row.reach_verdict && row.reach_verdict !== row.verdict ? h("div", { class: "soft" }, `by reach: ${row.reach_verdict}`) : null,
       headroomOf(row.train, row.predictions) === null ? null : h("div", { class: "soft" }, `headroom: ${fixed(headroomOf(row.train, row.predictions))}`)),
-    h("td", { "data-head": "Record", title: row.records.map(said).join(" ") }, said(row.record)),
-    h("td", { "data-head": "Doubts", class: "flag" }, row.doubts.filter((doubt) => !common.includes(doubt)).map((doubt) => h("div", {}, said(doubt)))))));
+    h("td", { "data-head": "Record", title: row.records.map(said).join(" ") }, said(row.record),
+      row.doubts.filter((doubt) => !common.includes(doubt)).map((doubt) => h("div", { class: "flag" }, said(doubt)))))));
 }
 
 function closestTo(t, s, common) {
   const ceiling = ceilings.get(t)?.ceiling;
   const doubts = [...new Set([...common.map(said), ...doubtsOfPair(s, t)])];
-  const safe = doubtsOfPair(s, t).length ? ranked(t).find((other) => !doubtsOfPair(other, t).length) : undefined;
+  const isFaulty = (one) => doubtsAbout.get(`${one} ${t}`)?.isFaulty;
+  const safe = isFaulty(s) ? ranked(t).find((other) => !isFaulty(other)) : undefined;
   const selections = [...new Map(decisions.selections.filter((row) => row.target === name(t)).map((row) => [row.method, row])).values()];
   const selection = selections.sort((a, b) => b.kl_alignment - a.kl_alignment)[0];
   return [
@@ -1049,6 +1050,7 @@ const inView = new Set();
 const observer = new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) inView[isIntersecting ? "add" : "delete"](target.id);
   const first = links.find((link) => inView.has(link.hash.slice(1)));
+  if (first) first.parentNode.scrollLeft = first.offsetLeft - 40;
   for (const link of links) link === first ? link.setAttribute("aria-current", "true") : link.removeAttribute("aria-current");
 }, { rootMargin: "-15% 0px -60% 0px" });
 for (const section of document.querySelectorAll("main > section")) observer.observe(section);
