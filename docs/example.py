@@ -27,6 +27,9 @@ for row in closest.iter_rows(named=True):
 gains = results.ratios.filter(verdict="gain").select("predictions", "train", "alignment_ratio")
 print(gains)
 
+# All Alignment Ratios as a chart.
+results.plot_ratios()
+
 # Why is the most distant training set so different from the target?
 far = results.alignment.filter(source_role="train", target_role="target").sort("kl_alignment")
 source, target = far.select("source", "target").row(0)

@@ -445,6 +445,10 @@ def with_output(text: str) -> str:
 # ---- the notebook --------------------------------------------------------------------------------
 
 
+# Jupyter starts a notebook in the folder of its file, above which make align writes the results.
+FOLDER_IN_NOTEBOOK = '"warehouse" if Path("warehouse").exists() else "../warehouse"'
+
+
 def notebook() -> str:
     """Return the steps of docs/example.py as a notebook, executed in a workplace."""
     head, *steps = (DOCS / "example.py").read_text(encoding="utf-8").split("\n\n# ")
@@ -452,11 +456,11 @@ def notebook() -> str:
     names: dict[str, Any] = {}
     cells = [
         _markdown("# From results to a decision"),
-        _code(imports.replace("import sys", "").strip(), names),
+        _code(imports.replace("import sys", "from pathlib import Path").strip(), names),
     ]
     for step in steps:
         heading, _, code = step.strip().partition("\n")
-        code = code.replace("sys.argv[1]", '"warehouse"')
+        code = code.replace("sys.argv[1]", FOLDER_IN_NOTEBOOK)
         if code.endswith("results = load(warehouse)"):
             code += "\nresults"
         cells += [_markdown(heading), _code(code, names)]
@@ -476,7 +480,7 @@ def _markdown(text: str) -> dict[str, Any]:
 
 
 def _code(code: str, names: dict[str, Any]) -> dict[str, Any]:
-    """Return a cell with its code, its printed output, and its last value as HTML if it has any."""
+    """Return a cell with its code, its printed output, and its last value if it can be shown."""
     tree = ast.parse(code)
     last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
     outputs: list[dict[str, Any]] = []
@@ -486,8 +490,12 @@ def _code(code: str, names: dict[str, Any]) -> dict[str, Any]:
     if text := written.getvalue():
         lines = text.splitlines(keepends=True)
         outputs.append({"output_type": "stream", "name": "stdout", "text": lines})
-    if hasattr(value, "_repr_html_"):
+    data = None
+    if hasattr(value, "_repr_mimebundle_"):
+        data = value._repr_mimebundle_()
+    elif hasattr(value, "_repr_html_"):
         data = {"text/html": [value._repr_html_()], "text/plain": [type(value).__name__]}
+    if data is not None:
         outputs.append(
             {"output_type": "execute_result", "execution_count": 1, "metadata": {}, "data": data}
         )

@@ -599,12 +599,20 @@ def plot(
         Metric,
         typer.Option(metavar="MEASURE", help=f"For matrix: draw one of {', '.join(Metric)}."),
     ] = Metric.KL_ALIGNMENT,
+    width: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WIDTH",
+            help="Width in millimeters, or single or double for one column of a printed page or "
+            "both (84 and 174 mm). By default, the chart decides.",
+        ),
+    ] = None,
 ) -> None:
     """Draw a picture of the results, for a paper or a wiki page."""
     from nl2sql_align.tasks.views.pictures import plot
 
     with listening(_print_title):
-        plot(place, kind, out, target=target, source=source, metric=metric)
+        plot(place, kind, out, target=target, source=source, metric=metric, width=width)
     console.out.print(f"Picture: {escape(str(out))}", soft_wrap=True)
 
 

@@ -19,6 +19,9 @@ _MID, _HIGH = 0.48, 0.64
 _RATIOS_MARKED: Final = [0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1, 1.2, 1.5, 2, 2.5, 3, 4, 5]
 _CODE: Final = "ui-monospace, Menlo, Consolas, DejaVu Sans Mono, monospace"
 _FONT: Final = "system-ui, Segoe UI, Roboto, DejaVu Sans, Arial, sans-serif"
+# Fonts that every system has or can install, and whose licenses allow them inside a PDF.
+_FONT_ON_PAPER: Final = "DejaVu Sans, Verdana, Arial, sans-serif"
+_CODE_ON_PAPER: Final = "DejaVu Sans Mono, Menlo, Consolas, monospace"
 # Labels longer than the chart's parameter ``characters`` lose their middle.
 _SHORTENED: Final = (
     "length(datum.label) > characters ? slice(datum.label, 0, floor(characters / 2)) + '…' + "
@@ -100,7 +103,7 @@ def build_config(colors: Colors) -> Spec:
     """Return the configuration that all charts share: fonts, and colors of axes and text."""
     return {
         "background": "transparent" if colors is ON_PAGE else colors.back,
-        "font": _FONT,
+        "font": _FONT if colors is ON_PAGE else _FONT_ON_PAPER,
         "view": {"stroke": None},
         "axis": {
             "labelColor": colors.text,
@@ -394,7 +397,7 @@ def _differences(colors: Colors) -> Spec:
                 "mark": {
                     "type": "text",
                     "align": "left",
-                    "font": _CODE,
+                    "font": _CODE if colors is ON_PAGE else _CODE_ON_PAPER,
                     "fontSize": 12,
                     "yOffset": -8,
                     "limit": {"expr": "text_limit"},

@@ -1,16 +1,17 @@
-"""The results in a notebook: Polars frames, and an object that displays itself as a matrix."""
+"""The results in a notebook: Polars frames, charts, and an object that is shown as a matrix."""
 
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.base.names import list_choices
 from nl2sql_align.tasks.results import read
 from nl2sql_align.tasks.results.database import open_results, quote_name
 from nl2sql_align.tasks.results.options import Metric, find_metric
+from nl2sql_align.tasks.views.options import Picture
 
 if TYPE_CHECKING:
     import polars as pl
@@ -116,6 +117,61 @@ class Results:
             rows: pl.DataFrame = con.sql(f"from {quote_name(name)}").pl()
             return rows
 
+    def plot_matrix(
+        self, metric: Metric | str = Metric.KL_ALIGNMENT, *, target: str | None = None
+    ) -> "Chart":
+        """Draw one measure of all corpora with the targets.
+
+        Args:
+            metric: The measure, such as ``kl_nats``.
+            target: Only this target.
+
+        Raises:
+            ConfigurationError: There is no such measure or target.
+        """
+        return self._plot(Picture.MATRIX, target=target, metric=metric)
+
+    def plot_ratios(self, target: str | None = None) -> "Chart":
+        """Draw the Alignment Ratios of untuned models on a target, by default the first one.
+
+        Raises:
+            ConfigurationError: There is no ratio on this target.
+        """
+        return self._plot(Picture.RATIOS, target=target)
+
+    def plot_differences(self, source: str | None = None, target: str | None = None) -> "Chart":
+        """Draw the n-grams behind the divergence of two corpora.
+
+        Args:
+            source: The corpus to compare with the target; by default, the closest training set.
+            target: The target; by default, the first one.
+
+        Raises:
+            ConfigurationError: A corpus does not exist, or the two do not differ.
+        """
+        return self._plot(Picture.DIFFERENCES, target=target, source=source)
+
+    def plot_sample_sizes(self, target: str | None = None) -> "Chart":
+        """Draw how well fewer queries of a target rank training sets.
+
+        Raises:
+            ConfigurationError: ``sample_sizes`` has recorded nothing for this target.
+        """
+        return self._plot(Picture.SAMPLE_SIZE, target=target)
+
+    def plot_budget(self, target: str | None = None) -> "Chart":
+        """Draw the alignment of selected rows by their number.
+
+        Raises:
+            ConfigurationError: ``select`` has recorded nothing for this target.
+        """
+        return self._plot(Picture.BUDGET, target=target)
+
+    def _plot(self, kind: Picture, **options: Any) -> "Chart":
+        from nl2sql_align.tasks.views.pictures import build_picture
+
+        return Chart(build_picture(self.warehouse, kind, **options))
+
     def _repr_html_(self) -> str:
         """Return the matrix of KL-alignments as an HTML table, with darker cells for closer pairs.
 
@@ -134,6 +190,29 @@ class Results:
             f"{escape(str(self.warehouse))}</caption><thead><tr><th></th>{head}</tr></thead>"
             f"<tbody>{body}</tbody></table>{more}"
         )
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart that notebooks show: as Vega-Lite if they can, else as an SVG picture.
+
+    Attributes:
+        spec: The Vega-Lite specification with its data: ``altair.Chart.from_dict(chart.spec)``.
+    """
+
+    spec: dict[str, Any]
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        """Return the chart in the forms that notebooks choose from."""
+        from nl2sql_align.tasks.views.charts import VEGA_LITE
+        from nl2sql_align.tasks.views.pictures import render
+
+        major = VEGA_LITE.partition(".")[0]
+        return {
+            f"application/vnd.vegalite.v{major}+json": self.spec,
+            "image/svg+xml": render(self.spec, ".svg").decode(),
+            "text/plain": f"Chart: {self.spec.get('title')}",
+        }
 
 
 def _format_cell(value: float) -> str:

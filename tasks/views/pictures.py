@@ -1,5 +1,7 @@
 """Pictures of the results for papers and wikis: Vega-Lite charts as PNG, SVG or PDF files."""
 
+import re
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -32,6 +34,20 @@ _DISTANCES: Final = {
 }
 _LEAST: Final = {"kl_alignment": 0.3679, "additive_kl_alignment": 0.3679}
 
+COLUMN_WIDTHS: Final = {"single": 84.0, "double": 174.0}
+"""The widths of one column and of both columns of a printed page, in millimeters."""
+
+_MIN_WIDTH, _MAX_WIDTH = 30.0, 1000.0
+# The text of charts has 12 pixels; in a picture of a given width, it has 7.5 points.
+_POINTS_PER_PIXEL: Final = 7.5 / 12
+_PIXELS_PER_INCH: Final = 300
+_POINTS_PER_INCH: Final = 72
+_MM_PER_INCH: Final = 25.4
+_SIZE: Final = re.compile(r'width="([0-9.]+)" height="([0-9.]+)"')
+_NARROW: Final = 500
+_LEAST_INNER: Final = 90
+_LEAST_STEP, _ROOMY_STEP = 20.0, 32.0
+
 
 def plot(
     place: Path | str,
@@ -41,6 +57,7 @@ def plot(
     target: str | None = None,
     source: str | None = None,
     metric: Metric | str = Metric.KL_ALIGNMENT,
+    width: str | float | None = None,
 ) -> Path:
     """Draw a picture of the results, and return its path.
 
@@ -54,6 +71,9 @@ def plot(
         source: For ``differences``, the corpus to compare with the target; by default, the
             closest training set.
         metric: For ``matrix``, the measure to draw.
+        width: The width of the picture in millimeters, or ``single`` or ``double`` for one column
+            of a printed page or both (84 and 174 mm). Its text then has 7.5 points, and a PNG has
+            300 pixels per inch. By default, the chart decides.
 
     Raises:
         WarehouseError: The results are missing, or the file cannot be written.
@@ -65,11 +85,10 @@ def plot(
         raise ConfigurationError(
             f"'{out.name}' is not the name of a picture; use one that ends in {', '.join(_FORMATS)}"
         )
-    if kind not in _BUILDERS:
-        raise ConfigurationError(f"no picture '{kind}'; {list_choices(kind, _BUILDERS)}")
-    spec = _BUILDERS[kind](place, target, source, find_metric(metric))
+    millimeters = None if width is None else read_width(width)
+    spec = build_picture(place, kind, target=target, source=source, metric=metric)
     announce("picture", _read_title(spec))
-    picture = _render(spec, out.suffix.lower())
+    picture = render(spec, out.suffix.lower(), millimeters)
     try:
         with write_atomically(out) as temporary:
             temporary.write_bytes(picture)
@@ -85,21 +104,165 @@ def _read_title(spec: Spec) -> str:
     return str(title["text"] if isinstance(title, dict) else title)
 
 
-def _render(spec: Spec, suffix: str) -> bytes:
+def build_picture(
+    place: Path | str,
+    kind: Picture | str,
+    *,
+    target: str | None = None,
+    source: str | None = None,
+    metric: Metric | str = Metric.KL_ALIGNMENT,
+) -> Spec:
+    """Return a picture of the results as a Vega-Lite specification with its data.
+
+    Args:
+        place: The folder of the results, or their address on an object store.
+        kind: The picture.
+        target: As in ``plot``.
+        source: As in ``plot``.
+        metric: As in ``plot``.
+
+    Raises:
+        WarehouseError: The results are missing.
+        ConfigurationError: An option is not valid, or there is nothing to draw.
+    """
+    if kind not in _BUILDERS:
+        raise ConfigurationError(f"no picture '{kind}'; {list_choices(kind, _BUILDERS)}")
+    schema = f"https://vega.github.io/schema/vega-lite/v{VEGA_LITE.partition('.')[0]}.json"
+    chart = _BUILDERS[kind](place, target, source, find_metric(metric))
+    return {"$schema": schema, "config": build_config(ON_PAPER), **chart}
+
+
+def read_width(text: str | float) -> float:
+    """Return the millimeters of a width such as ``single``, ``84`` or ``84mm``.
+
+    Raises:
+        ConfigurationError: It is not a width from 30 to 1,000 mm.
+    """
+    if text in COLUMN_WIDTHS:
+        return COLUMN_WIDTHS[str(text)]
+    try:
+        width = float(str(text).removesuffix("mm"))
+    except ValueError:
+        width = 0.0
+    if not _MIN_WIDTH <= width <= _MAX_WIDTH:
+        raise ConfigurationError(
+            f"'{text}' is not a width; use {' or '.join(COLUMN_WIDTHS)}, or millimeters from "
+            f"{_MIN_WIDTH:.0f} to {_MAX_WIDTH:,.0f}, such as 84"
+        )
+    return width
+
+
+def render(spec: Spec, suffix: str, millimeters: float | None = None) -> bytes:
+    """Return a picture as a file. PDF files contain their fonts.
+
+    Args:
+        spec: The result of ``build_picture``.
+        suffix: The format: ``.png``, ``.svg`` or ``.pdf``.
+        millimeters: The width of the picture; None for the width that the chart has.
+    """
     import vl_convert
 
-    schema = f"https://vega.github.io/schema/vega-lite/v{VEGA_LITE.partition('.')[0]}.json"
-    options: dict[str, Any] = {
-        "vl_spec": {"$schema": schema, "config": build_config(ON_PAPER), **spec},
-        "vl_version": VEGA_LITE,
-        "allowed_base_urls": [],  # the data is inline: nothing may be fetched
-    }
-    if suffix == ".svg":
-        text: str = vl_convert.vegalite_to_svg(**options)
-        return text.encode()
+    if millimeters is None:
+        svg, scale, density = _draw(spec), 1.0, 2.0
+    else:
+        points = millimeters / _MM_PER_INCH * _POINTS_PER_INCH
+        svg = _draw_in_width(spec, points / _POINTS_PER_PIXEL)
+        scale = points / _read_width(svg)
+        density = scale * _PIXELS_PER_INCH / _POINTS_PER_INCH
+    if suffix == ".png":
+        return bytes(vl_convert.svg_to_png(svg, scale=density))
     if suffix == ".pdf":
-        return bytes(vl_convert.vegalite_to_pdf(**options))
-    return bytes(vl_convert.vegalite_to_png(**options, scale=2.0))
+        # A pixel of the SVG becomes a point.
+        return bytes(vl_convert.svg_to_pdf(_set_size(svg, scale, "")))
+    if millimeters is not None:
+        svg = _set_size(svg, scale * _MM_PER_INCH / _POINTS_PER_INCH, "mm")
+    return svg.encode()
+
+
+def _draw(spec: Spec) -> str:
+    import vl_convert
+
+    return str(
+        vl_convert.vegalite_to_svg(
+            vl_spec=spec,
+            vl_version=VEGA_LITE,
+            allowed_base_urls=[],  # the data is inline: nothing may be fetched
+        )
+    )
+
+
+def _draw_in_width(spec: Spec, wanted: float) -> str:
+    """Draw a chart about as wide as wanted, in pixels, by changing the room inside its axes."""
+    chart = _set_parameters(_wrap_titles(spec, int(wanted / 7)), text_limit=_LEAST_INNER)
+    n_columns = 1
+    if "facet" in spec:
+        n_columns = chart["columns"] = 1 if wanted < _NARROW else spec["columns"]
+    excess = (_read_width(_draw(chart)) - wanted) / n_columns
+    inner = chart["spec"] if "facet" in chart else chart
+    if isinstance(inner["width"], dict):  # a step for each column
+        n_steps = len({row["target"] for row in spec["datasets"]["rows"]})
+        step = max(_LEAST_STEP, inner["width"]["step"] - excess / n_steps)
+        return _draw(_narrow_cells({**chart, "width": {"step": step}}, step))
+    room = max(_LEAST_INNER, inner["width"] - excess)
+    if "facet" in chart:
+        return _draw({**chart, "spec": {**inner, "width": room}})
+    return _draw(_set_parameters({**chart, "width": room}, text_limit=room))
+
+
+def _narrow_cells(chart: Spec, step: float) -> Spec:
+    """Return a matrix whose numbers fit into cells of this width, without leading zeros if need be.
+
+    Args:
+        chart: The matrix.
+        step: The width of a cell, in pixels.
+    """
+    if step >= _ROOMY_STEP:
+        return chart
+    rows = [
+        {**row, "text": row["text"].removeprefix("0").replace("1.00", "1.0")}
+        for row in chart["datasets"]["rows"]
+    ]
+    return _set_parameters({**chart, "datasets": {"rows": rows}}, size=8)
+
+
+def _set_parameters(chart: Spec, **values: Any) -> Spec:
+    """Return a chart with other values of those parameters that it has."""
+    params = [
+        {"name": one["name"], "value": values.get(one["name"], one["value"])}
+        for one in chart["params"]
+    ]
+    return {**chart, "params": params}
+
+
+def _wrap_titles(spec: Spec, n_characters: int) -> Spec:
+    title = spec["title"] if isinstance(spec["title"], dict) else {"text": spec["title"]}
+    lines = {
+        name: [
+            line
+            for text in ([title[name]] if isinstance(title[name], str) else title[name])
+            for line in textwrap.wrap(text, n_characters, drop_whitespace=False)
+        ]
+        for name in ("text", "subtitle")
+        if name in title
+    }
+    return {**spec, "title": {**title, **lines}}
+
+
+def _read_width(svg: str) -> float:
+    """Return the width of an SVG picture in pixels."""
+    found = _SIZE.search(svg)
+    assert found is not None
+    return float(found[1])
+
+
+def _set_size(svg: str, scale: float, unit: str) -> str:
+    """Return an SVG picture in another size, with this many units for a pixel."""
+
+    def resize(found: re.Match[str]) -> str:
+        width, height = (f'"{float(size) * scale:.3f}{unit}"' for size in found.groups())
+        return f"width={width} height={height}"
+
+    return _SIZE.sub(resize, svg, count=1)
 
 
 def _fill_chart(
@@ -145,13 +308,51 @@ def build_matrix(place: Path | str, target: str | None, source: str | None, metr
     position_of = {names[corpus]: position for position, corpus in enumerate(order)}
     cells = sorted(
         (
-            {"source": source, "target": target, "value": value, "text": _shorten(value)}
-            for source, target, value in rows.select("source", "target", metric).iter_rows()
+            {
+                "source": source,
+                "target": target,
+                "value": value,
+                "text": _shorten(value) + ("*" if is_uneven else ""),
+            }
+            for source, target, value, is_uneven in rows.select(
+                "source", "target", metric, "is_unevenly_parsed"
+            ).iter_rows()
         ),
         key=lambda cell: (position_of[cell["source"]], position_of[cell["target"]]),
     )
     far, near = (_DISTANCES[metric], 0) if metric in _DISTANCES else (_LEAST.get(metric, 0), 1)
-    return _fill_chart("heat", cells, f"{metric} of rows with columns", far=far, near=near)
+    marked = ["* much less of one corpus parses than of the other"]
+    chart = _fill_chart(
+        "heat",
+        cells,
+        f"{metric} of rows (sources) with columns (targets)",
+        marked if any(cell["text"].endswith("*") for cell in cells) else (),
+        far=far,
+        near=near,
+    )
+    shades, numbers = chart["layer"]
+    # The same shades without steps, of which a legend would show each.
+    scale = {
+        "type": "linear",
+        "domain": [0, 1],
+        "range": [*ON_PAPER.shades[:: len(ON_PAPER.shades) - 1]],
+    }
+    color = {**shades["encoding"]["color"], "scale": scale, "legend": _describe_shades(metric)}
+    shades = {**shades, "encoding": {**shades["encoding"], "color": color}}
+    return {**chart, "layer": [shades, numbers]}
+
+
+def _describe_shades(metric: str) -> Spec:
+    """Return the legend of the matrix: its shades with values from far to near."""
+    return {
+        "title": metric,
+        "type": "gradient",
+        "orient": "bottom",
+        "direction": "horizontal",
+        "gradientLength": 150,
+        "values": [0, 0.5, 1],
+        "labelExpr": "format(far + datum.value * (near - far), '.2f')",
+    }
 
 
 def _shorten(value: float | None) -> str:

@@ -188,10 +188,24 @@ def test_the_notebook_is_executed_and_shows_the_matrix(place):
     kept = (DOCS / "notebook.ipynb").read_text(encoding="utf-8")
     assert kept == generate.notebook(), "stale: run make docs"
     outputs = [one for cell in json.loads(kept)["cells"] for one in cell.get("outputs", [])]
-    [matrix] = [one["data"]["text/html"][0] for one in outputs if "data" in one]
-    assert "<th>orchard-dev</th>" in matrix
+    matrix, chart = [one["data"] for one in outputs if "data" in one]
+    assert "<th>orchard-dev</th>" in matrix["text/html"][0]
+    assert chart["image/svg+xml"].startswith("<svg")
+    assert chart["application/vnd.vegalite.v6+json"]["datasets"]["rows"]
     printed = "".join(line for one in outputs for line in one.get("text", []))
     assert printed.startswith("orchard-dev: harbour-train is closest, at 0.909\n")
+
+
+@pytest.mark.flow
+def test_the_notebook_finds_the_results_from_its_own_folder(place, monkeypatch):
+    cells = json.loads((DOCS / "notebook.ipynb").read_text(encoding="utf-8"))["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    monkeypatch.chdir(place / "docs")
+    names = {}
+    for step in code[:2]:
+        exec(step, names)
+    assert names["warehouse"] == "../warehouse"
+    assert len(names["results"].corpora) == 7
 
 
 @pytest.mark.flow

@@ -65,3 +65,21 @@ def test_an_unknown_table_measure_or_warehouse_is_an_error(results, tmp_path):
         results.matrix("size")
     with pytest.raises(WarehouseError, match="contains no results"):
         load(tmp_path / "nowhere")
+
+
+def test_charts_are_shown_as_vega_lite_or_svg(results):
+    chart = results.plot_matrix("js_nats")
+    shown = chart._repr_mimebundle_()
+    spec = shown["application/vnd.vegalite.v6+json"]
+    assert spec["$schema"].endswith("/vega-lite/v6.json")
+    values = {(row["source"], row["target"]): row["value"] for row in spec["datasets"]["rows"]}
+    matrix = results.matrix("js_nats")
+    assert values == {(source, "dev"): value for source, value in matrix.iter_rows()}
+    assert shown["image/svg+xml"].startswith("<svg")
+    ratios = results.plot_ratios().spec["datasets"]["rows"]
+    assert {row["label"] for row in ratios} == {"train"}
+    assert "train" in str(results.plot_differences().spec["title"])
+    with pytest.raises(ConfigurationError, match="nothing to draw yet"):
+        results.plot_budget()
+    with pytest.raises(ConfigurationError, match="nothing to draw yet"):
+        results.plot_sample_sizes()

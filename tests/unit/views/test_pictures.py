@@ -1,5 +1,7 @@
 """Pictures: every kind in every format, with the published numbers."""
 
+import re
+import struct
 from datetime import UTC, datetime
 from xml.etree import ElementTree
 
@@ -15,7 +17,7 @@ from nl2sql_align.tasks.results.publish import RunRecord, publish
 from nl2sql_align.tasks.results.read import matrix
 from nl2sql_align.tasks.run import steps
 from nl2sql_align.tasks.views.options import Picture
-from nl2sql_align.tasks.views.pictures import plot
+from nl2sql_align.tasks.views.pictures import plot, read_width
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 from tests.unit.results.test_publish import BASE_CORPUS, runner
 
@@ -63,8 +65,45 @@ def test_the_matrix_shows_the_published_numbers(folder, tmp_path):
     rows = matrix(folder)
     to_targets = rows.filter(rows["target_role"] == "target")
     numbers = [f"{value:.2f}" for value in to_targets["js_nats"]]
-    assert [text for text in numbers if text not in texts] == []
+    assert [text for text in numbers if text not in texts and f"{text}*" not in texts] == []
     assert {"near", "far", "base", "dev"} <= set(texts)
+
+
+def test_the_matrix_marks_unequal_shares_of_parsed_queries_and_has_a_legend(folder, tmp_path):
+    texts = texts_of(plot(folder, "matrix", tmp_path / "m.svg"))
+    rows = matrix(folder).filter(target_role="target", is_unevenly_parsed=True)
+    assert len(rows)
+    assert {f"{value:.2f}*" for value in rows["kl_alignment"]} <= set(texts)
+    assert "* much less of one corpus parses than of the other" in texts
+    assert [texts[i : i + 3] for i, text in enumerate(texts) if text == "0.37"][-1:] == [
+        ["0.37", "0.68", "1.00"]
+    ]
+
+
+@pytest.mark.parametrize("kind", Picture)
+def test_a_picture_has_the_width_of_a_printed_column(folder, tmp_path, kind):
+    svg = plot(folder, kind, tmp_path / "p.svg", target="dev", width="single").read_text()
+    size = re.search(r'width="([0-9.]+)mm" height="([0-9.]+)mm" viewBox="0 0 ([0-9.]+) ', svg)
+    assert float(size[1]) == 84
+    # Text of 12 pixels in the picture has about 7.5 points on paper.
+    assert 5.5 < 12 * 84 / 25.4 * 72 / float(size[3]) < 9
+
+
+def test_widths_hold_in_all_formats_and_pdf_files_contain_their_fonts(folder, tmp_path):
+    png = plot(folder, "ratios", tmp_path / "p.png", width=100).read_bytes()
+    assert struct.unpack(">I", png[16:20])[0] == pytest.approx(100 / 25.4 * 300, abs=2)
+    pdf = plot(folder, "ratios", tmp_path / "p.pdf", width="double").read_bytes()
+    [box] = re.findall(rb"/MediaBox \[0 0 ([0-9.]+) ", pdf)
+    assert float(box) == pytest.approx(174 / 25.4 * 72, abs=0.1)
+    assert b"/FontFile2" in pdf
+    assert b"/Type3" not in pdf
+
+
+@pytest.mark.parametrize("width", ["triple", "0", "nan", "84cm", "5000"])
+def test_other_widths_are_refused(width):
+    with pytest.raises(ConfigurationError, match="is not a width; use single or double, or mill"):
+        read_width(width)
+    assert read_width("84mm") == read_width("84") == read_width("single") == 84
 
 
 def test_the_same_results_give_the_same_picture(folder, tmp_path):
