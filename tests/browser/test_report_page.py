@@ -339,7 +339,7 @@ def test_it_fits_is_not_blank_and_can_be_read_by_everyone(opened, size, scheme):
     }
     assert serious == {}
     assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
-    for section in page.locator("main > section").all():
+    for section in page.locator("main > section:not([hidden])").all():
         box = section.bounding_box()
         assert box["height"] > 80, section.get_attribute("id")
         assert box["x"] + box["width"] <= size["width"]
