@@ -6,12 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import yaml
-
 YAML: Final = frozenset({".yaml", ".yml"})
 
-# The C parser takes a fifth of the time, but is missing where PyYAML was built without libyaml.
-_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
 _MERGE: Final = "<<"
 
@@ -65,6 +61,8 @@ def convert_yaml(
         OSError: The file is not YAML, is too large or nested too deep, has a key twice in one
             mapping, or an alias in the value that it names.
     """
+    import yaml  # slow to import, and few dumps are YAML
+
     if path.stat().st_size > max_bytes:
         raise OSError(f"it is YAML of more than {max_bytes / 1e6:.0f} MB")
     try:
@@ -89,9 +87,13 @@ def _read_documents(file: Any, max_size: int, max_depth: int) -> Iterator[Any]:
     the value that it names, not a copy of it, so that nested aliases stay small until their size is
     known.
     """
+    import yaml
+
+    # The C parser takes a fifth of the time, but is missing where PyYAML was built without libyaml.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     open_collections: list[_Collection] = []
     named: dict[str, _Value] = {}
-    for event in yaml.parse(file, Loader=_LOADER):
+    for event in yaml.parse(file, Loader=loader):
         line = event.start_mark.line + 1
         anchor = getattr(event, "anchor", None)
         if isinstance(event, yaml.DocumentStartEvent):
