@@ -57,6 +57,8 @@ DESIGNS: Final = (
     Halved("bird-train", "bird-dev", "chatgpt-plain"),
 )
 
+_NAMES: Final = sorted({name for design in DESIGNS for name in design if name is not None})
+
 _QUERIES: Final = """
     with databases as (
         select corpus, question_ordinal, any_value(db_id) as db_id
@@ -100,8 +102,7 @@ def has_dumps() -> bool:
 
 def publish_dumps(folder: Path) -> None:
     """Run the main job on the real corpora that the designs need."""
-    names = {name for design in DESIGNS for name in design if name is not None}
-    entries = [entry for entry in load_corpora(DUMPS) if entry.name in names]
+    entries = [entry for entry in load_corpora(DUMPS) if entry.name in _NAMES]
     run_locally(entries, Warehouse(folder))
 
 
@@ -111,9 +112,8 @@ def read_corpora(folder: Path) -> Corpora:
 
     Where databases are unknown, each query is a unit. Answers take the units of their questions.
     """
-    names = sorted({name for design in DESIGNS for name in design if name is not None})
     with open_results(folder) as con:
-        rows: pl.DataFrame = con.sql(_QUERIES, params={"corpora": names}).pl()
+        rows: pl.DataFrame = con.sql(_QUERIES, params={"corpora": _NAMES}).pl()
     templates = rows["template"].drop_nulls().unique().sort()
     rows = rows.join(
         pl.DataFrame({"template": templates}).with_row_index("number"),
