@@ -21,7 +21,7 @@ from nl2sql_align.tasks.base.arrays import Floats, Integers
 from nl2sql_align.tasks.ingest.corpora_file import load_corpora
 from nl2sql_align.tasks.measures.bootstrap import poisson_weights, skew_divergences
 from nl2sql_align.tasks.measures.divergence import log_alignment
-from nl2sql_align.tasks.measures.intervals import FEWEST_REPLICATES
+from nl2sql_align.tasks.measures.options import FEWEST_REPLICATES
 from nl2sql_align.tasks.measures.units import Sample, find_shared
 from nl2sql_align.tasks.measures.verdicts import student_interval
 from nl2sql_align.tasks.ngrams.count import Incidence, ngram_incidence
