@@ -1,5 +1,6 @@
 """Progress of the main job, as its steps end: for people, and as facts for programs."""
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -129,10 +130,7 @@ def announce_slices(slices: Path, seconds: float) -> None:
     import pyarrow.parquet as pq
 
     rows = pq.read_table(slices, columns=["target", "slice"])
-    number = len({*zip(*rows.to_pydict().values(), strict=True)})
-    announce(
-        "slices",
-        f"{number:,} slices of {len(rows['target'].unique()):,} targets, {seconds:.1f} s",
-        n_slices=number,
-        seconds=seconds,
-    )
+    found = {*zip(*rows.to_pydict().values(), strict=True)}
+    counts = Counter(target for target, _ in found)
+    named = ", ".join(f"{target} {n:,}" for target, n in sorted(counts.items()))
+    announce("slices", f"{named}; {seconds:.1f} s", n_slices=len(found), seconds=seconds)
