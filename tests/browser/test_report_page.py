@@ -80,6 +80,10 @@ def test_a_link_opens_the_same_view(opened, report):
         assert values[0] == values[1], control
     assert other.locator("#ratios").bounding_box()["y"] < 100
     assert other.locator("nav [aria-current]").inner_text() == "Ratios"
+    other = opened(fragment="versions&target=test")
+    assert other.locator("#pair-against option:checked").inner_text() == "test"
+    assert other.locator("#versions h2").is_visible()
+    assert other.locator("#versions h2").bounding_box()["y"] < 900
     other = opened(fragment="target=nobody&find=o&color=red")
     note = other.locator("#unknown").inner_text()
     assert 'target "nobody", color "red"' in note

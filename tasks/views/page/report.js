@@ -283,7 +283,9 @@ function decoded(key, text) {
 }
 let sectionInView = "";
 function keepInAddress() {
-  const chosen = Object.entries(state).filter(([key, value]) => value !== defaults[key]);
+  // Another target has another pair by default
+  const isOwn = (key) => ["source", "against"].includes(key) && state.target !== defaults.target;
+  const chosen = Object.entries(state).filter(([key, value]) => value !== defaults[key] || isOwn(key));
   const view = new URLSearchParams(chosen.map(([key, value]) => [key, encoded(key, value)]));
   const address = `#${[sectionInView, view.toString()].filter(Boolean).join("&")}`;
   if (address !== (location.hash || "#")) history.replaceState(null, "", address);
@@ -300,6 +302,8 @@ function readAddress() {
     if (value === undefined) unknown.push(`${key} "${text}"`);
     else state[key] = value;
   }
+  if (!given.has("against")) state.against = state.target;
+  if (!given.has("source")) state.source = ranked(state.against)[0] ?? state.source;
   document.getElementById("unknown").replaceChildren(unknown.length ? `This report does not have what the link names: ${unknown.join(", ")}.` : "");
   document.getElementById("unknown").hidden = !unknown.length;
   return document.getElementById(section)?.matches("section") ? section : "";
@@ -798,7 +802,7 @@ function gapsPanel(source, rows) {
       hidden ? ` Shown are the first ${rows.length} templates; nl2sql-align gaps lists all.` : ""),
     table(`Rows to add to ${source} for ${first.target}`, [
       textColumn("Structure", (row) => row.structure, (row) => h("details", {}, h("summary", {}, row.structure), row.example_sql ? h("div", {}, `Example from ${row.example_corpus}:`) : null, h("span", { class: "sql" }, example(row)))),
-      countColumn("Rows to add", (row) => row.n_rows), countColumn("So far", (row) => row.n_rows_so_far), numberColumn("KL-alignment then", (row) => row.kl_alignment),
+      countColumn("Rows to add", (row) => row.n_rows), countColumn("So far", (row) => row.n_rows_so_far), numberColumn("KL-alignment then", (row) => row.kl_alignment, (row) => fixed(row.kl_alignment, 4)),
       countColumn("In the target", (row) => row.n_in_target), countColumn("In the set", (row) => row.n_in_source), countColumn("In other sets", (row) => row.n_in_pool),
     ], rows, { foldable: true }));
 }
@@ -1037,9 +1041,9 @@ function openAddress() {
   drawCharts();
   if (section) jump(section);
 }
-openAddress();
 drawParsing();
 drawVersions();
+openAddress();
 window.addEventListener("hashchange", () => {
   // A link of the contents names a section only, and keeps what was chosen
   if (!location.hash.includes("=")) { sectionInView = location.hash.slice(1); keepInAddress(); } else openAddress();
