@@ -1053,7 +1053,9 @@ const links = [...document.querySelectorAll("nav a")];
 const inView = new Set();
 const observer = new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) inView[isIntersecting ? "add" : "delete"](target.id);
-  const first = links.find((link) => inView.has(link.hash.slice(1)));
+  // At its end, the page cannot scroll the last section to the top
+  const isAtEnd = window.scrollY > 0 && window.innerHeight + window.scrollY >= document.documentElement.scrollHeight - 2;
+  const first = isAtEnd ? links.at(-1) : links.find((link) => inView.has(link.hash.slice(1)));
   if (first) first.parentNode.scrollLeft = first.offsetLeft - 40;
   for (const link of links) link === first ? link.setAttribute("aria-current", "true") : link.removeAttribute("aria-current");
 }, { rootMargin: "-15% 0px -60% 0px" });
