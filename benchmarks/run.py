@@ -336,6 +336,12 @@ def growth(session: Session) -> None:
     smallest = min((size for size in session.sizes if size >= 100_000), default=min(session.sizes))
     if smallest < largest:
         a, b = measured[smallest], measured[largest]
+        if min(a.seconds, b.seconds) <= start:
+            session.report.note(
+                "The growth is not known: other programs slowed the run over ten queries. Repeat "
+                "it on a quiet machine."
+            )
+            return
         factor = math.log(largest / smallest)
         time = math.log((b.seconds - start) / (a.seconds - start)) / factor
         memory = math.log(b.peak_bytes / a.peak_bytes) / factor

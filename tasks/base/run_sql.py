@@ -19,8 +19,11 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from itertools import takewhile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import duckdb
+# Commands that run no SQL start sooner without DuckDB.
+if TYPE_CHECKING:
+    import duckdb
 
 _PARAMETERS = re.compile(r"--\s*parameters:(.*)")
 _READ_FILES = re.compile(r"\bread_\w+\(\s*\$(\w+)")
@@ -72,8 +75,8 @@ def declared_parameters(name: str | Path) -> frozenset[str]:
 
 
 def run_sql(
-    con: duckdb.DuckDBPyConnection, name: str | Path, /, **parameters: object
-) -> duckdb.DuckDBPyConnection:
+    con: "duckdb.DuckDBPyConnection", name: str | Path, /, **parameters: object
+) -> "duckdb.DuckDBPyConnection":
     """Execute the statements of a SQL file in order, each with the parameters that it uses.
 
     Args:
@@ -97,8 +100,8 @@ def run_sql(
 
 
 def query_sql(
-    con: duckdb.DuckDBPyConnection, name: str | Path, /, **parameters: object
-) -> duckdb.DuckDBPyRelation:
+    con: "duckdb.DuckDBPyConnection", name: str | Path, /, **parameters: object
+) -> "duckdb.DuckDBPyRelation":
     """Return the single statement of a SQL file as a relation, which runs each time it is read.
 
     Args:
@@ -128,8 +131,8 @@ def _shown(name: str | Path) -> str:
 
 
 def _bind(
-    con: duckdb.DuckDBPyConnection, name: str | Path, parameters: dict[str, object]
-) -> Iterator[tuple[duckdb.Statement, dict[str, object]]]:
+    con: "duckdb.DuckDBPyConnection", name: str | Path, parameters: dict[str, object]
+) -> "Iterator[tuple[duckdb.Statement, dict[str, object]]]":
     """Yield the statements of a file, each with the values of the parameters that it uses."""
     statements = con.extract_statements(load_sql(name))
     declared = declared_parameters(name)
