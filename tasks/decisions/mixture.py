@@ -29,7 +29,7 @@ from nl2sql_align.tasks.measures.divergence import alignment
 from nl2sql_align.tasks.measures.mixtures import Weights, mixture_divergence, nearest_mixture
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.record import last_run_id, record_decision
-from nl2sql_align.tasks.warehouse.addresses import refuse_credentials
+from nl2sql_align.tasks.warehouse.addresses import expand_home, refuse_credentials
 from nl2sql_align.tasks.warehouse.folder import stage_key
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def mix(
         notes += _note_repeats(pool, rows)
         weights = dict(table.select("source", "row_weight").iter_rows())
         with explaining_write_errors(out):
-            written = write_mixture_files(rows, weights, Path(out), training)
+            written = write_mixture_files(rows, weights, expand_home(out), training)
         notes += written.notes
     record_decision(place, "mixtures", table, {"mixture": name})
     return Mixture(

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from nl2sql_align.tasks.decisions.mixture import Mixture
-from nl2sql_align.tasks.views.terminal.console import out, say, shorten_name, shorten_names
+from nl2sql_align.tasks.views.terminal.console import capture, out, say, shorten_name, shorten_names
 from nl2sql_align.tasks.views.terminal.decisions import print_mixture
 from nl2sql_align.tasks.views.terminal.headroom import print_headroom
 from nl2sql_align.tasks.views.terminal.matrix import print_matrix
@@ -311,6 +311,17 @@ def test_headroom_of_many_models_is_a_table_of_the_best(at):
     everything = at(80, lambda: print_headroom(headroom_rows(*answers), "w", is_all=True))
     assert sum("closest without any row of useless" in line for line in everything) == 4
     assert "  no Headroom Ratio: it needs one prediction for each question" in everything
+
+
+def test_printed_text_is_captured_without_styles(capsys):
+    def show():
+        say("[bold]near[/] is [yellow]closest[/]" + " to the target" * 9)
+
+    before = out.width
+    lines = capture(show, 60).splitlines()
+    assert lines[0].startswith("near is closest to the target")
+    assert 50 < max(map(len, lines)) <= 60
+    assert (out.width, capsys.readouterr().out) == (before, "")
 
 
 def test_a_mixture_lists_corpora_without_rows_in_one_line(at):
