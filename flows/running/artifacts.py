@@ -8,7 +8,7 @@ import re
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -29,7 +29,7 @@ from nl2sql_align.tasks.base.progress import Progress
 from nl2sql_align.tasks.ingest.discovery import Discovery
 from nl2sql_align.tasks.results import read
 from nl2sql_align.tasks.results.changes import Changes, find_changes
-from nl2sql_align.tasks.views.highlights import find_highlights
+from nl2sql_align.tasks.views.highlights import Highlights, find_highlights
 from nl2sql_align.tasks.views.options import Picture
 from nl2sql_align.tasks.views.pictures import plot
 from nl2sql_align.tasks.views.terminal.console import capture, printable
@@ -54,7 +54,7 @@ def create_artifacts(summary: "RunSummary") -> None:
         _send_events(summary, found)
         _create_tables(summary.warehouse)
         create_markdown_artifact(
-            run_summary(summary, found, find_highlights(summary.warehouse).sentences),
+            run_summary(summary, found, find_highlights(summary.warehouse)),
             key=key_of("run-summary", summary.warehouse),
             description=f"Findings of the last run in {summary.warehouse}",
         )
@@ -193,13 +193,13 @@ def _create_picture(warehouse: Path | str, kind: Picture, name: str, **options: 
     )
 
 
-def run_summary(summary: "RunSummary", found: Changes, findings: Sequence[str] = ()) -> str:
+def run_summary(summary: "RunSummary", found: Changes, highlights: Highlights) -> str:
     """Return the findings of a run as Markdown: changes and warnings first, durations last.
 
     Args:
         summary: The run.
         found: The changes since the run before.
-        findings: The highlights of the results, sentences as the command line prints them.
+        highlights: The findings that the command line prints.
     """
     lines = [
         f"# {len(summary.corpora)} corpora, {summary.n_pairs:,} pairs",
@@ -225,7 +225,9 @@ def run_summary(summary: "RunSummary", found: Changes, findings: Sequence[str] =
         ],
     )
     lines += _section("Set aside", [_escape(reason) for reason in summary.set_aside.values()])
-    lines += _section("Findings", [_escape(sentence) for sentence in findings])
+    lines += _section("Beware", [_escape(highlights.warning)] if highlights.warning else [])
+    others = [one for one in highlights.sentences if one != highlights.warning]
+    lines += _section("Findings", [_escape(sentence) for sentence in others])
     lines += _section(
         "Rejected queries",
         [f"{c}: {n:,} ({share:.1%}), mostly: {_escape(why)}" for c, n, share, why in found.rejects],

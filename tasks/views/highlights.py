@@ -32,11 +32,14 @@ class Highlights:
         sentences: At most three: the closest training sets, the verdicts, and a warning.
         next_steps: Commands for these results, each with a short description of its output.
         notes: The notes of the last run about the corpora.
+        warning: The warning among the sentences; an empty text if they say that there is no reason
+            for one.
     """
 
     sentences: list[str]
     next_steps: list[tuple[str, str]]
     notes: list[str]
+    warning: str
 
 
 def find_highlights(place: Path | str) -> Highlights:
@@ -67,15 +70,17 @@ def describe_results(
         place: The warehouse's name in the commands.
         notes: The notes of the run.
     """
+    warning = _describe_warnings(pairs, ratios)
     sentences = [
         _describe_closest(pairs),
         _describe_verdicts(ratios),
-        _describe_warnings(pairs, ratios),
+        warning or _describe_health(pairs),
     ]
     return Highlights(
         [sentence for sentence in sentences if sentence],
         _suggest_commands(shlex.quote(str(place)), pairs, ratios),
         list(notes),
+        warning,
     )
 
 
@@ -164,8 +169,13 @@ def _describe_verdicts(ratios: Sequence[_Row]) -> str:
 def _describe_warnings(pairs: Sequence[_Row], ratios: Sequence[_Row]) -> str:
     candidates = _rank_candidates(pairs)
     warnings = [_describe_warning(pairs, candidates), _describe_doubts(candidates, ratios)]
-    if any(warnings) or not candidates:
-        return " ".join(filter(None, warnings))
+    return " ".join(filter(None, warnings))
+
+
+def _describe_health(pairs: Sequence[_Row]) -> str:
+    """Say why there is no warning, if there are training sets to warn of."""
+    if not _rank_candidates(pairs):
+        return ""
     share, _ = _find_least_parsed(pairs)
     return (
         f"No warnings: at least {math.floor(100 * share)}% of every corpus parses, and no training "

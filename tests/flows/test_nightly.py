@@ -172,17 +172,20 @@ def test_markup_in_messages_is_escaped():
     from nl2sql_align.flows.running.artifacts import run_summary
     from nl2sql_align.tasks.results.changes import Changes
     from nl2sql_align.tasks.run.summary import RunSummary
+    from nl2sql_align.tasks.views.highlights import Highlights
 
     changes = Changes((), (), (("a", 1, 0.5, "<script>|`x`"),), (), ())
     place, set_aside = "s3://b_b/w`x", {"b": "corpus 'b': **bold** [a](b)"}
     summary = RunSummary("1", place, ("a",), set_aside, 0, 0, 0, 1, 1, {"ingest": 0.1})
-    text = run_summary(summary, changes, ["Closest: a_b to c."])
+    sentences = ["Closest: a_b to c.", "Warning: <b>d</b>."]
+    text = run_summary(summary, changes, Highlights(sentences, [], [], sentences[1]))
     assert not {"<script>", "**bold**", "[a](b)", "|"} & set(text.split())
     assert "&#60;script&#62;" in text
     # Code shows entities as they are written, so it has none.
     assert "- Results: `` s3://b_b/w`x ``, run `1`" in text
     # Changes and warnings come first.
-    parts = ("- New: none", "## Set aside", "## Findings\n\n- Closest: a&#95;b", "## Run")
+    beware = "## Beware\n\n- Warning: &#60;b"
+    parts = ("- New: none", "## Set aside", beware, "## Findings\n\n- Closest: a&#95;b", "## Run")
     assert [text.index(part) for part in parts] == sorted(text.index(part) for part in parts)
 
 

@@ -84,16 +84,18 @@ def test_a_gain_on_a_part_of_the_target_says_so():
 def test_leakage_is_a_more_important_warning_than_rejected_queries():
     leak = {"exact_overlap": 0.25, "source_parsed_share": 0.5}
     shown = pairs(("near", "dev", 0.9, leak), ("far", "dev", 0.5, {}))
-    _, beware = describe(shown, ratios()).sentences
+    found = describe(shown, ratios())
+    _, beware = found.sentences
+    assert beware == found.warning
     assert beware.startswith("Warning: near contains 25.0% of the queries of dev; 1 of 2 ")
     _, beware = describe(shown.with_columns(exact_overlap=pl.lit(0.0)), ratios()).sentences
     assert beware == "Warning: only 50% of near parses; see nl2sql-align rejects."
 
 
 def test_the_absence_of_warnings_is_reported():
-    _, beware = describe(
-        pairs(("near", "dev", 0.9, {"source_parsed_share": 0.979})), ratios()
-    ).sentences
+    found = describe(pairs(("near", "dev", 0.9, {"source_parsed_share": 0.979})), ratios())
+    _, beware = found.sentences
+    assert found.warning == ""
     assert beware == (
         "No warnings: at least 97% of every corpus parses, and no training set contains 0.5% or "
         "more of a target's queries."
