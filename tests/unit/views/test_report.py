@@ -182,6 +182,20 @@ def test_structures_have_an_example_or_without_sql_its_template(database):
     assert len(limited["features"]["length in tokens"][position]) == 2
 
 
+def test_without_sql_it_has_no_text_of_a_dump(warehouse, tmp_path):
+    shutil.copyfile(warehouse.database, tmp_path / "alignment.duckdb")
+    with duckdb.connect(str(tmp_path / "alignment.duckdb")) as con:
+        con.execute(f"insert into gaps values ({ROWS['gaps']})")
+    shown = {}
+    for name, is_without in {"with": False, "without": True}.items():
+        write_report(tmp_path, tmp_path / "r.html", without_sql=is_without)
+        shown[name] = json.dumps(data_of((tmp_path / "r.html").read_text(encoding="utf-8")))
+    for text in ("<!--<script>", "SELECT x FROM t"):
+        assert text in shown["with"]
+        assert text not in shown["without"]
+    assert "a plain query" in shown["without"]
+
+
 def test_it_has_the_name_of_the_warehouse_and_no_folder_of_the_machine(
     warehouse, page, tmp_path, database
 ):
