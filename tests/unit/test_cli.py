@@ -882,6 +882,7 @@ def test_every_command_has_a_twin_in_python():
         "init": "nl2sql_align.tasks.run.corpora_draft:draft_corpora",
         "matrix": "nl2sql_align.tasks.results.read:matrix",
         "ratio": "nl2sql_align.tasks.results.read:ratio",
+        "slices": "nl2sql_align.tasks.results.read:slices",
         "rejects": "nl2sql_align.tasks.results.read:rejects",
         "explain": "nl2sql_align.tasks.views.explain:explain",
         "headroom": "nl2sql_align.tasks.decisions.headroom:headroom",

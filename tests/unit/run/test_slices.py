@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from nl2sql_align.flows.cli import invoke
 from nl2sql_align.tasks.base.connections import bounded
 from nl2sql_align.tasks.base.errors import ConfigurationError, RequirementError
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry, parse_entry
@@ -191,6 +192,22 @@ def test_slices_are_chosen_and_required_like_ratios(made):
         slices(made, trains=["tain"])
     with pytest.raises(RequirementError, match="the first: train, whole, all"):
         slices(made, "train_alignment > 1", targets=["whole"])
+
+
+def test_the_terminal_shows_the_closest_training_set_of_each_slice(made, capsys):
+    assert invoke(["slices", str(made), "--target", "dev", "--model", "unmatched"]) == 0
+    heading, head, *rows = capsys.readouterr().out.split("\n")
+    assert heading == "Slices of dev, for unmatched"
+    assert head.split() == "slice queries training set alignment reach AR by reach".split()
+    assert [row.split()[:3] for row in rows[:2]] == [
+        ["hard", "24", "train"],
+        ["simple", "24", "train"],
+    ]
+    assert all(row.rstrip().endswith("1)") for row in rows[:2])
+    assert rows[2].startswith("  1) which question each answer of unmatched belongs to is")
+    assert invoke(["slices", str(made), "--target", "dev"]) == 0
+    assert "for answers" in capsys.readouterr().out
+    assert invoke(["slices", str(made), "--require", "train_alignment > 1"]) == 4
 
 
 @pytest.mark.parametrize(
