@@ -50,6 +50,7 @@ COMMANDS = (
     "init",
     "matrix",
     "ratio",
+    "slices",
     "rejects",
     "explain",
     "headroom",
