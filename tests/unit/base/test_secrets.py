@@ -97,8 +97,8 @@ def test_messages_of_errors_hide_credentials():
 
 
 def test_long_texts_take_linear_time():
-    started = time.perf_counter()
+    started = time.process_time()
     for piece in ("a" * 5, "a:/", "a://", "ftp://", "?a", "&=", "eyJaaaaaaaaaa.", "%25", "::", "@"):
         holds_credentials("s3://" + piece * 40_000)
         hide_secrets("s3://" + piece * 40_000)
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
