@@ -16,6 +16,7 @@ import pytest
 from filelock import FileLock
 from hypothesis.configuration import set_hypothesis_home_dir
 
+from nl2sql_align.tasks.base.connections import bounded
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
 from nl2sql_align.tasks.ngrams.corpus_counts import begin_counting, count_divided
 from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
@@ -57,6 +58,16 @@ def shared_folder() -> Path:
     return folder
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_duckdb_instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let the steps that a module calls share one instance of DuckDB, as those of a run do.
+
+    Starting an instance takes longer than most steps.
+    """
+    with bounded(None, None, tmp_path_factory.mktemp("duckdb")):
+        yield
+
+
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder in which programs cache files; all processes of the tests share it."""
@@ -80,6 +91,18 @@ def empty_prefect_database(cache: Path) -> None:
                 server = TemporaryServer()
                 server.wait()
                 server.stop()
+
+
+@pytest.fixture(scope="session")
+def make_service_home(cache: Path, empty_prefect_database: None) -> Callable[[Path], None]:
+    """Return a function that makes a folder the home of a service, with an empty database."""
+    [database] = cache.glob("prefect-*.db")
+
+    def make(home: Path) -> None:
+        home.mkdir(mode=0o700)
+        shutil.copy(database, home / "prefect.db")
+
+    return make
 
 
 @pytest.fixture(scope="module")

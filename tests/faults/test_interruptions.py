@@ -23,7 +23,7 @@ from tests.flows.warehouses import leftovers, stage_files, tables
 pytestmark = pytest.mark.fault
 
 ROOT = Path(__file__).resolve().parents[2]
-N_KILLS = 4
+N_KILLS = 2
 
 
 def start(command, warehouse, *files, **keywords):

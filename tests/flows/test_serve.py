@@ -27,9 +27,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory):
+def project(tmp_path_factory, make_service_home):
     """A folder with our prefect.yaml, whose nightly run does not wait for dumps to settle."""
     folder = tmp_path_factory.mktemp("project")
+    make_service_home(folder / ".prefect")
     small_corpora(folder / "samples").write()
     given = yaml.safe_load((ROOT / "prefect.yaml").read_text())
     [nightly] = [one for one in given["deployments"] if one["name"] == "nightly"]

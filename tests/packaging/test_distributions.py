@@ -103,9 +103,10 @@ def environment(distributions, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, empty_prefect_database):
+def folder(tmp_path_factory, make_service_home):
     """A user's folder, whose modules must not be taken for ours, nor ours for them."""
     place = tmp_path_factory.mktemp("user")
+    make_service_home(place / ".prefect")
     for name in ("tasks.py", "nl2sql.py", "flows/__init__.py", "sql/__init__.py"):
         (place / name).parent.mkdir(exist_ok=True)
         (place / name).write_text('raise ImportError("a module of the user")\n')
@@ -183,7 +184,8 @@ def test_the_server_deploys_and_runs_beside_modules_of_the_same_names(environmen
     serve = [environment / "python", "-m", "nl2sql_align.flows.serve"]
     url = f"http://127.0.0.1:{port}/api"
     try:
-        said = run(*serve, "start", "--port", port, cwd=folder)
+        variables = {"PREFECT_WORKER_QUERY_SECONDS": "1"}
+        said = run(*serve, "start", "--port", port, cwd=folder, **variables)
         assert "Wrote prefect.yaml" in said
         parameters = ["-p", f"corpora={SAMPLES}", "-p", "warehouse=served", "-p", "replicates=0"]
         prefect = [environment / "python", "-m", "prefect", "--no-prompt", "deployment", "run"]

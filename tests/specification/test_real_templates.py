@@ -23,7 +23,7 @@ from nl2sql_align.tasks.templates.templatizer import Templatizer
 pytestmark = pytest.mark.shared
 
 PER_CORPUS = 250
-PER_CORPUS_READ_SLOWLY = 120
+PER_CORPUS_READ_SLOWLY = 60
 # Words that queries also use as names.
 KEYWORDS = set(
     """

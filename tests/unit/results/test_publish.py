@@ -94,9 +94,16 @@ def published(tmp_path_factory, make_corpus):
 def runner(warehouse, make_corpus, *, is_filled=False):
     started_at = datetime(2026, 1, 1, tzinfo=UTC)
     numbers = itertools.count(1)
+    made = {}
+
+    def make(name, some, keys):
+        corpus = made.get(text := repr((name, some, keys)))
+        if corpus is None or not corpus.ngrams.exists():
+            corpus = made[text] = make_corpus(warehouse.folder, name, some, **keys)
+        return corpus
 
     def run(*given, limits=None, **record):
-        corpora = [make_corpus(warehouse.folder, name, some, **keys) for name, some, keys in given]
+        corpora = [make(*one) for one in given]
         contents = [
             Content(c.content_key, c.entry.name, c.ngrams, c.templates, c.entry.role == "target")
             for c in corpora
