@@ -18,7 +18,7 @@ from nl2sql_align.tasks.warehouse.object_store import find_published, warehouse_
 NO_LOG: Final = "recovery_mode no_wal_writes"
 """Option to attach a file that is renamed when it is complete, and so needs no write-ahead log."""
 
-PUBLISH_VERSION: Final = 11
+PUBLISH_VERSION: Final = 12
 """Increase with every change of the published tables."""
 
 _N_SHOWN: Final = 3

@@ -733,7 +733,9 @@ def test_json_and_csv_equal_the_result_of_the_python_twin(samples, command):
 def test_ratio_shows_which_training_set_is_closer_than_the_model(samples):
     out = cli("ratio", samples).out
     [block] = [block for block in out.split("\n\n") if block.startswith("sprig-1b-base")]
-    head, model, ceiling, *verdict, _, best, another, last = block.splitlines()
+    above, below = re.split(r"\n  training set .* verdict *\n", block)
+    head, model, ceiling, *verdict = above.splitlines()
+    best, another, last, *record = below.splitlines()
     assert head == "sprig-1b-base on orchard-dev (model sprig-1b)"
     assert re.fullmatch(r"  KL-alignment of its answers: 0\.\d{2,4}; 9\d\.\d% of them parse", model)
     assert re.fullmatch(r"  ceiling for orchard-dev: 0\.\d{3}, or an AR of 1\.\d{3}", ceiling)
@@ -745,6 +747,9 @@ def test_ratio_shows_which_training_set_is_closer_than_the_model(samples):
     assert best.split()[0] == "harbour-train"
     assert best.split()[-1] == "gain" and "no gain" not in best
     assert all(line.rstrip().endswith("no gain") for line in others)
+    assert record[0].startswith(
+        "  Of 111 studied changes of an untuned model with a ratio of 1.2 to"
+    )
     assert "(model sprig-1b, tuned on harbour-train)" in out
 
 

@@ -27,9 +27,8 @@ if TYPE_CHECKING:
 
 _MAX_LISTED: Final = 3
 _VERDICT_STYLES: Final = {"gain": "bold cyan", "undecided": "yellow", "no gain": "dim"}
-# Both alignments, ratio, interval, ratio by reach and verdict at their widest, the indent, and the
-# spaces between.
-_RATIO_COLUMNS: Final = 6 + 5 + 6 + 16 + 8 + 13 + 2 + 12
+# Both alignments, ratio, and ratio by reach at their widest, the indent, and the spaces between.
+_RATIO_COLUMNS: Final = 6 + 5 + 6 + 8 + 2 + 12
 # The indent, ratio, interval and verdict at their widest, and the spaces between.
 _BEST_COLUMNS: Final = 2 + 6 + 16 + 13 + 8
 # Queries, alignment, reach, ratio, ratio by reach and notes at their widest, and the spaces
@@ -150,27 +149,30 @@ def _print_answers(group: "pl.DataFrame") -> None:
         others = group.filter(group["reach_verdict"] != group["verdict"])
         if verdicts := _describe_verdicts(others, "reach_verdict"):
             say(f"Judged by their best parts (reach), fine-tuning {verdicts}.", 2)
-    table = make_table("  training set")
-    names = shorten_names(group["train"].to_list(), name_width(_RATIO_COLUMNS))
     of = {name: group[name].to_list() for name in group.columns}
     interval = (of["ci_low"], of["ci_high"], repeat(1.0))
     train_interval = (of["train_ci_low"], of["train_ci_high"])
+    intervals = [*map(format_interval, *interval)]
+    notes = _Notes()
+    marked = [
+        (verdict or "") + notes.mark(doubt for doubt in doubts if doubt not in common)
+        for verdict, doubts in zip(of["verdict"], of["doubts"], strict=True)
+    ]
+    room = name_width(_RATIO_COLUMNS + max(map(len, intervals)) + max(map(len, marked)))
+    names = shorten_names(of["train"], room)
+    table = make_table("  training set")
     columns = (
         [f"  {escape(names[train])}" for train in of["train"]],
         add_numbers(table, "KL", [*map(format_value, of["train_alignment"], *train_interval)]),
         add_numbers(table, "JS", [*map(format_value, of["train_js_alignment"])]),
         add_numbers(table, "AR", [*map(format_value, of["alignment_ratio"], *interval)]),
-        map(format_interval, *interval),
-        (verdict or "" for verdict in of["verdict"]),
+        intervals,
+        *([map(_show_reach, group.iter_rows(named=True))] if has_reach else []),
+        marked,
     )
     add_columns(table, "95% interval", *(["by reach"] if has_reach else []), "verdict")
-    notes = _Notes()
-    for row, (*cells, verdict) in zip(
-        group.iter_rows(named=True), zip(*columns, strict=True), strict=True
-    ):
-        shown = [_show_reach(row)] if has_reach else []
-        mark = notes.mark(doubt for doubt in row["doubts"] if doubt not in common)
-        table.add_row(*cells, *shown, verdict + mark, style=_VERDICT_STYLES.get(verdict, ""))
+    for style, *cells in zip(map(_VERDICT_STYLES.get, of["verdict"]), *columns, strict=True):
+        table.add_row(*cells, style=style)
     out.print(table)
     notes.print_all(2)
     for record in list_records(group.iter_rows(named=True)):
