@@ -452,8 +452,8 @@ BOMB = "a: &a [x, x]\n" + "".join(
         ("a0: &a0 {k: v}\n" + "".join(f"a{n}: &a{n} {{<<: [*a{n - 1}, *a{n - 1}]}}\n"
                                      for n in range(1, 40)), "more than 1 MB"),
         ("a: &a [*a]\n", "the alias 'a' has no value before it"),
-        ("[" * 100_000, "nested more than 100 deep"),
-        ("a:\n" + "? " * 10_000, "nested more than 100 deep"),
+        ("[" * 100_000, "nest(ed more than 100 deep|ing depth)"),
+        ("a:\n" + "? " * 10_000, "nest(ed more than 100 deep|ing depth)"),
         ("".join(f"a{n}: &a{n} [*a{n - 1}]\n" if n else "a0: &a0 [x]\n" for n in range(3000)),
          "aliases"),
         ("sql: SELECT 1\nsql: SELECT 2\n", "the mapping at line 1 has key 'sql' twice"),
