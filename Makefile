@@ -21,7 +21,7 @@ RELEASE_VENV := build/release
 .DELETE_ON_ERROR:
 # Two pips must not run in one environment at the same time
 .NOTPARALLEL:
-.PHONY: help align serve stop test bench docs vega lock release clean
+.PHONY: help align serve stop test bench docs site vega lock release clean
 
 help:
 	@echo 'make align              set up, and compare the sample corpora; writes the results to warehouse/'
@@ -31,6 +31,7 @@ help:
 	@echo 'make test               set up, and run the linter, the type checker and the tests'
 	@echo 'make bench              set up, and run the benchmarks; BENCH=--quick for a short version'
 	@echo 'make docs               regenerate the reference, and the output shown in docs/ and README.md'
+	@echo 'make site               build the documentation site into build/site/'
 	@echo 'make vega               rebuild the charting library of the report from the installed vl-convert'
 	@echo 'make lock               update requirements/ from pyproject.toml'
 	@echo 'make lock UPGRADE=1     the same with the newest versions'
@@ -58,6 +59,9 @@ bench: $(STAMPS)/bench $(STAMPS)/project
 
 docs: align
 	$(BIN)/python docs/generate.py
+
+site: $(STAMPS)/dev $(STAMPS)/project
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 
 vega: $(STAMPS)/main $(STAMPS)/project
 	$(BIN)/python -m nl2sql_align.tasks.views.page.bundle

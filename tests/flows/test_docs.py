@@ -1,8 +1,11 @@
 """The pages show what the program does, cover all of it, and have no broken links."""
 
 import json
+import os
 import re
 import runpy
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -59,6 +62,28 @@ def test_no_link_is_broken(path):
         if not target.exists() or (anchor and anchor not in anchors(target)):
             broken.append(link)
     assert broken == []
+
+
+def test_the_site_has_every_page_and_fetches_nothing_from_other_hosts(tmp_path):
+    built = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", tmp_path],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+    )
+    assert (built.returncode, built.stdout, built.stderr) == (0, "", "")
+    pages = [page.read_text(encoding="utf-8") for page in tmp_path.rglob("index.html")]
+    assert len(pages) > len([*DOCS.rglob("*.md")])
+    loaded = {
+        link
+        for page in pages
+        for link in re.findall(r'<(?:script|link|img)[^>]* (?:src|href)="(http[^"]*)"', page)
+    }
+    assert loaded == set()
+    formulas = (tmp_path / "definitions" / "index.html").read_text(encoding="utf-8")
+    assert '<math xmlns="http://www.w3.org/1998/Math/MathML" display="block">' in formulas
+    assert "arithmatex" not in formulas
 
 
 def test_every_page_can_be_reached_from_the_index():
