@@ -52,7 +52,7 @@ test: $(STAMPS)/dev $(STAMPS)/project $(SQLGLOT_SOURCES)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	SQLGLOT_FIXTURES=$(abspath $(SQLGLOT_SOURCES))/tests $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	SQLGLOT_FIXTURES=$(abspath $(SQLGLOT_SOURCES))/tests $(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 bench: $(STAMPS)/bench $(STAMPS)/project
 	$(BIN)/python -m benchmarks.run $(BENCH)

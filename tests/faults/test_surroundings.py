@@ -193,4 +193,4 @@ def test_a_full_disk_for_temporary_files_ends_in_one_line(full_disk, monkeypatch
         stop_workers()
     assert invoke(["template", "SELECT 1"]) == 1
     [line] = capsys.readouterr().err.splitlines()
-    assert "cannot be written (No space left on device); check the disk" in line
+    assert "No space left on device); check free memory and the disk space of " in line

@@ -183,7 +183,7 @@ def changed(old: str, new: str, text: str = TARGET) -> str:
         (
             changed('"spider"', '"jsonl"') + 'columns = { sql = "q", schema = "s" }\n',
             "unknown key 'columns.schema'; use one of db_id, frequency, id, part, question, rows, "
-            "sql",
+            "slice, sql",
         ),
         (
             changed('"spider"', '"jsonl"') + 'columns = { question = "q" }\n',

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from nl2sql_align.tasks.base.connections import bounded
 from nl2sql_align.tasks.base.errors import AlignError, CorpusError
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry, load_corpora
 from nl2sql_align.tasks.ingest.dumps import digest_dump, ingest_corpus
@@ -527,7 +528,8 @@ def test_too_little_memory_names_the_variable_to_raise(tmp_path, monkeypatch):
     path = tmp_path / "a.json"
     path.write_bytes(as_json(SPIDER))
     monkeypatch.setenv("NL2SQL_ALIGN_MEMORY_LIMIT", "10MB")
-    check_fault(entry(path, "spider"), tmp_path, "raise NL2SQL_ALIGN_MEMORY_LIMIT")
+    with bounded(None, None, tmp_path):
+        check_fault(entry(path, "spider"), tmp_path, "raise NL2SQL_ALIGN_MEMORY_LIMIT")
 
 
 @pytest.mark.parametrize(
