@@ -1,5 +1,6 @@
 """The commands ``run`` and ``nightly``: run a flow in this process and show its progress."""
 
+import atexit
 import logging
 import os
 import signal
@@ -422,14 +423,31 @@ def exit_on_signals(seconds: float = SECONDS_TO_EXIT) -> None:
     A thread that reads a file or a query that runs may delay that. The process ends anyway once
     some seconds have passed: the next run clears up as after one that was killed.
     """
+    ended_by: list[int] = []
+
+    def end(number: int, _frame: object) -> None:
+        ended_by.append(number)
+        sys.exit(128 + number)
+
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP
-            signal.signal(number, lambda number, _frame: sys.exit(128 + number))
+            signal.signal(number, end)
+    # Runs after the exit handlers that are registered later.
+    atexit.register(_exit_with_signal, ended_by)
     # Handlers wait until the main thread leaves native code; numbers are written to this at once.
     received, sent = os.pipe()
     os.set_blocking(sent, False)
     signal.set_wakeup_fd(sent, warn_on_full_buffer=False)
     threading.Thread(target=_end_after_signal, args=[received, seconds], daemon=True).start()
+
+
+def _exit_with_signal(numbers: list[int]) -> None:
+    """Exit with the status of a signal, which is lost if it interrupts a query of DuckDB."""
+    if numbers:
+        with suppress(OSError, ValueError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(128 + numbers[0])
 
 
 def _end_after_signal(received: int, seconds: float) -> None:
