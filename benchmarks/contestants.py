@@ -531,8 +531,9 @@ CONTESTANTS = {
 def main() -> None:
     name, *arguments = sys.argv[1:]
     if name.startswith("our"):
-        from nl2sql_align.tasks.base.environment import set_library_defaults
+        from nl2sql_align.tasks.base.environment import hide_pandas, set_library_defaults
 
+        hide_pandas()
         set_library_defaults()  # like the command line; others get the defaults of their libraries
     answer = CONTESTANTS[name](*arguments)
     print(json.dumps(answer), flush=True)

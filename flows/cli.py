@@ -14,7 +14,7 @@ import typer
 from rich.markup import escape
 
 from nl2sql_align.flows.running.runners import Runner
-from nl2sql_align.tasks.base.environment import set_library_defaults
+from nl2sql_align.tasks.base.environment import hide_pandas, set_library_defaults
 from nl2sql_align.tasks.base.errors import AlignError, find_disk_reason
 from nl2sql_align.tasks.base.garbage import collect_rarely, skip_final_collection
 from nl2sql_align.tasks.base.progress import Progress, listening
@@ -1145,6 +1145,7 @@ def _parse_caps(given: list[str]) -> dict[str, float]:
 def main() -> None:
     """Run the command line and exit."""
     prepare_streams()
+    hide_pandas()
     set_library_defaults()
     collect_rarely()
     _exit_quietly(invoke(sys.argv[1:]))

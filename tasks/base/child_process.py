@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
 from nl2sql_align.tasks.base.connections import bounded, resources
-from nl2sql_align.tasks.base.environment import list_module_folders
+from nl2sql_align.tasks.base.environment import hide_pandas, list_module_folders
 from nl2sql_align.tasks.base.errors import AlignError
 
 P = ParamSpec("P")
@@ -114,6 +114,7 @@ def main() -> None:
     if not sys.stdin.buffer.read(1):
         return
     threading.Thread(target=_end_with_input, daemon=True).start()
+    hide_pandas()
     result = error = None
     try:
         with bounded(limits.threads, f"{limits.memory_bytes}B", folder):

@@ -2,8 +2,11 @@
 
 import os
 import re
+import sys
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 import nl2sql_align
 from nl2sql_align.tasks.base.errors import ConfigurationError
@@ -28,6 +31,25 @@ def set_library_defaults(threads: int | None = None) -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Arrow's own allocator zeroes pages of 2 MB in each thread, for columns of some kilobytes.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+
+
+def hide_pandas() -> None:
+    """Let PyArrow find no pandas in this process, which it imports with its first array.
+
+    That takes over half a second where pandas is installed. Only programs call this, since a user's
+    process may need pandas.
+    """
+    sys.meta_path.insert(0, _NoPandas())
+
+
+class _NoPandas(MetaPathFinder, Loader):
+    """Finds pandas, whose import then fails: some libraries expect that it can be looked up."""
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        return ModuleSpec(name, self) if name == "pandas" else None
+
+    def create_module(self, spec: ModuleSpec) -> NoReturn:
+        raise ImportError(f"{spec.name} is not used here", name=spec.name)
 
 
 def read_seconds(variable: str, default: float) -> float:

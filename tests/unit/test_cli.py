@@ -970,6 +970,17 @@ def test_help_explains_each_command(command, cli_here):
         assert "Exit with 4" in ended.out
 
 
+def test_commands_do_not_import_pandas():
+    """PyArrow would, where it is installed: half a second for each process."""
+    pytest.importorskip("pandas", reason="needs pandas, which the package datasets brings")
+    file = SAMPLES / "harbour-train.json"
+    ended = cli("inspect", file, variables={"PYTHONPROFILEIMPORTTIME": "1"})
+    imported = re.findall(r"^import time: .* (\S+)$", ended.err, re.MULTILINE)
+    assert ended.status == 0
+    assert "pyarrow.lib" in imported
+    assert [name for name in imported if name.startswith("pandas.")] == []
+
+
 def test_help_has_a_short_option_and_no_names_of_types(cli_here):
     for command in ((), *((command,) for command in COMMANDS)):
         text = cli_here(*command, "-h").out
