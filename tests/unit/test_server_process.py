@@ -12,6 +12,7 @@ from urllib.request import urlopen
 import pytest
 
 from nl2sql_align.flows.running.server_process import Guard, _is_whole
+from nl2sql_align.flows.running.temporary_server import TemporaryServer
 
 ALLOWED = ["http://127.0.0.1:4200", "http://localhost:4200", "https://prefect.example.org"]
 
@@ -84,6 +85,24 @@ def test_a_damaged_copy_of_the_empty_database_is_not_used(tmp_path):
     assert not _is_whole(cut)
     cut.write_bytes(b"")
     assert not _is_whole(cut)
+
+
+@pytest.mark.fault
+def test_servers_that_start_at_once_in_a_new_home_all_answer(tmp_path, monkeypatch):
+    """Servers that shared a database failed as they migrated it."""
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("NL2SQL_ALIGN_CACHE", str(tmp_path / "cache"))
+    servers = [TemporaryServer() for _ in range(2)]
+    try:
+        for server in servers:
+            server.wait()
+        assert all(server.is_running() for server in servers)
+    finally:
+        for server in servers:
+            server.stop()
+    [made] = (tmp_path / "cache").glob("*.db")
+    assert _is_whole(made)
+    assert not (tmp_path / "home" / "prefect.db").exists()
 
 
 CALLER = """
