@@ -29,7 +29,7 @@ from nl2sql_align.tasks.measures.divergence import alignment
 from nl2sql_align.tasks.measures.mixtures import Weights, mixture_divergence, nearest_mixture
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.record import last_run_id, record_decision
-from nl2sql_align.tasks.warehouse.addresses import expand_home, refuse_credentials
+from nl2sql_align.tasks.warehouse.addresses import find_output_folder
 from nl2sql_align.tasks.warehouse.folder import stage_key
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def mix(
     if (out is None) != (training is None):
         raise ConfigurationError("out: the files of a trainer need both out and training")
     if out is not None:
-        refuse_credentials(out)
+        out = find_output_folder(out)
     if not 20 <= replicates <= 100_000:
         raise ConfigurationError(f"replicates: {replicates} is not between 20 and 100,000")
     with open_results(place) as con:
@@ -159,7 +159,7 @@ def mix(
         notes += _note_repeats(pool, rows)
         weights = dict(table.select("source", "row_weight").iter_rows())
         with explaining_write_errors(out):
-            written = write_mixture_files(rows, weights, expand_home(out), training)
+            written = write_mixture_files(rows, weights, out, training)
         notes += written.notes
     record_decision(place, "mixtures", table, {"mixture": name})
     return Mixture(

@@ -50,7 +50,7 @@ from nl2sql_align.tasks.measures.divergence import alignment
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.record import last_run_id, record_decision
 from nl2sql_align.tasks.results.versions import list_versions
-from nl2sql_align.tasks.warehouse.addresses import expand_home, refuse_credentials
+from nl2sql_align.tasks.warehouse.addresses import expand_home, find_output_folder
 from nl2sql_align.tasks.warehouse.folder import stage_key, write_atomically
 
 REPLICATES: Final = 20
@@ -212,8 +212,7 @@ def select(
         WarehouseError: The results are missing, or another run has locked them for a minute.
         AlignError: The folder cannot be written.
     """
-    refuse_credentials(out)
-    out = expand_home(out)
+    out = find_output_folder(out)
     weights = None if weights is None else expand_home(weights)
     options.check(sources or list(options.caps or {}))
     with open_results(place) as con:
