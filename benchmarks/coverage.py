@@ -352,7 +352,7 @@ def page(
         coverages=table(header, rows),
         halves=_HALVES.format(
             n_splits=halves.N_SPLITS,
-            few=halves.FEW_UNITS,
+            few=halves.FEW_DATABASES,
             table=table(
                 (
                     "sets",

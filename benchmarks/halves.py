@@ -1,4 +1,4 @@
-"""Independent halves of real corpora: does the interval of one half hold the value of the other?
+"""Independent halves of real corpora: does the interval of one half contain the value of the other?
 
 Each split draws half of the databases (of the queries, where databases are unknown) of the training
 set and half of those of the target, with the answers to them. The remaining halves are a second
@@ -27,13 +27,12 @@ from nl2sql_align.tasks.measures.verdicts import student_interval
 from nl2sql_align.tasks.ngrams.count import Incidence, ngram_incidence
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.run.job import run_locally
+from nl2sql_align.tasks.views.terminal.ratios import FEW_DATABASES
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 
 N_SPLITS: Final = 62
 _TWO_DRAWS: Final = math.sqrt(2)
 _NO_QUERIES: Final = np.zeros(0, np.int64)
-FEW_UNITS: Final = 30
-"""From fewer databases than this, by weight, ``ratio`` calls an interval rough."""
 
 
 class Halved(NamedTuple):
@@ -132,7 +131,7 @@ def read_corpora(folder: Path) -> Corpora:
 
 
 class Half(NamedTuple):
-    """What one half says: the logarithm of the value, its interval, and its number of units."""
+    """The result of one half: the logarithm of the value, its interval, and its number of units."""
 
     estimate: float
     low: float
@@ -210,7 +209,7 @@ def _weigh(sample: Sample) -> Floats:
 
 
 def halves_row(design: Halved, folder: Path, n_splits: int = N_SPLITS) -> list[str]:
-    """Return how often the interval of one half holds the value of the other, in percent."""
+    """Return how often the interval of one half contains the value of the other, in percent."""
     cases = [
         (one, other)
         for pair in split_design(design, folder, n_splits)
@@ -218,7 +217,7 @@ def halves_row(design: Halved, folder: Path, n_splits: int = N_SPLITS) -> list[s
     ]
     held = np.array([holds(*case) for case in cases])
     held_longer = np.array([holds(*case, _TWO_DRAWS) for case in cases])
-    is_warned = np.array([one.n_units < FEW_UNITS for one, _ in cases])
+    is_warned = np.array([one.n_units < FEW_DATABASES for one, _ in cases])
     quiet = held_longer[~is_warned]
     answers = f" / {design.predictions}" if design.predictions else ""
     return [
@@ -231,6 +230,6 @@ def halves_row(design: Halved, folder: Path, n_splits: int = N_SPLITS) -> list[s
 
 
 def holds(one: Half, other: Half, stretch: float = 1.0) -> bool:
-    """Return whether the interval of one half, made longer, holds the value of the other."""
+    """Return whether the interval of one half, made longer, contains the value of the other."""
     away = other.estimate - one.estimate
     return stretch * (one.low - one.estimate) <= away <= stretch * (one.high - one.estimate)

@@ -25,6 +25,9 @@ from nl2sql_align.tasks.views.terminal.console import (
 if TYPE_CHECKING:
     import polars as pl
 
+FEW_DATABASES: Final = 30
+"""Intervals from fewer resampled databases than this, by weight, are called rough."""
+
 _MAX_LISTED: Final = 3
 _VERDICT_STYLES: Final = {"gain": "bold cyan", "undecided": "yellow", "no gain": "dim"}
 # Both alignments, ratio, and ratio by reach at their widest, the indent, and the spaces between.
@@ -40,7 +43,9 @@ _MAX_ANSWERS: Final = 20
 _MAX_SLICES: Final = 30
 
 
-def print_ratios(rows: "pl.DataFrame", *, is_all: bool = False, few_databases: int = 30) -> None:
+def print_ratios(
+    rows: "pl.DataFrame", *, is_all: bool = False, few_databases: int = FEW_DATABASES
+) -> None:
     """Print the Alignment Ratios: untuned models first, and those with the best ratio first.
 
     Args:
