@@ -101,8 +101,7 @@ def align(
 
     Raises:
         ConfigurationError: The corpora file is wrong, or a limit.
-        WarehouseError: The warehouse is in use, cannot be written, or contains other
-            files.
+        WarehouseError: The warehouse is in use, cannot be written, or contains other files.
         ConflictError: Another run has published to the same store in the meantime.
     """
     return _align(

@@ -71,8 +71,7 @@ def nightly(
 
     Raises:
         ConfigurationError: The folders do not exist, or contain no dump.
-        WarehouseError: The warehouse is in use, cannot be written, or contains other
-            files.
+        WarehouseError: The warehouse is in use, cannot be written, or contains other files.
     """
     found = _discover(
         folders,

@@ -429,7 +429,7 @@ def exit_on_signals(seconds: float = SECONDS_TO_EXIT) -> None:
         ended_by.append(number)
         sys.exit(128 + number)
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in _ENDING:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP
             signal.signal(number, end)
     # Runs after the exit handlers that are registered later.

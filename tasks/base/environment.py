@@ -34,16 +34,16 @@ def set_library_defaults(threads: int | None = None) -> None:
 
 
 def hide_pandas() -> None:
-    """Let PyArrow find no pandas in this process, which it imports with its first array.
+    """Keep PyArrow from importing pandas in this process.
 
-    That takes over half a second where pandas is installed. Only programs call this, since a user's
-    process may need pandas.
+    PyArrow imports pandas with its first array, which takes over half a second. Only programs call
+    this, since a user's process may need pandas.
     """
     sys.meta_path.insert(0, _NoPandas())
 
 
 class _NoPandas(MetaPathFinder, Loader):
-    """Finds pandas, whose import then fails: some libraries expect that it can be looked up."""
+    """Find pandas, but fail to import it: Polars looks it up even if it is not needed."""
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
         return ModuleSpec(name, self) if name == "pandas" else None

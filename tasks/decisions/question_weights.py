@@ -27,7 +27,7 @@ def read_weights(con: duckdb.DuckDBPyConnection, target: str, file: Path) -> pl.
         con: A connection to the published results.
         target: The target.
         file: A table (.csv, .tsv, .json, .jsonl or .parquet) with a column ``weight``, and a column
-            ``id`` or ``ordinal`` (from 0) that says which question it is for.
+            ``id`` or ``ordinal`` (from 0) of the question.
 
     Returns:
         ``ordinal`` and ``weight`` of each query of the target.

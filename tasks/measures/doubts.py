@@ -80,7 +80,7 @@ def list_slice_doubts(row: Mapping[str, Any]) -> list[str]:
         doubts.append(f"only {row['n_templated'] / row['n_queries']:.1%} of the slice parses")
     predictions, share = row["predictions"], row["predictions_parsed_share"]
     if row["are_questions_known"] is False:
-        doubts.append(f"which question each answer of {predictions} belongs to is unknown")
+        doubts.append(f"the questions that the answers of {predictions} belong to are unknown")
     elif share is not None and share < RARELY_PARSED:
         doubts.append(f"only {share:.1%} of the answers of {predictions} to the slice parse")
     return doubts

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from nl2sql_align.tasks.base.environment import hide_pandas
 from nl2sql_align.tasks.ingest.corpora_file import load_corpora
 from nl2sql_align.tasks.run.job import JobSettings, run_locally
 from nl2sql_align.tasks.warehouse.folder import Warehouse
@@ -53,6 +54,7 @@ def _end_before(file: int) -> None:
 
 
 if __name__ == "__main__":
+    hide_pandas()  # like the command line
     command, place, *files = sys.argv[1:]
     if command == "cut":
         print(cut(Path(place), Path(files[0])))

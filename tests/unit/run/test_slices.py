@@ -171,7 +171,9 @@ def test_answers_whose_questions_are_unknown_have_no_ratio_and_a_doubt(made):
     for row in rows:
         assert row["alignment_ratio"] is row["predictions_alignment"] is None
         assert row["train_alignment"] > 0
-        assert row["doubts"] == ["which question each answer of unmatched belongs to is unknown"]
+        assert row["doubts"] == [
+            "the questions that the answers of unmatched belong to are unknown"
+        ]
 
 
 def test_questions_without_a_value_are_a_slice_and_few_queries_a_doubt(made):
@@ -204,7 +206,7 @@ def test_the_terminal_shows_the_closest_training_set_of_each_slice(made, capsys)
         ["simple", "24", "train"],
     ]
     assert all(row.rstrip().endswith("1)") for row in rows[:2])
-    assert rows[2].startswith("  1) which question each answer of unmatched belongs to is")
+    assert rows[2].startswith("  1) the questions that the answers of unmatched belong to are")
     assert invoke(["slices", str(made), "--target", "dev"]) == 0
     assert "for answers" in capsys.readouterr().out
     assert invoke(["slices", str(made), "--require", "train_alignment > 1"]) == 4
