@@ -29,7 +29,7 @@ def find_metric(name: str) -> Metric:
     """Return the metric with a name.
 
     Raises:
-        ConfigurationError: There is no such metric.
+        ConfigurationError: The metric does not exist.
     """
     try:
         return Metric(name)

@@ -39,7 +39,7 @@ def count_decimals(
 def format_value(
     value: float, low: float | None = None, high: float | None = None, border: float | None = None
 ) -> str:
-    """Format a number with the decimals that its interval allows, as ``count_decimals`` says."""
+    """Format a number with the decimals that ``count_decimals`` returns for its interval."""
     return _format(value, count_decimals(low, high, border, value), border)
 
 

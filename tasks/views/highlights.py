@@ -32,8 +32,7 @@ class Highlights:
         sentences: At most three: the closest training sets, the verdicts, and a warning.
         next_steps: Commands for these results, each with a short description of its output.
         notes: The notes of the last run about the corpora.
-        warning: The warning among the sentences; an empty text if they say that there is no reason
-            for one.
+        warning: The warning among the sentences; an empty text if the results need none.
     """
 
     sentences: list[str]
@@ -173,7 +172,7 @@ def _describe_warnings(pairs: Sequence[_Row], ratios: Sequence[_Row]) -> str:
 
 
 def _describe_health(pairs: Sequence[_Row]) -> str:
-    """Say why there is no warning, if there are training sets to warn of."""
+    """Describe the checks that found nothing; return "" without training sets to check."""
     if not _rank_candidates(pairs):
         return ""
     share, _ = _find_least_parsed(pairs)

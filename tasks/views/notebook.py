@@ -92,7 +92,7 @@ class Results:
             A frame with the column ``source``, then one column per target, named after it.
 
         Raises:
-            ConfigurationError: There is no such measure.
+            ConfigurationError: The measure does not exist.
         """
         metric = find_metric(metric)
         rows = self.alignment
@@ -107,7 +107,7 @@ class Results:
             name: The name of the table, as listed in the reference of tables.
 
         Raises:
-            ConfigurationError: There is no such table.
+            ConfigurationError: The table does not exist.
             WarehouseError: The results have been removed since they were loaded.
         """
         with open_results(self.warehouse) as con:
@@ -127,7 +127,7 @@ class Results:
             target: Only this target.
 
         Raises:
-            ConfigurationError: There is no such measure or target.
+            ConfigurationError: The measure or the target does not exist.
         """
         return self._plot(Picture.MATRIX, target=target, metric=metric)
 
@@ -135,7 +135,7 @@ class Results:
         """Draw the Alignment Ratios of untuned models on a target, by default the first one.
 
         Raises:
-            ConfigurationError: There is no ratio on this target.
+            ConfigurationError: The target has no Alignment Ratio.
         """
         return self._plot(Picture.RATIOS, target=target)
 

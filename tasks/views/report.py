@@ -231,7 +231,7 @@ def read_labels(con: "duckdb.DuckDBPyConnection", warehouse: str = "") -> dict[s
     parameters = json.loads(run["parameters"])
     reading = parameters.pop("texts", {})
     if parameters.get("corpora"):
-        # The folders of the machine are nobody's business.
+        # The page is passed on, and the folders of this machine are private.
         parameters["corpora"] = PurePath(parameters["corpora"]).name
     decisions = ("sample_size", "selections", "budget", "mixtures", "headroom")
     gaps = query_sql(con, "views/report/gaps", most=_MAX_GAPS).pl()

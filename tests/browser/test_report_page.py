@@ -66,7 +66,7 @@ def test_choosing_a_target_shows_its_training_sets(opened):
     assert row.get_by_label("undecided", exact=True).count() == 1
 
 
-def test_a_link_opens_the_same_view(opened, report):
+def test_a_link_opens_the_same_view(opened):
     page = opened()
     page.select_option("#target", label="test")
     page.select_option("#metric", "js_nats")
@@ -366,7 +366,7 @@ def test_controls_are_not_printed(opened):
     assert page.locator("nav").is_hidden()
     back = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert back == "rgb(255, 255, 255)"
-    # Each printed figure says its measure, target and direction.
+    # Each printed figure names its measure, target and direction.
     captions = page.locator("figcaption").all_inner_texts()
     assert "KL-alignment of rows (sources) with columns (targets)" in captions
     assert "KL-alignment of training sets with dev, with 95% intervals" in captions

@@ -1,4 +1,4 @@
--- The templates of targets of which training sets lack rows, with an example and its question.
+-- The templates of targets of which training sets lack rows, each with an example.
 -- parameters: most
 select
     source,

@@ -129,7 +129,7 @@ const numberColumn = (head, value, show = (row) => fixed(value(row))) => ({ head
 const shareColumn = (head, value) => numberColumn(head, value, (row) => (value(row) === null || value(row) === undefined ? "" : percent(value(row))));
 const countColumn = (head, value) => numberColumn(head, value, (row) => (value(row) === null || value(row) === undefined ? "" : count(value(row))));
 
-// A table that is sorted by a click on a head, and saved as CSV; `label` says its measure, target and direction
+// A table that is sorted by a click on a head, and saved as CSV; `label` names its measure, target and direction
 function table(label, columns, rows, { most = MANY, chosen = () => false, foldable = false } = {}) {
   const compare = (a, b) => (a === b ? 0 : a === null || a === undefined || a === "" ? 1 : b === null || b === undefined || b === "" ? -1
     : typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b), "en", { numeric: true }));
@@ -174,7 +174,7 @@ function verdictOf(verdict, words = "") {
   return h("span", { class: `verdict ${kind(verdict)}` }, `${sign} ${word}${words}`);
 }
 
-// Texts, each with a number that marks what it is about
+// Numbered texts; the numbers mark the rows that they are about
 function makeNotes() {
   const numbers = new Map();
   return {
@@ -199,7 +199,7 @@ pen.font = `12px ${data.config.font}`;
 const widthOf = (indices) => Math.max(...indices.map((i) => pen.measureText(name(i)).width * Math.min(1, characters() / name(i).length)));
 let nDrawing = 0;
 
-// Draws a chart of data.charts with these rows. `about` says its measure, target and direction, above the chart, to
+// Draws a chart of data.charts with these rows. `about` names its measure, target and direction, above the chart, to
 // screen readers, and in its PNG. `change` overrides parts of its specification, `tooltip` makes the content of a row's
 // tooltip, and `then` is called with the drawn chart.
 function chart(kind, rows, about, { params = {}, change = {}, then = null, tooltip = (row) => [row.description], ...events } = {}) {
@@ -267,7 +267,7 @@ const state = {
 state.against = state.target;
 state.source = ranked(state.target)[0] ?? comparable.find((i) => i !== state.target) ?? null;
 
-// The address names the section and everything that was chosen, so that a link opens the same view
+// The address names the section and all choices, so that a link opens the same view
 const defaults = { ...state };
 const ROLES = ["all", "train", "target", "predictions"];
 const ALLOWED = {
@@ -304,7 +304,7 @@ function readAddress() {
   }
   if (!given.has("against")) state.against = state.target;
   if (!given.has("source")) state.source = ranked(state.against)[0] ?? state.source;
-  document.getElementById("unknown").replaceChildren(unknown.length ? `This report does not have what the link names: ${unknown.join(", ")}.` : "");
+  document.getElementById("unknown").replaceChildren(unknown.length ? `The link names things that this report does not have: ${unknown.join(", ")}.` : "");
   document.getElementById("unknown").hidden = !unknown.length;
   return document.getElementById(section)?.matches("section") ? section : "";
 }
@@ -346,7 +346,7 @@ function drawAnswer() {
   const section = body("answer");
   const answers = listAnswers();
   if (!answers.length) {
-    section.replaceChildren(h("p", {}, "There is no training set, or no target to compare one with. The matrix shows the corpora that can be compared."));
+    section.replaceChildren(h("p", {}, "An answer needs a training set and a target to compare it with. The matrix shows the corpora that can be compared."));
     return;
   }
   const label = "The closest training set to each target, and the Alignment Ratio of each model";
@@ -413,7 +413,7 @@ function drawRanking() {
   const t = state.target;
   const order = ranked(t);
   if (!withRole("train").length || !order.length) {
-    section.replaceChildren(h("p", {}, "There is no training set to compare with a target."));
+    section.replaceChildren(h("p", {}, "A ranking needs a training set to compare with a target."));
     return;
   }
   const predictions = bestRatios(t).map((row) => row.predictions);
@@ -625,7 +625,7 @@ function pairTooltip(s, t) {
 function drawRatios() {
   const withRatios = targets.filter((t) => ratios.some((row) => row.target === t));
   if (!withRatios.length) {
-    body("ratios").replaceChildren(h("p", {}, "There are no ratios: they need a corpus with the role train and one with the role predictions."));
+    body("ratios").replaceChildren(h("p", {}, "No Alignment Ratios: they need a corpus with the role train and one with the role predictions."));
     return;
   }
   const target = state.target;
@@ -644,7 +644,7 @@ function drawRatios() {
     h("div", { class: "tools" },
       chooser("Target", asOptions(targets), target, (value) => chooseTarget(Number(value), "ratio-target"), "ratio-target"),
       chooser("Answers", [...kinds, ...asOptions(predictions)], state.answers, (value) => { state.answers = value; drawRatios(); keepInAddress(); document.getElementById("answers").focus(); }, "answers")),
-    shown.length ? "" : h("p", {}, `There are no answers of this kind for ${name(target)}.`),
+    shown.length ? "" : h("p", {}, `${name(target)} has no answers of this kind.`),
     limited(shown, 8, (some) => h("div", { class: "figures" }, some.map((p) => ratioPanel(p, rows.filter((row) => row.predictions === p), scale)))));
 }
 
@@ -696,7 +696,7 @@ function drawSlices() {
     h("p", {}, "Each slice of a target is compared like a target of its own, here with its closest training set. Small slices have low alignments, and no slice has an interval."),
     h("div", { class: "tools" }, chooser("Target", asOptions(rows.length ? known : [state.target, ...known]), state.target, (value) => chooseTarget(Number(value), "slices-target"), "slices-target")),
     rows.length ? limited(answers, 4, (some) => h("div", {}, some.map((p) => slicesTable(p, rows.filter((row) => row.predictions === p)))))
-      : h("p", {}, `${name(state.target)} has no slices; there are slices of ${known.map(name).join(", ")}.`));
+      : h("p", {}, `${name(state.target)} has no slices; targets with slices: ${known.map(name).join(", ")}.`));
 }
 
 function slicesTable(p, rows) {
@@ -728,7 +728,7 @@ function drawDecisions() {
     h("p", {}, "Results of the commands sample-size, select and mix."),
     h("div", { class: "tools" }, chooser("Target", asOptions(here ? chosen : [state.target, ...chosen]), state.target, (value) => chooseTarget(Number(value), "decided"), "decided")),
     here ? h("div", { class: "figures" }, [sizesPanel(target, ofTarget("sample_size")), budgetPanel(target, ofTarget("budget"), ofTarget("selections")), mixturePanel(target, ofTarget("mixtures"))])
-      : h("p", {}, `Nothing is recorded for ${target}; there are results for ${decided.join(", ")}.`));
+      : h("p", {}, `Nothing is recorded for ${target}; targets with results: ${decided.join(", ")}.`));
 }
 const half = () => fitted(isWide() ? room() / 2 - 16 : 640);
 
@@ -790,14 +790,14 @@ function drawGaps() {
     h("p", {}, "Results of the command gaps: the templates of a target of which rows raise the alignment of a training set most, in the order in which to add them."),
     h("div", { class: "tools" }, chooser("Target", asOptions(rows.length ? chosen : [state.target, ...chosen]), state.target, (value) => chooseTarget(Number(value), "gaps-target"), "gaps-target")),
     ...(rows.length ? [...new Set(rows.map((row) => row.source))].map((source) => gapsPanel(source, rows.filter((row) => row.source === source)))
-      : [h("p", {}, `Nothing is recorded for ${name(state.target)}; there are results for ${known.join(", ")}.`)]));
+      : [h("p", {}, `Nothing is recorded for ${name(state.target)}; targets with results: ${known.join(", ")}.`)]));
 }
 
 function gapsPanel(source, rows) {
   const [first] = rows;
   const hidden = first.n_templates_in_all - rows.length;
   const example = (row) => row.example_sql || row.template;
-  return h("div", { class: "panel" }, h("h3", {}, `What ${source} lacks for ${first.target}`),
+  return h("div", { class: "panel" }, h("h3", {}, `Rows that ${source} lacks for ${first.target}`),
     h("p", {}, `${counted(first.n_rows_in_all, "row")} of ${counted(first.n_templates_in_all, "template")} raise its KL-alignment from ${fixed(first.source_alignment)} to ${fixed(first.alignment_with_all)}.`,
       hidden ? ` Shown are the first ${rows.length} templates; nl2sql-align gaps lists all.` : ""),
     table(`Rows to add to ${source} for ${first.target}`, [
@@ -829,7 +829,7 @@ function pairTools(prefix) {
 
 function drawDifferences() {
   const [s, t] = [state.source, state.against];
-  if (s === null) { body("differences").replaceChildren(h("p", {}, "There is nothing to compare.")); return; }
+  if (s === null) { body("differences").replaceChildren(h("p", {}, "Nothing to compare.")); return; }
   const parts = [pairTools("pair"), h("p", {}, alignment(s, t) === null ? `The alignment of ${name(s)} with ${name(t)} is not in the report.` :
     `KL-alignment of ${name(s)} with ${name(t)}: ${rounded(alignment(s, t), intervals.get(`${s} ${t}`))}. KL divergence: ${fixed(METRICS.kl_nats.value(s, t))} nats; in the reverse direction, ${fixed(METRICS.kl_nats.value(t, s))} nats.`)];
   if (s === t) parts.push(h("p", {}, "A corpus does not differ from itself."));
@@ -885,7 +885,7 @@ function ngramsOf(s, t) {
   return sides && sides.map((rows) => foldVariants(rows).slice(0, MOST_DIFFERENT));
 }
 
-// Folds variants: n-grams that share a run of at least half of the shorter one's tokens, with a word that says something
+// Folds variants: n-grams that share a run of at least half of the shorter one's tokens, with a word that few n-grams have
 const COMMON = new Set(["SELECT", "FROM", "WHERE", "AND", "(", ")", ",", "=", "*"]);
 function foldVariants(rows) {
   const runs = (tokens, n) => Array.from({ length: Math.max(0, tokens.length - n + 1) }, (_, i) => tokens.slice(i, i + n)).filter((run) => run.some((token) => !COMMON.has(token))).map((run) => run.join(" "));
@@ -1030,7 +1030,7 @@ document.getElementById("about").replaceChildren(
   `${counted(corpora.reduce((sum, one) => sum + one.n_queries, 0), "query", "queries")}. Published ${data.run.finished}.`);
 function drawCharts() {
   if (comparable.length) for (const draw of [drawAnswer, drawRanking, drawRatios, drawMatrix, drawDifferences]) draw();
-  else for (const id of ["answer", "ranking", "ratios", "matrix", "differences"]) body(id).replaceChildren(h("p", {}, "There is nothing to compare, because no corpus has a query with an n-gram."));
+  else for (const id of ["answer", "ranking", "ratios", "matrix", "differences"]) body(id).replaceChildren(h("p", {}, "Nothing to compare: no corpus has a query with an n-gram."));
   drawSlices();
   drawDecisions();
   drawGaps();
@@ -1045,7 +1045,7 @@ drawParsing();
 drawVersions();
 openAddress();
 window.addEventListener("hashchange", () => {
-  // A link of the contents names a section only, and keeps what was chosen
+  // A link of the contents names a section only, and keeps the choices
   if (!location.hash.includes("=")) { sectionInView = location.hash.slice(1); keepInAddress(); } else openAddress();
 });
 // The section in view is marked in the contents

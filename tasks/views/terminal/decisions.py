@@ -116,7 +116,7 @@ def _print_training(training: "TrainingFiles | None") -> None:
 
 
 def print_mixture(mixture: "Mixture", place: "Path | str") -> None:
-    """Print the share of rows to draw from each corpus, with intervals, and what to do next.
+    """Print the share of rows to draw from each corpus, with intervals, and the next command.
 
     Args:
         mixture: The mixture.

@@ -63,7 +63,7 @@ def _rank(group: "pl.DataFrame") -> _Rows:
 
 
 def _key(row: dict[str, Any]) -> tuple[float, float, str, str]:
-    """Return what sorts the highest Headroom Ratio first, and unknown ones last."""
+    """Return a key that sorts the highest Headroom Ratio first, and unknown ones last."""
     ratio = row["headroom_ratio"]
     return -(ratio or 0.0), -row["alignment_ratio"], row["predictions"], row["train"]
 
@@ -118,10 +118,9 @@ def _describe_best(row: dict[str, Any], train: str) -> tuple[str, ...]:
 
 
 def _print_head(row: dict[str, Any], subject: str) -> None:
-    unit = "database" if row["split_by"] == "databases" else "query"
     say(
         f"[bold]{escape(subject)}[/] on [bold]{escape(row['target'])}[/] "
-        f"(the halves share no {unit})"
+        f"(halves with different {row['split_by']})"
     )
 
 

@@ -46,7 +46,7 @@ def test_both_ends_appear_on_their_side_of_the_border():
     assert format_value(0.9998, border=1.0) == "0.9998"
     assert format_value(1.00004, border=1.0) == "1.0001"
     assert format_value(1.0, border=1.0) == "1.000"
-    # Inside an interval that contains the border, a side would mean nothing.
+    # Inside an interval that contains the border, neither side would be right.
     assert format_value(1.0002, 0.95, 1.06, 1.0) == "1.00"
 
 

@@ -89,7 +89,7 @@ def test_a_picture_has_the_width_of_a_printed_column(folder, tmp_path, kind):
     assert 5.5 < 12 * 84 / 25.4 * 72 / float(size[3]) < 9
 
 
-def test_widths_hold_in_all_formats_and_pdf_files_contain_their_fonts(folder, tmp_path):
+def test_all_formats_have_the_given_width_and_pdf_files_contain_their_fonts(folder, tmp_path):
     png = plot(folder, "ratios", tmp_path / "p.png", width=100).read_bytes()
     assert struct.unpack(">I", png[16:20])[0] == pytest.approx(100 / 25.4 * 300, abs=2)
     pdf = plot(folder, "ratios", tmp_path / "p.pdf", width="double").read_bytes()
@@ -142,7 +142,7 @@ def test_options_without_a_picture_are_errors(folder, tmp_path, make_corpus):
     assert "name a corpus with --source" in error_of("differences", where=plain.folder)
 
 
-def test_the_command_draws_and_says_what(folder, tmp_path):
+def test_the_command_names_the_picture_that_it_draws(folder, tmp_path):
     out = tmp_path / "m.svg"
     for kind, title in (
         ("differences", "N-grams more frequent in near (right) or in dev (left)"),

@@ -280,9 +280,9 @@ def headroom_rows(*answers):
     )
 
 
-def test_headroom_shows_what_helps_most_first(at):
+def test_headroom_lists_the_most_helpful_training_set_first(at):
     lines = at(80, print_headroom, headroom_rows(("base", None, 1.2)), "w")
-    assert lines[0] == "base on dev (the halves share no database)"
+    assert lines[0] == "base on dev (halves with different databases)"
     assert [line.split()[0] for line in lines[2:4]] == ["first", "second"]
     assert lines[4] == "  closest without any row of useless"
     assert lines[-1] == "  nl2sql-align select w --target dev --budget 500 --out chosen"
