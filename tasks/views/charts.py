@@ -13,6 +13,9 @@ Spec = dict[str, Any]
 VEGA_LITE: Final = "6.4"
 """The version of Vega-Lite that draws the charts, on the page and in pictures."""
 
+VEGA_LITE_MAJOR: Final = VEGA_LITE.partition(".")[0]
+"""Its major version, which names the schema and the media type of specifications."""
+
 _N_SHADES: Final = 50
 # The shares of the scale from which on the second and third text colors are readable on a shade.
 _MID, _HIGH = 0.48, 0.64

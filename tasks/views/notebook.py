@@ -204,14 +204,13 @@ class Chart:
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         """Return the chart in the forms that notebooks choose from."""
-        from nl2sql_align.tasks.views.charts import VEGA_LITE
-        from nl2sql_align.tasks.views.pictures import render
+        from nl2sql_align.tasks.views.charts import VEGA_LITE_MAJOR
+        from nl2sql_align.tasks.views.pictures import read_title, render
 
-        major = VEGA_LITE.partition(".")[0]
         return {
-            f"application/vnd.vegalite.v{major}+json": self.spec,
+            f"application/vnd.vegalite.v{VEGA_LITE_MAJOR}+json": self.spec,
             "image/svg+xml": render(self.spec, ".svg").decode(),
-            "text/plain": f"Chart: {self.spec.get('title')}",
+            "text/plain": f"Chart: {read_title(self.spec)}",
         }
 
 

@@ -13,7 +13,14 @@ from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.measures.doubts import is_second_opinion
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.options import Metric, find_metric
-from nl2sql_align.tasks.views.charts import ON_PAPER, VEGA_LITE, Spec, build_charts, build_config
+from nl2sql_align.tasks.views.charts import (
+    ON_PAPER,
+    VEGA_LITE,
+    VEGA_LITE_MAJOR,
+    Spec,
+    build_charts,
+    build_config,
+)
 from nl2sql_align.tasks.views.digits import format_interval, format_value
 from nl2sql_align.tasks.views.labels import label_predictions, list_doubts
 from nl2sql_align.tasks.views.options import Picture
@@ -87,7 +94,7 @@ def plot(
         )
     millimeters = None if width is None else read_width(width)
     spec = build_picture(place, kind, target=target, source=source, metric=metric)
-    announce("picture", _read_title(spec))
+    announce("picture", read_title(spec))
     picture = render(spec, out.suffix.lower(), millimeters)
     try:
         with write_atomically(out) as temporary:
@@ -99,7 +106,8 @@ def plot(
     return out
 
 
-def _read_title(spec: Spec) -> str:
+def read_title(spec: Spec) -> str:
+    """Return the title of a picture, without its subtitle."""
     title = spec["title"]
     return str(title["text"] if isinstance(title, dict) else title)
 
@@ -127,7 +135,7 @@ def build_picture(
     """
     if kind not in _BUILDERS:
         raise ConfigurationError(f"no picture '{kind}'; {list_choices(kind, _BUILDERS)}")
-    schema = f"https://vega.github.io/schema/vega-lite/v{VEGA_LITE.partition('.')[0]}.json"
+    schema = f"https://vega.github.io/schema/vega-lite/v{VEGA_LITE_MAJOR}.json"
     chart = _BUILDERS[kind](place, target, source, find_metric(metric))
     return {"$schema": schema, "config": build_config(ON_PAPER), **chart}
 

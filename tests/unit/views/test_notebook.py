@@ -76,8 +76,11 @@ def test_charts_are_shown_as_vega_lite_or_svg(results):
     matrix = results.matrix("js_nats")
     assert values == {(source, "dev"): value for source, value in matrix.iter_rows()}
     assert shown["image/svg+xml"].startswith("<svg")
-    ratios = results.plot_ratios().spec["datasets"]["rows"]
-    assert {row["label"] for row in ratios} == {"train"}
+    ratios = results.plot_ratios()
+    assert {row["label"] for row in ratios.spec["datasets"]["rows"]} == {"train"}
+    # The title alone, also of a chart with a subtitle
+    text = ratios._repr_mimebundle_()["text/plain"]
+    assert text == "Chart: Alignment Ratio on dev, with 95% intervals"
     assert "train" in str(results.plot_differences().spec["title"])
     with pytest.raises(ConfigurationError, match="nothing to draw yet"):
         results.plot_budget()
