@@ -51,6 +51,15 @@ def format_interval(low: float | None, high: float | None, border: float | None 
     return f"{_format(low, n, border)} to {_format(high, n, border)}"
 
 
+def format_estimate(
+    value: float, low: float | None = None, high: float | None = None, border: float | None = None
+) -> str:
+    """Format a number with its interval, as in ``0.90 (0.85 to 0.96)``, or alone without one."""
+    interval = format_interval(low, high, border)
+    number = format_value(value, low, high, border)
+    return f"{number} ({interval})" if interval else number
+
+
 def _is_hidden(value: float | None, n: int, border: float | None) -> bool:
     """Return whether a number looks equal to the border, although it is not."""
     if value is None or border is None or value == border:

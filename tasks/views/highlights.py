@@ -12,7 +12,7 @@ from typing import Any, Final
 from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.measures.doubts import is_second_opinion
 from nl2sql_align.tasks.results.database import open_results
-from nl2sql_align.tasks.views.digits import format_interval, format_value
+from nl2sql_align.tasks.views.digits import format_estimate, format_value
 from nl2sql_align.tasks.views.labels import label_predictions, list_doubts
 
 # Warn about a training set that contains this share of a target's queries, and about a corpus of
@@ -158,11 +158,8 @@ def _describe_verdicts(ratios: Sequence[_Row]) -> str:
     if not gains:
         return f"{summary}."
     first = min(gains, key=lambda row: (-row["ci_low"], row["predictions"], row["train"]))
-    interval = (first["ci_low"], first["ci_high"], 1.0)
-    return (
-        f"{summary}; the surest gain: {first['train']} for {label_predictions(first)}, "
-        f"{format_value(first['alignment_ratio'], *interval)} ({format_interval(*interval)})."
-    )
+    ratio = format_estimate(first["alignment_ratio"], first["ci_low"], first["ci_high"], 1.0)
+    return f"{summary}; the surest gain: {first['train']} for {label_predictions(first)}, {ratio}."
 
 
 def _describe_warnings(pairs: Sequence[_Row], ratios: Sequence[_Row]) -> str:

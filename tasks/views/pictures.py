@@ -21,7 +21,7 @@ from nl2sql_align.tasks.views.charts import (
     build_charts,
     build_config,
 )
-from nl2sql_align.tasks.views.digits import format_interval, format_value
+from nl2sql_align.tasks.views.digits import format_estimate
 from nl2sql_align.tasks.views.labels import label_predictions, list_doubts
 from nl2sql_align.tasks.views.options import Picture
 from nl2sql_align.tasks.warehouse.addresses import find_output
@@ -175,7 +175,7 @@ def render(spec: Spec, suffix: str, millimeters: float | None = None) -> bytes:
     else:
         points = millimeters / _MM_PER_INCH * _POINTS_PER_INCH
         svg = _draw_in_width(spec, points / _POINTS_PER_PIXEL)
-        scale = points / _read_width(svg)
+        scale = points / _measure_width(svg)
         density = scale * _PIXELS_PER_INCH / _POINTS_PER_INCH
     if suffix == ".png":
         return bytes(vl_convert.svg_to_png(svg, scale=density))
@@ -205,7 +205,7 @@ def _draw_in_width(spec: Spec, wanted: float) -> str:
     n_columns = 1
     if "facet" in spec:
         n_columns = chart["columns"] = 1 if wanted < _NARROW else spec["columns"]
-    excess = (_read_width(_draw(chart)) - wanted) / n_columns
+    excess = (_measure_width(_draw(chart)) - wanted) / n_columns
     inner = chart["spec"] if "facet" in chart else chart
     if isinstance(inner["width"], dict):  # a step for each column
         n_steps = len({row["target"] for row in spec["datasets"]["rows"]})
@@ -256,7 +256,7 @@ def _wrap_titles(spec: Spec, n_characters: int) -> Spec:
     return {**spec, "title": {**title, **lines}}
 
 
-def _read_width(svg: str) -> float:
+def _measure_width(svg: str) -> float:
     """Return the width of an SVG picture in pixels."""
     found = _SIZE.search(svg)
     assert found is not None
@@ -282,14 +282,12 @@ def _fill_chart(
     **params: Any,
 ) -> Spec:
     """Return a chart of ``tasks.views.charts`` with rows, titles and values of its parameters."""
-    chart = _CHARTS[kind]
-    values = {one["name"]: one["value"] for one in chart.get("params", ())} | params
-    return {
-        **chart,
+    chart = {
+        **_CHARTS[kind],
         "title": {"text": title, "subtitle": [*subtitle]} if subtitle else title,
-        "params": [{"name": name, "value": value} for name, value in values.items()],
         "datasets": {"rows": rows},
     }
+    return _set_parameters(chart, **params)
 
 
 # ---- the pictures -----------------------------------------------------------------------------
@@ -426,9 +424,7 @@ def build_ratios(place: Path | str, target: str | None, source: str | None, metr
 def _format_ratio(row: Mapping[str, float | None]) -> str:
     value, low, high = row["alignment_ratio"], row["ci_low"], row["ci_high"]
     assert value is not None
-    interval = format_interval(low, high, 1)
-    number = format_value(value, low, high, 1)
-    return f"{number} ({interval})" if interval else number
+    return format_estimate(value, low, high, 1)
 
 
 def build_differences(

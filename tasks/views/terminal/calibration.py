@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rich.markup import escape
 
-from nl2sql_align.tasks.views.digits import format_interval, format_value
+from nl2sql_align.tasks.views.digits import format_estimate, format_interval, format_value
 from nl2sql_align.tasks.views.terminal.console import (
     Format,
     count_noun,
@@ -79,12 +79,8 @@ def _print_case(case: str, group: "pl.DataFrame") -> None:
         if right or any(correlations):
             table.add_row(f"    {row['measure']}", right, *correlations)
         if row["cut"] is not None:
-            ends = (row["cut_low"], row["cut_high"])
-            interval = format_interval(*ends)
-            cuts.append(
-                f"best cut of {row['measure']}: {format_value(row['cut'], *ends)}"
-                + (f" ({interval})" if interval else "")
-            )
+            cut = format_estimate(row["cut"], row["cut_low"], row["cut_high"])
+            cuts.append(f"best cut of {row['measure']}: {cut}")
     out.print(table)
     for cut in cuts:
         say(escape(cut), 4)

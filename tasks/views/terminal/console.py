@@ -142,6 +142,11 @@ def shorten_name(name: str, width: int = LONGEST_NAME) -> str:
     return _cut_middle(name, width, "…")
 
 
+def format_line(text: str, width: int) -> str:
+    """Return text on one line, as markup, without its middle if it is longer than the width."""
+    return escape(printable(shorten_name(" ".join(text.split()), width)))
+
+
 def shorten_names(names: list[str], width: int) -> dict[str, str]:
     """Shorten names to a width, with a number in the gap where two would look alike."""
     alike: dict[str, list[str]] = {}

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 from rich.markup import escape
 
 from nl2sql_align.tasks.templates.rules import NOT_A_QUERY
-from nl2sql_align.tasks.views.terminal.console import count_noun, out, printable, shorten_name
+from nl2sql_align.tasks.views.terminal.console import (
+    count_noun,
+    format_line,
+    out,
+    printable,
+    shorten_name,
+)
 
 if TYPE_CHECKING:
     import polars as pl
@@ -60,10 +66,10 @@ def print_inspection(found: "Inspection") -> None:
         out.print(f"  [yellow]{escape(printable(hint))}[/]", soft_wrap=True)
     for example in found.examples:
         out.print()
-        text = _shorten(example["sql"]) or "(empty)"
-        out.print(f"[dim]{example['ordinal']}:[/] {escape(printable(text))}", soft_wrap=True)
-        outcome = _shorten(example["template"] or f"rejected: {example['reject_reason']}")
-        out.print(f"   [bold]{escape(printable(outcome))}[/]", soft_wrap=True)
+        text = format_line(example["sql"], _LONGEST_TEXT) or "(empty)"
+        out.print(f"[dim]{example['ordinal']}:[/] {text}", soft_wrap=True)
+        outcome = example["template"] or f"rejected: {example['reject_reason']}"
+        out.print(f"   [bold]{format_line(outcome, _LONGEST_TEXT)}[/]", soft_wrap=True)
     out.print("\nEntry for the corpora file:\n")
     out.print(escape(found.entry), soft_wrap=True)
 
@@ -90,11 +96,6 @@ def print_fingerprint(found: "Fingerprint") -> None:
         text = line["template"] or f"({line['left_out']})"
         counts = f"{line['n_occurrences']:>7,} {line['n_rows']:>7,}"
         out.print(f"{counts}  {escape(printable(text))}", soft_wrap=True)
-
-
-def _shorten(text: str) -> str:
-    """Return a text on one line, without its middle if it is long."""
-    return shorten_name(" ".join(text.split()), _LONGEST_TEXT)
 
 
 def print_catalog(rows: Sequence[Mapping[str, Any]]) -> None:

@@ -8,6 +8,7 @@ from nl2sql_align.tasks.decisions.options import LEAST_WEIGHT
 from nl2sql_align.tasks.views.digits import format_interval, format_value
 from nl2sql_align.tasks.views.terminal.console import (
     count_noun,
+    format_line,
     format_number,
     make_table,
     name_width,
@@ -179,10 +180,8 @@ def print_gaps(gaps: "Gaps", out_file: "Path | None" = None, most: int = 15) -> 
         )
         say(escape(row["structure"]), 4)
         if row["example_sql"] is not None:
-            one_line = printable(" ".join(row["example_sql"].split()))
-            corpus = escape(row["example_corpus"])
-            query = escape(shorten_name(one_line, 2 * out.width))
-            out.print(f"    [dim]{corpus}: {query}[/]", soft_wrap=True)
+            query = format_line(row["example_sql"], 2 * out.width)
+            out.print(f"    [dim]{escape(row['example_corpus'])}: {query}[/]", soft_wrap=True)
     if len(gaps.templates) > most:
         more = count_noun(len(gaps.templates) - most, "more template")
         say(f"and {more}; --format json lists all", 2)

@@ -5,16 +5,16 @@ from typing import TYPE_CHECKING, Final
 
 from rich.markup import escape
 
-from nl2sql_align.tasks.views.digits import format_interval, format_value
+from nl2sql_align.tasks.views.digits import format_estimate, format_value
 from nl2sql_align.tasks.views.terminal.console import (
     Format,
     count_noun,
+    format_line,
     out,
     print_object,
     print_rows,
     printable,
     say,
-    shorten_name,
 )
 
 if TYPE_CHECKING:
@@ -46,10 +46,9 @@ def print_explanation(explanation: "Explanation", form: Format) -> None:
         return
     source, target = escape(explanation.source), escape(explanation.target)
     interval = (explanation.ci_low, explanation.ci_high)
-    ends = format_interval(*interval)
     say(
         f"KL-alignment of [bold]{source}[/] with [bold]{target}[/]: "
-        f"{format_value(explanation.kl_alignment, *interval)}{f' ({ends})' if ends else ''}"
+        f"{format_estimate(explanation.kl_alignment, *interval)}"
     )
     for sentence in explanation.sentences:
         say(escape(sentence), 2)
@@ -82,8 +81,7 @@ def _print_ngrams(rows: "pl.DataFrame") -> None:
         )
         for side in ("source", "target"):
             if row[f"{side}_sql"] is not None:
-                one_line = printable(" ".join(row[f"{side}_sql"].split()))
-                query = escape(shorten_name(one_line, longest))
+                query = format_line(row[f"{side}_sql"], longest)
                 out.print(f"{'':11}[dim]{side}: {query}[/]", soft_wrap=True)
 
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from nl2sql_align.tasks.views.digits import (
     count_decimals,
+    format_estimate,
     format_interval,
     format_percent,
     format_value,
@@ -56,6 +57,11 @@ def test_the_formatted_value_is_within_the_interval(value, half):
     text = format_value(value, low, high)
     assert abs(float(text) - value) <= max(half, 0.5e-4)
     assert 2 <= len(text.partition(".")[2]) <= 4
+
+
+def test_an_estimate_is_a_number_with_its_interval():
+    assert format_estimate(0.9997, 0.93, 0.99997, 1.0) == "0.9997 (0.9300 to 0.9999)"
+    assert format_estimate(0.9) == "0.900"
 
 
 def test_percentages_keep_their_significant_digits():
