@@ -20,6 +20,8 @@ from nl2sql_align.tasks.views.labels import label_predictions, list_doubts
 _LEAKING: Final = 0.005
 _RARELY_PARSED: Final = 0.9
 _MAX_NAMES: Final = 3
+# The pairs that sentences are about, and each corpus once; all pairs of many corpora fill memory.
+_NEEDED: Final = "source_role = 'train' and target_role = 'target' or source = target"
 
 _Row = dict[str, Any]
 
@@ -51,7 +53,7 @@ def find_highlights(place: Path | str) -> Highlights:
         WarehouseError: The results are missing.
     """
     with open_results(place) as con:
-        pairs = query_sql(con, "results/read/matrix").to_arrow_table().to_pylist()
+        pairs = query_sql(con, "results/read/matrix").filter(_NEEDED).to_arrow_table().to_pylist()
         ratios = query_sql(con, "results/read/ratio").to_arrow_table().to_pylist()
         last_first = "select notes from runs order by started_at desc"
         [notes] = con.execute(last_first).fetchone() or ["[]"]
@@ -64,34 +66,37 @@ def describe_results(
     """Return the main findings of these results.
 
     Args:
-        pairs: The rows of ``tasks.results.read.matrix``.
+        pairs: The rows of ``tasks.results.read.matrix``; those of a training set with a target are
+            enough, and one of each other corpus as the source.
         ratios: The rows of ``tasks.results.read.ratio``.
         place: The warehouse's name in the commands.
         notes: The notes of the run.
     """
-    warning = _describe_warnings(pairs, ratios)
+    candidates = _rank_candidates(pairs)
+    least_parsed = _find_least_parsed(pairs)
+    warnings = (_describe_warning(candidates, *least_parsed), _describe_doubts(candidates, ratios))
+    warning = " ".join(filter(None, warnings))
     sentences = [
-        _describe_closest(pairs),
+        _describe_closest(candidates),
         _describe_verdicts(ratios),
-        warning or _describe_health(pairs),
+        warning or _describe_health(candidates, least_parsed[0]),
     ]
     return Highlights(
         [sentence for sentence in sentences if sentence],
-        _suggest_commands(shlex.quote(str(place)), pairs, ratios),
+        _suggest_commands(shlex.quote(str(place)), candidates, ratios, *least_parsed),
         list(notes),
         warning,
     )
 
 
 def _suggest_commands(
-    warehouse: str, pairs: Sequence[_Row], ratios: Sequence[_Row]
+    warehouse: str, candidates: Sequence[_Row], ratios: Sequence[_Row], share: float, worst: str
 ) -> list[tuple[str, str]]:
     steps = [(f"nl2sql-align matrix {warehouse}", "how close each corpus is to each target")]
     if ratios:
         steps.insert(
             0, (f"nl2sql-align ratio {warehouse}", "which training set should help which model")
         )
-    candidates = _rank_candidates(pairs)
     if candidates:
         source, target = candidates[0]["source"], candidates[0]["target"]
         steps += [
@@ -104,7 +109,6 @@ def _suggest_commands(
                 f"the 500 training rows that together match {target} best",
             ),
         ]
-    share, worst = _find_least_parsed(pairs)
     if worst and share < _RARELY_PARSED:
         steps.append(
             (f"nl2sql-align rejects {warehouse} {worst}", "why so many queries do not parse")
@@ -123,9 +127,9 @@ def _rank_candidates(pairs: Sequence[_Row]) -> list[_Row]:
     return sorted(candidates, key=lambda row: (-row["kl_alignment"], row["source"]))
 
 
-def _describe_closest(pairs: Sequence[_Row]) -> str:
+def _describe_closest(candidates: Sequence[_Row]) -> str:
     best: dict[str, _Row] = {}
-    for row in _rank_candidates(pairs):
+    for row in candidates:
         best.setdefault(row["target"], row)
     named = [
         f"{row['source']} to {target} "
@@ -135,11 +139,8 @@ def _describe_closest(pairs: Sequence[_Row]) -> str:
     if not named:
         return ""
     more = f", and {len(best) - len(named)} more" if len(best) > len(named) else ""
-    others = [
-        doubt
-        for doubt in list_doubts(row["doubts"] for row in best.values())
-        if is_second_opinion(doubt)
-    ]
+    doubts = list_doubts(row["doubts"] for row in best.values())
+    others = [*filter(is_second_opinion, doubts)]
     other = f"; {others[0]}" if others else ""
     also = f", and so for {len(others) - 1} more" if len(others) > 1 else ""
     return f"Closest training sets: {', '.join(named)}{more}{other}{also}."
@@ -162,17 +163,10 @@ def _describe_verdicts(ratios: Sequence[_Row]) -> str:
     return f"{summary}; the surest gain: {first['train']} for {label_predictions(first)}, {ratio}."
 
 
-def _describe_warnings(pairs: Sequence[_Row], ratios: Sequence[_Row]) -> str:
-    candidates = _rank_candidates(pairs)
-    warnings = [_describe_warning(pairs, candidates), _describe_doubts(candidates, ratios)]
-    return " ".join(filter(None, warnings))
-
-
-def _describe_health(pairs: Sequence[_Row]) -> str:
+def _describe_health(candidates: Sequence[_Row], share: float) -> str:
     """Describe the checks that found nothing; return "" without training sets to check."""
-    if not _rank_candidates(pairs):
+    if not candidates:
         return ""
-    share, _ = _find_least_parsed(pairs)
     return (
         f"No warnings: at least {math.floor(100 * share)}% of every corpus parses, and no training "
         f"set contains {_LEAKING:.1%} or more of a target's queries."
@@ -191,7 +185,7 @@ def _describe_doubts(candidates: Sequence[_Row], ratios: Sequence[_Row]) -> str:
     return f"Doubtful: {first}{more}."
 
 
-def _describe_warning(pairs: Sequence[_Row], candidates: Sequence[_Row]) -> str:
+def _describe_warning(candidates: Sequence[_Row], share: float, worst: str) -> str:
     leaking = [row for row in candidates if row["exact_overlap"] >= _LEAKING]
     if leaking:
         first = min(leaking, key=lambda row: (-row["exact_overlap"], row["source"]))
@@ -200,7 +194,6 @@ def _describe_warning(pairs: Sequence[_Row], candidates: Sequence[_Row]) -> str:
             f"{first['target']}; {len(leaking)} of {len(candidates)} pairs of training set and "
             f"target share at least {_LEAKING:.1%}."
         )
-    share, worst = _find_least_parsed(pairs)
     if worst and share < _RARELY_PARSED:
         return f"Warning: only {share:.0%} of {worst} parses; see nl2sql-align rejects."
     return ""

@@ -1,8 +1,12 @@
 """The main findings of a run: at most three sentences, with the published numbers."""
 
+import duckdb
 import polars as pl
 
-from nl2sql_align.tasks.views.highlights import describe_results
+from nl2sql_align.tasks.results import read
+from nl2sql_align.tasks.views.highlights import describe_results, find_highlights
+from nl2sql_align.tasks.warehouse.folder import Warehouse
+from tests.unit.results.test_publish import ALL, runner
 
 PAIR = {"source_role": "train", "target_role": "target", "exact_overlap": 0.0}
 
@@ -130,3 +134,15 @@ def test_the_doubt_about_most_numbers_is_named():
     found = found.with_columns(doubts=pl.lit([copied]))
     _, _, beware = describe(shown, found).sentences
     assert beware == "Doubtful: dev has 8 queries; 1 more in the notes of matrix and ratio."
+
+
+def test_highlights_of_a_warehouse_are_about_all_of_its_results(tmp_path, make_corpus):
+    warehouse = Warehouse(tmp_path / "w")
+    runner(warehouse, make_corpus)(*ALL)
+    with duckdb.connect(str(warehouse.database)) as con:
+        con.execute("update alignment set exact_overlap = 0, doubts = []")
+        con.execute("update alignment set source_parsed_share = 0.5 where source = 'base'")
+    found = find_highlights(warehouse.folder)
+    assert "Warning: only 50% of base parses; see nl2sql-align rejects." in found.warning
+    results = [rows(warehouse.folder).to_dicts() for rows in (read.matrix, read.ratio)]
+    assert found == describe_results(*results, warehouse.folder, found.notes)
