@@ -492,9 +492,11 @@ def build_budget(place: Path | str, target: str | None, source: str | None, metr
         ["method", "n_rows"], maintain_order=True
     )
     kinds = both["method"].unique(maintain_order=True).to_list()
-    return _fill_chart(
-        "budget", both.to_dicts(), f"Alignment of selected rows with {chosen}", kinds=kinds
-    )
+    title = f"Alignment of selected rows with {chosen}"
+    weighted = rows.filter("weighs_questions")["method"].unique(maintain_order=True)
+    if not weighted.is_empty():
+        title = f"{title} (weighted questions: {', '.join(weighted)})"
+    return _fill_chart("budget", both.to_dicts(), title, kinds=kinds)
 
 
 _BUILDERS: Final[Mapping[str, Callable[[Path | str, str | None, str | None, str], Spec]]] = {

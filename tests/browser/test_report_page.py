@@ -3,7 +3,9 @@
 import base64
 import csv
 import re
+import shutil
 
+import duckdb
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
@@ -297,6 +299,17 @@ def test_recorded_decisions_are_shown(opened):
     assert page.locator("#decisions .chart svg").count() == 3
     unfold(page.locator("#decisions summary"))
     assert page.locator("#decisions tbody tr").count() > 6
+
+
+def test_a_selection_for_weighted_questions_says_so(opened, published, tmp_path):
+    shutil.copyfile(published.database, tmp_path / "alignment.duckdb")
+    with duckdb.connect(str(tmp_path / "alignment.duckdb")) as con:
+        con.execute('update selections set parameters = \'{"weights": "errors.csv"}\'')
+    write_report(tmp_path, tmp_path / "weighted.html")
+    page = opened(tmp_path / "weighted.html")
+    answer = page.locator("#answer table tbody").first.inner_text()
+    assert "selection of 5 rows (direct, weighted questions)" in answer
+    assert "Method direct, weighted questions: KL-" in page.locator("#decisions").inner_text()
 
 
 def test_hostile_names_and_queries_stay_text(opened):

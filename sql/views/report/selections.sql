@@ -3,6 +3,7 @@
 select
     target,
     method,
+    json_exists(parameters, '$.weights') as weighs_questions,
     budget,
     n_taken,
     n_taken_templates,

@@ -397,12 +397,13 @@ function closestTo(t, s, common) {
   const isFaulty = (one) => doubtsAbout.get(`${one} ${t}`)?.isFaulty;
   const safe = isFaulty(s) ? ranked(t).find((other) => !isFaulty(other)) : undefined;
   const selections = [...new Map(decisions.selections.filter((row) => row.target === name(t)).map((row) => [row.method, row])).values()];
-  const selection = selections.sort((a, b) => b.kl_alignment - a.kl_alignment)[0];
+  // With weighted questions, the target is another one
+  const selection = selections.sort((a, b) => a.weighs_questions - b.weighs_questions || b.kl_alignment - a.kl_alignment)[0];
   return [
     name(s), h("div", { class: "soft" }, `KL-alignment ${withInterval(alignment(s, t), intervals.get(`${s} ${t}`))}`, ceiling ? `; ceiling ${fixed(ceiling)}` : ""),
     doubts.length ? h("div", { class: "flag" }, `${doubts.join("; ")}`) : null,
     safe === undefined ? null : h("div", { class: "soft" }, `closest without a doubt: ${name(safe)}, ${fixed(alignment(safe, t))}`),
-    selection ? h("div", { class: "soft" }, `selection of ${counted(selection.n_taken, "row")} (${selection.method}): ${fixed(selection.kl_alignment)}`) : null,
+    selection ? h("div", { class: "soft" }, `selection of ${counted(selection.n_taken, "row")} (${methodOf(selection)}): ${fixed(selection.kl_alignment)}`) : null,
   ];
 }
 
@@ -745,6 +746,8 @@ function sizesPanel(target, rows) {
     ], rows));
 }
 
+const methodOf = (row) => (row.weighs_questions ? `${row.method}, weighted questions` : row.method);
+
 function budgetPanel(target, curve, taken) {
   if (!curve.length) return null;
   const random = new Map(curve.filter((row) => row.method !== "random").map((row) => [row.n_rows, { ...row, method: "random", kl_alignment: row.random_alignment }]));
@@ -752,11 +755,11 @@ function budgetPanel(target, curve, taken) {
   const methods = [...new Map(taken.map((row) => [row.method, row])).values()];
   const about = `KL-alignment of selected rows with ${target}, by their number`;
   return h("div", { class: "panel" }, h("h3", {}, `Rows selected for ${target}`),
-    methods.map((one) => h("p", { class: "soft" }, `Method ${one.method}: KL-alignment ${fixed(one.kl_alignment)} with ${counted(one.n_taken, "row")} and ${counted(one.n_taken_templates, "template")}; all candidates together: ${fixed(one.pool_alignment)}.`)),
-    chart("budget", rows.map((row) => ({ ...row, description: `${row.method}, ${count(row.n_rows)} rows: ${fixed(row.kl_alignment)}` })), about, { change: half(), params: { kinds: [...new Set(rows.map((row) => row.method))] } }),
-    asTable(about, [textColumn("Method", (row) => row.method), countColumn("Rows", (row) => row.n_rows), numberColumn("KL-alignment", (row) => row.kl_alignment)], rows),
+    methods.map((one) => h("p", { class: "soft" }, `Method ${methodOf(one)}: KL-alignment ${fixed(one.kl_alignment)} with ${counted(one.n_taken, "row")} and ${counted(one.n_taken_templates, "template")}; all candidates together: ${fixed(one.pool_alignment)}.`)),
+    chart("budget", rows.map((row) => ({ ...row, description: `${methodOf(row)}, ${count(row.n_rows)} rows: ${fixed(row.kl_alignment)}` })), about, { change: half(), params: { kinds: [...new Set(rows.map((row) => row.method))] } }),
+    asTable(about, [textColumn("Method", methodOf), countColumn("Rows", (row) => row.n_rows), numberColumn("KL-alignment", (row) => row.kl_alignment)], rows),
     table(`Rows selected for ${target}, by training set`, [
-      textColumn("Taken from", (row) => row.source), textColumn("Method", (row) => row.method), countColumn("Rows", (row) => row.n_taken_from_source),
+      textColumn("Taken from", (row) => row.source), textColumn("Method", methodOf), countColumn("Rows", (row) => row.n_taken_from_source),
       countColumn("Left out: also in the target", (row) => row.n_overlapping), textColumn("License", (row) => row.license || "unknown"),
     ], taken, { foldable: true }));
 }

@@ -1,10 +1,12 @@
 """Pictures: every kind in every format, with the published numbers."""
 
 import re
+import shutil
 import struct
 from datetime import UTC, datetime
 from xml.etree import ElementTree
 
+import duckdb
 import pytest
 from typer.testing import CliRunner
 
@@ -17,7 +19,7 @@ from nl2sql_align.tasks.results.publish import RunRecord, publish
 from nl2sql_align.tasks.results.read import matrix
 from nl2sql_align.tasks.run import steps
 from nl2sql_align.tasks.views.options import Picture
-from nl2sql_align.tasks.views.pictures import plot, read_width
+from nl2sql_align.tasks.views.pictures import build_budget, plot, read_width
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 from tests.unit.results.test_publish import BASE_CORPUS, runner
 
@@ -140,6 +142,19 @@ def test_options_without_a_picture_are_errors(folder, tmp_path, make_corpus):
     assert "nl2sql-align select" in error_of("budget", where=plain.folder)
     assert "nl2sql-align sample-size" in error_of("sample-size", where=plain.folder)
     assert "name a corpus with --source" in error_of("differences", where=plain.folder)
+
+
+def test_a_budget_for_weighted_questions_says_so(folder, tmp_path):
+    shutil.copyfile(folder / "alignment.duckdb", tmp_path / "alignment.duckdb")
+    with duckdb.connect(str(tmp_path / "alignment.duckdb")) as con:
+        con.execute('update selections set parameters = \'{"weights": "errors.csv"}\'')
+    titles = [
+        build_budget(place, "dev", None, "kl_alignment")["title"] for place in (folder, tmp_path)
+    ]
+    assert titles == [
+        "Alignment of selected rows with dev",
+        "Alignment of selected rows with dev (weighted questions: direct)",
+    ]
 
 
 def test_the_command_names_the_picture_that_it_draws(folder, tmp_path):
