@@ -29,6 +29,7 @@ from nl2sql_align.tasks.base.progress import Progress
 from nl2sql_align.tasks.ingest.discovery import Discovery
 from nl2sql_align.tasks.results import read
 from nl2sql_align.tasks.results.changes import Changes, find_changes
+from nl2sql_align.tasks.views.digits import format_value
 from nl2sql_align.tasks.views.highlights import Highlights, find_highlights
 from nl2sql_align.tasks.views.options import Picture
 from nl2sql_align.tasks.views.pictures import plot
@@ -219,7 +220,8 @@ def run_summary(summary: "RunSummary", found: Changes, highlights: Highlights) -
         "Changed verdicts",
         [
             f"{v.train} for {v.predictions} on {v.target}: "
-            f"{v.previous_alignment_ratio:.3f} to {v.alignment_ratio:.3f}"
+            f"{format_value(v.previous_alignment_ratio, border=1.0)} to "
+            f"{format_value(v.alignment_ratio, border=1.0)}"
             + (f" ({v.previous_verdict} to {v.verdict})" if v.verdict else "")
             for v in found.verdicts
         ],

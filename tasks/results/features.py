@@ -35,6 +35,16 @@ FEATURES: Final = {
 }
 """The name of each structural feature in a sentence."""
 
+RELATED: Final = {
+    **dict.fromkeys(
+        ("joins", "plain_join", "inner_join", "outer_join", "cross_join", "comma_join"), "joins"
+    ),
+    **dict.fromkeys(("nesting_depth", "cte", "membership"), "subqueries"),
+    **dict.fromkeys(("aggregate", "grouping", "having"), "groups"),
+    **dict.fromkeys(("ordering", "row_limit", "ordering_with_limit"), "order"),
+}
+"""Features that one structure of a query can cause together, by what they have in common."""
+
 HARDNESS: Final = ("easy", "medium", "hard", "extra")
 """The hardness classes of Spider's official evaluation, the easiest first."""
 

@@ -24,7 +24,6 @@ _CODE: Final = "ui-monospace, Menlo, Consolas, DejaVu Sans Mono, monospace"
 _FONT: Final = "system-ui, Segoe UI, Roboto, DejaVu Sans, Arial, sans-serif"
 # Fonts that every system has or can install, and whose licenses allow them inside a PDF.
 _FONT_ON_PAPER: Final = "DejaVu Sans, Verdana, Arial, sans-serif"
-_CODE_ON_PAPER: Final = "DejaVu Sans Mono, Menlo, Consolas, monospace"
 # Labels longer than the chart's parameter ``characters`` lose their middle.
 _SHORTENED: Final = (
     "length(datum.label) > characters ? slice(datum.label, 0, floor(characters / 2)) + '…' + "
@@ -400,7 +399,7 @@ def _differences(colors: Colors) -> Spec:
                 "mark": {
                     "type": "text",
                     "align": "left",
-                    "font": _CODE if colors is ON_PAGE else _CODE_ON_PAPER,
+                    "font": _CODE,
                     "fontSize": 12,
                     "yOffset": -8,
                     "limit": {"expr": "text_limit"},

@@ -1,5 +1,7 @@
 """How many decimals a number is shown with: one rule for everything that people read.
 
+The script of the report has the same rule in JavaScript.
+
 The last decimal shown is the position of the first digit of half the width of the number's 95%
 interval: a number known to within 0.03 is shown as 0.85, one known to within 0.003 as 0.848. There
 are at least two decimals, because neighbors in a ranking look alike with fewer, and at most four.
@@ -78,8 +80,13 @@ def _format(value: float, n: int, border: float | None) -> str:
 
 
 def format_percent(share: float) -> str:
-    """Format a share as a percentage with about two significant digits, such as 12% or 0.3%."""
+    """Format a share as a percentage with about two significant digits, such as 12% or 0.3%.
+
+    Shares that are neither 0 nor 1 never look like it: ``under 0.1%``, ``99.6%``, ``over 99.9%``.
+    """
     value = 100 * share
-    if value == 0 or value >= 10:
-        return f"{value:.0f}%"
-    return f"{value:.1f}%" if value >= 0.1 else "under 0.1%"
+    if 0 < value < 0.1:
+        return "under 0.1%"
+    if 99.9 < value < 100:
+        return "over 99.9%"
+    return f"{value:.1f}%" if 0 < value < 10 or 99 < value < 100 else f"{value:.0f}%"

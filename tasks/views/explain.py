@@ -16,7 +16,7 @@ from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.measures.divergence import SKEW
 from nl2sql_align.tasks.ngrams.count import split_template
 from nl2sql_align.tasks.results.database import open_results
-from nl2sql_align.tasks.results.features import FEATURES, HARDNESS
+from nl2sql_align.tasks.results.features import FEATURES, HARDNESS, RELATED
 from nl2sql_align.tasks.views.answer_errors import read_answer_errors
 from nl2sql_align.tasks.views.digits import format_percent
 from nl2sql_align.tasks.warehouse.count_files import are_complete
@@ -32,8 +32,10 @@ FOLD_TOLERANCE: Final = 0.2
 MAX_FOLDED: Final = 20_000
 """How many terms per direction are folded, the largest first. Folding 12,000 takes 0.2 s."""
 
-# Cohen's h of a difference that counts as small; lower ones are not mentioned.
+# Cohen's h of a difference that counts as small; sentences mention no lower ones.
 _NOTABLE_EFFECT: Final = 0.2
+# Pictures and the report show any difference that readers can see.
+_VISIBLE_EFFECT: Final = 0.01
 
 
 class Term(NamedTuple):
@@ -322,6 +324,37 @@ def _read_features(con: "duckdb.DuckDBPyConnection", source: str, target: str) -
     )
 
 
+def find_different_structures(
+    place: Path | str, source: str, target: str, most: int = 10
+) -> list[dict[str, Any]]:
+    """Return the structures whose shares differ most in two corpora, the largest difference first.
+
+    They are those of *Differences* in the report: of related structures with the same shares in
+    both corpora, only one is returned.
+
+    Args:
+        place: The folder of the results, or their address on an object store.
+        source: The name of a corpus.
+        target: The name of the corpus to compare it with.
+        most: How many structures to return.
+
+    Returns:
+        For each structure ``label`` (its name in words), ``source_share`` and ``target_share``.
+
+    Raises:
+        WarehouseError: The results are missing.
+        ConfigurationError: A corpus does not exist, or has no n-grams.
+    """
+    with open_results(place) as con:
+        _read_pair(con, place, source, target)
+        features = _read_features(con, source, target)
+    rows = {row["feature"]: row for row in features.iter_rows(named=True)}
+    return [
+        {"label": FEATURES[row["feature"]], **row}
+        for row in _choose_distinct(rows, _VISIBLE_EFFECT)[:most]
+    ]
+
+
 def describe_pair(
     con: "duckdb.DuckDBPyConnection", source: str, target: str, most: int = 3
 ) -> list[str]:
@@ -341,8 +374,8 @@ def describe_features(
 ) -> list[str]:
     """Describe the structural differences of two corpora in sentences, the largest first.
 
-    Differences of shares are mentioned if Cohen's h is at least 0.2. If two features have the same
-    shares in both corpora (joins, JOIN without INNER), only one is mentioned.
+    Differences of shares are mentioned if Cohen's h is at least 0.2. If two related features have
+    the same shares in both corpora (joins, JOIN without INNER), only one is mentioned.
 
     Args:
         features: As in ``Explanation``.
@@ -351,18 +384,10 @@ def describe_features(
         most: How many differences of shares to mention.
     """
     rows = {row["feature"]: row for row in features.iter_rows(named=True)}
-    notable = sorted(
-        (rows[name] for name in FEATURES if abs(rows[name]["effect"]) >= _NOTABLE_EFFECT),
-        key=lambda row: (-abs(row["effect"]), row["feature"]),
-    )
-    distinct: list[dict[str, Any]] = []
-    for row in notable:
-        if not any(_has_same_shares(row, other) for other in distinct):
-            distinct.append(row)
     sentences = [
         f"{target} uses {FEATURES[row['feature']]} in {format_percent(row['target_share'])} of its "
         f"queries, {source} in {format_percent(row['source_share'])}."
-        for row in distinct[:most]
+        for row in _choose_distinct(rows, _NOTABLE_EFFECT)[:most]
     ]
     sentences.append(_describe_averages(rows, source, target))
     hardness = {
@@ -378,9 +403,29 @@ def describe_features(
     return sentences
 
 
-def _has_same_shares(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Return whether two features have nearly the same shares in both corpora."""
-    return all(abs(one[side] - other[side]) < 0.01 for side in ("source_share", "target_share"))
+def _choose_distinct(rows: dict[str, dict[str, Any]], least: float) -> list[dict[str, Any]]:
+    """Return the structures with an effect of at least this, the largest first, then as listed.
+
+    Of related structures with the same shares in both corpora, only the first is returned. The
+    script of the report (``structuresOf``) chooses in the same way.
+    """
+    visible = sorted(
+        (rows[name] for name in FEATURES if abs(rows[name]["effect"]) >= least),
+        key=lambda row: -abs(row["effect"]),
+    )
+    distinct: list[dict[str, Any]] = []
+    for row in visible:
+        if not any(_is_same_difference(row, other) for other in distinct):
+            distinct.append(row)
+    return distinct
+
+
+def _is_same_difference(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Return whether two related features have nearly the same shares in both corpora."""
+    related = [RELATED.get(row["feature"], row["feature"]) for row in (one, other)]
+    return related[0] == related[1] and all(
+        abs(one[side] - other[side]) < 0.01 for side in ("source_share", "target_share")
+    )
 
 
 def _describe_averages(rows: dict[str, dict[str, Any]], source: str, target: str) -> str:

@@ -140,14 +140,14 @@ class Results:
         return self._plot(Picture.RATIOS, target=target)
 
     def plot_differences(self, source: str | None = None, target: str | None = None) -> "Chart":
-        """Draw the n-grams behind the divergence of two corpora.
+        """Draw the structures whose shares differ most in two corpora.
 
         Args:
             source: The corpus to compare with the target; by default, the closest training set.
             target: The target; by default, the first one.
 
         Raises:
-            ConfigurationError: A corpus does not exist, or the two do not differ.
+            ConfigurationError: A corpus does not exist, or no structure differs.
         """
         return self._plot(Picture.DIFFERENCES, target=target, source=source)
 

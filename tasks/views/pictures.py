@@ -1,5 +1,6 @@
 """Pictures of the results for papers and wikis: Vega-Lite charts as PNG, SVG or PDF files."""
 
+import json
 import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +22,7 @@ from nl2sql_align.tasks.views.charts import (
     build_charts,
     build_config,
 )
-from nl2sql_align.tasks.views.digits import format_estimate
+from nl2sql_align.tasks.views.digits import format_estimate, format_percent
 from nl2sql_align.tasks.views.labels import label_predictions, list_doubts
 from nl2sql_align.tasks.views.options import Picture
 from nl2sql_align.tasks.warehouse.addresses import find_output
@@ -201,7 +202,7 @@ def _draw(spec: Spec) -> str:
 
 def _draw_in_width(spec: Spec, wanted: float) -> str:
     """Draw a chart about as wide as wanted, in pixels, by changing the room inside its axes."""
-    chart = _set_parameters(_wrap_titles(spec, int(wanted / 7)), text_limit=_LEAST_INNER)
+    chart = _wrap_titles(spec, int(wanted / 7))
     n_columns = 1
     if "facet" in spec:
         n_columns = chart["columns"] = 1 if wanted < _NARROW else spec["columns"]
@@ -214,7 +215,7 @@ def _draw_in_width(spec: Spec, wanted: float) -> str:
     room = max(_LEAST_INNER, inner["width"] - excess)
     if "facet" in chart:
         return _draw({**chart, "spec": {**inner, "width": room}})
-    return _draw(_set_parameters({**chart, "width": room}, text_limit=room))
+    return _draw({**chart, "width": room})
 
 
 def _narrow_cells(chart: Spec, step: float) -> Spec:
@@ -430,9 +431,9 @@ def _format_ratio(row: Mapping[str, float | None]) -> str:
 def build_differences(
     place: Path | str, target: str | None, source: str | None, metric: str
 ) -> Spec:
-    """Build the n-grams behind a pair's divergences, those more frequent in the source right."""
+    """Build the shares of queries of a pair that use each structure, the most different first."""
     from nl2sql_align.tasks.results.read import matrix
-    from nl2sql_align.tasks.views.explain import explain
+    from nl2sql_align.tasks.views.explain import find_different_structures
 
     rows = matrix(place)
     targets = rows.filter(rows["target_role"] == "target")["target"].to_list()
@@ -451,21 +452,31 @@ def build_differences(
                 f"no training set to compare with {chosen}: name a corpus with --source CORPUS"
             )
         source = str(trains.sort("kl_nats", "source")["source"][0])
-    found = explain(place, source, chosen, top=12)
+    structures = find_different_structures(place, source, chosen)
+    if not structures:
+        raise ConfigurationError(
+            f"nothing to draw: {source} and {chosen} use the same structures equally often; for "
+            f"their n-grams, run: nl2sql-align explain {place} {source} {chosen}"
+        )
     bars = [
         {
-            "id": position,
-            "ngram": row["ngram"],
-            "side": "source" if row["direction"] == "over" else "target",
-            "nats": row["group_nats"] if row["direction"] == "over" else -row["group_nats"],
+            "feature": one["label"],
+            "side": side,
+            "share": one[f"{side}_share"],
+            "text": format_percent(one[f"{side}_share"]),
         }
-        for position, row in enumerate(found.ngrams.iter_rows(named=True))
+        for one in structures
+        for side in ("source", "target")
     ]
-    if not bars:
-        raise ConfigurationError(f"nothing to draw: {source} and {chosen} do not differ")
-    return _fill_chart(
-        "differences", bars, f"N-grams more frequent in {source} (right) or in {chosen} (left)"
+    chart = _fill_chart(
+        "structures", bars, f"Structures whose shares differ most in {source} and {chosen}"
     )
+    shares, texts = chart["layer"]
+    names = json.dumps({"source": source, "target": chosen})
+    legend = {"title": None, "orient": "top", "labelExpr": f"{names}[datum.label]"}
+    color = {**shares["encoding"]["color"], "legend": legend}
+    shares = {**shares, "encoding": {**shares["encoding"], "color": color}}
+    return {**chart, "layer": [shares, texts]}
 
 
 def build_sample_size(

@@ -20,10 +20,9 @@ from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.measures.doubts import is_second_opinion
 from nl2sql_align.tasks.measures.records import list_records, summarize_record
 from nl2sql_align.tasks.results.database import open_results
-from nl2sql_align.tasks.results.features import FEATURES, HARDNESS
+from nl2sql_align.tasks.results.features import FEATURES, HARDNESS, RELATED
 from nl2sql_align.tasks.views.answer_errors import read_answer_errors
 from nl2sql_align.tasks.views.charts import ON_PAGE, build_charts, build_config
-from nl2sql_align.tasks.views.digits import count_decimals
 from nl2sql_align.tasks.warehouse.addresses import find_output
 from nl2sql_align.tasks.warehouse.folder import stage_key, write_atomically
 from nl2sql_align.tasks.warehouse.object_store import warehouse_at
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     import duckdb
     import polars as pl
 
-REPORT_VERSION: Final = 4
+REPORT_VERSION: Final = 5
 """Raise it with every change of Python or SQL that can alter the page.
 
 The page's own files need no new version: their text is part of the report's key.
@@ -310,10 +309,7 @@ def read_measures(
             for (predictions, _), sentences in read_answer_errors(con).items()
         ],
         "intervals": _encode_columns(
-            _add_decimals(query_sql(con, "views/report/intervals").pl()),
-            position_of,
-            "source",
-            "target",
+            query_sql(con, "views/report/intervals").pl(), position_of, "source", "target"
         ),
         "ceilings": _encode_columns(
             query_sql(con, "views/report/ceilings").pl(), position_of, "target"
@@ -326,6 +322,7 @@ def read_measures(
             texts,
             example=_choose_examples(len(corpora) <= all_pairs_up_to, has_sql=has_sql),
         ),
+        "related": {_FEATURE_LABELS[name]: family for name, family in RELATED.items()},
         "contributions": _encode_contributions(con, position_of, texts, has_sql=has_sql),
         "curves": _encode_curves(query_sql(con, "views/report/curves").pl(), position_of),
         "rejects": [
@@ -467,6 +464,8 @@ def _encode_columns(
 ) -> dict[str, list[Any]]:
     """Encode a table by columns, with six decimals.
 
+    Numbers that are not 1 never become 1, since readers see on which side of it a ratio is.
+
     Args:
         rows: The table.
         position_of: The position of each corpus.
@@ -480,26 +479,14 @@ def _encode_columns(
         if position_of is not None and column in corpora:
             values = [position_of[value] for value in values]
         elif rows.schema[column] in (pl.Float64, pl.Float32):
-            values = [None if value is None else round(value, 6) for value in values]
+            values = [None if value is None else _shorten_number(value) for value in values]
         found[column] = values
     return found
 
 
-def _add_decimals(rows: "pl.DataFrame", border: float | None = None) -> "pl.DataFrame":
-    """Add column ``decimals``: how many to show of the number and the interval of a row.
-
-    Args:
-        rows: Rows with ``ci_low`` and ``ci_high``; if there is a border, with ``alignment_ratio``.
-        border: As in ``count_decimals``.
-    """
-    import polars as pl
-
-    values = rows["alignment_ratio"] if border is not None else [None] * len(rows)
-    counts = [
-        count_decimals(low, high, border, value)
-        for low, high, value in zip(rows["ci_low"], rows["ci_high"], values, strict=True)
-    ]
-    return rows.with_columns(pl.Series("decimals", counts, dtype=pl.Int64))
+def _shorten_number(value: float) -> float:
+    shortened = round(value, 6)
+    return value if shortened == 1 else shortened
 
 
 def _encode_ratios(
@@ -507,9 +494,7 @@ def _encode_ratios(
 ) -> dict[str, list[Any]]:
     """Encode the Alignment Ratios by columns, with their doubts and records as texts."""
     ratios = rows.to_dicts()
-    found = _encode_columns(
-        _add_decimals(rows.drop("doubts"), 1.0), position_of, "train", "target", "predictions"
-    )
+    found = _encode_columns(rows.drop("doubts"), position_of, "train", "target", "predictions")
     found["doubts"] = [[texts.position(one) for one in row["doubts"]] for row in ratios]
     found["record"] = [texts.position(summarize_record(row)) for row in ratios]
     found["records"] = [[texts.position(one) for one in list_records([row])] for row in ratios]

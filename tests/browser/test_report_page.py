@@ -10,6 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from nl2sql_align.tasks.results.read import matrix
+from nl2sql_align.tasks.views.digits import format_interval, format_percent, format_value
 from nl2sql_align.tasks.views.report import write_report
 from tests.browser.conftest import HOSTILE_MODEL, HOSTILE_NAME, HOSTILE_SQL, WINDOW, settle
 
@@ -90,6 +91,24 @@ def test_a_link_opens_the_same_view(opened):
     note = other.locator("#unknown").inner_text()
     assert 'target "nobody", color "red"' in note
     assert other.locator("#find").input_value() == "o"
+
+
+def test_numbers_and_shares_have_the_digits_of_the_terminal(opened):
+    page = opened()
+    ends = (0.82, 0.93, 0.98, 0.9996, 0.99997, 1.0, 1.0000001, 1.00003, 1.003, 1.06, 1.2)
+    estimates = [(value, None, None) for value in ends]
+    estimates += [((low + high) / 2, low, high) for low in ends for high in ends if low <= high]
+    script = """rows => rows.map(([value, ci_low, ci_high]) => [
+        formatRatio(value, ci_low, ci_high), rounded(value, { ci_low, ci_high }),
+        intervalOf({ ci_low, ci_high, alignment_ratio: value })])"""
+    expected = [
+        [format_value(*one, 1.0), format_value(*one), format_interval(*one[1:], 1.0)]
+        for one in estimates
+    ]
+    assert page.evaluate(script, estimates) == expected
+    assert ["0.9999", "1.000", ""] in expected
+    shares = [0, 0.0004, 0.001, 0.0649, 0.12, 0.989, 0.9949, 0.9996, 1]
+    assert page.evaluate("shares => shares.map(percent)", shares) == [*map(format_percent, shares)]
 
 
 def test_tables_are_sorted_and_saved_and_charts_too(opened):

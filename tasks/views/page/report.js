@@ -26,7 +26,6 @@ function h(tag, attributes, ...children) {
   return node;
 }
 const body = (id) => document.querySelector(`#${id} .body`);
-const fixed = (value, digits = 3) => (value === null || value === undefined ? "" : value.toFixed(digits));
 const count = (n) => n.toLocaleString("en");
 const counted = (n, noun, plural = `${noun}s`) => `${count(n)} ${n === 1 ? noun : plural}`;
 const percent = (share) => {
@@ -38,13 +37,30 @@ const percent = (share) => {
 };
 // With two significant digits, for the small shares of n-grams
 const smallPercent = (share) => (share === 0 ? "0%" : `${Number((100 * share).toPrecision(2))}%`);
-// A number with an interval has the decimals that the interval allows, which the data names
-function rounded(value, row) {
-  const text = fixed(value, row?.decimals ?? 3);
-  // A ratio never looks like 1 unless it is
-  return text === "1.0000" && row.alignment_ratio !== undefined && value !== 1 ? (value < 1 ? "0.9999" : "1.0001") : text;
+// The rule of tasks/views/digits.py: a number has the decimals that its interval allows, or three, and up to four where
+// fewer would hide on which side of a border (1, for ratios) it is. If four hide it too, it is rounded away from the border.
+const isKnown = (value) => value !== null && value !== undefined;
+const fixed = (value, n = 3) => formatNumber(value, n);
+const isHidden = (value, n, border) => isKnown(value) && border !== null && value !== border && value.toFixed(n) === border.toFixed(n);
+function countDecimals(low, high, border = null, value = null) {
+  let [n, shown] = [3, [value]];
+  if (isKnown(low) && isKnown(high)) {
+    const place = high > low ? -Number(((high - low) / 2).toExponential(0).split("e")[1]) : 4;
+    [n, shown] = [Math.min(Math.max(place, 2), 4), [low, high]];
+  }
+  while (n < 4 && shown.some((one) => isHidden(one, n, border))) n += 1;
+  return n;
 }
-const intervalOf = (row) => (row?.ci_low === null || row?.ci_low === undefined ? "" : `${rounded(row.ci_low, row)} to ${rounded(row.ci_high, row)}`);
+function formatNumber(value, n, border = null) {
+  if (!isKnown(value)) return "";
+  return (n === 4 && isHidden(value, n, border) ? border + Math.sign(value - border) / 1e4 : value).toFixed(n);
+}
+// A ratio, with the decimals that its interval allows
+const formatRatio = (value, low = null, high = null) => formatNumber(value, countDecimals(low, high, 1, value), 1);
+// A number of a row with an interval: a ratio, or an alignment
+const borderOf = (row) => (row?.alignment_ratio === undefined ? null : 1);
+const rounded = (value, row) => formatNumber(value, countDecimals(row?.ci_low, row?.ci_high, borderOf(row), value), borderOf(row));
+const intervalOf = (row) => (isKnown(row?.ci_low) ? `${rounded(row.ci_low, row)} to ${rounded(row.ci_high, row)}` : "");
 const withInterval = (value, row) => (intervalOf(row) ? `${rounded(value, row)} (${intervalOf(row)})` : rounded(value, row));
 const said = (position) => data.texts[position];
 
@@ -126,6 +142,7 @@ function saveCsv(label, columns, rows) {
 // A column of a table: its head, the value of a row for sorting and for CSV, and how to show it
 const textColumn = (head, value, show = value) => ({ head, value, show });
 const numberColumn = (head, value, show = (row) => fixed(value(row))) => ({ head, value, show, n: true });
+const ratioColumn = (head, value) => numberColumn(head, value, (row) => formatRatio(value(row)));
 const shareColumn = (head, value) => numberColumn(head, value, (row) => (value(row) === null || value(row) === undefined ? "" : percent(value(row))));
 const countColumn = (head, value) => numberColumn(head, value, (row) => (value(row) === null || value(row) === undefined ? "" : count(value(row))));
 
@@ -386,7 +403,7 @@ function answerRows({ t, best, rows }) {
       sets.size > 1 ? h("div", { class: "soft" }, `closest to this part: ${name(row.train)}`) : null),
     cell("Alignment Ratio", rounded(row.alignment_ratio, row), intervalOf(row) ? h("div", { class: "soft" }, intervalOf(row)) : null),
     cell("Verdict", verdictOf(row.verdict), row.reach_verdict && row.reach_verdict !== row.verdict ? h("div", { class: "soft" }, `by reach: ${row.reach_verdict}`) : null,
-      headroomOf(row.train, row.predictions) === null ? null : h("div", { class: "soft" }, `headroom: ${fixed(headroomOf(row.train, row.predictions))}`)),
+      headroomOf(row.train, row.predictions) === null ? null : h("div", { class: "soft" }, `headroom: ${formatRatio(headroomOf(row.train, row.predictions))}`)),
     h("td", { "data-head": "Record", title: row.records.map(said).join(" ") }, said(row.record),
       row.doubts.filter((doubt) => !common.includes(doubt)).map((doubt) => h("div", { class: "flag" }, said(doubt)))))));
 }
@@ -649,8 +666,9 @@ function drawRatios() {
     limited(shown, 8, (some) => h("div", { class: "figures" }, some.map((p) => ratioPanel(p, rows.filter((row) => row.predictions === p), scale)))));
 }
 
+const reachOfRow = (row) => formatRatio(row.reach_ratio, row.reach_ci_low, row.reach_ci_high);
 function byReach(row) {
-  return row.reach_ratio === null ? "" : `; by reach ${fixed(row.reach_ratio)}, ${row.reach_verdict || "no interval"}`;
+  return row.reach_ratio === null ? "" : `; by reach ${reachOfRow(row)}, ${row.reach_verdict || "no interval"}`;
 }
 
 function ratioPanel(p, rows, scale) {
@@ -672,8 +690,8 @@ function ratioPanel(p, rows, scale) {
   const columns = [
     textColumn("Training set", (row) => name(row.train)), numberColumn("AR", (row) => row.alignment_ratio, (row) => rounded(row.alignment_ratio, row)),
     textColumn("Verdict", (row) => row.verdict || "", (row) => verdictOf(row.verdict)), { ...textColumn("95% interval", intervalOf), n: true },
-    numberColumn("By reach", (row) => row.reach_ratio), textColumn("Verdict by reach", (row) => row.reach_verdict || ""),
-    ...(rows.some((row) => headroomOf(row.train, p) !== null) ? [numberColumn("Headroom", (row) => headroomOf(row.train, p))] : []),
+    numberColumn("By reach", (row) => row.reach_ratio, reachOfRow), textColumn("Verdict by reach", (row) => row.reach_verdict || ""),
+    ...(rows.some((row) => headroomOf(row.train, p) !== null) ? [ratioColumn("Headroom", (row) => headroomOf(row.train, p))] : []),
     textColumn("Record of such ratios", (row) => said(row.record)), textColumn("Doubts", (row) => row.doubts.map(said).join("; ")),
   ];
   const records = [...new Set(rows.filter((row) => row.verdict === "gain").concat(first).flatMap((row) => row.records))];
@@ -706,7 +724,7 @@ function slicesTable(p, rows) {
   return table(`Slices of ${name(state.target)}${p === null ? "" : ` for ${name(p)}`}${some}`, [
     textColumn("Slice", (row) => said(row.slice)), countColumn("Queries", (row) => row.n_queries), textColumn("Training set", (row) => name(row.train)),
     numberColumn("KL-alignment", (row) => row.train_alignment), numberColumn("Reach", (row) => row.reach),
-    ...(p === null ? [] : [numberColumn("AR", (row) => row.alignment_ratio), numberColumn("By reach", (row) => row.reach_ratio)]),
+    ...(p === null ? [] : [ratioColumn("AR", (row) => row.alignment_ratio), ratioColumn("By reach", (row) => row.reach_ratio)]),
     textColumn("Doubts", (row) => row.doubts.map(said).join("; ")),
   ], rows);
 }
@@ -840,7 +858,7 @@ function drawDifferences() {
   body("differences").replaceChildren(...parts);
 }
 
-// The structures of two corpora, the largest difference first; one of those with the same shares
+// The structures of two corpora, the largest difference first; of related ones with the same shares, one
 function structuresOf(s, t) {
   // Cohen's h, on whose scale 12% and 0.3% are as far apart as 50% and 79%
   const effect = (a, b) => 2 * (Math.asin(Math.sqrt(Math.min(1, a))) - Math.asin(Math.sqrt(Math.min(1, b))));
@@ -848,8 +866,9 @@ function structuresOf(s, t) {
     .filter(([, values]) => values[s] && values[t])
     .map(([label, values]) => ({ label, s: values[s], t: values[t], effect: effect(values[s][0], values[t][0]) }))
     .filter((row) => row.s[0] || row.t[0])
-    .sort((a, b) => Math.abs(b.effect) - Math.abs(a.effect) || a.label.localeCompare(b.label, "en"));
-  const alike = (a, b) => Math.abs(a.s[0] - b.s[0]) < 0.01 && Math.abs(a.t[0] - b.t[0]) < 0.01;
+    .sort((a, b) => Math.abs(b.effect) - Math.abs(a.effect));
+  const family = (row) => data.related[row.label] ?? row.label;
+  const alike = (a, b) => family(a) === family(b) && Math.abs(a.s[0] - b.s[0]) < 0.01 && Math.abs(a.t[0] - b.t[0]) < 0.01;
   const distinct = [];
   for (const row of rows) if (!row.label.startsWith("Spider hardness") && Math.abs(row.effect) >= 0.01 && !distinct.some((other) => alike(row, other))) distinct.push(row);
   return { rows, distinct: distinct.slice(0, MOST_DIFFERENT) };

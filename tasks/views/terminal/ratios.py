@@ -140,7 +140,7 @@ def _print_answers(group: "pl.DataFrame") -> None:
         2,
     )
     if (ceiling := first["target_ceiling"]) is not None:
-        ratio = format_value(ceiling / first["predictions_alignment"])
+        ratio = format_value(ceiling / first["predictions_alignment"], border=1.0)
         say(f"ceiling for {target}{part}: {format_value(ceiling)}, or an AR of {ratio}", 2)
     if first["n_cleaned"]:
         say(_describe_cleaning(group), 2)

@@ -65,11 +65,14 @@ def test_an_estimate_is_a_number_with_its_interval():
 
 
 def test_percentages_keep_their_significant_digits():
-    assert [format_percent(s) for s in (0, 0.0001, 0.003, 0.0649, 0.12, 1)] == [
-        "0%",
-        "under 0.1%",
-        "0.3%",
-        "6.5%",
-        "12%",
-        "100%",
-    ]
+    texts = {
+        0: "0%",
+        0.0001: "under 0.1%",
+        0.003: "0.3%",
+        0.0649: "6.5%",
+        0.12: "12%",
+        0.9949: "99.5%",
+        0.9996: "over 99.9%",
+        1: "100%",
+    }
+    assert {share: format_percent(share) for share in texts} == texts

@@ -19,7 +19,7 @@ from nl2sql_align.tasks.results.publish import RunRecord, publish
 from nl2sql_align.tasks.results.read import matrix
 from nl2sql_align.tasks.run import steps
 from nl2sql_align.tasks.views.options import Picture
-from nl2sql_align.tasks.views.pictures import build_budget, plot, read_width
+from nl2sql_align.tasks.views.pictures import build_budget, build_picture, plot, read_width
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 from tests.unit.results.test_publish import BASE_CORPUS, runner
 
@@ -115,9 +115,33 @@ def test_the_same_results_give_the_same_picture(folder, tmp_path):
 
 def test_differences_default_to_the_closest_training_set(folder, tmp_path):
     texts = texts_of(plot(folder, "differences", tmp_path / "d.svg"))
-    assert "N-grams more frequent in near (right) or in dev (left)" in texts
+    assert "Structures whose shares differ most in near and dev" in texts
     texts = texts_of(plot(folder, "differences", tmp_path / "d.svg", target="dev", source="far"))
-    assert "N-grams more frequent in far (right) or in dev (left)" in texts
+    assert "Structures whose shares differ most in far and dev" in texts
+    assert {"far", "dev"} <= set(texts)
+
+
+def test_differences_are_different_things_with_the_shares_of_both_sides(folder):
+    rows = build_picture(folder, "differences", target="dev", source="far")["datasets"]["rows"]
+    shares = {}
+    for row in rows:
+        shares.setdefault(row["feature"], []).append((row["side"], row["text"]))
+    # Related ones with the same shares are left out: JOIN without INNER, IN, GROUP BY, HAVING
+    assert shares == {
+        "subqueries": [("source", "71%"), ("target", "9.1%")],
+        "joins": [("source", "0%"), ("target", "45%")],
+        "aggregate functions": [("source", "0%"), ("target", "45%")],
+        "conditions": [("source", "71%"), ("target", "100%")],
+    }
+
+
+def test_a_pair_with_the_same_structures_has_no_picture_of_differences(tmp_path, make_corpus):
+    warehouse = Warehouse(tmp_path)
+    run = runner(warehouse, make_corpus)
+    one, other = ["SELECT LOWER ( ) FROM"], ["SELECT UPPER ( ) FROM"]
+    run(("one", one, {}), ("other", other, {"role": "target"}))
+    with pytest.raises(ConfigurationError, match="equally often; for their n-grams, run: nl2sql-"):
+        plot(tmp_path, "differences", tmp_path / "d.svg")
 
 
 def test_options_without_a_picture_are_errors(folder, tmp_path, make_corpus):
@@ -160,7 +184,7 @@ def test_a_budget_for_weighted_questions_says_so(folder, tmp_path):
 def test_the_command_names_the_picture_that_it_draws(folder, tmp_path):
     out = tmp_path / "m.svg"
     for kind, title in (
-        ("differences", "N-grams more frequent in near (right) or in dev (left)"),
+        ("differences", "Structures whose shares differ most in near and dev"),
         ("ratios", "Alignment Ratio on dev, with 95% intervals"),
     ):
         place = folder / "alignment.duckdb"
