@@ -88,6 +88,12 @@ class Texts:
         return self.meaning in ANSWERS and (has_words or not self.texts)
 
     @property
+    def answer_key(self) -> KeyPath:
+        """The path down to the first key that names an answer."""
+        ends = (n for n in range(1, len(self.path)) if find_meaning(self.path[:n]) in ANSWERS)
+        return self.path[: next(ends, len(self.path))]
+
+    @property
     def has_rows(self) -> bool:
         """Whether a list on the path has items that are rows, not alternatives of one answer."""
         return self.long_list is not None and find_meaning(self.long_list) not in ANSWERS
@@ -187,6 +193,8 @@ def list_texts(rows: Sequence[Any]) -> list[Texts]:
                     texts.texts.setdefault(number, value)
                 texts.n_longer_lists += item.is_in_longer_list or n_items > 1
                 texts.long_list = texts.long_list or item.long_list
+            elif item.value in ([], {}):
+                found.setdefault(item.path, Texts(item.path, find_meaning(item.path)))
             elif len(item.path) < _MAX_DEPTH:
                 left += reversed(_open(item))
     return list(found.values())
@@ -346,7 +354,11 @@ def _choose_answers(judged: list[Texts]) -> Texts:
         raise _explain_failure(judged, [one for one in named if one.names_answers])
     taken = min(good, key=lambda one: (-one.share, len(one.path)))
     # Answers without any SQL may be refusals, beside references with the same kind of name.
-    refused = [one for one in named if one.names_answers and not one.n_sql]
+    refused = [
+        one
+        for one in named
+        if one.names_answers and not one.n_sql and one.answer_key != taken.answer_key
+    ]
     others = [one for one in good if one is not taken and not _agree(one, taken)] + refused
     if others and level > 0:
         raise unclear_answers_error([one.name for one in (taken, *others)])

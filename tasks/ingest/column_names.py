@@ -1,6 +1,7 @@
 """The meaning of a column by its name: an answer, a reference, a question, ..."""
 
 import re
+from collections.abc import Iterator
 from enum import Enum
 from functools import lru_cache
 from typing import Final
@@ -41,15 +42,15 @@ _WORDS: Final = {
     Meaning.PROMPT: "question utterance prompt instruction input context schema ddl create "
     "evidence hint knowledge explanation reasoning reason thought thinking "
     "rationale cot argument args vars request messages conversations history example "
-    "shot demo demonstration error nlq nl system usage type id time status "
+    "shot demo demonstration error nlq nl usage type id time status "
     "format score hash language cost",
     Meaning.PREDICTION: "pred predict predicted prediction generated generation gen llm hypothesis "
-    "hyp inferred inference final extracted",
+    "hyp infer inferred inference final extracted sampled",
     Meaning.REFERENCE: "gold golden label reference ref truth groundtruth gt expected solution sol "
-    "std target correct true oracle chosen",
+    "std target correct true oracle chosen ideal canonical annotated",
     Meaning.FLAWED: "issue wrong rejected incorrect negative bad buggy corrupted broken noisy "
     "preprocess setup skeleton template masked toks token draft initial",
-    Meaning.RESPONSE: "response resp reply candidate choice",
+    Meaning.RESPONSE: "response resp reply candidate choice assistant",
     Meaning.COMPLETION: "completion",
     Meaning.ANSWER: "answer output",
     Meaning.QUERY: "sql query statement",
@@ -59,6 +60,11 @@ _MEANINGS: Final = {
 }
 # Names of several words that mean something else than each of them.
 _NAMES: Final = {
+    "system": Meaning.PROMPT,
+    "system output": Meaning.PREDICTION,
+    "tool call": Meaning.RESPONSE,
+    "tool calls": Meaning.RESPONSE,
+    "function call": Meaning.RESPONSE,
     "output seq": Meaning.REFERENCE,
     "output sequence": Meaning.REFERENCE,
     "filtered resp": Meaning.PREDICTION,
@@ -72,6 +78,15 @@ _NAMES: Final = {
     "text": Meaning.TEXT,
     "content": Meaning.TEXT,
 }
+# "predicted_label" is a prediction, but "final_gold_sql" is a reference.
+_SURE_REFERENCES: Final = frozenset("gold golden truth groundtruth gt reference ref oracle".split())
+# Several columns with such names have the answers of several models.
+_MODELS: Final = frozenset(
+    "gpt chatgpt claude gemini llama codellama qwen deepseek mistral mixtral starcoder sqlcoder "
+    "codex palm".split()
+)
+_CALLS: Final = frozenset({"tool call", "tool calls", "function call"})
+_ARGUMENTS: Final = frozenset({"argument", "args", "parameters", "input"})
 _ORDER: Final = (
     Meaning.PROMPT,
     Meaning.REFERENCE,
@@ -89,7 +104,7 @@ _JOINED: Final = re.compile(r"(.+?)(sqls?|query|queries)")
 
 def find_meaning(path: KeyPath) -> Meaning:
     """Return the meaning of a path by its keys: a reference within a prediction is a reference."""
-    listed = [_find_meaning_of_name(key) for key in path if isinstance(key, str)]
+    listed = list(_list_meanings(path))
     found = {*listed}
     # The inputs of a test may have its reference among them.
     if Meaning.REFERENCE in found and listed[-1] is not Meaning.PROMPT:
@@ -97,14 +112,27 @@ def find_meaning(path: KeyPath) -> Meaning:
     return next((meaning for meaning in _ORDER if meaning in found), Meaning.OTHER)
 
 
+def _list_meanings(path: KeyPath) -> Iterator[Meaning]:
+    is_in_call = False
+    for key in path:
+        if isinstance(key, str):
+            name = " ".join(_split_words(key))
+            # A model writes the arguments of its tool calls.
+            yield Meaning.OTHER if is_in_call and name in _ARGUMENTS else _find_name_meaning(key)
+            is_in_call |= name in _CALLS
+
+
 @lru_cache(4096)
-def _find_meaning_of_name(name: str) -> Meaning:
+def _find_name_meaning(name: str) -> Meaning:
     words = _split_words(name)
     if (known := _NAMES.get(" ".join(words))) is not None:
         return known
     found = {_MEANINGS[word] for word in words if word in _MEANINGS}
+    if not found & {Meaning.PROMPT, Meaning.REFERENCE, Meaning.FLAWED} and _MODELS & {*words}:
+        return Meaning.RESPONSE
     # A predicted label is a prediction.
-    if words and _MEANINGS.get(words[0]) is Meaning.PREDICTION and Meaning.PROMPT not in found:
+    is_predicted = bool(words) and _MEANINGS.get(words[0]) is Meaning.PREDICTION
+    if is_predicted and Meaning.PROMPT not in found and not _SURE_REFERENCES & {*words}:
         return Meaning.PREDICTION
     return next((meaning for meaning in _ORDER if meaning in found), Meaning.OTHER)
 
