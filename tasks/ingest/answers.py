@@ -111,11 +111,16 @@ _QUOTES: Final[dict[str, str]] = {
     "`": "`",
     "\u201c": "\u201d",
     "\u2018": "\u2019",
+    "\u00ab": "\u00bb",
+    "\u300c": "\u300d",
+    "\u300e": "\u300f",
 }
 _OPENING: Final = re.compile(
-    r"(?:(\"\"\"|\'\'\')(?:sql)?\s*|(\"{1,2}|'{1,2}|`{1,3}|[\u201c\u2018]))\Z", re.IGNORECASE
+    r"(?:(\"\"\"|\'\'\')(?:sql)?\s*|(\"{1,2}|'{1,2}|`{1,3}|[\u201c\u2018\u00ab\u300c\u300e]|\*\*|\$\$))\Z",
+    re.IGNORECASE,
 )
 _BRACE: Final = re.compile(r"\\(?:boxed|text|texttt|mathrm)\{\s*\Z")
+_BRACKET: Final = re.compile(r"\[(?:SQL:\s*)?\Z")
 _MAX_COMMAND: Final = 20
 # Before a quote that opens within a quoted statement, as in `SELECT "a" FROM b`.
 _BEFORE_OPENING: Final = frozenset(" \t\n(,=<>.|+")
@@ -141,6 +146,8 @@ def _unwrap_quotes(text: str, dialect: str | None) -> str:
     if start is None:
         return text
     first = skip_leading(text, start)
+    if _BRACKET.search(text, max(0, first - _MAX_COMMAND), first) and text.rstrip().endswith("]"):
+        return text[first : text.rindex("]")]
     if (brace := _BRACE.search(text, max(0, first - _MAX_COMMAND), first)) is not None:
         end = text.find("}", first)
         return text[brace.end() : end] if end >= 0 else text
@@ -149,7 +156,7 @@ def _unwrap_quotes(text: str, dialect: str | None) -> str:
         return text
     # Two quotes are an empty string, or the first of them is part of the text around.
     quotes = mark[1] or mark[2]
-    opening = quotes if len(quotes) != 2 or quotes == "``" else quotes[0]
+    opening = quotes[0] if quotes in ('""', "''") else quotes
     closed = _find_closing(text, first, opening)
     return text if closed is None else _undo_escapes(text[first:closed], opening[0])
 
@@ -188,7 +195,7 @@ _MARKUP: Final = re.compile(
 _ESCAPED_BREAK: Final = re.compile(r"\\r\\n|\\[nrt]")
 # Outside of quotes, a backslash before one of these is not SQL in any dialect: Markdown escapes
 # them.
-_MARKDOWN_ESCAPE: Final = r"\\[_*<>=()\[\]#+|&~{}.!-]"
+_MARKDOWN_ESCAPE: Final = r"\\[_*<>=()\[\]#+|&~{}.!`$%^-]"
 _ZERO_WIDTH: Final = "\ufeff\u200b\u200c\u200d\u2060"
 # Full-width forms of the ASCII characters, which follow each other in the same order.
 _WIDE: Final = {chr(ord(one) + 0xFEE0): one for one in "!\"%&'()*+,-./:;<=>"}
@@ -212,7 +219,7 @@ def _repair_characters(text: str, dialect: str | None) -> str:
     if any(not scan.is_quoted(match.start()) for match in _MARKUP.finditer(text)):
         text = _MARKUP.sub(_read_markup, text)
     if "\\" in text:
-        for quote in ('"', "'"):
+        for quote in ('"', "'", "`"):
             if 0 < text.count(quote) == text.count(f"\\{quote}"):
                 text = text.replace(f"\\{quote}", quote)
         if "\n" not in text:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Literal, NamedTuple
 
+from nl2sql_align.tasks.ingest.statement_ends import SPECIAL_TOKEN
 from nl2sql_align.tasks.ingest.statement_starts import (
     holds_statement,
     starts_with_statement,
@@ -75,14 +76,15 @@ def _choose(texts: Sequence[str], which: Block, test: Callable[[str], bool]) -> 
 # ---- turns of a conversation --------------------------------------------------------------------
 
 _SPECIAL: Final = re.compile(
-    r"<\|[^|<>\n]{1,40}\|>|<\uff5c[^\uff5c<>\n]{1,40}\uff5c>|</?s>|<(?:bos|eos|pad|unk|EOT)>"
-    r"|<(?:end|start)_of_turn>|\[/?INST\]|<</?SYS>>"
+    rf"{SPECIAL_TOKEN}|<\uff5c[^\uff5c<>\n]{{1,40}}\uff5c>|<start_of_turn>|\[/?INST\]|<</?SYS>>"
 )
 # Marks within a turn.
 _WITHIN_TURN: Final = re.compile(
-    r"thought|think|solution|tool|python|plugin|channel|message|constrain|fim"
+    r"thought|think|inner_|solution|response|action|_text\b|tool|python|plugin|channel|message"
+    r"|constrain|fim",
+    re.IGNORECASE,
 )
-_HEADER: Final = re.compile(r"im_start|start_header_id|start_of_(?:turn|role)|<\|start\|>")
+_HEADER: Final = re.compile(r"im_start|start_header_id|start_of_(?:turn|role)|<\|(?:start\||turn)>")
 _ROLE: Final = re.compile(r"\s*([a-z]+)\b[ \t]*(?:<\|end_(?:header_id|of_role)\|>)?")
 _USER: Final = re.compile(r"user|system|human|INST|SYS", re.IGNORECASE)
 _BEGIN: Final = re.compile(r"<s>|<bos>|begin.of.(?:text|sentence)|<\|startoftext\|>|end_header_id")
@@ -160,11 +162,18 @@ def _skip_plain_prompt(text: str, which: Block) -> Part:
 
 # ---- reasoning ----------------------------------------------------------------------------------
 
-_THOUGHT_NAMES: Final = r"think|thinking|thoughts?|reasoning|reason|scratchpad|seed:think"
+_THOUGHT_NAMES: Final = (
+    r"(?:\w{1,20}[:_])?think|thinking|thoughts?|reasoning|reason|scratchpad|reflection|analysis"
+    r"|planning|rationale"
+)
+# The marks of models' own templates, and the words by which Granite parts its thoughts.
 _THOUGHT: Final = re.compile(
     rf"<(?P<closes>/?)(?:{_THOUGHT_NAMES})>|\u25c1(?P<kimi>/?)think\u25b7|\[(?P<mistral>/?)THINK\]"
-    r"|<[|\uff5c](?:begin|(?P<ends>end))_of_thought[|\uff5c]>",
-    re.IGNORECASE,
+    r"|<[|\uff5c](?=[\w:]{0,20}think|[\w:]{0,20}thought|inner_(?:pre|suf)fix)"
+    r"(?:(?P<ends>[\w:]{0,20}(?:end|suffix)\w{0,20})|[\w:]{1,40})(?::\w{1,20})?[|\uff5c]>"
+    r"|<\|channel>thought\b|(?P<gemma><channel\|>)|\[unused16\]|(?P<pangu>\[unused17\])"
+    r"|^Here(?:'s| is) my thought process:|^(?P<granite>Here(?:'s| is) my response:)",
+    re.IGNORECASE | re.MULTILINE,
 )
 _CHANNEL: Final = re.compile(
     r"<\|channel\|>\s*(\w{1,20})[^<\n]{0,200}(?:<\|constrain\|>[^<\n]{0,40})?<\|message\|>"
@@ -271,6 +280,8 @@ _FINAL_HEADING: Final = re.compile(
 
 # How far comments may stretch between a heading and its statement.
 _HEADING_REACH: Final = 5000
+_ACTION: Final = re.compile(r"^[ \t]{0,9}Action Input:", re.MULTILINE)
+_OBSERVATION: Final = re.compile(r"^[ \t]{0,9}Observation:", re.MULTILINE)
 _DRAFT: Final = re.compile(r"^[ \t]{0,9}Intermediate[_ ]representation:", re.MULTILINE)
 _DRAFTED: Final = re.compile(r"^[ \t]{0,9}SQL:", re.MULTILINE)
 
@@ -288,10 +299,21 @@ def _take_below_heading(text: str, which: Block) -> Part:
         for mark in _FINAL_HEADING.finditer(text)
         if starts_with_statement(text[mark.end() : mark.end() + _HEADING_REACH])
     ]
-    if not marks or not text[: marks[-1].start()].strip():
-        return Part(text)
-    at = marks[-1].start()
-    return Part(text[text.index(":", at) + 1 :], ("answer tag",))
+    if marks and text[: marks[-1].start()].strip():
+        at = marks[-1].start()
+        return Part(text[text.index(":", at) + 1 :], ("answer tag",))
+    return _take_action(text)
+
+
+def _take_action(text: str) -> Part:
+    """Take the last statement that an agent runs, in the form of ReAct."""
+    starts = [mark.end() for mark in _ACTION.finditer(text)]
+    ends = [mark.start() for mark in _OBSERVATION.finditer(text)]
+    for start in reversed(starts):
+        end = min((end for end in ends[-1:] if end > start), default=len(text))
+        if holds_statement(text[start : min(end, start + _HEADING_REACH)]):
+            return Part(text[start:end], ("answer tag",))
+    return Part(text)
 
 
 # ---- JSON ---------------------------------------------------------------------------------------
@@ -480,6 +502,7 @@ def find_final_answer(text: str, which: Block = "last") -> Part:
         which: The block to take if several hold a statement.
     """
     rules: dict[str, None] = {}
+    text = text.replace('<|"|>', '"')  # a quote in Gemma's tool calls
     for step in _STEPS:
         text, found = step(text, which)
         rules |= dict.fromkeys(found)

@@ -7,11 +7,16 @@ only a bounded length around each line.
 import re
 from typing import Final
 
-from nl2sql_align.tasks.ingest.statements import SQL_WORDS, Scan
+from nl2sql_align.tasks.ingest.statements import END_MARK, SQL_WORDS, Scan
 
+# The tokens with which models end a turn, or start and end parts of it.
+SPECIAL_TOKEN: Final = (
+    r"(?:<\|[^|<>\n]{1,40}\|>|</?s>|<(?:bos|eos|pad|unk|EOT|EOS|EOD|seed:[eb]os|extra_id_\d{1,3})>"
+    r"|<end_of_(?:turn|text|sentence)>|<\|(?:turn|channel|tool_call)>|<(?:turn|channel|tool_call)\|>)"
+)
 # Text that only follows a statement: end marks, headings, and sentences on a line of their own.
 _NEVER_SQL: Final = re.compile(
-    r"<\|[^|<>\n]{1,40}\|>|</?s>|<(?:bos|eos|pad|unk|EOT)>|<(?:end|start)_of_turn>|\[/?INST\]"
+    rf"{SPECIAL_TOKEN}|<start_of_turn>|\[/?INST\]|{END_MARK}"
     r"|\[/(?:SQL|ANSWER|QUERY)\]|\]\]>(?=\s{0,20}(?:</|\Z))"
     r"|```|\\end\{|\\\]|\#\#\#|</[A-Za-z][\w:-]{0,40}>|<(?:sql|answer|query)>"
     r"|\(?\b(?:Comments?|Explanation|Notes?|Answer|Question|Output|Response|Results?|SQLResults?|SQL"
@@ -33,6 +38,10 @@ _FOREIGN_REMARK: Final = re.compile(
 )
 _FOREIGN_SENTENCE: Final = re.compile(
     r"[^\n]{0,400}?[\u3002\uff0c\uff1a\uff1b\uff1f\uff01\u3001\u060c\u061f\u0964.:!]"
+)
+# Without punctuation, some words or a long one: an alias is shorter.
+_FOREIGN_WORDS: Final = re.compile(
+    rf"[{_FOREIGN_LETTER}]{{6}}|[{_FOREIGN_LETTER}]+(?:[ \t]+[{_FOREIGN_LETTER}]+){{2}}"
 )
 _MARKDOWN: Final = re.compile(
     r"\*{2,3}\s?[^\W\d_]|__[^\W\d_]|\#{2,6}[ \t]|={3,}|\+-{3,}|\|[ \t][^\n|]*\|"
@@ -108,7 +117,10 @@ def _is_remark(text: str, line: re.Match[str], scan: Scan, dialect: str | None) 
     if line["blank"] and _LIST_ITEM.match(text, position):
         return True
     if _FOREIGN_REMARK.match(text, position):
-        return bool(line["blank"]) or _FOREIGN_SENTENCE.match(text, position) is not None
+        if line["blank"] or _FOREIGN_SENTENCE.match(text, position) is not None:
+            return True
+        has_source = scan.first_source is not None and scan.first_source < position
+        return has_source and _FOREIGN_WORDS.match(text, position) is not None
     if scan.first_source is None or scan.first_source > position:
         # A select list may go on: after SELECT TOP 10, a column may be on a line of its own.
         return False

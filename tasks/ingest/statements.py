@@ -55,6 +55,8 @@ _TSQL_START_WORDS: Final = frozenset(
 _TSQL: Final = frozenset({"tsql", "fabric"})
 # Signs of T-SQL in scripts of unknown dialect.
 _LIKE_TSQL: Final = re.compile(r"^[ \t]*(?:DECLARE\s+@|GO[ \t\r]*$)", re.IGNORECASE | re.MULTILINE)
+# SQL*Plus runs a statement at such a line.
+_SLASH_LINE: Final = re.compile(r"\A\s*+/[ \t\r]*+(?:\n|\Z)|\n[ \t]*+/\s*+\Z")
 _REST_OF_LINE: Final = re.compile(r"[ \t\r]*(?:\n|\Z)")
 SQL_WORDS: Final = frozenset(
     "SELECT FROM WHERE AND OR NOT ORDER GROUP HAVING LIMIT UNION EXCEPT INTERSECT JOIN LEFT RIGHT "
@@ -74,7 +76,9 @@ _MAY_CONTAIN_STARTS: Final = frozenset(
 
 _CLOSERS: Final = {"'": "'", '"': '"', "`": "`", "[": "]", "/*": "*/"}
 # Marks of prompts, which look like names in brackets.
-_PROMPT_MARK: Final = re.compile(r"\[(?:/?(?:SQL|INST)|/(?:ANSWER|QUERY))\]", re.IGNORECASE)
+END_MARK: Final = r"\[(?:EOS|PAD|UNUSED_TOKEN_\d{1,4})\](?=\s{0,9}(?:\[(?:EOS|PAD)\]|\Z))"
+"""Tokens that pad an answer; elsewhere, such a name is one."""
+_PROMPT_MARK: Final = re.compile(rf"(?i:\[(?:/?(?:SQL|INST)|/(?:ANSWER|QUERY))\])|{END_MARK}")
 # Each kind of dollar quote has its own closer: bounds the searches for those that are absent.
 _MAX_ABSENT: Final = 64
 # As in CREATE OR REPLACE GLOBAL TEMPORARY TABLE.
@@ -147,7 +151,8 @@ def split_statements(
             definition.read(word, depth)
         last = word
     pieces.append(text[piece_start:])
-    return [piece.strip() for piece in pieces if has_statement(piece)]
+    whole = (_SLASH_LINE.sub("", piece).strip() for piece in pieces)
+    return [piece for piece in whole if has_statement(piece)]
 
 
 class _Definition:

@@ -66,6 +66,21 @@ PREDICTIONS = {
         "$.choices[0].message.content",
     ),
     "lists in a list": (lambda n: {"resps": [[FENCED[n]]], "label": GOLD}, "$.resps[0]"),
+    "a tool call": (
+        lambda n: {
+            "sql": GOLD,
+            "pred": {
+                "content": None,
+                "tool_calls": [{"function": {"name": "run", "arguments": {"query": ANSWERS[n]}}}],
+            },
+        },
+        "$.pred.tool_calls[0].function.arguments.query",
+    ),
+    "an answer beside an empty refusal": (
+        lambda n: {"query": GOLD, "response": {"content": FENCED[n], "refusal": None, "calls": []}},
+        "$.response.content",
+    ),
+    "one model of a known name": (lambda n: {"sql": GOLD, "gpt4": ANSWERS[n]}, "gpt4"),
     "an answer further in": (
         lambda n: {"extra_info": {"answer": ANSWERS[n]}, "reward_model": {"ground_truth": GOLD}},
         "$.extra_info.answer",
@@ -89,6 +104,14 @@ REFUSED = {
     "an answer without SQL": (
         {"query": GOLD, "response": "I cannot answer that."},
         "although 'response' should hold the answers",
+    ),
+    "an empty list of answers": (
+        {"sql": GOLD, "predictions": []},
+        "although 'predictions' should hold the answers",
+    ),
+    "two models": (
+        {"sql": GOLD, "gpt4_predicted_sql": ANSWERS[0], "claude_predicted_sql": ANSWERS[1]},
+        "has 'gpt4_predicted_sql' and 'claude_predicted_sql', and it is unclear which",
     ),
     "two queries": (
         {"tuned": ANSWERS[0], "base": ANSWERS[1]},

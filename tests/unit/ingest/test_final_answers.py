@@ -42,6 +42,41 @@ REASONING = {
         "<|end_of_solution|>",
         S,
     ),
+    "names with a prefix": (f"<mm:think>{DRAFT}</mm:think>{S}<eos>", S),
+    "reflection": (f"<thinking>a</thinking><reflection>{DRAFT}</reflection>\n{S}", S),
+    "Cohere's marks": (
+        f"<|START_THINKING|>We {DRAFT}<|END_THINKING|><|START_RESPONSE|>{S}<|END_RESPONSE|>",
+        S,
+    ),
+    "Cohere's action": (
+        f'<|START_THINKING|>We {DRAFT}<|END_THINKING|><|START_ACTION|>[{{"tool_name": "run", '
+        f'"parameters": {{"query": "{S}"}}}}]<|END_ACTION|>',
+        S,
+    ),
+    "Gemma's marks": (f"<|channel>thought\n{DRAFT}<channel|>{S}<turn|>", S),
+    "Gemma's tool call": (
+        f'<|channel>thought\n{DRAFT}<channel|><|tool_call>call:run{{query:<|"|>{S}<|"|>}}'
+        "<tool_call|>",
+        S,
+    ),
+    "Gemma's turns": (f"<|turn>user\n{DRAFT}<turn|>\n<|turn>model\n{S}<turn|>", S),
+    "marks around a name": (f"<|think:start|>{DRAFT}<|think:end|>{S}", S),
+    "marks with a name on both sides": (
+        f"<|plamo:begin_think:plamo|>{DRAFT}<|plamo:end_think:plamo|>{S}",
+        S,
+    ),
+    "marks for the inner": (f"<|inner_prefix|>{DRAFT}<|inner_suffix|>{S}", S),
+    "unused tokens as marks": (f"[unused16]{DRAFT}[unused17]{S}", S),
+    "sentences as marks": (
+        f"Here is my thought process:\n{DRAFT}\nHere is my response:\n{S}",
+        S,
+    ),
+    "the last action of an agent": (
+        f"Thought: We {DRAFT}\nAction: run\nAction Input: {DRAFT}\nObservation: error\n"
+        f"Thought: again\nAction: run\nAction Input: {S}\nObservation: [(1,)]\n"
+        "Final Answer: three",
+        S,
+    ),
     "a draft in a sentence": (f"{DRAFT} would be wrong.\n\nFinal answer:\n\n{S}", S),
     "the final channel": (
         f"<|channel|>analysis<|message|>{DRAFT}<|end|><|start|>assistant<|channel|>final"
@@ -192,6 +227,12 @@ def test_a_schema_is_kept_where_several_statements_count():
     assert clean_answer(script, "sqlite", takes_first=False) == script
 
 
+def test_a_line_with_a_slash_ends_a_statement_of_sqlplus():
+    script = "SELECT a\n/ b FROM c;\n/\nSELECT d FROM e\n/\nSELECT f FROM g\n/\n"
+    expected = ["SELECT a\n/ b FROM c", "SELECT d FROM e", "SELECT f FROM g"]
+    assert split_statements(script, "oracle") == expected
+
+
 def test_a_schema_before_a_query_is_a_statement_of_its_own():
     text = f"CREATE TABLE boat (id int)\n{S}"
     assert split_statements(text, "sqlite") == [text]
@@ -205,6 +246,13 @@ ENDS = [
     "<\uff5cend\u2581of\u2581sentence\uff5c>",
     "<|endoftext|>",
     "<end_of_turn>",
+    "<turn|>",
+    "<seed:eos>",
+    "<EOD>",
+    "<extra_id_0>",
+    "<end_of_sentence>",
+    "[EOS]",
+    " [PAD][PAD]\n[PAD]",
     " [/SQL]",
     "\n[/SQL]",
     " [/INST]",
@@ -222,6 +270,8 @@ ENDS = [
     "\nCette requ\u00eate liste le nom.",
     "\nEsta consulta devuelve el nombre.",
     "\n\n\u8bf4\u660e\uff1a\u8be5\u67e5\u8be2\u8fd4\u56de\u8239\u540d\u3002",
+    "\n\u8fd9\u4e2a\u67e5\u8be2\u8fd4\u56de\u8239\u540d",
+    "\n\uc774 \ucffc\ub9ac\ub294 \uc774\ub984",
     "\n\u8fd9\u6761\u8bed\u53e5\u67e5\u8be2\u8239\u3002",
     "\n\n\u042d\u0442\u043e \u0437\u0430\u043f\u0440\u043e\u0441.",
     "\uff1b",
@@ -239,6 +289,8 @@ def test_the_text_after_the_statement_is_cut(end):
     "text",
     [
         "SELECT [SQL] FROM [t]",
+        "SELECT [PAD], [EOS] FROM [t]",
+        "SELECT COUNT(*) FROM \u8239\n\u522b\u540d\nWHERE a = 1",
         "SELECT TOP 10\n  Id as [Post Link],\n  Score\nFROM Posts p\nOrder By Score",
         "SELECT --TOP 20\n  Name,\n  Kind\nFROM\n  Boats\nWHERE\n  Kind = 1",
         "Select Name\nFrom Boat B\nInner Join Berth On B.Id = Berth.Id\nWhere Name Is Not Null",
@@ -287,6 +339,13 @@ CHARACTERS = {
     "``SELECT `a` FROM t``": "SELECT `a` FROM t",
     f'sql = "{S}"': S,
     f"\u201c{S}\u201d": S,
+    f"\u00ab{S}\u00bb": S,
+    f"\u300c{S}\u300d": S,
+    f"**{S}**": S,
+    f"$${S}$$": S,
+    f"[{S}]": S,
+    f"[SQL: {S}]": S,
+    r"SELECT \`a\` FROM t WHERE b \^ c = \$1": "SELECT `a` FROM t WHERE b ^ c = $1",
     f'query = """\n{S}\n"""': S,
     f"'''sql\n{S}\n'''": S,
     "The answer: (SELECT a FROM b) UNION (SELECT c FROM d)": (
@@ -317,6 +376,11 @@ def test_the_rules_are_reported():
         "</think>",
         "'</think>'",
         "<answer>",
+        "Action Input: SELECT a FROM b\n",
+        "\nHere is my thought process:",
+        "<|START_THINKING|>",
+        "[PAD]",
+        "\n/\n",
         "```sql\nSELECT a\n",
         "`",
         "CREATE TABLE a (b int)\n",
