@@ -1,6 +1,6 @@
 -- Output of a batch in OpenAI's layout (OpenAI, Azure, vLLM's run_batch), or one response per line:
--- chat completions, completions, or the Responses API. Thoughts are not read. A response without a
--- text gives the SQL of its tool call. A failed request is an answer without a text.
+-- chat completions, completions, or the Responses API. Thoughts are not read. The SQL of a tool call
+-- follows the text. A failed request is an answer without a text.
 -- parameters: none
 with lines as (
     select
@@ -19,13 +19,17 @@ messages as (
             from_json(body -> '$.choices', '["JSON"]'),
             lambda choice: {
                 content: coalesce(nullif(choice -> '$.message.content', 'null'::json), choice -> '$.text'),
-                arguments: choice ->> '$.message.tool_calls[0].function.arguments'
+                calls: list_append(
+                    choice ->> '$.message.tool_calls[*].function.arguments',
+                    choice ->> '$.message.function_call.arguments'
+                )
             }
         ) as choices,
         list_filter(from_json(body -> '$.output', '["JSON"]'), lambda item: (item ->> '$.type') = 'message') as output,
-        list_filter(
-            from_json(body -> '$.output', '["JSON"]'), lambda item: (item ->> '$.type') = 'function_call'
-        )[1] ->> '$.arguments' as arguments
+        list_transform(
+            list_filter(from_json(body -> '$.output', '["JSON"]'), lambda item: (item ->> '$.type') = 'function_call'),
+            lambda item: item ->> '$.arguments'
+        ) as calls
     from lines
 ),
 
@@ -42,7 +46,7 @@ texts as (
                         array_to_string(choice.content ->> '$[*].text', ''),
                         choice.content ->> '$'
                     ),
-                    arguments: choice.arguments
+                    calls: choice.calls
                 }
             ),
             [{
@@ -50,7 +54,7 @@ texts as (
                     list_transform(output, lambda item: array_to_string(item ->> '$.content[*].text', '')),
                     chr(10)
                 ),
-                arguments: arguments
+                calls: calls
             }]
         ) as texts
     from messages
@@ -62,14 +66,7 @@ answers as (
         id,
         list_transform(
             texts,
-            lambda answer: coalesce(
-                nullif(answer.content, ''),
-                if(
-                    json_valid(answer.arguments),
-                    coalesce(answer.arguments ->> '$.sql', answer.arguments ->> '$.query'),
-                    null
-                )
-            )
+            lambda answer: add_call(answer.content, last_call_sql(answer.calls))
         ) as answers
     from texts
 )

@@ -9,6 +9,33 @@ create or replace macro page_items(page, path) as
 create or replace macro content_text(content) as
     if(json_type(content) = 'ARRAY', array_to_string(content ->> '$[*].text', ''), content ->> '$');
 
+-- The SQL of the last tool call that has some, given the arguments of each as JSON.
+create or replace macro last_call_sql(calls) as
+    list_filter(
+        list_transform(
+            calls,
+            lambda arguments: if(
+                json_valid(arguments),
+                coalesce(
+                    arguments ->> '$.sql',
+                    arguments ->> '$.query',
+                    arguments ->> '$.sql_query',
+                    arguments ->> '$.statement'
+                ),
+                null
+            )
+        ),
+        lambda found: found is not null
+    )[-1];
+
+-- A response with the SQL of its tool call, which cleaning takes from the JSON behind the text.
+create or replace macro add_call(answer, call_sql) as
+    if(
+        answer != '' and call_sql is not null,
+        answer || chr(10) || json_object('sql', call_sql),
+        coalesce(nullif(answer, ''), call_sql)
+    );
+
 -- The messages of a chat, with their roles in lower case. A single text is the only message, in the given role.
 create or replace macro read_messages(messages, role_of_text) as
     list_transform(

@@ -5,6 +5,7 @@ model's answers are never read from a column with the reference queries.
 """
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -56,9 +57,11 @@ class Texts:
     """The texts at one path of the first rows.
 
     Attributes:
-        path: Their place. The path of a list of texts is that of its first item.
+        path: Their place. The path of a list of texts is that of its first item, and objects in
+            a list have the path of the first one.
         meaning: The meaning of the path's keys.
         texts: The text of each row that has one, by the row's number.
+        places: The path of each of these texts, with its own positions in lists.
         n_longer_lists: Rows in which a list on the path has more than one item.
         long_list: The path of the first list of objects with more than one item.
         is_sql: For each row with a text: whether it is SQL.
@@ -68,6 +71,7 @@ class Texts:
     path: KeyPath
     meaning: Meaning
     texts: dict[int, str] = field(default_factory=dict)
+    places: Counter[KeyPath] = field(default_factory=Counter)
     n_longer_lists: int = 0
     long_list: KeyPath | None = None
     is_sql: dict[int, bool] = field(default_factory=dict)
@@ -76,7 +80,14 @@ class Texts:
     @property
     def name(self) -> str:
         """The column, or the JSON path, for ``columns``."""
-        return format_path(self.path)
+        return format_path(
+            max(self.places, key=lambda place: self.places[place], default=self.path)
+        )
+
+    @property
+    def n_elsewhere(self) -> int:
+        """The number of texts that a path with a position in a list does not reach."""
+        return self.places.total() - max(self.places.values(), default=0)
 
     @property
     def names_answers(self) -> bool:
@@ -183,14 +194,15 @@ def list_texts(rows: Sequence[Any]) -> list[Texts]:
     """
     found: dict[KeyPath, Texts] = {}
     for number, row in enumerate(rows):
-        left = [_Item(row, ())]
+        left = [_Item(row, (), ())]
         while left:
             item = left.pop()
             if item.value is None or isinstance(item.value, str):
                 value, n_items = _read_list(item.value or "")
                 texts = found.setdefault(item.path, Texts(item.path, find_meaning(item.path)))
-                if value.strip():
-                    texts.texts.setdefault(number, value)
+                if value.strip() and number not in texts.texts:
+                    texts.texts[number] = value
+                    texts.places[item.place] += 1
                 texts.n_longer_lists += item.is_in_longer_list or n_items > 1
                 texts.long_list = texts.long_list or item.long_list
             elif item.value in ([], {}):
@@ -208,10 +220,11 @@ def _read_list(text: str) -> tuple[str, int]:
 
 @dataclass(frozen=True)
 class _Item:
-    """A value in a row, its path, and whether a list around it has more items."""
+    """A value in a row, its path, its own place, and whether a list around it has more items."""
 
     value: Any
     path: KeyPath
+    place: KeyPath
     is_in_longer_list: bool = False
     long_list: KeyPath | None = None
 
@@ -221,22 +234,26 @@ def _open(item: _Item) -> list[_Item]:
     value, path = item.value, item.path
     if isinstance(value, dict):
         inner = {key: v for key, v in value.items() if key and '"' not in key}
-        return [replace(item, value=v, path=(*path, key)) for key, v in inner.items()]
+        return [
+            replace(item, value=v, path=(*path, key), place=(*item.place, key))
+            for key, v in inner.items()
+        ]
     if not isinstance(value, list) or not value:
         return []
     if not path and _is_record(value):
-        return [_Item(v, (n,)) for n, v in enumerate(value)]
+        return [_Item(v, (n,), (n,)) for n, v in enumerate(value)]
     is_longer = len(value) > 1
     return [
         _Item(
             one,
             # The path of a list of texts is that of its first item.
             path if isinstance(one, str) else (*path, 0),
+            item.place if isinstance(one, str) else (*item.place, n),
             item.is_in_longer_list or is_longer,
             item.long_list or (path if is_longer and isinstance(one, dict) else None),
         )
         # Objects may have other keys than the first one.
-        for one in (value[:_MAX_ITEMS] if isinstance(value[0], dict) else value[:1])
+        for n, one in enumerate(value[:_MAX_ITEMS] if isinstance(value[0], dict) else value[:1])
     ]
 
 
@@ -285,6 +302,10 @@ def choose_texts(texts: Iterable[Texts], *, is_answer: bool, is_cleaned: bool) -
         # The SQL in prompts is not an answer.
         one.judge(is_cleaned and one.meaning not in (Meaning.PROMPT, Meaning.REFERENCE))
     taken = _choose_answers(judged) if is_answer else _choose_queries(judged)
+    if not taken.has_rows and taken.n_elsewhere > _FEW * len(taken.texts):
+        raise UnclearError(
+            f"has the texts of '{taken.name}' at different positions of a list", [taken.name]
+        )
     return Choice(taken, _find_others(judged, taken, is_answer), is_answer)
 
 

@@ -50,7 +50,7 @@ _WORDS: Final = {
     "std target correct true oracle chosen ideal canonical annotated",
     Meaning.FLAWED: "issue wrong rejected incorrect negative bad buggy corrupted broken noisy "
     "preprocess setup skeleton template masked toks token draft initial",
-    Meaning.RESPONSE: "response resp reply candidate choice assistant",
+    Meaning.RESPONSE: "response resp reply candidate choice assistant beam rollout nbest",
     Meaning.COMPLETION: "completion",
     Meaning.ANSWER: "answer output",
     Meaning.QUERY: "sql query statement",

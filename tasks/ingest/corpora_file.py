@@ -55,6 +55,7 @@ _ANSWER_FORMATS: Final = frozenset(
         "alpaca",
         "anthropic_batch",
         "chat",
+        "gemini_batch",
         "llama_factory_gold",
         "omnisql_sft",
         "openai_batch",

@@ -66,6 +66,8 @@ _PEEKED_BYTES: Final = 1 << 18
 _PEEKED_ROWS: Final = 50
 _PEEKED_FILES: Final = 200
 _MOST: Final = 0.8
+_FEW: Final = 0.1
+_LABEL: Final = re.compile(r"\s{0,9}(?:[A-Za-z]\w{0,20} ?){1,3}\d{0,9} ?:(?=\s)")
 
 Role = Literal["train", "target", "predictions"]
 Rows = list[Any]
@@ -183,6 +185,8 @@ _SIGNATURES: Final = (
     _Signature("openai_batch", "object, output, status", holds_answers=True),
     _Signature("anthropic_batch", "custom_id, result.type", holds_answers=True),
     _Signature("anthropic_batch", "content, role, stop_reason", holds_answers=True),
+    _Signature("anthropic_batch", "recordid, modeloutput.content", holds_answers=True),
+    _Signature("gemini_batch", "response.candidates", holds_answers=True),
     # The list of texts comes late in the file.
     _Signature("vllm", "input_lens, output_lens", holds_answers=True),
     _Signature("vllm", "outputs, prompt", holds_answers=True, fits=_has_requests),
@@ -289,7 +293,7 @@ ANSWER_FORMATS: Final = frozenset(
 """The formats that only a model's answers have."""
 _NAMES: Final = {
     "question": "question nl_question question_text natural_language_question utterance nlq nl "
-    "user_question prompt sql_prompt instruction input query text".split(),
+    "user_question user_input prompt sql_prompt instruction input query text".split(),
     "db_id": "db_id database db_name database_name database_id db datname schema_id".split(),
     "frequency": "calls frequency n_occurrences executions count_executions execution_count "
     "occurrences count".split(),
@@ -548,6 +552,13 @@ def _recognize_lines(entry: CorpusEntry, lines: list[str]) -> Recognition:
         raise _no_dump_error(entry, complete)
     if sum(1 for line in complete if _GOLD_LINE.search(line)) >= 0.8 * len(complete):
         return Recognition("gold_sql", None, "lines of SQL followed by a tab and a name")
+    if entry.role == "predictions" and (label := _find_other_label(complete)):
+        raise CorpusError(
+            entry.name,
+            entry.place,
+            f"cannot be read as one answer a line: lines start with labels such as '{label}'",
+            "write only the answers, one a line, or a JSON object an answer",
+        )
     share = len(statements) / len(complete)
     found = f"{len(statements)} of the first {len(complete)} lines start like SQL statements"
     if share >= 0.8 or (
@@ -565,6 +576,17 @@ def _recognize_lines(entry: CorpusEntry, lines: list[str]) -> Recognition:
     if not _starts_script(complete):
         raise _no_dump_error(entry, complete)
     return Recognition("sql_files", None, "SQL statements of several lines")
+
+
+def _find_other_label(lines: list[str]) -> str | None:
+    """Return a label that more than a few lines start with and that names no answer."""
+    labels = [match[0].rstrip() for line in lines if (match := _LABEL.match(line))]
+    others = [
+        label
+        for label in labels
+        if find_meaning((label,)) in (Meaning.REFERENCE, Meaning.PROMPT, Meaning.FLAWED)
+    ]
+    return others[0] if len(others) > _FEW * len(lines) else None
 
 
 def _skip_jinja(text: str) -> str:

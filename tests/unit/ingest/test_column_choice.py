@@ -81,6 +81,17 @@ PREDICTIONS = {
         "$.response.content",
     ),
     "one model of a known name": (lambda n: {"sql": GOLD, "gpt4": ANSWERS[n]}, "gpt4"),
+    "the second block of each answer": (
+        lambda n: {
+            "sql": GOLD,
+            "response": [{"type": "thought", "thought": "We ask."}, {"text": ANSWERS[n]}],
+        },
+        "$.response[1].text",
+    ),
+    "the best of several beams": (
+        lambda n: {"gold": GOLD, "beams": [{"code": ANSWERS[n], "score": 1}, {"code": "x"}]},
+        "$.beams[0].code",
+    ),
     "an answer further in": (
         lambda n: {"extra_info": {"answer": ANSWERS[n]}, "reward_model": {"ground_truth": GOLD}},
         "$.extra_info.answer",
@@ -143,6 +154,14 @@ def test_a_corpus_with_unclear_answers_is_set_aside(tmp_path, name):
         recognized(tmp_path, [row] * 3)
     assert why in str(caught.value)
     assert 'set format = "jsonl" and columns = { sql = "..." }' in str(caught.value)
+
+
+def test_answers_at_different_positions_of_lists_are_not_lost(tmp_path):
+    first, second = {"text": ANSWERS[0]}, {"thought": "We ask."}
+    rows = [{"response": [first]}, {"response": [second, first]}] * 2
+    problem = r"texts of '\$\.response\[0\]\.text' at different positions of a list"
+    with pytest.raises(CorpusError, match=problem):
+        recognized(tmp_path, rows)
 
 
 def test_a_chat_is_not_read_beside_another_answer(tmp_path):

@@ -200,6 +200,20 @@ def test_answers_of_several_lines_are_not_read_by_lines(tmp_path):
     assert "6 of the first 9 lines start like SQL" in reason
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("Question 1:  How many boats? ||| port", "SQL:  select count(*) from boat"),
+        ("easy pred: select a from b", "easy gold: select gold from b"),
+    ],
+)
+def test_lines_with_other_labels_are_not_answers(tmp_path, first, second):
+    (tmp_path / "a.txt").write_text(f"{first}\n{second}\n\n" * 20)
+    label = r"(Question 1:|easy gold:)"
+    with pytest.raises(CorpusError, match=f"labels such as '{label}'"):
+        resolve_format(entry(tmp_path / "a.txt", "auto", role="predictions", target="t", model="m"))
+
+
 def test_an_inspection_of_scripts_says_how_to_read_them(tmp_path):
     for n in range(3):
         (tmp_path / f"{n}.sql").write_text(f"SELECT {n};\nSELECT a FROM b;\n")

@@ -39,6 +39,10 @@ def message(custom_id, *blocks):
     return {"custom_id": custom_id, "result": {"type": "succeeded", "message": made}}
 
 
+def candidate(*parts):
+    return {"content": {"role": "model", "parts": list(parts)}, "finishReason": "STOP"}
+
+
 def task(number, **more):
     return {
         "instance_id": f"port_{number}",
@@ -75,6 +79,19 @@ MODEL_SAMPLES = {
                         tool_calls=[{"function": {"arguments": '{"sql": "SELECT 1"}'}}],
                     ),
                 ),
+                chat_line(
+                    "q-8",
+                    assistant(
+                        "I look at the tables, then run the query.",
+                        tool_calls=[
+                            {"function": {"arguments": '{"table": "boat"}'}},
+                            {"function": {"arguments": '{"sql_query": "SELECT 8"}'}},
+                        ],
+                    ),
+                ),
+                chat_line(
+                    "q-9", assistant("", function_call={"arguments": '{"query":"SELECT 9"}'})
+                ),
                 chat_line("q-4", assistant(None, refusal="No.", reasoning_content=DEEP)),
                 chat_line(
                     "q-5",
@@ -97,6 +114,8 @@ MODEL_SAMPLES = {
             ("q-2", DEEP, None, None),
             ("q-1", COUNT, None, None),
             ("q-3", "SELECT 1", None, None),
+            ("q-8", "SELECT 8", None, None),
+            ("q-9", "SELECT 9", None, None),
             ("q-4", "", None, None),
             ("q-5", "", None, None),
             ("q-6", "", None, None),
@@ -201,6 +220,12 @@ MODEL_SAMPLES = {
                     {"type": "tool_use", "id": "t", "name": "run", "input": {"sql": "SELECT 1"}},
                 ),
                 message("q-5", {"type": "tool_use", "name": "run", "input": {"query": "SELECT 2"}}),
+                message(
+                    "q-7",
+                    {"type": "text", "text": "I run `SELECT draft FROM t` first."},
+                    {"type": "tool_use", "name": "list", "input": {}},
+                    {"type": "tool_use", "name": "run", "input": {"sql": COUNT}},
+                ),
                 {"custom_id": "q-3", "result": {"type": "errored", "error": {"type": "error"}}},
                 {"custom_id": "q-4", "result": {"type": "expired"}},
                 {"custom_id": "q-6", "result": {"type": "canceled"}},
@@ -210,10 +235,87 @@ MODEL_SAMPLES = {
             ("q-2", DEEP, None, None),
             ("q-1", "SELECT 1", None, None),
             ("q-5", "SELECT 2", None, None),
+            ("q-7", COUNT, None, None),
             ("q-3", "", None, None),
             ("q-4", "", None, None),
             ("q-6", "", None, None),
         ],
+    ),
+    "Anthropic batch by Bedrock": (
+        "anthropic_batch",
+        "predictions",
+        "results.jsonl.out",
+        as_lines(
+            [
+                {
+                    "recordId": "q-1",
+                    "modelInput": {"messages": USER},
+                    "modelOutput": {
+                        "role": "assistant",
+                        "content": [
+                            {"type": "thinking", "thinking": COUNT},
+                            {"type": "text", "text": FENCED},
+                        ],
+                    },
+                },
+                {"recordId": "q-2", "modelInput": {"messages": USER}, "error": {"errorCode": 400}},
+            ]
+        ),
+        [("q-1", DEEP, None, None), ("q-2", "", None, None)],
+    ),
+    "Gemini batch": (
+        "gemini_batch",
+        "predictions",
+        "results.jsonl",
+        as_lines(
+            [
+                {
+                    "key": "q-2",
+                    "response": {
+                        "candidates": [
+                            candidate({"text": COUNT, "thought": True}, {"text": FENCED})
+                        ]
+                    },
+                },
+                {
+                    "key": "q-1",
+                    "response": {
+                        "candidates": [
+                            candidate(
+                                {"functionCall": {"name": "run", "args": {"sql": "SELECT 1"}}}
+                            )
+                        ]
+                    },
+                },
+                {"key": "q-3", "response": {"candidates": [{"finishReason": "MAX_TOKENS"}]}},
+                {"key": "q-4", "response": {"candidates": [{"content": {"role": "model"}}]}},
+                {"key": "q-5", "error": {"code": 4, "message": "Deadline."}},
+                {"key": "q-6", "response": {"promptFeedback": {"blockReason": "OTHER"}}},
+            ]
+        ),
+        [
+            ("q-2", DEEP, None, None),
+            ("q-1", "SELECT 1", None, None),
+            ("q-3", "", None, None),
+            ("q-4", "", None, None),
+            ("q-5", "", None, None),
+            ("q-6", "", None, None),
+        ],
+    ),
+    "Vertex AI batch": (
+        "gemini_batch",
+        "predictions",
+        "prediction-model.jsonl",
+        as_lines(
+            [
+                {
+                    "status": "",
+                    "request": {"contents": [{"role": "user", "parts": [{"text": "Deep?"}]}]},
+                    "response": {"candidates": [candidate({"text": "```sql\n"}, {"text": DEEP})]},
+                }
+            ]
+        ),
+        [(None, DEEP, None, "Deep?")],
     ),
     "vLLM outputs": (
         "vllm",
