@@ -152,7 +152,11 @@ def _find_missing_names(
     sources = con.sql("select * from corpora order by rowid").pl()
     for source in sources.iter_rows(named=True):
         rows = query_sql(con, "decisions/health/checked_rows", corpus=source["corpus"]).pl()
-        schemas = _SchemasOf(sources.filter(corpus=source["corpus"]), rows, given)
+        schemas = _SchemasOf(
+            sources.filter(corpus=source["corpus"]),
+            rows,
+            [*_find_schemas(sources, source["corpus"], source["target"]), *given],
+        )
         n_checked = 0
         for index, row in enumerate(rows.iter_rows(named=True)):
             schema = schemas.find(index, row["db_id"], source["dialect"])
@@ -173,16 +177,20 @@ def _find_missing_names(
     )
 
 
+def _find_schemas(sources: pl.DataFrame, *names: str | None) -> list[Mapping[str, Any]]:
+    """Return the schemas in each ``*tables.json`` beside the dumps of some corpora."""
+    paths = map(Path, sources.filter(pl.col("corpus").is_in(names))["path"])
+    folders = dict.fromkeys(path if path.is_dir() else path.parent for path in paths)
+    return [_read_schemas(one) for folder in folders for one in sorted(folder.glob("*tables.json"))]
+
+
 class _SchemasOf:
     """The schemas of the rows of one corpus."""
 
     def __init__(
-        self, source: pl.DataFrame, rows: pl.DataFrame, given: Sequence[Mapping[str, Any]]
+        self, source: pl.DataFrame, rows: pl.DataFrame, known: Sequence[Mapping[str, Any]]
     ) -> None:
-        path = Path(source["path"][0])
-        folder = path if path.is_dir() else path.parent
-        beside = [_read_schemas(one) for one in sorted(folder.glob("*tables.json"))]
-        self._by_database = {name: one for file in [*beside, *given] for name, one in file.items()}
+        self._by_database = {name: one for file in known for name, one in file.items()}
         with connected() as reading:  # that of the results cannot open files
             self._records = read_original_rows(reading, source, rows)
         self._by_text: dict[str, Any] = {}

@@ -33,7 +33,7 @@ class Overlap(StrEnum):
     """Also rows with the template and the literals of one of its queries."""
 
     STRICT = "strict"
-    """Also rows whose only literals are short numbers."""
+    """Also rows whose only literals are short numbers or placeholders such as var0."""
 
     NONE = "none"
     """No rows."""

@@ -14,7 +14,7 @@ with texts as (
         parsed.comparable_key::varchar as sql_key,
         if(
             are_telling(literals_of(asked.sql)),
-            md5(asked.template_id || literals_of(asked.sql)::varchar), null
+            md5(asked.template_id || literals_of(asked.sql)::varchar || tables_of(asked.sql)::varchar), null
         ) as near_sql_key,
         trim(asked.question) as question_key,
         nullif(regexp_replace(lower(asked.question), '[^\p{L}\p{N}]+', ' ', 'g').trim(), '') as near_question_key

@@ -49,3 +49,56 @@ def test_findings_name_their_rows(tmp_path):
         health.require_none(["leak"])
     with pytest.raises(ConfigurationError, match="no kind of findings is 'typo'"):
         health.require_none(["typo"])
+
+
+def write_corpora(folder, **corpora):
+    """Write a corpora file of gold SQL or lines, with the keys given for each corpus."""
+    entries = "".join(
+        f'[[corpus]]\nname = "{name}"\ndialect = "sqlite"\npath = "{name}.sql"\n'
+        + "".join(f'{key} = "{value}"\n' for key, value in keys.items())
+        for name, keys in corpora.items()
+    )
+    (folder / "corpora.toml").write_text(entries)
+    return folder / "corpora.toml"
+
+
+def test_near_repeats_have_the_same_tables_and_telling_values(tmp_path):
+    queries = [
+        "SELECT age FROM crew WHERE name = 'Ann'",
+        'SELECT berth FROM Crew AS c WHERE c.name = "ann"',  # near: another column
+        "SELECT size FROM boats WHERE harbor = 'Ann'",  # other tables
+        "SELECT age FROM crew WHERE name = 'var0'",
+        "SELECT berth FROM crew WHERE name = 'var0'",  # a placeholder is not a value
+        "SELECT berth FROM crew WHERE port = 12",  # nor is a short number telling
+        "SELECT age FROM crew WHERE deck = 12",
+    ]
+    (tmp_path / "train.sql").write_text("\n".join(f"{sql}\tfleet" for sql in queries))
+    file = write_corpora(tmp_path, train={"role": "train", "format": "gold_sql"})
+    found = check(file, threads=1).findings.drop("detail", "other_corpus").rows()
+    assert found == [("duplicate-near-sql", "train", 1, 0)]
+
+
+def test_names_in_answers_are_checked_with_the_database_of_their_question(tmp_path):
+    (tmp_path / "gold").mkdir()
+    (tmp_path / "gold" / "dev.sql").write_text("SELECT age FROM crew\tfleet\nSELECT a FROM b\tx\n")
+    (tmp_path / "answers.sql").write_text("SELECT rank FROM crew\nSELECT c FROM d\n")
+    (tmp_path / "few.sql").write_text("SELECT rank FROM crew\n")
+    schema = {
+        "db_id": "fleet",
+        "table_names_original": ["crew"],
+        "column_names_original": [[-1, "*"], [0, "age"]],
+    }
+    (tmp_path / "gold" / "tables.json").write_text(json.dumps([schema]))
+    answers = {"role": "predictions", "format": "lines", "target": "dev", "model": "m"}
+    file = write_corpora(
+        tmp_path,
+        dev={"role": "target", "format": "gold_sql"},
+        answers=answers,
+        few=answers,  # which questions it answers is not known
+    )
+    file.write_text(file.read_text().replace('"dev.sql"', '"gold/dev.sql"'))
+    health = check(file, threads=1)
+    assert health.findings.select("kind", "corpus", "ordinal", "detail").rows() == [
+        ("missing-column", "answers", 0, "rank")
+    ]
+    assert health.checked["n_checked"].to_list() == [1, 1, 0]
