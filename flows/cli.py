@@ -808,7 +808,8 @@ def select(
         typer.Option(
             metavar="WHICH",
             help="Leave out rows that the target also has: exact (same text), near (also same "
-            "template and literals), strict (also if they are only short numbers or placeholders) or none.",
+            "template and literals), strict (also if all literals are short numbers or "
+            "placeholders) or none.",
         ),
     ] = Overlap.NEAR,
     weights: Annotated[
