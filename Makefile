@@ -93,7 +93,7 @@ $(STAMPS)/%: requirements/%.txt | $(STAMPS)/venv
 	@touch $@
 
 # These locks contain the run-time lock, so that they only add packages
-$(STAMPS)/dev $(STAMPS)/bench $(STAMPS)/dask $(STAMPS)/hf $(STAMPS)/s3: | $(STAMPS)/main
+$(STAMPS)/dev $(STAMPS)/bench $(STAMPS)/dask $(STAMPS)/hf $(STAMPS)/ray $(STAMPS)/s3: | $(STAMPS)/main
 
 $(STAMPS)/project: pyproject.toml | $(STAMPS)/main
 	@echo 'Installing nl2sql-align'
@@ -117,6 +117,7 @@ lock:
 	@$(compile) - pyproject.toml -o requirements/bench.txt --extra bench -c requirements/main.txt -c requirements/dev.txt
 	@$(compile) - pyproject.toml -o requirements/dask.txt --extra dask -c requirements/main.txt -c requirements/dev.txt
 	@$(compile) - pyproject.toml -o requirements/hf.txt --extra hf -c requirements/main.txt -c requirements/dev.txt
+	@$(compile) - pyproject.toml -o requirements/ray.txt --extra ray -c requirements/main.txt -c requirements/dev.txt
 	@$(compile) - pyproject.toml -o requirements/s3.txt --extra s3 -c requirements/main.txt -c requirements/dev.txt
 	@rm -rf $(LOCK_VENV)
 

@@ -179,7 +179,7 @@ Force = Annotated[
 LogForm = Annotated[LogFormat, typer.Option(help="Format of progress lines on standard error.")]
 RunBy = Annotated[
     Runner,
-    typer.Option(help="Where to parse and count: in local processes, or on Dask workers."),
+    typer.Option(help="Where to parse and count: in local processes, or on Dask or Ray workers."),
 ]
 DaskAddress = Annotated[
     str | None,

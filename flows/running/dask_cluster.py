@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from distributed import Client, KilledWorker, Worker, WorkerPlugin
-from prefect import get_client
 from prefect.context import FlowRunContext
-from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect_dask.task_runners import DaskTaskRunner
 
+from nl2sql_align.flows.running.temporary_server import shared_with_workers
 from nl2sql_align.tasks.base.connections import bounded, resources
 from nl2sql_align.tasks.base.errors import AlignError, ConfigurationError
 from nl2sql_align.tasks.results.versions import list_versions
@@ -80,7 +79,7 @@ def submitting_to_dask(address: str | None, warehouse: Warehouse) -> Iterator[No
         memory_bytes = bounds.memory_bytes
         runner = DaskTaskRunner(address=address)
     with (
-        _shared_server(),
+        shared_with_workers(),
         runner,
         run.model_copy(update={"task_runner": runner}),
     ):
@@ -118,12 +117,3 @@ def _check_shared_folder(client: Client, warehouse: Warehouse) -> None:
             f"Dask worker {blind[0]} does not see {warehouse.folder}; "
             "choose a warehouse that all workers see under the same path"
         )
-
-
-@contextmanager
-def _shared_server() -> Iterator[None]:
-    """Point workers to the Prefect server of this run; each would start its own otherwise."""
-    with get_client(sync_client=True) as client:
-        address = str(client.api_url).rstrip("/")
-    with temporary_settings({PREFECT_API_URL: address}):
-        yield

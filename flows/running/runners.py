@@ -1,7 +1,7 @@
-"""Where the steps of a run execute: in this process, or on the workers of a Dask cluster."""
+"""Where the steps of a run execute: in this process, or on the workers of a cluster."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from enum import StrEnum
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ class Runner(StrEnum):
 
     LOCAL = "local"
     DASK = "dask"
+    RAY = "ray"
 
 
 def check_runner(runner: Runner, dask_address: str | None) -> None:
@@ -28,10 +29,10 @@ def check_runner(runner: Runner, dask_address: str | None) -> None:
             contain credentials.
     """
     refuse_credentials(dask_address or "")
-    if runner is Runner.DASK and find_spec("prefect_dask") is None:
+    if runner is not Runner.LOCAL and find_spec(f"prefect_{runner}") is None:
         raise ConfigurationError(
-            "runner 'dask' needs prefect-dask, which is not installed; install it with "
-            "make align EXTRAS=dask, or pip install 'nl2sql-align[dask]'"
+            f"runner '{runner}' needs prefect-{runner}, which is not installed; install it with "
+            f"make align EXTRAS={runner}, or pip install 'nl2sql-align[{runner}]'"
         )
     if runner is not Runner.DASK and dask_address is not None:
         raise ConfigurationError(
@@ -48,24 +49,34 @@ def submitting_to(
     Args:
         runner: The runner.
         dask_address: The scheduler of a running Dask cluster. By default, the block starts a
-            cluster on this machine.
-        warehouse: The warehouse, locked. Dask workers need it under the same path.
+            cluster on this machine. Ray's own variable ``RAY_ADDRESS`` does the same for Ray.
+        warehouse: The warehouse, locked. Workers need it under the same path.
 
     Raises:
         ConfigurationError: The runner is not installed, or the cluster cannot be used.
         AlignError: Workers of the cluster died repeatedly.
     """
     check_runner(runner, dask_address)
-    if runner is Runner.DASK:
-        from nl2sql_align.flows.running.dask_cluster import submitting_to_dask
-
-        with submitting_to_dask(dask_address, warehouse):
-            yield
-        return
     # Imported here to keep the start of the command line fast, which imports Runner.
     from nl2sql_align.tasks.templates.parser_pool import stop_workers
 
     try:
-        yield
+        with _running(runner, dask_address, warehouse):
+            yield
     finally:
         stop_workers()
+
+
+def _running(
+    runner: Runner, dask_address: str | None, warehouse: "Warehouse"
+) -> AbstractContextManager[None]:
+    """Return a block that executes its steps on a runner."""
+    if runner is Runner.DASK:
+        from nl2sql_align.flows.running.dask_cluster import submitting_to_dask
+
+        return submitting_to_dask(dask_address, warehouse)
+    if runner is Runner.RAY:
+        from nl2sql_align.flows.running.ray_cluster import submitting_to_ray
+
+        return submitting_to_ray(warehouse)
+    return nullcontext()

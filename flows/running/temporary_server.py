@@ -168,6 +168,18 @@ def serving() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def shared_with_workers() -> Iterator[None]:
+    """Point workers to the Prefect server of this run; each would start its own otherwise."""
+    from prefect import get_client
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    with get_client(sync_client=True) as client:
+        address = str(client.api_url).rstrip("/")
+    with temporary_settings({PREFECT_API_URL: address}):
+        yield
+
+
 def is_temporary() -> bool:
     """Return whether Prefect is pointed to a temporary server, which nobody can look at later."""
     return any(server.is_used() for server in _servers)
