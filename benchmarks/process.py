@@ -69,6 +69,17 @@ def run_contestant(
         ContestantFailed: The contestant exited with an error.
     """
     command = [sys.executable, "-m", "benchmarks.contestants", name, *map(str, arguments)]
+    return run_command(command, environment)
+
+
+def run_command(
+    command: list[str], environment: dict[str, str] | None = None, answers: bool = True
+) -> Measurement:
+    """Run a command; if it answers, its last line of output is a JSON object.
+
+    Raises:
+        ContestantFailed: The command exited with an error.
+    """
     variables = {**os.environ, "PYTHONHASHSEED": "0", **(environment or {})}
     # Otherwise our modules, unlike those of libraries, would be compiled in each process.
     variables.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -98,7 +109,7 @@ def run_contestant(
         output, errors = out.read(), err.read()
     if process.returncode:
         raise ContestantFailed(f"{' '.join(command)}: {errors.decode(errors='replace')[-3000:]}")
-    answer = json.loads(output.splitlines()[-1]) if output.strip() else {}
+    answer = json.loads(output.splitlines()[-1]) if answers else {}
     return Measurement(
         end - start,
         usage.ru_utime + usage.ru_stime,

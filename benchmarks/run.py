@@ -1,6 +1,7 @@
 """Run all contestants on the same data, and write ``benchmarks/RESULTS.md``.
 
     python -m benchmarks.run [--quick] [--only SECTION ...] [--repeat N] [--sizes N ...]
+                             [--peers PYTHON]
 
 Every contestant runs in its own process. Contestants take turns, so that a slow minute of the
 machine affects all of them. Data is generated below ``build/benchmarks`` and reused.
@@ -16,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import inputs
+from benchmarks import inputs, peers
 from benchmarks.ours import STAGES
 from benchmarks.process import Measurement, run_contestant, unwatched
 from benchmarks.report import Report, say
@@ -44,6 +45,7 @@ class Session:
     sizes: tuple[int, ...]
     many: tuple[int, int, int]
     report: Report
+    peers: str | None
 
     def warehouse(self) -> Path:
         """Return an empty folder."""
@@ -426,6 +428,40 @@ def exact(session: Session) -> None:
     )
 
 
+def beside_peers(session: Session) -> None:
+    """Compare with programs that do a part of the work, on the real corpora."""
+    if session.peers is None:
+        say("  skipped: name the Python that has the peers with --peers")
+        return
+    if not session.dumps.exists():
+        say(f"  skipped: {session.dumps} does not exist")
+        return
+    corpora = inputs.real_corpora(session.data, session.dumps)
+    warehouse = session.warehouse()
+    run_contestant("ours", corpora, warehouse)
+    for target in peers.TARGETS:
+        rows = peers.compare_selections(
+            warehouse, session.peers, target, peers.BUDGET, session.scratch / target
+        )
+        session.report.table(
+            f"{peers.BUDGET:,} rows selected for {target}", peers.SELECTION_HEADER, rows
+        )
+    session.report.note(
+        "KL-alignments of the rows with the half of the target that they were selected for, and "
+        "with the other half; means of both directions, one run each. Seconds of *ours* are those "
+        "of the whole job up to the published database, without intervals, plus those of "
+        "`select`. *data-selection* is DSIR with hashed n-grams of one and two words, on the "
+        "texts of queries or on our templates, with its defaults but for the least length (100 "
+        "tokens), which is lowered to 0. All choose from the same candidates."
+    )
+    rows, sentence = peers.compare_features(warehouse, session.peers, session.scratch)
+    session.report.table("Statistics of queries, with NL2SQL360", peers.FEATURES_HEADER, rows)
+    session.report.note(
+        f"{sentence} Sums over all queries, the share of queries with equal numbers, and the "
+        "number of queries where one program finds more."
+    )
+
+
 SECTIONS = {
     "whole-job": whole_job,
     "templates": templates,
@@ -433,6 +469,7 @@ SECTIONS = {
     "memory": memory,
     "matrix": matrix,
     "exact": exact,
+    "peers": beside_peers,
 }
 
 
@@ -449,6 +486,7 @@ def main() -> None:
     parser.add_argument("--many", nargs=3, type=int, metavar=("CORPORA", "QUERIES", "ADDED"))
     parser.add_argument("--data", type=Path, default=Path("build/benchmarks"))
     parser.add_argument("--dumps", type=Path, default=inputs.ROOT / inputs.DUMPS)
+    parser.add_argument("--peers", help="the Python of an environment with the peers")
     parser.add_argument("--output", type=Path, default=inputs.ROOT / "benchmarks" / "RESULTS.md")
     arguments = parser.parse_args()
     sections = arguments.only or [
@@ -466,6 +504,7 @@ def main() -> None:
             tuple(sorted(arguments.sizes or sizes)),
             tuple(arguments.many or ((20, 500, 100) if arguments.quick else (200, 5000, 1000))),
             report,
+            arguments.peers,
         )
         for name in sections:
             say(name)
