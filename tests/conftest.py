@@ -17,9 +17,11 @@ from filelock import FileLock
 from hypothesis.configuration import set_hypothesis_home_dir
 
 from nl2sql_align.tasks.base.connections import bounded
+from nl2sql_align.tasks.base.environment import THREADS_VARIABLE
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
 from nl2sql_align.tasks.ngrams.corpus_counts import begin_counting, count_divided
 from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
+from nl2sql_align.tasks.templates.parser_pool import _ParserPool, stop_workers
 from nl2sql_align.tasks.templates.parts import join_templates, split_queries
 from nl2sql_align.tasks.warehouse.folder import Warehouse, stage_key
 
@@ -33,6 +35,9 @@ _PARSED = pa.schema(
     ]
 )
 
+# More threads take longer on small data. Tests on threads set their number.
+os.environ[THREADS_VARIABLE] = "1"
+
 # The same examples in every run, with nothing stored between runs.
 hypothesis.settings.register_profile(
     "repeatable", derandomize=True, database=None, deadline=None, max_examples=30
@@ -40,6 +45,46 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("repeatable")
 _HYPOTHESIS_HOME = tempfile.mkdtemp(prefix="hypothesis-")
 set_hypothesis_home_dir(_HYPOTHESIS_HOME)
+
+
+# The slowest tests, in the order in which they start, so that all processes end at the same time.
+_FIRST = (
+    "tests/flows",
+    "tests/unit/test_cli.py",
+    "tests/packaging/test_distributions.py",
+    "tests/flows/test_serve.py",
+    "tests/faults/test_interruptions.py",
+    "tests/unit/results/test_publish.py",
+    "tests/flows/test_dask.py",
+    "tests/browser/test_report_page.py",
+    "tests/faults/test_readers.py",
+    "tests/unit/decisions/test_selection.py",
+    "tests/properties/test_matrix_properties.py",
+)
+
+
+def _scope_of(nodeid: str) -> str:
+    """Return the name of the tests that share fixtures: a file, or most files of the flows."""
+    file = nodeid.partition("::")[0]
+    is_shared = file.startswith("tests/flows/") and file not in _FIRST
+    return "tests/flows" if is_shared else file
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    ranks = {scope: rank for rank, scope in enumerate(_FIRST)}
+    items.sort(key=lambda item: ranks.get(_scope_of(item.nodeid), len(ranks)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Let one process run all tests of a scope, for ``--dist loadfile``."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _scope_of(nodeid)
+
+    return Scheduling(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 def pytest_unconfigure() -> None:
@@ -66,6 +111,24 @@ def one_duckdb_instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
     """
     with bounded(None, None, tmp_path_factory.mktemp("duckdb")):
         yield
+
+
+@pytest.fixture(scope="module")
+def one_parser_process() -> Iterator[None]:
+    """Let the runs of a module share the process that forks their parsers.
+
+    Starting it takes as long as the rest of a small run.
+    """
+
+    def stop_workers_only(pool: _ParserPool) -> None:
+        with pool._change:
+            while pool._idle:
+                pool._idle.pop().stop()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_ParserPool, "stop", stop_workers_only)
+        yield
+    stop_workers()
 
 
 @pytest.fixture(scope="session", autouse=True)

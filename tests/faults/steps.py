@@ -10,16 +10,19 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from nl2sql_align.tasks.base.environment import hide_pandas
 from nl2sql_align.tasks.ingest.corpora_file import load_corpora
 from nl2sql_align.tasks.run.job import JobSettings, run_locally
+from nl2sql_align.tasks.run.summary import RunSummary
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 
 
-def run(folder: Path, corpora: Path) -> None:
+def run(folder: Path, corpora: Path, **options: Any) -> RunSummary:
     """Run the main job."""
-    run_locally(load_corpora(corpora), Warehouse(folder.resolve()), JobSettings(corpora))
+    warehouse = Warehouse(folder.resolve())
+    return run_locally(load_corpora(corpora), warehouse, JobSettings(corpora), **options)
 
 
 def cut(folder: Path, corpora: Path) -> int:

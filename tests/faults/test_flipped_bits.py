@@ -15,7 +15,7 @@ from tests.faults.steps import run
 from tests.flows.conftest import small_corpora
 from tests.flows.warehouses import tables
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.fault, pytest.mark.usefixtures("one_parser_process")]
 
 # The readers of each kind of file.
 READERS = {

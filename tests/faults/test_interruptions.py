@@ -20,7 +20,7 @@ from tests.faults.steps import run
 from tests.flows.conftest import SAMPLES, small_corpora
 from tests.flows.warehouses import leftovers, stage_files, tables
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.fault, pytest.mark.usefixtures("one_parser_process")]
 
 ROOT = Path(__file__).resolve().parents[2]
 N_KILLS = 2

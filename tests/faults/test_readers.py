@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 
 import duckdb
 import pytest
@@ -11,7 +12,7 @@ from tests.faults.steps import run
 from tests.faults.test_interruptions import start
 from tests.flows.conftest import small_corpora
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.fault, pytest.mark.usefixtures("one_parser_process")]
 
 
 @pytest.fixture
@@ -70,6 +71,7 @@ def test_a_reader_in_a_loop_sees_one_complete_state_after_another(files, tmp_pat
     seen = []
     while process.poll() is None:
         seen.append(look(warehouse))
+        time.sleep(0.05)  # leave the run its share of the processors
     assert process.returncode == 0
     assert len(seen) > 20
     assert len(set(seen)) >= 3, "the reader was too slow to see the states change"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import nl2sql_align.flows  # noqa: F401 - sets Prefect up, and so comes before it
+from tests.faults import steps as plain_steps
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 
@@ -41,32 +42,38 @@ def align(prefect_home):
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def job():
+    """The main job, called like the flow, but without Prefect, which takes longer than the job."""
+
+    def run(corpora, warehouse, **options):
+        return plain_steps.run(Path(warehouse), corpora, **options)
+
+    return run
+
+
 @pytest.fixture
-def limit_counting(align, monkeypatch):
+def limit_counting(prefect_home, monkeypatch):
     """Return a function that sets the limits of the counting step, such as ``part_bytes=30``."""
+    from nl2sql_align.flows.align import TASKS
+    from nl2sql_align.flows.running.policy import step
     from nl2sql_align.tasks.ngrams.corpus_counts import CountLimits
     from nl2sql_align.tasks.run import steps
 
     def limit(**limits):
-        limit_step(steps.count_corpus, monkeypatch, count_limits=CountLimits(**limits))
+        whole = TASKS[steps.count_corpus]
+        limited = partial(steps.count_corpus, count_limits=CountLimits(**limits))
+        monkeypatch.setattr(steps, "count_corpus", limited)
+        monkeypatch.setitem(TASKS, limited, step(limited, whole.name, whole.task_run_name))
 
     return limit
-
-
-def limit_step(function, monkeypatch, **arguments):
-    """Give a step of the flow more arguments, in all runs of the test."""
-    from nl2sql_align.flows.align import TASKS
-    from nl2sql_align.flows.running.policy import step
-
-    whole = TASKS[function]
-    limited = step(partial(function, **arguments), whole.name, whole.task_run_name)
-    monkeypatch.setitem(TASKS, function, limited)
 
 
 @pytest.fixture(scope="session")
 def sample_run(align, tmp_path_factory):
     """The summary of a run on the sample corpora; tests must not change its warehouse."""
-    return align(SAMPLES / "corpora.toml", tmp_path_factory.mktemp("samples") / "warehouse")
+    warehouse = tmp_path_factory.mktemp("samples") / "warehouse"
+    return align(SAMPLES / "corpora.toml", warehouse, threads=2)
 
 
 class Corpora:
@@ -146,6 +153,11 @@ def _first_run(align, small_folder, tmp_path_factory):
 def first(_first_run, corpora):
     """The summary of a first run on the small corpora, with its warehouse restored."""
     summary, kept = _first_run
-    shutil.rmtree(summary.warehouse)
-    shutil.copytree(kept, summary.warehouse)
+    restore(summary.warehouse, kept)
     return summary
+
+
+def restore(warehouse, kept):
+    """Replace a warehouse by a copy of it, in its place, whose full path results contain."""
+    shutil.rmtree(warehouse)
+    shutil.copytree(kept, warehouse)

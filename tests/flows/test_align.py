@@ -10,13 +10,14 @@ from nl2sql_align.tasks.base.errors import AlignError, ConfigurationError, Wareh
 from nl2sql_align.tasks.measures import matrix
 from nl2sql_align.tasks.ngrams import corpus_counts
 from nl2sql_align.tasks.run import prepare
+from nl2sql_align.tasks.templates import parser_pool
 from nl2sql_align.tasks.templates.rules import DEFAULT_LIMITS, TEMPLATE_RULES_VERSION, Limits
 from nl2sql_align.tasks.views.report import report_file
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 from tests.flows.conftest import SAMPLES, small_corpora
 from tests.flows.warehouses import count_rewritten, leftovers, read, stage_files, tables
 
-pytestmark = pytest.mark.flow
+pytestmark = [pytest.mark.flow, pytest.mark.usefixtures("one_parser_process")]
 
 
 # Published tables
@@ -134,10 +135,10 @@ def test_the_command_ends_at_once_if_nothing_has_changed(first, corpora, capsys)
     assert read(first.warehouse, "select count(*) from runs") == runs
 
 
-def again(align, corpora, warehouse, **keywords):
+def again(run, corpora, warehouse):
     """Run again, and count the files that each stage wrote."""
     before = stage_files(warehouse)
-    summary = align(corpora.write(), warehouse, **keywords)
+    summary = run(corpora.write(), warehouse)
     return summary, count_rewritten(before, stage_files(warehouse))
 
 
@@ -160,39 +161,39 @@ def test_a_second_run_reuses_everything(align, corpora, first):
     assert runs == [(first.run_id,), (summary.run_id,)]
 
 
-def test_a_lost_database_is_published_again_from_the_stage_files(align, corpora, first):
+def test_a_lost_database_is_published_again_from_the_stage_files(job, corpora, first):
     before = tables(first.warehouse)
     Warehouse(first.warehouse).database.unlink()
-    _, done = again(align, corpora, first.warehouse)
+    _, done = again(job, corpora, first.warehouse)
     assert done == NOTHING
     assert tables(first.warehouse) == before
 
 
-def test_only_a_changed_dump_is_processed_again(align, corpora, first):
+def test_only_a_changed_dump_is_processed_again(job, corpora, first):
     corpora.add("far", ["SELECT a FROM b WHERE c > 1", "SELECT 1"])
-    summary, done = again(align, corpora, first.warehouse)
+    summary, done = again(job, corpora, first.warehouse)
     assert done == {"queries": 1, "templates": 1, "ngrams": 1, "pairs": 1, "intervals": 1}
     assert (summary.n_ingested, summary.n_parsed) == (1, 2)
     assert (summary.n_pairs, summary.n_new_pairs) == (16, 7)
     assert read(first.warehouse, "select n_queries from corpora where corpus = 'far'") == [(2,)]
 
 
-def test_a_touched_dump_is_not_processed_again(align, corpora, first):
+def test_a_touched_dump_is_not_processed_again(job, corpora, first):
     corpora.add("far", corpora.dump("far").read_text().splitlines())
-    assert again(align, corpora, first.warehouse)[1] == NOTHING
+    assert again(job, corpora, first.warehouse)[1] == NOTHING
 
 
-def test_a_new_corpus_is_added(align, corpora, first):
+def test_a_new_corpus_is_added(job, corpora, first):
     corpora.add("more", ["SELECT max(a) FROM b"])
-    summary, done = again(align, corpora, first.warehouse)
+    summary, done = again(job, corpora, first.warehouse)
     assert done == {"queries": 1, "templates": 1, "ngrams": 1, "pairs": 1, "intervals": 1}
     assert (summary.n_parsed, summary.n_pairs, summary.n_new_pairs) == (1, 25, 9)
     assert read(first.warehouse, "select count(*) from alignment") == [(25,)]
 
 
-def test_a_removed_corpus_disappears_without_new_work(align, corpora, first):
+def test_a_removed_corpus_disappears_without_new_work(job, corpora, first):
     del corpora.entries["far"]
-    summary, done = again(align, corpora, first.warehouse)
+    summary, done = again(job, corpora, first.warehouse)
     assert {**done, "pairs": 0, "intervals": 0} == NOTHING
     assert (summary.n_pairs, summary.n_new_pairs) == (9, 0)
     names = {"near", "dev", "base"}
@@ -209,24 +210,24 @@ def test_a_removed_corpus_disappears_without_new_work(align, corpora, first):
     assert read(first.warehouse, contributions) == [("base", "dev"), ("near", "dev")]
     # Readers may still have the previous database open, which names four files.
     assert len(list(Warehouse(first.warehouse).ngrams.iterdir())) == 4
-    again(align, corpora, first.warehouse)
+    again(job, corpora, first.warehouse)
     assert len(list(Warehouse(first.warehouse).ngrams.iterdir())) == 3
     assert len(list((first.warehouse / "stages" / "queries").iterdir())) == 3
 
 
-def test_a_corpus_that_returns_has_the_same_results(align, corpora, first):
+def test_a_corpus_that_returns_has_the_same_results(job, corpora, first):
     before = tables(first.warehouse)
     entries = dict(corpora.entries)
     del corpora.entries["far"]
-    again(align, corpora, first.warehouse)
+    again(job, corpora, first.warehouse)
     corpora.entries = entries
-    again(align, corpora, first.warehouse)
+    again(job, corpora, first.warehouse)
     assert tables(first.warehouse) == before
 
 
-def test_a_new_dialect_parses_the_ingested_queries_again(align, corpora, first):
+def test_a_new_dialect_parses_the_ingested_queries_again(job, corpora, first):
     corpora.entries["far"]["dialect"] = "postgres"
-    summary, done = again(align, corpora, first.warehouse)
+    summary, done = again(job, corpora, first.warehouse)
     assert {**done, "pairs": 0, "intervals": 0} == {
         "queries": 0,
         "templates": 1,
@@ -237,55 +238,53 @@ def test_a_new_dialect_parses_the_ingested_queries_again(align, corpora, first):
     assert (summary.n_ingested, summary.n_parsed) == (0, 7)
 
 
-def test_a_renamed_corpus_is_counted_again_but_not_parsed(align, corpora, first):
+def test_a_renamed_corpus_is_counted_again_but_not_parsed(job, corpora, first):
     entry = corpora.entries.pop("far")
     corpora.entries["farther"] = {**entry, "name": "farther"}
-    summary, done = again(align, corpora, first.warehouse)
+    summary, done = again(job, corpora, first.warehouse)
     assert done == {"queries": 0, "templates": 0, "ngrams": 1, "pairs": 0, "intervals": 1}
     assert (summary.n_parsed, summary.n_new_pairs) == (0, 0)
     found = read(first.warehouse, "select corpus from corpora where corpus like 'far%'")
     assert found == [("farther",)]
 
 
-def test_a_new_role_keeps_the_counts(align, corpora, first):
+def test_a_new_role_keeps_the_counts(job, corpora, first):
     corpora.entries["far"]["role"] = "target"
-    summary, done = again(align, corpora, first.warehouse)
+    summary, done = again(job, corpora, first.warehouse)
     assert {**done, "pairs": 0, "intervals": 0} == NOTHING
     assert summary.n_parsed == 0
     targets = read(first.warehouse, "select distinct target from ngram_contributions order by all")
     assert targets == [("dev",), ("far",)]
 
 
-def test_new_template_rules_recompute_templates_and_later_stages(
-    align, corpora, first, monkeypatch
-):
+def test_new_template_rules_recompute_templates_and_later_stages(job, corpora, first, monkeypatch):
     monkeypatch.setattr(prepare, "TEMPLATE_RULES_VERSION", TEMPLATE_RULES_VERSION + 1)
     before = tables(first.warehouse)
-    summary, done = again(align, corpora, first.warehouse)
+    summary, done = again(job, corpora, first.warehouse)
     assert done == {"queries": 0, "templates": 4, "ngrams": 4, "pairs": 1, "intervals": 1}
     assert (summary.n_ingested, summary.n_parsed, summary.n_new_pairs) == (0, first.n_parsed, 16)
     assert tables(first.warehouse) == before
 
 
-def test_new_ngram_rules_recompute_counts_and_later_stages(align, corpora, first, monkeypatch):
+def test_new_ngram_rules_recompute_counts_and_later_stages(job, corpora, first, monkeypatch):
     for module in (prepare, corpus_counts):
         monkeypatch.setattr(module, "NGRAM_RULES_VERSION", 1_000)
-    summary, done = again(align, corpora, first.warehouse)
+    summary, done = again(job, corpora, first.warehouse)
     assert done == {"queries": 0, "templates": 0, "ngrams": 4, "pairs": 1, "intervals": 1}
     assert (summary.n_parsed, summary.n_new_pairs) == (0, 16)
 
 
-def test_a_new_matrix_version_recomputes_the_measures_only(align, corpora, first, monkeypatch):
+def test_a_new_matrix_version_recomputes_the_measures_only(job, corpora, first, monkeypatch):
     monkeypatch.setattr(matrix, "MATRIX_VERSION", 1_000)
-    summary, done = again(align, corpora, first.warehouse)
+    summary, done = again(job, corpora, first.warehouse)
     assert done == {"queries": 0, "templates": 0, "ngrams": 0, "pairs": 1, "intervals": 1}
     assert (summary.n_parsed, summary.n_new_pairs) == (0, 16)
 
 
-def test_the_same_dump_under_two_names_is_parsed_once(align, corpora, tmp_path):
+def test_the_same_dump_under_two_names_is_parsed_once(job, corpora, tmp_path):
     entry = corpora.entries["near"]
     corpora.entries["twin"] = {**entry, "name": "twin", "role": "target"}
-    summary = align(corpora.write(), tmp_path / "warehouse")
+    summary = job(corpora.write(), tmp_path / "warehouse")
     distinct = "select count(distinct sql) from queries where corpus != 'twin'"
     distinct += " group by corpus"
     assert summary.n_parsed == sum(n for (n,) in read(summary.warehouse, distinct))
@@ -303,15 +302,15 @@ def test_the_same_dump_under_two_names_is_parsed_once(align, corpora, tmp_path):
     assert read(summary.warehouse, of_twin, "twin")
 
 
-def test_cleaned_predictions_are_measured_as_written_too(align, corpora, tmp_path):
+def test_cleaned_predictions_are_measured_as_written_too(job, corpora, tmp_path):
     answers = ["SELECT a FROM b", "Here it is: SELECT max(a) FROM b", "SELECT a FROM b;"]
     base = corpora.add("base", answers, "predictions", target="dev").entries["base"]
     corpora.entries["twin"] = {**base, "name": "twin"}
-    summary = align(corpora.write(), tmp_path / "warehouse")
+    summary = job(corpora.write(), tmp_path / "warehouse")
     distinct = "select sum(n_distinct_queries) from corpora where corpus != 'twin'"
     assert read(summary.warehouse, distinct) == [(summary.n_parsed,)]
     corpora.entries["raw"] = {**base, "name": "raw", "clean": "none"}
-    assert align(corpora.write(), summary.warehouse).n_parsed == 0
+    assert job(corpora.write(), summary.warehouse).n_parsed == 0
     rows = read(
         summary.warehouse,
         "select predictions, n_cleaned, alignment_ratio, alignment_ratio_as_written "
@@ -325,22 +324,22 @@ def test_cleaned_predictions_are_measured_as_written_too(align, corpora, tmp_pat
     assert found["raw"] == [0, as_written, as_written]
 
 
-def test_the_same_dump_in_two_dialects_is_two_corpora(align, corpora, tmp_path):
+def test_the_same_dump_in_two_dialects_is_two_corpora(job, corpora, tmp_path):
     queries = ["SELECT `a` FROM b", "SELECT TOP 1 a FROM b"]
     corpora.add("near", queries, dialect="mysql").add("far", queries, dialect="tsql")
-    warehouse = align(corpora.write(), tmp_path / "warehouse").warehouse
+    warehouse = job(corpora.write(), tmp_path / "warehouse").warehouse
     rejected = "select ordinal from queries where corpus = ? and template_id is null"
     assert read(warehouse, rejected, "near") == [(1,)]
     assert read(warehouse, rejected, "far") == [(0,)]
 
 
-def test_the_order_of_corpora_changes_no_bit_of_the_results(align, sample_run, tmp_path):
+def test_the_order_of_corpora_changes_no_bit_of_the_results(job, sample_run, tmp_path):
     text = (SAMPLES / "corpora.toml").read_text()
     _, *entries = text.split("[[corpus]]")
     entries = [entry.replace('path = "', f'path = "{SAMPLES}/') for entry in entries]
     permuted = tmp_path / "corpora.toml"
     permuted.write_text("".join("[[corpus]]" + entry for entry in entries[3:] + entries[2::-1]))
-    summary = align(permuted, tmp_path / "warehouse", threads=1)
+    summary = job(permuted, tmp_path / "warehouse", threads=1)
     assert sorted(summary.corpora) == sorted(sample_run.corpora)
     assert summary.corpora != sample_run.corpora
     first, second = tables(sample_run.warehouse), tables(summary.warehouse)
@@ -395,11 +394,10 @@ def test_faulty_corpora_are_set_aside_each_with_its_reason(spoiled):
 
 
 @pytest.mark.fault
-def test_faulty_corpora_do_not_affect_the_others(align, corpora, spoiled, tmp_path):
+def test_faulty_corpora_do_not_affect_the_others(spoiled, first):
     _, _, summary = spoiled
-    alone = align(corpora.write(), tmp_path / "alone")
-    assert summary.n_pairs == alone.n_pairs == 16
-    found, expected = tables(summary.warehouse), tables(alone.warehouse)
+    assert summary.n_pairs == first.n_pairs == 16
+    found, expected = tables(summary.warehouse), tables(first.warehouse)
     for table in ("templates", "ngram_counts", "alignment", "alignment_ratio"):
         assert found[table] == expected[table]
     assert leftovers(summary.warehouse) == []
@@ -420,21 +418,21 @@ def test_corpora_set_aside_are_recorded_with_the_run(spoiled):
 
 
 @pytest.mark.fault
-def test_the_next_run_uses_a_repaired_dump(align, corpora, first):
+def test_the_next_run_uses_a_repaired_dump(job, corpora, first):
     corpora.add("more", b"")
-    assert again(align, corpora, first.warehouse)[0].set_aside.keys() == {"more"}
+    assert again(job, corpora, first.warehouse)[0].set_aside.keys() == {"more"}
     corpora.add("more", ["SELECT 1"])
-    summary, done = again(align, corpora, first.warehouse)
+    summary, done = again(job, corpora, first.warehouse)
     assert summary.set_aside == {}
     assert done == {"queries": 1, "templates": 1, "ngrams": 1, "pairs": 1, "intervals": 1}
 
 
 @pytest.mark.fault
-def test_predictions_stay_when_their_target_is_set_aside(align, corpora, tmp_path):
+def test_predictions_stay_when_their_target_is_set_aside(job, corpora, tmp_path):
     corpora.add("dev2", ["SELECT a FROM b"], "target")
     corpora.add("base2", ["SELECT a FROM b"], "predictions", target="dev2")
     corpora.dump("dev").unlink()
-    summary = align(corpora.write(), tmp_path / "warehouse")
+    summary = job(corpora.write(), tmp_path / "warehouse")
     assert list(summary.set_aside) == ["dev"]
     assert "base" in summary.corpora
     ratios = read(summary.warehouse, "select predictions, train from alignment_ratio order by all")
@@ -464,11 +462,11 @@ def test_corpora_without_a_template_are_published(align, corpora, tmp_path):
 
 
 @pytest.mark.fault
-def test_a_query_that_never_ends_is_rejected_alone(align, corpora, tmp_path, monkeypatch):
+def test_a_query_that_never_ends_is_rejected_alone(job, corpora, tmp_path, monkeypatch):
     corpora.add("far", ["SELECT 1", "SELECT 1 FROM a" + " JOIN a" * 60, "SELECT a FROM b"])
     limits = Limits(max_nodes=10**12, seconds_per_query=1.5)
     monkeypatch.setattr("nl2sql_align.tasks.run.job.read_limits", lambda: limits)
-    summary = align(corpora.write(), tmp_path / "warehouse")
+    summary = job(corpora.write(), tmp_path / "warehouse")
     assert summary.n_crashed == 1
     assert summary.set_aside == {}
     rejected = read(
@@ -519,6 +517,7 @@ def test_a_failing_parser_is_an_error_in_one_line_and_unlocks_the_warehouse(
 ):
     before = tables(first.warehouse, aside=())
     corpora.add("far", ["SELECT 1"])
+    monkeypatch.setattr(parser_pool, "_pool", parser_pool._ParserPool())  # without a process yet
     monkeypatch.setattr("sys.executable", "/bin/false")
     with pytest.raises(AlignError, match=r"^queries cannot be parsed: .*it says nothing"):
         align(corpora.write(), first.warehouse)

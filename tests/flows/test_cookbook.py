@@ -25,11 +25,11 @@ def test_each_query_runs_read_only_and_finds_something(sample_run, number, quest
     assert rows or number in MAY_BE_EMPTY, question
 
 
-def test_changes_and_copied_queries_are_found(align, corpora, first):
+def test_changes_and_copied_queries_are_found(job, corpora, first):
     """Queries 4 and 9, for which the samples have no rows."""
     queries = {number: sql.replace("orchard-dev", "dev") for number, _, sql in QUERIES}
     corpora.add("near", ["SELECT a FROM b;"] * 30)
-    summary = align(corpora.write(), first.warehouse)
+    summary = job(corpora.write(), first.warehouse)
     with duckdb.connect(str(summary.warehouse / "alignment.duckdb"), read_only=True) as con:
         changed = con.execute(queries["4"]).fetchall()
         assert {(row[0], row[1]) for row in changed[:1]} == {("near", "dev")}

@@ -1,6 +1,6 @@
 """Runs on the worker processes of a real Dask cluster on this machine."""
 
-import contextlib
+import importlib.util
 import os
 import signal
 
@@ -9,17 +9,18 @@ import pytest
 from nl2sql_align.flows.running.runners import Runner
 from nl2sql_align.tasks.base import progress
 from nl2sql_align.tasks.base.errors import ConfigurationError
-from nl2sql_align.tasks.ngrams import corpus_counts
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 from tests.flows.warehouses import leftovers, tables
 
-pytest.importorskip("prefect_dask", reason="needs the extra dask")
-from distributed import WorkerPlugin
-
-pytestmark = [pytest.mark.flow, pytest.mark.fault]
+pytestmark = [
+    pytest.mark.flow,
+    pytest.mark.fault,
+    # Importing Dask here would delay every process of the tests.
+    pytest.mark.skipif(not importlib.util.find_spec("prefect_dask"), reason="needs the extra dask"),
+]
 
 # Enough queries that a worker is still parsing when the first part is done.
-N_QUERIES = 16_000
+N_QUERIES = 5_000
 
 
 @pytest.fixture
@@ -54,26 +55,10 @@ class Killer:
         os.kill(self.killed, signal.SIGKILL)
 
 
-class KillCounter(WorkerPlugin):
-    """Makes the first worker that counts kill itself."""
+def test_killed_workers_change_no_bit_of_the_results(align, job, larger, tmp_path, limit_counting):
+    from tests.flows.kill_counter import KillCounter
 
-    def __init__(self, mark):
-        self._mark = mark
-
-    def setup(self, worker):
-        count = corpus_counts.count_ngrams
-
-        def count_or_die(templates, max_n):
-            with contextlib.suppress(FileExistsError):
-                self._mark.touch(exist_ok=False)
-                os.kill(os.getpid(), signal.SIGKILL)
-            return count(templates, max_n)
-
-        corpus_counts.count_ngrams = count_or_die
-
-
-def test_killed_workers_change_no_bit_of_the_results(align, larger, tmp_path, limit_counting):
-    alone = align(larger.write(), tmp_path / "local")
+    alone = job(larger.write(), tmp_path / "local")
     limit_counting(part_bytes=2000, partition_bytes=2000, templates_at_a_time=10)
     killer = Killer(KillCounter(tmp_path / "killed"))
     with progress.listening(killer):

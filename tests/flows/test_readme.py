@@ -72,7 +72,7 @@ def test_its_queries_run_and_find_something(project, sql):
         assert con.execute(sql).fetchall()
 
 
-def test_its_corpora_file_can_be_run(align, tmp_path):
+def test_its_corpora_file_can_be_run(job, tmp_path):
     [text] = blocks("toml")
     (tmp_path / "my.toml").write_text(text, encoding="utf-8")
     for folder in ("spider", "logs", "answers"):
@@ -82,7 +82,7 @@ def test_its_corpora_file_can_be_run(align, tmp_path):
     rows = json.loads((SAMPLES / "orchard-dev.json").read_text(encoding="utf-8"))
     lines = [json.dumps({"statement": row["query"], "database": row["db_id"]}) for row in rows]
     (tmp_path / "logs" / "queries.jsonl").write_text("\n".join(lines), encoding="utf-8")
-    summary = align(tmp_path / "my.toml", tmp_path / "my-results")
+    summary = job(tmp_path / "my.toml", tmp_path / "my-results")
     assert summary.corpora == ("my-train", "my-workload", "my-model-base")
     assert summary.set_aside == {}
     with duckdb.connect(str(tmp_path / "my-results" / "alignment.duckdb"), read_only=True) as con:

@@ -11,7 +11,7 @@ from tests.flows.warehouses import read
 pytestmark = pytest.mark.flow
 
 
-def test_a_selection_ingested_as_a_corpus_has_the_stated_alignment(align, sample_run, tmp_path):
+def test_a_selection_ingested_as_a_corpus_has_the_stated_alignment(job, sample_run, tmp_path):
     from nl2sql_align.flows.select import select
 
     out, again = tmp_path / "out", tmp_path / "again"
@@ -28,7 +28,7 @@ def test_a_selection_ingested_as_a_corpus_has_the_stated_alignment(align, sample
         '[[corpus]]\nname = "orchard-dev"\nrole = "target"\nformat = "spider"\n'
         f'dialect = "sqlite"\npath = {target}\n'
     )
-    align(corpora, again)
+    job(corpora, again)
     [(alignment, nats, overlap)] = read(
         again,
         "select kl_alignment, kl_nats, exact_overlap from alignment "

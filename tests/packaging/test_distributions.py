@@ -25,11 +25,28 @@ build_meta.build_sdist(destination)
 build_meta.build_wheel(destination)
 """
 
+# Few and small, since only the programs are of interest
+CORPORA = """
+[[corpus]]
+name = "harbour-train"
+role = "train"
+format = "spider"
+dialect = "sqlite"
+path = "{samples}/harbour-train.json"
+
+[[corpus]]
+name = "orchard-dev"
+role = "target"
+format = "spider"
+dialect = "sqlite"
+path = "{samples}/orchard-dev.json"
+"""
+
 USE_DASK = """
 from nl2sql_align import align
 
 if __name__ == "__main__":  # workers import this file
-    summary = align({samples!r}, "dask", replicates=0, runner="dask")
+    summary = align("corpora.toml", "dask", threads=1, replicates=0, runner="dask")
     print(len(summary.corpora), "corpora,", len(summary.set_aside), "set aside")
 """
 
@@ -110,6 +127,7 @@ def folder(tmp_path_factory, make_service_home):
     for name in ("tasks.py", "nl2sql.py", "flows/__init__.py", "sql/__init__.py"):
         (place / name).parent.mkdir(exist_ok=True)
         (place / name).write_text('raise ImportError("a module of the user")\n')
+    (place / "corpora.toml").write_text(CORPORA.format(samples=SAMPLES.parent))
     return place
 
 
@@ -117,7 +135,7 @@ def folder(tmp_path_factory, make_service_home):
 def warehouse(environment, folder):
     """The results of a run by the installed command."""
     command = environment / "nl2sql-align"
-    arguments = ["run", SAMPLES, "--warehouse", "results"]
+    arguments = ["run", "corpora.toml", "--warehouse", "results", "--replicates", "0"]
     said = run(command, *arguments, cwd=folder, PREFECT_HOME=str(folder / ".home"))
     assert "Results: results/alignment.duckdb" in said
     return "results"
@@ -172,7 +190,7 @@ def test_python_works_beside_modules_of_the_same_names(environment, folder, ware
 def test_a_dask_worker_works_beside_modules_of_the_same_names(environment, folder):
     pytest.importorskip("prefect_dask")
     script = folder / "use_dask.py"
-    script.write_text(USE_DASK.format(samples=str(SAMPLES)))
+    script.write_text(USE_DASK)
     said = run(environment / "python", script, cwd=folder, PREFECT_HOME=str(folder / ".home"))
     assert "0 set aside" in said
 
@@ -187,7 +205,8 @@ def test_the_server_deploys_and_runs_beside_modules_of_the_same_names(environmen
         variables = {"PREFECT_WORKER_QUERY_SECONDS": "1"}
         said = run(*serve, "start", "--port", port, cwd=folder, **variables)
         assert "Wrote prefect.yaml" in said
-        parameters = ["-p", f"corpora={SAMPLES}", "-p", "warehouse=served", "-p", "replicates=0"]
+        parameters = [f"corpora={folder / 'corpora.toml'}", "warehouse=served", "replicates=0"]
+        parameters = [part for one in parameters for part in ("-p", one)]
         prefect = [environment / "python", "-m", "prefect", "--no-prompt", "deployment", "run"]
         client = {
             "PREFECT_API_URL": url,

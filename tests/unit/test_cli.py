@@ -565,9 +565,11 @@ def test_a_mistake_in_the_corpora_file_is_reported_in_one_line(tmp_path, name, c
     assert not (tmp_path / "warehouse").exists()
 
 
-def test_a_missing_corpora_file_is_reported_in_one_line(tmp_path):
-    check_usage_error(cli("run", tmp_path / "none.toml"), "none.toml: cannot be read (No such file")
-    check_usage_error(cli("run", tmp_path), "cannot be read (Is a directory)")
+def test_a_missing_corpora_file_is_reported_in_one_line(tmp_path, cli_here):
+    check_usage_error(
+        cli_here("run", tmp_path / "none.toml"), "none.toml: cannot be read (No such file"
+    )
+    check_usage_error(cli_here("run", tmp_path), "cannot be read (Is a directory)")
 
 
 def test_invalid_limits_are_reported_in_one_line(tmp_path):
@@ -705,8 +707,8 @@ def test_matrix_shows_a_table_of_the_targets(samples):
 
 
 @pytest.mark.flow
-def test_matrix_shows_any_measure_and_every_corpus(samples):
-    every = cli("matrix", samples, "--all", "--metric", "js_nats").out
+def test_matrix_shows_any_measure_and_every_corpus(samples, cli_here):
+    every = cli_here("matrix", samples, "--all", "--metric", "js_nats").out
     assert "js_nats of …" in every
     for name in matrix(samples)["target"].unique():
         assert name in every
@@ -714,12 +716,12 @@ def test_matrix_shows_any_measure_and_every_corpus(samples):
 
 @pytest.mark.flow
 @pytest.mark.parametrize("command", ["matrix", "ratio", "rejects"])
-def test_json_and_csv_equal_the_result_of_the_python_twin(samples, command):
+def test_json_and_csv_equal_the_result_of_the_python_twin(samples, command, cli_here):
     extra = ["harbour-train"] if command == "rejects" else []
     twin = {"matrix": matrix, "ratio": ratio, "rejects": rejects}[command](samples, *extra)
     assert len(twin) > 3
-    as_json = cli(command, samples, *extra, "--format", "json")
-    as_csv = cli(command, samples, *extra, "--format", "csv")
+    as_json = cli_here(command, samples, *extra, "--format", "json")
+    as_csv = cli_here(command, samples, *extra, "--format", "csv")
     assert (as_json.status, as_json.err, as_csv.status, as_csv.err) == (0, "", 0, "")
     assert json.loads(as_json.out) == twin.to_dicts()
     rows = list(csv.DictReader(io.StringIO(as_csv.out)))
@@ -730,8 +732,8 @@ def test_json_and_csv_equal_the_result_of_the_python_twin(samples, command):
 
 
 @pytest.mark.flow
-def test_ratio_shows_which_training_set_is_closer_than_the_model(samples):
-    out = cli("ratio", samples).out
+def test_ratio_shows_which_training_set_is_closer_than_the_model(samples, cli_here):
+    out = cli_here("ratio", samples).out
     [block] = [block for block in out.split("\n\n") if block.startswith("sprig-1b-base")]
     above, below = re.split(r"\n  training set .* verdict *\n", block)
     head, model, ceiling, *verdict = above.splitlines()
@@ -754,36 +756,38 @@ def test_ratio_shows_which_training_set_is_closer_than_the_model(samples):
 
 
 @pytest.mark.flow
-def test_rejects_counts_reasons_and_shows_examples(samples):
+def test_rejects_counts_reasons_and_shows_examples(samples, cli_here):
     found = rejects(samples, "harbour-train")
-    out = cli("rejects", samples, "harbour-train").out
+    out = cli_here("rejects", samples, "harbour-train").out
     assert out.splitlines()[0] == f"harbour-train: {len(found)} queries rejected"
     assert "more than one statement" in out
-    none = cli("rejects", samples, "harbour-train", "--examples", "0").out
+    none = cli_here("rejects", samples, "harbour-train", "--examples", "0").out
     assert len(none.splitlines()) < len(out.splitlines())
     assert not re.search(r"^ +\d+: ", none, re.MULTILINE)
 
 
 @pytest.mark.flow
-def test_rejects_of_an_unknown_corpus_lists_the_known_ones(samples):
-    ended = cli("rejects", samples, "harbor")
+def test_rejects_of_an_unknown_corpus_lists_the_known_ones(samples, cli_here):
+    ended = cli_here("rejects", samples, "harbor")
     check_usage_error(ended, "no corpus 'harbor' in ")
     assert "harbour-train" in ended.err
 
 
 @pytest.mark.flow
-def test_require_sets_the_exit_status(samples):
-    held = cli("matrix", samples, "--require", "kl_alignment > 0.3")
+def test_require_sets_the_exit_status(samples, cli_here):
+    held = cli_here("matrix", samples, "--require", "kl_alignment > 0.3")
     assert (held.status, held.err) == (0, "")
-    failed = cli("matrix", samples, "--require", "kl_alignment > 0.9 or target != 'orchard-dev'")
+    failed = cli_here(
+        "matrix", samples, "--require", "kl_alignment > 0.9 or target != 'orchard-dev'"
+    )
     assert failed.status == 4
     assert failed.out == ""
     [line] = failed.error_lines
     assert re.search(r"it fails for \d of 49 rows, the first: ledger-train, orchard-dev$", line)
-    ratios = cli("ratio", samples, "--require", "alignment_ratio < 2", "--format", "json")
+    ratios = cli_here("ratio", samples, "--require", "alignment_ratio < 2", "--format", "json")
     assert ratios.status == 0
     assert len(json.loads(ratios.out)) == 9
-    assert cli("ratio", samples, "--require", "alignment_ratio > 1").status == 4
+    assert cli_here("ratio", samples, "--require", "alignment_ratio > 1").status == 4
 
 
 @pytest.mark.flow
@@ -809,9 +813,9 @@ def test_a_missing_warehouse_is_reported_with_the_command_that_makes_one(tmp_pat
 
 
 @pytest.mark.fault
-def test_damaged_results_are_reported_in_one_line(tmp_path):
+def test_damaged_results_are_reported_in_one_line(tmp_path, cli_here):
     (tmp_path / "alignment.duckdb").write_text("this is no database")
-    ended = cli("matrix", tmp_path)
+    ended = cli_here("matrix", tmp_path)
     assert (ended.status, ended.out) == (1, "")
     [line] = ended.error_lines
     assert "alignment.duckdb cannot be read (" in line
@@ -850,8 +854,10 @@ def test_template_in_json_and_csv(cli_here):
     assert ended.out == "dialect,template,reject_reason\nmysql,,empty\n"
 
 
-def test_template_in_an_unknown_dialect_is_reported_in_one_line():
-    check_usage_error(cli("template", "SELECT 1", "--dialect", "sqlit"), "did you mean 'sqlite'?")
+def test_template_in_an_unknown_dialect_is_reported_in_one_line(cli_here):
+    check_usage_error(
+        cli_here("template", "SELECT 1", "--dialect", "sqlit"), "did you mean 'sqlite'?"
+    )
 
 
 @pytest.mark.fault

@@ -18,6 +18,8 @@ from nl2sql_align.tasks.run.job import run_locally
 from nl2sql_align.tasks.run.prepare import SetAside, prepare_corpus
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 
+pytestmark = pytest.mark.usefixtures("one_parser_process")
+
 FIRST, SECOND = "a" * 40, "b" * 40
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from scipy import stats
 
 from benchmarks import coverage, halves
 from nl2sql_align.tasks.base.connections import connect
@@ -85,6 +84,8 @@ def test_a_weight_depends_only_on_seed_replicate_set_and_unit():
 
 
 def test_weights_are_poisson_and_independent():
+    from scipy import stats
+
     keys = unit_keys("set", [str(i) for i in range(200)])
     drawn = uniforms(keys, range(500))
     assert stats.kstest(drawn.ravel(), "uniform").pvalue > 0.01
@@ -103,6 +104,8 @@ def test_weights_are_poisson_and_independent():
 
 
 def test_an_interval_reaches_a_t_quantile_beyond_the_estimate_and_the_corrected_one():
+    from scipy import stats
+
     replicates = np.array([-0.3, -0.1, -0.2, np.nan])
     interval = student_interval(-0.1, replicates, n_units=5)
     reach = stats.t.ppf(0.975, 4) * 0.1
@@ -133,6 +136,8 @@ def test_an_end_near_a_ratio_of_1_is_doubtful_until_there_are_enough_replicates(
 
 
 def test_the_compared_methods_equal_those_of_scipy():
+    from scipy import stats
+
     data = np.random.default_rng(0).gamma(0.7, size=25)
     drawn = np.random.default_rng(1).choice(data, size=(500, 25)).mean(axis=1)
     of = coverage.Quantity(

@@ -9,6 +9,8 @@ from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.ingest.corpora_file import load_corpora
 from nl2sql_align.tasks.run.corpora_draft import draft_corpora
 
+pytestmark = pytest.mark.usefixtures("one_parser_process")
+
 TRAIN = [
     {"query": f"SELECT name FROM boat WHERE id = {i}", "db_id": "harbour", "question": "?"}
     for i in range(3)

@@ -21,6 +21,8 @@ from nl2sql_align.tasks.templates.fingerprints import read_fingerprint
 from nl2sql_align.tasks.views.report import write_report
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 
+pytestmark = pytest.mark.usefixtures("one_parser_process")
+
 # "zeb" is in every place of a log where a text of its owner may be, and in the names of the files.
 QUERIES = (
     "SELECT zeb_a FROM zeb_b WHERE zeb_c = 'zeb@example.org' -- zeb",

@@ -15,6 +15,8 @@ from nl2sql_align.tasks.views.notebook import load
 from nl2sql_align.tasks.views.report import write_report
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 
+pytestmark = pytest.mark.usefixtures("one_parser_process")
+
 # "zeb" is in every place of a dump where a text of its owner may be.
 QUERIES = (
     "SELECT zeb_a FROM zeb_b WHERE zeb_c = 'zeb@example.org' -- zeb",

@@ -11,9 +11,10 @@ from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry, parse_entry
 from nl2sql_align.tasks.measures.intervals import Resampling
 from nl2sql_align.tasks.measures.slices import NO_VALUE, OTHERS, measure_slices
 from nl2sql_align.tasks.results.read import slices
-from nl2sql_align.tasks.run import job
 from nl2sql_align.tasks.run.job import JobSettings, run_locally
 from nl2sql_align.tasks.warehouse.folder import Warehouse
+
+pytestmark = pytest.mark.usefixtures("one_parser_process")
 
 SIMPLE = (
     "select name from boat",
@@ -322,10 +323,6 @@ def test_several_queries_of_a_question_are_in_its_slice(tmp_path, keys):
     expected = {"simple": 6, "hard": 6} if name == "which" else {"hard": 3, "simple": 2}
     found = slices(tmp_path / "warehouse")
     assert dict(found.select("slice", "n_queries").iter_rows()) == expected
-
-
-def teardown_module():
-    job.stop_workers()
 
 
 def test_slices_do_not_depend_on_the_number_of_threads(made, tmp_path):

@@ -13,6 +13,8 @@ from nl2sql_align.tasks.run.job import run_locally
 from nl2sql_align.tasks.run.unchanged import find_same_run, record_inputs
 from nl2sql_align.tasks.warehouse.folder import Warehouse, digest_file
 
+pytestmark = pytest.mark.usefixtures("one_parser_process")
+
 SETTINGS = (Resampling(), 0.02)
 
 

@@ -18,6 +18,8 @@ from nl2sql_align.tasks.run.job import run_locally
 from nl2sql_align.tasks.views.comparison import Comparison, compare
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 
+pytestmark = pytest.mark.usefixtures("one_parser_process")
+
 JOINED = "SELECT a FROM b JOIN c ON d = e WHERE f = {}"
 COUNTED = "SELECT count(*) FROM b GROUP BY a HAVING count(*) > {}"
 TRAIN = [JOINED.format(i) for i in range(6)] + [COUNTED.format(i) for i in range(4)]
