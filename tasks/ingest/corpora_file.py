@@ -93,8 +93,10 @@ Cleaning = Literal["llm", "first", "none"]
 class ColumnMapping(BaseModel):
     """The columns, keys or JSON paths of a dump in a generic format.
 
+    In any other format, only ``slice`` can be set, to a field of the dump's rows or ``db_id``.
+
     Attributes:
-        sql: The query.
+        sql: The query; None in formats that know where it is.
         question: The question that the query answers.
         db_id: The database of the query.
         frequency: How often the query occurs.
@@ -109,7 +111,7 @@ class ColumnMapping(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    sql: str
+    sql: str | None = None
     question: str | None = None
     db_id: str | None = None
     frequency: str | None = None
@@ -171,7 +173,7 @@ class CorpusEntry(BaseModel):
         glob: The files to read if ``path`` is a folder.
         within: The folders that the dump's files must be in, after all links. By default, a folder
             that ``path`` names contains its files, and a file that it names may be anywhere.
-        columns: For generic formats: the columns to read.
+        columns: For generic formats: the columns to read. For others: the field of slices.
         answers: For predictions: whether all answers to a question count, each of k answers as
             1/k, or the first only.
         which: For other roles: whether the first query of a list of accepted ones counts, or each,
@@ -345,29 +347,35 @@ class CorpusEntry(BaseModel):
 
     @model_validator(mode="after")
     def _check_columns(self) -> Self:
-        if is_generic(self.format) and self.columns is None:
+        if is_generic(self.format):
+            self._check_named_columns()
+        elif self.columns is not None and (self.columns.mapping or self.columns.rows):
+            generic = ", ".join(filter(is_generic, list_formats()))
+            remedy = (
+                "name the format" if self.format == AUTO else f"use one of the formats {generic}"
+            )
+            raise _mistake(
+                f"key 'columns': only slice can be used with format '{self.format}'; "
+                f"remove the others, or {remedy}"
+            )
+        return self
+
+    def _check_named_columns(self) -> None:
+        """Check the columns of a generic format."""
+        if self.columns is None:
             raise _mistake(
                 f"key 'columns' is missing; format '{self.format}' needs it, as in "
                 'columns = { sql = "query" }'
             )
-        if self.columns is not None and self.format == AUTO:
-            raise _mistake(
-                f"key 'columns' cannot be used with format '{AUTO}'; remove it, or name the format"
-            )
-        if self.columns is not None and not is_generic(self.format):
-            generic = ", ".join(filter(is_generic, list_formats()))
-            raise _mistake(
-                f"key 'columns' cannot be used with format '{self.format}'; "
-                f"remove it, or use one of the formats {generic}"
-            )
-        columns = [self.columns, self.columns.of_slices] if self.columns is not None else []
+        if self.columns.sql is None:
+            raise _mistake("key 'columns.sql' is missing; add it")
+        columns = [self.columns, self.columns.of_slices]
         is_nested = any(one is not None and one.is_nested for one in columns)
         if is_nested and self.format not in _NESTED_FORMATS:
             raise _mistake(
                 f"key 'columns': JSON paths do not go with format '{self.format}'; "
                 f"name columns, or use one of the formats {', '.join(_NESTED_FORMATS)}"
             )
-        return self
 
 
 @cache

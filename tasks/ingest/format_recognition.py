@@ -353,7 +353,11 @@ def resolve_format(entry: CorpusEntry) -> tuple[CorpusEntry, str | None]:
     if entry.format != AUTO:
         return entry, None
     found = recognize_format(entry)
-    keys = {"format": found.format, "columns": found.columns, "clean": found.clean or entry.clean}
+    columns = found.columns
+    if entry.columns is not None and entry.columns.slice is not None:
+        slices = {"slice": entry.columns.slice}
+        columns = entry.columns if columns is None else columns.model_copy(update=slices)
+    keys = {"format": found.format, "columns": columns, "clean": found.clean or entry.clean}
     resolved = entry.model_copy(update=keys)
     return resolved, f"recognized as format '{found.format}': {found.reason}"
 

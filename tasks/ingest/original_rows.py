@@ -21,12 +21,14 @@ from nl2sql_align.tasks.ingest.archives import (
     find_wide_encoding_of_file,
     guess_encoding,
 )
+from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
 from nl2sql_align.tasks.ingest.delimited import (
     blank_separator_line,
     choose_preferred,
     find_separator_of_file,
     repair_table,
 )
+from nl2sql_align.tasks.ingest.dumps import shorten_names
 from nl2sql_align.tasks.warehouse.folder import digest_file
 
 # How to read the formats whose rows have more fields than the ones that are ingested.
@@ -56,6 +58,8 @@ _KINDS: Final = {
     "tsv": "csv",
     "parquet": "parquet",
 }
+# Rows whose fields an error lists.
+_LISTED: Final = 100
 _SUFFIXES: Final = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv"}
 
 
@@ -101,6 +105,55 @@ def read_original_rows(
         if _is_unchanged(path, source["digest"]):  # else it changed while it was read
             records.update({(source["corpus"], ordinal): record for ordinal, record in found})
     return pl.Series("record", list(_check_records(rows, records)), dtype=pl.String)
+
+
+def write_field_as_part(
+    entry: CorpusEntry, digest: str, field: str, queries: Path, destination: Path
+) -> None:
+    """Write the queries of a dump with a field of their rows as their part.
+
+    Args:
+        entry: The corpus.
+        digest: The SHA-256 of the dump.
+        field: A key, column or JSON path of the dump's rows, or ``db_id``.
+        queries: The queries that were read from the dump.
+        destination: The file to write.
+
+    Raises:
+        CorpusError: The rows of the dump have no fields, or lack this one.
+    """
+    found = pl.read_parquet(queries, columns=["ordinal", "question_ordinal", "db_id", "raw_sql"])
+    if field == "db_id" and found["db_id"].count():
+        part = found["db_id"]
+    else:
+        part = _read_field(entry, digest, field, found)
+    found.select("ordinal", "question_ordinal", part=part).write_parquet(destination)
+
+
+def _read_field(entry: CorpusEntry, digest: str, field: str, queries: pl.DataFrame) -> pl.Series:
+    """Return a field of the row that each query was read from; null where the row is unknown."""
+    source = {"corpus": entry.name, "format": entry.format, "path": str(entry.path)}
+    rows = queries.with_columns(source=pl.lit(entry.name))
+    with connected() as con:
+        records = read_original_rows(con, pl.DataFrame([source | {"digest": digest}]), rows)
+        con.register("records", pl.DataFrame({"record": records}).to_arrow())
+        path = field if field.startswith("$") else f'$."{field}"'
+        found = con.sql("select record ->> $path as part from records", params={"path": path})
+        values: pl.Series = found.pl()["part"]
+    if not values.count():
+        known = records.drop_nulls().head(_LISTED)
+        if known.is_empty():
+            raise CorpusError(
+                entry.name,
+                entry.place,
+                f"has no rows with fields for columns.slice = '{field}' (format '{entry.format}')",
+                'convert it to JSON lines (format = "jsonl"), or use slice = "db_id" if it has '
+                "databases",
+            )
+        names = {str(name): None for record in known for name in json.loads(record)}
+        problem = f"has no value of '{field}' (it has {shorten_names([*names])})"
+        raise CorpusError(entry.name, entry.place, problem, "check columns.slice")
+    return values
 
 
 def _read_parquet(path: Path, ordinals: list[int]) -> list[tuple[int, str]]:
@@ -155,7 +208,8 @@ def _check_records(rows: pl.DataFrame, records: dict[tuple[str, int], str]) -> I
     for source, ordinal, raw_sql in rows.select("source", "ordinal", "raw_sql").iter_rows():
         record = records.get((source, ordinal))
         if record is not None:
-            record = record if raw_sql in _list_texts(json.loads(record)) else None
+            is_of_query = raw_sql is None or raw_sql in _list_texts(json.loads(record))
+            record = record if is_of_query else None
         yield record
 
 

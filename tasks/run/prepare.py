@@ -20,9 +20,10 @@ from nl2sql_align.tasks.ingest.changing_dumps import (
     identify_dump,
     read_unchanged,
 )
-from nl2sql_align.tasks.ingest.corpora_file import AUTO, CorpusEntry
+from nl2sql_align.tasks.ingest.corpora_file import AUTO, CorpusEntry, is_generic
 from nl2sql_align.tasks.ingest.dumps import INGEST_VERSION, ingest_corpus, text_settings
 from nl2sql_align.tasks.ingest.fetch import describe_fetched, fetch_dump
+from nl2sql_align.tasks.ingest.original_rows import write_field_as_part
 from nl2sql_align.tasks.ingest.questions import (
     ARRANGEMENT_VERSION,
     NUMBERED_FORMATS,
@@ -272,13 +273,7 @@ def _prepare_texts(
 def _ingest(dump: IdentifiedDump, destination: Path, warehouse: Warehouse) -> None:
     """Ingest a dump; its queries are stored under its digest if it has not changed meanwhile."""
     entry = dump.entry
-    if entry.digest:
-        raise CorpusError(
-            entry.name,
-            entry.place,
-            "cannot be reused: the stage files of an earlier run are missing",
-            "remove the keys digest and retired_at, or this corpus",
-        )
+    _refuse_gone(entry)
     queries = warehouse.scratch / f"{uuid4().hex}.parquet"
     try:
         with dump.refuse_changes():
@@ -287,6 +282,17 @@ def _ingest(dump: IdentifiedDump, destination: Path, warehouse: Warehouse) -> No
         queries.replace(destination)
     finally:
         queries.unlink(missing_ok=True)
+
+
+def _refuse_gone(entry: CorpusEntry) -> None:
+    """Raise CorpusError if a dump is gone, and only an earlier run has read it."""
+    if entry.digest:
+        raise CorpusError(
+            entry.name,
+            entry.place,
+            "cannot be reused: the stage files of an earlier run are missing",
+            "remove the keys digest and retired_at, or this corpus",
+        )
 
 
 def _find_slices(dump: IdentifiedDump, ingested: Path, warehouse: Warehouse) -> Path | None:
@@ -313,7 +319,13 @@ def _find_slices(dump: IdentifiedDump, ingested: Path, warehouse: Warehouse) -> 
     slices = warehouse.slices_file(key)
     if not slices.exists():
         read = warehouse.scratch / f"{uuid4().hex}.parquet"
-        _ingest(replace(dump, entry=entry.model_copy(update={"columns": columns})), read, warehouse)
+        if is_generic(entry.format):
+            with_slices = entry.model_copy(update={"columns": columns})
+            _ingest(replace(dump, entry=with_slices), read, warehouse)
+        else:
+            _refuse_gone(entry)
+            with dump.refuse_changes():
+                write_field_as_part(entry, dump.digest, str(columns.part), ingested, read)
         write_slices(read, slices, shows_names=entry.keep_sql)
         read.unlink()
     return slices
@@ -424,7 +436,9 @@ def _queries_key(entry: CorpusEntry, digest: str) -> str:
     return stage_key(
         digest=digest,
         format=entry.format,
-        columns=entry.columns.model_dump(exclude={"slice"}) if entry.columns else None,
+        columns=entry.columns.model_dump(exclude={"slice"})
+        if entry.columns and is_generic(entry.format)
+        else None,
         # The digest of a folder covers the names of its files; that of an archive does not.
         glob=entry.glob,
         kind=entry.path.suffix,

@@ -178,7 +178,14 @@ def changed(old: str, new: str, text: str = TARGET) -> str:
         (TARGET + 'glob = "../*.sql"\n', "key 'glob': '../*.sql' is not a pattern below path"),
         (TARGET + 'glob = "**.sql"\n', "key 'glob': '**.sql' is not a pattern below path"),
         (TARGET + 'glob = ""\n', "key 'glob': '' is not a pattern below path"),
-        (TARGET + 'columns = { sql = "q" }\n', "key 'columns' cannot be used with format 'spider'"),
+        (
+            TARGET + 'columns = { sql = "q" }\n',
+            "key 'columns': only slice can be used with format 'spider'; remove the others, or use",
+        ),
+        (
+            changed('"spider"', '"auto"') + 'columns = { sql = "q", slice = "s" }\n',
+            "key 'columns': only slice can be used with format 'auto'; remove the others, or name",
+        ),
         (changed('"spider"', '"jsonl"'), "key 'columns' is missing; format 'jsonl' needs it"),
         (
             changed('"spider"', '"jsonl"') + 'columns = { sql = "q", schema = "s" }\n',

@@ -2,6 +2,7 @@
 
 import json
 
+import duckdb
 import pytest
 
 from nl2sql_align.flows.cli import invoke
@@ -334,3 +335,54 @@ def test_slices_do_not_depend_on_the_number_of_threads(made, tmp_path):
             run(tmp_path / f"warehouse-{threads}", entries)
         found.append(slices(tmp_path / f"warehouse-{threads}").to_dicts())
     assert found[0] == found[1]
+
+
+def test_slices_are_a_field_of_the_rows_of_a_known_format_or_their_databases(tmp_path):
+    dumps = Dumps(tmp_path / "dumps")
+    rows = [
+        {"question": one["id"], "SQL": one["sql"], "db_id": one["db"], "difficulty": one["level"]}
+        | {"evidence": {"kind": one["level"][0]}}
+        for one in QUESTIONS
+    ]
+    bird = dumps.folder / "bird.json"
+    bird.write_text(json.dumps([*rows, {**rows[0], "SQL": None}]))
+    con = duckdb.connect()
+    con.sql(f"from read_json('{bird}')").write_parquet(str(dumps.folder / "bird.parquet"))
+    gold = dumps.folder / "gold.sql"
+    gold.write_text("".join(f"{row['SQL']}\t{row['db_id']}\n" for row in rows))
+    lines = dumps.folder / "lines.sql"
+    lines.write_text("".join(f"{row['SQL']}\n" for row in rows))
+
+    def target(name, path, format, field):
+        known = {"role": "target", "dialect": "sqlite", "columns": {"slice": field}}
+        return CorpusEntry(name=name, path=path, format=format, **known)
+
+    entries = [
+        dumps.train(),
+        target("bird", bird, "bird", "difficulty"),
+        target("parquet", dumps.folder / "bird.parquet", "bird", "difficulty"),
+        target("auto", bird, "auto", "difficulty"),
+        target("path", bird, "bird", "$.evidence.kind"),
+        target("databases", bird, "bird", "db_id"),
+        target("gold", gold, "gold_sql", "db_id"),
+        target("wrong", bird, "bird", "level"),
+        target("lines", lines, "lines", "level"),
+    ]
+    summary = run(tmp_path / "warehouse", entries)
+    counts = {
+        name: dict(group.select("slice", "n_queries").unique().sort("slice").rows())
+        for (name,), group in slices(tmp_path / "warehouse").group_by(["target"])
+    }
+    levels, databases = {"hard": 24, "simple": 24}, {f"harbour {n}": 16 for n in range(3)}
+    assert counts == {
+        "bird": levels | {"simple": 25},
+        "parquet": levels | {"simple": 25},
+        "auto": levels | {"simple": 25},
+        "path": {"h": 24, "s": 25},
+        "databases": databases | {"harbour 0": 17},
+        "gold": databases,
+    }
+    problem = "has no value of 'level' (it has question, SQL, db_id, difficulty, evidence)"
+    assert problem in summary.set_aside["wrong"]
+    assert "has no rows with fields for columns.slice = 'level'" in summary.set_aside["lines"]
+    assert read(tmp_path / "warehouse", "from corpora where corpus = 'bird'")[0]["n_rejected"] == 1
