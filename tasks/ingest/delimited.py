@@ -101,8 +101,7 @@ _OUTSIDE: Final = 0
 _INSIDE: Final = 1
 _STRAY: Final = 2
 
-_SEPARATOR_LINE: Final = re.compile(r"\"?sep=[,;|\t]\"?\r?\n", re.IGNORECASE)
-_LONGEST_SEPARATOR_LINE: Final = 16
+_LINES_ABOVE: Final = re.compile(r"(?:\"?sep=[,;|\t]\"?\r?\n)?(?: *+\r?\n)*+", re.IGNORECASE)
 
 # The text of a quoted value up to a quote that is not doubled.
 _QUOTED: Final = re.compile(r'[^"]*+(?:""[^"]*+)*+')
@@ -267,25 +266,25 @@ def find_separator(text: str, preferred: str = ",") -> str:
     return max(ranked, key=lambda one: one[:2])[2] if ranked else preferred
 
 
-def skip_separator_line(text: str) -> str:
-    """Return a table without the line that names its separator for Excel, ``sep=;``."""
-    match = _SEPARATOR_LINE.match(text)
-    return text[match.end() :] if match else text
+def skip_lines_above(text: str) -> str:
+    """Return a table without the lines above its header: ``sep=;`` for Excel, and blank ones."""
+    return text[_end(_LINES_ABOVE.match(text)) :]
 
 
-def blank_separator_line(path: Path, copy: Path) -> bool:
-    """Copy a table with such a line, with an empty line in its place; else copy nothing."""
+def drop_lines_above(path: Path, copy: Path) -> int:
+    """Copy a table without the lines above its header, and return their number; 0 for no copy."""
     with path.open("rb") as file:
-        start = file.read(_LONGEST_SEPARATOR_LINE).decode("utf-8-sig", "replace")
-        match = _SEPARATOR_LINE.match(start)
-        if match is None:
-            return False
+        start = file.read(_SAMPLED_BYTES).decode("utf-8-sig", "replace")
+        above = start[: _end(_LINES_ABOVE.match(start))]
+        if not above or above == start:
+            return 0
         file.seek(0)
-        file.readline()
+        n_lines = above.count("\n")
+        for _ in range(n_lines):
+            file.readline()
         with copy.open("wb") as target:
-            target.write(b"\n")
             shutil.copyfileobj(file, target)
-    return True
+    return n_lines
 
 
 def find_separator_of_file(path: Path, preferred: str = ",") -> str:
@@ -425,10 +424,9 @@ class _Row:
     has_open_end: bool = False
     may_continue: bool = False
 
-    @property
-    def place(self) -> str:
-        """Its lines, from 1."""
-        first, last = self.start + 1, self.end
+    def name_place(self, n_lines_above: int) -> str:
+        """Return its lines, from 1."""
+        first, last = self.start + n_lines_above + 1, self.end + n_lines_above
         return f"line {last}" if first == last else f"lines {first} to {last}"
 
 
@@ -438,6 +436,7 @@ def repair_table(
     separator: str,
     *,
     has_header: bool = True,
+    n_lines_above: int = 0,
     max_row_characters: int = MAX_ROW_CHARACTERS,
 ) -> Damage:
     """Write a well-formed copy of a table, with empty rows in place of the damaged ones.
@@ -451,6 +450,7 @@ def repair_table(
         separator: The separator of the table and of the copy.
         has_header: Whether the first row names the columns. Otherwise, the usual number of values
             is the right one.
+        n_lines_above: The number of lines that were dropped above the table.
         max_row_characters: The longest row; longer ones count as damaged.
 
     Raises:
@@ -475,7 +475,7 @@ def repair_table(
             writer.writerow(row.values or [""] * n_values)
             n_rows += 1
             if row.kind is not _Kind.GOOD:
-                found[row.kind] += _Places(1, (row.place,))
+                found[row.kind] += _Places(1, (row.name_place(n_lines_above),))
     lost, n_rows = found[_Kind.BAD], n_rows - has_header
     if lost.n_rows and 2 * lost.n_rows >= n_rows:
         raise UnreadableTableError(f"{lost.n_rows:,} of {n_rows:,} rows cannot be read: {lost}")

@@ -61,8 +61,8 @@ from nl2sql_align.tasks.ingest.corpora_file import AUTO, CorpusEntry
 from nl2sql_align.tasks.ingest.delimited import (
     Damage,
     UnreadableTableError,
-    blank_separator_line,
     choose_preferred,
+    drop_lines_above,
     find_separator_of_file,
     repair_table,
 )
@@ -359,9 +359,11 @@ def _write_readable(
     write = partial(_write_queries, con, dump, encoding)
     if "read_csv(" not in load_sql(dump.reader):
         return write(",", "")
+    n_lines_above = [0] * len(staged)
     for number, path in enumerate(staged):
-        if blank_separator_line(path, copy := dump.place_copy(number, "table")):
-            staged[number] = copy
+        copy = dump.place_copy(number, "table")
+        if n_lines := drop_lines_above(path, copy):
+            staged[number], n_lines_above[number] = copy, n_lines
     preferred = choose_preferred(entry.format, sources[0].suffix)
     separators = [find_separator_of_file(path, preferred) for path in staged]
     name = "tabs" if separators[0] == "\t" else f"'{separators[0]}'"
@@ -378,7 +380,13 @@ def _write_readable(
             copy = dump.place_copy(number, "repaired")
             has_header = "header = true" in load_sql(dump.reader)
             try:
-                found = repair_table(path, copy, separators[0], has_header=has_header)
+                found = repair_table(
+                    path,
+                    copy,
+                    separators[0],
+                    has_header=has_header,
+                    n_lines_above=n_lines_above[number],
+                )
             except UnicodeDecodeError:  # binary data
                 raise error from None
             except UnreadableTableError as problem:

@@ -43,7 +43,7 @@ from nl2sql_align.tasks.ingest.corpora_file import AUTO, ColumnMapping, CorpusEn
 from nl2sql_align.tasks.ingest.delimited import (
     choose_preferred,
     find_separator,
-    skip_separator_line,
+    skip_lines_above,
 )
 from nl2sql_align.tasks.ingest.dumps import (
     DATA_SUFFIXES,
@@ -260,7 +260,12 @@ _SIGNATURES: Final = (
     _Signature(
         "databricks_history", "query_text, status", fits=_has_values("status", _DATABRICKS_STATES)
     ),
-    _Signature("snowflake_history", "query_text"),
+    # Other systems export this name in lower case.
+    _Signature("snowflake_history", "QUERY_TEXT"),
+    _Signature("snowflake_history", "query_text, execution_status"),
+    _Signature("snowflake_history", "query_text, warehouse_name"),
+    _Signature("snowflake_history", "query_text, query_type"),
+    _Signature("snowflake_history", "query_text, role_name"),
     _Signature("sqlserver_query_store", "query_sql_text"),
     _Signature("sqlserver_query_store", "statement_text, execution_count"),
     _Signature("sqlserver_query_store", "text, execution_count"),
@@ -479,7 +484,6 @@ def _read_yaml(sources: Sequence[Source]) -> Iterator[Rows]:
 
 
 def _recognize_text(entry: CorpusEntry, source: Source, text: str) -> Recognition:
-    text = skip_separator_line(text)
     stripped = text.lstrip()
     if stripped.startswith(("{", "[", '"')):
         rows = parse_json_rows(stripped, _PEEKED_ROWS)
@@ -494,10 +498,12 @@ def _recognize_text(entry: CorpusEntry, source: Source, text: str) -> Recognitio
         return Recognition("pg_log", None, "lines with 'LOG:' and a message of PostgreSQL")
     lines = text.split("\n")
     is_named = source.suffix in (".csv", ".tsv")
-    separator = find_separator(text, choose_preferred(entry.format, source.suffix))
-    if is_named or (source.suffix not in (".sql", ".txt") and separator in lines[0]):
+    table_text = skip_lines_above(text if "\n" in text else text.replace("\r", "\n"))
+    separator = find_separator(table_text, choose_preferred(entry.format, source.suffix))
+    header, _, _ = table_text.partition("\n")
+    if is_named or (source.suffix not in (".sql", ".txt") and separator in header):
         kind = "tsv" if separator == "\t" else "csv"
-        reader = csv.reader(io.StringIO(text), delimiter=separator)
+        reader = csv.reader(io.StringIO(table_text), delimiter=separator)
         try:
             names, *values = [row for row, _ in zip(reader, range(_PEEKED_ROWS), strict=False)]
         except (csv.Error, ValueError):

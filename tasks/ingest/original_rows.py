@@ -23,8 +23,8 @@ from nl2sql_align.tasks.ingest.archives import (
 )
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
 from nl2sql_align.tasks.ingest.delimited import (
-    blank_separator_line,
     choose_preferred,
+    drop_lines_above,
     find_separator_of_file,
     repair_table,
 )
@@ -175,7 +175,7 @@ def _read_table(
         if (encoding := find_wide_encoding_of_file(path)) is not None:
             path = _recode(path, folder / "wide", encoding)
 
-        if blank_separator_line(path, folder / "table"):
+        if drop_lines_above(path, folder / "table"):
             path = folder / "table"
 
         def read() -> list[tuple[int, str]]:

@@ -333,6 +333,33 @@ def test_the_line_that_names_the_separator_for_excel_is_left_out(tmp_path):
     assert records == ['{"id":"8","sql":"SELECT 1"}']
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sep=;\nid;question;sql\n7;q;SELECT a, b FROM c\n8;q;SELECT 1\n",
+        "\ufeffsep=;\r\n\r\nid;question;sql\r\n7;q;SELECT a, b FROM c\r\n8;q;SELECT 1\r\n",
+        '\n  \nid,question,sql\n7,q,"SELECT a, b FROM c"\n8,q,SELECT 1\n',
+        'id,question,sql\r7,q,"SELECT a, b FROM c"\r8,q,SELECT 1\r',
+    ],
+)
+def test_lines_above_the_header_and_any_line_ends_give_the_same_rows(tmp_path, text):
+    (tmp_path / "a.csv").write_bytes(text.encode())
+    found, _ = resolve_format(entry(tmp_path / "a.csv", AUTO))
+    for corpus in (found, entry(tmp_path / "a.csv", "csv", columns={"sql": "sql", "id": "id"})):
+        ingest_corpus(corpus, tmp_path / "queries")
+        table = pq.read_table(tmp_path / "queries")
+        assert table["raw_sql"].to_pylist() == ["SELECT a, b FROM c", "SELECT 1"]
+        assert table["id"].to_pylist() == ["7", "8"]
+
+
+def test_lines_above_the_header_count_in_the_places_of_damage(tmp_path):
+    (tmp_path / "a.csv").write_text("\n\n" + HEADER + '1,"x" y,SELECT 1\n' + REST)
+    report = ingest_corpus(
+        entry(tmp_path / "a.csv", "csv", columns={"sql": "sql"}), tmp_path / "queries"
+    )
+    assert report.rows.reading.endswith("read as the columns fit: line 4")
+
+
 def test_the_separator_is_reported(tmp_path):
     path = tmp_path / "a.csv"
     path.write_bytes(b"\xef\xbb\xbfid;sql;db\r\n1;SELECT a, b FROM t;port\r\n")

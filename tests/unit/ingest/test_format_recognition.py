@@ -252,6 +252,11 @@ def test_a_model_of_dbt_may_start_with_its_settings(tmp_path):
     assert resolve_format(entry(path, AUTO))[0].format == "sql_files"
 
 
+def test_texts_of_queries_alone_are_not_of_snowflake(tmp_path):
+    (tmp_path / "a.csv").write_text("query_number,query_text,state\n1,SELECT a FROM b,ok\n")
+    assert resolve_format(entry(tmp_path / "a.csv", "auto"))[0].format == "csv"
+
+
 def test_types_of_clickhouse_may_be_numbers(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("type,query,exception\n1,SELECT 1,\n2,SELECT 1,\n4,SELECT x,bad\n")
