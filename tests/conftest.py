@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -208,16 +209,17 @@ def count_corpus(
 
 
 @pytest.fixture(scope="session")
-def make_corpus() -> MakeCorpus:
+def make_corpus(tmp_path_factory: pytest.TempPathFactory) -> MakeCorpus:
     """Return a function that writes a corpus with given templates, as if ingested and parsed.
 
     Call it as ``make_corpus(folder, "name", queries, role="target", db_ids=[...])``; other keywords
-    are keys of the corpora file.
+    are keys of the corpora file. Files of equal corpora are written once, and copied.
     """
-    return _make_corpus
+    return partial(_make_corpus, tmp_path_factory.mktemp("made"))
 
 
 def _make_corpus(
+    kept: Path,
     folder: Path,
     name: str,
     queries: Sequence[Query],
@@ -235,13 +237,42 @@ def _make_corpus(
     entry = CorpusEntry(name=name, role=role, format="lines", **keys)
     warehouse = Warehouse(folder)
     pairs = [one if isinstance(one, tuple) else (f"-- {one}", one) for one in queries]
+    columns = {
+        "db_id": pa.array(db_ids or [None] * len(pairs), pa.string()),
+        "question": pa.array(questions or [None] * len(pairs), pa.string()),
+        "n_occurrences": pa.array(frequencies or [1] * len(pairs), pa.int64()),
+        "part": pa.array(parts or [None] * len(pairs), pa.string()),
+    }
     others = [*(db_ids or []), *(parts or []), *(questions or [])]
     key = stage_key(pairs=pairs, db_ids=others, frequencies=frequencies)
-    queries_file, templates_file = warehouse.queries_file(key), warehouse.templates_file(key)
-    texts_file, parsed_file = (
-        warehouse.scratch / f"{key}-texts",
-        warehouse.scratch / f"{key}-parsed",
+    files = (
+        *(warehouse.queries_file(key), warehouse.templates_file(key)),
+        warehouse.ngrams_file(name, key),
     )
+    given = {column: values.to_pylist() for column, values in columns.items()}
+    content = stage_key(name=name, pairs=pairs, **given)
+    copies = [kept / f"{content}-{number}" for number in range(len(files))]
+    if not copies[-1].exists():
+        _write_corpus(warehouse, name, pairs, columns, *files)
+        for file, copy in zip(files, copies, strict=True):
+            shutil.copyfile(file, copy)
+    for copy, file in zip(copies, files, strict=True):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(copy, file)
+    return CountedCorpus(entry, "0" * 64, key, *files)
+
+
+def _write_corpus(
+    warehouse: Warehouse,
+    name: str,
+    pairs: list[tuple[str, str | None]],
+    columns: dict[str, pa.Array],
+    queries_file: Path,
+    templates_file: Path,
+    ngrams_file: Path,
+) -> None:
+    warehouse.scratch.mkdir(parents=True, exist_ok=True)
+    texts_file, parsed_file = warehouse.scratch / "texts", warehouse.scratch / "parsed"
     queries_file.parent.mkdir(parents=True, exist_ok=True)
     sqls = [sql for sql, _ in pairs]
     pq.write_table(
@@ -250,12 +281,12 @@ def _make_corpus(
                 "ordinal": pa.array(range(len(pairs)), pa.int64()),
                 "sql": pa.array(sqls, pa.string()),
                 "raw_sql": pa.array(sqls, pa.string()),
-                "db_id": pa.array(db_ids or [None] * len(pairs), pa.string()),
-                "question": pa.array(questions or [None] * len(pairs), pa.string()),
-                "n_occurrences": pa.array(frequencies or [1] * len(pairs), pa.int64()),
+                "db_id": columns["db_id"],
+                "question": columns["question"],
+                "n_occurrences": columns["n_occurrences"],
                 "id": pa.array([None] * len(pairs), pa.string()),
                 "question_ordinal": pa.array([None] * len(pairs), pa.int64()),
-                "part": pa.array(parts or [None] * len(pairs), pa.string()),
+                "part": columns["part"],
                 "reject_reason": pa.array([None] * len(pairs), pa.string()),
             }
         ),
@@ -273,7 +304,5 @@ def _make_corpus(
     ]
     pq.write_table(pa.Table.from_pylist(parsed, schema=_PARSED), parsed_file)
     join_templates(texts_file, [parsed_file], templates_file)
-    ngrams_file = warehouse.ngrams_file(name, key)
-    ngrams = count_corpus(name, templates_file, ngrams_file, warehouse.scratch, {"corpus": name})
+    count_corpus(name, templates_file, ngrams_file, warehouse.scratch, {"corpus": name})
     shutil.rmtree(warehouse.scratch)
-    return CountedCorpus(entry, "0" * 64, key, queries_file, templates_file, ngrams)
