@@ -76,6 +76,13 @@ def sample_run(align, tmp_path_factory):
     return align(SAMPLES / "corpora.toml", warehouse, threads=2)
 
 
+def write_modules(folder):
+    """Write modules with the names of ours, as a user may have them, that cannot be imported."""
+    for name in ("tasks.py", "nl2sql.py", "flows/__init__.py", "sql/__init__.py"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text('raise ImportError("a module of the user")\n')
+
+
 class Corpora:
     """A corpora file that tests change between runs, with dumps of one query per line."""
 

@@ -19,7 +19,7 @@ from prefect.flows import load_flow_from_entrypoint
 
 from nl2sql_align.flows.serve import PASSWORD_FILE, find_service
 from nl2sql_align.tasks.ingest.corpora_file import load_corpora
-from tests.flows.conftest import small_corpora
+from tests.flows.conftest import small_corpora, write_modules
 from tests.flows.warehouses import read
 
 pytestmark = [pytest.mark.flow, pytest.mark.service]
@@ -28,8 +28,12 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory, make_service_home):
-    """A folder with our prefect.yaml, whose nightly run does not wait for dumps to settle."""
+    """A folder with our prefect.yaml, whose nightly run does not wait for dumps to settle.
+
+    It has modules that must not be taken for ours, nor ours for them.
+    """
     folder = tmp_path_factory.mktemp("project")
+    write_modules(folder)
     make_service_home(folder / ".prefect")
     small_corpora(folder / "samples").write()
     given = yaml.safe_load((ROOT / "prefect.yaml").read_text())
@@ -278,6 +282,9 @@ def test_a_mistake_is_reported_before_the_start(tmp_path):
         port = other.getsockname()[1]
         taken = serve(tmp_path, "start", "--port", port)
     assert (everywhere.returncode, taken.returncode) == (1, 1)
+    assert "Wrote prefect.yaml" in everywhere.stdout
+    assert "Wrote prefect.yaml" not in taken.stdout
+    assert (tmp_path / "prefect.yaml").read_bytes() == (ROOT / "prefect.yaml").read_bytes()
     assert "'*' in PREFECT_SERVER_CORS_ALLOWED_ORIGINS is not an origin" in everywhere.stderr
     assert f"cannot open port {port} (Address already in use)" in taken.stderr
     assert find_service(tmp_path / ".prefect") is None

@@ -1,8 +1,8 @@
 """The wheel and the sdist, installed and used in a folder that holds names like ours."""
 
+import importlib.util
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import sysconfig
@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.flows.conftest import write_modules
+
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "samples" / "corpora.toml"
 
-pytestmark = [pytest.mark.flow, pytest.mark.service]
+pytestmark = pytest.mark.flow
 
 BUILD = """
 import sys
@@ -42,11 +44,12 @@ dialect = "sqlite"
 path = "{samples}/orchard-dev.json"
 """
 
-USE_DASK = """
+SCRIPT = """
+import sys
 from nl2sql_align import align
 
 if __name__ == "__main__":  # workers import this file
-    summary = align("corpora.toml", "dask", threads=1, replicates=0, runner="dask")
+    summary = align("corpora.toml", "results", threads=1, replicates=0, runner=sys.argv[1])
     print(len(summary.corpora), "corpora,", len(summary.set_aside), "set aside")
 """
 
@@ -120,24 +123,22 @@ def environment(distributions, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, make_service_home):
+def folder(tmp_path_factory, empty_prefect_database):
     """A user's folder, whose modules must not be taken for ours, nor ours for them."""
     place = tmp_path_factory.mktemp("user")
-    make_service_home(place / ".prefect")
-    for name in ("tasks.py", "nl2sql.py", "flows/__init__.py", "sql/__init__.py"):
-        (place / name).parent.mkdir(exist_ok=True)
-        (place / name).write_text('raise ImportError("a module of the user")\n')
+    write_modules(place)
     (place / "corpora.toml").write_text(CORPORA.format(samples=SAMPLES.parent))
     return place
 
 
 @pytest.fixture(scope="module")
 def warehouse(environment, folder):
-    """The results of a run by the installed command."""
-    command = environment / "nl2sql-align"
-    arguments = ["run", "corpora.toml", "--warehouse", "results", "--replicates", "0"]
-    said = run(command, *arguments, cwd=folder, PREFECT_HOME=str(folder / ".home"))
-    assert "Results: results/alignment.duckdb" in said
+    """The results of a script of the user, by Dask workers if the extra is installed."""
+    runner = "dask" if importlib.util.find_spec("prefect_dask") else "local"
+    (folder / "script.py").write_text(SCRIPT)
+    home = str(folder / ".home")
+    said = run(environment / "python", "script.py", runner, cwd=folder, PREFECT_HOME=home)
+    assert "2 corpora, 0 set aside" in said
     return "results"
 
 
@@ -163,7 +164,9 @@ def test_a_wheel_has_all_files_of_the_three_folders(distributions):
         if path.is_file() and "__pycache__" not in path.parts
     }
     assert len(packaged) > 200
-    assert {f"nl2sql_align/{name}" for name in packaged} <= content(distributions[1]).keys()
+    found = content(distributions[1])
+    assert {f"nl2sql_align/{name}" for name in packaged} <= found.keys()
+    assert found["nl2sql_align/prefect.yaml"] == (ROOT / "prefect.yaml").read_bytes()
 
 
 def test_an_sdist_builds_the_same_wheel(distributions, tmp_path):
@@ -185,34 +188,3 @@ def test_the_command_line_works_beside_modules_of_the_same_names(environment, fo
 def test_python_works_beside_modules_of_the_same_names(environment, folder, warehouse):
     script = f"from nl2sql_align import load; print(load({warehouse!r}).matrix().columns)"
     assert "orchard-dev" in run(environment / "python", "-c", script, cwd=folder)
-
-
-def test_a_dask_worker_works_beside_modules_of_the_same_names(environment, folder):
-    pytest.importorskip("prefect_dask")
-    script = folder / "use_dask.py"
-    script.write_text(USE_DASK)
-    said = run(environment / "python", script, cwd=folder, PREFECT_HOME=str(folder / ".home"))
-    assert "0 set aside" in said
-
-
-def test_the_server_deploys_and_runs_beside_modules_of_the_same_names(environment, folder):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    serve = [environment / "python", "-m", "nl2sql_align.flows.serve"]
-    url = f"http://127.0.0.1:{port}/api"
-    try:
-        variables = {"PREFECT_WORKER_QUERY_SECONDS": "1"}
-        said = run(*serve, "start", "--port", port, cwd=folder, **variables)
-        assert "Wrote prefect.yaml" in said
-        parameters = [f"corpora={folder / 'corpora.toml'}", "warehouse=served", "replicates=0"]
-        parameters = [part for one in parameters for part in ("-p", one)]
-        prefect = [environment / "python", "-m", "prefect", "--no-prompt", "deployment", "run"]
-        client = {
-            "PREFECT_API_URL": url,
-            "PREFECT_API_AUTH_STRING": (folder / ".prefect" / "password").read_text().strip(),
-        }
-        run(*prefect, "align/align", *parameters, "--watch", cwd=folder, **client)
-    finally:
-        run(*serve, "stop", cwd=folder)
-    assert "harbour-train" in run(environment / "nl2sql-align", "matrix", "served", cwd=folder)
