@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from prefect.flows import load_flow_from_entrypoint
 
 from nl2sql_align.flows.serve import PASSWORD_FILE, find_service
 from nl2sql_align.tasks.ingest.corpora_file import load_corpora
@@ -294,6 +293,9 @@ def test_a_mistake_is_reported_before_the_start(tmp_path):
     "entrypoint", ["flows/align.py:align", "nl2sql_align.flows.align.align"], ids=["path", "module"]
 )
 def test_prefect_loads_a_flow_by_path_and_by_module(entrypoint, monkeypatch):
+    # Imported here: every process of the tests collects this module.
+    from prefect.flows import load_flow_from_entrypoint
+
     monkeypatch.chdir(ROOT)
     assert load_flow_from_entrypoint(entrypoint, use_placeholder_flow=False).name == "align"
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.optimize import minimize
 from scipy.sparse import csr_array
 
 from nl2sql_align.tasks.decisions.selection_methods import (
@@ -173,6 +172,8 @@ def test_templates_are_added_within_a_source_that_is_full():
     _counts.filter(lambda some: any(some[:3])),
 )
 def test_no_mixture_is_closer(corpora, target):
+    from scipy.optimize import minimize
+
     shares = csr_array(np.array([np.array(c, float) / sum(c) for c in corpora])[:, :3])
     q = np.array(target[:3], float) / sum(target[:3])
     found = nearest_mixture(shares, q, np.ones(3))
