@@ -39,13 +39,13 @@ def descendants():
 
 
 @pytest.mark.parametrize("runner", [Runner.DASK, Runner.RAY])
-def test_a_runner_keeps_its_promises(runner, align, corpora, tmp_path, monkeypatch):
+def test_a_runner_keeps_its_promises(runner, align, job, corpora, tmp_path, monkeypatch):
     pytest.importorskip(f"prefect_{runner}", reason=f"needs the extra {runner}")
     from nl2sql_align.flows.align import TASKS
     from nl2sql_align.flows.running.policy import step
 
     corpora.add("damaged", b"SELECT 1;\n\xff\xfe\x00\x81")
-    alone = align(corpora.write(), tmp_path / "local", threads=2)
+    alone = job(corpora.write(), tmp_path / "local", threads=2)
     assert set(alone.set_aside) == {"damaged"}
     before = descendants()
     count = partial(die_once, tmp_path / "killed", steps.count_corpus)

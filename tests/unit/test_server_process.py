@@ -12,7 +12,6 @@ from urllib.request import urlopen
 import pytest
 
 from nl2sql_align.flows.running.server_process import Guard, _is_whole
-from nl2sql_align.flows.running.temporary_server import TemporaryServer
 
 ALLOWED = ["http://127.0.0.1:4200", "http://localhost:4200", "https://prefect.example.org"]
 
@@ -87,21 +86,30 @@ def test_a_damaged_copy_of_the_empty_database_is_not_used(tmp_path):
     assert not _is_whole(cut)
 
 
+MAKER = """
+import sys
+from pathlib import Path
+from nl2sql_align.flows.running.server_process import _make_database
+_make_database(Path(sys.argv[1]))
+"""
+
+
 @pytest.mark.fault
-def test_servers_that_start_at_once_in_a_new_home_all_answer(tmp_path, monkeypatch):
+def test_servers_that_start_at_once_in_a_new_home_all_have_a_database(tmp_path):
     """Servers that shared a database failed as they migrated it."""
-    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("NL2SQL_ALIGN_CACHE", str(tmp_path / "cache"))
-    servers = [TemporaryServer() for _ in range(2)]
-    try:
-        for server in servers:
-            server.wait()
-        assert all(server.is_running() for server in servers)
-    finally:
-        for server in servers:
-            server.stop()
+    environment = {
+        **os.environ,
+        "PREFECT_HOME": str(tmp_path / "home"),
+        "NL2SQL_ALIGN_CACHE": str(tmp_path / "cache"),
+    }
+    files = [tmp_path / name for name in ("one.db", "other.db")]
+    makers = [
+        subprocess.Popen([sys.executable, "-c", MAKER, str(file)], env=environment)
+        for file in files
+    ]
+    assert [maker.wait(timeout=300) for maker in makers] == [0, 0]
     [made] = (tmp_path / "cache").glob("*.db")
-    assert _is_whole(made)
+    assert all(_is_whole(file) for file in (*files, made))
     assert not (tmp_path / "home" / "prefect.db").exists()
 
 
