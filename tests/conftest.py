@@ -56,7 +56,6 @@ _FIRST = (
     "tests/flows/test_serve.py",
     "tests/faults/test_interruptions.py",
     "tests/unit/results/test_publish.py",
-    "tests/flows/test_dask.py",
     "tests/browser/test_report_page.py",
     "tests/faults/test_readers.py",
     "tests/unit/decisions/test_selection.py",

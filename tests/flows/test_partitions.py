@@ -41,6 +41,7 @@ def in_partitions(_kept):
     """The small corpora, and the warehouse of a run with the limits."""
     corpora, warehouse, kept = _kept
     restore(warehouse, kept)
+    corpora.write()
     return deepcopy(corpora), warehouse
 
 
