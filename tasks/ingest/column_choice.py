@@ -62,7 +62,7 @@ class Texts:
         meaning: The meaning of the path's keys.
         texts: The text of each row that has one, by the row's number.
         places: The path of each of these texts, with its own positions in lists.
-        n_longer_lists: Rows in which a list on the path has more than one item.
+        longer_rows: Rows in which a list on the path has more than one item.
         long_list: The path of the first list of objects with more than one item.
         is_sql: For each row with a text: whether it is SQL.
         n_queries: Rows whose text is SQL other than DDL.
@@ -72,7 +72,7 @@ class Texts:
     meaning: Meaning
     texts: dict[int, str] = field(default_factory=dict)
     places: Counter[KeyPath] = field(default_factory=Counter)
-    n_longer_lists: int = 0
+    longer_rows: set[int] = field(default_factory=set)
     long_list: KeyPath | None = None
     is_sql: dict[int, bool] = field(default_factory=dict)
     n_queries: int = 0
@@ -151,9 +151,9 @@ class Choice:
         parts = [f"SQL in '{self.taken.name}'"]
         if self.is_answer and self.taken.meaning is not Meaning.OTHER:
             parts[0] += f", by its name {self.taken.meaning.value}"
-        if self.taken.n_longer_lists:
+        if self.taken.longer_rows:
             n_rows = len(self.taken.texts)
-            several = f"{self.taken.n_longer_lists} of the first {n_rows} rows have several"
+            several = f"{len(self.taken.longer_rows)} of the first {n_rows} rows have several"
             is_first = any(isinstance(key, int) for key in self.taken.path)
             parts.append(f"the first of each list ({several})" if is_first else several)
         return "; ".join(filter(None, [*parts, describe_others(self.others, self.is_answer)]))
@@ -203,7 +203,8 @@ def list_texts(rows: Sequence[Any]) -> list[Texts]:
                 if value.strip() and number not in texts.texts:
                     texts.texts[number] = value
                     texts.places[item.place] += 1
-                texts.n_longer_lists += item.is_in_longer_list or n_items > 1
+                if item.is_in_longer_list or n_items > 1:
+                    texts.longer_rows.add(number)
                 texts.long_list = texts.long_list or item.long_list
             elif item.value in ([], {}):
                 found.setdefault(item.path, Texts(item.path, find_meaning(item.path)))

@@ -49,7 +49,8 @@ _WORDS: Final = {
     Meaning.REFERENCE: "gold golden label reference ref truth groundtruth gt expected solution sol "
     "std target correct true oracle chosen ideal canonical annotated",
     Meaning.FLAWED: "issue wrong rejected incorrect negative bad buggy corrupted broken noisy "
-    "preprocess setup skeleton template masked toks token draft initial",
+    "preprocess setup skeleton template masked toks token draft initial step sub intermediate "
+    "partial",
     Meaning.RESPONSE: "response resp reply candidate choice assistant beam rollout nbest",
     Meaning.COMPLETION: "completion",
     Meaning.ANSWER: "answer output",

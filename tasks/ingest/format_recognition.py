@@ -852,7 +852,11 @@ def _choose_columns(
         names = list(dict.fromkeys(name for row in items if isinstance(row, dict) for name in row))
         raise _unknown_error(entry, f"{error} in {shorten_names(names)}") from None
     taken = choice.taken
-    if taken.has_rows and kind in _NESTED_KINDS:
+    if taken.has_rows and _are_alternatives(taken, items):
+        if entry.role == "predictions":
+            why = f"has several texts for a question in the list of '{taken.name}'"
+            raise _unclear_error(entry, kind, why, [taken.name])
+    elif taken.has_rows and kind in _NESTED_KINDS:
         if layout is not None and layout.is_by_id:
             raise _unknown_error(entry, f"the lists at '{taken.name}' hold several rows of each id")
         inner = _find_inner_rows(taken, items, layout)
@@ -884,6 +888,15 @@ def _choose_texts(entry: CorpusEntry, rows: Rows) -> tuple[Choice, Literal["llm"
             raise
         return choose_texts(list_texts(rows), is_answer=is_answer, is_cleaned=True), "llm"
     return choice, "llm" if may_clean and choice.taken.needs_cleaning else None
+
+
+def _are_alternatives(taken: Texts, rows: Rows) -> bool:
+    """Tell whether a list belongs to one question: it is outside of the list, with none inside."""
+    assert taken.long_list is not None
+    inner = [item for row in rows for item in get_items(row, taken.long_list)]
+    path = taken.path[len(taken.long_list) + 1 :]
+    has_inner = _find_column("question", inner, path, is_nested=True) is not None
+    return not has_inner and _find_column("question", rows, taken.path, is_nested=True) is not None
 
 
 def _find_inner_rows(taken: Texts, rows: Rows, around: Layout | None) -> Layout:

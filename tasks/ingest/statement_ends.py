@@ -59,6 +59,8 @@ _WORD: Final = r"[^\W\d_]+(?:['\u2019][^\W\d_]+)?"
 _WORDS: Final = re.compile(rf"{_WORD}(?:[ \t]+{_WORD}){{0,3}}")
 _FULL_STOP: Final = re.compile(r"(?:(?<=[^\W\d])\.|(?<=[)\]'\"`])\.|\u3002)\s*\Z")
 _MAX_GAP: Final = 200
+_LAST_NAME: Final = re.compile(r"(?<!\w)\w+\Z")
+_MAX_NAME: Final = 200
 # Dialects in which a line may be a comment that starts with a number sign.
 _NUMBER_SIGN_DIALECTS: Final = frozenset("mysql bigquery doris starrocks singlestore".split())
 _REMARK_WORDS: Final = frozenset(
@@ -99,7 +101,15 @@ def find_end(text: str, dialect: str | None) -> int:
             ends.append(match.start())
             break
     full_stop = _FULL_STOP.search(text, max(0, min(ends) - _MAX_GAP), min(ends))
-    return full_stop.start() if full_stop else min(ends)
+    if full_stop is None or _is_cut_name(text, full_stop.start()):
+        return min(ends)
+    return full_stop.start()
+
+
+def _is_cut_name(text: str, stop: int) -> bool:
+    """Tell whether the text is cut after a table and a period, as in ``a.b = c.``."""
+    match = _LAST_NAME.search(text, max(0, stop - _MAX_NAME), stop)
+    return match is not None and re.search(rf"\b{match[0]}\.\w", text[:stop]) is not None
 
 
 def _is_remark(text: str, line: re.Match[str], scan: Scan, dialect: str | None) -> bool:

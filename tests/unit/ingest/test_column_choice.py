@@ -192,6 +192,21 @@ def test_a_data_set_takes_its_reference(tmp_path):
     assert recognized(tmp_path, [row] * 3, "target")[0].columns.sql == "statement"
 
 
+def test_items_without_a_question_are_alternatives_for_the_question_around_them(tmp_path):
+    rows = [
+        {"question": "Deep?", "accepted": [{"sql": answer, "by": "x"}, {"sql": GOLD}]}
+        for answer in ANSWERS
+    ]
+    found, reason = recognized(tmp_path, rows, "target")
+    assert (found.columns.sql, found.columns.rows) == ("$.accepted[0].sql", None)
+    assert "the first of each list (3 of the first 3 rows have several)" in reason
+    with pytest.raises(CorpusError, match="several texts for a question in the list of"):
+        recognized(tmp_path, rows)
+    for row in rows:
+        row["accepted"] = [{"question": "Deep?", **one} for one in row["accepted"]]
+    assert recognized(tmp_path, rows, "target")[0].columns.rows == "$.accepted"
+
+
 def test_a_reference_beside_answers_is_named_even_if_they_are_equal(tmp_path):
     _, reason = recognized(tmp_path, [{"gold": GOLD, "pred": GOLD}] * 3)
     assert reason.endswith("also in 'gold' (the reference), not taken")

@@ -307,6 +307,7 @@ def test_the_text_after_the_statement_is_cut(end):
         "SELECT all_names n FROM boat WHERE a = 3.",
         "SELECT\u00a0a FROM b",
         "FROM boat SELECT name",
+        "SELECT boat.a FROM boat JOIN berth ON berth.a = boat.",
         "INSERT INTO post VALUES ('<p>\n<s>x</s>\n<answer>SELECT 1</answer></p>')",
         "SELECT a FROM b /*\n\nThis query lists\n*/ WHERE c = 1",
         "CREATE VIEW v AS\nSELECT a\nFROM b",
