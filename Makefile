@@ -55,7 +55,7 @@ test: $(STAMPS)/dev $(STAMPS)/project $(SQLGLOT_SOURCES)
 	$(BIN)/mypy & types=$$!; \
 	SQLGLOT_FIXTURES=$(abspath $(SQLGLOT_SOURCES))/tests \
 		$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder; tests=$$?; \
-	wait $$types && exit $$tests
+	wait $$types || { echo 'mypy has found errors: see above'; exit 1; }; exit $$tests
 
 bench: $(STAMPS)/bench $(STAMPS)/project
 	$(BIN)/python -m benchmarks.run $(BENCH)

@@ -41,6 +41,8 @@ from nl2sql_align.tasks.results.read import matrix, ratio, rejects
 from nl2sql_align.tasks.templates.one_query import template_of
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 
+pytestmark = pytest.mark.usefixtures("one_parser_process")
+
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 COMMAND = str(Path(sys.executable).with_name("nl2sql-align"))
 COMMANDS = (
@@ -1055,9 +1057,9 @@ def test_the_content_of_a_dump_is_shown_as_text(runs):
 
 
 @pytest.mark.flow
-def test_colors_are_for_terminals_that_want_them(samples):
+def test_colors_are_for_terminals_that_want_them(samples, cli_here):
     for arguments in (["matrix", samples], ["--help"]):
-        plain = cli(*arguments)
+        plain = cli_here(*arguments)
         assert "\x1b" not in plain.out + plain.err
         without = cli_on_terminal(*arguments, variables={"NO_COLOR": "1"})
         assert not COLOURS.search(without.out)
