@@ -119,23 +119,28 @@ def _create_tables(warehouse: Path | str) -> None:
         "source", "source_role", "target", "kl_alignment"
     ).iter_rows():
         row = table.setdefault(source, {"source": source, "role": role})
-        row[target] = None if source == target else round(value, 4)
+        row[target] = None if source == target else _round(value)
     create_table_artifact(
         list(table.values()),
         key=key_of("alignment-matrix", warehouse),
         description="kl_alignment with each target: 1 means identical, 0.368 nothing in common",
     )
     ratios = read.ratio(warehouse)
-    columns = ["target", "predictions", "model", "train", "alignment_ratio", "ci_low", "ci_high"]
-    columns += ["train_alignment", "train_js_alignment"]
+    columns = ["target", "predictions", "model", "train", "alignment_ratio", "verdict"]
+    columns += ["ci_low", "ci_high", "train_alignment", "train_js_alignment"]
     create_table_artifact(
         [
-            {key: round(v, 4) if isinstance(v, float) else v for key, v in row.items()}
-            for row in ratios.select(*columns, "verdict").iter_rows(named=True)
+            {key: _round(v) if isinstance(v, float) else v for key, v in row.items()}
+            for row in ratios.select(*columns, ratios["doubts"].list.join("; ")).to_dicts()
         ],
         key=key_of("alignment-ratios", warehouse),
         description="Alignment Ratios: above 1, fine-tuning on the training set should help",
     )
+
+
+def _round(value: float) -> float:
+    """Return a number with four decimals, which is 1 only if it was."""
+    return float(format_value(value, value, value, 1.0))
 
 
 def report_decision(

@@ -167,9 +167,18 @@ def _describe_health(candidates: Sequence[_Row], share: float) -> str:
     """Describe the checks that found nothing; return "" without training sets to check."""
     if not candidates:
         return ""
+    parsed = f"No warnings: at least {math.floor(100 * share)}% of every corpus parses"
+    n_unknown = sum(row["exact_overlap"] is None for row in candidates)
+    if n_unknown == len(candidates):
+        return f"{parsed}; whether training sets contain queries of a target is unknown."
+    pairs = (
+        f", as far as texts are kept ({n_unknown} of {len(candidates)} pairs are unknown)"
+        if n_unknown
+        else ""
+    )
     return (
-        f"No warnings: at least {math.floor(100 * share)}% of every corpus parses, and no training "
-        f"set contains {_LEAKING:.1%} or more of a target's queries."
+        f"{parsed}, and no training set contains {_LEAKING:.1%} or more of a target's queries"
+        f"{pairs}."
     )
 
 
@@ -186,7 +195,8 @@ def _describe_doubts(candidates: Sequence[_Row], ratios: Sequence[_Row]) -> str:
 
 
 def _describe_warning(candidates: Sequence[_Row], share: float, worst: str) -> str:
-    leaking = [row for row in candidates if row["exact_overlap"] >= _LEAKING]
+    # Without texts, the overlap is unknown.
+    leaking = [row for row in candidates if (row["exact_overlap"] or 0.0) >= _LEAKING]
     if leaking:
         first = min(leaking, key=lambda row: (-row["exact_overlap"], row["source"]))
         return (

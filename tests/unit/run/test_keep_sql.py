@@ -11,6 +11,7 @@ from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
 from nl2sql_align.tasks.measures.options import Resampling
 from nl2sql_align.tasks.results.read import matrix, ratio, rejects
 from nl2sql_align.tasks.run.job import JobSettings, run_locally
+from nl2sql_align.tasks.views.highlights import find_highlights
 from nl2sql_align.tasks.views.notebook import load
 from nl2sql_align.tasks.views.report import write_report
 from nl2sql_align.tasks.warehouse.folder import Warehouse
@@ -124,6 +125,9 @@ def test_a_corpus_that_keeps_no_sql_leaves_templates_only(folder, capfd, tmp_pat
         assert "zeb" not in str(summary).lower()
         assert "is damaged" in summary.set_aside["damaged"]
         assert "zeb" not in "".join(capfd.readouterr()).lower()
+    highlights = find_highlights(warehouse.folder)
+    assert "zeb" not in str(highlights).lower()
+    assert highlights.sentences
     results = load(warehouse.folder)
     assert results.corpora.select(counted).rows() == before
     kept = dict(results.corpora.select("corpus", "keeps_sql").rows())

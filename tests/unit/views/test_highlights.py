@@ -106,6 +106,17 @@ def test_the_absence_of_warnings_is_reported():
     )
 
 
+def test_an_overlap_that_is_unknown_without_texts_is_no_absence_of_overlap():
+    shown = pairs(("a", "dev", 0.8, {}), ("b", "dev", 0.7, {"exact_overlap": None}))
+    _, health = describe(shown, ratios()).sentences
+    assert health.endswith("queries, as far as texts are kept (1 of 2 pairs are unknown).")
+    _, health = describe(shown.filter(source="b"), ratios()).sentences
+    assert health.endswith("; whether training sets contain queries of a target is unknown.")
+    leak = pairs(("a", "dev", 0.8, {"exact_overlap": 0.25}))
+    _, beware = describe(pl.concat([shown.filter(source="b"), leak]), ratios()).sentences
+    assert beware.startswith("Warning: a contains 25.0% of the queries of dev;")
+
+
 def test_next_steps_name_these_corpora():
     few = {"source_parsed_share": 0.5}
     found = ratios(("near", "base", None, 1.0, 0.9, 1.1, "undecided"))
