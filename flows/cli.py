@@ -28,6 +28,7 @@ from nl2sql_align.tasks.views.terminal.calibration import print_calibration
 from nl2sql_align.tasks.views.terminal.console import (
     Format,
     LogFormat,
+    count_noun,
     prepare_streams,
     print_object,
     print_rows,
@@ -571,6 +572,20 @@ def report(
 
     write_report(place, out, without_sql=without_sql)
     console.out.print(f"Report: {escape(str(out or report_file(place)))}", soft_wrap=True)
+
+
+@_command(_READ, example="relocate /new/place/warehouse")
+def relocate(place: Place) -> None:
+    """Let the views of a moved or copied warehouse name the files in its folder.
+
+    The commands of this program need no such step. Other DuckDB clients do, since the views
+    `queries` and `ngram_counts` name Parquet files by their full paths.
+    """
+    from nl2sql_align.tasks.results.record import relocate
+
+    n_files = relocate(place)
+    done = f"the views name {count_noun(n_files, 'file')} there now" if n_files else "nothing to do"
+    console.out.print(f"{escape(place)}: {done}", soft_wrap=True)
 
 
 @_command(_READ, example="plot ratios warehouse -o ratios.svg")

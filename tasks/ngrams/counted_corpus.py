@@ -54,7 +54,8 @@ class CountedCorpus:
     @property
     def has_sql(self) -> bool:
         """Whether any of its queries has a template; the texts of others are not kept."""
-        return count_distinct_ngrams(self.ngrams) > 0
+        # Only a corpus with many templates is divided.
+        return self.division is not None or count_distinct_ngrams(self.ngrams) > 0
 
     @property
     def is_joined(self) -> bool:

@@ -1,5 +1,6 @@
 """Connections to the published database."""
 
+import glob
 import re
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -12,21 +13,23 @@ import duckdb
 from nl2sql_align.tasks.base.connections import connect, lock
 from nl2sql_align.tasks.base.errors import WarehouseError
 from nl2sql_align.tasks.base.run_sql import run_sql
+from nl2sql_align.tasks.warehouse.count_files import name_below
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 from nl2sql_align.tasks.warehouse.object_store import find_published, warehouse_at
 
 NO_LOG: Final = "recovery_mode no_wal_writes"
 """Option to attach a file that is renamed when it is complete, and so needs no write-ahead log."""
 
-PUBLISH_VERSION: Final = 12
+PUBLISH_VERSION: Final = 13
 """Increase with every change of the published tables."""
 
 _N_SHOWN: Final = 3
-_COUNTS_VIEW: Final = "ngram_counts"
-# The definition of the view, which names the files of each run.
-_COUNTS_SQL: Final = re.compile(
-    r"CREATE VIEW ngram_counts AS SELECT \* FROM read_parquet\(list_value\("
-    r"'(?:[^']|'')*'(?:, '(?:[^']|'')*')*\)\);"
+# The views over files, with the folders of the files.
+_FOLDERS: Final = {"ngram_counts": "ngrams", "queries": "queries"}
+_TEXT: Final = r"'(?:[^']|'')*'"
+_VIEW_SQL: Final = re.compile(
+    r"CREATE VIEW (\w+) AS SELECT \* FROM read_parquet\(list_value\("
+    rf"({_TEXT}(?:, {_TEXT})*)\)\);"
 )
 
 
@@ -76,6 +79,7 @@ def open_results(place: Path | str) -> duckdb.DuckDBPyConnection:
                 )
             if foreign:
                 raise WarehouseError(describe_foreign(database, foreign))
+            _read_files_here(con, warehouse)
             opened.pop_all()
             return con
     except duckdb.Error as error:
@@ -84,12 +88,20 @@ def open_results(place: Path | str) -> duckdb.DuckDBPyConnection:
         raise WarehouseError(f"{database} cannot be read ({reason}); {remedy}") from None
 
 
+def _read_files_here(con: duckdb.DuckDBPyConnection, warehouse: Warehouse) -> None:
+    """Let a connection to a moved or copied warehouse read the files in its folder."""
+    if warehouse.address is None:
+        for view, files in find_elsewhere(con, warehouse).items():
+            if all(file.is_file() for file in files):
+                create_view(con, view, map(str, files), temporary=True)
+
+
 def list_readable(warehouse: Warehouse) -> list[str]:
     """Return the folders, or the address, of the files that published results name."""
     if warehouse.address is not None:
         return [warehouse.address]
     folders = (warehouse.folder.absolute(), warehouse.folder.resolve())
-    return [str(folder / name) for folder in folders for name in ("ngrams", "stages")]
+    return [str(folder / name) for folder in folders for name in (*_FOLDERS.values(), "stages")]
 
 
 def open_database(
@@ -147,8 +159,54 @@ def describe_foreign(database: Path, foreign: list[Content]) -> str:
 
 
 def _is_own(content: Content) -> bool:
-    is_counts = content.name == _COUNTS_VIEW and bool(_COUNTS_SQL.fullmatch(content.sql))
-    return is_counts or content in _own_contents()
+    return content in _own_contents() or bool(list_named_files(content))
+
+
+def list_named_files(content: Content) -> list[str]:
+    """Return the files that a view over files names; none if it is not such a view."""
+    view = _VIEW_SQL.fullmatch(content.sql)
+    if content.name not in _FOLDERS or view is None or view[1] != content.name:
+        return []
+    patterns = (text[1:-1].replace("''", "'") for text in re.findall(_TEXT, view[2]))
+    return [re.sub(r"\[([*?[])\]", r"\1", pattern) for pattern in patterns]
+
+
+def create_view(
+    con: duckdb.DuckDBPyConnection, name: str, files: Iterable[str], *, temporary: bool = False
+) -> None:
+    """Create, or replace, a view over Parquet files.
+
+    Args:
+        con: A connection that uses the database.
+        name: The name of the view.
+        files: The paths or addresses of the files, which must exist.
+        temporary: Whether the view belongs to the connection, where it hides that of the database.
+    """
+    # A view takes no parameters.
+    patterns = ", ".join(f"'{escape_text(glob.escape(file))}'" for file in files)
+    kind = "temp view" if temporary else "view"
+    con.execute(f"create or replace {kind} {name} as from read_parquet([{patterns}])")
+
+
+def find_elsewhere(con: duckdb.DuckDBPyConnection, warehouse: Warehouse) -> dict[str, list[Path]]:
+    """Return the places in the warehouse's folder of files that are named elsewhere.
+
+    Args:
+        con: A connection to the published database, attached as ``results``.
+        warehouse: The warehouse, in a folder.
+
+    Returns:
+        For each view that names a file outside of the folder: the place in the folder that each of
+        its files has, if it was moved or copied with the database.
+    """
+    found = {}
+    for view in _list(con, "contents", "results"):
+        if names := list_named_files(view):
+            below = [f"{_FOLDERS[view.name]}/{name_below(name)}" for name in names]
+            folder, real = warehouse.folder.absolute(), warehouse.folder.resolve()
+            if names not in ([str(one / file) for file in below] for one in (folder, real)):
+                found[view.name] = [folder / file for file in below]
+    return found
 
 
 def _list(con: duckdb.DuckDBPyConnection, kinds: str, database: str) -> list[Content]:

@@ -1,10 +1,8 @@
 """Publishing: write all results to a new DuckDB file, then rename it over the old one."""
 
-import glob
 import json
-import math
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,7 +14,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nl2sql_align.tasks.base.connections import connect, resources
+from nl2sql_align.tasks.base.connections import connect
 from nl2sql_align.tasks.base.errors import DatabaseInUseError, WarehouseError
 from nl2sql_align.tasks.base.progress import announce
 from nl2sql_align.tasks.base.run_sql import query_sql, run_sql
@@ -26,14 +24,15 @@ from nl2sql_align.tasks.results.database import (
     NO_LOG,
     PUBLISH_VERSION,
     attach_results,
+    create_view,
     describe_foreign,
     detach_results,
-    escape_text,
     is_locked,
     open_database,
     quote_name,
 )
 from nl2sql_align.tasks.results.options import DRIFT_THRESHOLD
+from nl2sql_align.tasks.results.packed_queries import find_packed, pack_queries
 from nl2sql_align.tasks.templates.fingerprints import FINGERPRINT
 from nl2sql_align.tasks.warehouse.count_files import count_files, remove_unused
 from nl2sql_align.tasks.warehouse.folder import Warehouse, stage_key, write_atomically
@@ -44,16 +43,11 @@ if TYPE_CHECKING:
 
 KNOWN_SHARE: Final = 0.8
 """A database that already has this share of the queries is changed; otherwise a new one is made."""
-QUERIES_PER_BATCH: Final = 200_000
-"""Queries inserted at a time: each insert sorts its rows, and so holds them in memory."""
 
 # Files of this version open in DuckDB 1.4 and newer.
 _STORAGE_VERSION: Final = "v1.4.0"
-# A batch of queries is smaller if its texts would take more than this share of the memory.
-_BATCH_MEMORY_SHARE: Final = 1 / 16
 # DuckDB holds written blocks up to its memory limit; the rest is for other libraries.
 _DATABASE_MEMORY_SHARE: Final = 5 / 8
-_ANY_ORDINAL: Final = 2**62
 
 
 @dataclass(frozen=True)
@@ -87,6 +81,7 @@ _GIVEN_CORPORA: Final = pa.schema(
         ("templates_file", pa.string()),
         ("public_templates_file", pa.string()),
         ("ngrams_file", pa.string()),
+        ("public_queries_file", pa.string()),
         ("ingested_at", pa.timestamp("us", tz="UTC")),
         ("cleaning", pa.string()),
         ("retired_at", pa.timestamp("us", tz="UTC")),
@@ -114,7 +109,6 @@ def fill_database(
     corpora: list[CountedCorpus],
     versions: Mapping[str, str],
     known_share: float = KNOWN_SHARE,
-    queries_per_batch: int = QUERIES_PER_BATCH,
 ) -> Path | None:
     """Fill the tables on single corpora of a new database, while the pairs are still measured.
 
@@ -123,7 +117,6 @@ def fill_database(
         corpora: In the order of the corpora file.
         versions: The versions of the run's record.
         known_share: As for ``publish``.
-        queries_per_batch: Queries to insert at a time.
 
     Returns:
         A file for ``publish`` to complete. None if ``publish`` will change a copy of the old
@@ -132,7 +125,7 @@ def fill_database(
     old, names = _read_old_database(warehouse), _name_files(warehouse, corpora)
     if _is_mostly_known(corpora, names, old, versions, known_share):
         return None
-    return _fill_new_database(warehouse, corpora, names, old, queries_per_batch)
+    return _fill_new_database(warehouse, corpora, names, old)
 
 
 def publish(
@@ -146,12 +139,11 @@ def publish(
     filled: Path | None = None,
     slices: Path | None = None,
     known_share: float = KNOWN_SHARE,
-    queries_per_batch: int = QUERIES_PER_BATCH,
 ) -> None:
     """Replace the published database with one that holds the results of this run.
 
-    Readers that have the old file open keep it. The n-gram files that it names are removed by the
-    run after this one.
+    Readers that have the old file open keep it. The files of queries and n-grams that it names are
+    removed by the run after this one.
 
     Args:
         warehouse: The warehouse, locked.
@@ -166,14 +158,13 @@ def publish(
         filled: The result of ``fill_database``; without it, a new database is filled here.
         slices: The measures of the slices of targets; None if no target has slices.
         known_share: Change a copy of the old database if it has at least this share of the queries.
-        queries_per_batch: Queries to insert at a time.
 
     Raises:
         DatabaseInUseError: Another process has the database open for writing.
     """
     old = _read_old_database(warehouse)
     names = _name_files(warehouse, corpora)
-    described = describe_corpora(corpora, names)
+    described = _describe_corpora(corpora, warehouse, names)
     results_key = stage_key(
         corpora=described.drop_columns(_NOT_RESULTS).to_pylist(),
         retired_at=[str(corpus.entry.retired_at) for corpus in corpora],
@@ -202,14 +193,13 @@ def publish(
             shutil.copyfile(warehouse.database, temporary)
         else:
             if filled is None or not filled.exists():  # a failed attempt has used it
-                filled = _fill_new_database(warehouse, corpora, names, old, queries_per_batch)
+                filled = _fill_new_database(warehouse, corpora, names, old)
             filled.replace(temporary)
         with _open_for_writing(temporary, names) as con:
             if not is_same:
                 con.register("given_corpora", described)
                 if is_copy:
-                    _delete_outdated(con)
-                    _insert_corpora(con, corpora, names, queries_per_batch)
+                    _insert_corpora(con, corpora, warehouse, names, is_copy=True)
                 _insert_pairs(con, corpora, pairs, contributions, intervals, pairs_as_written)
                 if slices is not None:
                     _insert_slices(con, slices)
@@ -218,8 +208,23 @@ def publish(
             write_backup(con, backup)
             detach_results(con)
         warehouse.record_next_database(temporary)
+    _remove_unused_files(warehouse, corpora, old)
+
+
+def _remove_unused_files(
+    warehouse: Warehouse, corpora: list[CountedCorpus], old: "_OldDatabase"
+) -> None:
+    """Remove the public files that neither the new database nor the one before it names.
+
+    If a corpus does not keep its SQL, texts that only the old database names are removed, too: they
+    may be texts of that corpus.
+    """
     old_counts = {warehouse.ngrams / Path(file).name for file in old.n_queries_by_file}
     remove_unused(warehouse.ngrams, old_counts | {corpus.ngrams for corpus in corpora})
+    used = {find_packed(corpus, warehouse) for corpus in corpora}
+    if _keep_sql(corpora):
+        used |= {warehouse.packed_queries / Path(file).name for file in old.queries_files}
+    remove_unused(warehouse.packed_queries, used)
 
 
 def _fill_new_database(
@@ -227,14 +232,13 @@ def _fill_new_database(
     corpora: list[CountedCorpus],
     names: PublicNames,
     old: "_OldDatabase",
-    queries_per_batch: int,
 ) -> Path:
     warehouse.scratch.mkdir(parents=True, exist_ok=True)
     filled = warehouse.scratch / f"{uuid4().hex}.duckdb"
     with _open_for_writing(filled, names) as con:
         _create_tables(con, old.backed_up)
-        con.register("given_corpora", describe_corpora(corpora, names))
-        _insert_corpora(con, corpora, names, queries_per_batch)
+        con.register("given_corpora", _describe_corpora(corpora, warehouse, names))
+        _insert_corpora(con, corpora, warehouse, names, is_copy=False)
         con.unregister("given_corpora")
         detach_results(con)
     return filled
@@ -268,38 +272,27 @@ def _create_tables(con: duckdb.DuckDBPyConnection, backed_up: Mapping[str, pa.Ta
         con.unregister("old_rows")
 
 
-def _delete_outdated(con: duckdb.DuckDBPyConnection) -> None:
-    """Delete the rows of a copied database that this run replaces."""
-    outdated = run_sql(con, "results/publish/delete_outdated").fetchall()
-    if outdated:
-        run_sql(con, "results/publish/delete_queries", corpora=[corpus for (corpus,) in outdated])
-
-
 def _insert_corpora(
     con: duckdb.DuckDBPyConnection,
     corpora: list[CountedCorpus],
+    warehouse: Warehouse,
     names: PublicNames,
-    queries_per_batch: int,
+    *,
+    is_copy: bool,
 ) -> None:
-    """Fill the tables on single corpora."""
-    # A view cannot take parameters: the file names are quoted into its text.
+    """Fill the tables on single corpora, or change them in a copy of the old database."""
+    if is_copy:
+        run_sql(con, "results/publish/delete_outdated")
     counts = [names.of(file) for corpus in corpora for file in count_files(corpus.ngrams)]
-    files = ", ".join(f"'{escape_text(glob.escape(name))}'" for name in counts)
-    con.execute(f"create or replace view ngram_counts as from read_parquet([{files}])")
+    queries = [names.of(find_packed(corpus, warehouse)) for corpus in corpora]
+    create_view(con, "ngram_counts", counts)
+    create_view(con, "queries", queries)
     run_sql(con, "results/publish/view_comments")
+    if is_copy:
+        run_sql(con, "results/publish/delete_unused_templates")
     known = {name for (name,) in con.execute("select corpus from known_corpora").fetchall()}
     new = [corpus for corpus in corpora if corpus.entry.name not in known]
     new_names = [corpus.entry.name for corpus in new]
-    for batch, first, last in _batch_corpora(new, queries_per_batch):
-        run_sql(
-            con,
-            "results/publish/queries",
-            corpora=[corpus.entry.name for corpus in batch],
-            queries_files=sorted({str(corpus.queries) for corpus in batch}),
-            templates_files=sorted({str(corpus.templates) for corpus in batch}),
-            first_ordinal=first,
-            last_ordinal=last,
-        )
     if new:
         templates = sorted({str(corpus.templates) for corpus in new})
         run_sql(con, "results/publish/templates", templates_files=templates)
@@ -436,59 +429,21 @@ def _insert_run(
     )
 
 
-def _batch_corpora(
-    corpora: list[CountedCorpus], queries_per_batch: int
-) -> Iterator[tuple[list[CountedCorpus], int, int]]:
-    """Yield batches of queries: small corpora together, and a large one by ranges of its ordinals.
-
-    One insert per corpus takes several times as long. One insert for all corpora sorts, and so
-    holds, all texts at once.
-
-    Yields:
-        The corpora of a batch, and the first and last ordinal to take from each.
-    """
-    batch: list[CountedCorpus] = []
-    size = 0.0
-    for corpus in corpora:
-        n_queries, corpus_size = _count_queries(corpus), _measure_queries(corpus, queries_per_batch)
-        if batch and size + corpus_size > 1:
-            yield batch, 0, _ANY_ORDINAL
-            batch, size = [], 0.0
-        if corpus_size > 1:
-            step = math.ceil(n_queries / corpus_size)
-            for first in range(0, n_queries, step):
-                end = first + step
-                yield [corpus], first, end - 1 if end < n_queries else _ANY_ORDINAL
-        else:
-            batch.append(corpus)
-            size += corpus_size
-    if batch:
-        yield batch, 0, _ANY_ORDINAL
-
-
-def _measure_queries(corpus: CountedCorpus, queries_per_batch: int) -> float:
-    """Return the size of a corpus's queries, in batches: by their number or by their bytes."""
-    metadata = pq.read_metadata(corpus.queries)
-    n_bytes: int = sum(
-        metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups)
-    )
-    batch_bytes = resources().memory_bytes * _BATCH_MEMORY_SHARE
-    n_queries: int = metadata.num_rows
-    return max(n_queries / queries_per_batch, n_bytes / batch_bytes)
-
-
 def _count_queries(corpus: CountedCorpus) -> int:
     n_queries: int = pq.read_metadata(corpus.queries).num_rows
     return n_queries
 
 
 def _name_files(warehouse: Warehouse, corpora: list[CountedCorpus]) -> PublicNames:
-    return public_names(
-        warehouse, [file for one in corpora for file in (one.ngrams, one.templates)]
-    )
+    """Name the files of the corpora for readers; pack the queries of those that are not packed."""
+    packed = [pack_queries(one, warehouse) for one in corpora]
+    counted = [file for one in corpora for file in (one.ngrams, one.templates)]
+    return public_names(warehouse, [*counted, *packed])
 
 
-def describe_corpora(corpora: list[CountedCorpus], names: PublicNames) -> pa.Table:
+def _describe_corpora(
+    corpora: list[CountedCorpus], warehouse: Warehouse, names: PublicNames
+) -> pa.Table:
     """Return a row for each corpus, with its keys in the corpora file and its stage files."""
     rows = [
         {
@@ -506,6 +461,7 @@ def describe_corpora(corpora: list[CountedCorpus], names: PublicNames) -> pa.Tab
             "templates_file": str(corpus.templates),
             "public_templates_file": names.of(corpus.templates),
             "ngrams_file": names.of(corpus.ngrams),
+            "public_queries_file": names.of(find_packed(corpus, warehouse)),
             "has_sql": corpus.has_sql,
             "keeps_sql": corpus.entry.keep_sql and corpus.entry.format != FINGERPRINT,
             "ingested_at": datetime.fromtimestamp(corpus.queries.stat().st_mtime, UTC),
@@ -551,6 +507,7 @@ class _OldDatabase:
     backed_up: Mapping[str, pa.Table] = field(default_factory=dict)
     versions: Mapping[str, str] | None = None
     n_queries_by_file: Mapping[str, int] = field(default_factory=dict)
+    queries_files: Sequence[str] = ()
     warning: str | None = None
 
 
@@ -572,7 +529,7 @@ def _read_old_database(warehouse: Warehouse) -> _OldDatabase:
         con, foreign = open_database(database)
         with con:
             backed_up = read_backed_up_tables(con)
-            files = con.execute("select ngrams_file, n_rows from corpora").fetchall()
+            corpora = con.table("corpora").to_arrow_table().to_pydict()
         if not warehouse.is_database_intact():
             return _read_backup_instead(warehouse, "is not as it was published")
         keys = backed_up["runs"].column("results_key").to_pylist()
@@ -591,7 +548,13 @@ def _read_old_database(warehouse: Warehouse) -> _OldDatabase:
     is_current = {"publish": str(PUBLISH_VERSION), "duckdb": duckdb.__version__}.items()
     if foreign and is_current <= made_by.items():
         raise WarehouseError(describe_foreign(database, foreign))
-    return _OldDatabase(keys[-1], backed_up, made_by, dict(files))
+    return _OldDatabase(
+        keys[-1],
+        backed_up,
+        made_by,
+        dict(zip(corpora["ngrams_file"], corpora["n_rows"], strict=True)),
+        corpora.get("queries_file", ()),  # earlier versions have no such files
+    )
 
 
 def _read_backup_instead(warehouse: Warehouse, why: str) -> _OldDatabase:
@@ -618,7 +581,7 @@ def _is_mostly_known(
 
     A copy may have texts in its free space that the corpora do not keep any more.
     """
-    if old.versions != versions or not all(corpus.entry.keep_sql for corpus in corpora):
+    if old.versions != versions or not _keep_sql(corpora):
         return False
     n_queries = {corpus: _count_queries(corpus) for corpus in corpora}
     n_known = sum(
@@ -626,3 +589,8 @@ def _is_mostly_known(
     )
     n_old = sum(old.n_queries_by_file.values())
     return n_known >= known_share * max(n_old, sum(n_queries.values()))
+
+
+def _keep_sql(corpora: list[CountedCorpus]) -> bool:
+    """Whether the texts of all corpora are kept."""
+    return all(corpus.entry.keep_sql for corpus in corpora)

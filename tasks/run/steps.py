@@ -33,6 +33,7 @@ from nl2sql_align.tasks.ngrams.corpus_counts import (
     count_divided,
 )
 from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
+from nl2sql_align.tasks.results.packed_queries import pack_queries
 from nl2sql_align.tasks.run.prepare import Prepared, SetAside, dialects_file
 from nl2sql_align.tasks.templates.dialect_choice import CLEARLY_MORE, choose_dialect
 from nl2sql_align.tasks.templates.fingerprints import FINGERPRINT
@@ -101,18 +102,28 @@ def list_parameters(
 def count_corpus(
     prepared: Prepared, warehouse: Warehouse, count_limits: CountLimits = DEFAULT_COUNT_LIMITS
 ) -> CountedCorpus:
-    """Join the parsed parts of a corpus and count its n-grams, unless the stage files exist.
+    """Join the parsed parts of a corpus, count its n-grams, and pack its queries for readers.
+
+    Stage files that exist are reused.
 
     Returns:
         The corpus. If it is large, its ``division`` holds the steps that count it.
     """
     as_written = None
     if prepared.as_written is not None:
-        as_written = count_corpus(prepared.as_written, warehouse, count_limits)
+        as_written = _count_texts(prepared.as_written, warehouse, count_limits)
         if as_written.division is not None:
             count_divided(as_written.division)
             as_written = replace(as_written, division=None)
     started = time.perf_counter()
+    corpus = _count_texts(prepared, warehouse, count_limits)
+    pack_queries(corpus, warehouse)
+    return replace(corpus, as_written=as_written, seconds=time.perf_counter() - started)
+
+
+def _count_texts(
+    prepared: Prepared, warehouse: Warehouse, count_limits: CountLimits
+) -> CountedCorpus:
     if not prepared.templates.exists():
         texts = prepared.jobs[0].source
         join_templates(texts, [job.destination for job in prepared.jobs], prepared.templates)
@@ -143,11 +154,9 @@ def count_corpus(
         prepared.queries,
         prepared.templates,
         ngrams,
-        time.perf_counter() - started,
-        division,
-        as_written,
-        prepared.ingested,
-        prepared.arrangement,
+        division=division,
+        ingested=prepared.ingested,
+        arrangement=prepared.arrangement,
         slices=prepared.slices,
     )
 

@@ -33,6 +33,7 @@ def record_inputs(
     record = {
         "settings": _describe_settings(entries, resampling, drift_threshold),
         "digests": dict(digests),
+        "folder": str(warehouse.folder.resolve()),  # the database names its files by their paths
         "finished_at": datetime.now(UTC).isoformat(),
     }
     with write_atomically(warehouse.inputs_file) as temporary:
@@ -64,6 +65,8 @@ def find_same_run(
         return None
     # Only the run itself can find out whether a dump on a store has changed.
     if warehouse.address is not None or any(entry.url is not None for entry in entries):
+        return None
+    if record.get("folder") != str(warehouse.folder.resolve()):
         return None
     if settings != _describe_settings(entries, resampling, drift_threshold):
         return None

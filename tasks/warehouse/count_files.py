@@ -2,9 +2,9 @@
 
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from nl2sql_align.tasks.warehouse.ownership import list_stage_files
+from nl2sql_align.tasks.warehouse.ownership import is_partition, list_stage_files
 
 
 def count_files(counts: Path) -> list[Path]:
@@ -46,6 +46,12 @@ def partitions_folder(file: Path) -> Path:
 def partition_name(partition: int, n_partitions: int) -> str:
     """Return the file name of one partition of a corpus's counts."""
     return f"part-{partition:03}-of-{n_partitions:03}.parquet"
+
+
+def name_below(published: str) -> str:
+    """Return the path below the folder of its stage of a file that published results name."""
+    path = PurePosixPath(published)
+    return f"{path.parent.name}/{path.name}" if is_partition(path.name) else path.name
 
 
 def remove_unused(folder: Path, used: AbstractSet[Path]) -> None:

@@ -126,6 +126,11 @@ class Warehouse:
         return self.folder / "ngrams"
 
     @property
+    def packed_queries(self) -> Path:
+        """The folder of published queries: a file per corpus and content."""
+        return self.folder / "queries"
+
+    @property
     def scratch(self) -> Path:
         """The folder for files that are only needed during a run."""
         return self.folder / "stages" / "scratch"
@@ -160,6 +165,10 @@ class Warehouse:
     def ngrams_file(self, corpus: str, key: str) -> Path:
         """Return the path of the n-gram counts of one corpus."""
         return self.ngrams / f"{corpus}-{key}.parquet"
+
+    def packed_file(self, corpus: str, key: str) -> Path:
+        """Return the path of the published queries of one corpus."""
+        return self.packed_queries / f"{corpus}-{key}.parquet"
 
     @property
     def as_written(self) -> Path:
@@ -349,7 +358,8 @@ class Warehouse:
 
     def stage_files(self) -> list[Path]:
         """Return the files that no run changes once they exist."""
-        folders = [self.ngrams, *(path for path in self._list_stages() if path.is_dir())]
+        public = [self.ngrams, self.packed_queries]
+        folders = [*public, *(path for path in self._list_stages() if path.is_dir())]
         return sorted(file for folder in folders for file in list_stage_files(folder))
 
     def stage_file(
@@ -409,7 +419,8 @@ class Warehouse:
     def _remove_leftovers(self) -> None:
         """Remove the files of a killed run; the lock keeps other writers away."""
         shutil.rmtree(self.scratch, ignore_errors=True)
-        folders = (self.folder, self.ngrams, self.copies, self.folder / "nightly")
+        public = (self.folder, self.ngrams, self.packed_queries)
+        folders = (*public, self.copies, self.folder / "nightly")
         listed = (path for folder in folders for path in folder.glob("*"))
         for path in filter(is_temporary, [*listed, *self._list_stages()]):
             path.unlink(missing_ok=True)

@@ -56,7 +56,9 @@ _THREADS: Final = 8
 _LARGE_BYTES: Final = 1 << 24
 _DISK_ERRORS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 _MANIFEST: Final = re.compile(r"manifests/(\d{10})\.json")
-_UPLOADED: Final = re.compile(r"(ngrams|nightly|published|stages)/\d{8}T\d{6}Z-[0-9a-f]{8}/.+")
+_UPLOADED: Final = re.compile(
+    r"(ngrams|nightly|published|queries|stages)/\d{8}T\d{6}Z-[0-9a-f]{8}/.+"
+)
 _OLD_COPY_SECONDS: Final = 24 * 3600
 _LAST_NUMBER: Final = 9_999_999_999
 # The largest time that a file system and a date can have.
@@ -501,7 +503,8 @@ def _public_files(warehouse: Warehouse) -> list[Path]:
     private = (warehouse.scratch, warehouse.digests_file, _session_file(warehouse))
     stages = [
         path
-        for path in (*folder.glob("ngrams/**/*"), *folder.glob("stages/**/*"))
+        for kind in ("ngrams", "queries", "stages")
+        for path in folder.glob(f"{kind}/**/*")
         if path not in private and warehouse.scratch not in path.parents
     ]
     return [path for path in (*single, *stages) if path.is_file()]

@@ -16,7 +16,10 @@ _MARK_TEXT: Final = (
     "The folder above is a warehouse of nl2sql-align, which replaces and removes its files there.\n"
 )
 _DATABASE: Final = "alignment.duckdb"
-_OWN_NAMES: Final = {_DATABASE, "report.html", "ngrams", "stages", "dumps", "nightly"}
+_OWN_NAMES: Final = {
+    *(_DATABASE, "report.html"),
+    *("dumps", "ngrams", "nightly", "queries", "stages"),
+}
 _N_SHOWN: Final = 3
 # A key, or the first part of one behind a sign that no corpus's name contains.
 _STAGE: Final = re.compile(r"(?:[A-Za-z0-9._-]*-)?[0-9a-f]{32}|[A-Za-z0-9._-]*~[0-9a-f]{12}")
@@ -45,13 +48,18 @@ def is_stage(path: Path) -> bool:
     return bool(_STAGE.fullmatch(path.name.removesuffix(".parquet")))
 
 
+def is_partition(name: str) -> bool:
+    """Return whether a file is named like a partition of counts."""
+    return bool(_PARTITION.fullmatch(name))
+
+
 def list_stage_files(folder: Path) -> Iterator[Path]:
     """Yield the stage files in a folder, with the partitions in folders of their own."""
     for path in folder.glob("*.parquet"):
         if is_stage(path) and _is_regular(path):
             yield path
     for path in folder.glob("*/part-*.parquet"):
-        if is_stage(path.parent) and _PARTITION.fullmatch(path.name) and _is_regular(path):
+        if is_stage(path.parent) and is_partition(path.name) and _is_regular(path):
             yield path
 
 

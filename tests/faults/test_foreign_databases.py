@@ -74,7 +74,7 @@ def executing(secret):
     read = f"select * from read_text('{quote(secret)}')"
     views = {
         f"view '{name}'": [f"drop table {name} cascade", f"create view {name} as {read}"]
-        for name in ("corpora", "runs", "alignment", "queries")
+        for name in ("corpora", "runs", "alignment")
     }
     return {
         **views,
@@ -89,6 +89,7 @@ def other_contents(secret):
     parquet = quote(secret.with_suffix(".parquet"))
     return {
         "view 'ngram_counts'": [f"create or replace view ngram_counts as from {read}"],
+        "view 'queries'": [f"create or replace view queries as from {read}"],
         "view 'alignment_change'": [f"create or replace view alignment_change as from {read}"],
         "view 'mine'": [f"create view mine as from read_parquet(['{parquet}'])"],
         "table 'mine'": ["create table mine as select 1 as x"],

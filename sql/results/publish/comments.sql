@@ -21,33 +21,20 @@ comment on column corpora.n_distinct_ngrams is 'Distinct n-grams: rows of ngram_
 comment on column corpora.n_ngrams is 'Occurrences of n-grams in all queries';
 comment on column corpora.is_set_aside is 'True if no query has an n-gram: the corpus then has no distribution and no alignment';
 comment on column corpora.templates_file is 'The Parquet file of the distinct queries with their templates';
+comment on column corpora.queries_file is 'The Parquet file of its queries; queries is a view over these files';
 comment on column corpora.ngrams_file is 'The Parquet file, or the folder of Parquet files, of the n-gram counts; ngram_counts is a view over these files';
 comment on column corpora.ingested_at is 'When the dump was read';
 comment on column corpora.question_weight is 'The weight of a question, which its answers share: each of k answers counts question_weight / k times; 1 unless some question has several answers';
 comment on column corpora.n_not_queries is 'Rejected statements that are not queries, such as BEGIN, SET and EXPLAIN, or that kinds leaves out';
 comment on column corpora.parsed_share is 'Share of the queries that have a template, without those statements; of predictions all count, since an answer that is not a query is a failed answer';
 comment on column corpora.keeps_sql is 'Whether the texts of its queries are stored: false for a fingerprint, and with keep_sql = false, where templates take their place';
-comment on column corpora.n_rows is 'Rows of table queries: as n_queries, but each text of a query log counts once';
+comment on column corpora.n_rows is 'Rows of queries: as n_queries, but each text of a query log counts once';
 comment on column corpora.n_cleaned is 'Rows whose templated text differs from the text in the dump';
 comment on column corpora.cleaned_by is 'The number of texts that each rule of the cleaning changed, the most frequent rule first, as a JSON object; several rules may change one text';
 comment on column corpora.cleaning is 'llm: the final answer was extracted from each text; first: the first fenced block of each text; none: texts were used as they are';
 comment on column corpora.encoding is 'The encoding of the dump''s text; utf-8 for binary formats too';
 comment on column corpora.n_replaced_characters is 'Characters of the dump that could not be decoded and were replaced by U+FFFD';
 comment on column corpora.retired_at is 'When the nightly flow found that the dump is missing; null while it exists';
-
-comment on table queries is 'Every query of every corpus, in the order of its dump.';
-comment on column queries.corpus is 'The corpus of the query';
-comment on column queries.ordinal is 'Position in the dump, from 0; of answers that are joined by id: the order of the questions';
-comment on column queries.sql is 'The text that was templated, or its template if the corpus keeps no SQL; empty if no query of the corpus has a template';
-comment on column queries.raw_sql is 'The text in the dump, or its template if the corpus keeps no SQL; null if no query of the corpus has a template';
-comment on column queries.db_id is 'The database of the query, if the dump names it; a number if the corpus keeps no SQL';
-comment on column queries.question is 'The question that the query answers, if the dump has it';
-comment on column queries.n_occurrences is 'How often the query counts';
-comment on column queries.template_id is 'The template; null if the query was rejected';
-comment on column queries.reject_reason is 'Why the query has no template; null if it has one';
-comment on column queries.id is 'The id of the question in the dump, if it has ids';
-comment on column queries.question_ordinal is 'Predictions: the ordinal of the question in their target. Others: the ordinal of the first query of the same question, mostly the query''s own';
-comment on column queries.part is 'The source of the query in a mixture, as the dump names it';
 
 comment on table templates is 'The structural templates of the queries.';
 comment on column templates.template_id is 'MD5 of the template, in hexadecimal';

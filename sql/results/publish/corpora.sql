@@ -120,6 +120,7 @@ select
     ngram_totals.n_ngrams is null as is_set_aside,
     given.ngrams_file,
     given.public_templates_file as templates_file,
+    given.public_queries_file as queries_file,
     given.ingested_at,
     query_counts.n_rows,
     coalesce(hidden_texts.n_cleaned, texts.n_cleaned::bigint, query_counts.n_cleaned) as n_cleaned,

@@ -1,6 +1,5 @@
 -- Delete the rows of an earlier run that are out of date. Contributions and features of corpora whose content has not
--- changed stay; tables that are cheap to fill are emptied. Return the corpora whose queries must be deleted too: see
--- delete_queries.sql. Expects given_corpora.
+-- changed stay; tables that are cheap to fill are emptied. Expects given_corpora.
 -- parameters: none
 create or replace temp table known_corpora as
 select corpora.*
@@ -25,7 +24,3 @@ delete from ceilings;
 delete from tuning_effect;
 delete from answer_errors;
 delete from alignment_by_slice;
-
-select distinct corpus
-from queries
-where corpus not in (select corpus from known_corpora);

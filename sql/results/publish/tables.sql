@@ -21,6 +21,7 @@ create table corpora (
     is_set_aside boolean not null,
     ngrams_file varchar not null,
     templates_file varchar not null,
+    queries_file varchar not null,
     ingested_at timestamptz not null,
     n_rows bigint not null,
     n_cleaned bigint not null,
@@ -34,21 +35,6 @@ create table corpora (
     n_not_queries bigint not null,
     parsed_share double not null,
     keeps_sql boolean not null
-);
-
-create table queries (
-    corpus varchar not null,
-    ordinal bigint not null,
-    sql varchar not null using compression zstd,
-    raw_sql varchar using compression zstd,
-    db_id varchar,
-    question varchar using compression zstd,
-    n_occurrences bigint not null,
-    template_id varchar,
-    reject_reason varchar,
-    id varchar,
-    question_ordinal bigint not null,
-    part varchar
 );
 
 create table templates (

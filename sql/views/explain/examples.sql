@@ -6,5 +6,5 @@ select
     templates.template
 from queries
 join templates on queries.template_id = templates.template_id
-where queries.corpus = $corpus and list_contains($ordinals::bigint[], queries.ordinal)
+where queries.corpus = $corpus and queries.ordinal in (select unnest($ordinals::bigint[]))
 order by queries.ordinal

@@ -17,6 +17,7 @@ from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.measures.matrix import Content, compute_matrix
 from nl2sql_align.tasks.results.changes import find_changes
 from nl2sql_align.tasks.results.database import open_results
+from nl2sql_align.tasks.results.packed_queries import find_packed
 from nl2sql_align.tasks.results.publish import DRIFT_THRESHOLD, RunRecord, fill_database, publish
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 from tests import reference
@@ -191,6 +192,7 @@ def test_nothing_but_the_database_is_left_beside_it(warehouse, run):
     assert sorted(path.name for path in warehouse.folder.iterdir()) == [
         "alignment.duckdb",
         "ngrams",
+        "queries",
         "stages",
     ]
     assert {path.suffix for path in warehouse.ngrams.iterdir()} == {".parquet"}
@@ -223,6 +225,7 @@ def test_corpora_are_counted(published):
         "is_set_aside": False,
         "ngrams_file": str(train.ngrams),
         "templates_file": str(train.templates),
+        "queries_file": str(find_packed(train, warehouse)),
         "n_rows": 4,
         "n_cleaned": 0,
         "cleaning": "none",
@@ -525,11 +528,9 @@ def test_a_changed_database_holds_the_same_as_a_new_one(tmp_path, make_corpus, r
         return contents
 
     new = publish_all(runs[-1:])
-    always_changed = publish_all(runs, known_share=0, queries_per_batch=3)
+    always_changed = publish_all(runs, known_share=0)
     assert always_changed == new
-    changed_if_mostly_known_else_filled_before = publish_all(
-        runs, is_filled=True, known_share=0.8, queries_per_batch=3
-    )
+    changed_if_mostly_known_else_filled_before = publish_all(runs, is_filled=True, known_share=0.8)
     assert changed_if_mostly_known_else_filled_before == new
 
 
@@ -612,6 +613,7 @@ def test_a_failure_leaves_the_old_results_and_nothing_else(warehouse, run):
     assert sorted(path.name for path in warehouse.folder.iterdir()) == [
         "alignment.duckdb",
         "ngrams",
+        "queries",
         "stages",
     ]
 
