@@ -163,9 +163,13 @@ def _parameter(one: Any, context: typer.Context) -> list[str]:
 def tables() -> str:
     """Describe the public tables and columns, from the SQL that creates and comments them."""
     from nl2sql_align.tasks.base.run_sql import load_sql
+    from nl2sql_align.tasks.ngrams.corpus_counts import COUNTS
+    from nl2sql_align.tasks.results.packed_queries import SCHEMA
 
     with duckdb.connect() as con:
         con.execute(load_sql("results/publish/tables"))
+        for view, schema in (("queries", SCHEMA), ("ngram_counts", COUNTS)):
+            con.from_arrow(schema.empty_table()).create(view)
         types = {
             (name, column): kind
             for name, column, kind in con.execute(

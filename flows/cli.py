@@ -61,6 +61,11 @@ from nl2sql_align.tasks.warehouse.object_store import warehouse_at
 _NAME: Final = "nl2sql-align"
 # The exit statuses after Ctrl-C, SIGTERM and SIGHUP.
 _STOPPED: Final = (130, 143, 129)
+# DuckDB's errors about a file that a view of the published database names.
+_UNREADABLE: Final = re.compile(
+    r"(?:IO Error: No files found that match the pattern|Permission Error: Cannot access file) "
+    r'"(.+/(?:ngrams|queries)/[^"]+)"'
+)
 # The commands that go on where an interrupted one ended.
 _KEEPING: Final = {"run", "nightly", "demo"}
 
@@ -584,8 +589,8 @@ def relocate(place: Place) -> None:
     from nl2sql_align.tasks.results.record import relocate
 
     n_files = relocate(place)
-    done = f"the views name {count_noun(n_files, 'file')} there now" if n_files else "nothing to do"
-    console.out.print(f"{escape(place)}: {done}", soft_wrap=True)
+    done = f"now name {count_noun(n_files, 'file')}" if n_files else "name the files already"
+    console.out.print(f"The views {done} in {escape(place)}", soft_wrap=True)
 
 
 @_command(_READ, example="plot ratios warehouse -o ratios.svg")
@@ -1210,6 +1215,11 @@ def _describe_unexpected(error: Exception) -> str:
         return (
             f"the published database is damaged ({str(error).splitlines()[0]}); run again with the "
             "same --warehouse, which makes it again"
+        )
+    if missing := _UNREADABLE.match(str(error)):
+        return (
+            f"the published database names {missing[1]}, which is missing or in another folder; "
+            "copy the whole folder of the results, or run again"
         )
     if isinstance(error, UnicodeEncodeError):
         return (

@@ -75,7 +75,8 @@ _PARTIAL_COUNTS: Final = pa.schema(
         ("example_ordinal", pa.int64()),
     ]
 )
-_COUNTS: Final = pa.schema([("corpus", pa.string()), *list(_PARTIAL_COUNTS)[1:]])
+COUNTS: Final = pa.schema([("corpus", pa.string()), *list(_PARTIAL_COUNTS)[1:]])
+"""The columns of counts."""
 
 
 @dataclass(frozen=True)
@@ -397,7 +398,7 @@ def _regroup(batches: Iterable[pa.RecordBatch], n_rows: int) -> Iterator[pa.Tabl
 
 def _write_counts(tables: Iterable[Any], path: Path, metadata: dict[str, str]) -> None:
     """Write each table as a row group."""
-    schema = _COUNTS.with_metadata(metadata)
+    schema = COUNTS.with_metadata(metadata)
     options: dict[str, Any] = {
         "compression": "zstd",
         "use_dictionary": ["corpus"],

@@ -26,7 +26,7 @@ TABLES = (
 """The public tables and views that every run fills, without the history."""
 
 # Columns that differ between equal results: times, and paths.
-_ASIDE = {"ingested_at", "ngrams_file", "path", "templates_file"}
+_ASIDE = {"ingested_at", "ngrams_file", "path", "queries_file", "templates_file"}
 
 
 def read(folder, query, *parameters):

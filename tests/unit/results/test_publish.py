@@ -664,6 +664,16 @@ def test_the_database_names_the_files_of_counts(published):
         assert metadata[b"corpus"].decode() == corpus.entry.name
     named = {name for (name,) in rows(warehouse, "select ngrams_file from corpora")}
     assert named == {str(path) for path in warehouse.ngrams.iterdir()}
+    packed = {name for (name,) in rows(warehouse, "select queries_file from corpora")}
+    assert packed == {str(path) for path in warehouse.packed_queries.iterdir()}
+
+
+def test_queries_stay_for_readers_of_the_results_before(warehouse, run):
+    left = []
+    for corpora in ([DEV_CORPUS, TRAIN_CORPUS], [DEV_CORPUS], [DEV_CORPUS]):
+        run(*corpora)
+        left.append({path.name.partition("-")[0] for path in warehouse.packed_queries.iterdir()})
+    assert left == [{"dev", "train"}, {"dev", "train"}, {"dev"}]
 
 
 # History

@@ -103,7 +103,7 @@ def run(folder, keep_sql):
 def test_a_corpus_that_keeps_no_sql_leaves_templates_only(folder, capfd, tmp_path):
     warehouse, summary = run(folder, keep_sql=True)
     found = find_texts(warehouse.folder)
-    assert {"alignment.duckdb", "report.html", "stages"} <= found
+    assert {"alignment.duckdb", "queries", "report.html", "stages"} <= found
     counted = ["n_queries", "n_rejected", "n_cleaned", "n_distinct_queries", "n_distinct_templates"]
     counted += ["n_not_queries", "parsed_share", "n_distinct_ngrams", "n_ngrams"]
     before = load(warehouse.folder).corpora.select(counted).rows()

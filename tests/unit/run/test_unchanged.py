@@ -59,6 +59,15 @@ def test_other_inputs_are_recognized(recorded):
     assert find_same_run(remote, *SETTINGS, warehouse) is None
 
 
+def test_a_moved_warehouse_is_recognized(recorded):
+    entries, warehouse = recorded
+    moved = Warehouse(warehouse.folder.with_name("moved"))
+    warehouse.folder.rename(moved.folder)
+    assert find_same_run(entries, *SETTINGS, moved) is None
+    moved.folder.rename(warehouse.folder)
+    assert find_same_run(entries, *SETTINGS, warehouse) is not None
+
+
 def test_a_changed_or_missing_dump_is_recognized(recorded):
     entries, warehouse = recorded
     dump = entries[0].path

@@ -46,7 +46,8 @@ def comparison(folder):
 
 
 def without_places(frame):
-    return frame.select(pl.exclude("ingested_at", "path", "ngrams_file", "templates_file"))
+    places = ("path", "ngrams_file", "queries_file", "templates_file")
+    return frame.select(pl.exclude("ingested_at", *places))
 
 
 def test_the_numbers_are_those_of_a_run(folder, comparison):
