@@ -2,8 +2,9 @@
 -- template, and how many of all answers use a named structure less or more often than their query (of several, the
 -- first with a template). Answers to questions of which no query has a template are left out. Expects the macro of
 -- template_features.sql, given_paired (corpus, target) and the filled tables queries, templates and corpora.
+-- Temporary tables let the order of joins follow from their true sizes, which are not known of files.
 -- parameters: compared
-insert into answer_errors
+create or replace temp table answered_templates as
 with asked as (
     select corpus as target, question_ordinal, template_id, ordinal
     from queries
@@ -16,60 +17,71 @@ first_asked as (
     group by target, question_ordinal
 ),
 
-answers as (
+-- With their targets, so that all later joins are on targets too.
+given_answers as materialized (
     select
         queries.corpus as predictions,
-        first_asked.target,
+        paired.target,
+        queries.question_ordinal,
         queries.template_id,
-        first_asked.asked_template_id,
-        case
-            when queries.template_id is null then 'no_template'
-            when asked.template_id is null then 'other_template'
-            else 'right_template'
-        end as kind,
-        count(*) as n_answers,
-        sum(queries.n_occurrences)::bigint as weight
+        queries.n_occurrences
     from queries
     join given_paired as paired on queries.corpus = paired.corpus
-    join first_asked on paired.target = first_asked.target and queries.question_ordinal = first_asked.question_ordinal
-    left join (select distinct target, question_ordinal, template_id from asked) as asked
-        on
-            paired.target = asked.target
-            and queries.question_ordinal = asked.question_ordinal
-            and queries.template_id = asked.template_id
-    group by all
-),
+)
 
-totals as (
-    select predictions, target, sum(weight)::bigint as weight
-    from answers
-    group by predictions, target
-),
+select
+    given.predictions,
+    given.target,
+    given.template_id,
+    first_asked.asked_template_id,
+    case
+        when given.template_id is null then 'no_template'
+        when asked.template_id is null then 'other_template'
+        else 'right_template'
+    end as kind,
+    count(*) as n_answers,
+    sum(given.n_occurrences)::bigint as weight
+from given_answers as given
+join first_asked on given.target = first_asked.target and given.question_ordinal = first_asked.question_ordinal
+left join (select distinct target, question_ordinal, template_id from asked) as asked
+    on
+        given.target = asked.target
+        and given.question_ordinal = asked.question_ordinal
+        and given.template_id = asked.template_id
+group by all;
 
-features as (
+create or replace temp table feature_uses as
+from (
     unpivot (
         select * exclude (length_tokens, hardness_easy, hardness_medium, hardness_hard, hardness_extra)
         from template_features($compared)
     ) on columns(* exclude (template_id)) into name feature value n_uses
+);
+
+insert into answer_errors
+with totals as (
+    select predictions, target, sum(weight)::bigint as weight
+    from answered_templates
+    group by predictions, target
 ),
 
 differences as (
     select
-        answers.*,
+        answered.*,
         given.feature,
         sign(given.n_uses - wanted.n_uses) as difference,
         bool_and(difference = 0) over (
-            partition by answers.predictions, answers.template_id, answers.asked_template_id
+            partition by answered.predictions, answered.template_id, answered.asked_template_id
         ) as is_same
-    from answers
-    join features as given on answers.template_id = given.template_id
-    join features as wanted on answers.asked_template_id = wanted.template_id and given.feature = wanted.feature
-    where answers.kind = 'other_template'
+    from answered_templates as answered
+    join feature_uses as given on answered.template_id = given.template_id
+    join feature_uses as wanted on answered.asked_template_id = wanted.template_id and given.feature = wanted.feature
+    where answered.kind = 'other_template'
 ),
 
 counted as (
     select predictions, kind, null as feature, n_answers, weight
-    from answers
+    from answered_templates
     union all
     select predictions, 'same_structures' as kind, null as feature, n_answers, weight
     from differences
