@@ -34,6 +34,7 @@ def measure(file: Path, folder: Path, memory_limit: str | None) -> None:
     from nl2sql_align.tasks.base.connections import bounded
     from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
     from nl2sql_align.tasks.ngrams.corpus_counts import count_divided
+    from nl2sql_align.tasks.results.packed_queries import find_packed
     from nl2sql_align.tasks.results.publish import RunRecord, publish
     from nl2sql_align.tasks.results.versions import list_versions
     from nl2sql_align.tasks.run import steps
@@ -74,6 +75,7 @@ def measure(file: Path, folder: Path, memory_limit: str | None) -> None:
         "queries": [corpus.queries],
         "templates": [corpus.templates],
         "counts": count_files(corpus.ngrams),
+        "packed queries": [find_packed(corpus, warehouse)],
         "the database": [warehouse.database],
     }
     n_bytes = {name: sum(path.stat().st_size for path in paths) for name, paths in files.items()}

@@ -76,7 +76,7 @@ def find_same_run(
     except CorpusError:
         return None
     is_whole = warehouse.database.exists() and warehouse.is_database_intact()
-    is_whole = is_whole and not warehouse.find_damaged()
+    is_whole = is_whole and not warehouse.has_lost_files() and not warehouse.find_damaged()
     return finished_at if is_whole else None
 
 

@@ -301,6 +301,11 @@ class Warehouse:
         found = self._find_intact(self.stage_files(), self._read_records())
         return [path for path, is_intact in found.items() if not is_intact]
 
+    def has_lost_files(self) -> bool:
+        """Return whether a recorded stage file is missing."""
+        names = self._read_records().keys() - {self.database.name, _next_name(self.database)}
+        return not all((self.folder / name).is_file() for name in names)
+
     def record_digests(self, rewritten: Iterable[Path] = ()) -> None:
         """Record the digests of all stage files and of the database, to find damage later.
 

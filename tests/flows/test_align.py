@@ -213,6 +213,7 @@ def test_a_removed_corpus_disappears_without_new_work(job, corpora, first):
     again(job, corpora, first.warehouse)
     assert len(list(Warehouse(first.warehouse).ngrams.iterdir())) == 3
     assert len(list((first.warehouse / "stages" / "queries").iterdir())) == 3
+    assert len(list(Warehouse(first.warehouse).packed_queries.iterdir())) == 3
 
 
 def test_a_corpus_that_returns_has_the_same_results(job, corpora, first):

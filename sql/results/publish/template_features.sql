@@ -1,6 +1,6 @@
 -- A macro that counts how often the templates of some corpora use each named structure, a row for each template: a
--- feature is a number (of joins, of nested levels). docs/explain.md defines all of them. Expects the filled tables
--- queries and templates.
+-- feature is a number (of joins, of nested levels). docs/explain.md defines all of them. Expects queries and
+-- the filled table templates.
 -- parameters: none
 create or replace temp macro template_features(names) as table
 with recursive given_templates as (

@@ -88,6 +88,11 @@ def test_a_damaged_warehouse_is_recognized(recorded):
     assert find_same_run(entries, *SETTINGS, warehouse) is None
     file.write_bytes(before)
     assert find_same_run(entries, *SETTINGS, warehouse) is not None
+    for folder in (warehouse.packed_queries, warehouse.ngrams):
+        folder.rename(hidden := folder.with_name("hidden"))
+        assert find_same_run(entries, *SETTINGS, warehouse) is None
+        hidden.rename(folder)
+    assert find_same_run(entries, *SETTINGS, warehouse) is not None
     warehouse.inputs_file.write_text("{")
     assert find_same_run(entries, *SETTINGS, warehouse) is None
 
