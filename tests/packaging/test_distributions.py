@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -123,10 +124,11 @@ def environment(distributions, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, empty_prefect_database):
+def folder(tmp_path_factory, make_service_home):
     """A user's folder, whose modules must not be taken for ours, nor ours for them."""
     place = tmp_path_factory.mktemp("user")
     write_modules(place)
+    make_service_home(place / ".prefect")
     (place / "corpora.toml").write_text(CORPORA.format(samples=SAMPLES.parent))
     return place
 
@@ -188,3 +190,25 @@ def test_the_command_line_works_beside_modules_of_the_same_names(environment, fo
 def test_python_works_beside_modules_of_the_same_names(environment, folder, warehouse):
     script = f"from nl2sql_align import load; print(load({warehouse!r}).matrix().columns)"
     assert "orchard-dev" in run(environment / "python", "-c", script, cwd=folder)
+
+
+@pytest.mark.service
+def test_the_server_deploys_and_runs_beside_modules_of_the_same_names(environment, folder):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    serve = [environment / "python", "-m", "nl2sql_align.flows.serve"]
+    try:
+        said = run(*serve, "start", "--port", port, cwd=folder, PREFECT_WORKER_QUERY_SECONDS="1")
+        assert "Wrote prefect.yaml" in said
+        parameters = [f"corpora={folder / 'corpora.toml'}", "warehouse=served", "replicates=0"]
+        parameters = [part for one in parameters for part in ("-p", one)]
+        prefect = [environment / "python", "-m", "prefect", "--no-prompt", "deployment", "run"]
+        client = {
+            "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
+            "PREFECT_API_AUTH_STRING": (folder / ".prefect" / "password").read_text().strip(),
+        }
+        run(*prefect, "align/align", *parameters, "--watch", cwd=folder, **client)
+    finally:
+        run(*serve, "stop", cwd=folder)
+    assert "harbour-train" in run(environment / "nl2sql-align", "matrix", "served", cwd=folder)
