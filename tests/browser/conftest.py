@@ -5,6 +5,8 @@ import shutil
 from datetime import UTC, datetime
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from nl2sql_align.tasks.decisions.gaps import gaps
@@ -77,6 +79,10 @@ def published(tmp_path_factory, make_corpus):
             con.execute(
                 f"update {table} set {column} = ? where {column} = ?", [HOSTILE_NAME, "odd"]
             )
+    [file] = warehouse.packed_queries.glob("odd-*")
+    rows = pq.read_table(file)
+    names = pa.array([HOSTILE_NAME] * len(rows))
+    pq.write_table(rows.set_column(0, "corpus", names), file)
     return warehouse
 
 

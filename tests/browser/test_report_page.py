@@ -321,10 +321,10 @@ def test_recorded_decisions_are_shown(opened):
 
 
 def test_a_selection_for_weighted_questions_says_so(opened, published, tmp_path):
-    shutil.copyfile(published.database, tmp_path / "alignment.duckdb")
-    with duckdb.connect(str(tmp_path / "alignment.duckdb")) as con:
+    folder = shutil.copytree(published.folder, tmp_path / "copy")
+    with duckdb.connect(str(folder / "alignment.duckdb")) as con:
         con.execute('update selections set parameters = \'{"weights": "errors.csv"}\'')
-    write_report(tmp_path, tmp_path / "weighted.html")
+    write_report(folder, tmp_path / "weighted.html")
     page = opened(tmp_path / "weighted.html")
     answer = page.locator("#answer table tbody").first.inner_text()
     assert "selection of 5 rows (direct, weighted questions)" in answer
