@@ -898,6 +898,7 @@ def test_every_command_has_a_twin_in_python():
         "ratio": "nl2sql_align.tasks.results.read:ratio",
         "slices": "nl2sql_align.tasks.results.read:slices",
         "rejects": "nl2sql_align.tasks.results.read:rejects",
+        "relocate": "nl2sql_align.tasks.results.record:relocate",
         "explain": "nl2sql_align.tasks.views.explain:explain",
         "headroom": "nl2sql_align.tasks.decisions.headroom:headroom",
         "sample-size": "nl2sql_align.tasks.decisions.sample_size:sample_size",
