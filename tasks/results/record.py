@@ -117,14 +117,14 @@ def _changing(warehouse: Warehouse, lock: FolderLock) -> Iterator[duckdb.DuckDBP
     warehouse.record_digests()
 
 
-def relocate(folder: Path | str) -> int:
+def relocate(place: Path | str) -> int:
     """Let the views of a warehouse that was moved or copied name the files in its folder.
 
     The functions and commands of this program read the files there in any case; other programs
     read those that the views name.
 
     Args:
-        folder: The folder of the results.
+        place: The folder of the results.
 
     Returns:
         The number of files that the changed views name; 0 if all views are right already.
@@ -133,7 +133,7 @@ def relocate(folder: Path | str) -> int:
         ConfigurationError: The results are on a store.
         WarehouseError: The results, or files of the views, are missing; or the warehouse is in use.
     """
-    warehouse = warehouse_at(folder).resolved
+    warehouse = warehouse_at(place).resolved
     if warehouse.address is not None:
         raise ConfigurationError(
             f"{warehouse.address}: only a warehouse in a folder can be relocated; after copying "

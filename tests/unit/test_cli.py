@@ -68,6 +68,7 @@ COMMANDS = (
     "show",
     "catalog",
     "report",
+    "relocate",
     "plot",
     "nightly",
 )
