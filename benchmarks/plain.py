@@ -29,7 +29,11 @@ def differences(corpora: Path, place: Path, folder: Path) -> dict[str, Any]:
         that differ.
     """
     warehouse = Warehouse(place.resolve())
-    prepared = [prepare_corpus(entry, warehouse) for entry in load_corpora(corpora)]
+    entries = {entry.name: entry for entry in load_corpora(corpora)}
+    prepared = [
+        prepare_corpus(entry, warehouse, target=entries.get(entry.target or ""))
+        for entry in entries.values()
+    ]
     different: list[str] = []
     contents, plain_contents = [], []
     n_queries = n_ngrams = 0
@@ -80,16 +84,20 @@ def plain_tables(one: Prepared, folder: Path) -> tuple[pa.Table, pa.Table]:
     counts: Counter[str] = Counter()
     examples: dict[str, int] = {}
     lengths: dict[str, int] = {}
-    for ordinal, sql in enumerate(pq.read_table(one.queries)["sql"].to_pylist()):
+    columns = ["ordinal", "sql", "n_occurrences", "reject_reason"]
+    for query in pq.read_table(one.queries, columns=columns).to_pylist():
+        if query["reject_reason"] is not None:  # rejected before it could be parsed
+            continue
+        ordinal, sql, n = query["ordinal"], query["sql"], query["n_occurrences"]
         result: Templated = templatize(sql)
         if sql in found:
-            found[sql][1] += 1
+            found[sql][1] += n
         else:
-            found[sql] = [ordinal, 1, result]
+            found[sql] = [ordinal, n, result]
         if not result.template:
             continue
         for ngram in slices(result.template):
-            counts[ngram] += 1
+            counts[ngram] += n
             if ngram not in examples:
                 examples[ngram] = ordinal
                 lengths[ngram] = len(tokens_of(ngram))

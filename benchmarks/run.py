@@ -495,6 +495,7 @@ def main() -> None:
     sizes = (2_000, 10_000) if arguments.quick else (10_000, 100_000, 1_000_000, 2_500_000)
     arguments.data.mkdir(parents=True, exist_ok=True)
     report = Report()
+    command = " ".join(["python -m benchmarks.run", *sys.argv[1:]])
     with tempfile.TemporaryDirectory(dir=arguments.data) as scratch:
         session = Session(
             arguments.data.resolve(),
@@ -509,7 +510,8 @@ def main() -> None:
         for name in sections:
             say(name)
             SECTIONS[name](session)
-    report.write(arguments.output, " ".join(["python -m benchmarks.run", *sys.argv[1:]]))
+            # After each section: a later one may fail, and all take half an hour.
+            report.write(arguments.output, command)
     say(f"Results: {arguments.output}")
 
 

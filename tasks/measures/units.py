@@ -82,12 +82,13 @@ class SampleKey(NamedTuple):
 
 @cache  # needed again for each pair
 def _name_sample(key: SampleKey) -> str:
+    # The owner follows from asked_templates, which a run without changes need not read.
     return stage_key(
         queries=key.queries.stem,
         templates=key.templates.stem,
         asked=key.asked.stem,
+        asked_templates=key.asked_templates.stem,
         unit=key.unit,
-        owner=key.owner,
     )
 
 
