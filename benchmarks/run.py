@@ -495,7 +495,8 @@ def main() -> None:
     sizes = (2_000, 10_000) if arguments.quick else (10_000, 100_000, 1_000_000, 2_500_000)
     arguments.data.mkdir(parents=True, exist_ok=True)
     report = Report()
-    command = " ".join(["python -m benchmarks.run", *sys.argv[1:]])
+    shown = ("PYTHON" if one == arguments.peers else one for one in sys.argv[1:])
+    command = " ".join(["python -m benchmarks.run", *shown])
     with tempfile.TemporaryDirectory(dir=arguments.data) as scratch:
         session = Session(
             arguments.data.resolve(),
