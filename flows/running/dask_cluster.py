@@ -8,13 +8,17 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from distributed import Client, KilledWorker, Worker, WorkerPlugin
 from prefect.context import FlowRunContext
 from prefect_dask.task_runners import DaskTaskRunner
 
 from nl2sql_align.flows.running.temporary_server import shared_with_workers
+from nl2sql_align.flows.running.workers import (
+    check_shared_folder,
+    check_versions,
+    describe_deaths,
+)
 from nl2sql_align.tasks.base.connections import bounded, resources
 from nl2sql_align.tasks.base.errors import AlignError, ConfigurationError
 from nl2sql_align.tasks.results.versions import list_versions
@@ -34,13 +38,7 @@ class _WorkerSetup(WorkerPlugin):  # type: ignore[misc, unused-ignore]
         self._versions = list_versions()
 
     def setup(self, worker: Worker) -> None:
-        own = list_versions()
-        for name, wanted in self._versions.items():
-            if own[name] != wanted:
-                raise ConfigurationError(
-                    f"Dask worker {worker.address} has {name} {own[name]}, and this run {wanted}; "
-                    "install the same versions there"
-                )
+        check_versions(f"Dask worker {worker.address}", list_versions(), self._versions)
         # Keep the limits until the worker ends: steps of other runs may outlive this run.
         self._bounds = bounded(
             worker.state.nthreads, f"{self._memory_bytes}B", Path(worker.local_directory)
@@ -86,13 +84,13 @@ def submitting_to_dask(address: str | None, warehouse: Warehouse) -> Iterator[No
         client = _connect(runner, address)
         try:
             client.register_plugin(_WorkerSetup(memory_bytes, ends_silently=address is None))
-            _check_shared_folder(client, warehouse)
+            seen = client.run(Path.is_dir, warehouse.scratch)
+            check_shared_folder(
+                {f"Dask worker {one}": sees for one, sees in seen.items()}, warehouse
+            )
             yield
         except KilledWorker as error:
-            raise AlignError(
-                f"Dask workers died repeatedly at one step ({error.task}); check their memory, "
-                "then run again to continue where this run stopped"
-            ) from None
+            raise AlignError(describe_deaths("Dask workers", error.task)) from None
         finally:
             client.run(stop_workers)
 
@@ -106,14 +104,3 @@ def _connect(runner: DaskTaskRunner, address: str | None) -> Client:
         raise ConfigurationError(
             f"no Dask scheduler answers at {address} ({error}); check --dask-address"
         ) from None
-
-
-def _check_shared_folder(client: Client, warehouse: Warehouse) -> None:
-    """Raise ConfigurationError unless every worker sees the warehouse."""
-    seen: dict[str, Any] = client.run(Path.is_dir, warehouse.scratch)
-    blind = [worker for worker, sees in seen.items() if sees is not True]
-    if blind:
-        raise ConfigurationError(
-            f"Dask worker {blind[0]} does not see {warehouse.folder}; "
-            "choose a warehouse that all workers see under the same path"
-        )

@@ -14,6 +14,11 @@ from prefect.context import FlowRunContext
 from prefect_ray.task_runners import RayTaskRunner
 
 from nl2sql_align.flows.running.temporary_server import shared_with_workers
+from nl2sql_align.flows.running.workers import (
+    check_shared_folder,
+    check_versions,
+    describe_deaths,
+)
 from nl2sql_align.tasks.base.connections import MEMORY_LIMIT_VARIABLE, resources
 from nl2sql_align.tasks.base.environment import THREADS_VARIABLE
 from nl2sql_align.tasks.base.errors import AlignError, ConfigurationError
@@ -47,10 +52,7 @@ def submitting_to_ray(warehouse: Warehouse) -> Iterator[None]:
         try:
             yield
         except ray.exceptions.WorkerCrashedError as error:
-            raise AlignError(
-                f"Ray workers died repeatedly at one step ({error}); check their memory, then run "
-                "again to continue where this run stopped"
-            ) from None
+            raise AlignError(describe_deaths("Ray workers", error)) from None
 
 
 def _list_options(stack: ExitStack) -> dict[str, Any]:
@@ -104,15 +106,6 @@ def _check_nodes(warehouse: Warehouse) -> None:
         ).remote()
         for node in nodes
     ]
-    for node, (own, sees_warehouse) in zip(nodes, ray.get(asked), strict=True):
-        for name, version in wanted.items():
-            if own[name] != version:
-                raise ConfigurationError(
-                    f"Ray node {node} has {name} {own[name]}, and this run {version}; install the "
-                    "same versions there"
-                )
-        if not sees_warehouse:
-            raise ConfigurationError(
-                f"Ray node {node} does not see {warehouse.folder}; choose a warehouse that all "
-                "nodes see under the same path"
-            )
+    for node, (own, sees_folder) in zip(nodes, ray.get(asked), strict=True):
+        check_versions(f"Ray node {node}", own, wanted)
+        check_shared_folder({f"Ray node {node}": sees_folder}, warehouse)
