@@ -179,14 +179,15 @@ def compare_selections(
         choices = choose_ours(case, half, budget, place)
         choices |= choose_by_dsir(python, case, half, budget, place)
         for name, choice in choices.items():
-            say(f"  {name}: {case.score(choice.cells, 1 - number):.3f}")
+            own, unseen = (case.score(choice.cells, half) for half in (number, 1 - number))
+            say(f"  {name}: {unseen:.3f}")
             results.setdefault(name, []).append(
                 (
                     *(choice.processes[part].seconds for part in (0, -1)),
                     max(one.peak_bytes for one in choice.processes),
                     len(set(case.pool.cells.template[choice.cells])),
-                    case.score(choice.cells, number),
-                    case.score(choice.cells, 1 - number),
+                    own,
+                    unseen,
                 )
             )
     rows = []
@@ -195,16 +196,8 @@ def compare_selections(
             statistics.mean(values) for values in zip(*both, strict=True)
         )
         seconds = f"{first:.1f} + {last:.1f}" if name.startswith("ours") else f"{last:.1f}"
-        rows.append(
-            [
-                name,
-                seconds,
-                f"{peak / 1e6:,.0f}",
-                f"{templates:,.0f}",
-                f"{own:.3f}",
-                f"{unseen:.3f}",
-            ]
-        )
+        measures = [f"{peak / 1e6:,.0f}", f"{templates:,.0f}", f"{own:.3f}", f"{unseen:.3f}"]
+        rows.append([name, seconds, *measures])
     return rows
 
 
