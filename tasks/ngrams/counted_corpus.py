@@ -1,6 +1,7 @@
 """A corpus with the files of all its stages."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -51,7 +52,7 @@ class CountedCorpus:
         """For predictions: the name of their target, or of the part of it that they answer."""
         return self.answered.entry.name if self.answered else self.entry.target
 
-    @property
+    @cached_property  # reads a file, and is needed for each table
     def has_sql(self) -> bool:
         """Whether any of its queries has a template; the texts of others are not kept."""
         # Only a corpus with many templates is divided.
