@@ -163,7 +163,7 @@ def _is_own(content: Content) -> bool:
 
 
 def list_named_files(content: Content) -> list[str]:
-    """Return the files that a view over files names; none if it is not such a view."""
+    """Return the files that a view names; an empty list if it is not a view over our files."""
     view = _VIEW_SQL.fullmatch(content.sql)
     if content.name not in _FOLDERS or view is None or view[1] != content.name:
         return []

@@ -1,4 +1,4 @@
-"""What each cluster's task runner must promise; docs/scale.md lists it."""
+"""Promises of each cluster's task runner, as docs/scale.md lists them."""
 
 import contextlib
 import os

@@ -1,7 +1,7 @@
 -- The template of each answer beside that of its question's query: how many answers have the same, another or no
 -- template, and how many of all answers use a named structure less or more often than their query (of several, the
 -- first with a template). Answers to questions of which no query has a template are left out. Expects the macro of
--- template_features.sql, given_paired (corpus, target) and view queries and the filled tables templates and corpora.
+-- template_features.sql, given_paired (corpus, target), the view queries, and the filled tables templates and corpora.
 -- Temporary tables let the order of joins follow from their true sizes, which are not known of files.
 -- parameters: compared
 create or replace temp table answered_templates as

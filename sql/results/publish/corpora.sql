@@ -1,6 +1,6 @@
 -- The corpora with their counts; a query counts as often as it occurs. The counts of known corpora are copied.
 -- ngram_files has the counts of new_corpora, queries_files the queries of all corpora. Expects given_corpora,
--- known_corpora and view queries.
+-- known_corpora and the view queries.
 -- parameters: new_corpora, ngram_files, queries_files
 insert into corpora
 with query_counts as (
@@ -68,7 +68,7 @@ ngram_totals as (
     where not is_set_aside
 ),
 
--- View queries lacks the texts of corpora without SQL.
+-- The view queries lacks the texts of corpora without SQL.
 hidden_texts as (
     select
         given.corpus,

@@ -1,6 +1,6 @@
 -- The n-grams with the largest terms of the divergences, each with a query from the corpus in which it is more
 -- frequent. folded_under is the pair's longest n-gram that contains this one and occurs as often in both corpora.
--- ngram_files has the counts of all corpora in column side. Expects named_contributions and view queries.
+-- ngram_files has the counts of all corpora in column side. Expects named_contributions and the view queries.
 -- parameters: ngram_files
 insert into ngram_contributions
 -- Tokens have no space inside and one space on each side, so that a run of tokens is a substring.

@@ -1,6 +1,6 @@
 -- How often each new corpus uses each named structure: the features of its templates, weighted by their queries; and
 -- an example, the first query of the most frequent template with the structure.
--- Expects the macro of template_features.sql and view queries and the filled tables templates and corpora.
+-- Expects the macro of template_features.sql, the view queries, and the filled tables templates and corpora.
 -- parameters: new_corpora
 insert into structural_features
 with weights as (
