@@ -56,7 +56,6 @@ _LATER_MODULES: Final = (
     "nl2sql_align.tasks.results.publish",
     "nl2sql_align.tasks.run.steps",
     "scipy.sparse",
-    "scipy.special",
 )
 
 R = TypeVar("R")

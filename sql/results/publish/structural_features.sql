@@ -20,44 +20,30 @@ in_corpora as (
     join template_features($new_corpora) as features using (template_id)
 ),
 
-using_them as (
-    unpivot (
-        select corpus, sum(n_queries * (columns(* exclude (corpus, n_queries, first_ordinal)) > 0)::bigint)
-        from in_corpora
-        group by corpus
-    ) on columns(* exclude (corpus)) into name feature value n_queries
+-- A row for each template of a corpus and feature.
+uses as (
+    unpivot in_corpora
+    on columns(* exclude (corpus, n_queries, first_ordinal)) into name feature value n_in_query
 ),
 
-times_used as (
-    unpivot (
-        select corpus, sum(n_queries * columns(* exclude (corpus, n_queries, first_ordinal)))
-        from in_corpora
-        group by corpus
-    ) on columns(* exclude (corpus)) into name feature value n_uses
-),
-
-examples as (
-    unpivot (
-        select
-            corpus,
-            arg_max(
-                first_ordinal,
-                (n_queries * (columns(* exclude (corpus, n_queries, first_ordinal)) > 0)::bigint, -first_ordinal)
-            )
-        from in_corpora
-        group by corpus
-    ) on columns(* exclude (corpus)) into name feature value example_ordinal
+of_corpora as (
+    select
+        corpus,
+        feature,
+        sum(n_queries) filter (n_in_query > 0) as n_using,
+        sum(n_queries * n_in_query) as n_uses,
+        arg_max(first_ordinal, (n_queries, -first_ordinal)) filter (n_in_query > 0) as example_ordinal
+    from uses
+    group by corpus, feature
 )
 
 select
     corpora.corpus,
-    using_them.feature,
-    using_them.n_queries::bigint as n_queries,
-    using_them.n_queries / corpora.n_templated::double as share,
-    times_used.n_uses / corpora.n_templated::double as mean,
-    if(using_them.n_queries > 0, examples.example_ordinal, null) as example_ordinal
-from using_them
-join times_used using (corpus, feature)
-join examples using (corpus, feature)
+    of_corpora.feature,
+    coalesce(of_corpora.n_using, 0)::bigint as n_queries,
+    coalesce(of_corpora.n_using, 0) / corpora.n_templated::double as share,
+    of_corpora.n_uses / corpora.n_templated::double as mean,
+    of_corpora.example_ordinal
+from of_corpora
 join corpora using (corpus)
-order by corpora.rowid, using_them.feature;
+order by corpora.rowid, of_corpora.feature;
