@@ -228,6 +228,11 @@ def group_ngrams(counts: "csr_array", rows_per_block: int = 20_000) -> Classes:
     return join_blocks(blocks, counts.shape[1])[0]
 
 
+# In place of a count of 0, whose term is 0. The term of this one is too small to change a sum, and
+# takes a fifth of the time of a condition.
+_NO_COUNT: Final = 1e-200
+
+
 @dataclass(frozen=True)
 class Counts:
     """The n-gram counts of the replicates of one corpus.
@@ -301,13 +306,13 @@ def skew_divergences(
         for start in range(0, len(result), step):
             rows = slice(start, start + step)
             a = source.by_class[rows].take(shared.of_source, axis=1)
+            np.maximum(a, _NO_COUNT, out=a)
             terms = target.by_class[rows].take(shared.of_target, axis=1)
             n_source, n_target = source.totals[rows], target.totals[rows]
             skewed_ratios(a, terms, n_source[:, None], n_target[:, None], skew, out=terms)
             np.log(terms, out=terms)
             a *= shared.n_ngrams
             terms *= a
-            np.putmask(terms, a == 0, 0.0)
             shared_nats = -terms.sum(axis=1) / n_source
             result[rows] = add_unshared(shared_nats, a.sum(axis=1) / n_source, skew)
     result[~((source.totals > 0) & (target.totals > 0))] = np.nan

@@ -76,7 +76,10 @@ def split_divergences(sample: Sample, parts: int) -> Floats:
     per_batch = replicates_per_batch(2 * sample.n_classes)
     for start in splits[::per_batch]:
         drawn = uniforms(sample.keys ^ _KEY_MASK, splits[start : start + per_batch])
-        place = drawn.argsort(axis=1, kind="stable").argsort(axis=1, kind="stable")
+        place = np.empty(drawn.shape, np.int64)
+        np.put_along_axis(
+            place, drawn.argsort(axis=1, kind="stable"), np.arange(len(sample.keys))[None], axis=1
+        )
         one, other = (
             sample.counts(((place >= first) & (place < first + size)).astype(np.float64))
             for first in (0, size)

@@ -39,7 +39,6 @@ from nl2sql_align.tasks.measures.options import (
 from nl2sql_align.tasks.measures.parts import PARTS_VERSION, PartsBy
 from nl2sql_align.tasks.measures.reach import (
     GAP_NATS,
-    REACH_SPLITS,
     Reach,
     find_reach,
     mixture_counts,
@@ -47,6 +46,7 @@ from nl2sql_align.tasks.measures.reach import (
 )
 from nl2sql_align.tasks.measures.units import (
     MOST_UNITS,
+    REACH_SPLITS,
     Sample,
     SampleKey,
     count_effective,

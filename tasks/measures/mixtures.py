@@ -13,7 +13,7 @@ from nl2sql_align.tasks.measures.divergence import (
 )
 
 if TYPE_CHECKING:
-    from scipy.sparse import csr_array
+    from scipy.sparse import csc_array, csr_array
 
 GAP_NATS: Final = 1e-5
 """How far the divergence of a mixture may be above the lowest possible, by default."""
@@ -59,7 +59,7 @@ def nearest_mixture(
         start: Weights to start from; by default all equal.
         gap_nats: The gap at which to end.
     """
-    columns = shares.T.tocsr()
+    columns = shares.T
     n = shares.shape[0]
     weights = np.full(n, 1.0 / n)
     if start is not None:
@@ -90,15 +90,15 @@ def mixture_divergence(
     weights: Floats, shares: "csr_array", target: Floats, multiplicity: Floats
 ) -> float:
     """Return the skew divergence of a mixture from a target, in nats."""
-    return _divergence_and_gradient(weights, shares, shares.T.tocsr(), target, multiplicity)[0]
+    return _divergence_and_gradient(weights, shares, shares.T, target, multiplicity)[0]
 
 
 def _divergence_and_gradient(
-    weights: Floats, shares: "csr_array", columns: "csr_array", target: Floats, multiplicity: Floats
+    weights: Floats, shares: "csr_array", columns: "csc_array", target: Floats, multiplicity: Floats
 ) -> tuple[float, Floats]:
     # A sparse matrix times a vector sums on one thread, in a fixed order.
     p = columns @ weights
-    at = np.flatnonzero(p)
+    at = slice(None) if p.all() else np.flatnonzero(p)
     terms, slopes = skew_terms_and_slopes(p[at], target[at])
     nats = sum_terms(terms, p[at], multiplicity[at])
     slopes_of_all = np.zeros(len(p))

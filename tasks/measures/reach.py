@@ -15,13 +15,10 @@ from nl2sql_align.tasks.base.arrays import Floats, Integers
 from nl2sql_align.tasks.measures.bootstrap import Counts, replicate_counts, skew_divergences
 from nl2sql_align.tasks.measures.mixtures import mixture_divergence, nearest_mixture
 from nl2sql_align.tasks.measures.parts import PartsBy
-from nl2sql_align.tasks.measures.units import Sample, draw_half, find_shared
+from nl2sql_align.tasks.measures.units import Sample, find_shared
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
-
-REACH_SPLITS: Final = 4
-"""How often the target is split in halves, each of which is judged by the weights of the other."""
 
 GAP_NATS: Final = 0.01
 """The search for weights ends this close to the lowest divergence: 0.2% of a ratio."""
@@ -62,20 +59,20 @@ def find_reach(train: Sample, target: Sample) -> Reach:
     """
     rows = train.rows
     shared = find_shared(train, target)
-    plain, of_target = (one.counts(np.ones((1, len(one.keys)))) for one in (train, target))
-    plain_nats = round(float(skew_divergences(plain, of_target, shared)[0]), 12)
+    plain_nats = round(float(skew_divergences(train.whole, target.whole, shared)[0]), 12)
     if rows is None or rows.n_parts < 2 or len(target.keys) < 2:
         by, n_parts = (PartsBy.NONE, 1) if rows is None else (rows.parted_by, rows.n_parts)
         return Reach(plain_nats, plain_nats, by, n_parts, False)
-    counts, totals = _count_parts(train)
+    totals = train.part_totals
     used = np.flatnonzero(totals)
-    shares = counts[used].tocsc()[:, shared.of_source].tocsr().multiply(1 / totals[used, None])
-    shares = shares.tocsr()
-    distributions = _distributions(target, shared.of_target)
-    best = nearest_mixture(shares, distributions[0], shared.n_ngrams, gap_nats=GAP_NATS)
+    shares = train.part_shares[:, shared.of_source].tocsr()
+    whole = _distributions(target.whole, shared.of_target)[0]
+    best = nearest_mixture(shares, whole, shared.n_ngrams, gap_nats=GAP_NATS)
     # To 12 digits, because processors differ in the last bits of a logarithm.
-    chosen_nats = round(best.kl_nats, 12)
-    nats = round(best.kl_nats + _optimism(shares, distributions[1:], shared.n_ngrams) / 2, 12)
+    chosen_nats = nats = round(best.kl_nats, 12)
+    if nats < plain_nats:
+        halves = _distributions(target.halves, shared.of_target)
+        nats = round(best.kl_nats + _optimism(shares, halves, shared.n_ngrams) / 2, 12)
     if nats >= plain_nats:
         return Reach(plain_nats, plain_nats, rows.parted_by, rows.n_parts, False)
     weights = np.zeros(len(totals))
@@ -83,34 +80,8 @@ def find_reach(train: Sample, target: Sample) -> Reach:
     return Reach(nats, chosen_nats, rows.parted_by, rows.n_parts, True, weights)
 
 
-def _count_parts(train: Sample) -> "tuple[csr_array, Floats]":
-    """Return the n-gram counts of each part (row) by class, and the n-grams of each part."""
-    of_parts, totals = _count_queries(train)
-    return of_parts @ train.classes.counts.astype(np.float64), totals
-
-
-def _count_queries(train: Sample) -> "tuple[csr_array, Floats]":
-    """Return the queries of each part (row) with each template, and the n-grams of each part."""
-    from scipy.sparse import coo_array
-
-    assert train.rows is not None
-    rows = train.rows
-    of_parts = coo_array(
-        (rows.n_queries, (rows.parts, rows.templates)),
-        shape=(rows.n_parts, train.of_units.shape[1]),
-    ).tocsr()
-    return of_parts, of_parts @ train.classes.totals.astype(np.float64)
-
-
-def _distributions(target: Sample, classes: Integers) -> Floats:
-    """Return the shares of n-grams in the target (first row), and in both halves of each split."""
-    names = list(target.unit_names)
-    weights = [np.ones(len(names))]
-    for split in range(REACH_SPLITS):
-        first = draw_half(names, f"reach {split}")
-        is_first = np.array([name in first for name in names], np.float64)
-        weights += [is_first, 1 - is_first]
-    counts = target.counts(np.stack(weights))
+def _distributions(counts: Counts, classes: Integers) -> Floats:
+    """Return the share of each n-gram of some classes, NaN where there is not any n-gram."""
     totals = np.where(counts.totals > 0, counts.totals, np.nan)
     distributions: Floats = counts.by_class[:, classes] / totals[:, None]
     return distributions
@@ -140,7 +111,7 @@ def weigh_units(train: Sample, weights: Floats) -> "csr_array":
 
     assert train.rows is not None
     rows = train.rows
-    _, totals = _count_queries(train)
+    totals = train.part_totals
     with np.errstate(divide="ignore", invalid="ignore"):
         per_query = np.where(totals > 0, weights / totals, 0.0)
     of_units = coo_array(

@@ -22,8 +22,9 @@ from nl2sql_align.tasks.measures.bootstrap import Counts, Shared, skew_divergenc
 from nl2sql_align.tasks.measures.divergence import SKEW, alignment
 from nl2sql_align.tasks.measures.options import SEED, Unit
 from nl2sql_align.tasks.measures.parts import PARTS_VERSION
-from nl2sql_align.tasks.measures.reach import GAP_NATS, REACH_SPLITS, find_reach
+from nl2sql_align.tasks.measures.reach import GAP_NATS, find_reach
 from nl2sql_align.tasks.measures.units import (
+    REACH_SPLITS,
     Sample,
     SampleKey,
     choose_unit,
@@ -298,8 +299,7 @@ def _divide(
     found = {}
     for name, n_queries in sizes:
         part = _take_rows(sample, rows.filter(pl.col("part") == name))
-        counts = part.counts(np.ones((1, len(part.keys))))
-        found[name] = _Slice(n_queries, part.n_queries, counts, part)
+        found[name] = _Slice(n_queries, part.n_queries, part.whole, part)
     return sample, found
 
 
@@ -330,10 +330,9 @@ def _take_rows(sample: Sample, rows: pl.DataFrame) -> Sample:
 def _measure_train(train: Sample, target: Sample, slices: dict[str, _Slice]) -> _Measures:
     """Return the alignment and the reach of a training set for each slice."""
     shared = find_shared(train, target)
-    counts = train.counts(np.ones((1, len(train.keys))))
 
     def measure(slice: _Slice) -> _Measured:
-        plain = _align(counts, slice.counts, shared)
+        plain = _align(train.whole, slice.counts, shared)
         return plain, None if plain is None else alignment(find_reach(train, slice.sample).nats)
 
     with ThreadPoolExecutor(resources().threads) as pool:

@@ -32,10 +32,13 @@ from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
 from nl2sql_align.tasks.warehouse.folder import stage_key
 
 if TYPE_CHECKING:
-    from scipy.sparse import csr_array
+    from scipy.sparse import csc_array, csr_array
 
 MOST_UNITS: Final = 10_000
 """Above this number of units, random groups of them are drawn. Errors change by about 1%."""
+
+REACH_SPLITS: Final = 4
+"""How often reach splits a target in halves, each of which judges the weights of the other."""
 
 _KNOWN_SHARE: Final = 0.9
 _NGRAMS_PER_BATCH: Final = 100_000
@@ -138,6 +141,46 @@ class Sample:
         found = np.full(int(self.ngrams.max(initial=-1)) + 2, -1, np.int64)
         found[self.ngrams] = self.classes.of_ngram
         return found
+
+    @cached_property
+    def whole(self) -> Counts:
+        """The n-gram counts of the whole sample."""
+        return self.counts(np.ones((1, len(self.keys))))
+
+    @cached_property
+    def halves(self) -> Counts:
+        """The n-gram counts of both halves of each of ``REACH_SPLITS`` random splits, in turn."""
+        weights = []
+        for split in range(REACH_SPLITS):
+            first = draw_half(self.unit_names, f"reach {split}")
+            is_first = np.array([name in first for name in self.unit_names], np.float64)
+            weights += [is_first, 1 - is_first]
+        return self.counts(np.stack(weights))
+
+    @cached_property
+    def part_totals(self) -> Floats:
+        """The number of n-gram occurrences in each part."""
+        totals: Floats = self._of_parts @ self.classes.totals.astype(np.float64)
+        return totals
+
+    @cached_property
+    def part_shares(self) -> "csc_array":
+        """The distribution of each part that has n-grams (row) over the classes (column)."""
+        used = np.flatnonzero(self.part_totals)
+        counts = (self._of_parts @ self.classes.counts.astype(np.float64))[used]
+        return counts.multiply(1 / self.part_totals[used, None]).tocsc()
+
+    @property
+    def _of_parts(self) -> "csr_array":
+        """The number of queries of each part (row) with each template (column)."""
+        from scipy.sparse import coo_array
+
+        assert self.rows is not None
+        rows = self.rows
+        return coo_array(
+            (rows.n_queries, (rows.parts, rows.templates)),
+            shape=(rows.n_parts, self.of_units.shape[1]),
+        ).tocsr()
 
     def counts(self, weights: Floats) -> Counts:
         """Return n-gram counts from the weights of units (columns) in each replicate (row)."""

@@ -15,7 +15,6 @@ from nl2sql_align.tasks.measures.options import Unit
 from nl2sql_align.tasks.measures.parts import PartsBy, divide_rows, group_templates
 from nl2sql_align.tasks.measures.reach import (
     GAP_NATS,
-    _count_parts,
     _distributions,
     find_reach,
     mixture_counts,
@@ -121,15 +120,14 @@ def test_what_weights_gain_on_the_queries_that_choose_them_is_charged():
 
     def judge(weights, target):
         shared = find_shared(train, target)
-        shares = counts.tocsc()[:, shared.of_source].tocsr().multiply(1 / totals[:, None]).tocsr()
-        [of_target, *_] = _distributions(target, shared.of_target)
+        shares = train.part_shares[:, shared.of_source].tocsr()
+        [of_target] = _distributions(target.whole, shared.of_target)
         return mixture_divergence(weights, shares, of_target, shared.n_ngrams)
 
     tastes = [*rng.dirichlet(taste * 8, 9), np.array(FAR) / sum(FAR)]
     sizes = [50] * 9 + [400]
     drawn = enumerate(zip(sizes, tastes, strict=True))
     train = sample([row for i, (n, p) in drawn for row in draw(n, p, f"{i}", 50 * i)])
-    counts, totals = _count_parts(train)
     others = [sample(draw(200)) for _ in range(10)]
     found = [find_reach(train, sample(draw(200))) for _ in range(10)]
     assert all(one.is_mixed for one in found)
@@ -142,10 +140,9 @@ def test_what_weights_gain_on_the_queries_that_choose_them_is_charged():
 
 def test_a_mixture_has_the_counts_of_its_parts_by_weight():
     train = sample(part("near", NEAR, 50) + part("far", FAR, 90, 50))
-    counts, totals = _count_parts(train)
     weights = np.array([0.25, 0.75])
     found = mixture_counts(train, weigh_units(train, weights), np.ones((1, len(train.keys))))
-    expected = weights @ (counts.toarray() / totals[:, None])
+    expected = weights @ train.part_shares.toarray()
     assert found.by_class[0] / found.totals[0] == pytest.approx(expected)
 
 
