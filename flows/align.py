@@ -22,6 +22,7 @@ from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry, load_corpora
 from nl2sql_align.tasks.measures.options import Resampling, Unit
 from nl2sql_align.tasks.ngrams.corpus_counts import add_partition, count_part
 from nl2sql_align.tasks.results.options import DRIFT_THRESHOLD
+from nl2sql_align.tasks.results.packed_queries import pack_part
 from nl2sql_align.tasks.results.publish import fill_database, publish
 from nl2sql_align.tasks.results.versions import list_versions
 from nl2sql_align.tasks.run import steps
@@ -44,6 +45,7 @@ TASKS: Final[dict[Callable[..., Any], Task[..., Any]]] = {
     add_partition: step(
         add_partition, "add up", "add up partition {job.partition} of {job.corpus}"
     ),
+    pack_part: step(pack_part, "pack part", "pack {job.destination.stem} of {job.corpus}"),
     steps.measure_pairs: step(steps.measure_pairs, "measure"),
     steps.measure_as_written: step(steps.measure_as_written, "measure as written"),
     steps.resample_pairs: step(steps.resample_pairs, "resample"),

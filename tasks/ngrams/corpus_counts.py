@@ -25,7 +25,11 @@ from nl2sql_align.tasks.base.connections import STEPS_SHARE, connected, resource
 from nl2sql_align.tasks.base.run_sql import query_sql, run_sql
 from nl2sql_align.tasks.ngrams.count import count_ngrams
 from nl2sql_align.tasks.templates.rules import MAX_N, NGRAM_RULES_VERSION
-from nl2sql_align.tasks.warehouse.count_files import partition_name, partitions_folder
+from nl2sql_align.tasks.warehouse.count_files import (
+    gather_files,
+    partition_name,
+    partitions_folder,
+)
 from nl2sql_align.tasks.warehouse.folder import write_atomically
 
 # Memory for each character of the templates: 55 to 95 bytes for real corpora, and up to 300 if
@@ -203,15 +207,7 @@ def add_partition(job: AddJob) -> float:
 
 def gather_partitions(division: Division) -> Path:
     """Move a corpus's partitions to their destination, once all are added up."""
-    folder = division.partitions[0].destination.parent
-    wanted = {job.destination for job in division.partitions}
-    for file in folder.iterdir():
-        if file not in wanted:  # left by a worker that died
-            file.unlink()
-    # An existing folder lacks a partition, or the corpus would not have been counted again.
-    shutil.rmtree(division.destination, ignore_errors=True)
-    division.destination.parent.mkdir(parents=True, exist_ok=True)
-    folder.rename(division.destination)
+    gather_files((job.destination for job in division.partitions), division.destination)
     shutil.rmtree(division.scratch, ignore_errors=True)
     return division.destination
 

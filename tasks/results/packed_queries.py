@@ -1,30 +1,64 @@
-"""The published queries of a corpus: a Parquet file with their texts and templates.
+"""The published queries of a corpus: Parquet files with their texts and templates.
 
 The view ``queries`` of the published database reads these files, so that the database itself stays
-small.
+small. Most corpora have one file. A large corpus has a folder of files, each of which one step
+writes.
 """
 
+import shutil
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from nl2sql_align.tasks.base.connections import connected
-from nl2sql_align.tasks.base.run_sql import query_sql, run_sql
+from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
+from nl2sql_align.tasks.warehouse.count_files import (
+    are_complete,
+    find_counts,
+    gather_files,
+    partition_name,
+    partitions_folder,
+)
 from nl2sql_align.tasks.warehouse.folder import Warehouse, stage_key, write_atomically
 
 PACKING_VERSION: Final = 1
 """Goes up with every change that can alter the packed queries of the same stage files."""
 
-ROWS_PER_GROUP: Final = 15_360
-"""The most queries in a row group, whose texts a lookup decompresses. Eight of them are one of
-DuckDB, which writes the ingested queries."""
 
-# Row groups, which are in memory while they are written, have at most this many bytes on average.
-_BYTES_PER_GROUP: Final = 1 << 25
+@dataclass(frozen=True)
+class PackLimits:
+    """How the queries of a corpus are divided into files, and files into row groups.
+
+    Attributes:
+        rows_per_part: The queries that one step packs, rounded up to row groups as ingested. A
+            corpus with at most this many has one file.
+        n_parts: The most files of a corpus.
+        rows_per_group: The most queries in a row group, whose texts a lookup decompresses. Eight
+            of them are one of DuckDB, which writes the ingested queries.
+        repeated_rows_per_group: The same for a corpus whose texts repeat themselves: its row groups
+            store each of their texts once.
+        bytes_per_group: Row groups, which are in memory while they are written, have at most this
+            many bytes on average.
+    """
+
+    rows_per_part: int = 1 << 18
+    n_parts: int = 256
+    rows_per_group: int = 15_360
+    repeated_rows_per_group: int = 122_880
+    bytes_per_group: int = 1 << 25
+
+
+DEFAULT_PACK_LIMITS: Final = PackLimits()
+
+# Texts repeat themselves if each occurs this many times on average.
+_MANY_TIMES: Final = 4
 
 SCHEMA: Final = pa.schema(
     [
@@ -44,13 +78,51 @@ SCHEMA: Final = pa.schema(
 )
 """The columns of the packed queries."""
 
-# Most of these texts differ from each other: neither a dictionary nor the range of a row group
-# helps to find one.
+# In most corpora, most of these texts differ from each other: neither a dictionary nor the range of
+# a row group helps to find one.
 _TEXTS: Final = ("sql", "raw_sql", "question", "id")
 
 
+@dataclass(frozen=True)
+class PackJob:
+    """Some of a corpus's queries to pack: some row groups of ``queries`` into ``destination``.
+
+    Attributes:
+        corpus: The corpus's name.
+        queries: Its queries, as ingested.
+        templates: Its distinct queries with their templates.
+        repeated: Those of several queries, as ``begin_packing`` wrote them for a large corpus, or
+            ``templates``.
+        row_groups: The row groups.
+        destination: The file to write.
+        has_sql: Whether the corpus has SQL. If not, its texts are left out.
+        limits: The sizes of row groups.
+    """
+
+    corpus: str
+    queries: Path
+    templates: Path
+    repeated: Path
+    row_groups: range
+    destination: Path
+    has_sql: bool
+    limits: PackLimits = DEFAULT_PACK_LIMITS
+
+
+@dataclass(frozen=True)
+class Packing:
+    """The steps that pack the queries of a large corpus, in any order.
+
+    Then ``gather_packed`` moves their files from ``scratch`` to the folder ``destination``.
+    """
+
+    parts: tuple[PackJob, ...]
+    scratch: Path
+    destination: Path
+
+
 def pack_queries(
-    corpus: CountedCorpus, warehouse: Warehouse, rows_per_group: int = ROWS_PER_GROUP
+    corpus: CountedCorpus, warehouse: Warehouse, limits: PackLimits = DEFAULT_PACK_LIMITS
 ) -> Path:
     """Write the queries of a corpus with their templates or reject reasons, unless they exist.
 
@@ -60,82 +132,186 @@ def pack_queries(
     Args:
         corpus: The corpus; its counts may still be missing if it is divided.
         warehouse: The warehouse.
-        rows_per_group: The most queries in a row group.
+        limits: The sizes of files and row groups.
 
     Returns:
-        The file, with the columns of the view ``queries``, in the order of the ordinals.
+        The file or the folder of files, with the columns of the view ``queries``, in the order of
+        the ordinals.
     """
-    destination = find_packed(corpus, warehouse)
-    if destination.exists():
-        return destination
-    templates = str(corpus.templates)
-    with (
-        connected() as con,
-        pq.ParquetFile(corpus.queries) as file,
-        write_atomically(destination) as temporary,
-        _open_writer(temporary) as writer,
-    ):
-        run_sql(
-            con,
-            "results/publish/repeated_queries",
-            queries=str(corpus.queries),
-            templates=templates,
-        )
-        for batch in file.iter_batches(_size_group(file.metadata, rows_per_group)):
-            con.register("ingested", pa.table(batch.select(["ordinal", "reject_reason"])))
-            ordinals = pc.min_max(batch["ordinal"])
-            outcomes = query_sql(
-                con,
-                "results/publish/query_outcomes",
-                templates=templates,
-                first_ordinal=ordinals["min"].as_py(),
-                last_ordinal=ordinals["max"].as_py(),
-            ).to_arrow_table()
-            con.unregister("ingested")
-            writer.write_table(_join_columns(corpus, batch, outcomes))
-    return destination
+    begin_packing(corpus, warehouse, limits)
+    packing = plan_packing(corpus, warehouse, limits)
+    if packing is not None:
+        for part in packing.parts:
+            pack_part(part)
+        gather_packed(packing)
+    return find_packed(corpus, warehouse, limits)
 
 
-def _size_group(ingested: pq.FileMetaData, rows_per_group: int) -> int:
-    """Return the number of queries in a row group; fewer if they are long."""
-    groups = map(ingested.row_group, range(ingested.num_row_groups))
-    n_bytes: int = sum(group.total_byte_size for group in groups)
-    n_rows: int = ingested.num_rows
-    return max(1, min(rows_per_group, n_rows * _BYTES_PER_GROUP // max(1, n_bytes)))
+def begin_packing(
+    corpus: CountedCorpus, warehouse: Warehouse, limits: PackLimits = DEFAULT_PACK_LIMITS
+) -> None:
+    """Pack the queries of a small corpus, or collect what the parts of a large one share."""
+    packing = plan_packing(corpus, warehouse, limits)
+    if packing is not None:
+        with connected() as con, write_atomically(packing.parts[0].repeated) as temporary:
+            repeated = _find_repeated(con, corpus.templates)
+            repeated.write_parquet(str(temporary), compression="lz4")
+        return
+    destination = find_packed(corpus, warehouse, limits)
+    if not destination.exists():
+        n_groups = pq.read_metadata(corpus.queries).num_row_groups
+        pack_part(_describe_job(corpus, corpus.templates, range(n_groups), destination, limits))
 
 
-def _join_columns(corpus: CountedCorpus, ingested: pa.RecordBatch, outcomes: pa.Table) -> pa.Table:
-    """Return packed queries; without texts if the corpus has no SQL: no query has a template."""
-    n_rows = ingested.num_rows
-    columns = dict(zip(ingested.schema.names, ingested.columns, strict=True))
-    columns |= dict(zip(outcomes.schema.names, outcomes.columns, strict=True))
-    columns["corpus"] = pa.repeat(corpus.entry.name, n_rows)
-    columns["question_ordinal"] = pc.coalesce(ingested["question_ordinal"], ingested["ordinal"])
-    if not corpus.has_sql:
-        columns |= {name: pa.nulls(n_rows) for name in ("raw_sql", "db_id", "question", "id")}
-        columns["sql"] = pa.repeat("", n_rows)
-    return pa.table({name: columns[name] for name in SCHEMA.names}).cast(SCHEMA)
-
-
-def _open_writer(file: Path) -> pq.ParquetWriter:
-    others = [name for name in SCHEMA.names if name not in _TEXTS]
-    return pq.ParquetWriter(
-        file,
-        SCHEMA,
-        compression="zstd",
-        compression_level=3,
-        use_dictionary=others,
-        write_statistics=others,
-        store_schema=False,
+def plan_packing(
+    corpus: CountedCorpus, warehouse: Warehouse, limits: PackLimits = DEFAULT_PACK_LIMITS
+) -> Packing | None:
+    """Return the steps that pack a large corpus; None if it is small, or packed already."""
+    destination = find_packed(corpus, warehouse, limits)
+    if destination.suffix or are_complete(destination):
+        return None
+    parts = _divide(pq.read_metadata(corpus.queries), limits)
+    scratch = warehouse.scratch / f"{destination.name}-queries"
+    repeated = scratch / "repeated.parquet"
+    folder = scratch / "parts"
+    jobs = tuple(
+        _describe_job(corpus, repeated, groups, folder / partition_name(number, len(parts)), limits)
+        for number, groups in enumerate(parts)
     )
+    return Packing(jobs, scratch, destination)
 
 
-def find_packed(corpus: CountedCorpus, warehouse: Warehouse) -> Path:
-    """Return where the published queries of a corpus are stored, or will be."""
+def pack_part(job: PackJob) -> float:
+    """Pack some of a corpus's queries, and return the seconds that it took."""
+    started = time.perf_counter()
+    with connected() as con, pq.ParquetFile(job.queries) as file:
+        outcomes = _find_outcomes(con, job, file)
+        size = _size_group(file.metadata, job)
+        with write_atomically(job.destination) as temporary, _open_writer(temporary, job) as writer:
+            n_rows = 0
+            for batch in file.iter_batches(size, row_groups=job.row_groups):
+                of_batch = outcomes.slice(n_rows, batch.num_rows)
+                writer.write_table(_join_columns(job, batch, of_batch))
+                n_rows += batch.num_rows
+    return time.perf_counter() - started
+
+
+def gather_packed(packing: Packing) -> Path:
+    """Move the files of a corpus to their destination, once all are written."""
+    gather_files([part.destination for part in packing.parts], packing.destination)
+    shutil.rmtree(packing.scratch, ignore_errors=True)
+    return packing.destination
+
+
+def find_packed(
+    corpus: CountedCorpus, warehouse: Warehouse, limits: PackLimits = DEFAULT_PACK_LIMITS
+) -> Path:
+    """Return where the published queries of a corpus are stored, or will be.
+
+    Returns:
+        A file; for a large corpus, a folder of files.
+    """
     key = stage_key(
         queries=corpus.queries.stem,
         templates=corpus.templates.stem,
         has_sql=corpus.has_sql,
         version=PACKING_VERSION,
     )
-    return warehouse.packed_file(corpus.entry.name, key)
+    file = warehouse.packed_file(corpus.entry.name, key)
+    if (packed := find_counts(file)) is not None:
+        return packed
+    is_large = len(_divide(pq.read_metadata(corpus.queries), limits)) > 1
+    return partitions_folder(file) if is_large else file
+
+
+def _divide(ingested: pq.FileMetaData, limits: PackLimits) -> list[range]:
+    """Return the row groups of each part."""
+    n_rows = max(limits.rows_per_part, -(-ingested.num_rows // limits.n_parts))
+    parts: list[range] = []
+    first = held = 0
+    for group in range(ingested.num_row_groups):
+        held += ingested.row_group(group).num_rows
+        if held >= n_rows or group == ingested.num_row_groups - 1:
+            parts.append(range(first, group + 1))
+            first, held = group + 1, 0
+    return parts
+
+
+def _describe_job(
+    corpus: CountedCorpus,
+    repeated: Path,
+    row_groups: range,
+    destination: Path,
+    limits: PackLimits,
+) -> PackJob:
+    return PackJob(
+        corpus.entry.name,
+        corpus.queries,
+        corpus.templates,
+        repeated,
+        row_groups,
+        destination,
+        corpus.has_sql,
+        limits,
+    )
+
+
+def _find_repeated(con: duckdb.DuckDBPyConnection, templates: Path) -> duckdb.DuckDBPyRelation:
+    return query_sql(con, "results/publish/repeated_texts", templates=str(templates))
+
+
+def _find_outcomes(con: duckdb.DuckDBPyConnection, job: PackJob, file: pq.ParquetFile) -> pa.Table:
+    """Return the template or the reject reason of each query of a part, in their order."""
+    _find_repeated(con, job.repeated).create_view("repeated_texts")
+    ordinals = pc.min_max(file.read_row_groups(job.row_groups, columns=["ordinal"])["ordinal"])
+    return query_sql(
+        con,
+        "results/publish/query_outcomes",
+        queries=str(job.queries),
+        templates=str(job.templates),
+        first_ordinal=ordinals["min"].as_py(),
+        last_ordinal=ordinals["max"].as_py(),
+    ).to_arrow_table()
+
+
+def _are_repeated(job: PackJob) -> bool:
+    """Return whether the texts of a corpus repeat themselves."""
+    n_texts, n_queries = (pq.read_metadata(one).num_rows for one in (job.templates, job.queries))
+    return bool(n_texts * _MANY_TIMES <= n_queries)
+
+
+def _size_group(ingested: pq.FileMetaData, job: PackJob) -> int:
+    """Return the number of queries in a row group; fewer if they are long."""
+    limits = job.limits
+    most = limits.repeated_rows_per_group if _are_repeated(job) else limits.rows_per_group
+    groups = map(ingested.row_group, range(ingested.num_row_groups))
+    n_bytes: int = sum(group.total_byte_size for group in groups)
+    n_rows: int = ingested.num_rows
+    return max(1, min(most, n_rows * limits.bytes_per_group // max(1, n_bytes)))
+
+
+def _join_columns(job: PackJob, ingested: pa.RecordBatch, outcomes: pa.Table) -> pa.Table:
+    """Return packed queries; without texts if the corpus has no SQL: no query has a template."""
+    n_rows = ingested.num_rows
+    columns = dict(zip(ingested.schema.names, ingested.columns, strict=True))
+    columns |= dict(zip(outcomes.schema.names, outcomes.columns, strict=True))
+    columns["corpus"] = pa.repeat(job.corpus, n_rows)
+    columns["question_ordinal"] = pc.coalesce(ingested["question_ordinal"], ingested["ordinal"])
+    if not job.has_sql:
+        columns |= {name: pa.nulls(n_rows) for name in ("raw_sql", "db_id", "question", "id")}
+        columns["sql"] = pa.repeat("", n_rows)
+    return pa.table({name: columns[name] for name in SCHEMA.names}).cast(SCHEMA)
+
+
+def _open_writer(file: Path, job: PackJob) -> pq.ParquetWriter:
+    others = [name for name in SCHEMA.names if name not in _TEXTS]
+    return pq.ParquetWriter(
+        file,
+        SCHEMA,
+        compression="zstd",
+        compression_level=3,
+        use_dictionary=SCHEMA.names if _are_repeated(job) else others,
+        dictionary_pagesize_limit=job.limits.bytes_per_group,
+        write_statistics=others,
+        store_schema=False,
+    )

@@ -284,7 +284,8 @@ def _insert_corpora(
     if is_copy:
         run_sql(con, "results/publish/delete_outdated")
     counts = [names.of(file) for corpus in corpora for file in count_files(corpus.ngrams)]
-    queries = [names.of(find_packed(corpus, warehouse)) for corpus in corpora]
+    packed = [find_packed(corpus, warehouse) for corpus in corpora]
+    queries = [names.of(file) for place in packed for file in count_files(place)]
     create_view(con, "ngram_counts", counts)
     create_view(con, "queries", queries)
     run_sql(con, "results/publish/view_comments")

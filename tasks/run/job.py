@@ -50,6 +50,7 @@ from nl2sql_align.tasks.warehouse.folder_lock import FolderLock
 if TYPE_CHECKING:
     from nl2sql_align.tasks.ngrams.corpus_counts import Division
     from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
+    from nl2sql_align.tasks.results.packed_queries import Packing
 
 # Slow to import, and needed only once the dumps are read.
 _LATER_MODULES: Final = (
@@ -428,33 +429,53 @@ class Job:
         self, prepared: list[Prepared], counting: "dict[str, Pending[CountedCorpus]]"
     ) -> "Iterator[tuple[str, CountedCorpus | SetAside]]":
         """Yield the corpora by name as they are counted, with large ones last."""
-        from nl2sql_align.tasks.ngrams.corpus_counts import count_part
+        from nl2sql_align.tasks.results.packed_queries import plan_packing
 
         pending = {counting[one.entry.name]: one.entry for one in prepared}
-        divided: list[tuple[CountedCorpus, Division, list[Pending[float]]]] = []
+        large: list[tuple[CountedCorpus, Packing | None, list[Pending[float]]]] = []
         for step in self._executor.as_completed(list(pending)):
             entry = pending[step]
             outcome = self._await_outcome(step, entry)
-            if not isinstance(outcome, SetAside) and outcome.division is not None:
-                parts = [self._executor.submit(count_part, one) for one in outcome.division.parts]
-                divided.append((outcome, outcome.division, parts))
+            packing = None
+            if not isinstance(outcome, SetAside):
+                packing = plan_packing(outcome, self._warehouse)
+            if not isinstance(outcome, SetAside) and (outcome.division or packing):
+                large.append((outcome, packing, self._submit_parts(outcome.division, packing)))
             else:
                 yield entry.name, outcome
-        for corpus, division, parts in divided:
-            yield corpus.entry.name, self._add_up(corpus, division, parts)
+        for corpus, packing, parts in large:
+            yield corpus.entry.name, self._gather(corpus, packing, parts)
 
-    def _add_up(
-        self, corpus: "CountedCorpus", division: "Division", parts: list[Pending[float]]
+    def _submit_parts(
+        self, division: "Division | None", packing: "Packing | None"
+    ) -> list[Pending[float]]:
+        """Submit the parts of a large corpus to be counted and packed."""
+        from nl2sql_align.tasks.ngrams.corpus_counts import count_part
+        from nl2sql_align.tasks.results.packed_queries import pack_part
+
+        parts: list[Pending[float]] = []
+        if division is not None:
+            parts += [self._executor.submit(count_part, job) for job in division.parts]
+        if packing is not None:
+            parts += [self._executor.submit(pack_part, job) for job in packing.parts]
+        return parts
+
+    def _gather(
+        self, corpus: "CountedCorpus", packing: "Packing | None", parts: list[Pending[float]]
     ) -> "CountedCorpus | SetAside":
         """Wait for the parts of a large corpus, and add up its partitions."""
         from nl2sql_align.tasks.ngrams.corpus_counts import add_partition, gather_partitions
+        from nl2sql_align.tasks.results.packed_queries import gather_packed
         from nl2sql_align.tasks.run.steps import set_aside_failed
 
         try:
             seconds = sum(part.result() for part in parts)
-            partitions = [self._executor.submit(add_partition, job) for job in division.partitions]
-            seconds += sum(partition.result() for partition in partitions)
-            gather_partitions(division)
+            if (division := corpus.division) is not None:
+                added = [self._executor.submit(add_partition, job) for job in division.partitions]
+                seconds += sum(partition.result() for partition in added)
+                gather_partitions(division)
+            if packing is not None:
+                gather_packed(packing)
         except Exception as error:
             return set_aside_failed(corpus.entry, error, self._warehouse)
         return replace(corpus, seconds=corpus.seconds + seconds, division=None)

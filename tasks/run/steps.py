@@ -33,7 +33,7 @@ from nl2sql_align.tasks.ngrams.corpus_counts import (
     count_divided,
 )
 from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
-from nl2sql_align.tasks.results.packed_queries import pack_queries
+from nl2sql_align.tasks.results.packed_queries import begin_packing
 from nl2sql_align.tasks.run.prepare import Prepared, SetAside, dialects_file
 from nl2sql_align.tasks.templates.dialect_choice import CLEARLY_MORE, choose_dialect
 from nl2sql_align.tasks.templates.fingerprints import FINGERPRINT
@@ -107,7 +107,8 @@ def count_corpus(
     Stage files that exist are reused.
 
     Returns:
-        The corpus. If it is large, its ``division`` holds the steps that count it.
+        The corpus. If it is large, its ``division`` holds the steps that count it, and
+        ``plan_packing`` returns the steps that pack it.
     """
     as_written = None
     if prepared.as_written is not None:
@@ -117,7 +118,7 @@ def count_corpus(
             as_written = replace(as_written, division=None)
     started = time.perf_counter()
     corpus = _count_texts(prepared, warehouse, count_limits)
-    pack_queries(corpus, warehouse)
+    begin_packing(corpus, warehouse)
     return replace(corpus, as_written=as_written, seconds=time.perf_counter() - started)
 
 

@@ -1,5 +1,7 @@
-"""Files of n-gram counts: one Parquet file per corpus, or a folder of partitions."""
+"""Files of a corpus: one Parquet file, or a folder of several if the corpus is large."""
 
+import shutil
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
@@ -46,6 +48,24 @@ def partitions_folder(file: Path) -> Path:
 def partition_name(partition: int, n_partitions: int) -> str:
     """Return the file name of one partition of a corpus's counts."""
     return f"part-{partition:03}-of-{n_partitions:03}.parquet"
+
+
+def gather_files(files: Iterable[Path], destination: Path) -> None:
+    """Make a folder of files the destination folder, once all of them are written.
+
+    Args:
+        files: All files of the folder; others are removed.
+        destination: A folder that is replaced if it exists.
+    """
+    wanted = set(files)
+    [folder] = {file.parent for file in wanted}
+    for file in folder.iterdir():
+        if file not in wanted:  # left by a worker that died
+            file.unlink()
+    # An existing folder is incomplete, or its files would not have been written again.
+    shutil.rmtree(destination, ignore_errors=True)
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    folder.rename(destination)
 
 
 def name_below(published: str) -> str:

@@ -21,7 +21,7 @@ comment on column corpora.n_distinct_ngrams is 'Distinct n-grams: rows of ngram_
 comment on column corpora.n_ngrams is 'Occurrences of n-grams in all queries';
 comment on column corpora.is_set_aside is 'True if no query has an n-gram: the corpus then has no distribution and no alignment';
 comment on column corpora.templates_file is 'The Parquet file of the distinct queries with their templates';
-comment on column corpora.queries_file is 'The Parquet file of its queries; queries is a view over these files';
+comment on column corpora.queries_file is 'The Parquet file, or the folder of Parquet files, of its queries; queries is a view over these files';
 comment on column corpora.ngrams_file is 'The Parquet file, or the folder of Parquet files, of the n-gram counts; ngram_counts is a view over these files';
 comment on column corpora.ingested_at is 'When the dump was read';
 comment on column corpora.question_weight is 'The weight of a question, which its answers share: each of k answers counts question_weight / k times; 1 unless some question has several answers';

@@ -1,7 +1,16 @@
--- The templates or reject reasons of a batch of a corpus's queries, in their order. Expects ingested (ordinal,
--- reject_reason) and repeated_queries.
--- parameters: templates, first_ordinal, last_ordinal
-with parsed as (
+-- The templates or reject reasons of some of a corpus's queries, in their order. A text that occurs first at a query's
+-- own ordinal is joined by the ordinal; only texts that occur again are compared. Expects repeated_texts.
+-- parameters: queries, templates, first_ordinal, last_ordinal
+with ingested as (
+    select
+        ordinal,
+        sql,
+        reject_reason
+    from read_parquet($queries)
+    where ordinal between $first_ordinal and $last_ordinal
+),
+
+parsed as (
     select
         first_ordinal,
         template_id,
@@ -15,5 +24,5 @@ select
     coalesce(ingested.reject_reason, parsed.reject_reason, repeated.reject_reason) as reject_reason
 from ingested
 left join parsed on ingested.ordinal = parsed.first_ordinal
-left join repeated_queries as repeated on ingested.ordinal = repeated.ordinal
+left join repeated_texts as repeated on ingested.sql = repeated.sql and ingested.ordinal != repeated.first_ordinal
 order by ingested.ordinal

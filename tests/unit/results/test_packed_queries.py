@@ -5,7 +5,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from nl2sql_align.tasks.results.packed_queries import SCHEMA, find_packed, pack_queries
+from nl2sql_align.tasks.results.packed_queries import (
+    SCHEMA,
+    PackLimits,
+    begin_packing,
+    find_packed,
+    gather_packed,
+    pack_part,
+    pack_queries,
+    plan_packing,
+)
+from nl2sql_align.tasks.warehouse.count_files import count_files
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 
 FIRST, SECOND = ("select a from b", "SELECT FROM"), ("select 1 as x", "SELECT")
@@ -22,7 +32,8 @@ def warehouse(tmp_path):
 def test_each_query_has_the_outcome_of_its_text(warehouse, make_corpus, rows_per_group):
     db_ids = [None, "harbour", *["staff"] * 5]
     corpus = make_corpus(warehouse.folder, "boats", QUERIES, db_ids=db_ids)
-    file = pack_queries(corpus, warehouse, rows_per_group)
+    limits = PackLimits(rows_per_group=rows_per_group)
+    file = pack_queries(corpus, warehouse, limits)
     assert file == find_packed(corpus, warehouse)
     assert file.parent == warehouse.folder / "queries" and file.name.startswith("boats-")
     packed = pq.read_table(file)
@@ -93,3 +104,57 @@ def test_packed_queries_are_reused_and_written_again_alike(warehouse, make_corpu
 def test_a_corpus_without_queries_is_packed(warehouse, make_corpus):
     corpus = make_corpus(warehouse.folder, "empty", [])
     assert pq.read_table(pack_queries(corpus, warehouse)).num_rows == 0
+
+
+SMALL_PARTS = PackLimits(rows_per_part=2)
+
+
+def make_divided(make_corpus, folder):
+    """Return a corpus whose queries are ingested in row groups of one query."""
+    corpus = make_corpus(folder, "boats", QUERIES)
+    pq.write_table(pq.read_table(corpus.queries), corpus.queries, row_group_size=1)
+    return corpus
+
+
+def test_a_large_corpus_is_packed_in_parts(warehouse, make_corpus, tmp_path):
+    corpus = make_divided(make_corpus, warehouse.folder)
+    other = Warehouse(tmp_path / "other")
+    whole = pq.read_table(pack_queries(corpus, other))
+    assert plan_packing(corpus, other) is None
+    begin_packing(corpus, warehouse, SMALL_PARTS)
+    packing = plan_packing(corpus, warehouse, SMALL_PARTS)
+    for part in reversed(packing.parts):
+        pack_part(part)
+    pack_part(packing.parts[1])  # by a worker that was thought dead
+    folder = gather_packed(packing)
+    assert folder == find_packed(corpus, warehouse, SMALL_PARTS) and not packing.scratch.exists()
+    assert folder.parent == warehouse.folder / "queries" and folder.name.startswith("boats-")
+    files = count_files(folder)
+    assert [pq.read_metadata(file).num_rows for file in files] == [2, 2, 2, 1]
+    assert pa.concat_tables(map(pq.read_table, files)).equals(whole)
+    # The rows of a database are the same, whichever version has packed them.
+    assert find_packed(corpus, warehouse) == folder and plan_packing(corpus, warehouse) is None
+
+
+def test_a_folder_that_lacks_a_part_is_packed_again(warehouse, make_corpus):
+    corpus = make_divided(make_corpus, warehouse.folder)
+    folder = pack_queries(corpus, warehouse, SMALL_PARTS)
+    before = {file.name: file.read_bytes() for file in count_files(folder)}
+    (folder / min(before)).unlink()
+    assert pack_queries(corpus, warehouse, SMALL_PARTS) == folder
+    assert {file.name: file.read_bytes() for file in count_files(folder)} == before
+
+
+def test_a_corpus_has_no_more_parts_than_allowed(warehouse, make_corpus):
+    corpus = make_divided(make_corpus, warehouse.folder)
+    folder = pack_queries(corpus, warehouse, PackLimits(rows_per_part=1, n_parts=2))
+    assert [pq.read_metadata(file).num_rows for file in count_files(folder)] == [4, 3]
+
+
+def test_row_groups_of_texts_that_repeat_store_each_once(warehouse, make_corpus):
+    corpus = make_corpus(warehouse.folder, "log", [FIRST, REJECTED] * 20)
+    limits = PackLimits(rows_per_group=1)
+    file = pq.ParquetFile(pack_queries(corpus, warehouse, limits))
+    texts = file.metadata.row_group(0).column(SCHEMA.get_field_index("sql"))
+    assert (file.num_row_groups, texts.num_values, texts.has_dictionary_page) == (1, 40, True)
+    assert file.read()["sql"].to_pylist() == [FIRST[0], REJECTED[0]] * 20

@@ -17,8 +17,10 @@ from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.measures.matrix import Content, compute_matrix
 from nl2sql_align.tasks.results.changes import find_changes
 from nl2sql_align.tasks.results.database import open_results
-from nl2sql_align.tasks.results.packed_queries import find_packed
+from nl2sql_align.tasks.results.packed_queries import PackLimits, find_packed, pack_queries
 from nl2sql_align.tasks.results.publish import DRIFT_THRESHOLD, RunRecord, fill_database, publish
+from nl2sql_align.tasks.results.record import relocate
+from nl2sql_align.tasks.warehouse.count_files import count_files
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 from tests import reference
 
@@ -602,6 +604,28 @@ def test_counts_are_removed_one_run_after_the_last_database_that_names_them(ware
     [changed] = run(("dev", DEV[:1], {"role": "target"}))
     assert dev.ngrams.exists()
     assert changed.ngrams.exists()
+
+
+def test_the_queries_of_a_large_corpus_are_published_from_a_folder(
+    warehouse, make_corpus, run, tmp_path
+):
+    [train] = run(TRAIN_CORPUS)
+    query = "select * from queries order by corpus, ordinal"
+    before = rows(warehouse, query)
+    whole = find_packed(train, warehouse)
+    whole.unlink()
+    pq.write_table(pq.read_table(train.queries), train.queries, row_group_size=1)
+    folder = pack_queries(train, warehouse, PackLimits(rows_per_part=1))
+    assert folder == whole.with_suffix("") and len(count_files(folder)) == len(TRAIN)
+    run(TRAIN_CORPUS, DEV_CORPUS)
+    of_train = rows(warehouse, query.replace("order", "where corpus = 'train' order"))
+    assert of_train == before
+    named = rows(warehouse, "select queries_file from corpora order by corpus desc")
+    assert named[0] == (str(folder),)
+    moved = Warehouse(warehouse.folder.rename(tmp_path / "moved"))
+    assert relocate(moved.folder) == len(TRAIN) + 3
+    with duckdb.connect(str(moved.database), read_only=True) as con:
+        assert con.sql("select count(*) from queries").fetchall() == [(len(TRAIN) + len(DEV),)]
 
 
 def test_a_failure_leaves_the_old_results_and_nothing_else(warehouse, run):
