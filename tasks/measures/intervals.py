@@ -570,9 +570,7 @@ class _Bootstrap:
             return find_reach(self.load(pair.source), self.load(pair.target))
 
         with ThreadPoolExecutor(resources().threads) as pool:
-            self._read_small((key for pair in missing.values() for key in pair.samples), pool)
-            for pair in missing.values():
-                self.load(pair.source)  # the large ones, one after the other
+            self._read((key for pair in missing.values() for key in pair.samples), pool)
             self.reaches |= zip(missing, pool.map(find, missing.values()), strict=True)
 
     def extend(self, pairs: Iterable[_Pair], n: int) -> None:
@@ -611,8 +609,7 @@ class _Bootstrap:
 
         # Each thread computes whole samples, so that no number depends on the number of threads.
         with ThreadPoolExecutor(resources().threads) as pool:
-            self._read_small((key for pair in pairs.values() for key in pair.samples), pool)
-            # This reads the large ones, one after the other.
+            self._read((key for pair in pairs.values() for key in pair.samples), pool)
             largest = max(self.load(pair.source).n_classes for pair in pairs.values())
             n_classes = sum(self.load(target).n_classes for target in targets.values())
             per_batch = replicates_per_batch(n_classes + resources().threads * largest)
@@ -670,8 +667,8 @@ class _Bootstrap:
         self._vocabulary = load_vocabulary(self._con, sorted(self._covered))
         self._samples.clear()
 
-    def _read_small(self, keys: Iterable[SampleKey], pool: ThreadPoolExecutor) -> None:
-        """Read small corpora concurrently. A large one alone takes enough memory."""
+    def _read(self, keys: Iterable[SampleKey], pool: ThreadPoolExecutor) -> None:
+        """Read small corpora concurrently, then large ones: each alone takes enough memory."""
         missing = {key.name: key for key in keys if key.name not in self._samples}
         small = {
             name: key
@@ -685,6 +682,8 @@ class _Bootstrap:
                 return load_sample(con, key, vocabulary, self._seed)
 
         self._samples.update(zip(small, pool.map(read, small.values()), strict=True))
+        for key in missing.values():
+            self.load(key)
 
 
 def _count_replicates(sample: Sample, replicates: range) -> Counts:

@@ -1,6 +1,8 @@
 """Intervals, verdicts and ceilings, and which of them a later run computes again."""
 
 import math
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 from benchmarks import coverage, halves
 from nl2sql_align.tasks.base.connections import connect
 from nl2sql_align.tasks.base.environment import THREADS_VARIABLE
+from nl2sql_align.tasks.measures import intervals
 from nl2sql_align.tasks.measures.bootstrap import poisson_weights, uniforms, unit_keys
 from nl2sql_align.tasks.measures.intervals import compute_intervals
 from nl2sql_align.tasks.measures.matrix import Content, compute_matrix
@@ -353,6 +356,27 @@ def test_threads_and_order_change_no_bit(resample, monkeypatch, threads):
     _, *second = resample(*THREE[::-1], folder="second")
     for one, other in zip(first, second, strict=True):
         assert sorted(map(repr, one)) == sorted(map(repr, other))
+
+
+def test_large_corpora_are_read_one_after_the_other(resample, monkeypatch):
+    _, *first = resample(*THREE, folder="first")
+    monkeypatch.setenv(THREADS_VARIABLE, "4")
+    monkeypatch.setattr(intervals, "_SMALL_CORPUS", 0)
+    running = threading.Lock()
+
+    def load_alone(*given):
+        assert running.acquire(blocking=False), "another corpus is read at the same time"
+        time.sleep(0.01)
+        try:
+            return load_sample(*given)
+        finally:
+            running.release()
+
+    monkeypatch.setattr(intervals, "load_sample", load_alone)
+    other = ("other", queries(60, 2), {"db_ids": databases(60, 10)})
+    _, *second = resample(*THREE, other, folder="second")
+    for one, of_both in zip(first, second, strict=True):
+        assert {*map(repr, one)} <= {*map(repr, of_both)}
 
 
 def test_counting_templates_in_blocks_changes_no_bit(tmp_path, make_corpus):
