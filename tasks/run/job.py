@@ -52,7 +52,6 @@ if TYPE_CHECKING:
     from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
     from nl2sql_align.tasks.results.packed_queries import Packing
 
-# Slow to import, and needed only once the dumps are read.
 _LATER_MODULES: Final = (
     "nl2sql_align.tasks.results.publish",
     "nl2sql_align.tasks.run.steps",
@@ -61,6 +60,12 @@ _LATER_MODULES: Final = (
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
+
+
+def load_later_modules() -> None:
+    """Import the modules that count and measure, which takes as long as many steps."""
+    for module in _LATER_MODULES:
+        import_module(module)
 
 
 class Pending(Protocol[R_co]):
@@ -361,8 +366,7 @@ class Job:
             pending[step] = entry
         parsing: dict[Pending[ParseReport], ParseJob] = {}
         outcomes: dict[str, Prepared | SetAside] = {}
-        for module in _LATER_MODULES:  # while the first dumps are read
-            import_module(module)
+        load_later_modules()  # while the first dumps are read
         for n_done, step in enumerate(self._executor.as_completed(list(pending)), 1):
             entry = pending[step]
             outcome = outcomes[entry.name] = self._await_outcome(step, entry)
