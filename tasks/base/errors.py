@@ -66,6 +66,10 @@ class ConflictError(WarehouseError):
     """Another run has published to the same store in the meantime."""
 
 
+class LostFileError(WarehouseError):
+    """The store has lost or damaged a file that a run needs; the run starts again without it."""
+
+
 class DatabaseInUseError(WarehouseError):
     """Another process has the published database open for writing, perhaps only briefly."""
 

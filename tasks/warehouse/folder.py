@@ -28,6 +28,7 @@ from nl2sql_align.tasks.warehouse.ownership import (
     mark_owner,
     name_temporary,
 )
+from nl2sql_align.tasks.warehouse.placeholders import is_placeholder
 from nl2sql_align.tasks.warehouse.regular_files import open_regular
 
 _SECONDS_BETWEEN_TRIES = 0.2
@@ -189,6 +190,11 @@ class Warehouse:
     def inputs_file(self) -> Path:
         """The digests of the settings and dumps of the last run, if it was complete."""
         return self.folder / "stages" / "inputs.json"
+
+    @property
+    def index_file(self) -> Path:
+        """For a warehouse on a store: the footers of its Parquet files, and its small files."""
+        return self.folder / "stages" / "index.parquet"
 
     @property
     def backup_file(self) -> Path:
@@ -362,10 +368,11 @@ class Warehouse:
             return dict(pool.map(digest, paths))
 
     def stage_files(self) -> list[Path]:
-        """Return the files that no run changes once they exist."""
+        """Return the files that no run changes once they exist, without placeholders."""
         public = [self.ngrams, self.packed_queries]
         folders = [*public, *(path for path in self._list_stages() if path.is_dir())]
-        return sorted(file for folder in folders for file in list_stage_files(folder))
+        found = (file for folder in folders for file in list_stage_files(folder))
+        return sorted(file for file in found if not is_placeholder(file))
 
     def stage_file(
         self, folder: Path, published: str, exists: Callable[[Path], bool] = Path.is_file

@@ -1,6 +1,7 @@
 """Warehouses on object stores: working copies on disk, and manifests that publish them.
 
-A run works in a copy of the warehouse, in a folder of this user on this machine. To publish, it
+A run works in a copy of the warehouse, in a folder of this user on this machine. Parquet files that
+the copy does not have are placeholders there until a step needs their data. To publish, a run
 uploads the changed files under new names, and then creates the next manifest, which lists all files
 with their digests. The manifest with the highest number is the published state. A number can be
 used only once: if two runs start from the same manifest, the second one is refused. Files that
@@ -15,14 +16,15 @@ import hashlib
 import json
 import os
 import re
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from functools import partial
+from functools import cache, lru_cache, partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
@@ -32,6 +34,7 @@ from nl2sql_align.tasks.base.errors import (
     AlignError,
     ConfigurationError,
     ConflictError,
+    LostFileError,
     WarehouseError,
 )
 from nl2sql_align.tasks.base.progress import announce
@@ -43,6 +46,15 @@ from nl2sql_align.tasks.warehouse.addresses import (
 )
 from nl2sql_align.tasks.warehouse.count_files import count_files
 from nl2sql_align.tasks.warehouse.folder import Warehouse, digest_file, write_atomically
+from nl2sql_align.tasks.warehouse.lazy_file import LazyFile
+from nl2sql_align.tasks.warehouse.placeholders import (
+    Indexed,
+    is_placeholder,
+    read_footer,
+    read_index,
+    write_index,
+    write_placeholder,
+)
 from nl2sql_align.tasks.warehouse.store_files import StoreFiles
 
 if TYPE_CHECKING:
@@ -54,6 +66,7 @@ FORMAT: Final = 1
 
 _THREADS: Final = 8
 _LARGE_BYTES: Final = 1 << 24
+_SMALL_BYTES: Final = 1 << 12
 _DISK_ERRORS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 _MANIFEST: Final = re.compile(r"manifests/(\d{10})\.json")
 _UPLOADED: Final = re.compile(
@@ -61,6 +74,7 @@ _UPLOADED: Final = re.compile(
 )
 _OLD_COPY_SECONDS: Final = 24 * 3600
 _LAST_NUMBER: Final = 9_999_999_999
+_FETCHING: Final = threading.Lock()
 # The largest time that a file system and a date can have.
 _END_OF_TIME_NS: Final = 253_402_300_800 * 10**9
 
@@ -253,6 +267,21 @@ class _Store:
                 raise _DamagedError(f"{self.address}/{file.object} is damaged")
             os.utime(temporary, ns=(file.mtime_ns, file.mtime_ns))
 
+    def check_size(self, file: StoredFile, sizes: Mapping[str, int]) -> None:
+        """Check that an object exists with the size in the manifest.
+
+        Args:
+            file: The file.
+            sizes: The objects of the store; see ``sizes``.
+
+        Raises:
+            _DamagedError: The file is missing, or has another size.
+        """
+        size = sizes.get(file.object)
+        if size != file.size:
+            problem = "missing" if size is None else "damaged"
+            raise _DamagedError(f"{self.address}/{file.object} is {problem}")
+
     def upload(self, files: Iterable[StoredFile], sources: Mapping[str, Path]) -> None:
         """Upload files from their sources, by name; stores show a file once it is complete."""
 
@@ -291,10 +320,7 @@ class _Store:
             return
         if refusal is not None and manifest.number not in numbers:
             raise refusal
-        raise ConflictError(
-            f"another run has published to {self.address} during this one; run again: finished "
-            "stages are kept"
-        )
+        raise _overtaken(self.address)
 
     def remove(self, objects: Iterable[str]) -> None:
         """Remove objects; ignore those that do not exist."""
@@ -383,8 +409,10 @@ def check_store(warehouse: Warehouse) -> None:
 def pull(warehouse: Warehouse, *names: str) -> bool:
     """Synchronize the working copy of a warehouse with the published state.
 
-    Fetch missing and changed files. Remove files that are no longer published, but keep stage files
-    that never were. Skip files that the store has lost or damaged; the run rebuilds them.
+    Of Parquet files that the copy does not have, write placeholders: ``fetch_missing`` fetches them
+    when they are needed. Fetch other missing and changed files. Remove files that are no longer
+    published, but keep stage files that never were. Skip files that the store has lost or damaged,
+    as far as their sizes tell; the run rebuilds them.
 
     Args:
         warehouse: The warehouse, locked; one without an address is left alone.
@@ -406,16 +434,25 @@ def pull(warehouse: Warehouse, *names: str) -> bool:
         before = _read_session(warehouse).base.files
         for path in _public_files(warehouse):
             name = _name(warehouse, path)
-            if name not in base.files and (name in before or path.suffix != ".parquet"):
+            is_result = path.suffix == ".parquet" and not is_placeholder(path)
+            if name not in base.files and (name in before or not is_result):
                 path.unlink()
+        fetched = [] if names else _fetch_index(warehouse, store, base)
+        index = {} if names else read_index(warehouse.index_file)
         wanted = [f for f in base.files.values() if not names or f.name in names]
         places = {warehouse.folder / file.name: file for file in wanted}
-        digests = warehouse.digests(path for path in places if path.is_file())
+        here = (path for path in places if path.is_file() and not is_placeholder(path))
+        digests = warehouse.digests(here)
         missing = [f for path, f in places.items() if digests.get(path) != f.sha256]
+        sizes = {} if names or not missing else store.sizes()
 
         def fetch(file: StoredFile) -> str | None:
             try:
-                store.fetch(file, warehouse.folder / file.name)
+                if not names:
+                    store.check_size(file, sizes)
+                if not _write_indexed(warehouse.folder / file.name, file, index.get(file.name)):
+                    store.fetch(file, warehouse.folder / file.name)
+                    fetched.append(file)
             except _DamagedError as error:
                 (warehouse.folder / file.name).unlink(missing_ok=True)
                 announce("fetch", f"{error}; it is rebuilt")
@@ -427,8 +464,8 @@ def pull(warehouse: Warehouse, *names: str) -> bool:
             return pull(warehouse, *names)  # two runs have replaced these files meanwhile
     upload = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}"
     _write_session(warehouse, _Session(base, upload, tuple(damaged)))
-    warehouse.record_digests(warehouse.folder / file.name for file in missing)
-    _announce("fetch", "from", warehouse, missing, len(wanted), started)
+    warehouse.record_digests(warehouse.folder / file.name for file in fetched)
+    _announce("fetch", "from", warehouse, fetched, len(wanted), started)
     return True
 
 
@@ -460,18 +497,19 @@ def push(
     base = session.base
     with _open_store(warehouse) as store:
         files = {n: f for n, f in base.files.items() if names and n not in names}
-        given = [
-            path
-            for path in _public_files(warehouse)
-            if not names or _name(warehouse, path) in names
-        ]
+        public = {_name(warehouse, path): path for path in _public_files(warehouse)}
+        given = [path for name, path in public.items() if not names or name in names]
         stored = _stored_files(warehouse, session, given)
+        if not names:
+            index = _index_files(warehouse, stored)
+            stored |= _stored_files(warehouse, session, index)
         files |= {file.name: file for file in stored.values()}
         sizes = store.sizes()
         changed = [
             file
-            for file in stored.values()
-            if sizes.get(file.object) != file.size or file.name in session.damaged
+            for path, file in stored.items()
+            if (sizes.get(file.object) != file.size or file.name in session.damaged)
+            and not is_placeholder(path)
         ]
         store.upload(changed, {file.name: path for path, file in stored.items()})
         if files != base.files:
@@ -496,11 +534,145 @@ def push(
     return True
 
 
+def fetch_missing(paths: Iterable[Path]) -> None:
+    """Fetch the data of stage files that are placeholders, and check it.
+
+    Call it before reading more than the footers of files that an earlier run may have made.
+
+    Args:
+        paths: Files, and folders of files, of one warehouse; those that are here stay as they are.
+
+    Raises:
+        LostFileError: The store has lost or damaged some of them, which are removed here.
+        ConflictError: The store has lost some because other runs have published.
+        WarehouseError: The store cannot be used.
+    """
+    files = {file for path in paths for file in count_files(path)}
+    if not any(map(is_placeholder, files)):
+        return
+    with _FETCHING:  # another step may be fetching the same files
+        missing = sorted(filter(is_placeholder, files))
+        if missing:
+            _fetch_data(missing)
+
+
+def _fetch_data(paths: list[Path]) -> None:
+    started = time.perf_counter()
+    warehouse = _find_copy(paths[0])
+    session = _read_session(warehouse)
+    files = [_known_file(warehouse, session, path) for path in paths]
+    with _open_store(warehouse) as store:
+
+        def fetch(file: StoredFile) -> str | None:
+            try:
+                store.fetch(file, warehouse.folder / file.name)
+            except _DamagedError as error:
+                return str(error)
+            return None
+
+        found = zip(files, _run_in_threads(fetch, files), strict=True)
+        problems = {file.name: problem for file, problem in found if problem}
+        if problems and store.current().number != session.base.number:
+            raise _overtaken(store.address)
+    if problems:
+        damaged = (*session.damaged, *problems)
+        _write_session(warehouse, replace(session, damaged=damaged))
+        for name, problem in problems.items():
+            (warehouse.folder / name).unlink()
+            announce("fetch", f"{problem}; it is rebuilt")
+        raise LostFileError("; ".join(problems.values()))
+    _announce("fetch", "from", warehouse, files, len(session.base.files), started)
+
+
+def _find_copy(path: Path) -> Warehouse:
+    """Return the warehouse of a file in a working copy."""
+    for folder in path.parents:
+        with suppress(OSError, ValueError, KeyError):
+            fields = json.loads(_session_file(Warehouse(folder)).read_text(encoding="utf-8"))
+            return Warehouse(folder, fields["address"])
+    raise WarehouseError(f"{path} is not in a working copy of a warehouse; fetch it again")
+
+
+def _overtaken(address: str) -> ConflictError:
+    return ConflictError(
+        f"another run has published to {address} during this one; run again: finished "
+        "stages are kept"
+    )
+
+
+# ---- the files of a copy ------------------------------------------------------------------------
+
+
+def _fetch_index(warehouse: Warehouse, store: _Store, manifest: Manifest) -> list[StoredFile]:
+    """Fetch the index of the published files if that is new; return what was fetched.
+
+    Nothing is fetched if an earlier version has published, or if the index is damaged.
+    """
+    path = warehouse.index_file
+    file = manifest.files.get(_name(warehouse, path))
+    if file is None or _has_content(path, file):
+        return []
+    try:
+        store.fetch(file, path)
+    except _DamagedError:
+        path.unlink(missing_ok=True)
+        return []
+    return [file]
+
+
+def _write_indexed(path: Path, file: StoredFile, indexed: Indexed | None) -> bool:
+    """Write a file, or the placeholder for it, as far as the index has it; else return False."""
+    if indexed is None or indexed.sha256 != file.sha256:
+        return False
+    if path.suffix != ".parquet":
+        with write_atomically(path) as temporary:
+            temporary.write_bytes(indexed.content)
+            os.utime(temporary, ns=(file.mtime_ns, file.mtime_ns))
+        return True
+    if not (is_placeholder(path) and _is_placeholder_for(path, file, indexed.content)):
+        with write_atomically(path) as temporary:
+            write_placeholder(temporary, indexed.content, file.size, file.mtime_ns)
+    return True
+
+
+def _is_placeholder_for(path: Path, file: StoredFile, footer: bytes) -> bool:
+    stat = path.stat()
+    has_state = (stat.st_size, stat.st_mtime_ns) == (file.size, file.mtime_ns)
+    return has_state and read_footer(path) == footer
+
+
+def _index_files(warehouse: Warehouse, stored: Mapping[Path, StoredFile]) -> list[Path]:
+    """Write the index of the files that a manifest will list; return it if it has any row."""
+    before = read_index(warehouse.index_file)
+    stages = warehouse.folder / "stages"
+    rows = {}
+    for path, file in stored.items():
+        known = before.get(file.name)
+        content: bytes | None
+        if known is not None and known.sha256 == file.sha256:
+            content = known.content
+        elif path.suffix == ".parquet":
+            content = read_footer(path)
+        else:
+            is_small = file.size <= _SMALL_BYTES and path.parent.parent == stages
+            content = path.read_bytes() if is_small else None
+        if content is not None:
+            rows[file.name] = Indexed(file.sha256, content)
+    if not rows:
+        return []
+    with write_atomically(warehouse.index_file) as temporary:
+        write_index(temporary, rows)
+    return [warehouse.index_file]
+
+
 def _public_files(warehouse: Warehouse) -> list[Path]:
-    """Return the files of a working copy that are published, unlike those for this machine."""
+    """Return the files of a working copy that are published, unlike those for this machine.
+
+    The index, which is made of them, is not among them.
+    """
     folder = warehouse.folder
     single = [warehouse.database, warehouse.report, *folder.glob("nightly/*")]
-    private = (warehouse.scratch, warehouse.digests_file, _session_file(warehouse))
+    private = (warehouse.digests_file, warehouse.index_file, _session_file(warehouse))
     stages = [
         path
         for kind in ("ngrams", "queries", "stages")
@@ -514,8 +686,9 @@ def _stored_files(
     warehouse: Warehouse, session: _Session, paths: Iterable[Path]
 ) -> dict[Path, StoredFile]:
     """Return the manifest's entry for each file: the old one if the content is the same."""
-    found = {}
-    for path, sha256 in warehouse.digests(paths).items():
+    paths = list(paths)
+    found = {path: _known_file(warehouse, session, path) for path in paths if is_placeholder(path)}
+    for path, sha256 in warehouse.digests(path for path in paths if path not in found).items():
         name, stat = _name(warehouse, path), path.stat()
         old = session.base.files.get(name)
         if old is not None and (old.size, old.sha256) == (stat.st_size, sha256):
@@ -525,6 +698,16 @@ def _stored_files(
         place = f"{first}/{session.upload}/{rest}" if rest else f"published/{session.upload}/{name}"
         found[path] = StoredFile(name, place, stat.st_size, sha256, stat.st_mtime_ns)
     return found
+
+
+def _known_file(warehouse: Warehouse, session: _Session, placeholder: Path) -> StoredFile:
+    file = session.base.files.get(_name(warehouse, placeholder))
+    if file is None:
+        raise WarehouseError(
+            f"{warehouse.folder} does not say where {placeholder.name} is stored; remove this "
+            "copy, and run again"
+        )
+    return file
 
 
 def _name(warehouse: Warehouse, path: Path) -> str:
@@ -537,6 +720,7 @@ def _session_file(warehouse: Warehouse) -> Path:
 
 def _write_session(warehouse: Warehouse, session: _Session) -> None:
     fields = {
+        "address": warehouse.address,
         "base": session.base.as_json(),
         "upload": session.upload,
         "damaged": session.damaged,
@@ -548,11 +732,19 @@ def _write_session(warehouse: Warehouse, session: _Session) -> None:
 def _read_session(warehouse: Warehouse) -> _Session:
     """Return the session of a working copy; a new copy starts from an empty manifest."""
     file = _session_file(warehouse)
+    with suppress(OSError):
+        state = file.stat()
+        return _parse_session(file, (state.st_ino, state.st_mtime_ns))
+    return _Session(Manifest(), "")
+
+
+@lru_cache(maxsize=4)  # each step that fetches files reads it
+def _parse_session(file: Path, _state: tuple[int, int]) -> _Session:
     try:
         fields = json.loads(file.read_text(encoding="utf-8"))
         base = _parse_manifest(fields["base"], str(file))
         return _Session(base, fields["upload"], tuple(fields["damaged"]))
-    except (OSError, ValueError, KeyError, TypeError, WarehouseError):
+    except (ValueError, KeyError, TypeError, WarehouseError):
         return _Session(Manifest(), "")
 
 
@@ -619,7 +811,17 @@ def public_names(warehouse: Warehouse, paths: Iterable[Path]) -> PublicNames:
         # Used if the folder holds the partitions of one corpus, which are uploaded together.
         names[path.parent] = names[path].rpartition("/")[0]
         stored[names[path]] = file
-    system = _file_system(warehouse.address, stored, lambda file: warehouse.folder / file.name)
+
+    def locate(file: StoredFile) -> Path:
+        path = warehouse.folder / file.name
+        fetch_missing([path])
+        return path
+
+    def find_end(file: StoredFile) -> bytes | None:
+        path = warehouse.folder / file.name
+        return read_footer(path) if is_placeholder(path) else None
+
+    system = _file_system(warehouse.address, stored, locate, find_end)
     return PublicNames(names, AddressedFiles(system))
 
 
@@ -655,14 +857,30 @@ def find_published(warehouse: Warehouse) -> Published:
             raise
         _remove_old_copies(path)
         stored = {f"{warehouse.address}/{f.object}": f for f in manifest.files.values()}
-        system = _file_system(warehouse.address, stored, partial(_locate, warehouse))
+        find_end = partial(_find_end, cache(partial(_index_for_readers, warehouse, manifest)))
+        system = _file_system(warehouse.address, stored, partial(_locate, warehouse), find_end)
         return Published(path, AddressedFiles(system))
+
+
+def _index_for_readers(warehouse: Warehouse, manifest: Manifest) -> Mapping[str, Indexed]:
+    """Return the index of the published files; nothing if the store has none that is intact."""
+    file = manifest.files.get(_name(warehouse, warehouse.index_file))
+    if file is not None:
+        with suppress(WarehouseError):
+            return read_index(_locate(warehouse, file))
+    return {}
+
+
+def _find_end(read: Callable[[], Mapping[str, Indexed]], file: StoredFile) -> bytes | None:
+    """Return the footer of a Parquet file from the index; None if that does not have it."""
+    indexed = read().get(file.name)
+    return indexed.content if indexed and indexed.sha256 == file.sha256 else None
 
 
 def _locate(warehouse: Warehouse, file: StoredFile) -> Path:
     """Return a local copy of a stored file, from the working copy if it has the same content."""
     own = warehouse.folder / file.name
-    if _has_content(own, file):
+    if not is_placeholder(own) and _has_content(own, file):
         return own
     with warehouse.explain_disk_errors(), _open_store(warehouse) as store:
         return _fetch_for_readers(warehouse, store, file)
@@ -716,14 +934,18 @@ def _remove_old_copies(current: Path) -> None:
 
 
 def _file_system(
-    address: str, stored: Mapping[str, StoredFile], locate: Callable[[StoredFile], Path]
+    address: str,
+    stored: Mapping[str, StoredFile],
+    locate: Callable[[StoredFile], Path],
+    find_end: Callable[[StoredFile], bytes | None],
 ) -> "fsspec.AbstractFileSystem":
     """Return a file system with the files of one warehouse at their addresses, for DuckDB.
 
     Args:
         address: The address of the warehouse.
         stored: The files by their addresses.
-        locate: Returns the local copy of a file.
+        locate: Returns the local copy of a file; it is called once for each, when DuckDB reads it.
+        find_end: Returns the last bytes of a file, if they are known without a local copy.
     """
     from fsspec import AbstractFileSystem
     from fsspec.implementations.local import LocalFileSystem
@@ -746,11 +968,19 @@ def _file_system(
             return datetime.fromtimestamp(stored[path].mtime_ns / 1e9, UTC)
 
         def open(self, path: str, mode: str = "rb", **_: Any) -> Any:
-            self.info(path)
+            size = self.info(path)["size"]
+            end = None if path in located else find_end(stored[path])
+            if end is not None:
+                return LazyFile(size, end, partial(locate_once, path))
+            return local.open(str(locate_once(path)), "rb")
+
+    def locate_once(path: str) -> Path:
+        with locks.setdefault(path, threading.Lock()):
             if path not in located:
                 located[path] = locate(stored[path])
-            return local.open(str(located[path]), "rb")
+            return located[path]
 
     local = LocalFileSystem()
     located: dict[str, Path] = {}
+    locks: dict[str, threading.Lock] = {}
     return Files(skip_instance_cache=True)

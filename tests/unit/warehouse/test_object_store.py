@@ -482,8 +482,20 @@ def test_readers_fetch_the_database_and_counts_only_when_needed(on_s3, s3):
         [(file,)] = con.sql("select ngrams_file from corpora where corpus = 'dev'").fetchall()
     assert counts.height == 4
     assert s3.exists(file)
-    assert sum(path.suffix == ".parquet" for path in cache.rglob("*.*")) == 4
+    assert sum(path.suffix == ".parquet" for path in cache.rglob("*-*.parquet")) == 4
     assert explain(on_s3.address, "train", "dev").sums
+
+
+@pytest.mark.parametrize("condition", ["corpus = 'dev'", "corpus in ('dev', 'none')"])
+def test_readers_of_a_corpus_fetch_the_texts_of_that_corpus_only(on_s3, machine, condition):
+    reader = machine(condition[:8].strip(), on_s3.address)
+    with open_results(on_s3.address) as con:
+        [(n_queries,)] = con.sql(f"select count(*) from queries where {condition}").fetchall()
+        assert n_queries
+        texts = con.sql(f"select sql, raw_sql from queries where {condition}").fetchall()
+    assert len(texts) == n_queries
+    [file] = reader.folder.parent.rglob("*-*.parquet")
+    assert file.name.startswith("dev-")
 
 
 def test_counts_that_the_store_has_damaged_are_reported(s3, make_corpus, machine, tmp_path):

@@ -1,0 +1,78 @@
+"""A file whose end is known, and whose other bytes are fetched when they are read."""
+
+import io
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+
+class LazyFile(io.RawIOBase):
+    """A Parquet file for reading whose footer is known.
+
+    DuckDB reads the footer of each file of a view first, and then only the files that can have rows
+    of the query. To find the footer it reads some bytes in front of it, too, and ignores them: those
+    are zeros here. No data of a Parquet file starts with zeros, nor ends where the file ends.
+
+    Attributes:
+        size: Bytes.
+    """
+
+    def __init__(self, size: int, end: bytes, locate: Callable[[], Path]) -> None:
+        """Open a file at its start.
+
+        Args:
+            size: Bytes.
+            end: The last bytes.
+            locate: Returns a copy of the whole file.
+        """
+        self.size = size
+        self._end = end
+        self._locate = locate
+        self._whole: io.FileIO | None = None
+        self._position = 0
+        self._opening = threading.Lock()
+
+    def readable(self) -> bool:
+        """Return that it can be read."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return that it can be read from any position."""
+        return True
+
+    def tell(self) -> int:
+        """Return the position."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move to a position, and return it."""
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.size}[whence]
+        self._position = start + offset
+        return self._position
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes."""
+        n_left = max(0, self.size - self._position)
+        n_bytes = n_left if size < 0 else min(size, n_left)
+        in_end = self._position - (self.size - len(self._end))
+        if in_end >= 0:
+            found = self._end[in_end : in_end + n_bytes]
+        elif n_bytes == n_left and self._whole is None:
+            found = bytes(-in_end) + self._end
+        else:
+            found = os.pread(self._open().fileno(), n_bytes, self._position)
+        self._position += len(found)
+        return found
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._whole is not None:
+            self._whole.close()
+        super().close()
+
+    def _open(self) -> io.FileIO:
+        with self._opening:
+            if self._whole is None:
+                self._whole = io.FileIO(self._locate())
+            return self._whole
