@@ -148,21 +148,21 @@ def _align(entries: list[CorpusEntry], warehouse: Warehouse, settings: _Settings
     ):
         executor = _PrefectExecutor()
         job = Job(warehouse, lock, executor)
-        with submitting_to(settings.runner, settings.dask_address, warehouse):
-            warehouse.remove_damaged()
-            if pull(warehouse):
-                job.clock.lap("fetch")
-            counted = job.count(entries)
+        warehouse.remove_damaged()
+        if pull(warehouse):
+            job.clock.lap("fetch")
+        counted, summary = job.run(
+            entries,
+            JobSettings(settings.corpora, settings.resampling, settings.drift_threshold),
+            lambda: submitting_to(settings.runner, settings.dask_address, warehouse),
+        )
         for one in counted.set_aside:
             get_run_logger().warning(one.reason)
-        summary = job.publish(
-            counted,
-            JobSettings(settings.corpora, settings.resampling, settings.drift_threshold),
-        )
         if not counted.corpora:
             return summary
-        executor.call(write_report, warehouse.folder, only_if_changed=True)
-        job.clock.lap("report")
+        if warehouse.address is None:  # the report of a store is written where it is wanted
+            executor.call(write_report, warehouse.folder, only_if_changed=True)
+            job.clock.lap("report")
         if not counted.set_aside:
             record_inputs(
                 entries,

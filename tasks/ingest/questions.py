@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 
 from nl2sql_align.tasks.base.connections import connected
 from nl2sql_align.tasks.base.run_sql import query_sql, run_sql
-from nl2sql_align.tasks.warehouse.folder import write_atomically
+from nl2sql_align.tasks.warehouse.facts import recall
+from nl2sql_align.tasks.warehouse.folder import Warehouse, write_atomically
 
 ARRANGEMENT_VERSION: Final = 1
 """Goes up with every change that can alter the arranged queries of the same dumps."""
@@ -102,6 +103,13 @@ def count_questions(queries: Path) -> int:
     with connected() as con:
         [(n_questions,)] = query_sql(con, "ingest/count_questions", queries=str(queries)).fetchall()
         return int(n_questions)
+
+
+def recall_questions(queries: Path, warehouse: Warehouse) -> int:
+    """Return the number of different questions of a stage file of queries, counted once."""
+    if not has_question_ordinals(queries):
+        return count_questions(queries)  # the footer has it
+    return int(recall(warehouse, "n_questions", queries, count_questions))
 
 
 def find_arrangement(

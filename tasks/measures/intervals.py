@@ -50,6 +50,7 @@ from nl2sql_align.tasks.measures.units import (
     Sample,
     SampleKey,
     count_effective,
+    fetch_samples,
     find_shared,
     load_sample,
     load_vocabulary,
@@ -60,6 +61,7 @@ from nl2sql_align.tasks.measures.verdicts import Interval, is_doubtful, student_
 from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
 from nl2sql_align.tasks.warehouse.count_files import count_distinct_ngrams, remove_unused
 from nl2sql_align.tasks.warehouse.folder import stage_key, write_atomically
+from nl2sql_align.tasks.warehouse.object_store import fetch_missing
 
 # The columns of a ratio that reach has too.
 _REACH_COLUMNS: Final = ("ci_low", "ci_high", "verdict", "ln_standard_error")
@@ -245,6 +247,7 @@ class _Plan:
 
     def read_log_alignments(self, pairs: Path) -> dict[tuple[str, str], float]:
         """Return the logarithm of the alignment of each corpus with each target."""
+        fetch_missing([pairs])
         columns = ["source_key", "target_key", "kl_nats"]
         rows = pl.read_parquet(pairs, columns=columns, glob=False).iter_rows()
         nats = {(source, target): kl_nats for source, target, kl_nats in rows}
@@ -564,6 +567,7 @@ class _Bootstrap:
             found = self.reaches.get(pair.key)
             if found is None or (with_weights and found.is_mixed and found.weights is None):
                 missing[pair.key] = pair
+        fetch_samples(key for pair in missing.values() for key in pair.samples)
         self._cover(missing.values())
 
         def find(pair: _Pair) -> Reach:
@@ -590,6 +594,7 @@ class _Bootstrap:
             by_source.setdefault(pair.source.name, []).append(pair)
         targets = {pair.target.name: pair.target for pair in pairs.values()}
         nats: dict[tuple[str, str], list[Floats]] = {key: [] for key in pairs}
+        fetch_samples(key for pair in pairs.values() for key in pair.samples)
         self._cover(pairs.values())
 
         self.weigh_parts((pair for pair in pairs.values() if pair.is_mixed), with_weights=True)
@@ -711,6 +716,8 @@ def _replicates_table(known: _Known) -> pl.DataFrame:
 
 def _read_known(folder: Path, rules: str) -> tuple[_Known, dict[str, _Row], _KnownReaches]:
     """Return replicates, ceilings and reaches that earlier runs made by the same rules."""
+    kinds = ("replicates", "ceilings", "reaches")
+    fetch_missing(file for kind in kinds for file in folder.glob(f"{kind}-{rules}-*.parquet"))
     known: _Known = {}
     ceilings: dict[str, _Row] = {}
     for file in sorted(folder.glob(f"replicates-{rules}-*.parquet")):

@@ -29,6 +29,7 @@ from nl2sql_align.tasks.warehouse.count_files import (
     remove_unused,
 )
 from nl2sql_align.tasks.warehouse.folder import stage_key, write_atomically
+from nl2sql_align.tasks.warehouse.object_store import fetch_missing
 
 CONTRIBUTIONS_PER_PAIR: Final = 20
 """The number of n-grams published for each direction of a pair."""
@@ -171,6 +172,7 @@ def _read_known(
     if not complete:
         return {}
     last = max(complete, key=lambda files: files["pairs"].stat().st_mtime_ns)
+    fetch_missing(last.values())
 
     def is_one_of(column: str, wanted: list[str]) -> pc.Expression:
         return pc.field(column).isin(pa.array(wanted, pa.string()))
@@ -192,6 +194,7 @@ def _measure(
     division: Division,
 ) -> dict[str, pa.Table]:
     """Return the measures of all pairs that are not known yet."""
+    fetch_missing(file for content in contents for file in (content.ngrams, content.templates))
     _register_contents(con, contents, known)
     values = _count_values(con, contents, known)
     con.register("given_values", pa.concat_tables([values, known["values"]]) if known else values)

@@ -37,6 +37,7 @@ from nl2sql_align.tasks.measures.units import (
 from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
 from nl2sql_align.tasks.warehouse.count_files import remove_unused
 from nl2sql_align.tasks.warehouse.folder import stage_key, write_atomically
+from nl2sql_align.tasks.warehouse.object_store import fetch_missing
 
 SLICE_MEASURES_VERSION: Final = 1
 """Goes up with every change that can alter a measure of a slice."""
@@ -193,7 +194,9 @@ def _answers_key(predictions: CountedCorpus, sliced: _Sliced) -> str:
 def _read_known(folder: Path, rules: str) -> dict[tuple[str, str], _Measures]:
     """Return the measures of training sets that earlier runs made by the same rules."""
     known: dict[tuple[str, str], _Measures] = {}
-    for file in sorted(folder.glob(f"measures-{rules}-*.parquet")):
+    files = sorted(folder.glob(f"measures-{rules}-*.parquet"))
+    fetch_missing(files)
+    for file in files:
         for row in pl.read_parquet(file, glob=False).iter_rows(named=True):
             of_pair = known.setdefault((row["train_key"], row["slice_key"]), {})
             of_pair[row["slice"]] = row["train_alignment"], row["reach"]
@@ -278,6 +281,7 @@ def _divide(
     most_slices: int,
 ) -> tuple[Sample, dict[str, _Slice]]:
     """Return a target, or answers to it, and its slices by name, the largest first."""
+    fetch_missing([key.queries, slices])
     scratch.mkdir(parents=True, exist_ok=True)
     queries = scratch / f"sliced-{key.name}.parquet"
     query_sql(

@@ -30,6 +30,7 @@ from nl2sql_align.tasks.measures.parts import Rows, divide_rows
 from nl2sql_align.tasks.ngrams.count import count_known, ngram_keys
 from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
 from nl2sql_align.tasks.warehouse.folder import stage_key
+from nl2sql_align.tasks.warehouse.object_store import fetch_missing
 
 if TYPE_CHECKING:
     from scipy.sparse import csc_array, csr_array
@@ -250,11 +251,23 @@ def load_vocabulary(con: duckdb.DuckDBPyConnection, ngram_files: Sequence[Path])
     no_keys = ngram_keys(pl.Series([], dtype=pl.String))
     if not ngram_files:
         return no_keys
+    fetch_missing(ngram_files)
     files = [str(file) for file in ngram_files]
     batches = query_sql(con, "measures/resampling/vocabulary", ngram_files=files).to_arrow_reader(
         _NGRAMS_PER_BATCH
     )
     return pl.concat([no_keys, *(ngram_keys(pl.Series(batch["ngram"])) for batch in batches)])
+
+
+def fetch_samples(keys: Iterable[SampleKey]) -> None:
+    """Fetch the files of samples that are on the store only, all at a time."""
+    fetch_missing(
+        {
+            file
+            for key in keys
+            for file in (key.queries, key.templates, key.asked, key.asked_templates)
+        }
+    )
 
 
 def load_sample(
@@ -275,6 +288,7 @@ def load_sample(
     """
     from scipy.sparse import coo_array
 
+    fetch_samples([key])
     unit = _find_unit(con, key)
     run_sql(
         con,

@@ -27,6 +27,7 @@ from nl2sql_align.tasks.warehouse.count_files import (
     partitions_folder,
 )
 from nl2sql_align.tasks.warehouse.folder import Warehouse, stage_key, write_atomically
+from nl2sql_align.tasks.warehouse.object_store import fetch_missing
 
 PACKING_VERSION: Final = 1
 """Goes up with every change that can alter the packed queries of the same stage files."""
@@ -153,12 +154,14 @@ def begin_packing(
     """Pack the queries of a small corpus, or collect what the parts of a large one share."""
     packing = plan_packing(corpus, warehouse, limits)
     if packing is not None:
+        fetch_missing([corpus.queries, corpus.templates])
         with connected() as con, write_atomically(packing.parts[0].repeated) as temporary:
             repeated = _find_repeated(con, corpus.templates)
             repeated.write_parquet(str(temporary), compression="lz4")
         return
     destination = find_packed(corpus, warehouse, limits)
     if not destination.exists():
+        fetch_missing([corpus.queries, corpus.templates])
         n_groups = pq.read_metadata(corpus.queries).num_row_groups
         pack_part(_describe_job(corpus, corpus.templates, range(n_groups), destination, limits))
 

@@ -2,10 +2,11 @@
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
@@ -18,6 +19,7 @@ from nl2sql_align.tasks.base.connections import connect
 from nl2sql_align.tasks.base.errors import DatabaseInUseError, WarehouseError
 from nl2sql_align.tasks.base.progress import announce
 from nl2sql_align.tasks.base.run_sql import query_sql, run_sql
+from nl2sql_align.tasks.ingest.questions import recall_questions
 from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
 from nl2sql_align.tasks.results.backup import read_backed_up_tables, read_backup, write_backup
 from nl2sql_align.tasks.results.database import (
@@ -36,7 +38,7 @@ from nl2sql_align.tasks.results.packed_queries import find_packed, pack_queries
 from nl2sql_align.tasks.templates.fingerprints import FINGERPRINT
 from nl2sql_align.tasks.warehouse.count_files import count_files, remove_unused
 from nl2sql_align.tasks.warehouse.folder import Warehouse, stage_key, write_atomically
-from nl2sql_align.tasks.warehouse.object_store import PublicNames, public_names
+from nl2sql_align.tasks.warehouse.object_store import PublicNames, fetch_missing, public_names
 
 if TYPE_CHECKING:
     from nl2sql_align.tasks.measures.intervals import IntervalsReport
@@ -87,10 +89,15 @@ _GIVEN_CORPORA: Final = pa.schema(
         ("retired_at", pa.timestamp("us", tz="UTC")),
         ("has_sql", pa.bool_()),
         ("keeps_sql", pa.bool_()),
+        ("n_questions", pa.int64()),
     ]
 )
-# Columns that say nothing about the results: times, and paths on this machine.
-_NOT_RESULTS: Final = ["ingested_at", "retired_at", "queries_file", "templates_file"]
+# Columns that say nothing more about the results: times, paths on this machine, and what follows
+# from contents.
+_NOT_RESULTS: Final = [
+    *("ingested_at", "retired_at", "queries_file", "templates_file"),
+    "n_questions",
+]
 _AS_WRITTEN: Final = pa.schema([("corpus", pa.string()), ("content_key", pa.string())])
 _DOUBTS: Final = pa.schema(
     [
@@ -196,6 +203,8 @@ def publish(
                 filled = _fill_new_database(warehouse, corpora, names, old)
             filled.replace(temporary)
         with _open_for_writing(temporary, names) as con:
+            if not is_copy:
+                con.execute("create temp table known_answer_errors as from answer_errors")
             if not is_same:
                 con.register("given_corpora", described)
                 if is_copy:
@@ -281,32 +290,56 @@ def _insert_corpora(
     is_copy: bool,
 ) -> None:
     """Fill the tables on single corpora, or change them in a copy of the old database."""
-    if is_copy:
-        run_sql(con, "results/publish/delete_outdated")
+    has_outdated = is_copy and _delete_outdated(con)
     counts = [names.of(file) for corpus in corpora for file in count_files(corpus.ngrams)]
     packed = [find_packed(corpus, warehouse) for corpus in corpora]
     queries = [names.of(file) for place in packed for file in count_files(place)]
     create_view(con, "ngram_counts", counts)
     create_view(con, "queries", queries)
     run_sql(con, "results/publish/view_comments")
-    if is_copy:
-        run_sql(con, "results/publish/delete_unused_templates")
+    if has_outdated:
+        _delete_unused_templates(con, corpora)
     known = {name for (name,) in con.execute("select corpus from known_corpora").fetchall()}
     new = [corpus for corpus in corpora if corpus.entry.name not in known]
     new_names = [corpus.entry.name for corpus in new]
     if new:
-        templates = sorted({str(corpus.templates) for corpus in new})
-        run_sql(con, "results/publish/templates", templates_files=templates)
+        templates = sorted({corpus.templates for corpus in new})
+        fetch_missing(templates)
+        run_sql(con, "results/publish/templates", templates_files=[*map(str, templates)])
+    # There must be files to read; if no corpus is new, or has no SQL, their rows are ignored.
+    smallest = min(corpora, key=lambda one: one.queries.stat().st_size)
+    counts_read = [corpus.ngrams for corpus in new] or [smallest.ngrams]
+    hidden = [one.queries for one in new if not one.has_sql] or [(new or [smallest])[0].queries]
+    fetch_missing([*counts_read, *hidden])
     run_sql(
         con,
         "results/publish/corpora",
         new_corpora=new_names,
-        # There must be a file to read; if no corpus is new, its rows are ignored.
-        ngram_files=[str(corpus.ngrams) for corpus in new or corpora[:1]],
+        ngram_files=[*map(str, counts_read)],
         queries_files=sorted({str(corpus.queries) for corpus in corpora}),
+        hidden_files=sorted({*map(str, hidden)}),
     )
     run_sql(con, "results/publish/template_features")
     run_sql(con, "results/publish/structural_features", new_corpora=new_names)
+
+
+def _delete_outdated(con: duckdb.DuckDBPyConnection) -> bool:
+    """Delete the rows of an earlier run that are out of date.
+
+    Returns:
+        Whether a content of that run is gone.
+    """
+    count = "select count(*) from {}"
+    [(n_before,)] = con.execute(count.format("corpora")).fetchall()
+    run_sql(con, "results/publish/delete_outdated")
+    [(n_known,)] = con.execute(count.format("known_corpora")).fetchall()
+    return bool(n_known < n_before)
+
+
+def _delete_unused_templates(con: duckdb.DuckDBPyConnection, corpora: list[CountedCorpus]) -> None:
+    templates = sorted({corpus.templates for corpus in corpora})
+    fetch_missing(templates)
+    run_sql(con, "results/publish/delete_unused_templates", templates_files=[*map(str, templates)])
 
 
 def _list_doubts(con: duckdb.DuckDBPyConnection, pairs: Path) -> pa.Table:
@@ -331,6 +364,10 @@ def _insert_pairs(
     pairs_as_written: Path | None,
 ) -> None:
     """Fill the tables on pairs of corpora and on ratios."""
+    measured = [pairs, contributions, *([] if pairs_as_written is None else [pairs_as_written])]
+    if intervals is not None:
+        measured += [intervals.intervals, intervals.ratios, intervals.reaches, intervals.ceilings]
+    fetch_missing(measured)
     as_written = pa.Table.from_pylist(_list_as_written(corpora), schema=_AS_WRITTEN)
     con.register("given_as_written", as_written)
     compared = pa.Table.from_pylist(_list_compared(corpora), schema=_COMPARED)
@@ -366,15 +403,22 @@ def _insert_pairs(
     con.unregister("given_compared")
     run_sql(con, "results/publish/named_contributions", contributions=str(contributions))
     sides = con.execute("select distinct side from named_contributions").fetchall()
-    files = [str(corpus.ngrams) for corpus in corpora if (corpus.entry.name,) in sides]
+    files = [corpus.ngrams for corpus in corpora if (corpus.entry.name,) in sides]
     if files:
-        run_sql(con, "results/publish/ngram_contributions", ngram_files=files)
+        fetch_missing(files)
+        run_sql(
+            con,
+            "results/publish/ngram_contributions",
+            ngram_files=[*map(str, files)],
+            sides=[side for (side,) in sides],
+        )
 
 
 def _insert_slices(con: duckdb.DuckDBPyConnection, slices: Path) -> None:
     """Fill the table on the slices of targets."""
     from nl2sql_align.tasks.measures.doubts import list_slice_doubts
 
+    fetch_missing([slices])
     measures = pq.read_table(slices)
     doubts = [list_slice_doubts(row) for row in measures.to_pylist()]
     con.register(
@@ -388,17 +432,27 @@ def _insert_answer_errors(con: duckdb.DuckDBPyConnection, corpora: list[CountedC
     """Compare the answers whose questions are known with the queries of their questions."""
     of_name = {one.entry.name: one for one in corpora}
     paired = [
-        {"corpus": one.entry.name, "target": target.entry.name}
+        (one.entry.name, target.entry.name)
         for one in corpora
         if (target := of_name.get(one.entry.target or "")) is not None
         and one.answers_questions_of(one.answered or target)
     ]
     if paired:
-        con.register("given_paired", pa.Table.from_pylist(paired, schema=_PAIRED))
-        compared = sorted({name for row in paired for name in row.values()})
+        known = con.execute(
+            "select distinct predictions, target from known_answer_errors"
+        ).fetchall()
+        new = [pair for pair in paired if pair not in known]
+        con.register("given_paired", _table_of_pairs(new))
+        con.register("known_pairs", _table_of_pairs(pair for pair in paired if pair in known))
         run_sql(con, "results/publish/template_features")
-        run_sql(con, "results/publish/answer_errors", compared=compared)
+        run_sql(con, "results/publish/answer_errors", compared=sorted({*chain(*new)}))
         con.unregister("given_paired")
+        con.unregister("known_pairs")
+
+
+def _table_of_pairs(pairs: Iterable[tuple[str, str]]) -> pa.Table:
+    rows = [dict(zip(_PAIRED.names, pair, strict=True)) for pair in pairs]
+    return pa.Table.from_pylist(rows, schema=_PAIRED)
 
 
 def _insert_run(
@@ -465,6 +519,7 @@ def _describe_corpora(
             "public_queries_file": names.of(find_packed(corpus, warehouse)),
             "has_sql": corpus.has_sql,
             "keeps_sql": corpus.entry.keep_sql and corpus.entry.format != FINGERPRINT,
+            "n_questions": recall_questions(corpus.queries, warehouse),
             "ingested_at": datetime.fromtimestamp(corpus.queries.stat().st_mtime, UTC),
         }
         for position, corpus in enumerate(corpora)

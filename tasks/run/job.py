@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import as_completed as completed_futures
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import import_module
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
 from uuid import uuid4
 
 from nl2sql_align.tasks.base.connections import bounded
+from nl2sql_align.tasks.base.errors import LostFileError
 from nl2sql_align.tasks.base.progress import listening
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
 from nl2sql_align.tasks.measures.options import DEFAULT_RESAMPLING, Resampling
@@ -235,9 +237,28 @@ class Job:
         self._warehouse = warehouse
         self._lock = lock
         self._executor = executor
-        self._parts = PendingParts()
-        self._announcer = PartsAnnouncer()
         self._limits = read_limits()
+
+    def run(
+        self,
+        entries: list[CorpusEntry],
+        settings: JobSettings = DEFAULT_SETTINGS,
+        submitting: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> tuple[CountedCorpora, RunSummary]:
+        """Count corpora and publish the results.
+
+        If a file is needed that the store has lost, start again, and make it.
+
+        Args:
+            entries: The corpora.
+            settings: The settings.
+            submitting: Returns a block in which the executor takes steps on single corpora.
+        """
+        while True:  # ends because each file is lost only once
+            with suppress(LostFileError):
+                with submitting():
+                    counted = self.count(entries)
+                return counted, self.publish(counted, settings)
 
     def count(self, entries: list[CorpusEntry]) -> CountedCorpora:
         """Ingest, parse and count corpora.
@@ -246,6 +267,7 @@ class Job:
             WarehouseError: The published database is not one of this program.
             DatabaseInUseError: Another process has it open for writing.
         """
+        self._parts, self._announcer = PendingParts(), PartsAnnouncer()
         with listening(self._announcer):
             return self._count_all(entries)
 

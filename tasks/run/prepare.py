@@ -53,12 +53,14 @@ from nl2sql_align.tasks.templates.rules import (
     Limits,
     parser_version,
 )
+from nl2sql_align.tasks.warehouse.facts import recall
 from nl2sql_align.tasks.warehouse.folder import (
     Warehouse,
     digest_file,
     stage_key,
     write_atomically,
 )
+from nl2sql_align.tasks.warehouse.object_store import fetch_missing
 
 
 @dataclass(frozen=True)
@@ -200,7 +202,9 @@ def _prepare_as_written(
 ) -> Prepared | None:
     """Prepare cleaned predictions without cleaning; None if no text was changed by it."""
     entry = prepared.entry
-    if entry.role != "predictions" or not entry.is_cleaned or not _count_cleaned(prepared.queries):
+    if entry.role != "predictions" or not entry.is_cleaned:
+        return None
+    if not recall(warehouse, "n_cleaned", prepared.queries, _count_cleaned):
         return None
     dump = replace(dump, entry=entry.model_copy(update={"clean": "none"}))
     try:
@@ -252,6 +256,7 @@ def _prepare_texts(
     )
     if prepared.templates.exists():
         return prepared
+    fetch_missing([queries])
     if entry.format == FINGERPRINT:
         write_given_templates(queries, prepared.templates)
         return prepared
@@ -324,6 +329,7 @@ def _find_slices(dump: IdentifiedDump, ingested: Path, warehouse: Warehouse) -> 
             _ingest(replace(dump, entry=with_slices), read, warehouse)
         else:
             _refuse_gone(entry)
+            fetch_missing([ingested])
             with dump.refuse_changes():
                 write_field_as_part(entry, dump.digest, str(columns.part), ingested, read)
         write_slices(read, slices, shows_names=entry.keep_sql)
@@ -369,6 +375,7 @@ def _arrange_queries(
         queries = warehouse.queries_file(known["queries"])
         if queries.exists():
             return queries, Arrangement.from_dict(known["arrangement"]), asked
+    fetch_missing([ingested, *([] if asked is None else [asked])])
     arrangement = Arrangement("rows")
     if entry.role == "predictions":
         are_numbers = entry.format in NUMBERED_FORMATS

@@ -7,7 +7,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
 from nl2sql_align.tasks.ingest.dumps import read_row_counts, text_settings
 from nl2sql_align.tasks.ingest.fetch import remove_unused_copies
 from nl2sql_align.tasks.ingest.lists import describe_lists
-from nl2sql_align.tasks.ingest.questions import count_questions, digest_questions, write_part
+from nl2sql_align.tasks.ingest.questions import digest_questions, recall_questions, write_part
 from nl2sql_align.tasks.measures import slices
 from nl2sql_align.tasks.measures.divergence import EPSILON, SKEW
 from nl2sql_align.tasks.measures.intervals import IntervalsReport, compute_intervals
@@ -60,7 +60,9 @@ from nl2sql_align.tasks.warehouse.count_files import (
     find_counts,
     remove_unused,
 )
+from nl2sql_align.tasks.warehouse.facts import recall, remove_unused_facts
 from nl2sql_align.tasks.warehouse.folder import Warehouse, stage_key, write_if_changed
+from nl2sql_align.tasks.warehouse.object_store import fetch_missing
 
 # From this share of a corpus on, a note reports statements that are not queries.
 _MANY_COMMANDS: Final = 0.01
@@ -132,6 +134,7 @@ def _count_texts(
         prepared = _hide_texts(prepared, warehouse)
     ngrams, division = find_counts(prepared.ngrams), None
     if ngrams is None:
+        fetch_missing([prepared.templates])
         metadata = {
             "corpus": prepared.entry.name,
             "digest": prepared.digest,
@@ -193,14 +196,16 @@ def count_answered_parts(corpora: list[CountedCorpus], warehouse: Warehouse) -> 
 def _count_answered_part(
     predictions: CountedCorpus, target: CountedCorpus, warehouse: Warehouse
 ) -> CountedCorpus:
-    answered = digest_questions(predictions.queries)
+    answered = recall(warehouse, "questions", predictions.queries, digest_questions)
     key = stage_key(target=target.queries.stem, answered=answered)
     queries = warehouse.answered / "queries" / f"{key}.parquet"
     if not queries.exists():
+        fetch_missing([predictions.queries, target.queries])
         write_part(predictions.queries, target.queries, queries)
     key = stage_key(target=target.templates.stem, answered=answered)
     templates = warehouse.answered / "templates" / f"{key}.parquet"
     if not templates.exists():
+        fetch_missing([queries, target.templates])
         join_part_templates(queries, target.templates, templates)
     content_key = stage_key(templates=key, rules=NGRAM_RULES_VERSION, max_n=MAX_N)
     # No corpus can have this name, and parts with other content have other ones.
@@ -208,6 +213,7 @@ def _count_answered_part(
     file = warehouse.answered / "ngrams" / f"{name}.parquet"
     ngrams = find_counts(file)
     if ngrams is None:
+        fetch_missing([templates])
         division = begin_counting(name, templates, file, warehouse.scratch, {"corpus": name})
         ngrams = count_divided(division) if division else file
     return replace(
@@ -228,7 +234,7 @@ def collect_notes(corpora: list[CountedCorpus], warehouse: Warehouse) -> list[st
     parse clearly more.
     """
     notes = []
-    n_rows = {one.entry.name: count_questions(one.queries) for one in corpora}
+    n_rows = {one.entry.name: recall_questions(one.queries, warehouse) for one in corpora}
     fingerprints = {one.entry.name for one in corpora if one.entry.format == FINGERPRINT}
     for one in corpora:
         entry, name = one.entry, one.entry.name
@@ -255,7 +261,7 @@ def collect_notes(corpora: list[CountedCorpus], warehouse: Warehouse) -> list[st
                 f"{entry.target}: "
                 f"{explain_surplus(one.queries, entry.format, n_rows[name] - expected)}"
             )
-        counts = _count_parsed(one.templates)
+        counts = _ParseCounts(**recall(warehouse, "n_parsed", one.templates, _count_parsed))
         notes += _describe_timeouts(entry, counts) + _describe_commands(entry, counts)
         notes += _suggest_dialect(one, counts, warehouse)
     return notes
@@ -270,6 +276,7 @@ def explain_surplus(queries: Path, format: str, n_surplus: int) -> str:
         n_surplus: How many more predictions than questions there are.
     """
     if format == "lines" and n_surplus > 0:
+        fetch_missing([queries])
         texts = pq.read_table(queries, columns=["raw_sql"])["raw_sql"]
         n_empty = pc.sum(pc.equal(pc.utf8_trim_whitespace(texts), "")).as_py()
         if n_empty == n_surplus:
@@ -288,23 +295,24 @@ class _ParseCounts:
     n_unparsed: int = 0
     n_timed_out: int = 0
     n_not_tried: int = 0
-    commands: Counter[str] = field(default_factory=Counter)
+    commands: dict[str, int] = field(default_factory=dict)
 
 
-def _count_parsed(templates: Path) -> _ParseCounts:
-    counts = _ParseCounts()
+def _count_parsed(templates: Path) -> dict[str, Any]:
+    """Return the fields of ``_ParseCounts``."""
+    counts, commands = _ParseCounts(), Counter[str]()
     with pq.ParquetFile(templates) as file:
         for rows in file.iter_batches(columns=["n_queries", "reject_reason"]):
             counts.n_queries += pc.sum(rows["n_queries"]).as_py()
             rejected = rows.filter(pc.is_valid(rows["reject_reason"]))
             for n_queries, reason in zip(*map(list, rejected.to_pydict().values()), strict=True):
                 if reason.startswith(NOT_A_QUERY):
-                    counts.commands[reason.removeprefix(NOT_A_QUERY)] += n_queries
+                    commands[reason.removeprefix(NOT_A_QUERY)] += n_queries
                 else:
                     counts.n_unparsed += n_queries
                     counts.n_timed_out += n_queries * reason.startswith(TIMED_OUT)
                     counts.n_not_tried += n_queries * reason.startswith(NOT_TRIED)
-    return counts
+    return asdict(replace(counts, commands=dict(commands)))
 
 
 def _describe_timeouts(entry: CorpusEntry, counts: _ParseCounts) -> list[str]:
@@ -323,7 +331,7 @@ def _describe_commands(entry: CorpusEntry, counts: _ParseCounts) -> list[str]:
 
     A model's answer that is not a query is a failed answer.
     """
-    n_commands = counts.commands.total()
+    n_commands = sum(counts.commands.values())
     if (
         entry.role == "predictions"
         or not n_commands
@@ -343,7 +351,7 @@ def _suggest_dialect(
     corpus: CountedCorpus, counts: _ParseCounts, warehouse: Warehouse
 ) -> list[str]:
     """Return a note if another dialect parses clearly more than the given one."""
-    if counts.n_unparsed < CLEARLY_MORE * (counts.n_queries - counts.commands.total()):
+    if counts.n_unparsed < CLEARLY_MORE * (counts.n_queries - sum(counts.commands.values())):
         return []
     entry = corpus.entry
     file_of_shares = dialects_file(entry, corpus.queries, warehouse)
@@ -492,6 +500,7 @@ def remove_unused_files(corpora: list[CountedCorpus], warehouse: Warehouse) -> N
     used |= {path for one in stages for path in (one.ingested, one.slices) if path is not None}
     for folder in ("stages/queries", "stages/templates", "stages/slices"):
         remove_unused(warehouse.folder / folder, used)
+    remove_unused_facts(warehouse, used)
     remove_unused(warehouse.as_written / "ngrams", used)
     for stage in ("queries", "templates", "ngrams"):
         remove_unused(warehouse.answered / stage, used)

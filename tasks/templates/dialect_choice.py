@@ -12,6 +12,7 @@ from nl2sql_align.tasks.ingest.dumps import read_row_counts
 from nl2sql_align.tasks.templates.parser_pool import parse_texts
 from nl2sql_align.tasks.templates.rules import Limits
 from nl2sql_align.tasks.warehouse.folder import write_atomically
+from nl2sql_align.tasks.warehouse.object_store import fetch_missing
 
 DIALECT_CHOICE_VERSION: Final = 2
 
@@ -113,6 +114,7 @@ def choose_dialect(
     """
     if cache is not None and cache.exists():
         return DialectChoice(**json.loads(cache.read_text(encoding="utf-8")))
+    fetch_missing([queries])
     own = list(own)
     shares, n_sampled = _measure_shares(queries, list(dict.fromkeys([*own, *CANDIDATES])))
     best = max(shares, key=lambda name: shares[name])

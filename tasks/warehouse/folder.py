@@ -182,6 +182,11 @@ class Warehouse:
         return self.folder / "stages" / "answered"
 
     @property
+    def facts(self) -> Path:
+        """The folder of facts about stage files."""
+        return self.folder / "stages" / "facts"
+
+    @property
     def last_corpora_file(self) -> Path:
         """The corpora of the last run, for a run in which some of their dumps are missing."""
         return self.folder / "stages" / "corpora.json"

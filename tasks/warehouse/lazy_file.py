@@ -11,8 +11,8 @@ class LazyFile(io.RawIOBase):
     """A Parquet file for reading whose footer is known.
 
     DuckDB reads the footer of each file of a view first, and then only the files that can have rows
-    of the query. To find the footer it reads some bytes in front of it, too, and ignores them: those
-    are zeros here. No data of a Parquet file starts with zeros, nor ends where the file ends.
+    of the query. To find the footer, it reads some bytes in front of it, too, and ignores them:
+    those are zeros here. If it used them, it would report an error: no page starts with zeros.
 
     Attributes:
         size: Bytes.

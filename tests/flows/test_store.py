@@ -63,7 +63,7 @@ def test_a_run_that_another_one_overtakes_fails_and_can_be_repeated(
         other = warehouse_at(ADDRESS)
         with other.locked():
             pull(other)
-            (other.folder / "report.html").write_text("theirs")
+            (other.folder / "stages" / "theirs.json").write_text("theirs")
             push(other)
         machine("first")
         return push(warehouse, **keys)

@@ -22,12 +22,8 @@ alignments as (
 ),
 
 questions as (
-    select corpus, count(distinct question_ordinal) as n_questions
-    from queries
-    where
-        corpus in (select corpus from given_compared)
-        or corpus in (select target from given_corpora)
-    group by corpus
+    select corpus, n_questions
+    from given_corpora
 )
 
 select

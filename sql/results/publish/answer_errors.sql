@@ -1,7 +1,9 @@
 -- The template of each answer beside that of its question's query: how many answers have the same, another or no
 -- template, and how many of all answers use a named structure less or more often than their query (of several, the
--- first with a template). Answers to questions of which no query has a template are left out. Expects the macro of
--- template_features.sql, given_paired (corpus, target), the view queries, and the filled tables templates and corpora.
+-- first with a template). Answers to questions of which no query has a template are left out. known_answer_errors has the
+-- rows of pairs whose contents have not changed. Expects the macro of template_features.sql, given_paired (corpus,
+-- target) with the other pairs, known_pairs (corpus, target), the view queries, and the filled tables templates and
+-- corpora.
 -- Temporary tables let the order of joins follow from their true sizes, which are not known of files.
 -- parameters: compared
 create or replace temp table answered_templates as
@@ -27,6 +29,7 @@ given_answers as materialized (
         queries.n_occurrences
     from queries
     join given_paired as paired on queries.corpus = paired.corpus
+    where queries.corpus in $compared
 )
 
 select
@@ -90,23 +93,32 @@ counted as (
     select predictions, if(difference < 0, 'lacks', 'adds') as kind, feature, n_answers, weight
     from differences
     where difference != 0
+),
+
+shares as (
+    select
+        counted.predictions,
+        totals.target,
+        counted.kind,
+        counted.feature,
+        sum(counted.n_answers)::bigint as n_answers,
+        sum(counted.weight) / totals.weight::double as share
+    from counted
+    join totals on counted.predictions = totals.predictions
+    group by counted.predictions, totals.target, counted.kind, counted.feature, totals.weight
+    union all
+    select known.predictions, known.target, known.kind, known.feature, known.n_answers, known.share
+    from known_answer_errors as known
+    join known_pairs on known.predictions = known_pairs.corpus and known.target = known_pairs.target
 )
 
-select
-    counted.predictions,
-    totals.target,
-    counted.kind,
-    counted.feature,
-    sum(counted.n_answers)::bigint as n_answers,
-    sum(counted.weight) / totals.weight::double as share
-from counted
-join totals on counted.predictions = totals.predictions
-join corpora on counted.predictions = corpora.corpus
-group by corpora.rowid, counted.predictions, totals.target, counted.kind, counted.feature, totals.weight
+select shares.*
+from shares
+join corpora on shares.predictions = corpora.corpus
 order by
     corpora.rowid,
     list_position(
-        ['right_template', 'other_template', 'no_template', 'same_structures', 'lacks', 'adds'], counted.kind
+        ['right_template', 'other_template', 'no_template', 'same_structures', 'lacks', 'adds'], shares.kind
     ),
-    share desc,
-    counted.feature;
+    shares.share desc,
+    shares.feature;

@@ -1,7 +1,7 @@
 -- The corpora with their counts; a query counts as often as it occurs. The counts of known corpora are copied.
--- ngram_files has the counts of new_corpora, queries_files the queries of all corpora. Expects given_corpora,
--- known_corpora and the view queries.
--- parameters: new_corpora, ngram_files, queries_files
+-- ngram_files has the counts of new_corpora; queries_files the queries of all corpora, of which only the footers are
+-- read; hidden_files those of new corpora without SQL. Expects given_corpora, known_corpora and the view queries.
+-- parameters: new_corpora, ngram_files, queries_files, hidden_files
 insert into corpora
 with query_counts as (
     select
@@ -41,7 +41,7 @@ reasons as (
         regexp_replace(reject_reason, ' \(line \d+, column \d+\)$', '') as reason,
         sum(n_occurrences)::bigint as n
     from queries
-    where reject_reason is not null
+    where reject_reason is not null and corpus in $new_corpora
     group by all
 ),
 
@@ -52,6 +52,9 @@ reason_counts as (
             as reject_reasons
     from reasons
     group by corpus
+    union all
+    select corpus, reject_reasons
+    from known_corpora
 ),
 
 ngram_totals as (
@@ -77,9 +80,9 @@ hidden_texts as (
             and ingested.reject_reason is distinct from 'cut off by its log'
         ) as n_cleaned,
         count(distinct ingested.sql) as n_distinct_queries
-    from read_parquet($queries_files, filename = true) as ingested
+    from read_parquet($hidden_files, filename = true) as ingested
     join given_corpora as given on ingested.filename = given.queries_file
-    where not given.has_sql
+    where not given.has_sql and given.corpus in $new_corpora
     group by given.corpus
 ),
 

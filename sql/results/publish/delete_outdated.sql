@@ -7,6 +7,11 @@ from corpora
 join given_corpora as given
     on corpora.corpus = given.corpus and corpora.ngrams_file = given.ngrams_file;
 
+create or replace temp table known_answer_errors as
+select *
+from answer_errors
+where predictions in (select corpus from known_corpora) and target in (select corpus from known_corpora);
+
 delete from ngram_contributions
 where
     source not in (select corpus from known_corpora)

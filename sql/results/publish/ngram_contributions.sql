@@ -1,7 +1,8 @@
 -- The n-grams with the largest terms of the divergences, each with a query from the corpus in which it is more
 -- frequent. folded_under is the pair's longest n-gram that contains this one and occurs as often in both corpora.
--- ngram_files has the counts of all corpora in column side. Expects named_contributions and the view queries.
--- parameters: ngram_files
+-- ngram_files has the counts of all corpora in column side, which sides lists. Expects named_contributions and the view
+-- queries.
+-- parameters: ngram_files, sides
 insert into ngram_contributions
 -- Tokens have no space inside and one space on each side, so that a run of tokens is a substring.
 with spelled as (
@@ -47,6 +48,7 @@ examples as (
     join read_parquet($ngram_files) as counted
         on wanted.side = counted.corpus and wanted.ngram = counted.ngram
     join queries on counted.corpus = queries.corpus and counted.example_ordinal = queries.ordinal
+    where queries.corpus in $sides
 )
 
 select
