@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from nl2sql_align.tasks.warehouse.folder import Warehouse, write_atomically
+from nl2sql_align.tasks.warehouse.folder import Warehouse, stage_key, write_atomically
 from nl2sql_align.tasks.warehouse.object_store import fetch_missing
 from nl2sql_align.tasks.warehouse.ownership import is_stage
 
@@ -25,12 +25,15 @@ def recall(warehouse: Warehouse, name: str, file: Path, compute: Callable[[Path]
         compute: Returns the fact, a value that JSON has, from the file.
     """
     fact = warehouse.facts / f"{file.stem}.{name}.json"
-    with suppress(OSError, ValueError):
-        return json.loads(fact.read_text(encoding="utf-8"))
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        stored = json.loads(fact.read_text(encoding="utf-8"))
+        if stored["key"] == stage_key(fact=fact.name, value=stored["value"]):
+            return stored["value"]
     fetch_missing([file])
     value = compute(file)
     with write_atomically(fact) as temporary:
-        temporary.write_text(json.dumps(value), encoding="utf-8")
+        stored = {"value": value, "key": stage_key(fact=fact.name, value=value)}
+        temporary.write_text(json.dumps(stored), encoding="utf-8")
     return value
 
 
