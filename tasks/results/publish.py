@@ -438,9 +438,7 @@ def _insert_answer_errors(con: duckdb.DuckDBPyConnection, corpora: list[CountedC
         and one.answers_questions_of(one.answered or target)
     ]
     if paired:
-        known = con.execute(
-            "select distinct predictions, target from known_answer_errors"
-        ).fetchall()
+        known = set(con.execute("select predictions, target from known_answer_errors").fetchall())
         new = [pair for pair in paired if pair not in known]
         con.register("given_paired", _table_of_pairs(new))
         con.register("known_pairs", _table_of_pairs(pair for pair in paired if pair in known))
