@@ -8,6 +8,8 @@ copy (
 to $destination (
     format parquet,
     compression zstd,
+    dictionary_size_limit 61440,
+    string_dictionary_page_size_limit 33554432,
     kv_metadata {
         encoding: $encoding,
         n_replaced: $n_replaced,

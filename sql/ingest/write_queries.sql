@@ -6,6 +6,7 @@
 -- queries of a row (answers) become one text, a list in JSON; tasks.ingest.lists takes it apart. A row
 -- with a reject reason contains only a part of its query: it keeps its raw text, and its text to
 -- template is empty.
+-- Texts that repeat themselves are stored once a row group (of 122,880 rows), unless more than half of them differ.
 -- parameters: destination, dialects, encoding, left_out, n_replaced, reading
 copy (
     with rows as (
@@ -41,6 +42,8 @@ copy (
 to $destination (
     format parquet,
     compression zstd,
+    dictionary_size_limit 61440,
+    string_dictionary_page_size_limit 33554432,
     kv_metadata {
         encoding: $encoding,
         n_replaced: $n_replaced,

@@ -80,7 +80,7 @@ from nl2sql_align.tasks.warehouse.regular_files import (
     hold_files,
 )
 
-# Part of the stage key: raise it when a change makes the same dump give another file.
+# Part of the stage key: raise it when a change makes the same dump give other rows.
 INGEST_VERSION: Final = 6
 
 _MAX_COLUMNS_SHOWN: Final = 20

@@ -17,7 +17,7 @@ def join_templates(texts: Path, parts: list[Path], destination: Path) -> None:
 
     Args:
         texts: The distinct queries, as ``split_queries`` wrote them.
-        parts: The parsed parts.
+        parts: The parsed parts, in their order.
         destination: The file to write: ``first_ordinal``, ``sql``, ``n_queries``, ``template``,
             ``template_id``, ``reject_reason``, ``comparable_key``.
     """
