@@ -19,6 +19,7 @@ from nl2sql_align.flows.running.runners import Runner, submitting_to
 from nl2sql_align.tasks.base.connections import bounded
 from nl2sql_align.tasks.base.progress import Progress, listening
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry, load_corpora
+from nl2sql_align.tasks.measures.blocks import make_block
 from nl2sql_align.tasks.measures.options import Resampling, Unit
 from nl2sql_align.tasks.ngrams.corpus_counts import add_partition, count_part
 from nl2sql_align.tasks.results.options import DRIFT_THRESHOLD
@@ -49,6 +50,7 @@ TASKS: Final[dict[Callable[..., Any], Task[..., Any]]] = {
     steps.measure_pairs: step(steps.measure_pairs, "measure"),
     steps.measure_as_written: step(steps.measure_as_written, "measure as written"),
     steps.resample_pairs: step(steps.resample_pairs, "resample"),
+    make_block: step(make_block, "resample block", "resample {block.n_pairs} pairs"),
     steps.measure_slices: step(steps.measure_slices, "slices"),
     fill_database: step(fill_database, "fill tables"),
     publish: step(publish, "publish"),

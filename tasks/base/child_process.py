@@ -13,16 +13,19 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
-from nl2sql_align.tasks.base.connections import bounded, resources
+from nl2sql_align.tasks.base.connections import Resources, bounded, resources, running
 from nl2sql_align.tasks.base.environment import hide_pandas, list_module_folders
 from nl2sql_align.tasks.base.errors import AlignError
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 # One call is at work at a time, so that all of them need no more memory than one.
 _AT_WORK: Final = threading.Lock()
@@ -50,28 +53,66 @@ def call_in_child(function: Callable[P, R], *arguments: P.args, **keywords: P.kw
         ChildDiedError: The process died.
         AlignError: The process cannot be started, or ends without an answer.
     """
+    try:
+        return _call(resources(), _AT_WORK, partial(function, *arguments, **keywords))
+    except _NotRunError as error:
+        raise AlignError(
+            f"dumps cannot be read: the process that reads them does not run ({error}); "
+            f"{_describe_remedy()}"
+        ) from None
+
+
+def call_in_share(function: Callable[[T], R], argument: T) -> R:
+    """Call a function in a process with one thread, and with its share of the memory limit.
+
+    As many of these processes are at work at a time as the run may use threads.
+
+    Args:
+        function: A function of a module. It is pickled, as are its argument and its result.
+        argument: Its argument.
+
+    Returns:
+        The result. An exception of the function is raised here.
+
+    Raises:
+        AlignError: The process cannot be started, or ends without an answer.
+    """
     limits = resources()
+    share = replace(limits, threads=1, memory_bytes=limits.memory_bytes // limits.threads)
+    try:
+        with running():
+            return _call(share, nullcontext(), partial(function, argument))
+    except (ChildDiedError, _NotRunError) as error:
+        raise AlignError(f"a process of the run ended ({error}); {_describe_remedy()}") from None
+
+
+class _NotRunError(Exception):
+    """A process does not run; the text is the reason."""
+
+
+def _call(limits: Resources, gate: AbstractContextManager[object], call: "partial[R]") -> R:
+    """Call a function in a process of its own, with some limits, once the gate is open."""
     try:
         with tempfile.TemporaryDirectory(dir=limits.temp_directory) as folder:
             place = Path(folder)
-            (place / "call").write_bytes(pickle.dumps((limits, function, arguments, keywords)))
-            status = _run_child(place)
+            (place / "call").write_bytes(pickle.dumps((limits, call)))
+            status = _run_child(place, gate)
             if status < 0:
                 raise ChildDiedError(signal.Signals(-status).name)
             if status:
                 lines = (place / "errors").read_text("utf-8", "replace").split("\n")
                 last = next((line for line in reversed(lines) if line.strip()), "it says nothing")
-                raise _end_error(last)
+                raise _NotRunError(last)
             result: R
             result, error = pickle.loads((place / "answer").read_bytes())
     except OSError as problem:
-        raise _end_error(problem.strerror or str(problem)) from None
+        raise _NotRunError(problem.strerror or str(problem)) from None
     if error is not None:
         raise error
     return result
 
 
-def _run_child(folder: Path) -> int:
+def _run_child(folder: Path, gate: AbstractContextManager[object]) -> int:
     """Run the call in a folder, and return the status with which its process ends."""
     paths = list_module_folders()
     with (
@@ -88,7 +129,7 @@ def _run_child(folder: Path) -> int:
         assert child.stdin is not None
         try:
             # It loads its modules while others are at work.
-            with _AT_WORK, suppress(BrokenPipeError):
+            with gate, suppress(BrokenPipeError):
                 child.stdin.write(b"\n")
                 child.stdin.flush()
                 child.wait()
@@ -97,9 +138,8 @@ def _run_child(folder: Path) -> int:
     return child.returncode
 
 
-def _end_error(reason: str) -> AlignError:
-    return AlignError(
-        f"dumps cannot be read: the process that reads them does not run ({reason}); "
+def _describe_remedy() -> str:
+    return (
         f"check free memory and the disk space of {tempfile.gettempdir()}, or install the program "
         "again"
     )
@@ -110,7 +150,7 @@ def main() -> None:
     folder = Path(sys.argv[1])
     # A crash on a dump would leave its content in a file.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    limits, function, arguments, keywords = pickle.loads((folder / "call").read_bytes())
+    limits, call = pickle.loads((folder / "call").read_bytes())
     if not sys.stdin.buffer.read(1):
         return
     threading.Thread(target=_end_with_input, daemon=True).start()
@@ -118,7 +158,7 @@ def main() -> None:
     result = error = None
     try:
         with bounded(limits.threads, f"{limits.memory_bytes}B", folder):
-            result = function(*arguments, **keywords)
+            result = call()
     except Exception as problem:
         error = problem
     (folder / "answer").write_bytes(pickle.dumps((result, error)))

@@ -132,7 +132,7 @@ class Engine:
             ConfigurationError: The number of threads or the memory limit is not valid.
         """
         with ExitStack() as stack:
-            stack.enter_context(self._running())
+            stack.enter_context(self.running())
             block = self._blocks[-1] if self._blocks else None
             if block:
                 con = stack.enter_context(self._shared_instance(block).cursor())
@@ -195,7 +195,7 @@ class Engine:
         )
 
     @contextmanager
-    def _running(self) -> Iterator[None]:
+    def running(self) -> Iterator[None]:
         """Run the block once fewer steps than threads are running."""
         with self._change:
             self._change.wait_for(lambda: self._n_running < self.resources().threads)
@@ -219,6 +219,7 @@ _ENGINE: Final = Engine()
 resources = _ENGINE.resources
 bounded = _ENGINE.bounded
 connected = _ENGINE.connected
+running = _ENGINE.running
 connect = _ENGINE.connect
 
 

@@ -6,30 +6,24 @@ target has the same weights in both.
 """
 
 import math
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import repeat
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import duckdb
 import numpy as np
 import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from nl2sql_align.tasks.base.arrays import Floats
-from nl2sql_align.tasks.base.connections import connect, resources
-from nl2sql_align.tasks.base.progress import announce
-from nl2sql_align.tasks.measures.bootstrap import (
-    Counts,
-    poisson_weights,
-    replicates_per_batch,
-    skew_divergences,
+from nl2sql_align.tasks.base.connections import connect
+from nl2sql_align.tasks.measures.blocks import (
+    DEFAULT_BLOCK_LIMITS,
+    Block,
+    BlockLimits,
+    Storage,
+    divide,
 )
-from nl2sql_align.tasks.measures.ceilings import N_SPLITS, ceiling_row
-from nl2sql_align.tasks.measures.divergence import SKEW, alignment, log_alignment
+from nl2sql_align.tasks.measures.ceilings import N_SPLITS
+from nl2sql_align.tasks.measures.divergence import SKEW, log_alignment
 from nl2sql_align.tasks.measures.options import (
     DEFAULT_RESAMPLING,
     INTERVALS_VERSION,
@@ -37,38 +31,34 @@ from nl2sql_align.tasks.measures.options import (
     Unit,
 )
 from nl2sql_align.tasks.measures.parts import PARTS_VERSION, PartsBy
-from nl2sql_align.tasks.measures.reach import (
-    GAP_NATS,
-    Reach,
-    find_reach,
-    mixture_counts,
-    weigh_units,
+from nl2sql_align.tasks.measures.reach import GAP_NATS
+from nl2sql_align.tasks.measures.replicates import (
+    DATABASE_SHARE,
+    SCHEMAS,
+    Bootstrap,
+    Drawn,
+    Known,
+    Pair,
+    Replicates,
+    Wanted,
+    read_known,
+    tabulate_replicates,
 )
 from nl2sql_align.tasks.measures.units import (
     MOST_UNITS,
     REACH_SPLITS,
-    Sample,
-    SampleKey,
-    count_effective,
     fetch_samples,
-    find_shared,
-    load_sample,
-    load_vocabulary,
     own_sample_key,
     paired_sample_key,
 )
 from nl2sql_align.tasks.measures.verdicts import Interval, is_doubtful, student_interval, verdict_of
 from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
-from nl2sql_align.tasks.warehouse.count_files import count_distinct_ngrams, remove_unused
+from nl2sql_align.tasks.warehouse.count_files import remove_unused
 from nl2sql_align.tasks.warehouse.folder import stage_key, write_atomically
 from nl2sql_align.tasks.warehouse.object_store import fetch_missing
 
 # The columns of a ratio that reach has too.
 _REACH_COLUMNS: Final = ("ci_low", "ci_high", "verdict", "ln_standard_error")
-# DuckDB's share of the memory. The rest is for arrays.
-_DATABASE_SHARE: Final = 3 / 8
-# Corpora of at most this many queries are read concurrently.
-_SMALL_CORPUS: Final = 50_000
 
 
 @dataclass(frozen=True)
@@ -93,53 +83,6 @@ class IntervalsReport:
     n_new: int
 
 
-# Follows the name of a sample, a digest, if its parts are mixed.
-_MIXED: Final = "~mixed"
-
-
-class _Pair(NamedTuple):
-    """The samples of a source and a target.
-
-    Attributes:
-        source: The source.
-        target: The target.
-        is_mixed: Whether the source is the best mixture of the parts of a training set.
-    """
-
-    source: SampleKey
-    target: SampleKey
-    is_mixed: bool = False
-
-    @property
-    def samples(self) -> tuple[SampleKey, SampleKey]:
-        """The samples of both sides."""
-        return self.source, self.target
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """The names of both samples, different for mixtures."""
-        return self.source.name + (_MIXED if self.is_mixed else ""), self.target.name
-
-
-class _Drawn(NamedTuple):
-    """The unit that is drawn of a sample, and the number of units, also by weight."""
-
-    unit: Unit
-    n_units: int
-    n_effective: float
-
-
-@dataclass
-class _Replicates:
-    """The divergence of a pair in each replicate, and what was drawn of both sides."""
-
-    source: _Drawn
-    target: _Drawn
-    kl_nats: Floats
-
-
-_Known = dict[tuple[str, str], _Replicates]
-_KnownReaches = dict[tuple[str, str], Reach]
 _Row = dict[str, Any]
 
 
@@ -148,6 +91,7 @@ def compute_intervals(
     pairs: Path,
     folder: Path,
     how: Resampling = DEFAULT_RESAMPLING,
+    blocks: Sequence[Block] = (),
 ) -> IntervalsReport:
     """Resample all pairs with a target and write intervals, verdicts and ceilings.
 
@@ -156,7 +100,75 @@ def compute_intervals(
         pairs: The measures of all pairs, from ``tasks.measures.matrix``.
         folder: The folder of this stage's files. Files of earlier runs are reused, then removed.
         how: How to resample.
+        blocks: The blocks that this run has made.
     """
+    storage, files = _name_files(corpora, pairs, folder, how)
+    plan = _Plan(corpora, how.unit)
+    n_new = 0
+    if not all(file.exists() for file in files.values()):
+        known = read_known(folder, storage.rules)
+        before = {key: len(one.kl_nats) for key, one in known.replicates.items()}
+        with connect(memory_share=DATABASE_SHARE) as con:
+            bootstrap = Bootstrap(con, known, how.seed)
+            tables: dict[str, pl.DataFrame] = {}
+            for wanted in _fill_tables(tables, plan, pairs, known, how):
+                bootstrap.make(wanted)
+        for kind, file in files.items():
+            if not file.exists():  # a run that was killed here may have written the first ones
+                with write_atomically(file) as temporary:
+                    tables[kind].write_parquet(temporary)
+        in_blocks = {pair.key for block in blocks for pair in block.wanted.pairs}
+        n_new = sum(
+            key in in_blocks or len(known.replicates[key].kl_nats) > before.get(key, 0)
+            for key in {pair.key for pair in plan.pairs.values()}
+        )
+    remove_unused(folder, {*files.values()})
+    return IntervalsReport(
+        files["intervals"],
+        files["ratios"],
+        files["reaches"],
+        files["ceilings"],
+        len(plan.pairs),
+        n_new,
+    )
+
+
+def list_blocks(
+    corpora: Sequence[CountedCorpus],
+    pairs: Path,
+    folder: Path,
+    how: Resampling = DEFAULT_RESAMPLING,
+    limits: BlockLimits = DEFAULT_BLOCK_LIMITS,
+) -> list[Block]:
+    """Return blocks of the pairs that are to be resampled next, if these are many.
+
+    Once they are made, there may be more, because doubtful verdicts get more replicates.
+
+    Args:
+        corpora: As for ``compute_intervals``, which finds what the blocks have stored.
+        pairs: Likewise.
+        folder: Likewise.
+        how: Likewise.
+        limits: The size of blocks.
+    """
+    storage, files = _name_files(corpora, pairs, folder, how)
+    if all(file.exists() for file in files.values()):
+        return []
+    plan, known = _Plan(corpora, how.unit), read_known(folder, storage.rules)
+    for wanted in _fill_tables({}, plan, pairs, known, how):
+        missing = wanted.without(known)
+        if missing.list_all():
+            blocks = [Block(one, storage) for one in divide(missing, limits)]
+            if blocks:  # each would fetch its samples, some of which are those of others
+                fetch_samples(key for pair in missing.list_all() for key in pair.samples)
+            return blocks
+    return []
+
+
+def _name_files(
+    corpora: Sequence[CountedCorpus], pairs: Path, folder: Path, how: Resampling
+) -> tuple[Storage, dict[str, Path]]:
+    """Return where blocks store results, and the file of each table."""
     rules = stage_key(
         version=INTERVALS_VERSION,
         skew=SKEW,
@@ -178,24 +190,8 @@ def compute_intervals(
         looks=how.checkpoints(),
         unit=how.unit,
     )
-    files = {kind: folder / f"{kind}-{rules}-{name}.parquet" for kind in _SCHEMAS}
-    plan = _Plan(corpora, how.unit)
-    n_new = 0
-    if not all(file.exists() for file in files.values()):
-        tables, n_new = _compute_tables(plan, pairs, folder, rules, how)
-        for kind, file in files.items():
-            if not file.exists():  # a run that was killed here may have written the first ones
-                with write_atomically(file) as temporary:
-                    tables[kind].write_parquet(temporary)
-    remove_unused(folder, {*files.values()})
-    return IntervalsReport(
-        files["intervals"],
-        files["ratios"],
-        files["reaches"],
-        files["ceilings"],
-        len(plan.pairs),
-        n_new,
-    )
+    storage = Storage(folder, rules, how.seed)
+    return storage, {kind: storage.file(kind, name) for kind in _SCHEMAS}
 
 
 class _Plan:
@@ -216,7 +212,7 @@ class _Plan:
         own = {corpus.entry.name: own_sample_key(corpus, unit) for corpus in corpora}
         targets = [corpus for corpus in corpora if corpus.entry.role == "target"]
         self.targets = {target.entry.name: own[target.entry.name] for target in targets}
-        self.pairs: dict[tuple[str, str], _Pair] = {}
+        self.pairs: dict[tuple[str, str], Pair] = {}
         for target in targets:
             of_target = own[target.entry.name]
             for source in corpora:
@@ -225,7 +221,7 @@ class _Plan:
                     of_source = paired_sample_key(source, target, unit)
                 elif of_source.name == of_target.name:
                     continue  # same content: equal in every replicate
-                self.pairs[source.entry.name, target.entry.name] = _Pair(of_source, of_target)
+                self.pairs[source.entry.name, target.entry.name] = Pair(of_source, of_target)
         trains = [corpus.entry.name for corpus in corpora if corpus.entry.role == "train"]
         self.trains = {train: own[train] for train in trains}
         parts = {one.entry.name: one.answered for one in corpora if one.answered is not None}
@@ -235,15 +231,39 @@ class _Plan:
             self.targets[name] = own_sample_key(part, unit)
             for train in trains:
                 if own[train].name != self.targets[name].name:
-                    self.pairs[train, name] = _Pair(own[train], self.targets[name])
+                    self.pairs[train, name] = Pair(own[train], self.targets[name])
             of_predictions = paired_sample_key(self.corpora[predictions], part, unit)
-            self.pairs[predictions, name] = _Pair(of_predictions, self.targets[name])
+            self.pairs[predictions, name] = Pair(of_predictions, self.targets[name])
         self.ratios = [
             (train, corpus.entry.name, corpus.compared_with)
             for corpus in corpora
             for train in trains
             if corpus.entry.role == "predictions" and corpus.compared_with in self.targets
         ]
+
+    @property
+    def pairs_of_trains(self) -> dict[tuple[str, str], Pair]:
+        """The pairs of a training set and a target."""
+        return {
+            names: pair
+            for names, pair in self.pairs.items()
+            if names[0] in self.trains and names[1] in self.targets
+        }
+
+    def list_wanted(self, n_replicates: int) -> Wanted:
+        """Return what all runs want: replicates and reach of all pairs, and all ceilings.
+
+        The mixtures of ratios too, so that the weights of their units are drawn once.
+        """
+        weighed = self.pairs_of_trains
+        in_ratios = dict.fromkeys((train, target) for train, _, target in self.ratios)
+        return Wanted(
+            list(self.pairs.values()),
+            list(weighed.values()),
+            [weighed[names] for names in in_ratios if names in weighed],
+            list(self.targets.values()),
+            n_replicates,
+        )
 
     def read_log_alignments(self, pairs: Path) -> dict[tuple[str, str], float]:
         """Return the logarithm of the alignment of each corpus with each target."""
@@ -260,57 +280,60 @@ class _Plan:
         }
 
 
-def _compute_tables(
-    plan: _Plan, pairs: Path, folder: Path, rules: str, how: Resampling
-) -> tuple[dict[str, pl.DataFrame], int]:
-    """Return all tables, and the number of pairs of samples that got new replicates."""
+def _fill_tables(
+    tables: dict[str, pl.DataFrame], plan: _Plan, pairs: Path, known: Known, how: Resampling
+) -> Iterator[Wanted]:
+    """Compute all tables.
+
+    Args:
+        tables: To which the tables are added.
+        plan: The comparisons of the run.
+        pairs: The measures of all pairs.
+        known: What earlier runs made.
+        how: How to resample.
+
+    Yields:
+        What must be known before the next step.
+    """
     estimates = plan.read_log_alignments(pairs)
-    known, known_ceilings, known_reaches = _read_known(folder, rules)
-    new_targets = {
-        sample.ngrams for sample in plan.targets.values() if sample.name not in known_ceilings
+    checkpoints = how.checkpoints() if plan.pairs else (0,)
+    yield plan.list_wanted(checkpoints[0])
+    reaches = _Reaches(plan, estimates, known)
+    ratios = yield from _list_ratio_rows(plan, estimates, known, reaches, checkpoints)
+    intervals = [
+        _interval_row(names, estimates[names], known.replicates[pair.key], pair, checkpoints[0])
+        for names, pair in plan.pairs.items()
+    ]
+    ceilings = [
+        {**known.ceilings[sample.name], "target": target} for target, sample in plan.targets.items()
+    ]
+    rows = {
+        "intervals": intervals,
+        "ratios": ratios,
+        "reaches": reaches.rows(),
+        "ceilings": ceilings,
     }
-    with connect(memory_share=_DATABASE_SHARE) as con:
-        bootstrap = _Bootstrap(con, known, known_reaches, new_targets, how.seed)
-        reaches = _Reaches(plan, estimates, bootstrap)
-        checkpoints = how.checkpoints() if plan.pairs else (0,)
-        # Mixtures too, so that the weights of their units are drawn once.
-        bootstrap.extend([*plan.pairs.values(), *reaches.mixed], checkpoints[0])
-        intervals = [
-            _interval_row(names, estimates[names], known[pair.key], pair, checkpoints[0])
-            for names, pair in plan.pairs.items()
-        ]
-        ratios = _ratio_rows(plan, estimates, bootstrap, reaches, checkpoints)
-        ceilings = []
-        for target, sample in plan.targets.items():
-            row = known_ceilings.get(sample.name)
-            row = row or ceiling_row(bootstrap.load(sample), sample.name)
-            ceilings.append({**row, "target": target})
-    tables = {
-        kind: pl.DataFrame(rows, schema=_SCHEMAS[kind], orient="row")
-        for kind, rows in {
-            "intervals": intervals,
-            "ratios": ratios,
-            "reaches": reaches.rows(),
-            "ceilings": ceilings,
-        }.items()
-    }
+    for kind, some in rows.items():
+        tables[kind] = pl.DataFrame(some, schema=_SCHEMAS[kind], orient="row")
     for kind in ("intervals", "ratios"):
         tables[kind] = tables[kind].with_columns(seed=pl.lit(how.seed, pl.Int64))
     mixed = [pair._replace(is_mixed=True) for pair in plan.pairs.values()]
-    used = sorted({pair.key for pair in [*plan.pairs.values(), *mixed]} & known.keys())
-    tables["replicates"] = _replicates_table({key: known[key] for key in used})
-    n_new = sum(not source.endswith(_MIXED) for source, _ in bootstrap.extended)
-    return tables, n_new
+    used = (pair.key for pair in [*plan.pairs.values(), *mixed])
+    tables["replicates"] = tabulate_replicates(known, used)
 
 
-def _ratio_rows(
+def _list_ratio_rows(
     plan: _Plan,
     estimates: dict[tuple[str, str], float],
-    bootstrap: "_Bootstrap",
+    known: Known,
     reaches: "_Reaches",
     checkpoints: Sequence[int],
-) -> list[_Row]:
-    """Return the row of each ratio, with more replicates for doubtful verdicts."""
+) -> Generator[Wanted, None, list[_Row]]:
+    """Return the row of each ratio, with more replicates for doubtful verdicts.
+
+    Yields:
+        What must be known before the next step.
+    """
     rows: dict[tuple[str, str, str], _Row] = {}
     doubtful = list(plan.ratios)
     for n_replicates in checkpoints:
@@ -321,17 +344,23 @@ def _ratio_rows(
         mixed = {names: reaches.find_mixed(names[0], names[2]) for names in doubtful}
         needed = [pair for both in sides.values() for pair in both if pair is not None]
         needed += [pair for pair in mixed.values() if pair is not None]
-        bootstrap.extend(needed, n_replicates)
+        yield Wanted(needed, n_replicates=n_replicates)
         still_doubtful = []
         for names, both in sides.items():
             train, predictions, target = names
             estimate = estimates[train, target] - estimates[predictions, target]
-            known = [None if pair is None else bootstrap.known[pair.key] for pair in both]
-            row, is_open = _ratio_row(estimate, known[0], known[1], n_replicates)
+            of_train, of_predictions = (
+                None if pair is None else known.replicates[pair.key] for pair in both
+            )
+            row, is_open = _ratio_row(estimate, of_train, of_predictions, n_replicates)
             pair, gain = mixed[names], reaches.log_gains(train, target)
-            of_reach = known[0] if pair is None else bootstrap.known[pair.key]
+            of_reach = of_train if pair is None else known.replicates[pair.key]
             reach_row, _ = _ratio_row(
-                estimate + gain.chosen, of_reach, known[1], n_replicates, gain.judged - gain.chosen
+                estimate + gain.chosen,
+                of_reach,
+                of_predictions,
+                n_replicates,
+                gain.judged - gain.chosen,
             )
             is_paired = both[1] is not None and both[1].source.is_paired
             rows[names] = {
@@ -353,7 +382,7 @@ def _ratio_rows(
 
 
 def _interval_row(
-    names: tuple[str, str], estimate: float, replicates: _Replicates, pair: _Pair, n: int
+    names: tuple[str, str], estimate: float, replicates: Replicates, pair: Pair, n: int
 ) -> _Row:
     source, target = replicates.source, replicates.target
     n_units = min(source.n_effective, target.n_effective)
@@ -378,8 +407,8 @@ def _interval_row(
 
 def _ratio_row(
     estimate: float,
-    of_train: _Replicates | None,
-    of_predictions: _Replicates | None,
+    of_train: Replicates | None,
+    of_predictions: Replicates | None,
     n: int,
     shift: float = 0.0,
 ) -> tuple[_Row, bool]:
@@ -397,7 +426,7 @@ def _ratio_row(
         np.zeros(n) if one is None else log_alignment(one.kl_nats[:n])
         for one in (of_train, of_predictions)
     )
-    nothing = _Drawn(Unit.QUERY, 0, 0.0)
+    nothing = Drawn(Unit.QUERY, 0, 0.0)
     target = next((one.target for one in (of_train, of_predictions) if one), nothing)
     train = of_train.source if of_train else target
     predictions = of_predictions.source if of_predictions else target
@@ -436,42 +465,25 @@ class _Gains(NamedTuple):
 
 
 class _Reaches:
-    """The reach of each training set with each target.
+    """The reach of each training set with each target."""
 
-    Attributes:
-        mixed: The pairs of the mixtures that ratios need.
-    """
-
-    def __init__(
-        self,
-        plan: _Plan,
-        estimates: dict[tuple[str, str], float],
-        bootstrap: "_Bootstrap",
-    ) -> None:
-        """Weigh the parts of all training sets, unless earlier runs did.
+    def __init__(self, plan: _Plan, estimates: dict[tuple[str, str], float], known: Known) -> None:
+        """Look up the mixtures of all training sets.
 
         Args:
             plan: The comparisons of the run.
             estimates: The logarithm of the alignment of each corpus with each target.
-            bootstrap: The samples, and the results of earlier runs.
+            known: The mixtures, among other things.
         """
         self._estimates = estimates
-        self._pairs = {
-            names: pair
-            for names, pair in plan.pairs.items()
-            if names[0] in plan.trains and names[1] in plan.targets
-        }
-        bootstrap.weigh_parts(self._pairs.values())
-        self._found = {names: bootstrap.reaches[pair.key] for names, pair in self._pairs.items()}
-        names = dict.fromkeys((train, target) for train, _, target in plan.ratios)
-        mixed = (self.find_mixed(*both) for both in names)
-        self.mixed = [pair for pair in mixed if pair is not None]
+        self._known = known
+        self._pairs = plan.pairs_of_trains
+        self._found = {names: known.reaches[pair.key] for names, pair in self._pairs.items()}
 
-    def find_mixed(self, train: str, target: str) -> _Pair | None:
+    def find_mixed(self, train: str, target: str) -> Pair | None:
         """Return the pair of the best mixture; None if it is the training set itself."""
         pair = self._pairs.get((train, target))
-        is_mixed = pair is not None and self._found[train, target].is_mixed
-        return pair._replace(is_mixed=True) if pair is not None and is_mixed else None
+        return None if pair is None else self._known.find_mixed(pair)
 
     def log_gains(self, train: str, target: str) -> _Gains:
         """Return how much closer the mixture is than the training set."""
@@ -489,20 +501,8 @@ class _Reaches:
     def rows(self) -> list[_Row]:
         """Return a row for each training set and target of other content."""
         return [
-            {
-                "train": train,
-                "target": target,
-                "train_sample": pair.source.name,
-                "target_sample": pair.target.name,
-                "reach": round(alignment(found.nats), 12),
-                "is_mixed": found.is_mixed,
-                "nats": found.nats,
-                "chosen_nats": found.chosen_nats,
-                "parted_by": found.parted_by,
-                "n_parts": found.n_parts,
-            }
+            {"train": train, "target": target, **self._known.reach_row(pair)}
             for (train, target), pair in self._pairs.items()
-            for found in [self._found[train, target]]
         ]
 
 
@@ -512,260 +512,8 @@ def _ends(interval: Interval) -> tuple[float | None, float | None]:
     return round(math.exp(interval.low), 12), round(math.exp(interval.high), 12)
 
 
-class _Bootstrap:
-    """Makes the replicates of pairs that are not known yet.
-
-    Attributes:
-        known: The replicates of each pair of samples; new ones are added.
-        reaches: The best mixtures of the parts of training sets; new ones are added.
-        extended: The pairs that got new replicates.
-    """
-
-    def __init__(
-        self,
-        con: duckdb.DuckDBPyConnection,
-        known: _Known,
-        reaches: _KnownReaches,
-        new_targets: set[Path],
-        seed: int,
-    ) -> None:
-        """Start without any sample.
-
-        Args:
-            con: A connection that can read the corpora's files.
-            known: The replicates that earlier runs made.
-            reaches: The mixtures that earlier runs found, without their weights.
-            new_targets: The n-gram counts of corpora whose samples must contain all their n-grams.
-            seed: The seed of the replicates.
-        """
-        self.known = known
-        self.reaches = reaches
-        self.extended: set[tuple[str, str]] = set()
-        self._con = con
-        self._seed = seed
-        self._new_targets = new_targets
-        self._samples: dict[str, Sample] = {}
-        self._covered = new_targets
-        self._vocabulary = load_vocabulary(con, sorted(new_targets))
-
-    def load(self, key: SampleKey) -> Sample:
-        """Return a corpus for resampling, reading it once."""
-        if key.name not in self._samples:
-            self._samples[key.name] = load_sample(self._con, key, self._vocabulary, self._seed)
-        return self._samples[key.name]
-
-    def weigh_parts(self, pairs: Iterable[_Pair], with_weights: bool = False) -> None:
-        """Find the best mixtures of the parts of training sets that are not known.
-
-        Args:
-            pairs: A training set and a target each.
-            with_weights: Whether mixtures of earlier runs, whose weights are not stored, count as
-                not known.
-        """
-        missing: dict[tuple[str, str], _Pair] = {}
-        for pair in (one._replace(is_mixed=False) for one in pairs):
-            found = self.reaches.get(pair.key)
-            if found is None or (with_weights and found.is_mixed and found.weights is None):
-                missing[pair.key] = pair
-        fetch_samples(key for pair in missing.values() for key in pair.samples)
-        self._cover(missing.values())
-
-        def find(pair: _Pair) -> Reach:
-            return find_reach(self.load(pair.source), self.load(pair.target))
-
-        with ThreadPoolExecutor(resources().threads) as pool:
-            self._read((key for pair in missing.values() for key in pair.samples), pool)
-            self.reaches |= zip(missing, pool.map(find, missing.values()), strict=True)
-
-    def extend(self, pairs: Iterable[_Pair], n: int) -> None:
-        """Make replicates of these pairs until each has ``n``."""
-        by_known: dict[int, dict[tuple[str, str], _Pair]] = {}
-        for pair in pairs:
-            known = self.known.get(pair.key)
-            n_known = len(known.kl_nats) if known else 0
-            if n_known < n:
-                by_known.setdefault(n_known, {})[pair.key] = pair
-        for n_known, some in sorted(by_known.items()):
-            self._resample(some, range(n_known, n))
-
-    def _resample(self, pairs: dict[tuple[str, str], _Pair], replicates: range) -> None:
-        by_source: dict[str, list[_Pair]] = {}
-        for pair in pairs.values():
-            by_source.setdefault(pair.source.name, []).append(pair)
-        targets = {pair.target.name: pair.target for pair in pairs.values()}
-        nats: dict[tuple[str, str], list[Floats]] = {key: [] for key in pairs}
-        fetch_samples(key for pair in pairs.values() for key in pair.samples)
-        self._cover(pairs.values())
-
-        self.weigh_parts((pair for pair in pairs.values() if pair.is_mixed), with_weights=True)
-
-        def resample_source(some: list[_Pair], batch: range, of_targets: dict[str, Counts]) -> None:
-            source = self.load(some[0].source)
-            weights = poisson_weights(source.keys, batch).astype(np.float64)
-            of_plain = None
-            for pair in some:
-                if pair.is_mixed:
-                    of_source = self._count_mixture(source, pair, weights)
-                else:
-                    of_source = of_plain = of_plain or source.counts(weights)
-                shared = find_shared(source, self.load(pair.target))
-                of_target = of_targets[pair.target.name]
-                nats[pair.key].append(skew_divergences(of_source, of_target, shared))
-
-        # Each thread computes whole samples, so that no number depends on the number of threads.
-        with ThreadPoolExecutor(resources().threads) as pool:
-            self._read((key for pair in pairs.values() for key in pair.samples), pool)
-            largest = max(self.load(pair.source).n_classes for pair in pairs.values())
-            n_classes = sum(self.load(target).n_classes for target in targets.values())
-            per_batch = replicates_per_batch(n_classes + resources().threads * largest)
-            starts = range(replicates.start, replicates.stop, per_batch)
-            n_steps = len(starts) * len(by_source)
-            n_done = 0
-            for start in starts:
-                batch = range(start, min(start + per_batch, replicates.stop))
-                counts = pool.map(
-                    _count_replicates, map(self.load, targets.values()), repeat(batch)
-                )
-                of_targets = dict(zip(targets, counts, strict=True))
-                for _ in pool.map(
-                    resample_source, by_source.values(), repeat(batch), repeat(of_targets)
-                ):
-                    n_done += 1
-                    announce("intervals", "", n_done, n_steps)
-        for key, pair in pairs.items():
-            source, target = (
-                _Drawn(sample.unit, len(sample.keys), round(sample.n_effective, 12))
-                for sample in map(self.load, pair.samples)
-            )
-            if pair.is_mixed:
-                source = source._replace(n_effective=self._count_effective(pair))
-            before = [self.known[key].kl_nats] if key in self.known else []
-            # To 12 digits, because processors differ in the last bits of a logarithm.
-            values = np.concatenate([*before, *nats[key]]).round(12)
-            self.known[key] = _Replicates(source, target, values)
-            self.extended.add(key)
-
-    def _count_effective(self, pair: _Pair) -> float:
-        """Return the number of units of a mixture by weight."""
-        train = self.load(pair.source)
-        found = self.reaches[pair._replace(is_mixed=False).key]
-        assert found.weights is not None
-        mixed = weigh_units(train, found.weights)
-        return round(count_effective(mixed @ train.classes.totals.astype(np.float64)), 12)
-
-    def _count_mixture(self, train: Sample, pair: _Pair, weights: Floats) -> Counts:
-        found = self.reaches[pair._replace(is_mixed=False).key]
-        assert found.weights is not None
-        return mixture_counts(train, weigh_units(train, found.weights), weights)
-
-    def _cover(self, pairs: Iterable[_Pair]) -> None:
-        """Choose a vocabulary that has all n-grams that both sides of a pair have.
-
-        Other n-grams count only in totals. The n-grams of all sources do as well as those of all
-        targets, so the fewer are chosen: if one corpus is new, its own.
-        """
-        sides = [(pair.target.ngrams, pair.source.ngrams) for pair in pairs]
-        if all(self._covered.intersection(files) for files in sides):
-            return
-        choices = [self._new_targets.union(files) for files in zip(*sides, strict=True)]
-        self._covered = min(choices, key=lambda files: sum(map(count_distinct_ngrams, files)))
-        self._vocabulary = load_vocabulary(self._con, sorted(self._covered))
-        self._samples.clear()
-
-    def _read(self, keys: Iterable[SampleKey], pool: ThreadPoolExecutor) -> None:
-        """Read small corpora concurrently, then large ones: each alone takes enough memory."""
-        missing = {key.name: key for key in keys if key.name not in self._samples}
-        small = {
-            name: key
-            for name, key in missing.items()
-            if pq.read_metadata(key.queries).num_rows <= _SMALL_CORPUS
-        }
-        vocabulary = self._vocabulary
-
-        def read(key: SampleKey) -> Sample:
-            with self._con.cursor() as con:
-                return load_sample(con, key, vocabulary, self._seed)
-
-        self._samples.update(zip(small, pool.map(read, small.values()), strict=True))
-        for key in missing.values():
-            self.load(key)
-
-
-def _count_replicates(sample: Sample, replicates: range) -> Counts:
-    return sample.counts(poisson_weights(sample.keys, replicates).astype(np.float64))
-
-
-def _replicates_table(known: _Known) -> pl.DataFrame:
-    """Return the table of replicates; built by columns, because there are many."""
-    each = known.values()
-    ends = np.cumsum([0, *(len(one.kl_nats) for one in each)])
-    values = np.concatenate([np.zeros(0), *(one.kl_nats for one in each)])
-    columns = {
-        "source_sample": [source for source, _ in known],
-        "target_sample": [target for _, target in known],
-        "source_unit": [one.source.unit for one in each],
-        "n_source_units": [one.source.n_units for one in each],
-        "n_effective_source_units": [one.source.n_effective for one in each],
-        "target_unit": [one.target.unit for one in each],
-        "n_target_units": [one.target.n_units for one in each],
-        "n_effective_target_units": [one.target.n_effective for one in each],
-        "kl_nats": pl.Series(pa.LargeListArray.from_arrays(ends, values)),
-    }
-    return pl.DataFrame(columns, schema=_SCHEMAS["replicates"])
-
-
-def _read_known(folder: Path, rules: str) -> tuple[_Known, dict[str, _Row], _KnownReaches]:
-    """Return replicates, ceilings and reaches that earlier runs made by the same rules."""
-    kinds = ("replicates", "ceilings", "reaches")
-    fetch_missing(file for kind in kinds for file in folder.glob(f"{kind}-{rules}-*.parquet"))
-    known: _Known = {}
-    ceilings: dict[str, _Row] = {}
-    for file in sorted(folder.glob(f"replicates-{rules}-*.parquet")):
-        table = pl.read_parquet(file, glob=False)
-        values = table["kl_nats"].explode(empty_as_null=False).to_numpy()
-        table = table.with_columns(n=pl.col("kl_nats").list.len()).drop("kl_nats")
-        end = 0
-        for row in table.iter_rows(named=True):
-            start, end = end, end + row["n"]
-            source, target = (
-                _Drawn(
-                    Unit(row[f"{side}_unit"]),
-                    row[f"n_{side}_units"],
-                    row[f"n_effective_{side}_units"],
-                )
-                for side in ("source", "target")
-            )
-            known[row["source_sample"], row["target_sample"]] = _Replicates(
-                source, target, values[start:end]
-            )
-    for file in sorted(folder.glob(f"ceilings-{rules}-*.parquet")):
-        for row in pl.read_parquet(file, glob=False).iter_rows(named=True):
-            ceilings[row["target_sample"]] = row
-    reaches: _KnownReaches = {}
-    for file in sorted(folder.glob(f"reaches-{rules}-*.parquet")):
-        for row in pl.read_parquet(file, glob=False).iter_rows(named=True):
-            reaches[row["train_sample"], row["target_sample"]] = Reach(
-                row["nats"],
-                row["chosen_nats"],
-                PartsBy(row["parted_by"]),
-                row["n_parts"],
-                row["is_mixed"],
-            )
-    return known, ceilings, reaches
-
-
 _SCHEMAS: Final[dict[str, dict[str, Any]]] = {
-    "replicates": {
-        "source_sample": pl.String,
-        "target_sample": pl.String,
-        "source_unit": pl.String,
-        "n_source_units": pl.Int64,
-        "n_effective_source_units": pl.Float64,
-        "target_unit": pl.String,
-        "n_target_units": pl.Int64,
-        "n_effective_target_units": pl.Float64,
-        "kl_nats": pl.List(pl.Float64),
-    },
+    **SCHEMAS,
     "intervals": {
         "source": pl.String,
         "target": pl.String,
@@ -809,30 +557,5 @@ _SCHEMAS: Final[dict[str, dict[str, Any]]] = {
         "reach_ln_standard_error": pl.Float64,
         "n_replicates": pl.Int64,
         "seed": pl.Int64,
-    },
-    "reaches": {
-        "train": pl.String,
-        "target": pl.String,
-        "train_sample": pl.String,
-        "target_sample": pl.String,
-        "reach": pl.Float64,
-        "is_mixed": pl.Boolean,
-        "nats": pl.Float64,
-        "chosen_nats": pl.Float64,
-        "parted_by": pl.String,
-        "n_parts": pl.Int64,
-    },
-    "ceilings": {
-        "target": pl.String,
-        "target_sample": pl.String,
-        "ceiling": pl.Float64,
-        "half_alignment": pl.Float64,
-        "half_low": pl.Float64,
-        "half_high": pl.Float64,
-        "quarter_alignment": pl.Float64,
-        "unit": pl.String,
-        "n_units": pl.Int64,
-        "n_queries": pl.Int64,
-        "n_splits": pl.Int64,
     },
 }

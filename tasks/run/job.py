@@ -4,7 +4,7 @@ Counting and measuring are imported while the first dumps are read.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import as_completed as completed_futures
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -17,7 +17,7 @@ from uuid import uuid4
 
 from nl2sql_align.tasks.base.connections import bounded
 from nl2sql_align.tasks.base.errors import LostFileError
-from nl2sql_align.tasks.base.progress import listening
+from nl2sql_align.tasks.base.progress import announce, listening
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
 from nl2sql_align.tasks.measures.options import DEFAULT_RESAMPLING, Resampling
 from nl2sql_align.tasks.results.options import DRIFT_THRESHOLD
@@ -50,6 +50,7 @@ from nl2sql_align.tasks.warehouse.folder import Warehouse
 from nl2sql_align.tasks.warehouse.folder_lock import FolderLock
 
 if TYPE_CHECKING:
+    from nl2sql_align.tasks.measures.blocks import Block
     from nl2sql_align.tasks.ngrams.corpus_counts import Division
     from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
     from nl2sql_align.tasks.results.packed_queries import Packing
@@ -252,12 +253,12 @@ class Job:
         Args:
             entries: The corpora.
             settings: The settings.
-            submitting: Returns a block in which the executor takes steps on single corpora.
+            submitting: Returns a block in which the executor takes steps.
         """
         while True:  # ends because each file is lost only once
-            with suppress(LostFileError):
-                with submitting():
-                    counted = self.count(entries)
+            with suppress(LostFileError), submitting():
+                counted = self.count(entries)
+                stop_workers()  # for their memory
                 return counted, self.publish(counted, settings)
 
     def count(self, entries: list[CorpusEntry]) -> CountedCorpora:
@@ -332,7 +333,12 @@ class Job:
         announce_matrix(matrix, lap("matrix"))
         measuring = self._executor.submit(steps.measure_as_written, corpora, warehouse)
         resampling = settings.resampling
-        intervals = call(steps.resample_pairs, corpora, matrix, warehouse, resampling)
+        of_pairs = corpora, matrix, warehouse, resampling
+        blocks: list[Block] = []
+        while more := steps.list_blocks_to_resample(*of_pairs):
+            self._make_blocks(more)
+            blocks += more
+        intervals = call(steps.resample_pairs, *of_pairs, blocks)
         announce_intervals(intervals, lap("intervals"))
         slices = call(steps.measure_slices, corpora, warehouse)
         if slices is not None:
@@ -373,6 +379,15 @@ class Job:
         warehouse.record_digests()
         lap("publish")
         return replace(summary, n_pairs=matrix.n_pairs, n_new_pairs=matrix.n_new)
+
+    def _make_blocks(self, blocks: "Sequence[Block]") -> None:
+        """Resample blocks of pairs, each by a step."""
+        from nl2sql_align.tasks.measures.blocks import make_block
+
+        pending = [self._executor.submit(make_block, block) for block in blocks]
+        for n_done, step in enumerate(self._executor.as_completed(pending), 1):
+            step.result()
+            announce("intervals", "", n_done, len(pending))
 
     def _ingest(
         self, entries: list[CorpusEntry]

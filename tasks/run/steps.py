@@ -6,7 +6,7 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -21,8 +21,13 @@ from nl2sql_align.tasks.ingest.fetch import remove_unused_copies
 from nl2sql_align.tasks.ingest.lists import describe_lists
 from nl2sql_align.tasks.ingest.questions import digest_questions, recall_questions, write_part
 from nl2sql_align.tasks.measures import slices
+from nl2sql_align.tasks.measures.blocks import Block
 from nl2sql_align.tasks.measures.divergence import EPSILON, SKEW
-from nl2sql_align.tasks.measures.intervals import IntervalsReport, compute_intervals
+from nl2sql_align.tasks.measures.intervals import (
+    IntervalsReport,
+    compute_intervals,
+    list_blocks,
+)
 from nl2sql_align.tasks.measures.matrix import Content, MatrixReport, compute_matrix
 from nl2sql_align.tasks.measures.options import DEFAULT_RESAMPLING, Resampling
 from nl2sql_align.tasks.measures.verdicts import CONFIDENCE
@@ -443,15 +448,30 @@ def resample_pairs(
     matrix: MatrixReport,
     warehouse: Warehouse,
     resampling: Resampling = DEFAULT_RESAMPLING,
+    blocks: Sequence[Block] = (),
 ) -> IntervalsReport | None:
     """Compute intervals, verdicts and ceilings; None without replicates.
 
-    Pairs of known contents are reused.
+    Pairs of known contents are reused, and so are blocks of pairs that were resampled before.
     """
     if resampling.replicates == 0:
         return None
     folder = warehouse.folder / "stages" / "intervals"
-    return compute_intervals(_list_comparable(corpora), matrix.pairs, folder, resampling)
+    comparable = _list_comparable(corpora)
+    return compute_intervals(comparable, matrix.pairs, folder, resampling, blocks)
+
+
+def list_blocks_to_resample(
+    corpora: list[CountedCorpus],
+    matrix: MatrixReport,
+    warehouse: Warehouse,
+    resampling: Resampling = DEFAULT_RESAMPLING,
+) -> list[Block]:
+    """Return blocks of pairs to resample before ``resample_pairs``; none if pairs are few."""
+    if resampling.replicates == 0:
+        return []
+    folder = warehouse.folder / "stages" / "intervals"
+    return list_blocks(_list_comparable(corpora), matrix.pairs, folder, resampling)
 
 
 def measure_slices(corpora: list[CountedCorpus], warehouse: Warehouse) -> Path | None:

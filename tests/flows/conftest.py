@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -67,6 +68,25 @@ def limit_counting(prefect_home, monkeypatch):
         monkeypatch.setitem(TASKS, limited, step(limited, whole.name, whole.task_run_name))
 
     return limit
+
+
+@contextmanager
+def dividing_pairs():
+    """Resample a few pairs in blocks, too; yield a list to which each round adds their number."""
+    from nl2sql_align.tasks.measures.blocks import BlockLimits
+    from nl2sql_align.tasks.run import steps
+
+    n_blocks = []
+    list_blocks = partial(steps.list_blocks, limits=BlockLimits(1e-5))
+
+    def list_and_count(*given):
+        blocks = list_blocks(*given)
+        n_blocks.append(len(blocks))
+        return blocks
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(steps, "list_blocks", list_and_count)
+        yield n_blocks
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from nl2sql_align.flows.running.runners import Runner
 from nl2sql_align.tasks.base import progress
 from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.warehouse.folder import Warehouse
+from tests.flows.conftest import dividing_pairs
 from tests.flows.warehouses import leftovers, tables
 
 pytestmark = [
@@ -59,8 +60,9 @@ def test_a_killed_worker_changes_no_bit_of_the_results(
     alone = job(larger.write(), tmp_path / "local")
     limit_counting(part_bytes=2000, partition_bytes=2000, templates_at_a_time=10)
     killer = Killer()
-    with progress.listening(killer):
+    with progress.listening(killer), dividing_pairs() as n_blocks:
         summary = align(larger.write(), tmp_path / "dask", threads=2, runner="dask")
+    assert max(n_blocks) > 1
     assert len(killer.workers) == 2
     assert killer.killed in killer.workers
     for worker in killer.workers:

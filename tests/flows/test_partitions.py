@@ -1,4 +1,4 @@
-"""Runs that count their corpora in partitions, like large ones."""
+"""Runs that count their corpora in partitions and resample pairs in blocks, like large ones."""
 
 import shutil
 from copy import deepcopy
@@ -12,7 +12,7 @@ from nl2sql_align.tasks.run import steps
 from nl2sql_align.tasks.views.explain import explain
 from nl2sql_align.tasks.warehouse.count_files import count_files
 from nl2sql_align.tasks.warehouse.folder import Warehouse
-from tests.flows.conftest import restore, small_corpora
+from tests.flows.conftest import dividing_pairs, restore, small_corpora
 from tests.flows.warehouses import leftovers, read, stage_files, tables
 
 pytestmark = [pytest.mark.flow, pytest.mark.usefixtures("one_parser_process")]
@@ -20,11 +20,12 @@ pytestmark = [pytest.mark.flow, pytest.mark.usefixtures("one_parser_process")]
 
 @pytest.fixture(scope="module")
 def limited_job(job):
-    """The main job, with limits that each of the small corpora exceeds."""
+    """The main job, with limits that the small corpora exceed."""
     limits = CountLimits(part_bytes=30, partition_bytes=30, templates_at_a_time=1)
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, dividing_pairs() as n_blocks:
         patch.setattr(steps, "count_corpus", partial(steps.count_corpus, count_limits=limits))
         yield job
+        assert max(n_blocks) > 1
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from nl2sql_align.tasks.base.child_process import ChildDiedError, call_in_child
-from nl2sql_align.tasks.base.connections import bounded, resources
-from nl2sql_align.tasks.base.errors import CorpusError
+from nl2sql_align.tasks.base.child_process import ChildDiedError, call_in_child, call_in_share
+from nl2sql_align.tasks.base.connections import Resources, bounded, resources
+from nl2sql_align.tasks.base.errors import AlignError, CorpusError
 
 
 def make_file_and_die() -> None:
@@ -31,6 +31,21 @@ def test_a_call_returns_its_result_and_leaves_no_file(tmp_path):
             call_in_child(fail)
         with pytest.raises(ChildDiedError, match=r"^SIGSEGV$"):
             call_in_child(make_file_and_die)
+        assert not list(tmp_path.iterdir())
+
+
+def return_limits_or_die(dies: bool) -> Resources:
+    if dies:
+        make_file_and_die()
+    return resources()
+
+
+def test_a_call_with_a_share_has_one_thread(tmp_path):
+    with bounded(2, "2GB", tmp_path):
+        found = call_in_share(return_limits_or_die, False)
+        assert (found.threads, found.memory_bytes) == (1, 1_000_000_000)
+        with pytest.raises(AlignError, match=r"a process of the run ended \(SIGSEGV\); check free"):
+            call_in_share(return_limits_or_die, True)
         assert not list(tmp_path.iterdir())
 
 

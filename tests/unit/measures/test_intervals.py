@@ -1,6 +1,7 @@
 """Intervals, verdicts and ceilings, and which of them a later run computes again."""
 
 import math
+import pickle
 import threading
 import time
 from pathlib import Path
@@ -12,9 +13,10 @@ import pytest
 from benchmarks import coverage, halves
 from nl2sql_align.tasks.base.connections import connect
 from nl2sql_align.tasks.base.environment import THREADS_VARIABLE
-from nl2sql_align.tasks.measures import intervals
+from nl2sql_align.tasks.measures import replicates
+from nl2sql_align.tasks.measures.blocks import BlockLimits, make_block
 from nl2sql_align.tasks.measures.bootstrap import poisson_weights, uniforms, unit_keys
-from nl2sql_align.tasks.measures.intervals import compute_intervals
+from nl2sql_align.tasks.measures.intervals import compute_intervals, list_blocks
 from nl2sql_align.tasks.measures.matrix import Content, compute_matrix
 from nl2sql_align.tasks.measures.options import (
     FEWEST_REPLICATES,
@@ -55,14 +57,19 @@ def resample(tmp_path, make_corpus):
     It returns the report and the rows of intervals, ratios and ceilings.
     """
 
-    def resample(*given, folder="intervals", **how):
+    def resample(*given, folder="intervals", run_blocks=None, **how):
         made = [make_corpus(tmp_path, name, some, **keys) for name, some, keys in given]
         contents = [
             Content(c.content_key, c.entry.name, c.ngrams, c.templates, c.entry.role == "target")
             for c in made
         ]
         pairs = compute_matrix(contents, tmp_path / "pairs").pairs
-        report = compute_intervals(made, pairs, tmp_path / folder, Resampling(**how))
+        given = made, pairs, tmp_path / folder, Resampling(**how)
+        blocks = []
+        while run_blocks and (more := list_blocks(*given, BlockLimits(1e-9, 1))):
+            run_blocks(more)
+            blocks += more
+        report = compute_intervals(*given, blocks)
         files = (report.intervals, report.ratios, report.ceilings)
         return report, *(pl.read_parquet(file).to_dicts() for file in files)
 
@@ -361,7 +368,7 @@ def test_threads_and_order_change_no_bit(resample, monkeypatch, threads):
 def test_large_corpora_are_read_one_after_the_other(resample, monkeypatch):
     _, *first = resample(*THREE, folder="first")
     monkeypatch.setenv(THREADS_VARIABLE, "4")
-    monkeypatch.setattr(intervals, "_SMALL_CORPUS", 0)
+    monkeypatch.setattr(replicates, "_SMALL_CORPUS", 0)
     running = threading.Lock()
 
     def load_alone(*given):
@@ -372,11 +379,31 @@ def test_large_corpora_are_read_one_after_the_other(resample, monkeypatch):
         finally:
             running.release()
 
-    monkeypatch.setattr(intervals, "load_sample", load_alone)
+    monkeypatch.setattr(replicates, "load_sample", load_alone)
     other = ("other", queries(60, 2), {"db_ids": databases(60, 10)})
     _, *second = resample(*THREE, other, folder="second")
     for one, of_both in zip(first, second, strict=True):
         assert {*map(repr, one)} <= {*map(repr, of_both)}
+
+
+def test_blocks_of_pairs_change_no_bit_though_some_run_twice(resample, monkeypatch):
+    monkeypatch.setenv(THREADS_VARIABLE, "1")  # blocks run in this process
+    sets = (mixed("clear", 60), mixed("open", 38), DEV, BASE)
+    whole, *_ = resample(*sets, folder="whole")
+    rounds = []
+
+    def run_blocks(blocks):
+        rounds.append(len(blocks))
+        for block in [*reversed(blocks), blocks[0]]:
+            make_block(pickle.loads(pickle.dumps(block)))
+
+    resample(*sets[1:], folder="blocks", run_blocks=run_blocks, replicates=40)
+    divided, *_ = resample(*sets, folder="blocks", run_blocks=run_blocks)
+    assert rounds == [2, 3, 2]  # a block for each pair, at last those of the doubtful ratio
+    assert (divided.n_pairs, divided.n_new) == (whole.n_pairs, whole.n_new) == (3, 3)
+    folders = [report.intervals.parent for report in (whole, divided)]
+    files = [{file.name: file.read_bytes() for file in folder.iterdir()} for folder in folders]
+    assert files[0] == files[1]
 
 
 def test_counting_templates_in_blocks_changes_no_bit(tmp_path, make_corpus):
