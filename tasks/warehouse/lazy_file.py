@@ -14,6 +14,8 @@ class LazyFile(io.RawIOBase):
     of the query. To find the footer, it reads some bytes in front of it, too, and ignores them:
     those are zeros here. If it used them, it would report an error: no page starts with zeros.
 
+    Threads of DuckDB share a file: each has a position of its own.
+
     Attributes:
         size: Bytes.
     """
@@ -30,7 +32,7 @@ class LazyFile(io.RawIOBase):
         self._end = end
         self._locate = locate
         self._whole: io.FileIO | None = None
-        self._position = 0
+        self._positions = threading.local()
         self._opening = threading.Lock()
 
     def readable(self) -> bool:
@@ -43,26 +45,27 @@ class LazyFile(io.RawIOBase):
 
     def tell(self) -> int:
         """Return the position."""
-        return self._position
+        return int(getattr(self._positions, "here", 0))
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Move to a position, and return it."""
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.size}[whence]
-        self._position = start + offset
-        return self._position
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self.tell(), os.SEEK_END: self.size}[whence]
+        self._positions.here = start + offset
+        return start + offset
 
     def read(self, size: int = -1) -> bytes:
         """Return the next bytes."""
-        n_left = max(0, self.size - self._position)
+        position = self.tell()
+        n_left = max(0, self.size - position)
         n_bytes = n_left if size < 0 else min(size, n_left)
-        in_end = self._position - (self.size - len(self._end))
+        in_end = position - (self.size - len(self._end))
         if in_end >= 0:
             found = self._end[in_end : in_end + n_bytes]
         elif n_bytes == n_left and self._whole is None:
             found = bytes(-in_end) + self._end
         else:
-            found = os.pread(self._open().fileno(), n_bytes, self._position)
-        self._position += len(found)
+            found = os.pread(self._open().fileno(), n_bytes, position)
+        self._positions.here = position + len(found)
         return found
 
     def close(self) -> None:

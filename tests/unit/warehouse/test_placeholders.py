@@ -1,5 +1,9 @@
 """Placeholders have the footers of their files, and no reader takes their holes for data."""
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import duckdb
 import polars as pl
 import pyarrow as pa
@@ -72,6 +76,27 @@ def test_a_lazy_file_opens_its_copy_for_data_only(files):
         file.seek(0)
         assert file.read() == content
     assert opened == [1]
+
+
+def test_threads_share_a_lazy_file(tmp_path):
+    whole = tmp_path / "whole"
+    content = bytes(range(256)) * 16
+    whole.write_bytes(content)
+    both = threading.Barrier(4)
+
+    def locate():
+        time.sleep(0.02)  # the other threads move in the file meanwhile
+        return whole
+
+    with LazyFile(len(content), content[-8:], locate) as file, ThreadPoolExecutor(4) as pool:
+
+        def read(start):
+            file.seek(start)
+            both.wait()
+            return file.read(100)
+
+        starts = [0, 501, 1002, 1503]
+        assert [*pool.map(read, starts)] == [content[start : start + 100] for start in starts]
 
 
 def test_equal_indexes_have_equal_bytes(tmp_path):
