@@ -20,6 +20,7 @@ from nl2sql_align.tasks.base.connections import bounded
 from nl2sql_align.tasks.base.progress import Progress, listening
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry, load_corpora
 from nl2sql_align.tasks.measures.blocks import make_block
+from nl2sql_align.tasks.measures.matrix import sum_partition
 from nl2sql_align.tasks.measures.options import Resampling, Unit
 from nl2sql_align.tasks.ngrams.corpus_counts import add_partition, count_part
 from nl2sql_align.tasks.results.options import DRIFT_THRESHOLD
@@ -48,6 +49,8 @@ TASKS: Final[dict[Callable[..., Any], Task[..., Any]]] = {
     ),
     pack_part: step(pack_part, "pack part", "pack {job.destination.stem} of {job.corpus}"),
     steps.measure_pairs: step(steps.measure_pairs, "measure"),
+    sum_partition: step(sum_partition, "sum partition", "sum partition {job.partition} of pairs"),
+    steps.measure_pairs_apart: step(steps.measure_pairs_apart, "measure apart"),
     steps.measure_as_written: step(steps.measure_as_written, "measure as written"),
     steps.resample_pairs: step(steps.resample_pairs, "resample"),
     make_block: step(make_block, "resample block", "resample {block.n_pairs} pairs"),

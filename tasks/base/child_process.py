@@ -25,7 +25,6 @@ from nl2sql_align.tasks.base.errors import AlignError
 
 P = ParamSpec("P")
 R = TypeVar("R")
-T = TypeVar("T")
 
 # One call is at work at a time, so that all of them need no more memory than one.
 _AT_WORK: Final = threading.Lock()
@@ -62,14 +61,15 @@ def call_in_child(function: Callable[P, R], *arguments: P.args, **keywords: P.kw
         ) from None
 
 
-def call_in_share(function: Callable[[T], R], argument: T) -> R:
+def call_in_share(function: Callable[P, R], *arguments: P.args, **keywords: P.kwargs) -> R:
     """Call a function in a process with one thread, and with its share of the memory limit.
 
     As many of these processes are at work at a time as the run may use threads.
 
     Args:
-        function: A function of a module. It is pickled, as are its argument and its result.
-        argument: Its argument.
+        function: A function of a module. It is pickled, as are its arguments and its result.
+        arguments: Its arguments.
+        keywords: Its arguments by name.
 
     Returns:
         The result. An exception of the function is raised here.
@@ -81,7 +81,7 @@ def call_in_share(function: Callable[[T], R], argument: T) -> R:
     share = replace(limits, threads=1, memory_bytes=limits.memory_bytes // limits.threads)
     try:
         with running():
-            return _call(share, nullcontext(), partial(function, argument))
+            return _call(share, nullcontext(), partial(function, *arguments, **keywords))
     except (ChildDiedError, _NotRunError) as error:
         raise AlignError(f"a process of the run ended ({error}); {_describe_remedy()}") from None
 

@@ -4,7 +4,7 @@ Pairs are stored by the content of their corpora, not by their names: the measur
 are reused, and only pairs with new content are joined.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from nl2sql_align.tasks.base.arrays import Floats, Integers
+from nl2sql_align.tasks.base.child_process import call_in_share
 from nl2sql_align.tasks.base.connections import connect, resources
 from nl2sql_align.tasks.base.progress import announce
 from nl2sql_align.tasks.base.run_sql import query_sql, run_sql
@@ -75,6 +76,29 @@ class Division:
 
 DEFAULT_DIVISION: Final = Division()
 
+COUNTS_PER_STEP: Final = 4_000_000
+"""From this number of counts on, partitions are steps, of about as many counts each."""
+
+
+@dataclass(frozen=True)
+class PartitionJob:
+    """The sums of all pairs over one partition of the n-grams.
+
+    Attributes:
+        contents: As for ``compute_matrix``.
+        folder: Likewise.
+        partition: The number of the partition.
+        n_partitions: The number of partitions.
+        destination: The file to write.
+    """
+
+    contents: list[Content]
+    folder: Path
+    partition: int
+    n_partitions: int
+    destination: Path
+
+
 # A run leaves these files to the next one. values: how many n-grams of a content have each count.
 _KINDS: Final = ("pairs", "contributions", "values")
 _ORDER: Final = ("source_key", "target_key", "direction", "rank", "content_key", "n_occurrences")
@@ -104,6 +128,7 @@ def compute_matrix(
     skew: float = SKEW,
     epsilon: float = EPSILON,
     division: Division = DEFAULT_DIVISION,
+    sums: Sequence[Path] = (),
 ) -> MatrixReport:
     """Measure all ordered pairs of contents and write them to two new files.
 
@@ -113,23 +138,18 @@ def compute_matrix(
         skew: The smoothing of the main divergence.
         epsilon: The smoothing of the additive divergence.
         division: How the work is divided.
+        sums: The sums over each partition, if ``sum_partition`` has written them.
 
     Returns:
         The files: all measures of each ordered pair of content keys, and the n-grams with the
         largest terms for each pair with a target.
     """
-    # Corpora of equal content are one content, which is a target if one of them is.
-    targets = sorted({content.key for content in contents if content.is_target})
-    unique = {content.key: content for content in contents}
-    contents = [replace(unique[key], is_target=key in targets) for key in sorted(unique)]
-    rules = measures_key(skew, epsilon)
-    name = stage_key(rules=rules, contents=sorted(unique), targets=targets)
-    files = {kind: folder / f"{kind}-{rules}-{name}.parquet" for kind in _KINDS}
+    contents, files = _name_files(contents, folder, skew, epsilon)
     n_new = 0
     if not all(path.exists() for path in files.values()):
-        known = _read_known(folder, rules, sorted(unique), targets)
+        known = _read_known(folder, measures_key(skew, epsilon), contents)
         with connect() as con:
-            new = _measure(con, contents, known, skew, epsilon, division)
+            new = _measure(con, contents, known, skew, epsilon, division, sums)
         for kind, path in files.items():
             tables = [table for table in (known.get(kind), new[kind]) if table is not None]
             keys = [(name, "ascending") for name in _ORDER if name in new[kind].column_names]
@@ -141,7 +161,68 @@ def compute_matrix(
     return MatrixReport(files["pairs"], files["contributions"], len(contents) ** 2, n_new)
 
 
-def choose_partitions(contents: list[Content], bytes_per_count: int = 100) -> int:
+def _name_files(
+    contents: list[Content], folder: Path, skew: float, epsilon: float
+) -> tuple[list[Content], dict[str, Path]]:
+    """Return each content once, in the order of the keys, and the files of their measures."""
+    # Corpora of equal content are one content, which is a target if one of them is.
+    targets = sorted({content.key for content in contents if content.is_target})
+    unique = {content.key: content for content in contents}
+    contents = [replace(unique[key], is_target=key in targets) for key in sorted(unique)]
+    rules = measures_key(skew, epsilon)
+    name = stage_key(rules=rules, contents=sorted(unique), targets=targets)
+    return contents, {kind: folder / f"{kind}-{rules}-{name}.parquet" for kind in _KINDS}
+
+
+def divide_pairs(
+    contents: list[Content], folder: Path, scratch: Path, counts_per_step: int = COUNTS_PER_STEP
+) -> list[PartitionJob]:
+    """Return the partitions to sum before ``compute_matrix``, if many counts are new.
+
+    Args:
+        contents: As for ``compute_matrix``.
+        folder: Likewise.
+        scratch: A folder for the sums.
+        counts_per_step: The number of counts that a step may have.
+    """
+    contents, files = _name_files(contents, folder, SKEW, EPSILON)
+    if all(path.exists() for path in files.values()):
+        return []
+    known = _read_known(folder, measures_key(), contents)
+    before = _list_known(known)
+    n_new = sum(count_distinct_ngrams(one.ngrams) for one in contents if one.key not in before)
+    n_steps = 1 << (n_new // counts_per_step).bit_length()
+    if n_steps == 1:
+        return []
+    fetch_missing(file for content in contents for file in (content.ngrams, content.templates))
+    n_partitions = max(n_steps, choose_partitions(contents, n_at_a_time=resources().threads))
+    return [
+        PartitionJob(
+            contents, folder, i, n_partitions, scratch / f"sums-{i}-{n_partitions}.parquet"
+        )
+        for i in range(n_partitions)
+    ]
+
+
+def sum_partition(job: PartitionJob) -> Path:
+    """Write the sums of all pairs over one partition of the n-grams, and return the file.
+
+    In a process with several threads, a process with one thread does it.
+    """
+    if resources().threads > 1:
+        return call_in_share(sum_partition, job)
+    known = _read_known(job.folder, measures_key(), job.contents)
+    with connect() as con:
+        _prepare(con, job.contents, known, EPSILON, DEFAULT_DIVISION)
+        _sum_pairs(con, job.contents, job.partition, job.n_partitions, SKEW, DEFAULT_DIVISION)
+        with write_atomically(job.destination) as temporary:
+            query_sql(con, "measures/matrix/sums_to_store").write_parquet(str(temporary))
+    return job.destination
+
+
+def choose_partitions(
+    contents: list[Content], bytes_per_count: int = 100, n_at_a_time: int = 1
+) -> int:
     """Return into how many parts to divide the n-grams, by their hash, to fit into memory.
 
     The result is a power of two, like the number of files of a large corpus. So each file is in one
@@ -150,15 +231,15 @@ def choose_partitions(contents: list[Content], bytes_per_count: int = 100) -> in
     Args:
         contents: The corpora.
         bytes_per_count: What DuckDB and the sparse matrices hold of each count at a time.
+        n_at_a_time: How many parts share the memory.
     """
     n_counts = sum(count_distinct_ngrams(content.ngrams) for content in contents)
-    return 1 << (n_counts * bytes_per_count // resources().memory_bytes).bit_length()
+    n_bytes = n_counts * bytes_per_count * n_at_a_time
+    return 1 << (n_bytes // resources().memory_bytes).bit_length()
 
 
-def _read_known(
-    folder: Path, rules: str, keys: list[str], targets: list[str]
-) -> dict[str, pa.Table]:
-    """Return what the last run measured of these contents, and the largest terms for these targets.
+def _read_known(folder: Path, rules: str, contents: list[Content]) -> dict[str, pa.Table]:
+    """Return what the last run measured of these contents, and the largest terms for targets.
 
     Terms for contents that are not targets now are dropped: they lack the sources that were added
     since.
@@ -173,6 +254,8 @@ def _read_known(
         return {}
     last = max(complete, key=lambda files: files["pairs"].stat().st_mtime_ns)
     fetch_missing(last.values())
+    keys = [content.key for content in contents]
+    targets = [content.key for content in contents if content.is_target]
 
     def is_one_of(column: str, wanted: list[str]) -> pc.Expression:
         return pc.field(column).isin(pa.array(wanted, pa.string()))
@@ -192,23 +275,17 @@ def _measure(
     skew: float,
     epsilon: float,
     division: Division,
+    sums: Sequence[Path],
 ) -> dict[str, pa.Table]:
     """Return the measures of all pairs that are not known yet."""
     fetch_missing(file for content in contents for file in (content.ngrams, content.templates))
-    _register_contents(con, contents, known)
-    values = _count_values(con, contents, known)
-    con.register("given_values", pa.concat_tables([values, known["values"]]) if known else values)
-    run_sql(
-        con, "measures/matrix/count_values", epsilon=epsilon, n_candidates=division.n_candidates
-    )
-    run_sql(con, "measures/matrix/pair_sums_table")
-    n_partitions = division.n_partitions or choose_partitions(contents)
-    for partition in range(n_partitions):
-        _load_counts(con, contents, partition, n_partitions)
-        for shared in _count_shared_values(con, division.matches_per_block):
-            con.register("shared_values", shared)
-            run_sql(con, "measures/matrix/pair_sums", skew=skew)
-            con.unregister("shared_values")
+    values = _prepare(con, contents, known, epsilon, division)
+    n_partitions = len(sums) or division.n_partitions or choose_partitions(contents)
+    if sums:
+        con.read_parquet([str(file) for file in sums]).insert_into("pair_sums")
+    else:
+        for partition in range(n_partitions):
+            _sum_pairs(con, contents, partition, n_partitions, skew, division)
     if n_partitions > 1:  # load the candidates of all partitions
         _load_counts(con, contents, with_new=False)
     templates_files = [str(content.templates) for content in contents]
@@ -228,6 +305,44 @@ def _measure(
     return {"pairs": pairs, "contributions": contributions.to_arrow_table(), "values": values}
 
 
+def _prepare(
+    con: duckdb.DuckDBPyConnection,
+    contents: list[Content],
+    known: Mapping[str, pa.Table],
+    epsilon: float,
+    division: Division,
+) -> pa.Table:
+    """Make the tables of contents and their values, and one for sums of pairs.
+
+    Returns:
+        How many n-grams of each new content occur how often.
+    """
+    _register_contents(con, contents, known)
+    values = _count_values(con, contents, known)
+    con.register("given_values", pa.concat_tables([values, known["values"]]) if known else values)
+    run_sql(
+        con, "measures/matrix/count_values", epsilon=epsilon, n_candidates=division.n_candidates
+    )
+    run_sql(con, "measures/matrix/pair_sums_table")
+    return values
+
+
+def _sum_pairs(
+    con: duckdb.DuckDBPyConnection,
+    contents: list[Content],
+    partition: int,
+    n_partitions: int,
+    skew: float,
+    division: Division,
+) -> None:
+    """Add the sums over one partition of the n-grams to the table of sums."""
+    _load_counts(con, contents, partition, n_partitions)
+    for shared in _count_shared_values(con, division.matches_per_block):
+        con.register("shared_values", shared)
+        run_sql(con, "measures/matrix/pair_sums", skew=skew)
+        con.unregister("shared_values")
+
+
 def _register_contents(
     con: duckdb.DuckDBPyConnection, contents: list[Content], known: Mapping[str, pa.Table]
 ) -> None:
@@ -243,11 +358,16 @@ def _register_contents(
     run_sql(con, "measures/matrix/contents")
 
 
+def _list_known(known: Mapping[str, pa.Table]) -> set[str]:
+    """Return the keys of the contents whose pairs are known."""
+    return set(known["pairs"]["source_key"].unique().to_pylist()) if known else set()
+
+
 def _count_values(
     con: duckdb.DuckDBPyConnection, contents: list[Content], known: Mapping[str, pa.Table]
 ) -> pa.Table:
     """Return how many n-grams of each new content occur how often."""
-    before = set(known["pairs"]["source_key"].unique().to_pylist()) if known else set()
+    before = _list_known(known)
     files = [str(content.ngrams) for content in contents if content.key not in before]
     if not files:
         return _VALUES.empty_table()

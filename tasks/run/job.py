@@ -51,6 +51,7 @@ from nl2sql_align.tasks.warehouse.folder_lock import FolderLock
 
 if TYPE_CHECKING:
     from nl2sql_align.tasks.measures.blocks import Block
+    from nl2sql_align.tasks.measures.matrix import MatrixReport
     from nl2sql_align.tasks.ngrams.corpus_counts import Division
     from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
     from nl2sql_align.tasks.results.packed_queries import Packing
@@ -329,7 +330,7 @@ class Job:
         corpora = steps.count_answered_parts(corpora, warehouse)
         versions = list_versions()
         filling = self._executor.submit(fill_database, warehouse, corpora, versions)
-        matrix = call(steps.measure_pairs, corpora, warehouse)
+        matrix = self._measure_pairs(corpora)
         announce_matrix(matrix, lap("matrix"))
         measuring = self._executor.submit(steps.measure_as_written, corpora, warehouse)
         resampling = settings.resampling
@@ -379,6 +380,18 @@ class Job:
         warehouse.record_digests()
         lap("publish")
         return replace(summary, n_pairs=matrix.n_pairs, n_new_pairs=matrix.n_new)
+
+    def _measure_pairs(self, corpora: "list[CountedCorpus]") -> "MatrixReport":
+        """Measure all pairs, those of many corpora by a step per partition of the n-grams."""
+        from nl2sql_align.tasks.measures.matrix import sum_partition
+        from nl2sql_align.tasks.run import steps
+
+        submit, warehouse = self._executor.submit, self._warehouse
+        jobs = steps.divide_pairs(corpora, warehouse)
+        if not jobs:
+            return self._executor.call(steps.measure_pairs, corpora, warehouse)
+        sums = [step.result() for step in [submit(sum_partition, job) for job in jobs]]
+        return submit(steps.measure_pairs_apart, corpora, warehouse, sums).result()
 
     def _make_blocks(self, blocks: "Sequence[Block]") -> None:
         """Resample blocks of pairs, each by a step."""

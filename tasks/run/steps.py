@@ -14,13 +14,15 @@ from typing import Any, Final
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from nl2sql_align.tasks.base.child_process import call_in_share
+from nl2sql_align.tasks.base.connections import resources
 from nl2sql_align.tasks.base.errors import AlignError, CorpusError
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
 from nl2sql_align.tasks.ingest.dumps import read_row_counts, text_settings
 from nl2sql_align.tasks.ingest.fetch import remove_unused_copies
 from nl2sql_align.tasks.ingest.lists import describe_lists
 from nl2sql_align.tasks.ingest.questions import digest_questions, recall_questions, write_part
-from nl2sql_align.tasks.measures import slices
+from nl2sql_align.tasks.measures import matrix, slices
 from nl2sql_align.tasks.measures.blocks import Block
 from nl2sql_align.tasks.measures.divergence import EPSILON, SKEW
 from nl2sql_align.tasks.measures.intervals import (
@@ -28,7 +30,12 @@ from nl2sql_align.tasks.measures.intervals import (
     compute_intervals,
     list_blocks,
 )
-from nl2sql_align.tasks.measures.matrix import Content, MatrixReport, compute_matrix
+from nl2sql_align.tasks.measures.matrix import (
+    Content,
+    MatrixReport,
+    PartitionJob,
+    compute_matrix,
+)
 from nl2sql_align.tasks.measures.options import DEFAULT_RESAMPLING, Resampling
 from nl2sql_align.tasks.measures.verdicts import CONFIDENCE
 from nl2sql_align.tasks.ngrams.corpus_counts import (
@@ -402,8 +409,18 @@ def set_aside_failed(entry: CorpusEntry, error: BaseException, warehouse: Wareho
     return SetAside(entry.name, str(fault))
 
 
+def divide_pairs(corpora: list[CountedCorpus], warehouse: Warehouse) -> list[PartitionJob]:
+    """Return the partitions to sum before ``measure_pairs``; none if the corpora are small."""
+    return matrix.divide_pairs(
+        _list_contents(corpora), warehouse.folder / "stages" / "pairs", warehouse.scratch
+    )
+
+
 def measure_pairs(
-    corpora: list[CountedCorpus], warehouse: Warehouse, folder: Path | None = None
+    corpora: list[CountedCorpus],
+    warehouse: Warehouse,
+    folder: Path | None = None,
+    sums: Sequence[Path] = (),
 ) -> MatrixReport:
     """Measure all ordered pairs of the corpora; pairs of known contents are reused.
 
@@ -411,12 +428,27 @@ def measure_pairs(
         corpora: Corpora without n-grams are left out.
         warehouse: The warehouse.
         folder: Where to store the measures; by default in the warehouse's stages.
+        sums: The sums over each partition, if ``sum_partition`` has written them.
     """
+    folder = folder or warehouse.folder / "stages" / "pairs"
+    return compute_matrix(_list_contents(corpora), folder, sums=sums)
+
+
+def measure_pairs_apart(
+    corpora: list[CountedCorpus], warehouse: Warehouse, sums: Sequence[Path]
+) -> MatrixReport:
+    """Measure all pairs from the sums over partitions, outside of the run's own process."""
+    if resources().threads > 1:
+        return call_in_share(measure_pairs, corpora, warehouse, sums=sums)
+    return measure_pairs(corpora, warehouse, sums=sums)
+
+
+def _list_contents(corpora: list[CountedCorpus]) -> list[Content]:
     # There must be files to read, even if no corpus has n-grams.
     parts = [one.answered for one in corpora if one.answered is not None]
     comparable = [one for one in [*corpora, *parts] if one.has_sql] or corpora
     targets = {one.entry.name for one in corpora if one.entry.role == "target"}
-    contents = [
+    return [
         Content(
             corpus.content_key,
             corpus.entry.name,
@@ -426,7 +458,6 @@ def measure_pairs(
         )
         for corpus in comparable
     ]
-    return compute_matrix(contents, folder or warehouse.folder / "stages" / "pairs")
 
 
 def measure_as_written(corpora: list[CountedCorpus], warehouse: Warehouse) -> Path | None:

@@ -72,21 +72,26 @@ def limit_counting(prefect_home, monkeypatch):
 
 @contextmanager
 def dividing_pairs():
-    """Resample a few pairs in blocks, too; yield a list to which each round adds their number."""
+    """Measure and resample a few pairs in several steps, too; yield a list of their numbers."""
     from nl2sql_align.tasks.measures.blocks import BlockLimits
     from nl2sql_align.tasks.run import steps
 
-    n_blocks = []
-    list_blocks = partial(steps.list_blocks, limits=BlockLimits(1e-5))
+    numbers = []
 
-    def list_and_count(*given):
-        blocks = list_blocks(*given)
-        n_blocks.append(len(blocks))
-        return blocks
+    def count(function, **limits):
+        def list_and_count(*given):
+            found = function(*given, **limits)
+            numbers.append(len(found))
+            return found
+
+        return list_and_count
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(steps, "list_blocks", list_and_count)
-        yield n_blocks
+        divide = count(steps.matrix.divide_pairs, counts_per_step=100)
+        patch.setattr(steps.matrix, "divide_pairs", divide)
+        list_blocks = count(steps.list_blocks, limits=BlockLimits(1e-5))
+        patch.setattr(steps, "list_blocks", list_blocks)
+        yield numbers
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,14 @@ from math import log
 import pyarrow.parquet as pq
 import pytest
 
-from nl2sql_align.tasks.measures.matrix import Content, compute_matrix, measures_key
+from nl2sql_align.tasks.base.environment import THREADS_VARIABLE
+from nl2sql_align.tasks.measures.matrix import (
+    Content,
+    compute_matrix,
+    divide_pairs,
+    measures_key,
+    sum_partition,
+)
 from tests.properties.contents import bits_of, rows_of, write_content
 
 E = 1e-8
@@ -182,6 +189,27 @@ def test_a_run_that_was_killed_between_its_files_is_repeated(tmp_path):
         assert sorted(path.name for path in folder.iterdir()) == names
         assert bits_of(again.pairs) == bits_of(whole.pairs)
         assert bits_of(again.contributions) == bits_of(whole.contributions)
+
+
+def test_partitions_as_steps_change_no_bit_though_some_run_twice(tmp_path, monkeypatch):
+    monkeypatch.setenv(THREADS_VARIABLE, "1")  # partitions are summed in this process
+    words = ["SELECT", "FROM", "WHERE =", "JOIN ON", "GROUP BY", "UNION SELECT"]
+    contents = [
+        write_content(tmp_path, name, corpus(*words[i:], *words[:1] * i), is_target=i == 1)
+        for i, name in enumerate("ABCD")
+    ]
+    whole, folder, scratch = tmp_path / "whole", tmp_path / "divided", tmp_path / "scratch"
+    for some in (contents[:2], contents):  # some pairs are known the second time
+        compute_matrix(some, whole)
+        jobs = divide_pairs(some, folder, scratch, counts_per_step=20)
+        assert len(jobs) > 1
+        sums = [sum_partition(job) for job in [*jobs[:1], *jobs]][1:]
+        compute_matrix(some, folder, sums=sums)
+        files = [
+            {one.name: one.read_bytes() for one in place.iterdir()} for place in (whole, folder)
+        ]
+        assert files[0] == files[1]
+    assert divide_pairs(contents, folder, scratch, counts_per_step=20) == []
 
 
 def test_other_smoothing_gives_other_measures_and_other_files(tmp_path):
