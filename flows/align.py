@@ -98,7 +98,7 @@ def align(
         drift_threshold: How far an alignment with a target may move from its value at the last
             drift, or from its first value, before the move is called a drift.
         wait_seconds: How long to wait if another run holds the warehouse; 0 to fail at once.
-        runner: Where to ingest, parse and count: in local processes, or on Dask or Ray workers.
+        runner: Where the steps run: in local processes, or on Dask or Ray workers.
         dask_address: The scheduler of a Dask cluster; by default, runner dask starts a cluster on
             this machine.
         force: Use a folder that contains other files for the results; they stay as they are.

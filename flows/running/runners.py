@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Runner(StrEnum):
-    """Where the steps on single corpora and their parts execute."""
+    """Where the steps of a run execute."""
 
     LOCAL = "local"
     DASK = "dask"
