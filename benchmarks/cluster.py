@@ -31,7 +31,7 @@ _SEED = "cluster"
 _FUNCTIONS_PER_QUERY = 60
 _N_FUNCTIONS = 300
 # Columns with times and places, and tables about runs: these differ between equal runs.
-_IGNORED_COLUMNS = {"ingested_at", "ngrams_file", "path", "templates_file"}
+_IGNORED_COLUMNS = {"ingested_at", "ngrams_file", "path", "queries_file", "templates_file"}
 _IGNORED_TABLES = ("runs", "_history", "_change")
 
 
