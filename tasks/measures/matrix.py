@@ -4,7 +4,7 @@ Pairs are stored by the content of their corpora, not by their names: the measur
 are reused, and only pairs with new content are joined.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -148,8 +148,11 @@ def compute_matrix(
     n_new = 0
     if not all(path.exists() for path in files.values()):
         known = _read_known(folder, measures_key(skew, epsilon), contents)
-        with connect() as con:
-            new = _measure(con, contents, known, skew, epsilon, division, sums)
+        if _are_all_known(contents, known):
+            new = {kind: table.slice(0, 0) for kind, table in known.items()}
+        else:
+            with connect() as con:
+                new = _measure(con, contents, known, skew, epsilon, division, sums)
         for kind, path in files.items():
             tables = [table for table in (known.get(kind), new[kind]) if table is not None]
             keys = [(name, "ascending") for name in _ORDER if name in new[kind].column_names]
@@ -266,6 +269,15 @@ def _read_known(folder: Path, rules: str, contents: list[Content]) -> dict[str, 
         "values": is_one_of("content_key", keys),
     }
     return {kind: pq.read_table(path, filters=filters[kind]) for kind, path in last.items()}
+
+
+def _are_all_known(contents: Iterable[Content], known: Mapping[str, pa.Table]) -> bool:
+    """Return whether all pairs are known, as after a corpus was removed."""
+    if not known:
+        return False
+    targets = set(known["contributions"]["target_key"].unique().to_pylist())
+    keys = _list_known(known)
+    return all(one.key in keys and (one.key in targets or not one.is_target) for one in contents)
 
 
 def _measure(

@@ -209,7 +209,9 @@ def publish(
                 con.register("given_corpora", described)
                 if is_copy:
                     _insert_corpora(con, corpora, warehouse, names, is_copy=True)
-                _insert_pairs(con, corpora, pairs, contributions, intervals, pairs_as_written)
+                _insert_pairs(
+                    con, corpora, warehouse, pairs, contributions, intervals, pairs_as_written
+                )
                 if slices is not None:
                     _insert_slices(con, slices)
                 con.unregister("given_corpora")
@@ -310,7 +312,7 @@ def _insert_corpora(
     smallest = min(corpora, key=lambda one: one.queries.stat().st_size)
     counts_read = [corpus.ngrams for corpus in new] or [smallest.ngrams]
     hidden = [one.queries for one in new if not one.has_sql] or [(new or [smallest])[0].queries]
-    fetch_missing([*counts_read, *hidden])
+    fetch_missing([*counts_read, *hidden, *_list_packed(new, new_names, warehouse)])
     run_sql(
         con,
         "results/publish/corpora",
@@ -321,6 +323,14 @@ def _insert_corpora(
     )
     run_sql(con, "results/publish/template_features")
     run_sql(con, "results/publish/structural_features", new_corpora=new_names)
+
+
+def _list_packed(
+    corpora: list[CountedCorpus], names: Iterable[str], warehouse: Warehouse
+) -> list[Path]:
+    """Return the files of the view ``queries`` for corpora by their names."""
+    wanted = set(names)
+    return [find_packed(one, warehouse) for one in corpora if one.entry.name in wanted]
 
 
 def _delete_outdated(con: duckdb.DuckDBPyConnection) -> bool:
@@ -358,6 +368,7 @@ def _list_doubts(con: duckdb.DuckDBPyConnection, pairs: Path) -> pa.Table:
 def _insert_pairs(
     con: duckdb.DuckDBPyConnection,
     corpora: list[CountedCorpus],
+    warehouse: Warehouse,
     pairs: Path,
     contributions: Path,
     intervals: "IntervalsReport | None",
@@ -383,7 +394,7 @@ def _insert_pairs(
     run_sql(con, "results/publish/alignment", pairs=str(pairs))
     run_sql(con, "results/publish/ratio_doubts")
     con.unregister("given_doubts")
-    _insert_answer_errors(con, corpora)
+    _insert_answer_errors(con, corpora, warehouse)
     if intervals is not None:
         from nl2sql_align.tasks.measures.ratio_verdicts import judge_ratios
 
@@ -402,15 +413,16 @@ def _insert_pairs(
     run_sql(con, "results/publish/tuning_effect", pairs=str(pairs))
     con.unregister("given_compared")
     run_sql(con, "results/publish/named_contributions", contributions=str(contributions))
-    sides = con.execute("select distinct side from named_contributions").fetchall()
-    files = [corpus.ngrams for corpus in corpora if (corpus.entry.name,) in sides]
+    found = con.execute("select distinct side from named_contributions").fetchall()
+    sides = sorted(side for (side,) in found)
+    files = [corpus.ngrams for corpus in corpora if corpus.entry.name in sides]
     if files:
-        fetch_missing(files)
+        fetch_missing([*files, *_list_packed(corpora, sides, warehouse)])
         run_sql(
             con,
             "results/publish/ngram_contributions",
             ngram_files=[*map(str, files)],
-            sides=[side for (side,) in sides],
+            sides=sides,
         )
 
 
@@ -428,7 +440,9 @@ def _insert_slices(con: duckdb.DuckDBPyConnection, slices: Path) -> None:
     con.unregister("given_slices")
 
 
-def _insert_answer_errors(con: duckdb.DuckDBPyConnection, corpora: list[CountedCorpus]) -> None:
+def _insert_answer_errors(
+    con: duckdb.DuckDBPyConnection, corpora: list[CountedCorpus], warehouse: Warehouse
+) -> None:
     """Compare the answers whose questions are known with the queries of their questions."""
     of_name = {one.entry.name: one for one in corpora}
     paired = [
@@ -443,7 +457,9 @@ def _insert_answer_errors(con: duckdb.DuckDBPyConnection, corpora: list[CountedC
         con.register("given_paired", _table_of_pairs(new))
         con.register("known_pairs", _table_of_pairs(pair for pair in paired if pair in known))
         run_sql(con, "results/publish/template_features")
-        run_sql(con, "results/publish/answer_errors", compared=sorted({*chain(*new)}))
+        compared = sorted({*chain(*new)})
+        fetch_missing(_list_packed(corpora, compared, warehouse))
+        run_sql(con, "results/publish/answer_errors", compared=compared)
         con.unregister("given_paired")
         con.unregister("known_pairs")
 

@@ -431,7 +431,10 @@ def pull(warehouse: Warehouse, *names: str) -> bool:
         base = store.current()
         if not base.number:
             store.check()
-        before = _read_session(warehouse).base.files
+        session = _read_session(warehouse)
+        before = session.base.files
+        # A file that was made again since is uploaded, though it is as the manifest says.
+        lost = session.damaged if session.base.number == base.number else ()
         for path in _public_files(warehouse):
             name = _name(warehouse, path)
             is_result = path.suffix == ".parquet" and not is_placeholder(path)
@@ -453,6 +456,8 @@ def pull(warehouse: Warehouse, *names: str) -> bool:
 
         def fetch(file: StoredFile) -> str | None:
             try:
+                if file.name in lost:
+                    raise _DamagedError(f"{store.address}/{file.object} was damaged or lost")
                 if not names:
                     store.check_size(file, sizes)
                 if not _write_indexed(warehouse.folder / file.name, file, index.get(file.name)):
@@ -468,7 +473,7 @@ def pull(warehouse: Warehouse, *names: str) -> bool:
         if damaged and store.current().number != base.number:
             return pull(warehouse, *names)  # two runs have replaced these files meanwhile
     upload = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}"
-    _write_session(warehouse, _Session(base, upload, tuple(damaged)))
+    _write_session(warehouse, _Session(base, upload, tuple(sorted({*lost, *damaged}))))
     warehouse.record_digests(warehouse.folder / file.name for file in fetched)
     _announce("fetch", "from", warehouse, fetched, len(wanted), started)
     return True

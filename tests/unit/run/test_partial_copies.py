@@ -217,10 +217,10 @@ def test_a_run_with_a_changed_corpus_fetches_what_its_pairs_need(
     here = {path for path in warehouse.folder.rglob("*.parquet") if is_placeholder(path)}
     assert {path.relative_to(warehouse.folder).as_posix() for path in here} < {*manifest(store)}
     fetched.clear()
-    machine("new")
-    run(warehouse, {name: one for name, one in entries.items() if name != "train-1"})
-    assert not [name for name in shorten(fetched) if name.startswith("queries/")]
-    machine("reader")
+    run(machine("other"), {name: one for name, one in entries.items() if name != "train-1"})
+    names = shorten(fetched)
+    assert sum(name.startswith("ngrams/") for name in names) <= 1, "a file to read"
+    assert not any(name.startswith("queries/") for name in names)
     remaining = tables(ADDRESS)
     assert remaining == {
         table: [row for row in expected[table] if "train-1" not in row] for table in remaining
@@ -229,20 +229,26 @@ def test_a_run_with_a_changed_corpus_fetches_what_its_pairs_need(
 
 
 @pytest.mark.parametrize(
-    "what, how",
+    "what, how, is_killed",
     [
-        ("/w/ngrams/.*train-2", "missing"),
-        ("/w/ngrams/.*train-2", "other content"),
-        (r"/w/stages/[^/]*/pairs/values", "other content"),
+        ("/w/ngrams/.*train-2", "missing", False),
+        ("/w/ngrams/.*train-2", "other content", True),
+        (r"/w/stages/[^/]*/pairs/values", "other content", False),
+        ("/w/queries/.*dev", "other content", False),
     ],
 )
 def test_a_damaged_file_is_made_again_when_it_is_needed(
-    store, machine, entries, expected, what, how
+    store, machine, entries, expected, what, how, is_killed
 ):
     path = find_object(store, what)
     store.rm_file(path) if how == "missing" else store.pipe_file(path, b"x" * store.size(path))
     warehouse, texts = machine("new"), []
     with progress.listening(lambda one: texts.append(one.text)):
+        if is_killed:  # after it has made the file again
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(f"{__name__}.push", lambda *_, **keys: 1 / 0)
+                with pytest.raises(ZeroDivisionError):
+                    run(warehouse, entries)
         run(warehouse, entries)
     [reported] = [text for text in texts if text.endswith("; it is rebuilt")]
     assert path.removeprefix("/partial/w/") in reported
