@@ -160,14 +160,12 @@ def _align(entries: list[CorpusEntry], warehouse: Warehouse, settings: _Settings
             entries,
             JobSettings(settings.corpora, settings.resampling, settings.drift_threshold),
             lambda: submitting_to(settings.runner, settings.dask_address, warehouse),
+            lambda: executor.call(write_report, warehouse.folder, only_if_changed=True),
         )
         for one in counted.set_aside:
             get_run_logger().warning(one.reason)
         if not counted.corpora:
             return summary
-        if warehouse.address is None:  # the report of a store is written where it is wanted
-            executor.call(write_report, warehouse.folder, only_if_changed=True)
-            job.clock.lap("report")
         if not counted.set_aside:
             record_inputs(
                 entries,

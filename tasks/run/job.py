@@ -246,6 +246,7 @@ class Job:
         entries: list[CorpusEntry],
         settings: JobSettings = DEFAULT_SETTINGS,
         submitting: Callable[[], AbstractContextManager[None]] = nullcontext,
+        report: Callable[[], object] | None = None,
     ) -> tuple[CountedCorpora, RunSummary]:
         """Count corpora and publish the results.
 
@@ -255,12 +256,18 @@ class Job:
             entries: The corpora.
             settings: The settings.
             submitting: Returns a block in which the executor takes steps.
+            report: Writes the report of the published results.
         """
         while True:  # ends because each file is lost only once
-            with suppress(LostFileError), submitting():
-                counted = self.count(entries)
-                stop_workers()  # for their memory
-                return counted, self.publish(counted, settings)
+            with suppress(LostFileError):
+                with submitting():
+                    counted = self.count(entries)
+                    stop_workers()  # for their memory
+                    summary = self.publish(counted, settings)
+                if report is not None and counted.corpora:
+                    report()
+                    self.clock.lap("report")
+                return counted, summary
 
     def count(self, entries: list[CorpusEntry]) -> CountedCorpora:
         """Ingest, parse and count corpora.

@@ -19,13 +19,13 @@ from nl2sql_align.tasks.base.errors import ConfigurationError, WarehouseError
 from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.measures.doubts import is_second_opinion
 from nl2sql_align.tasks.measures.records import list_records, summarize_record
-from nl2sql_align.tasks.results.database import open_results
+from nl2sql_align.tasks.results.database import find_elsewhere, open_results
 from nl2sql_align.tasks.results.features import FEATURES, HARDNESS, RELATED
 from nl2sql_align.tasks.views.answer_errors import read_answer_errors
 from nl2sql_align.tasks.views.charts import ON_PAGE, build_charts, build_config
 from nl2sql_align.tasks.warehouse.addresses import find_output
 from nl2sql_align.tasks.warehouse.folder import stage_key, write_atomically
-from nl2sql_align.tasks.warehouse.object_store import warehouse_at
+from nl2sql_align.tasks.warehouse.object_store import fetch_missing, warehouse_at
 
 if TYPE_CHECKING:
     import duckdb
@@ -113,6 +113,8 @@ def write_report(
         key = report_key(labels, page_files, all_pairs_up_to)
         if only_if_changed and _read_key(destination) == key:
             return False
+        # A run on a store may have the texts of unchanged corpora there only.
+        fetch_missing(find_elsewhere(con, warehouse_at(place)).get("queries", ()))
         page = _fill_page(page_files, key, labels | read_measures(con, labels, all_pairs_up_to))
     try:
         with write_atomically(destination) as temporary:

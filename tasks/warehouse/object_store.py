@@ -442,12 +442,7 @@ def pull(warehouse: Warehouse, *names: str) -> bool:
                 path.unlink()
         fetched = [] if names else _fetch_index(warehouse, store, base)
         index = {} if names else read_index(warehouse.index_file)
-        skipped = {_name(warehouse, warehouse.report)}  # of an earlier version
-        wanted = [
-            file
-            for file in base.files.values()
-            if (file.name in names if names else file.name not in skipped)
-        ]
+        wanted = [file for file in base.files.values() if not names or file.name in names]
         places = {warehouse.folder / file.name: file for file in wanted}
         here = (path for path in places if path.is_file() and not is_placeholder(path))
         digests = warehouse.digests(here)
@@ -681,7 +676,7 @@ def _public_files(warehouse: Warehouse) -> list[Path]:
     The index, which is made of them, is not among them.
     """
     folder = warehouse.folder
-    single = [warehouse.database, *folder.glob("nightly/*")]
+    single = [warehouse.database, warehouse.report, *folder.glob("nightly/*")]
     private = (warehouse.digests_file, warehouse.index_file, _session_file(warehouse))
     stages = [
         path

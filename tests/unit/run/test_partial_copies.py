@@ -18,6 +18,7 @@ from nl2sql_align.tasks.results.versions import list_versions
 from nl2sql_align.tasks.run import steps
 from nl2sql_align.tasks.run.job import Job, LocalExecutor, run_locally
 from nl2sql_align.tasks.templates.parser_pool import stop_workers
+from nl2sql_align.tasks.views.report import write_report
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 from nl2sql_align.tasks.warehouse.object_store import pull, push, warehouse_at
 from nl2sql_align.tasks.warehouse.placeholders import is_placeholder
@@ -77,7 +78,10 @@ def run(warehouse, entries):
         warehouse.remove_damaged()
         pull(warehouse)
         try:
-            _, summary = Job(warehouse, lock, LocalExecutor(pool)).run([*entries.values()])
+            _, summary = Job(warehouse, lock, LocalExecutor(pool)).run(
+                [*entries.values()],
+                report=lambda: write_report(warehouse.folder, only_if_changed=True),
+            )
         finally:
             stop_workers()
         push(warehouse, run_id=summary.run_id, versions=list_versions())
@@ -175,8 +179,8 @@ def find_object(store, name):
 
 
 ALWAYS = {
-    *("published/alignment.duckdb", "stages/corpora.json"),
-    *("stages/index.parquet", "stages/kept.duckdb"),
+    *("published/alignment.duckdb", "published/report.html"),
+    *("stages/corpora.json", "stages/index.parquet", "stages/kept.duckdb"),
 }
 """What every machine fetches."""
 
@@ -205,7 +209,7 @@ def test_a_run_with_a_changed_corpus_fetches_what_its_pairs_need(
     stages = [re.sub(r"-?[0-9a-f]{12}-[0-9a-f]{32}|-?[0-9a-f]{32}", "", name) for name in names]
     assert stages == [
         *(f"ngrams/{name}.parquet" for name in others),
-        "queries/dev.parquet",  # examples of the n-grams in which the target is richer
+        *(f"queries/{name}.parquet" for name in others),  # the examples of the report
         "stages/as_written/pairs/pairs.parquet",
         *(f"stages/intervals/{kind}.parquet" for kind in ("ceilings", "reaches", "replicates")),
         *(f"stages/pairs/{kind}.parquet" for kind in ("contributions", "pairs", "values")),
