@@ -32,6 +32,7 @@ from nl2sql_align.tasks.run.job import Job, JobSettings, Pending
 from nl2sql_align.tasks.run.prepare import prepare_corpus
 from nl2sql_align.tasks.run.summary import RunSummary
 from nl2sql_align.tasks.run.unchanged import record_inputs
+from nl2sql_align.tasks.templates.distinct_queries import find_distinct, find_firsts, write_texts
 from nl2sql_align.tasks.templates.parser_pool import parse_part
 from nl2sql_align.tasks.views.report import write_report
 from nl2sql_align.tasks.warehouse.folder import Warehouse
@@ -41,6 +42,9 @@ R = TypeVar("R")
 
 TASKS: Final[dict[Callable[..., Any], Task[..., Any]]] = {
     prepare_corpus: step(prepare_corpus, "prepare", "prepare {entry.name}"),
+    find_distinct: step(find_distinct, "find distinct", "find {job.destination.stem}"),
+    find_firsts: step(find_firsts, "find firsts", "find {job.destination.stem}"),
+    write_texts: step(write_texts, "write distinct", "write {job.destination.stem}"),
     parse_part: step(parse_part, "parse", "parse part {job.row_group} of {job.source.name}"),
     steps.count_corpus: step(steps.count_corpus, "count", "count {prepared.entry.name}"),
     count_part: step(count_part, "count part", "count {job.destination.stem} of {job.corpus}"),

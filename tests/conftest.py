@@ -302,6 +302,6 @@ def _write_corpus(
         for sql, template in dict(pairs).items()
     ]
     pq.write_table(pa.Table.from_pylist(parsed, schema=_PARSED), parsed_file)
-    join_templates(texts_file, [parsed_file], templates_file)
+    join_templates([texts_file], [parsed_file], templates_file)
     count_corpus(name, templates_file, ngrams_file, warehouse.scratch, {"corpus": name})
     shutil.rmtree(warehouse.scratch)

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from nl2sql_align.tasks.base.connections import connected
 from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
+from nl2sql_align.tasks.templates.parts import divide_rows
 from nl2sql_align.tasks.warehouse.count_files import (
     are_complete,
     find_counts,
@@ -171,7 +172,7 @@ def plan_packing(
 ) -> Packing | None:
     """Return the steps that pack a large corpus; None if it is small, or packed already."""
     destination = find_packed(corpus, warehouse, limits)
-    if destination.suffix or are_complete(destination):
+    if destination.suffix == ".parquet" or are_complete(destination):
         return None
     parts = _divide(pq.read_metadata(corpus.queries), limits)
     scratch = warehouse.scratch / f"{destination.name}-queries"
@@ -229,15 +230,7 @@ def find_packed(
 
 def _divide(ingested: pq.FileMetaData, limits: PackLimits) -> list[range]:
     """Return the row groups of each part."""
-    n_rows = max(limits.rows_per_part, -(-ingested.num_rows // limits.n_parts))
-    parts: list[range] = []
-    first = held = 0
-    for group in range(ingested.num_row_groups):
-        held += ingested.row_group(group).num_rows
-        if held >= n_rows or group == ingested.num_row_groups - 1:
-            parts.append(range(first, group + 1))
-            first, held = group + 1, 0
-    return parts
+    return divide_rows(ingested, limits.rows_per_part, limits.n_parts)
 
 
 def _describe_job(

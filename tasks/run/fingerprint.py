@@ -90,7 +90,7 @@ def _prepare_logs(logs: Sequence[Path | str], warehouse: Warehouse, dialect: str
                 if not prepared.templates.exists():  # of a log with equal texts
                     list(pool.map(parse_part, prepared.jobs))
                     parts = [job.destination for job in prepared.jobs]
-                    join_templates(prepared.jobs[0].source, parts, prepared.templates)
+                    join_templates([prepared.jobs[0].source], parts, prepared.templates)
                 done.append(prepared)
         finally:
             stop_workers()

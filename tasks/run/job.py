@@ -34,10 +34,18 @@ from nl2sql_align.tasks.run.prepare import (
     PendingParts,
     Prepared,
     SetAside,
+    add_jobs,
     check_targets,
     prepare_corpus,
 )
 from nl2sql_align.tasks.run.summary import RunSummary
+from nl2sql_align.tasks.templates.distinct_queries import (
+    DEFAULT_SPLIT_LIMITS,
+    SplitLimits,
+    find_distinct,
+    find_firsts,
+    write_texts,
+)
 from nl2sql_align.tasks.templates.parser_pool import (
     ParseJob,
     ParseReport,
@@ -54,7 +62,7 @@ if TYPE_CHECKING:
     from nl2sql_align.tasks.measures.matrix import MatrixReport
     from nl2sql_align.tasks.ngrams.corpus_counts import Division
     from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
-    from nl2sql_align.tasks.results.packed_queries import Packing
+    from nl2sql_align.tasks.results.packed_queries import Packing, PackLimits
 
 _LATER_MODULES: Final = (
     "nl2sql_align.tasks.results.publish",
@@ -229,8 +237,18 @@ class Job:
         lock: FolderLock,
         executor: Executor,
         clock: Clock | None = None,
+        split_limits: SplitLimits = DEFAULT_SPLIT_LIMITS,
+        pack_limits: "PackLimits | None" = None,
     ) -> None:
         """Prepare a job.
+
+        Args:
+            warehouse: The warehouse.
+            lock: Its lock.
+            executor: Where the steps run.
+            clock: A clock that has been started.
+            split_limits: Which corpora have their distinct queries found by many steps.
+            pack_limits: Which corpora have their queries packed by many steps.
 
         Raises:
             ConfigurationError: The environment sets a limit to an invalid value.
@@ -240,6 +258,8 @@ class Job:
         self._lock = lock
         self._executor = executor
         self._limits = read_limits()
+        self._split_limits = split_limits
+        self._pack_limits = pack_limits
 
     def run(
         self,
@@ -418,16 +438,20 @@ class Job:
         for entry in entries:
             target = targets.get(entry.target or "")
             step = self._executor.submit(
-                prepare_corpus, entry, self._warehouse, self._limits, target=target
+                prepare_corpus,
+                entry,
+                self._warehouse,
+                self._limits,
+                target=target,
+                split_limits=self._split_limits,
             )
             pending[step] = entry
         parsing: dict[Pending[ParseReport], ParseJob] = {}
         outcomes: dict[str, Prepared | SetAside] = {}
         load_later_modules()  # while the first dumps are read
-        for n_done, step in enumerate(self._executor.as_completed(list(pending)), 1):
-            entry = pending[step]
-            outcome = outcomes[entry.name] = self._await_outcome(step, entry)
-            announce_ingested(outcome, n_done, len(pending))
+        for name, outcome in self._await_prepared(pending):
+            outcomes[name] = outcome
+            announce_ingested(outcome, len(outcomes), len(pending))
             if isinstance(outcome, Prepared):
                 for job in self._parts.add(outcome):
                     if self._parts.list_corpora(job):
@@ -437,6 +461,36 @@ class Job:
         in_order = [outcomes[entry.name] for entry in entries]
         prepared = [one for one in in_order if isinstance(one, Prepared)]
         return prepared, [one for one in in_order if isinstance(one, SetAside)], parsing
+
+    def _await_prepared(
+        self, pending: "dict[Pending[Prepared | SetAside], CorpusEntry]"
+    ) -> Iterator[tuple[str, Prepared | SetAside]]:
+        """Yield the corpora by name as they are ready to be parsed, with large ones last."""
+        large: list[Prepared] = []
+        for step in self._executor.as_completed(list(pending)):
+            outcome = self._await_outcome(step, pending[step])
+            if isinstance(outcome, Prepared) and outcome.splitting is not None:
+                large.append(outcome)
+            else:
+                yield pending[step].name, outcome
+        for prepared in large:
+            yield prepared.entry.name, self._split(prepared)
+
+    def _split(self, prepared: Prepared) -> Prepared | SetAside:
+        """Find the distinct queries of a large corpus."""
+        from nl2sql_align.tasks.run.steps import set_aside_failed
+
+        splitting = prepared.splitting
+        assert splitting is not None
+        try:
+            for found in [self._executor.submit(find_distinct, job) for job in splitting.ranges]:
+                found.result()
+            for found in [self._executor.submit(find_firsts, job) for job in splitting.partitions]:
+                found.result()
+            written = [self._executor.submit(write_texts, job) for job in splitting.texts]
+            return add_jobs(prepared, [one.result() for one in written], self._limits)
+        except Exception as error:
+            return set_aside_failed(prepared.entry, error, self._warehouse)
 
     def _parse(
         self, parsing: "dict[Pending[ParseReport], ParseJob]"
@@ -454,10 +508,12 @@ class Job:
 
         def submit_parsed() -> None:
             for one in parts.take_parsed():
-                counting[one.entry.name] = self._executor.submit(count_corpus, one, self._warehouse)
+                counting[one.entry.name] = self._executor.submit(
+                    count_corpus, one, self._warehouse, pack_limits=self._pack_limits
+                )
 
         submit_parsed()
-        reports: dict[Path, list[ParseReport]] = {}
+        reports: dict[str, list[ParseReport]] = {}
         n_jobs = sum(1 for job in parsing.values() if parts.list_corpora(job))
         n_done = n_parsed = n_crashed = 0
         for step in self._executor.as_completed(list(parsing)):
@@ -468,9 +524,9 @@ class Job:
                 n_done += 1
                 self._announcer.finish(job.destination)
                 n_parsed += parsed.n_queries
-                of_source = reports.setdefault(job.source, [])
-                of_source.append(parsed)
-                announce_parsed(names if is_last else [], of_source, n_done, n_jobs)
+                of_texts = reports.setdefault(parts.find_texts(job), [])
+                of_texts.append(parsed)
+                announce_parsed(names if is_last else [], of_texts, n_done, n_jobs)
             submit_parsed()
         return counting, n_parsed, n_crashed
 
@@ -490,7 +546,9 @@ class Job:
         self, prepared: list[Prepared], counting: "dict[str, Pending[CountedCorpus]]"
     ) -> "Iterator[tuple[str, CountedCorpus | SetAside]]":
         """Yield the corpora by name as they are counted, with large ones last."""
-        from nl2sql_align.tasks.results.packed_queries import plan_packing
+        from nl2sql_align.tasks.results.packed_queries import DEFAULT_PACK_LIMITS, plan_packing
+
+        pack_limits = self._pack_limits or DEFAULT_PACK_LIMITS
 
         pending = {counting[one.entry.name]: one.entry for one in prepared}
         large: list[tuple[CountedCorpus, Packing | None, list[Pending[float]]]] = []
@@ -499,7 +557,7 @@ class Job:
             outcome = self._await_outcome(step, entry)
             packing = None
             if not isinstance(outcome, SetAside):
-                packing = plan_packing(outcome, self._warehouse)
+                packing = plan_packing(outcome, self._warehouse, pack_limits)
             if not isinstance(outcome, SetAside) and (outcome.division or packing):
                 large.append((outcome, packing, self._submit_parts(outcome.division, packing)))
             else:

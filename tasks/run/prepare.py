@@ -42,9 +42,18 @@ from nl2sql_align.tasks.templates.dialect_choice import (
     choose_dialect,
     list_own_dialects,
 )
+from nl2sql_align.tasks.templates.distinct_queries import (
+    SplitLimits,
+    Splitting,
+    plan_splitting,
+)
 from nl2sql_align.tasks.templates.fingerprints import FINGERPRINT, read_manifest
 from nl2sql_align.tasks.templates.parser_pool import ParseJob, start_worker
-from nl2sql_align.tasks.templates.parts import split_queries, write_given_templates
+from nl2sql_align.tasks.templates.parts import (
+    SplitReport,
+    split_queries,
+    write_given_templates,
+)
 from nl2sql_align.tasks.templates.rules import (
     DEFAULT_LIMITS,
     MAX_N,
@@ -99,6 +108,8 @@ class Prepared:
         arrangement: How its answers belong to questions, if that is not only by their order.
         asked: The stage file of the target's queries that it is arranged by.
         slices: For a target with slices: the stage file of the slice of each question.
+        splitting: For a large corpus that is to be parsed: the steps that find its distinct
+            queries, after which ``add_jobs`` adds the jobs.
     """
 
     entry: CorpusEntry
@@ -118,6 +129,7 @@ class Prepared:
     arrangement: Arrangement | None = None
     asked: Path | None = None
     slices: Path | None = None
+    splitting: Splitting | None = None
 
 
 def prepare_corpus(
@@ -125,6 +137,7 @@ def prepare_corpus(
     warehouse: Warehouse,
     limits: Limits = DEFAULT_LIMITS,
     target: CorpusEntry | None = None,
+    split_limits: SplitLimits | None = None,
 ) -> Prepared | SetAside:
     """Ingest a corpus, unless its stage file exists, and split its queries into parts to parse.
 
@@ -133,6 +146,8 @@ def prepare_corpus(
         warehouse: The warehouse.
         limits: The limits of the parser.
         target: For predictions: the corpus with the questions. Answers with ids are joined to it.
+        split_limits: Which corpora have their distinct queries found by steps of their own; by
+            default, this step finds those of any corpus.
     """
     started = time.perf_counter()
     texts = warehouse if entry.keep_sql else warehouse.hidden
@@ -140,7 +155,7 @@ def prepare_corpus(
         fetched = fetch_dump(entry, texts)
 
         def prepare(given: CorpusEntry) -> Prepared:
-            return _prepare_dump(given, texts, limits, target)
+            return _prepare_dump(given, texts, limits, target, split_limits)
 
         prepared = read_unchanged(fetched, texts.scratch, prepare)
     except CorpusError as error:
@@ -155,11 +170,44 @@ def prepare_corpus(
     return replace(prepared, notes=notes, seconds=time.perf_counter() - started)
 
 
+def add_jobs(prepared: Prepared, reports: list[SplitReport], limits: Limits) -> Prepared:
+    """Return a large corpus with the jobs that parse it, once its distinct queries are written.
+
+    Args:
+        prepared: The corpus.
+        reports: The reports of the last steps of its ``splitting``.
+        limits: The limits of the parser.
+    """
+    assert prepared.splitting is not None
+    files = [job.destination for job in prepared.splitting.texts]
+    limits = replace(limits, kinds=prepared.entry.kinds)
+    jobs = [
+        job
+        for texts, report in zip(files, reports, strict=True)
+        for job in _list_jobs(texts, report, prepared.entry.dialect, limits)
+    ]
+    n_distinct = sum(report.n_distinct for report in reports)
+    return replace(prepared, n_distinct=n_distinct, jobs=tuple(jobs), splitting=None)
+
+
+def _list_jobs(
+    texts: Path, split: SplitReport, dialect: str, limits: Limits
+) -> tuple[ParseJob, ...]:
+    return tuple(
+        ParseJob(texts, part, texts.with_name(f"{texts.stem}-{part}.parquet"), dialect, limits)
+        for part in range(split.n_parts)
+    )
+
+
 def _prepare_dump(
-    entry: CorpusEntry, warehouse: Warehouse, limits: Limits, target: CorpusEntry | None
+    entry: CorpusEntry,
+    warehouse: Warehouse,
+    limits: Limits,
+    target: CorpusEntry | None,
+    split_limits: SplitLimits | None,
 ) -> Prepared:
     dump = identify_dump(entry)
-    prepared = _prepare_texts(dump, warehouse, limits, target)
+    prepared = _prepare_texts(dump, warehouse, limits, target, split_limits)
     as_written = _prepare_as_written(prepared, dump, warehouse, limits, target)
     format_notes = (f"{entry.name}: {dump.reason}",) if dump.reason else ()
     return replace(prepared, as_written=as_written, notes=format_notes + prepared.notes)
@@ -217,7 +265,11 @@ def _prepare_as_written(
 
 
 def _prepare_texts(
-    dump: IdentifiedDump, warehouse: Warehouse, limits: Limits, target: CorpusEntry | None
+    dump: IdentifiedDump,
+    warehouse: Warehouse,
+    limits: Limits,
+    target: CorpusEntry | None,
+    split_limits: SplitLimits | None = None,
 ) -> Prepared:
     entry, digest = dump.entry, dump.digest
     limits = replace(limits, kinds=entry.kinds)
@@ -260,18 +312,13 @@ def _prepare_texts(
     if entry.format == FINGERPRINT:
         write_given_templates(queries, prepared.templates)
         return prepared
-    texts = warehouse.scratch / f"{templates_key}-texts.parquet"
+    texts = warehouse.scratch / f"{templates_key}.parquet"
+    if split_limits is not None:
+        splitting = plan_splitting(queries, texts.with_suffix(""), split_limits)
+        if splitting is not None:
+            return replace(prepared, splitting=splitting)
     split = split_queries(queries, texts)
-    jobs = tuple(
-        ParseJob(
-            texts,
-            part,
-            warehouse.scratch / f"{templates_key}-{part}.parquet",
-            entry.dialect,
-            limits,
-        )
-        for part in range(split.n_parts)
-    )
+    jobs = _list_jobs(texts, split, entry.dialect, limits)
     return replace(prepared, n_distinct=split.n_distinct, jobs=jobs)
 
 
@@ -556,12 +603,16 @@ class PendingParts:
 
         The list is empty for the texts of predictions without cleaning.
         """
-        key = self._keys[job.destination]
+        key = self.find_texts(job)
         return [one.entry.name for one in self._corpora if one.templates_key == key]
+
+    def find_texts(self, job: ParseJob) -> str:
+        """Return the key of the templates that a part belongs to."""
+        return self._keys[job.destination]
 
     def mark_parsed(self, job: ParseJob) -> bool:
         """Mark a part as parsed, and return whether it is the last one of its texts."""
-        texts = self._open[self._keys[job.destination]]
+        texts = self._open[self.find_texts(job)]
         texts.remove(job.destination)
         return not texts
 

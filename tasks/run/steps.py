@@ -45,7 +45,11 @@ from nl2sql_align.tasks.ngrams.corpus_counts import (
     count_divided,
 )
 from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
-from nl2sql_align.tasks.results.packed_queries import begin_packing
+from nl2sql_align.tasks.results.packed_queries import (
+    DEFAULT_PACK_LIMITS,
+    PackLimits,
+    begin_packing,
+)
 from nl2sql_align.tasks.run.prepare import Prepared, SetAside, dialects_file
 from nl2sql_align.tasks.templates.dialect_choice import CLEARLY_MORE, choose_dialect
 from nl2sql_align.tasks.templates.fingerprints import FINGERPRINT
@@ -114,7 +118,10 @@ def list_parameters(
 
 
 def count_corpus(
-    prepared: Prepared, warehouse: Warehouse, count_limits: CountLimits = DEFAULT_COUNT_LIMITS
+    prepared: Prepared,
+    warehouse: Warehouse,
+    count_limits: CountLimits = DEFAULT_COUNT_LIMITS,
+    pack_limits: PackLimits | None = None,
 ) -> CountedCorpus:
     """Join the parsed parts of a corpus, count its n-grams, and pack its queries for readers.
 
@@ -132,7 +139,7 @@ def count_corpus(
             as_written = replace(as_written, division=None)
     started = time.perf_counter()
     corpus = _count_texts(prepared, warehouse, count_limits)
-    begin_packing(corpus, warehouse)
+    begin_packing(corpus, warehouse, pack_limits or DEFAULT_PACK_LIMITS)
     return replace(corpus, as_written=as_written, seconds=time.perf_counter() - started)
 
 
@@ -140,7 +147,7 @@ def _count_texts(
     prepared: Prepared, warehouse: Warehouse, count_limits: CountLimits
 ) -> CountedCorpus:
     if not prepared.templates.exists():
-        texts = prepared.jobs[0].source
+        texts = list(dict.fromkeys(job.source for job in prepared.jobs))
         join_templates(texts, [job.destination for job in prepared.jobs], prepared.templates)
     if not prepared.entry.keep_sql:
         prepared = _hide_texts(prepared, warehouse)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -12,11 +13,11 @@ from nl2sql_align.tasks.base.run_sql import query_sql, run_sql
 from nl2sql_align.tasks.warehouse.folder import write_atomically
 
 
-def join_templates(texts: Path, parts: list[Path], destination: Path) -> None:
+def join_templates(texts: list[Path], parts: list[Path], destination: Path) -> None:
     """Write each distinct query of a corpus with its template or reject reason.
 
     Args:
-        texts: The distinct queries, as ``split_queries`` wrote them.
+        texts: The files of the distinct queries, in their order.
         parts: The parsed parts, in their order.
         destination: The file to write: ``first_ordinal``, ``sql``, ``n_queries``, ``template``,
             ``template_id``, ``reject_reason``, ``comparable_key``.
@@ -25,7 +26,7 @@ def join_templates(texts: Path, parts: list[Path], destination: Path) -> None:
         query_sql(
             con,
             "templates/templates_of_queries",
-            texts=str(texts),
+            texts=[str(file) for file in texts],
             parts=[str(part) for part in parts],
         ).write_parquet(str(temporary), compression="zstd")
 
@@ -102,9 +103,23 @@ def split_queries(queries: Path, destination: Path) -> SplitReport:
     """
     n_queries = pq.read_metadata(queries).num_rows
     rows = min(_LARGEST_PART, max(_SMALLEST_PART, n_queries // 16))
-    n_distinct = n_parts = 0
-    with connected() as con, write_atomically(destination) as temporary:
+    with connected() as con:
         texts = query_sql(con, "templates/distinct_queries", queries=str(queries))
+        return write_parts(texts, destination, rows)
+
+
+def write_parts(
+    texts: duckdb.DuckDBPyRelation, destination: Path, rows: int = _LARGEST_PART
+) -> SplitReport:
+    """Write distinct queries, with a row group for each part.
+
+    Args:
+        texts: The queries.
+        destination: The file to write.
+        rows: The queries of a part, except for the last.
+    """
+    n_distinct = n_parts = 0
+    with write_atomically(destination) as temporary:
         reader = texts.to_arrow_reader(rows)
         with pq.ParquetWriter(temporary, reader.schema, compression="lz4") as writer:
             for batch in reader:
@@ -112,3 +127,22 @@ def split_queries(queries: Path, destination: Path) -> SplitReport:
                 n_distinct += batch.num_rows
                 n_parts += 1
     return SplitReport(n_distinct, n_parts)
+
+
+def divide_rows(file: pq.FileMetaData, n_rows: int, most: int) -> list[range]:
+    """Return ranges of row groups.
+
+    Args:
+        file: The metadata of a Parquet file.
+        n_rows: The fewest rows of a range, except for the last one.
+        most: The most ranges; with more rows, the ranges are larger.
+    """
+    n_rows = max(n_rows, -(-file.num_rows // most))
+    ranges: list[range] = []
+    first = held = 0
+    for group in range(file.num_row_groups):
+        held += file.row_group(group).num_rows
+        if held >= n_rows or group == file.num_row_groups - 1:
+            ranges.append(range(first, group + 1))
+            first, held = group + 1, 0
+    return ranges

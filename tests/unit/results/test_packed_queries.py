@@ -111,7 +111,7 @@ SMALL_PARTS = PackLimits(rows_per_part=2)
 
 def make_divided(make_corpus, folder):
     """Return a corpus whose queries are ingested in row groups of one query."""
-    corpus = make_corpus(folder, "boats", QUERIES)
+    corpus = make_corpus(folder, "boats-1.5", QUERIES)
     pq.write_table(pq.read_table(corpus.queries), corpus.queries, row_group_size=1)
     return corpus
 
@@ -128,7 +128,7 @@ def test_a_large_corpus_is_packed_in_parts(warehouse, make_corpus, tmp_path):
     pack_part(packing.parts[1])  # by a worker that was thought dead
     folder = gather_packed(packing)
     assert folder == find_packed(corpus, warehouse, SMALL_PARTS) and not packing.scratch.exists()
-    assert folder.parent == warehouse.folder / "queries" and folder.name.startswith("boats-")
+    assert folder.parent == warehouse.folder / "queries" and folder.name.startswith("boats-1.5-")
     files = count_files(folder)
     assert [pq.read_metadata(file).num_rows for file in files] == [2, 2, 2, 1]
     assert pa.concat_tables(map(pq.read_table, files)).equals(whole)

@@ -41,7 +41,7 @@ def parsed(tmp_path):
 
 def test_each_text_has_its_template_in_the_order_of_first_occurrences(parsed, tmp_path):
     texts, parts = parsed
-    join_templates(texts, parts, tmp_path / "templates.parquet")
+    join_templates([texts], parts, tmp_path / "templates.parquet")
     rows = pq.read_table(tmp_path / "templates.parquet").to_pylist()
     assert [row["sql"] for row in rows] == TEXTS
     assert [row["first_ordinal"] for row in rows] == [0, *range(3, 5000, 2)]
@@ -56,5 +56,5 @@ def test_parts_of_other_texts_are_refused(parsed, tmp_path):
     texts, parts = parsed
     for wrong in (parts[::-1], parts[:2]):
         with pytest.raises(duckdb.Error, match="the parts are not those of the texts"):
-            join_templates(texts, wrong, tmp_path / "templates.parquet")
+            join_templates([texts], wrong, tmp_path / "templates.parquet")
     assert not (tmp_path / "templates.parquet").exists()
