@@ -64,7 +64,8 @@ def call_in_child(function: Callable[P, R], *arguments: P.args, **keywords: P.kw
 def call_in_share(function: Callable[P, R], *arguments: P.args, **keywords: P.kwargs) -> R:
     """Call a function in a process with one thread, and with its share of the memory limit.
 
-    As many of these processes are at work at a time as the run may use threads.
+    Python runs one thread of a process at a time. As many of these processes are at work at a time
+    as the run may use threads. If that is one, call the function in this process.
 
     Args:
         function: A function of a module. It is pickled, as are its arguments and its result.
@@ -81,6 +82,8 @@ def call_in_share(function: Callable[P, R], *arguments: P.args, **keywords: P.kw
     share = replace(limits, threads=1, memory_bytes=limits.memory_bytes // limits.threads)
     try:
         with running():
+            if limits.threads == 1:
+                return function(*arguments, **keywords)
             return _call(share, nullcontext(), partial(function, *arguments, **keywords))
     except (ChildDiedError, _NotRunError) as error:
         raise AlignError(f"a process of the run ended ({error}); {_describe_remedy()}") from None

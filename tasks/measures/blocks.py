@@ -13,7 +13,7 @@ from typing import Final
 import polars as pl
 
 from nl2sql_align.tasks.base.child_process import call_in_share
-from nl2sql_align.tasks.base.connections import connect, resources
+from nl2sql_align.tasks.base.connections import connect
 from nl2sql_align.tasks.measures.options import FEWEST_REPLICATES
 from nl2sql_align.tasks.measures.replicates import (
     DATABASE_SHARE,
@@ -133,14 +133,11 @@ def _estimate_seconds(wanted: Wanted) -> dict[tuple[str, str], float]:
 
 
 def make_block(block: Block) -> None:
-    """Resample the pairs of a block, and store the results.
+    """Resample the pairs of a block, and store the results."""
+    call_in_share(_resample, block)
 
-    Python runs one thread at a time. So in a process with several threads, a process with one
-    thread does it.
-    """
-    if resources().threads > 1:
-        call_in_share(make_block, block)
-        return
+
+def _resample(block: Block) -> None:
     wanted, storage = block.wanted, block.storage
     keys = wanted.list_keys()
     known = read_known(storage.folder, storage.rules, keys)

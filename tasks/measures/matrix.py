@@ -208,19 +208,18 @@ def divide_pairs(
 
 
 def sum_partition(job: PartitionJob) -> Path:
-    """Write the sums of all pairs over one partition of the n-grams, and return the file.
+    """Write the sums of all pairs over one partition of the n-grams, and return the file."""
+    call_in_share(_write_sums, job)
+    return job.destination
 
-    In a process with several threads, a process with one thread does it.
-    """
-    if resources().threads > 1:
-        return call_in_share(sum_partition, job)
+
+def _write_sums(job: PartitionJob) -> None:
     known = _read_known(job.folder, measures_key(), job.contents)
     with connect() as con:
         _prepare(con, job.contents, known, EPSILON, DEFAULT_DIVISION)
         _sum_pairs(con, job.contents, job.partition, job.n_partitions, SKEW, DEFAULT_DIVISION)
         with write_atomically(job.destination) as temporary:
             query_sql(con, "measures/matrix/sums_to_store").write_parquet(str(temporary))
-    return job.destination
 
 
 def choose_partitions(

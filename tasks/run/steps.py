@@ -15,7 +15,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from nl2sql_align.tasks.base.child_process import call_in_share
-from nl2sql_align.tasks.base.connections import resources
 from nl2sql_align.tasks.base.errors import AlignError, CorpusError
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
 from nl2sql_align.tasks.ingest.dumps import read_row_counts, text_settings
@@ -445,9 +444,7 @@ def measure_pairs_apart(
     corpora: list[CountedCorpus], warehouse: Warehouse, sums: Sequence[Path]
 ) -> MatrixReport:
     """Measure all pairs from the sums over partitions, outside of the run's own process."""
-    if resources().threads > 1:
-        return call_in_share(measure_pairs, corpora, warehouse, sums=sums)
-    return measure_pairs(corpora, warehouse, sums=sums)
+    return call_in_share(measure_pairs, corpora, warehouse, sums=sums)
 
 
 def _list_contents(corpora: list[CountedCorpus]) -> list[Content]:

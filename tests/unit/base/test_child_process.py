@@ -1,5 +1,6 @@
 """Calls in processes of their own, and their deaths."""
 
+import os
 import signal
 import tempfile
 import threading
@@ -47,6 +48,8 @@ def test_a_call_with_a_share_has_one_thread(tmp_path):
         with pytest.raises(AlignError, match=r"a process of the run ended \(SIGSEGV\); check free"):
             call_in_share(return_limits_or_die, True)
         assert not list(tmp_path.iterdir())
+    with bounded(1, "2GB", tmp_path):
+        assert call_in_share(os.getpid) == os.getpid()
 
 
 def start_a_call_and_die(folder: Path) -> None:
