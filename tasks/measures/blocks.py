@@ -127,7 +127,8 @@ def _estimate_seconds(wanted: Wanted) -> dict[tuple[str, str], float]:
             n_shared = min(n_ngrams[sample.ngrams] for sample in pair.samples)
             seconds[key] = seconds.get(key, 0.0) + share * n_shared * _SECONDS_PER_NGRAM
 
-    add(wanted.pairs, wanted.n_replicates / FEWEST_REPLICATES)
+    for pairs in (wanted.pairs, wanted.mixable):
+        add(pairs, wanted.n_replicates / FEWEST_REPLICATES)
     add(wanted.weighed, 1.0)
     return seconds
 
