@@ -34,7 +34,7 @@ def measure(file: Path, folder: Path, memory_limit: str | None) -> None:
     from nl2sql_align.tasks.base.connections import bounded
     from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
     from nl2sql_align.tasks.ngrams.corpus_counts import count_divided
-    from nl2sql_align.tasks.results.packed_queries import find_packed
+    from nl2sql_align.tasks.results.packed_queries import pack_queries
     from nl2sql_align.tasks.results.publish import RunRecord, publish
     from nl2sql_align.tasks.results.versions import list_versions
     from nl2sql_align.tasks.run import steps
@@ -65,6 +65,7 @@ def measure(file: Path, folder: Path, memory_limit: str | None) -> None:
             corpus = steps.count_corpus(prepared, warehouse)
             if corpus.division is not None:
                 count_divided(corpus.division)
+            packed = pack_queries(corpus, warehouse)
         with stage("matrix"):
             matrix = steps.measure_pairs([corpus], warehouse)
         with stage("publish"):
@@ -75,7 +76,7 @@ def measure(file: Path, folder: Path, memory_limit: str | None) -> None:
         "queries": [corpus.queries],
         "templates": [corpus.templates],
         "counts": count_files(corpus.ngrams),
-        "packed queries": [find_packed(corpus, warehouse)],
+        "packed queries": count_files(packed),
         "the database": [warehouse.database],
     }
     n_bytes = {name: sum(path.stat().st_size for path in paths) for name, paths in files.items()}
