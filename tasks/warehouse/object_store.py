@@ -583,7 +583,7 @@ def _fetch_data(paths: list[Path]) -> None:
         damaged = (*session.damaged, *problems)
         _write_session(warehouse, replace(session, damaged=damaged))
         for name, problem in problems.items():
-            (warehouse.folder / name).unlink()
+            (warehouse.folder / name).unlink(missing_ok=True)
             announce("fetch", f"{problem}; it is rebuilt")
         raise LostFileError("; ".join(problems.values()))
     _announce("fetch", "from", warehouse, files, len(session.base.files), started)
@@ -595,7 +595,7 @@ def _find_copy(path: Path) -> Warehouse:
         with suppress(OSError, ValueError, KeyError):
             fields = json.loads(_session_file(Warehouse(folder)).read_text(encoding="utf-8"))
             return Warehouse(folder, fields["address"])
-    raise WarehouseError(f"{path} is not in a working copy of a warehouse; fetch it again")
+    raise WarehouseError(f"{path} is a placeholder outside of any working copy; remove it")
 
 
 def _overtaken(address: str) -> ConflictError:

@@ -488,7 +488,7 @@ def test_readers_fetch_the_database_and_counts_only_when_needed(on_s3, s3):
 
 @pytest.mark.parametrize("condition", ["corpus = 'dev'", "corpus in ('dev', 'none')"])
 def test_readers_of_a_corpus_fetch_the_texts_of_that_corpus_only(on_s3, machine, condition):
-    reader = machine(condition[:8].strip(), on_s3.address)
+    reader = machine(f"reader-{len(condition)}", on_s3.address)
     with open_results(on_s3.address) as con:
         [(n_queries,)] = con.sql(f"select count(*) from queries where {condition}").fetchall()
         assert n_queries
