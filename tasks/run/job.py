@@ -278,10 +278,17 @@ class Job:
             submitting: Returns a block in which the executor takes steps.
             report: Writes the report of the published results.
         """
+        n_ingested = n_parsed = n_crashed = 0
         while True:  # ends because each file is lost only once
             with suppress(LostFileError):
                 with submitting():
                     counted = self.count(entries)
+                    n_ingested += counted.n_ingested
+                    n_parsed += counted.n_parsed
+                    n_crashed += counted.n_crashed
+                    counted = replace(
+                        counted, n_ingested=n_ingested, n_parsed=n_parsed, n_crashed=n_crashed
+                    )
                     stop_workers()  # for their memory
                     summary = self.publish(counted, settings)
                 if report is not None and counted.corpora:
