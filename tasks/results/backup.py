@@ -11,6 +11,7 @@ import duckdb
 
 from nl2sql_align.tasks.results.database import (
     NO_LOG,
+    SMALL_BLOCKS,
     escape_text,
     open_database,
     quote_name,
@@ -44,7 +45,7 @@ def read_backed_up_tables(con: duckdb.DuckDBPyConnection) -> dict[str, "pa.Table
 
 def write_backup(con: duckdb.DuckDBPyConnection, destination: Path) -> None:
     """Copy these tables from the database in use by a connection into a new file."""
-    con.execute(f"attach '{escape_text(destination)}' as backup ({NO_LOG})")
+    con.execute(f"attach '{escape_text(destination)}' as backup ({NO_LOG}, {SMALL_BLOCKS})")
     for table in map(quote_name, _list_tables(con)):
         con.execute(f"create table backup.{table} as from {table}")
     con.execute("detach backup")  # checkpoints

@@ -20,6 +20,9 @@ from nl2sql_align.tasks.warehouse.object_store import find_published, warehouse_
 NO_LOG: Final = "recovery_mode no_wal_writes"
 """Option to attach a file that is renamed when it is complete, and so needs no write-ahead log."""
 
+SMALL_BLOCKS: Final = "block_size 16384"
+"""Option to attach a new file, which has many small tables: each takes a block of it at least."""
+
 PUBLISH_VERSION: Final = 13
 """Increase with every change of the published tables."""
 

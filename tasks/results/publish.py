@@ -25,6 +25,7 @@ from nl2sql_align.tasks.results.backup import read_backed_up_tables, read_backup
 from nl2sql_align.tasks.results.database import (
     NO_LOG,
     PUBLISH_VERSION,
+    SMALL_BLOCKS,
     attach_results,
     create_view,
     describe_foreign,
@@ -246,7 +247,7 @@ def _fill_new_database(
 ) -> Path:
     warehouse.scratch.mkdir(parents=True, exist_ok=True)
     filled = warehouse.scratch / f"{uuid4().hex}.duckdb"
-    with _open_for_writing(filled, names) as con:
+    with _open_for_writing(filled, names, f", {SMALL_BLOCKS}") as con:
         _create_tables(con, old.backed_up)
         con.register("given_corpora", _describe_corpora(corpora, warehouse, names))
         _insert_corpora(con, corpora, warehouse, names, is_copy=False)
@@ -256,9 +257,11 @@ def _fill_new_database(
 
 
 @contextmanager
-def _open_for_writing(database: Path, names: PublicNames) -> Iterator[duckdb.DuckDBPyConnection]:
+def _open_for_writing(
+    database: Path, names: PublicNames, options: str = ""
+) -> Iterator[duckdb.DuckDBPyConnection]:
     with connect(memory_share=_DATABASE_MEMORY_SHARE) as con:
-        attach_results(con, database, f"storage_version '{_STORAGE_VERSION}', {NO_LOG}")
+        attach_results(con, database, f"storage_version '{_STORAGE_VERSION}', {NO_LOG}{options}")
         names.files.register_with(con)
         yield con
 

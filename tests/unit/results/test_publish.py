@@ -188,6 +188,12 @@ def test_any_client_since_duckdb_1_4_can_open_the_file(published):
     assert tags == {"storage_version": "v1.4.0+"}
 
 
+def test_a_small_database_is_a_small_file(warehouse, run):
+    run(*ALL)
+    assert warehouse.database.stat().st_size < 1_000_000
+    assert warehouse.backup_file.stat().st_size < 500_000
+
+
 def test_nothing_but_the_database_is_left_beside_it(warehouse, run):
     run(*ALL)
     run(*ALL)
