@@ -157,7 +157,7 @@ def list_blocks(
     plan, known = _Plan(corpora, how.unit), read_known(folder, storage.rules)
     for wanted in _fill_tables({}, plan, pairs, known, how):
         missing = wanted.without(known)
-        if missing.list_all():
+        if missing:
             blocks = [Block(one, storage) for one in divide(missing, limits)]
             if blocks:  # each would fetch its samples, some of which are those of others
                 fetch_samples(key for pair in missing.list_all() for key in pair.samples)

@@ -156,6 +156,10 @@ class Wanted:
     targets: list[SampleKey] = field(default_factory=list)
     n_replicates: int = 0
 
+    def __bool__(self) -> bool:
+        """Whether anything is wanted."""
+        return bool(self.list_all() or self.targets)
+
     def list_all(self) -> list[Pair]:
         """Return all pairs."""
         return [*self.pairs, *self.weighed, *self.mixable]
