@@ -339,7 +339,8 @@ def growth(session: Session) -> None:
             )
     largest = max(session.sizes)
     smallest = min((size for size in session.sizes if size >= 100_000), default=min(session.sizes))
-    for first, last, most_time in ((smallest, largest, 1.05), (1_000_000, 10_000_000, 1.0)):
+    most_times = {(smallest, largest): 1.05, (1_000_000, 10_000_000): 1.0}
+    for (first, last), most_time in most_times.items():
         if first not in measured or last not in measured or first == last:
             continue
         a, b = measured[first], measured[last]
@@ -500,7 +501,9 @@ def main() -> None:
     sizes = (2_000, 10_000) if arguments.quick else (10_000, 100_000, 1_000_000, 2_500_000)
     arguments.data.mkdir(parents=True, exist_ok=True)
     report = Report()
-    shown = ("PYTHON" if one == arguments.peers else one for one in sys.argv[1:])
+    # Places on this machine say nothing.
+    places = {arguments.peers: "PYTHON", str(arguments.data): "FOLDER"}
+    shown = (places.get(one, one) for one in sys.argv[1:])
     command = " ".join(["python -m benchmarks.run", *shown])
     with tempfile.TemporaryDirectory(dir=arguments.data) as scratch:
         session = Session(
