@@ -378,17 +378,7 @@ def _prefect_server() -> Iterator[None]:
     if server is None:
         _check_configured_server()
     else:
-        _load_modules()
         server.wait()
-
-
-def _load_modules() -> None:
-    """Load the modules of the job, here and in a parser, while the server loads its own."""
-    from nl2sql_align.tasks.run.job import load_later_modules
-    from nl2sql_align.tasks.templates.parser_pool import start_worker
-
-    start_worker()
-    load_later_modules()
 
 
 def _check_configured_server() -> None:

@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
     from nl2sql_align.tasks.results.packed_queries import Packing, PackLimits
 
+# Slow to import, and needed only once the dumps are read.
 _LATER_MODULES: Final = (
     "nl2sql_align.tasks.results.publish",
     "nl2sql_align.tasks.run.steps",
@@ -72,12 +73,6 @@ _LATER_MODULES: Final = (
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
-
-
-def load_later_modules() -> None:
-    """Import the modules that count and measure, which takes as long as many steps."""
-    for module in _LATER_MODULES:
-        import_module(module)
 
 
 class Pending(Protocol[R_co]):
@@ -455,7 +450,8 @@ class Job:
             pending[step] = entry
         parsing: dict[Pending[ParseReport], ParseJob] = {}
         outcomes: dict[str, Prepared | SetAside] = {}
-        load_later_modules()  # while the first dumps are read
+        for module in _LATER_MODULES:  # while the first dumps are read
+            import_module(module)
         for name, outcome in self._await_prepared(pending):
             outcomes[name] = outcome
             announce_ingested(outcome, len(outcomes), len(pending))
