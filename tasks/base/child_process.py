@@ -68,15 +68,15 @@ def call_in_share(function: Callable[P, R], *arguments: P.args, **keywords: P.kw
     as the run may use threads. If that is one, call the function in this process.
 
     Args:
-        function: A function of a module. It is pickled, as are its arguments and its result.
-        arguments: Its arguments.
-        keywords: Its arguments by name.
+        function: As for ``call_in_child``.
+        arguments: Likewise.
+        keywords: Likewise.
 
     Returns:
         The result. An exception of the function is raised here.
 
     Raises:
-        AlignError: The process cannot be started, or ends without an answer.
+        AlignError: The process cannot be started, dies, or ends without an answer.
     """
     limits = resources()
     share = replace(limits, threads=1, memory_bytes=limits.memory_bytes // limits.threads)

@@ -52,7 +52,7 @@ class Storage:
 
 @dataclass(frozen=True)
 class Block:
-    """What one step makes, and where it is stored."""
+    """The pairs that one step resamples, and the place of its results."""
 
     wanted: Wanted
     storage: Storage

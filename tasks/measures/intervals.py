@@ -145,7 +145,7 @@ def list_blocks(
     Once they are made, there may be more, because doubtful verdicts get more replicates.
 
     Args:
-        corpora: As for ``compute_intervals``, which finds what the blocks have stored.
+        corpora: As for ``compute_intervals``, which reads the results of the blocks.
         pairs: Likewise.
         folder: Likewise.
         how: Likewise.
@@ -251,7 +251,7 @@ class _Plan:
         }
 
     def list_wanted(self, n_replicates: int) -> Wanted:
-        """Return what all runs want: replicates and reach of all pairs, and all ceilings.
+        """Return the results of every run: replicates and reach of all pairs, and all ceilings.
 
         The mixtures of ratios too, so that the weights of their units are drawn once.
         """
@@ -289,11 +289,11 @@ def _fill_tables(
         tables: To which the tables are added.
         plan: The comparisons of the run.
         pairs: The measures of all pairs.
-        known: What earlier runs made.
+        known: The results of earlier runs.
         how: How to resample.
 
     Yields:
-        What must be known before the next step.
+        The results to make before the next step.
     """
     estimates = plan.read_log_alignments(pairs)
     checkpoints = how.checkpoints() if plan.pairs else (0,)
@@ -332,7 +332,7 @@ def _list_ratio_rows(
     """Return the row of each ratio, with more replicates for doubtful verdicts.
 
     Yields:
-        What must be known before the next step.
+        The results to make before the next step.
     """
     rows: dict[tuple[str, str, str], _Row] = {}
     doubtful = list(plan.ratios)

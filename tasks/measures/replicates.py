@@ -85,7 +85,7 @@ class Drawn(NamedTuple):
 
 @dataclass
 class Replicates:
-    """The divergence of a pair in each replicate, and what was drawn of both sides."""
+    """The divergence of a pair in each replicate, and the units drawn of both sides."""
 
     source: Drawn
     target: Drawn
@@ -94,7 +94,7 @@ class Replicates:
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of pairs of samples, by their keys, and of targets, by the names of samples.
+    """Results for pairs of samples, by their keys, and for targets, by the names of their samples.
 
     Attributes:
         replicates: The replicates of each pair.
@@ -132,7 +132,7 @@ class Known:
         }
 
     def update(self, other: "Known") -> None:
-        """Add what another one knows."""
+        """Add the results of another one."""
         self.replicates.update(other.replicates)
         self.reaches.update(other.reaches)
         self.ceilings.update(other.ceilings)
@@ -140,7 +140,7 @@ class Known:
 
 @dataclass
 class Wanted:
-    """What is wanted of pairs of samples.
+    """Results to make for pairs of samples, and for targets.
 
     Attributes:
         pairs: The pairs to resample.
@@ -170,7 +170,7 @@ class Wanted:
         return {pair.key for pair in [*self.list_all(), *mixed]}
 
     def without(self, known: Known) -> "Wanted":
-        """Return what is not known, each pair of samples once."""
+        """Return the results that are not known, each pair of samples once."""
 
         def is_short(pair: Pair | None) -> bool:
             return pair is not None and known.count_replicates(pair) < self.n_replicates
@@ -195,7 +195,7 @@ class Bootstrap:
     """Makes the replicates of pairs that are not known yet.
 
     Attributes:
-        known: What is known; new replicates and mixtures are added.
+        known: The results so far, to which new ones are added.
     """
 
     def __init__(
@@ -208,7 +208,7 @@ class Bootstrap:
 
         Args:
             con: A connection that can read the corpora's files.
-            known: What is known.
+            known: The results so far.
             seed: The seed of the replicates.
         """
         self.known = known
@@ -221,7 +221,7 @@ class Bootstrap:
         self._vocabulary = load_vocabulary(con, [])
 
     def make(self, wanted: Wanted) -> None:
-        """Add to what is known what is wanted."""
+        """Make the wanted results that are not known yet, and add them to ``known``."""
         new = wanted.without(self.known).targets
         self._complete |= {one.ngrams for one in new}
         self._weigh_parts(wanted.weighed)
@@ -390,7 +390,7 @@ def tabulate_replicates(known: Known, keys: Iterable[tuple[str, str]]) -> pl.Dat
     """Return the table of the replicates of some pairs; built by columns, because there are many.
 
     Args:
-        known: What is known.
+        known: The results so far.
         keys: The pairs, in any order. Those without replicates are left out.
     """
     used = sorted({*keys} & known.replicates.keys())
@@ -412,7 +412,7 @@ def tabulate_replicates(known: Known, keys: Iterable[tuple[str, str]]) -> pl.Dat
 
 
 def read_known(folder: Path, rules: str, keys: Set[tuple[str, str]] | None = None) -> Known:
-    """Return what earlier runs, or blocks of this run, stored by the same rules.
+    """Return the results of earlier runs, and of blocks of this run, by the same rules.
 
     Args:
         folder: The folder with their files.

@@ -152,7 +152,7 @@ def pack_queries(
 def begin_packing(
     corpus: CountedCorpus, warehouse: Warehouse, limits: PackLimits = DEFAULT_PACK_LIMITS
 ) -> None:
-    """Pack the queries of a small corpus, or collect what the parts of a large one share."""
+    """Pack the queries of a small corpus, or write the data that the parts of a large one share."""
     packing = plan_packing(corpus, warehouse, limits)
     if packing is not None:
         fetch_missing([corpus.queries, corpus.templates])

@@ -416,7 +416,7 @@ def set_aside_failed(entry: CorpusEntry, error: BaseException, warehouse: Wareho
 
 
 def divide_pairs(corpora: list[CountedCorpus], warehouse: Warehouse) -> list[PartitionJob]:
-    """Return the partitions to sum before ``measure_pairs``; none if the corpora are small."""
+    """Return the partitions to sum before ``measure_pairs``; an empty list for small corpora."""
     return matrix.divide_pairs(
         _list_contents(corpora), warehouse.folder / "stages" / "pairs", warehouse.scratch
     )
@@ -502,7 +502,7 @@ def list_blocks_to_resample(
     warehouse: Warehouse,
     resampling: Resampling = DEFAULT_RESAMPLING,
 ) -> list[Block]:
-    """Return blocks of pairs to resample before ``resample_pairs``; none if pairs are few."""
+    """Return blocks of pairs to resample before ``resample_pairs``; an empty list for few pairs."""
     if resampling.replicates == 0:
         return []
     folder = warehouse.folder / "stages" / "intervals"

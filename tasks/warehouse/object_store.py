@@ -409,10 +409,10 @@ def check_store(warehouse: Warehouse) -> None:
 def pull(warehouse: Warehouse, *names: str) -> bool:
     """Synchronize the working copy of a warehouse with the published state.
 
-    Of Parquet files that the copy does not have, write placeholders: ``fetch_missing`` fetches them
-    when they are needed. Fetch other missing and changed files. Remove files that are no longer
-    published, but keep stage files that never were. Skip files that the store has lost or damaged,
-    as far as their sizes tell; the run rebuilds them.
+    Write a placeholder for each Parquet file that the copy does not have; ``fetch_missing`` fetches
+    its data later. Fetch all other files that are missing or have changed. Remove files that are no
+    longer published, but keep stage files that never were. Skip files that the store has lost or
+    damaged, as far as their sizes tell; the run rebuilds them.
 
     Args:
         warehouse: The warehouse, locked; one without an address is left alone.
@@ -609,7 +609,7 @@ def _overtaken(address: str) -> ConflictError:
 
 
 def _fetch_index(warehouse: Warehouse, store: _Store, manifest: Manifest) -> list[StoredFile]:
-    """Fetch the index of the published files if that is new; return what was fetched.
+    """Fetch the index of the published files if it is new, and return the files fetched.
 
     Nothing is fetched if an earlier version has published, or if the index is damaged.
     """

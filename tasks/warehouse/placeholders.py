@@ -59,7 +59,7 @@ def write_placeholder(path: Path, footer: bytes, size: int, mtime_ns: int) -> No
 
 @dataclass(frozen=True)
 class Indexed:
-    """What the index has of a file: its footer if it is a Parquet file, else its whole content."""
+    """A file's entry in the index: the footer of a Parquet file, or the content of another file."""
 
     sha256: str
     content: bytes

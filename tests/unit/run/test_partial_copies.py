@@ -1,4 +1,4 @@
-"""Runs on a machine without a copy of a warehouse on a store: they fetch what they need."""
+"""Runs on a machine without a copy of a warehouse on a store fetch only the files they need."""
 
 import hashlib
 import json
@@ -182,7 +182,7 @@ ALWAYS = {
     *("published/alignment.duckdb", "published/report.html"),
     *("stages/corpora.json", "stages/index.parquet", "stages/kept.duckdb"),
 }
-"""What every machine fetches."""
+"""The files that every machine fetches."""
 
 
 def test_a_run_without_changes_fetches_neither_texts_nor_counts(store, machine, published, fetched):
