@@ -24,6 +24,7 @@ from nl2sql_align.tasks.measures.blocks import (
 )
 from nl2sql_align.tasks.measures.ceilings import N_SPLITS
 from nl2sql_align.tasks.measures.divergence import SKEW, log_alignment
+from nl2sql_align.tasks.measures.matrix import read_measure
 from nl2sql_align.tasks.measures.options import (
     DEFAULT_RESAMPLING,
     INTERVALS_VERSION,
@@ -55,7 +56,6 @@ from nl2sql_align.tasks.measures.verdicts import Interval, is_doubtful, student_
 from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
 from nl2sql_align.tasks.warehouse.count_files import remove_unused
 from nl2sql_align.tasks.warehouse.folder import stage_key, write_atomically
-from nl2sql_align.tasks.warehouse.object_store import fetch_missing
 
 # The columns of a ratio that reach has too.
 _REACH_COLUMNS: Final = ("ci_low", "ci_high", "verdict", "ln_standard_error")
@@ -267,11 +267,9 @@ class _Plan:
 
     def read_log_alignments(self, pairs: Path) -> dict[tuple[str, str], float]:
         """Return the logarithm of the alignment of each corpus with each target."""
-        fetch_missing([pairs])
-        columns = ["source_key", "target_key", "kl_nats"]
-        rows = pl.read_parquet(pairs, columns=columns, glob=False).iter_rows()
-        nats = {(source, target): kl_nats for source, target, kl_nats in rows}
         sides = {*self.pairs, *((one, target) for *both, target in self.ratios for one in both)}
+        targets = {self.corpora[target].content_key for _, target in sides}
+        nats = read_measure(pairs, "kl_nats", targets)
         return {
             (source, target): log_alignment(
                 nats[self.corpora[source].content_key, self.corpora[target].content_key]

@@ -80,6 +80,10 @@ COUNTS_PER_STEP: Final = 4_000_000
 """From this number of counts on, partitions are steps, of about as many counts each."""
 
 
+PAIRS_IN_PROCESS: Final = 250_000
+"""The measures of this many pairs take some 250 MB, known ones included."""
+
+
 @dataclass(frozen=True)
 class PartitionJob:
     """The sums of all pairs over one partition of the n-grams.
@@ -164,6 +168,30 @@ def compute_matrix(
     return MatrixReport(files["pairs"], files["contributions"], len(contents) ** 2, n_new)
 
 
+def read_measure(
+    pairs: Path, measure: str, target_keys: Iterable[str]
+) -> dict[tuple[str, str], float]:
+    """Return a measure of all pairs with some targets, by the keys of their contents.
+
+    Args:
+        pairs: The measures of all pairs.
+        measure: The name of the measure.
+        target_keys: The keys of the targets.
+    """
+    fetch_missing([pairs])
+    table = pq.read_table(
+        pairs,
+        columns=["source_key", "target_key", measure],
+        filters=_is_one_of("target_key", target_keys),
+    )
+    source_keys, target_keys, values = (column.to_pylist() for column in table.columns)
+    return dict(zip(zip(source_keys, target_keys, strict=True), values, strict=True))
+
+
+def _is_one_of(column: str, keys: Iterable[str]) -> pc.Expression:
+    return pc.field(column).isin(pa.array(list(keys), pa.string()))
+
+
 def _name_files(
     contents: list[Content], folder: Path, skew: float, epsilon: float
 ) -> tuple[list[Content], dict[str, Path]]:
@@ -175,6 +203,18 @@ def _name_files(
     rules = measures_key(skew, epsilon)
     name = stage_key(rules=rules, contents=sorted(unique), targets=targets)
     return contents, {kind: folder / f"{kind}-{rules}-{name}.parquet" for kind in _KINDS}
+
+
+def has_many_pairs(contents: list[Content], folder: Path, most: int = PAIRS_IN_PROCESS) -> bool:
+    """Return whether ``compute_matrix`` has so much to write that it needs a process of its own.
+
+    Args:
+        contents: As for ``compute_matrix``.
+        folder: Likewise.
+        most: How many pairs need none.
+    """
+    contents, files = _name_files(contents, folder, SKEW, EPSILON)
+    return len(contents) ** 2 > most and not all(path.exists() for path in files.values())
 
 
 def divide_pairs(
@@ -258,14 +298,10 @@ def _read_known(folder: Path, rules: str, contents: list[Content]) -> dict[str, 
     fetch_missing(last.values())
     keys = [content.key for content in contents]
     targets = [content.key for content in contents if content.is_target]
-
-    def is_one_of(column: str, wanted: list[str]) -> pc.Expression:
-        return pc.field(column).isin(pa.array(wanted, pa.string()))
-
     filters = {
-        "pairs": is_one_of("source_key", keys) & is_one_of("target_key", keys),
-        "contributions": is_one_of("source_key", keys) & is_one_of("target_key", targets),
-        "values": is_one_of("content_key", keys),
+        "pairs": _is_one_of("source_key", keys) & _is_one_of("target_key", keys),
+        "contributions": _is_one_of("source_key", keys) & _is_one_of("target_key", targets),
+        "values": _is_one_of("content_key", keys),
     }
     return {kind: pq.read_table(path, filters=filters[kind]) for kind, path in last.items()}
 

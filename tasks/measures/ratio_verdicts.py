@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
+from nl2sql_align.tasks.measures.matrix import read_measure
 from nl2sql_align.tasks.measures.parts import PartsBy
 from nl2sql_align.tasks.measures.verdicts import Evidence, judge_ratio, judge_reach_ratio
 
@@ -47,11 +48,11 @@ def judge_ratios(
     """
     of_name = {one.entry.name: one for one in corpora}
     of_name |= {one.answered.entry.name: one.answered for one in corpora if one.answered}
-    columns = ["source_key", "target_key", "template_coverage"]
-    known = pl.read_parquet(pairs, columns=columns, glob=False).iter_rows()
-    coverages = {(source, target): coverage for source, target, coverage in known}
+    ratios = pl.read_parquet(intervals.ratios, glob=False)
+    targets = {of_name[name].content_key for name in ratios["compared_with"].unique()}
+    coverages = read_measure(pairs, "template_coverage", targets)
     rows = []
-    for row in pl.read_parquet(intervals.ratios, glob=False).iter_rows(named=True):
+    for row in ratios.iter_rows(named=True):
         names = ("train", "predictions", "compared_with")
         train, predictions, target = (of_name[row[name]] for name in names)
         share = right_shares.get(predictions.entry.name)

@@ -294,7 +294,7 @@ def _divide(
         others=OTHERS,
     ).write_parquet(str(queries))
     try:
-        sample = load_sample(con, key._replace(queries=queries), vocabulary, SEED)
+        sample = load_sample(con, replace(key, queries=queries), vocabulary, SEED)
         sizes = query_sql(con, "measures/slices/sizes", queries=str(queries)).fetchall()
         # Loading the sample has made the tables that this reads.
         rows = query_sql(con, "measures/resampling/unit_counts").pl()

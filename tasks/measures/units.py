@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import duckdb
 import numpy as np
@@ -45,7 +45,8 @@ _KNOWN_SHARE: Final = 0.9
 _NGRAMS_PER_BATCH: Final = 100_000
 
 
-class SampleKey(NamedTuple):
+@dataclass(frozen=True)
+class SampleKey:
     """The files and the unit that a sample is made from.
 
     Attributes:
@@ -78,22 +79,17 @@ class SampleKey(NamedTuple):
         """Whether it is resampled together with the questions that it answers."""
         return self.asked != self.queries
 
-    @property
+    @cached_property  # needed again for each pair
     def name(self) -> str:
         """A digest, equal for samples with equal replicates."""
-        return _name_sample(self)
-
-
-@cache  # needed again for each pair
-def _name_sample(key: SampleKey) -> str:
-    # The owner follows from asked_templates, which a run without changes need not read.
-    return stage_key(
-        queries=key.queries.stem,
-        templates=key.templates.stem,
-        asked=key.asked.stem,
-        asked_templates=key.asked_templates.stem,
-        unit=key.unit,
-    )
+        # The owner follows from asked_templates, which a run without changes need not read.
+        return stage_key(
+            queries=self.queries.stem,
+            templates=self.templates.stem,
+            asked=self.asked.stem,
+            asked_templates=self.asked_templates.stem,
+            unit=self.unit,
+        )
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,8 @@ KNOWN_SHARE: Final = 0.8
 _STORAGE_VERSION: Final = "v1.4.0"
 # DuckDB holds written blocks up to its memory limit; the rest is for other libraries.
 _DATABASE_MEMORY_SHARE: Final = 5 / 8
+# N-grams of pairs that are published at a time. Each takes some 3 kB of memory.
+_CONTRIBUTIONS_AT_A_TIME: Final = 50_000
 
 
 @dataclass(frozen=True)
@@ -416,16 +418,24 @@ def _insert_pairs(
     run_sql(con, "results/publish/tuning_effect", pairs=str(pairs))
     con.unregister("given_compared")
     run_sql(con, "results/publish/named_contributions", contributions=str(contributions))
-    found = con.execute("select distinct side from named_contributions").fetchall()
-    sides = sorted(side for (side,) in found)
-    files = [corpus.ngrams for corpus in corpora if corpus.entry.name in sides]
-    if files:
+    _insert_contributions(con, corpora, warehouse)
+
+
+def _insert_contributions(
+    con: duckdb.DuckDBPyConnection, corpora: list[CountedCorpus], warehouse: Warehouse
+) -> None:
+    """Fill the table on the n-grams behind divergences, for a range of sources at a time."""
+    ranges = query_sql(con, "results/publish/contribution_ranges", n_rows=_CONTRIBUTIONS_AT_A_TIME)
+    for first, last, sides in ranges.fetchall():
+        files = [corpus.ngrams for corpus in corpora if corpus.entry.name in sides]
         fetch_missing([*files, *_list_packed(corpora, sides, warehouse)])
         run_sql(
             con,
             "results/publish/ngram_contributions",
             ngram_files=[*map(str, files)],
             sides=sides,
+            first=first,
+            last=last,
         )
 
 

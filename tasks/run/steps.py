@@ -430,6 +430,8 @@ def measure_pairs(
 ) -> MatrixReport:
     """Measure all ordered pairs of the corpora; pairs of known contents are reused.
 
+    Many pairs are measured outside of this process, for their memory.
+
     Args:
         corpora: Corpora without n-grams are left out.
         warehouse: The warehouse.
@@ -437,7 +439,10 @@ def measure_pairs(
         sums: The sums over each partition, if ``sum_partition`` has written them.
     """
     folder = folder or warehouse.folder / "stages" / "pairs"
-    return compute_matrix(_list_contents(corpora), folder, sums=sums)
+    contents = _list_contents(corpora)
+    if matrix.has_many_pairs(contents, folder):
+        return call_in_share(compute_matrix, contents, folder, sums=sums)
+    return compute_matrix(contents, folder, sums=sums)
 
 
 def measure_pairs_apart(

@@ -375,7 +375,7 @@ class Warehouse:
     def stage_files(self) -> list[Path]:
         """Return the files that no run changes once they exist, without placeholders."""
         public = [self.ngrams, self.packed_queries]
-        folders = [*public, *(path for path in self._list_stages() if path.is_dir())]
+        folders = [*public, *(folder for folder, _ in self._walk_stages())]
         found = (file for folder in folders for file in list_stage_files(folder))
         return sorted(file for file in found if not is_placeholder(file))
 
@@ -438,14 +438,16 @@ class Warehouse:
         shutil.rmtree(self.scratch, ignore_errors=True)
         public = (self.folder, self.ngrams, self.packed_queries)
         folders = (*public, self.copies, self.folder / "nightly")
-        listed = (path for folder in folders for path in folder.glob("*"))
-        for path in filter(is_temporary, [*listed, *self._list_stages()]):
+        listed = [path for folder in folders for path in folder.glob("*")]
+        listed += [folder / name for folder, names in self._walk_stages() for name in names]
+        for path in filter(is_temporary, listed):
             path.unlink(missing_ok=True)
 
-    def _list_stages(self) -> list[Path]:
-        """Return all files and folders of stages, without the scratch folder."""
-        found = (self.folder / "stages").rglob("*")
-        return [path for path in found if self.scratch not in (path, *path.parents)]
+    def _walk_stages(self) -> Iterator[tuple[Path, list[str]]]:
+        """Yield all folders of stages with the names of their files, without the scratch folder."""
+        for folder, folders, names in os.walk(self.folder / "stages"):
+            folders[:] = [name for name in folders if Path(folder, name) != self.scratch]
+            yield Path(folder), names
 
 
 def _describe_file(path: Path, sha256: str) -> _FileRecord:

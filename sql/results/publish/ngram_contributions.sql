@@ -1,11 +1,17 @@
 -- The n-grams with the largest terms of the divergences, each with a query from the corpus in which it is more
 -- frequent. folded_under is the pair's longest n-gram that contains this one and occurs as often in both corpora.
--- ngram_files has the counts of all corpora in column side, which sides lists. Expects named_contributions and the view
--- queries.
--- parameters: ngram_files, sides
+-- first and last are a range of sources by their positions: see contribution_ranges.sql. ngram_files has the counts of
+-- all corpora in column side of this range, which sides lists. Expects named_contributions and the view queries.
+-- parameters: ngram_files, sides, first, last
 insert into ngram_contributions
+with named as (
+    select *
+    from named_contributions
+    where source_position between $first and $last
+),
+
 -- Tokens have no space inside and one space on each side, so that a run of tokens is a substring.
-with spelled as (
+spelled as (
     select
         source,
         target,
@@ -15,7 +21,7 @@ with spelled as (
         target_probability,
         ' ' || regexp_replace(ngram, '\b(ORDER|GROUP|PARTITION) BY\b', '\1_BY', 'g') || ' ' as spelling,
         len(string_split(spelling, ' ')) as n_spaced
-    from named_contributions
+    from named
 ),
 
 -- Equal probabilities in both corpora: no query has the shorter n-gram without the longer one.
@@ -44,7 +50,7 @@ examples as (
         wanted.side,
         wanted.ngram,
         queries.sql
-    from (select distinct side, ngram from named_contributions) as wanted
+    from (select distinct side, ngram from named) as wanted
     join read_parquet($ngram_files) as counted
         on wanted.side = counted.corpus and wanted.ngram = counted.ngram
     join queries on counted.corpus = queries.corpus and counted.example_ordinal = queries.ordinal
@@ -62,7 +68,7 @@ select
     named.contribution_nats,
     nested.folded_under,
     examples.sql as example_sql
-from named_contributions as named
+from named
 left join nested using (source, target, direction, ngram)
 left join examples on named.side = examples.side and named.ngram = examples.ngram
 order by named.source_position, named.target_position, named.direction, named.rank;

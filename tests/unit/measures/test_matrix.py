@@ -11,6 +11,7 @@ from nl2sql_align.tasks.measures.matrix import (
     Content,
     compute_matrix,
     divide_pairs,
+    has_many_pairs,
     measures_key,
     sum_partition,
 )
@@ -210,6 +211,9 @@ def test_partitions_as_steps_change_no_bit_though_some_run_twice(tmp_path, monke
         ]
         assert files[0] == files[1]
     assert divide_pairs(contents, folder, scratch, counts_per_step=8) == []
+    assert not has_many_pairs(contents, folder, most=1)
+    assert has_many_pairs(contents[1:], folder, most=1)
+    assert not has_many_pairs(contents[1:], folder)
 
 
 def test_other_smoothing_gives_other_measures_and_other_files(tmp_path):

@@ -475,6 +475,17 @@ def test_contributions_have_a_query_of_the_corpus_with_the_larger_share(publishe
     assert rows(warehouse, "select distinct target from ngram_contributions") == [("dev",)]
 
 
+def test_contributions_are_the_same_by_ranges_of_sources(published, warehouse, run, monkeypatch):
+    monkeypatch.setattr("nl2sql_align.tasks.results.publish._CONTRIBUTIONS_AT_A_TIME", 1)
+    run(*ALL, OTHER_CORPUS)
+    found, expected = (
+        rows(place, "from ngram_contributions order by rowid")
+        for place in (warehouse, published[0])
+    )
+    assert found == expected
+    assert len({source for source, *_ in found}) == 4
+
+
 def test_a_corpus_without_ngrams_is_set_aside(warehouse, run):
     empty = ("empty", [None, "*"], {"role": "target"})
     nothing = ("nothing", [None], {"role": "predictions", "target": "dev"})
