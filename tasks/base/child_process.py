@@ -1,11 +1,14 @@
 """Calls of functions in processes of their own, which may die on the files that they read.
 
-``python -m nl2sql_align.tasks.base.child_process FOLDER`` runs the call in a folder, and writes its
-answer there. It ends when its standard input does, as after the end of its caller.
+``python -m nl2sql_align.tasks.base.child_process`` reads the names of folders from its standard
+input, a line each. It runs the call in each folder, writes the answer there, and a line to its
+standard output. It ends when its standard input does, as after the end of its caller.
 """
 
+import json
 import os
 import pickle
+import queue
 import resource
 import signal
 import subprocess
@@ -13,7 +16,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,9 +29,6 @@ from nl2sql_align.tasks.base.errors import AlignError
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# One call is at work at a time, so that all of them need no more memory than one.
-_AT_WORK: Final = threading.Lock()
-
 
 class ChildDiedError(Exception):
     """The process of a call died of a signal; the text is the signal's name."""
@@ -38,7 +38,8 @@ def call_in_child(function: Callable[P, R], *arguments: P.args, **keywords: P.kw
     """Call a function in a process of its own, within the limits of this one.
 
     The process is not a sandbox: it may do all that its caller may. Its temporary files are removed
-    even if it dies.
+    even if it dies. One call is at work at a time. The next one that is waiting by then gets the
+    same process, which has loaded its modules, unless this one fails.
 
     Args:
         function: A function of a module. It is pickled, as are its arguments and its result.
@@ -53,7 +54,7 @@ def call_in_child(function: Callable[P, R], *arguments: P.args, **keywords: P.kw
         AlignError: The process cannot be started, or ends without an answer.
     """
     try:
-        return _call(resources(), _AT_WORK, partial(function, *arguments, **keywords))
+        return _QUEUE.call(resources(), partial(function, *arguments, **keywords))
     except _NotRunError as error:
         raise AlignError(
             f"dumps cannot be read: the process that reads them does not run ({error}); "
@@ -84,7 +85,11 @@ def call_in_share(function: Callable[P, R], *arguments: P.args, **keywords: P.kw
         with running():
             if limits.threads == 1:
                 return function(*arguments, **keywords)
-            return _call(share, nullcontext(), partial(function, *arguments, **keywords))
+            process = _Process(share)
+            try:
+                return process.call(share, partial(function, *arguments, **keywords))
+            finally:
+                process.end()
     except (ChildDiedError, _NotRunError) as error:
         raise AlignError(f"a process of the run ended ({error}); {_describe_remedy()}") from None
 
@@ -93,52 +98,119 @@ class _NotRunError(Exception):
     """A process does not run; the text is the reason."""
 
 
-def _call(limits: Resources, gate: AbstractContextManager[object], call: "partial[R]") -> R:
-    """Call a function in a process of its own, with some limits, once the gate is open."""
-    try:
-        with tempfile.TemporaryDirectory(dir=limits.temp_directory) as folder:
-            place = Path(folder)
-            (place / "call").write_bytes(pickle.dumps((limits, call)))
-            status = _run_child(place, gate)
-            if status < 0:
-                raise ChildDiedError(signal.Signals(-status).name)
-            if status:
-                lines = (place / "errors").read_text("utf-8", "replace").split("\n")
-                last = next((line for line in reversed(lines) if line.strip()), "it says nothing")
-                raise _NotRunError(last)
-            result: R
-            result, error = pickle.loads((place / "answer").read_bytes())
-    except OSError as problem:
-        raise _NotRunError(problem.strerror or str(problem)) from None
-    if error is not None:
-        raise error
-    return result
+class _Process:
+    """A process that runs one call after another.
 
+    Attributes:
+        is_usable: Whether it can run a call. A damaged file that makes a call fail may also have
+            damaged the memory.
+    """
 
-def _run_child(folder: Path, gate: AbstractContextManager[object]) -> int:
-    """Run the call in a folder, and return the status with which its process ends."""
-    paths = list_module_folders()
-    with (
-        (folder / "errors").open("wb") as errors,
-        subprocess.Popen(
-            # -P: modules in the user's folder must not hide ours.
-            [sys.executable, "-P", "-m", "nl2sql_align.tasks.base.child_process", str(folder)],
-            stdin=subprocess.PIPE,
-            stdout=errors,
-            stderr=errors,
-            env={**os.environ, "PYTHONPATH": paths, "TMPDIR": str(folder)},
-        ) as child,
-    ):
-        assert child.stdin is not None
+    def __init__(self, limits: Resources) -> None:
+        """Start a process.
+
+        Args:
+            limits: The limits of its calls.
+        """
+        self.is_usable = True
+        self._made_for = _describe_surroundings(limits)
         try:
-            # It loads its modules while others are at work.
-            with gate, suppress(BrokenPipeError):
-                child.stdin.write(b"\n")
-                child.stdin.flush()
-                child.wait()
-        finally:
-            child.kill()
-    return child.returncode
+            self._errors = tempfile.TemporaryFile(dir=limits.temp_directory)  # noqa: SIM115 - closed by end()
+            self._process = subprocess.Popen(
+                # -P: modules in the user's folder must not hide ours.
+                [sys.executable, "-P", "-m", "nl2sql_align.tasks.base.child_process"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                env={**os.environ, "PYTHONPATH": list_module_folders()},
+            )
+        except OSError as problem:
+            raise _NotRunError(problem.strerror or str(problem)) from None
+
+    def fits(self, limits: Resources) -> bool:
+        """Return whether a call would run as in a new process."""
+        return self.is_usable and self._made_for == _describe_surroundings(limits)
+
+    def call(self, limits: Resources, call: "partial[R]") -> R:
+        """Run a call within some limits, and return its result or raise its error."""
+        self.is_usable = False
+        try:
+            with tempfile.TemporaryDirectory(dir=limits.temp_directory) as folder:
+                place = Path(folder)
+                (place / "call").write_bytes(pickle.dumps((limits, call)))
+                self._run(place)
+                result: R
+                result, error = pickle.loads((place / "answer").read_bytes())
+        except OSError as problem:
+            raise _NotRunError(problem.strerror or str(problem)) from None
+        if error is not None:
+            raise error
+        self.is_usable = True
+        return result
+
+    def _run(self, folder: Path) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.write(json.dumps(str(folder)).encode() + b"\n")
+            self._process.stdin.flush()
+        if self._process.stdout.readline():
+            return
+        status = self._process.wait()
+        if status < 0:
+            raise ChildDiedError(signal.Signals(-status).name)
+        self._errors.seek(0)
+        lines = self._errors.read().decode("utf-8", "replace").split("\n")
+        last = next((line for line in reversed(lines) if line.strip()), "it says nothing")
+        raise _NotRunError(last)
+
+    def end(self) -> None:
+        """End the process."""
+        self._process.kill()
+        with suppress(BrokenPipeError), self._errors, self._process:
+            pass
+
+
+def _describe_surroundings(limits: Resources) -> tuple[object, ...]:
+    """Return what a process has from its start on: limits, working folder, and environment."""
+    folder = Path().stat()
+    return limits.threads, limits.memory_bytes, folder.st_dev, folder.st_ino, dict(os.environ)
+
+
+class _Queue:
+    """Runs one call at a time, so that all of them need no more memory than one."""
+
+    def __init__(self) -> None:
+        self._n_waiting = 0
+        self._counter = threading.Lock()
+        self._at_work = threading.Lock()
+        self._process: _Process | None = None
+
+    def call(self, limits: Resources, call: "partial[R]") -> R:
+        """Run a call once no other one is at work."""
+        self._count_waiting(1)
+        with self._at_work:
+            self._count_waiting(-1)
+            try:
+                if self._process is not None and not self._process.fits(limits):
+                    self._end_process()
+                self._process = self._process or _Process(limits)
+                return self._process.call(limits, call)
+            finally:
+                if not self._n_waiting or (self._process and not self._process.is_usable):
+                    self._end_process()
+
+    def _count_waiting(self, change: int) -> None:
+        with self._counter:
+            self._n_waiting += change
+
+    def _end_process(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.end()
+
+
+_QUEUE: Final = _Queue()
 
 
 def _describe_remedy() -> str:
@@ -149,15 +221,24 @@ def _describe_remedy() -> str:
 
 
 def main() -> None:
-    """Run the call in the folder that the command line names."""
-    folder = Path(sys.argv[1])
+    """Run the calls in the folders that standard input names."""
     # A crash on a dump would leave its content in a file.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    limits, call = pickle.loads((folder / "call").read_bytes())
-    if not sys.stdin.buffer.read(1):
-        return
-    threading.Thread(target=_end_with_input, daemon=True).start()
+    answers = os.dup(1)
+    os.dup2(2, 1)  # for what libraries print
+    folders: queue.SimpleQueue[Path] = queue.SimpleQueue()
+    threading.Thread(target=_read_folders, args=(folders,), daemon=True).start()
     hide_pandas()
+    while True:
+        _answer(folders.get())
+        os.write(answers, b"\n")
+
+
+def _answer(folder: Path) -> None:
+    """Run the call in a folder, and write its answer there."""
+    # Libraries look at either.
+    os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
+    limits, call = pickle.loads((folder / "call").read_bytes())
     result = error = None
     try:
         with bounded(limits.threads, f"{limits.memory_bytes}B", folder):
@@ -165,13 +246,15 @@ def main() -> None:
     except Exception as problem:
         error = problem
     (folder / "answer").write_bytes(pickle.dumps((result, error)))
+
+
+def _read_folders(folders: "queue.SimpleQueue[Path]") -> None:
+    """Pass folders on until standard input ends, then end this process."""
+    # Unbuffered: a buffer that a thread is reading from cannot be closed.
+    with open(0, "rb", buffering=0, closefd=False) as lines:
+        for line in lines:
+            folders.put(Path(json.loads(line)))
     # A damaged file may have corrupted memory, and libraries that clean up could then crash.
-    sys.stdout.flush()
-    os._exit(0)
-
-
-def _end_with_input() -> None:
-    sys.stdin.buffer.read()
     os._exit(1)
 
 

@@ -5,6 +5,7 @@ import signal
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -52,19 +53,54 @@ def test_a_call_with_a_share_has_one_thread(tmp_path):
         assert call_in_share(os.getpid) == os.getpid()
 
 
-def start_a_call_and_die(folder: Path) -> None:
-    threading.Thread(target=call_in_child, args=(time.sleep, 600)).start()
-    while not list(folder.glob("*/*/errors")):
+def return_pid_later() -> int:
+    time.sleep(0.2)
+    return os.getpid()
+
+
+def fail_later() -> None:
+    time.sleep(0.2)
+    raise CorpusError("c", "a.arrow", f"is damaged ({os.getpid()})", "download it again")
+
+
+def test_calls_that_wait_share_a_process_unless_one_fails(tmp_path):
+    with bounded(3, None, tmp_path), ThreadPoolExecutor(3) as pool:
+        calls = [pool.submit(call_in_child, return_pid_later) for _ in range(3)]
+        [pid] = {call.result() for call in calls}
+        _wait_for_end(pid)
+        failing = pool.submit(call_in_child, fail_later)
+        while not list(tmp_path.iterdir()):  # until it is at work
+            time.sleep(0.01)
+        waiting = pool.submit(call_in_child, return_pid_later)
+        with pytest.raises(CorpusError) as failed:
+            failing.result()
+        assert f"({waiting.result()})" not in str(failed.value)
+        assert not list(tmp_path.iterdir())
+
+
+def write_pid_and_sleep(file: Path) -> None:
+    file.write_text(str(os.getpid()))
+    time.sleep(600)
+
+
+def start_a_call_and_die(file: Path) -> None:
+    threading.Thread(target=call_in_child, args=(write_pid_and_sleep, file)).start()
+    while not file.exists() or not file.read_text():
         time.sleep(0.01)
     signal.raise_signal(signal.SIGKILL)
 
 
 def test_a_child_ends_with_its_caller(tmp_path):
+    file = tmp_path / "pid"
     with bounded(1, None, tmp_path), pytest.raises(ChildDiedError, match=r"^SIGKILL$"):
-        call_in_child(start_a_call_and_die, tmp_path)
-    folder = str(tmp_path).encode()
+        call_in_child(start_a_call_and_die, file)
+    _wait_for_end(int(file.read_text()))
+
+
+def _wait_for_end(pid: int) -> None:
     deadline = time.monotonic() + 60
-    while any(folder in _read(path) for path in Path("/proc").glob("[1-9]*/cmdline")):
+    # A process without a parent may stay as a zombie.
+    while (status := _read(Path(f"/proc/{pid}/stat"))) and b") Z " not in status:
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
