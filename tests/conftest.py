@@ -4,6 +4,8 @@ import gc
 import hashlib
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -141,23 +143,36 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield shared / "cache" / "nl2sql-align"
 
 
-@pytest.fixture(scope="session")
-def empty_prefect_database(cache: Path) -> None:
-    """Let Prefect make the empty database that runs copy: it takes seconds."""
-    cache.mkdir(parents=True, exist_ok=True)
-    with FileLock(cache / "prefect.lock"), tempfile.TemporaryDirectory() as home:
-        if not any(cache.glob("prefect-*.db")):
-            from nl2sql_align.flows.running.temporary_server import TemporaryServer
-
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setenv("PREFECT_HOME", home)
-                server = TemporaryServer()
-                server.wait()
-                server.stop()
+MAKER = """
+import sys
+from pathlib import Path
+from nl2sql_align.flows.running.server_process import _make_database
+_make_database(Path(sys.argv[1]))
+"""
 
 
 @pytest.fixture(scope="session")
-def make_service_home(cache: Path, empty_prefect_database: None) -> Callable[[Path], None]:
+def empty_prefect_database(cache: Path) -> Path:
+    """Let Prefect make the empty database that runs copy: it takes seconds.
+
+    Returns:
+        The folder of two processes that made it at once: their databases and Prefect's home.
+    """
+    folder = cache.parents[1] / "makers"
+    with FileLock(cache.parents[1] / "makers.lock"):
+        if not folder.exists():
+            variables = {"NL2SQL_ALIGN_CACHE": str(cache), "PREFECT_HOME": str(folder / "home")}
+            makers = []
+            for name in ("one", "other"):
+                (folder / name).mkdir(parents=True)
+                command = [sys.executable, "-c", MAKER, str(folder / name / "prefect.db")]
+                makers.append(subprocess.Popen(command, env={**os.environ, **variables}))
+            assert [maker.wait(timeout=300) for maker in makers] == [0, 0]
+    return folder
+
+
+@pytest.fixture(scope="session")
+def make_service_home(cache: Path, empty_prefect_database: Path) -> Callable[[Path], None]:
     """Return a function that makes a folder the home of a service, with an empty database."""
     [database] = cache.glob("prefect-*.db")
 

@@ -86,31 +86,15 @@ def test_a_damaged_copy_of_the_empty_database_is_not_used(tmp_path):
     assert not _is_whole(cut)
 
 
-MAKER = """
-import sys
-from pathlib import Path
-from nl2sql_align.flows.running.server_process import _make_database
-_make_database(Path(sys.argv[1]))
-"""
-
-
 @pytest.mark.fault
-def test_servers_that_start_at_once_in_a_new_home_all_have_a_database(tmp_path):
+def test_servers_that_start_at_once_in_a_new_home_all_have_a_database(
+    empty_prefect_database, cache
+):
     """Servers that shared a database failed as they migrated it."""
-    environment = {
-        **os.environ,
-        "PREFECT_HOME": str(tmp_path / "home"),
-        "NL2SQL_ALIGN_CACHE": str(tmp_path / "cache"),
-    }
-    files = [tmp_path / name for name in ("one.db", "other.db")]
-    makers = [
-        subprocess.Popen([sys.executable, "-c", MAKER, str(file)], env=environment)
-        for file in files
-    ]
-    assert [maker.wait(timeout=300) for maker in makers] == [0, 0]
-    [made] = (tmp_path / "cache").glob("*.db")
+    [made] = cache.glob("prefect-*.db")
+    files = [empty_prefect_database / name / "prefect.db" for name in ("one", "other")]
     assert all(_is_whole(file) for file in (*files, made))
-    assert not (tmp_path / "home" / "prefect.db").exists()
+    assert not (empty_prefect_database / "home" / "prefect.db").exists()
 
 
 CALLER = """
