@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from hypothesis.configuration import set_hypothesis_home_dir
 from nl2sql_align.tasks.base.connections import bounded
 from nl2sql_align.tasks.base.environment import THREADS_VARIABLE
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
+from nl2sql_align.tasks.measures.matrix import Content, MatrixReport, compute_matrix
 from nl2sql_align.tasks.ngrams.corpus_counts import begin_counting, count_divided
 from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
 from nl2sql_align.tasks.templates.parser_pool import _ParserPool, stop_workers
@@ -115,9 +115,15 @@ def one_duckdb_instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
         yield
 
 
+@pytest.fixture(scope="session")
+def _ended_parser_process() -> Iterator[None]:
+    yield
+    stop_workers()
+
+
 @pytest.fixture(scope="module")
-def one_parser_process() -> Iterator[None]:
-    """Let the runs of a module share the process that forks their parsers.
+def one_parser_process(_ended_parser_process: None) -> Iterator[None]:
+    """Let the runs of a module, and of others that do, share the process that forks their parsers.
 
     Starting it takes as long as the rest of a small run.
     """
@@ -130,7 +136,6 @@ def one_parser_process() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_ParserPool, "stop", stop_workers_only)
         yield
-    stop_workers()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -206,7 +211,6 @@ def s3() -> Iterator[Any]:
 
 # The text of a query and its template, or a template alone; None for a rejected query.
 Query = str | None | tuple[str, str | None]
-MakeCorpus = Callable[..., CountedCorpus]
 
 
 def count_corpus(
@@ -222,58 +226,76 @@ def count_corpus(
     return count_divided(division) if division else destination
 
 
-@pytest.fixture(scope="session")
-def make_corpus(tmp_path_factory: pytest.TempPathFactory) -> MakeCorpus:
-    """Return a function that writes a corpus with given templates, as if ingested and parsed.
+class CorpusMaker:
+    """Writes corpora as if ingested and parsed, and measures their pairs.
 
-    Call it as ``make_corpus(folder, "name", queries, role="target", db_ids=[...])``; other keywords
-    are keys of the corpora file. Files of equal corpora are written once, and copied.
+    What is equal is made once, and copied.
     """
-    return partial(_make_corpus, tmp_path_factory.mktemp("made"))
+
+    def __init__(self, kept: Path) -> None:
+        self._kept = kept
+
+    def __call__(
+        self,
+        folder: Path,
+        name: str,
+        queries: Sequence[Query],
+        *,
+        role: str = "train",
+        db_ids: Sequence[str | None] | None = None,
+        frequencies: Sequence[int] | None = None,
+        parts: Sequence[str | None] | None = None,
+        questions: Sequence[str | None] | None = None,
+        **keys: Any,
+    ) -> CountedCorpus:
+        """Write a corpus; other keywords are keys of the corpora file."""
+        if role == "predictions":
+            keys = {"model": "model", **keys}
+        keys = {"path": f"/dumps/{name}.sql", "dialect": "sqlite", **keys}
+        entry = CorpusEntry(name=name, role=role, format="lines", **keys)
+        warehouse = Warehouse(folder)
+        pairs = [one if isinstance(one, tuple) else (f"-- {one}", one) for one in queries]
+        columns = {
+            "db_id": pa.array(db_ids or [None] * len(pairs), pa.string()),
+            "question": pa.array(questions or [None] * len(pairs), pa.string()),
+            "n_occurrences": pa.array(frequencies or [1] * len(pairs), pa.int64()),
+            "part": pa.array(parts or [None] * len(pairs), pa.string()),
+        }
+        others = [*(db_ids or []), *(parts or []), *(questions or [])]
+        key = stage_key(pairs=pairs, db_ids=others, frequencies=frequencies)
+        files = (
+            *(warehouse.queries_file(key), warehouse.templates_file(key)),
+            warehouse.ngrams_file(name, key),
+        )
+        given = {column: values.to_pylist() for column, values in columns.items()}
+        content = stage_key(name=name, pairs=pairs, **given)
+        copies = [self._kept / f"{content}-{number}" for number in range(len(files))]
+        if not copies[-1].exists():
+            _write_corpus(warehouse, name, pairs, columns, *files)
+            for file, copy in zip(files, copies, strict=True):
+                shutil.copyfile(file, copy)
+        for copy, file in zip(copies, files, strict=True):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(copy, file)
+        return CountedCorpus(entry, "0" * 64, key, *files)
+
+    def measure_pairs(self, corpora: Sequence[CountedCorpus], folder: Path) -> MatrixReport:
+        """Measure all pairs of corpora, as a run does."""
+        contents = [
+            Content(c.content_key, c.entry.name, c.ngrams, c.templates, c.entry.role == "target")
+            for c in corpora
+        ]
+        key = stage_key(contents=[(one.key, one.is_target) for one in contents])
+        if not (copy := self._kept / key).exists():
+            compute_matrix(contents, copy)
+        shutil.copytree(copy, folder, dirs_exist_ok=True)
+        return compute_matrix(contents, folder)
 
 
-def _make_corpus(
-    kept: Path,
-    folder: Path,
-    name: str,
-    queries: Sequence[Query],
-    *,
-    role: str = "train",
-    db_ids: Sequence[str | None] | None = None,
-    frequencies: Sequence[int] | None = None,
-    parts: Sequence[str | None] | None = None,
-    questions: Sequence[str | None] | None = None,
-    **keys: Any,
-) -> CountedCorpus:
-    if role == "predictions":
-        keys = {"model": "model", **keys}
-    keys = {"path": f"/dumps/{name}.sql", "dialect": "sqlite", **keys}
-    entry = CorpusEntry(name=name, role=role, format="lines", **keys)
-    warehouse = Warehouse(folder)
-    pairs = [one if isinstance(one, tuple) else (f"-- {one}", one) for one in queries]
-    columns = {
-        "db_id": pa.array(db_ids or [None] * len(pairs), pa.string()),
-        "question": pa.array(questions or [None] * len(pairs), pa.string()),
-        "n_occurrences": pa.array(frequencies or [1] * len(pairs), pa.int64()),
-        "part": pa.array(parts or [None] * len(pairs), pa.string()),
-    }
-    others = [*(db_ids or []), *(parts or []), *(questions or [])]
-    key = stage_key(pairs=pairs, db_ids=others, frequencies=frequencies)
-    files = (
-        *(warehouse.queries_file(key), warehouse.templates_file(key)),
-        warehouse.ngrams_file(name, key),
-    )
-    given = {column: values.to_pylist() for column, values in columns.items()}
-    content = stage_key(name=name, pairs=pairs, **given)
-    copies = [kept / f"{content}-{number}" for number in range(len(files))]
-    if not copies[-1].exists():
-        _write_corpus(warehouse, name, pairs, columns, *files)
-        for file, copy in zip(files, copies, strict=True):
-            shutil.copyfile(file, copy)
-    for copy, file in zip(copies, files, strict=True):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(copy, file)
-    return CountedCorpus(entry, "0" * 64, key, *files)
+@pytest.fixture(scope="session")
+def make_corpus(tmp_path_factory: pytest.TempPathFactory) -> CorpusMaker:
+    """Write a corpus with given templates by ``make_corpus(folder, "name", queries, role=...)``."""
+    return CorpusMaker(tmp_path_factory.mktemp("made"))
 
 
 def _write_corpus(

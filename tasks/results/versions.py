@@ -1,6 +1,7 @@
 """Versions of everything that can change a published number."""
 
 import sys
+from functools import cache
 from importlib.metadata import version
 
 from nl2sql_align.tasks.ingest.dumps import INGEST_VERSION
@@ -14,7 +15,7 @@ _PACKAGES = ("nl2sql-align", "sqlglot", "duckdb", "polars", "pyarrow", "numpy", 
 def list_versions() -> dict[str, str]:
     """Return the versions of packages and stages by name."""
     return {
-        **{package: version(package) for package in _PACKAGES},
+        **_list_packages(),
         "python": ".".join(map(str, sys.version_info[:3])),
         "ingest": str(INGEST_VERSION),
         "template_rules": str(TEMPLATE_RULES_VERSION),
@@ -23,3 +24,8 @@ def list_versions() -> dict[str, str]:
         "intervals": str(INTERVALS_VERSION),
         "publish": str(PUBLISH_VERSION),
     }
+
+
+@cache  # reading the metadata of all packages takes 40 ms
+def _list_packages() -> dict[str, str]:
+    return {package: version(package) for package in _PACKAGES}

@@ -1,4 +1,7 @@
-"""Fixtures of the flows, with one Prefect test server for all: it takes ten seconds to start."""
+"""Fixtures of the flows, with one Prefect test server for all: it takes ten seconds to start.
+
+It ends with the last of them, because it takes time while it waits.
+"""
 
 import os
 import shutil
@@ -14,7 +17,7 @@ from tests.faults import steps as plain_steps
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def prefect_home(tmp_path_factory, empty_prefect_database):
     """Give Prefect a home of its own."""
     home = tmp_path_factory.mktemp("prefect")
@@ -27,7 +30,7 @@ def prefect_home(tmp_path_factory, empty_prefect_database):
         yield
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def align(prefect_home):
     """The flow of the main job, with a Prefect server."""
     from nl2sql_align.flows.running.temporary_server import TemporaryServer
@@ -43,7 +46,7 @@ def align(prefect_home):
     server.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def job():
     """The main job, called like the flow, but without Prefect, which takes longer than the job."""
 
@@ -94,7 +97,7 @@ def dividing_pairs():
         yield numbers
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def sample_run(align, tmp_path_factory):
     """The summary of a run on the sample corpora; tests must not change its warehouse."""
     warehouse = tmp_path_factory.mktemp("samples") / "warehouse"
@@ -158,7 +161,7 @@ def small_corpora(folder):
     )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def small_folder(tmp_path_factory):
     """The folder of the small corpora and their warehouse; results contain its full path."""
     return tmp_path_factory.mktemp("small")
@@ -171,7 +174,7 @@ def corpora(small_folder):
     return small_corpora(small_folder / "dumps")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def _first_run(align, small_folder, tmp_path_factory):
     shutil.rmtree(small_folder / "dumps", ignore_errors=True)
     corpora = small_corpora(small_folder / "dumps")

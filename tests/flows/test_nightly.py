@@ -13,7 +13,7 @@ from nl2sql_align.tasks.base.errors import AlignError, ConfigurationError, Datab
 from tests.flows.conftest import SAMPLES
 from tests.flows.warehouses import leftovers, read
 
-pytestmark = pytest.mark.flow
+pytestmark = [pytest.mark.flow, pytest.mark.usefixtures("one_parser_process")]
 
 
 @pytest.fixture

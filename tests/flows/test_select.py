@@ -8,7 +8,7 @@ import pytest
 from tests.flows.conftest import SAMPLES
 from tests.flows.warehouses import read
 
-pytestmark = pytest.mark.flow
+pytestmark = [pytest.mark.flow, pytest.mark.usefixtures("one_parser_process")]
 
 
 def test_a_selection_ingested_as_a_corpus_has_the_stated_alignment(job, sample_run, tmp_path):

@@ -12,7 +12,7 @@ from nl2sql_align.tasks.views.explain import explain
 from nl2sql_align.tasks.warehouse.object_store import pull, push, warehouse_at
 from tests.flows.warehouses import leftovers, tables
 
-pytestmark = pytest.mark.flow
+pytestmark = [pytest.mark.flow, pytest.mark.usefixtures("one_parser_process")]
 
 ADDRESS = "s3://flows/w"
 
