@@ -71,7 +71,7 @@ def test_a_reader_in_a_loop_sees_one_complete_state_after_another(files, tmp_pat
     seen = []
     while process.poll() is None:
         seen.append(look(warehouse))
-        time.sleep(0.05)  # leave the run its share of the processors
+        time.sleep(0.1)  # leave the run its share of the processors
     assert process.returncode == 0
     assert len(seen) > 20
     assert len(set(seen)) >= 3, "the reader was too slow to see the states change"

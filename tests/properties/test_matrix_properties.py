@@ -261,18 +261,25 @@ def large_contents(tmp_path_factory):
     return contents
 
 
+@pytest.fixture(scope="module")
+def large_report(large_contents, tmp_path_factory):
+    """The measures of the large corpora by three threads."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(THREADS_VARIABLE, "3")
+        return compute_matrix(large_contents, tmp_path_factory.mktemp("measured"))
+
+
 @pytest.mark.parametrize("threads", [1, 2, 4])
-def test_the_number_of_threads_changes_no_bit(large_contents, tmp_path, monkeypatch, threads):
+def test_the_number_of_threads_changes_no_bit(
+    large_contents, large_report, tmp_path, monkeypatch, threads
+):
     monkeypatch.setenv(THREADS_VARIABLE, str(threads))
-    report = compute_matrix(large_contents, tmp_path)
-    monkeypatch.setenv(THREADS_VARIABLE, "3")
-    assert_same_bits(report, compute_matrix(large_contents, tmp_path / "again"))
+    assert_same_bits(large_report, compute_matrix(large_contents, tmp_path))
 
 
-def test_partitions_by_the_hash_of_the_ngram_change_no_bit(large_contents, tmp_path):
-    whole = compute_matrix(large_contents, tmp_path)
-    divided = compute_matrix(large_contents, tmp_path / "again", division=Division(n_partitions=8))
-    assert_same_bits(whole, divided)
+def test_partitions_by_the_hash_of_the_ngram_change_no_bit(large_contents, large_report, tmp_path):
+    divided = compute_matrix(large_contents, tmp_path, division=Division(n_partitions=8))
+    assert_same_bits(large_report, divided)
 
 
 def in_partitions(content, folder, n_partitions):
@@ -289,12 +296,12 @@ def in_partitions(content, folder, n_partitions):
 
 
 @pytest.mark.parametrize("n_partitions", [1, 8])
-def test_counts_in_partitions_change_no_bit(large_contents, tmp_path, n_partitions):
-    whole = compute_matrix(large_contents, tmp_path)
+def test_counts_in_partitions_change_no_bit(large_contents, large_report, tmp_path, n_partitions):
     first, second, third = large_contents
     contents = [in_partitions(first, tmp_path, 2), in_partitions(second, tmp_path, 16), third]
     division = Division(n_partitions=n_partitions)
-    assert_same_bits(whole, compute_matrix(contents, tmp_path / "again", division=division))
+    measured = compute_matrix(contents, tmp_path / "measured", division=division)
+    assert_same_bits(large_report, measured)
 
 
 def test_the_number_of_partitions_follows_from_counts_and_memory(
