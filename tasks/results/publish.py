@@ -488,7 +488,12 @@ def _insert_run(
     results_key: str,
     corpora: list[CountedCorpus],
 ) -> None:
-    """Add the run, and what it found, to the history."""
+    """Add the run, and what it found, to the history.
+
+    Replace its rows if it has published before, and started again because a file was lost.
+    """
+    for table in ("runs", "alignment_history", "alignment_ratio_history"):
+        con.execute(f"delete from {table} where run_id = ?", [record.run_id])
     con.execute(
         "insert into runs values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [

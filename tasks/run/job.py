@@ -165,17 +165,26 @@ class CountedCorpora:
         corpora: The counted corpora, in the order of their entries.
         set_aside: The corpora that cannot be compared.
         notes: Notes on the corpora, a line each.
-        n_ingested: Corpora whose dumps were read.
-        n_parsed: Distinct queries parsed, without those of texts as written.
-        n_crashed: Queries that crashed the parser.
     """
 
     corpora: "list[CountedCorpus]"
     set_aside: list[SetAside]
     notes: list[str]
-    n_ingested: int
-    n_parsed: int
-    n_crashed: int
+
+
+@dataclass
+class _Work:
+    """What a job has done, also before it started again.
+
+    Attributes:
+        n_ingested: Corpora whose dumps were read.
+        n_parsed: Distinct queries parsed, without those of texts as written.
+        n_crashed: Queries that crashed the parser.
+    """
+
+    n_ingested: int = 0
+    n_parsed: int = 0
+    n_crashed: int = 0
 
 
 def run_locally(
@@ -249,6 +258,8 @@ class Job:
             ConfigurationError: The environment sets a limit to an invalid value.
         """
         self.clock = clock or Clock()
+        self._run_id = str(uuid4())
+        self._work = _Work()
         self._warehouse = warehouse
         self._lock = lock
         self._executor = executor
@@ -265,7 +276,8 @@ class Job:
     ) -> tuple[CountedCorpora, RunSummary]:
         """Count corpora and publish the results.
 
-        If a file is needed that the store has lost, start again, and make it.
+        If a file is needed that the store has lost, start again, and make it: the published results
+        name it.
 
         Args:
             entries: The corpora.
@@ -273,17 +285,10 @@ class Job:
             submitting: Returns a block in which the executor takes steps.
             report: Writes the report of the published results.
         """
-        n_ingested = n_parsed = n_crashed = 0
         while True:  # ends because each file is lost only once
             with suppress(LostFileError):
                 with submitting():
                     counted = self.count(entries)
-                    n_ingested += counted.n_ingested
-                    n_parsed += counted.n_parsed
-                    n_crashed += counted.n_crashed
-                    counted = replace(
-                        counted, n_ingested=n_ingested, n_parsed=n_parsed, n_crashed=n_crashed
-                    )
                     stop_workers()  # for their memory
                     summary = self.publish(counted, settings)
                 if report is not None and counted.corpora:
@@ -309,7 +314,7 @@ class Job:
         from nl2sql_align.tasks.run import steps
 
         check_published(self._warehouse)  # now rather than at the end of the work
-        counting, n_parsed, n_crashed = self._parse(parsing)
+        counting = self._parse(parsing)
         self.clock.lap("templates")
         counted, failed = self._count(prepared, counting)
         set_aside += [*failed, *steps.set_aside_empty(counted, self._warehouse)]
@@ -319,9 +324,6 @@ class Job:
             counted,
             set_aside,
             notes + steps.collect_notes(counted, self._warehouse),
-            sum(one.was_ingested for one in prepared),
-            n_parsed,
-            n_crashed,
         )
 
     def publish(
@@ -329,13 +331,13 @@ class Job:
     ) -> RunSummary:
         """Measure counted corpora and publish the results, if there is any corpus."""
         summary = RunSummary(
-            run_id=str(uuid4()),
+            run_id=self._run_id,
             warehouse=self._warehouse.place,
             corpora=tuple(corpus.entry.name for corpus in counted.corpora),
             set_aside={one.corpus: one.reason for one in counted.set_aside},
-            n_ingested=counted.n_ingested,
-            n_parsed=counted.n_parsed,
-            n_crashed=counted.n_crashed,
+            n_ingested=self._work.n_ingested,
+            n_parsed=self._work.n_parsed,
+            n_crashed=self._work.n_crashed,
             n_pairs=0,
             n_new_pairs=0,
             notes=tuple(counted.notes),
@@ -456,6 +458,7 @@ class Job:
             outcomes[name] = outcome
             announce_ingested(outcome, len(outcomes), len(pending))
             if isinstance(outcome, Prepared):
+                self._work.n_ingested += outcome.was_ingested
                 for job in self._parts.add(outcome):
                     if self._parts.list_corpora(job):
                         self._announcer.add(job.destination)
@@ -497,12 +500,11 @@ class Job:
 
     def _parse(
         self, parsing: "dict[Pending[ParseReport], ParseJob]"
-    ) -> "tuple[dict[str, Pending[CountedCorpus]], int, int]":
+    ) -> "dict[str, Pending[CountedCorpus]]":
         """Wait for the parsers, and submit each corpus for counting as soon as it is parsed.
 
         Returns:
-            The steps that count, by corpus; the number of distinct queries parsed, without those of
-            texts as written; and the number of queries that crashed the parser.
+            The steps that count, by corpus.
         """
         from nl2sql_align.tasks.run.steps import count_corpus
 
@@ -518,20 +520,20 @@ class Job:
         submit_parsed()
         reports: dict[str, list[ParseReport]] = {}
         n_jobs = sum(1 for job in parsing.values() if parts.list_corpora(job))
-        n_done = n_parsed = n_crashed = 0
+        n_done = 0
         for step in self._executor.as_completed(list(parsing)):
             job, parsed = parsing[step], step.result()
-            n_crashed += parsed.n_crashed
+            self._work.n_crashed += parsed.n_crashed
             is_last = parts.mark_parsed(job)
             if names := parts.list_corpora(job):
                 n_done += 1
                 self._announcer.finish(job.destination)
-                n_parsed += parsed.n_queries
+                self._work.n_parsed += parsed.n_queries
                 of_texts = reports.setdefault(parts.find_texts(job), [])
                 of_texts.append(parsed)
                 announce_parsed(names if is_last else [], of_texts, n_done, n_jobs)
             submit_parsed()
-        return counting, n_parsed, n_crashed
+        return counting
 
     def _count(
         self, prepared: list[Prepared], counting: "dict[str, Pending[CountedCorpus]]"

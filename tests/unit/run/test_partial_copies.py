@@ -14,6 +14,7 @@ from nl2sql_align.tasks.base.connections import bounded
 from nl2sql_align.tasks.base.environment import CACHE_VARIABLE
 from nl2sql_align.tasks.base.errors import ConflictError
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
+from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.versions import list_versions
 from nl2sql_align.tasks.run import steps
 from nl2sql_align.tasks.run.job import Job, LocalExecutor, run_locally
@@ -258,6 +259,41 @@ def test_a_damaged_file_is_made_again_when_it_is_needed(
     manifest(store)
     machine("reader")
     assert tables(ADDRESS) == expected
+    check_history(summary)
+
+
+def check_history(summary):
+    """Check that the history consists of the first run and this one."""
+    with open_results(ADDRESS) as con:
+        for table in ("runs", "alignment_history", "alignment_ratio_history"):
+            run_ids = con.sql(f"select run_id from {table} group by all order by min(rowid)")
+            assert run_ids.fetchall()[1:] == [(summary.run_id,)], table
+        pairs = con.sql("select run_number, source, target from alignment_history").fetchall()
+    assert len(set(pairs)) == len(pairs)
+    assert {number for number, *_ in pairs} == {1, 2}
+
+
+def test_a_file_that_only_the_report_lacks_is_made_again(store, machine, published, monkeypatch):
+    path = find_object(store, "/w/queries/.*train-3")
+    store.pipe_file(path, b"x" * store.size(path))
+    monkeypatch.setattr("nl2sql_align.tasks.views.report.REPORT_VERSION", 1_000)
+    summary = run(machine("new"), published[1])
+    manifest(store)
+    machine("reader")
+    check_history(summary)
+
+
+def test_a_file_that_counting_lacks_is_made_again(store, machine, entries):
+    """The first attempt ingests and parses the corpus that has changed."""
+    renamed = {**entries, "train-2": entries["train-2"].model_copy(update={"name": "train-9"})}
+    machine("reader")
+    with open_results(ADDRESS) as con:
+        query = "select templates_file from corpora where corpus = 'train-2'"
+        [(address,)] = con.sql(query).fetchall()
+    store.pipe_file(address, b"x" * store.size(address))
+    summary = run(machine("new"), renamed)
+    assert summary.n_ingested == 1
+    assert summary.n_parsed == 2 + 3
 
 
 def test_a_killed_run_leaves_a_copy_that_the_next_one_uses(
