@@ -40,8 +40,8 @@ def measure(file: Path, folder: Path, memory_limit: str | None) -> None:
     from nl2sql_align.tasks.run import steps
     from nl2sql_align.tasks.run.prepare import Prepared, prepare_corpus
     from nl2sql_align.tasks.templates.parser_pool import parse_part, stop_workers
-    from nl2sql_align.tasks.warehouse.count_files import count_distinct_ngrams, count_files
     from nl2sql_align.tasks.warehouse.folder import Warehouse
+    from nl2sql_align.tasks.warehouse.part_files import count_distinct_ngrams, list_parts
 
     warehouse = Warehouse(folder / "warehouse")
     spent: dict[str, float] = {}
@@ -75,8 +75,8 @@ def measure(file: Path, folder: Path, memory_limit: str | None) -> None:
     files = {
         "queries": [corpus.queries],
         "templates": [corpus.templates],
-        "counts": count_files(corpus.ngrams),
-        "packed queries": count_files(packed),
+        "counts": list_parts(corpus.ngrams),
+        "packed queries": list_parts(packed),
         "the database": [warehouse.database],
     }
     n_bytes = {name: sum(path.stat().st_size for path in paths) for name, paths in files.items()}

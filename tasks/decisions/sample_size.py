@@ -34,8 +34,8 @@ from nl2sql_align.tasks.measures.options import SEED
 from nl2sql_align.tasks.ngrams.count import ngram_incidence
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.record import last_run_id, record_decision
-from nl2sql_align.tasks.warehouse.count_files import are_complete
 from nl2sql_align.tasks.warehouse.object_store import warehouse_at
+from nl2sql_align.tasks.warehouse.part_files import is_complete
 
 N_TRIALS: Final = 200
 """The default number of samples of each size."""
@@ -233,7 +233,7 @@ def _read_sets(
             )
         warehouse = warehouse_at(place)
         files = query_sql(con, "decisions/sample_size/ngrams_files", target=target).fetchall()
-        checked = [warehouse.stage_file(warehouse.ngrams, file, are_complete) for (file,) in files]
+        checked = [warehouse.stage_file(warehouse.ngrams, file, is_complete) for (file,) in files]
         ngram_files = [glob.escape(file) for file in checked]
         queries: pl.DataFrame = query_sql(con, "decisions/sample_size/queries", target=target).pl()
         sets: pl.DataFrame = query_sql(

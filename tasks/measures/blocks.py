@@ -24,8 +24,8 @@ from nl2sql_align.tasks.measures.replicates import (
     read_known,
     tabulate_replicates,
 )
-from nl2sql_align.tasks.warehouse.count_files import count_distinct_ngrams
 from nl2sql_align.tasks.warehouse.folder import stage_key, write_atomically
+from nl2sql_align.tasks.warehouse.part_files import count_distinct_ngrams
 
 # Seconds to weigh or to resample a pair, for each n-gram that both may have.
 _SECONDS_PER_NGRAM: Final = 5e-7

@@ -54,8 +54,8 @@ from nl2sql_align.tasks.measures.units import (
 )
 from nl2sql_align.tasks.measures.verdicts import Interval, is_doubtful, student_interval, verdict_of
 from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
-from nl2sql_align.tasks.warehouse.count_files import remove_unused
 from nl2sql_align.tasks.warehouse.folder import stage_key, write_atomically
+from nl2sql_align.tasks.warehouse.part_files import remove_unused
 
 # The columns of a ratio that reach has too.
 _REACH_COLUMNS: Final = ("ci_low", "ci_high", "verdict", "ln_standard_error")

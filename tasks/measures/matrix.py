@@ -24,13 +24,13 @@ from nl2sql_align.tasks.base.progress import announce
 from nl2sql_align.tasks.base.run_sql import query_sql, run_sql
 from nl2sql_align.tasks.measures.divergence import EPSILON, SKEW
 from nl2sql_align.tasks.measures.options import MATRIX_VERSION
-from nl2sql_align.tasks.warehouse.count_files import (
-    count_distinct_ngrams,
-    count_files,
-    remove_unused,
-)
 from nl2sql_align.tasks.warehouse.folder import stage_key, write_atomically
 from nl2sql_align.tasks.warehouse.object_store import fetch_missing
+from nl2sql_align.tasks.warehouse.part_files import (
+    count_distinct_ngrams,
+    list_parts,
+    remove_unused,
+)
 
 CONTRIBUTIONS_PER_PAIR: Final = 20
 """The number of n-grams published for each direction of a pair."""
@@ -451,7 +451,7 @@ def _load_counts(
 
 def _list_partition_files(counts: Path, partition: int, n_partitions: int) -> list[str]:
     """Return the files of a corpus's counts that contain n-grams of a partition."""
-    files = count_files(counts)
+    files = list_parts(counts)
     step = min(len(files), n_partitions)
     return [str(file) for file in files[partition % step :: step]]
 

@@ -39,8 +39,8 @@ from nl2sql_align.tasks.measures.units import (
     load_sample,
     load_vocabulary,
 )
-from nl2sql_align.tasks.warehouse.count_files import count_distinct_ngrams
 from nl2sql_align.tasks.warehouse.object_store import fetch_missing
+from nl2sql_align.tasks.warehouse.part_files import count_distinct_ngrams
 
 # Corpora of at most this many queries are read concurrently.
 _SMALL_CORPUS: Final = 50_000

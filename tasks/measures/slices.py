@@ -35,9 +35,9 @@ from nl2sql_align.tasks.measures.units import (
     paired_sample_key,
 )
 from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
-from nl2sql_align.tasks.warehouse.count_files import remove_unused
 from nl2sql_align.tasks.warehouse.folder import stage_key, write_atomically
 from nl2sql_align.tasks.warehouse.object_store import fetch_missing
+from nl2sql_align.tasks.warehouse.part_files import remove_unused
 
 SLICE_MEASURES_VERSION: Final = 1
 """Goes up with every change that can alter a measure of a slice."""

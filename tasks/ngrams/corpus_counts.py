@@ -25,12 +25,12 @@ from nl2sql_align.tasks.base.connections import STEPS_SHARE, connected, resource
 from nl2sql_align.tasks.base.run_sql import query_sql, run_sql
 from nl2sql_align.tasks.ngrams.count import count_ngrams
 from nl2sql_align.tasks.templates.rules import MAX_N, NGRAM_RULES_VERSION
-from nl2sql_align.tasks.warehouse.count_files import (
-    gather_files,
-    partition_name,
-    partitions_folder,
-)
 from nl2sql_align.tasks.warehouse.folder import write_atomically
+from nl2sql_align.tasks.warehouse.part_files import (
+    gather_files,
+    part_name,
+    parts_folder,
+)
 
 # Memory for each character of the templates: 55 to 95 bytes for real corpora, and up to 300 if
 # templates share no n-grams. It is three to four times the size of the counts.
@@ -260,14 +260,14 @@ def _divide(
             corpus,
             tuple(part.destination for part in parts),
             partition,
-            folder / "counts" / partition_name(partition, n_partitions),
+            folder / "counts" / part_name(partition, n_partitions),
             metadata,
             max_n,
             limits,
         )
         for partition in range(n_partitions)
     )
-    return Division(parts, partitions, folder, partitions_folder(destination))
+    return Division(parts, partitions, folder, parts_folder(destination))
 
 
 def _n_bytes(templates: pa.RecordBatch) -> int:

@@ -10,7 +10,7 @@ from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
 from nl2sql_align.tasks.ingest.questions import Arrangement, has_question_ordinals
 from nl2sql_align.tasks.ngrams.corpus_counts import Division
 from nl2sql_align.tasks.templates.fingerprints import FINGERPRINT
-from nl2sql_align.tasks.warehouse.count_files import count_distinct_ngrams
+from nl2sql_align.tasks.warehouse.part_files import count_distinct_ngrams
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ import duckdb
 from nl2sql_align.tasks.base.connections import connect, lock
 from nl2sql_align.tasks.base.errors import WarehouseError
 from nl2sql_align.tasks.base.run_sql import run_sql
-from nl2sql_align.tasks.warehouse.count_files import name_below
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 from nl2sql_align.tasks.warehouse.object_store import find_published, warehouse_at
+from nl2sql_align.tasks.warehouse.part_files import name_below
 
 NO_LOG: Final = "recovery_mode no_wal_writes"
 """Option to attach a file that is renamed when it is complete, and so needs no write-ahead log."""

@@ -7,7 +7,7 @@ writes.
 
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -20,15 +20,14 @@ from nl2sql_align.tasks.base.connections import connected
 from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.ngrams.counted_corpus import CountedCorpus
 from nl2sql_align.tasks.templates.parts import divide_rows
-from nl2sql_align.tasks.warehouse.count_files import (
-    are_complete,
-    find_counts,
-    gather_files,
-    partition_name,
-    partitions_folder,
-)
 from nl2sql_align.tasks.warehouse.folder import Warehouse, stage_key, write_atomically
 from nl2sql_align.tasks.warehouse.object_store import fetch_missing
+from nl2sql_align.tasks.warehouse.part_files import (
+    find_complete,
+    gather_files,
+    part_name,
+    parts_folder,
+)
 
 PACKING_VERSION: Final = 1
 """Goes up with every change that can alter the packed queries of the same stage files."""
@@ -113,14 +112,18 @@ class PackJob:
 
 @dataclass(frozen=True)
 class Packing:
-    """The steps that pack the queries of a large corpus, in any order.
+    """The steps that pack the queries of a corpus, in any order.
 
-    Then ``gather_packed`` moves their files from ``scratch`` to the folder ``destination``.
+    Attributes:
+        parts: The steps; an empty tuple if the queries are packed.
+        destination: The file; for several steps, the folder to which ``gather_packed`` moves their
+            files.
+        scratch: A folder for the files until then.
     """
 
     parts: tuple[PackJob, ...]
-    scratch: Path
     destination: Path
+    scratch: Path
 
 
 def pack_queries(
@@ -140,49 +143,64 @@ def pack_queries(
         The file or the folder of files, with the columns of the view ``queries``, in the order of
         the ordinals.
     """
-    begin_packing(corpus, warehouse, limits)
-    packing = plan_packing(corpus, warehouse, limits)
-    if packing is not None:
+    packing = begin_packing(corpus, warehouse, limits)
+    if packing.parts:
         for part in packing.parts:
             pack_part(part)
         gather_packed(packing)
-    return find_packed(corpus, warehouse, limits)
+    return packing.destination
 
 
 def begin_packing(
     corpus: CountedCorpus, warehouse: Warehouse, limits: PackLimits = DEFAULT_PACK_LIMITS
-) -> None:
-    """Pack the queries of a small corpus, or write the data that the parts of a large one share."""
+) -> Packing:
+    """Pack the queries of a small corpus, or write the data that the parts of a large one share.
+
+    Returns:
+        The steps that are left, for a large corpus.
+    """
     packing = plan_packing(corpus, warehouse, limits)
-    if packing is not None:
+    if packing.parts:
         fetch_missing([corpus.queries, corpus.templates])
+    if len(packing.parts) == 1:
+        pack_part(packing.parts[0])
+        return replace(packing, parts=())
+    if packing.parts:
         with connected() as con, write_atomically(packing.parts[0].repeated) as temporary:
             repeated = _find_repeated(con, corpus.templates)
             repeated.write_parquet(str(temporary), compression="lz4")
-        return
-    destination = find_packed(corpus, warehouse, limits)
-    if not destination.exists():
-        fetch_missing([corpus.queries, corpus.templates])
-        n_groups = pq.read_metadata(corpus.queries).num_row_groups
-        pack_part(_describe_job(corpus, corpus.templates, range(n_groups), destination, limits))
+    return packing
 
 
 def plan_packing(
     corpus: CountedCorpus, warehouse: Warehouse, limits: PackLimits = DEFAULT_PACK_LIMITS
-) -> Packing | None:
-    """Return the steps that pack a large corpus; None if it is small, or packed already."""
-    destination = find_packed(corpus, warehouse, limits)
-    if destination.suffix == ".parquet" or are_complete(destination):
-        return None
-    parts = _divide(pq.read_metadata(corpus.queries), limits)
-    scratch = warehouse.scratch / f"{destination.name}-queries"
-    repeated = scratch / "repeated.parquet"
-    folder = scratch / "parts"
+) -> Packing:
+    """Return the steps that pack a corpus; an empty list of steps if it is packed."""
+    file = _name_file(corpus, warehouse)
+    scratch = warehouse.scratch / f"{file.stem}-queries"
+    if (packed := find_complete(file)) is not None:
+        return Packing((), packed, scratch)
+    parts = divide_rows(pq.read_metadata(corpus.queries), limits.rows_per_part, limits.n_parts)
+    if len(parts) > 1:
+        names = [part_name(number, len(parts)) for number in range(len(parts))]
+        files, destination = [scratch / "parts" / name for name in names], parts_folder(file)
+        repeated = scratch / "repeated.parquet"
+    else:
+        files, destination, repeated = [file], file, corpus.templates
     jobs = tuple(
-        _describe_job(corpus, repeated, groups, folder / partition_name(number, len(parts)), limits)
-        for number, groups in enumerate(parts)
+        PackJob(
+            corpus.entry.name,
+            corpus.queries,
+            corpus.templates,
+            repeated,
+            groups,
+            file,
+            corpus.has_sql,
+            limits,
+        )
+        for file, groups in zip(files, parts, strict=True)
     )
-    return Packing(jobs, scratch, destination)
+    return Packing(jobs, destination, scratch)
 
 
 def pack_part(job: PackJob) -> float:
@@ -207,49 +225,22 @@ def gather_packed(packing: Packing) -> Path:
     return packing.destination
 
 
-def find_packed(
-    corpus: CountedCorpus, warehouse: Warehouse, limits: PackLimits = DEFAULT_PACK_LIMITS
-) -> Path:
-    """Return where the published queries of a corpus are stored, or will be.
+def find_packed(corpus: CountedCorpus, warehouse: Warehouse) -> Path:
+    """Return where the packed queries of a corpus are stored: a file, or a folder of files."""
+    packed = find_complete(_name_file(corpus, warehouse))
+    assert packed is not None, f"the queries of {corpus.entry.name} are not packed"
+    return packed
 
-    Returns:
-        A file; for a large corpus, a folder of files.
-    """
+
+def _name_file(corpus: CountedCorpus, warehouse: Warehouse) -> Path:
+    """Return the file of the packed queries, which a folder replaces if the corpus is large."""
     key = stage_key(
         queries=corpus.queries.stem,
         templates=corpus.templates.stem,
         has_sql=corpus.has_sql,
         version=PACKING_VERSION,
     )
-    file = warehouse.packed_file(corpus.entry.name, key)
-    if (packed := find_counts(file)) is not None:
-        return packed
-    is_large = len(_divide(pq.read_metadata(corpus.queries), limits)) > 1
-    return partitions_folder(file) if is_large else file
-
-
-def _divide(ingested: pq.FileMetaData, limits: PackLimits) -> list[range]:
-    """Return the row groups of each part."""
-    return divide_rows(ingested, limits.rows_per_part, limits.n_parts)
-
-
-def _describe_job(
-    corpus: CountedCorpus,
-    repeated: Path,
-    row_groups: range,
-    destination: Path,
-    limits: PackLimits,
-) -> PackJob:
-    return PackJob(
-        corpus.entry.name,
-        corpus.queries,
-        corpus.templates,
-        repeated,
-        row_groups,
-        destination,
-        corpus.has_sql,
-        limits,
-    )
+    return warehouse.packed_file(corpus.entry.name, key)
 
 
 def _find_repeated(con: duckdb.DuckDBPyConnection, templates: Path) -> duckdb.DuckDBPyRelation:

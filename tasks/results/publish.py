@@ -37,9 +37,9 @@ from nl2sql_align.tasks.results.database import (
 from nl2sql_align.tasks.results.options import DRIFT_THRESHOLD
 from nl2sql_align.tasks.results.packed_queries import find_packed, pack_queries
 from nl2sql_align.tasks.templates.fingerprints import FINGERPRINT
-from nl2sql_align.tasks.warehouse.count_files import count_files, remove_unused
 from nl2sql_align.tasks.warehouse.folder import Warehouse, stage_key, write_atomically
 from nl2sql_align.tasks.warehouse.object_store import PublicNames, fetch_missing, public_names
+from nl2sql_align.tasks.warehouse.part_files import list_parts, remove_unused
 
 if TYPE_CHECKING:
     from nl2sql_align.tasks.measures.intervals import IntervalsReport
@@ -298,9 +298,9 @@ def _insert_corpora(
 ) -> None:
     """Fill the tables on single corpora, or change them in a copy of the old database."""
     has_outdated = is_copy and _delete_outdated(con)
-    counts = [names.of(file) for corpus in corpora for file in count_files(corpus.ngrams)]
+    counts = [names.of(file) for corpus in corpora for file in list_parts(corpus.ngrams)]
     packed = [find_packed(corpus, warehouse) for corpus in corpora]
-    queries = [names.of(file) for place in packed for file in count_files(place)]
+    queries = [names.of(file) for place in packed for file in list_parts(place)]
     create_view(con, "ngram_counts", counts)
     create_view(con, "queries", queries)
     run_sql(con, "results/publish/view_comments")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from nl2sql_align.tasks.base.progress import PART, Progress, announce
 from nl2sql_align.tasks.run.prepare import Prepared, SetAside
 from nl2sql_align.tasks.templates.parser_pool import ParseReport
-from nl2sql_align.tasks.warehouse.count_files import count_distinct_ngrams
+from nl2sql_align.tasks.warehouse.part_files import count_distinct_ngrams
 
 if TYPE_CHECKING:
     from nl2sql_align.tasks.measures.intervals import IntervalsReport

@@ -556,14 +556,15 @@ class Job:
         pack_limits = self._pack_limits or DEFAULT_PACK_LIMITS
 
         pending = {counting[one.entry.name]: one.entry for one in prepared}
-        large: list[tuple[CountedCorpus, Packing | None, list[Pending[float]]]] = []
+        large: list[tuple[CountedCorpus, Packing, list[Pending[float]]]] = []
         for step in self._executor.as_completed(list(pending)):
             entry = pending[step]
             outcome = self._await_outcome(step, entry)
-            packing = None
-            if not isinstance(outcome, SetAside):
-                packing = plan_packing(outcome, self._warehouse, pack_limits)
-            if not isinstance(outcome, SetAside) and (outcome.division or packing):
+            if isinstance(outcome, SetAside):
+                yield entry.name, outcome
+                continue
+            packing = plan_packing(outcome, self._warehouse, pack_limits)
+            if outcome.division or packing.parts:
                 large.append((outcome, packing, self._submit_parts(outcome.division, packing)))
             else:
                 yield entry.name, outcome
@@ -571,7 +572,7 @@ class Job:
             yield corpus.entry.name, self._gather(corpus, packing, parts)
 
     def _submit_parts(
-        self, division: "Division | None", packing: "Packing | None"
+        self, division: "Division | None", packing: "Packing"
     ) -> list[Pending[float]]:
         """Submit the parts of a large corpus to be counted and packed."""
         from nl2sql_align.tasks.ngrams.corpus_counts import count_part
@@ -580,12 +581,10 @@ class Job:
         parts: list[Pending[float]] = []
         if division is not None:
             parts += [self._executor.submit(count_part, job) for job in division.parts]
-        if packing is not None:
-            parts += [self._executor.submit(pack_part, job) for job in packing.parts]
-        return parts
+        return parts + [self._executor.submit(pack_part, job) for job in packing.parts]
 
     def _gather(
-        self, corpus: "CountedCorpus", packing: "Packing | None", parts: list[Pending[float]]
+        self, corpus: "CountedCorpus", packing: "Packing", parts: list[Pending[float]]
     ) -> "CountedCorpus | SetAside":
         """Wait for the parts of a large corpus, and add up its partitions."""
         from nl2sql_align.tasks.ngrams.corpus_counts import add_partition, gather_partitions
@@ -598,7 +597,7 @@ class Job:
                 added = [self._executor.submit(add_partition, job) for job in division.partitions]
                 seconds += sum(partition.result() for partition in added)
                 gather_partitions(division)
-            if packing is not None:
+            if packing.parts:
                 gather_packed(packing)
         except Exception as error:
             return set_aside_failed(corpus.entry, error, self._warehouse)

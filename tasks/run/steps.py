@@ -71,13 +71,13 @@ from nl2sql_align.tasks.templates.rules import (
     Limits,
     parser_version,
 )
-from nl2sql_align.tasks.warehouse.count_files import (
-    find_counts,
-    remove_unused,
-)
 from nl2sql_align.tasks.warehouse.facts import recall, remove_unused_facts
 from nl2sql_align.tasks.warehouse.folder import Warehouse, stage_key, write_if_changed
 from nl2sql_align.tasks.warehouse.object_store import fetch_missing
+from nl2sql_align.tasks.warehouse.part_files import (
+    find_complete,
+    remove_unused,
+)
 
 # From this share of a corpus on, a note reports statements that are not queries.
 _MANY_COMMANDS: Final = 0.01
@@ -150,7 +150,7 @@ def _count_texts(
         join_templates(texts, [job.destination for job in prepared.jobs], prepared.templates)
     if not prepared.entry.keep_sql:
         prepared = _hide_texts(prepared, warehouse)
-    ngrams, division = find_counts(prepared.ngrams), None
+    ngrams, division = find_complete(prepared.ngrams), None
     if ngrams is None:
         fetch_missing([prepared.templates])
         metadata = {
@@ -229,7 +229,7 @@ def _count_answered_part(
     # No corpus can have this name, and parts with other content have other ones.
     name = f"{target.entry.name}~{content_key[:12]}"
     file = warehouse.answered / "ngrams" / f"{name}.parquet"
-    ngrams = find_counts(file)
+    ngrams = find_complete(file)
     if ngrams is None:
         fetch_missing([templates])
         division = begin_counting(name, templates, file, warehouse.scratch, {"corpus": name})

@@ -19,8 +19,8 @@ from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.features import FEATURES, HARDNESS, RELATED
 from nl2sql_align.tasks.views.answer_errors import read_answer_errors
 from nl2sql_align.tasks.views.digits import format_percent
-from nl2sql_align.tasks.warehouse.count_files import are_complete
 from nl2sql_align.tasks.warehouse.object_store import warehouse_at
+from nl2sql_align.tasks.warehouse.part_files import is_complete
 
 if TYPE_CHECKING:
     import duckdb
@@ -183,7 +183,7 @@ def explain(place: Path | str, source: str, target: str, top: int = 10) -> Expla
     with open_results(place) as con:
         pair = _read_pair(con, place, source, target)
         files = {
-            name: warehouse.stage_file(warehouse.ngrams, pair[name], are_complete)
+            name: warehouse.stage_file(warehouse.ngrams, pair[name], is_complete)
             for name in ("source_file", "target_file")
         }
         terms = query_sql(con, "views/explain/terms", **files, skew=SKEW).pl()

@@ -19,7 +19,6 @@ from uuid import uuid4
 
 from nl2sql_align.tasks.base.errors import AlignError, WarehouseError, find_disk_reason
 from nl2sql_align.tasks.base.progress import announce
-from nl2sql_align.tasks.warehouse.count_files import count_files
 from nl2sql_align.tasks.warehouse.folder_lock import FolderLock, lock_folder
 from nl2sql_align.tasks.warehouse.ownership import (
     check_owner,
@@ -28,6 +27,7 @@ from nl2sql_align.tasks.warehouse.ownership import (
     mark_owner,
     name_temporary,
 )
+from nl2sql_align.tasks.warehouse.part_files import list_parts
 from nl2sql_align.tasks.warehouse.placeholders import is_placeholder
 from nl2sql_align.tasks.warehouse.regular_files import open_regular
 
@@ -399,7 +399,7 @@ class Warehouse:
         path = folder / Path(published).name
         if not exists(path):
             raise WarehouseError(f"{path} is missing; run again with the same --warehouse")
-        for file, is_intact in self._find_intact(count_files(path), self._read_records()).items():
+        for file, is_intact in self._find_intact(list_parts(path), self._read_records()).items():
             if not is_intact:
                 raise WarehouseError(
                     f"{file} is damaged: it is not as it was written; run again with the same "

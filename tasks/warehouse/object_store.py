@@ -44,9 +44,9 @@ from nl2sql_align.tasks.warehouse.addresses import (
     is_address,
     refuse_credentials,
 )
-from nl2sql_align.tasks.warehouse.count_files import count_files
 from nl2sql_align.tasks.warehouse.folder import Warehouse, digest_file, write_atomically
 from nl2sql_align.tasks.warehouse.lazy_file import LazyFile
+from nl2sql_align.tasks.warehouse.part_files import list_parts
 from nl2sql_align.tasks.warehouse.placeholders import (
     Indexed,
     is_placeholder,
@@ -552,7 +552,7 @@ def fetch_missing(paths: Iterable[Path]) -> None:
         ConflictError: The store has lost some because other runs have published.
         WarehouseError: The store cannot be used.
     """
-    files = {file for path in paths for file in count_files(path)}
+    files = {file for path in paths for file in list_parts(path)}
     if not any(map(is_placeholder, files)):
         return
     with _FETCHING:  # another step may be fetching the same files
@@ -810,7 +810,7 @@ def public_names(warehouse: Warehouse, paths: Iterable[Path]) -> PublicNames:
     if warehouse.address is None:
         return PublicNames()
     names, stored = {}, {}
-    files = {file for path in paths for file in count_files(path)}
+    files = {file for path in paths for file in list_parts(path)}
     for path, file in _stored_files(warehouse, _read_session(warehouse), files).items():
         names[path] = f"{warehouse.address}/{file.object}"
         # Used if the folder holds the partitions of one corpus, which are uploaded together.

@@ -14,9 +14,9 @@ from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.record import record_decision
 from nl2sql_align.tasks.run.job import run_locally
-from nl2sql_align.tasks.warehouse.count_files import remove_unused
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 from nl2sql_align.tasks.warehouse.ownership import MARK
+from nl2sql_align.tasks.warehouse.part_files import remove_unused
 from tests.unit.results.test_read import publish_results
 from tests.unit.warehouse.test_folder import holding
 

@@ -10,8 +10,8 @@ from nl2sql_align.tasks.base import progress
 from nl2sql_align.tasks.ngrams.corpus_counts import CountLimits
 from nl2sql_align.tasks.run import steps
 from nl2sql_align.tasks.views.explain import explain
-from nl2sql_align.tasks.warehouse.count_files import count_files
 from nl2sql_align.tasks.warehouse.folder import Warehouse
+from nl2sql_align.tasks.warehouse.part_files import list_parts
 from tests.flows.conftest import dividing_pairs, restore, small_corpora
 from tests.flows.warehouses import leftovers, read, stage_files, tables
 
@@ -52,7 +52,7 @@ def test_partitions_change_no_bit_of_the_results(in_partitions, first):
     assert leftovers(warehouse) == []
     folders = sorted(Warehouse(warehouse).ngrams.iterdir())
     assert [folder.name.split("-")[0] for folder in folders] == ["base", "dev", "far", "near"]
-    assert [len(count_files(folder)) for folder in folders] == [2, 4, 2, 4]
+    assert [len(list_parts(folder)) for folder in folders] == [2, 4, 2, 4]
     named = read(warehouse, "select ngrams_file from corpora order by all")
     assert named == [(str(folder),) for folder in folders]
 
@@ -70,16 +70,16 @@ def test_partitions_are_not_counted_again_unless_one_is_damaged_or_lost(limited_
     limited_job(corpora.path, warehouse.folder)
     assert stage_files(warehouse.folder) == before
     base, _, _, near = sorted(warehouse.ngrams.iterdir())
-    count_files(base)[0].write_bytes(b"damaged")
-    count_files(near)[1].unlink()
+    list_parts(base)[0].write_bytes(b"damaged")
+    list_parts(near)[1].unlink()
     said = []
     with progress.listening(said.append):
         limited_job(corpora.path, warehouse.folder)
     assert [one.text for one in said if one.stage == "check"] == [
-        f"{count_files(base)[0]} is damaged; it is rebuilt"
+        f"{list_parts(base)[0]} is damaged; it is rebuilt"
     ]
     assert tables(warehouse.folder) == results
-    assert [len(count_files(folder)) for folder in (base, near)] == [2, 4]
+    assert [len(list_parts(folder)) for folder in (base, near)] == [2, 4]
 
 
 def test_partitions_are_removed_when_no_database_names_them(limited_job, in_partitions):

@@ -5,8 +5,8 @@ from pathlib import Path
 import duckdb
 
 from nl2sql_align.tasks.results.database import open_results
-from nl2sql_align.tasks.warehouse.count_files import are_complete
 from nl2sql_align.tasks.warehouse.folder import Warehouse
+from nl2sql_align.tasks.warehouse.part_files import is_complete
 
 TABLES = (
     "corpora",
@@ -90,7 +90,7 @@ def leftovers(folder):
     names = [
         path.relative_to(warehouse.folder).as_posix()
         for path in warehouse.folder.rglob("*")
-        if not (path.is_dir() and are_complete(path))
+        if not (path.is_dir() and is_complete(path))
     ]
     return [
         name

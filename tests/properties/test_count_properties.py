@@ -18,8 +18,8 @@ from nl2sql_align.tasks.ngrams.count import (
     ngram_incidence,
     split_template,
 )
-from nl2sql_align.tasks.warehouse.count_files import count_distinct_ngrams, count_files, find_counts
 from nl2sql_align.tasks.warehouse.folder import write_atomically
+from nl2sql_align.tasks.warehouse.part_files import count_distinct_ngrams, find_complete, list_parts
 from tests import reference
 from tests.conftest import count_corpus
 from tests.properties.strategies import some_templates, templates
@@ -144,15 +144,15 @@ def test_counting_in_partitions_matches_the_reference(
             count("again", 100 * characters),
             count("least", 1),
         )
-    files = count_files(first)
+    files = list_parts(first)
     # The files depend on the templates only, and not on the memory.
     for other in (again, least):
-        assert [file.read_bytes() for file in count_files(other)] == [
+        assert [file.read_bytes() for file in list_parts(other)] == [
             file.read_bytes() for file in files
         ]
     assert first.is_dir() == (n_bytes_of_all > n_bytes)
     assert len(files) >= n_bytes_of_all / n_bytes
-    assert find_counts(folder / "first.parquet") == first
+    assert find_complete(folder / "first.parquet") == first
     tables = [pl.read_parquet(file) for file in files]
     whole = count_ngrams(frame_of(queries), 4).with_columns(corpus=pl.lit("corpus"))
     order = ["ngram_length", "ngram"]
@@ -173,15 +173,15 @@ SMALL_PARTS = CountLimits(part_bytes=5, partition_bytes=5)
 def test_a_folder_that_lacks_a_partition_is_counted_again(tmp_path):
     source = write_templates(["SELECT FROM", "SELECT WHERE", "SELECT"], tmp_path)
     file = tmp_path / "counts.parquet"
-    assert find_counts(file) is None
+    assert find_complete(file) is None
     counts = count_corpus("corpus", source, file, tmp_path, {}, limits=SMALL_PARTS)
-    before = [path.read_bytes() for path in count_files(counts)]
+    before = [path.read_bytes() for path in list_parts(counts)]
     assert len(before) == 8
     for lost in (0, 7):
-        count_files(counts)[lost].unlink()
-        assert find_counts(file) is None
+        list_parts(counts)[lost].unlink()
+        assert find_complete(file) is None
         assert count_corpus("corpus", source, file, tmp_path, {}, limits=SMALL_PARTS) == counts
-        assert [path.read_bytes() for path in count_files(counts)] == before
+        assert [path.read_bytes() for path in list_parts(counts)] == before
 
 
 def test_files_of_a_worker_that_died_are_not_partitions(tmp_path):
@@ -202,6 +202,6 @@ def test_files_of_a_worker_that_died_are_not_partitions(tmp_path):
             raise RuntimeError
         corpus_counts.add_partition(partition)
     counts = corpus_counts.gather_partitions(division)
-    assert sorted(counts.iterdir()) == count_files(counts)
-    assert find_counts(tmp_path / "counts.parquet") == counts
+    assert sorted(counts.iterdir()) == list_parts(counts)
+    assert find_complete(tmp_path / "counts.parquet") == counts
     assert sorted(tmp_path.iterdir()) == sorted([source, counts])

@@ -21,7 +21,7 @@ from nl2sql_align.tasks.measures.matrix import (
     choose_partitions,
     compute_matrix,
 )
-from nl2sql_align.tasks.warehouse.count_files import count_distinct_ngrams
+from nl2sql_align.tasks.warehouse.part_files import count_distinct_ngrams
 from tests import reference
 from tests.properties.contents import bits_of, rows_of, templated, write_content
 from tests.properties.strategies import TOKENS, some_templates

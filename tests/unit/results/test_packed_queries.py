@@ -15,8 +15,8 @@ from nl2sql_align.tasks.results.packed_queries import (
     pack_queries,
     plan_packing,
 )
-from nl2sql_align.tasks.warehouse.count_files import count_files
 from nl2sql_align.tasks.warehouse.folder import Warehouse
+from nl2sql_align.tasks.warehouse.part_files import list_parts
 
 FIRST, SECOND = ("select a from b", "SELECT FROM"), ("select 1 as x", "SELECT")
 REJECTED = ("no boat", None)
@@ -120,35 +120,35 @@ def test_a_large_corpus_is_packed_in_parts(warehouse, make_corpus, tmp_path):
     corpus = make_divided(make_corpus, warehouse.folder)
     other = Warehouse(tmp_path / "other")
     whole = pq.read_table(pack_queries(corpus, other))
-    assert plan_packing(corpus, other) is None
-    begin_packing(corpus, warehouse, SMALL_PARTS)
-    packing = plan_packing(corpus, warehouse, SMALL_PARTS)
+    assert plan_packing(corpus, other).parts == ()
+    packing = begin_packing(corpus, warehouse, SMALL_PARTS)
+    assert packing == plan_packing(corpus, warehouse, SMALL_PARTS)
     for part in reversed(packing.parts):
         pack_part(part)
     pack_part(packing.parts[1])  # by a worker that was thought dead
     folder = gather_packed(packing)
-    assert folder == find_packed(corpus, warehouse, SMALL_PARTS) and not packing.scratch.exists()
+    assert folder == find_packed(corpus, warehouse) and not packing.scratch.exists()
     assert folder.parent == warehouse.folder / "queries" and folder.name.startswith("boats-1.5-")
-    files = count_files(folder)
+    files = list_parts(folder)
     assert [pq.read_metadata(file).num_rows for file in files] == [2, 2, 2, 1]
     assert pa.concat_tables(map(pq.read_table, files)).equals(whole)
     # The rows of a database are the same, whichever version has packed them.
-    assert find_packed(corpus, warehouse) == folder and plan_packing(corpus, warehouse) is None
+    assert plan_packing(corpus, warehouse).parts == ()
 
 
 def test_a_folder_that_lacks_a_part_is_packed_again(warehouse, make_corpus):
     corpus = make_divided(make_corpus, warehouse.folder)
     folder = pack_queries(corpus, warehouse, SMALL_PARTS)
-    before = {file.name: file.read_bytes() for file in count_files(folder)}
+    before = {file.name: file.read_bytes() for file in list_parts(folder)}
     (folder / min(before)).unlink()
     assert pack_queries(corpus, warehouse, SMALL_PARTS) == folder
-    assert {file.name: file.read_bytes() for file in count_files(folder)} == before
+    assert {file.name: file.read_bytes() for file in list_parts(folder)} == before
 
 
 def test_a_corpus_has_no_more_parts_than_allowed(warehouse, make_corpus):
     corpus = make_divided(make_corpus, warehouse.folder)
     folder = pack_queries(corpus, warehouse, PackLimits(rows_per_part=1, n_parts=2))
-    assert [pq.read_metadata(file).num_rows for file in count_files(folder)] == [4, 3]
+    assert [pq.read_metadata(file).num_rows for file in list_parts(folder)] == [4, 3]
 
 
 def test_row_groups_of_texts_that_repeat_store_each_once(warehouse, make_corpus):

@@ -19,8 +19,8 @@ from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.packed_queries import PackLimits, find_packed, pack_queries
 from nl2sql_align.tasks.results.publish import DRIFT_THRESHOLD, RunRecord, fill_database, publish
 from nl2sql_align.tasks.results.record import relocate
-from nl2sql_align.tasks.warehouse.count_files import count_files
 from nl2sql_align.tasks.warehouse.folder import Warehouse
+from nl2sql_align.tasks.warehouse.part_files import list_parts
 from tests import reference
 
 # Specification, section 8.
@@ -628,7 +628,7 @@ def test_the_queries_of_a_large_corpus_are_published_from_a_folder(
     whole.unlink()
     pq.write_table(pq.read_table(train.queries), train.queries, row_group_size=1)
     folder = pack_queries(train, warehouse, PackLimits(rows_per_part=1))
-    assert folder == whole.with_suffix("") and len(count_files(folder)) == len(TRAIN)
+    assert folder == whole.with_suffix("") and len(list_parts(folder)) == len(TRAIN)
     run(TRAIN_CORPUS, DEV_CORPUS)
     of_train = rows(warehouse, query.replace("order", "where corpus = 'train' order"))
     assert of_train == before

@@ -11,8 +11,8 @@ from nl2sql_align.tasks.base.errors import ConfigurationError, WarehouseError
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.read import rejects
 from nl2sql_align.tasks.results.record import relocate
-from nl2sql_align.tasks.warehouse.count_files import name_below
 from nl2sql_align.tasks.warehouse.folder import Warehouse
+from nl2sql_align.tasks.warehouse.part_files import name_below
 from tests.unit.results.test_read import QUERIES, publish_results
 
 COUNTS = "select corpus, count(*) from {} group by corpus order by corpus"

@@ -9,27 +9,27 @@ from pathlib import Path, PurePosixPath
 from nl2sql_align.tasks.warehouse.ownership import is_partition, list_stage_files
 
 
-def count_files(counts: Path) -> list[Path]:
-    """Return the Parquet files of a corpus's n-gram counts: one file, or all partitions."""
-    return sorted(counts.glob("part-*.parquet")) if counts.is_dir() else [counts]
+def list_parts(place: Path) -> list[Path]:
+    """Return the Parquet files of a place: the file itself, or all parts in a folder."""
+    return sorted(place.glob("part-*.parquet")) if place.is_dir() else [place]
 
 
-def find_counts(file: Path) -> Path | None:
-    """Return where the counts for a file name are stored: in the file, or in a folder instead.
+def find_complete(file: Path) -> Path | None:
+    """Return where the data of a file is stored: in the file, or in a folder of parts instead.
 
     Returns:
-        The file or the folder of partitions; None if the counts are missing or incomplete.
+        The file or the folder; None if both are missing or incomplete.
     """
-    places = (file, partitions_folder(file))
-    return next((place for place in places if are_complete(place)), None)
+    places = (file, parts_folder(file))
+    return next((place for place in places if is_complete(place)), None)
 
 
-def are_complete(counts: Path) -> bool:
-    """Return whether the n-gram counts of a corpus exist with all their partitions."""
-    names = [path.name for path in count_files(counts)]
-    if counts.is_dir():
-        return names == [partition_name(i, len(names)) for i in range(len(names))] != []
-    return counts.is_file()
+def is_complete(place: Path) -> bool:
+    """Return whether a file exists, or a folder with all parts."""
+    names = [path.name for path in list_parts(place)]
+    if place.is_dir():
+        return names == [part_name(i, len(names)) for i in range(len(names))] != []
+    return place.is_file()
 
 
 def count_distinct_ngrams(counts: Path) -> int:
@@ -37,17 +37,17 @@ def count_distinct_ngrams(counts: Path) -> int:
     # Loads NumPy, whose settings must be in the environment by then.
     import pyarrow.parquet as pq
 
-    return sum(pq.read_metadata(file).num_rows for file in count_files(counts))
+    return sum(pq.read_metadata(file).num_rows for file in list_parts(counts))
 
 
-def partitions_folder(file: Path) -> Path:
-    """Return the folder that replaces a file of counts."""
+def parts_folder(file: Path) -> Path:
+    """Return the folder of parts that replaces a file."""
     return file.with_suffix("")
 
 
-def partition_name(partition: int, n_partitions: int) -> str:
-    """Return the file name of one partition of a corpus's counts."""
-    return f"part-{partition:03}-of-{n_partitions:03}.parquet"
+def part_name(part: int, n_parts: int) -> str:
+    """Return the file name of one of the parts of a folder."""
+    return f"part-{part:03}-of-{n_parts:03}.parquet"
 
 
 def gather_files(files: Iterable[Path], destination: Path) -> None:
