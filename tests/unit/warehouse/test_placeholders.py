@@ -3,12 +3,14 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import duckdb
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from fsspec import AbstractFileSystem
 
 from nl2sql_align.tasks.warehouse.lazy_file import LazyFile
 from nl2sql_align.tasks.warehouse.placeholders import (
@@ -76,6 +78,49 @@ def test_a_lazy_file_opens_its_copy_for_data_only(files):
         file.seek(0)
         assert file.read() == content
     assert opened == [1]
+
+
+@pytest.mark.parametrize("n_rows", [50, 10_000])
+def test_duckdb_uses_no_zeros_of_a_lazy_file(tmp_path, n_rows):
+    """Its first read starts before the footer; it covers all of a small file."""
+    whole = tmp_path / "whole.parquet"
+    numbers = [*range(n_rows)]
+    pq.write_table(pa.table({"n": numbers}), whole, compression="none", use_dictionary=False)
+    content, footer, reads = whole.read_bytes(), read_footer(whole), []
+
+    class Recorded(LazyFile):
+        def read(self, size=-1):
+            first = self.tell()
+            found = super().read(size)
+            reads.append((first, found))
+            return found
+
+    class Files(AbstractFileSystem):
+        protocol = "lazy"
+
+        def glob(self, path, **_):
+            return [path]
+
+        def info(self, path, **_):
+            return {"name": path, "size": len(content), "type": "file"}
+
+        def modified(self, path):
+            return datetime(2026, 1, 1, tzinfo=UTC)
+
+        def open(self, path, mode="rb", **_):
+            return Recorded(len(content), footer, lambda: whole)
+
+    with duckdb.connect() as con:
+        con.register_filesystem(Files(skip_instance_cache=True))
+        for setting in ("enable_external_file_cache", "prefetch_all_parquet_files"):
+            con.execute(f"set {setting} = true")
+        for _ in range(2):
+            assert con.sql("select n from 'lazy://one.parquet'").fetchall() == [
+                (number,) for number in numbers
+            ]
+    wrong = [first for first, found in reads if found != content[first : first + len(found)]]
+    assert wrong
+    assert (min(wrong) == 0) == (n_rows == 50)
 
 
 def test_threads_share_a_lazy_file(tmp_path):
