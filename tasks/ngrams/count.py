@@ -22,13 +22,6 @@ from nl2sql_align.tasks.templates.rules import MAX_N
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-COUNTS_SCHEMA: Final = {
-    "ngram": pl.String,
-    "ngram_length": pl.Int32,
-    "n_occurrences": pl.Int64,
-    "example_ordinal": pl.Int64,
-}
-
 # One space separates the tokens of a template; these three contain one.
 _JOINED: Final = r"\b(ORDER|GROUP|PARTITION) BY\b"
 _GLUE: Final = "\x1f"

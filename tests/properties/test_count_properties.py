@@ -13,7 +13,6 @@ from nl2sql_align.tasks.base.connections import bounded
 from nl2sql_align.tasks.ngrams import corpus_counts
 from nl2sql_align.tasks.ngrams.corpus_counts import CountLimits
 from nl2sql_align.tasks.ngrams.count import (
-    COUNTS_SCHEMA,
     count_ngrams,
     ngram_incidence,
     split_template,
@@ -23,6 +22,7 @@ from nl2sql_align.tasks.warehouse.part_files import count_distinct_ngrams, find_
 from tests import reference
 from tests.conftest import count_corpus
 from tests.properties.strategies import some_templates, templates
+from tests.unit.ngrams.test_count import COUNTS_SCHEMA
 
 
 def frame_of(queries):

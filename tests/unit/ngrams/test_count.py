@@ -4,7 +4,14 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from nl2sql_align.tasks.ngrams.count import COUNTS_SCHEMA, count_ngrams, split_template
+from nl2sql_align.tasks.ngrams.count import count_ngrams, split_template
+
+COUNTS_SCHEMA = {
+    "ngram": pl.String,
+    "ngram_length": pl.Int32,
+    "n_occurrences": pl.Int64,
+    "example_ordinal": pl.Int64,
+}
 
 
 def frame(*templates, weights=None, ordinals=None):

@@ -45,11 +45,6 @@ def comparison(folder):
     )
 
 
-def without_places(frame):
-    places = ("path", "ngrams_file", "queries_file", "templates_file")
-    return frame.select(pl.exclude("ingested_at", *places))
-
-
 def test_the_numbers_are_those_of_a_run(folder, comparison):
     entry = '[[corpus]]\nname = "{0}"\nrole = "{1}"\nformat = "auto"\ndialect = "sqlite"\n'
     entry += 'path = "{0}.sql"\n'
