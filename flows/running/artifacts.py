@@ -59,7 +59,7 @@ def create_artifacts(summary: "RunSummary") -> None:
             key=key_of("run-summary", summary.warehouse),
             description=f"Findings of the last run in {summary.warehouse}",
         )
-        if not is_temporary():  # nobody could look at them once the run ends
+        if not is_temporary():  # which ends with the run
             _create_pictures(summary.warehouse)
     except Exception as error:
         get_run_logger().warning("Cannot create the artifacts of the run: %s", error)

@@ -181,7 +181,7 @@ def shared_with_workers() -> Iterator[None]:
 
 
 def is_temporary() -> bool:
-    """Return whether Prefect is pointed to a temporary server, which nobody can look at later."""
+    """Return whether Prefect is pointed to a temporary server, which ends with the process."""
     return any(server.is_used() for server in _servers)
 
 

@@ -202,8 +202,8 @@ class _Plan:
         targets: The sample of each target, and of each part of one that some predictions answer.
         pairs: The samples of each corpus and each target of other content, and of what is compared
             with a part.
-        ratios: The training set and predictions of each ratio, and what they are compared with: the
-            target, or the part that the predictions answer.
+        ratios: The training set, the predictions and the counterpart of each ratio: the target, or
+            the part of it that the predictions answer.
         trains: The sample of each training set.
     """
 

@@ -43,7 +43,7 @@ RELATED: Final = {
     **dict.fromkeys(("aggregate", "grouping", "having"), "groups"),
     **dict.fromkeys(("ordering", "row_limit", "ordering_with_limit"), "order"),
 }
-"""Features that one structure of a query can cause together, by what they have in common."""
+"""Features that one structure of a query can cause together, and the name of that structure."""
 
 HARDNESS: Final = ("easy", "medium", "hard", "extra")
 """The hardness classes of Spider's official evaluation, the easiest first."""

@@ -569,7 +569,7 @@ def _list_as_written(corpora: list[CountedCorpus]) -> list[dict[str, str]]:
 
 
 def _list_compared(corpora: list[CountedCorpus]) -> list[dict[str, str]]:
-    """Return for all predictions the name and the content key of what they are compared with."""
+    """Return for all predictions the name and the content key of their target or its part."""
     contents = {one.entry.name: one.content_key for one in corpora}
     parts = [one.answered for one in corpora if one.answered is not None]
     contents |= {part.entry.name: part.content_key for part in parts}

@@ -2,8 +2,8 @@
 
 ``python -m nl2sql_align.tasks.templates.parser_process``, with a socket as standard input, runs the
 process that forks them. It has the parser loaded and never parses, so that no query ends it. A
-message to it is a number. With files, it asks for a process of that number. Without, it asks to end
-that process, which the same message confirms. The forking process ends when the socket closes, and
+message to it is a number. With files, it starts a process of that number. Without, it ends that
+process, which the same message confirms. The forking process ends when the socket closes, and
 ends the others.
 
 A forked process reads requests from standard input, answers each, and ends with its input.

@@ -1,4 +1,4 @@
-"""Faults in the structure of answers in sentences, and the remedy that they ask for."""
+"""Faults in the structure of answers in sentences, and the remedy for them."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final

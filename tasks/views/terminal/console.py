@@ -53,7 +53,7 @@ class _OutputConsole(Console):
 
 class _MessageConsole(Console):
     def on_broken_pipe(self) -> None:
-        """Write nothing more: a run whose messages nobody reads is still to be completed."""
+        """Write nothing more, and let the run complete without a reader of its messages."""
         self.quiet = True
 
 
