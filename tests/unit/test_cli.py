@@ -156,11 +156,12 @@ def cli_on_terminal(*arguments, columns=80, variables=None, keys=None):
 def cli_here(monkeypatch, capsys):
     """Run a command in this process, which is faster."""
 
-    def run(*arguments):
+    def run(*arguments, **variables):
         with monkeypatch.context() as patch:
             for name in {*os.environ} - {*environment()}:
                 patch.delenv(name)
-            patch.setenv("COLUMNS", "80")
+            for name, value in {"COLUMNS": "80", **variables}.items():
+                patch.setenv(name, value)
             status = invoke([*map(str, arguments)])
         written = capsys.readouterr()
         return Ended(status, written.out, written.err)
@@ -575,10 +576,11 @@ def test_a_missing_corpora_file_is_reported_in_one_line(tmp_path, cli_here):
     check_usage_error(cli_here("run", tmp_path), "cannot be read (Is a directory)")
 
 
-def test_invalid_limits_are_reported_in_one_line(tmp_path):
+def test_invalid_limits_are_reported_in_one_line(cli_here):
     file = SAMPLES / "corpora.toml"
-    check_usage_error(cli("run", file, "--memory-limit", "much"), "'much' is not a memory limit")
-    threads = cli("run", file, variables={"NL2SQL_ALIGN_THREADS": "all"})
+    memory = cli_here("run", file, "--memory-limit", "much")
+    check_usage_error(memory, "'much' is not a memory limit")
+    threads = cli_here("run", file, NL2SQL_ALIGN_THREADS="all")
     check_usage_error(threads, "'all' is not a number of threads")
 
 
@@ -674,7 +676,7 @@ finally:
 )
 def test_commands_that_only_read_do_not_import_prefect(samples, arguments):
     command, *options = arguments
-    if command in ("matrix", "ratio", "rejects"):
+    if command in ("matrix", "ratio", "rejects", "explain"):
         options.insert(0, str(samples))
     modules = modules_after(command, *options)
     assert "typer" in modules
@@ -689,8 +691,8 @@ def test_version_is_that_of_the_package(cli_here):
 
 
 @pytest.mark.flow
-def test_matrix_shows_a_table_of_the_targets(samples):
-    ended = cli("matrix", samples)
+def test_matrix_shows_a_table_of_the_targets(samples, cli_here):
+    ended = cli_here("matrix", samples)
     assert (ended.status, ended.err) == (0, "")
     header, *lines = ended.out.splitlines()
     assert header.split() == ["kl_alignment", "of", "…", "role", "parsed", "orchard-dev"]
@@ -839,7 +841,7 @@ def test_a_file_in_a_folder_that_does_not_exist_is_refused_before_any_work(tmp_p
 
 
 def test_template_prints_a_template_or_the_reason_for_a_rejection(cli_here):
-    ended = cli("template", "SELECT a FROM b WHERE c = 'x' -- why")
+    ended = cli_here("template", "SELECT a FROM b WHERE c = 'x' -- why")
     assert (ended.status, ended.out, ended.err) == (0, "SELECT FROM WHERE =\n", "")
     ended = cli_here("template", "SELECT `a` FROM b", "--dialect", "postgres")
     assert (ended.status, ended.out) == (1, "")
@@ -1044,16 +1046,16 @@ def test_tables_fit_into_80_columns(samples, runs, arguments, cli_here):
 
 
 @pytest.mark.flow
-def test_the_content_of_a_dump_is_shown_as_text(runs):
+def test_the_content_of_a_dump_is_shown_as_text(runs, cli_here):
     warehouse = runs["plain"].warehouse
-    ended = cli("rejects", warehouse, "hostile", "--examples", "9", variables={"COLUMNS": "300"})
+    ended = cli_here("rejects", warehouse, "hostile", "--examples", "9", COLUMNS="300")
     assert ended.status == 0
     assert not [c for c in ended.out if not c.isprintable() and c != "\n"]
     assert MARKUP in ended.out
     # Programs get the text as it is in the dump.
-    rows = json.loads(cli("rejects", warehouse, "hostile", "--format", "json").out)
+    rows = json.loads(cli_here("rejects", warehouse, "hostile", "--format", "json").out)
     assert [row["raw_sql"] for row in rows] == HARMFUL
-    shown = cli("ratio", warehouse, variables={"COLUMNS": "300"}).out
+    shown = cli_here("ratio", warehouse, COLUMNS="300").out
     assert f"(model {MARKUP}" in shown
     assert "\x1b" not in shown
 
