@@ -184,6 +184,8 @@ class Engine:
             config={
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
+                # Returns freed memory to the system; it is kept for the connection otherwise.
+                "allocator_background_threads": True,
                 "threads": limits.threads,
                 "memory_limit": f"{int(limits.memory_bytes * memory_share)}B",
                 # Most steps read a file once: caching its content would only take memory.

@@ -106,7 +106,8 @@ class Classes:
     """The n-grams of a corpus, grouped into classes of equal counts in every template.
 
     Attributes:
-        counts: How often each n-gram of a class (column) occurs in each template (row).
+        counts: How often each n-gram of a class (column) occurs in each template (row), in the
+            type of the weights that it is multiplied by.
         of_ngram: The class of each n-gram.
         totals: The number of n-gram occurrences in each template.
     """
@@ -195,7 +196,8 @@ def join_blocks(blocks: Sequence[ClassBlock], n_ngrams: int) -> tuple[Classes, I
         place = np.searchsorted(block.ngrams, examples[of_class])
         part = block.counts[:, block.of_ngram[place]].tocoo()
         shape = (part.shape[0], len(examples))
-        parts.append(coo_array((part.data, (part.row, of_class[part.col])), shape=shape).tocsr())
+        at = part.row, of_class.astype(np.int32)[part.col]
+        parts.append(coo_array((part.data.astype(np.float64), at), shape=shape).tocsr())
     totals = np.concatenate([block.totals for block in blocks])
     return Classes(vstack(parts).tocsr(), of_ngram, totals), ngrams
 

@@ -66,7 +66,8 @@ class Division:
             largest terms. Terms fall with the probability, so these mostly contain them.
         matches_per_block: How many shared n-grams a block of pairs may have. Each takes 12 bytes at
             worst, and mostly a tenth of that.
-        n_partitions: Into how many parts to divide the n-grams; by default, as memory allows.
+        n_partitions: Into how many parts to divide the n-grams and queries; by default, as memory
+            allows.
     """
 
     n_candidates: int = 2000
@@ -76,8 +77,11 @@ class Division:
 
 DEFAULT_DIVISION: Final = Division()
 
-COUNTS_PER_STEP: Final = 4_000_000
-"""From this number of counts on, partitions are steps, of about as many counts each."""
+ROWS_PER_STEP: Final = 4_000_000
+"""From this number of new rows on, partitions are steps, of about as many rows each.
+
+Rows are the counts of n-grams, and the distinct queries with their templates.
+"""
 
 
 PAIRS_IN_PROCESS: Final = 250_000
@@ -86,7 +90,7 @@ PAIRS_IN_PROCESS: Final = 250_000
 
 @dataclass(frozen=True)
 class PartitionJob:
-    """The sums of all pairs over one partition of the n-grams.
+    """The sums of all pairs over one partition of the n-grams and queries.
 
     Attributes:
         contents: As for ``compute_matrix``.
@@ -218,23 +222,23 @@ def has_many_pairs(contents: list[Content], folder: Path, most: int = PAIRS_IN_P
 
 
 def divide_pairs(
-    contents: list[Content], folder: Path, scratch: Path, counts_per_step: int = COUNTS_PER_STEP
+    contents: list[Content], folder: Path, scratch: Path, rows_per_step: int = ROWS_PER_STEP
 ) -> list[PartitionJob]:
-    """Return the partitions to sum before ``compute_matrix``, if many counts are new.
+    """Return the partitions to sum before ``compute_matrix``, if many rows are new.
 
     Args:
         contents: As for ``compute_matrix``.
         folder: Likewise.
         scratch: A folder for the sums.
-        counts_per_step: The number of counts that a step may have.
+        rows_per_step: The number of rows that a step may have.
     """
     contents, files = _name_files(contents, folder, SKEW, EPSILON)
     if all(path.exists() for path in files.values()):
         return []
     known = _read_known(folder, measures_key(), contents)
     before = _list_known(known)
-    n_new = sum(count_distinct_ngrams(one.ngrams) for one in contents if one.key not in before)
-    n_steps = 1 << (n_new // counts_per_step).bit_length()
+    n_new = sum(_count_rows(content) for content in contents if content.key not in before)
+    n_steps = 1 << (n_new // rows_per_step).bit_length()
     if n_steps == 1:
         return []
     fetch_missing(file for content in contents for file in (content.ngrams, content.templates))
@@ -248,7 +252,7 @@ def divide_pairs(
 
 
 def sum_partition(job: PartitionJob) -> Path:
-    """Write the sums of all pairs over one partition of the n-grams, and return the file."""
+    """Write the sums of all pairs over one partition, and return the file."""
     call_in_share(_write_sums, job)
     return job.destination
 
@@ -263,21 +267,26 @@ def _write_sums(job: PartitionJob) -> None:
 
 
 def choose_partitions(
-    contents: list[Content], bytes_per_count: int = 100, n_at_a_time: int = 1
+    contents: list[Content], bytes_per_row: int = 150, n_at_a_time: int = 1
 ) -> int:
-    """Return into how many parts to divide the n-grams, by their hash, to fit into memory.
+    """Return into how many parts to divide n-grams and queries, by hash, to fit into memory.
 
     The result is a power of two, like the number of files of a large corpus. So each file is in one
     part, or contains several.
 
     Args:
         contents: The corpora.
-        bytes_per_count: What DuckDB and the sparse matrices hold of each count at a time.
+        bytes_per_row: The memory for each count of an n-gram, and for each distinct query.
         n_at_a_time: How many parts share the memory.
     """
-    n_counts = sum(count_distinct_ngrams(content.ngrams) for content in contents)
-    n_bytes = n_counts * bytes_per_count * n_at_a_time
+    n_bytes = sum(map(_count_rows, contents)) * bytes_per_row * n_at_a_time
     return 1 << (n_bytes // resources().memory_bytes).bit_length()
+
+
+def _count_rows(content: Content) -> int:
+    """Return the number of n-gram counts of a content, and of its distinct queries."""
+    n_queries: int = pq.read_metadata(content.templates).num_rows
+    return count_distinct_ngrams(content.ngrams) + n_queries
 
 
 def _read_known(folder: Path, rules: str, contents: list[Content]) -> dict[str, pa.Table]:
@@ -335,8 +344,7 @@ def _measure(
             _sum_pairs(con, contents, partition, n_partitions, skew, division)
     if n_partitions > 1:  # load the candidates of all partitions
         _load_counts(con, contents, with_new=False)
-    templates_files = [str(content.templates) for content in contents]
-    run_sql(con, "measures/matrix/unit_overlaps", templates_files=templates_files)
+    run_sql(con, "measures/matrix/templated", templates_files=_list_templates(contents))
     pairs = query_sql(
         con, "measures/matrix/divergences", skew=skew, epsilon=epsilon
     ).to_arrow_table()
@@ -345,8 +353,7 @@ def _measure(
     if _has_rows(con, "open_directions"):
         run_sql(con, "measures/matrix/all_candidates")
         for partition in range(n_partitions):
-            if known or n_partitions > 1:  # otherwise every n-gram is loaded already
-                _load_counts(con, contents, partition, n_partitions, with_new=False)
+            _load_counts(con, contents, partition, n_partitions, with_new=False)
             run_sql(con, "measures/matrix/largest_terms", skew=skew, most=CONTRIBUTIONS_PER_PAIR)
     contributions = query_sql(con, "measures/matrix/contributions", most=CONTRIBUTIONS_PER_PAIR)
     return {"pairs": pairs, "contributions": contributions.to_arrow_table(), "values": values}
@@ -382,12 +389,19 @@ def _sum_pairs(
     skew: float,
     division: Division,
 ) -> None:
-    """Add the sums over one partition of the n-grams to the table of sums."""
+    """Add the sums over one partition to the table of sums."""
     _load_counts(con, contents, partition, n_partitions)
     for shared in _count_shared_values(con, division.matches_per_block):
         con.register("shared_values", shared)
         run_sql(con, "measures/matrix/pair_sums", skew=skew)
         con.unregister("shared_values")
+    run_sql(
+        con,
+        "measures/matrix/unit_sums",
+        templates_files=_list_templates(contents),
+        partition=partition,
+        n_partitions=n_partitions,
+    )
 
 
 def _register_contents(
@@ -437,7 +451,8 @@ def _load_counts(
     }
     # DuckDB needs at least one file, even if no corpus is searched.
     vocabulary = [files[corpus] for (corpus,) in searched] or list(files.values())[:1]
-    run_sql(con, "ngrams/partition_of")
+    is_divided = any(content.ngrams.is_dir() for content in contents)
+    run_sql(con, "ngrams/partition_of" if is_divided else "ngrams/partition_by_hash")
     run_sql(
         con,
         "measures/matrix/counts",
@@ -454,6 +469,10 @@ def _list_partition_files(counts: Path, partition: int, n_partitions: int) -> li
     files = list_parts(counts)
     step = min(len(files), n_partitions)
     return [str(file) for file in files[partition % step :: step]]
+
+
+def _list_templates(contents: list[Content]) -> list[str]:
+    return [str(content.templates) for content in contents]
 
 
 def _has_rows(con: duckdb.DuckDBPyConnection, table: str) -> bool:

@@ -77,34 +77,45 @@ def divide_rows(rows: pl.DataFrame, templates: pl.Series) -> Rows:
             that have these in common.
         templates: The set's templates by their numbers.
     """
-    by, labels = _choose_labels(rows, templates)
-    names = labels.unique().sort()
+    by, parts = _choose_parts(rows, templates)
     return Rows(
         rows["unit_number"].to_numpy().astype(np.int64),
         rows["template_number"].to_numpy().astype(np.int64),
         rows["n_queries"].to_numpy().astype(np.float64),
-        names.search_sorted(labels).to_numpy().astype(np.int64),
-        by if len(names) > 1 else PartsBy.NONE,
+        parts,
+        by if parts.max(initial=0) > 0 else PartsBy.NONE,
     )
 
 
-def _choose_labels(rows: pl.DataFrame, templates: pl.Series) -> tuple[PartsBy, pl.Series]:
-    """Choose how to divide a set, and return the label of each row's part."""
+def _choose_parts(rows: pl.DataFrame, templates: pl.Series) -> tuple[PartsBy, Integers]:
+    """Choose how to divide a set, and return the number of each row's part."""
     n_queries = rows["n_queries"]
     n_known = int(n_queries.filter(rows["db_id"].is_not_null()).sum())
     choices = {PartsBy.SOURCE: "part"}
     if n_known >= _KNOWN_SHARE * int(n_queries.sum()):
         choices[PartsBy.DATABASE] = "db_id"
     for by, column in choices.items():
-        labels = _join_small(rows[column].fill_null(""), n_queries)
-        if labels.n_unique() > 1:
-            return by, labels
+        parts = _number_labels(_join_small(rows[column].fill_null(""), n_queries))
+        if parts.max(initial=0) > 0:
+            return by, parts
+    of_templates = np.bincount(rows["template_number"], n_queries, len(templates))
+    used = np.flatnonzero(of_templates)
+    parts = np.zeros(len(templates), np.int64)
+    parts[used] = _number_labels(_label_templates(templates[used], pl.Series(of_templates[used])))
+    return PartsBy.TEMPLATE, parts[rows["template_number"]]
+
+
+def _number_labels(labels: pl.Series) -> Integers:
+    """Return the number of each label, in their order."""
+    return labels.unique().sort().search_sorted(labels).to_numpy().astype(np.int64)
+
+
+def _label_templates(templates: pl.Series, n_queries: pl.Series) -> pl.Series:
+    """Return the label of each template's part, by its words or else by its clauses."""
     groups = group_templates(templates)
-    of_rows = groups[rows["template_number"].cast(pl.Int64)]
-    by_words = _join_small(of_rows["words"], n_queries)
-    # Templates with rare words are grouped by their clauses.
-    of_templates = pl.when(by_words == "").then(of_rows["clauses"]).otherwise(by_words)
-    return PartsBy.TEMPLATE, _join_small(pl.select(of_templates).to_series(), n_queries)
+    by_words = _join_small(groups["words"], n_queries)
+    labels = pl.when(by_words == "").then(groups["clauses"]).otherwise(by_words)
+    return _join_small(pl.select(labels).to_series(), n_queries)
 
 
 def group_templates(templates: pl.Series) -> pl.DataFrame:

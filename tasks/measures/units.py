@@ -164,7 +164,7 @@ class Sample:
     def part_shares(self) -> "csc_array":
         """The distribution of each part that has n-grams (row) over the classes (column)."""
         used = np.flatnonzero(self.part_totals)
-        counts = (self._of_parts @ self.classes.counts.astype(np.float64))[used]
+        counts = (self._of_parts @ self.classes.counts)[used]
         return counts.multiply(1 / self.part_totals[used, None]).tocsc()
 
     @property
@@ -298,7 +298,10 @@ def load_sample(
     )
     units: pl.Series = query_sql(con, "measures/resampling/unit_names").pl()["unit"]
     templates: pl.Series = query_sql(con, "measures/resampling/unit_templates").pl()["template"]
-    rows = divide_rows(query_sql(con, "measures/resampling/unit_counts").pl(), templates)
+    counts = query_sql(con, "measures/resampling/unit_counts").pl()
+    con.execute("drop table sample_units")  # for its memory
+    rows = divide_rows(counts, templates)
+    del counts
     of_units = coo_array(
         (rows.n_queries, (rows.units, rows.templates)), shape=(len(units), len(templates))
     ).tocsr()

@@ -164,7 +164,7 @@ def ngram_incidence(templates: pl.Series, max_n: int = MAX_N) -> Incidence:
 class Known:
     """Counts of given n-grams in a block of templates, from template ``first`` on.
 
-    ``counts`` is a sparse matrix (CSR, int64) with a row per template and a column per given
+    ``counts`` is a sparse matrix (CSR, int32) with a row per template and a column per given
     n-gram. ``totals`` is the number of all n-grams of each template.
     """
 
@@ -205,10 +205,11 @@ def count_known(
         known = ngram_keys(part.ngrams).with_row_index("column")
         known = known.join(wanted, on=keys.columns, how="inner").sort("column")
         kept = part.counts.tocsc()[:, known["column"].to_numpy()].tocoo()
-        at = (kept.row, known["to"].to_numpy()[kept.col])
+        # Half the size of 64-bit integers; the counts of a large corpus take hundreds of MB.
+        at = (kept.row.astype(np.int32), known["to"].to_numpy().astype(np.int32)[kept.col])
         shape = (part.counts.shape[0], len(keys))
         totals = np.asarray(part.counts.sum(axis=1), np.int64).reshape(-1)
-        yield Known(start, csr_array((kept.data, at), shape=shape), totals)
+        yield Known(start, csr_array((kept.data.astype(np.int32), at), shape=shape), totals)
 
 
 def _read_tokens(templates: pl.Series, max_n: int) -> _Text:

@@ -93,13 +93,14 @@ _GIVEN_CORPORA: Final = pa.schema(
         ("has_sql", pa.bool_()),
         ("keeps_sql", pa.bool_()),
         ("n_questions", pa.int64()),
+        ("n_distinct_queries", pa.int64()),
     ]
 )
 # Columns that say nothing more about the results: times, paths on this machine, and what follows
 # from contents.
 _NOT_RESULTS: Final = [
     *("ingested_at", "retired_at", "queries_file", "templates_file"),
-    "n_questions",
+    *("n_questions", "n_distinct_queries"),
 ]
 _AS_WRITTEN: Final = pa.schema([("corpus", pa.string()), ("content_key", pa.string())])
 _DOUBTS: Final = pa.schema(
@@ -552,6 +553,8 @@ def _describe_corpora(
             "has_sql": corpus.has_sql,
             "keeps_sql": corpus.entry.keep_sql and corpus.entry.format != FINGERPRINT,
             "n_questions": recall_questions(corpus.queries, warehouse),
+            # Templates have a row for each distinct query.
+            "n_distinct_queries": pq.read_metadata(corpus.templates).num_rows,
             "ingested_at": datetime.fromtimestamp(corpus.queries.stat().st_mtime, UTC),
         }
         for position, corpus in enumerate(corpora)

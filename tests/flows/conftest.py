@@ -90,7 +90,7 @@ def dividing_pairs():
         return list_and_count
 
     with pytest.MonkeyPatch.context() as patch:
-        divide = count(steps.matrix.divide_pairs, counts_per_step=100)
+        divide = count(steps.matrix.divide_pairs, rows_per_step=100)
         patch.setattr(steps.matrix, "divide_pairs", divide)
         list_blocks = count(steps.list_blocks, limits=BlockLimits(1e-5))
         patch.setattr(steps, "list_blocks", list_blocks)

@@ -304,13 +304,14 @@ def test_counts_in_partitions_change_no_bit(large_contents, large_report, tmp_pa
     assert_same_bits(large_report, measured)
 
 
-def test_the_number_of_partitions_follows_from_counts_and_memory(
+def test_the_number_of_partitions_follows_from_rows_and_memory(
     large_contents, tmp_path, monkeypatch
 ):
     first, *others = large_contents
     contents = [in_partitions(first, tmp_path, 2), *others]
     n_counts = sum(count_distinct_ngrams(content.ngrams) for content in contents)
     assert n_counts == sum(count_distinct_ngrams(content.ngrams) for content in large_contents)
+    n_rows = n_counts + sum(pq.read_metadata(content.templates).num_rows for content in contents)
     for memory_limit, n_partitions in (("100GB", 1), ("1GB", 8)):
         monkeypatch.setenv(MEMORY_LIMIT_VARIABLE, memory_limit)
-        assert choose_partitions(contents, 1 + 6_000_000_000 // n_counts) == n_partitions
+        assert choose_partitions(contents, 1 + 6_000_000_000 // n_rows) == n_partitions

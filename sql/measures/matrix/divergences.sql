@@ -16,7 +16,11 @@ with sums_of_pairs as (
         sum(b_skew) as b_skew,
         sum(a_additive) as a_additive,
         sum(b_additive) as b_additive,
-        sum(jensen_shannon) as jensen_shannon
+        sum(jensen_shannon) as jensen_shannon,
+        sum(a_in_templates)::bigint as a_in_templates,
+        sum(b_in_templates)::bigint as b_in_templates,
+        sum(a_in_texts)::bigint as a_in_texts,
+        sum(b_in_texts)::bigint as b_in_texts
     from pair_sums
     group by a_id, b_id
 ),
@@ -24,12 +28,14 @@ with sums_of_pairs as (
 directed_sums as (
     select
         a_id as source_id, b_id as target_id, n_shared, a_shared as source_shared,
-        b_shared as target_shared, a_skew as skew, a_additive as additive, jensen_shannon
+        b_shared as target_shared, a_skew as skew, a_additive as additive, jensen_shannon,
+        b_in_templates as target_in_templates, b_in_texts as target_in_texts
     from sums_of_pairs
     union all
     select
         b_id as source_id, a_id as target_id, n_shared, b_shared as source_shared,
-        a_shared as target_shared, b_skew as skew, b_additive as additive, jensen_shannon
+        a_shared as target_shared, b_skew as skew, b_additive as additive, jensen_shannon,
+        a_in_templates as target_in_templates, a_in_texts as target_in_texts
     from sums_of_pairs
 ),
 
@@ -57,11 +63,11 @@ measured as (
         (p.alone_as_source + q.alone_as_target + coalesce(sums.additive, 0))::double
         / (1::bigint << 58) as additive,
         coalesce(sums.jensen_shannon, 0)::double / (1::bigint << 58) as jensen_shannon,
-        coalesce(common.n_templates_shared, 0) / n_templated.n_templated::double
+        coalesce(sums.target_in_templates, 0) / n_templated.n_templated::double
             as template_coverage,
         if(
             source_texts.has_texts and n_templated.has_texts,
-            coalesce(common.n_texts_shared, 0) / n_templated.n_templated::double,
+            coalesce(sums.target_in_texts, 0) / n_templated.n_templated::double,
             null
         ) as exact_overlap
     from pairs
@@ -71,8 +77,6 @@ measured as (
     join n_templated as source_texts on pairs.source_id = source_texts.content_id
     left join directed_sums as sums
         on pairs.source_id = sums.source_id and pairs.target_id = sums.target_id
-    left join unit_overlaps as common
-        on pairs.source_id = common.source_id and pairs.target_id = common.target_id
 ),
 
 divergences as (

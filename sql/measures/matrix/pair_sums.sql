@@ -4,7 +4,7 @@
 -- block, among them those of a content with itself, and those of two contents of the block in both
 -- orders. With n_shared times a term, the sum of a pair stays below 2^63.
 -- parameters: skew
-insert into pair_sums
+insert into pair_sums by name
 with shared as (
     select
         n_shared,

@@ -16,7 +16,6 @@ with query_counts as (
             starts_with(reject_reason, 'not a query, DML or DDL statement: ')
             or starts_with(reject_reason, 'left out by ')
         ), 0)::bigint as n_not_queries,
-        count(distinct sql) as n_distinct_queries,
         count(distinct template_id) as n_distinct_templates
     from queries
     where corpus in $new_corpora
@@ -29,7 +28,6 @@ with query_counts as (
         n_queries,
         n_templated,
         n_not_queries,
-        n_distinct_queries,
         n_distinct_templates
     from known_corpora
 ),
@@ -78,8 +76,7 @@ hidden_texts as (
         count(*) filter (
             ingested.sql != coalesce(ingested.raw_sql, '')
             and ingested.reject_reason is distinct from 'cut off by its log'
-        ) as n_cleaned,
-        count(distinct ingested.sql) as n_distinct_queries
+        ) as n_cleaned
     from read_parquet($hidden_files, filename = true) as ingested
     join given_corpora as given on ingested.filename = given.queries_file
     where not given.has_sql and given.corpus in $new_corpora
@@ -114,9 +111,7 @@ select
     query_counts.n_queries,
     query_counts.n_templated,
     query_counts.n_queries - query_counts.n_templated as n_rejected,
-    coalesce(
-        hidden_texts.n_distinct_queries, texts.n_distinct_queries::bigint, query_counts.n_distinct_queries
-    ) as n_distinct_queries,
+    coalesce(texts.n_distinct_queries::bigint, given.n_distinct_queries) as n_distinct_queries,
     query_counts.n_distinct_templates,
     coalesce(ngram_totals.n_distinct_ngrams, 0) as n_distinct_ngrams,
     coalesce(ngram_totals.n_ngrams, 0) as n_ngrams,

@@ -202,7 +202,7 @@ def test_partitions_as_steps_change_no_bit_though_some_run_twice(tmp_path, monke
     whole, folder, scratch = tmp_path / "whole", tmp_path / "divided", tmp_path / "scratch"
     for some in (contents[:2], contents):  # some pairs are known the second time
         compute_matrix(some, whole)
-        jobs = divide_pairs(some, folder, scratch, counts_per_step=8)
+        jobs = divide_pairs(some, folder, scratch, rows_per_step=8)
         assert len(jobs) > 1
         sums = [sum_partition(job) for job in [*jobs[:1], *jobs]][1:]
         compute_matrix(some, folder, sums=sums)
@@ -210,7 +210,7 @@ def test_partitions_as_steps_change_no_bit_though_some_run_twice(tmp_path, monke
             {one.name: one.read_bytes() for one in place.iterdir()} for place in (whole, folder)
         ]
         assert files[0] == files[1]
-    assert divide_pairs(contents, folder, scratch, counts_per_step=8) == []
+    assert divide_pairs(contents, folder, scratch, rows_per_step=8) == []
     assert not has_many_pairs(contents, folder, most=1)
     assert has_many_pairs(contents[1:], folder, most=1)
     assert not has_many_pairs(contents[1:], folder)
