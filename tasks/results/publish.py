@@ -427,17 +427,20 @@ def _insert_contributions(
 ) -> None:
     """Fill the table on the n-grams behind divergences, for a range of sources at a time."""
     ranges = query_sql(con, "results/publish/contribution_ranges", n_rows=_CONTRIBUTIONS_AT_A_TIME)
+    con.begin()  # each commit would write the last rows again
     for first, last, sides in ranges.fetchall():
         files = [corpus.ngrams for corpus in corpora if corpus.entry.name in sides]
-        fetch_missing([*files, *_list_packed(corpora, sides, warehouse)])
+        packed = _list_packed(corpora, sides, warehouse)
+        fetch_missing([*files, *packed])
         run_sql(
             con,
             "results/publish/ngram_contributions",
             ngram_files=[*map(str, files)],
-            sides=sides,
+            queries_files=[*map(str, packed)],
             first=first,
             last=last,
         )
+    con.commit()
 
 
 def _insert_slices(con: duckdb.DuckDBPyConnection, slices: Path) -> None:

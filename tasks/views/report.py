@@ -31,14 +31,16 @@ if TYPE_CHECKING:
     import duckdb
     import polars as pl
 
-REPORT_VERSION: Final = 5
+REPORT_VERSION: Final = 6
 """Raise it with every change of Python or SQL that can alter the page.
 
 The page's own files need no new version: their text is part of the report's key.
 """
 
 # Each pair and direction shows up to _MAX_NGRAMS n-grams, or fewer (at least _MIN_NGRAMS) if all
-# pairs together would exceed _MAX_NGRAM_ROWS: this bounds the size of the page.
+# pairs together would exceed _MAX_NGRAM_ROWS. Of more than _MAX_NGRAM_PAIRS pairs, the closest of
+# each target show any. This bounds the size of the page.
+_MAX_NGRAM_PAIRS: Final = 4_000
 _MAX_NGRAMS: Final = 10
 _MIN_NGRAMS: Final = 3
 _MAX_NGRAM_ROWS: Final = 12_000
@@ -290,6 +292,7 @@ def read_measures(
     position_of = {one["corpus"]: position for position, one in enumerate(corpora)}
     alignment = query_sql(con, "views/report/alignment").pl()
     texts = _SharedTexts()
+    most_sources = _limit_sources(con)
     return {
         "clustered": order_by_similarity(alignment, len(corpora)),
         **_encode_matrices(alignment, [one["role"] for one in corpora], all_pairs_up_to),
@@ -319,13 +322,16 @@ def read_measures(
         "slices": _encode_slices(con, position_of, texts, has_sql=has_sql),
         "ratios": _encode_ratios(query_sql(con, "views/report/ratios").pl(), position_of, texts),
         "features": _encode_features(
-            query_sql(con, "views/report/features").pl(),
+            query_sql(con, "views/report/features"),
             position_of,
             texts,
             example=_choose_examples(len(corpora) <= all_pairs_up_to, has_sql=has_sql),
         ),
         "related": {_FEATURE_LABELS[name]: family for name, family in RELATED.items()},
-        "contributions": _encode_contributions(con, position_of, texts, has_sql=has_sql),
+        "most_sources": most_sources,
+        "contributions": _encode_contributions(
+            con, position_of, texts, most_sources or len(corpora), has_sql=has_sql
+        ),
         "curves": _encode_curves(query_sql(con, "views/report/curves").pl(), position_of),
         "rejects": [
             [
@@ -511,7 +517,10 @@ def _choose_examples(is_wanted: bool, *, has_sql: bool) -> str | None:
 
 
 def _encode_features(
-    rows: "pl.DataFrame", position_of: Mapping[str, int], texts: _SharedTexts, example: str | None
+    rows: "duckdb.DuckDBPyRelation",
+    position_of: Mapping[str, int],
+    texts: _SharedTexts,
+    example: str | None,
 ) -> dict[str, Any]:
     """Return for each feature, by corpus, the share of queries that have it, its mean, an example.
 
@@ -521,8 +530,10 @@ def _encode_features(
         texts: The texts of the page, to which the examples are added.
         example: The column with the examples; None without examples.
     """
+    columns = ["corpus", "feature", "share", "mean", *([] if example is None else [example])]
     found: dict[str, dict[int, list[float]]] = {}
-    for row in rows.iter_rows(named=True):
+    # Without examples, no text is read.
+    for row in rows.select(*columns).pl().iter_rows(named=True):
         shown = [round(row["share"], 4), round(row["mean"], 3)]
         if example is not None and row[example] is not None:
             shown.append(texts.position(row[example]))
@@ -534,10 +545,19 @@ def _encode_features(
     }
 
 
+def _limit_sources(con: "duckdb.DuckDBPyConnection") -> int | None:
+    """Return how many sources of each target show n-grams; None if all do."""
+    [(n_pairs, n_targets)] = con.execute(
+        "select count(distinct (source, target)), count(distinct target) from ngram_contributions"
+    ).fetchall()
+    return None if n_pairs <= _MAX_NGRAM_PAIRS else max(1, _MAX_NGRAM_PAIRS // n_targets)
+
+
 def _encode_contributions(
     con: "duckdb.DuckDBPyConnection",
     position_of: Mapping[str, int],
     texts: _SharedTexts,
+    most_sources: int,
     *,
     has_sql: bool,
 ) -> list[list[Any]]:
@@ -552,7 +572,8 @@ def _encode_contributions(
     ).fetchall()
     most = max(_MIN_NGRAMS, min(_MAX_NGRAMS, _MAX_NGRAM_ROWS // max(1, 2 * n_pairs)))
     pairs: dict[tuple[int, int], tuple[list[Sequence[int]], list[Sequence[int]]]] = {}
-    for row in query_sql(con, "views/report/contributions", most=most).pl().iter_rows(named=True):
+    rows = query_sql(con, "views/report/contributions", most=most, most_sources=most_sources).pl()
+    for row in rows.iter_rows(named=True):
         over, under = pairs.setdefault(
             (position_of[row["source"]], position_of[row["target"]]), ([], [])
         )

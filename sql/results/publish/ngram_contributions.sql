@@ -1,8 +1,8 @@
 -- The n-grams with the largest terms of the divergences, each with a query from the corpus in which it is more
 -- frequent. folded_under is the pair's longest n-gram that contains this one and occurs as often in both corpora.
--- first and last are a range of sources by their positions: see contribution_ranges.sql. ngram_files has the counts of
--- all corpora in column side of this range, which sides lists. Expects named_contributions and the view queries.
--- parameters: ngram_files, sides, first, last
+-- first and last are a range of sources by their positions: see contribution_ranges.sql. ngram_files and queries_files
+-- have the counts and the queries of all corpora in column side of this range. Expects named_contributions.
+-- parameters: ngram_files, queries_files, first, last
 insert into ngram_contributions
 with named as (
     select *
@@ -53,8 +53,8 @@ examples as (
     from (select distinct side, ngram from named) as wanted
     join read_parquet($ngram_files) as counted
         on wanted.side = counted.corpus and wanted.ngram = counted.ngram
-    join queries on counted.corpus = queries.corpus and counted.example_ordinal = queries.ordinal
-    where queries.corpus in $sides
+    join read_parquet($queries_files) as queries
+        on counted.corpus = queries.corpus and counted.example_ordinal = queries.ordinal
 )
 
 select

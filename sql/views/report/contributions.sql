@@ -1,7 +1,29 @@
 -- The n-grams with the largest terms of each divergence, including the terms of n-grams folded under them, with an
--- example query and its template. An n-gram with others folded under it is never folded itself.
--- parameters: most
-with terms as (
+-- example query and its template. An n-gram with others folded under it is never folded itself. Of each target, the pairs
+-- with the closest sources alone are shown, and those with predictions on it.
+-- parameters: most, most_sources
+with pairs as (
+    select distinct
+        source,
+        target
+    from ngram_contributions
+),
+
+shown_pairs as (
+    select
+        pairs.source,
+        pairs.target
+    from pairs
+    join alignment on pairs.source = alignment.source and pairs.target = alignment.target
+    join corpora on pairs.source = corpora.corpus
+    qualify
+        row_number() over (
+            partition by pairs.target
+            order by coalesce(corpora.target = pairs.target, false) desc, alignment.kl_alignment desc, pairs.source
+        ) <= $most_sources
+),
+
+terms as (
     select
         source,
         target,
@@ -13,6 +35,7 @@ with terms as (
         any_value(target_probability) filter (folded_under is null) as target_probability,
         any_value(example_sql) filter (folded_under is null) as example_sql
     from ngram_contributions
+    join shown_pairs using (source, target)
     group by all
 ),
 

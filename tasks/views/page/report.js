@@ -928,7 +928,7 @@ function foldVariants(rows) {
 
 function ngramParts(s, t) {
   const sides = ngramsOf(s, t);
-  if (!sides) return [h("h3", {}, "In n-grams"), h("p", {}, "The report has n-grams for pairs with a target only. To see those of this pair, run nl2sql-align explain DIR SOURCE TARGET.")];
+  if (!sides) return [h("h3", {}, "In n-grams"), h("p", {}, `The report has n-grams ${data.most_sources ? `for the ${count(data.most_sources)} closest corpora of each target` : "for pairs with a target"} only. To see those of this pair, run nl2sql-align explain DIR SOURCE TARGET.`)];
   const groups = sides.flatMap((some, side) => some.map((group) => ({ ...group, side })));
   const list = h("div", { id: "bars" }, groups.map((group) => ngramDetails(group, s, t)));
   return [h("h3", {}, "In n-grams"),
