@@ -106,8 +106,7 @@ class Classes:
     """The n-grams of a corpus, grouped into classes of equal counts in every template.
 
     Attributes:
-        counts: How often each n-gram of a class (column) occurs in each template (row), in the
-            type of the weights that it is multiplied by.
+        counts: How often each n-gram of a class (column) occurs in each template (row).
         of_ngram: The class of each n-gram.
         totals: The number of n-gram occurrences in each template.
     """
@@ -160,8 +159,9 @@ def group_block(counts: "csr_array", first_row: int) -> ClassBlock:
         )
     of_ngram, first = _number_by_sums(sums)
     return ClassBlock(
-        ngrams,
-        of_ngram,
+        # Half the size: all blocks of a large corpus take hundreds of MB.
+        ngrams.astype(np.int32),
+        of_ngram.astype(np.int32),
         columns[:, ngrams[first]],
         (sums[0][first], sums[1][first]),
         np.asarray(counts.sum(axis=1), np.int64).reshape(-1),
@@ -197,7 +197,7 @@ def join_blocks(blocks: Sequence[ClassBlock], n_ngrams: int) -> tuple[Classes, I
         part = block.counts[:, block.of_ngram[place]].tocoo()
         shape = (part.shape[0], len(examples))
         at = part.row, of_class.astype(np.int32)[part.col]
-        parts.append(coo_array((part.data.astype(np.float64), at), shape=shape).tocsr())
+        parts.append(coo_array((part.data, at), shape=shape).tocsr())
     totals = np.concatenate([block.totals for block in blocks])
     return Classes(vstack(parts).tocsr(), of_ngram, totals), ngrams
 
