@@ -357,22 +357,22 @@ class Job:
         from nl2sql_align.tasks.results.versions import list_versions
         from nl2sql_align.tasks.run import steps
 
-        warehouse, call, lap = self._warehouse, self._executor.call, self.clock.lap
+        warehouse, submit, lap = self._warehouse, self._executor.submit, self.clock.lap
         corpora = steps.count_answered_parts(corpora, warehouse)
         versions = list_versions()
-        filling = self._executor.submit(fill_database, warehouse, corpora, versions)
+        filling = submit(fill_database, warehouse, corpora, versions)
         matrix = self._measure_pairs(corpora)
         announce_matrix(matrix, lap("matrix"))
-        measuring = self._executor.submit(steps.measure_as_written, corpora, warehouse)
+        measuring = submit(steps.measure_as_written, corpora, warehouse)
         resampling = settings.resampling
         of_pairs = corpora, matrix, warehouse, resampling
         blocks: list[Block] = []
         while more := steps.list_blocks_to_resample(*of_pairs):
             self._make_blocks(more)
             blocks += more
-        intervals = call(steps.resample_pairs, *of_pairs, blocks)
+        intervals = submit(steps.resample_pairs, *of_pairs, blocks).result()
         announce_intervals(intervals, lap("intervals"))
-        slices = call(steps.measure_slices, corpora, warehouse)
+        slices = submit(steps.measure_slices, corpora, warehouse).result()
         if slices is not None:
             announce_slices(slices, lap("slices"))
         record = RunRecord(
@@ -394,7 +394,7 @@ class Job:
         # If the run ends here, the results do not belong to the inputs of the last run.
         warehouse.inputs_file.unlink(missing_ok=True)
         warehouse.record_digests()  # before readers can see the database that names these files
-        call(
+        self._executor.call(
             publish,
             warehouse,
             corpora,
@@ -420,7 +420,7 @@ class Job:
         submit, warehouse = self._executor.submit, self._warehouse
         jobs = steps.divide_pairs(corpora, warehouse)
         if not jobs:
-            return self._executor.call(steps.measure_pairs, corpora, warehouse)
+            return submit(steps.measure_pairs, corpora, warehouse).result()
         sums = [step.result() for step in [submit(sum_partition, job) for job in jobs]]
         return submit(steps.measure_pairs_apart, corpora, warehouse, sums).result()
 
