@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -115,15 +115,20 @@ class _Process:
         self.is_usable = True
         self._made_for = _describe_surroundings(limits)
         try:
-            self._errors = tempfile.TemporaryFile(dir=limits.temp_directory)  # noqa: SIM115 - closed by end()
-            self._process = subprocess.Popen(
-                # -P: modules in the user's folder must not hide ours.
-                [sys.executable, "-P", "-m", "nl2sql_align.tasks.base.child_process"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._errors,
-                env={**os.environ, "PYTHONPATH": list_module_folders()},
-            )
+            with ExitStack() as stack:
+                self._errors = stack.enter_context(
+                    tempfile.TemporaryFile(dir=limits.temp_directory)
+                )
+                self._process = subprocess.Popen(
+                    # -P: modules in the user's folder must not hide ours.
+                    [sys.executable, "-P", "-m", "nl2sql_align.tasks.base.child_process"],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=self._errors,
+                    env={**os.environ, "PYTHONPATH": list_module_folders()},
+                )
+                stack.enter_context(self._process)
+                self._open = stack.pop_all()
         except OSError as problem:
             raise _NotRunError(problem.strerror or str(problem)) from None
 
@@ -138,7 +143,11 @@ class _Process:
             with tempfile.TemporaryDirectory(dir=limits.temp_directory) as folder:
                 place = Path(folder)
                 (place / "call").write_bytes(pickle.dumps((limits, call)))
-                self._run(place)
+                try:
+                    self._run(place)
+                except BaseException:  # it must not write to a folder that is being removed
+                    self._process.kill()
+                    raise
                 result: R
                 result, error = pickle.loads((place / "answer").read_bytes())
         except OSError as problem:
@@ -167,8 +176,8 @@ class _Process:
     def end(self) -> None:
         """End the process."""
         self._process.kill()
-        with suppress(BrokenPipeError), self._errors, self._process:
-            pass
+        with suppress(BrokenPipeError):
+            self._open.close()
 
 
 def _describe_surroundings(limits: Resources) -> tuple[object, ...]:
