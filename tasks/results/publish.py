@@ -120,6 +120,8 @@ def fill_database(
     corpora: list[CountedCorpus],
     versions: Mapping[str, str],
     known_share: float = KNOWN_SHARE,
+    *,
+    has_comments: bool = True,
 ) -> Path | None:
     """Fill the tables on single corpora of a new database, while the pairs are still measured.
 
@@ -128,6 +130,7 @@ def fill_database(
         corpora: In the order of the corpora file.
         versions: The versions of the run's record.
         known_share: As for ``publish``.
+        has_comments: Whether the tables and their columns get comments, for people who read them.
 
     Returns:
         A file for ``publish`` to complete. None if ``publish`` will change a copy of the old
@@ -136,7 +139,7 @@ def fill_database(
     old, names = _read_old_database(warehouse), _name_files(warehouse, corpora)
     if _is_mostly_known(corpora, names, old, versions, known_share):
         return None
-    return _fill_new_database(warehouse, corpora, names, old)
+    return _fill_new_database(warehouse, corpora, names, old, has_comments=has_comments)
 
 
 def publish(
@@ -247,11 +250,13 @@ def _fill_new_database(
     corpora: list[CountedCorpus],
     names: PublicNames,
     old: "_OldDatabase",
+    *,
+    has_comments: bool = True,
 ) -> Path:
     warehouse.scratch.mkdir(parents=True, exist_ok=True)
     filled = warehouse.scratch / f"{uuid4().hex}.duckdb"
     with _open_for_writing(filled, names, f", {SMALL_BLOCKS}") as con:
-        _create_tables(con, old.backed_up)
+        _create_tables(con, old.backed_up, has_comments=has_comments)
         con.register("given_corpora", _describe_corpora(corpora, warehouse, names))
         _insert_corpora(con, corpora, warehouse, names, is_copy=False)
         con.unregister("given_corpora")
@@ -269,7 +274,9 @@ def _open_for_writing(
         yield con
 
 
-def _create_tables(con: duckdb.DuckDBPyConnection, backed_up: Mapping[str, pa.Table]) -> None:
+def _create_tables(
+    con: duckdb.DuckDBPyConnection, backed_up: Mapping[str, pa.Table], *, has_comments: bool
+) -> None:
     """Create the public tables, and fill those that runs carry over.
 
     Another version's rows are inserted by column name. A table that needs a column that they lack
@@ -277,7 +284,8 @@ def _create_tables(con: duckdb.DuckDBPyConnection, backed_up: Mapping[str, pa.Ta
     """
     con.begin()  # one commit for hundreds of small statements
     run_sql(con, "results/publish/tables")
-    run_sql(con, "results/publish/comments")
+    if has_comments:
+        run_sql(con, "results/publish/comments")
     con.commit()
     for table, rows in backed_up.items():
         columns = [name for name in con.table(table).columns if name in rows.column_names]

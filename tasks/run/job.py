@@ -147,11 +147,14 @@ class JobSettings:
         corpora_file: The corpora file, for the record of the run; None if the run has no such file.
         resampling: How to resample for intervals; by default, as many replicates as verdicts need.
         drift_threshold: How far an alignment may move before the move is called a drift.
+        has_comments: Whether a new database has comments on its tables and columns, for people who
+            read it.
     """
 
     corpora_file: Path | None = None
     resampling: Resampling = DEFAULT_RESAMPLING
     drift_threshold: float = DRIFT_THRESHOLD
+    has_comments: bool = True
 
 
 DEFAULT_SETTINGS: Final = JobSettings()
@@ -360,7 +363,9 @@ class Job:
         warehouse, submit, lap = self._warehouse, self._executor.submit, self.clock.lap
         corpora = steps.count_answered_parts(corpora, warehouse)
         versions = list_versions()
-        filling = submit(fill_database, warehouse, corpora, versions)
+        filling = submit(
+            fill_database, warehouse, corpora, versions, has_comments=settings.has_comments
+        )
         matrix = self._measure_pairs(corpora)
         announce_matrix(matrix, lap("matrix"))
         measuring = submit(steps.measure_as_written, corpora, warehouse)

@@ -202,7 +202,7 @@ def _compare(
     memory_limit: str | None,
 ) -> Comparison:
     from nl2sql_align.tasks.run.given_corpora import list_given
-    from nl2sql_align.tasks.run.job import run_locally
+    from nl2sql_align.tasks.run.job import JobSettings, run_locally
     from nl2sql_align.tasks.warehouse.folder import Warehouse
 
     targets = list_given(target, "target")
@@ -218,7 +218,10 @@ def _compare(
             dialect,
         )
         warehouse = Warehouse(folder / "warehouse")
-        summary = run_locally(entries, warehouse, threads=threads, memory_limit=memory_limit)
+        settings = JobSettings(has_comments=False)
+        summary = run_locally(
+            entries, warehouse, settings, threads=threads, memory_limit=memory_limit
+        )
         set_aside = _adapt_reasons(summary.set_aside, entries, warehouse)
         _check_usable(entries, set_aside)
         return _read_comparison(entries, warehouse, list(summary.notes), set_aside)
@@ -284,12 +287,15 @@ def _read_comparison(
 ) -> Comparison:
     import polars as pl
 
+    from nl2sql_align.tasks.base.connections import connect
     from nl2sql_align.tasks.base.run_sql import query_sql
-    from nl2sql_align.tasks.results.database import open_results
+    from nl2sql_align.tasks.results.database import attach_results
     from nl2sql_align.tasks.views.explain import describe_pair
 
     [target] = [entry.name for entry in entries if entry.role == "target"]
-    with open_results(warehouse.folder) as con:
+    with connect() as con:
+        # This process has just made the database: `open_results` would search it for foreign code.
+        attach_results(con, warehouse.database, "read_only")
         pairs = query_sql(con, "results/read/matrix").pl()
         pairs = pairs.filter(pl.col("source_role") == "train", pl.col("target") == target)
         pairs = pairs.sort("kl_alignment", "source", descending=[True, False])
