@@ -70,8 +70,8 @@ def describe_templates(templates: Sequence[str]) -> list[str]:
         return []
     with connected() as con:
         run_sql(con, "results/publish/templates_as_corpora", templates=list(templates))
-        run_sql(con, "results/publish/template_features")
         numbers = list(range(1, len(templates) + 1))
+        run_sql(con, "results/publish/template_features", corpora=numbers)
         run_sql(con, "results/publish/structural_features", new_corpora=numbers)
         found: list[dict[str, int]] = [{} for _ in templates]
         for number, feature, mean in con.execute(

@@ -210,8 +210,6 @@ def publish(
                 filled = _fill_new_database(warehouse, corpora, names, old)
             filled.replace(temporary)
         with _open_for_writing(temporary, names) as con:
-            if not is_copy:
-                con.execute("create temp table known_answer_errors as from answer_errors")
             if not is_same:
                 con.register("given_corpora", described)
                 if is_copy:
@@ -257,6 +255,7 @@ def _fill_new_database(
     filled = warehouse.scratch / f"{uuid4().hex}.duckdb"
     with _open_for_writing(filled, names, f", {SMALL_BLOCKS}") as con:
         _create_tables(con, old.backed_up, has_comments=has_comments)
+        con.execute("create temp table known_answer_errors as from answer_errors")
         con.register("given_corpora", _describe_corpora(corpora, warehouse, names))
         _insert_corpora(con, corpora, warehouse, names, is_copy=False)
         con.unregister("given_corpora")
@@ -335,8 +334,7 @@ def _insert_corpora(
         queries_files=sorted({str(corpus.queries) for corpus in corpora}),
         hidden_files=sorted({*map(str, hidden)}),
     )
-    run_sql(con, "results/publish/template_features")
-    run_sql(con, "results/publish/structural_features", new_corpora=new_names)
+    _insert_structures(con, corpora, new_names, warehouse)
 
 
 def _list_packed(
@@ -408,7 +406,6 @@ def _insert_pairs(
     run_sql(con, "results/publish/alignment", pairs=str(pairs))
     run_sql(con, "results/publish/ratio_doubts")
     con.unregister("given_doubts")
-    _insert_answer_errors(con, corpora, warehouse)
     if intervals is not None:
         from nl2sql_align.tasks.measures.ratio_verdicts import judge_ratios
 
@@ -465,10 +462,16 @@ def _insert_slices(con: duckdb.DuckDBPyConnection, slices: Path) -> None:
     con.unregister("given_slices")
 
 
-def _insert_answer_errors(
-    con: duckdb.DuckDBPyConnection, corpora: list[CountedCorpus], warehouse: Warehouse
+def _insert_structures(
+    con: duckdb.DuckDBPyConnection,
+    corpora: list[CountedCorpus],
+    new_names: list[str],
+    warehouse: Warehouse,
 ) -> None:
-    """Compare the answers whose questions are known with the queries of their questions."""
+    """Count the structures of new corpora.
+
+    Compare the answers whose questions are known with the queries of their questions.
+    """
     of_name = {one.entry.name: one for one in corpora}
     paired = [
         (one.entry.name, target.entry.name)
@@ -476,14 +479,15 @@ def _insert_answer_errors(
         if (target := of_name.get(one.entry.target or "")) is not None
         and one.answers_questions_of(one.answered or target)
     ]
+    known = set(con.execute("select predictions, target from known_answer_errors").fetchall())
+    new = [pair for pair in paired if pair not in known]
+    compared = sorted({*chain(*new)})
+    fetch_missing(_list_packed(corpora, compared, warehouse))
+    run_sql(con, "results/publish/template_features", corpora=[*{*new_names, *compared}])
+    run_sql(con, "results/publish/structural_features", new_corpora=new_names)
     if paired:
-        known = set(con.execute("select predictions, target from known_answer_errors").fetchall())
-        new = [pair for pair in paired if pair not in known]
         con.register("given_paired", _table_of_pairs(new))
         con.register("known_pairs", _table_of_pairs(pair for pair in paired if pair in known))
-        run_sql(con, "results/publish/template_features")
-        compared = sorted({*chain(*new)})
-        fetch_missing(_list_packed(corpora, compared, warehouse))
         run_sql(con, "results/publish/answer_errors", compared=compared)
         con.unregister("given_paired")
         con.unregister("known_pairs")

@@ -1,7 +1,7 @@
 -- The template of each answer beside that of its question's query: how many answers have the same, another or no
 -- template, and how many of all answers use a named structure less or more often than their query (of several, the
 -- first with a template). Answers to questions of which no query has a template are left out. known_answer_errors has the
--- rows of pairs whose contents have not changed. Expects the macro of template_features.sql, given_paired (corpus,
+-- rows of pairs whose contents have not changed. Expects the table of template_features.sql, given_paired (corpus,
 -- target) with the other pairs, known_pairs (corpus, target), the view queries, and the filled tables templates and
 -- corpora.
 -- Temporary tables let the order of joins follow from their true sizes, which are not known of files.
@@ -57,7 +57,13 @@ create or replace temp table feature_uses as
 from (
     unpivot (
         select * exclude (length_tokens, hardness_easy, hardness_medium, hardness_hard, hardness_extra)
-        from template_features($compared)
+        from template_features
+        where
+            template_id in (
+                select unnest([template_id, asked_template_id])
+                from answered_templates
+                where kind = 'other_template'
+            )
     ) on columns(* exclude (template_id)) into name feature value n_uses
 );
 

@@ -1,6 +1,6 @@
 -- How often each new corpus uses each named structure: the features of its templates, weighted by their queries; and
 -- an example, the first query of the most frequent template with the structure.
--- Expects the macro of template_features.sql, the view queries, and the filled tables templates and corpora.
+-- Expects the table of template_features.sql, the view queries, and the filled table corpora.
 -- parameters: new_corpora
 insert into structural_features
 with weights as (
@@ -17,7 +17,7 @@ with weights as (
 in_corpora as (
     select weights.corpus, weights.n_queries, weights.first_ordinal, features.* exclude (template_id)
     from weights
-    join template_features($new_corpora) as features using (template_id)
+    join template_features as features using (template_id)
 ),
 
 -- A row for each template of a corpus and feature.

@@ -1,12 +1,12 @@
--- A macro that counts how often the templates of some corpora use each named structure, a row for each template: a
--- feature is a number (of joins, of nested levels). docs/explain.md defines all of them. Expects queries and
--- the filled table templates.
--- parameters: none
-create or replace temp macro template_features(names) as table
+-- Count how often the templates of some corpora use each named structure, a row for each template: a feature is a
+-- number (of joins, of nested levels). docs/explain.md defines all of them. Expects queries and the filled table
+-- templates.
+-- parameters: corpora
+create or replace temp table template_features as
 with recursive given_templates as (
     select template_id, template, n_tokens
     from templates
-    where template_id in (select template_id from queries where corpus in names)
+    where template_id in (select template_id from queries where corpus in $corpora)
 ),
 
 -- Brackets are replaced from the inside out by p, or by s for a subquery; words of templates are in upper case.
