@@ -23,7 +23,6 @@ from nl2sql_align.tasks.ingest.changing_dumps import (
 from nl2sql_align.tasks.ingest.corpora_file import AUTO, CorpusEntry, is_generic
 from nl2sql_align.tasks.ingest.dumps import INGEST_VERSION, ingest_corpus, text_settings
 from nl2sql_align.tasks.ingest.fetch import describe_fetched, fetch_dump
-from nl2sql_align.tasks.ingest.original_rows import write_field_as_part
 from nl2sql_align.tasks.ingest.questions import (
     ARRANGEMENT_VERSION,
     NUMBERED_FORMATS,
@@ -375,6 +374,8 @@ def _find_slices(dump: IdentifiedDump, ingested: Path, warehouse: Warehouse) -> 
             with_slices = entry.model_copy(update={"columns": columns})
             _ingest(replace(dump, entry=with_slices), read, warehouse)
         else:
+            from nl2sql_align.tasks.ingest.original_rows import write_field_as_part
+
             _refuse_gone(entry)
             fetch_missing([ingested])
             with dump.refuse_changes():
