@@ -5,7 +5,6 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from importlib.metadata import version as installed_version
 from inspect import cleandoc
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn, TypeVar
@@ -107,7 +106,9 @@ def _command(
 
 def _print_version(is_asked: bool) -> None:
     if is_asked:
-        print(_NAME, installed_version(_NAME))
+        from nl2sql_align import __version__
+
+        print(_NAME, __version__)
         raise typer.Exit
 
 

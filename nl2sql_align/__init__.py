@@ -5,7 +5,6 @@ imported on first use, so that ``import nl2sql_align`` loads neither Prefect nor
 """
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -98,6 +97,8 @@ _SOURCES = {
 def __getattr__(name: str) -> object:
     """Import a name of the public API on first use (PEP 562)."""
     if name == "__version__":
+        from importlib.metadata import version  # slower than most imports
+
         value: object = version("nl2sql-align")
     elif name in _SOURCES:
         module, _, attribute = _SOURCES[name].partition(":")
