@@ -28,8 +28,9 @@ from nl2sql_align.tasks.ingest.format_recognition import ANSWER_FORMATS, recogni
 from nl2sql_align.tasks.ingest.yaml_documents import YAML
 from nl2sql_align.tasks.run.given_corpora import make_unique
 from nl2sql_align.tasks.run.inspection import Inspection, format_entry, inspect_corpus
-from nl2sql_align.tasks.templates.dialect_choice import CANDIDATES, CLEARLY_MORE
+from nl2sql_align.tasks.templates.dialect_choice import CLEARLY_MORE
 from nl2sql_align.tasks.templates.parser_pool import stop_workers
+from nl2sql_align.tasks.templates.rules import CANDIDATES
 from nl2sql_align.tasks.warehouse.addresses import find_output, is_address, refuse_credentials
 from nl2sql_align.tasks.warehouse.regular_files import is_folder, open_regular
 

@@ -18,7 +18,7 @@ from uuid import uuid4
 from nl2sql_align.tasks.base.connections import bounded
 from nl2sql_align.tasks.base.errors import LostFileError
 from nl2sql_align.tasks.base.progress import announce, listening
-from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
+from nl2sql_align.tasks.ingest.corpora_file import AUTO, CorpusEntry
 from nl2sql_align.tasks.measures.options import DEFAULT_RESAMPLING, Resampling
 from nl2sql_align.tasks.results.options import DRIFT_THRESHOLD
 from nl2sql_align.tasks.run.announcements import (
@@ -53,7 +53,7 @@ from nl2sql_align.tasks.templates.parser_pool import (
     start_worker,
     stop_workers,
 )
-from nl2sql_align.tasks.templates.rules import read_limits
+from nl2sql_align.tasks.templates.rules import CANDIDATES, read_limits
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 from nl2sql_align.tasks.warehouse.folder_lock import FolderLock
 
@@ -222,8 +222,9 @@ def run_locally(
         job = Job(warehouse, lock, LocalExecutor(pool))
         try:
             if not warehouse.database.exists():
+                dialects = CANDIDATES if any(one.dialect == AUTO for one in entries) else ()
                 for _ in range(bounds.threads):
-                    start_worker()
+                    start_worker(dialects)
             warehouse.remove_damaged()
             counted = job.count(entries)
         finally:

@@ -36,7 +36,6 @@ from nl2sql_align.tasks.ingest.questions import (
 )
 from nl2sql_align.tasks.ingest.statements import KINDS
 from nl2sql_align.tasks.templates.dialect_choice import (
-    CANDIDATES,
     DIALECT_CHOICE_VERSION,
     choose_dialect,
     list_own_dialects,
@@ -54,6 +53,7 @@ from nl2sql_align.tasks.templates.parts import (
     write_given_templates,
 )
 from nl2sql_align.tasks.templates.rules import (
+    CANDIDATES,
     DEFAULT_LIMITS,
     MAX_N,
     NGRAM_RULES_VERSION,
@@ -278,7 +278,8 @@ def _prepare_texts(
         warehouse.templates_file(_templates_key(entry, ingested, limits)).exists()
         or _has_questions(entry, ingested)
     ):
-        start_worker()  # it loads the parser while the dump is read
+        # It loads the parser while the dump is read.
+        start_worker(CANDIDATES if entry.dialect == AUTO else ())
     if is_new:
         _ingest(dump, ingested, warehouse)
     queries, arrangement, asked = _arrange_queries(entry, ingested, target, warehouse)

@@ -10,27 +10,11 @@ from nl2sql_align.tasks.base.connections import connected
 from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.ingest.dumps import read_row_counts
 from nl2sql_align.tasks.templates.parser_pool import parse_texts
-from nl2sql_align.tasks.templates.rules import Limits
+from nl2sql_align.tasks.templates.rules import CANDIDATES, Limits
 from nl2sql_align.tasks.warehouse.folder import write_atomically
 from nl2sql_align.tasks.warehouse.object_store import fetch_missing
 
 DIALECT_CHOICE_VERSION: Final = 2
-
-CANDIDATES: Final = (
-    "sqlite",
-    "postgres",
-    "mysql",
-    "tsql",
-    "bigquery",
-    "snowflake",
-    "duckdb",
-    "databricks",
-    "redshift",
-    "oracle",
-    "clickhouse",
-    "trino",
-)
-"""Dialects to try. Simple SQL parses in all: of those that parse as much, the first is chosen."""
 
 FORMAT_DIALECTS: Final = {
     "athena_history": "trino",

@@ -136,8 +136,11 @@ class _WorkerLost(Exception):
 class _ForkServer:
     """The process that forks workers. Only it can end them, as only it knows that they run."""
 
-    def __init__(self) -> None:
+    def __init__(self, dialects: Sequence[str]) -> None:
         """Start the process without waiting for it.
+
+        Args:
+            dialects: The dialects to load before it forks.
 
         Raises:
             OSError: It cannot be started.
@@ -150,7 +153,10 @@ class _ForkServer:
             with its_end:
                 self._process = subprocess.Popen(
                     # -P: modules in the user's folder must not hide ours.
-                    [sys.executable, "-P", "-m", "nl2sql_align.tasks.templates.parser_process"],
+                    [
+                        *(sys.executable, "-P", "-m"),
+                        *("nl2sql_align.tasks.templates.parser_process", *dialects),
+                    ],
                     stdin=its_end.fileno(),
                     stdout=self._errors,
                     stderr=self._errors,
@@ -319,14 +325,17 @@ class _ParserPool:
                 self._n_leased -= 1
                 self._change.notify()
 
-    def start_idle_worker(self) -> None:
+    def start_idle_worker(self, dialects: Sequence[str]) -> None:
         """Start one more worker, unless there are as many as a run may use."""
         with self._change:
             if self._n_leased + len(self._idle) < resources().threads:
-                self._idle.append(self.start_worker())
+                self._idle.append(self.start_worker(dialects))
 
-    def start_worker(self) -> _Worker:
+    def start_worker(self, dialects: Sequence[str] = ()) -> _Worker:
         """Start a worker without waiting for it.
+
+        Args:
+            dialects: As for the module's ``start_worker``.
 
         Raises:
             AlignError: It cannot be started.
@@ -335,7 +344,7 @@ class _ParserPool:
             try:
                 if self._server is None or not self._server.is_running():
                     self._stop_server()
-                    self._server = _ForkServer()
+                    self._server = _ForkServer(dialects)
                 return _Worker(self._server)
             except OSError as error:
                 raise _start_error(str(error)) from None
@@ -358,9 +367,15 @@ _pool: Final = _ParserPool()
 _timeouts: Final = Timeouts()
 
 
-def start_worker() -> None:
-    """Start one more worker without waiting for it, if the run may use one more."""
-    _pool.start_idle_worker()
+def start_worker(dialects: Sequence[str] = ()) -> None:
+    """Start one more worker without waiting for it, if the run may use one more.
+
+    Args:
+        dialects: Dialects that the workers are likely to need. If this is the first worker, the
+            process that forks all workers loads them once. Otherwise, each worker loads a dialect
+            when it first needs it.
+    """
+    _pool.start_idle_worker(dialects)
 
 
 def stop_workers() -> None:

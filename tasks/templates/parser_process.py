@@ -1,10 +1,10 @@
 """The processes that parse: each may crash or hang at a query, and is then replaced.
 
 ``python -m nl2sql_align.tasks.templates.parser_process``, with a socket as standard input, runs the
-process that forks them. It has the parser loaded and never parses, so that no query ends it. A
-message to it is a number. With files, it starts a process of that number. Without, it ends that
-process, which the same message confirms. The forking process ends when the socket closes, and
-ends the others.
+process that forks them. It has the parser loaded, with the dialects that its arguments name, and
+never parses, so that no query ends it. A message to it is a number. With files, it starts a process
+of that number. Without, it ends that process, which the same message confirms. The forking process
+ends when the socket closes, and ends the others.
 
 A forked process reads requests from standard input, answers each, and ends with its input.
 
@@ -136,6 +136,8 @@ def main() -> None:
     """Fork processes, and serve requests in each."""
     # Ctrl-C reaches all processes of a terminal; the run ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for dialect in sys.argv[1:]:
+        Templatizer(dialect)
     freeze_for_forking()
     if files := fork_on_request(socket.socket(fileno=sys.stdin.fileno())):
         with os.fdopen(files[0], "wb") as answers, os.fdopen(files[1], "r+b") as progress:

@@ -1,8 +1,7 @@
-"""Versions and limits of templates and n-grams, for modules that load neither parser nor counts."""
+"""What templates and n-grams follow from, for modules that load neither parser nor counts."""
 
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import version
 from typing import Final
 
 from nl2sql_align.tasks.base.environment import read_seconds
@@ -15,8 +14,26 @@ TEMPLATE_RULES_VERSION: Final = 3
 @cache  # reading it takes a millisecond, and each corpus asks
 def parser_version() -> str:
     """Return the version of sqlglot, on which templates depend."""
+    from importlib.metadata import version
+
     return version("sqlglot")
 
+
+CANDIDATES: Final = (
+    "sqlite",
+    "postgres",
+    "mysql",
+    "tsql",
+    "bigquery",
+    "snowflake",
+    "duckdb",
+    "databricks",
+    "redshift",
+    "oracle",
+    "clickhouse",
+    "trino",
+)
+"""Dialects to try. Simple SQL parses in all: of those that parse as much, the first is chosen."""
 
 SEVERAL_STATEMENTS: Final = "more than one statement"
 """The reason why a text of several statements is rejected."""

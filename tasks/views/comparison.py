@@ -180,8 +180,9 @@ def compare(
         RequirementError: A row does not satisfy the condition.
     """
     from nl2sql_align.tasks.templates.parser_pool import start_worker, stop_workers
+    from nl2sql_align.tasks.templates.rules import CANDIDATES
 
-    start_worker()
+    start_worker(CANDIDATES if dialect == "auto" else ())
     try:
         made = _compare(train, target, answers, dialect, threads, memory_limit)
     finally:

@@ -7,7 +7,8 @@ from nl2sql_align.tasks.ingest.corpora_file import ALIASES, AUTO, load_corpora
 from nl2sql_align.tasks.ingest.dumps import ingest_corpus
 from nl2sql_align.tasks.ingest.format_recognition import resolve_format
 from nl2sql_align.tasks.run.inspection import inspect_dump
-from nl2sql_align.tasks.templates.dialect_choice import CANDIDATES, choose_dialect
+from nl2sql_align.tasks.templates.dialect_choice import choose_dialect
+from nl2sql_align.tasks.templates.rules import CANDIDATES
 from nl2sql_align.tasks.templates.templatizer import Templatizer
 from tests.unit.ingest.test_dumps import DUMPS, as_csv, as_json, as_lines, entry
 from tests.unit.ingest.test_formats import SAMPLES, ingested
