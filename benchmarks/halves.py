@@ -26,7 +26,7 @@ from nl2sql_align.tasks.measures.units import Sample, find_shared
 from nl2sql_align.tasks.measures.verdicts import student_interval
 from nl2sql_align.tasks.ngrams.count import Incidence, ngram_incidence
 from nl2sql_align.tasks.results.database import open_results
-from nl2sql_align.tasks.run.job import run_locally
+from nl2sql_align.tasks.run.local import run_locally
 from nl2sql_align.tasks.views.terminal.ratios import FEW_DATABASES
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nl2sql_align.tasks.ingest.corpora_file import load_corpora
-from nl2sql_align.tasks.run.job import JobSettings, run_locally
+from nl2sql_align.tasks.run.local import run_locally
+from nl2sql_align.tasks.run.options import JobSettings
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 
 STAGES = ("ingest", "templates", "ngrams", "matrix", "intervals", "publish", "report")

@@ -28,7 +28,8 @@ from nl2sql_align.tasks.results.packed_queries import pack_part
 from nl2sql_align.tasks.results.publish import fill_database, publish
 from nl2sql_align.tasks.results.versions import list_versions
 from nl2sql_align.tasks.run import steps
-from nl2sql_align.tasks.run.job import Job, JobSettings, Pending
+from nl2sql_align.tasks.run.job import Job, Pending
+from nl2sql_align.tasks.run.options import JobSettings
 from nl2sql_align.tasks.run.prepare import prepare_corpus
 from nl2sql_align.tasks.run.summary import RunSummary
 from nl2sql_align.tasks.run.unchanged import record_inputs

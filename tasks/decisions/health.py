@@ -18,7 +18,8 @@ from nl2sql_align.tasks.ingest.corpora_file import load_corpora
 from nl2sql_align.tasks.ingest.original_rows import read_original_rows
 from nl2sql_align.tasks.measures.options import Resampling
 from nl2sql_align.tasks.results.database import open_results
-from nl2sql_align.tasks.run.job import JobSettings, run_locally
+from nl2sql_align.tasks.run.local import run_locally
+from nl2sql_align.tasks.run.options import JobSettings
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 
 _WAYS: Final = ("pair", "sql", "question", "near-pair", "near-sql", "near-question")

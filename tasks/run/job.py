@@ -11,16 +11,12 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
 from uuid import uuid4
 
-from nl2sql_align.tasks.base.connections import bounded
 from nl2sql_align.tasks.base.errors import LostFileError
 from nl2sql_align.tasks.base.progress import announce, listening
-from nl2sql_align.tasks.ingest.corpora_file import AUTO, CorpusEntry
-from nl2sql_align.tasks.measures.options import DEFAULT_RESAMPLING, Resampling
-from nl2sql_align.tasks.results.options import DRIFT_THRESHOLD
+from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
 from nl2sql_align.tasks.run.announcements import (
     PartsAnnouncer,
     announce_counted,
@@ -30,6 +26,7 @@ from nl2sql_align.tasks.run.announcements import (
     announce_parsed,
     announce_slices,
 )
+from nl2sql_align.tasks.run.options import DEFAULT_SETTINGS, JobSettings
 from nl2sql_align.tasks.run.prepare import (
     PendingParts,
     Prepared,
@@ -50,10 +47,9 @@ from nl2sql_align.tasks.templates.parser_pool import (
     ParseJob,
     ParseReport,
     parse_part,
-    start_worker,
     stop_workers,
 )
-from nl2sql_align.tasks.templates.rules import CANDIDATES, read_limits
+from nl2sql_align.tasks.templates.rules import read_limits
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 from nl2sql_align.tasks.warehouse.folder_lock import FolderLock
 
@@ -140,27 +136,6 @@ class Clock:
 
 
 @dataclass(frozen=True)
-class JobSettings:
-    """The settings of a job.
-
-    Attributes:
-        corpora_file: The corpora file, for the record of the run; None if the run has no such file.
-        resampling: How to resample for intervals; by default, as many replicates as verdicts need.
-        drift_threshold: How far an alignment may move before the move is called a drift.
-        has_comments: Whether a new database has comments on its tables and columns, for people who
-            read it.
-    """
-
-    corpora_file: Path | None = None
-    resampling: Resampling = DEFAULT_RESAMPLING
-    drift_threshold: float = DRIFT_THRESHOLD
-    has_comments: bool = True
-
-
-DEFAULT_SETTINGS: Final = JobSettings()
-
-
-@dataclass(frozen=True)
 class CountedCorpora:
     """The corpora of a job whose n-grams are counted, and those that cannot be used.
 
@@ -188,48 +163,6 @@ class _Work:
     n_ingested: int = 0
     n_parsed: int = 0
     n_crashed: int = 0
-
-
-def run_locally(
-    entries: list[CorpusEntry],
-    warehouse: Warehouse,
-    settings: JobSettings = DEFAULT_SETTINGS,
-    *,
-    threads: int | None = None,
-    memory_limit: str | None = None,
-) -> RunSummary:
-    """Run the main job in this process, without Prefect.
-
-    Args:
-        entries: The corpora.
-        warehouse: The warehouse, in a folder of this machine.
-        settings: The settings.
-        threads: Number of processes and threads; by default NL2SQL_ALIGN_THREADS, else one per CPU.
-        memory_limit: DuckDB's memory limit, such as 4GB; by default NL2SQL_ALIGN_MEMORY_LIMIT, else
-            4 GB.
-
-    Raises:
-        ConfigurationError: A limit is not valid.
-        WarehouseError: The warehouse is in use or cannot be written.
-    """
-    with (
-        warehouse.explain_disk_errors(),
-        warehouse.locked() as lock,
-        bounded(threads, memory_limit, warehouse.scratch) as bounds,
-        # Two threads per parser process: one part is read or written while another is parsed.
-        ThreadPoolExecutor(2 * bounds.threads) as pool,
-    ):
-        job = Job(warehouse, lock, LocalExecutor(pool))
-        try:
-            if not warehouse.database.exists():
-                dialects = CANDIDATES if any(one.dialect == AUTO for one in entries) else ()
-                for _ in range(bounds.threads):
-                    start_worker(dialects)
-            warehouse.remove_damaged()
-            counted = job.count(entries)
-        finally:
-            stop_workers()
-        return job.publish(counted, settings)
 
 
 class Job:

@@ -203,7 +203,8 @@ def _compare(
     memory_limit: str | None,
 ) -> Comparison:
     from nl2sql_align.tasks.run.given_corpora import list_given
-    from nl2sql_align.tasks.run.job import JobSettings, run_locally
+    from nl2sql_align.tasks.run.local import run_locally
+    from nl2sql_align.tasks.run.options import JobSettings
     from nl2sql_align.tasks.warehouse.folder import Warehouse
 
     targets = list_given(target, "target")

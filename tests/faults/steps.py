@@ -14,7 +14,8 @@ from typing import Any
 
 from nl2sql_align.tasks.base.environment import hide_pandas
 from nl2sql_align.tasks.ingest.corpora_file import load_corpora
-from nl2sql_align.tasks.run.job import JobSettings, run_locally
+from nl2sql_align.tasks.run.local import run_locally
+from nl2sql_align.tasks.run.options import JobSettings
 from nl2sql_align.tasks.run.summary import RunSummary
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 

@@ -19,7 +19,8 @@ from nl2sql_align.tasks.ingest.dumps import digest_dump, ingest_corpus, list_fil
 from nl2sql_align.tasks.ingest.format_recognition import resolve_format
 from nl2sql_align.tasks.measures.options import Resampling
 from nl2sql_align.tasks.run.inspection import inspect_dump
-from nl2sql_align.tasks.run.job import JobSettings, run_locally
+from nl2sql_align.tasks.run.local import run_locally
+from nl2sql_align.tasks.run.options import JobSettings
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 from nl2sql_align.tasks.warehouse.regular_files import OutsideError, hold_files, open_regular
 

@@ -13,7 +13,7 @@ from nl2sql_align.tasks.base.errors import WarehouseError
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.record import record_decision
-from nl2sql_align.tasks.run.job import run_locally
+from nl2sql_align.tasks.run.local import run_locally
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 from nl2sql_align.tasks.warehouse.ownership import MARK
 from nl2sql_align.tasks.warehouse.part_files import remove_unused

@@ -14,7 +14,7 @@ from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
 from nl2sql_align.tasks.ingest.fetch import fetch_dump
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.run.inspection import inspect_dump
-from nl2sql_align.tasks.run.job import run_locally
+from nl2sql_align.tasks.run.local import run_locally
 from nl2sql_align.tasks.run.prepare import SetAside, prepare_corpus
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 

@@ -15,7 +15,8 @@ from nl2sql_align.tasks.measures.options import Resampling
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.read import matrix
 from nl2sql_align.tasks.run.fingerprint import fingerprint
-from nl2sql_align.tasks.run.job import JobSettings, run_locally
+from nl2sql_align.tasks.run.local import run_locally
+from nl2sql_align.tasks.run.options import JobSettings
 from nl2sql_align.tasks.run.prepare import Prepared, SetAside, prepare_corpus
 from nl2sql_align.tasks.templates.fingerprints import read_fingerprint
 from nl2sql_align.tasks.views.report import write_report

@@ -10,7 +10,8 @@ from nl2sql_align.flows.cli import invoke
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
 from nl2sql_align.tasks.measures.options import Resampling
 from nl2sql_align.tasks.results.read import matrix, ratio, rejects
-from nl2sql_align.tasks.run.job import JobSettings, run_locally
+from nl2sql_align.tasks.run.local import run_locally
+from nl2sql_align.tasks.run.options import JobSettings
 from nl2sql_align.tasks.views.highlights import find_highlights
 from nl2sql_align.tasks.views.notebook import load
 from nl2sql_align.tasks.views.report import write_report

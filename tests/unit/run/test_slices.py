@@ -12,7 +12,8 @@ from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry, parse_entry
 from nl2sql_align.tasks.measures.intervals import Resampling
 from nl2sql_align.tasks.measures.slices import NO_VALUE, OTHERS, measure_slices
 from nl2sql_align.tasks.results.read import slices
-from nl2sql_align.tasks.run.job import JobSettings, run_locally
+from nl2sql_align.tasks.run.local import run_locally
+from nl2sql_align.tasks.run.options import JobSettings
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 
 pytestmark = pytest.mark.usefixtures("one_parser_process")

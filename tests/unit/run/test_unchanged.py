@@ -9,7 +9,7 @@ import pytest
 
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
 from nl2sql_align.tasks.measures.options import Resampling
-from nl2sql_align.tasks.run.job import run_locally
+from nl2sql_align.tasks.run.local import run_locally
 from nl2sql_align.tasks.run.unchanged import find_same_run, record_inputs
 from nl2sql_align.tasks.warehouse.folder import Warehouse, digest_file
 

@@ -14,7 +14,7 @@ from nl2sql_align.tasks.base.errors import ConfigurationError, CorpusError
 from nl2sql_align.tasks.ingest.corpora_file import load_corpora
 from nl2sql_align.tasks.results import read
 from nl2sql_align.tasks.run.given_corpora import list_given, make_entry
-from nl2sql_align.tasks.run.job import run_locally
+from nl2sql_align.tasks.run.local import run_locally
 from nl2sql_align.tasks.views.comparison import Comparison, compare
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 
