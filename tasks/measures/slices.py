@@ -294,9 +294,9 @@ def _divide(
         others=OTHERS,
     ).write_parquet(str(queries))
     try:
-        sample = load_sample(con, replace(key, queries=queries), vocabulary, SEED)
+        sliced = replace(key, queries=queries)
+        sample = load_sample(con, sliced, vocabulary, SEED, keeps_units=True)
         sizes = query_sql(con, "measures/slices/sizes", queries=str(queries)).fetchall()
-        # Loading the sample has made the tables that this reads.
         rows = query_sql(con, "measures/resampling/unit_counts").pl()
     finally:
         queries.unlink()

@@ -272,6 +272,8 @@ def load_sample(
     vocabulary: pl.DataFrame,
     seed: int,
     templates_per_block: int = 4_000,
+    *,
+    keeps_units: bool = False,
 ) -> Sample:
     """Read a corpus for resampling.
 
@@ -281,6 +283,7 @@ def load_sample(
         vocabulary: The n-grams to count; see ``load_vocabulary``.
         seed: The seed of the units' keys.
         templates_per_block: How many templates to count at a time. Limits memory.
+        keeps_units: Whether the connection keeps table ``sample_units``, which takes memory.
     """
     from scipy.sparse import coo_array
 
@@ -299,7 +302,8 @@ def load_sample(
     units: pl.Series = query_sql(con, "measures/resampling/unit_names").pl()["unit"]
     templates: pl.Series = query_sql(con, "measures/resampling/unit_templates").pl()["template"]
     counts = query_sql(con, "measures/resampling/unit_counts").pl()
-    con.execute("drop table sample_units")  # for its memory
+    if not keeps_units:
+        con.execute("drop table sample_units")
     rows = divide_rows(counts, templates)
     del counts
     of_units = coo_array(
