@@ -452,7 +452,7 @@ def _load_counts(
     # DuckDB needs at least one file, even if no corpus is searched.
     vocabulary = [files[corpus] for (corpus,) in searched] or list(files.values())[:1]
     is_divided = any(content.ngrams.is_dir() for content in contents)
-    run_sql(con, "ngrams/partition_of" if is_divided else "ngrams/partition_by_hash")
+    run_sql(con, "ngrams/partition_of" if is_divided else "measures/matrix/partition_by_hash")
     run_sql(
         con,
         "measures/matrix/counts",
