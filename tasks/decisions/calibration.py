@@ -249,6 +249,7 @@ def calibrate(
     path = Path(outcomes)
     given = read_outcomes(path)
     with open_results(place) as con:
+        run_id = last_run_id(con)
         ratios = query_sql(con, "decisions/calibration/ratios").pl()
         corpora = {name for (name,) in con.execute("select corpus from corpora").fetchall()}
         effects: pl.DataFrame = query_sql(con, "decisions/calibration/tuning").pl()
@@ -279,7 +280,7 @@ def calibrate(
         **source,
         "outcomes_digest": digest_file(path),
         "seed": str(seed),
-        "run_id": last_run_id(place),
+        "run_id": run_id,
     }
     for name, frame, more in (
         ("calibration", rows.select(_ROW_COLUMNS), {"n_splits": splits}),

@@ -107,13 +107,14 @@ def gaps(
     if source in pool:
         raise ConfigurationError(f"'{source}' is the training set; leave it out of the pool")
     with open_results(place) as con:
+        run_id = last_run_id(con)
         whole = load_pool_with_target(con, place, target, [source])
         aim = whole.target.as_target(replicates, seed, columns=whole.columns)
         table = _propose_templates(whole, aim, budget)
         table = _add_pool(con, place, source, target, pool, table)
     start = alignment(divergence(whole.cells, _rows_of_source(whole.cells), aim))
     table = table.with_columns(
-        run_id=pl.lit(last_run_id(place)),
+        run_id=pl.lit(run_id),
         source=pl.lit(source),
         target=pl.lit(target),
         structure=pl.Series(describe_templates(table["template"].to_list()), dtype=pl.String),

@@ -94,6 +94,7 @@ def headroom(
     if splits < 1:
         raise ConfigurationError(f"splits: {splits} is less than 1")
     with open_results(place) as con:
+        run_id = last_run_id(con)
         ratios: pl.DataFrame = query_sql(con, "decisions/headroom/ratios").pl()
         wanted = [
             row
@@ -115,7 +116,6 @@ def headroom(
                 con, name, [row for row in wanted if row["target"] == name], splits, seed
             )
         ]
-    run_id = last_run_id(place)
     found = pl.DataFrame(
         [{**row, "n_splits": splits, "seed": str(seed), "run_id": run_id} for row in rows],
         schema=_SCHEMA,

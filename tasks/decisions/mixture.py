@@ -118,7 +118,7 @@ def mix(
             is_whole=True,
             keep_accidental=keep_accidental,
         )
-        run_id = last_run_id(place)
+        run_id = last_run_id(con)
         shares, per_row = _source_shares(pool)
         aim = pool.target.as_target(replicates, seed, columns=pool.columns)
         multiplicity = pool.cells.multiplicity

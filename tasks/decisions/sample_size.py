@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import duckdb
 import numpy as np
 import polars as pl
 
@@ -109,7 +110,9 @@ def sample_size(
     """
     if n_trials < 1:
         raise ConfigurationError(f"trials: {n_trials} is less than 1")
-    queries, sets = _read_sets(place, target, candidates)
+    with open_results(place) as con:
+        run_id = last_run_id(con)
+        queries, sets = _read_sets(con, place, target, candidates)
     distinct = queries["template"].unique().sort()
     incidence = ngram_incidence(distinct)
     classes = group_ngrams(incidence.counts)
@@ -124,7 +127,6 @@ def sample_size(
     everything = np.bincount(of_query, n_occurrences, len(distinct)).astype(np.float64)
     whole = _divergences(classes, training_sets, everything[None, :])
     names = [one.corpus for one in training_sets]
-    run_id = last_run_id(place)
     rows = []
     weights = np.zeros((n_trials, len(distinct)))
     done = 0
@@ -221,27 +223,29 @@ def _smallest(rows: pl.DataFrame, column: str, enough: float) -> int:
 
 
 def _read_sets(
-    place: Path | str, target: str, candidates: Sequence[str] | None
+    con: duckdb.DuckDBPyConnection,
+    place: Path | str,
+    target: str,
+    candidates: Sequence[str] | None,
 ) -> tuple[pl.DataFrame, list[tuple[dict[str, Any], pl.DataFrame]]]:
     """Return the target's queries, and each training set with its counts of shared n-grams."""
-    with open_results(place) as con:
-        roles = dict(con.execute("select corpus, role from corpora").fetchall())
-        targets = [name for name, role in roles.items() if role == "target"]
-        if target not in targets:
-            raise ConfigurationError(
-                f"no target '{target}' in {place}; {list_choices(target, targets)}"
-            )
-        warehouse = warehouse_at(place)
-        files = query_sql(con, "decisions/sample_size/ngrams_files", target=target).fetchall()
-        checked = [warehouse.stage_file(warehouse.ngrams, file, is_complete) for (file,) in files]
-        ngram_files = [glob.escape(file) for file in checked]
-        queries: pl.DataFrame = query_sql(con, "decisions/sample_size/queries", target=target).pl()
-        sets: pl.DataFrame = query_sql(
-            con, "decisions/sample_size/candidates", epsilon=EPSILON, ngram_files=ngram_files
-        ).pl()
-        shared: pl.DataFrame = query_sql(
-            con, "decisions/sample_size/shared_counts", target=target, ngram_files=ngram_files
-        ).pl()
+    roles = dict(con.execute("select corpus, role from corpora").fetchall())
+    targets = [name for name, role in roles.items() if role == "target"]
+    if target not in targets:
+        raise ConfigurationError(
+            f"no target '{target}' in {place}; {list_choices(target, targets)}"
+        )
+    warehouse = warehouse_at(place)
+    files = query_sql(con, "decisions/sample_size/ngrams_files", target=target).fetchall()
+    checked = [warehouse.stage_file(warehouse.ngrams, file, is_complete) for (file,) in files]
+    ngram_files = [glob.escape(file) for file in checked]
+    queries: pl.DataFrame = query_sql(con, "decisions/sample_size/queries", target=target).pl()
+    sets: pl.DataFrame = query_sql(
+        con, "decisions/sample_size/candidates", epsilon=EPSILON, ngram_files=ngram_files
+    ).pl()
+    shared: pl.DataFrame = query_sql(
+        con, "decisions/sample_size/shared_counts", target=target, ngram_files=ngram_files
+    ).pl()
     known = sets["corpus"].to_list()
     for name in candidates or ():
         if name not in known:

@@ -240,7 +240,7 @@ def select(
             sizes = curve_sizes(choice.best_size, choice.best_size)
             choice = choose(pool, aim, options, sizes)
         taken = choice.taken[-1]
-        run_id = last_run_id(place)
+        run_id = last_run_id(con)
         sources_table = _sources_table(con, pool, aim, taken)
         rows = read_rows(con, pool, taken)
     nats = divergence(pool.cells, taken, aim)

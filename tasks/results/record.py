@@ -33,16 +33,11 @@ _SECONDS_TO_WAIT: Final = 60.0
 _TRIES: Final = 3
 
 
-def last_run_id(place: Path | str) -> str:
-    """Return the id of the run that published the results of a warehouse.
-
-    Raises:
-        WarehouseError: The results are missing.
-    """
-    with open_results(place) as con:
-        row = con.execute("select run_id from runs order by rowid desc limit 1").fetchone()
-    assert row is not None  # every published database has its run
-    return str(row[0])
+def last_run_id(con: duckdb.DuckDBPyConnection) -> str:
+    """Return the id of the run that published the results of a connection."""
+    # Every published database has its run.
+    [(run_id,)] = con.execute("select run_id from runs order by rowid desc limit 1").fetchall()
+    return str(run_id)
 
 
 def record_decision(

@@ -12,7 +12,6 @@ from nl2sql_align.tasks.base.errors import ConfigurationError, WarehouseError
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.publish import check_published
 from nl2sql_align.tasks.results.read import REQUIRE_SECONDS_VARIABLE, matrix, ratio, rejects
-from nl2sql_align.tasks.results.record import last_run_id
 from nl2sql_align.tasks.views.explain import explain
 from nl2sql_align.tasks.views.pictures import plot
 from nl2sql_align.tasks.views.report import write_report
@@ -30,7 +29,6 @@ READERS = (
     write_report,
     lambda folder: plot(folder, "matrix", folder / "matrix.svg"),
     load,
-    last_run_id,
 )
 
 

@@ -72,7 +72,8 @@ def test_all_queries_rank_as_the_matrix_does(warehouse):
 
 
 def test_divergences_from_a_sample_equal_those_of_the_reference(warehouse):
-    queries, sets = module._read_sets(warehouse, "dev", None)
+    with open_results(warehouse) as con:
+        queries, sets = module._read_sets(con, warehouse, "dev", None)
     distinct = queries["template"].unique().sort()
     incidence = ngram_incidence(distinct)
     found = [module._match_ngrams(one, row, incidence.ngrams) for row, one in sets]

@@ -62,7 +62,6 @@ def test_the_rows_of_a_decision_replace_those_of_the_same_key(warehouse, run):
 
 def test_a_run_carries_decisions_over(warehouse, run):
     run(*CORPORA)
-    first = last_run_id(warehouse.folder)
     frame = pl.DataFrame(
         {name: ["x"] for name in "selection run_id target method".split()}
         | {name: [5] for name in "n_rows n_templates".split()}
@@ -70,9 +69,12 @@ def test_a_run_carries_decisions_over(warehouse, run):
     )
     record_decision(warehouse.folder, "selection_curves", frame, {"selection": "x"})
     # A new database is made: most queries are new.
-    run(*CORPORA, ("more", DEV * 20, {"role": "train"}))
+    with open_results(warehouse.folder) as con:
+        run(*CORPORA, ("more", DEV * 20, {"role": "train"}))
+        assert last_run_id(con) == "run-1", "that of the numbers that a decision reads"
     assert rows_of(warehouse, "selection_curves") == frame.rows()
-    assert last_run_id(warehouse.folder) != first
+    with open_results(warehouse.folder) as con:
+        assert last_run_id(con) == "run-2"
 
 
 def test_a_decision_needs_results(tmp_path):
