@@ -366,12 +366,12 @@ def spoil(corpora):
 
 
 @pytest.fixture(scope="module")
-def spoiled(align, tmp_path_factory):
+def spoiled(job, tmp_path_factory):
     """Valid and faulty corpora, the names of the faulty ones, and the summary of a run."""
     folder = tmp_path_factory.mktemp("spoiled")
     corpora = small_corpora(folder / "dumps")
     names = spoil(corpora)
-    return corpora, names, align(corpora.write(), folder / "warehouse")
+    return corpora, names, job(corpora.write(), folder / "warehouse")
 
 
 @pytest.mark.fault
@@ -453,10 +453,10 @@ def test_earlier_results_stay_when_no_corpus_can_be_used(align, corpora, first):
 
 
 @pytest.mark.fault
-def test_corpora_without_a_template_are_published(align, corpora, tmp_path):
+def test_corpora_without_a_template_are_published(job, corpora, tmp_path):
     corpora.entries.clear()
     corpora.add("a", ["no"]).add("b", ["neither this"], "target")
-    summary = align(corpora.write(), tmp_path / "warehouse")
+    summary = job(corpora.write(), tmp_path / "warehouse")
     assert summary.set_aside.keys() == {"a", "b"}
     assert read(summary.warehouse, "select corpus, n_rejected from corpora") == [("a", 1), ("b", 1)]
     assert read(summary.warehouse, "from alignment") == []
@@ -491,7 +491,7 @@ def test_an_error_in_the_corpora_file_stops_the_run_before_it_starts(align, corp
 
 
 @pytest.mark.fault
-def test_a_warehouse_in_use_is_left_alone(align, corpora, first):
+def test_a_warehouse_in_use_is_left_alone(align, job, corpora, first):
     files = stage_files(first.warehouse)
     with (
         Warehouse(first.warehouse).locked(),
@@ -499,7 +499,7 @@ def test_a_warehouse_in_use_is_left_alone(align, corpora, first):
     ):
         align(corpora.write(), first.warehouse)
     assert stage_files(first.warehouse) == files
-    align(corpora.write(), first.warehouse)
+    job(corpora.write(), first.warehouse)
 
 
 @pytest.mark.fault
@@ -514,7 +514,7 @@ def test_a_file_in_place_of_the_warehouse_is_an_error_in_one_line(align, corpora
 
 @pytest.mark.fault
 def test_a_failing_parser_is_an_error_in_one_line_and_unlocks_the_warehouse(
-    align, corpora, first, monkeypatch
+    align, job, corpora, first, monkeypatch
 ):
     before = tables(first.warehouse, aside=())
     corpora.add("far", ["SELECT 1"])
@@ -525,4 +525,4 @@ def test_a_failing_parser_is_an_error_in_one_line_and_unlocks_the_warehouse(
     monkeypatch.undo()
     assert tables(first.warehouse, aside=()) == before
     assert leftovers(first.warehouse) == []
-    assert align(corpora.write(), first.warehouse).n_parsed == 1
+    assert job(corpora.write(), first.warehouse).n_parsed == 1
