@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import as_completed as completed_futures
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import import_module
@@ -197,6 +197,7 @@ class Job:
         self.clock = clock or Clock()
         self._run_id = str(uuid4())
         self._work = _Work()
+        self._pending: list[Pending[Any]] = []
         self._warehouse = warehouse
         self._lock = lock
         self._executor = executor
@@ -224,7 +225,7 @@ class Job:
         """
         while True:  # ends because each file is lost only once
             with suppress(LostFileError):
-                with submitting():
+                with submitting(), self._finishing():
                     counted = self.count(entries)
                     stop_workers()  # for their memory
                     summary = self.publish(counted, settings)
@@ -232,6 +233,23 @@ class Job:
                     report()
                     self.clock.lap("report")
                 return counted, summary
+
+    @contextmanager
+    def _finishing(self) -> Iterator[None]:
+        """If a file is lost, wait for the other steps: the next attempt looks for their files."""
+        self._pending.clear()
+        try:
+            yield
+        except LostFileError:
+            for step in self._pending:
+                with suppress(Exception):
+                    step.result()
+            raise
+
+    def _submit(self, step: Callable[..., R], *args: Any, **options: Any) -> Pending[R]:
+        pending = self._executor.submit(step, *args, **options)
+        self._pending.append(pending)
+        return pending
 
     def count(self, entries: list[CorpusEntry]) -> CountedCorpora:
         """Ingest, parse and count corpora.
@@ -294,7 +312,7 @@ class Job:
         from nl2sql_align.tasks.results.versions import list_versions
         from nl2sql_align.tasks.run import steps
 
-        warehouse, submit, lap = self._warehouse, self._executor.submit, self.clock.lap
+        warehouse, submit, lap = self._warehouse, self._submit, self.clock.lap
         corpora = steps.count_answered_parts(corpora, warehouse)
         versions = list_versions()
         filling = submit(
@@ -356,7 +374,7 @@ class Job:
         from nl2sql_align.tasks.measures.matrix import sum_partition
         from nl2sql_align.tasks.run import steps
 
-        submit, warehouse = self._executor.submit, self._warehouse
+        submit, warehouse = self._submit, self._warehouse
         jobs = steps.divide_pairs(corpora, warehouse)
         if not jobs:
             return submit(steps.measure_pairs, corpora, warehouse).result()
@@ -367,7 +385,7 @@ class Job:
         """Resample blocks of pairs, each by a step."""
         from nl2sql_align.tasks.measures.blocks import make_block
 
-        pending = [self._executor.submit(make_block, block) for block in blocks]
+        pending = [self._submit(make_block, block) for block in blocks]
         for n_done, step in enumerate(self._executor.as_completed(pending), 1):
             step.result()
             announce("intervals", "", n_done, len(pending))
@@ -380,7 +398,7 @@ class Job:
         pending: dict[Pending[Prepared | SetAside], CorpusEntry] = {}
         for entry in entries:
             target = targets.get(entry.target or "")
-            step = self._executor.submit(
+            step = self._submit(
                 prepare_corpus,
                 entry,
                 self._warehouse,
@@ -401,7 +419,7 @@ class Job:
                 for job in self._parts.add(outcome):
                     if self._parts.list_corpora(job):
                         self._announcer.add(job.destination)
-                    parsing[self._executor.submit(parse_part, job)] = job
+                    parsing[self._submit(parse_part, job)] = job
         outcomes = check_targets(outcomes)
         in_order = [outcomes[entry.name] for entry in entries]
         prepared = [one for one in in_order if isinstance(one, Prepared)]
@@ -428,11 +446,11 @@ class Job:
         splitting = prepared.splitting
         assert splitting is not None
         try:
-            for found in [self._executor.submit(find_distinct, job) for job in splitting.ranges]:
+            for found in [self._submit(find_distinct, job) for job in splitting.ranges]:
                 found.result()
-            for found in [self._executor.submit(find_firsts, job) for job in splitting.partitions]:
+            for found in [self._submit(find_firsts, job) for job in splitting.partitions]:
                 found.result()
-            written = [self._executor.submit(write_texts, job) for job in splitting.texts]
+            written = [self._submit(write_texts, job) for job in splitting.texts]
             return add_jobs(prepared, [one.result() for one in written], self._limits)
         except Exception as error:
             return set_aside_failed(prepared.entry, error, self._warehouse)
@@ -452,7 +470,7 @@ class Job:
 
         def submit_parsed() -> None:
             for one in parts.take_parsed():
-                counting[one.entry.name] = self._executor.submit(
+                counting[one.entry.name] = self._submit(
                     count_corpus, one, self._warehouse, pack_limits=self._pack_limits
                 )
 
@@ -519,8 +537,8 @@ class Job:
 
         parts: list[Pending[float]] = []
         if division is not None:
-            parts += [self._executor.submit(count_part, job) for job in division.parts]
-        return parts + [self._executor.submit(pack_part, job) for job in packing.parts]
+            parts += [self._submit(count_part, job) for job in division.parts]
+        return parts + [self._submit(pack_part, job) for job in packing.parts]
 
     def _gather(
         self, corpus: "CountedCorpus", packing: "Packing", parts: list[Pending[float]]
@@ -533,7 +551,7 @@ class Job:
         try:
             seconds = sum(part.result() for part in parts)
             if (division := corpus.division) is not None:
-                added = [self._executor.submit(add_partition, job) for job in division.partitions]
+                added = [self._submit(add_partition, job) for job in division.partitions]
                 seconds += sum(partition.result() for partition in added)
                 gather_partitions(division)
             if packing.parts:
