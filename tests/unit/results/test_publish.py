@@ -188,6 +188,17 @@ def test_every_table_and_column_has_a_comment(published):
     assert uncommented == []
 
 
+def test_tables_can_be_without_comments(tmp_path, make_corpus):
+    corpus = make_corpus(tmp_path, "train", TRAIN)
+    filled = fill_database(Warehouse(tmp_path), [corpus], {}, has_comments=False)
+    with duckdb.connect(filled, read_only=True) as con:
+        assert con.execute("select corpus from corpora").fetchall() == [("train",)]
+        comments = (
+            "select count(*) from duckdb_columns() where table_name = 'corpora' and comment > ''"
+        )
+        assert con.execute(comments).fetchall() == [(0,)]
+
+
 def test_any_client_since_duckdb_1_4_can_open_the_file(published):
     warehouse, _ = published
     with duckdb.connect(str(warehouse.database), read_only=True) as con:

@@ -480,6 +480,14 @@ def test_workers_are_started_ahead_up_to_the_limit(tmp_path):
     assert sorted(worker_ids()) == sorted(workers)
 
 
+def test_workers_parse_in_dialects_that_were_loaded_ahead(tmp_path):
+    queries = ["SELECT a FROM b CONNECT BY PRIOR c = d", "SELECT a FROM WHERE"]
+    start_worker(["mysql", "oracle"])
+    job = make_job(tmp_path, queries, "oracle")
+    assert parse_part(job).n_rejected == 1
+    assert outcomes(job) == expected(queries, "oracle")
+
+
 def test_the_forking_process_ends_with_the_last_worker(tmp_path):
     job = make_job(tmp_path, MANY)
     with bounded(2, None, tmp_path):
