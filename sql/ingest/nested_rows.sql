@@ -43,7 +43,7 @@ queries as (
 )
 
 select
-    row_number() over (order by place, item_place) - 1 as ordinal,
+    row_number() over () - 1 as ordinal,
     query ->> '$' as raw_sql,
     coalesce(json_extract_string(item, $db_id_column), json_extract_string(object, $db_id_column)) as db_id,
     coalesce(

@@ -6,6 +6,8 @@
 -- queries of a row (answers) become one text, a list in JSON; tasks.ingest.lists takes it apart. A row
 -- with a reject reason contains only a part of its query: it keeps its raw text, and its text to
 -- template is empty.
+-- Rows are written as they come: to preserve their order, DuckDB would first store all of them on disk. They come in
+-- order from one thread; sort_queries.sql mends a file that is not sorted.
 -- Texts that repeat themselves are stored once a row group (of 122,880 rows), unless more than half of them differ.
 -- parameters: destination, dialects, encoding, left_out, n_replaced, reading
 copy (
@@ -42,6 +44,7 @@ copy (
 to $destination (
     format parquet,
     compression zstd,
+    preserve_order false,
     dictionary_size_limit 61440,
     string_dictionary_page_size_limit 33554432,
     kv_metadata {
