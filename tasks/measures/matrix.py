@@ -235,8 +235,7 @@ def divide_pairs(
     contents, files = _name_files(contents, folder, SKEW, EPSILON)
     if all(path.exists() for path in files.values()):
         return []
-    known = _read_known(folder, measures_key(), contents)
-    before = _list_known(known)
+    before = _list_measured(folder, measures_key())
     n_new = sum(_count_rows(content) for content in contents if content.key not in before)
     n_steps = 1 << (n_new // rows_per_step).bit_length()
     if n_steps == 1:
@@ -289,21 +288,36 @@ def _count_rows(content: Content) -> int:
     return count_distinct_ngrams(content.ngrams) + n_queries
 
 
-def _read_known(folder: Path, rules: str, contents: list[Content]) -> dict[str, pa.Table]:
-    """Return what the last run measured of these contents, and the largest terms for targets.
-
-    Terms for contents that are not targets now are dropped: they lack the sources that were added
-    since.
-    """
+def _find_last_run(folder: Path, rules: str) -> dict[str, Path]:
+    """Return the files that the last run has written; an empty dictionary without a run."""
     runs = [
         {kind: folder / f"{kind}-{pairs.name.partition('-')[2]}" for kind in _KINDS}
         for pairs in folder.glob(f"pairs-{rules}-*.parquet")
     ]
     # Ignore a run that was killed between its files.
     complete = [files for files in runs if all(path.exists() for path in files.values())]
-    if not complete:
+    return max(complete, key=lambda files: files["pairs"].stat().st_mtime_ns, default={})
+
+
+def _list_measured(folder: Path, rules: str) -> set[str]:
+    """Return the keys of the contents that the last run measured, without reading its pairs."""
+    last = _find_last_run(folder, rules)
+    if not last:
+        return set()
+    fetch_missing([last["values"]])
+    keys = pq.read_table(last["values"], columns=["content_key"])["content_key"]
+    return set(keys.unique().to_pylist())
+
+
+def _read_known(folder: Path, rules: str, contents: list[Content]) -> dict[str, pa.Table]:
+    """Return what the last run measured of these contents, and the largest terms for targets.
+
+    Terms for contents that are not targets now are dropped: they lack the sources that were added
+    since.
+    """
+    last = _find_last_run(folder, rules)
+    if not last:
         return {}
-    last = max(complete, key=lambda files: files["pairs"].stat().st_mtime_ns)
     fetch_missing(last.values())
     keys = [content.key for content in contents]
     targets = [content.key for content in contents if content.is_target]
