@@ -5,6 +5,7 @@ are reused, and only pairs with new content are joined.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -266,7 +267,10 @@ def _write_sums(job: PartitionJob) -> None:
 
 
 def choose_partitions(
-    contents: list[Content], bytes_per_row: int = 150, n_at_a_time: int = 1
+    contents: list[Content],
+    bytes_per_row: int = 150,
+    n_at_a_time: int = 1,
+    known: AbstractSet[str] = frozenset(),
 ) -> int:
     """Return into how many parts to divide n-grams and queries, by hash, to fit into memory.
 
@@ -277,8 +281,12 @@ def choose_partitions(
         contents: The corpora.
         bytes_per_row: The memory for each count of an n-gram, and for each distinct query.
         n_at_a_time: How many parts share the memory.
+        known: The keys of contents whose pairs are known. Of these, only the n-grams that new ones
+            have are loaded.
     """
-    n_bytes = sum(map(_count_rows, contents)) * bytes_per_row * n_at_a_time
+    n_new = sum(_count_rows(content) for content in contents if content.key not in known)
+    n_rows = min(sum(map(_count_rows, contents)), n_new * len(contents))
+    n_bytes = n_rows * bytes_per_row * n_at_a_time
     return 1 << (n_bytes // resources().memory_bytes).bit_length()
 
 
@@ -350,7 +358,9 @@ def _measure(
     """Return the measures of all pairs that are not known yet."""
     fetch_missing(file for content in contents for file in (content.ngrams, content.templates))
     values = _prepare(con, contents, known, epsilon, division)
-    n_partitions = len(sums) or division.n_partitions or choose_partitions(contents)
+    n_partitions = (
+        len(sums) or division.n_partitions or choose_partitions(contents, known=_list_known(known))
+    )
     if sums:
         con.read_parquet([str(file) for file in sums]).insert_into("pair_sums")
     else:

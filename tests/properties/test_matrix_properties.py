@@ -314,4 +314,7 @@ def test_the_number_of_partitions_follows_from_rows_and_memory(
     n_rows = n_counts + sum(pq.read_metadata(content.templates).num_rows for content in contents)
     for memory_limit, n_partitions in (("100GB", 1), ("1GB", 8)):
         monkeypatch.setenv(MEMORY_LIMIT_VARIABLE, memory_limit)
-        assert choose_partitions(contents, 1 + 6_000_000_000 // n_rows) == n_partitions
+        bytes_per_row = 1 + 6_000_000_000 // n_rows
+        assert choose_partitions(contents, bytes_per_row) == n_partitions
+        known = {content.key for content in contents}
+        assert choose_partitions(contents, bytes_per_row, known=known) == 1
