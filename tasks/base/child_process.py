@@ -181,7 +181,7 @@ class _Process:
 
 
 def _describe_surroundings(limits: Resources) -> tuple[object, ...]:
-    """Return what a process has from its start on: limits, working folder, and environment."""
+    """Return the limits, working folder, and environment that a process keeps from its start."""
     folder = Path().stat()
     return limits.threads, limits.memory_bytes, folder.st_dev, folder.st_ino, dict(os.environ)
 

@@ -318,7 +318,7 @@ def _list_measured(folder: Path, rules: str) -> set[str]:
 
 
 def _read_known(folder: Path, rules: str, contents: list[Content]) -> dict[str, pa.Table]:
-    """Return what the last run measured of these contents, and the largest terms for targets.
+    """Return the last run's measures of these contents, and the largest terms for targets.
 
     Terms for contents that are not targets now are dropped: they lack the sources that were added
     since.

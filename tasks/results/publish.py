@@ -504,7 +504,7 @@ def _insert_run(
     results_key: str,
     corpora: list[CountedCorpus],
 ) -> None:
-    """Add the run, and what it found, to the history.
+    """Add the run and its findings to the history.
 
     Replace its rows if it has published before, and started again because a file was lost.
     """

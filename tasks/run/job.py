@@ -152,7 +152,7 @@ class CountedCorpora:
 
 @dataclass
 class _Work:
-    """What a job has done, also before it started again.
+    """Counts of a job's work, including that of attempts before a restart.
 
     Attributes:
         n_ingested: Corpora whose dumps were read.

@@ -1,4 +1,4 @@
-"""What templates and n-grams follow from, for modules that load neither parser nor counts."""
+"""Versions, limits and dialects of templates and n-grams, without the parser and the counts."""
 
 from dataclasses import dataclass
 from functools import cache

@@ -819,7 +819,7 @@ def test_a_missing_warehouse_is_reported_with_the_command_that_makes_one(tmp_pat
 
 @pytest.mark.fault
 def test_damaged_results_are_reported_in_one_line(tmp_path, cli_here):
-    (tmp_path / "alignment.duckdb").write_text("this is no database")
+    (tmp_path / "alignment.duckdb").write_text("this is not a database")
     ended = cli_here("matrix", tmp_path)
     assert (ended.status, ended.out) == (1, "")
     [line] = ended.error_lines

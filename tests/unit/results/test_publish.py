@@ -679,7 +679,7 @@ def test_a_failure_leaves_the_old_results_and_nothing_else(warehouse, run):
     ]
 
 
-@pytest.mark.parametrize("content", [b"", b"this is no database" * 1000])
+@pytest.mark.parametrize("content", [b"", b"this is not a database" * 1000])
 def test_a_damaged_database_is_replaced(warehouse, run, content):
     warehouse.folder.mkdir(parents=True)
     warehouse.database.write_bytes(content)
@@ -829,7 +829,7 @@ def test_history_survives_another_version_of_its_tables(warehouse, run):
 def test_history_survives_the_loss_of_the_database(warehouse, run):
     run(*moved(0))
     run(*moved(5))
-    for n_runs, content in enumerate((None, b"", b"this is no database" * 1000), 2):
+    for n_runs, content in enumerate((None, b"", b"this is not a database" * 1000), 2):
         warehouse.database.unlink()
         if content is not None:
             warehouse.database.write_bytes(content)
