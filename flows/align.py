@@ -55,7 +55,6 @@ TASKS: Final[dict[Callable[..., Any], Task[..., Any]]] = {
     pack_part: step(pack_part, "pack part", "pack {job.destination.stem} of {job.corpus}"),
     steps.measure_pairs: step(steps.measure_pairs, "measure"),
     sum_partition: step(sum_partition, "sum partition", "sum partition {job.partition} of pairs"),
-    steps.measure_pairs_apart: step(steps.measure_pairs_apart, "measure apart"),
     steps.measure_as_written: step(steps.measure_as_written, "measure as written"),
     steps.resample_pairs: step(steps.resample_pairs, "resample"),
     make_block: step(make_block, "resample block", "resample {block.n_pairs} pairs"),

@@ -370,16 +370,14 @@ class Job:
         return replace(summary, n_pairs=matrix.n_pairs, n_new_pairs=matrix.n_new)
 
     def _measure_pairs(self, corpora: "list[CountedCorpus]") -> "MatrixReport":
-        """Measure all pairs, those of many corpora by a step per partition of the n-grams."""
+        """Measure all pairs. If many rows are new, a step per partition sums them first."""
         from nl2sql_align.tasks.measures.matrix import sum_partition
         from nl2sql_align.tasks.run import steps
 
         submit, warehouse = self._submit, self._warehouse
         jobs = steps.divide_pairs(corpora, warehouse)
-        if not jobs:
-            return submit(steps.measure_pairs, corpora, warehouse).result()
         sums = [step.result() for step in [submit(sum_partition, job) for job in jobs]]
-        return submit(steps.measure_pairs_apart, corpora, warehouse, sums).result()
+        return submit(steps.measure_pairs, corpora, warehouse, sums=sums).result()
 
     def _make_blocks(self, blocks: "Sequence[Block]") -> None:
         """Resample blocks of pairs, each by a step."""

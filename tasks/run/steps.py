@@ -430,7 +430,7 @@ def measure_pairs(
 ) -> MatrixReport:
     """Measure all ordered pairs of the corpora; pairs of known contents are reused.
 
-    Many pairs are measured outside of this process, for their memory.
+    Many pairs, and those with sums, are measured outside of this process, for their memory.
 
     Args:
         corpora: Corpora without n-grams are left out.
@@ -440,16 +440,9 @@ def measure_pairs(
     """
     folder = folder or warehouse.folder / "stages" / "pairs"
     contents = _list_contents(corpora)
-    if matrix.has_many_pairs(contents, folder):
+    if sums or matrix.has_many_pairs(contents, folder):
         return call_in_share(compute_matrix, contents, folder, sums=sums)
     return compute_matrix(contents, folder, sums=sums)
-
-
-def measure_pairs_apart(
-    corpora: list[CountedCorpus], warehouse: Warehouse, sums: Sequence[Path]
-) -> MatrixReport:
-    """Measure all pairs from the sums over partitions, outside of the run's own process."""
-    return call_in_share(measure_pairs, corpora, warehouse, sums=sums)
 
 
 def _list_contents(corpora: list[CountedCorpus]) -> list[Content]:
