@@ -314,7 +314,7 @@ def test_a_killed_run_leaves_a_copy_that_the_next_one_uses(
 def test_a_run_that_others_have_overtaken_twice_says_so(store, machine, entries, monkeypatch):
     slow, measure_pairs = machine("slow"), steps.measure_pairs
 
-    def overtaken(*given):
+    def overtaken(*given, **keys):
         for name in ("one", "two"):
             other = machine(name)
             with other.locked():
@@ -324,7 +324,7 @@ def test_a_run_that_others_have_overtaken_twice_says_so(store, machine, entries,
                 other.backup_file.write_text(name)
                 push(other)
         machine("slow")
-        return measure_pairs(*given)
+        return measure_pairs(*given, **keys)
 
     with monkeypatch.context() as patch:
         patch.setattr(steps, "measure_pairs", overtaken)
