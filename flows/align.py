@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
@@ -18,7 +17,7 @@ from nl2sql_align.flows.running.protected_flow import protected_flow
 from nl2sql_align.flows.running.runners import Runner, submitting_to
 from nl2sql_align.tasks.base.connections import bounded
 from nl2sql_align.tasks.base.progress import Progress, listening
-from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry, load_corpora
+from nl2sql_align.tasks.ingest.corpora_file import load_corpora
 from nl2sql_align.tasks.measures.blocks import make_block
 from nl2sql_align.tasks.measures.matrix import sum_partition
 from nl2sql_align.tasks.measures.options import Resampling, Unit
@@ -36,7 +35,6 @@ from nl2sql_align.tasks.run.unchanged import record_inputs
 from nl2sql_align.tasks.templates.distinct_queries import find_distinct, find_firsts, write_texts
 from nl2sql_align.tasks.templates.parser_pool import parse_part
 from nl2sql_align.tasks.views.report import write_report
-from nl2sql_align.tasks.warehouse.folder import Warehouse
 from nl2sql_align.tasks.warehouse.object_store import pull, push, warehouse_at
 
 R = TypeVar("R")
@@ -115,70 +113,34 @@ def align(
         WarehouseError: The warehouse is in use, cannot be written, or contains other files.
         ConflictError: Another run has published to the same store in the meantime.
     """
-    return _align(
-        load_corpora(corpora),
-        warehouse_at(warehouse).resolved,
-        _Settings(
-            corpora.resolve(),
-            threads,
-            memory_limit,
-            Resampling(replicates, resample),
-            drift_threshold,
-            wait_seconds,
-            runner,
-            dask_address,
-            force,
-        ),
-    )
-
-
-@dataclass(frozen=True)
-class _Settings:
-    """The parameters of ``align``, without the warehouse."""
-
-    corpora: Path
-    threads: int | None
-    memory_limit: str | None
-    resampling: Resampling
-    drift_threshold: float
-    wait_seconds: float
-    runner: Runner
-    dask_address: str | None
-    force: bool
-
-
-def _align(entries: list[CorpusEntry], warehouse: Warehouse, settings: _Settings) -> RunSummary:
+    entries, place = load_corpora(corpora), warehouse_at(warehouse).resolved
+    settings = JobSettings(corpora.resolve(), Resampling(replicates, resample), drift_threshold)
     with (
         listening(_log),
         listening(artifacts.ProgressArtifacts()),
-        warehouse.explain_disk_errors(),
-        warehouse.locked(settings.wait_seconds, force=settings.force) as lock,
-        bounded(settings.threads, settings.memory_limit, warehouse.scratch),
+        place.explain_disk_errors(),
+        place.locked(wait_seconds, force=force) as lock,
+        bounded(threads, memory_limit, place.scratch),
     ):
         executor = _PrefectExecutor()
-        job = Job(warehouse, lock, executor)
-        warehouse.remove_damaged()
-        if pull(warehouse):
+        job = Job(place, lock, executor)
+        place.remove_damaged()
+        if pull(place):
             job.clock.lap("fetch")
         counted, summary = job.run(
             entries,
-            JobSettings(settings.corpora, settings.resampling, settings.drift_threshold),
-            lambda: submitting_to(settings.runner, settings.dask_address, warehouse),
-            lambda: executor.call(write_report, warehouse.folder, only_if_changed=True),
+            settings,
+            lambda: submitting_to(runner, dask_address, place),
+            lambda: executor.call(write_report, place.folder, only_if_changed=True),
         )
         for one in counted.set_aside:
             get_run_logger().warning(one.reason)
         if not counted.corpora:
             return summary
         if not counted.set_aside:
-            record_inputs(
-                entries,
-                {one.entry.name: one.digest for one in counted.corpora},
-                settings.resampling,
-                settings.drift_threshold,
-                warehouse,
-            )
-        if push(warehouse, run_id=summary.run_id, versions=list_versions()):
+            digests = {one.entry.name: one.digest for one in counted.corpora}
+            record_inputs(entries, digests, settings.resampling, drift_threshold, place)
+        if push(place, run_id=summary.run_id, versions=list_versions()):
             job.clock.lap("upload")
     artifacts.create_artifacts(summary)
     return summary

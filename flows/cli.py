@@ -18,7 +18,16 @@ from nl2sql_align.tasks.base.errors import AlignError, find_disk_reason
 from nl2sql_align.tasks.base.garbage import collect_rarely, skip_final_collection
 from nl2sql_align.tasks.base.progress import Progress, listening
 from nl2sql_align.tasks.base.secrets import hide_secrets
-from nl2sql_align.tasks.decisions.options import Method, Overlap, TrainingLayout
+from nl2sql_align.tasks.decisions.options import (
+    CALIBRATION_REPLICATES,
+    GAPS_BUDGET,
+    HEADROOM_SPLITS,
+    MIXTURE_REPLICATES,
+    SAMPLE_TRIALS,
+    Method,
+    Overlap,
+    TrainingLayout,
+)
 from nl2sql_align.tasks.measures.options import Unit
 from nl2sql_align.tasks.results.options import Metric
 from nl2sql_align.tasks.views.options import ComparisonFormat, Picture
@@ -295,7 +304,7 @@ def run(
 
     Reuses the results of earlier runs on the same dumps, and ends at once if nothing has changed.
     Exits with 0 if every corpus was used, 3 if some were set aside, and 2 if the corpora file is
-    wrong.
+    not valid.
     """
     from nl2sql_align.flows.running.command import RunOptions, run_align
 
@@ -332,7 +341,7 @@ def compare(
     ] = ComparisonFormat.TABLE,
     require: Require = None,
 ) -> None:
-    """Compare training sets with a target at once, without a corpora file or a warehouse.
+    """Compare training sets with a target directly, without a corpora file or a warehouse.
 
     The numbers are those of run. Formats and dialects are recognized, and the output says which.
     Exits with 3 if some files could not be used.
@@ -450,7 +459,10 @@ def matrix(
         Metric, typer.Option(metavar="MEASURE", help=f"Measure to show: {', '.join(Metric)}.")
     ] = Metric.KL_ALIGNMENT,
     all_pairs: Annotated[
-        bool, typer.Option("--all", help="Use every corpus as a target, not only the targets.")
+        bool,
+        typer.Option(
+            "--all", help="Use every corpus as a target, not only corpora with that role."
+        ),
     ] = False,
     ranked: Annotated[
         bool | None,
@@ -508,7 +520,8 @@ def ratio(
         ),
     ] = None,
     is_all: Annotated[
-        bool, typer.Option("--all", help="Show all training sets, not the best for each model.")
+        bool,
+        typer.Option("--all", help="Show all training sets, not only the best for each model."),
     ] = False,
     form: Form = Format.TABLE,
     require: Require = None,
@@ -539,7 +552,8 @@ def slices(
     is_all: Annotated[
         bool,
         typer.Option(
-            "--all", help="Show all training sets for each slice, not the closest, and all models."
+            "--all",
+            help="Show all models, and all training sets for each slice, not only the closest.",
         ),
     ] = False,
     form: Form = Format.TABLE,
@@ -582,15 +596,15 @@ def report(
 
 @_command(_READ, example="relocate /new/place/warehouse")
 def relocate(place: Place) -> None:
-    """Let the views of a moved or copied warehouse name the files in its folder.
+    """Point the views of a moved or copied warehouse to the files in its folder.
 
-    The commands of this program need no such step. Other DuckDB clients do, since the views
+    The commands of this program do not need this. Other DuckDB clients do, because the views
     `queries` and `ngram_counts` name Parquet files by their full paths.
     """
     from nl2sql_align.tasks.results.record import relocate
 
     n_files = relocate(place)
-    done = f"now name {count_noun(n_files, 'file')}" if n_files else "name the files already"
+    done = f"now name {count_noun(n_files, 'file')}" if n_files else "already name the files"
     console.out.print(f"The views {done} in {escape(place)}", soft_wrap=True)
 
 
@@ -683,10 +697,11 @@ def headroom(
     ] = None,
     splits: Annotated[
         int, typer.Option(min=1, metavar="N", help="Number of times to split the target in halves.")
-    ] = 20,
+    ] = HEADROOM_SPLITS,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the splits.")] = 0,
     is_all: Annotated[
-        bool, typer.Option("--all", help="Show all training sets, not the best for each model.")
+        bool,
+        typer.Option("--all", help="Show all training sets, not only the best for each model."),
     ] = False,
     form: Form = Format.TABLE,
 ) -> None:
@@ -715,7 +730,7 @@ def calibrate(
         typer.Option(
             min=1, metavar="N", help="Number of bootstrap replicates for the interval of a cut-off."
         ),
-    ] = 1000,
+    ] = CALIBRATION_REPLICATES,
     seed: Seed = 0,
     form: Form = Format.TABLE,
 ) -> None:
@@ -777,7 +792,7 @@ def sample_size(
     ] = "",
     n_trials: Annotated[
         int, typer.Option("--trials", min=1, metavar="N", help="Number of samples of each size.")
-    ] = 200,
+    ] = SAMPLE_TRIALS,
     seed: Seed = 0,
     form: Form = Format.TABLE,
 ) -> None:
@@ -787,7 +802,7 @@ def sample_size(
     names = _parse_names(candidates) or None
     rows = sample_size.sample_size(place, target, names, n_trials, seed)
     if form is Format.TABLE:
-        print_sample_sizes(rows, sample_size.recommendation(rows))
+        print_sample_sizes(rows, sample_size.recommend_size(rows))
     else:
         print_rows(rows, form)
 
@@ -900,7 +915,7 @@ def mix(
     replicates: Annotated[
         int,
         typer.Option(metavar="N", help="Number of bootstrap replicates for the intervals."),
-    ] = 200,
+    ] = MIXTURE_REPLICATES,
     seed: Seed = 0,
     keep_accidental: KeepAccidental = False,
     out: Annotated[
@@ -946,10 +961,12 @@ def gaps(
         typer.Option(
             "--from",
             metavar="A,B",
-            help="Other corpora to look for such rows in. By default, all training sets.",
+            help="Other corpora that may have such rows. By default, all training sets.",
         ),
     ] = "",
-    budget: Annotated[int, typer.Option(metavar="N", help="Largest number of rows to add.")] = 200,
+    budget: Annotated[
+        int, typer.Option(metavar="N", help="Largest number of rows to add.")
+    ] = GAPS_BUDGET,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", metavar="FILE", help="File to write the templates to (JSONL)."),
@@ -959,8 +976,8 @@ def gaps(
 ) -> None:
     """Show which rows to write, label or generate next: the templates that a training set lacks.
 
-    Lists templates of the target in the order in which adding rows of them raises the alignment,
-    with the numbers of rows, the structure in words, and an example.
+    Lists templates of the target, first those whose rows raise the alignment most, with the number
+    of rows to add, the structure in words, and an example.
     """
     from nl2sql_align.tasks.decisions import gaps
 
@@ -978,7 +995,8 @@ def check(
         list[Path] | None,
         typer.Option(
             metavar="FILE",
-            help="A tables.json of Spider or BIRD. Repeatable. One beside a dump is used anyway.",
+            help="A tables.json of Spider or BIRD. Repeatable. One next to a dump is used in any "
+            "case.",
         ),
     ] = None,
     fail_on: Annotated[
@@ -1027,7 +1045,8 @@ def inspect(
         str,
         typer.Option(
             metavar="DIALECT",
-            help="SQL dialect, as sqlglot names it; auto is the dump's, or parses the most.",
+            help="SQL dialect, as sqlglot names it; auto takes the dump's own, or the one that "
+            "parses the most.",
         ),
     ] = "auto",
     role: Annotated[
@@ -1076,8 +1095,8 @@ def fingerprint(
     """Write the templates of a log with their frequencies, to compare it without its SQL.
 
     The file has keywords, operators and functions that the dialect knows; other functions are
-    called FUNCTION. It has no names, literals, comments, questions or paths. Read it with show
-    before you hand it on. In a corpora file, or in compare, it takes the place of the log.
+    called FUNCTION. It has no names, literals, comments, questions or paths. Check it with show
+    before you share it. In a corpora file, or in compare, it takes the place of the log.
     """
     from nl2sql_align.tasks.run.fingerprint import fingerprint
 
@@ -1117,8 +1136,8 @@ def catalog(
 ) -> None:
     """List public data sets; with names, print their entries for a corpora file.
 
-    Addresses that start with hf:// need the extra hf, and those of https:// aiohttp. Nothing is
-    fetched before a run.
+    Addresses that start with hf:// need the extra hf, those that start with https:// the package
+    aiohttp. Nothing is fetched before a run.
     """
     from nl2sql_align.tasks.run.catalog import describe_entry, format_catalog, list_catalog
 

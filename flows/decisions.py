@@ -11,6 +11,12 @@ from nl2sql_align.flows.running.artifacts import report_decision
 from nl2sql_align.flows.running.policy import step
 from nl2sql_align.flows.running.protected_flow import protected_flow
 from nl2sql_align.tasks.decisions import calibration, headroom, mixture, sample_size
+from nl2sql_align.tasks.decisions.options import (
+    CALIBRATION_REPLICATES,
+    HEADROOM_SPLITS,
+    MIXTURE_REPLICATES,
+    SAMPLE_TRIALS,
+)
 from nl2sql_align.tasks.views import explain
 from nl2sql_align.tasks.views.options import Picture
 from nl2sql_align.tasks.views.terminal.calibration import print_calibration
@@ -33,7 +39,7 @@ def mix(
     warehouse: Path | str,
     target: str,
     sources: Sequence[str] = (),
-    replicates: int = mixture.REPLICATES,
+    replicates: int = MIXTURE_REPLICATES,
     seed: int = 0,
 ) -> dict[str, float]:
     """Weigh corpora so that their mixture resembles a target.
@@ -62,7 +68,7 @@ def sample_sizes(
     warehouse: Path | str,
     target: str,
     candidates: Sequence[str] = (),
-    n_trials: int = sample_size.N_TRIALS,
+    n_trials: int = SAMPLE_TRIALS,
     seed: int = 0,
 ) -> str:
     """Estimate how many queries of a target suffice to rank training sets.
@@ -78,7 +84,7 @@ def sample_sizes(
         A recommendation in one sentence; table ``sample_size`` has the numbers behind it.
     """
     rows = rank_with_samples(warehouse, target, list(candidates) or None, n_trials, seed)
-    recommendation = sample_size.recommendation(rows)
+    recommendation = sample_size.recommend_size(rows)
     report_decision(
         "sample-size",
         warehouse,
@@ -97,7 +103,7 @@ def sample_sizes(
 def calibrate(
     warehouse: Path | str,
     outcomes: Path,
-    replicates: int = calibration.REPLICATES,
+    replicates: int = CALIBRATION_REPLICATES,
     seed: int = 0,
 ) -> list[str]:
     """Compare outcomes of fine-tuning with the ratios.
@@ -123,7 +129,7 @@ def calibrate(
     persist_result=False,
 )
 def headroom_ratios(
-    warehouse: Path | str, target: str | None = None, splits: int = headroom.SPLITS, seed: int = 0
+    warehouse: Path | str, target: str | None = None, splits: int = HEADROOM_SPLITS, seed: int = 0
 ) -> int:
     """Compute the Headroom Ratio of every training set and set of predictions.
 

@@ -122,7 +122,7 @@ def count_bands(outcomes: pl.DataFrame, ratio: str, bands: Sequence[float] = BAN
 
 
 def is_covered() -> pl.Expr:
-    """Whether a set covers more of the target's templates than the answers already get right."""
+    """Return whether a set covers more templates of the target than the answers get right."""
     return pl.col("template_coverage") > pl.col("before")
 
 

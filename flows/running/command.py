@@ -420,8 +420,8 @@ def _silence_prefect() -> None:
 def exit_on_signals(seconds: float = SECONDS_TO_EXIT) -> None:
     """Exit in order on SIGTERM and SIGHUP, as on Ctrl-C, with status 128 plus the signal.
 
-    A thread that reads a file or a query that runs may delay that. The process ends anyway once
-    some seconds have passed: the next run clears up as after one that was killed.
+    A thread that reads a file, or a running query, may delay the exit. The process ends anyway once
+    some seconds have passed: the next run cleans up as after a run that was killed.
     """
     ended_by: list[int] = []
 

@@ -34,7 +34,7 @@ def exempt_loopback(environment: MutableMapping[str, str] | None = None) -> None
 
 
 def names_proxy(environment: MutableMapping[str, str]) -> bool:
-    """Tell whether the environment names a proxy."""
+    """Return whether the environment names a proxy."""
     return any(name.lower() in _PROXIES and value for name, value in environment.items())
 
 

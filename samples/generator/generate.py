@@ -233,7 +233,7 @@ def list_candidates(database: Database, recipe: Recipe) -> list[dict[str, Table]
 
 
 def has_columns(table: Table, parts: Iterable[str]) -> bool:
-    """Tell whether the table has the columns that a recipe needs, apart from links."""
+    """Return whether the table has the columns that a recipe needs, apart from links."""
     for part in parts:
         role = ROLE_OF_PART.get(part[0]) if part[-1].isdigit() else None
         if role is not None and len(table.with_role(role)) < int(part[-1]):

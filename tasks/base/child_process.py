@@ -70,8 +70,8 @@ def call_in_share(function: Callable[P, R], *arguments: P.args, **keywords: P.kw
 
     Args:
         function: As for ``call_in_child``.
-        arguments: Likewise.
-        keywords: Likewise.
+        arguments: As for ``call_in_child``.
+        keywords: As for ``call_in_child``.
 
     Returns:
         The result. An exception of the function is raised here.

@@ -20,7 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from nl2sql_align.tasks.base.arrays import Floats, Integers
 from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.base.run_sql import query_sql
-from nl2sql_align.tasks.decisions.headroom import SPLITS, headroom
+from nl2sql_align.tasks.decisions.headroom import headroom
+from nl2sql_align.tasks.decisions.options import CALIBRATION_REPLICATES, HEADROOM_SPLITS
 from nl2sql_align.tasks.measures.divergence import alignment, skew_terms
 from nl2sql_align.tasks.ngrams.count import ngram_incidence
 from nl2sql_align.tasks.results.database import open_results
@@ -31,9 +32,6 @@ from nl2sql_align.tasks.warehouse.regular_files import open_regular
 if TYPE_CHECKING:
     import duckdb
     import polars as pl
-
-REPLICATES: Final = 1000
-"""The number of bootstrap replicates for the interval of a cut."""
 
 PART_DRAWS: Final = 20
 """The number of random parts of a training set for each size."""
@@ -222,8 +220,8 @@ def calibrate(
     outcomes: Path | str,
     *,
     seed: int = 0,
-    replicates: int = REPLICATES,
-    splits: int = SPLITS,
+    replicates: int = CALIBRATION_REPLICATES,
+    splits: int = HEADROOM_SPLITS,
 ) -> Calibration:
     """Compare outcomes of fine-tuning with the ratios.
 
@@ -419,7 +417,7 @@ def best_cut(
     gain: Floats,
     starts: Sequence[str],
     name: str,
-    replicates: int = REPLICATES,
+    replicates: int = CALIBRATION_REPLICATES,
 ) -> dict[str, float | None]:
     """Find the ratio that best separates gains from other outcomes, with an interval.
 

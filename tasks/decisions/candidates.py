@@ -373,7 +373,10 @@ def _describe_corpora(
                 f"no corpus '{name}' in {place}; "
                 + list_choices(name, (one for (one,) in published))
             )
-    files = [warehouse.stage_file(warehouse.templates, file) for file in corpora["templates_file"]]
+    files = [
+        warehouse.stage_file(warehouse.stage("templates"), file)
+        for file in corpora["templates_file"]
+    ]
     described: pl.DataFrame = corpora.with_columns(templates_file=pl.Series(files))
     return described
 

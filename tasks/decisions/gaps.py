@@ -20,7 +20,7 @@ from nl2sql_align.tasks.decisions.candidates import (
     list_training_corpora,
     load_pool_with_target,
 )
-from nl2sql_align.tasks.decisions.options import Overlap
+from nl2sql_align.tasks.decisions.options import GAPS_BUDGET, Overlap
 from nl2sql_align.tasks.decisions.selection_methods import (
     Cells,
     Target,
@@ -35,16 +35,13 @@ from nl2sql_align.tasks.templates.fingerprints import FINGERPRINT
 from nl2sql_align.tasks.warehouse.addresses import find_output
 from nl2sql_align.tasks.warehouse.folder import write_atomically
 
-BUDGET: Final = 200
-"""The default number of rows to add."""
-
 REPLICATES: Final = 20
 """The number of resamples of the target that the added rows should suit."""
 
 
 @dataclass(frozen=True)
 class Gaps:
-    """The templates of which a training set lacks rows, and the effect of adding them.
+    """The templates that a training set lacks rows of, and the effect of adding rows.
 
     Attributes:
         source: The training set.
@@ -71,12 +68,12 @@ def gaps(
     source: str,
     target: str,
     pool: Sequence[str] = (),
-    budget: int = BUDGET,
+    budget: int = GAPS_BUDGET,
     out: Path | None = None,
     replicates: int = REPLICATES,
     seed: int = 0,
 ) -> Gaps:
-    """Find the templates of a target of which a training set lacks rows most.
+    """Find the templates of a target that a training set lacks most rows of.
 
     Starts from all rows of the training set, and adds rows with templates of the target, each time
     those that lower the divergence most. Records the result in table ``gaps``.

@@ -17,6 +17,7 @@ import numpy as np
 from nl2sql_align.tasks.base.arrays import Floats, Integers
 from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.base.run_sql import query_sql
+from nl2sql_align.tasks.decisions.options import HEADROOM_SPLITS
 from nl2sql_align.tasks.measures.divergence import add_unshared, alignment, skew_terms
 from nl2sql_align.tasks.measures.options import Unit
 from nl2sql_align.tasks.measures.units import choose_unit, draw_half
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     import duckdb
     import polars as pl
     from scipy.sparse import csr_array
-
-SPLITS: Final = 20
-"""How often the target's databases are split in halves, each of which is judged by the other."""
 
 WEIGHTS: Final = tuple(step / 20 for step in range(21))
 """The training set's shares in the mixtures that are tried. The divergence is convex in them."""
@@ -58,7 +56,7 @@ def headroom(
     target: str | None = None,
     *,
     pairs: Collection[tuple[str, str]] | None = None,
-    splits: int = SPLITS,
+    splits: int = HEADROOM_SPLITS,
     seed: int = 0,
 ) -> "pl.DataFrame":
     """Compute the Headroom Ratio of each training set and predictions.

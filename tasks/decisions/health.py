@@ -130,7 +130,9 @@ def check(
 
 def _find_repeats(con: duckdb.DuckDBPyConnection, warehouse: Warehouse) -> pl.DataFrame:
     files = con.execute("select distinct templates_file from corpora order by 1").fetchall()
-    paths = {name: str(warehouse.stage_file(warehouse.templates, name)) for (name,) in files}
+    paths = {
+        name: str(warehouse.stage_file(warehouse.stage("templates"), name)) for (name,) in files
+    }
     con.register(
         "template_paths",
         pl.DataFrame(

@@ -17,7 +17,7 @@ from nl2sql_align.tasks.decisions.candidates import (
     note_accidental,
     read_rows,
 )
-from nl2sql_align.tasks.decisions.options import LEAST_WEIGHT, Overlap
+from nl2sql_align.tasks.decisions.options import LEAST_WEIGHT, MIXTURE_REPLICATES, Overlap
 from nl2sql_align.tasks.decisions.selection_methods import Target
 from nl2sql_align.tasks.decisions.training_files import (
     TrainingFiles,
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
 
 MIXTURE_VERSION: Final = 4
 """Goes up with every change that can alter a weight."""
-
-REPLICATES: Final = 200
-"""The default number of resamples of the target."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +70,7 @@ def mix(
     place: Path | str,
     target: str,
     sources: Sequence[str] = (),
-    replicates: int = REPLICATES,
+    replicates: int = MIXTURE_REPLICATES,
     seed: int = 0,
     keep_accidental: bool = False,
     out: Path | None = None,

@@ -1,10 +1,25 @@
-"""Options of selections. This module imports nothing slow, so that the command line can."""
+"""Options of decisions. This module imports nothing slow, so that the command line can use it."""
 
 from enum import StrEnum
 from typing import Final
 
 LEAST_WEIGHT: Final = 0.0005
 """The least share of rows that is worth mixing in; it is shown as more than 0."""
+
+HEADROOM_SPLITS: Final = 20
+"""How often the target's databases are split in halves; each half judges the other's weight."""
+
+CALIBRATION_REPLICATES: Final = 1000
+"""The number of bootstrap replicates for the interval of a cut."""
+
+SAMPLE_TRIALS: Final = 200
+"""The number of samples of each size."""
+
+MIXTURE_REPLICATES: Final = 200
+"""The number of resamples of the target for the intervals of a mixture."""
+
+GAPS_BUDGET: Final = 200
+"""The largest number of rows to add to a training set."""
 
 
 class Method(StrEnum):

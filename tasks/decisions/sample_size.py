@@ -15,6 +15,7 @@ from nl2sql_align.tasks.base.arrays import Floats, Integers
 from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.base.names import list_choices
 from nl2sql_align.tasks.base.run_sql import query_sql
+from nl2sql_align.tasks.decisions.options import SAMPLE_TRIALS
 from nl2sql_align.tasks.measures.bootstrap import (
     Classes,
     Counts,
@@ -37,9 +38,6 @@ from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.record import last_run_id, record_decision
 from nl2sql_align.tasks.warehouse.object_store import warehouse_at
 from nl2sql_align.tasks.warehouse.part_files import is_complete
-
-N_TRIALS: Final = 200
-"""The default number of samples of each size."""
 
 SMOOTHINGS: Final = ("skew", "additive", "js")
 """The divergences that rank the candidates, the main one first."""
@@ -82,7 +80,7 @@ def sample_size(
     place: Path | str,
     target: str,
     candidates: Sequence[str] | None = None,
-    n_trials: int = N_TRIALS,
+    n_trials: int = SAMPLE_TRIALS,
     seed: int = SEED,
 ) -> pl.DataFrame:
     """Compute how stable the ranking of training sets is with fewer queries of a target.
@@ -193,9 +191,9 @@ def draw_queries(
     return drawn
 
 
-def recommendation(rows: pl.DataFrame, smoothing: str = SMOOTHINGS[0]) -> str:
+def recommend_size(rows: pl.DataFrame) -> str:
     """Return the result of ``sample_size`` in a sentence."""
-    rows = rows.filter(pl.col("smoothing") == smoothing).sort("n_queries")
+    rows = rows.filter(pl.col("smoothing") == SMOOTHINGS[0]).sort("n_queries")
     names = rows["candidates"][0].to_list()
     n_all, target = int(rows["n_queries"][-1]), str(rows["target"][0])
     ranked = _smallest(rows, "kendall_tau", GOOD_TAU)

@@ -137,7 +137,7 @@ UTF_8: Final = Encoding()
 
 
 def is_archive(path: Path) -> bool:
-    """Tell whether a file is an archive whose files are read, by its name."""
+    """Return whether a file is an archive whose files are read, by its name."""
     return path.suffix.lower() == ".zip" or is_tar(path)
 
 
@@ -336,7 +336,7 @@ def _check_packed_once(member: str) -> None:
 
 
 def _missing_error(member: str | None) -> OSError:
-    return OSError(f"it does not contain {member!r} any more")
+    return OSError(f"it no longer contains {member!r}")
 
 
 def _convert_file(

@@ -259,7 +259,7 @@ def _open(item: _Item) -> list[_Item]:
 
 
 def _is_record(row: list[Any]) -> bool:
-    """Tell whether a list holds the fields of one row, not several queries."""
+    """Return whether a list holds the fields of one row, not several queries."""
     return (
         len(row) <= _MAX_FIELDS and sum(isinstance(v, str) and looks_like_sql(v) for v in row) < 2
     )
@@ -414,7 +414,7 @@ def _explain(one: Texts, is_answer: bool) -> str:
 
 
 def _agree(one: Texts, other: Texts) -> bool:
-    """Tell whether most texts of two columns are the same, as a response and the SQL in it are."""
+    """Return whether most texts of two columns are equal, like a response and the SQL in it."""
     shared = one.texts.keys() & other.texts.keys()
     n_same = sum(_clean(one.texts[row]) == _clean(other.texts[row]) for row in shared)
     return n_same > len(shared) / 2

@@ -408,7 +408,7 @@ def list_dialects() -> frozenset[str]:
 
 
 def is_generic(format: str) -> bool:
-    """Tell whether the corpora file must name the columns of a format."""
+    """Return whether the corpora file must name the columns of a format."""
     return format != AUTO and "sql_column" in declared_parameters(f"dumps/{format}")
 
 

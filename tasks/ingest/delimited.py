@@ -211,7 +211,7 @@ class _Dialect:
         return _ESCAPED.sub(r"\1\2", text) if self.has_backslashes else text.replace('""', '"')
 
     def _closes(self, row: str, quote: int) -> bool:
-        """Tell whether the quote at a position ends its value."""
+        """Return whether the quote at a position ends its value."""
         return quote < len(row) and (quote + 1 == len(row) or row[quote + 1] == self.separator)
 
 

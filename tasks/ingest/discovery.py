@@ -282,7 +282,7 @@ def _discover_locked(
 
 
 def _has_known_layout(entry: CorpusEntry) -> bool:
-    """Tell whether an undescribed file is a data set: a known layout, or shards with SQL."""
+    """Return whether an undescribed file is a data set: a known layout, or shards with SQL."""
     try:
         found = recognize_format(entry)
     except CorpusError:
@@ -356,7 +356,7 @@ def _visit_folder(folder: Path, search: _Search, depth: int) -> Iterator[_Candid
 
 
 def _may_enter(child: Path, search: _Search) -> bool:
-    """Tell whether a path is a folder to visit; report links that lead out or nowhere."""
+    """Return whether a path is a folder to visit; report links that lead out or nowhere."""
     try:
         if not stat.S_ISDIR(child.stat().st_mode):
             return False
@@ -372,7 +372,7 @@ def _may_enter(child: Path, search: _Search) -> bool:
 
 
 def _may_exist(path: Path) -> bool:
-    """Tell whether a path exists, or may not be looked at."""
+    """Return whether a path exists, or may not be looked at."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError, ValueError):
@@ -544,12 +544,12 @@ def _read_file_state(entry: CorpusEntry) -> _FileState:
 
 
 def _is_partial_copy(name: str, files: set[str]) -> bool:
-    """Tell whether a partial file will become one of the files."""
+    """Return whether a partial file will become one of the files."""
     return any(name.removeprefix(".").startswith(file) for file in files)
 
 
 def _is_settled(files: _FileState, looked_at: str, now: datetime, seconds: float) -> bool:
-    """Tell whether a dump is marked complete, or has been unchanged for some seconds.
+    """Return whether a dump is marked complete, or has been unchanged for some seconds.
 
     ``looked_at`` is when its files were first seen in this state.
     """

@@ -21,7 +21,7 @@ Block = Literal["first", "last"]
 
 
 class Part(NamedTuple):
-    """A part of an answer, with the rules by which it was found."""
+    """A part of an answer, with the rules that found it."""
 
     text: str
     rules: tuple[str, ...] = ()
@@ -34,7 +34,7 @@ _APOSTROPHE: Final = re.compile(r"(?<=\w)['\u2019](?=\w)")
 
 
 def _is_mention(text: str, start: int, end: int) -> bool:
-    """Tell whether a mark is in a quote on its line, as in ``LIKE '%</think>%'``."""
+    """Return whether a mark is in a quote on its line, as in ``LIKE '%</think>%'``."""
     first = max(0, start - _MENTION_REACH)
     before = text[max(first, text.rfind("\n", first, start) + 1) : start].replace("```", "")
     for quote in "'\"" if text[start] == "`" else "'\"`":
@@ -363,7 +363,7 @@ def _find_in_json(text: str, which: Block, nesting: int) -> str | None:
 
 
 def _is_in_object(text: str, position: int) -> bool:
-    """Tell whether a key is in an object that is not the text of a SQL string."""
+    """Return whether a key is in an object that is not the text of a SQL string."""
     opening = text.rfind("{", max(0, position - _MAX_OBJECT_REACH), position)
     return (opening > 0 and text[opening - 1] != "'") or opening == 0
 
@@ -475,7 +475,7 @@ def _rank_block(language: str, body: str) -> int:
 
 
 def _is_definition(body: str) -> bool:
-    """Tell whether a block only defines tables or indexes, as a remark on an answer does."""
+    """Return whether a block only defines tables or indexes, as a remark on an answer does."""
     match = _DEFINITION.match(body, skip_leading(body))
     return match is not None and _SELECT.search(body) is None
 

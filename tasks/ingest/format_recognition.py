@@ -78,7 +78,7 @@ def _fits_always(_rows: Rows) -> bool:
 
 
 def _has_requests(rows: Rows) -> bool:
-    """Tell whether the rows are requests of vLLM, with the texts of their outputs."""
+    """Return whether the rows are requests of vLLM, with the texts of their outputs."""
     outputs = [output for row in rows for output in _get_items(row, "outputs")]
     return any(isinstance(output, dict) and "text" in output for output in outputs)
 
@@ -93,7 +93,7 @@ def _has_queries_in_lists(rows: Rows) -> bool:
 
 
 def _has_true_queries(rows: Rows) -> bool:
-    """Tell whether the truths of verl's rewards are SQL, and not the result of a query."""
+    """Return whether the truths of verl's rewards are SQL, and not the result of a query."""
     rewards = [row.get(key) for row in rows for key in ("reward_model", "reward_spec")]
     truths = [reward.get("ground_truth") for reward in rewards if isinstance(reward, dict)]
     firsts = [truth[0] if isinstance(truth, list) and truth else truth for truth in truths]
@@ -104,13 +104,13 @@ def _has_true_queries(rows: Rows) -> bool:
 
 
 def _has_no_other_query(rows: Rows) -> bool:
-    """Tell whether no column beside a prompt and its completion is named as a query."""
+    """Return whether no column beside a prompt and its completion is named as a query."""
     named = {name for row in rows for name in row} - _TRAINING_KEYS
     return not {find_meaning((name,)) for name in named} & _QUERIES
 
 
 def _has_no_other_answer(rows: Rows) -> bool:
-    """Tell whether no key but the completion names a query or an answer."""
+    """Return whether no key but the completion names a query or an answer."""
     named = {name for row in rows for name in row} - {"completion"}
     return not {find_meaning((name,)) for name in named} & (_QUERIES | ANSWERS)
 
@@ -126,7 +126,7 @@ _QUERIES: Final = frozenset({Meaning.REFERENCE, Meaning.QUERY, Meaning.PREDICTIO
 
 
 def _is_manifest(rows: Rows) -> bool:
-    """Tell whether an artifact of dbt is a manifest; other artifacts have such metadata too."""
+    """Return whether an artifact of dbt is a manifest; other artifacts have such metadata too."""
     return "/manifest/" in str(_get_value(rows[0], ["metadata", "dbt_schema_version"]))
 
 
@@ -606,7 +606,7 @@ def _skip_jinja(text: str) -> str:
 
 
 def _starts_script(lines: list[str]) -> bool:
-    """Tell whether lines are a script: they start with a statement, a setting, or comments."""
+    """Return whether lines are a script: they start with a statement, a setting, or comments."""
     start = "\n".join(line for line in lines if not line.lstrip().startswith("#!"))
     start = _skip_jinja(start)
     return looks_like_sql(start) or find_first_word(start) in _SCRIPT_WORDS
@@ -667,7 +667,7 @@ def _unwrap(row: Any) -> Rows:
 
 
 def _can_read(format: str, kind: str) -> bool:
-    """Tell whether a format can be read from files of a kind, such as ``jsonl`` or ``csv``."""
+    """Return whether a format can be read from files of a kind, such as ``jsonl`` or ``csv``."""
     view = find_view(f"dumps/{format}")
     if view is not None:
         return view == "log_rows" or kind in ("jsonl", "parquet")
@@ -736,7 +736,7 @@ def _find_others(entry: CorpusEntry, signature: _Signature, rows: Rows) -> tuple
 def _may_hold_the_wrong_queries(
     entry: CorpusEntry, signature: _Signature, others: Sequence[Texts]
 ) -> bool:
-    """Tell whether the layout of a data set has been extended by a column of the other kind."""
+    """Return whether the layout of a data set has been extended by a column of the other kind."""
     if signature.holds_answers:
         return False
     if entry.role == "predictions":
@@ -803,7 +803,7 @@ def _list_names(row: dict[str, Any]) -> list[str]:
 
 
 def _has_other_texts(entry: CorpusEntry, signature: _Signature, rows: Rows) -> bool:
-    """Tell whether the values at a signature's key of the query are mostly something else."""
+    """Return whether the values at a signature's key of the query are mostly something else."""
     own = entry.model_copy(update={"format": signature.format})
     is_cleaned = own.is_cleaned or entry.role == "predictions"
     values = [_get_value(row, signature.sql.split(".")) for row in rows]
@@ -829,7 +829,7 @@ def _get_value(row: Any, keys: list[str]) -> Any:
 
 
 def _names_answers(rows: Rows, signature: _Signature) -> bool:
-    """Tell whether a key names a model's answers, other than the one that a signature reads."""
+    """Return whether a key names a model's answers, other than the one that a signature reads."""
     return any(
         one.names_answers and one.path != tuple(signature.sql.split("."))
         for one in list_texts(rows)
@@ -891,7 +891,7 @@ def _choose_texts(entry: CorpusEntry, rows: Rows) -> tuple[Choice, Literal["llm"
 
 
 def _are_alternatives(taken: Texts, rows: Rows) -> bool:
-    """Tell whether a list belongs to one question: it is outside of the list, with none inside."""
+    """Return whether a list belongs to one question, which is outside of the list."""
     assert taken.long_list is not None
     inner = [item for row in rows for item in get_items(row, taken.long_list)]
     path = taken.path[len(taken.long_list) + 1 :]

@@ -151,7 +151,7 @@ def _format_place(at: KeyPath) -> str:
 
 
 def _is_by_id(row: dict[str, Any], is_sql: IsSql) -> bool:
-    """Tell whether the keys of an object are ids, and its values are queries or rows."""
+    """Return whether the keys of an object are ids, and its values are queries or rows."""
     if len(row) < 2 or _has_names(row):
         return False
     values = [value for value in row.values() if value is not None]
@@ -175,7 +175,7 @@ def _is_by_id(row: dict[str, Any], is_sql: IsSql) -> bool:
 
 
 def _has_names(row: dict[str, Any]) -> bool:
-    """Tell whether some key is a column's name. Names have few words and no numbers."""
+    """Return whether some key is a column's name. Names have few words and no numbers."""
     return any(
         find_meaning((key,)) is not Meaning.OTHER
         for key in row

@@ -87,12 +87,17 @@ class _Ids:
 
 
 def has_ids(queries: Path) -> bool:
-    """Tell whether an ingested dump gives the id of any query."""
+    """Return whether an ingested dump gives the id of any query."""
     return _has_values(queries, "id")
 
 
+def has_databases(queries: Path) -> bool:
+    """Return whether an ingested dump gives the database of any query."""
+    return _has_values(queries, "db_id")
+
+
 def has_question_ordinals(queries: Path) -> bool:
-    """Tell whether some queries have the question of an earlier query, or one of the target."""
+    """Return whether some queries have the question of an earlier query, or one of the target."""
     return _has_values(queries, "question_ordinal")
 
 
@@ -306,7 +311,7 @@ def write_slices(queries: Path, destination: Path, *, shows_names: bool = True) 
 
 
 def choose_weight(numbers: Sequence[int], largest: int) -> int:
-    """Return the weight of a question such that each of its answers has an integer weight.
+    """Return the weight of a question that gives each of its answers an integer weight.
 
     Args:
         numbers: The different numbers of answers to a question.
@@ -321,7 +326,7 @@ def _count_answers(con: duckdb.DuckDBPyConnection) -> list[tuple[int]]:
 
 
 def _has_values(queries: Path, name: str) -> bool:
-    """Tell whether a column has any value, from the file's statistics."""
+    """Return whether a column has any value, from the file's statistics."""
     metadata = pq.read_metadata(queries)
     column = metadata.schema.names.index(name)
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]

@@ -54,7 +54,7 @@ _KEYWORDS: Final = frozenset(
 
 
 def looks_like_sql(text: str, max_characters: int = _MAX_CHARACTERS) -> bool:
-    """Tell whether a text starts like a query, a DML or a DDL statement, and is not prose.
+    """Return whether a text starts like a query, a DML or a DDL statement, and is not prose.
 
     A word in lower case that starts statements starts sentences too: "Select the names of all
     boats" is a question. Prose is recognized by its words, without parsing.

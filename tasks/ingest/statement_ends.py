@@ -107,13 +107,13 @@ def find_end(text: str, dialect: str | None) -> int:
 
 
 def _is_cut_name(text: str, stop: int) -> bool:
-    """Tell whether the text is cut after a table and a period, as in ``a.b = c.``."""
+    """Return whether the text is cut after a table and a period, as in ``a.b = c.``."""
     match = _LAST_NAME.search(text, max(0, stop - _MAX_NAME), stop)
     return match is not None and re.search(rf"\b{match[0]}\.\w", text[:stop]) is not None
 
 
 def _is_remark(text: str, line: re.Match[str], scan: Scan, dialect: str | None) -> bool:
-    """Tell whether a line after a complete statement is talk about it."""
+    """Return whether a line after a complete statement is talk about it."""
     position = line.end()
     is_outside = not scan.is_quoted(line.start()) and not scan.is_quoted(position)
     if not is_outside or scan.find_depth(position) > 0 or not scan.is_complete(line.start()):
@@ -151,7 +151,7 @@ _MAX_SENTENCE_START: Final = 200
 
 
 def _is_sentence(text: str, position: int, is_paragraph: bool) -> bool:
-    """Tell whether a sentence starts at a position, where a clause of SQL might go on."""
+    """Return whether a sentence starts at a position, where a clause of SQL might go on."""
     words = _list_words(text, position)
     if not words:
         return False

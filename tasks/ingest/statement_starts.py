@@ -107,18 +107,18 @@ def find_start(text: str) -> int | None:
 
 
 def holds_statement(text: str) -> bool:
-    """Tell whether a statement starts anywhere in a text."""
+    """Return whether a statement starts anywhere in a text."""
     return find_start(text) is not None
 
 
-def starts_with_statement(text: str, position: int = 0) -> bool:
-    """Tell whether a text starts with a statement, apart from comments and parentheses."""
-    start = skip_leading(text, position)
+def starts_with_statement(text: str) -> bool:
+    """Return whether a text starts with a statement, apart from comments and parentheses."""
+    start = skip_leading(text)
     return START.match(text, start) is not None and not is_prose(text, start)
 
 
 def is_prose(text: str, start: int) -> bool:
-    """Tell whether the SELECT at a position is a word of a sentence, as in "select the names"."""
+    """Return whether the SELECT at a position is a word of a sentence, as in "select the names"."""
     match = _FIRST_WORDS.match(text, start)
     if match is None:
         return _IN_QUOTES.match(text, max(0, start - 1)) is not None
@@ -142,7 +142,7 @@ def is_prose(text: str, start: int) -> bool:
 
 
 def _has_prose_source(text: str, start: int) -> bool:
-    """Tell whether the words after the next FROM are prose, as in "from the table"."""
+    """Return whether the words after the next FROM are prose, as in "from the table"."""
     source = _FROM.search(text, start, start + _MAX_GAP)
     if source is None:
         return False

@@ -234,7 +234,7 @@ def choose_statements(
 
 
 def has_statement(text: str, start: int = 0) -> bool:
-    """Tell whether anything but comments and semicolons follows a position."""
+    """Return whether anything but comments and semicolons follows a position."""
     return _ONLY_COMMENTS.match(text, start) is None
 
 
@@ -293,7 +293,7 @@ class Scan:
         return self._marks.first_source
 
     def is_quoted(self, position: int) -> bool:
-        """Tell whether a position is in a quote or comment."""
+        """Return whether a position is in a quote or comment."""
         at = bisect_right(self._marks.starts, position) - 1
         return at >= 0 and position < self._marks.ends[at]
 
@@ -303,7 +303,7 @@ class Scan:
         return self._marks.depths[at] if at >= 0 else 0
 
     def is_complete(self, position: int) -> bool:
-        """Tell whether a statement may end before a position: not after a comma, as in a list."""
+        """Return whether a statement may end before a position: not after a comma, as in a list."""
         while True:
             while position and self._text[position - 1].isspace():
                 position -= 1

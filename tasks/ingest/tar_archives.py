@@ -34,7 +34,7 @@ _LARGEST_EXTENSION: Final = 1 << 20
 
 
 def is_tar(path: Path) -> bool:
-    """Tell whether a file is a tar archive, by its name."""
+    """Return whether a file is a tar archive, by its name."""
     return path.name.lower().endswith(tuple(_COMPRESSIONS))
 
 

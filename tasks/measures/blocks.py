@@ -33,7 +33,7 @@ _SECONDS_PER_NGRAM: Final = 5e-7
 
 @dataclass(frozen=True)
 class Storage:
-    """Where results are stored, and by which rules they are made.
+    """The place of results, and the rules that they follow.
 
     Attributes:
         folder: The folder of their files.

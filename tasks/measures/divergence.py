@@ -75,7 +75,7 @@ def skewed_ratios(
     Args:
         p: The source: probabilities, or counts that sum to ``p_total``. Where it is 0, the result
             is infinite, or NaN if ``q`` is 0 too.
-        q: The target, likewise. Shapes broadcast.
+        q: The target, in the same form. Shapes broadcast.
         p_total: The sum of the source's counts.
         q_total: The sum of the target's counts.
         skew: The share of the source that is mixed into the target.

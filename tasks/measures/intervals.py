@@ -146,9 +146,9 @@ def list_blocks(
 
     Args:
         corpora: As for ``compute_intervals``, which reads the results of the blocks.
-        pairs: Likewise.
-        folder: Likewise.
-        how: Likewise.
+        pairs: As for ``compute_intervals``.
+        folder: As for ``compute_intervals``.
+        how: As for ``compute_intervals``.
         limits: The size of blocks.
     """
     storage, files = _name_files(corpora, pairs, folder, how)
@@ -251,9 +251,9 @@ class _Plan:
         }
 
     def list_wanted(self, n_replicates: int) -> Wanted:
-        """Return the results of every run: replicates and reach of all pairs, and all ceilings.
+        """Return the results that every run needs: replicates, reach of all pairs, and ceilings.
 
-        The mixtures of ratios too, so that the weights of their units are drawn once.
+        Includes the mixtures of ratios, so that the weights of their units are drawn once.
         """
         weighed = self.pairs_of_trains
         in_ratios = dict.fromkeys((train, target) for train, _, target in self.ratios)
@@ -284,7 +284,7 @@ def _fill_tables(
     """Compute all tables.
 
     Args:
-        tables: To which the tables are added.
+        tables: Receives the tables by kind.
         plan: The comparisons of the run.
         pairs: The measures of all pairs.
         known: The results of earlier runs.
@@ -416,7 +416,7 @@ def _ratio_row(
         estimate: The logarithm of the ratio.
         of_train: The replicates of the training set; None if its content is that of the target,
             with which it is then aligned at 1 in every replicate.
-        of_predictions: Those of the predictions, likewise.
+        of_predictions: Those of the predictions; None in the same case.
         n: The number of replicates to use.
         shift: The number to add to the ends of the interval.
     """

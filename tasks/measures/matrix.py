@@ -95,7 +95,7 @@ class PartitionJob:
 
     Attributes:
         contents: As for ``compute_matrix``.
-        folder: Likewise.
+        folder: As for ``compute_matrix``.
         partition: The number of the partition.
         n_partitions: The number of partitions.
         destination: The file to write.
@@ -215,7 +215,7 @@ def has_many_pairs(contents: list[Content], folder: Path, most: int = PAIRS_IN_P
 
     Args:
         contents: As for ``compute_matrix``.
-        folder: Likewise.
+        folder: As for ``compute_matrix``.
         most: How many pairs need none.
     """
     contents, files = _name_files(contents, folder, SKEW, EPSILON)
@@ -229,7 +229,7 @@ def divide_pairs(
 
     Args:
         contents: As for ``compute_matrix``.
-        folder: Likewise.
+        folder: As for ``compute_matrix``.
         scratch: A folder for the sums.
         rows_per_step: The number of rows that a step may have.
     """

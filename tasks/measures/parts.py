@@ -1,4 +1,4 @@
-"""The parts of a training set, by which reach judges it (``docs/definitions.md``).
+"""The parts of a training set, whose best mixture is its reach (``docs/definitions.md``).
 
 Parts are the sources that a dump names, else databases, else groups of templates with the same
 words. The rule that groups templates looks at one template alone, so that rows that are added to a

@@ -1,4 +1,4 @@
-"""Reach: the KL-alignment of a training set with a target, if its parts are weighed at best.
+"""Reach: the KL-alignment with a target of the best mixture of a training set's parts.
 
 In a divergence, queries unlike the target's count against a training set. A tuned model answers the
 question before it, so such queries cost little: published models that were tuned on mixtures keep
@@ -46,7 +46,7 @@ class Reach:
 
 
 def find_reach(train: Sample, target: Sample) -> Reach:
-    """Weigh the parts of a training set such that they are closest to a target.
+    """Weigh the parts of a training set so that they are as close as possible to a target.
 
     Weights gain on the queries that choose them. How much is measured by halves of the target, each
     judged by its own weights and by those of the other half. Weights from a half gain twice as much
@@ -81,7 +81,7 @@ def find_reach(train: Sample, target: Sample) -> Reach:
 
 
 def _distributions(counts: Counts, classes: Integers) -> Floats:
-    """Return the share of each n-gram of some classes, NaN where there is not any n-gram."""
+    """Return the share of each n-gram of some classes, NaN where there are no n-grams."""
     totals = np.where(counts.totals > 0, counts.totals, np.nan)
     distributions: Floats = counts.by_class[:, classes] / totals[:, None]
     return distributions

@@ -35,7 +35,7 @@ def list_records(ratios: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def summarize_record(ratio: Mapping[str, Any]) -> str:
-    """Return the record of an Alignment Ratio in a few words, to stand beside its verdict.
+    """Return the record of an Alignment Ratio in a few words, to show beside its verdict.
 
     Args:
         ratio: A row of table ``alignment_ratio``.

@@ -145,7 +145,7 @@ class Wanted:
     Attributes:
         pairs: The pairs to resample.
         weighed: Pairs of a training set and a target whose reach is wanted.
-        mixable: Those of them whose best mixture is resampled too.
+        mixable: Those of ``weighed`` whose best mixture is resampled too.
         targets: The targets whose ceilings are wanted.
         n_replicates: How many replicates are wanted.
     """
@@ -157,7 +157,7 @@ class Wanted:
     n_replicates: int = 0
 
     def __bool__(self) -> bool:
-        """Whether anything is wanted."""
+        """Return whether anything is wanted."""
         return bool(self.list_all() or self.targets)
 
     def list_all(self) -> list[Pair]:
@@ -417,7 +417,7 @@ def read_known(folder: Path, rules: str, keys: Set[tuple[str, str]] | None = Non
     Args:
         folder: The folder with their files.
         rules: The part of the files' names that identifies the rules.
-        keys: The pairs of which to read replicates; by default all.
+        keys: The pairs whose replicates to read; by default all.
     """
     kinds = ("replicates", "ceilings", "reaches")
     fetch_missing(file for kind in kinds for file in folder.glob(f"{kind}-{rules}-*.parquet"))

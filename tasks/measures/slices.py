@@ -43,7 +43,7 @@ SLICE_MEASURES_VERSION: Final = 1
 """Goes up with every change that can alter a measure of a slice."""
 
 MOST_SLICES: Final = 200
-"""The smallest of more slices are joined to one."""
+"""If a target has more slices, the smallest ones are joined."""
 
 NO_VALUE: Final = "(no value)"
 """The slice of the questions without a value."""

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Final
 import duckdb
 import numpy as np
 import polars as pl
-import pyarrow.parquet as pq
 
 from nl2sql_align.tasks.base.arrays import Floats, Integers, Keys
 from nl2sql_align.tasks.base.run_sql import query_sql, run_sql
-from nl2sql_align.tasks.ingest.questions import has_question_ordinals
+from nl2sql_align.tasks.ingest.questions import has_databases, has_question_ordinals
 from nl2sql_align.tasks.measures.bootstrap import (
     Classes,
     Counts,
@@ -39,7 +38,7 @@ MOST_UNITS: Final = 10_000
 """Above this number of units, random groups of them are drawn. Errors change by about 1%."""
 
 REACH_SPLITS: Final = 4
-"""How often reach splits a target in halves, each of which judges the weights of the other."""
+"""How often reach splits a target in halves; each half judges the weights of the other."""
 
 _KNOWN_SHARE: Final = 0.9
 _NGRAMS_PER_BATCH: Final = 100_000
@@ -351,7 +350,7 @@ def draw_half(units: Iterable[str], name: str) -> set[str]:
 
 
 def _find_unit(con: duckdb.DuckDBPyConnection, key: SampleKey) -> Unit:
-    if key.unit == Unit.QUERY or not _has_databases(key.asked):
+    if key.unit == Unit.QUERY or not has_databases(key.asked):
         return Unit.QUERY
     [(n_queries, n_with_database, n_databases)] = query_sql(
         con,
@@ -360,15 +359,6 @@ def _find_unit(con: duckdb.DuckDBPyConnection, key: SampleKey) -> Unit:
         templates=str(key.asked_templates),
     ).fetchall()
     return choose_unit(n_queries, n_with_database, n_databases)
-
-
-def _has_databases(queries: Path) -> bool:
-    """Return whether the database of any query may be known, from the file's statistics."""
-    metadata = pq.read_metadata(queries)
-    column = metadata.schema.names.index("db_id")
-    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
-    statistics = [(group, group.column(column).statistics) for group in groups]
-    return any(one is None or one.null_count != group.num_rows for group, one in statistics)
 
 
 def choose_unit(n_queries: int, n_with_database: int, n_databases: int) -> Unit:

@@ -63,9 +63,12 @@ def student_interval(
     deviations = drawn - estimate
     bias = math.fsum(deviations) / len(drawn)
     error = math.sqrt(math.fsum((deviations - bias) ** 2) / (len(drawn) - 1))
-    reach = _quantile(n_units, confidence) * error
+    half_width = _quantile(n_units, confidence) * error
     return Interval(
-        estimate + min(0.0, -bias) - reach, estimate + max(0.0, -bias) + reach, error, bias
+        estimate + min(0.0, -bias) - half_width,
+        estimate + max(0.0, -bias) + half_width,
+        error,
+        bias,
     )
 
 

@@ -1,7 +1,7 @@
 """Counts of the n-grams of templates (specification, section 3).
 
 Each distinct template is counted once, weighted by how often it occurs. The places where an n-gram
-can start are sorted by the tokens that follow. Equal n-grams of any length then stand next to each
+can start are sorted by the tokens that follow. Equal n-grams of any length are then next to each
 other, in the order of their texts, and their counts are sums over ranges. Tokens are compared by
 their numbers and never by hashes, so that no two n-grams are confused.
 """
@@ -17,6 +17,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from nl2sql_align.tasks.base.arrays import Integers
 from nl2sql_align.tasks.templates.rules import MAX_N
 
 if TYPE_CHECKING:
@@ -31,9 +32,6 @@ def split_template(template: str) -> list[str]:
     """Return a template's tokens: the inverse of joining them by spaces."""
     glued = re.sub(_JOINED, rf"\1{_GLUE}BY", template)
     return [token.replace(_GLUE, " ") for token in glued.split(" ")] if template else []
-
-
-Integers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -161,7 +159,7 @@ def ngram_incidence(templates: pl.Series, max_n: int = MAX_N) -> Incidence:
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownCounts:
     """Counts of given n-grams in a block of templates, from template ``first`` on.
 
     ``counts`` is a sparse matrix (CSR, int32) with a row per template and a column per given
@@ -184,7 +182,7 @@ def ngram_keys(ngrams: pl.Series) -> pl.DataFrame:
 
 def count_known(
     templates: pl.Series, keys: pl.DataFrame, templates_per_block: int = 4_000
-) -> "Iterator[Known]":
+) -> Iterator[KnownCounts]:
     """Count given n-grams in each template.
 
     Templates are counted in blocks, because most of their n-grams are not among the given ones.
@@ -209,7 +207,7 @@ def count_known(
         at = (kept.row.astype(np.int32), known["to"].to_numpy().astype(np.int32)[kept.col])
         shape = (part.counts.shape[0], len(keys))
         totals = np.asarray(part.counts.sum(axis=1), np.int64).reshape(-1)
-        yield Known(start, csr_array((kept.data.astype(np.int32), at), shape=shape), totals)
+        yield KnownCounts(start, csr_array((kept.data.astype(np.int32), at), shape=shape), totals)
 
 
 def _read_tokens(templates: pl.Series, max_n: int) -> _Text:

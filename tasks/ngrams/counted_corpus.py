@@ -25,7 +25,7 @@ class CountedCorpus:
         templates: The stage file of the templates.
         ngrams: The stage file of the n-gram counts, or the folder of its partitions.
         seconds: The time that counting took.
-        division: The steps by which a large corpus remains to be counted; None once it is counted.
+        division: The steps that count a large corpus; None once it is counted.
         as_written: For predictions whose answers were cleaned: the same corpus without cleaning.
         ingested: The stage file of the queries as ingested, if ``queries`` is arranged from it.
         arrangement: How its answers belong to questions, if that is not only by their order.
@@ -64,7 +64,7 @@ class CountedCorpus:
         return self.arrangement is not None and self.arrangement.is_joined
 
     def answers_questions_of(self, target: "CountedCorpus") -> bool:
-        """Whether the question of each answer is known: by its id, or by the order of all answers.
+        """Return whether the question of each answer is known, by its id or the order of answers.
 
         Args:
             target: The target of these predictions, or the part of it that they answer.

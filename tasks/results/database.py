@@ -238,7 +238,7 @@ def detach_results(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def is_locked(error: duckdb.Error) -> bool:
-    """Whether an error says that another process has the database open for writing."""
+    """Return whether an error says that another process has the database open for writing."""
     return isinstance(error, duckdb.IOException) and "Could not set lock" in str(error)
 
 

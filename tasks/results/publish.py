@@ -683,9 +683,9 @@ def _is_mostly_known(
     versions: Mapping[str, str],
     known_share: float,
 ) -> bool:
-    """Whether changing a copy of the old database is cheaper than making a new one.
+    """Return whether changing a copy of the old database is cheaper than making a new one.
 
-    A copy may have texts in its free space that the corpora do not keep any more.
+    A copy may have texts in its free space that the corpora no longer keep.
     """
     if old.versions != versions or not _keep_sql(corpora):
         return False
@@ -698,5 +698,5 @@ def _is_mostly_known(
 
 
 def _keep_sql(corpora: list[CountedCorpus]) -> bool:
-    """Whether the texts of all corpora are kept."""
+    """Return whether the texts of all corpora are kept."""
     return all(corpus.entry.keep_sql for corpus in corpora)

@@ -113,7 +113,7 @@ def _changing(warehouse: Warehouse, lock: FolderLock) -> Iterator[duckdb.DuckDBP
 
 
 def relocate(place: Path | str) -> int:
-    """Let the views of a warehouse that was moved or copied name the files in its folder.
+    """Point the views of a moved or copied warehouse to the files in its folder.
 
     The functions and commands of this program read the files there in any case; other programs
     read those that the views name.
@@ -122,7 +122,7 @@ def relocate(place: Path | str) -> int:
         place: The folder of the results.
 
     Returns:
-        The number of files that the changed views name; 0 if all views are right already.
+        The number of files that the changed views name; 0 if all views are already right.
 
     Raises:
         ConfigurationError: The results are on a store.

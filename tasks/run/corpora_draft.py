@@ -225,7 +225,7 @@ def _find_places(
 
 
 def _is_one_dump(folder: Path, children: Sequence[Path]) -> bool:
-    """Return whether a folder is one dump, of which its files are only parts."""
+    """Return whether a folder is one dump, so that its files are only parts."""
     names = [child.name for child in children]
     if "dbt_project.yml" in names or find_compiled(folder):
         return True

@@ -387,7 +387,7 @@ def _find_slices(dump: IdentifiedDump, ingested: Path, warehouse: Warehouse) -> 
 
 
 def _has_questions(entry: CorpusEntry, ingested: Path) -> bool:
-    """Tell whether several queries may have one question, or a question of another corpus."""
+    """Return whether several queries may have one question, or a question of another corpus."""
     return has_question_ordinals(ingested) or (entry.role == "predictions" and has_ids(ingested))
 
 
@@ -418,7 +418,7 @@ def _arrange_queries(
         version=ARRANGEMENT_VERSION,
         **({} if keeps_sql else {"keep_sql": False}),
     )
-    index = warehouse.folder / "stages" / "questions" / f"{key}.json"
+    index = warehouse.stage("questions") / f"{key}.json"
     if index.exists():
         known = json.loads(index.read_text(encoding="utf-8"))
         queries = warehouse.queries_file(known["queries"])
@@ -570,7 +570,7 @@ def dialects_file(entry: CorpusEntry, queries: Path, warehouse: Warehouse) -> Pa
         parser=parser_version(),
         version=DIALECT_CHOICE_VERSION,
     )
-    return warehouse.folder / "stages" / "dialects" / f"{name}.json"
+    return warehouse.stage("dialects") / f"{name}.json"
 
 
 def _count_cleaned(queries: Path) -> int:

@@ -417,9 +417,7 @@ def set_aside_failed(entry: CorpusEntry, error: BaseException, warehouse: Wareho
 
 def divide_pairs(corpora: list[CountedCorpus], warehouse: Warehouse) -> list[PartitionJob]:
     """Return the partitions to sum before ``measure_pairs``; an empty list for small corpora."""
-    return matrix.divide_pairs(
-        _list_contents(corpora), warehouse.folder / "stages" / "pairs", warehouse.scratch
-    )
+    return matrix.divide_pairs(_list_contents(corpora), warehouse.stage("pairs"), warehouse.scratch)
 
 
 def measure_pairs(
@@ -438,7 +436,7 @@ def measure_pairs(
         folder: Where to store the measures; by default in the warehouse's stages.
         sums: The sums over each partition, if ``sum_partition`` has written them.
     """
-    folder = folder or warehouse.folder / "stages" / "pairs"
+    folder = folder or warehouse.stage("pairs")
     contents = _list_contents(corpora)
     if sums or matrix.has_many_pairs(contents, folder):
         return call_in_share(compute_matrix, contents, folder, sums=sums)
@@ -489,7 +487,7 @@ def resample_pairs(
     """
     if resampling.replicates == 0:
         return None
-    folder = warehouse.folder / "stages" / "intervals"
+    folder = warehouse.stage("intervals")
     comparable = _list_comparable(corpora)
     return compute_intervals(comparable, matrix.pairs, folder, resampling, blocks)
 
@@ -503,7 +501,7 @@ def list_blocks_to_resample(
     """Return blocks of pairs to resample before ``resample_pairs``; an empty list for few pairs."""
     if resampling.replicates == 0:
         return []
-    folder = warehouse.folder / "stages" / "intervals"
+    folder = warehouse.stage("intervals")
     return list_blocks(_list_comparable(corpora), matrix.pairs, folder, resampling)
 
 
@@ -511,7 +509,7 @@ def measure_slices(corpora: list[CountedCorpus], warehouse: Warehouse) -> Path |
     """Measure the slices of all targets; None if no target has slices."""
     return slices.measure_slices(
         _list_comparable(corpora),
-        warehouse.folder / "stages" / "slice_measures",
+        warehouse.stage("slice_measures"),
         warehouse.scratch,
     )
 
@@ -551,8 +549,8 @@ def remove_unused_files(corpora: list[CountedCorpus], warehouse: Warehouse) -> N
     stages += [one.answered for one in with_sql if one.answered is not None]
     used = {path for one in stages for path in (one.queries, one.templates, one.ngrams)}
     used |= {path for one in stages for path in (one.ingested, one.slices) if path is not None}
-    for folder in ("stages/queries", "stages/templates", "stages/slices"):
-        remove_unused(warehouse.folder / folder, used)
+    for stage in ("queries", "templates", "slices"):
+        remove_unused(warehouse.stage(stage), used)
     remove_unused_facts(warehouse, used)
     remove_unused(warehouse.as_written / "ngrams", used)
     for stage in ("queries", "templates", "ngrams"):

@@ -1,4 +1,4 @@
-"""Texts by which two queries count as the same, for ``exact_overlap``.
+"""Texts that are equal if two queries count as the same, for ``exact_overlap``.
 
 Comments and the closing semicolon are removed, white space outside literals is one space, and
 letters outside quotes are lower case.
@@ -62,17 +62,17 @@ def plain_comparable_text(text: str) -> str:
 
 
 def is_plain(text: str) -> bool:
-    """Whether its quoted parts can be found without a tokenizer."""
+    """Return whether its quoted parts can be found without a tokenizer."""
     return not has_comments(text) and not _has_unusual_quotes(text)
 
 
 def has_comments(text: str) -> bool:
-    """Whether comments may start in it, in any dialect."""
+    """Return whether comments may start in it, in any dialect."""
     return "--" in text or "/*" in text or "#" in text or "//" in text
 
 
 def _has_unusual_quotes(text: str) -> bool:
-    """Whether ``_QUOTED`` may be wrong about where a quoted part begins or ends."""
+    """Return whether ``_QUOTED`` may be wrong about where a quoted part begins or ends."""
     return "\\" in text or "[" in text or "$" in text or "'''" in text or '"""' in text
 
 

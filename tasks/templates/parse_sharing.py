@@ -1,6 +1,6 @@
-"""Keys by which queries share one parse.
+"""Keys of queries that can share one parse.
 
-Two queries that differ only in plain names and literals have the same tree but for these, and so
+Two queries that differ only in plain names and literals have the same tree except for these, so
 the same template. They have the same *shape*: a key made from each text is equal. The key keeps
 everything else: keywords, operators, function names, every word that a parser might compare with
 something, and gaps where a parser looks for them.
@@ -100,7 +100,7 @@ _MAX_PIECES: Final = 50_000
 
 
 def parses_are_shared() -> bool:
-    """Whether a run shares parses, which is the case unless ``NL2SQL_ALIGN_SHARE_PARSES`` is 0.
+    """Return whether a run shares parses: yes, unless ``NL2SQL_ALIGN_SHARE_PARSES`` is 0.
 
     Results do not depend on it. If it is 0, each distinct query is parsed.
     """

@@ -222,7 +222,7 @@ class TemplateReader:
         return i < self.count and self.tokens[i].token_type == TokenType.L_PAREN
 
     def _ends_operand(self, i: int) -> bool:
-        """Whether token ``i`` can end the left operand of a sign that follows."""
+        """Return whether token ``i`` can end the left operand of a sign that follows."""
         if i < 0:
             return False
         if i == self.last_dropped or self._is_name(i):
@@ -325,7 +325,7 @@ class TemplateReader:
         return i + 1
 
     def _is_bare_type(self, i: int, end: int) -> bool:
-        """Whether a type needs no brackets or literal to be one.
+        """Return whether a type needs no brackets or literal to be one.
 
         MySQL has ``BINARY name``; definitions have ``CREATE FUNCTION f(INT, INT)``.
         """
@@ -341,7 +341,7 @@ class TemplateReader:
         return self._text(i) == "BINARY" and self._is_name(i + 1)
 
     def _is_lambda_type(self, i: int, end: int) -> bool:
-        """Whether a type belongs to the parameter of a lambda: ``a INT -> a + 1``."""
+        """Return whether a type belongs to the parameter of a lambda: ``a INT -> a + 1``."""
         if not self.rules.has_typed_lambdas or not self._is_name(i - 1):
             return False
         if i < self.lambda_end or self._text(end) == "->":
@@ -653,7 +653,7 @@ class TemplateReader:
         return i
 
     def _skip_column_type(self, i: int) -> int:
-        """Skip the type of a column, unless a keyword stands before it."""
+        """Skip the type of a column, unless a keyword precedes it."""
         is_set_type = self._is_parenthesis(i + 1)  # SET('a', 'b')
         if self._text(i) in ("TYPE", "SET") and not is_set_type:
             return i

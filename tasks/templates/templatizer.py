@@ -83,7 +83,7 @@ _IS_STATEMENT: Final = _Statements()
 
 
 def _is_incomplete(tree: exp.Expr) -> bool:
-    """Whether a statement that the parser takes changes nothing, as in ``Update the list``."""
+    """Return whether a parsed statement changes nothing, as in ``Update the list``."""
     if isinstance(tree, exp.Update):
         return not tree.args.get("expressions")
     names = ("expression", "default", "source")
@@ -129,7 +129,7 @@ class Templatizer:
             sql: The text of one query.
 
         Returns:
-            The template with the text by which leakage is judged, or a reject reason. No text
+            The template with the text that leakage is judged by, or a reject reason. No text
             raises an exception.
         """
         if not sql or sql.isspace():

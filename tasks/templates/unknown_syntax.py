@@ -299,7 +299,7 @@ class UnknownSyntax:
 
 
 def _rarest_words(rule: _Rule) -> list[str]:
-    """Return words, of which each text that the rule applies to has at least one."""
+    """Return words; a text that the rule applies to has at least one of them."""
     required = [
         [word.split()[0] for word in element.words]
         for element in rule

@@ -58,9 +58,10 @@ class Colors:
     on_shades: tuple[str, str, str]
 
 
-def _mix_colors(low: str, high: str, share: float) -> str:
-    pairs = zip(bytes.fromhex(low[1:]), bytes.fromhex(high[1:]), strict=True)
-    return "#" + bytes(round(a + share * (b - a)) for a, b in pairs).hex()
+def shade(share: float) -> str:
+    """Return a color of the matrix: near white for 0, dark blue for 1, and shades between."""
+    pairs = zip(bytes.fromhex("f3f6fa"), bytes.fromhex("08336b"), strict=True)
+    return "#" + bytes(round(far + share * (near - far)) for far, near in pairs).hex()
 
 
 _SHARES: Final = [shade / (_N_SHADES - 1) for shade in range(_N_SHADES)]
@@ -73,7 +74,7 @@ ON_PAPER: Final = Colors(
     soft="#5a606b",
     line="#d5d9e0",
     back="#ffffff",
-    shades=tuple(_mix_colors("#f3f6fa", "#08336b", share) for share in _SHARES),
+    shades=tuple(map(shade, _SHARES)),
     on_shades=("#05080d", "#05080d", "#ffffff"),
 )
 ON_PAGE: Final = Colors(

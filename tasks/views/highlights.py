@@ -10,15 +10,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from nl2sql_align.tasks.base.run_sql import query_sql
-from nl2sql_align.tasks.measures.doubts import is_second_opinion
+from nl2sql_align.tasks.measures.doubts import RARELY_PARSED, is_second_opinion
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.views.digits import format_estimate, format_value
 from nl2sql_align.tasks.views.labels import label_predictions, list_doubts
 
-# Warn about a training set that contains this share of a target's queries, and about a corpus of
-# which less than this share parses.
+# Warn about a training set that contains this share of a target's queries.
 _LEAKING: Final = 0.005
-_RARELY_PARSED: Final = 0.9
 _MAX_NAMES: Final = 3
 # The pairs that sentences are about, and each corpus once; all pairs of many corpora fill memory.
 _NEEDED: Final = "source_role = 'train' and target_role = 'target' or source = target"
@@ -109,7 +107,7 @@ def _suggest_commands(
                 f"the 500 training rows that together match {target} best",
             ),
         ]
-    if worst and share < _RARELY_PARSED:
+    if worst and share < RARELY_PARSED:
         steps.append(
             (f"nl2sql-align rejects {warehouse} {worst}", "why so many queries do not parse")
         )
@@ -204,7 +202,7 @@ def _describe_warning(candidates: Sequence[_Row], share: float, worst: str) -> s
             f"{first['target']}; {len(leaking)} of {len(candidates)} pairs of training set and "
             f"target share at least {_LEAKING:.1%}."
         )
-    if worst and share < _RARELY_PARSED:
+    if worst and share < RARELY_PARSED:
         return f"Warning: only {share:.0%} of {worst} parses; see nl2sql-align rejects."
     return ""
 

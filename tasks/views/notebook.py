@@ -11,6 +11,7 @@ from nl2sql_align.tasks.base.names import list_choices
 from nl2sql_align.tasks.results import read
 from nl2sql_align.tasks.results.database import open_results, quote_name
 from nl2sql_align.tasks.results.options import Metric, find_metric
+from nl2sql_align.tasks.views.charts import VEGA_LITE_MAJOR, shade
 from nl2sql_align.tasks.views.options import Picture
 
 if TYPE_CHECKING:
@@ -204,7 +205,6 @@ class Chart:
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         """Return the chart in the forms that notebooks choose from."""
-        from nl2sql_align.tasks.views.charts import VEGA_LITE_MAJOR
         from nl2sql_align.tasks.views.pictures import read_title, render
 
         return {
@@ -216,10 +216,5 @@ class Chart:
 
 def _format_cell(value: float) -> str:
     share = max(0.0, min(1.0, (value - _LOWEST) / (1 - _LOWEST)))
-    # From near white to dark blue, with a text color that is readable on the shade.
-    red, green, blue = (
-        round(start + share * (end - start))
-        for start, end in zip((243, 246, 250), (8, 51, 107), strict=True)
-    )
-    color = "#fff" if share > 0.6 else "#000"
-    return f'<td style="background:rgb({red},{green},{blue});color:{color}">{value:.3f}</td>'
+    color = "#fff" if share > 0.6 else "#000"  # readable on the shade
+    return f'<td style="background:{shade(share)};color:{color}">{value:.3f}</td>'

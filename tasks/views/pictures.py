@@ -319,7 +319,7 @@ def build_matrix(place: Path | str, target: str | None, source: str | None, metr
                 "source": source,
                 "target": target,
                 "value": value,
-                "text": _shorten(value) + ("*" if is_uneven else ""),
+                "text": _format_cell(value) + ("*" if is_uneven else ""),
             }
             for source, target, value, is_uneven in rows.select(
                 "source", "target", metric, "is_unevenly_parsed"
@@ -338,7 +338,7 @@ def build_matrix(place: Path | str, target: str | None, source: str | None, metr
         near=near,
     )
     shades, numbers = chart["layer"]
-    # The same shades without steps, of which a legend would show each.
+    # The same shades without steps: a legend would show each step.
     scale = {
         "type": "linear",
         "domain": [0, 1],
@@ -362,7 +362,7 @@ def _describe_shades(metric: str) -> Spec:
     }
 
 
-def _shorten(value: float | None) -> str:
+def _format_cell(value: float | None) -> str:
     return "?" if value is None else f"{value:.2f}"
 
 

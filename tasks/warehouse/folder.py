@@ -82,7 +82,7 @@ def write_if_changed(destination: Path, text: str) -> None:
 
 @dataclass(frozen=True)
 class _FileRecord:
-    """The state of a complete file, by which later damage is found."""
+    """The state of a complete file, which reveals later damage."""
 
     size: int
     mtime_ns: int
@@ -146,22 +146,21 @@ class Warehouse:
         """The folder for local copies of dumps on object stores."""
         return self.folder / "dumps"
 
+    def stage(self, name: str) -> Path:
+        """Return the folder of a stage's files, below ``stages/``."""
+        return self.folder / "stages" / name
+
     def queries_file(self, key: str) -> Path:
         """Return the path of the ingested queries of one dump."""
-        return self.folder / "stages" / "queries" / f"{key}.parquet"
+        return self.stage("queries") / f"{key}.parquet"
 
     def slices_file(self, key: str) -> Path:
         """Return the path of the slices of one target's questions."""
-        return self.folder / "stages" / "slices" / f"{key}.parquet"
-
-    @property
-    def templates(self) -> Path:
-        """The folder of templates files."""
-        return self.folder / "stages" / "templates"
+        return self.stage("slices") / f"{key}.parquet"
 
     def templates_file(self, key: str) -> Path:
         """Return the path of one dump's distinct queries with their templates or reject reasons."""
-        return self.templates / f"{key}.parquet"
+        return self.stage("templates") / f"{key}.parquet"
 
     def ngrams_file(self, corpus: str, key: str) -> Path:
         """Return the path of the n-gram counts of one corpus."""

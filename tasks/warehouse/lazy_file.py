@@ -11,7 +11,7 @@ class LazyFile(io.RawIOBase):
     """A Parquet file for reading whose footer is known.
 
     DuckDB reads the footer of each file of a view first, and then only the files that can have rows
-    of the query. To find the footer, it reads some bytes in front of it, too, all of them if the
+    of the query. To find the footer, it also reads some bytes before it, all of them if the
     file is small, and ignores them: those are zeros here. If it used them, it would report an
     error: no page starts with zeros.
 

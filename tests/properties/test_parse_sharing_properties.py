@@ -111,7 +111,7 @@ def structure(number, text):
 
 
 def ends_comparison(rest):
-    """Whether a literal before these tokens is the whole right side of a comparison."""
+    """Return whether a literal before these tokens is the whole right side of a comparison."""
     if not rest or rest[0].token_type.name in LITERALS[1:]:
         return not rest
     return rest[0].text.upper().split()[0] in AFTER_COMPARISONS

@@ -206,7 +206,7 @@ class SlowReader:
                 self._drop(span.start, span.end)
 
     def _is_unit_by_its_place(self, i: int) -> bool:
-        """Whether it is a unit as in TIMESTAMPDIFF(YEAR, a, b), which not all dialects have."""
+        """Return whether it is a unit as in TIMESTAMPDIFF(YEAR, a, b), which some dialects lack."""
         functions = ("TIMESTAMPDIFF", "TIMESTAMPADD", "DATEDIFF", "DATEADD")
         is_first = self._kind(i - 1) == "L_PAREN" and self._text(i - 2) in functions
         return is_first and self._kind(i + 1) == "COMMA" and self._text(i) in UNITS
@@ -276,7 +276,7 @@ class SlowReader:
                     self._drop(start - 1, end)
 
     def _is_constant(self, node: Any, start: int, end: int) -> bool:
-        """Whether the list of an In node, between two tokens, holds only constants."""
+        """Return whether the list of an In node, between two tokens, holds only constants."""
         if node.args.get("query") or node.args.get("unnest") or node.args.get("field"):
             return False
         # A typed literal is a Cast as well.

@@ -1,4 +1,4 @@
--- Delete the templates that no query of any corpus has any more. templates_files has the templates of all corpora.
+-- Delete the templates that no query of any corpus still has. templates_files has the templates of all corpora.
 -- parameters: templates_files
 delete from templates
 where template_id not in (select template_id from read_parquet($templates_files) where template_id is not null);

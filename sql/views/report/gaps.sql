@@ -1,4 +1,4 @@
--- The templates of targets of which training sets lack rows, each with an example.
+-- The templates of targets that training sets lack rows of, each with an example.
 -- parameters: most
 select
     source,

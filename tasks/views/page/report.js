@@ -808,7 +808,7 @@ function drawGaps() {
   const known = [...new Set(all.map((row) => row.target))];
   const chosen = allCorpora.filter((i) => known.includes(name(i)));
   body("gaps").replaceChildren(
-    h("p", {}, "Results of the command gaps: the templates of a target of which rows raise the alignment of a training set most, in the order in which to add them."),
+    h("p", {}, "Results of the command gaps: the templates of a target whose rows raise the alignment of a training set most, in the order in which to add them."),
     h("div", { class: "tools" }, chooser("Target", asOptions(rows.length ? chosen : [state.target, ...chosen]), state.target, (value) => chooseTarget(Number(value), "gaps-target"), "gaps-target")),
     ...(rows.length ? [...new Set(rows.map((row) => row.source))].map((source) => gapsPanel(source, rows.filter((row) => row.source === source)))
       : [h("p", {}, `Nothing is recorded for ${name(state.target)}; targets with results: ${known.join(", ")}.`)]));

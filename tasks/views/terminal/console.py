@@ -27,6 +27,12 @@ SHORTEST_NAME: Final = 12
 NARROW: Final = 72
 """On a narrower terminal, tables lose some of their space and columns."""
 
+MAX_DETAILED: Final = 3
+"""With more sets of answers than this, only the best training set of each is shown."""
+
+MAX_ANSWERS: Final = 20
+"""More sets of answers are counted, and not shown."""
+
 _TEXT_COLUMNS: Final = {"license", "verdict", "role", "training set"}
 
 

@@ -161,7 +161,7 @@ def print_mixture(mixture: "Mixture", place: "Path | str") -> None:
 
 
 def print_gaps(gaps: "Gaps", out_file: "Path | None" = None, most: int = 15) -> None:
-    """Print the first templates of which a training set lacks rows, each with its structure."""
+    """Print the first templates that a training set lacks rows of, each with its structure."""
     source, target = escape(gaps.source), escape(gaps.target)
     if gaps.n_rows:
         say(

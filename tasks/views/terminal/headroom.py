@@ -6,6 +6,8 @@ from rich.markup import escape
 
 from nl2sql_align.tasks.views.digits import format_value
 from nl2sql_align.tasks.views.terminal.console import (
+    MAX_ANSWERS,
+    MAX_DETAILED,
     count_noun,
     make_table,
     name_width,
@@ -19,9 +21,6 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-# With more sets of answers than this, only the best training set of each is shown.
-_MAX_DETAILED: Final = 3
-_MAX_ANSWERS: Final = 20
 # AR, headroom and weight, the indent, and the spaces between.
 _NUMBER_COLUMNS: Final = 34
 
@@ -39,7 +38,7 @@ def print_headroom(rows: "pl.DataFrame", place: "Path | str", *, is_all: bool = 
     """
     groups = [_rank(group) for _, group in rows.group_by("target", "predictions")]
     groups.sort(key=lambda group: (group[0]["trained_on"] is not None, *_key(group[0])))
-    if is_all or len(groups) <= _MAX_DETAILED:
+    if is_all or len(groups) <= MAX_DETAILED:
         for group in groups:
             _print_all(group)
     else:
@@ -91,7 +90,7 @@ def _print_all(group: _Rows) -> None:
 
 def _print_best(groups: list[_Rows]) -> None:
     """Print the training set with the highest ratio for each set of answers."""
-    shown = groups[:_MAX_ANSWERS]
+    shown = groups[:MAX_ANSWERS]
     for target in dict.fromkeys(group[0]["target"] for group in shown):
         best = [group[0] for group in shown if group[0]["target"] == target]
         _print_head(best[0], "The best training set for each set of answers")

@@ -10,6 +10,8 @@ from nl2sql_align.tasks.measures.records import list_records
 from nl2sql_align.tasks.views.digits import format_interval, format_value
 from nl2sql_align.tasks.views.labels import describe_part
 from nl2sql_align.tasks.views.terminal.console import (
+    MAX_ANSWERS,
+    MAX_DETAILED,
     add_columns,
     add_numbers,
     count_noun,
@@ -37,22 +39,16 @@ _BEST_COLUMNS: Final = 2 + 6 + 16 + 13 + 8
 # Queries, alignment, reach, ratio, ratio by reach and notes at their widest, and the spaces
 # between.
 _SLICE_COLUMNS: Final = 2 + 9 + 9 + 6 + 6 + 8 + 4 + 14
-# With more sets of answers than this, only the best training set of each is shown.
-_MAX_DETAILED: Final = 3
-_MAX_ANSWERS: Final = 20
 _MAX_SLICES: Final = 30
 
 
-def print_ratios(
-    rows: "pl.DataFrame", *, is_all: bool = False, few_databases: int = FEW_DATABASES
-) -> None:
+def print_ratios(rows: "pl.DataFrame", *, is_all: bool = False) -> None:
     """Print the Alignment Ratios: untuned models first, and those with the best ratio first.
 
     Args:
         rows: The result of ``tasks.results.read.ratio``.
         is_all: Print all training sets for each set of answers. Otherwise, only the best one of
             each is printed if there are more than a few sets of answers.
-        few_databases: Intervals from fewer resampled databases than this are reported as rough.
     """
     if rows.is_empty():
         out.print(
@@ -62,10 +58,10 @@ def print_ratios(
         return
     groups = [group for _, group in rows.group_by("target", "predictions", maintain_order=True)]
     groups.sort(key=_rank_answers)
-    if is_all or len(groups) <= _MAX_DETAILED:
+    if is_all or len(groups) <= MAX_DETAILED:
         for group in groups:
             _print_answers(group)
-        _warn_of_few_databases(rows, few_databases)
+        _warn_of_few_databases(rows)
     else:
         _print_best(groups)
     if rows["trained_on"].count():
@@ -82,7 +78,7 @@ def _rank_answers(group: "pl.DataFrame") -> tuple[bool, float]:
 
 def _print_best(groups: list["pl.DataFrame"]) -> None:
     """Print the training set with the highest ratio for each set of answers."""
-    best = [group.row(0, named=True) for group in groups[:_MAX_ANSWERS]]
+    best = [group.row(0, named=True) for group in groups[:MAX_ANSWERS]]
     for target in dict.fromkeys(row["target"] for row in best):
         say(f"The closest training set to [bold]{escape(target)}[/] for each set of answers")
         _print_best_of([row for row in best if row["target"] == target])
@@ -118,7 +114,7 @@ def _print_best_of(rows: list[dict[str, Any]]) -> None:
             style=_VERDICT_STYLES.get(row["verdict"], ""),
         )
     out.print(table)
-    notes.print_all(2)
+    notes.print_all()
 
 
 def _print_answers(group: "pl.DataFrame") -> None:
@@ -179,7 +175,7 @@ def _print_answers(group: "pl.DataFrame") -> None:
     for style, *cells in zip(map(_VERDICT_STYLES.get, of["verdict"]), *columns, strict=True):
         table.add_row(*cells, style=style)
     out.print(table)
-    notes.print_all(2)
+    notes.print_all()
     for record in list_records(group.iter_rows(named=True)):
         say(record, 2)
     out.print()
@@ -196,10 +192,10 @@ class _Notes:
         numbers = [self._numbers.setdefault(text, len(self._numbers) + 1) for text in texts]
         return f" {','.join(map(str, numbers))})" if numbers else ""
 
-    def print_all(self, indent: int = 0) -> None:
+    def print_all(self) -> None:
         """Print each text after its number."""
         for text, number in self._numbers.items():
-            say(f"[yellow]{escape(printable(text))}[/]", indent, f"{number}) ")
+            say(f"[yellow]{escape(printable(text))}[/]", 2, f"{number}) ")
 
 
 def print_slices(rows: "pl.DataFrame", *, is_all: bool = False) -> None:
@@ -221,13 +217,13 @@ def print_slices(rows: "pl.DataFrame", *, is_all: bool = False) -> None:
             _print_slices_of(group)
         return
     n_hidden = 0
-    for group in groups[:_MAX_DETAILED]:
+    for group in groups[:MAX_DETAILED]:
         closest = group.unique("slice", keep="first", maintain_order=True)
         _print_slices_of(closest.head(_MAX_SLICES))
         n_hidden += max(0, len(closest) - _MAX_SLICES)
     hidden = [count_noun(n_hidden, "more slice")] if n_hidden else []
-    if len(groups) > _MAX_DETAILED:
-        hidden.append(f"{count_noun(len(groups) - _MAX_DETAILED, 'more set')} of answers")
+    if len(groups) > MAX_DETAILED:
+        hidden.append(f"{count_noun(len(groups) - MAX_DETAILED, 'more set')} of answers")
     if hidden:
         say(f"--all shows {' and '.join(hidden)}; --target, --model and --train choose among them.")
 
@@ -260,7 +256,7 @@ def _print_slices_of(group: "pl.DataFrame") -> None:
     for *cells, doubts in zip(*columns, group["doubts"], strict=True):
         table.add_row(*cells, notes.mark(doubts).strip())
     out.print(table)
-    notes.print_all(2)
+    notes.print_all()
     out.print()
 
 
@@ -296,19 +292,19 @@ def _list_names(names: list[str]) -> str:
     return f"{', '.join(some)} and {last}" if some else last
 
 
-def _warn_of_few_databases(rows: "pl.DataFrame", few_databases: int) -> None:
+def _warn_of_few_databases(rows: "pl.DataFrame") -> None:
     few = {}
     for side in ("train", "target"):
         for row in rows.filter(rows[f"{side}_unit"] == "database").iter_rows(named=True):
             n_units = row[f"n_{side}_units"]
             n_effective = row.get(f"n_effective_{side}_units") or n_units
-            if n_effective < few_databases:
-                weighed = f", {n_effective:.0f} by weight" if n_units >= few_databases else ""
+            if n_effective < FEW_DATABASES:
+                weighed = f", {n_effective:.0f} by weight" if n_units >= FEW_DATABASES else ""
                 few[row[side]] = f"{n_units}{weighed}"
     if few:
         named = ", ".join(f"{escape(shorten_name(name))} ({n})" for name, n in sorted(few.items()))
         say(
-            f"Intervals are rough, because they are based on fewer than {few_databases} databases "
+            f"Intervals are rough, because they are based on fewer than {FEW_DATABASES} databases "
             f"of {named}."
         )
 

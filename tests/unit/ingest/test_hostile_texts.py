@@ -26,7 +26,7 @@ def seconds_for(hostile, dialect, n_characters):
 
 
 def grows_linearly(hostile, dialect):
-    """Whether four times the text takes clearly less than sixteen times as long.
+    """Return whether four times the text takes clearly less than sixteen times as long.
 
     The fastest of three attempts counts. Most texts take so little that they are read once.
     """

@@ -75,7 +75,7 @@ def test_relocating_again_changes_nothing(moved, capsys):
     link.symlink_to(moved)
     for folder in (moved, link):
         assert invoke(["relocate", str(folder)]) == 0
-        assert "The views name the files already" in " ".join(capsys.readouterr().out.split())
+        assert "The views already name the files" in " ".join(capsys.readouterr().out.split())
     assert Warehouse(moved).database.read_bytes() == before
 
 

@@ -116,7 +116,7 @@ def words_of_tables(parser):
 
 
 def is_told_apart(word, keys):
-    """Whether no query in which the word is a name of its own shares a parse."""
+    """Return whether no query in which the word is a name of its own shares a parse."""
     text = "SELECT a FROM b {} c"
     key = keys.key_of(text.format(word))
     return key is None or key != keys.key_of(text.format("d"))

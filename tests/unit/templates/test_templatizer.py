@@ -202,7 +202,7 @@ def renamed(dialect: str, sql: str) -> str:
 
 
 def parser_knows(dialect: str, sql: str) -> bool:
-    """Whether the parser needs no help (see ``tasks.templates.unknown_syntax``)."""
+    """Return whether the parser needs no help (see ``tasks.templates.unknown_syntax``)."""
     try:
         return Dialect.get_or_raise(dialect).parse(sql)[0].key != "command"
     except (AttributeError, ParseError):
