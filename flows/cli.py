@@ -16,6 +16,7 @@ from nl2sql_align.flows.running.runners import Runner
 from nl2sql_align.tasks.base.environment import hide_pandas, set_library_defaults
 from nl2sql_align.tasks.base.errors import AlignError, find_disk_reason
 from nl2sql_align.tasks.base.garbage import collect_rarely, skip_final_collection
+from nl2sql_align.tasks.base.names import count_noun
 from nl2sql_align.tasks.base.progress import Progress, listening
 from nl2sql_align.tasks.base.secrets import hide_secrets
 from nl2sql_align.tasks.decisions.options import (
@@ -36,7 +37,6 @@ from nl2sql_align.tasks.views.terminal.calibration import print_calibration
 from nl2sql_align.tasks.views.terminal.console import (
     Format,
     LogFormat,
-    count_noun,
     prepare_streams,
     print_object,
     print_rows,

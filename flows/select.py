@@ -46,7 +46,7 @@ def select(
         budget: The number of rows to select.
         out: The folder to write.
         sources: The corpora to select from; by default all training sets.
-        method: How to select: direct minimisation of the divergence, greedy (cynical selection),
+        method: How to select: direct minimization of the divergence, greedy (cynical selection),
             importance weights, or random, for comparison; see docs/selection.md.
         seed: The seed of the random numbers.
         min_templates: The least number of distinct templates to select.

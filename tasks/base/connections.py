@@ -1,7 +1,6 @@
 """DuckDB connections with the same settings everywhere, and limits for the whole process."""
 
 import glob
-import hashlib
 import os
 import re
 import tempfile
@@ -154,33 +153,21 @@ class Engine:
                     if block:
                         block.instance = None
 
-    def connect(
-        self, database: Path | None = None, *, read_only: bool = False, memory_share: float = 1.0
-    ) -> "duckdb.DuckDBPyConnection":
-        """Return a DuckDB connection that never downloads extensions; use it in a ``with``.
+    def connect(self, *, memory_share: float = 1.0) -> "duckdb.DuckDBPyConnection":
+        """Connect to a new database in memory; use the connection in a ``with``.
+
+        It never downloads extensions.
 
         Args:
-            database: The file of the database; by default, a database in memory.
-            read_only: Open the file for reading only.
             memory_share: The share of the run's memory that this connection may use.
 
         Raises:
             ConfigurationError: The number of threads or the memory limit is not valid.
-            duckdb.Error: The file cannot be opened.
         """
         import duckdb
 
         limits = self.resources()
-        # Processes that share a temporary folder overwrite each other's files. The name follows
-        # from the database, since all connections of a process to it need equal settings.
-        name = (
-            hashlib.sha256(str(database.resolve()).encode()).hexdigest()
-            if database
-            else uuid4().hex
-        )
         return duckdb.connect(
-            database or ":memory:",
-            read_only=read_only,
             config={
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
@@ -190,8 +177,9 @@ class Engine:
                 "memory_limit": f"{int(limits.memory_bytes * memory_share)}B",
                 # Most steps read a file once: caching its content would only take memory.
                 "enable_external_file_cache": False,
+                # Instances that share a temporary folder overwrite each other's files.
                 "temp_directory": str(
-                    limits.temp_directory / f"nl2sql-align-{os.getpid()}-{name[:16]}"
+                    limits.temp_directory / f"nl2sql-align-{os.getpid()}-{uuid4().hex[:16]}"
                 ),
             },
         )

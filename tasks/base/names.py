@@ -1,4 +1,4 @@
-"""Names that users mistype."""
+"""Names and nouns in messages: names that users mistype, and counts with their nouns."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -24,3 +24,8 @@ def list_choices(word: str, choices: Iterable[str], most: int = 40) -> str:
     more = f" and {len(known) - most:,} more" if len(known) > most else ""
     listed = f"there are: {', '.join(known[:most]) or 'none'}{more}"
     return f"did you mean '{close}'? {listed}" if close else listed
+
+
+def count_noun(n: int, noun: str, plural: str | None = None) -> str:
+    """Return a count with its noun, in the plural (by default with an s) unless the count is 1."""
+    return f"{n:,} {noun if n == 1 else plural or f'{noun}s'}"

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from nl2sql_align.tasks.base.arrays import Floats, Integers
 from nl2sql_align.tasks.base.errors import ConfigurationError
+from nl2sql_align.tasks.base.names import count_noun
 from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.decisions.headroom import headroom
 from nl2sql_align.tasks.decisions.options import CALIBRATION_REPLICATES, HEADROOM_SPLITS
@@ -554,8 +555,9 @@ def _write_remarks(rows: "pl.DataFrame", parts: "pl.DataFrame") -> list[str]:
             )
         elif n_starts < _FEW_STARTING_POINTS:
             said.append(
-                f"Losses of a {name}: {len(lost):,}, from {_counted(n_starts, 'starting point')}. "
-                "These are too few to judge how well losses are predicted."
+                f"Losses of a {name}: {len(lost):,}, from "
+                f"{count_noun(n_starts, 'starting point')}. These are too few to judge how well "
+                "losses are predicted."
             )
     if rows.select("train", "target").n_unique() == 1:
         said.append(
@@ -571,8 +573,8 @@ def _write_remarks(rows: "pl.DataFrame", parts: "pl.DataFrame") -> list[str]:
     if rows["predictions"].n_unique() < len(rows):
         said.append(
             f"{len(rows):,} outcomes start from "
-            f"{_counted(rows['predictions'].n_unique(), 'set')} of predictions by "
-            f"{_counted(rows['model'].n_unique(), 'model')}. They are not independent, so the "
+            f"{count_noun(rows['predictions'].n_unique(), 'set')} of predictions by "
+            f"{count_noun(rows['model'].n_unique(), 'model')}. They are not independent, so the "
             "intervals are too narrow."
         )
     return [*said, *_describe_parts(rows, parts)]
@@ -595,11 +597,7 @@ def _describe_parts(rows: "pl.DataFrame", parts: "pl.DataFrame") -> list[str]:
             f"({farthest['train_rows']:,} rows: {farthest['alignment_mean']:.3f} with a standard "
             f"deviation of {farthest['alignment_sd']:.3f}; the whole: "
             f"{farthest['alignment_whole']:.3f}). With the alignments of the parts, "
-            f"{n_crossed:,} of {_counted(len(own), 'outcome')} would have a ratio on the other "
+            f"{n_crossed:,} of {count_noun(len(own), 'outcome')} would have a ratio on the other "
             "side of 1."
         )
     return said
-
-
-def _counted(n: int, noun: str) -> str:
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"

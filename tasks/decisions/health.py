@@ -117,8 +117,9 @@ def check(
     with TemporaryDirectory(prefix="nl2sql-align-") as temporary:
         warehouse = Warehouse(Path(temporary) / "warehouse")
         settings = JobSettings(resampling=Resampling(replicates=0))
-        limits = {"threads": threads, "memory_limit": memory_limit}
-        summary = run_locally(entries, warehouse, settings, **limits)  # type: ignore[arg-type]
+        summary = run_locally(
+            entries, warehouse, settings, threads=threads, memory_limit=memory_limit
+        )
         found, checked = pl.DataFrame(schema=_FINDINGS), pl.DataFrame()
         if summary.corpora:
             with open_results(warehouse.folder) as con:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 MIXTURE_VERSION: Final = 4
-"""Goes up with every change that can alter a weight."""
+"""Raise it with every change that can alter a weight."""
 
 
 @dataclass(frozen=True)

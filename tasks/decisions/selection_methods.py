@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 CHOOSING_VERSION: Final = 3
-"""Goes up with every change that can alter a choice."""
+"""Raise it with every change that can alter a choice."""
 
 _EXCHANGES: Final = 300
 _EXCHANGES_ON_THE_WAY: Final = 40

@@ -16,10 +16,10 @@ from nl2sql_align.tasks.warehouse.facts import recall
 from nl2sql_align.tasks.warehouse.folder import Warehouse, write_atomically
 
 ARRANGEMENT_VERSION: Final = 1
-"""Goes up with every change that can alter the arranged queries of the same dumps."""
+"""Raise it with every change that can alter the arranged queries of the same dumps."""
 
 SLICES_VERSION: Final = 1
-"""Goes up with every change that can alter the slices of the same dump."""
+"""Raise it with every change that can alter the slices of the same dump."""
 
 NUMBERED_FORMATS: Final = frozenset({"bird_predictions"})
 """The formats whose ids are the numbers of the questions, from 0."""

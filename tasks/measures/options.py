@@ -5,10 +5,10 @@ from enum import StrEnum
 from typing import Final
 
 MATRIX_VERSION: Final = 1
-"""Goes up with every change that can alter a measure."""
+"""Raise it with every change that can alter a measure."""
 
 INTERVALS_VERSION: Final = 5
-"""Goes up with every change that can alter an interval, a verdict or a ceiling."""
+"""Raise it with every change that can alter an interval, a verdict or a ceiling."""
 
 SEED: Final = 0
 """The seed of published intervals."""

@@ -15,7 +15,7 @@ import polars as pl
 from nl2sql_align.tasks.base.arrays import Floats, Integers
 
 PARTS_VERSION: Final = 1
-"""Goes up with every change that can alter the parts of a training set."""
+"""Raise it with every change that can alter the parts of a training set."""
 
 LEAST_QUERIES: Final = 10
 """Smaller parts are joined to one: a few queries match a target by chance."""

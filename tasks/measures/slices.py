@@ -40,7 +40,7 @@ from nl2sql_align.tasks.warehouse.object_store import fetch_missing
 from nl2sql_align.tasks.warehouse.part_files import remove_unused
 
 SLICE_MEASURES_VERSION: Final = 1
-"""Goes up with every change that can alter a measure of a slice."""
+"""Raise it with every change that can alter a measure of a slice."""
 
 MOST_SLICES: Final = 200
 """If a target has more slices, the smallest ones are joined."""

@@ -24,7 +24,7 @@ SMALL_BLOCKS: Final = "block_size 16384"
 """Option to attach a new file, which has many small tables: each takes a block of it at least."""
 
 PUBLISH_VERSION: Final = 13
-"""Increase with every change of the published tables."""
+"""Raise it with every change of the published tables."""
 
 _N_SHOWN: Final = 3
 # The views over files, with the folders of the files.

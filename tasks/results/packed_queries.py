@@ -30,7 +30,7 @@ from nl2sql_align.tasks.warehouse.part_files import (
 )
 
 PACKING_VERSION: Final = 1
-"""Goes up with every change that can alter the packed queries of the same stage files."""
+"""Raise it with every change that can alter the packed queries of the same stage files."""
 
 
 @dataclass(frozen=True)

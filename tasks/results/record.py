@@ -68,10 +68,7 @@ def record_decision(
 def _write_rows(
     warehouse: Warehouse, table: str, rows: "pl.DataFrame", key: Mapping[str, Any]
 ) -> None:
-    files = [
-        file.relative_to(warehouse.folder).as_posix()
-        for file in (warehouse.database, warehouse.backup_file)
-    ]
+    files = [warehouse.name_of(file) for file in (warehouse.database, warehouse.backup_file)]
     # The folder may contain other files, for example if the database was downloaded.
     with warehouse.locked(_SECONDS_TO_WAIT, force=True) as lock:
         pull(warehouse, *files)

@@ -15,6 +15,7 @@ from nl2sql_align.tasks.warehouse.folder import write_atomically
 from nl2sql_align.tasks.warehouse.object_store import fetch_missing
 
 DIALECT_CHOICE_VERSION: Final = 2
+"""Raise it with every change that can alter the choice of a dialect."""
 
 FORMAT_DIALECTS: Final = {
     "athena_history": "trino",

@@ -50,7 +50,7 @@ from nl2sql_align.tasks.templates.keywords import (
 )
 from nl2sql_align.tasks.templates.tree_marks import TreeMarks
 
-_NORMALISED_SYMBOLS: Final = {"<>": "!=", "==": "="}
+_NORMALIZED_SYMBOLS: Final = {"<>": "!=", "==": "="}
 # Words whose parenthesis has a rule of its own.
 _OPENERS: Final = frozenset(
     {"IN", "EXTRACT", "KEEP", *CAST_FUNCTIONS, *CHARACTER_SET_FUNCTIONS, *DATE_FUNCTIONS}
@@ -152,7 +152,7 @@ class TemplateReader:
                 else:
                     resume = self._read_type_word(i)
             elif action == SYMBOL:
-                out.append(_NORMALISED_SYMBOLS.get(token.text, token.text))
+                out.append(_NORMALIZED_SYMBOLS.get(token.text, token.text))
             elif action == COMMA:
                 out.append(",")
                 resume = resume_at.get(i, resume)

@@ -146,6 +146,10 @@ class Warehouse:
         """The folder for local copies of dumps on object stores."""
         return self.folder / "dumps"
 
+    def name_of(self, path: Path) -> str:
+        """Return the path of a file below the folder, with slashes."""
+        return path.relative_to(self.folder).as_posix()
+
     def stage(self, name: str) -> Path:
         """Return the folder of a stage's files, below ``stages/``."""
         return self.folder / "stages" / name
@@ -300,7 +304,7 @@ class Warehouse:
             announce("check", f"{path} is damaged; it is rebuilt")
             path.unlink(missing_ok=True)
         # Files that are written again may get other bytes.
-        kept = {self._name(path) for path in self.stage_files()}
+        kept = {self.name_of(path) for path in self.stage_files()}
         kept |= {self.database.name, _next_name(self.database)}
         if records.keys() - kept:
             self._write_records({name: one for name, one in records.items() if name in kept})
@@ -325,7 +329,7 @@ class Warehouse:
             rewritten: Stage files that have been replaced since they were recorded.
         """
         records, changed = self._read_records(), set(rewritten)
-        stages = {self._name(path): path for path in self.stage_files()}
+        stages = {self.name_of(path): path for path in self.stage_files()}
         kept = {
             name: record
             for name, record in records.items()
@@ -335,7 +339,9 @@ class Warehouse:
         digests = self.digests([self.database]) if self.database.exists() else {}
         with ThreadPoolExecutor() as pool:
             digests |= zip(new, pool.map(digest_file, new), strict=True)
-        made = {self._name(path): _describe_file(path, digest) for path, digest in digests.items()}
+        made = {
+            self.name_of(path): _describe_file(path, digest) for path, digest in digests.items()
+        }
         self._write_records(kept | made)
 
     def record_next_database(self, database: Path) -> None:
@@ -363,7 +369,7 @@ class Warehouse:
         def digest(path: Path) -> tuple[Path, str]:
             stat = path.stat()
             # A database that was just published is recorded by its other name.
-            for record in map(records.get, (self._name(path), _next_name(path))):
+            for record in map(records.get, (self.name_of(path), _next_name(path))):
                 if record and (record.size, record.mtime_ns) == (stat.st_size, stat.st_mtime_ns):
                     return path, record.sha256
             return path, digest_file(path)
@@ -414,12 +420,9 @@ class Warehouse:
     def _find_intact(
         self, files: list[Path], records: Mapping[str, _FileRecord]
     ) -> dict[Path, bool]:
-        recorded = [records.get(self._name(path)) for path in files]
+        recorded = [records.get(self.name_of(path)) for path in files]
         with ThreadPoolExecutor() as pool:
             return dict(zip(files, pool.map(_is_intact, files, recorded), strict=True))
-
-    def _name(self, path: Path) -> str:
-        return path.relative_to(self.folder).as_posix()
 
     def _write_records(self, records: Mapping[str, _FileRecord]) -> None:
         texts = {name: asdict(records[name]) for name in sorted(records)}

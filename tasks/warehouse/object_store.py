@@ -436,7 +436,7 @@ def pull(warehouse: Warehouse, *names: str) -> bool:
         # A file that was made again since is uploaded, though it is as the manifest says.
         lost = session.damaged if session.base.number == base.number else ()
         for path in _public_files(warehouse):
-            name = _name(warehouse, path)
+            name = warehouse.name_of(path)
             is_result = path.suffix == ".parquet" and not is_placeholder(path)
             if name not in base.files and (name in before or not is_result):
                 path.unlink()
@@ -502,7 +502,7 @@ def push(
     base = session.base
     with _open_store(warehouse) as store:
         files = {n: f for n, f in base.files.items() if names and n not in names}
-        public = {_name(warehouse, path): path for path in _public_files(warehouse)}
+        public = {warehouse.name_of(path): path for path in _public_files(warehouse)}
         given = [path for name, path in public.items() if not names or name in names]
         stored = _stored_files(warehouse, session, given)
         if not names:
@@ -614,7 +614,7 @@ def _fetch_index(warehouse: Warehouse, store: _Store, manifest: Manifest) -> lis
     Nothing is fetched if an earlier version has published, or if the index is damaged.
     """
     path = warehouse.index_file
-    file = manifest.files.get(_name(warehouse, path))
+    file = manifest.files.get(warehouse.name_of(path))
     if file is None or _has_content(path, file):
         return []
     try:
@@ -694,7 +694,7 @@ def _stored_files(
     paths = list(paths)
     found = {path: _known_file(warehouse, session, path) for path in paths if is_placeholder(path)}
     for path, sha256 in warehouse.digests(path for path in paths if path not in found).items():
-        name, stat = _name(warehouse, path), path.stat()
+        name, stat = warehouse.name_of(path), path.stat()
         old = session.base.files.get(name)
         if old is not None and (old.size, old.sha256) == (stat.st_size, sha256):
             found[path] = old
@@ -706,17 +706,13 @@ def _stored_files(
 
 
 def _known_file(warehouse: Warehouse, session: _Session, placeholder: Path) -> StoredFile:
-    file = session.base.files.get(_name(warehouse, placeholder))
+    file = session.base.files.get(warehouse.name_of(placeholder))
     if file is None:
         raise WarehouseError(
             f"{warehouse.folder} does not say where {placeholder.name} is stored; remove this "
             "copy, and run again"
         )
     return file
-
-
-def _name(warehouse: Warehouse, path: Path) -> str:
-    return path.relative_to(warehouse.folder).as_posix()
 
 
 def _session_file(warehouse: Warehouse) -> Path:
@@ -869,7 +865,7 @@ def find_published(warehouse: Warehouse) -> Published:
 
 def _index_for_readers(warehouse: Warehouse, manifest: Manifest) -> Mapping[str, Indexed]:
     """Return the index of the published files; nothing if the store has none that is intact."""
-    file = manifest.files.get(_name(warehouse, warehouse.index_file))
+    file = manifest.files.get(warehouse.name_of(warehouse.index_file))
     if file is not None:
         with suppress(WarehouseError):
             return read_index(_locate(warehouse, file))

@@ -251,7 +251,7 @@ comment on column calibration.after is 'The score after tuning';
 comment on column calibration.gain is 'after - before';
 comment on column calibration.part is 'How train_rows compares with the size of the corpus: whole, part or more';
 comment on column calibration.is_tuned is 'Whether the model had been tuned before';
-comment on column calibration.outcome_case is 'is_tuned and part in words; outcomes of one case are analysed together';
+comment on column calibration.outcome_case is 'is_tuned and part in words; outcomes of one case are analyzed together';
 comment on column calibration.alignment_ratio is 'The Alignment Ratio of the whole training set';
 comment on column calibration.headroom_ratio is 'As in table headroom_ratio';
 comment on column calibration.train_alignment is 'kl_alignment of the whole training set with the target';

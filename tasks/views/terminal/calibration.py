@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rich.markup import escape
 
+from nl2sql_align.tasks.base.names import count_noun
 from nl2sql_align.tasks.views.digits import format_estimate, format_interval, format_value
 from nl2sql_align.tasks.views.terminal.console import (
     Format,
-    count_noun,
     make_table,
     out,
     print_object,

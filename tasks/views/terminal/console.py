@@ -133,11 +133,6 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
-def count_noun(n: int, noun: str, plural: str | None = None) -> str:
-    """Return a count with its noun, in the plural (by default with an s) unless the count is 1."""
-    return f"{n:,} {noun if n == 1 else plural or f'{noun}s'}"
-
-
 def format_number(value: float | None) -> str:
     """Format a number that has no interval; return an empty string for None."""
     return "" if value is None else format_value(value)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rich.markup import escape
 
+from nl2sql_align.tasks.base.names import count_noun
 from nl2sql_align.tasks.templates.rules import NOT_A_QUERY
 from nl2sql_align.tasks.views.terminal.console import (
-    count_noun,
     format_line,
     out,
     printable,

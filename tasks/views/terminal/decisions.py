@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
+from nl2sql_align.tasks.base.names import count_noun
 from nl2sql_align.tasks.decisions.options import LEAST_WEIGHT
 from nl2sql_align.tasks.views.digits import format_interval, format_value
 from nl2sql_align.tasks.views.terminal.console import (
-    count_noun,
     format_line,
     format_number,
     make_table,

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Final
 
 from rich.markup import escape
 
+from nl2sql_align.tasks.base.names import count_noun
 from nl2sql_align.tasks.views.digits import format_estimate, format_value
 from nl2sql_align.tasks.views.terminal.console import (
     Format,
-    count_noun,
     format_line,
     out,
     print_object,

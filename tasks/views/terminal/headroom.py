@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rich.markup import escape
 
+from nl2sql_align.tasks.base.names import count_noun
 from nl2sql_align.tasks.views.digits import format_value
 from nl2sql_align.tasks.views.terminal.console import (
     MAX_ANSWERS,
     MAX_DETAILED,
-    count_noun,
     make_table,
     name_width,
     out,

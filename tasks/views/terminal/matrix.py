@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rich.markup import escape
 
+from nl2sql_align.tasks.base.names import count_noun
 from nl2sql_align.tasks.views.digits import format_interval, format_value
 from nl2sql_align.tasks.views.labels import list_doubts
 from nl2sql_align.tasks.views.terminal.console import (
@@ -12,7 +13,6 @@ from nl2sql_align.tasks.views.terminal.console import (
     SHORTEST_NAME,
     add_columns,
     add_numbers,
-    count_noun,
     format_number,
     make_table,
     name_width,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rich.markup import escape
 
+from nl2sql_align.tasks.base.names import count_noun
 from nl2sql_align.tasks.measures.records import list_records
 from nl2sql_align.tasks.views.digits import format_interval, format_value
 from nl2sql_align.tasks.views.labels import describe_part
@@ -14,7 +15,6 @@ from nl2sql_align.tasks.views.terminal.console import (
     MAX_DETAILED,
     add_columns,
     add_numbers,
-    count_noun,
     make_table,
     name_width,
     out,
