@@ -246,9 +246,9 @@ def choose_preferred(format: str, suffix: str) -> str:
 def find_separator(text: str, preferred: str = ",") -> str:
     """Return the separator of a table, from its first rows.
 
-    The header must have the separator outside quotes. Of several such separators, the one wins that
-    gives most rows as many values as the header; among equals, the one with the most values, then
-    the preferred one.
+    The header must have the separator outside quotes. Of several such separators, the one by which
+    most rows have as many values as the header is returned; among equals, the one with the most
+    values, then the preferred one.
 
     Args:
         text: The start of the table.

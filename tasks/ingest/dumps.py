@@ -234,16 +234,12 @@ def ingest_corpus(
     The columns are ``ordinal`` (from 0, in the dump's order; the file is sorted by it), ``sql``
     (the text to template, empty for a row without one), ``raw_sql``, ``db_id``, ``question``,
     ``n_occurrences`` (1 if the dump has no frequencies), ``id``, ``question_ordinal`` (null) and
-    ``part``.
-    The same dump gives the same bytes.
+    ``part``. The same dump gives the same bytes.
 
     Args:
         entry: The corpus. Its format must be known.
         destination: The file to write.
         limits: How far a compressed file may expand.
-
-    Returns:
-        The number of queries, and the encoding of the texts.
 
     Raises:
         CorpusError: The dump is missing, damaged or empty, or does not match its entry.
@@ -472,11 +468,11 @@ def _create_dump_view(
     counts = query_sql(con, "ingest/count_rows").fetchall()
     return RowCounts(
         {reason: n_rows for reason, _, n_rows in counts if reason is not None},
-        _add_dialects(counts),
+        _count_dialects(counts),
     )
 
 
-def _add_dialects(counts: Iterable[tuple[str | None, str | None, int]]) -> dict[str, int]:
+def _count_dialects(counts: Iterable[tuple[str | None, str | None, int]]) -> dict[str, int]:
     """Return the number of queries of each dialect, the most frequent first."""
     dialects: dict[str, int] = {}
     for _, stated, n_rows in counts:

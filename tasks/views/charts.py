@@ -17,7 +17,7 @@ VEGA_LITE_MAJOR: Final = VEGA_LITE.partition(".")[0]
 """Its major version, which names the schema and the media type of specifications."""
 
 _N_SHADES: Final = 50
-# The shares of the scale from which on the second and third text colors are readable on a shade.
+# The shares above which the second and the third text color are readable on a shade.
 _MID, _HIGH = 0.48, 0.64
 _RATIOS_MARKED: Final = [0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1, 1.2, 1.5, 2, 2.5, 3, 4, 5]
 _CODE: Final = "ui-monospace, Menlo, Consolas, DejaVu Sans Mono, monospace"
@@ -64,7 +64,7 @@ def shade(share: float) -> str:
     return "#" + bytes(round(far + share * (near - far)) for far, near in pairs).hex()
 
 
-_SHARES: Final = [shade / (_N_SHADES - 1) for shade in range(_N_SHADES)]
+_SHARES: Final = [i / (_N_SHADES - 1) for i in range(_N_SHADES)]
 
 ON_PAPER: Final = Colors(
     first="#0f62ac",
@@ -170,7 +170,7 @@ def _heat(colors: Colors) -> Spec:
 
     Rows: ``source``, ``target``, ``value``, ``text``.
     """
-    shade = {"field": "shade", "type": "quantitative", "legend": None}
+    color = {"field": "shade", "type": "quantitative", "legend": None}
     return {
         "params": [
             _parameter("far", 0),
@@ -194,7 +194,7 @@ def _heat(colors: Colors) -> Spec:
                 "mark": {"type": "rect", "cursor": "pointer"},
                 "encoding": {
                     "color": {
-                        **shade,
+                        **color,
                         "scale": {
                             "type": "quantize",
                             "domain": [0, 1],
@@ -213,7 +213,7 @@ def _heat(colors: Colors) -> Spec:
                 "encoding": {
                     "text": {"field": "text"},
                     "color": {
-                        **shade,
+                        **color,
                         "scale": {
                             "type": "threshold",
                             "domain": [_MID, _HIGH],
