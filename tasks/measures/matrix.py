@@ -269,6 +269,7 @@ def _write_sums(job: PartitionJob) -> None:
 def choose_partitions(
     contents: list[Content],
     bytes_per_row: int = 150,
+    bytes_per_known_row: int = 40,
     n_at_a_time: int = 1,
     known: AbstractSet[str] = frozenset(),
 ) -> int:
@@ -279,14 +280,16 @@ def choose_partitions(
 
     Args:
         contents: The corpora.
-        bytes_per_row: The memory for each count of an n-gram, and for each distinct query.
+        bytes_per_row: The memory for each count of an n-gram, and for each distinct query, of
+            contents that are not known.
+        bytes_per_known_row: The memory for each of known contents. Of these, only the n-grams and
+            queries that new contents have are loaded, without their texts.
         n_at_a_time: How many parts share the memory.
-        known: The keys of contents whose pairs are known. Of these, only the n-grams that new ones
-            have are loaded.
+        known: The keys of contents whose pairs are known.
     """
     n_new = sum(_count_rows(content) for content in contents if content.key not in known)
-    n_rows = min(sum(map(_count_rows, contents)), n_new * len(contents))
-    n_bytes = n_rows * bytes_per_row * n_at_a_time
+    n_known = sum(min(n_new, _count_rows(one)) for one in contents if one.key in known)
+    n_bytes = (n_new * bytes_per_row + n_known * bytes_per_known_row) * n_at_a_time
     return 1 << (n_bytes // resources().memory_bytes).bit_length()
 
 

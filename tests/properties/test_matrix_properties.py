@@ -318,3 +318,7 @@ def test_the_number_of_partitions_follows_from_rows_and_memory(
         assert choose_partitions(contents, bytes_per_row) == n_partitions
         known = {content.key for content in contents}
         assert choose_partitions(contents, bytes_per_row, known=known) == 1
+        known.remove(first.key)
+        few = choose_partitions(contents, bytes_per_row, bytes_per_known_row=0, known=known)
+        many = choose_partitions(contents, bytes_per_row, bytes_per_row, known=known)
+        assert few <= many <= n_partitions, "texts of known n-grams are not loaded"
