@@ -19,7 +19,11 @@ from nl2sql_align.tasks.measures.divergence import (
     jensen_shannon_divergences,
     skew_terms,
 )
-from nl2sql_align.tasks.measures.mixtures import mixture_divergence, nearest_mixture
+from nl2sql_align.tasks.measures.mixtures import (
+    mixture_divergence,
+    nearest_mixture,
+    nearest_mixtures,
+)
 from nl2sql_align.tasks.measures.parts import group_templates
 from nl2sql_align.tasks.ngrams.count import (
     count_known,
@@ -160,7 +164,7 @@ class Target:
         lost = []
         for place in range(0, len(self.halves), 2):
             pair = self.halves[place : place + 2]
-            own = [nearest_mixture(shares, half, ones, gap_nats=_GAP_NATS) for half in pair]
+            own = nearest_mixtures(shares, np.stack(pair), ones, gap_nats=_GAP_NATS)
             for half, one, other in zip(pair, own, reversed(own), strict=True):
                 lost.append(mixture_divergence(other.weights, shares, half, ones) - one.kl_nats)
         optimism = max(0.0, float(np.mean(lost)))

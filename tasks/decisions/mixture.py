@@ -26,7 +26,12 @@ from nl2sql_align.tasks.decisions.training_files import (
     write_mixture_files,
 )
 from nl2sql_align.tasks.measures.divergence import alignment
-from nl2sql_align.tasks.measures.mixtures import Weights, mixture_divergence, nearest_mixture
+from nl2sql_align.tasks.measures.mixtures import (
+    Weights,
+    mixture_divergence,
+    nearest_mixture,
+    nearest_mixtures,
+)
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.record import last_run_id, record_decision
 from nl2sql_align.tasks.warehouse.addresses import find_output_folder
@@ -194,12 +199,8 @@ def _weigh_sources(
 ) -> pl.DataFrame:
     """Return the weights of each source, with intervals and its alignment alone."""
     multiplicity = pool.cells.multiplicity
-    resampled = np.stack(
-        [
-            _row_weights(nearest_mixture(shares, q, multiplicity, best.weights).weights, per_row)
-            for q in target.resampled
-        ]
-    )
+    found = nearest_mixtures(shares, target.resampled, multiplicity, best.weights)
+    resampled = np.stack([_row_weights(one.weights, per_row) for one in found])
     low, high = np.quantile(resampled, [0.025, 0.975], axis=0)
     alone = [
         mixture_divergence(weights, shares, target.shares, multiplicity)

@@ -276,9 +276,9 @@ def _divergences(
     classes: Classes, candidates: list[_Candidate], weights: Floats
 ) -> dict[str, Floats]:
     """Return the divergences of candidates (columns) from samples (rows) in nats, by smoothing."""
-    target = replicate_counts(classes, weights)
-    n_of_class = np.bincount(classes.of_ngram, minlength=target.by_class.shape[1]).astype(float)
-    of_sample = target.by_class / target.totals[:, None]
+    target = replicate_counts(classes, weights.T)
+    n_of_class = np.bincount(classes.of_ngram, minlength=len(target.by_class)).astype(float)
+    of_sample = np.ascontiguousarray((target.by_class / target.totals).T)
     alone_as_target = additive_alone_as_target(of_sample, n_of_class)
     n_in_sample = (of_sample > 0) @ n_of_class
     found: dict[str, list[Floats]] = {smoothing: [] for smoothing in SMOOTHINGS}
@@ -286,7 +286,7 @@ def _divergences(
         values, of_value = np.unique(candidate.counts, return_inverse=True)
         shared = shared_classes(of_value, classes.of_ngram[candidate.columns])
         source = Counts(
-            np.broadcast_to(values.astype(float), (len(weights), len(values))),
+            np.broadcast_to(values[:, None].astype(float), (len(values), len(weights))),
             np.full(len(weights), float(candidate.n_ngrams)),
         )
         found["skew"].append(skew_divergences(source, target, shared))

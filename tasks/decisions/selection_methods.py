@@ -96,7 +96,7 @@ def divergence(cells: Cells, taken: Integers, target: Target) -> float:
     if total == 0:
         return LARGEST_NATS
     shares = (cells.counts.T @ weights) / total
-    nats = sum_terms(skew_terms(shares, target.shares), shares, cells.multiplicity)
+    nats = float(sum_terms(skew_terms(shares, target.shares), shares, cells.multiplicity))
     return min(max(nats, 0.0), LARGEST_NATS)
 
 
@@ -344,7 +344,7 @@ class _State:
         terms[at], slopes = skew_terms_and_slopes(p[at], targets[:, at])
         weighted = p[at] * multiplicity[at]
         others = LARGEST_NATS + float((weighted * (slopes - LARGEST_NATS)).sum())
-        return _State(p, total, terms, others, sum_terms(terms, p, multiplicity))
+        return _State(p, total, terms, others, float(sum_terms(terms, p, multiplicity)))
 
 
 # ---- by cross-entropy ---------------------------------------------------------------------------

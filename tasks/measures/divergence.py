@@ -110,8 +110,9 @@ def skew_terms_and_slopes(p: Floats, q: Floats, skew: float = SKEW) -> tuple[Flo
     """Return the terms of n-grams with ``p > 0``, in nats, and their derivatives in ``p``.
 
     Args:
-        p: The probabilities of n-grams in the source, above 0.
-        q: Those in the target, or in several targets (rows): then results are means over these.
+        p: The probabilities of n-grams in the source, above 0; or in several sources (rows).
+        q: Those in the target, or in the target of each source (row). If there is one source, it
+            may have several targets (rows): then results are means over these.
         skew: The share of the source that is mixed into the target.
     """
     ratios = skewed_ratios(p, q, skew=skew)
@@ -122,17 +123,21 @@ def skew_terms_and_slopes(p: Floats, q: Floats, skew: float = SKEW) -> tuple[Flo
     return -p * logs, 1 - logs - shares
 
 
-def sum_terms(terms: Floats, p: Floats, n_ngrams: Floats) -> float:
+def sum_terms(terms: Floats, p: Floats, n_ngrams: Floats) -> Floats:
     """Return the skew divergence, in nats, from the terms of n-grams that the target may have.
 
     N-grams of the source that are not among these add ``ln(1 / skew)`` times their probability.
 
     Args:
-        terms: The term of each n-gram.
+        terms: The term of each n-gram (column), in one or several sources (rows).
         p: Its probability in the source.
         n_ngrams: How many n-grams have this term and probability.
+
+    Returns:
+        A number for each source.
     """
-    return LARGEST_NATS + float(((terms - LARGEST_NATS * p) * n_ngrams).sum())
+    sums: Floats = ((terms - LARGEST_NATS * p) * n_ngrams).sum(axis=-1)
+    return LARGEST_NATS + sums
 
 
 def add_unshared(shared_nats: Floats, shared_p: Floats, skew: float = SKEW) -> Floats:

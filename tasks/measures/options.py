@@ -7,7 +7,7 @@ from typing import Final
 MATRIX_VERSION: Final = 1
 """Raise it with every change that can alter a measure."""
 
-INTERVALS_VERSION: Final = 5
+INTERVALS_VERSION: Final = 6
 """Raise it with every change that can alter an interval, a verdict or a ceiling."""
 
 SEED: Final = 0

@@ -13,7 +13,11 @@ import numpy as np
 
 from nl2sql_align.tasks.base.arrays import Floats, Integers
 from nl2sql_align.tasks.measures.bootstrap import Counts, replicate_counts, skew_divergences
-from nl2sql_align.tasks.measures.mixtures import mixture_divergence, nearest_mixture
+from nl2sql_align.tasks.measures.mixtures import (
+    mixture_divergence,
+    nearest_mixture,
+    nearest_mixtures,
+)
 from nl2sql_align.tasks.measures.parts import PartsBy
 from nl2sql_align.tasks.measures.units import Sample, find_shared
 
@@ -81,22 +85,24 @@ def find_reach(train: Sample, target: Sample) -> Reach:
 
 
 def _distributions(counts: Counts, classes: Integers) -> Floats:
-    """Return the share of each n-gram of some classes, NaN where there are no n-grams."""
+    """Return the share of each n-gram of some classes (column) in each sample (row).
+
+    It is NaN where a sample has no n-gram.
+    """
     totals = np.where(counts.totals > 0, counts.totals, np.nan)
-    distributions: Floats = counts.by_class[:, classes] / totals[:, None]
-    return distributions
+    return np.ascontiguousarray((counts.by_class[classes] / totals).T)
 
 
 def _optimism(shares: "csr_array", halves: Floats, n_ngrams: Floats) -> float:
     """Return how much lower the divergence is on the half that chose the weights, in nats."""
-    differences = []
-    for pair in halves.reshape(-1, 2, halves.shape[1]):
-        if not np.isfinite(pair).all():
-            continue  # a half without n-grams
-        best = [nearest_mixture(shares, one, n_ngrams, gap_nats=GAP_NATS) for one in pair]
-        for own, other, half in zip(best, reversed(best), pair, strict=True):
-            judged = mixture_divergence(other.weights, shares, half, n_ngrams)
-            differences.append(judged - own.kl_nats)
+    pairs = halves.reshape(-1, 2, halves.shape[1])
+    pairs = pairs[np.isfinite(pairs).all(axis=(1, 2))]  # drop halves without n-grams
+    halves = pairs.reshape(-1, halves.shape[1])
+    best = nearest_mixtures(shares, halves, n_ngrams, gap_nats=GAP_NATS)
+    differences = [
+        mixture_divergence(best[place ^ 1].weights, shares, half, n_ngrams) - best[place].kl_nats
+        for place, half in enumerate(halves)
+    ]
     return max(0.0, math.fsum(differences) / len(differences)) if differences else 0.0
 
 
@@ -129,4 +135,4 @@ def mixture_counts(train: Sample, mixed: "csr_array", weights: Floats) -> Counts
         mixed: Its units in the mixture, from ``weigh_units``.
         weights: The weights of units (columns) in each replicate (row).
     """
-    return replicate_counts(train.classes, np.ascontiguousarray((mixed.T @ weights.T).T))
+    return replicate_counts(train.classes, mixed.T @ weights.T)

@@ -180,8 +180,7 @@ class Sample:
 
     def counts(self, weights: Floats) -> Counts:
         """Return n-gram counts from the weights of units (columns) in each replicate (row)."""
-        template_weights = np.ascontiguousarray((self.of_units.T @ weights.T).T)
-        return replicate_counts(self.classes, template_weights)
+        return replicate_counts(self.classes, self.of_units.T @ weights.T)
 
 
 @cache  # files never change once they are written

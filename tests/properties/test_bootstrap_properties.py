@@ -1,11 +1,19 @@
 """Replicates equal those that are drawn by hand from databases or queries."""
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from nl2sql_align.tasks.measures.bootstrap import group_ngrams, poisson_weights, unit_keys
+from nl2sql_align.tasks.measures.bootstrap import (
+    Counts,
+    Shared,
+    group_ngrams,
+    poisson_weights,
+    skew_divergences,
+    unit_keys,
+)
 from nl2sql_align.tasks.measures.intervals import compute_intervals
 from nl2sql_align.tasks.measures.matrix import Content, compute_matrix
 from nl2sql_align.tasks.measures.options import Resampling, Unit
@@ -122,3 +130,19 @@ def test_classes_have_the_counts_of_their_ngrams(some, rows_per_block):
     assert (classes.counts.toarray()[:, classes.of_ngram] == counts).all()
     assert classes.counts.shape[1] == len({tuple(column) for column in counts.T})
     assert (classes.totals == counts.sum(axis=1)).all()
+
+
+def test_replicates_at_once_equal_those_one_by_one():
+    rng = np.random.default_rng(3)
+    source, target = (
+        Counts(some, some.sum(axis=0) + 1) for some in rng.poisson(2, (2, 500, 7)).astype(float)
+    )
+    shared = Shared(*rng.integers(0, 500, (2, 700)), rng.integers(1, 4, 700).astype(float))
+    at_once = skew_divergences(source, target, shared)
+    one_by_one = [
+        skew_divergences(
+            *(Counts(c.by_class[:, [i]], c.totals[[i]]) for c in (source, target)), shared
+        )
+        for i in range(7)
+    ]
+    assert at_once.tobytes() == np.concatenate(one_by_one).tobytes()

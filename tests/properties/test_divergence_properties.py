@@ -112,7 +112,7 @@ def test_replicates_selections_and_mixtures(source, target):
     expected = pytest.approx(reference.skew_divergence(plain(source), plain(target)), abs=1e-12)
     a, b = np.array(source, float), np.array(target, float)
     both = np.flatnonzero((a > 0) & (b > 0))
-    counts = [Counts(one[None, :], one.sum(keepdims=True)) for one in (a, b)]
+    counts = [Counts(one[:, None], one.sum(keepdims=True)) for one in (a, b)]
     assert skew_divergences(*counts, shared_classes(both, both)) == expected
     at = np.flatnonzero(b)
     p, q, ones, one = shares(source)[at], shares(target)[at], np.ones(len(at)), np.array([1])

@@ -22,7 +22,11 @@ from nl2sql_align.tasks.decisions.selection_methods import (
 )
 from nl2sql_align.tasks.measures.bootstrap import uniforms, unit_keys
 from nl2sql_align.tasks.measures.divergence import alignment
-from nl2sql_align.tasks.measures.mixtures import mixture_divergence, nearest_mixture
+from nl2sql_align.tasks.measures.mixtures import (
+    mixture_divergence,
+    nearest_mixture,
+    nearest_mixtures,
+)
 from tests import reference
 
 # How often each of four n-grams occurs in a template. Only the pool has the last one.
@@ -188,3 +192,19 @@ def test_no_mixture_is_closer(corpora, target):
         for start in (np.ones(len(corpora)), *(np.eye(len(corpora)) + 0.01))
     )
     assert found.kl_nats <= other + 1e-4
+
+
+def test_the_nearest_mixtures_of_many_targets_equal_those_one_by_one():
+    rng = np.random.default_rng(3)
+    # The last n-gram is in no source.
+    shares = csr_array(
+        np.append(0.9 * rng.dirichlet(np.full(40, 0.3), 5), np.zeros((5, 1)), axis=1)
+    )
+    targets, multiplicity = rng.dirichlet(np.full(41, 0.3), 6), np.ones(41)
+    at_once = nearest_mixtures(shares, targets, multiplicity)
+    in_blocks = nearest_mixtures(shares, targets, multiplicity, numbers_per_block=100)
+    one_by_one = [nearest_mixture(shares, target, multiplicity) for target in targets]
+    for some in (at_once, in_blocks):
+        for found, alone in zip(some, one_by_one, strict=True):
+            assert found.weights.tobytes() == alone.weights.tobytes()
+            assert (found.kl_nats, found.gap_nats) == (alone.kl_nats, alone.gap_nats)

@@ -143,7 +143,7 @@ def test_a_mixture_has_the_counts_of_its_parts_by_weight():
     weights = np.array([0.25, 0.75])
     found = mixture_counts(train, weigh_units(train, weights), np.ones((1, len(train.keys))))
     expected = weights @ train.part_shares.toarray()
-    assert found.by_class[0] / found.totals[0] == pytest.approx(expected)
+    assert found.by_class[:, 0] / found.totals[0] == pytest.approx(expected)
 
 
 def labels(**columns):
