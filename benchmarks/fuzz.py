@@ -42,7 +42,7 @@ from nl2sql_align.tasks.base.connections import bounded
 from nl2sql_align.tasks.base.errors import AlignError
 from nl2sql_align.tasks.ingest import dumps, format_recognition
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry, load_corpora
-from nl2sql_align.tasks.run.prepare import PendingParts, Prepared, SetAside, prepare_corpus
+from nl2sql_align.tasks.run.prepare import Prepared, SetAside, SharedParts, prepare_corpus
 from nl2sql_align.tasks.run.steps import count_corpus
 from nl2sql_align.tasks.templates.parser_pool import parse_part, stop_workers
 from nl2sql_align.tasks.warehouse.folder import Warehouse
@@ -159,7 +159,7 @@ def outcome(corpus: CorpusEntry, warehouse: Warehouse) -> tuple[str, int, int]:
         assert found.reason.isprintable(), found.reason
         return found.reason, 0, 0
     assert isinstance(found, Prepared)
-    reports = [parse_part(job) for job in PendingParts().add(found)]
+    reports = [parse_part(job) for job in SharedParts().add(found)]
     count_corpus(found, warehouse)
     n_rejected = sum(report.n_rejected for report in reports)
     return "taken", sum(report.n_queries for report in reports), n_rejected

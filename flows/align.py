@@ -1,14 +1,13 @@
 """The main job: from dumps to published alignments."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 from prefect import Task, get_run_logger
 from prefect.exceptions import MissingContextError
-from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from nl2sql_align.flows.running import artifacts
@@ -27,7 +26,8 @@ from nl2sql_align.tasks.results.packed_queries import pack_part
 from nl2sql_align.tasks.results.publish import fill_database, publish
 from nl2sql_align.tasks.results.versions import list_versions
 from nl2sql_align.tasks.run import steps
-from nl2sql_align.tasks.run.job import Job, Pending
+from nl2sql_align.tasks.run.executor import Pending
+from nl2sql_align.tasks.run.job import Job
 from nl2sql_align.tasks.run.options import JobSettings
 from nl2sql_align.tasks.run.prepare import prepare_corpus
 from nl2sql_align.tasks.run.summary import RunSummary
@@ -152,10 +152,6 @@ class _PrefectExecutor:
     def submit(self, step: Callable[..., R], *args: Any, **options: Any) -> Pending[R]:
         """Start a step."""
         return TASKS[step].submit(*args, **options)
-
-    def as_completed(self, pending: list[Pending[R]]) -> Iterator[Pending[R]]:
-        """Yield steps as they end."""
-        return as_completed(cast(list[PrefectFuture[R]], pending))
 
     def call(self, step: Callable[..., R], *args: Any, **options: Any) -> R:
         """Run a step in this thread."""

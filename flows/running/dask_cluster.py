@@ -54,11 +54,14 @@ class _WorkerSetup(WorkerPlugin):  # type: ignore[misc, unused-ignore]
 
 
 @contextmanager
-def submitting_to_dask(address: str | None, warehouse: Warehouse) -> Iterator[None]:
+def submitting_to_dask(address: str | None, warehouse: Warehouse) -> Iterator[int]:
     """Execute the steps submitted in the block on a Dask cluster.
 
     A cluster started here has one process per thread of the run, and they share its memory limit.
     In a running cluster, each worker may use the whole limit.
+
+    Yields:
+        The number of threads of all workers.
     """
     run = FlowRunContext.get()
     assert run is not None
@@ -88,7 +91,7 @@ def submitting_to_dask(address: str | None, warehouse: Warehouse) -> Iterator[No
             check_shared_folder(
                 {f"Dask worker {one}": sees for one, sees in seen.items()}, warehouse
             )
-            yield
+            yield sum(client.nthreads().values())
         except KilledWorker as error:
             raise AlignError(describe_deaths("Dask workers", error.task)) from None
         finally:

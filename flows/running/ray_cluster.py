@@ -30,11 +30,14 @@ ADDRESS_VARIABLE: Final = "RAY_ADDRESS"
 
 
 @contextmanager
-def submitting_to_ray(warehouse: Warehouse) -> Iterator[None]:
+def submitting_to_ray(warehouse: Warehouse) -> Iterator[int]:
     """Execute the steps submitted in the block on the cluster of ``RAY_ADDRESS``, or a local one.
 
     A cluster started here has one worker per thread of the run, and they share its memory limit.
     In a running cluster, each worker may use the whole limit.
+
+    Yields:
+        The number of CPUs of all nodes.
 
     Raises:
         ConfigurationError: The cluster does not answer, or a node has other versions or does not
@@ -50,7 +53,7 @@ def submitting_to_ray(warehouse: Warehouse) -> Iterator[None]:
         stack.enter_context(run.model_copy(update={"task_runner": runner}))
         _check_nodes(warehouse)
         try:
-            yield
+            yield int(ray.cluster_resources().get("CPU", 1))
         except ray.exceptions.WorkerCrashedError as error:
             raise AlignError(describe_deaths("Ray workers", error)) from None
 

@@ -43,7 +43,7 @@ def check_runner(runner: Runner, dask_address: str | None) -> None:
 @contextmanager
 def submitting_to(
     runner: Runner, dask_address: str | None, warehouse: "Warehouse"
-) -> Iterator[None]:
+) -> Iterator[int | None]:
     """Execute the steps submitted in the block on a runner, and stop its parsers at the end.
 
     Args:
@@ -51,6 +51,9 @@ def submitting_to(
         dask_address: The scheduler of a running Dask cluster. By default, the block starts a
             cluster on this machine. Ray's own variable ``RAY_ADDRESS`` does the same for Ray.
         warehouse: The warehouse, locked. Workers need it under the same path.
+
+    Yields:
+        How many steps the workers of a cluster run at a time; None for the default runner.
 
     Raises:
         ConfigurationError: The runner is not installed, or the cluster cannot be used.
@@ -61,15 +64,15 @@ def submitting_to(
     from nl2sql_align.tasks.templates.parser_pool import stop_workers
 
     try:
-        with _running(runner, dask_address, warehouse):
-            yield
+        with _running(runner, dask_address, warehouse) as n_at_once:
+            yield n_at_once
     finally:
         stop_workers()
 
 
 def _running(
     runner: Runner, dask_address: str | None, warehouse: "Warehouse"
-) -> AbstractContextManager[None]:
+) -> AbstractContextManager[int | None]:
     """Return a block that executes its steps on a runner."""
     if runner is Runner.DASK:
         from nl2sql_align.flows.running.dask_cluster import submitting_to_dask

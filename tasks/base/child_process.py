@@ -5,6 +5,7 @@ input, a line each. It runs the call in each folder, writes the answer there, an
 standard output. It ends when its standard input does, as after the end of its caller.
 """
 
+import atexit
 import json
 import os
 import pickle
@@ -26,6 +27,9 @@ from nl2sql_align.tasks.base.connections import Resources, bounded, resources, r
 from nl2sql_align.tasks.base.environment import hide_pandas, list_module_folders
 from nl2sql_align.tasks.base.errors import AlignError
 
+SECONDS_TO_NEXT_CALL: Final = 2.0
+"""How long a process waits for the next call. It takes half a second to start one."""
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -38,8 +42,8 @@ def call_in_child(function: Callable[P, R], *arguments: P.args, **keywords: P.kw
     """Call a function in a process of its own, within the limits of this one.
 
     The process is not a sandbox: it may do all that its caller may. Its temporary files are removed
-    even if it dies. One call is at work at a time. The next one that is waiting by then gets the
-    same process, which has loaded its modules, unless this one fails.
+    even if it dies. One call is at work at a time. The next one gets the same process, which has
+    loaded its modules, unless this one fails or the next one comes too late.
 
     Args:
         function: A function of a module. It is pickled, as are its arguments and its result.
@@ -190,28 +194,35 @@ class _Queue:
     """Runs one call at a time, so that all of them need no more memory than one."""
 
     def __init__(self) -> None:
-        self._n_waiting = 0
-        self._counter = threading.Lock()
         self._at_work = threading.Lock()
         self._process: _Process | None = None
+        self._end_later: threading.Timer | None = None
 
     def call(self, limits: Resources, call: "partial[R]") -> R:
         """Run a call once no other one is at work."""
-        self._count_waiting(1)
         with self._at_work:
-            self._count_waiting(-1)
+            if self._end_later is not None:
+                self._end_later.cancel()
             try:
                 if self._process is not None and not self._process.fits(limits):
                     self._end_process()
                 self._process = self._process or _Process(limits)
                 return self._process.call(limits, call)
             finally:
-                if not self._n_waiting or (self._process and not self._process.is_usable):
+                if self._process is not None and self._process.is_usable:
+                    self._end_later = threading.Timer(SECONDS_TO_NEXT_CALL, self.end)
+                    self._end_later.daemon = True
+                    self._end_later.start()
+                else:
                     self._end_process()
 
-    def _count_waiting(self, change: int) -> None:
-        with self._counter:
-            self._n_waiting += change
+    def end(self) -> None:
+        """End the process that waits for the next call, unless a call is at work."""
+        if self._at_work.acquire(blocking=False):
+            try:
+                self._end_process()
+            finally:
+                self._at_work.release()
 
     def _end_process(self) -> None:
         process, self._process = self._process, None
@@ -220,6 +231,7 @@ class _Queue:
 
 
 _QUEUE: Final = _Queue()
+atexit.register(_QUEUE.end)
 
 
 def _describe_remedy() -> str:

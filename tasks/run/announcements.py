@@ -1,6 +1,7 @@
 """Progress of the main job, as its steps end: for people, and as facts for programs."""
 
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,24 +34,43 @@ def announce_ingested(outcome: Prepared | SetAside, n_done: int, n_corpora: int)
 class PartsAnnouncer:
     """Announces how much of all parts is parsed, while parsers of this process are at work."""
 
-    def __init__(self) -> None:
+    def __init__(self, n_corpora: int) -> None:
+        """Expect a part of each corpus until its parts are added.
+
+        Args:
+            n_corpora: The number of corpora.
+        """
+        self._n_expected = n_corpora
         self._shares: dict[str, float] = {}
 
-    def add(self, part: Path) -> None:
-        """Add a part that is to be parsed."""
-        self._shares[str(part)] = 0.0
+    @property
+    def n_done(self) -> int:
+        """The parts that have been parsed."""
+        return sum(share == 1.0 for share in self._shares.values())
 
-    def finish(self, part: Path) -> None:
-        """Count a part as parsed."""
+    @property
+    def n_parts(self) -> int:
+        """The parts of all corpora, as far as they are known."""
+        return len(self._shares) + self._n_expected
+
+    def add(self, parts: Iterable[Path]) -> None:
+        """Add the parts of a corpus that are to be parsed."""
+        self._shares |= {str(part): 0.0 for part in parts}
+        self._n_expected -= 1
+
+    def finish(self, part: Path) -> bool:
+        """Count a part as parsed, and return whether it has been added."""
+        if str(part) not in self._shares:
+            return False
         self._shares[str(part)] = 1.0
+        return True
 
     def __call__(self, step: Progress) -> None:
         """Take an announcement about a part: a listener, called in the thread of a parser."""
         part = str(step.facts.get("part"))
         if step.stage == PART and self._shares.get(part, 1.0) < 1.0:
             self._shares[part] = step.done / step.total
-            shares = list(self._shares.values())
-            announce("templates", "", sum(shares), len(shares))
+            announce("templates", "", sum(list(self._shares.values())), self.n_parts)
 
 
 def announce_parsed(

@@ -48,7 +48,8 @@ def run_locally(
                 dialects = CANDIDATES if any(one.dialect == AUTO for one in entries) else ()
                 for _ in range(bounds.threads):
                     start_worker(dialects)
-            from nl2sql_align.tasks.run.job import Job, LocalExecutor
+            from nl2sql_align.tasks.run.executor import LocalExecutor
+            from nl2sql_align.tasks.run.job import Job
 
             job = Job(warehouse, lock, LocalExecutor(pool))
             warehouse.remove_damaged()

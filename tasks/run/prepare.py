@@ -579,58 +579,45 @@ def _count_cleaned(queries: Path) -> int:
         return int(n_cleaned)
 
 
-class PendingParts:
-    """The parts that corpora wait for; corpora with equal texts wait for the same parts."""
+class SharedParts:
+    """The parts to parse of several corpora; corpora with equal texts share them."""
 
     def __init__(self) -> None:
-        self._corpora: list[Prepared] = []
-        self._waiting: list[Prepared] = []
+        self._corpora: dict[str, list[str]] = {}
+        self._jobs: dict[str, tuple[ParseJob, ...]] = {}
         self._keys: dict[Path, str] = {}
-        self._open: dict[str, set[Path]] = {}
 
     def add(self, prepared: Prepared) -> list[ParseJob]:
         """Add a corpus, and return the parts to parse that no earlier corpus has added."""
-        self._corpora.append(prepared)
-        self._waiting.append(prepared)
+        self._corpora.setdefault(prepared.templates_key, []).append(prepared.entry.name)
         jobs: list[ParseJob] = []
-        for texts in _list_texts(prepared):
-            if texts.templates_key not in self._open:
-                self._open[texts.templates_key] = {job.destination for job in texts.jobs}
+        for texts in list_texts(prepared):
+            if texts.templates_key not in self._jobs:
+                self._jobs[texts.templates_key] = texts.jobs
                 self._keys |= {job.destination: texts.templates_key for job in texts.jobs}
                 jobs += texts.jobs
         return jobs
 
-    def list_corpora(self, job: ParseJob) -> list[str]:
-        """Return the names of the corpora that publish the texts of a part.
-
-        The list is empty for the texts of predictions without cleaning.
-        """
-        key = self.find_texts(job)
-        return [one.entry.name for one in self._corpora if one.templates_key == key]
+    def list_jobs(self, prepared: Prepared) -> list[ParseJob]:
+        """Return the parts of a corpus, whichever corpus has added them."""
+        return [job for texts in list_texts(prepared) for job in self._jobs[texts.templates_key]]
 
     def find_texts(self, job: ParseJob) -> str:
         """Return the key of the templates that a part belongs to."""
         return self._keys[job.destination]
 
-    def mark_parsed(self, job: ParseJob) -> bool:
-        """Mark a part as parsed, and return whether it is the last one of its texts."""
-        texts = self._open[self.find_texts(job)]
-        texts.remove(job.destination)
-        return not texts
+    def count_jobs(self, key: str) -> int:
+        """Return the number of parts of some texts."""
+        return len(self._jobs[key])
 
-    def take_parsed(self) -> list[Prepared]:
-        """Return the corpora all of whose parts are parsed, each once.
+    def list_corpora(self, key: str) -> list[str]:
+        """Return the names of the corpora, of those added so far, that publish some texts.
 
-        Call it after all corpora are added.
+        The list is empty for the texts of predictions without cleaning.
         """
-        parsed: list[Prepared] = []
-        waiting: list[Prepared] = []
-        for one in self._waiting:
-            is_waiting = any(self._open[texts.templates_key] for texts in _list_texts(one))
-            (waiting if is_waiting else parsed).append(one)
-        self._waiting = waiting
-        return parsed
+        return self._corpora.get(key, [])
 
 
-def _list_texts(prepared: Prepared) -> list[Prepared]:
+def list_texts(prepared: Prepared) -> list[Prepared]:
+    """Return a corpus, and the same corpus without cleaning if it has been cleaned."""
     return [prepared] if prepared.as_written is None else [prepared, prepared.as_written]

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
@@ -328,21 +328,32 @@ class Warehouse:
         Args:
             rewritten: Stage files that have been replaced since they were recorded.
         """
-        records, changed = self._read_records(), set(rewritten)
+        digests = self.digests([self.database]) if self.database.exists() else {}
+        of_database = {self.name_of(path): _describe_file(path, one) for path, one in digests.items()}
+        self._write_records(self._digest_stages(set(rewritten)) | of_database)
+
+    def record_stages(self) -> None:
+        """Record the digests of all stage files, while the database is still to be checked."""
+        records = self._read_records()
+        names = {self.database.name, _next_name(self.database)} & records.keys()
+        self._write_records(self._digest_stages() | {name: records[name] for name in names})
+
+    def _digest_stages(self, changed: Set[Path] = frozenset()) -> dict[str, _FileRecord]:
+        """Return the records of all stage files, new ones for those without and those changed."""
+        records = self._read_records()
         stages = {self.name_of(path): path for path in self.stage_files()}
         kept = {
             name: record
             for name, record in records.items()
             if name in stages and stages[name] not in changed
         }
-        new = [path for name, path in stages.items() if name not in kept]
-        digests = self.digests([self.database]) if self.database.exists() else {}
+        new = [name for name in stages if name not in kept]
         with ThreadPoolExecutor() as pool:
-            digests |= zip(new, pool.map(digest_file, new), strict=True)
-        made = {
-            self.name_of(path): _describe_file(path, digest) for path, digest in digests.items()
+            digests = list(pool.map(digest_file, (stages[name] for name in new)))
+        return kept | {
+            name: _describe_file(stages[name], digest)
+            for name, digest in zip(new, digests, strict=True)
         }
-        self._write_records(kept | made)
 
     def record_next_database(self, database: Path) -> None:
         """Record the digest of a database that is about to replace the published one.

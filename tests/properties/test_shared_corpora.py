@@ -9,7 +9,7 @@ import pytest
 from nl2sql_align.tasks.ingest.corpora_file import load_corpora
 from nl2sql_align.tasks.ingest.dumps import ingest_corpus
 from nl2sql_align.tasks.run import steps
-from nl2sql_align.tasks.run.prepare import PendingParts, Prepared, prepare_corpus
+from nl2sql_align.tasks.run.prepare import Prepared, SharedParts, prepare_corpus
 from nl2sql_align.tasks.templates.parser_pool import parse_part, stop_workers
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 from tests import reference
@@ -30,7 +30,7 @@ def corpora(shared_folder, tmp_path_factory):
         with warehouse.locked(), ThreadPoolExecutor(2) as pool:
             prepared = list(pool.map(prepare_corpus, entries, itertools.repeat(warehouse)))
             assert all(isinstance(one, Prepared) for one in prepared)
-            parts = PendingParts()
+            parts = SharedParts()
             jobs = [job for one in prepared for job in parts.add(one)]
             reports = list(pool.map(parse_part, jobs))
             finished = list(pool.map(lambda one: steps.count_corpus(one, warehouse), prepared))

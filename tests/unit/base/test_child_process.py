@@ -54,28 +54,32 @@ def test_a_call_with_a_share_has_one_thread(tmp_path):
 
 
 def return_pid_later() -> int:
-    time.sleep(0.2)
+    time.sleep(0.1)
     return os.getpid()
 
 
 def fail_later() -> None:
-    time.sleep(0.2)
+    time.sleep(0.1)
     raise CorpusError("c", "a.arrow", f"is damaged ({os.getpid()})", "download it again")
 
 
-def test_calls_that_wait_share_a_process_unless_one_fails(tmp_path):
+def test_calls_share_a_process_until_one_fails_or_the_next_one_comes_too_late(tmp_path):
     with bounded(3, None, tmp_path), ThreadPoolExecutor(3) as pool:
         calls = [pool.submit(call_in_child, return_pid_later) for _ in range(3)]
         [pid] = {call.result() for call in calls}
-        _wait_for_end(pid)
+        assert call_in_child(os.getpid) == pid
         failing = pool.submit(call_in_child, fail_later)
         while not list(tmp_path.iterdir()):  # until it is at work
             time.sleep(0.01)
         waiting = pool.submit(call_in_child, return_pid_later)
-        with pytest.raises(CorpusError) as failed:
+        with pytest.raises(CorpusError, match=rf"\({pid}\)"):
             failing.result()
-        assert f"({waiting.result()})" not in str(failed.value)
+        assert waiting.result() != pid
         assert not list(tmp_path.iterdir())
+    with bounded(2, None, tmp_path):
+        last = call_in_child(os.getpid)  # other limits need another process
+        assert last != waiting.result()
+    _wait_for_end(last)
 
 
 def write_pid_and_sleep(file: Path) -> None:

@@ -16,7 +16,7 @@ from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.publish import RunRecord, publish
 from nl2sql_align.tasks.results.read import matrix
 from nl2sql_align.tasks.run import steps
-from nl2sql_align.tasks.run.prepare import PendingParts, prepare_corpus
+from nl2sql_align.tasks.run.prepare import SharedParts, prepare_corpus
 from nl2sql_align.tasks.templates.parser_pool import parse_part, stop_workers
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 from tests import reference
@@ -126,7 +126,7 @@ def run(corpora: Path, folder: Path):
             prepare_corpus(entry, warehouse, target=of_name.get(entry.target or ""))
             for entry in entries
         ]
-        parts = PendingParts()
+        parts = SharedParts()
         for job in [job for one in prepared for job in parts.add(one)]:
             parse_part(job)
         counted = [steps.count_corpus(one, warehouse) for one in prepared]

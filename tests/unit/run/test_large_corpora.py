@@ -9,7 +9,8 @@ from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
 from nl2sql_align.tasks.measures.options import Resampling
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.packed_queries import PackLimits
-from nl2sql_align.tasks.run.job import Job, LocalExecutor
+from nl2sql_align.tasks.run.executor import LocalExecutor
+from nl2sql_align.tasks.run.job import Job
 from nl2sql_align.tasks.run.options import JobSettings
 from nl2sql_align.tasks.templates.distinct_queries import SplitLimits
 from nl2sql_align.tasks.warehouse.folder import Warehouse

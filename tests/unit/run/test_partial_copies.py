@@ -17,7 +17,8 @@ from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.versions import list_versions
 from nl2sql_align.tasks.run import steps
-from nl2sql_align.tasks.run.job import Job, LocalExecutor
+from nl2sql_align.tasks.run.executor import LocalExecutor
+from nl2sql_align.tasks.run.job import Job
 from nl2sql_align.tasks.run.local import run_locally
 from nl2sql_align.tasks.templates.parser_pool import stop_workers
 from nl2sql_align.tasks.views.report import write_report

@@ -1,4 +1,4 @@
-"""Which corpora are ready to be counted after which part is parsed."""
+"""The parts that corpora share, and changes while corpora are read."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
-from nl2sql_align.tasks.run.prepare import PendingParts, Prepared, check_targets
+from nl2sql_align.tasks.run.prepare import Prepared, SharedParts, check_targets
 from nl2sql_align.tasks.templates.parser_pool import ParseJob
 
 
@@ -24,50 +24,26 @@ def prepared(name, key, n_jobs, as_written=None):
 
 @pytest.fixture
 def parts():
-    return PendingParts()
-
-
-def test_a_corpus_is_parsed_with_the_last_of_its_parts(parts):
-    one, other = prepared("one", "1", 2), prepared("other", "2", 1)
-    assert parts.add(one) == list(one.jobs)
-    assert parts.add(other) == list(other.jobs)
-    assert parts.take_parsed() == []
-    assert not parts.mark_parsed(one.jobs[1])
-    assert parts.take_parsed() == []
-    assert parts.mark_parsed(other.jobs[0])
-    assert parts.take_parsed() == [other]
-    assert parts.mark_parsed(one.jobs[0])
-    assert parts.take_parsed() == [one]
-    assert parts.take_parsed() == []
+    return SharedParts()
 
 
 def test_texts_that_corpora_share_are_parsed_once(parts):
-    one, same = prepared("one", "1", 1), prepared("same", "1", 1)
+    one, same, other = prepared("one", "1", 2), prepared("same", "1", 2), prepared("other", "2", 1)
     assert parts.add(one) == list(one.jobs)
+    assert parts.list_corpora("1") == ["one"]
     assert parts.add(same) == []
-    assert parts.list_corpora(one.jobs[0]) == ["one", "same"]
-    parts.mark_parsed(one.jobs[0])
-    assert parts.take_parsed() == [one, same]
-
-
-def test_a_corpus_without_parts_to_parse_is_parsed_at_once(parts):
-    one, same, other = prepared("one", "1", 0), prepared("same", "1", 0), prepared("other", "2", 1)
-    for each in (one, same, other):
-        parts.add(each)
-    assert parts.take_parsed() == [one, same]
+    assert parts.add(other) == list(other.jobs)
+    assert parts.list_jobs(same) == list(one.jobs)
+    assert parts.list_corpora("1") == ["one", "same"]
+    assert [parts.find_texts(job) for job in (*one.jobs, *other.jobs)] == ["1", "1", "2"]
+    assert (parts.count_jobs("1"), parts.count_jobs("2")) == (2, 1)
 
 
 def test_predictions_wait_for_their_texts_as_written(parts):
     as_written = prepared("base", "2", 2)
     one = prepared("base", "1", 1, as_written)
-    assert parts.add(one) == [*one.jobs, *as_written.jobs]
-    assert parts.list_corpora(one.jobs[0]) == ["base"]
-    assert parts.list_corpora(as_written.jobs[0]) == []
-    assert parts.mark_parsed(one.jobs[0])
-    parts.mark_parsed(as_written.jobs[0])
-    assert parts.take_parsed() == []
-    parts.mark_parsed(as_written.jobs[1])
-    assert parts.take_parsed() == [one]
+    assert parts.add(one) == parts.list_jobs(one) == [*one.jobs, *as_written.jobs]
+    assert (parts.list_corpora("1"), parts.list_corpora("2")) == (["base"], [])
 
 
 def test_texts_as_written_that_a_corpus_publishes_are_parsed_once_and_counted_as_its_own(parts):
@@ -76,9 +52,8 @@ def test_texts_as_written_that_a_corpus_publishes_are_parsed_once_and_counted_as
     published = replace(prepared("raw", "2", 1), jobs=as_written.jobs)
     assert parts.add(one) == list(as_written.jobs)
     assert parts.add(published) == []
-    assert parts.list_corpora(as_written.jobs[0]) == ["raw"]
-    parts.mark_parsed(as_written.jobs[0])
-    assert parts.take_parsed() == [one, published]
+    assert parts.list_jobs(published) == list(as_written.jobs)
+    assert parts.list_corpora("2") == ["raw"]
 
 
 def test_predictions_are_compared_with_the_target_that_they_are_arranged_by():

@@ -168,9 +168,8 @@ def test_only_the_row_group_asked_for_is_parsed(tmp_path):
 def test_progress_within_parts_moves_the_stage(tmp_path):
     job = make_job(tmp_path, MANY * 2)
     heard = []
-    announcer = PartsAnnouncer()
-    announcer.add(job.destination)
-    announcer.add(tmp_path / "other")
+    announcer = PartsAnnouncer(2)
+    announcer.add([job.destination])
     with listening(announcer), listening(heard.append):
         parse_part(job)
     within = [step for step in heard if step.stage == PART]
@@ -180,10 +179,12 @@ def test_progress_within_parts_moves_the_stage(tmp_path):
     }
     rows = [step.done for step in within]
     assert rows == sorted(rows) and rows[-1] < len(MANY) * 2
-    # The stage has two parts, of which the other has not begun.
+    # The stage has two parts, of which the other is still to be added.
     stage = [(step.done, step.total) for step in heard if step.stage == "templates"]
     assert stage == [(row / (len(MANY) * 2), 2) for row in rows]
-    announcer.finish(job.destination)
+    announcer.add([tmp_path / "other"])
+    assert announcer.finish(job.destination) and not announcer.finish(tmp_path / "as written")
+    assert (announcer.n_done, announcer.n_parts) == (1, 2)
     with listening(announcer), listening(heard.append):
         announce(PART, "", 1, 10, part=str(job.destination))  # late, in another thread
         announce(PART, "", 1, 10, part="as written")  # not counted

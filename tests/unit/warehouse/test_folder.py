@@ -262,3 +262,19 @@ def test_a_database_is_recorded_as_it_was_when_it_was_published(tmp_path):
         assert not warehouse.is_database_intact()
         warehouse.database.write_bytes(b"boats")
         assert warehouse.is_database_intact()
+
+
+def test_recording_stage_files_does_not_take_a_changed_database_for_the_published_one(tmp_path):
+    warehouse = Warehouse(tmp_path)
+    with warehouse.locked():
+        warehouse.database.write_bytes(b"boats")
+        warehouse.record_digests()
+        warehouse.database.write_bytes(b"coast")
+        counts = warehouse.ngrams_file("a", "0" * 32)
+        counts.parent.mkdir()
+        counts.write_bytes(b"counts")
+        warehouse.record_stages()
+        assert not warehouse.is_database_intact()
+        assert warehouse.find_damaged() == []  # by its digest: it is not a Parquet file
+        counts.write_bytes(b"others")
+        assert warehouse.find_damaged() == [counts]
