@@ -84,16 +84,37 @@ def call_in_share(function: Callable[P, R], *arguments: P.args, **keywords: P.kw
         AlignError: The process cannot be started, dies, or ends without an answer.
     """
     limits = resources()
-    share = replace(limits, threads=1, memory_bytes=limits.memory_bytes // limits.threads)
+    with running():
+        if limits.threads == 1:
+            return function(*arguments, **keywords)
+        share = replace(limits, threads=1, memory_bytes=limits.memory_bytes // limits.threads)
+        return _call_once(share, partial(function, *arguments, **keywords))
+
+
+def call_apart(function: Callable[P, R], *arguments: P.args, **keywords: P.kwargs) -> R:
+    """Call a function in a process of its own, for its memory, within the limits of this one.
+
+    Args:
+        function: As for ``call_in_child``.
+        arguments: Likewise.
+        keywords: Likewise.
+
+    Returns:
+        The result. An exception of the function is raised here.
+
+    Raises:
+        AlignError: The process cannot be started, dies, or ends without an answer.
+    """
+    return _call_once(resources(), partial(function, *arguments, **keywords))
+
+
+def _call_once(limits: Resources, call: "partial[R]") -> R:
     try:
-        with running():
-            if limits.threads == 1:
-                return function(*arguments, **keywords)
-            process = _Process(share)
-            try:
-                return process.call(share, partial(function, *arguments, **keywords))
-            finally:
-                process.end()
+        process = _Process(limits)
+        try:
+            return process.call(limits, call)
+        finally:
+            process.end()
     except (ChildDiedError, _NotRunError) as error:
         raise AlignError(f"a process of the run ended ({error}); {_describe_remedy()}") from None
 

@@ -151,9 +151,9 @@ def list_blocks(
         how: As for ``compute_intervals``.
         limits: The size of blocks.
     """
-    storage, files = _name_files(corpora, pairs, folder, how)
-    if all(file.exists() for file in files.values()):
+    if has_intervals(corpora, pairs, folder, how):
         return []
+    storage, _ = _name_files(corpora, pairs, folder, how)
     plan, known = _Plan(corpora, how.unit), read_known(folder, storage.rules)
     for wanted in _fill_tables({}, plan, pairs, known, how):
         missing = wanted.without(known)
@@ -163,6 +163,17 @@ def list_blocks(
                 fetch_samples(key for pair in missing.list_all() for key in pair.samples)
             return blocks
     return []
+
+
+def has_intervals(
+    corpora: Sequence[CountedCorpus],
+    pairs: Path,
+    folder: Path,
+    how: Resampling = DEFAULT_RESAMPLING,
+) -> bool:
+    """Return whether ``compute_intervals`` has run with the same arguments."""
+    _, files = _name_files(corpora, pairs, folder, how)
+    return all(file.exists() for file in files.values())
 
 
 def _name_files(

@@ -14,7 +14,7 @@ from typing import Any, Final
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from nl2sql_align.tasks.base.child_process import call_in_share
+from nl2sql_align.tasks.base.child_process import call_apart, call_in_share
 from nl2sql_align.tasks.base.errors import AlignError, CorpusError
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
 from nl2sql_align.tasks.ingest.dumps import read_row_counts, text_settings
@@ -27,6 +27,7 @@ from nl2sql_align.tasks.measures.divergence import EPSILON, SKEW
 from nl2sql_align.tasks.measures.intervals import (
     IntervalsReport,
     compute_intervals,
+    has_intervals,
     list_blocks,
 )
 from nl2sql_align.tasks.measures.matrix import (
@@ -82,6 +83,9 @@ from nl2sql_align.tasks.warehouse.part_files import (
 # From this share of a corpus on, a note reports statements that are not queries.
 _MANY_COMMANDS: Final = 0.01
 _N_SHOWN: Final = 3
+# The largest corpus, and the most pairs with a target, that the process of the run resamples.
+_QUERIES_HERE: Final = 500_000
+_PAIRS_HERE: Final = 5_000
 
 
 def list_parameters(
@@ -480,16 +484,36 @@ def resample_pairs(
     warehouse: Warehouse,
     resampling: Resampling = DEFAULT_RESAMPLING,
     blocks: Sequence[Block] = (),
+    queries_here: int = _QUERIES_HERE,
+    pairs_here: int = _PAIRS_HERE,
 ) -> IntervalsReport | None:
     """Compute intervals, verdicts and ceilings; None without replicates.
 
     Pairs of known contents are reused, and so are blocks of pairs that were resampled before.
+
+    Args:
+        corpora: The corpora.
+        matrix: The measures of all pairs.
+        warehouse: The warehouse.
+        resampling: How to resample.
+        blocks: The blocks that this run has made.
+        queries_here: If a corpus has more queries, another process resamples, for its memory.
+        pairs_here: The same for pairs of a corpus and a target.
     """
     if resampling.replicates == 0:
         return None
-    folder = warehouse.stage("intervals")
-    comparable = _list_comparable(corpora)
-    return compute_intervals(comparable, matrix.pairs, folder, resampling, blocks)
+    arguments = (
+        _list_comparable(corpora),
+        matrix.pairs,
+        warehouse.stage("intervals"),
+        resampling,
+    )
+    n_queries = max(pq.read_metadata(one.queries).num_rows for one in corpora)
+    n_pairs = len(corpora) * sum(one.entry.role == "target" for one in corpora)
+    is_much = n_queries > queries_here or n_pairs > pairs_here
+    if is_much and not has_intervals(*arguments):
+        return call_apart(compute_intervals, *arguments, blocks)
+    return compute_intervals(*arguments, blocks)
 
 
 def list_blocks_to_resample(

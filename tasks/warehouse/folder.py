@@ -329,7 +329,9 @@ class Warehouse:
             rewritten: Stage files that have been replaced since they were recorded.
         """
         digests = self.digests([self.database]) if self.database.exists() else {}
-        of_database = {self.name_of(path): _describe_file(path, one) for path, one in digests.items()}
+        of_database = {
+            self.name_of(path): _describe_file(path, one) for path, one in digests.items()
+        }
         self._write_records(self._digest_stages(set(rewritten)) | of_database)
 
     def record_stages(self) -> None:

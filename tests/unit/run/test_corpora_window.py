@@ -70,7 +70,7 @@ def test_a_run_that_is_killed_has_counted_the_corpora_that_it_began_but_for_a_fe
     warehouse = Warehouse(tmp_path / "warehouse")
     with pytest.raises(KeyboardInterrupt):
         count(entries, warehouse, last=8)
-    n_templates = len([*warehouse.templates.glob("*.parquet")])
+    n_templates = len([*warehouse.stage("templates").glob("*.parquet")])
     assert n_templates >= 8 - N_UNDER_WAY
     summary, n_counted, left = count(entries, warehouse)
     assert all(n >= begun - (N_UNDER_WAY - 1) for begun, n in enumerate(n_counted))

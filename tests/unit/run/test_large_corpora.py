@@ -1,14 +1,17 @@
 """Large corpora: a run divides their steps, and publishes the same tables."""
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from nl2sql_align.tasks.base.child_process import call_apart
 from nl2sql_align.tasks.base.connections import bounded
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
 from nl2sql_align.tasks.measures.options import Resampling
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.packed_queries import PackLimits
+from nl2sql_align.tasks.run import steps
 from nl2sql_align.tasks.run.executor import LocalExecutor
 from nl2sql_align.tasks.run.job import Job
 from nl2sql_align.tasks.run.options import JobSettings
@@ -69,3 +72,29 @@ def test_a_run_with_divided_corpora_publishes_the_same(entries, tmp_path):
     assert run(entries, divided).n_parsed == 0
     assert len([*divided.packed_queries.glob("*/*")]) == 6
     assert not divided.scratch.exists() or not [*divided.scratch.iterdir()]
+
+
+def test_much_is_resampled_in_another_process_with_the_same_bits(entries, tmp_path, monkeypatch):
+    warehouse, calls, made = Warehouse(tmp_path / "warehouse"), [], []
+
+    def record(function, *given):
+        calls.append(function)
+        return call_apart(function, *given)
+
+    monkeypatch.setattr(steps, "call_apart", record)
+    with (
+        warehouse.locked() as lock,
+        bounded(2, None, warehouse.scratch),
+        ThreadPoolExecutor(2) as pool,
+    ):
+        corpora = Job(warehouse, lock, LocalExecutor(pool)).count(entries).corpora
+        matrix = steps.measure_pairs(corpora, warehouse)
+        for n_calls, limits in enumerate([(9000, 3), (8999, 3), (9000, 2)]):
+            for _ in range(2):  # the second time, nothing is left to do
+                report = steps.resample_pairs(
+                    corpora, matrix, warehouse, Resampling(20), (), *limits
+                )
+            assert (len(calls), report.n_pairs) == (n_calls, 2)
+            made.append([file.read_bytes() for file in (report.intervals, report.ceilings)])
+            shutil.rmtree(report.intervals.parent)
+    assert made[0] == made[1] == made[2]
