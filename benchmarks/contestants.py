@@ -73,7 +73,7 @@ def ours_with_prefect(corpora: str, warehouse: str, *options: str) -> dict[str, 
     return {}
 
 
-def our_ngrams(templates: str, destination: str = "") -> dict[str, Any]:
+def our_ngrams(templates: str) -> dict[str, Any]:
     """Count the n-grams of each corpus, from templates in memory to counts in memory."""
     import polars as pl
 

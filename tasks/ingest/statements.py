@@ -35,11 +35,10 @@ _DEFINITIONS: Final = (
 START_WORDS: Final = rf"SELECT\b|{WITH}|VALUES\s*\(|{DATA_CHANGES}|{_DEFINITIONS}"
 START: Final = re.compile(rf"(?:{START_WORDS})", re.IGNORECASE)
 _COMMENT: Final = r"--[^\n]*+(?:\n|\Z)|/\*[^*]*+(?:\*(?!/)[^*]*+)*+\*/"
-# SQL Server declares the parameters of a statement in front of it: (@p0 int,@p1 nvarchar(9))SELECT.
 _DECLARED: Final = r"\s*+@\w++\s++[\w.\[\]]++\s*+(?:\([\w\s,]*+\)\s*+)?(?:(?:OUTPUT|READONLY)\s*+)?"
-_LEADING: Final = re.compile(
-    rf"(?:[\s;]++|\({_DECLARED}(?:,{_DECLARED})*+\)|\(|{_COMMENT})*+", re.IGNORECASE
-)
+# SQL Server declares the parameters of a statement in front of it: (@p0 int,@p1 nvarchar(9))SELECT.
+DECLARATION: Final = rf"\({_DECLARED}(?:,{_DECLARED})*+\)"
+_LEADING: Final = re.compile(rf"(?:[\s;]++|{DECLARATION}|\(|{_COMMENT})*+", re.IGNORECASE)
 _ONLY_COMMENTS: Final = re.compile(rf"(?:[\s;]++|{_COMMENT})*+\Z")
 # After these words, a SELECT continues the statement.
 _BEFORE_SELECT: Final = frozenset(

@@ -21,6 +21,8 @@ from typing import Final, NamedTuple
 
 from sqlglot.dialects.dialect import Dialect
 
+from nl2sql_align.tasks.ingest.statements import DECLARATION
+
 # The quotes of a call in a string, as in '{{ var('x') }}', do not end the string.
 _CALL: Final = r"\{\{ [^{}()'\"]* \( [^{}()]* \) [^{}()'\"]* \}\}"
 _MARKS: Final = r"""
@@ -31,12 +33,7 @@ _MARKS: Final = r"""
   | (?P<closing> \]\] (?! \] ) )
   | (?P<list> \( \s* \.\.\. (?= \s* \) ) | \? \s* , \s* \.\.\. )
 """
-_DECLARED: Final = (
-    r"\s* @\w+ \s+ [\w.\[\]]+ \s* (?: \( [\w\s,]* \) \s* )? (?: (?: OUTPUT | READONLY ) \s* )?"
-)
-_DECLARATION: Final = re.compile(
-    rf"\s* \( {_DECLARED} (?: , {_DECLARED} )* \) (?= \s* \w )", re.VERBOSE | re.IGNORECASE
-)
+_DECLARED: Final = re.compile(rf"\s*{DECLARATION}(?=\s*\w)", re.IGNORECASE)
 _FIRST_WORD: Final = re.compile(r"\{%-?\s*(\w+)")
 _FILLERS: Final = ("p", "0", " ")
 
@@ -83,7 +80,7 @@ class Placeholders:
     def _find_spans(self, text: str) -> list[_Span]:
         spans: list[_Span] = []
         statements: list[tuple[str, int, int]] = []
-        declaration = _DECLARATION.match(text)
+        declaration = _DECLARED.match(text)
         done = declaration.end() if declaration else 0
         if declaration:
             spans.append(_Span(0, done, False))

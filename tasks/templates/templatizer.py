@@ -180,7 +180,7 @@ class Templatizer:
                 return _rejected(f"nested deeper than {self._limits.max_brackets} brackets")
             templated = self._parse_template(text, tokens, values)
         except TokenError:  # also of the text without its comments
-            return _rejected("does not tokenise")
+            return _rejected("does not tokenize")
         if templated.template is None:
             return templated
         return Templated(templated.template, None, comparable_text(sql, tokens))

@@ -78,7 +78,7 @@ def pairs_of_texts(draw):
 
 
 def structure(number, text):
-    """Return all that a parse can depend on; None if the text does not tokenise.
+    """Return all that a parse can depend on; None if the text does not tokenize.
 
     This leaves out the texts of plain names and literals. For literals that end comparisons, and
     for names behind dots, it leaves out their kind as well.

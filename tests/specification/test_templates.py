@@ -174,7 +174,7 @@ def test_limits(limits, accepted, rejected, reason):
         ("sqlite", "SELECT 1; SELECT 2", "more than one statement"),
         ("sqlite", "PRAGMA x", "not a query, DML or DDL statement: Pragma"),
         ("mysql", "EXPLAIN SELECT 1", "not a query, DML or DDL statement: Describe"),
-        ("sqlite", "SELECT 'a", "does not tokenise"),
+        ("sqlite", "SELECT 'a", "does not tokenize"),
         ("sqlite", "SELECT a\nFROM (t", "does not parse: Expecting ) (line 2, column 7)"),
     ],
 )

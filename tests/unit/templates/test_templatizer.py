@@ -300,14 +300,14 @@ def test_a_comparable_text_is_its_own_comparable_text(query):
     assert comparable(f"{sql}\n-- a", dialect) == text
 
 
-def test_texts_that_do_not_tokenise_are_rejected():
+def test_texts_that_do_not_tokenize_are_rejected():
     for dialect in ("sqlite", "postgres", "bigquery"):
         with pytest.raises(TokenError):
             Dialect.get_or_raise(dialect).tokenize("SELECT 'a")
-        assert templatizer(dialect)("SELECT 'a").reject_reason == "does not tokenise"
+        assert templatizer(dialect)("SELECT 'a").reject_reason == "does not tokenize"
 
 
 def test_a_text_that_has_no_tokens_without_its_comments_is_rejected():
     """Without the comments, the signs at the ends of the lines open a quote."""
     text = "(" + "DELETE FROM\n### Response\r\n$\n\n" * 6
-    assert Templatizer("postgres")(text).reject_reason == "does not tokenise"
+    assert Templatizer("postgres")(text).reject_reason == "does not tokenize"
