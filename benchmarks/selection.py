@@ -20,7 +20,7 @@ import numpy as np
 import polars as pl
 
 from nl2sql_align.tasks.decisions.candidates import Pool, load_pool
-from nl2sql_align.tasks.decisions.selection import Options, choose
+from nl2sql_align.tasks.decisions.selection import SelectionOptions, choose
 from nl2sql_align.tasks.decisions.selection_methods import divergence
 from nl2sql_align.tasks.measures.divergence import alignment, skew_terms
 from nl2sql_align.tasks.results.database import open_results
@@ -28,11 +28,11 @@ from nl2sql_align.tasks.results.database import open_results
 TARGETS: Final = ("spider-dev", "bird-dev", "sede-val")
 BUDGETS: Final = (500, 2000, 8000)
 METHODS: Final = {
-    "random": Options(1, "random"),
-    "importance": Options(1, "importance"),
-    "greedy": Options(1, "greedy"),
-    "direct, target as it is": Options(1, "direct", replicates=0),
-    "direct": Options(1, "direct"),
+    "random": SelectionOptions(1, "random"),
+    "importance": SelectionOptions(1, "importance"),
+    "greedy": SelectionOptions(1, "greedy"),
+    "direct, target as it is": SelectionOptions(1, "direct", replicates=0),
+    "direct": SelectionOptions(1, "direct"),
 }
 
 

@@ -881,10 +881,10 @@ def select(
     writes train.jsonl (train.parquet for verl), which trainers load as they are.
     """
     from nl2sql_align.tasks.decisions import selection
-    from nl2sql_align.tasks.decisions.selection import Options
+    from nl2sql_align.tasks.decisions.selection import SelectionOptions
     from nl2sql_align.tasks.decisions.training_files import TrainingOptions
 
-    options = Options(
+    options = SelectionOptions(
         budget,
         method=method,
         seed=seed,

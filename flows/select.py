@@ -8,7 +8,7 @@ from nl2sql_align.flows.running.policy import step
 from nl2sql_align.flows.running.protected_flow import protected_flow
 from nl2sql_align.tasks.decisions import selection
 from nl2sql_align.tasks.decisions.options import Method, Overlap
-from nl2sql_align.tasks.decisions.selection import Options
+from nl2sql_align.tasks.decisions.selection import SelectionOptions
 from nl2sql_align.tasks.decisions.training_files import TrainingOptions
 from nl2sql_align.tasks.views.options import Picture
 from nl2sql_align.tasks.views.terminal.decisions import print_selection
@@ -68,7 +68,7 @@ def select(
         ConfigurationError: A corpus does not exist, or an option is out of range.
         WarehouseError: The results are missing, or another run has locked them.
     """
-    options = Options(
+    options = SelectionOptions(
         budget,
         method=method,
         seed=seed,

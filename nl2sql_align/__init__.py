@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from nl2sql_align.tasks.decisions.health import check
     from nl2sql_align.tasks.decisions.mixture import mix
     from nl2sql_align.tasks.decisions.sample_size import sample_size as sample_sizes
-    from nl2sql_align.tasks.decisions.selection import select
+    from nl2sql_align.tasks.decisions.selection import SelectionOptions, select
+    from nl2sql_align.tasks.decisions.training_files import TrainingOptions
     from nl2sql_align.tasks.results.database import open_results
     from nl2sql_align.tasks.run.inspection import inspect_dump
     from nl2sql_align.tasks.templates.one_query import template_of
@@ -44,6 +45,8 @@ __all__ = [
     "CorpusError",
     "DatabaseInUseError",
     "RequirementError",
+    "SelectionOptions",
+    "TrainingOptions",
     "WarehouseError",
     "__version__",
     "align",
@@ -72,6 +75,8 @@ _SOURCES = {
     "CorpusError": "tasks.base.errors:CorpusError",
     "DatabaseInUseError": "tasks.base.errors:DatabaseInUseError",
     "RequirementError": "tasks.base.errors:RequirementError",
+    "SelectionOptions": "tasks.decisions.selection:SelectionOptions",
+    "TrainingOptions": "tasks.decisions.training_files:TrainingOptions",
     "WarehouseError": "tasks.base.errors:WarehouseError",
     "align": "flows.align:align",
     "calibrate": "tasks.decisions.calibration:calibrate",

@@ -29,12 +29,12 @@ def check_runner(runner: Runner, dask_address: str | None) -> None:
             contain credentials.
     """
     refuse_credentials(dask_address or "")
-    if runner is not Runner.LOCAL and find_spec(f"prefect_{runner}") is None:
+    if runner != Runner.LOCAL and find_spec(f"prefect_{runner}") is None:
         raise ConfigurationError(
             f"runner '{runner}' needs prefect-{runner}, which is not installed; install it with "
             f"make align EXTRAS={runner}, or pip install 'nl2sql-align[{runner}]'"
         )
-    if runner is not Runner.DASK and dask_address is not None:
+    if runner != Runner.DASK and dask_address is not None:
         raise ConfigurationError(
             f"a Dask address does not go with runner '{runner}'; choose runner 'dask'"
         )
@@ -74,11 +74,11 @@ def _running(
     runner: Runner, dask_address: str | None, warehouse: "Warehouse"
 ) -> AbstractContextManager[int | None]:
     """Return a block that executes its steps on a runner."""
-    if runner is Runner.DASK:
+    if runner == Runner.DASK:
         from nl2sql_align.flows.running.dask_cluster import submitting_to_dask
 
         return submitting_to_dask(dask_address, warehouse)
-    if runner is Runner.RAY:
+    if runner == Runner.RAY:
         from nl2sql_align.flows.running.ray_cluster import submitting_to_ray
 
         return submitting_to_ray(warehouse)

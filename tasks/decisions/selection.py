@@ -77,7 +77,7 @@ _SOURCE_COLUMNS: Final = (
 
 
 @dataclass(frozen=True)
-class Options:
+class SelectionOptions:
     """How to select.
 
     Attributes:
@@ -159,7 +159,7 @@ class Selection:
     selection: str
     folder: Path
     target: str
-    options: Options
+    options: SelectionOptions
     n_taken: int
     n_templates: int
     kl_nats: float
@@ -187,7 +187,7 @@ def select(
     target: str,
     sources: Sequence[str],
     out: Path,
-    options: Options,
+    options: SelectionOptions,
     training: TrainingOptions | None = None,
     weights: Path | None = None,
 ) -> Selection:
@@ -280,7 +280,7 @@ def select(
     return selection
 
 
-def choose(pool: Pool, target: Target, options: Options, sizes: Sequence[int]) -> Choice:
+def choose(pool: Pool, target: Target, options: SelectionOptions, sizes: Sequence[int]) -> Choice:
     """Choose rows by one of the methods, for several sizes.
 
     Args:
@@ -328,7 +328,7 @@ def _find_best_size(
     return int(taken[best if is_clear else -1].sum())
 
 
-def _cell_keys(pool: Pool, target: Target, options: Options, keys: Floats) -> Floats:
+def _cell_keys(pool: Pool, target: Target, options: SelectionOptions, keys: Floats) -> Floats:
     """Return a key for each cell; missing templates are added from the lowest keys on."""
     if options.method == Method.GREEDY:
         return -importance_weights(pool.cells, target)[pool.cells.template]
@@ -367,7 +367,7 @@ def _note_weights(target: str, file: Path | None) -> list[str]:
     ]
 
 
-def _limit_sources(pool: Pool, options: Options) -> Pool:
+def _limit_sources(pool: Pool, options: SelectionOptions) -> Pool:
     """Return the pool with the number of rows that each source may give."""
     shares = [(options.caps or {}).get(name, options.max_share) for name in pool.sources["corpus"]]
     most = np.array([int(share * options.budget + 1e-9) for share in shares], np.int64)
@@ -403,7 +403,7 @@ def _note_best_size(cells: Cells, target: Target, whole: Choice, choice: Choice)
 
 
 def _notes(
-    pool: Pool, options: Options, whole: Choice, rows: pl.DataFrame, n_templates: int
+    pool: Pool, options: SelectionOptions, whole: Choice, rows: pl.DataFrame, n_templates: int
 ) -> tuple[str, ...]:
     notes = []
     n_taken = len(rows)
@@ -446,7 +446,7 @@ def _note_repeated_text(rows: pl.DataFrame, n_repeats: int = 10, share: float = 
 
 
 def _name_selection(
-    pool: Pool, target: str, options: Options, weights: Integers | Floats | None
+    pool: Pool, target: str, options: SelectionOptions, weights: Integers | Floats | None
 ) -> str:
     return stage_key(
         version=CHOOSING_VERSION,

@@ -56,10 +56,11 @@ class TrainingOptions:
     """How to write rows for a trainer.
 
     Attributes:
-        layout: The layout of the rows.
+        layout: ``messages``, ``prompt-completion``, ``alpaca``, ``sharegpt``, or ``verl``.
         prompt: A file with the prompt, with the fields ``{question}``, ``{schema}``,
             ``{evidence}``, ``{dialect}`` and ``{db_id}``. Rows without a value for one of its
-            fields are left out. By default ``DEFAULT_PROMPT``.
+            fields are left out. By default, a prompt that rows without a schema or evidence fit,
+            too.
         system: A file with the system prompt; by default, rows have no system prompt.
         schemas: A ``tables.json`` as published with Spider and BIRD, for rows that have no schema
             of their own.
@@ -74,7 +75,11 @@ class TrainingOptions:
     validation_share: float = 0.0
 
     def check(self) -> None:
-        """Raise ConfigurationError for a value that is out of range."""
+        """Raise ConfigurationError for a value that is out of range or unknown."""
+        if self.layout not in list(TrainingLayout):
+            raise ConfigurationError(
+                f"layout: {str(self.layout)!r} is not one of {', '.join(TrainingLayout)}"
+            )
         if not 0 <= self.validation_share < 1:
             raise ConfigurationError(
                 f"validation share: {self.validation_share} is not between 0 and 1"
@@ -178,6 +183,7 @@ def write_mixture_files(
         ConfigurationError: An option is wrong, or no row of a corpus can be used.
         OSError: A file cannot be written.
     """
+    options.check()
     if options.validation_share:
         raise ConfigurationError("validation share: a mixture is not split; leave it out")
     probabilities = round_weights(weights)
@@ -263,7 +269,7 @@ def _write_files(
 
     The split that rows name is that of all parts, if it is given, else the name of their part.
     """
-    suffix = ".parquet" if layout is TrainingLayout.VERL else ".jsonl"
+    suffix = ".parquet" if layout == TrainingLayout.VERL else ".jsonl"
     files, n_rows = {}, {}
     for name, chosen in parts.items():
         if chosen:
@@ -430,15 +436,15 @@ def _format_example(
 ) -> dict[str, Any]:
     asked = [{"role": "system", "content": system}] if system else []
     asked.append({"role": "user", "content": example.prompt})
-    if layout is TrainingLayout.MESSAGES:
+    if layout == TrainingLayout.MESSAGES:
         return {"messages": [*asked, {"role": "assistant", "content": example.sql}]}
-    if layout is TrainingLayout.PROMPT_COMPLETION:
+    if layout == TrainingLayout.PROMPT_COMPLETION:
         answer = [{"role": "assistant", "content": example.sql}]
         return {"prompt": asked, "completion": answer}
-    if layout is TrainingLayout.ALPACA:
+    if layout == TrainingLayout.ALPACA:
         row = {"instruction": example.prompt, "input": "", "output": example.sql}
         return {**row, "system": system} if system else row
-    if layout is TrainingLayout.SHAREGPT:
+    if layout == TrainingLayout.SHAREGPT:
         turns = [{"from": "human", "value": example.prompt}, {"from": "gpt", "value": example.sql}]
         return {"conversations": turns, "system": system} if system else {"conversations": turns}
     return {
@@ -561,7 +567,7 @@ def _describe_loading(
             f"With axolotl{preparation}:\n\n```yaml\ndatasets:\n"
             f"  - path: {files['data.train_files']}\n    ds_type: json\n{_AXOLOTL[layout]}```"
         )
-    if layout is TrainingLayout.VERL:
+    if layout == TrainingLayout.VERL:
         listed = " ".join(f"{key}={file}" for key, file in files.items())
         parts.append(
             f"With verl{preparation}:\n\n"
@@ -571,7 +577,7 @@ def _describe_loading(
 
 
 _KINDS: Final = {
-    layout: "parquet" if layout is TrainingLayout.VERL else "json" for layout in TrainingLayout
+    layout: "parquet" if layout == TrainingLayout.VERL else "json" for layout in TrainingLayout
 }
 _VERL_TYPES: Final = {
     # Of each file, also if no row has a database: files are mixed only if their types are equal.

@@ -12,7 +12,7 @@ import pytest
 from nl2sql_align.tasks.decisions.gaps import gaps
 from nl2sql_align.tasks.decisions.mixture import mix
 from nl2sql_align.tasks.decisions.sample_size import sample_size
-from nl2sql_align.tasks.decisions.selection import Options, select
+from nl2sql_align.tasks.decisions.selection import SelectionOptions, select
 from nl2sql_align.tasks.measures.options import Resampling
 from nl2sql_align.tasks.results.publish import RunRecord, publish
 from nl2sql_align.tasks.results.versions import list_versions
@@ -66,7 +66,7 @@ def published(tmp_path_factory, make_corpus):
     record = RunRecord("run-1", at, steps.list_parameters(), list_versions())
     publish(warehouse, corpora, matrix.pairs, matrix.contributions, record, intervals)
     sample_size(warehouse.folder, "dev", n_trials=5)
-    select(warehouse.folder, "dev", (), warehouse.folder.parent / "chosen", Options(5))
+    select(warehouse.folder, "dev", (), warehouse.folder.parent / "chosen", SelectionOptions(5))
     mix(warehouse.folder, "dev", ())
     gaps(warehouse.folder, "far", "dev", budget=20, replicates=0)
     # A corpora file cannot contain this name, but a database from somebody else can.

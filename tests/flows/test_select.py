@@ -40,9 +40,9 @@ def test_a_selection_ingested_as_a_corpus_has_the_stated_alignment(job, sample_r
 
 
 def test_rows_keep_all_fields_of_their_dumps(sample_run, tmp_path):
-    from nl2sql_align.tasks.decisions.selection import Options, select
+    from nl2sql_align.tasks.decisions.selection import SelectionOptions, select
 
-    select(sample_run.warehouse, "orchard-dev", [], tmp_path, Options(60, max_share=0.4))
+    select(sample_run.warehouse, "orchard-dev", [], tmp_path, SelectionOptions(60, max_share=0.4))
     rows = pl.read_parquet(tmp_path / "selection.parquet")
     records = [json.loads(record) for record in rows["record"]]
     contexts = {"SQL" in r or "query" in r or "sql_context" in r for r in records}

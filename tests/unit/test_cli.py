@@ -35,7 +35,7 @@ from nl2sql_align.tasks.base.errors import (
     RequirementError,
     WarehouseError,
 )
-from nl2sql_align.tasks.decisions.selection import Options
+from nl2sql_align.tasks.decisions.selection import SelectionOptions
 from nl2sql_align.tasks.decisions.training_files import TrainingOptions
 from nl2sql_align.tasks.results.read import matrix, ratio, rejects
 from nl2sql_align.tasks.templates.one_query import template_of
@@ -937,7 +937,9 @@ def test_every_command_has_a_twin_in_python():
         if name == "check":
             parameters |= {"fail_on"}  # Health.require_none
         if name == "select":
-            parameters |= {field.name for field in (*fields(Options), *fields(TrainingOptions))}
+            parameters |= {
+                field.name for field in (*fields(SelectionOptions), *fields(TrainingOptions))
+            }
         if name == "mix":
             parameters |= {field.name for field in fields(TrainingOptions)}
         assert set(inspect.signature(commands[name]).parameters) - display_options <= parameters, (

@@ -12,7 +12,7 @@ from nl2sql_align.tasks.base.errors import ConfigurationError, WarehouseError
 from nl2sql_align.tasks.decisions.candidates import load_pool
 from nl2sql_align.tasks.decisions.mixture import mix
 from nl2sql_align.tasks.decisions.options import Method, Overlap, TrainingLayout
-from nl2sql_align.tasks.decisions.selection import Options, select
+from nl2sql_align.tasks.decisions.selection import SelectionOptions, select
 from nl2sql_align.tasks.decisions.training_files import TrainingOptions
 from nl2sql_align.tasks.ingest.original_rows import read_original_rows
 from nl2sql_align.tasks.results.database import open_results
@@ -64,7 +64,7 @@ def table(folder, name):
 
 @pytest.mark.parametrize("method", Method)
 def test_the_numbers_of_a_selection_follow_from_its_rows(folder, tmp_path, method):
-    made = select(folder, "dev", [], tmp_path, Options(12, method=method))
+    made = select(folder, "dev", [], tmp_path, SelectionOptions(12, method=method))
     rows = pl.read_parquet(tmp_path / "selection.parquet")
     assert len(rows) == made.n_taken == 12
     chosen = rows["template"].to_list()
@@ -94,18 +94,18 @@ def test_the_numbers_of_a_selection_follow_from_its_rows(folder, tmp_path, metho
 
 
 def test_a_direct_selection_is_closer_than_a_random_one_and_any_corpus(folder, tmp_path):
-    made = select(folder, "dev", [], tmp_path, Options(18, replicates=0))
+    made = select(folder, "dev", [], tmp_path, SelectionOptions(18, replicates=0))
     assert made.kl_alignment > made.curve["random_alignment"][-1] + 0.1
     assert made.kl_alignment > made.sources["source_alignment"].max() + 0.1
     assert made.kl_alignment > made.pool_alignment + 0.1
 
 
 def test_the_same_call_takes_the_same_rows_and_replaces_its_record(folder, tmp_path):
-    options = Options(10, method=Method.RANDOM, seed=3)
+    options = SelectionOptions(10, method=Method.RANDOM, seed=3)
     first = select(folder, "dev", ["near", "far"], tmp_path / "a", options)
     again = select(folder, "dev", ["near", "far"], tmp_path / "b", options)
     other = select(
-        folder, "dev", ["near", "far"], tmp_path / "c", Options(10, Method.RANDOM, seed=4)
+        folder, "dev", ["near", "far"], tmp_path / "c", SelectionOptions(10, Method.RANDOM, seed=4)
     )
     files = [tmp_path / name / "selection.jsonl" for name in "abc"]
     assert files[0].read_bytes() == files[1].read_bytes() != files[2].read_bytes()
@@ -128,7 +128,7 @@ def test_the_same_call_takes_the_same_rows_and_replaces_its_record(folder, tmp_p
     ],
 )
 def test_rows_that_the_target_also_has_are_excluded(folder, tmp_path, overlap, left_out, stay):
-    options = Options(1000, method=Method.RANDOM, exclude_overlap=overlap)
+    options = SelectionOptions(1000, method=Method.RANDOM, exclude_overlap=overlap)
     made = select(folder, "dev", ["near"], tmp_path, options)
     taken = pl.read_parquet(tmp_path / "selection.parquet")["sql"].to_list()
     assert not set(left_out) & set(taken)
@@ -143,7 +143,9 @@ def test_rows_that_the_target_also_has_are_excluded(folder, tmp_path, overlap, l
 
 @pytest.mark.parametrize("method", Method)
 def test_every_method_respects_caps_and_min_templates(folder, tmp_path, method):
-    options = Options(10, method=method, caps={"near": 0.2}, max_share=0.8, min_templates=3)
+    options = SelectionOptions(
+        10, method=method, caps={"near": 0.2}, max_share=0.8, min_templates=3
+    )
     made = select(folder, "dev", [], tmp_path, options)
     taken = dict(made.sources.select("source", "n_taken_from_source").iter_rows())
     assert taken == {"near": 2, "far": 8}
@@ -183,9 +185,9 @@ def test_frequencies_of_a_log_count(tmp_path, make_corpus):
     for name, alone in mixed.select("source", "source_alignment").iter_rows():
         assert alone == pytest.approx(known[name], abs=1e-12)
     # A row of a log can be taken once; a query of the target counts as often as it occurs.
-    made = select(warehouse.folder, "dev", ["far"], tmp_path / "all", Options(60))
+    made = select(warehouse.folder, "dev", ["far"], tmp_path / "all", SelectionOptions(60))
     assert made.kl_alignment == pytest.approx(known["far"], abs=1e-12)
-    taken = select(warehouse.folder, "dev", ["log"], tmp_path / "three", Options(60))
+    taken = select(warehouse.folder, "dev", ["log"], tmp_path / "three", SelectionOptions(60))
     assert taken.n_taken == 3
     counted = pl.read_csv(tmp_path / "three" / "templates.csv")
     in_target = dict(counted.select("template", "n_in_target").iter_rows())
@@ -194,12 +196,12 @@ def test_frequencies_of_a_log_count(tmp_path, make_corpus):
 
 
 def test_greedy_stops_when_more_rows_make_it_worse(folder, tmp_path):
-    made = select(folder, "dev", [], tmp_path, Options(70, method="greedy", stop=True))
+    made = select(folder, "dev", [], tmp_path, SelectionOptions(70, method="greedy", stop=True))
     assert made.n_taken == made.best_size < 70
     assert not any("only" in note for note in made.notes)
     note = made.notes[0]
     assert note.startswith(f"stopped at {made.n_taken} rows, because more make it worse: 70 rows")
-    whole = select(folder, "dev", [], tmp_path, Options(70, method="greedy"))
+    whole = select(folder, "dev", [], tmp_path, SelectionOptions(70, method="greedy"))
     assert whole.best_size == made.best_size
     expected = f"the cross-entropy is lowest after {made.best_size} rows; --stop takes no more"
     assert whole.notes[0] == expected
@@ -207,21 +209,21 @@ def test_greedy_stops_when_more_rows_make_it_worse(folder, tmp_path):
 
 def test_a_small_target_has_a_best_number_of_rows(folder, tmp_path):
     """The pool has few rows like the target's; all others make the selection worse."""
-    whole = select(folder, "dev", [], tmp_path / "all", Options(120))
+    whole = select(folder, "dev", [], tmp_path / "all", SelectionOptions(120))
     best = whole.curve.sort("kl_alignment")[-1]
     assert whole.best_size == best["n_rows"].item() < whole.n_taken
     assert whole.notes[0] == (
         f"more rows make it worse: {whole.best_size} rows reach {best['kl_alignment'].item():.3f}, "
         f"{whole.n_taken} rows reach {whole.kl_alignment:.3f}; --stop takes the better number"
     )
-    made = select(folder, "dev", [], tmp_path / "best", Options(120, stop=True))
+    made = select(folder, "dev", [], tmp_path / "best", SelectionOptions(120, stop=True))
     assert made.n_taken == made.best_size == made.curve["n_rows"][-1] <= whole.best_size
     assert made.kl_alignment >= best["kl_alignment"].item() - 0.005
     assert made.notes[0] == (
         f"stopped at {made.n_taken} rows, because more make it worse: {whole.n_taken} rows reach "
         f"{whole.kl_alignment:.3f}"
     )
-    same = select(folder, "dev", [], tmp_path / "same", Options(made.n_taken))
+    same = select(folder, "dev", [], tmp_path / "same", SelectionOptions(made.n_taken))
     assert same.kl_alignment == made.kl_alignment
     # Without a better step, there is nothing to say.
     assert same.best_size == same.n_taken
@@ -231,18 +233,18 @@ def test_a_small_target_has_a_best_number_of_rows(folder, tmp_path):
 @pytest.mark.parametrize(
     ("target", "sources", "options", "message"),
     [
-        ("none", [], Options(1), "no corpus 'none' .* there are: near, far, dev"),
-        ("dev", ["near", "x"], Options(1), "no corpus 'x'"),
-        ("dev", ["dev"], Options(1), "'dev' is the target"),
-        ("dev", ["near", "base"], Options(1), "'base' has the role predictions"),
-        ("dev", [], Options(0), "budget: 0"),
-        ("dev", [], Options(1, method="best"), "'best' is not one of direct, greedy"),
-        ("dev", [], Options(1, exclude_overlap="all"), "'all' is not one of exact"),
-        ("dev", [], Options(1, caps={"x": 0.5}), "cap of 'x'"),
-        ("dev", [], Options(1, caps={"near": 2}), "cap of near: 2"),
-        ("dev", [], Options(1, caps={"near": 0, "far": 0}), "the caps leave no row"),
-        ("dev", [], Options(2, min_templates=3), "min_templates: 3"),
-        ("dev", [], Options(2, replicates=-1), "replicates: -1"),
+        ("none", [], SelectionOptions(1), "no corpus 'none' .* there are: near, far, dev"),
+        ("dev", ["near", "x"], SelectionOptions(1), "no corpus 'x'"),
+        ("dev", ["dev"], SelectionOptions(1), "'dev' is the target"),
+        ("dev", ["near", "base"], SelectionOptions(1), "'base' has the role predictions"),
+        ("dev", [], SelectionOptions(0), "budget: 0"),
+        ("dev", [], SelectionOptions(1, method="best"), "'best' is not one of direct, greedy"),
+        ("dev", [], SelectionOptions(1, exclude_overlap="all"), "'all' is not one of exact"),
+        ("dev", [], SelectionOptions(1, caps={"x": 0.5}), "cap of 'x'"),
+        ("dev", [], SelectionOptions(1, caps={"near": 2}), "cap of near: 2"),
+        ("dev", [], SelectionOptions(1, caps={"near": 0, "far": 0}), "the caps leave no row"),
+        ("dev", [], SelectionOptions(2, min_templates=3), "min_templates: 3"),
+        ("dev", [], SelectionOptions(2, replicates=-1), "replicates: -1"),
     ],
 )
 def test_errors_name_the_mistake_in_one_line(folder, tmp_path, target, sources, options, message):
@@ -253,7 +255,7 @@ def test_errors_name_the_mistake_in_one_line(folder, tmp_path, target, sources, 
 
 def test_missing_stage_files_are_named(folder, tmp_path):
     with pytest.raises(WarehouseError, match="contains no results"):
-        select(tmp_path, "dev", [], tmp_path / "out", Options(1))
+        select(tmp_path, "dev", [], tmp_path / "out", SelectionOptions(1))
 
 
 def test_rows_are_taken_even_if_nothing_is_shared(tmp_path, make_corpus):
@@ -263,7 +265,9 @@ def test_rows_are_taken_even_if_nothing_is_shared(tmp_path, make_corpus):
         ("train", rows, {}), ("dev", some("t", "DELETE", 5), {"role": "target"})
     )
     for method in Method:
-        made = select(warehouse.folder, "dev", [], tmp_path / method, Options(3, method=method))
+        made = select(
+            warehouse.folder, "dev", [], tmp_path / method, SelectionOptions(3, method=method)
+        )
         assert made.n_taken == 3, method
         assert made.kl_alignment == pytest.approx(math.exp(-1)), method
 
@@ -367,7 +371,7 @@ def accidents(tmp_path_factory, make_corpus):
 
 
 def test_rows_that_parse_by_accident_are_left_out_counted_and_reported(accidents, tmp_path):
-    made = select(accidents, "dev", [], tmp_path, Options(100, exclude_overlap="none"))
+    made = select(accidents, "dev", [], tmp_path, SelectionOptions(100, exclude_overlap="none"))
     taken = pl.read_parquet(tmp_path / "selection.parquet").group_by("source").agg("sql")
     taken = {source: sorted(texts) for source, texts in taken.iter_rows()}
     assert taken == {dialect: sorted(texts) for dialect, texts in NO_ACCIDENTS.items()}
@@ -380,7 +384,7 @@ def test_rows_that_parse_by_accident_are_left_out_counted_and_reported(accidents
 
 
 def test_rows_that_parse_by_accident_are_kept_on_demand(accidents, tmp_path):
-    options = Options(100, exclude_overlap="none", keep_accidental=True)
+    options = SelectionOptions(100, exclude_overlap="none", keep_accidental=True)
     made = select(accidents, "dev", [], tmp_path, options)
     n_rows = sum(len(texts) for given in (ACCIDENTS, NO_ACCIDENTS) for texts in given.values())
     assert made.n_taken == n_rows
@@ -392,7 +396,7 @@ def test_texts_that_repeat_are_reported(tmp_path, make_corpus):
     warehouse = Warehouse(tmp_path / "warehouse")
     rows = [(f"SELECT a FROM t{min(i, 20)}", COUNT) for i in range(40)]
     runner(warehouse, make_corpus)(("train", rows, {}), ("dev", TARGET, {"role": "target"}))
-    made = select(warehouse.folder, "dev", [], tmp_path / "out", Options(40))
+    made = select(warehouse.folder, "dev", [], tmp_path / "out", SelectionOptions(40))
     reported = "20 of 40 rows have the same text: SELECT a FROM t20"
     assert reported in made.notes
 
@@ -404,7 +408,7 @@ def write_weights(path, weights):
 
 
 def test_questions_of_weight_1_give_the_bits_without_weights(folder, tmp_path):
-    options = Options(30, max_share=0.9)
+    options = SelectionOptions(30, max_share=0.9)
     plain = select(folder, "dev", [], tmp_path / "plain", options)
     file = write_weights(tmp_path / "weights.csv", [1] * len(TARGET))
     weighted = select(folder, "dev", [], tmp_path / "weighted", options, weights=file)
@@ -427,7 +431,7 @@ def test_what_weighs_more_is_selected_more(folder, tmp_path, method):
     file = write_weights(
         tmp_path / "weights.csv", [float(template == COUNT) for _, template in TARGET]
     )
-    options = Options(20, method=method, exclude_overlap=Overlap.NONE)
+    options = SelectionOptions(20, method=method, exclude_overlap=Overlap.NONE)
     taken = {}
     for name, weights in (("plain", None), ("weighted", file)):
         made = select(folder, "dev", [], tmp_path / name, options, weights=weights)
@@ -441,4 +445,4 @@ def test_what_weighs_more_is_selected_more(folder, tmp_path, method):
 def test_weights_of_0_alone_are_refused(folder, tmp_path):
     file = write_weights(tmp_path / "weights.csv", [0] * len(TARGET))
     with pytest.raises(ConfigurationError, match="all queries of dev with a template weigh 0"):
-        select(folder, "dev", [], tmp_path / "out", Options(5), weights=file)
+        select(folder, "dev", [], tmp_path / "out", SelectionOptions(5), weights=file)

@@ -63,7 +63,7 @@ def read_lines(path):
 
 def write(folder, layout="messages", given=None, **options):
     given = rows() if given is None else given
-    return write_training_files(given, folder, TrainingOptions(TrainingLayout(layout), **options))
+    return write_training_files(given, folder, TrainingOptions(layout, **options))
 
 
 def test_each_layout_has_the_keys_of_its_trainers(tmp_path):
@@ -295,7 +295,16 @@ def test_a_wrong_prompt_is_refused(tmp_path, prompt, message):
         write(tmp_path, prompt=tmp_path / "prompt.txt")
 
 
+def test_a_layout_may_be_given_by_its_name(tmp_path):
+    for layout in TrainingLayout:
+        by_name = write(tmp_path / "name", layout=layout.value)
+        for name, file in write(tmp_path / "member", layout=layout).files.items():
+            assert by_name.files[name].read_bytes() == file.read_bytes()
+
+
 def test_wrong_options_are_refused(tmp_path):
+    with pytest.raises(ConfigurationError, match="layout: 'csv' is not one of messages, prompt-"):
+        write(tmp_path, layout="csv")
     with pytest.raises(ConfigurationError, match="validation share: 1 is not between 0 and 1"):
         write(tmp_path, validation_share=1)
     with pytest.raises(ConfigurationError, match=r"none\.txt: cannot be read"):

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from nl2sql_align.flows.cli import app
 from nl2sql_align.tasks.base.errors import ConfigurationError, WarehouseError
 from nl2sql_align.tasks.decisions.sample_size import sample_size
-from nl2sql_align.tasks.decisions.selection import Options, select
+from nl2sql_align.tasks.decisions.selection import SelectionOptions, select
 from nl2sql_align.tasks.measures.options import Resampling
 from nl2sql_align.tasks.results.publish import RunRecord, publish
 from nl2sql_align.tasks.results.read import matrix
@@ -45,7 +45,7 @@ def folder(tmp_path_factory, make_corpus):
     record = RunRecord("run", datetime(2026, 1, 1, tzinfo=UTC), {}, {"duckdb": "2"})
     publish(warehouse, corpora, matrix.pairs, matrix.contributions, record, intervals)
     sample_size(warehouse.folder, "dev", n_trials=5)
-    select(warehouse.folder, "dev", (), warehouse.folder.parent / "chosen", Options(5))
+    select(warehouse.folder, "dev", (), warehouse.folder.parent / "chosen", SelectionOptions(5))
     return warehouse.folder
 
 
