@@ -153,13 +153,16 @@ class Engine:
                     if block:
                         block.instance = None
 
-    def connect(self, *, memory_share: float = 1.0) -> "duckdb.DuckDBPyConnection":
+    def connect(
+        self, *, memory_share: float = 1.0, most_bytes: int | None = None
+    ) -> "duckdb.DuckDBPyConnection":
         """Connect to a new database in memory; use the connection in a ``with``.
 
         It never downloads extensions.
 
         Args:
             memory_share: The share of the run's memory that this connection may use.
+            most_bytes: The most memory that it may use, however large that share is.
 
         Raises:
             ConfigurationError: The number of threads or the memory limit is not valid.
@@ -167,6 +170,9 @@ class Engine:
         import duckdb
 
         limits = self.resources()
+        n_bytes = int(limits.memory_bytes * memory_share)
+        if most_bytes is not None:
+            n_bytes = min(n_bytes, most_bytes)
         return duckdb.connect(
             config={
                 "autoinstall_known_extensions": False,
@@ -174,7 +180,7 @@ class Engine:
                 # Returns freed memory to the system; it is kept for the connection otherwise.
                 "allocator_background_threads": True,
                 "threads": limits.threads,
-                "memory_limit": f"{int(limits.memory_bytes * memory_share)}B",
+                "memory_limit": f"{n_bytes}B",
                 # Most steps read a file once: caching its content would only take memory.
                 "enable_external_file_cache": False,
                 # Instances that share a temporary folder overwrite each other's files.

@@ -51,6 +51,8 @@ KNOWN_SHARE: Final = 0.8
 _STORAGE_VERSION: Final = "v1.4.0"
 # DuckDB holds written blocks up to its memory limit; the rest is for other libraries.
 _DATABASE_MEMORY_SHARE: Final = 5 / 8
+# More would only keep more written blocks, and temporary tables that can go to disk.
+_MOST_DATABASE_BYTES: Final = 1 << 29
 # N-grams of pairs that are published at a time. Each takes some 3 kB of memory.
 _CONTRIBUTIONS_AT_A_TIME: Final = 50_000
 
@@ -267,7 +269,7 @@ def _fill_new_database(
 def _open_for_writing(
     database: Path, names: PublicNames, options: str = ""
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    with connect(memory_share=_DATABASE_MEMORY_SHARE) as con:
+    with connect(memory_share=_DATABASE_MEMORY_SHARE, most_bytes=_MOST_DATABASE_BYTES) as con:
         attach_results(con, database, f"storage_version '{_STORAGE_VERSION}', {NO_LOG}{options}")
         names.files.register_with(con)
         yield con

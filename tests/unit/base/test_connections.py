@@ -15,6 +15,7 @@ from nl2sql_align.tasks.base.connections import (
     Engine,
     Resources,
     bounded,
+    connect,
     connected,
 )
 from nl2sql_align.tasks.base.environment import THREADS_VARIABLE
@@ -39,6 +40,17 @@ def test_steps_share_one_instance_but_not_their_tables(tmp_path):
         assert one.sql(n_databases).fetchall() == other.sql(n_databases).fetchall() == [(2,)]
         assert settings(one)["threads"] == "3"
         assert settings(one)["memory_limit"] == settings(other)["memory_limit"] == "357.6 MiB"
+
+
+def test_a_connection_gets_its_share_of_the_memory_but_at_most_what_it_needs(tmp_path):
+    with bounded(1, "1GB", tmp_path):
+        for most_bytes, limit in (
+            (None, "476.8 MiB"),
+            (1 << 30, "476.8 MiB"),
+            (1 << 27, "128.0 MiB"),
+        ):
+            with connect(memory_share=0.5, most_bytes=most_bytes) as con:
+                assert settings(con)["memory_limit"] == limit
 
 
 def test_data_that_does_not_fit_in_memory_goes_to_the_temporary_folder(tmp_path):
