@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -161,31 +161,20 @@ def empty_prefect_database(cache: Path) -> Path:
     """Let Prefect make the empty database that runs copy: it takes seconds.
 
     Returns:
-        The folder of two processes that made it at once: their databases and Prefect's home.
+        The folder of the process that made it: its own database, and Prefect's home.
     """
-    folder = cache.parents[1] / "makers"
-    with FileLock(cache.parents[1] / "makers.lock"):
+    folder = cache.parents[1] / "maker"
+    with FileLock(cache.parents[1] / "maker.lock"):
         if not folder.exists():
+            folder.mkdir()
             variables = {"NL2SQL_ALIGN_CACHE": str(cache), "PREFECT_HOME": str(folder / "home")}
-            makers = []
-            for name in ("one", "other"):
-                (folder / name).mkdir(parents=True)
-                command = [sys.executable, "-c", MAKER, str(folder / name / "prefect.db")]
-                makers.append(subprocess.Popen(command, env={**os.environ, **variables}))
-            assert [maker.wait(timeout=300) for maker in makers] == [0, 0]
+            subprocess.run(
+                [sys.executable, "-c", MAKER, str(folder / "prefect.db")],
+                env={**os.environ, **variables},
+                timeout=300,
+                check=True,
+            )
     return folder
-
-
-@pytest.fixture(scope="session")
-def make_service_home(cache: Path, empty_prefect_database: Path) -> Callable[[Path], None]:
-    """Return a function that makes a folder the home of a service, with an empty database."""
-    [database] = cache.glob("prefect-*.db")
-
-    def make(home: Path) -> None:
-        home.mkdir(mode=0o700)
-        shutil.copy(database, home / "prefect.db")
-
-    return make
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import duckdb
@@ -114,12 +115,9 @@ def chromium():
         browser.close()
 
 
-@pytest.fixture
-def opened(chromium, report):
-    """Return a function that opens the report offline, with Playwright's options for a context.
-
-    Any error or console message of the page fails the test.
-    """
+@contextmanager
+def opening(chromium, report):
+    """Yield a function that opens the report, and the errors and console messages of its pages."""
     contexts, complaints = [], []
 
     def open_page(path=report, fragment="", **options):
@@ -134,7 +132,36 @@ def opened(chromium, report):
         settle(page)
         return page
 
-    yield open_page
+    yield open_page, complaints
     for context in contexts:
         context.close()
+
+
+@pytest.fixture
+def opened(chromium, report):
+    """Return a function that opens the report offline, with Playwright's options for a context.
+
+    Any error or console message of the page fails the test.
+    """
+    with opening(chromium, report) as (open_page, complaints):
+        yield open_page
     assert complaints == []
+
+
+@pytest.fixture(scope="module")
+def _page(chromium, report):
+    with opening(chromium, report) as (open_page, complaints):
+        yield open_page(), complaints
+
+
+@pytest.fixture
+def page(_page):
+    """One page of the report for all tests that choose all that they look at: drawing takes long.
+
+    Any error or console message of the page fails the test.
+    """
+    shared, complaints = _page
+    yield shared
+    found = complaints.copy()
+    complaints.clear()
+    assert found == []

@@ -41,8 +41,7 @@ def cells(page):
     return [text.rstrip("*") for text in numbers(page)]
 
 
-def test_the_first_screen_has_the_answer_for_each_target_and_model(opened, published):
-    page = opened()
+def test_the_first_screen_has_the_answer_for_each_target_and_model(page, published):
     assert page.locator("h1").inner_text() == published.folder.name
     assert page.title() == f"{published.folder.name}: alignment report"
     rows = page.locator("#answer table tbody")
@@ -56,8 +55,7 @@ def test_the_first_screen_has_the_answer_for_each_target_and_model(opened, publi
     assert rows.first.bounding_box()["y"] + rows.first.bounding_box()["height"] < 700
 
 
-def test_choosing_a_target_shows_its_training_sets(opened):
-    page = opened()
+def test_choosing_a_target_shows_its_training_sets(page):
     page.get_by_role("button", name="test", exact=True).click()
     assert page.locator("#target option:checked").inner_text() == "test"
     assert page.locator("#ranking tbody th").first.inner_text() != "near"
@@ -93,8 +91,7 @@ def test_a_link_opens_the_same_view(opened):
     assert other.locator("#find").input_value() == "o"
 
 
-def test_numbers_and_shares_have_the_digits_of_the_terminal(opened):
-    page = opened()
+def test_numbers_and_shares_have_the_digits_of_the_terminal(page):
     ends = (0.82, 0.93, 0.98, 0.9996, 0.99997, 1.0, 1.0000001, 1.00003, 1.003, 1.06, 1.2)
     estimates = [(value, None, None) for value in ends]
     estimates += [((low + high) / 2, low, high) for low in ends for high in ends if low <= high]
@@ -111,8 +108,7 @@ def test_numbers_and_shares_have_the_digits_of_the_terminal(opened):
     assert page.evaluate("shares => shares.map(percent)", shares) == [*map(format_percent, shares)]
 
 
-def test_tables_are_sorted_and_saved_and_charts_too(opened):
-    page = opened()
+def test_tables_are_sorted_and_saved_and_charts_too(page):
     values = page.locator("#ranking tbody td:nth-of-type(1)")
     shown = values.all_inner_texts()
     page.locator("#ranking th button", has_text="KL-alignment").click()
@@ -132,10 +128,10 @@ def test_tables_are_sorted_and_saved_and_charts_too(opened):
     assert download.value.path().read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_matrix_shows_the_published_numbers(opened, published):
-    page = opened()
+def test_the_matrix_shows_the_published_numbers(page, published):
     page.select_option("#order", "listed")
     page.select_option("#columns", "all")
+    page.select_option("#metric", "kl_alignment")
     rows = matrix(published.folder)
     assert cells(page) == [f"{value:.2f}" for value in rows["kl_alignment"]]
     marks = [text.endswith("*") for text in numbers(page)]
@@ -183,10 +179,10 @@ def test_with_very_many_corpora_only_pairs_with_a_target_are_shown(opened, publi
     assert "is not in the report" in page.locator("#differences").inner_text()
 
 
-def test_the_matrix_is_also_a_table(opened, published):
-    page = opened()
+def test_the_matrix_is_also_a_table(page, published):
     page.select_option("#order", "listed")
     page.select_option("#columns", "all")
+    page.select_option("#metric", "kl_alignment")
     unfold(page.locator("#matrix summary"))
     shown = page.locator("#matrix tbody td").all_inner_texts()
     alignments = matrix(published.folder)["kl_alignment"]
@@ -291,8 +287,7 @@ def test_any_pair_can_be_explained_by_ngrams_and_structures(opened):
     assert "OVER" in page.locator("#bars > details.under").first.inner_text()
 
 
-def test_ratios_are_on_the_correct_side_of_the_line_at_one(opened):
-    page = opened()
+def test_ratios_are_on_the_correct_side_of_the_line_at_one(page):
     figure = page.locator("#ratios .panel")
     assert figure.count() == 1
     one = figure.locator(".mark-rule.role-mark line").first.bounding_box()["x"]
@@ -308,8 +303,7 @@ def test_ratios_are_on_the_correct_side_of_the_line_at_one(opened):
     assert "no answers of this kind" in page.locator("#ratios").inner_text()
 
 
-def test_recorded_decisions_are_shown(opened):
-    page = opened()
+def test_recorded_decisions_are_shown(page):
     assert page.locator("#decisions h3").all_inner_texts() == [
         "How many queries of dev are enough",
         "Rows selected for dev",
@@ -383,11 +377,7 @@ def test_it_fits_is_not_blank_and_can_be_read_by_everyone(opened, size, scheme):
     colors = page.evaluate(COLOURS, base64.b64encode(page.screenshot()).decode())
     assert colors["corner"] == list(back)
     assert colors["different"] > 20
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_numbers_in_the_matrix_can_be_read_on_every_shade(opened, scheme):
-    page = opened(color_scheme=scheme)
+    # Numbers on every shade of the matrix can be read.
     assert page.evaluate(LEAST_CONTRAST) >= 4.3
 
 

@@ -23,7 +23,9 @@ from nl2sql_align.tasks.warehouse.folder import Warehouse
 def run(folder: Path, corpora: Path, **options: Any) -> RunSummary:
     """Run the main job."""
     warehouse = Warehouse(folder.resolve())
-    return run_locally(load_corpora(corpora), warehouse, JobSettings(corpora), **options)
+    return run_locally(
+        load_corpora(corpora), warehouse, JobSettings(corpora, has_comments=False), **options
+    )
 
 
 def cut(folder: Path, corpora: Path) -> int:

@@ -20,7 +20,7 @@ from tests.unit.ingest.test_tool_formats import TOOL_SAMPLES
 
 pytestmark = pytest.mark.fault
 
-CASES = 80
+CASES = 50
 KNOWN = {**DUMPS, **SAMPLES, **TOOL_SAMPLES}
 PIECES = [
     b"\0",

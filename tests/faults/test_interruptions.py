@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import cycle
 from pathlib import Path
 
 import duckdb
@@ -141,13 +142,12 @@ def test_a_run_after_runs_killed_before_each_of_their_files(tmp_path):
     for warehouse in ("undisturbed", "cut"):
         run(tmp_path / warehouse, corpora.write())
     corpora.add("near", ["SELECT max(a) FROM b GROUP BY c"])
-    corpora.add("more", ["SELECT a FROM b UNION SELECT c FROM d"], "target")
     run(tmp_path / "undisturbed", corpora.write())
     process = start("cut", tmp_path / "cut", corpora.path, stdout=subprocess.PIPE)
     answer, _ = process.communicate(timeout=600)
     assert process.returncode == 0
-    # Queries, templates and counts of two corpora, the files of the matrix, the database.
-    assert int(answer) >= 6
+    # Queries, templates and counts of the new dump, the files of the matrix, the database.
+    assert int(answer) >= 5
     assert tables(tmp_path / "cut") == tables(tmp_path / "undisturbed")
     check_clean(tmp_path / "cut")
 
@@ -263,14 +263,18 @@ def test_lost_stage_files_are_rebuilt(settled):
     """Like after a partial restore, or after somebody cleared a folder."""
     corpora, warehouse = settled
     before = tables(warehouse)
-    stages = ("stages/queries", "stages/templates", "stages/pairs", "stages")
-    for folder in (*stages, "ngrams", "queries"):
-        shutil.rmtree(warehouse / folder)
+    for lost in (
+        ["stages/queries", "stages/pairs"],
+        ["stages/templates", "queries"],
+        ["ngrams"],
+        ["stages"],
+    ):
+        for folder in lost:
+            shutil.rmtree(warehouse / folder)
+        if lost == ["ngrams"]:
+            os.truncate(Warehouse(warehouse).database, 1000)
         run(warehouse, corpora.path)
-        assert tables(warehouse) == before, folder
-    os.truncate(Warehouse(warehouse).database, 1000)
-    run(warehouse, corpora.path)
-    assert tables(warehouse) == before
+        assert tables(warehouse) == before, lost
     check_clean(warehouse)
 
 
@@ -288,13 +292,12 @@ def damage(path, how):
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
-@pytest.mark.parametrize("how", ["truncated", "empty", "changed"])
-def test_damaged_stage_files_are_rebuilt(settled, how):
+def test_damaged_stage_files_are_rebuilt(settled):
     corpora, warehouse = settled
     before = tables(warehouse)
-    stages = list(warehouse.rglob("*.parquet"))
+    stages = sorted(warehouse.rglob("*.parquet"))
     assert {path.parent.name for path in stages} >= {"queries", "templates", "ngrams", "pairs"}
-    for path in stages:
+    for path, how in zip(stages, cycle(["truncated", "empty", "changed"]), strict=False):
         damage(path, how)
     messages = []
     with progress.listening(messages.append):

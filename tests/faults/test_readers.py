@@ -20,7 +20,7 @@ def files(tmp_path):
     """Corpora files that differ in their corpora, or in the dumps of their corpora."""
     corpora = small_corpora(tmp_path / "dumps")
     found = []
-    for number in range(4):
+    for number in range(3):
         if number % 2:
             corpora.add(f"more-{number}", [f"SELECT max(a) FROM b LIMIT {number}"], "target")
             # Each file has dumps of its own: runs read them later.
@@ -67,13 +67,13 @@ def look(warehouse):
 def test_a_reader_in_a_loop_sees_one_complete_state_after_another(files, tmp_path):
     warehouse = tmp_path / "warehouse"
     run(warehouse, files[0])
-    process = start("run", warehouse, *files[1:], *files[:2], stdout=subprocess.DEVNULL)
+    process = start("run", warehouse, *files[1:3], files[0], stdout=subprocess.DEVNULL)
     seen = []
     while process.poll() is None:
         seen.append(look(warehouse))
         time.sleep(0.1)  # leave the run its share of the processors
     assert process.returncode == 0
-    assert len(seen) > 20
+    assert len(seen) > 10
     assert len(set(seen)) >= 3, "the reader was too slow to see the states change"
 
 

@@ -191,7 +191,8 @@ def test_a_new_corpus_is_added(job, corpora, first):
     assert read(first.warehouse, "select count(*) from alignment") == [(25,)]
 
 
-def test_a_removed_corpus_disappears_without_new_work(job, corpora, first):
+def test_a_removed_corpus_disappears_and_returns_with_the_same_results(job, corpora, first):
+    before, entries = tables(first.warehouse), dict(corpora.entries)
     del corpora.entries["far"]
     summary, done = again(job, corpora, first.warehouse)
     assert {**done, "pairs": 0, "intervals": 0} == NOTHING
@@ -214,13 +215,6 @@ def test_a_removed_corpus_disappears_without_new_work(job, corpora, first):
     assert len(list(Warehouse(first.warehouse).ngrams.iterdir())) == 3
     assert len(list((first.warehouse / "stages" / "queries").iterdir())) == 3
     assert len(list(Warehouse(first.warehouse).packed_queries.iterdir())) == 3
-
-
-def test_a_corpus_that_returns_has_the_same_results(job, corpora, first):
-    before = tables(first.warehouse)
-    entries = dict(corpora.entries)
-    del corpora.entries["far"]
-    again(job, corpora, first.warehouse)
     corpora.entries = entries
     again(job, corpora, first.warehouse)
     assert tables(first.warehouse) == before
@@ -282,34 +276,43 @@ def test_a_new_matrix_version_recomputes_the_measures_only(job, corpora, first, 
     assert (summary.n_parsed, summary.n_new_pairs) == (0, 16)
 
 
-def test_the_same_dump_under_two_names_is_parsed_once(job, corpora, tmp_path):
-    entry = corpora.entries["near"]
-    corpora.entries["twin"] = {**entry, "name": "twin", "role": "target"}
-    summary = job(corpora.write(), tmp_path / "warehouse")
-    distinct = "select count(distinct sql) from queries where corpus != 'twin'"
-    distinct += " group by corpus"
-    assert summary.n_parsed == sum(n for (n,) in read(summary.warehouse, distinct))
+@pytest.fixture(scope="module")
+def varied(job, tmp_path_factory):
+    """Dumps under two names and in two dialects, and the summary of a run."""
+    folder = tmp_path_factory.mktemp("varied")
+    corpora = small_corpora(folder / "dumps")
+    near = corpora.entries["near"]
+    corpora.entries["near-twin"] = {**near, "name": "near-twin", "role": "target"}
+    answers = ["SELECT a FROM b", "Here it is: SELECT max(a) FROM b", "SELECT a FROM b;"]
+    base = corpora.add("base", answers, "predictions", target="dev").entries["base"]
+    corpora.entries["base-twin"] = {**base, "name": "base-twin"}
+    queries = ["SELECT `a` FROM b", "SELECT TOP 1 a FROM b"]
+    corpora.add("mysql", queries, dialect="mysql").add("tsql", queries, dialect="tsql")
+    return corpora, job(corpora.write(), folder / "warehouse")
+
+
+def test_the_same_dump_under_two_names_is_parsed_once(varied):
+    summary = varied[1]
+    distinct = "select sum(n_distinct_queries) from corpora"
+    distinct += " where corpus not in ('near-twin', 'base-twin', 'raw')"
+    assert read(summary.warehouse, distinct) == [(summary.n_parsed,)]
     rows = read(
         summary.warehouse,
         "select * exclude (source, target, doubts) from alignment"
-        " where source in ('near', 'twin') and target in ('near', 'twin')",
+        " where source in ('near', 'near-twin') and target in ('near', 'near-twin')",
     )
     assert len(rows) == 4
     assert len(set(rows)) == 1
     assert rows[0][:3] == (0, 0, 1)
-    for name in ("near", "twin"):
+    for name in ("near", "near-twin"):
         assert read(summary.warehouse, "from ngram_counts where corpus = ?", name)
     of_twin = "select source, ngram, contribution_nats from ngram_contributions where target = ?"
-    assert read(summary.warehouse, of_twin, "twin")
+    assert read(summary.warehouse, of_twin, "near-twin")
 
 
-def test_cleaned_predictions_are_measured_as_written_too(job, corpora, tmp_path):
-    answers = ["SELECT a FROM b", "Here it is: SELECT max(a) FROM b", "SELECT a FROM b;"]
-    base = corpora.add("base", answers, "predictions", target="dev").entries["base"]
-    corpora.entries["twin"] = {**base, "name": "twin"}
-    summary = job(corpora.write(), tmp_path / "warehouse")
-    distinct = "select sum(n_distinct_queries) from corpora where corpus != 'twin'"
-    assert read(summary.warehouse, distinct) == [(summary.n_parsed,)]
+def test_cleaned_predictions_are_measured_as_written_too(job, varied):
+    corpora, summary = varied
+    base = corpora.entries["base"]
     corpora.entries["raw"] = {**base, "name": "raw", "clean": "none"}
     assert job(corpora.write(), summary.warehouse).n_parsed == 0
     rows = read(
@@ -321,31 +324,25 @@ def test_cleaned_predictions_are_measured_as_written_too(job, corpora, tmp_path)
     n_cleaned, ratio, as_written = found["base"]
     assert n_cleaned > 0
     assert ratio != as_written
-    assert found["twin"] == found["base"]
+    assert found["base-twin"] == found["base"]
     assert found["raw"] == [0, as_written, as_written]
 
 
-def test_the_same_dump_in_two_dialects_is_two_corpora(job, corpora, tmp_path):
-    queries = ["SELECT `a` FROM b", "SELECT TOP 1 a FROM b"]
-    corpora.add("near", queries, dialect="mysql").add("far", queries, dialect="tsql")
-    warehouse = job(corpora.write(), tmp_path / "warehouse").warehouse
+def test_the_same_dump_in_two_dialects_is_two_corpora(varied):
+    warehouse = varied[1].warehouse
     rejected = "select ordinal from queries where corpus = ? and template_id is null"
-    assert read(warehouse, rejected, "near") == [(1,)]
-    assert read(warehouse, rejected, "far") == [(0,)]
+    assert read(warehouse, rejected, "mysql") == [(1,)]
+    assert read(warehouse, rejected, "tsql") == [(0,)]
 
 
-def test_the_order_of_corpora_changes_no_bit_of_the_results(job, sample_run, tmp_path):
-    text = (SAMPLES / "corpora.toml").read_text()
-    _, *entries = text.split("[[corpus]]")
-    entries = [entry.replace('path = "', f'path = "{SAMPLES}/') for entry in entries]
-    permuted = tmp_path / "corpora.toml"
-    permuted.write_text("".join("[[corpus]]" + entry for entry in entries[3:] + entries[2::-1]))
+def test_the_order_of_corpora_changes_no_bit_of_the_results(job, corpora, first, tmp_path):
+    permuted = corpora.write(["base", "far", "dev", "near"])
     summary = job(permuted, tmp_path / "warehouse", threads=1)
-    assert sorted(summary.corpora) == sorted(sample_run.corpora)
-    assert summary.corpora != sample_run.corpora
-    first, second = tables(sample_run.warehouse), tables(summary.warehouse)
-    for table in first:
-        assert first[table] == second[table], table
+    assert sorted(summary.corpora) == sorted(first.corpora)
+    assert summary.corpora != first.corpora
+    expected, found = tables(first.warehouse), tables(summary.warehouse)
+    for table in expected:
+        assert found[table] == expected[table], table
 
 
 # Corpora that cannot be used
@@ -526,3 +523,19 @@ def test_a_failing_parser_is_an_error_in_one_line_and_unlocks_the_warehouse(
     assert tables(first.warehouse, aside=()) == before
     assert leftovers(first.warehouse) == []
     assert job(corpora.write(), first.warehouse).n_parsed == 1
+
+
+@pytest.mark.fault
+def test_a_server_that_dies_at_once_is_reported_with_its_last_words(
+    prefect_home, tmp_path, monkeypatch
+):
+    from nl2sql_align.flows.running.temporary_server import TemporaryServer
+
+    program = tmp_path / "python"
+    program.write_text("#!/bin/sh\necho no memory >&2\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(program))
+    server = TemporaryServer()
+    with pytest.raises(AlignError, match=r"^Prefect's server does not start \(no memory\); check"):
+        server.wait()
+    server.stop()

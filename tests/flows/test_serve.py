@@ -4,6 +4,7 @@ import base64
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -26,14 +27,16 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory, make_service_home):
+def project(tmp_path_factory, cache, empty_prefect_database):
     """A folder with our prefect.yaml, whose nightly run does not wait for dumps to settle.
 
     It has modules that must not be taken for ours, nor ours for them.
     """
     folder = tmp_path_factory.mktemp("project")
     write_modules(folder)
-    make_service_home(folder / ".prefect")
+    (folder / ".prefect").mkdir(mode=0o700)
+    [database] = cache.glob("prefect-*.db")
+    shutil.copy(database, folder / ".prefect" / "prefect.db")
     small_corpora(folder / "samples").write()
     given = yaml.safe_load((ROOT / "prefect.yaml").read_text())
     [nightly] = [one for one in given["deployments"] if one["name"] == "nightly"]
@@ -44,17 +47,18 @@ def project(tmp_path_factory, make_service_home):
     return folder
 
 
+def environment(**variables):
+    """Our environment with other variables of Prefect."""
+    kept = {name: v for name, v in os.environ.items() if not name.startswith("PREFECT_")}
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    return {**kept, "PYTHONPATH": path, **variables}
+
+
 def serve(project, command, *options, seconds=600, **variables):
-    environment = {name: v for name, v in os.environ.items() if not name.startswith("PREFECT_")}
-    environment |= {
-        "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
-        "PREFECT_WORKER_QUERY_SECONDS": "1",
-        **variables,
-    }
     return subprocess.run(
         [sys.executable, "-m", "nl2sql_align.flows.serve", command, *map(str, options)],
         cwd=project,
-        env=environment,
+        env=environment(PREFECT_WORKER_QUERY_SECONDS="1", **variables),
         capture_output=True,
         text=True,
         timeout=seconds,
@@ -127,11 +131,10 @@ def wait_for_run(call, run_id, seconds=600):
     raise AssertionError(f"it does not end: {run['state']}")
 
 
-def test_runs_by_hand_and_by_schedule_complete(call, project):
+def test_runs_by_hand_and_by_schedule_complete(call, project, service, password):
     deployments = {
         one["name"] + " " + one["entrypoint"]: one for one in call("deployments/filter", limit=50)
     }
-    ad_hoc = deployments["align nl2sql_align.flows.align.align"]
     nightly = deployments["nightly nl2sql_align.flows.nightly.nightly"]
     for name, place in (
         ("select", "select.select"),
@@ -174,14 +177,22 @@ def test_runs_by_hand_and_by_schedule_complete(call, project):
         },
         force=True,
     )
-    by_hand = call(
-        f"deployments/{ad_hoc['id']}/create_flow_run",
-        parameters={"warehouse": "by-hand"},
-        state={"type": "SCHEDULED"},
+    by_hand = subprocess.run(
+        [
+            *(sys.executable, "-m", "prefect", "--no-prompt", "deployment", "run", "align/align"),
+            *("--param", "warehouse=by-hand", "--watch"),
+        ],
+        cwd=project,
+        env=environment(PREFECT_API_URL=service.url, PREFECT_API_AUTH_STRING=password),
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
     )
-    for run, warehouse in ((by_hand, "by-hand"), (by_schedule, "warehouse-nightly")):
-        ended = wait_for_run(call, run["id"])
-        assert ended["state"]["type"] == "COMPLETED", ended["state"]
+    assert by_hand.returncode == 0, by_hand.stdout + by_hand.stderr
+    ended = wait_for_run(call, by_schedule["id"])
+    assert ended["state"]["type"] == "COMPLETED", ended["state"]
+    for warehouse in ("by-hand", "warehouse-nightly"):
         names = {name for (name,) in read(project / warehouse, "select corpus from corpora")}
         assert names == {entry.name for entry in load_corpora(project / "samples" / "corpora.toml")}
         wanted = {f"{kind}-{warehouse}" for kind in ("alignment-matrix", "run-summary")}

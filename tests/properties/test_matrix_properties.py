@@ -60,7 +60,7 @@ def measure(folder, contents):
     return pairs, rows_of(report.contributions)
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(corpora)
 def test_measures_equal_those_of_the_reference(tmp_path_factory, corpora):
     folder = tmp_path_factory.mktemp("matrix")
@@ -117,7 +117,7 @@ def check_contributions(found, source, target):
             assert row["target_probability"] == q.get(row["ngram"], 0.0)
 
 
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(queries, st.integers(1, 7), st.integers(1, 7))
 def test_equal_distributions_are_aligned_exactly(tmp_path_factory, queries, times, other_times):
     assume(has_ngrams(queries))
@@ -139,7 +139,7 @@ def test_equal_distributions_are_aligned_exactly(tmp_path_factory, queries, time
         assert pairs[name, name]["additive_kl_alignment"] == 1
 
 
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(queries, queries)
 def test_disjoint_corpora_have_the_lowest_alignment(tmp_path_factory, queries, others):
     assume(has_ngrams(queries))
@@ -165,7 +165,7 @@ def _in_other_words(template):
     return " ".join(["OTHER", *words])
 
 
-@settings(max_examples=10)
+@settings(max_examples=8)
 @given(corpora, st.randoms(use_true_random=False))
 def test_order_and_names_change_no_bit(tmp_path_factory, corpora, random):
     folder = tmp_path_factory.mktemp("matrix")
@@ -197,7 +197,7 @@ def assert_same_bits(one, other):
     assert one.contributions.name == other.contributions.name
 
 
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(
     st.lists(queries, min_size=3, max_size=4),
     # Each run has some of the corpora, as targets or not.

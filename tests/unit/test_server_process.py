@@ -12,6 +12,7 @@ from urllib.request import urlopen
 import pytest
 
 from nl2sql_align.flows.running.server_process import Guard, _is_whole
+from tests.conftest import MAKER
 
 ALLOWED = ["http://127.0.0.1:4200", "http://localhost:4200", "https://prefect.example.org"]
 
@@ -86,15 +87,53 @@ def test_a_damaged_copy_of_the_empty_database_is_not_used(tmp_path):
     assert not _is_whole(cut)
 
 
-@pytest.mark.fault
-def test_servers_that_start_at_once_in_a_new_home_all_have_a_database(
+def test_the_empty_database_is_made_once_and_not_in_the_home_of_prefect(
     empty_prefect_database, cache
 ):
-    """Servers that shared a database failed as they migrated it."""
     [made] = cache.glob("prefect-*.db")
-    files = [empty_prefect_database / name / "prefect.db" for name in ("one", "other")]
-    assert all(_is_whole(file) for file in (*files, made))
+    assert all(_is_whole(file) for file in (empty_prefect_database / "prefect.db", made))
     assert not (empty_prefect_database / "home" / "prefect.db").exists()
+
+
+# Makes its database only when another process is about to make one, too.
+SLOW_DATABASE = """
+import os, sqlite3, time
+from pathlib import Path
+
+class Interface:
+    async def create_db(self):
+        database = Path(os.environ["PREFECT_SERVER_DATABASE_CONNECTION_URL"].partition("///")[2])
+        with sqlite3.connect(database) as con:
+            con.execute("create table alembic_version (version_num text)")
+            con.execute("insert into alembic_version values ('1')")
+        until = time.monotonic() + 60
+        while len([*database.parents[1].glob("*/prefect.db")]) < 2:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+
+provide_database_interface = Interface
+"""
+
+
+@pytest.mark.fault
+def test_servers_that_start_at_once_all_have_a_database(tmp_path):
+    """Servers that shared a database failed as they migrated it."""
+    module = tmp_path / "modules" / "prefect" / "server" / "database.py"
+    module.parent.mkdir(parents=True)
+    module.write_text(SLOW_DATABASE)
+    for package in module.parents[:2]:
+        (package / "__init__.py").write_text("")
+    variables = {"NL2SQL_ALIGN_CACHE": str(tmp_path / "cache")}
+    variables["PYTHONPATH"] = os.pathsep.join([str(module.parents[2]), *sys.path])
+    files = [tmp_path / name / "prefect.db" for name in ("one", "other")]
+    makers = []
+    for file in files:
+        file.parent.mkdir()
+        command = [sys.executable, "-c", MAKER, str(file)]
+        makers.append(subprocess.Popen(command, env={**os.environ, **variables}))
+    assert [maker.wait(timeout=300) for maker in makers] == [0, 0]
+    [made] = (tmp_path / "cache").iterdir()
+    assert all(_is_whole(file) for file in (*files, made))
 
 
 CALLER = """

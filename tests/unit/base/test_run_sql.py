@@ -126,12 +126,12 @@ def test_folders_are_listed_by_name(tmp_path):
     assert list_sql(tmp_path) == ("a", "a.x", "b")
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_each_file_declares_its_purpose_and_its_parameters(con, name):
-    assert not load_sql(name).startswith("-- parameters:")
-    statements = con.extract_statements(load_sql(name))
-    used = frozenset().union(*(statement.named_parameters for statement in statements))
-    assert declared_parameters(name) == used
+def test_each_file_declares_its_purpose_and_its_parameters(con):
+    for name in NAMES:
+        assert not load_sql(name).startswith("-- parameters:"), name
+        statements = con.extract_statements(load_sql(name))
+        used = frozenset().union(*(statement.named_parameters for statement in statements))
+        assert declared_parameters(name) == used, name
 
 
 def test_connections_do_not_fetch_extensions():

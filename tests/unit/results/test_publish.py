@@ -91,10 +91,16 @@ def run(warehouse, make_corpus):
 def published(tmp_path_factory, make_corpus):
     """A warehouse with results, for tests that only read them."""
     warehouse = Warehouse(tmp_path_factory.mktemp("published") / FOLDER)
-    return warehouse, runner(warehouse, make_corpus)(*ALL, OTHER_CORPUS)
+    run = runner(warehouse, make_corpus, has_comments=True)
+    return warehouse, run(*ALL, OTHER_CORPUS)
 
 
-def runner(warehouse, make_corpus, *, is_filled=False):
+def runner(warehouse, make_corpus, *, has_comments=False):
+    """Return a function that publishes corpora.
+
+    Without comments on its columns, a database is filled before it is published, as that of a run
+    is. Comments take half of the time.
+    """
     started_at = datetime(2026, 1, 1, tzinfo=UTC)
     numbers = itertools.count(1)
     made = {}
@@ -115,8 +121,9 @@ def runner(warehouse, make_corpus, *, is_filled=False):
         )
         limits = limits or {}
         filled = None
-        if is_filled:
-            filled = fill_database(warehouse, corpora, run_record.versions, **limits)
+        if not has_comments:
+            versions = run_record.versions
+            filled = fill_database(warehouse, corpora, versions, **limits, has_comments=False)
         given = (corpora, matrix.pairs, matrix.contributions, run_record)
         publish(warehouse, *given, filled=filled, **limits)
         assert filled is None or not filled.exists()
@@ -552,9 +559,9 @@ COPY = ("copy", TRAIN, {"role": "target", "db_ids": TRAIN_DATABASES})
     ids=["added", "removed", "changed and back", "other roles"],
 )
 def test_a_changed_database_holds_the_same_as_a_new_one(tmp_path, make_corpus, runs):
-    def publish_all(runs, *, is_filled=False, **limits):
+    def publish_all(runs, *, has_comments=False, **limits):
         warehouse = Warehouse(tmp_path / FOLDER)
-        run = runner(warehouse, make_corpus, is_filled=is_filled)
+        run = runner(warehouse, make_corpus, has_comments=has_comments)
         for given in runs:
             run(*given, limits=limits)
         # A new database has no history.
@@ -566,10 +573,10 @@ def test_a_changed_database_holds_the_same_as_a_new_one(tmp_path, make_corpus, r
         shutil.rmtree(warehouse.folder)
         return contents
 
-    new = publish_all(runs[-1:])
+    new = publish_all(runs[-1:], has_comments=True)
     always_changed = publish_all(runs, known_share=0)
     assert always_changed == new
-    changed_if_mostly_known_else_filled_before = publish_all(runs, is_filled=True, known_share=0.8)
+    changed_if_mostly_known_else_filled_before = publish_all(runs, known_share=0.8)
     assert changed_if_mostly_known_else_filled_before == new
 
 

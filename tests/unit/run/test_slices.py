@@ -83,7 +83,9 @@ class Dumps:
 
 def run(folder, entries, replicates=2):
     warehouse = Warehouse(folder).resolved
-    return run_locally(entries, warehouse, JobSettings(resampling=Resampling(replicates)))
+    return run_locally(
+        entries, warehouse, JobSettings(resampling=Resampling(replicates), has_comments=False)
+    )
 
 
 def read(place, query):
