@@ -51,17 +51,20 @@ set_hypothesis_home_dir(_HYPOTHESIS_HOME)
 
 
 # The slowest tests, in the order in which they start, so that all processes end at the same time.
+# While the first makes Prefect's empty database, the next two do not wait for it.
 _FIRST = (
     "tests/flows",
-    "tests/unit/test_cli.py",
-    "tests/packaging/test_distributions.py",
-    "tests/flows/test_serve.py",
     "tests/faults/test_interruptions.py",
     "tests/unit/results/test_publish.py",
+    "tests/unit/test_cli.py",
+    "tests/flows/test_serve.py",
+    "tests/packaging/test_distributions.py",
     "tests/browser/test_report_page.py",
-    "tests/faults/test_readers.py",
-    "tests/unit/decisions/test_selection.py",
     "tests/properties/test_matrix_properties.py",
+    "tests/unit/decisions/test_selection.py",
+    "tests/unit/run/test_slices.py",
+    "tests/unit/run/test_partial_copies.py",
+    "tests/faults/test_readers.py",
 )
 
 

@@ -34,7 +34,7 @@ def cut(folder: Path, corpora: Path) -> int:
         if (child := os.fork()) == 0:
             # The number grows, since a run that lacks one of several files of a step writes all of
             # them again: the matrix has three, the intervals have four.
-            _end_before(file=1 + number // 3)
+            _end_before(file=1 + number // 2)
             run(folder, corpora)
             os._exit(0)
         _, status = os.waitpid(child, 0)
