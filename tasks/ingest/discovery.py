@@ -31,7 +31,7 @@ from nl2sql_align.tasks.ingest.corpora_file import (
     parse_entry,
     read_toml,
 )
-from nl2sql_align.tasks.ingest.dumps import list_files
+from nl2sql_align.tasks.ingest.dumps import SCHEMAS, list_files
 from nl2sql_align.tasks.ingest.format_recognition import recognize_format
 from nl2sql_align.tasks.warehouse.addresses import expand_home, refuse_credentials
 from nl2sql_align.tasks.warehouse.folder import Warehouse, write_atomically
@@ -47,7 +47,6 @@ _MARKERS: Final = ("_SUCCESS", ".complete")
 PARTIAL: Final = re.compile(r".*\.(part|partial|filepart|crdownload|tmp|incomplete)|\..+\.\w{6}")
 _DATA: Final = re.compile(r"(?P<stem>.+?)(\.snappy)?\.(json|jsonl|parquet|csv)(\.(gz|zst|bz2|xz))?")
 SHARD: Final = re.compile(r"(?P<split>.+?)-\d{5}-of-\d{5}(-[0-9a-f]+)?\.parquet")
-SCHEMAS: Final = re.compile(r"(.*_)?tables|schema|dataset_infos?")
 _SPLIT: Final = re.compile(r"(?:.*[-_.])?(train|dev|validation|valid|val|test)(?:[-_.].*)?")
 TARGET_SPLITS: Final = frozenset("dev validation valid val test".split())
 """The splits of data sets that are targets; the other one is ``train``."""

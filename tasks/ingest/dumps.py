@@ -125,7 +125,11 @@ _TYPES: Final = {
 _SNIFFED_BYTES: Final = 1 << 16
 # The suffixes of shards, and the names of files beside them that only describe the data set.
 DATA_SUFFIXES: Final = (".parquet", ".arrow", ".jsonl", ".json", ".csv", ".tsv")
-_DESCRIPTIONS: Final = frozenset({"dataset_info.json", "dataset_dict.json", "state.json"})
+# The formats whose shards may be SQL files, too: those with a query on each line.
+_LINE_FORMATS: Final = frozenset({AUTO, "gold_sql", "lines"})
+_DESCRIPTIONS: Final = frozenset({"dataset_dict.json", "state.json"})
+SCHEMAS: Final = re.compile(r"(.*_)?tables|schema|dataset_infos?")
+"""The names, without suffixes, of files that describe tables."""
 # The folders in a data set of Hugging Face's cache; files in the first link to ones in the second.
 _HUB_SNAPSHOTS: Final = "snapshots"
 _HUB_FILES: Final = "blobs"
@@ -717,10 +721,9 @@ def _list_shards(entry: CorpusEntry) -> list[Path]:
     """Return the data files of a folder, which must be of one kind and one split."""
     by_kind: dict[str, list[Path]] = {}
     for path in entry.path.iterdir():
-        kind = Source(path).suffix
-        if kind in DATA_SUFFIXES and not path.is_dir() and path.name not in _DESCRIPTIONS:
-            by_kind.setdefault(kind, []).append(path)
-    kinds = [kind for kind in DATA_SUFFIXES if kind in by_kind]
+        if _is_shard(entry, Source(path)) and not path.is_dir():
+            by_kind.setdefault(Source(path).suffix, []).append(path)
+    kinds = [kind for kind in (*DATA_SUFFIXES, ".sql") if kind in by_kind]
     if not kinds:
         folders = sorted(p.name for p in entry.path.iterdir() if p.is_dir())
         remedy = "set path to a file, or add a glob"
@@ -734,6 +737,14 @@ def _list_shards(entry: CorpusEntry) -> list[Path]:
         raise _error(entry, problem, f"choose one kind with a glob, such as '*{kinds[0]}'")
     _check_splits(entry, [path.name for path in by_kind[kinds[0]]])
     return by_kind[kinds[0]]
+
+
+def _is_shard(entry: CorpusEntry, source: Source) -> bool:
+    """Tell whether a file in a folder or an archive may hold rows, by its name."""
+    if source.name in _DESCRIPTIONS or SCHEMAS.fullmatch(source.name.partition(".")[0]):
+        return False
+    is_script = source.suffix == ".sql" and entry.format in _LINE_FORMATS
+    return is_script or source.suffix in DATA_SUFFIXES
 
 
 def _check_splits(entry: CorpusEntry, names: list[str], path: Path | None = None) -> None:
@@ -775,7 +786,8 @@ def list_sources(entry: CorpusEntry) -> list[Source]:
             members = sorted({m for pattern in patterns for m in list_members(path, pattern)})
         except OSError as error:
             raise _unreadable_error(entry, error, path) from None
-        members = [m for m in members if PurePosixPath(m).name not in _DESCRIPTIONS]
+        if entry.glob is None and entry.format not in _FOLDER_FORMATS:
+            members = [m for m in members if _is_shard(entry, Source(path, m))] or members
         kinds = {Source(path, member).suffix for member in members}
         if entry.glob is None and kinds & YAML and not kinds & {*DATA_SUFFIXES, ".sql"}:
             # Exports hold a log or a description, too.

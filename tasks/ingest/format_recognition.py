@@ -47,6 +47,7 @@ from nl2sql_align.tasks.ingest.delimited import (
 )
 from nl2sql_align.tasks.ingest.dumps import (
     DATA_SUFFIXES,
+    SCHEMAS,
     describe_death,
     find_bounds,
     find_compiled,
@@ -65,6 +66,7 @@ from nl2sql_align.tasks.warehouse.regular_files import OutsideError, check_file,
 _PEEKED_BYTES: Final = 1 << 18
 _PEEKED_ROWS: Final = 50
 _PEEKED_FILES: Final = 200
+_PEEKED_SCRIPTS: Final = 20
 _MOST: Final = 0.8
 _FEW: Final = 0.1
 _LABEL: Final = re.compile(r"\s{0,9}(?:[A-Za-z]\w{0,20} ?){1,3}\d{0,9} ?:(?=\s)")
@@ -400,7 +402,7 @@ def recognize_format(entry: CorpusEntry) -> Recognition:
         raise CorpusError(
             entry.name, entry.url or place, problem, "check that it is complete"
         ) from None
-    return _recognize_text(entry, source, text.replace("\r\n", "\n"))
+    return _recognize_text(entry, sources, text.replace("\r\n", "\n"))
 
 
 def _recognize_folder(entry: CorpusEntry, within: tuple[Path, ...]) -> Recognition | None:
@@ -408,10 +410,15 @@ def _recognize_folder(entry: CorpusEntry, within: tuple[Path, ...]) -> Recogniti
     names = [path.name for path in folder.glob("*.json")] if glob is None else []
     if all(any(name.endswith(end) for name in names) for end in ("label.json", "data.json")):
         return Recognition("ehrsql_2024", None, "files label.json and data.json")
-    scripts = len(find_files(folder, glob or "**/*.sql", within))
+    files = [Source(path) for path in folder.iterdir() if path.is_file()]
+    has_rows = any(source.suffix in DATA_SUFFIXES for source in files)
+    scripts = [
+        Source(path)
+        for path in find_files(folder, glob or "**/*.sql", within)
+        if glob or not SCHEMAS.fullmatch(path.stem)
+    ]
     if not scripts or (glob is not None and not glob.endswith(".sql")):
-        files = [Source(path) for path in folder.iterdir() if path.is_file()]
-        if glob or any(source.suffix in DATA_SUFFIXES for source in files):
+        if glob or has_rows:
             return None
         exports = [Source(path) for path in find_files(folder, "**/*.y*ml", within)]
         for source in exports[:_PEEKED_FILES]:
@@ -434,9 +441,26 @@ def _recognize_folder(entry: CorpusEntry, within: tuple[Path, ...]) -> Recogniti
         )
     if "compiled" in folder.parts:
         return Recognition("dbt", None, "SQL files in a folder named compiled")
-    if glob is not None or any(folder.glob("*.sql")):
+    own = [source for source in scripts if source.path.parent == folder]
+    peeked = (own if own and glob is None else scripts)[:_PEEKED_SCRIPTS]
+    for source in peeked:
+        check_file(source.path, within)
+    # Beside the rows of a data set, scripts in subfolders make its databases.
+    if _hold_lines(entry, peeked) or (has_rows and not own and glob is None):
+        return None
+    if glob is not None or own:
         return Recognition("sql_files", None, "SQL files in one folder")
     return Recognition("dbt", None, "SQL files in subfolders")
+
+
+def _hold_lines(entry: CorpusEntry, sources: Sequence[Source]) -> bool:
+    """Tell whether text files have a query on each line, and not one query a file.
+
+    Files of one or two lines fit both.
+    """
+    texts = [_read_text(source).lstrip("\ufeff").splitlines() for source in sources]
+    scripts = [lines for lines in texts if sum(1 for line in lines if line.strip()) > 2]
+    return bool(scripts) and all(_find_line_format(entry, lines) for lines in scripts)
 
 
 def _read_start(source: Source, size: int) -> bytes:
@@ -483,7 +507,9 @@ def _read_yaml(sources: Sequence[Source]) -> Iterator[Rows]:
             yield parse_json_rows(copy.read_text(encoding="utf-8"), _PEEKED_ROWS)
 
 
-def _recognize_text(entry: CorpusEntry, source: Source, text: str) -> Recognition:
+def _recognize_text(entry: CorpusEntry, sources: Sequence[Source], text: str) -> Recognition:
+    """Recognize files of text by the start of the first one."""
+    source = sources[0]
     stripped = text.lstrip()
     if stripped.startswith(("{", "[", '"')):
         rows = parse_json_rows(stripped, _PEEKED_ROWS)
@@ -518,7 +544,27 @@ def _recognize_text(entry: CorpusEntry, source: Source, text: str) -> Recognitio
             if is_named:
                 _check_header(entry, names, values)
                 raise
+    is_readable = source.suffix == ".sql" or source.member is None or entry.glob is not None
+    if len(sources) > 1 and is_readable:
+        peeked = sources[:_PEEKED_SCRIPTS]
+        if _hold_lines(entry, peeked):
+            _check_models(entry, sources)
+        elif any(looks_like_sql(_skip_jinja(_read_text(one).lstrip("\ufeff"))) for one in peeked):
+            return Recognition("sql_files", None, "SQL files, one query each")
     return _recognize_lines(entry, lines)
+
+
+def _check_models(entry: CorpusEntry, sources: Sequence[Source]) -> None:
+    """Raise if a model's answers are several files with an answer a line."""
+    if entry.role != "predictions":
+        return
+    raise CorpusError(
+        entry.name,
+        entry.place,
+        f"contains {len(sources)} files of answers, one a line "
+        f"({shorten_names([source.name for source in sources])}), perhaps of several models",
+        "list a corpus for each, with the file as its path",
+    )
 
 
 def _check_header(entry: CorpusEntry, names: list[str], rows: list[list[str]]) -> None:
@@ -549,17 +595,31 @@ def _recognize_without_header(entry: CorpusEntry, lines: list[str], n_columns: i
 
 
 def _recognize_lines(entry: CorpusEntry, lines: list[str]) -> Recognition:
-    # Drop the last line, which may be incomplete.
-    complete = [line for line in (lines[:-1] or lines) if line.strip()][:1000]
-    words = {find_first_word(line) for line in complete}
-    # FROM starts a query in some dialects, but in most scripts it continues one.
-    others = {"FROM", "VALUES"} if words & {"SELECT", "WITH", "INSERT"} else set()
-    statements = [
-        line for line in complete if _is_sql(entry, line) and find_first_word(line) not in others
-    ]
-    continued = [line for line in complete if find_first_word(line) in _CONTINUING_WORDS | others]
+    if found := _find_line_format(entry, lines):
+        return found
+    complete = _list_complete(lines)
+    statements, _ = _find_statements(entry, complete)
     if not statements and not looks_like_sql(_skip_jinja("\n".join(complete))):
         raise _no_dump_error(entry, complete)
+    if entry.role == "predictions":
+        raise CorpusError(
+            entry.name,
+            entry.place,
+            "cannot be read as one answer a line: only "
+            f"{_describe_share(len(statements), len(complete))}",
+            "write one answer a line, or a JSON object an answer",
+        )
+    if not _starts_script(complete):
+        raise _no_dump_error(entry, complete)
+    return Recognition("sql_files", None, "SQL statements of several lines")
+
+
+def _find_line_format(entry: CorpusEntry, lines: list[str]) -> Recognition | None:
+    """Return the format of text with a query on each line, or None if it is something else."""
+    complete = _list_complete(lines)
+    statements, continued = _find_statements(entry, complete)
+    if not statements and not looks_like_sql(_skip_jinja("\n".join(complete))):
+        return None
     if sum(1 for line in complete if _GOLD_LINE.search(line)) >= 0.8 * len(complete):
         return Recognition("gold_sql", None, "lines of SQL followed by a tab and a name")
     if entry.role == "predictions" and (label := _find_other_label(complete)):
@@ -570,22 +630,32 @@ def _recognize_lines(entry: CorpusEntry, lines: list[str]) -> Recognition:
             "write only the answers, one a line, or a JSON object an answer",
         )
     share = len(statements) / len(complete)
-    found = f"{len(statements)} of the first {len(complete)} lines start like SQL statements"
-    if share >= 0.8 or (
-        entry.role == "predictions" and share >= 0.5 and len(continued) < 0.2 * len(complete)
-    ):
-        reason = "lines that start like SQL statements"
-        return Recognition("lines", None, reason if share >= 0.8 else found)
-    if entry.role == "predictions":
-        raise CorpusError(
-            entry.name,
-            entry.place,
-            f"cannot be read as one answer a line: only {found}",
-            "write one answer a line, or a JSON object an answer",
-        )
-    if not _starts_script(complete):
-        raise _no_dump_error(entry, complete)
-    return Recognition("sql_files", None, "SQL statements of several lines")
+    if share >= 0.8:
+        return Recognition("lines", None, "lines that start like SQL statements")
+    if entry.role == "predictions" and share >= 0.5 and len(continued) < 0.2 * len(complete):
+        return Recognition("lines", None, _describe_share(len(statements), len(complete)))
+    return None
+
+
+def _list_complete(lines: list[str]) -> list[str]:
+    """Return the first lines with text, without the last line, which may be incomplete."""
+    return [line for line in (lines[:-1] or lines) if line.strip()][:1000]
+
+
+def _find_statements(entry: CorpusEntry, lines: list[str]) -> tuple[list[str], list[str]]:
+    """Return the lines that start a statement, and those that continue one."""
+    words = {find_first_word(line) for line in lines}
+    # FROM starts a query in some dialects, but in most scripts it continues one.
+    others = {"FROM", "VALUES"} if words & {"SELECT", "WITH", "INSERT"} else set()
+    statements = [
+        line for line in lines if _is_sql(entry, line) and find_first_word(line) not in others
+    ]
+    continued = [line for line in lines if find_first_word(line) in _CONTINUING_WORDS | others]
+    return statements, continued
+
+
+def _describe_share(n_statements: int, n_lines: int) -> str:
+    return f"{n_statements} of the first {n_lines} lines start like SQL statements"
 
 
 def _find_other_label(lines: list[str]) -> str | None:

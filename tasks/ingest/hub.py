@@ -9,8 +9,8 @@ from typing import Final
 from nl2sql_align.tasks.base.errors import CorpusError
 from nl2sql_align.tasks.ingest.archives import Source
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
-from nl2sql_align.tasks.ingest.discovery import SCHEMAS, TARGET_SPLITS, find_split
-from nl2sql_align.tasks.ingest.dumps import DATA_SUFFIXES
+from nl2sql_align.tasks.ingest.discovery import TARGET_SPLITS, find_split
+from nl2sql_align.tasks.ingest.dumps import DATA_SUFFIXES, SCHEMAS
 from nl2sql_align.tasks.warehouse.store_files import read_silence_limit
 
 HUB: Final = "hf://"

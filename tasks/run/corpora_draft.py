@@ -17,13 +17,12 @@ from nl2sql_align.tasks.ingest.discovery import (
     CORPUS_FILE,
     DATABASES,
     PARTIAL,
-    SCHEMAS,
     SHARD,
     find_split,
     name_role,
     name_split,
 )
-from nl2sql_align.tasks.ingest.dumps import DATA_SUFFIXES, find_compiled
+from nl2sql_align.tasks.ingest.dumps import DATA_SUFFIXES, SCHEMAS, find_compiled
 from nl2sql_align.tasks.ingest.format_recognition import ANSWER_FORMATS, recognize_format
 from nl2sql_align.tasks.ingest.yaml_documents import YAML
 from nl2sql_align.tasks.run.given_corpora import make_unique

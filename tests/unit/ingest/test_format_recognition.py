@@ -1,5 +1,8 @@
 """Recognition of formats, and choice of dialects."""
 
+import json
+import zipfile
+
 import pytest
 
 from nl2sql_align.tasks.base.errors import ConfigurationError, CorpusError
@@ -277,3 +280,49 @@ def test_lines_above_a_header_are_named(tmp_path, first):
     path.write_text(f"{first}\nid,sql\n1,SELECT 1\n2,SELECT 2\n")
     with pytest.raises(CorpusError, match="remove the lines above the header"):
         resolve_format(entry(path, AUTO))
+
+
+LINES = "SELECT a FROM t\nSELECT b FROM t\nSELECT c FROM t WHERE d = 1\n"
+QUERIES = {"q1.sql": "SELECT a FROM t\n", "q2.sql": "SELECT a,\n  b\nFROM t\nWHERE c\n"}
+
+
+def write_files(folder, texts):
+    for name, text in texts.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    with zipfile.ZipFile(folder.with_suffix(".zip"), "w") as archive:
+        for name, text in texts.items():
+            archive.writestr(name, text)
+    return folder, folder.with_suffix(".zip")
+
+
+def test_several_sql_files_hold_a_query_each_or_one_a_line(tmp_path):
+    each, each_zip = write_files(tmp_path / "each", QUERIES)
+    lines, lines_zip = write_files(tmp_path / "lines", {"a.sql": LINES, "b.sql": LINES})
+    (gold, _) = write_files(tmp_path / "gold", {"train.sql": "SELECT a FROM t\tharbour\n" * 4})
+    for places, format, n_queries in (
+        ((each, each_zip, tmp_path / "each" / "q*.sql"), "sql_files", 2),
+        ((lines, lines_zip, tmp_path / "lines" / "*.sql"), "lines", 6),
+        ((gold,), "gold_sql", 4),
+    ):
+        for place in places:
+            found, _ = resolve_format(entry(place, AUTO))
+            assert (found.format, len(ingested(found, tmp_path))) == (format, n_queries)
+    one = resolve_format(entry(tmp_path / "each" / "q*.sql", AUTO, **AS_PREDICTIONS))[0]
+    assert one.format == "sql_files"
+
+
+def test_the_answers_of_several_models_are_not_one_dump(tmp_path):
+    folder, archive = write_files(tmp_path / "made", {"oak.sql": LINES, "sprig.sql": LINES})
+    for place in (folder, archive):
+        with pytest.raises(CorpusError, match=r"2 files of answers.*oak\.sql, sprig\.sql"):
+            resolve_format(entry(place, AUTO, **AS_PREDICTIONS))
+
+
+def test_scripts_beside_the_rows_of_a_data_set_are_not_its_queries(tmp_path):
+    rows = json.dumps([{"query": "SELECT a FROM t", "db_id": "d"}])
+    table = "CREATE TABLE t (a INT);\n"
+    others = {"schema.sql": table, "tables.json": "[]", "database/d/schema.sql": table}
+    for place in write_files(tmp_path / "set", {"rows.json": rows, "README.md": "#", **others}):
+        found, _ = resolve_format(entry(place, AUTO, glob=None))
+        assert (found.format, len(ingested(found, tmp_path))) == ("spider", 1)
