@@ -180,7 +180,7 @@ class CorporaWindow:
         notes = [note for one in prepared if isinstance(one, Prepared) for note in one.notes]
         return CountedCorpora(
             counted,
-            set_aside + set_aside_empty(counted, self._warehouse),
+            set_aside + set_aside_empty(counted),
             notes + collect_notes(counted, self._warehouse),
         )
 

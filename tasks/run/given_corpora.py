@@ -1,5 +1,7 @@
-"""Corpora that a caller hands over: paths and addresses of dumps, lists of queries, and frames."""
+"""Corpora that a caller hands over: paths of dumps, lists of queries or rows, and frames."""
 
+import json
+import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -34,8 +36,8 @@ def list_given(given: object, name: str) -> dict[str, object]:
     """Return the corpora of an argument by name.
 
     Args:
-        given: A path or an address, a list of queries, a frame; or several of these, as a list of
-            paths or frames, or as a mapping from names.
+        given: A path or an address, a list of queries or of rows, a frame; or several of these, as
+            a list of paths or frames, or as a mapping from names.
         name: The name of a corpus that has no file.
 
     Raises:
@@ -55,14 +57,32 @@ def list_given(given: object, name: str) -> dict[str, object]:
 
 
 def _holds_corpora(given: Sequence[object]) -> bool:
-    """Return whether the items of a list are corpora rather than queries.
+    """Return whether the items of a list are corpora rather than queries or rows.
 
     A list of strings contains queries, unless each string names an existing file or is an address.
     """
+    if _holds_rows(given):
+        return False
     texts = [one for one in given if isinstance(one, str)]
     if len(texts) == len(given):
         return all(is_address(one) or _exists(one) for one in texts)
     return any(one is not None and not isinstance(one, str) for one in given)
+
+
+def _holds_rows(given: object) -> bool:
+    """Return whether a list contains rows, as those of a JSON file, and no frames."""
+    return (
+        isinstance(given, list | tuple)
+        and len(given) > 0
+        and all(
+            isinstance(one, Mapping) and not any(_is_frame(value) for value in one.values())
+            for one in given
+        )
+    )
+
+
+def _is_frame(given: object) -> bool:
+    return hasattr(given, "__arrow_c_stream__") or hasattr(given, "to_parquet")
 
 
 def _exists(text: str) -> bool:
@@ -91,8 +111,8 @@ def make_entry(name: str, given: object, role: str, folder: Path, **keys: Any) -
 
     Args:
         name: The name of the corpus.
-        given: A path or an address of a dump, a list of queries, or a frame: of Polars, pandas or
-            Arrow, or a Hugging Face data set.
+        given: A path or an address of a dump, a list of queries or of rows, or a frame: of Polars,
+            pandas or Arrow, or a Hugging Face data set.
         role: ``train``, ``target`` or ``predictions``.
         folder: A folder for files.
         **keys: More keys of the entry.
@@ -103,22 +123,47 @@ def make_entry(name: str, given: object, role: str, folder: Path, **keys: Any) -
     entry = {"name": name, "role": role, "format": AUTO, "dialect": AUTO, **keys}
     if isinstance(given, str | Path):
         entry["path"] = given
+    elif _holds_rows(given):
+        entry["path"] = _write_rows(given, folder / f"{name}.jsonl", name)
     else:
-        entry["path"] = folder / f"{name}.parquet"
         if isinstance(given, list | tuple):
             entry |= {"format": "parquet", "columns": {"sql": "sql"}}
-        _write_frame(given, entry["path"], name)
+        entry["path"] = _write_frame(given, folder / f"{name}.parquet", name)
     try:
         return CorpusEntry.model_validate(entry)
     except ValidationError as error:
         raise ConfigurationError(f"{name}: {error.errors()[0]['msg']}") from None
 
 
-def _write_frame(given: object, path: Path, name: str) -> None:
+def _write_rows(rows: Any, path: Path, name: str) -> Path:
+    try:
+        with path.open("w", encoding="utf-8") as file:
+            for row in rows:
+                # Frames mark missing values by NaN, which JSON does not have.
+                known = {key: None if _is_nan(value) else value for key, value in row.items()}
+                file.write(f"{json.dumps(known, default=str, allow_nan=False)}\n")
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(f"{name}: a row cannot be written as JSON ({error})") from None
+    return path
+
+
+def _is_nan(value: object) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
+def _write_frame(given: Any, path: Path, name: str) -> Path:
+    """Write a frame to a Parquet file, or to JSON lines if a column mixes types, and return it."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     if hasattr(given, "__arrow_c_stream__") or isinstance(given, list | tuple):
-        pq.write_table(_make_table(given, name), path)
+        try:
+            pq.write_table(_make_table(given, name), path)
+        except pa.ArrowException as error:
+            if not hasattr(given, "iterrows"):  # not of pandas
+                problem = f"{name}: the frame cannot be converted to Arrow ({error})"
+                raise ConfigurationError(problem) from None
+            return _write_rows(given.to_dict("records"), path.with_suffix(".jsonl"), name)
     elif hasattr(given, "to_parquet"):  # a Hugging Face data set
         given.to_parquet(str(path))
     elif isinstance(given, Mapping):
@@ -127,8 +172,9 @@ def _write_frame(given: object, path: Path, name: str) -> None:
     else:
         raise ConfigurationError(
             f"{name}: cannot take data of type {type(given).__name__}; pass a path, a list of "
-            "queries, or a frame of Polars, pandas, Arrow or Hugging Face"
+            "queries or rows, or a frame of Polars, pandas, Arrow or Hugging Face"
         )
+    return path
 
 
 def _make_table(given: Any, name: str) -> "pa.Table":
@@ -140,6 +186,6 @@ def _make_table(given: Any, name: str) -> "pa.Table":
         if one is not None and not isinstance(one, str):
             raise ConfigurationError(
                 f"{name}: item {index} of the list is of type {type(one).__name__}; a list "
-                "contains queries as str, with None for a missing answer"
+                "contains queries as str, with None for a missing answer, or rows as dict"
             )
     return pa.table({"sql": pa.array(given, pa.string())})

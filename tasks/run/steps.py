@@ -387,7 +387,7 @@ def _suggest_dialect(
     ]
 
 
-def set_aside_empty(corpora: list[CountedCorpus], warehouse: Warehouse) -> list[SetAside]:
+def set_aside_empty(corpora: list[CountedCorpus]) -> list[SetAside]:
     """Set aside the corpora without SQL: their counts are published, but not their texts."""
     empty = [corpus.entry for corpus in corpora if not corpus.has_sql]
     faults = [
@@ -395,8 +395,8 @@ def set_aside_empty(corpora: list[CountedCorpus], warehouse: Warehouse) -> list[
             entry.name,
             entry.place,
             f"no query has a template in dialect '{entry.dialect}', so its text is not published",
-            f"check format and dialect; nl2sql-align inspect {entry.place} shows its first texts, "
-            f"and nl2sql-align rejects {warehouse.folder} {entry.name} the reasons",
+            f"check format and dialect; nl2sql-align inspect {entry.place} shows its first texts "
+            "and the reasons",
         )
         for entry in empty
     ]

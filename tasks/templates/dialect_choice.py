@@ -72,6 +72,8 @@ class DialectChoice:
         """The reason for the choice, as a sentence."""
         ranked = sorted(self.shares.items(), key=lambda pair: (pair[0] != self.dialect, -pair[1]))
         shown = ", ".join(f"{name} {share:.1%}" for name, share in ranked[:4])
+        if not any(self.shares.values()):
+            return f"dialect '{self.dialect}': no dialect parses any of {self.n_sampled} queries"
         why = "is the dump's own, and parses enough" if self.is_own else "parses most"
         return (
             f"dialect '{self.dialect}' {why} of {self.n_sampled} queries ({shown}; no other parses "

@@ -159,10 +159,10 @@ def compare(
         compare({"ours": frame, "synthetic": ["SELECT 1"]}, logged_queries)
 
     Args:
-        train: The training sets: a path or an address, a list of queries, a frame of Polars, pandas
-            or Arrow, or a Hugging Face data set; or several of these, as a list of paths or frames,
-            or as a mapping from names. A list of strings is one of queries, unless each string is
-            the path of an existing file or an address.
+        train: The training sets: a path or an address, a list of queries or of rows (dicts), a
+            frame of Polars, pandas or Arrow, or a Hugging Face data set; or several of these, as a
+            list of paths or frames, or as a mapping from names. A list of strings is one of
+            queries, unless each string is the path of an existing file or an address.
         target: The target, as one of these.
         answers: Models' answers to the questions of the target, in order or by id, in the form of
             ``train``.
@@ -224,7 +224,7 @@ def _compare(
         summary = run_locally(
             entries, warehouse, settings, threads=threads, memory_limit=memory_limit
         )
-        set_aside = _adapt_reasons(summary.set_aside, entries, warehouse)
+        set_aside = dict(summary.set_aside)
         _check_usable(entries, set_aside)
         return _read_comparison(entries, warehouse, list(summary.notes), set_aside)
 
@@ -254,20 +254,6 @@ def _make_entries(
                 keys |= {"target": target_name, "model": name}
             entries.append(make_entry(name, one, role, folder, **keys))
     return entries
-
-
-def _adapt_reasons(
-    set_aside: Mapping[str, str], entries: "list[CorpusEntry]", warehouse: "Warehouse"
-) -> dict[str, str]:
-    """Return the reasons with the command for a dump in place of the one for a warehouse."""
-    places = {entry.name: entry.place for entry in entries}
-    return {
-        name: reason.replace(
-            f"nl2sql-align rejects {warehouse.folder} {name}",
-            f"nl2sql-align inspect {places[name]}",
-        )
-        for name, reason in set_aside.items()
-    }
 
 
 def _check_usable(entries: "list[CorpusEntry]", set_aside: Mapping[str, str]) -> None:

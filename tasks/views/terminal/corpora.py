@@ -45,6 +45,8 @@ def print_inspection(found: "Inspection") -> None:
     shares = ", ".join(f"{name} {share:.1%}" for name, share in ranked[:4])
     why = "is the dump's own" if found.has_own_dialect else "parses the most queries"
     reason = f", which {why} ({shares})" if shares else ""
+    if shares and not any(found.dialect_shares.values()):
+        reason = ", because no dialect parses any of the sampled queries"
     out.print(f"  dialect {found.dialect}{reason}", soft_wrap=True)
     if found.rows.mixture:
         out.print(f"  {escape(printable(found.rows.mixture))}", soft_wrap=True)

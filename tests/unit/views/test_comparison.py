@@ -1,6 +1,7 @@
 """Comparing a few files or frames: the numbers of a run, without its set-up."""
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -110,6 +111,23 @@ def test_data_in_memory_is_written_for_the_program_to_read(tmp_path, kind):
     assert pl.read_parquet(entry.path).to_series().to_list() == TRAIN
 
 
+@pytest.mark.parametrize("kind", ["list", "pandas"])
+def test_rows_whose_values_mix_types_are_taken(kind, tmp_path):
+    rows = [
+        {"query": "SELECT a FROM t", "sql": {"from": ["t", {"b": 1}]}, "note": math.nan},
+        {"query": "SELECT b FROM t", "sql": {"from": [5]}, "note": "ü"},
+    ]
+    if kind == "pandas":
+        pandas = pytest.importorskip("pandas", reason="needs pandas, which datasets brings")
+    given = pandas.DataFrame(rows) if kind == "pandas" else rows
+    [(name, one)] = list_given(given, "train").items()
+    entry = make_entry(name, one, "train", tmp_path)
+    assert pl.read_ndjson(entry.path).select("query", "note").rows() == [
+        ("SELECT a FROM t", None),
+        ("SELECT b FROM t", "ü"),
+    ]
+
+
 def test_lists_of_files_are_not_taken_for_queries(folder):
     files = [folder / "boats.sql", folder / "dev.sql"]
     assert list_given(files, "train") == {"boats": files[0], "dev": files[1]}
@@ -150,11 +168,18 @@ def test_a_comparison_needs_a_target(folder):
         compare(TRAIN, [folder / "boats.sql", folder / "dev.sql"])
 
 
+class MixedFrame:
+    def __arrow_c_stream__(self, requested_schema=None):
+        raise pa.ArrowInvalid("mixed types")
+
+
 def test_other_data_is_refused(tmp_path):
     with pytest.raises(ConfigurationError, match="train: cannot take data of type int; pass a"):
         make_entry("train", 5, "train", tmp_path)
     with pytest.raises(ConfigurationError, match="train: item 1 of the list is of type int; a li"):
         make_entry("train", ["SELECT 1", 5], "train", tmp_path)
+    with pytest.raises(ConfigurationError, match="the frame cannot be converted to Arrow"):
+        make_entry("train", MixedFrame(), "train", tmp_path)
     with pytest.raises(ConfigurationError, match=r"train: choose one of the splits.*: train, dev"):
         make_entry("train", {"train": [], "dev": []}, "train", tmp_path)
     with pytest.raises(ConfigurationError, match="train: no data is given"):
