@@ -20,6 +20,7 @@ from hypothesis.configuration import set_hypothesis_home_dir
 
 from nl2sql_align.tasks.base.connections import bounded
 from nl2sql_align.tasks.base.environment import THREADS_VARIABLE
+from nl2sql_align.tasks.base.garbage import collect_rarely
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
 from nl2sql_align.tasks.measures.matrix import Content, MatrixReport, compute_matrix
 from nl2sql_align.tasks.ngrams.corpus_counts import begin_counting, count_divided
@@ -40,6 +41,9 @@ _PARSED = pa.schema(
 
 # More threads take longer on small data. Tests on threads set their number.
 os.environ[THREADS_VARIABLE] = "1"
+
+# As in the programs.
+collect_rarely()
 
 # The same examples in every run, with nothing stored between runs.
 hypothesis.settings.register_profile(

@@ -1,5 +1,6 @@
 """Readers during runs: they always see the results of one complete run."""
 
+import shutil
 import subprocess
 import sys
 import time
@@ -10,15 +11,15 @@ import pytest
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 from tests.faults.steps import run
 from tests.faults.test_interruptions import start
-from tests.flows.conftest import small_corpora
+from tests.flows.conftest import restore, small_corpora
 
 pytestmark = [pytest.mark.fault, pytest.mark.usefixtures("one_parser_process")]
 
 
-@pytest.fixture
-def files(tmp_path):
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
     """Corpora files that differ in their corpora, or in the dumps of their corpora."""
-    corpora = small_corpora(tmp_path / "dumps")
+    corpora = small_corpora(tmp_path_factory.mktemp("corpora") / "dumps")
     found = []
     for number in range(3):
         if number % 2:
@@ -32,6 +33,21 @@ def files(tmp_path):
         path = corpora.write()
         found.append(path.rename(path.with_name(f"corpora-{number}.toml")))
     return found
+
+
+@pytest.fixture(scope="module")
+def _first_run(files, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("first")
+    run(folder / "warehouse", files[0])
+    shutil.copytree(folder / "warehouse", folder / "kept")
+    return folder
+
+
+@pytest.fixture
+def warehouse(_first_run):
+    """The warehouse after a run of the first file, restored for each test."""
+    restore(_first_run / "warehouse", _first_run / "kept")
+    return _first_run / "warehouse"
 
 
 LOOK = """
@@ -64,22 +80,19 @@ def look(warehouse):
     return tuple(names), tuple(listed)
 
 
-def test_a_reader_in_a_loop_sees_one_complete_state_after_another(files, tmp_path):
-    warehouse = tmp_path / "warehouse"
-    run(warehouse, files[0])
+def test_a_reader_in_a_loop_sees_one_complete_state_after_another(files, warehouse):
     process = start("run", warehouse, *files[1:3], files[0], stdout=subprocess.DEVNULL)
     seen = []
     while process.poll() is None:
+        before = time.monotonic()
         seen.append(look(warehouse))
-        time.sleep(0.1)  # leave the run its share of the processors
+        time.sleep(2 * (time.monotonic() - before))  # leave the run its share of the processors
     assert process.returncode == 0
     assert len(seen) > 10
     assert len(set(seen)) >= 3, "the reader was too slow to see the states change"
 
 
-def test_a_reader_that_keeps_the_results_open_sees_them_unchanged(files, tmp_path):
-    warehouse = tmp_path / "warehouse"
-    run(warehouse, files[0])
+def test_a_reader_that_keeps_the_results_open_sees_them_unchanged(files, warehouse):
     with duckdb.connect(str(Warehouse(warehouse).database), read_only=True) as con:
         before = con.execute(LOOK).fetchall()
         run(warehouse, files[1])
@@ -99,9 +112,7 @@ con.execute("select sum(n_occurrences) from ngram_counts").fetchall()
 """
 
 
-def test_a_reader_does_not_block_a_run(files, tmp_path):
-    warehouse = tmp_path / "warehouse"
-    run(warehouse, files[0])
+def test_a_reader_does_not_block_a_run(files, warehouse):
     with subprocess.Popen(
         [sys.executable, "-c", READER, str(Warehouse(warehouse).database)],
         stdin=subprocess.PIPE,
@@ -114,9 +125,7 @@ def test_a_reader_does_not_block_a_run(files, tmp_path):
         assert reader.wait(timeout=60) == 0
 
 
-def test_a_reader_leaves_nothing_beside_the_results(files, tmp_path):
-    warehouse = tmp_path / "warehouse"
-    run(warehouse, files[0])
+def test_a_reader_leaves_nothing_beside_the_results(warehouse):
     before = sorted(warehouse.iterdir())
     look(warehouse)
     assert sorted(warehouse.iterdir()) == before

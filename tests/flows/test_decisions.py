@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 
+from tests.flows.artifacts import read_artifact
 from tests.flows.warehouses import read
 
 pytestmark = pytest.mark.flow
@@ -17,13 +18,10 @@ def warehouse(sample_run, tmp_path_factory):
 
 def printed(key):
     """Return the text of an artifact, a block of code."""
-    from prefect.artifacts import Artifact
-
-    found = Artifact.get(key)
-    assert found is not None, key
-    first, *lines, last = found.data.splitlines()
+    text = read_artifact(key)
+    first, *lines, last = text.splitlines()
     assert (first, last) == ("```text", "```")
-    assert "\x1b" not in found.data
+    assert "\x1b" not in text
     return "\n".join(lines)
 
 
@@ -37,16 +35,14 @@ def test_a_mixture_is_recorded(warehouse):
 
 
 def test_sample_sizes_are_recommended(warehouse):
-    from prefect.artifacts import Artifact
-
     from nl2sql_align.flows.decisions import sample_sizes
 
     assert "queries of orchard-dev" in sample_sizes(warehouse, "orchard-dev", n_trials=5)
     [(n_trials,)] = read(warehouse, "select distinct n_trials from sample_size")
     assert n_trials == 5
     assert "queries of orchard-dev" in printed("sample-size-orchard-dev-warehouse")
-    picture = Artifact.get("picture-of-sample-size-orchard-dev-warehouse")
-    assert picture.data.startswith("data:image/svg+xml;base64,")
+    picture = read_artifact("picture-of-sample-size-orchard-dev-warehouse")
+    assert picture.startswith("data:image/svg+xml;base64,")
 
 
 def test_outcomes_are_compared_with_the_ratios(warehouse, tmp_path):

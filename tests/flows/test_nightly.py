@@ -10,6 +10,7 @@ import duckdb
 import pytest
 
 from nl2sql_align.tasks.base.errors import AlignError, ConfigurationError, DatabaseInUseError
+from tests.flows.artifacts import read_artifact
 from tests.flows.conftest import SAMPLES
 from tests.flows.warehouses import leftovers, read
 
@@ -52,14 +53,6 @@ def events(name, run_id):
     return []
 
 
-def artifact(key):
-    from prefect.artifacts import Artifact
-
-    found = Artifact.get(key)
-    assert found is not None, key
-    return found.data
-
-
 def test_night_after_night(nightly, dumps, tmp_path):
     warehouse = tmp_path / "nights"
 
@@ -93,15 +86,15 @@ def test_night_after_night(nightly, dumps, tmp_path):
     assert [row for row in kept if row[1] != "spider-train"] == [
         row for row in before if row[1] != "spider-train"
     ]
-    matrix = json.loads(artifact("alignment-matrix-nights"))
+    matrix = json.loads(read_artifact("alignment-matrix-nights"))
     assert {row["source"] for row in matrix} == {"shop", "spider-dev", "spider-train"}
-    picture = base64.b64decode(artifact("picture-of-matrix-nights").partition(";base64,")[2])
+    picture = base64.b64decode(read_artifact("picture-of-matrix-nights").partition(";base64,")[2])
     assert b"spider-train" in picture[picture.index(b"<svg") :]
-    text = artifact("run-summary-nights")
+    text = read_artifact("run-summary-nights")
     assert "- Changed: spider-train" in text
     assert "Closest training sets: " in text.partition("## Findings")[2]
     assert "spider-train with spider-dev: " in text.partition("## Drift")[2]
-    found = artifact("discovery-nights")
+    found = read_artifact("discovery-nights")
     assert "## Retired: the dump is gone, its results remain\n\n- shop" in found
     assert "pg&#95;stat.csv: not recognized" in found.partition("## Not taken")[2]
     [event] = events("nl2sql-align.drift", second.run_id)

@@ -256,20 +256,17 @@ def test_another_column_measures_the_slices_again_and_nothing_else(tmp_path, mon
     assert (summary.n_ingested, summary.n_parsed) == (0, 0)
     assert set(slices(folder)["slice"]) == {"hard", "simple"}
     of_level = slices(folder)
+    with monkeypatch.context() as patched:
+        # The same inputs need no measure again.
+        patched.setattr("nl2sql_align.tasks.measures.slices._measure_sliced", None)
+        run(folder, [train, by_level, answers])
+    assert slices(folder).equals(of_level)
 
     run(folder, [train, dumps.target("dev", QUESTIONS, slice="db"), answers])
     assert set(slices(folder)["slice"]) == {"harbour 0", "harbour 1", "harbour 2"}
     assert stages(folder) == before
     files = [*(folder / "stages" / "slices").iterdir()]
     assert len(files) == 1  # that of the other column is gone
-
-    run(folder, [train, by_level, answers])
-    assert slices(folder).equals(of_level)
-    with monkeypatch.context() as patched:
-        # The same inputs need no measure again.
-        patched.setattr("nl2sql_align.tasks.measures.slices._measure_sliced", None)
-        run(folder, [train, by_level, answers])
-    assert slices(folder).equals(of_level)
 
     run(folder, [train, plain, answers])
     assert slices(folder).is_empty()
