@@ -69,7 +69,7 @@ def gaps(
     target: str,
     pool: Sequence[str] = (),
     budget: int = GAPS_BUDGET,
-    out: Path | None = None,
+    out: Path | str | None = None,
     replicates: int = REPLICATES,
     seed: int = 0,
 ) -> Gaps:

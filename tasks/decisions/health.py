@@ -20,6 +20,7 @@ from nl2sql_align.tasks.measures.options import Resampling
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.run.local import run_locally
 from nl2sql_align.tasks.run.options import JobSettings
+from nl2sql_align.tasks.warehouse.addresses import expand_home
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 
 _WAYS: Final = ("pair", "sql", "question", "near-pair", "near-sql", "near-question")
@@ -94,8 +95,8 @@ def expand_kinds(kinds: Sequence[str]) -> list[str]:
 
 
 def check(
-    corpora: Path,
-    schemas: Sequence[Path] = (),
+    corpora: Path | str,
+    schemas: Sequence[Path | str] = (),
     *,
     threads: int | None = None,
     memory_limit: str | None = None,
@@ -113,7 +114,7 @@ def check(
         ConfigurationError: The corpora file or a schema cannot be read.
     """
     entries = load_corpora(corpora)
-    given = [_read_schemas(path) for path in schemas]
+    given = [_read_schemas(expand_home(path)) for path in schemas]
     with TemporaryDirectory(prefix="nl2sql-align-") as temporary:
         warehouse = Warehouse(Path(temporary) / "warehouse")
         settings = JobSettings(resampling=Resampling(replicates=0))

@@ -78,7 +78,7 @@ def mix(
     replicates: int = MIXTURE_REPLICATES,
     seed: int = 0,
     keep_accidental: bool = False,
-    out: Path | None = None,
+    out: Path | str | None = None,
     training: TrainingOptions | None = None,
 ) -> Mixture:
     """Find the weights of whole corpora whose mixture has the lowest divergence from a target.

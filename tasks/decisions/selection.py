@@ -186,10 +186,10 @@ def select(
     place: Path | str,
     target: str,
     sources: Sequence[str],
-    out: Path,
+    out: Path | str,
     options: SelectionOptions,
     training: TrainingOptions | None = None,
-    weights: Path | None = None,
+    weights: Path | str | None = None,
 ) -> Selection:
     """Choose rows that are distributed like a target, and write them to a folder.
 
@@ -204,8 +204,8 @@ def select(
         options: How to select.
         training: How to write the rows for a trainer, too; by default they are not.
         weights: A file with the weight of each question of the target, such as an error rate; see
-            ``tasks.decisions.question_weights.read_weights``. Alignments of the selection are then
-            those with the weighted target. By default, all questions weigh 1.
+            docs/selection.md. Alignments of the selection are then those with the weighted target.
+            By default, all questions weigh 1.
 
     Raises:
         ConfigurationError: A corpus does not exist, or an option is wrong.

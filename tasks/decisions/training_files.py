@@ -22,6 +22,7 @@ import polars as pl
 from nl2sql_align.tasks.base.errors import AlignError, ConfigurationError, find_disk_reason
 from nl2sql_align.tasks.decisions.options import LEAST_WEIGHT, TrainingLayout
 from nl2sql_align.tasks.results.database import quote_name
+from nl2sql_align.tasks.warehouse.addresses import expand_home
 from nl2sql_align.tasks.warehouse.folder import write_atomically
 
 _T = TypeVar("_T")
@@ -69,9 +70,9 @@ class TrainingOptions:
     """
 
     layout: TrainingLayout
-    prompt: Path | None = None
-    system: Path | None = None
-    schemas: Path | None = None
+    prompt: Path | str | None = None
+    system: Path | str | None = None
+    schemas: Path | str | None = None
     validation_share: float = 0.0
 
     def check(self) -> None:
@@ -227,9 +228,9 @@ def explaining_write_errors(folder: Path) -> Iterator[None]:
 
 def _read_inputs(options: TrainingOptions) -> _Inputs:
     """Read each file once: it may be a pipe."""
-    prompt = _read_text(options.prompt) if options.prompt else None
-    system = _read_text(options.system) if options.system else None
-    schemas = read_schemas(options.schemas) if options.schemas else {}
+    prompt = _read_text(expand_home(options.prompt)) if options.prompt else None
+    system = _read_text(expand_home(options.system)) if options.system else None
+    schemas = read_schemas(expand_home(options.schemas)) if options.schemas else {}
     if prompt is not None:
         _check_fields(prompt)
     return _Inputs(prompt, system, schemas)

@@ -412,7 +412,7 @@ def is_generic(format: str) -> bool:
     return format != AUTO and "sql_column" in declared_parameters(f"dumps/{format}")
 
 
-def load_corpora(path: Path, within: Sequence[Path] = ()) -> list[CorpusEntry]:
+def load_corpora(path: Path | str, within: Sequence[Path] = ()) -> list[CorpusEntry]:
     """Return the corpora that a TOML file lists, in its order.
 
     Args:

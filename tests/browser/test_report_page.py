@@ -374,7 +374,7 @@ def test_it_fits_is_not_blank_and_can_be_read_by_everyone(opened, size, scheme):
         assert box["height"] > 80, section.get_attribute("id")
         assert box["x"] + box["width"] <= size["width"]
     back = (255, 255, 255) if scheme == "light" else (21, 23, 27)
-    colors = page.evaluate(COLOURS, base64.b64encode(page.screenshot()).decode())
+    colors = page.evaluate(COLORS, base64.b64encode(page.screenshot()).decode())
     assert colors["corner"] == list(back)
     assert colors["different"] > 20
     # Numbers on every shade of the matrix can be read.
@@ -399,7 +399,7 @@ def test_controls_are_not_printed(opened):
     assert ink.evaluate("node => getComputedStyle(node).fill") == "rgb(0, 0, 0)"
 
 
-COLOURS = """async (png) => {
+COLORS = """async (png) => {
     const bytes = Uint8Array.from(atob(png), (character) => character.charCodeAt(0));
     const image = await createImageBitmap(new Blob([bytes], { type: "image/png" }));
     const canvas = new OffscreenCanvas(image.width, image.height).getContext("2d");

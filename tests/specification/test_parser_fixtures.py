@@ -28,7 +28,7 @@ pytestmark = pytest.mark.skipif(
     reason="SQLGLOT_FIXTURES is not the folder tests of sqlglot's source distribution",
 )
 DIALECTS = {dialect.value for dialect in Dialects} - {"dax", "prql"}  # these are not SQL
-NORMALISED = {"<>": "!=", "==": "="}
+NORMALIZED = {"<>": "!=", "==": "="}
 LEXED_APART = {"<<": "<", ">>": ">", "!~": "!", "!~*": "!", "!~~": "!", "!~~*": "!"}
 # Words that are names by their place, which the parser takes as they are.
 AFTER_THESE = {":", "@", "COLLATE", "CHARSET", "USING", "SET", "=>", "=", "/", ".", "%", "ENCODING"}
@@ -104,7 +104,7 @@ def checked():
 
 def compare(sql: str, template: str, words: list[str]) -> tuple[Counter[str], Counter[str]]:
     kept = [LEXED_APART.get(word, word) for word in split_template(template)]
-    needed = [NORMALISED.get(word, word) for word in words]
+    needed = [NORMALIZED.get(word, word) for word in words]
     needed = [
         word
         for before, word in zip(["", *needed], needed, strict=False)

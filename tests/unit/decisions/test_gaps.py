@@ -49,7 +49,7 @@ def kl_alignment(rows):
 
 
 def test_each_row_says_what_its_rows_add(folder, tmp_path):
-    made = gaps(folder, "train", "dev", budget=30, out=tmp_path / "seeds.jsonl")
+    made = gaps(folder, "train", "dev", budget=30, out=str(tmp_path / "seeds.jsonl"))
     rows = templates_of(TRAIN)
     assert made.source_alignment == pytest.approx(kl_alignment(rows), abs=1e-12)
     own, dev = Counter(rows), Counter(templates_of(DEV))

@@ -32,7 +32,7 @@ def test_findings_name_their_rows(tmp_path):
         for name, role in (("train", "train"), ("dev", "target"))
     )
     (tmp_path / "corpora.toml").write_text(entries)
-    health = check(tmp_path / "corpora.toml", threads=1)
+    health = check(str(tmp_path / "corpora.toml"), threads=1)
     found = {(kind, *row) for kind, *row in health.findings.drop("detail").rows()}
     assert found == {
         ("duplicate-pair", "train", 1, "train", 0),

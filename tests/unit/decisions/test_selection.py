@@ -94,7 +94,7 @@ def test_the_numbers_of_a_selection_follow_from_its_rows(folder, tmp_path, metho
 
 
 def test_a_direct_selection_is_closer_than_a_random_one_and_any_corpus(folder, tmp_path):
-    made = select(folder, "dev", [], tmp_path, SelectionOptions(18, replicates=0))
+    made = select(folder, "dev", [], str(tmp_path), SelectionOptions(18, replicates=0))
     assert made.kl_alignment > made.curve["random_alignment"][-1] + 0.1
     assert made.kl_alignment > made.sources["source_alignment"].max() + 0.1
     assert made.kl_alignment > made.pool_alignment + 0.1
@@ -304,7 +304,7 @@ def test_a_mixture_is_written_for_a_trainer(tmp_path, make_corpus):
         ("dev", TARGET, {"role": "target"}),
     )
     given = TrainingOptions(TrainingLayout.PROMPT_COMPLETION)
-    made = mix(warehouse.folder, "dev", replicates=20, out=tmp_path / "out", training=given)
+    made = mix(warehouse.folder, "dev", replicates=20, out=str(tmp_path / "out"), training=given)
     assert made.sources["row_weight"][2] == pytest.approx(0, abs=1e-3)
     assert list(made.training.files) == made.sources["source"].to_list()[:2]
     for name, queries in (("near", NEAR), ("far", FAR)):
@@ -445,4 +445,4 @@ def test_what_weighs_more_is_selected_more(folder, tmp_path, method):
 def test_weights_of_0_alone_are_refused(folder, tmp_path):
     file = write_weights(tmp_path / "weights.csv", [0] * len(TARGET))
     with pytest.raises(ConfigurationError, match="all queries of dev with a template weigh 0"):
-        select(folder, "dev", [], tmp_path / "out", SelectionOptions(5), weights=file)
+        select(folder, "dev", [], tmp_path / "out", SelectionOptions(5), weights=str(file))

@@ -308,7 +308,7 @@ def test_wrong_options_are_refused(tmp_path):
     with pytest.raises(ConfigurationError, match="validation share: 1 is not between 0 and 1"):
         write(tmp_path, validation_share=1)
     with pytest.raises(ConfigurationError, match=r"none\.txt: cannot be read"):
-        write(tmp_path, system=tmp_path / "none.txt")
+        write(tmp_path, system=str(tmp_path / "none.txt"))
     (tmp_path / "tables.json").write_text('[{"db_id": 1}]')
     with pytest.raises(ConfigurationError, match=r"not have the layout of Spider's tables\.json"):
         write(tmp_path, schemas=tmp_path / "tables.json")

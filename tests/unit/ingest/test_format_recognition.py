@@ -17,7 +17,7 @@ from tests.unit.ingest.test_dumps import DUMPS, as_csv, as_json, as_lines, entry
 from tests.unit.ingest.test_formats import SAMPLES, ingested
 
 # These dumps have too few rows or no SQL, or match another format as well.
-NOT_RECOGNISED = {
+NOT_RECOGNIZED = {
     name
     for name, (format, *_) in DUMPS.items()
     if format == "lines" or name in ("gold_sql", "jsonl with other values than texts")
@@ -34,7 +34,7 @@ AS_PREDICTIONS = {"role": "predictions", "target": "t", "model": "m"}
 KNOWN = {name: given[:3] for name, given in {**DUMPS, **SAMPLES}.items()}
 
 
-@pytest.mark.parametrize("name", sorted(KNOWN.keys() - NOT_RECOGNISED))
+@pytest.mark.parametrize("name", sorted(KNOWN.keys() - NOT_RECOGNIZED))
 def test_formats_are_recognized(tmp_path, name):
     format, file, content = KNOWN[name]
     (tmp_path / file).write_bytes(content)

@@ -67,7 +67,7 @@ HARMLESS_TABLES = set(
 )
 # In these places, something before the word keeps the query from having a key, or the key keeps the
 # word after that one.
-HARMLESS_BY_NEIGHBOURS = set(
+HARMLESS_BY_NEIGHBORS = set(
     """
     doris._parse_range duckdb._parse_join hive._parse_transform parser._parse_changes
     parser._parse_having_max parser._parse_insert parser._parse_pipe_syntax_extend
@@ -77,7 +77,7 @@ HARMLESS_BY_NEIGHBOURS = set(
     CHARSET_TRANSLATORS HISTORICAL_DATA_KIND PIPE_SYNTAX_TRANSFORM_PARSERS
     """.split()
 )
-HARMLESS = HARMLESS_METHODS | HARMLESS_TABLES | HARMLESS_BY_NEIGHBOURS
+HARMLESS = HARMLESS_METHODS | HARMLESS_TABLES | HARMLESS_BY_NEIGHBORS
 
 
 def words_of_methods():
