@@ -83,7 +83,7 @@ from nl2sql_align.tasks.warehouse.part_files import (
 # From this share of a corpus on, a note reports statements that are not queries.
 _MANY_COMMANDS: Final = 0.01
 _N_SHOWN: Final = 3
-# The largest corpus, and the most pairs with a target, that the process of the run resamples.
+# The most queries, and pairs with a target, that the process of the run resamples.
 _QUERIES_HERE: Final = 500_000
 _PAIRS_HERE: Final = 5_000
 
@@ -497,7 +497,7 @@ def resample_pairs(
         warehouse: The warehouse.
         resampling: How to resample.
         blocks: The blocks that this run has made.
-        queries_here: If a corpus has more queries, another process resamples, for its memory.
+        queries_here: If there are more queries, another process resamples, for its memory.
         pairs_here: The same for pairs of a corpus and a target.
     """
     if resampling.replicates == 0:
@@ -508,7 +508,7 @@ def resample_pairs(
         warehouse.stage("intervals"),
         resampling,
     )
-    n_queries = max(pq.read_metadata(one.queries).num_rows for one in corpora)
+    n_queries = sum(pq.read_metadata(one.queries).num_rows for one in corpora)
     n_pairs = len(corpora) * sum(one.entry.role == "target" for one in corpora)
     is_much = n_queries > queries_here or n_pairs > pairs_here
     if is_much and not has_intervals(*arguments):

@@ -19,7 +19,8 @@ class RunSummary:
         n_crashed: Queries that crashed the parser.
         n_pairs: Ordered pairs of contents.
         n_new_pairs: Pairs that no earlier run had measured.
-        seconds: The time of each stage.
+        seconds: The time of each stage, in turn. Several corpora are under way in ``ingest``,
+            ``templates`` and ``ngrams``, each of which ends once all are through it.
         notes: Choices that the run made for corpora, and remarks about them.
         problems: The dumps and folders that the nightly job could not use, with the reasons.
         skipped: The files that the nightly job did not recognize as data sets.

@@ -89,7 +89,7 @@ def test_much_is_resampled_in_another_process_with_the_same_bits(entries, tmp_pa
     ):
         corpora = Job(warehouse, lock, LocalExecutor(pool)).count(entries).corpora
         matrix = steps.measure_pairs(corpora, warehouse)
-        for n_calls, limits in enumerate([(9000, 3), (8999, 3), (9000, 2)]):
+        for n_calls, limits in enumerate([(18_001, 3), (18_000, 3), (18_001, 2)]):
             for _ in range(2):  # the second time, nothing is left to do
                 report = steps.resample_pairs(
                     corpora, matrix, warehouse, Resampling(20), (), *limits
