@@ -351,11 +351,8 @@ class Warehouse:
         }
         new = [name for name in stages if name not in kept]
         with ThreadPoolExecutor() as pool:
-            digests = list(pool.map(digest_file, (stages[name] for name in new)))
-        return kept | {
-            name: _describe_file(stages[name], digest)
-            for name, digest in zip(new, digests, strict=True)
-        }
+            made = pool.map(_describe_if_there, (stages[name] for name in new))
+            return kept | {name: one for name, one in zip(new, made, strict=True) if one}
 
     def record_next_database(self, database: Path) -> None:
         """Record the digest of a database that is about to replace the published one.
@@ -468,6 +465,13 @@ class Warehouse:
 def _describe_file(path: Path, sha256: str) -> _FileRecord:
     stat = path.stat()
     return _FileRecord(stat.st_size, stat.st_mtime_ns, sha256)
+
+
+def _describe_if_there(path: Path) -> _FileRecord | None:
+    """Return the state of a file, or None if a step has just removed it."""
+    with suppress(FileNotFoundError):
+        return _describe_file(path, digest_file(path))
+    return None
 
 
 def _next_name(database: Path) -> str:
