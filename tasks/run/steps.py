@@ -6,10 +6,10 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -86,6 +86,8 @@ _N_SHOWN: Final = 3
 # The most queries, and pairs with a target, that the process of the run resamples.
 _QUERIES_HERE: Final = 500_000
 _PAIRS_HERE: Final = 5_000
+
+R = TypeVar("R")
 
 
 def list_parameters(
@@ -502,18 +504,10 @@ def resample_pairs(
     """
     if resampling.replicates == 0:
         return None
-    arguments = (
-        _list_comparable(corpora),
-        matrix.pairs,
-        warehouse.stage("intervals"),
-        resampling,
-    )
     n_queries = sum(pq.read_metadata(one.queries).num_rows for one in corpora)
-    n_pairs = len(corpora) * sum(one.entry.role == "target" for one in corpora)
-    is_much = n_queries > queries_here or n_pairs > pairs_here
-    if is_much and not has_intervals(*arguments):
-        return call_apart(compute_intervals, *arguments, blocks)
-    return compute_intervals(*arguments, blocks)
+    is_much = n_queries > queries_here or _count_pairs(corpora) > pairs_here
+    given = corpora, matrix, warehouse, resampling
+    return _call_for_pairs(compute_intervals, given, blocks, is_much=is_much)
 
 
 def list_blocks_to_resample(
@@ -521,12 +515,32 @@ def list_blocks_to_resample(
     matrix: MatrixReport,
     warehouse: Warehouse,
     resampling: Resampling = DEFAULT_RESAMPLING,
+    pairs_here: int = _PAIRS_HERE,
 ) -> list[Block]:
     """Return blocks of pairs to resample before ``resample_pairs``; an empty list for few pairs."""
     if resampling.replicates == 0:
         return []
-    folder = warehouse.stage("intervals")
-    return list_blocks(_list_comparable(corpora), matrix.pairs, folder, resampling)
+    given = corpora, matrix, warehouse, resampling
+    return _call_for_pairs(list_blocks, given, is_much=_count_pairs(corpora) > pairs_here)
+
+
+def _count_pairs(corpora: list[CountedCorpus]) -> int:
+    """Return the number of pairs with a target."""
+    return len(corpora) * sum(one.entry.role == "target" for one in corpora)
+
+
+def _call_for_pairs(
+    function: Callable[..., R],
+    given: tuple[list[CountedCorpus], MatrixReport, Warehouse, Resampling],
+    *more: Any,
+    is_much: bool,
+) -> R:
+    """Call a function on pairs to resample, in another process if much is left to do."""
+    corpora, matrix, warehouse, resampling = given
+    arguments = _list_comparable(corpora), matrix.pairs, warehouse.stage("intervals"), resampling
+    if is_much and not has_intervals(*arguments):
+        return call_apart(function, *arguments, *more)
+    return function(*arguments, *more)
 
 
 def measure_slices(corpora: list[CountedCorpus], warehouse: Warehouse) -> Path | None:

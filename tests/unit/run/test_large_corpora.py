@@ -89,11 +89,14 @@ def test_much_is_resampled_in_another_process_with_the_same_bits(entries, tmp_pa
     ):
         corpora = Job(warehouse, lock, LocalExecutor(pool)).count(entries).corpora
         matrix = steps.measure_pairs(corpora, warehouse)
+        given = corpora, matrix, warehouse, Resampling(20)
+        for pairs_here, n_calls in ((3, 0), (2, 1)):
+            assert steps.list_blocks_to_resample(*given, pairs_here) == []  # few of them
+            assert len(calls) == n_calls
+        calls.clear()
         for n_calls, limits in enumerate([(18_001, 3), (18_000, 3), (18_001, 2)]):
             for _ in range(2):  # the second time, nothing is left to do
-                report = steps.resample_pairs(
-                    corpora, matrix, warehouse, Resampling(20), (), *limits
-                )
+                report = steps.resample_pairs(*given, (), *limits)
             assert (len(calls), report.n_pairs) == (n_calls, 2)
             made.append([file.read_bytes() for file in (report.intervals, report.ceilings)])
             shutil.rmtree(report.intervals.parent)
