@@ -60,7 +60,7 @@ def is_by_database(rows):
     return len(set(named)) > 1 and len(named) >= 0.9 * len(known)
 
 
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(corpora(), st.sampled_from(Unit))
 def test_replicates_equal_those_made_by_hand(tmp_path_factory, make_corpus, corpora, wanted):
     for rows in corpora.values():

@@ -101,6 +101,7 @@ def write_templates(queries, folder):
     return path
 
 
+@settings(max_examples=15)
 @given(some_templates, st.integers(1, 120))
 def test_counting_in_batches_writes_the_same_table(tmp_path_factory, queries, characters):
     folder = tmp_path_factory.mktemp("batches")
@@ -114,7 +115,7 @@ def test_counting_in_batches_writes_the_same_table(tmp_path_factory, queries, ch
     assert sorted(folder.iterdir()) == sorted([source, whole, batched])
 
 
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(some_templates, st.integers(1, 4), st.integers(1, 120))
 def test_counting_in_partitions_matches_the_reference(
     tmp_path_factory, queries, n_parts, characters

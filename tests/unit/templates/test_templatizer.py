@@ -118,7 +118,7 @@ def edited(pieces: list[str], edits: list[tuple[str, int, str]]) -> str:
     return "".join(pieces)
 
 
-@settings(max_examples=1500)
+@settings(max_examples=800)
 @given(st.sampled_from(ALL_QUERIES), EDITS)
 def test_broken_queries_do_no_harm(query, edits):
     dialect, sql = query
