@@ -33,6 +33,7 @@ from nl2sql_align.flows.running.temporary_server import start_unless_configured
 from nl2sql_align.tasks.base import progress
 from nl2sql_align.tasks.base.connections import bounded
 from nl2sql_align.tasks.base.errors import AlignError
+from nl2sql_align.tasks.base.names import count_noun
 from nl2sql_align.tasks.ingest.corpora_file import load_corpora
 from nl2sql_align.tasks.measures.options import Resampling, Unit
 from nl2sql_align.tasks.views.terminal.console import LogFormat, err, out, printable, say, to_json
@@ -129,7 +130,7 @@ def run_nightly(
         pass  # the limits are valid
     with _waiting_for_warehouse(place, options, reporter):
         pass  # it can be used
-    reporter.report("start", f"{len(folders)} folders to search; starting Prefect")
+    reporter.report("start", f"{count_noun(len(folders), 'folder')} to search; starting Prefect")
     with _prefect_server():
         from nl2sql_align.flows.nightly import nightly
     with reporter.showing_progress():
@@ -147,7 +148,11 @@ def run_nightly(
             force=options.force,
         )
     if summary is None:
-        reporter.report("end", "all dumps are still being copied; nothing was done")
+        reporter.report(
+            "end",
+            "all dumps may still be being copied, because their files are partial or have changed "
+            f"in the last {settle_minutes:g} minutes (--settle-minutes); nothing was done",
+        )
         return 0
     for problem in summary.problems:
         reporter.report("problem", f"nl2sql-align: {problem}")

@@ -1,5 +1,6 @@
 -- Spider 2: gold queries in files named by instance, with questions from the JSON lines beside
--- them. A file whose name matches no instance is a query without a question.
+-- them. A file whose name matches no instance is a query without a question. Ids start with the
+-- database system: ga is Google Analytics on BigQuery, and local is SQLite.
 -- parameters: jsonl_paths, sql_names, sql_paths
 with files as (
     -- A list that is indexed in each row takes quadratic time.
@@ -46,7 +47,13 @@ select
     queries.raw_sql,
     instances.db_id,
     instances.question,
-    queries.instance_id as id
+    queries.instance_id as id,
+    case regexp_extract(queries.instance_id, '^(bq|ga|sf|local)(_|\d)', 1)
+        when 'bq' then 'bigquery'
+        when 'ga' then 'bigquery'
+        when 'sf' then 'snowflake'
+        when 'local' then 'sqlite'
+    end as dialect
 from queries
 left join instances using (instance_id)
 order by queries.ordinal

@@ -407,6 +407,8 @@ def test_spider_2_joins_gold_files_with_their_questions(tmp_path):
         ("SELECT 2", "ga4", "q2"),
         ("SELECT 3", None, None),
     ]
+    report = ingest_corpus(entry(folder, "spider2"), tmp_path / "queries.parquet")
+    assert report.rows.dialects == {"bigquery": 2, "snowflake": 1}
     found = ingested(entry(folder, "spider2", glob="**/bq*.sql"), tmp_path)
     assert [r["question"] for r in found] == ["q1", "q2"]
     (folder / "spider2-lite.jsonl").unlink()
