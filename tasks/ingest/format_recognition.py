@@ -650,7 +650,12 @@ def _find_statements(entry: CorpusEntry, lines: list[str]) -> tuple[list[str], l
     statements = [
         line for line in lines if _is_sql(entry, line) and find_first_word(line) not in others
     ]
-    continued = [line for line in lines if find_first_word(line) in _CONTINUING_WORDS | others]
+    continued = [
+        line
+        for line in lines
+        # A comment on a line of its own belongs to the query below it.
+        if find_first_word(line) in _CONTINUING_WORDS | others or line.lstrip().startswith("--")
+    ]
     return statements, continued
 
 

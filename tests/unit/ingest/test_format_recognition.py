@@ -319,6 +319,14 @@ def test_the_answers_of_several_models_are_not_one_dump(tmp_path):
             resolve_format(entry(place, AUTO, **AS_PREDICTIONS))
 
 
+def test_queries_below_comments_are_not_answers_a_line(tmp_path):
+    path = tmp_path / "made.sql"
+    path.write_text("-- the boats\nSELECT a FROM t;\n-- the harbors\nSELECT b FROM t;\n" * 3)
+    with pytest.raises(CorpusError, match="cannot be read as one answer a line: only 6 of the fir"):
+        resolve_format(entry(path, AUTO, **AS_PREDICTIONS))
+    assert resolve_format(entry(path, AUTO))[0].format == "sql_files"
+
+
 def test_scripts_beside_the_rows_of_a_data_set_are_not_its_queries(tmp_path):
     rows = json.dumps([{"query": "SELECT a FROM t", "db_id": "d"}])
     table = "CREATE TABLE t (a INT);\n"
