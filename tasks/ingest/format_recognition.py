@@ -59,7 +59,7 @@ from nl2sql_align.tasks.ingest.dumps import (
 from nl2sql_align.tasks.ingest.first_rows import parse_json_rows
 from nl2sql_align.tasks.ingest.json_layout import Layout, find_layout
 from nl2sql_align.tasks.ingest.sql_signs import looks_like_sql
-from nl2sql_align.tasks.ingest.statements import find_first_word
+from nl2sql_align.tasks.ingest.statements import choose_statements, find_first_word
 from nl2sql_align.tasks.ingest.yaml_documents import YAML
 from nl2sql_align.tasks.warehouse.regular_files import OutsideError, check_file, find_files
 
@@ -343,12 +343,14 @@ class Recognition:
         columns: For a generic format: the columns to read.
         reason: The evidence for the format.
         clean: ``llm`` if the texts must be cleaned, although their role does not ask for it.
+        statements: ``each`` if the dump is one script, whose statements are the queries.
     """
 
     format: str
     columns: ColumnMapping | None
     reason: str
     clean: Literal["llm"] | None = None
+    statements: Literal["each"] | None = None
 
 
 def resolve_format(entry: CorpusEntry) -> tuple[CorpusEntry, str | None]:
@@ -364,7 +366,12 @@ def resolve_format(entry: CorpusEntry) -> tuple[CorpusEntry, str | None]:
     if entry.columns is not None and entry.columns.slice is not None:
         slices = {"slice": entry.columns.slice}
         columns = entry.columns if columns is None else columns.model_copy(update=slices)
-    keys = {"format": found.format, "columns": columns, "clean": found.clean or entry.clean}
+    keys = {
+        "format": found.format,
+        "columns": columns,
+        "clean": found.clean or entry.clean,
+        "statements": found.statements or entry.statements,
+    }
     resolved = entry.model_copy(update=keys)
     return resolved, f"recognized as format '{found.format}': {found.reason}"
 
@@ -611,6 +618,12 @@ def _recognize_lines(entry: CorpusEntry, lines: list[str]) -> Recognition:
         )
     if not _starts_script(complete):
         raise _no_dump_error(entry, complete)
+    # Others may have set the key, and a list of accepted queries has one query that counts.
+    is_open = "statements" not in entry.model_fields_set and entry.which != "each"
+    dialect = None if entry.dialect == AUTO else entry.dialect
+    if is_open and len(choose_statements("\n".join(lines), "each", dialect=dialect)) > 1:
+        reason = 'a script, each of whose statements is a query (statements = "each")'
+        return Recognition("sql_files", None, reason, statements="each")
     return Recognition("sql_files", None, "SQL statements of several lines")
 
 

@@ -203,6 +203,7 @@ def format_entry(entry: CorpusEntry, path: Path | str) -> str:
             "glob": entry.glob,
             "columns": entry.columns and entry.columns.model_dump(),
             "clean": entry.clean,
+            "statements": None if entry.statements == "reject" else entry.statements,
         }
     )
 

@@ -324,7 +324,23 @@ def test_queries_below_comments_are_not_answers_a_line(tmp_path):
     path.write_text("-- the boats\nSELECT a FROM t;\n-- the harbors\nSELECT b FROM t;\n" * 3)
     with pytest.raises(CorpusError, match="cannot be read as one answer a line: only 6 of the fir"):
         resolve_format(entry(path, AUTO, **AS_PREDICTIONS))
-    assert resolve_format(entry(path, AUTO))[0].format == "sql_files"
+
+
+def test_the_statements_of_a_script_are_its_queries(tmp_path):
+    path = tmp_path / "queries.sql"
+    path.write_text("-- the boats\nSELECT a\nFROM t;\n\nSET x = 1;\nSELECT ';'\nFROM t;\n")
+    found, note = resolve_format(entry(path, AUTO))
+    assert (found.format, found.statements) == ("sql_files", "each")
+    assert 'statements = "each"' in note
+    assert [row["sql"] for row in ingested(found, tmp_path)] == [
+        "-- the boats\nSELECT a\nFROM t",
+        "SELECT ';'\nFROM t",
+    ]
+    assert 'statements = "each"' in inspect_dump(path).entry
+    given = entry(path, AUTO, statements="reject")
+    assert resolve_format(given)[0].statements == "reject"
+    path.write_text("WITH r AS (\n  SELECT a\n  FROM t\n)\nSELECT * FROM r;\n")
+    assert resolve_format(entry(path, AUTO))[0].statements == "reject"
 
 
 def test_scripts_beside_the_rows_of_a_data_set_are_not_its_queries(tmp_path):
