@@ -701,6 +701,8 @@ def _starts_script(lines: list[str]) -> bool:
 
 
 def _no_dump_error(entry: CorpusEntry, lines: list[str]) -> CorpusError:
+    if "".join(lines).strip() in ("", "[]"):
+        return CorpusError(entry.name, entry.place, "contains no query", "check path")
     start = shorten_names(lines[:1])
     return CorpusError(
         entry.name,

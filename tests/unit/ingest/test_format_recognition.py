@@ -111,6 +111,13 @@ def test_other_files_are_refused_in_one_line(tmp_path, content):
     assert str(caught.value).isprintable()
 
 
+@pytest.mark.parametrize("text", ["\n \n", "[]", "[]\n"])
+def test_files_without_queries_are_named_so(tmp_path, text):
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(CorpusError, match="contains no query; check path"):
+        resolve_format(entry(tmp_path / "a.json", AUTO))
+
+
 DIALECTS = {
     "tsql": "SELECT TOP {} [a b] FROM c WITH (NOLOCK)",
     "mysql": "SELECT `a` FROM b WHERE c = 'it\\'s' LIMIT 1, {} -- '",
