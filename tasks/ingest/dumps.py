@@ -723,6 +723,9 @@ def _list_shards(entry: CorpusEntry) -> list[Path]:
     for path in entry.path.iterdir():
         if _is_shard(entry, Source(path)) and not path.is_dir():
             by_kind.setdefault(Source(path).suffix, []).append(path)
+    if entry.format == AUTO:
+        # SQL files may belong to Spider 2's rows: their format is to be recognized first.
+        by_kind.pop(".sql", None)
     kinds = [kind for kind in (*DATA_SUFFIXES, ".sql") if kind in by_kind]
     if not kinds:
         folders = sorted(p.name for p in entry.path.iterdir() if p.is_dir())

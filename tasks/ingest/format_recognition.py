@@ -385,9 +385,13 @@ def recognize_format(entry: CorpusEntry) -> Recognition:
     place = entry.path
     try:
         within = find_bounds(entry)
-        if entry.path.is_dir() and (found := _recognize_folder(entry, within)):
-            return found
-        sources = list_sources(entry)
+        listed = entry
+        if entry.path.is_dir():
+            if found := _recognize_folder(entry, within):
+                return found
+            if entry.glob is None and any(entry.path.glob("*.sql")):
+                listed = entry.model_copy(update={"format": "lines"})
+        sources = list_sources(listed)
         source = sources[0]
         place = source.path
         if source.suffix in YAML:
