@@ -344,8 +344,9 @@ def test_a_run_without_a_terminal_writes_plain_lines(runs):
     assert "\x1b" not in ended.out + ended.err
     first, *lines = ended.error_lines
     assert first.endswith("corpora.toml; starting Prefect")
-    assert sorted(lines[:6]) == sorted(set(lines[:6]))
-    assert [line.split(":")[0] for line in lines[:6]] == [f"ingest {n}/6" for n in range(1, 7)]
+    # Parsing the first corpora may end before the last one is read.
+    read = [line.split(":")[0] for line in lines if line.startswith("ingest ")]
+    assert read == [f"ingest {n}/6" for n in range(1, 7)]
     assert lines[-1].startswith("3 corpora used, 3 set aside; ")
     results, report, *others = ended.out.splitlines()
     assert results == f"Results: {runs['plain'].warehouse}/alignment.duckdb"
