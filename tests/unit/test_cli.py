@@ -1036,14 +1036,15 @@ def test_a_table_fits_its_terminal(samples):
 @pytest.mark.flow
 def test_the_content_of_a_dump_is_shown_as_text(runs, cli_here):
     warehouse = runs["plain"].warehouse
-    ended = cli_here("rejects", warehouse, "hostile", "--examples", "9", COLUMNS="300")
+    # In processes of their own, since Rich reads the width only once.
+    ended = cli("rejects", warehouse, "hostile", "--examples", "9", variables={"COLUMNS": "300"})
     assert ended.status == 0
     assert not [c for c in ended.out if not c.isprintable() and c != "\n"]
     assert MARKUP in ended.out
     # Programs get the text as it is in the dump.
     rows = json.loads(cli_here("rejects", warehouse, "hostile", "--format", "json").out)
     assert [row["raw_sql"] for row in rows] == HARMFUL
-    shown = cli_here("ratio", warehouse, COLUMNS="300").out
+    shown = cli("ratio", warehouse, variables={"COLUMNS": "300"}).out
     assert f"(model {MARKUP}" in shown
     assert "\x1b" not in shown
 
