@@ -204,13 +204,13 @@ def compare_selections(
 def compare_features(warehouse: Path, python: str, folder: Path) -> tuple[list[list[str]], str]:
     """Return a row per statistic of queries, and a sentence on time."""
     with open_results(warehouse) as con:
-        run_sql(con, "results/publish/template_features")
+        run_sql(con, "results/publish/template_features", corpora=list(FEATURES))
         queries = con.sql(
             """
             select sql as text, corpora.dialect, features.*
             from queries
             join corpora using (corpus)
-            join template_features($names) as features using (template_id)
+            join template_features as features using (template_id)
             where queries.corpus in $names
             order by corpora.corpus, ordinal
             """,
