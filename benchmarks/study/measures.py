@@ -19,12 +19,9 @@ from nl2sql_align.tasks.measures.divergence import (
     jensen_shannon_divergences,
     skew_terms,
 )
-from nl2sql_align.tasks.measures.mixtures import (
-    mixture_divergence,
-    nearest_mixture,
-    nearest_mixtures,
-)
+from nl2sql_align.tasks.measures.mixtures import nearest_mixture
 from nl2sql_align.tasks.measures.parts import group_templates
+from nl2sql_align.tasks.measures.reach import GAP_NATS, measure_optimism
 from nl2sql_align.tasks.ngrams.count import (
     count_known,
     count_ngrams,
@@ -38,7 +35,6 @@ if TYPE_CHECKING:
 PARTS: Final = ("sources", "databases", "groups")
 _LEAST_ROWS: Final = 10
 _SPLITS: Final = 2
-_GAP_NATS: Final = 0.01
 _DIGITS: Final = 6
 
 
@@ -160,14 +156,8 @@ class Target:
             return alignment(float(add_unshared(np.float64(0), np.float64(0))))
         shares = csr_array((self.counts.T @ weights.T).T / totals[:, None])
         ones = np.ones(len(self.shares))
-        best = nearest_mixture(shares, self.shares, ones, gap_nats=_GAP_NATS)
-        lost = []
-        for place in range(0, len(self.halves), 2):
-            pair = self.halves[place : place + 2]
-            own = nearest_mixtures(shares, np.stack(pair), ones, gap_nats=_GAP_NATS)
-            for half, one, other in zip(pair, own, reversed(own), strict=True):
-                lost.append(mixture_divergence(other.weights, shares, half, ones) - one.kl_nats)
-        optimism = max(0.0, float(np.mean(lost)))
+        best = nearest_mixture(shares, self.shares, ones, gap_nats=GAP_NATS)
+        optimism = measure_optimism(shares, np.stack(self.halves), ones)
         return alignment(best.kl_nats + optimism / 2)
 
 

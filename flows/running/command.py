@@ -150,7 +150,7 @@ def run_nightly(
     if summary is None:
         reporter.report(
             "end",
-            "all dumps may still be being copied, because their files are partial or have changed "
+            "all dumps may be incomplete copies, because their files are partial or have changed "
             f"in the last {settle_minutes:g} minutes (--settle-minutes); nothing was done",
         )
         return 0

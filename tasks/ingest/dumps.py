@@ -743,7 +743,7 @@ def _list_shards(entry: CorpusEntry) -> list[Path]:
 
 
 def _is_shard(entry: CorpusEntry, source: Source) -> bool:
-    """Tell whether a file in a folder or an archive may hold rows, by its name."""
+    """Return whether a file in a folder or an archive may hold rows, by its name."""
     if source.name in _DESCRIPTIONS or SCHEMAS.fullmatch(source.name.partition(".")[0]):
         return False
     is_script = source.suffix == ".sql" and entry.format in _LINE_FORMATS

@@ -465,7 +465,7 @@ def _recognize_folder(entry: CorpusEntry, within: tuple[Path, ...]) -> Recogniti
 
 
 def _hold_lines(entry: CorpusEntry, sources: Sequence[Source]) -> bool:
-    """Tell whether text files have a query on each line, and not one query a file.
+    """Return whether text files have a query on each line, and not one query a file.
 
     Files of one or two lines fit both.
     """

@@ -76,7 +76,7 @@ def find_reach(train: Sample, target: Sample) -> Reach:
     chosen_nats = nats = round(best.kl_nats, 12)
     if nats < plain_nats:
         halves = _distributions(target.halves, shared.of_target)
-        nats = round(best.kl_nats + _optimism(shares, halves, shared.n_ngrams) / 2, 12)
+        nats = round(best.kl_nats + measure_optimism(shares, halves, shared.n_ngrams) / 2, 12)
     if nats >= plain_nats:
         return Reach(plain_nats, plain_nats, rows.parted_by, rows.n_parts, False)
     weights = np.zeros(len(totals))
@@ -93,8 +93,15 @@ def _distributions(counts: Counts, classes: Integers) -> Floats:
     return np.ascontiguousarray((counts.by_class[classes] / totals).T)
 
 
-def _optimism(shares: "csr_array", halves: Floats, n_ngrams: Floats) -> float:
-    """Return how much lower the divergence is on the half that chose the weights, in nats."""
+def measure_optimism(shares: "csr_array", halves: Floats, n_ngrams: Floats) -> float:
+    """Return how much lower the divergence is on the half that chose the weights, in nats.
+
+    Args:
+        shares: The n-gram distribution of each part (row), over the n-grams that the target has.
+        halves: Those of both halves of the target (rows) for each split, in turn. NaN marks a half
+            without n-grams.
+        n_ngrams: The number of n-grams that share each column.
+    """
     pairs = halves.reshape(-1, 2, halves.shape[1])
     pairs = pairs[np.isfinite(pairs).all(axis=(1, 2))]  # drop halves without n-grams
     halves = pairs.reshape(-1, halves.shape[1])

@@ -504,8 +504,9 @@ def resample_pairs(
     """
     if resampling.replicates == 0:
         return None
-    n_queries = sum(pq.read_metadata(one.queries).num_rows for one in corpora)
-    is_much = n_queries > queries_here or _count_pairs(corpora) > pairs_here
+    is_much = _count_pairs(corpora) > pairs_here or (
+        sum(pq.read_metadata(one.queries).num_rows for one in corpora) > queries_here
+    )
     given = corpora, matrix, warehouse, resampling
     return _call_for_pairs(compute_intervals, given, blocks, is_much=is_much)
 
