@@ -67,8 +67,8 @@ TASKS: Final[dict[Callable[..., Any], Task[..., Any]]] = {
 @protected_flow(
     name="align",
     description="Compare corpora of SQL queries by their structure.",
-    # Two threads per parser process: one part is read or written while another is parsed.
-    task_runner=ThreadPoolTaskRunner(max_workers=2 * (os.cpu_count() or 1)),
+    # As ``Resources.steps_at_a_time``: one part is read or written while others are parsed.
+    task_runner=ThreadPoolTaskRunner(max_workers=(os.cpu_count() or 1) + 1),
     persist_result=False,
 )
 def align(

@@ -37,7 +37,7 @@ class Resources:
     """The resources that a run may use.
 
     Attributes:
-        threads: Threads of DuckDB and of Polars, parser processes, and steps at a time.
+        threads: Threads of DuckDB and of Polars, parser processes, and steps that use DuckDB.
         memory_bytes: DuckDB's memory, for all steps that run at a time. Other limits follow from
             it: the batches of other steps, and the size at which a parser process is replaced.
         temp_directory: The folder for data that does not fit in memory.
@@ -46,6 +46,14 @@ class Resources:
     threads: int
     memory_bytes: int
     temp_directory: Path
+
+    @property
+    def steps_at_a_time(self) -> int:
+        """Steps of corpora that run at a time: one reads or writes while the others parse.
+
+        With more, readers slow the parsers down; nothing is gained.
+        """
+        return self.threads + 1
 
 
 @dataclass(eq=False)

@@ -149,13 +149,13 @@ class CorporaWindow:
         """Ingest, parse and count the corpora.
 
         Args:
-            n_at_once: How many steps run at a time; by default two for each thread of the run.
+            n_at_once: How many steps run at a time; by default one more than the run has threads.
 
         Raises:
             WarehouseError: The published database is not one of this program.
             DatabaseInUseError: Another process has it open for writing.
         """
-        n_steps = 2 * resources().threads if n_at_once is None else n_at_once
+        n_steps = resources().steps_at_a_time if n_at_once is None else n_at_once
         with listening(self._announcer):
             try:
                 outcomes = self._take_all(_CORPORA_PER_STEP * max(1, n_steps))

@@ -77,7 +77,7 @@ def _prepare_logs(logs: Sequence[Path | str], warehouse: Warehouse, dialect: str
     done = []
     with (
         bounded(None, None, warehouse.scratch) as bounds,
-        ThreadPoolExecutor(2 * bounds.threads) as pool,
+        ThreadPoolExecutor(bounds.steps_at_a_time) as pool,
     ):
         try:
             for name, log in list_given([*logs], "log").items():

@@ -144,7 +144,7 @@ class Job:
 
         Args:
             entries: The corpora.
-            n_at_once: How many steps run at a time; by default two for each thread of the run.
+            n_at_once: How many steps run at a time; by default one more than the run has threads.
 
         Raises:
             WarehouseError: The published database is not one of this program.

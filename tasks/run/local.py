@@ -40,8 +40,7 @@ def run_locally(
         warehouse.explain_disk_errors(),
         warehouse.locked() as lock,
         bounded(threads, memory_limit, warehouse.scratch) as bounds,
-        # Two threads per parser process: one part is read or written while another is parsed.
-        ThreadPoolExecutor(2 * bounds.threads) as pool,
+        ThreadPoolExecutor(bounds.steps_at_a_time) as pool,
     ):
         try:
             if not warehouse.database.exists():

@@ -50,15 +50,13 @@ def explain_reject(text: str, reason: str) -> str:
         if not is_block:
             return reason
     kind = reason.removeprefix(NOT_A_QUERY) if reason.startswith(NOT_A_QUERY) else None
-    is_sentence = _is_sentence(text)
     if kind is not None and not _is_expression(kind):
-        return (
-            f"does not parse: a sentence ({kind} ...), not a statement" if is_sentence else reason
-        )
+        problem = f"does not parse: a sentence ({kind} ...), not a statement"
+        return problem if _is_sentence(text) else reason
     if kind is None and not is_block and not reason.startswith("does not "):
         return reason
     word = find_first_word(text)
-    if word in _COMMANDS and not is_sentence:
+    if word in _COMMANDS and not _is_sentence(text):
         return f"{NOT_A_QUERY}{word}"
     return f"does not parse: an expression ({kind}), not a statement" if kind else reason
 

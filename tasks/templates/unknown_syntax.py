@@ -178,6 +178,8 @@ _SIGNS: Final = {
     "oracle": {"**": TokenType.STAR},
 }
 _MOST_PARTS: Final = 5
+# Words that tell little of which rule may apply, although they are long.
+_COMMON: Final = frozenset("SELECT FROM WHERE GROUP ORDER INSERT UPDATE DELETE LIMIT".split())
 # Types of literals in the braces of ODBC, which are not keywords.
 _ODBC_TYPES: Final = frozenset({"D", "T", "TS"})
 # Bounds the time for hostile texts.
@@ -305,7 +307,10 @@ def _rarest_words(rule: _Rule) -> list[str]:
         for element in rule
         if not element.is_optional and not element.words & _KINDS
     ]
-    return max(required, key=lambda words: (words == ["|>"], min(map(len, words))))
+    return max(
+        required,
+        key=lambda words: (words == ["|>"], not _COMMON.intersection(words), min(map(len, words))),
+    )
 
 
 def _by_first_word(rules: list[_Rule]) -> dict[str, list[_Rule]]:
