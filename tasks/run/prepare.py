@@ -3,12 +3,12 @@
 Imports neither counting nor measuring, so that parsing starts while they are loading.
 """
 
-import json
 import re
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from nl2sql_align.tasks.base.connections import connected
@@ -36,9 +36,8 @@ from nl2sql_align.tasks.ingest.questions import (
 )
 from nl2sql_align.tasks.ingest.statements import KINDS
 from nl2sql_align.tasks.templates.dialect_choice import (
-    DIALECT_CHOICE_VERSION,
-    choose_dialect,
     list_own_dialects,
+    recall_dialect,
 )
 from nl2sql_align.tasks.templates.distinct_queries import (
     SplitLimits,
@@ -66,7 +65,6 @@ from nl2sql_align.tasks.warehouse.folder import (
     Warehouse,
     digest_file,
     stage_key,
-    write_atomically,
 )
 from nl2sql_align.tasks.warehouse.object_store import fetch_missing
 
@@ -411,37 +409,36 @@ def _arrange_queries(
     if not _has_questions(entry, ingested) and (asked is None or not has_question_ordinals(asked)):
         return ingested, None, None
     key = stage_key(
-        queries=ingested.stem,
         target=asked.stem if asked else None,
         answers=entry.answers,
         name=entry.target,
         version=ARRANGEMENT_VERSION,
         **({} if keeps_sql else {"keep_sql": False}),
     )
-    index = warehouse.stage("questions") / f"{key}.json"
-    if index.exists():
-        known = json.loads(index.read_text(encoding="utf-8"))
-        queries = warehouse.queries_file(known["queries"])
-        if queries.exists():
-            return queries, Arrangement.from_dict(known["arrangement"]), asked
-    fetch_missing([ingested, *([] if asked is None else [asked])])
-    arrangement = Arrangement("rows")
-    if entry.role == "predictions":
-        are_numbers = entry.format in NUMBERED_FORMATS
-        arrangement = find_arrangement(
-            ingested, asked, entry.target or "", are_numbers, shows_ids=keeps_sql
-        )
-    if arrangement.way == "rows" and not has_question_ordinals(ingested):
+
+    def arrange(ingested: Path) -> dict[str, Any]:
+        fetch_missing([] if asked is None else [asked])
+        arrangement = Arrangement("rows")
+        if entry.role == "predictions":
+            are_numbers = entry.format in NUMBERED_FORMATS
+            arrangement = find_arrangement(
+                ingested, asked, entry.target or "", are_numbers, shows_ids=keeps_sql
+            )
         queries = ingested
-    else:
-        arranged = warehouse.scratch / f"{uuid4().hex}.parquet"
-        arranged.parent.mkdir(parents=True, exist_ok=True)
-        write_arranged(ingested, asked, arrangement, arranged, entry.answers == "first")
-        queries = warehouse.queries_file(stage_key(arranged=digest_file(arranged)))
-        arranged.replace(queries)
-    with write_atomically(index) as temporary:
-        known = {"queries": queries.stem, "arrangement": arrangement.as_dict()}
-        temporary.write_text(json.dumps(known), encoding="utf-8")
+        if arrangement.way != "rows" or has_question_ordinals(ingested):
+            arranged = warehouse.scratch / f"{uuid4().hex}.parquet"
+            arranged.parent.mkdir(parents=True, exist_ok=True)
+            write_arranged(ingested, asked, arrangement, arranged, entry.answers == "first")
+            queries = warehouse.queries_file(stage_key(arranged=digest_file(arranged)))
+            arranged.replace(queries)
+        return {"queries": queries.stem, "arrangement": arrangement.as_dict()}
+
+    known = recall(warehouse, f"arrangement-{key}", ingested, arrange)
+    queries = warehouse.queries_file(known["queries"])
+    if not queries.exists():  # removed by a run without this corpus
+        fetch_missing([ingested])
+        arrange(ingested)
+    arrangement = Arrangement.from_dict(known["arrangement"])
     return queries, arrangement, asked
 
 
@@ -521,11 +518,7 @@ def _resolve_dialect(
     """Return the corpus with its dialect, and a note if the dialect was chosen here."""
     if entry.dialect != AUTO:
         return entry, ()
-    choice = choose_dialect(
-        queries,
-        list_own_dialects(entry.format, queries),
-        dialects_file(entry, queries, warehouse),
-    )
+    choice = recall_dialect(warehouse, queries, list_own_dialects(entry.format, queries))
     chosen = entry.model_copy(update={"dialect": choice.dialect})
     return chosen, (f"{entry.name}: {choice.reason}",)
 
@@ -558,19 +551,6 @@ def _take_manifest(entry: CorpusEntry) -> tuple[CorpusEntry, tuple[str, ...]]:
         found = entry.model_copy(update={"dialect": manifest.dialect})
         return found, tuple(f"{entry.name}: {text}" for text in manifest.describe_gaps())
     raise CorpusError(entry.name, entry.place, problem, remedy)
-
-
-def dialects_file(entry: CorpusEntry, queries: Path, warehouse: Warehouse) -> Path:
-    """Return the file that stores which share of some queries each dialect parses."""
-    name = stage_key(
-        content=queries.stem,
-        own=list_own_dialects(entry.format, queries),
-        given=entry.dialect,
-        candidates=CANDIDATES,
-        parser=parser_version(),
-        version=DIALECT_CHOICE_VERSION,
-    )
-    return warehouse.stage("dialects") / f"{name}.json"
 
 
 def _count_cleaned(queries: Path) -> int:

@@ -50,8 +50,8 @@ from nl2sql_align.tasks.results.packed_queries import (
     PackLimits,
     begin_packing,
 )
-from nl2sql_align.tasks.run.prepare import Prepared, SetAside, dialects_file
-from nl2sql_align.tasks.templates.dialect_choice import CLEARLY_MORE, choose_dialect
+from nl2sql_align.tasks.run.prepare import Prepared, SetAside
+from nl2sql_align.tasks.templates.dialect_choice import CLEARLY_MORE, recall_dialect
 from nl2sql_align.tasks.templates.fingerprints import FINGERPRINT
 from nl2sql_align.tasks.templates.parts import (
     join_part_templates,
@@ -378,8 +378,7 @@ def _suggest_dialect(
     if counts.n_unparsed < CLEARLY_MORE * (counts.n_queries - sum(counts.commands.values())):
         return []
     entry = corpus.entry
-    file_of_shares = dialects_file(entry, corpus.queries, warehouse)
-    choice = choose_dialect(corpus.queries, [entry.dialect], file_of_shares)
+    choice = recall_dialect(warehouse, corpus.queries, [entry.dialect])
     if choice.shares[choice.dialect] < choice.shares[entry.dialect] + CLEARLY_MORE:
         return []
     return [

@@ -1,8 +1,7 @@
 """The SQL dialect of a corpus, chosen by how many of its queries each dialect parses."""
 
-import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -10,9 +9,9 @@ from nl2sql_align.tasks.base.connections import connected
 from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.ingest.dumps import read_row_counts
 from nl2sql_align.tasks.templates.parser_pool import parse_texts
-from nl2sql_align.tasks.templates.rules import CANDIDATES, Limits
-from nl2sql_align.tasks.warehouse.folder import write_atomically
-from nl2sql_align.tasks.warehouse.object_store import fetch_missing
+from nl2sql_align.tasks.templates.rules import CANDIDATES, Limits, parser_version
+from nl2sql_align.tasks.warehouse.facts import recall
+from nl2sql_align.tasks.warehouse.folder import Warehouse, stage_key
 
 DIALECT_CHOICE_VERSION: Final = 2
 """Raise it with every change that can alter the choice of a dialect."""
@@ -87,30 +86,31 @@ def list_own_dialects(format: str, queries: Path) -> list[str]:
     return [name for name in [*stated, FORMAT_DIALECTS.get(format)] if name is not None]
 
 
-def choose_dialect(
-    queries: Path, own: Iterable[str] = (), cache: Path | None = None
-) -> DialectChoice:
+def recall_dialect(warehouse: Warehouse, queries: Path, own: Iterable[str]) -> DialectChoice:
+    """Return the choice of ``choose_dialect`` for a stage file of queries, made once."""
+    own = list(own)
+    key = stage_key(
+        own=own, candidates=CANDIDATES, parser=parser_version(), version=DIALECT_CHOICE_VERSION
+    )
+    choice = recall(
+        warehouse, f"dialect-{key}", queries, lambda file: asdict(choose_dialect(file, own))
+    )
+    return DialectChoice(**choice)
+
+
+def choose_dialect(queries: Path, own: Iterable[str] = ()) -> DialectChoice:
     """Return the dump's own dialect, or the one that parses most of a sample of a corpus.
 
     Args:
         queries: The corpus's queries, as ingested.
         own: Dialects that the dump states: the first of them is chosen unless another dialect
             parses clearly more. Of two other dialects that parse as much, the earlier is chosen.
-        cache: A file with the choice of an earlier call; if it is missing, this choice is written
-            to it.
     """
-    if cache is not None and cache.exists():
-        return DialectChoice(**json.loads(cache.read_text(encoding="utf-8")))
-    fetch_missing([queries])
     own = list(own)
     shares, n_sampled = _measure_shares(queries, list(dict.fromkeys([*own, *CANDIDATES])))
     best = max(shares, key=lambda name: shares[name])
     is_own = bool(own) and shares[own[0]] >= shares[best] - CLEARLY_MORE
-    choice = DialectChoice(own[0] if is_own else best, shares, n_sampled, is_own)
-    if cache is not None:
-        with write_atomically(cache) as temporary:
-            temporary.write_text(json.dumps(choice.__dict__), encoding="utf-8")
-    return choice
+    return DialectChoice(own[0] if is_own else best, shares, n_sampled, is_own)
 
 
 def _measure_shares(queries: Path, dialects: list[str]) -> tuple[dict[str, float], int]:

@@ -10,9 +10,10 @@ from nl2sql_align.tasks.ingest.corpora_file import ALIASES, AUTO, load_corpora
 from nl2sql_align.tasks.ingest.dumps import ingest_corpus
 from nl2sql_align.tasks.ingest.format_recognition import resolve_format
 from nl2sql_align.tasks.run.inspection import inspect_dump
-from nl2sql_align.tasks.templates.dialect_choice import choose_dialect
+from nl2sql_align.tasks.templates.dialect_choice import choose_dialect, recall_dialect
 from nl2sql_align.tasks.templates.rules import CANDIDATES
 from nl2sql_align.tasks.templates.templatizer import Templatizer
+from nl2sql_align.tasks.warehouse.folder import Warehouse
 from tests.unit.ingest.test_dumps import DUMPS, as_csv, as_json, as_lines, entry
 from tests.unit.ingest.test_formats import SAMPLES, ingested
 
@@ -132,12 +133,12 @@ def test_the_dialect_that_parses_most_is_chosen(tmp_path, dialect):
     (tmp_path / "a.sql").write_text(lines)
     queries = tmp_path / "queries.parquet"
     ingest_corpus(entry(tmp_path / "a.sql", "lines"), queries)
-    kept = tmp_path / "kept.json"
-    choice = choose_dialect(queries, cache=kept)
+    warehouse = Warehouse(tmp_path / "warehouse")
+    choice = recall_dialect(warehouse, queries, [])
     assert (choice.dialect, choice.n_sampled) == (dialect, 20)
     assert choice.shares[dialect] == 1
     queries.unlink()
-    assert choose_dialect(queries, cache=kept) == choice
+    assert recall_dialect(warehouse, queries, []) == choice
     assert choice.reason.startswith(f"dialect '{dialect}' parses most of 20 queries ({dialect} 100")
 
 
