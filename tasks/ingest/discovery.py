@@ -197,87 +197,116 @@ def _discover_locked(
     now: datetime,
 ) -> Discovery:
     search = _Search(within)
-    problems = search.problems
     for folder in folders:
         if not is_folder(folder):
             is_hidden = _may_exist(folder)
             why = "is not a folder that can be read" if is_hidden else "does not exist"
             search.report(folder, f"{folder}: {why}; check folders")
-    known = _read_state(warehouse, problems)
-    taken = _read_last_corpora(warehouse)
-    candidates = _find_candidates(folders, search)
-
-    entries: list[CorpusEntry] = []
-    state: dict[str, Any] = {}
-    new, changed, waiting = [], [], []
-    for candidate in candidates:
-        entry = candidate.entry
-        name = entry.name
-        before = (known or {}).get(name, _UNSEEN)
-        try:
-            files = _read_file_state(entry)
-        except CorpusError as error:
-            problems.append(str(error))
-            if _may_exist(entry.path):  # else the dump is gone, and only its description is left
-                search.failed.add(candidate.source)
-            continue
-        is_same = before["look"] == files.digest
-        state[name] = {
-            "source": str(candidate.source),
-            "look": files.digest,
-            "looked_at": before["looked_at"] if is_same else now.isoformat(),
-            "taken_look": before["taken_look"],
-            "retired_at": None,
-        }
-        if not _is_settled(files, state[name]["looked_at"], now, settle_seconds):
-            waiting.append(name)
-            if name in taken:
-                entries.append(_reuse_results(taken[name]))
-            continue
-        if candidate.is_recognized and not _has_known_layout(entry):
-            del state[name]
-            search.skipped.append(entry.path / (entry.glob or ""))
-            continue
-        if name not in taken:
-            new.append(name)
-        elif before["taken_look"] != files.digest:
-            changed.append(name)
-        state[name]["taken_look"] = files.digest
-        entries.append(entry)
-
-    retired, pruned = [], []
-    for name, corpus in taken.items():
-        if name in state:
-            continue
-        if known is not None and name not in known:
-            continue  # another corpora file lists it
-        before = (known or {}).get(name, _UNSEEN)
-        if before["source"] is not None and search.has_failed(Path(before["source"])):
-            # Its description or folder cannot be read, so that its dump may still exist.
-            entries.append(_reuse_results(corpus))
-            state[name] = before
-        elif prune:
-            pruned.append(name)
-        else:
-            retired.append(name)
-            at = before["retired_at"] or (corpus[0].retired_at or now).isoformat()
-            entries.append(_reuse_results(corpus, retired_at=datetime.fromisoformat(at)))
-            state[name] = before | {"retired_at": at}
-    entries = _drop_without_target(entries, problems)
-    file = _write_result(warehouse, entries, state)
+    listing = _Listing(search, warehouse, now)
+    for candidate in _find_candidates(folders, search):
+        listing.add(candidate, settle_seconds)
+    listing.keep_missing(prune)
+    entries = _drop_without_target(listing.entries, search.problems)
     return Discovery(
-        file,
-        new=tuple(new),
-        changed=tuple(changed),
-        waiting=tuple(waiting),
-        retired=tuple(retired),
-        pruned=tuple(pruned),
-        problems=tuple(problems),
+        _write_result(warehouse, entries, listing.state),
+        new=tuple(listing.new),
+        changed=tuple(listing.changed),
+        waiting=tuple(listing.waiting),
+        retired=tuple(listing.retired),
+        pruned=tuple(listing.pruned),
+        problems=tuple(search.problems),
         skipped=tuple(
             f"{path}: not recognized as a data set; to use it, describe it in a {CORPUS_FILE}"
             for path in sorted(search.skipped)
         ),
     )
+
+
+class _Listing:
+    """The corpora of a search, compared with those of the last one.
+
+    Attributes:
+        entries: The corpora for the main job.
+        state: A record of each corpus, for the next search.
+        new, changed, waiting, retired, pruned: Names of corpora, as in ``Discovery``.
+    """
+
+    def __init__(self, search: _Search, warehouse: Warehouse, now: datetime) -> None:
+        self.entries: list[CorpusEntry] = []
+        self.state: dict[str, Any] = {}
+        self.new: list[str] = []
+        self.changed: list[str] = []
+        self.waiting: list[str] = []
+        self.retired: list[str] = []
+        self.pruned: list[str] = []
+        self._search = search
+        self._now = now
+        self._known = _read_state(warehouse, search.problems)
+        self._taken = _read_last_corpora(warehouse)
+
+    def add(self, candidate: _Candidate, settle_seconds: float) -> None:
+        """List a corpus if its dump can be used, with its earlier results while it is copied."""
+        entry, search = candidate.entry, self._search
+        name, before = entry.name, self._recall(entry.name)
+        try:
+            files = _read_file_state(entry)
+        except CorpusError as error:
+            search.problems.append(str(error))
+            if _may_exist(entry.path):  # else the dump is gone, and only its description is left
+                search.failed.add(candidate.source)
+            return
+        is_same = before["look"] == files.digest
+        record = {
+            "source": str(candidate.source),
+            "look": files.digest,
+            "looked_at": before["looked_at"] if is_same else self._now.isoformat(),
+            "taken_look": before["taken_look"],
+            "retired_at": None,
+        }
+        if not _is_settled(files, record["looked_at"], self._now, settle_seconds):
+            self.waiting.append(name)
+            if name in self._taken:
+                self.entries.append(_reuse_results(self._taken[name]))
+        elif candidate.is_recognized and not _has_known_layout(entry):
+            search.skipped.append(entry.path / (entry.glob or ""))
+            return
+        else:
+            if name not in self._taken:
+                self.new.append(name)
+            elif before["taken_look"] != files.digest:
+                self.changed.append(name)
+            record["taken_look"] = files.digest
+            self.entries.append(entry)
+        self.state[name] = record
+
+    def keep_missing(self, prune: bool) -> None:
+        """Keep the results of the corpora whose dumps were not found, or drop them.
+
+        Args:
+            prune: Whether to drop those whose dumps are gone.
+        """
+        for name, corpus in self._taken.items():
+            is_from_elsewhere = self._known is not None and name not in self._known
+            if name in self.state or is_from_elsewhere:  # another corpora file lists it
+                continue
+            before = self._recall(name)
+            if before["source"] is not None and self._search.has_failed(Path(before["source"])):
+                # Its description or folder cannot be read, so that its dump may still exist.
+                self.entries.append(_reuse_results(corpus))
+                self.state[name] = before
+            elif prune:
+                self.pruned.append(name)
+            else:
+                self.retired.append(name)
+                at = before["retired_at"] or (corpus[0].retired_at or self._now).isoformat()
+                retired_at = datetime.fromisoformat(at)
+                self.entries.append(_reuse_results(corpus, retired_at=retired_at))
+                self.state[name] = before | {"retired_at": at}
+
+    def _recall(self, name: str) -> dict[str, Any]:
+        """Return the record of a corpus by the last search."""
+        record: dict[str, Any] = (self._known or {}).get(name, _UNSEEN)
+        return record
 
 
 def _has_known_layout(entry: CorpusEntry) -> bool:
