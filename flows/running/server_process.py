@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 HOST: Final = "127.0.0.1"
 SECONDS_TO_END: Final = 5.0
 _LOOPBACK: Final = frozenset({HOST, "localhost"})
+_MOST_ATTEMPTS: Final = 10
 _DATABASES: Final = (
     "PREFECT_SERVER_DATABASE_CONNECTION_URL",
     "PREFECT_API_DATABASE_CONNECTION_URL",
@@ -79,19 +80,24 @@ def _name_of_host(header: str) -> str | None:
 def _serve_temporarily() -> None:
     """Run the server of one run: print its port, and end when standard input closes.
 
-    Its database is its own. Servers that start together would fail to migrate a shared one, and
-    an older Prefect cannot use one that a newer one has migrated.
+    Its database is its own, unless the environment names one. Servers that start together would
+    fail to migrate a shared one, and an older Prefect cannot use one that a newer one has migrated.
     """
     # As in tasks.base.garbage, not imported here: the script must start without a project path.
     gc.set_threshold(10_000)
     # An ordinary exit removes the folder.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with tempfile.TemporaryDirectory(prefix="nl2sql-align-prefect-") as folder:
-        threading.Thread(target=_end_with_owner, args=[folder], daemon=True).start()
+        can_end_at_once = threading.Event()
+        threading.Thread(
+            target=_end_with_owner, args=[Path(folder), can_end_at_once], daemon=True
+        ).start()
         with socket.create_server((HOST, 0)) as listening:
             # Clients may connect from now on; they get an answer once the server is up.
             print(listening.getsockname()[1], flush=True)
-            _make_database(Path(folder) / "prefect.db")
+            if not any(os.environ.get(name) for name in _DATABASES):
+                _make_database(Path(folder) / "prefect.db")
+                can_end_at_once.set()
             import uvicorn
             from prefect.server.api.server import create_app
 
@@ -100,23 +106,31 @@ def _serve_temporarily() -> None:
             uvicorn.Server(config).run(sockets=[listening])
 
 
-def _end_with_owner(folder: str) -> None:
+def _end_with_owner(folder: Path, can_end_at_once: threading.Event) -> None:
+    """Wait until the owner ends or closes the pipe, then end this process.
+
+    Args:
+        folder: The folder to remove.
+        can_end_at_once: Set while all that the server writes is in this folder.
+    """
     sys.stdin.buffer.read()
-    # Let the server write pending events to its database, but not forever.
-    os.kill(os.getpid(), signal.SIGTERM)
-    threading.Event().wait(SECONDS_TO_END)
-    shutil.rmtree(folder, ignore_errors=True)
-    os._exit(1)
+    if not can_end_at_once.is_set():
+        # Let the server write pending events to a database that is kept, but not forever.
+        os.kill(os.getpid(), signal.SIGTERM)
+        threading.Event().wait(SECONDS_TO_END)
+    for _ in range(_MOST_ATTEMPTS):  # the server may add files until its folder is gone
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            break
+    os._exit(0)
 
 
 def _make_database(database: Path) -> None:
     """Make the server's database, and point Prefect to it, which must not be imported yet.
 
     Prefect takes seconds to make one, so a copy for each version is kept in the cache, for all
-    homes of Prefect. A database that the environment names is used instead.
+    homes of Prefect.
     """
-    if any(os.environ.get(name) for name in _DATABASES):
-        return
     version = importlib.metadata.version("prefect")
     template = Path(os.environ["NL2SQL_ALIGN_CACHE"]) / f"prefect-{version}.db"
     os.environ[_DATABASES[0]] = f"sqlite+aiosqlite:///{database}"
