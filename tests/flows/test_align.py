@@ -1,6 +1,7 @@
 """The main job: the tables it publishes, and the work that a second run reuses."""
 
 import json
+import shutil
 from itertools import product
 
 import pyarrow.parquet as pq
@@ -539,3 +540,25 @@ def test_a_server_that_dies_at_once_is_reported_with_its_last_words(
     with pytest.raises(AlignError, match=r"^Prefect's server does not start \(no memory\); check"):
         server.wait()
     server.stop()
+
+
+@pytest.mark.parametrize("is_named", [False, True], ids=["own database", "named database"])
+def test_a_temporary_server_removes_its_folder_and_no_named_database(
+    prefect_home, empty_prefect_database, tmp_path, monkeypatch, is_named
+):
+    from nl2sql_align.flows.running.temporary_server import TemporaryServer
+
+    folder, kept = tmp_path / "temporary", tmp_path / "kept.db"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    if is_named:
+        shutil.copyfile(empty_prefect_database / "prefect.db", kept)
+        url = f"sqlite+aiosqlite:///{kept}"
+        monkeypatch.setenv("PREFECT_SERVER_DATABASE_CONNECTION_URL", url)
+    server = TemporaryServer()
+    server.wait()
+    assert len([*folder.iterdir()]) == 1
+    server.stop()
+    assert not server.is_running()
+    assert [*folder.iterdir()] == []
+    assert kept.exists() == is_named
