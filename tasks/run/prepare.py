@@ -433,13 +433,15 @@ def _arrange_queries(
             arranged.replace(queries)
         return {"queries": queries.stem, "arrangement": arrangement.as_dict()}
 
-    known = recall(warehouse, f"arrangement-{key}", ingested, arrange)
+    known = recall(
+        warehouse,
+        f"arrangement-{key}",
+        ingested,
+        arrange,
+        holds=lambda known: warehouse.queries_file(known["queries"]).exists(),
+    )
     queries = warehouse.queries_file(known["queries"])
-    if not queries.exists():  # removed by a run without this corpus
-        fetch_missing([ingested])
-        arrange(ingested)
-    arrangement = Arrangement.from_dict(known["arrangement"])
-    return queries, arrangement, asked
+    return queries, Arrangement.from_dict(known["arrangement"]), asked
 
 
 def _find_queries(target: CorpusEntry, warehouse: Warehouse) -> Path | None:

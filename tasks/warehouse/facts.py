@@ -15,7 +15,13 @@ from nl2sql_align.tasks.warehouse.object_store import fetch_missing
 from nl2sql_align.tasks.warehouse.ownership import is_stage
 
 
-def recall(warehouse: Warehouse, name: str, file: Path, compute: Callable[[Path], Any]) -> Any:
+def recall(
+    warehouse: Warehouse,
+    name: str,
+    file: Path,
+    compute: Callable[[Path], Any],
+    holds: Callable[[Any], bool] = lambda _: True,
+) -> Any:
     """Return a fact about a stage file, computed once.
 
     Args:
@@ -23,11 +29,13 @@ def recall(warehouse: Warehouse, name: str, file: Path, compute: Callable[[Path]
         name: The name of the fact; a new one if ``compute`` changes.
         file: The stage file.
         compute: Returns the fact, a value that JSON has, from the file.
+        holds: Returns whether a stored fact still holds. If not, it is computed again.
     """
     fact = warehouse.facts / f"{file.stem}.{name}.json"
     with suppress(OSError, ValueError, KeyError, TypeError):
         stored = json.loads(fact.read_text(encoding="utf-8"))
-        if stored["key"] == stage_key(fact=fact.name, value=stored["value"]):
+        is_whole = stored["key"] == stage_key(fact=fact.name, value=stored["value"])
+        if is_whole and holds(stored["value"]):
             return stored["value"]
     fetch_missing([file])
     value = compute(file)

@@ -23,6 +23,10 @@ def test_a_fact_is_computed_once_and_goes_with_its_file(tmp_path):
         fact.write_text(damaged)
         assert recall(warehouse, "words", file, count_words) == {"n": 3}
     assert len(asked) == 5
+    recall(warehouse, "words", file, count_words, holds=lambda value: value["n"] == 3)
+    assert len(asked) == 5
+    recall(warehouse, "words", file, count_words, holds=lambda value: value["n"] > 3)
+    assert len(asked) == 6
     (warehouse.facts / "notes.json").write_text("of a user")
     remove_unused_facts(warehouse, {file})
     assert len([*warehouse.facts.iterdir()]) == 2
