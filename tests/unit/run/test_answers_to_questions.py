@@ -415,6 +415,22 @@ def test_a_second_run_reuses_all_stage_files(made):
     assert {path: path.stat().st_mtime_ns for path in warehouse.stage_files()} == files
 
 
+def test_arranged_answers_that_are_gone_are_arranged_again(made):
+    warehouse, notes = made
+    before, files = read_tables(warehouse), set(warehouse.stage_files())
+    facts = [*warehouse.facts.glob("*.arrangement-*.json")]
+    gone = {
+        warehouse.queries_file(json.loads(fact.read_text())["value"]["queries"]) for fact in facts
+    }
+    assert len(gone) > 1
+    for queries in gone:
+        queries.unlink()
+    _, again = run(warehouse.folder.parent / "dumps" / "corpora.toml", warehouse.folder)
+    assert again == notes
+    assert set(warehouse.stage_files()) == files
+    assert read_tables(warehouse) == before
+
+
 def test_shuffling_the_rows_of_predictions_changes_no_table(made):
     warehouse, notes = made
     before = read_tables(warehouse)
