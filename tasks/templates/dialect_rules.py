@@ -62,6 +62,7 @@ class DialectRules:
         has_hash_parameters: Whether ``##x##`` can be a parameter; elsewhere ``#`` starts a comment.
         has_stages: Whether ``@x/y`` is a stage with a path.
         has_typed_lambdas: Whether parameters of lambdas may have types (``a INT -> a + 1``).
+        reserves_default: Whether an unquoted ``DEFAULT`` is never a name.
         has_modifiers: Whether words such as ``LOW_PRIORITY`` may precede the table of a change.
         has_sized_arrays: Whether an array type may have a size outside a column definition.
     """
@@ -82,6 +83,7 @@ class DialectRules:
         self.has_hash_parameters = "#" not in tokenizer.COMMENTS
         lineage = {one.__name__ for one in type(self.dialect).__mro__}
         self.has_stages = self.has_typed_lambdas = "Snowflake" in lineage
+        self.reserves_default = bool(lineage & {"MySQL", "TSQL"})
         self.has_modifiers = "MySQL" in lineage
         self.has_sized_arrays: bool = self.dialect.SUPPORTS_FIXED_SIZE_ARRAYS
 

@@ -186,9 +186,9 @@ class TemplateReader:
         self.values |= values
 
     def keep_defaults(self) -> None:
-        """Keep DEFAULT where the parser takes it for a column: ``UPDATE t SET a = DEFAULT``."""
+        """Keep DEFAULT where the parser takes it for a name: ``UPDATE t SET a = DEFAULT``."""
         for i, token in enumerate(self.tokens):
-            if token.token_type == TokenType.DEFAULT and self._action(i - 1) != DOT:
+            if token.token_type == TokenType.DEFAULT and self._action(i - 1) not in (DOT, AS):
                 self.names.discard(token.start)
 
     # Looking around --------------------------------------------------------------------------

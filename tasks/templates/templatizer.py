@@ -250,7 +250,8 @@ class Templatizer:
             reader.know(names=values, values=values)
         if rewritten:
             reader.know(names=rewritten.names, keywords=rewritten.keywords)
-        if type(tree) is not exp.Select and isinstance(tree, _CHANGES):
+        is_change = type(tree) is not exp.Select and isinstance(tree, _CHANGES)
+        if is_change or (self._rules.reserves_default and "DEFAULT" in text.upper()):
             reader.keep_defaults()
         return Templated(" ".join(reader.read()), None, None)
 
