@@ -22,6 +22,7 @@ from pathlib import Path
 from random import Random
 from typing import Final, NamedTuple
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -574,6 +575,32 @@ def write_corpus(
                 [f"Made from {drawn.n_tables} tables." for _, drawn, _ in group],
             ]
             writer.write_table(pa.table(columns, schema=SCHEMA))
+    temporary.replace(path)
+
+
+def write_log(path: Path, n_rows: int, n_distinct: int) -> None:
+    """Write a query log into one Parquet file.
+
+    Row ``i`` has the query number ``n_distinct * u ** 3``, where ``u`` is a hash of ``i`` between 0
+    and 1. So one query in a hundred is a fifth of the log, and most are rare.
+    """
+    distinct: dict[str, str] = {}  # the database of each text
+    for text, _, home in rows(2 * n_distinct, "log", _DEFAULT_MIXTURE):
+        distinct.setdefault(text, home.name)
+        if len(distinct) == n_distinct:
+            break
+    texts = pa.table({"statement": list(distinct), "db": list(distinct.values())})
+    temporary = path.with_name(f"{path.name}.part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with duckdb.connect() as con:
+        con.register("texts", texts)
+        con.execute("create table numbered as select row_number() over () - 1 as i, * from texts")
+        con.execute(
+            "copy (select statement, db from range($n_rows) as drawn(n) join numbered on i = "
+            "floor($n_distinct * pow((n * 2654435761 % 4294967296) / 4294967296, 3))::bigint) "
+            f"to '{temporary}' (format parquet, compression zstd)",
+            {"n_rows": n_rows, "n_distinct": n_distinct},
+        )
     temporary.replace(path)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import duckdb
 
-from benchmarks.generate import write_corpora_file, write_corpus, write_many
+from benchmarks.generate import write_corpora_file, write_corpus, write_log, write_many
 from nl2sql_align.tasks.ingest.corpora_file import format_corpora, load_corpora
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -58,6 +58,24 @@ def many(folder: Path, n_corpora: int, n_queries: int, n_added: int) -> tuple[Pa
     added = write_corpora_file(folder / "added.toml", ["added"], 0).read_text("utf-8")
     second.write_text(f"{first.read_text('utf-8')}\n{added}", encoding="utf-8")
     return first, second
+
+
+def log(folder: Path, n_rows: int, n_distinct: int) -> Path:
+    """Write a corpora file with a query log as the target, and the samples; reuse an existing log.
+
+    Returns:
+        The corpora file.
+    """
+    name = f"log-{n_rows}-{n_distinct}"
+    if not (folder / f"{name}.parquet").exists():
+        write_log(folder / f"{name}.parquet", n_rows, n_distinct)
+    path = folder / f"{name}.toml"
+    path.write_text(
+        f'[[corpus]]\nname = "log"\nrole = "target"\nformat = "parquet"\ndialect = "sqlite"\n'
+        f'path = "{name}.parquet"\ncolumns = {{ sql = "statement", db_id = "db" }}\n\n{samples()}',
+        encoding="utf-8",
+    )
+    return path
 
 
 def export(warehouse: Path, queries: Path, templates: Path) -> None:

@@ -10,10 +10,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 _INTERVAL_SECONDS = 0.03
 _ROOT = Path(__file__).resolve().parents[1]
+
+
+class Memory(NamedTuple):
+    """The memory of a contestant at one time, in bytes; shared pages count once (PSS).
+
+    Attributes:
+        at: The time, on the clock of ``time.monotonic``.
+        total: The sum over all processes.
+        own: The part of the first process, which starts the others.
+    """
+
+    at: float
+    total: int
+    own: int
 
 
 @dataclass(frozen=True)
@@ -26,7 +40,7 @@ class Measurement:
         peak_bytes: The largest sum over all processes at one time, with shared memory counted once
             (PSS); 0 if memory was not watched.
         answer: The JSON object that the contestant printed.
-        samples: The sums of memory, with their times on ``time.monotonic``.
+        samples: The memory at some times, in their order.
         processes: The command line of each process, and its peak resident bytes.
     """
 
@@ -34,13 +48,16 @@ class Measurement:
     cpu_seconds: float
     peak_bytes: int
     answer: dict[str, Any]
-    samples: list[tuple[float, int]] = field(repr=False, default_factory=list)
+    samples: list[Memory] = field(repr=False, default_factory=list)
     processes: list[tuple[str, int]] = field(repr=False, default_factory=list)
 
     def peak_between(self, start: float, end: float) -> int:
         """Return the largest sum of memory in a span of time, in bytes."""
-        inside = [size for at, size in self.samples if start <= at <= end]
-        return max(inside, default=0)
+        return max((one.total for one in self.samples if start <= one.at <= end), default=0)
+
+    def own_peak_between(self, start: float, end: float) -> int:
+        """Return the most memory of the first process in a span of time, in bytes."""
+        return max((one.own for one in self.samples if start <= one.at <= end), default=0)
 
 
 _watching: list[bool] = [True]
@@ -97,7 +114,7 @@ def run_command(
             start_new_session=True,
         ) as process,
     ):
-        samples: list[tuple[float, int]] = []
+        samples: list[Memory] = []
         processes: dict[str, tuple[str, int]] = {}
         if _watching[-1]:
             _watch(process.pid, samples, processes)
@@ -113,30 +130,28 @@ def run_command(
     return Measurement(
         end - start,
         usage.ru_utime + usage.ru_stime,
-        max((size for _, size in samples), default=0),
+        max((one.total for one in samples), default=0),
         answer,
         samples,
         list(processes.values()),
     )
 
 
-def _watch(
-    pid: int, samples: list[tuple[float, int]], processes: dict[str, tuple[str, int]]
-) -> None:
+def _watch(pid: int, samples: list[Memory], processes: dict[str, tuple[str, int]]) -> None:
     """Sample the memory of a session until its first process has ended."""
     while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
         before = time.monotonic()
-        samples.append((before, _session_bytes(pid, processes)))
+        samples.append(Memory(before, *_session_bytes(pid, processes)))
         # Sampling takes longer the more memory is in use: spend at most a tenth of one CPU on it.
         time.sleep(max(_INTERVAL_SECONDS, 10 * (time.monotonic() - before)))
 
 
-def _session_bytes(session: int, processes: dict[str, tuple[str, int]]) -> int:
-    """Return the memory of all processes of a session, with shared pages counted once.
+def _session_bytes(session: int, processes: dict[str, tuple[str, int]]) -> tuple[int, int]:
+    """Return the memory of all processes of a session, and that of its first process.
 
     Update ``processes`` with the peak of each process until now.
     """
-    total = 0
+    total = own = 0
     for entry in os.scandir("/proc"):
         if not entry.name.isdigit():
             continue
@@ -145,13 +160,15 @@ def _session_bytes(session: int, processes: dict[str, tuple[str, int]]) -> int:
             # Zombies have neither a command line nor memory.
             if int(numbers[2]) != session or state == "Z":
                 continue
-            total += _kilobytes(Path(entry.path, "smaps_rollup"), "Pss:") * 1024
+            n_bytes = _kilobytes(Path(entry.path, "smaps_rollup"), "Pss:") * 1024
+            total += n_bytes
+            own += n_bytes if int(entry.name) == session else 0
             most = _kilobytes(Path(entry.path, "status"), "VmHWM:") * 1024
             command = Path(entry.path, "cmdline").read_text().replace("\0", " ")
             processes[entry.name] = (command, most)
         except (OSError, ValueError):
             continue
-    return total
+    return total, own
 
 
 def _kilobytes(file: Path, field: str) -> int:

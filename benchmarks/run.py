@@ -46,6 +46,7 @@ class Session:
     repeat: int
     sizes: tuple[int, ...]
     many: tuple[int, int, int]
+    log: tuple[int, int]
     report: Report
     peers: str | None
 
@@ -82,7 +83,7 @@ def peak(runs: Runs) -> str:
 
 
 def stage_rows(runs: Runs) -> list[list[str]]:
-    """Return a row per stage: seconds, share, peak memory."""
+    """Return a row per stage: seconds, share, peak memory of all processes and of the first."""
     spent = {
         stage: statistics.median(
             run.answer["marks"][stage][1] - run.answer["marks"][stage][0] for run in runs.timed
@@ -92,13 +93,15 @@ def stage_rows(runs: Runs) -> list[list[str]]:
     whole = median(runs)
     rows = []
     for stage, value in spent.items():
-        most = runs.watched.peak_between(*runs.watched.answer["marks"][stage])
+        span = runs.watched.answer["marks"][stage]
+        peaks = runs.watched.peak_between(*span), runs.watched.own_peak_between(*span)
         # A stage may end before its memory is sampled.
-        memory = f"{most / 1e6:,.0f} MB" if most else ""
-        rows.append([stage, f"{value:.2f}", f"{value / whole:.0%}", memory])
+        memory = [f"{most / 1e6:,.0f} MB" if most else "" for most in peaks]
+        rows.append([stage, f"{value:.2f}", f"{value / whole:.0%}", *memory])
     start = max(0.0, whole - sum(spent.values()))
-    rows.append(["start of Python", f"{start:.2f}", f"{start / whole:.0%}", ""])
-    rows.append(["**whole**", f"{whole:.2f}", "100%", peak(runs)])
+    own = runs.watched.own_peak_between(0, math.inf)
+    rows.append(["start of Python", f"{start:.2f}", f"{start / whole:.0%}", "", ""])
+    rows.append(["**whole**", f"{whole:.2f}", "100%", peak(runs), f"{own / 1e6:,.0f} MB"])
     return rows
 
 
@@ -107,7 +110,7 @@ def work(measured: Measurement) -> float:
     return sum(end - start for start, end in measured.answer["marks"].values())
 
 
-_STAGE_HEADER = ("stage", "seconds", "share", "peak memory")
+_STAGE_HEADER = ("stage", "seconds", "share", "peak memory", "of it in the run's own process")
 
 
 def ours(session: Session, corpora: Path, **environment: str) -> Measurement:
@@ -418,6 +421,17 @@ def matrix(session: Session) -> None:
     )
 
 
+def log(session: Session) -> None:
+    """Run a query log that repeats itself, as a target beside the samples."""
+    n_rows, n_distinct = session.log
+    one = ours(session, inputs.log(session.data, n_rows, n_distinct))
+    session.report.table(
+        f"A log of {n_rows:,} rows, {n_distinct:,} distinct queries",
+        _STAGE_HEADER,
+        stage_rows(once(one)),
+    )
+
+
 def exact(session: Session) -> None:
     """Compare our tables with those of the plain path, on every corpus."""
     corpora = inputs.real_corpora(session.data, session.dumps)
@@ -474,6 +488,7 @@ SECTIONS = {
     "growth": growth,
     "memory": memory,
     "matrix": matrix,
+    "log": log,
     "exact": exact,
     "peers": beside_peers,
 }
@@ -490,6 +505,7 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, help="repetitions; 5, or 1 with --quick")
     parser.add_argument("--sizes", nargs="+", type=int, help="queries of the synthetic corpora")
     parser.add_argument("--many", nargs=3, type=int, metavar=("CORPORA", "QUERIES", "ADDED"))
+    parser.add_argument("--log", nargs=2, type=int, metavar=("ROWS", "DISTINCT"))
     parser.add_argument("--data", type=Path, default=Path("build/benchmarks"))
     parser.add_argument("--dumps", type=Path, default=inputs.ROOT / inputs.DUMPS)
     parser.add_argument("--peers", help="the Python of an environment with the peers")
@@ -513,6 +529,7 @@ def main() -> None:
             arguments.repeat or (1 if arguments.quick else 5),
             tuple(sorted(arguments.sizes or sizes)),
             tuple(arguments.many or ((20, 500, 100) if arguments.quick else (200, 5000, 1000))),
+            tuple(arguments.log or ((100_000, 1_000) if arguments.quick else (10_000_000, 50_000))),
             report,
             arguments.peers,
         )
