@@ -593,6 +593,7 @@ def write_log(path: Path, n_rows: int, n_distinct: int) -> None:
     temporary = path.with_name(f"{path.name}.part")
     path.parent.mkdir(parents=True, exist_ok=True)
     with duckdb.connect() as con:
+        con.execute("set enable_progress_bar = false")
         con.register("texts", texts)
         con.execute("create table numbered as select row_number() over () - 1 as i, * from texts")
         con.execute(

@@ -11,8 +11,8 @@ def find_close(word: str, choices: Iterable[str]) -> str | None:
     return in_lower_case[close[0]] if close else None
 
 
-def list_choices(word: str, choices: Iterable[str], most: int = 40) -> str:
-    """Return a remedy for a word that is not among the choices: the closest one, and the choices.
+def suggest(word: str, choices: Iterable[str], most: int = 40) -> str:
+    """Return a remedy for a word that is not among the choices: the closest one, or else all.
 
     Args:
         word: The word.
@@ -20,10 +20,12 @@ def list_choices(word: str, choices: Iterable[str], most: int = 40) -> str:
         most: How many choices to list.
     """
     known = list(dict.fromkeys(choices))
-    close = find_close(word, known)
+    if not known:
+        return "there are none"
+    if close := find_close(word, known):
+        return f"did you mean '{close}'?"
     more = f" and {len(known) - most:,} more" if len(known) > most else ""
-    listed = f"there are: {', '.join(known[:most]) or 'none'}{more}"
-    return f"did you mean '{close}'? {listed}" if close else listed
+    return f"use one of {', '.join(known[:most])}{more}"
 
 
 def count_noun(n: int, noun: str, plural: str | None = None) -> str:

@@ -12,7 +12,7 @@ import polars as pl
 from nl2sql_align.tasks.base.arrays import Floats, Integers
 from nl2sql_align.tasks.base.connections import connected
 from nl2sql_align.tasks.base.errors import ConfigurationError
-from nl2sql_align.tasks.base.names import list_choices
+from nl2sql_align.tasks.base.names import suggest
 from nl2sql_align.tasks.base.run_sql import query_sql, run_sql
 from nl2sql_align.tasks.decisions.options import Overlap
 from nl2sql_align.tasks.decisions.selection_methods import Cells, Target
@@ -370,8 +370,7 @@ def _describe_corpora(
         if name not in known:
             published = con.execute("select corpus from corpora order by rowid").fetchall()
             raise ConfigurationError(
-                f"no corpus '{name}' in {place}; "
-                + list_choices(name, (one for (one,) in published))
+                f"no corpus '{name}' in {place}; " + suggest(name, (one for (one,) in published))
             )
     files = [
         warehouse.stage_file(warehouse.stage("templates"), file)

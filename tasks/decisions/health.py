@@ -12,6 +12,7 @@ import polars as pl
 
 from nl2sql_align.tasks.base.connections import connected
 from nl2sql_align.tasks.base.errors import ConfigurationError, RequirementError
+from nl2sql_align.tasks.base.names import suggest
 from nl2sql_align.tasks.base.run_sql import query_sql, run_sql
 from nl2sql_align.tasks.decisions.training_files import SCHEMA_KEYS, read_databases
 from nl2sql_align.tasks.ingest.corpora_file import load_corpora
@@ -87,9 +88,7 @@ def expand_kinds(kinds: Sequence[str]) -> list[str]:
     for name in kinds:
         named = [kind for kind in KINDS if kind == name or kind.startswith(f"{name}-")]
         if not named:
-            raise ConfigurationError(
-                f"no kind of findings is '{name}'; there are: {', '.join(KINDS)}"
-            )
+            raise ConfigurationError(f"no kind of findings is '{name}'; {suggest(name, KINDS)}")
         found += named
     return found
 

@@ -13,7 +13,7 @@ import polars as pl
 
 from nl2sql_align.tasks.base.arrays import Floats, Integers
 from nl2sql_align.tasks.base.errors import ConfigurationError
-from nl2sql_align.tasks.base.names import list_choices
+from nl2sql_align.tasks.base.names import suggest
 from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.decisions.options import SAMPLE_TRIALS
 from nl2sql_align.tasks.measures.bootstrap import (
@@ -230,9 +230,7 @@ def _read_sets(
     roles = dict(con.execute("select corpus, role from corpora").fetchall())
     targets = [name for name, role in roles.items() if role == "target"]
     if target not in targets:
-        raise ConfigurationError(
-            f"no target '{target}' in {place}; {list_choices(target, targets)}"
-        )
+        raise ConfigurationError(f"no target '{target}' in {place}; {suggest(target, targets)}")
     warehouse = warehouse_at(place)
     files = query_sql(con, "decisions/sample_size/ngrams_files", target=target).fetchall()
     checked = [warehouse.stage_file(warehouse.ngrams, file, is_complete) for (file,) in files]
@@ -248,7 +246,7 @@ def _read_sets(
     for name in candidates or ():
         if name not in known:
             raise ConfigurationError(
-                f"no training set '{name}' with n-grams in {place}; {list_choices(name, known)}"
+                f"no training set '{name}' with n-grams in {place}; {suggest(name, known)}"
             )
     wanted = list(dict.fromkeys(candidates or known))
     if len(wanted) < 2 or queries.is_empty():

@@ -4,7 +4,7 @@ import os
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from importlib.util import find_spec
@@ -24,7 +24,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from nl2sql_align.tasks.base.errors import ConfigurationError
-from nl2sql_align.tasks.base.names import find_close
+from nl2sql_align.tasks.base.names import suggest
 from nl2sql_align.tasks.base.run_sql import declared_parameters, list_sql
 from nl2sql_align.tasks.ingest.statements import KINDS, Kind, Statements
 from nl2sql_align.tasks.warehouse.addresses import expand_home, is_address, refuse_credentials
@@ -261,9 +261,8 @@ class CorpusEntry(BaseModel):
     def _check_format(cls, value: str) -> str:
         value = ALIASES.get(value, value)
         if value != AUTO and value not in list_formats():
-            raise _mistake(
-                f"unknown format '{value}'; {suggest(value, (AUTO, *ALIASES, *list_formats()))}"
-            )
+            known = sorted((AUTO, *ALIASES, *list_formats()))
+            raise _mistake(f"unknown format '{value}'; {suggest(value, known, most=len(known))}")
         return value
 
     @field_validator("dialect")
@@ -394,7 +393,7 @@ def check_dialect(dialect: str) -> str:
         ValueError: The dialect is unknown; the message lists the known ones.
     """
     if dialect not in list_dialects():
-        raise _mistake(f"unknown dialect '{dialect}'; {suggest(dialect, list_dialects())}")
+        raise _mistake(f"unknown dialect '{dialect}'; {suggest(dialect, sorted(list_dialects()))}")
     return dialect
 
 
@@ -518,7 +517,7 @@ def _explain_error(error: ErrorDetails) -> str:
     if error["type"] == "extra_forbidden":
         *parents, unknown = error["loc"]
         known = (ColumnMapping if parents else CorpusEntry).model_fields
-        return f"unknown key '{key}'; {suggest(str(unknown), known)}"
+        return f"unknown key '{key}'; {suggest(str(unknown), sorted(known))}"
     if error["type"] == _MISTAKE:
         return error["msg"]
     return f"key '{key}': {error['msg'][0].lower()}{error['msg'][1:]}"
@@ -554,9 +553,3 @@ def _mistake(text: str) -> PydanticCustomError:
 def make_name(text: str) -> str:
     """Return a text as the name of a corpus, with a hyphen in place of other characters."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-")[:LONGEST_NAME] or "corpus"
-
-
-def suggest(word: str, choices: Iterable[str]) -> str:
-    """Return a remedy for a word that is not among the choices."""
-    close = find_close(word, choices := sorted(choices))
-    return f"did you mean '{close}'?" if close else f"use one of {', '.join(choices)}"

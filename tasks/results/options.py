@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import Final
 
 from nl2sql_align.tasks.base.errors import ConfigurationError
-from nl2sql_align.tasks.base.names import list_choices
+from nl2sql_align.tasks.base.names import suggest
 
 DRIFT_THRESHOLD: Final = 0.02
 """How far an alignment may move before the move is called a drift."""
@@ -34,4 +34,4 @@ def find_metric(name: str) -> Metric:
     try:
         return Metric(name)
     except ValueError:
-        raise ConfigurationError(f"no measure '{name}'; {list_choices(name, Metric)}") from None
+        raise ConfigurationError(f"no measure '{name}'; {suggest(name, Metric)}") from None

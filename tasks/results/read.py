@@ -10,7 +10,7 @@ import duckdb
 from nl2sql_align.tasks.base.connections import connect, lock
 from nl2sql_align.tasks.base.environment import read_seconds
 from nl2sql_align.tasks.base.errors import ConfigurationError, RequirementError
-from nl2sql_align.tasks.base.names import list_choices
+from nl2sql_align.tasks.base.names import suggest
 from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.options import Metric
@@ -194,7 +194,7 @@ def _check_names(noun: str, names: Iterable[str], known: Iterable[str]) -> None:
     for name in names:
         if name not in known:
             raise ConfigurationError(
-                f"no {noun} '{name}' among these results; {list_choices(name, known)}"
+                f"no {noun} '{name}' among these results; {suggest(name, known)}"
             )
 
 
@@ -215,9 +215,7 @@ def rejects(place: Path | str, corpus: str) -> "pl.DataFrame":
     with open_results(place) as con:
         known = [name for (name,) in con.execute("select corpus from corpora").fetchall()]
         if corpus not in known:
-            raise ConfigurationError(
-                f"no corpus '{corpus}' in {place}; {list_choices(corpus, known)}"
-            )
+            raise ConfigurationError(f"no corpus '{corpus}' in {place}; {suggest(corpus, known)}")
         rejected: pl.DataFrame = query_sql(con, "results/read/rejects", corpus=corpus).pl()
         return rejected
 

@@ -5,7 +5,8 @@ from importlib.resources import as_file, files
 from typing import Any
 
 from nl2sql_align.tasks.base.errors import ConfigurationError
-from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry, load_corpora, suggest
+from nl2sql_align.tasks.base.names import suggest
+from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry, load_corpora
 from nl2sql_align.tasks.run.inspection import format_entry
 
 

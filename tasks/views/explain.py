@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from nl2sql_align.tasks.base.errors import ConfigurationError
-from nl2sql_align.tasks.base.names import list_choices
+from nl2sql_align.tasks.base.names import suggest
 from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.measures.divergence import SKEW
 from nl2sql_align.tasks.ngrams.count import split_template
@@ -224,7 +224,7 @@ def _read_pair(
     known = dict(con.execute("select corpus, n_ngrams from corpora").fetchall())
     for name in (source, target):
         if name not in known:
-            raise ConfigurationError(f"no corpus '{name}' in {place}; {list_choices(name, known)}")
+            raise ConfigurationError(f"no corpus '{name}' in {place}; {suggest(name, known)}")
         if not known[name]:
             raise ConfigurationError(
                 f"corpus '{name}' has no n-grams, so there is no divergence to explain; "

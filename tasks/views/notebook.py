@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from nl2sql_align.tasks.base.errors import ConfigurationError
-from nl2sql_align.tasks.base.names import list_choices
+from nl2sql_align.tasks.base.names import suggest
 from nl2sql_align.tasks.results import read
 from nl2sql_align.tasks.results.database import open_results, quote_name
 from nl2sql_align.tasks.results.options import Metric, find_metric
@@ -114,7 +114,7 @@ class Results:
         with open_results(self.warehouse) as con:
             tables = [table for (table,) in con.execute("show tables").fetchall()]
             if name not in tables:
-                raise ConfigurationError(f"no table '{name}'; {list_choices(name, tables)}")
+                raise ConfigurationError(f"no table '{name}'; {suggest(name, tables)}")
             rows: pl.DataFrame = con.sql(f"from {quote_name(name)}").pl()
             return rows
 

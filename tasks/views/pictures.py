@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from nl2sql_align.tasks.base.errors import ConfigurationError, WarehouseError
-from nl2sql_align.tasks.base.names import list_choices
+from nl2sql_align.tasks.base.names import suggest
 from nl2sql_align.tasks.base.progress import announce
 from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.measures.doubts import is_second_opinion
@@ -135,7 +135,7 @@ def build_picture(
         ConfigurationError: An option is not valid, or there is nothing to draw.
     """
     if kind not in _BUILDERS:
-        raise ConfigurationError(f"no picture '{kind}'; {list_choices(kind, _BUILDERS)}")
+        raise ConfigurationError(f"no picture '{kind}'; {suggest(kind, _BUILDERS)}")
     schema = f"https://vega.github.io/schema/vega-lite/v{VEGA_LITE_MAJOR}.json"
     chart = _BUILDERS[kind](place, target, source, find_metric(metric))
     return {"$schema": schema, "config": build_config(ON_PAPER), **chart}
@@ -526,7 +526,7 @@ def _choose_name(wanted: str | None, names: list[str]) -> str:
     if wanted is None:
         return names[0]
     if wanted not in names:
-        raise ConfigurationError(f"nothing to draw for '{wanted}'; {list_choices(wanted, names)}")
+        raise ConfigurationError(f"nothing to draw for '{wanted}'; {suggest(wanted, names)}")
     return wanted
 
 

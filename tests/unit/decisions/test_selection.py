@@ -233,7 +233,7 @@ def test_a_small_target_has_a_best_number_of_rows(folder, tmp_path):
 @pytest.mark.parametrize(
     ("target", "sources", "options", "message"),
     [
-        ("none", [], SelectionOptions(1), "no corpus 'none' .* there are: near, far, dev"),
+        ("none", [], SelectionOptions(1), "no corpus 'none' .* use one of near, far, dev"),
         ("dev", ["near", "x"], SelectionOptions(1), "no corpus 'x'"),
         ("dev", ["dev"], SelectionOptions(1), "'dev' is the target"),
         ("dev", ["near", "base"], SelectionOptions(1), "'base' has the role predictions"),

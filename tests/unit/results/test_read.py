@@ -102,7 +102,7 @@ def test_ratios_and_pairs_can_be_chosen_by_name(warehouse):
     [
         ({"targets": ["dve"]}, "no target 'dve' among these results; did you mean 'dev'?"),
         ({"models": ["Base"]}, "no model 'Base' among these results; did you mean 'base'?"),
-        ({"trains": ["x"]}, "no training set 'x' among these results; there are: "),
+        ({"trains": ["x"]}, "no training set 'x' among these results; use one of "),
     ],
 )
 def test_an_unknown_name_is_an_error_with_a_suggestion(warehouse, read, names, message):

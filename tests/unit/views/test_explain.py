@@ -146,7 +146,7 @@ def test_equal_corpora_have_nothing_to_explain(warehouse):
 
 
 def test_an_unknown_or_empty_corpus_is_an_error(warehouse, tmp_path):
-    with pytest.raises(ConfigurationError, match=r"no corpus .none. in .*there are: train, dev"):
+    with pytest.raises(ConfigurationError, match=r"no corpus .none. in .*use one of train, dev"):
         explain(warehouse.folder, "none", "dev")
     with pytest.raises(ConfigurationError, match="'broken' has no n-grams"):
         explain(warehouse.folder, "broken", "dev")

@@ -59,7 +59,7 @@ def test_frames_have_the_rows_of_the_tables(results):
 
 
 def test_an_unknown_table_measure_or_warehouse_is_an_error(results, tmp_path):
-    with pytest.raises(ConfigurationError, match="no table 'nothing'; there are: alignment"):
+    with pytest.raises(ConfigurationError, match="no table 'nothing'; use one of alignment"):
         results.table("nothing")
     with pytest.raises(ConfigurationError, match="no measure 'size'"):
         results.matrix("size")

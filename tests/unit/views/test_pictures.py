@@ -154,9 +154,9 @@ def test_options_without_a_picture_are_errors(folder, tmp_path, make_corpus):
         "'a.gif' is not the name of a picture; use one that ends in .png, .svg, .pdf"
         in error_of("matrix", "a.gif")
     )
-    assert "there are: matrix, ratios" in error_of("pie")
+    assert "use one of matrix, ratios" in error_of("pie")
     assert "no measure 'size'" in error_of("matrix", metric="size")
-    assert "nothing to draw for 'nobody'; there are: dev" in error_of("ratios", target="nobody")
+    assert "nothing to draw for 'nobody'; use one of dev" in error_of("ratios", target="nobody")
     assert "cannot be written" in error_of("matrix", "x" * 300 + ".svg")
     plain = Warehouse(tmp_path / "plain")
     runner(plain, make_corpus)(CORPORA[0])
