@@ -69,7 +69,7 @@ from nl2sql_align.tasks.ingest.delimited import (
 from nl2sql_align.tasks.ingest.dialect_names import name_dialect
 from nl2sql_align.tasks.ingest.final_answers import Block
 from nl2sql_align.tasks.ingest.lists import expand_lists
-from nl2sql_align.tasks.ingest.statements import choose_statements
+from nl2sql_align.tasks.ingest.statements import choose_statements, list_statements
 from nl2sql_align.tasks.ingest.yaml_documents import YAML
 from nl2sql_align.tasks.warehouse.folder import digest_file, write_atomically
 from nl2sql_align.tasks.warehouse.regular_files import (
@@ -81,7 +81,7 @@ from nl2sql_align.tasks.warehouse.regular_files import (
 )
 
 # Part of the stage key: raise it when a change makes the same dump give other rows.
-INGEST_VERSION: Final = 7
+INGEST_VERSION: Final = 8
 
 _MAX_COLUMNS_SHOWN: Final = 20
 _MAX_NAME_SHOWN: Final = 60
@@ -140,6 +140,7 @@ _SPLIT: Final = re.compile(
     re.IGNORECASE,
 )
 _ROWS_PER_BATCH: Final = 4096
+_SETTINGS: Final = "with DECLARE, SET, or USE"
 
 
 @dataclass(frozen=True)
@@ -573,13 +574,16 @@ def _rewrite_texts(entry: CorpusEntry, report: IngestReport, temporary: Path) ->
     dialect = None if entry.dialect == AUTO else entry.dialect
     n_queries = 0
     rules: Counter[str] = Counter()
+    left_out = Counter(report.rows.left_out)
     try:
         with pq.ParquetFile(whole) as file:
-            # DuckDB's metadata records the encoding.
-            schema = file.schema_arrow.with_metadata(file.metadata.metadata or {})
+            # DuckDB's metadata records the encoding. The rows that are left out get more here.
+            metadata = {**(file.metadata.metadata or {})}
+            metadata.pop(b"left_out", None)
+            schema = file.schema_arrow.with_metadata(metadata)
             with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
                 for batch in file.iter_batches(_ROWS_PER_BATCH):
-                    taken = _take_statements(entry, batch, dialect, rules)
+                    taken = _take_statements(entry, batch, dialect, rules, left_out)
                     if entry.statements == "each":
                         last = n_queries + taken.num_rows
                         ordinals = pa.array(range(n_queries, last), pa.int64())
@@ -587,16 +591,25 @@ def _rewrite_texts(entry: CorpusEntry, report: IngestReport, temporary: Path) ->
                     writer.write_table(taken.cast(schema))
                     n_queries += taken.num_rows
                 cleaned_by = dict(sorted(rules.items(), key=lambda rule: (-rule[1], rule[0])))
-                writer.add_key_value_metadata({"cleaned_by": json.dumps(cleaned_by)})
+                found = {"cleaned_by": cleaned_by, "left_out": left_out}
+                writer.add_key_value_metadata({key: json.dumps(n) for key, n in found.items()})
     finally:
         whole.unlink()
-    return replace(report, n_queries=n_queries, cleaned_by=cleaned_by)
+    rows = replace(report.rows, left_out=dict(left_out))
+    return replace(report, n_queries=n_queries, rows=rows, cleaned_by=cleaned_by)
 
 
 def _take_statements(
-    entry: CorpusEntry, batch: pa.RecordBatch, dialect: str | None, rules: Counter[str]
+    entry: CorpusEntry,
+    batch: pa.RecordBatch,
+    dialect: str | None,
+    rules: Counter[str],
+    left_out: Counter[str],
 ) -> pa.Table:
-    """Return a batch with the chosen statements, and count the rules that cleaned its texts."""
+    """Return a batch with the chosen statements.
+
+    Counts the rules that cleaned its texts, and the statements that are left out of scripts.
+    """
     block: Block = "first" if entry.cleaning == "first" else "last"
     rows: list[int] = []
     taken: list[str] = []
@@ -608,7 +621,12 @@ def _take_statements(
                 text, dialect, takes_first=entry.statements == "reject", block=block
             )
             rules.update(found)
-        statements = choose_statements(text, entry.statements, entry.kinds, dialect)
+        if entry.statements == "each":
+            statements, n_settings = list_statements(text, dialect)
+            if n_settings:
+                left_out[_SETTINGS] += n_settings
+        else:
+            statements = choose_statements(text, entry.statements, entry.kinds, dialect)
         rows += [row] * len(statements)
         taken += statements
         # If a script is split, each row has its own statement as its raw text.

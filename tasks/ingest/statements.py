@@ -47,6 +47,7 @@ _BEFORE_SELECT: Final = frozenset(
 _QUERY_WORDS: Final = frozenset("SELECT WITH VALUES FROM TABLE PIVOT UNPIVOT".split())
 _DML_WORDS: Final = frozenset("INSERT UPDATE DELETE MERGE REPLACE UPSERT".split())
 _DDL_WORDS: Final = frozenset("CREATE DROP ALTER TRUNCATE COMMENT RENAME".split())
+_SETTING_WORDS: Final = frozenset("DECLARE SET USE".split())
 # In T-SQL, these words start a statement without a semicolon before them.
 _TSQL_START_WORDS: Final = frozenset(
     "DECLARE SET PRINT USE IF EXEC EXECUTE INSERT UPDATE DELETE CREATE DROP ALTER TRUNCATE".split()
@@ -215,21 +216,38 @@ def choose_statements(
 
     Args:
         text: The script.
-        which: ``first`` or ``last``: one statement of the given kinds. ``each``: all statements of
-            any kind. ``reject``: the script unchanged.
+        which: ``first`` or ``last``: one statement of the given kinds. ``each``: see
+            ``list_statements``. ``reject``: the script unchanged.
         kinds: The preferred kinds; if no statement is of these kinds, any other is taken.
         dialect: The SQL dialect if known.
     """
     if which == "reject":
         return [text]
+    if which == "each":
+        return list_statements(text, dialect)[0]
     pieces = split_statements(text, dialect)
     statements = [piece for piece in pieces if classify_statement(piece) is not None]
     if len(pieces) <= 1 or not statements:
         return [text]
-    if which == "each":
-        return statements
     wanted = [piece for piece in statements if classify_statement(piece) in kinds] or statements
     return [wanted[0] if which == "first" else wanted[-1]]
+
+
+def list_statements(text: str, dialect: str | None = None) -> tuple[list[str], int]:
+    """Return the statements of a script apart from variables and settings, and the number of those.
+
+    Other statements and text that are no queries are among them, to be rejected with a reason. A
+    script with one statement, or of variables and settings only, is returned unchanged.
+
+    Args:
+        text: The script.
+        dialect: The SQL dialect if known.
+    """
+    pieces = split_statements(text, dialect)
+    statements = [piece for piece in pieces if find_first_word(piece) not in _SETTING_WORDS]
+    if len(pieces) <= 1 or not statements:
+        return [text], 0
+    return statements, len(pieces) - len(statements)
 
 
 def has_statement(text: str, start: int = 0) -> bool:

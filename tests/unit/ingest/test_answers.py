@@ -10,6 +10,7 @@ from nl2sql_align.tasks.ingest.answers import clean_answer, is_plain
 from nl2sql_align.tasks.ingest.statements import (
     choose_statements,
     classify_statement,
+    list_statements,
     split_statements,
 )
 from nl2sql_align.tasks.templates.templatizer import Templatizer
@@ -157,6 +158,11 @@ def test_statements_are_chosen():
     assert len(choose_statements(text, "each")) == 4
     assert choose_statements("SET a = 1; SET b = 2", "each") == ["SET a = 1; SET b = 2"]
     assert choose_statements("SELECT 1;", "each") == ["SELECT 1;"]
+    others = ["SELCT c FROM v", "foo bar", "SHOW TABLES", "CALL p(1)", "/* open\nSELECT d FROM w"]
+    script = "; ".join(["SELECT 1", *others])
+    assert choose_statements(script, "each") == ["SELECT 1", *others]
+    assert list_statements(f"USE a; SET b = 1; {script}") == (["SELECT 1", *others], 2)
+    assert list_statements("SET a = 1; SET b = 2") == (["SET a = 1; SET b = 2"], 0)
     assert (
         classify_statement("(select 1)") == "query"
         and classify_statement("-- x\nMERGE INTO a") == "dml"
