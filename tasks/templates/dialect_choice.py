@@ -1,5 +1,6 @@
 """The SQL dialect of a corpus, chosen by how many of its queries each dialect parses."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from nl2sql_align.tasks.templates.rules import CANDIDATES, Limits, parser_versio
 from nl2sql_align.tasks.warehouse.facts import recall
 from nl2sql_align.tasks.warehouse.folder import Warehouse, stage_key
 
-DIALECT_CHOICE_VERSION: Final = 2
+DIALECT_CHOICE_VERSION: Final = 3
 """Raise it with every change that can alter the choice of a dialect."""
 
 FORMAT_DIALECTS: Final = {
@@ -43,6 +44,19 @@ FORMAT_DIALECTS: Final = {
 
 CLEARLY_MORE: Final = 0.05
 """The share of a sample that another dialect has to parse in addition to be suggested."""
+
+# These read ``a[1]`` as a column with the alias ``1``, and a list as one name.
+_QUOTING_BY_BRACKETS: Final = frozenset({"fabric", "sqlite", "tsql"})
+_STRING: Final = r"'(?:[^']|'')*'"
+_SUBSCRIPT_OR_LIST: Final = re.compile(
+    rf"""
+    {_STRING} | "[^"]*" | `[^`]*`
+    | (?P<subscript> (?<=[\w)\]]) \[ \s* (?: -?\d+ | {_STRING} | \w+\( | [^\[\]]* : ) )
+    | (?P<list> \[ \s* (?: -?\d[\d.]* \s* , | {_STRING} \s* [,\]] ) )
+    | (?P<comprehension> \[ [^\[\]]* \s FOR \s+ \w+ \s+ IN \s )
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
 
 _SAMPLED: Final = 200
 _LONGEST: Final = 20_000
@@ -153,10 +167,18 @@ class _ParsedSample(NamedTuple):
 
 def _parse_sample(sample: list[str], dialect: str) -> _ParsedSample:
     parsed = parse_texts(sample, dialect, _LIMITS)
-    is_templated = [template is not None for template in parsed.templates]
+    is_templated = [
+        template is not None and not (dialect in _QUOTING_BY_BRACKETS and _has_subscript(text))
+        for text, template in zip(sample, parsed.templates, strict=True)
+    ]
     rejected = {row for row, is_one in enumerate(is_templated) if not is_one} - {*parsed.crashed}
     return _ParsedSample(
         [text for text, is_one in zip(sample, is_templated, strict=True) if is_one],
         [sample[row] for row in sorted(rejected)],
         parsed.n_commands,
     )
+
+
+def _has_subscript(sql: str) -> bool:
+    """Return whether a text has a subscript, a list, or a comprehension in square brackets."""
+    return "[" in sql and any(match.lastgroup for match in _SUBSCRIPT_OR_LIST.finditer(sql))

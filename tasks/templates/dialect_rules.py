@@ -63,6 +63,8 @@ class DialectRules:
         has_stages: Whether ``@x/y`` is a stage with a path.
         has_typed_lambdas: Whether parameters of lambdas may have types (``a INT -> a + 1``).
         reserves_default: Whether an unquoted ``DEFAULT`` is never a name.
+        has_safe_casts: Whether ``a?::INT`` is a cast that never fails.
+        subscripted: Words with square brackets that are columns here, elsewhere lists.
         has_modifiers: Whether words such as ``LOW_PRIORITY`` may precede the table of a change.
         has_sized_arrays: Whether an array type may have a size outside a column definition.
     """
@@ -84,6 +86,8 @@ class DialectRules:
         lineage = {one.__name__ for one in type(self.dialect).__mro__}
         self.has_stages = self.has_typed_lambdas = "Snowflake" in lineage
         self.reserves_default = bool(lineage & {"MySQL", "TSQL"})
+        self.has_safe_casts = "Databricks" in lineage
+        self.subscripted = frozenset({"LIST"} if "Hive" not in lineage else {"ARRAY", "LIST"})
         self.has_modifiers = "MySQL" in lineage
         self.has_sized_arrays: bool = self.dialect.SUPPORTS_FIXED_SIZE_ARRAYS
 

@@ -11,7 +11,7 @@ JOINED_KEYWORDS: Final = frozenset({"ORDER BY", "GROUP BY", "PARTITION BY"})
 """Keywords of two words that are one template token. All others are one token per word."""
 
 CAST_FUNCTIONS: Final = frozenset(
-    {"CAST", "TRY_CAST", "TRYCAST", "SAFE_CAST", "XMLCAST", "XMLSERIALIZE", "PARSE", "TRY_PARSE"}
+    "CAST TRY_CAST TRYCAST SAFE_CAST XMLCAST XMLSERIALIZE PARSE TRY_PARSE WEIGHT_STRING".split()
 )
 """Functions in which a type follows ``AS``."""
 

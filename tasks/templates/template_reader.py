@@ -227,6 +227,8 @@ class TemplateReader:
             return False
         if i == self.last_dropped or self._is_name(i):
             return True
+        if self.tokens[i].token_type == TokenType.JOIN_MARKER:
+            return True
         action = self._action(i)
         if action == KEYWORD:
             return (
@@ -365,7 +367,11 @@ class TemplateReader:
     # After keywords --------------------------------------------------------------------------
 
     def _after_generic_type(self, i: int) -> int:
-        """Drop the type in ``ARRAY<INT64>[1, 2]``, whose first word is already kept."""
+        """Drop the type in ``ARRAY<INT64>[1, 2]``, or the name in ``list[1]``, already kept."""
+        if self._text(i + 1) == "[" and self._text(i) in self.rules.subscripted:
+            self.out.pop()
+            self.last_dropped = i
+            return i + 1
         if self._text(i + 1) != "<" and not self._is_lambda_type(i, i + 1):
             return i + 1
         self.out.pop()
@@ -786,7 +792,8 @@ _HANDLERS: Final[dict[int, _Handler]] = {
 # What to do after a keyword.
 _AFTER_KEYWORD: Final[dict[str, _Handler]] = {
     **dict.fromkeys(
-        ("ARRAY", "STRUCT", "MAP", "RANGE", "OBJECT"), TemplateReader._after_generic_type
+        ("ARRAY", "LIST", "STRUCT", "MAP", "RANGE", "OBJECT"),
+        TemplateReader._after_generic_type,
     ),
     **dict.fromkeys(("COLLATE", "CHARACTER SET", "CHARSET"), TemplateReader._after_name_keyword),
     "SET": TemplateReader._after_set,

@@ -34,6 +34,7 @@ from nl2sql_align.tasks.templates.comparable_text import (
     plain_comparable_text,
 )
 from nl2sql_align.tasks.templates.dialect_rules import CLOSE, OPEN, DialectRules
+from nl2sql_align.tasks.templates.loose_ends import find_loose_end
 from nl2sql_align.tasks.templates.nested_types import MOST_LEVELS, mark_functions
 from nl2sql_align.tasks.templates.parse_sharing import ENDS, ShapeKeys
 from nl2sql_align.tasks.templates.placeholders import Placeholders
@@ -80,6 +81,10 @@ class _Statements(dict[type, bool]):
 
 
 _IS_STATEMENT: Final = _Statements()
+# The first words of statements that the parser passes on unparsed if it does not know their form.
+_WORDS: Final = frozenset(
+    "ALTER CREATE DELETE DROP INSERT MERGE REPLACE SELECT TRUNCATE UPDATE WITH".split()
+)
 
 
 def _is_incomplete(tree: exp.Expr) -> bool:
@@ -230,15 +235,38 @@ class Templatizer:
             return _rejected(f"does not parse: {type(error).__name__} in the parser")
         if len(trees) != 1:
             return _rejected(SEVERAL_STATEMENTS if trees else "empty")
-        tree = trees[0]
+        fault = self._find_fault(trees[0], is_rewritten=rewritten is not None)
+        if fault is not None:
+            return _rejected(fault)
+        return self._read(text, tokens, trees[0], values, rewritten)
+
+    def _find_fault(self, tree: exp.Expr, is_rewritten: bool) -> str | None:
+        """Return the reason to reject a parsed statement; None if it may have a template."""
         if not _IS_STATEMENT[type(tree)]:
-            kind = str(tree.this).upper() if isinstance(tree, exp.Command) else type(tree).__name__
-            return _rejected(f"{NOT_A_QUERY}{kind[:30]}")
-        if type(tree) is not exp.Select and rewritten is None and _is_incomplete(tree):
-            return _rejected(f"does not parse: incomplete {type(tree).__name__}")
+            if not isinstance(tree, exp.Command):
+                return f"{NOT_A_QUERY}{type(tree).__name__}"
+            word = str(tree.this).upper()[:30]
+            return (
+                f"does not parse: a form of {word} that the parser does not know"
+                if word in _WORDS
+                else f"{NOT_A_QUERY}{word}"
+            )
+        if type(tree) is not exp.Select and not is_rewritten and _is_incomplete(tree):
+            return f"does not parse: incomplete {type(tree).__name__}"
         kinds = self._limits.kinds
         if len(kinds) < len(KINDS) and (kind := _kind_of(tree)) not in kinds:
-            return _rejected(f"{_LEFT_OUT}: {kind}")
+            return f"{_LEFT_OUT}: {kind}"
+        return None
+
+    def _read(
+        self,
+        text: str,
+        tokens: list[Token],
+        tree: exp.Expr,
+        values: frozenset[int],
+        rewritten: Rewritten | None,
+    ) -> Templated:
+        """Return the template of a parsed statement, without a comparable text."""
         reader = TemplateReader(
             self._rules,
             text,
@@ -253,6 +281,9 @@ class Templatizer:
         is_change = type(tree) is not exp.Select and isinstance(tree, _CHANGES)
         if is_change or (self._rules.reserves_default and "DEFAULT" in text.upper()):
             reader.keep_defaults()
+        problem = find_loose_end(reader.tokens, reader.names, self._rules.has_stages)
+        if problem is not None:
+            return _rejected(f"does not parse: {problem}")
         return Templated(" ".join(reader.read()), None, None)
 
     def _tokenize(self, text: str) -> list[Token]:
@@ -269,7 +300,7 @@ class Templatizer:
                 tokens[0],
                 *self._tokenize(f"{text[:start]}INSERT {text[start + len('REPLACE') :]}")[1:],
             ]
-        return tokens
+        return tokens if self._rules.has_safe_casts else _split_casts(text, tokens)
 
     def _parse(self, text: str, tokens: list[Token]) -> tuple[list[Token], list[exp.Expr]]:
         """Return the tokens that were parsed, and a tree for each statement."""
@@ -324,6 +355,24 @@ def _blank_comments(sql: str, tokens: list[Token]) -> str:
             done = token.end + 1
             parts.append(sql[token.start : done])
     return "".join(parts)
+
+
+def _split_casts(text: str, tokens: list[Token]) -> list[Token]:
+    """Divide ``?::``, a bind parameter with a cast, which is lexed as one operator."""
+    if "?::" not in text:
+        return tokens
+    divided = []
+    for token in tokens:
+        if token.token_type == TokenType.QDCOLON:
+            for kind, sign, start in (
+                (TokenType.PLACEHOLDER, "?", token.start),
+                (TokenType.DCOLON, "::", token.start + 1),
+            ):
+                end = start + len(sign) - 1
+                divided.append(Token(kind, sign, token.line, token.col, start, end))
+        else:
+            divided.append(token)
+    return divided
 
 
 def _without_ordinals(tokens: list[Token]) -> list[Token]:

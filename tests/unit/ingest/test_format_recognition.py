@@ -161,6 +161,29 @@ def test_the_choice_is_that_of_trying_every_dialect(tmp_path, own):
     assert 1 < len(choice.shares) < len(parsed)
 
 
+@pytest.mark.parametrize(
+    ("sql", "has_subscript"),
+    [
+        ("SELECT arr[1] FROM t", True),
+        ("SELECT m['k'] FROM t", True),
+        ("SELECT a[OFFSET(0)], a[1:2] FROM t", True),
+        ("SELECT (ARRAY_AGG(a ORDER BY b))[1] FROM t", True),
+        ("SELECT [1, 2], [x * 2 FOR x IN l IF x > 1] FROM t", True),
+        ("SELECT [a b], [2019], [Sales, net] FROM [dbo].[t]", False),
+        ("SELECT COUNT(*)[Total], Id[Post Link] FROM t", False),
+        ("SELECT a FROM t WHERE b GLOB 'x[0-9]*'", False),
+    ],
+)
+def test_square_brackets_after_an_operand_are_not_taken_for_names(tmp_path, sql, has_subscript):
+    """SQLite and T-SQL read ``a[1]`` as a column with the alias ``1``."""
+    (tmp_path / "a.sql").write_text(f"{sql}\n" * 3)
+    queries = tmp_path / "queries.parquet"
+    ingest_corpus(entry(tmp_path / "a.sql", "lines"), queries)
+    choice = choose_dialect(queries)
+    assert choice.shares["sqlite"] == (0 if has_subscript else 1)
+    assert (choice.dialect != "sqlite") == has_subscript
+
+
 def test_an_inspection_shows_the_format_and_the_first_queries(tmp_path):
     rows = [{"question": "q", "sql_out": "SELECT a FROM b"}, {"question": "r", "sql_out": "no"}]
     (tmp_path / 'it"s.jsonl').write_bytes(as_lines(rows))

@@ -23,7 +23,10 @@ PAIRS = [
 ALL_QUERIES = [(pair["dialect"], pair["sql"]) for pair in PAIRS if pair["template"] is not None]
 # Queries whose template does not depend on a spelling that these tests change.
 QUERIES = [
-    (dialect, sql) for dialect, sql in ALL_QUERIES if not re.search(r"##|{{|{%|\.\.\.|\(@", sql)
+    (dialect, sql)
+    for dialect, sql in ALL_QUERIES
+    # The tokenizer takes all between two dollar signs for the tag of a string, but for spaces.
+    if not re.search(r"##|{{|{%|\.\.\.|\(@|\$1, \$name", sql)
 ]
 MANY = settings(max_examples=400)
 

@@ -1,0 +1,70 @@
+"""Recognition of statements that end early, such as ``SELECT a FROM t WHERE b IN``.
+
+The parser accepts many of them. They are typical of answers of models that were cut off.
+"""
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from typing import Final
+
+from sqlglot.tokenizer_core import Token, TokenType
+
+# What follows these is missing if a statement or a bracket ends after them.
+_UNFINISHED: Final = frozenset(
+    TokenType[name]
+    for name in (
+        "ALIAS AND ARROW BETWEEN CASE CLUSTER_BY DARROW DASH DCOLON DISTINCT DISTRIBUTE_BY DIV DOT "
+        "DPIPE ELSE EQ EXCEPT EXISTS FETCH FROM GLOB GROUP_BY GTE HAVING ILIKE IN INTERSECT INTO "
+        "IS JOIN LIKE LIMIT LTE NEQ NOT NULLSAFE_EQ ON OR ORDER_BY OVER PARTITION_BY PLUS QUALIFY "
+        "RETURNING RLIKE SELECT SET SIMILAR_TO SLASH SORT_BY THEN UNION USING WHEN "
+        "WHERE WITH XOR"
+    ).split()
+)
+# Some dialects allow a comma before a closing bracket, and before FROM.
+_UNFINISHED_AT_END: Final = _UNFINISHED | {TokenType.COMMA}
+# As the end of a path to a stage, ``FROM @stage/year=``.
+_ENDS_OF_PATHS: Final = frozenset({TokenType.DASH, TokenType.DOT, TokenType.EQ, TokenType.SLASH})
+_OPEN: Final = frozenset({TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE})
+_CLOSE: Final = frozenset({TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE})
+
+
+def find_loose_end(
+    tokens: Sequence[Token], names: AbstractSet[int], has_stages: bool = False
+) -> str | None:
+    """Return which end of a statement or a bracket is missing; None if all are there.
+
+    Args:
+        tokens: The tokens of a statement that the parser accepts.
+        names: The offsets of tokens that are names, however they are spelled.
+        has_stages: Whether ``@x/y=`` is a stage with a path.
+    """
+    depth = 0
+    previous: TokenType | None = None
+    for i, token in enumerate(tokens):
+        kind = token.token_type
+        if kind in _OPEN:
+            depth += 1
+        elif kind in _CLOSE:
+            depth -= 1
+            if previous in _UNFINISHED and not _is_finished(tokens, i - 1, names, has_stages):
+                return f"incomplete after {tokens[i - 1].text.upper()}"
+        previous = kind
+    if depth > 0:
+        return "a bracket is not closed"
+    last = len(tokens) - 1
+    if previous in _UNFINISHED_AT_END and not _is_finished(tokens, last, names, has_stages):
+        return f"incomplete after {tokens[last].text.upper()}"
+    return None
+
+
+def _is_finished(
+    tokens: Sequence[Token], i: int, names: AbstractSet[int], has_stages: bool
+) -> bool:
+    """Return whether a token needs nothing after it, although tokens of its type do."""
+    kind, before = tokens[i].token_type, tokens[max(0, i - 1)].token_type
+    return (
+        tokens[i].start in names
+        or (has_stages and kind in _ENDS_OF_PATHS)
+        or (kind == TokenType.PLUS and before != TokenType.L_PAREN)  # PATTERN (a b+)
+        or (i >= 2 and tokens[i - 2].text.upper() == "OPERATOR")  # a OPERATOR(+) b
+    )
