@@ -359,6 +359,11 @@ def list_training_corpora(con: duckdb.DuckDBPyConnection, target: str) -> list[s
     return [name for (name,) in names]
 
 
+def list_dumps(con: duckdb.DuckDBPyConnection) -> list[str]:
+    """Return the paths of the dumps that the results were made from."""
+    return [path for (path,) in con.execute("select path from corpora").fetchall()]
+
+
 def _describe_corpora(
     con: duckdb.DuckDBPyConnection, place: Path | str, names: list[str]
 ) -> pl.DataFrame:

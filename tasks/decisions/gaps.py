@@ -17,6 +17,7 @@ from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.decisions.candidates import (
     Pool,
     list_candidates,
+    list_dumps,
     list_training_corpora,
     load_pool_with_target,
 )
@@ -32,11 +33,14 @@ from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.features import describe_templates
 from nl2sql_align.tasks.results.record import last_run_id, record_decision
 from nl2sql_align.tasks.templates.fingerprints import FINGERPRINT
-from nl2sql_align.tasks.warehouse.addresses import find_output
 from nl2sql_align.tasks.warehouse.folder import write_atomically
+from nl2sql_align.tasks.warehouse.outputs import find_output
 
 REPLICATES: Final = 20
 """The number of resamples of the target that the added rows should suit."""
+
+# Keys of each line of a file of gaps, by which it is recognized.
+_KEYS: Final = frozenset({"template", "structure", "n_in_source", "n_in_target", "n_rows_so_far"})
 
 
 @dataclass(frozen=True)
@@ -91,12 +95,10 @@ def gaps(
 
     Raises:
         ConfigurationError: A corpus or the folder of the file does not exist, a corpus has no
-            template, or an option is wrong.
+            template, the file exists and is not a list of gaps, or an option is wrong.
         WarehouseError: The results are missing, or another run has locked them for a minute.
         AlignError: The file cannot be written.
     """
-    if out is not None:
-        out = find_output(out)
     if budget < 1:
         raise ConfigurationError(f"budget: {budget} is less than 1")
     if not 0 <= replicates <= 1000:
@@ -104,6 +106,8 @@ def gaps(
     if source in pool:
         raise ConfigurationError(f"'{source}' is the training set; leave it out of the pool")
     with open_results(place) as con:
+        if out is not None:
+            out = find_output(out, "a list of gaps", _is_list_of_gaps, list_dumps(con))
         run_id = last_run_id(con)
         whole = load_pool_with_target(con, place, target, [source])
         aim = whole.target.as_target(replicates, seed, columns=whole.columns)
@@ -250,6 +254,15 @@ def _note_limits(n_rows: int, budget: int) -> tuple[str, ...]:
     if n_rows < budget:
         return (f"more than {n_rows:,} rows do not raise the alignment",)
     return ()
+
+
+def _is_list_of_gaps(file: Path) -> bool:
+    try:
+        with file.open(encoding="utf-8") as lines:
+            row = json.loads(lines.readline())
+    except (OSError, ValueError):
+        return False
+    return isinstance(row, dict) and row.keys() >= _KEYS
 
 
 def _write_seeds(out: Path, table: pl.DataFrame) -> None:

@@ -1,5 +1,6 @@
 """Weights of whole corpora whose mixture is closest to a target: ``nl2sql-align mix``."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from nl2sql_align.tasks.base.arrays import Floats
 from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.decisions.candidates import (
     Pool,
+    list_dumps,
     load_pool,
     note_accidental,
     read_rows,
@@ -34,11 +36,19 @@ from nl2sql_align.tasks.measures.mixtures import (
 )
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.record import last_run_id, record_decision
-from nl2sql_align.tasks.warehouse.addresses import find_output_folder
+from nl2sql_align.tasks.results.versions import list_versions
 from nl2sql_align.tasks.warehouse.folder import stage_key
+from nl2sql_align.tasks.warehouse.outputs import (
+    describe_files,
+    find_output_folder,
+    replace_files,
+)
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
+
+MANIFEST: Final = "mixture.json"
+"""The file beside those of a trainer that says how they are mixed, and lists them."""
 
 MIXTURE_VERSION: Final = 4
 """Raise it with every change that can alter a weight."""
@@ -92,14 +102,16 @@ def mix(
         replicates: The number of resamples of the target for the intervals, from 20 to 100,000.
         seed: The seed of the resamples.
         keep_accidental: Keep rows that parse by accident, because a name in them lacks quotes.
-        out: The folder for the files of a trainer. It is created if it does not exist.
+        out: The folder for the files of a trainer. It is created if it does not exist. The files of
+            an earlier mixture there are replaced.
         training: How to write the rows of the corpora to ``out``, with the settings that mix them.
 
     Returns:
         The weights, by n-grams and by rows, with 95% percentile intervals of the row weights.
 
     Raises:
-        ConfigurationError: A corpus does not exist, or an option is wrong.
+        ConfigurationError: A corpus does not exist, an option is wrong, or the folder has a file of
+            such a name that no mixture has written.
         WarehouseError: The results are missing, or another run has locked them for a minute.
         AlignError: The folder cannot be written.
     """
@@ -127,6 +139,7 @@ def mix(
         best = nearest_mixture(shares, aim.shares, multiplicity)
         if training is not None:
             is_used = _row_weights(best.weights, per_row) >= LEAST_WEIGHT
+            dumps = list_dumps(con)
             rows = read_rows(con, pool, np.where(is_used[pool.cells.source], pool.cells.n_rows, 0))
     n_rows = np.bincount(pool.cells.source, weights=pool.cells.n_rows, minlength=len(pool.sources))
     pool_weights = n_rows * per_row
@@ -160,9 +173,13 @@ def mix(
     if training is not None and out is not None:
         notes += _note_repeats(pool, rows)
         weights = dict(table.select("source", "row_weight").iter_rows())
-        with explaining_write_errors(out):
-            written = write_mixture_files(rows, weights, out, training)
-        notes += written.notes
+        with (
+            explaining_write_errors(out),
+            replace_files(out, "mix", MANIFEST, dumps) as temporary,
+        ):
+            written = write_mixture_files(rows, weights, temporary, training).moved_to(out)
+            notes += written.notes
+            _write_manifest(table, notes, temporary)
     record_decision(place, "mixtures", table, {"mixture": name})
     return Mixture(
         name,
@@ -175,6 +192,21 @@ def mix(
         tuple(notes),
         written,
     )
+
+
+def _write_manifest(table: pl.DataFrame, notes: list[str], folder: Path) -> None:
+    of_mixture = ("mixture", "target", "run_id", "kl_nats", "kl_alignment", "created_at")
+    summary = {
+        **table.select(of_mixture).row(0, named=True),
+        "sources": table.select(
+            "source", "row_weight", "row_weight_low", "row_weight_high", "source_alignment"
+        ).to_dicts(),
+        "versions": {**list_versions(), "mixture": str(MIXTURE_VERSION)},
+        "notes": notes,
+        **describe_files(folder, "mix", MANIFEST),
+    }
+    text = json.dumps(summary, indent=1, ensure_ascii=False, default=str)
+    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
 
 
 def _note_repeats(pool: Pool, rows: pl.DataFrame) -> list[str]:

@@ -22,6 +22,7 @@ from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.decisions.candidates import (
     Pool,
+    list_dumps,
     load_pool,
     note_accidental,
     read_rows,
@@ -50,12 +51,21 @@ from nl2sql_align.tasks.measures.divergence import alignment
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.results.record import last_run_id, record_decision
 from nl2sql_align.tasks.results.versions import list_versions
-from nl2sql_align.tasks.warehouse.addresses import expand_home, find_output_folder
-from nl2sql_align.tasks.warehouse.folder import stage_key, write_atomically
+from nl2sql_align.tasks.warehouse.addresses import expand_home
+from nl2sql_align.tasks.warehouse.folder import stage_key
+from nl2sql_align.tasks.warehouse.outputs import (
+    describe_files,
+    find_output_folder,
+    replace_files,
+)
+
+MANIFEST: Final = "selection.json"
+"""The file of a selection that says how it was made, and lists its files."""
 
 REPLICATES: Final = 20
 """The number of resamples of the target that a direct choice should match."""
 
+_FILES: Final = (MANIFEST, "selection.jsonl", "selection.parquet", "templates.csv")
 _CURVE_STEPS: Final = 7
 # People notice such a difference of KL-alignments, in the second decimal.
 _CLEARLY_BETTER: Final = 0.005
@@ -200,7 +210,8 @@ def select(
         target: The corpus to match.
         sources: The corpora to choose from, in order of preference: equally good rows are taken
             from the first of them. If empty, all with the role train, those with questions first.
-        out: The folder to write to. It is created if it does not exist.
+        out: The folder to write to. It is created if it does not exist. The files of an earlier
+            selection there are replaced.
         options: How to select.
         training: How to write the rows for a trainer, too; by default they are not.
         weights: A file with the weight of each question of the target, such as an error rate; see
@@ -208,7 +219,8 @@ def select(
             By default, all questions weigh 1.
 
     Raises:
-        ConfigurationError: A corpus does not exist, or an option is wrong.
+        ConfigurationError: A corpus does not exist, an option is wrong, or the folder has a file of
+            such a name that no selection has written.
         WarehouseError: The results are missing, or another run has locked them for a minute.
         AlignError: The folder cannot be written.
     """
@@ -243,6 +255,7 @@ def select(
         run_id = last_run_id(con)
         sources_table = _sources_table(con, pool, aim, taken)
         rows = read_rows(con, pool, taken)
+        dumps = list_dumps(con)
     nats = divergence(pool.cells, taken, aim)
     n_templates = int((pool.cells.per_template(taken) > 0).sum())
     selection = Selection(
@@ -266,12 +279,15 @@ def select(
         weights=weights,
     )
     selection = _complete_tables(selection, run_id)
-    with explaining_write_errors(out):
+    with (
+        explaining_write_errors(out),
+        replace_files(out, "select", MANIFEST, dumps, _FILES) as temporary,
+    ):
         if training is not None:
-            files = write_training_files(rows, out, training, options.seed)
+            files = write_training_files(rows, temporary, training, options.seed)
             notes = (*selection.notes, *files.notes)
-            selection = replace(selection, training=files, notes=notes)
-        _write_files(selection, rows, _templates_table(pool, taken))
+            selection = replace(selection, training=files.moved_to(out), notes=notes)
+        _write_files(selection, rows, _templates_table(pool, taken), temporary)
     for table, frame in (
         ("selections", selection.sources),
         ("selection_curves", selection.curve),
@@ -580,8 +596,15 @@ def _name_weights(selection: Selection) -> dict[str, str]:
     return {} if selection.weights is None else {"weights": str(selection.weights)}
 
 
-def _write_files(selection: Selection, rows: pl.DataFrame, templates: pl.DataFrame) -> None:
-    folder = selection.folder
+def _write_files(
+    selection: Selection, rows: pl.DataFrame, templates: pl.DataFrame, folder: Path
+) -> None:
+    rows.write_parquet(folder / "selection.parquet")
+    with (folder / "selection.jsonl").open("w", encoding="utf-8") as lines:
+        for row in rows.iter_rows(named=True):
+            row["record"] = json.loads(row["record"]) if row["record"] else None
+            lines.write(json.dumps(row, ensure_ascii=False) + "\n")
+    (folder / "templates.csv").write_text(format_csv(templates), encoding="utf-8", newline="")
     summary = {
         **{
             name: getattr(selection, name)
@@ -598,18 +621,7 @@ def _write_files(selection: Selection, rows: pl.DataFrame, templates: pl.DataFra
         "sources": selection.sources.select(_SOURCE_COLUMNS).to_dicts(),
         "curve": selection.curve.drop("selection", "run_id", "target", "method").to_dicts(),
         "notes": selection.notes,
+        **describe_files(folder, "select", MANIFEST),
     }
-    with write_atomically(folder / "selection.parquet") as temporary:
-        rows.write_parquet(temporary)
-    with (
-        write_atomically(folder / "selection.jsonl") as temporary,
-        temporary.open("w", encoding="utf-8") as lines,
-    ):
-        for row in rows.iter_rows(named=True):
-            row["record"] = json.loads(row["record"]) if row["record"] else None
-            lines.write(json.dumps(row, ensure_ascii=False) + "\n")
-    with write_atomically(folder / "templates.csv") as temporary:
-        temporary.write_text(format_csv(templates), encoding="utf-8", newline="")
-    with write_atomically(folder / "selection.json") as temporary:
-        text = json.dumps(summary, indent=1, ensure_ascii=False, default=str)
-        temporary.write_text(text + "\n", encoding="utf-8")
+    text = json.dumps(summary, indent=1, ensure_ascii=False, default=str)
+    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")

@@ -11,7 +11,7 @@ import string
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import accumulate
 from pathlib import Path
@@ -23,7 +23,6 @@ from nl2sql_align.tasks.base.errors import AlignError, ConfigurationError, find_
 from nl2sql_align.tasks.decisions.options import LEAST_WEIGHT, TrainingLayout
 from nl2sql_align.tasks.results.database import quote_name
 from nl2sql_align.tasks.warehouse.addresses import expand_home
-from nl2sql_align.tasks.warehouse.folder import write_atomically
 
 _T = TypeVar("_T")
 
@@ -104,6 +103,10 @@ class TrainingFiles:
     left_out: dict[str, int]
     n_without_schema: int
 
+    def moved_to(self, folder: Path) -> "TrainingFiles":
+        """Return the same files in another folder."""
+        return replace(self, files={name: folder / path.name for name, path in self.files.items()})
+
     @property
     def notes(self) -> list[str]:
         """Rows that are left out, and prompts without a schema, a line each."""
@@ -153,7 +156,7 @@ def write_training_files(
 
     Args:
         rows: The rows of a selection, with the columns of ``selection.parquet``.
-        folder: The folder to write to.
+        folder: An empty folder to write to.
         options: How to write them.
         seed: The seed of the split.
 
@@ -177,7 +180,7 @@ def write_mixture_files(
     Args:
         rows: The rows of the corpora, with the columns of ``selection.parquet``.
         weights: The share of rows to draw from each corpus.
-        folder: The folder to write to.
+        folder: An empty folder to write to.
         options: How to write them, without a share for validation.
 
     Raises:
@@ -282,8 +285,7 @@ def _write_files(
             n_rows[name] = len(rows)
     _write_settings(files, folder, layout, system is not None)
     written = TrainingFiles(files, n_rows, dict(made.left_out), made.n_without_schema)
-    with write_atomically(folder / "training.md") as temporary:
-        temporary.write_text(describe(written), encoding="utf-8")
+    (folder / "training.md").write_text(describe(written), encoding="utf-8")
     return written
 
 
@@ -458,13 +460,12 @@ def _format_example(
 
 
 def _write_rows(rows: Iterable[Mapping[str, Any]], path: Path) -> Path:
-    with write_atomically(path) as temporary:
-        if path.suffix == ".parquet":
-            pl.DataFrame(list(rows), schema_overrides=_VERL_TYPES).write_parquet(temporary)
-        else:
-            with temporary.open("w", encoding="utf-8") as lines:
-                for row in rows:
-                    lines.write(json.dumps(row, ensure_ascii=False) + "\n")
+    if path.suffix == ".parquet":
+        pl.DataFrame(list(rows), schema_overrides=_VERL_TYPES).write_parquet(path)
+    else:
+        with path.open("w", encoding="utf-8") as lines:
+            for row in rows:
+                lines.write(json.dumps(row, ensure_ascii=False) + "\n")
     return path
 
 
@@ -473,15 +474,13 @@ def _write_settings(
 ) -> None:
     """Write ``dataset_info.json`` for LLaMA-Factory, for the layouts that it reads."""
     keys = _LLAMA_FACTORY.get(layout)
-    path = folder / "dataset_info.json"
     if keys is None:
-        path.unlink(missing_ok=True)
         return
     if has_system and layout in _SYSTEM_COLUMN:
         keys = {**keys, "columns": {**keys["columns"], "system": "system"}}
     info = {f"nl2sql_{name}": {"file_name": file.name, **keys} for name, file in files.items()}
-    with write_atomically(path) as temporary:
-        temporary.write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
+    text = json.dumps(info, indent=2) + "\n"
+    (folder / "dataset_info.json").write_text(text, encoding="utf-8")
 
 
 def _describe_splits(layout: TrainingLayout, written: TrainingFiles) -> str:

@@ -30,7 +30,8 @@ from nl2sql_align.tasks.run.inspection import Inspection, format_entry, inspect_
 from nl2sql_align.tasks.templates.dialect_choice import CLEARLY_MORE
 from nl2sql_align.tasks.templates.parser_pool import stop_workers
 from nl2sql_align.tasks.templates.rules import CANDIDATES
-from nl2sql_align.tasks.warehouse.addresses import find_output, is_address, refuse_credentials
+from nl2sql_align.tasks.warehouse.addresses import is_address, refuse_credentials
+from nl2sql_align.tasks.warehouse.outputs import find_output
 from nl2sql_align.tasks.warehouse.regular_files import is_folder, open_regular
 
 _ANSWER_FOLDERS: Final = frozenset(
@@ -130,11 +131,9 @@ def draft_corpora(folder: Path, out: Path = Path("corpora.toml")) -> CorporaDraf
         ConfigurationError: A folder does not exist or contains no dump, or the file exists.
     """
     refuse_credentials(folder)
-    out = find_output(out)
+    out = find_output(out, "an empty file", lambda _: False)  # users edit corpora files
     if is_address(str(folder)) or not is_folder(folder):
         raise ConfigurationError(f"{folder}: is not a folder; name the one with the dumps")
-    if os.path.lexists(out):
-        raise ConfigurationError(f"{out}: exists already; choose another file with -o")
     root = Path(os.path.realpath(folder))
     left_out: dict[str, str] = {}
     try:

@@ -12,12 +12,18 @@ from nl2sql_align.tasks.ingest.corpora_file import AUTO
 from nl2sql_align.tasks.ingest.dumps import read_row_counts
 from nl2sql_align.tasks.run.given_corpora import list_given, make_entry
 from nl2sql_align.tasks.run.prepare import Prepared, SetAside, prepare_corpus
-from nl2sql_align.tasks.templates.fingerprints import FINGERPRINT, Manifest, write_fingerprint
+from nl2sql_align.tasks.templates.fingerprints import (
+    FINGERPRINT,
+    Manifest,
+    read_manifest,
+    write_fingerprint,
+)
 from nl2sql_align.tasks.templates.parser_pool import parse_part, stop_workers
 from nl2sql_align.tasks.templates.parts import join_templates
 from nl2sql_align.tasks.templates.rules import read_limits
-from nl2sql_align.tasks.warehouse.addresses import find_output, is_address
+from nl2sql_align.tasks.warehouse.addresses import is_address
 from nl2sql_align.tasks.warehouse.folder import Warehouse
+from nl2sql_align.tasks.warehouse.outputs import find_output, find_output_folder
 
 
 @dataclass(frozen=True)
@@ -46,15 +52,16 @@ def fingerprint(
 
     Raises:
         ConfigurationError: The dialect or the folder of ``out`` does not exist, the logs differ in
-            their dialect, or ``out`` is a log.
+            their dialect, or ``out`` is a log or a file that is not a fingerprint.
         CorpusError: A log cannot be read, or no query of it has a template.
     """
-    out = find_output(out)
+    out = find_output_folder(out)
     given = [log if is_address(str(log)) else Path(log) for log in logs]
     if out.exists() and any(
         isinstance(log, Path) and log.exists() and out.samefile(log) for log in given
     ):
         raise ConfigurationError(f"{out} is one of the logs; name another file to write")
+    out = find_output(out, "a fingerprint", _is_fingerprint)
     with TemporaryDirectory(prefix="nl2sql-align-") as temporary:
         warehouse = Warehouse(Path(temporary, "warehouse"))
         warehouse.scratch.mkdir(parents=True)
@@ -70,6 +77,14 @@ def fingerprint(
         manifest = write_fingerprint(files, prepared[0].entry.dialect, out, min_count)
         notes = [note for one in prepared for note in _describe_reading(one)]
     return Written(manifest, notes)
+
+
+def _is_fingerprint(file: Path) -> bool:
+    try:
+        read_manifest(file)
+    except ConfigurationError:
+        return False
+    return True
 
 
 def _prepare_logs(logs: Sequence[Path | str], warehouse: Warehouse, dialect: str) -> list[Prepared]:

@@ -25,13 +25,16 @@ from nl2sql_align.tasks.views.charts import (
 from nl2sql_align.tasks.views.digits import format_estimate, format_percent
 from nl2sql_align.tasks.views.labels import label_predictions, list_doubts
 from nl2sql_align.tasks.views.options import Picture
-from nl2sql_align.tasks.warehouse.addresses import find_output
 from nl2sql_align.tasks.warehouse.folder import write_atomically
+from nl2sql_align.tasks.warehouse.outputs import find_output
+from nl2sql_align.tasks.warehouse.regular_files import open_regular
 
 if TYPE_CHECKING:
     import polars as pl
 
-_FORMATS: Final = (".png", ".svg", ".pdf")
+# The formats, each with the bytes that files of it have in the beginning.
+_FORMATS: Final = {".png": b"\x89PNG", ".svg": b"<svg", ".pdf": b"%PDF"}
+_HEAD: Final = 1000
 _CHARTS: Final = build_charts(ON_PAPER)
 # Measures that are 0 for equal distributions, with their maximum in nats.
 _DISTANCES: Final = {
@@ -88,15 +91,17 @@ def plot(
         ConfigurationError: An option is not valid, the folder of the file does not exist, or
             there is nothing to draw.
     """
-    out = find_output(out)
-    if out.suffix.lower() not in _FORMATS:
+    format = Path(out).suffix.lower()
+    if format not in _FORMATS:
         raise ConfigurationError(
-            f"'{out.name}' is not the name of a picture; use one that ends in {', '.join(_FORMATS)}"
+            f"'{Path(out).name}' is not the name of a picture; use one that ends in "
+            f"{', '.join(_FORMATS)}"
         )
+    out = find_output(out, f"a picture ({format})", lambda file: _is_picture(file, format))
     millimeters = None if width is None else read_width(width)
     spec = build_picture(place, kind, target=target, source=source, metric=metric)
     announce("picture", read_title(spec))
-    picture = render(spec, out.suffix.lower(), millimeters)
+    picture = render(spec, format, millimeters)
     try:
         with write_atomically(out) as temporary:
             temporary.write_bytes(picture)
@@ -105,6 +110,11 @@ def plot(
             f"{out} cannot be written ({error.strerror}); choose another file: --out FILE"
         ) from None
     return out
+
+
+def _is_picture(file: Path, format: str) -> bool:
+    with open_regular(file) as opened:
+        return _FORMATS[format] in opened.read(_HEAD)
 
 
 def read_title(spec: Spec) -> str:

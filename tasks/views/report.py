@@ -23,9 +23,9 @@ from nl2sql_align.tasks.results.database import find_elsewhere, open_results
 from nl2sql_align.tasks.results.features import FEATURES, HARDNESS, RELATED
 from nl2sql_align.tasks.views.answer_errors import read_answer_errors
 from nl2sql_align.tasks.views.charts import ON_PAGE, build_charts, build_config
-from nl2sql_align.tasks.warehouse.addresses import find_output
 from nl2sql_align.tasks.warehouse.folder import stage_key, write_atomically
 from nl2sql_align.tasks.warehouse.object_store import fetch_missing, warehouse_at
+from nl2sql_align.tasks.warehouse.outputs import find_output
 
 if TYPE_CHECKING:
     import duckdb
@@ -104,9 +104,9 @@ def write_report(
     Raises:
         WarehouseError: The results are missing, or the file cannot be written.
         ConfigurationError: ``out`` is missing, and the results are on an object store; or the
-            folder of ``out`` does not exist.
+            folder of ``out`` does not exist, or ``out`` is a file that is not a report.
     """
-    destination = report_file(place) if out is None else find_output(out)
+    destination = report_file(place) if out is None else find_output(out, "a report", _is_report)
     page_files = read_page_files()
     with open_results(place) as con:
         labels = read_labels(con, name_warehouse(place))
@@ -172,6 +172,10 @@ def _read_key(page: Path) -> str | None:
         return None
     _, mark, rest = head.partition('<meta name="nl2sql-align-report" content="')
     return rest.partition('"')[0] if mark else None
+
+
+def _is_report(page: Path) -> bool:
+    return _read_key(page) is not None
 
 
 def _fill_page(page_files: Mapping[str, str], key: str, data: Mapping[str, Any]) -> str:

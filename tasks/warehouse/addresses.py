@@ -49,30 +49,6 @@ def expand_home(path: Path | str) -> Path:
     return Path(os.path.expanduser(path))  # noqa: PTH111
 
 
-def find_output(path: Path | str) -> Path:
-    """Return the path of a file to write for a user.
-
-    Raises:
-        ConfigurationError: Its folder does not exist, or the path may contain credentials.
-    """
-    found = find_output_folder(path)
-    if not found.parent.is_dir():
-        raise ConfigurationError(
-            f"{path}: the folder {found.parent} does not exist; create it, or choose another file"
-        )
-    return found
-
-
-def find_output_folder(path: Path | str) -> Path:
-    """Return the path of a folder to write for a user, which may not exist yet.
-
-    Raises:
-        ConfigurationError: The path may contain credentials.
-    """
-    refuse_credentials(path)
-    return expand_home(path)
-
-
 def describe_error(error: Exception) -> str:
     """Describe an error of a store in one line without secrets."""
     lines = hide_secrets(str(error)).splitlines() or ["no message"]

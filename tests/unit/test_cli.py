@@ -877,7 +877,7 @@ def test_init_writes_a_corpora_file_and_says_what_to_do_next(cli_here, tmp_path)
     assert lines[-1] == f"Check it, then: nl2sql-align run {out}"
     again = cli_here("init", SAMPLES, "-o", out)
     assert (again.status, again.out) == (2, "")
-    assert "exists already; choose another file with -o" in again.err
+    assert "exists and is not an empty file, so it is not replaced" in again.err
 
 
 # Python twins

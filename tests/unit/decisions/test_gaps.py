@@ -127,6 +127,19 @@ def test_a_file_that_cannot_be_written(folder, tmp_path):
         gaps(folder, "train", "dev", budget=2, out=tmp_path / ("x" * 300))
 
 
+def test_a_file_of_gaps_replaces_its_like_alone(folder, tmp_path):
+    out = tmp_path / "seeds.jsonl"
+    for budget in (2, 3):
+        gaps(folder, "train", "dev", budget=budget, out=out)
+    dump = tmp_path / "dev.json"
+    dump.write_text('[{"query": "SELECT 1"}]')
+    for path in (dump, Warehouse(folder).database):
+        before = path.read_bytes()
+        with pytest.raises(ConfigurationError, match="is not a list of gaps"):
+            gaps(folder, "train", "dev", budget=2, out=path)
+        assert path.read_bytes() == before
+
+
 def test_structures_in_words():
     described = {
         "SELECT FROM": "a plain query",

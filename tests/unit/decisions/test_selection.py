@@ -293,6 +293,82 @@ def test_a_mixture_is_recorded_with_intervals(folder):
     assert len(table(folder, "mixtures").filter(mixture=made.mixture)) == 2
 
 
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory, make_corpus):
+    """A warehouse whose training sets have questions and databases."""
+    warehouse = Warehouse(tmp_path_factory.mktemp("asked") / "house")
+    questions = [f"Question {i}?" for i in range(len(FAR))]
+    runner(warehouse, make_corpus)(
+        ("near", NEAR, {"questions": questions[: len(NEAR)]}),
+        ("far", FAR, {"questions": questions}),
+        ("dev", TARGET, {"role": "target"}),
+    )
+    return warehouse.folder
+
+
+CORE = {"selection.json", "selection.jsonl", "selection.parquet", "templates.csv"}
+
+
+def names(folder):
+    return {file.name for file in folder.iterdir()}
+
+
+def test_another_call_leaves_no_file_of_the_one_before(asked, tmp_path):
+    def choose(layout, **options):
+        training = layout and TrainingOptions(layout, **options)
+        select(asked, "dev", [], tmp_path / "out", SelectionOptions(12), training)
+        return names(tmp_path / "out") - CORE
+
+    loading = {"train.jsonl", "training.md", "dataset_info.json"}
+    assert choose("messages", validation_share=0.3) == {*loading, "validation.jsonl"}
+    (tmp_path / "out" / "notes.txt").write_text("mine")
+    assert choose("messages") == {*loading, "notes.txt"}
+    assert choose("verl") == {"train.parquet", "training.md", "notes.txt"}
+    assert choose(None) == {"notes.txt"}
+    listed = json.loads((tmp_path / "out" / "selection.json").read_text())
+    assert set(listed["files"]) == CORE
+
+
+def test_a_selection_replaces_no_file_that_another_program_wrote(asked, tmp_path):
+    options = SelectionOptions(12)
+    for name in ("selection.json", "train.jsonl"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / name).write_text('{"mine": true}')
+        with pytest.raises(ConfigurationError, match=f"{name} exists and was not written by sele"):
+            select(asked, "dev", [], folder, options, TrainingOptions(TrainingLayout.MESSAGES))
+        assert names(folder) == {name} and json.loads((folder / name).read_text())["mine"]
+    (tmp_path / "train.jsonl" / "train.jsonl").write_text("")
+    select(asked, "dev", [], tmp_path / "train.jsonl", options)
+    assert names(tmp_path / "train.jsonl") == {*CORE, "train.jsonl"}
+
+
+def test_a_selection_of_version_0_2_is_replaced(asked, tmp_path):
+    select(asked, "dev", [], tmp_path, SelectionOptions(12))
+    written = json.loads((tmp_path / "selection.json").read_text())
+    del written["made_by"], written["files"]
+    (tmp_path / "selection.json").write_text(json.dumps(written))
+    select(asked, "dev", [], tmp_path, SelectionOptions(10))
+    assert len(pl.read_parquet(tmp_path / "selection.parquet")) == 10
+
+
+def test_another_mixture_leaves_no_file_of_the_one_before(asked, tmp_path):
+    def write(layout, sources):
+        mix(asked, "dev", sources, 20, out=tmp_path, training=TrainingOptions(layout))
+        return names(tmp_path)
+
+    common = {"mixture.json", "training.md"}
+    first = {*common, "near.jsonl", "far.jsonl", "dataset_info.json"}
+    assert write("messages", ["near", "far"]) == first
+    assert write("verl", ["near"]) == {*common, "near.parquet"}
+    (tmp_path / "far.parquet").write_text("mine")
+    with pytest.raises(ConfigurationError, match=r"far.parquet exists and was not written by mix"):
+        write("verl", ["near", "far"])
+    with pytest.raises(ConfigurationError, match=r"training.md exists and was not written by sel"):
+        given = TrainingOptions(TrainingLayout.VERL)
+        select(asked, "dev", [], tmp_path, SelectionOptions(12), given)
+
+
 def test_a_mixture_is_written_for_a_trainer(tmp_path, make_corpus):
     warehouse = Warehouse(tmp_path / "house")
     asked = [f"Question {i}?" for i in range(len(NEAR))]

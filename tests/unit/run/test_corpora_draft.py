@@ -119,7 +119,7 @@ def test_what_is_left_out_has_a_reason_of_one_line(drafted):
 
 def test_a_file_is_not_overwritten(drafted):
     root, _, text = drafted
-    with pytest.raises(ConfigurationError, match=r"exists already; choose another file with -o"):
+    with pytest.raises(ConfigurationError, match="so it is not replaced; choose another file"):
         draft_corpora(root / "dumps", root / "corpora.toml")
     assert (root / "corpora.toml").read_text() == text
 
