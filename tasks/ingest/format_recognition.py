@@ -59,7 +59,15 @@ from nl2sql_align.tasks.ingest.dumps import (
 from nl2sql_align.tasks.ingest.first_rows import parse_json_rows
 from nl2sql_align.tasks.ingest.json_layout import Layout, find_layout
 from nl2sql_align.tasks.ingest.sql_signs import looks_like_sql
-from nl2sql_align.tasks.ingest.statements import choose_statements, find_first_word
+from nl2sql_align.tasks.ingest.statements import (
+    COMMENT,
+    Scan,
+    choose_statements,
+    classify_statement,
+    find_first_word,
+    has_statement,
+    split_statements,
+)
 from nl2sql_align.tasks.ingest.yaml_documents import YAML
 from nl2sql_align.tasks.warehouse.regular_files import OutsideError, check_file, find_files
 
@@ -69,6 +77,8 @@ _PEEKED_FILES: Final = 200
 _PEEKED_SCRIPTS: Final = 20
 _MOST: Final = 0.8
 _FEW: Final = 0.1
+# Lines with a query each may have this share of queries that were cut off.
+_BROKEN: Final = 0.01
 _LABEL: Final = re.compile(r"\s{0,9}(?:[A-Za-z]\w{0,20} ?){1,3}\d{0,9} ?:(?=\s)")
 
 Role = Literal["train", "target", "predictions"]
@@ -328,6 +338,9 @@ _PG_LOG: Final = re.compile(
     r"|\A[^\n]{0,400}?\b(?:LOG|ERROR|FATAL|WARNING):  \w",
     re.MULTILINE,
 )
+_CLOSED: Final = re.compile(rf";(?:[\s;]++|{COMMENT})*+\Z")
+# A change may follow the common tables of a query, and is in the body of a trigger.
+_BEFORE_CHANGES: Final = frozenset({"CREATE", "WITH"})
 _JINJA: Final = re.compile(r"(?:\s*(?:\{\{.*?\}\}|\{%.*?%\}|\{\#.*?\#\}))+", re.DOTALL)
 # The keys of JSON objects around the rows of a query log.
 _WRAPPERS: Final = ("queryexecutions", "queryexecution", "res", "data", "results", "rows")
@@ -622,13 +635,18 @@ def _recognize_lines(entry: CorpusEntry, lines: list[str]) -> Recognition:
         )
     if not _starts_script(complete):
         raise _no_dump_error(entry, complete)
-    # Others may have set the key, and a list of accepted queries has one query that counts.
-    is_open = "statements" not in entry.model_fields_set and entry.which != "each"
     dialect = None if entry.dialect == AUTO else entry.dialect
-    if is_open and len(choose_statements("\n".join(lines), "each", dialect=dialect)) > 1:
+    if _may_split(entry) and len(choose_statements("\n".join(lines), "each", dialect=dialect)) > 1:
         reason = 'a script, each of whose statements is a query (statements = "each")'
         return Recognition("sql_files", None, reason, statements="each")
     return Recognition("sql_files", None, "SQL statements of several lines")
+
+
+def _may_split(entry: CorpusEntry) -> bool:
+    """Return whether a file can be read as a script, each of whose statements is a query."""
+    # Others may have set the key, and a list of accepted queries has one query that counts.
+    is_open = "statements" not in entry.model_fields_set and entry.which != "each"
+    return is_open and entry.role != "predictions"
 
 
 def _find_line_format(entry: CorpusEntry, lines: list[str]) -> Recognition | None:
@@ -647,11 +665,78 @@ def _find_line_format(entry: CorpusEntry, lines: list[str]) -> Recognition | Non
             "write only the answers, one a line, or a JSON object an answer",
         )
     share = len(statements) / len(complete)
+    ends = _find_ends(entry, complete)
+    if ends.n_closed and ends.n_continued > _BROKEN * len(complete) and _may_split(entry):
+        return None  # a script
+    is_answer = entry.role == "predictions" and share >= 0.5
+    if is_answer and ends.n_closed and ends.n_continued > (1 - _MOST) * len(complete):
+        raise CorpusError(
+            entry.name,
+            entry.place,
+            f"cannot be read as one answer a line: {ends.n_continued} of the first "
+            f"{len(complete)} lines go on in the next one, and others end in a semicolon",
+            "write one answer a line, or a JSON object an answer",
+        )
     if share >= 0.8:
-        return Recognition("lines", None, "lines that start like SQL statements")
-    if entry.role == "predictions" and share >= 0.5 and len(continued) < 0.2 * len(complete):
-        return Recognition("lines", None, _describe_share(len(statements), len(complete)))
+        reasons = ["lines that start like SQL statements", ends.describe(len(complete))]
+        return Recognition("lines", None, "; ".join(filter(None, reasons)))
+    if is_answer and len(continued) < 0.2 * len(complete):
+        reasons = [_describe_share(len(statements), len(complete)), ends.describe(len(complete))]
+        return Recognition("lines", None, "; ".join(filter(None, reasons)))
     return None
+
+
+class _Ends(NamedTuple):
+    """How the first lines end that start like statements.
+
+    Attributes:
+        n_closed: The number of lines that end in a semicolon.
+        n_open: The number of lines without one, apart from the last line.
+        n_continued: The number of these that do not end a statement: the next line continues it.
+    """
+
+    n_closed: int
+    n_open: int
+    n_continued: int
+
+    def describe(self, n_lines: int) -> str:
+        """Return what is unclear about lines that are read as a query each; empty if nothing is."""
+        if self.n_closed and self.n_open:
+            verb = "does" if self.n_open == 1 else "do"
+            return f"{self.n_open} of the first {n_lines} {verb} not end in a semicolon, as others"
+        if self.n_continued > _FEW * n_lines:
+            verb = "goes" if self.n_continued == 1 else "go"
+            return (
+                f"{self.n_continued} of the first {n_lines} perhaps {verb} on in the next line, but"
+                " no line ends in a semicolon"
+            )
+        return ""
+
+
+def _find_ends(entry: CorpusEntry, lines: list[str]) -> _Ends:
+    """Return how lines of text end that start like statements."""
+    shown = [line for line in lines if has_statement(line)]
+    is_start = [_is_sql(entry, line) for line in shown]
+    is_closed = [_CLOSED.search(line) is not None for line in shown]
+    pairs = [
+        (line, following, starts)
+        for line, following, starts, is_statement, closed in zip(
+            shown, shown[1:], is_start[1:], is_start, is_closed, strict=False
+        )
+        if is_statement and not closed
+    ]
+    n_continued = sum(not starts or _goes_on(line, following) for line, following, starts in pairs)
+    return _Ends(sum(is_closed), len(pairs), n_continued)
+
+
+def _goes_on(line: str, following: str) -> bool:
+    """Return whether a line does not end a statement, but the next one, which could start one."""
+    scan = Scan(line, None)
+    if scan.find_depth(len(line)) > 0 or not scan.is_complete(len(line)):
+        return True
+    if classify_statement(following) != "query":
+        return find_first_word(line) in _BEFORE_CHANGES
+    return len(split_statements(f"{line}\n{following}")) == 1
 
 
 def _list_complete(lines: list[str]) -> list[str]:

@@ -34,12 +34,12 @@ _DEFINITIONS: Final = (
 )
 START_WORDS: Final = rf"SELECT\b|{WITH}|VALUES\s*\(|{DATA_CHANGES}|{_DEFINITIONS}"
 START: Final = re.compile(rf"(?:{START_WORDS})", re.IGNORECASE)
-_COMMENT: Final = r"--[^\n]*+(?:\n|\Z)|/\*[^*]*+(?:\*(?!/)[^*]*+)*+\*/"
+COMMENT: Final = r"--[^\n]*+(?:\n|\Z)|/\*[^*]*+(?:\*(?!/)[^*]*+)*+\*/"
 _DECLARED: Final = r"\s*+@\w++\s++[\w.\[\]]++\s*+(?:\([\w\s,]*+\)\s*+)?(?:(?:OUTPUT|READONLY)\s*+)?"
 # SQL Server declares the parameters of a statement in front of it: (@p0 int,@p1 nvarchar(9))SELECT.
 DECLARATION: Final = rf"\({_DECLARED}(?:,{_DECLARED})*+\)"
-_LEADING: Final = re.compile(rf"(?:[\s;]++|{DECLARATION}|\(|{_COMMENT})*+", re.IGNORECASE)
-_ONLY_COMMENTS: Final = re.compile(rf"(?:[\s;]++|{_COMMENT})*+\Z")
+_LEADING: Final = re.compile(rf"(?:[\s;]++|{DECLARATION}|\(|{COMMENT})*+", re.IGNORECASE)
+_ONLY_COMMENTS: Final = re.compile(rf"(?:[\s;]++|{COMMENT})*+\Z")
 # After these words, a SELECT continues the statement.
 _BEFORE_SELECT: Final = frozenset(
     "UNION ALL EXCEPT INTERSECT DISTINCT MINUS AS EXPLAIN THEN".split()
