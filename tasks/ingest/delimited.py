@@ -11,7 +11,7 @@ import re
 import shutil
 from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import chain, islice
@@ -269,6 +269,40 @@ def find_separator(text: str, preferred: str = ",") -> str:
 def skip_lines_above(text: str) -> str:
     """Return a table without the lines above its header: ``sep=;`` for Excel, and blank ones."""
     return text[_end(_LINES_ABOVE.match(text)) :]
+
+
+def read_rows(lines: Iterable[str], separator: str) -> Iterator[list[str]]:
+    """Yield the values of the rows of a table, of any length.
+
+    A line with stray quotes is split at all separators. The last row may be incomplete.
+
+    Args:
+        lines: The lines of the table with their ends.
+        separator: The separator of its values.
+    """
+    dialect = _Dialect(separator)
+    state = _OUTSIDE
+    read: list[str] = []
+    for line in lines:
+        if state == _OUTSIDE and not line.strip(" \r\n"):
+            continue
+        state, _ = dialect.scan_line(line.rstrip("\r\n"), state)
+        read.append(line)
+        if state == _INSIDE:
+            continue
+        row = "".join(read).rstrip("\r\n")
+        yield dialect.split_row(row) if state == _OUTSIDE else row.split(separator)
+        state, read = _OUTSIDE, []
+    if read:
+        yield dialect.split_row("".join([*read, '"']))
+
+
+def read_header(path: Path, separator: str) -> list[str]:
+    """Return the names of the columns of a table."""
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        start = file.read(_SAMPLED_BYTES)
+    names = next(read_rows(io.StringIO(start, newline=""), separator), [])
+    return [name.strip(" ") for name in names]
 
 
 def drop_lines_above(path: Path, copy: Path) -> int:

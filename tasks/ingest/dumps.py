@@ -57,13 +57,14 @@ from nl2sql_align.tasks.ingest.archives import (
     stage_files,
     write_pieces,
 )
-from nl2sql_align.tasks.ingest.corpora_file import AUTO, CorpusEntry
+from nl2sql_align.tasks.ingest.corpora_file import AUTO, CorpusEntry, is_generic
 from nl2sql_align.tasks.ingest.delimited import (
     Damage,
     UnreadableTableError,
     choose_preferred,
     drop_lines_above,
     find_separator_of_file,
+    read_header,
     repair_table,
 )
 from nl2sql_align.tasks.ingest.dialect_names import name_dialect
@@ -372,6 +373,8 @@ def _write_readable(
     try:
         if len({*separators}) > 1:
             raise _error(entry, "has files with different separators", "list each as a corpus")
+        if "header = true" in load_sql(dump.reader):
+            _check_header(dump, separators[0])
         return write(separators[0], "".join(reading))
     except _DamagedError as error:
         if any(map(guess_encoding, staged)):
@@ -403,6 +406,30 @@ def _write_readable(
             return write(separators[0], "; ".join(filter(None, (*reading, damage.text))))
         except _DamagedError:
             raise error from None
+
+
+def _check_header(dump: _Dump, separator: str) -> None:
+    """Raise if several columns of a table have the name of one to read."""
+    entry = dump.entry
+    # The named formats read names in either case.
+    spell = str if is_generic(entry.format) else str.lower
+    for path, source in zip(dump.staged, dump.sources, strict=True):
+        names = [spell(name) for name in read_header(path, separator)]
+        for name in dict.fromkeys(names):
+            places = [n for n, other in enumerate(names, start=1) if other == name]
+            if len(places) > 1 and _reads_column(dump, name):
+                problem = f"has {len(places)} columns called '{shorten_names([name])}'"
+                where = f"columns {', '.join(map(str, places))}"
+                remedy = "rename or remove all but one of them"
+                raise _error(entry, f"{problem} ({where})", remedy, source.path)
+
+
+def _reads_column(dump: _Dump, name: str) -> bool:
+    """Return whether the format, or the entry, names a column of a table."""
+    if is_generic(dump.entry.format):
+        return name in _get_mapping(dump.entry).values()
+    words = re.sub(r"--[^\n]*", "", load_sql(dump.query)).lower()
+    return bool(name) and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", words) is not None
 
 
 def _write_queries(

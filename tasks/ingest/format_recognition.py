@@ -559,7 +559,7 @@ def _recognize_text(entry: CorpusEntry, sources: Sequence[Source], text: str) ->
         except (csv.Error, ValueError):
             return _recognize_lines(entry, lines)
         names = [name.strip(" ") for name in names]  # as DuckDB names columns
-        table = [dict(zip(names, row, strict=False)) for row in values]
+        table = [_name_values(names, row) for row in values]
         if any(looks_like_sql(name.strip("'\"`")) for name in names):
             return _recognize_without_header(entry, lines, n_columns=len(names))
         try:
@@ -576,6 +576,14 @@ def _recognize_text(entry: CorpusEntry, sources: Sequence[Source], text: str) ->
         elif any(looks_like_sql(_skip_jinja(_read_text(one).lstrip("\ufeff"))) for one in peeked):
             return Recognition("sql_files", None, "SQL files, one query each")
     return _recognize_lines(entry, lines)
+
+
+def _name_values(names: list[str], row: list[str]) -> dict[str, str]:
+    """Return the values of a row by their names; of several with one name, the first with text."""
+    named: dict[str, str] = {}
+    for name, value in zip(names, row, strict=False):
+        named[name] = named.get(name) or value
+    return named
 
 
 def _check_models(entry: CorpusEntry, sources: Sequence[Source]) -> None:

@@ -1,6 +1,7 @@
 """Tables of text: their separators, and damaged rows that cost themselves and not the file."""
 
 import csv
+from contextlib import nullcontext
 
 import polars as pl
 import pyarrow.parquet as pq
@@ -387,3 +388,25 @@ def test_damage_in_several_files_is_reported_with_their_names(tmp_path):
     assert report.rows.reading == (
         "2 rows are damaged, and their values are lost: line 2 of a.csv, line 2 of b.csv"
     )
+
+
+@pytest.mark.parametrize(
+    ("format", "header", "keys", "problem"),
+    [
+        (AUTO, "question,sql,sql", {}, r"has 2 columns called 'sql' \(columns 2, 3\); rename"),
+        (AUTO, "sql,question,question", {}, r"called 'question' \(columns 2, 3\)"),
+        ("csv", "sql,x,sql ", {"columns": {"sql": "sql"}}, r"called 'sql' \(columns 1, 3\)"),
+        ("pg_stat_statements", "QUERY,calls,query", {}, r"called 'query' \(columns 1, 3\)"),
+        ("csv", "sql,x,x", {"columns": {"sql": "sql"}}, None),
+        ("csv", "sql,x,SQL", {"columns": {"sql": "sql"}}, None),
+        ("pg_stat_statements", "query,x,x", {}, None),
+    ],
+)
+def test_columns_of_one_name_are_refused_if_they_are_read(tmp_path, format, header, keys, problem):
+    values = {"question": "which?", "x": "1", "calls": "2"}
+    row = [values.get(name, "SELECT 1") for name in header.split(",")]
+    (tmp_path / "a.csv").write_text(f"{header}\n{','.join(row)}\n")
+    with pytest.raises(CorpusError, match=problem) if problem else nullcontext():
+        found, _ = resolve_format(entry(tmp_path / "a.csv", format, **keys))
+        ingest_corpus(found, tmp_path / "q.parquet")
+        assert pq.read_table(tmp_path / "q.parquet")["sql"].to_pylist() == ["SELECT 1"]
