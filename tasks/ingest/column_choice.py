@@ -11,7 +11,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from nl2sql_align.tasks.ingest.answers import clean_answer
-from nl2sql_align.tasks.ingest.column_names import ANSWERS, KeyPath, Meaning, find_meaning
+from nl2sql_align.tasks.ingest.column_names import (
+    ANSWERS,
+    KeyPath,
+    Meaning,
+    find_meaning,
+    is_plain_query,
+)
 from nl2sql_align.tasks.ingest.lists import parse_list
 from nl2sql_align.tasks.ingest.sql_signs import looks_like_sql
 from nl2sql_align.tasks.ingest.statements import classify_statement
@@ -351,12 +357,23 @@ def _choose_queries(judged: list[Texts]) -> Texts:
     def rank(one: Texts) -> tuple[object, ...]:
         return (
             _OF_DATA_SET[one.meaning],
+            _has_better_name(one, good),
             -round(one.n_sql / max(len(one.texts) for one in good), 1),
             one.meaning is not Meaning.REFERENCE,
             len(one.path),
         )
 
     return min(good, key=rank)
+
+
+def _has_better_name(one: Texts, good: Iterable[Texts]) -> bool:
+    """Return whether a column beside this one has a name that promises the query more clearly."""
+    beside = [other for other in good if other.path[:-1] == one.path[:-1]]
+    if one.meaning is Meaning.TEXT:
+        return any(other.meaning in (Meaning.ANSWER, Meaning.COMPLETION) for other in beside)
+    if one.meaning is Meaning.QUERY and not is_plain_query(one.path):
+        return any(is_plain_query(other.path) for other in beside)
+    return False
 
 
 def _choose_answers(judged: list[Texts]) -> Texts:

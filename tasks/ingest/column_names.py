@@ -76,6 +76,8 @@ _NAMES: Final = {
     "model sql": Meaning.PREDICTION,
     "model query": Meaning.PREDICTION,
     "raw output": Meaning.PREDICTION,
+    "y hat": Meaning.PREDICTION,
+    "yhat": Meaning.PREDICTION,
     "text": Meaning.TEXT,
     "content": Meaning.TEXT,
 }
@@ -111,6 +113,13 @@ def find_meaning(path: KeyPath) -> Meaning:
     if Meaning.REFERENCE in found and listed[-1] is not Meaning.PROMPT:
         return Meaning.REFERENCE
     return next((meaning for meaning in _ORDER if meaning in found), Meaning.OTHER)
+
+
+def is_plain_query(path: KeyPath) -> bool:
+    """Return whether the last key is ``sql``, ``query``, ... without a word that qualifies it."""
+    keys = [key for key in path if isinstance(key, str)]
+    words = _split_words(keys[-1]) if keys else []
+    return bool(words) and all(_MEANINGS.get(word) is Meaning.QUERY for word in words)
 
 
 def _list_meanings(path: KeyPath) -> Iterator[Meaning]:

@@ -192,6 +192,30 @@ def test_a_data_set_takes_its_reference(tmp_path):
     assert recognized(tmp_path, [row] * 3, "target")[0].columns.sql == "statement"
 
 
+@pytest.mark.parametrize(
+    ("other", "name"),
+    [
+        ("baseline_sql", "sql"),
+        ("original_sql", "SQL"),
+        ("previous_query", "query"),
+        ("sql_v1", "sqlQuery"),
+        ("text", "answer"),
+        ("text", "completion"),
+        ("y_hat", "y"),
+        ("yhat", "y"),
+    ],
+)
+def test_a_data_set_takes_the_plain_name_wherever_it_stands(tmp_path, other, name):
+    rows = [{other: f"SELECT {n} FROM t", name: ANSWERS[n]} for n in range(3)]
+    rows[0][name] = "to do"
+    for given in (rows, [dict(reversed(row.items())) for row in rows]):
+        found, note = recognized(tmp_path, given, role="train")
+        assert found.columns.sql == name
+        assert f"also in '{other}'" in note
+    found, _ = recognized(tmp_path, [{"meta": {"sql": GOLD}, "old_sql": ANSWERS[0]}], "train")
+    assert found.columns.sql == "old_sql"
+
+
 def test_items_without_a_question_are_alternatives_for_the_question_around_them(tmp_path):
     rows = [
         {"question": "Deep?", "accepted": [{"sql": answer, "by": "x"}, {"sql": GOLD}]}
