@@ -2,11 +2,15 @@
 
 import os
 import re
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from inspect import cleandoc
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any, Final, NoReturn, TypeVar
 
 import typer
@@ -68,7 +72,8 @@ from nl2sql_align.tasks.warehouse.object_store import warehouse_at
 
 _NAME: Final = "nl2sql-align"
 # The exit statuses after Ctrl-C, SIGTERM and SIGHUP.
-_STOPPED: Final = (130, 143, 129)
+_INTERRUPTED: Final = 130
+_STOPPED: Final = (_INTERRUPTED, 143, 129)
 # DuckDB's errors about a file that a view of the published database names.
 _UNREADABLE: Final = re.compile(
     r"(?:IO Error: No files found that match the pattern|Permission Error: Cannot access file) "
@@ -1197,6 +1202,17 @@ def invoke(arguments: Sequence[str]) -> int:
 
     This is the only place where errors become messages and exit statuses.
     """
+    with _noting_interrupts() as interrupts:
+        status = _invoke(arguments, interrupts)
+    if status in _STOPPED:
+        how = "the same command starts again"
+        if {*arguments[:1]} & _KEEPING:
+            how = "finished work is kept, and the same command goes on from there"
+        console.err.print(f"{_NAME}: stopped; {how}", soft_wrap=True)
+    return status
+
+
+def _invoke(arguments: Sequence[str], interrupts: Sequence[int]) -> int:
     try:
         _refuse_credentials(arguments)
         app(args=arguments, prog_name=_NAME)
@@ -1204,23 +1220,44 @@ def invoke(arguments: Sequence[str]) -> int:
     except SystemExit as end:  # also after usage errors, which Typer has printed
         if isinstance(end.__context__, BrokenPipeError):
             return 0
-        if end.code in _STOPPED:
-            how = "the same command starts again"
-            if {*arguments[:1]} & _KEEPING:
-                how = "finished work is kept, and the same command goes on from there"
-            console.err.print(f"{_NAME}: stopped; {how}", soft_wrap=True)
         return end.code if isinstance(end.code, int) else 1
-    except AlignError as error:
-        console.err.print(f"{_NAME}: {escape(str(error))}", soft_wrap=True)
-        return error.exit_code
     except BrokenPipeError:  # the reader is gone, as in `nl2sql-align matrix DIR | head -1`
         return 0
+    except KeyboardInterrupt:  # the second one, while the first ends the command
+        return _INTERRUPTED
     except Exception as error:
+        if interrupts:  # a library, such as DuckDB, has made another error of it
+            return _INTERRUPTED
+        if isinstance(error, AlignError):
+            console.err.print(f"{_NAME}: {escape(str(error))}", soft_wrap=True)
+            return error.exit_code
         if os.environ.get("NL2SQL_ALIGN_DEBUG"):
             traceback.print_exc()
         problem = hide_secrets(_describe_unexpected(error))
         console.err.print(f"{_NAME}: {escape(printable(problem))}", soft_wrap=True)
         return 1
+
+
+@contextmanager
+def _noting_interrupts() -> Iterator[list[int]]:
+    """Yield a list to which each interrupt (Ctrl-C) is added, before it is raised."""
+    interrupts: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        interrupts.append(number)
+        signal.default_int_handler(number, frame)
+
+    # A shell lets jobs in the background ignore it; threads other than the main one get none.
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler or (
+        threading.current_thread() is not threading.main_thread()
+    ):
+        yield interrupts
+        return
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield interrupts
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _describe_unexpected(error: Exception) -> str:

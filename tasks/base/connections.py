@@ -5,8 +5,8 @@ import os
 import re
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -121,11 +121,14 @@ class Engine:
         try:
             limits = self.resources()
             set_library_defaults(limits.threads)
-            yield limits
+            with _ending(lambda: self._close(block)):
+                yield limits
         finally:
             self._blocks.remove(block)
-            if block.instance is not None:
-                block.instance.close()
+
+    def _close(self, block: _Block) -> None:
+        if block.instance is not None:
+            block.instance.close()
 
     @contextmanager
     def connected(self) -> "Iterator[duckdb.DuckDBPyConnection]":
@@ -150,9 +153,8 @@ class Engine:
             name = f"step_{uuid4().hex}"
             con.execute(f"attach ':memory:' as {name}")
             con.execute(f"use {name}")
-            try:
-                yield con
-            finally:
+
+            def detach() -> None:
                 try:
                     con.execute("use memory")
                     con.execute(f"detach {name}")
@@ -160,6 +162,9 @@ class Engine:
                     # After a fatal error, as on some damaged files, an instance refuses all work.
                     if block:
                         block.instance = None
+
+            with _ending(detach):
+                yield con
 
     def connect(
         self, *, memory_share: float = 1.0, most_bytes: int | None = None
@@ -216,6 +221,19 @@ class Engine:
             if block.instance is None:
                 block.instance = self.connect(memory_share=STEPS_SHARE)
             return block.instance
+
+
+@contextmanager
+def _ending(clean_up: Callable[[], object]) -> Iterator[None]:
+    """Clean up after the block; an error of the block, such as an interrupt, is not replaced."""
+    try:
+        yield
+    except BaseException:
+        # After an interrupt, other threads may still use the instance, which then refuses.
+        with suppress(Exception):
+            clean_up()
+        raise
+    clean_up()
 
 
 _ENGINE: Final = Engine()

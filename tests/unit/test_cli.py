@@ -23,6 +23,7 @@ from itertools import pairwise
 from pathlib import Path
 from uuid import uuid4
 
+import duckdb
 import polars as pl
 import pytest
 import typer
@@ -400,6 +401,25 @@ def test_ctrl_c_ends_other_commands_in_one_line(monkeypatch, cli_here, tmp_path)
     ended = cli_here("matrix", tmp_path)
     assert (ended.status, ended.out) == (130, "")
     assert ended.error_lines == ["nl2sql-align: stopped; the same command starts again"]
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("Query interrupted"), duckdb.InvalidInputException("reading failed")]
+)
+def test_an_interrupt_stays_one_if_a_library_makes_another_error_of_it(
+    monkeypatch, cli_here, tmp_path, error
+):
+    def interrupt(*_, **__):
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise error from None
+
+    monkeypatch.setattr("nl2sql_align.tasks.results.read.matrix", interrupt)
+    ended = cli_here("matrix", tmp_path)
+    assert (ended.status, ended.out) == (130, "")
+    assert ended.error_lines == ["nl2sql-align: stopped; the same command starts again"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 WAIT = """

@@ -42,6 +42,22 @@ def test_steps_share_one_instance_but_not_their_tables(tmp_path):
         assert settings(one)["memory_limit"] == settings(other)["memory_limit"] == "357.6 MiB"
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+def test_the_error_of_a_block_is_not_replaced_by_that_of_its_end(tmp_path, monkeypatch, error):
+    def refuse(_):
+        raise duckdb.InvalidInputException("connection is busy with another call")
+
+    with pytest.raises(error), bounded(2, "1GB", tmp_path):
+        with connected():
+            pass
+        monkeypatch.setattr(Engine, "_close", refuse)
+        raise error
+    monkeypatch.undo()
+    with bounded(1, "1GB", tmp_path), pytest.raises(error), connected() as con:
+        con.close()  # so that nothing can be detached
+        raise error
+
+
 def test_a_connection_gets_its_share_of_the_memory_but_at_most_what_it_needs(tmp_path):
     with bounded(1, "1GB", tmp_path):
         for most_bytes, limit in (
