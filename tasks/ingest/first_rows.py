@@ -2,6 +2,8 @@
 
 import json
 import re
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any, Final
 
 _LEXEME: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{},]', re.DOTALL)
@@ -14,22 +16,30 @@ def parse_json_rows(text: str, n_rows: int) -> list[Any]:
     A text that is cut off is read up to its last complete value, so that a long object gives its
     first entries.
     """
+    rows = list(islice(_parse_complete(text), n_rows))
+    if not rows and (value := _parse_start(text)):
+        rows = value[:n_rows] if isinstance(value, list) else [value]
+    return rows
+
+
+def has_json_row(text: str) -> bool:
+    """Return whether the first of the values that ``parse_json_rows`` returns is complete."""
+    return any(True for _ in _parse_complete(text))
+
+
+def _parse_complete(text: str) -> Iterator[Any]:
     decoder = json.JSONDecoder()
     is_list = text.startswith("[")
-    rows: list[Any] = []
     position = 1 if is_list else 0
     separators = " \t\r\n," if is_list else " \t\r\n"
-    while len(rows) < n_rows:
+    while True:
         while position < len(text) and text[position] in separators:
             position += 1
         try:
             value, position = decoder.raw_decode(text, position)
         except (ValueError, RecursionError):
-            break
-        rows.append(value)
-    if not rows and (value := _parse_start(text)):
-        rows = value[:n_rows] if isinstance(value, list) else [value]
-    return rows
+            return
+        yield value
 
 
 def _parse_start(text: str) -> Any:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, Literal, NamedTuple
@@ -41,8 +42,10 @@ from nl2sql_align.tasks.ingest.column_choice import (
 from nl2sql_align.tasks.ingest.column_names import ANSWERS, KeyPath, Meaning, find_meaning
 from nl2sql_align.tasks.ingest.corpora_file import AUTO, ColumnMapping, CorpusEntry
 from nl2sql_align.tasks.ingest.delimited import (
+    MAX_ROW_CHARACTERS,
     choose_preferred,
     find_separator,
+    read_rows,
     skip_lines_above,
 )
 from nl2sql_align.tasks.ingest.dumps import (
@@ -56,7 +59,7 @@ from nl2sql_align.tasks.ingest.dumps import (
     outside_error,
     shorten_names,
 )
-from nl2sql_align.tasks.ingest.first_rows import parse_json_rows
+from nl2sql_align.tasks.ingest.first_rows import has_json_row, parse_json_rows
 from nl2sql_align.tasks.ingest.json_layout import Layout, find_layout
 from nl2sql_align.tasks.ingest.sql_signs import looks_like_sql
 from nl2sql_align.tasks.ingest.statements import (
@@ -72,6 +75,8 @@ from nl2sql_align.tasks.ingest.yaml_documents import YAML
 from nl2sql_align.tasks.warehouse.regular_files import OutsideError, check_file, find_files
 
 _PEEKED_BYTES: Final = 1 << 18
+# If the first row is longer, more is read; the most, if nothing is recognized, either.
+_READ_BYTES: Final = (_PEEKED_BYTES, 1 << 21, MAX_ROW_CHARACTERS + (1 << 21))
 _PEEKED_ROWS: Final = 50
 _PEEKED_FILES: Final = 200
 _PEEKED_SCRIPTS: Final = 20
@@ -389,8 +394,15 @@ def resolve_format(entry: CorpusEntry) -> tuple[CorpusEntry, str | None]:
     return resolved, f"recognized as format '{found.format}': {found.reason}"
 
 
-def recognize_format(entry: CorpusEntry) -> Recognition:
+def recognize_format(
+    entry: CorpusEntry, read_bytes: tuple[int, int, int] = _READ_BYTES
+) -> Recognition:
     """Recognize the format of a corpus's dump.
+
+    Args:
+        entry: The corpus.
+        read_bytes: How much of a text is read: at first, if that has no whole row, and if nothing
+            is recognized by the latter, either.
 
     Raises:
         CorpusError: The dump is missing, damaged, or in no known format.
@@ -412,7 +424,7 @@ def recognize_format(entry: CorpusEntry) -> Recognition:
         is_table = source.suffix == ".parquet" or source.suffix in ARROW
         if is_table or _read_start(source, 4) == b"PAR1":
             return _recognize_rows(entry, "parquet", call_in_child(_read_table, source))
-        text = _read_text(source).lstrip("\ufeff")
+        return _recognize_start(entry, sources, read_bytes)
     except ChildDiedError as death:
         raise describe_death(entry, death) from None
     except OutsideError as error:
@@ -426,7 +438,36 @@ def recognize_format(entry: CorpusEntry) -> Recognition:
         raise CorpusError(
             entry.name, entry.url or place, problem, "check that it is complete"
         ) from None
-    return _recognize_text(entry, sources, text.replace("\r\n", "\n"))
+
+
+def _recognize_start(
+    entry: CorpusEntry, sources: Sequence[Source], read_bytes: tuple[int, int, int]
+) -> Recognition:
+    """Recognize files of text by as much of the first one as has a whole row."""
+    source = sources[0]
+    for size in read_bytes:
+        text = _read_text(source, size).lstrip("\ufeff").replace("\r\n", "\n")
+        is_enough = _has_row(text) or len(_read_start(source, size)) < size
+        if size == read_bytes[0] and not is_enough:
+            continue
+        try:
+            return _recognize_text(entry, sources, text)
+        except CorpusError as error:
+            if is_enough:
+                raise
+            failure = error
+    problem = f"{failure.problem}; its first row is longer than the {size >> 20} MB read"
+    raise CorpusError(entry.name, entry.place, problem, failure.remedy)
+
+
+def _has_row(text: str) -> bool:
+    """Return whether the start of a file has a whole row: of JSON, of a table, or of text."""
+    stripped = text.lstrip()
+    if stripped.startswith(("{", "[")):
+        return has_json_row(stripped)
+    lines = io.StringIO(skip_lines_above(text), newline="")
+    # The header, the first row, and the start of another one.
+    return len([*islice(read_rows(lines, find_separator(text)), 3)]) == 3
 
 
 def _recognize_folder(entry: CorpusEntry, within: tuple[Path, ...]) -> Recognition | None:
@@ -492,8 +533,8 @@ def _read_start(source: Source, size: int) -> bytes:
         return file.read(size)
 
 
-def _read_text(source: Source) -> str:
-    start = _read_start(source, _PEEKED_BYTES)
+def _read_text(source: Source, size: int = _PEEKED_BYTES) -> str:
+    start = _read_start(source, size)
     return start.decode(guess_start_encoding(start), "replace")
 
 
@@ -553,11 +594,10 @@ def _recognize_text(entry: CorpusEntry, sources: Sequence[Source], text: str) ->
     header, _, _ = table_text.partition("\n")
     if is_named or (source.suffix not in (".sql", ".txt") and separator in header):
         kind = "tsv" if separator == "\t" else "csv"
-        reader = csv.reader(io.StringIO(table_text), delimiter=separator)
-        try:
-            names, *values = [row for row, _ in zip(reader, range(_PEEKED_ROWS), strict=False)]
-        except (csv.Error, ValueError):
+        rows = _read_csv(table_text, separator)
+        if not rows:
             return _recognize_lines(entry, lines)
+        names, *values = rows
         names = [name.strip(" ") for name in names]  # as DuckDB names columns
         table = [_name_values(names, row) for row in values]
         if any(looks_like_sql(name.strip("'\"`")) for name in names):
@@ -576,6 +616,14 @@ def _recognize_text(entry: CorpusEntry, sources: Sequence[Source], text: str) ->
         elif any(looks_like_sql(_skip_jinja(_read_text(one).lstrip("\ufeff"))) for one in peeked):
             return Recognition("sql_files", None, "SQL files, one query each")
     return _recognize_lines(entry, lines)
+
+
+def _read_csv(text: str, separator: str) -> list[list[str]]:
+    """Return the first rows of a table."""
+    try:
+        return [*islice(csv.reader(io.StringIO(text), delimiter=separator), _PEEKED_ROWS)]
+    except csv.Error:  # a value is too long for this reader
+        return [*islice(read_rows(io.StringIO(text, newline=""), separator), _PEEKED_ROWS)]
 
 
 def _name_values(names: list[str], row: list[str]) -> dict[str, str]:
