@@ -21,6 +21,8 @@ from nl2sql_align.tasks.measures.bootstrap import group_ngrams, poisson_weights,
 from nl2sql_align.tasks.measures.options import Unit
 from nl2sql_align.tasks.measures.units import choose_unit
 from nl2sql_align.tasks.ngrams.count import Incidence, count_known, ngram_incidence, ngram_keys
+from nl2sql_align.tasks.warehouse.addresses import is_address
+from nl2sql_align.tasks.warehouse.folder import digest_file
 from nl2sql_align.tasks.warehouse.object_store import warehouse_at
 
 if TYPE_CHECKING:
@@ -325,6 +327,32 @@ def read_rows(con: duckdb.DuckDBPyConnection, pool: Pool, taken: Integers) -> pl
     with connected() as reading:  # that of the results cannot open files
         records = read_original_rows(reading, pool.sources, in_dumps)
     return rows.drop("row_number").with_columns(records)
+
+
+def note_changed_dumps(sources: pl.DataFrame, rows: pl.DataFrame) -> list[str]:
+    """Return a note for each source whose dump is not the one that the results were made from.
+
+    Args:
+        sources: The corpora, with their paths and digests.
+        rows: The rows that ``read_rows`` returned.
+    """
+    with_records = set(rows.filter(pl.col("record").is_not_null())["source"])
+    notes = []
+    for name, path, digest in sources.select("corpus", "path", "digest").rows():
+        if name in with_records or name not in set(rows["source"]) or is_address(path):
+            continue
+        file = Path(path)
+        if not file.exists():
+            problem, remedy = "is gone", "put it back"
+        elif file.is_file() and digest_file(file) != digest:
+            problem, remedy = "has changed since the run", "run again"
+        else:
+            continue
+        notes.append(
+            f"the dump of {name} ({path}) {problem}, so that fields of its rows, such as schemas, "
+            f"are missing; {remedy}"
+        )
+    return notes
 
 
 def note_accidental(sources: pl.DataFrame) -> list[str]:

@@ -17,6 +17,7 @@ from nl2sql_align.tasks.decisions.candidates import (
     list_dumps,
     load_pool,
     note_accidental,
+    note_changed_dumps,
     read_rows,
 )
 from nl2sql_align.tasks.decisions.options import LEAST_WEIGHT, MIXTURE_REPLICATES, Overlap
@@ -171,14 +172,15 @@ def mix(
     notes = note_accidental(pool.sources)
     written = None
     if training is not None and out is not None:
-        notes += _note_repeats(pool, rows)
+        changed = note_changed_dumps(pool.sources, rows)
+        notes += _note_repeats(pool, rows) + changed
         weights = dict(table.select("source", "row_weight").iter_rows())
         with (
             explaining_write_errors(out),
             replace_files(out, "mix", MANIFEST, dumps) as temporary,
         ):
             written = write_mixture_files(rows, weights, temporary, training).moved_to(out)
-            notes += written.notes
+            notes += written.list_notes(not changed)
             _write_manifest(table, notes, temporary)
     record_decision(place, "mixtures", table, {"mixture": name})
     return Mixture(

@@ -25,6 +25,7 @@ from nl2sql_align.tasks.decisions.candidates import (
     list_dumps,
     load_pool,
     note_accidental,
+    note_changed_dumps,
     read_rows,
 )
 from nl2sql_align.tasks.decisions.options import Method, Overlap
@@ -256,6 +257,7 @@ def select(
         sources_table = _sources_table(con, pool, aim, taken)
         rows = read_rows(con, pool, taken)
         dumps = list_dumps(con)
+    changed = note_changed_dumps(pool.sources, rows)
     nats = divergence(pool.cells, taken, aim)
     n_templates = int((pool.cells.per_template(taken) > 0).sum())
     selection = Selection(
@@ -275,6 +277,7 @@ def select(
             *_note_weights(target, weights),
             *_note_best_size(pool.cells, aim, whole, choice),
             *_notes(pool, options, whole, rows, n_templates),
+            *changed,
         ),
         weights=weights,
     )
@@ -285,7 +288,7 @@ def select(
     ):
         if training is not None:
             files = write_training_files(rows, temporary, training, options.seed)
-            notes = (*selection.notes, *files.notes)
+            notes = (*selection.notes, *files.list_notes(not changed))
             selection = replace(selection, training=files.moved_to(out), notes=notes)
         _write_files(selection, rows, _templates_table(pool, taken), temporary)
     for table, frame in (

@@ -20,6 +20,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 import polars as pl
 
 from nl2sql_align.tasks.base.errors import AlignError, ConfigurationError, find_disk_reason
+from nl2sql_align.tasks.base.names import count_noun
 from nl2sql_align.tasks.decisions.options import LEAST_WEIGHT, TrainingLayout
 from nl2sql_align.tasks.results.database import quote_name
 from nl2sql_align.tasks.warehouse.addresses import expand_home
@@ -107,17 +108,21 @@ class TrainingFiles:
         """Return the same files in another folder."""
         return replace(self, files={name: folder / path.name for name, path in self.files.items()})
 
-    @property
-    def notes(self) -> list[str]:
-        """Rows that are left out, and prompts without a schema, a line each."""
+    def list_notes(self, are_dumps_current: bool = True) -> list[str]:
+        """Return notes on rows that are left out, and on prompts without a schema, a line each.
+
+        Args:
+            are_dumps_current: Whether schemas that are missing were not in the dumps.
+        """
         found = [
-            f"{n:,} rows are left out of the training files: {reason}"
+            f"{count_noun(n, 'row')} left out of the training files: {reason}"
             for reason, n in self.left_out.items()
         ]
         if self.n_without_schema:
+            remedy = "; --schemas tables.json adds those of Spider or BIRD"
             found.append(
                 f"{self.n_without_schema:,} of {sum(self.n_rows.values()):,} prompts have no "
-                "schema; --schemas tables.json adds those of Spider or BIRD"
+                f"schema{remedy if are_dumps_current else ''}"
             )
         return found
 

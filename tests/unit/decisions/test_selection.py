@@ -3,20 +3,22 @@
 import hashlib
 import json
 import math
+import re
+from pathlib import Path
 
 import polars as pl
 import pytest
 
 from nl2sql_align.tasks.base.connections import connect
 from nl2sql_align.tasks.base.errors import ConfigurationError, WarehouseError
-from nl2sql_align.tasks.decisions.candidates import load_pool
+from nl2sql_align.tasks.decisions.candidates import load_pool, note_changed_dumps
 from nl2sql_align.tasks.decisions.mixture import mix
 from nl2sql_align.tasks.decisions.options import Method, Overlap, TrainingLayout
 from nl2sql_align.tasks.decisions.selection import SelectionOptions, select
 from nl2sql_align.tasks.decisions.training_files import TrainingOptions
 from nl2sql_align.tasks.ingest.original_rows import read_original_rows
 from nl2sql_align.tasks.results.database import open_results
-from nl2sql_align.tasks.warehouse.folder import Warehouse
+from nl2sql_align.tasks.warehouse.folder import Warehouse, digest_file
 from tests import reference
 from tests.unit.results.test_publish import runner
 
@@ -165,6 +167,31 @@ def test_a_record_is_found_among_the_turns_of_a_chat(tmp_path):
         changed = read_original_rows(con, pl.DataFrame([{**source, "digest": "0"}]), wanted)
     assert [one and json.loads(one) for one in found] == [rows[0], None]
     assert changed.to_list() == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("change", "note"),
+    [
+        (None, None),
+        (Path.unlink, r"the dump of a \(.+\) is gone, .+; put it back"),
+        (lambda dump: dump.write_text("[]"), r"the dump of a \(.+\) has changed .+; run again"),
+    ],
+)
+def test_a_dump_that_has_changed_since_the_run_is_told(tmp_path, change, note):
+    dump = tmp_path / "a.json"
+    dump.write_text('[{"query": "SELECT 1", "question": "?"}]')
+    given = {"corpus": "a", "path": str(dump), "digest": digest_file(dump)}
+    other = {"corpus": "b", "path": "s3://bucket/b.json", "digest": "0"}
+    unused = {"corpus": "c", "path": str(tmp_path / "nowhere"), "digest": "0"}
+    rows = pl.DataFrame(
+        {"source": ["a", "b"], "record": None}, schema_overrides={"record": pl.String}
+    )
+    if change is not None:
+        change(dump)
+    found = note_changed_dumps(pl.DataFrame([given, other, unused]), rows)
+    assert [bool(re.fullmatch(note, one)) for one in found] == ([True] if note else [])
+    with_records = rows.with_columns(record=pl.lit("{}"))
+    assert note_changed_dumps(pl.DataFrame([given, other, unused]), with_records) == []
 
 
 def test_frequencies_of_a_log_count(tmp_path, make_corpus):

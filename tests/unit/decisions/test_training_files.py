@@ -63,6 +63,7 @@ def read_lines(path):
 
 def write(folder, layout="messages", given=None, **options):
     given = rows() if given is None else given
+    folder.mkdir(exist_ok=True)
     return write_training_files(given, folder, TrainingOptions(layout, **options))
 
 
@@ -138,8 +139,8 @@ def test_llama_factory_finds_its_files(tmp_path):
     info = json.loads((tmp_path / "dataset_info.json").read_text())
     assert {one["file_name"] for one in info.values()} == {"train.jsonl", "validation.jsonl"}
     assert "dataset: nl2sql_train" in (tmp_path / "training.md").read_text()
-    write(tmp_path, "prompt-completion")
-    assert not (tmp_path / "dataset_info.json").exists()
+    write(tmp_path / "other", "prompt-completion")
+    assert not (tmp_path / "other" / "dataset_info.json").exists()
 
 
 @pytest.mark.parametrize("layout", ["alpaca", "sharegpt", "messages"])
@@ -240,11 +241,12 @@ def test_the_schema_comes_from_the_row_or_from_a_file(tmp_path):
     prompts = [one["messages"][0]["content"] for one in read_lines(made.files["train"])]
     assert prompts[0].endswith("\n\nCREATE TABLE own (a int)\n\na is b\n\nQuestion 0?")
     assert prompts[1].endswith(f"\n\n{DDL}\n\nQuestion 1?")
-    assert made.notes == []
+    assert made.list_notes() == []
     made = write(tmp_path, given=given)
-    assert made.notes == [
+    assert made.list_notes() == [
         "1 of 2 prompts have no schema; --schemas tables.json adds those of Spider or BIRD"
     ]
+    assert made.list_notes(are_dumps_current=False) == ["1 of 2 prompts have no schema"]
 
 
 def test_rows_that_a_trainer_cannot_use_are_left_out(tmp_path):
@@ -259,7 +261,7 @@ def test_rows_that_a_trainer_cannot_use_are_left_out(tmp_path):
         "they have no schema, which the prompt needs": 1,
         "they have no question": 1,
     }
-    assert made.notes[0].startswith("1 rows are left out of the training files: they have no sch")
+    assert made.list_notes()[0].startswith("1 row left out of the training files: they have no sch")
     with pytest.raises(ConfigurationError, match="no row can be written for a trainer: they have"):
         write(tmp_path, given=given[1:], prompt=prompt)
 
