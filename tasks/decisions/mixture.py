@@ -1,19 +1,22 @@
 """Weights of whole corpora whose mixture is closest to a target: ``nl2sql-align mix``."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import duckdb
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from nl2sql_align.tasks.base.arrays import Floats
 from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.decisions.candidates import (
     Pool,
+    list_candidates,
     list_dumps,
     load_pool,
     note_accidental,
@@ -29,6 +32,7 @@ from nl2sql_align.tasks.decisions.training_files import (
     write_mixture_files,
 )
 from nl2sql_align.tasks.measures.divergence import alignment
+from nl2sql_align.tasks.measures.doubts import LEAKED, LEAKING, describe_overlap
 from nl2sql_align.tasks.measures.mixtures import (
     Weights,
     mixture_divergence,
@@ -68,6 +72,8 @@ class Mixture:
         unit: The unit that was resampled: databases of the target, or its queries.
         sources: A row per corpus, as in table ``mixtures``, the largest weight first.
         notes: Warnings and hints for the user.
+        selectable: The corpora of the mixture that have rows which ``select`` can take: not
+            templates only, and not only rows that the target has, too.
         training: The files for a trainer, if they were asked for.
     """
 
@@ -79,6 +85,7 @@ class Mixture:
     unit: str
     sources: pl.DataFrame
     notes: tuple[str, ...]
+    selectable: tuple[str, ...]
     training: TrainingFiles | None = None
 
 
@@ -138,10 +145,13 @@ def mix(
         aim = pool.target.as_target(replicates, seed, columns=pool.columns)
         multiplicity = pool.cells.multiplicity
         best = nearest_mixture(shares, aim.shares, multiplicity)
+        is_used = _row_weights(best.weights, per_row) >= LEAST_WEIGHT
+        overlaps = _read_overlaps(con, pool)
         if training is not None:
-            is_used = _row_weights(best.weights, per_row) >= LEAST_WEIGHT
             dumps = list_dumps(con)
             rows = read_rows(con, pool, np.where(is_used[pool.cells.source], pool.cells.n_rows, 0))
+        # Last, since it replaces the candidates of the connection.
+        selectable = _list_selectable(con, place, pool, is_used, overlaps)
     n_rows = np.bincount(pool.cells.source, weights=pool.cells.n_rows, minlength=len(pool.sources))
     pool_weights = n_rows * per_row
     pool_nats = mixture_divergence(
@@ -169,7 +179,7 @@ def mix(
         created_at=pl.lit(datetime.now(UTC)),
     )
     table = table.sort("row_weight", descending=True, maintain_order=True)
-    notes = note_accidental(pool.sources)
+    notes = [*note_accidental(pool.sources), *_note_overlaps(pool, is_used, overlaps)]
     written = None
     if training is not None and out is not None:
         changed = note_changed_dumps(pool.sources, rows)
@@ -192,8 +202,48 @@ def mix(
         pool.target.unit,
         table,
         tuple(notes),
+        selectable,
         written,
     )
+
+
+def _read_overlaps(con: duckdb.DuckDBPyConnection, pool: Pool) -> dict[str, float]:
+    """Return the share of the target's queries that each source contains, where it is known."""
+    found = con.execute(
+        "select source, exact_overlap from alignment where target = ?", [pool.target.corpus]
+    ).fetchall()
+    return {name: overlap for name, overlap in found if overlap is not None}
+
+
+def _list_selectable(
+    con: duckdb.DuckDBPyConnection,
+    place: Path | str,
+    pool: Pool,
+    is_used: npt.NDArray[np.bool_],
+    overlaps: Mapping[str, float],
+) -> tuple[str, ...]:
+    used = pool.sources.filter(pl.Series(is_used) & pl.col("keeps_sql"))["corpus"].to_list()
+    copies = [name for name in used if overlaps.get(name, 0.0) >= LEAKED]
+    target = pool.target.corpus
+    without_rows = {
+        name
+        for name in copies
+        if not list_candidates(con, place, target, [name], Overlap.NEAR, 0)["n_candidates"].sum()
+    }
+    return tuple(name for name in used if name not in without_rows)
+
+
+def _note_overlaps(
+    pool: Pool, is_used: npt.NDArray[np.bool_], overlaps: Mapping[str, float]
+) -> list[str]:
+    """Return a note for each corpus of the mixture that contains queries of the target."""
+    target = pool.target.corpus
+    return [
+        f"{describe_overlap(name, target, overlaps[name])}, and its weight counts them; select "
+        "leaves them out"
+        for name in pool.sources["corpus"].filter(pl.Series(is_used))
+        if overlaps.get(name, 0.0) >= LEAKING
+    ]
 
 
 def _write_manifest(table: pl.DataFrame, notes: list[str], folder: Path) -> None:

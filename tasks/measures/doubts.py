@@ -12,6 +12,9 @@ MOSTLY_COPIED: Final = 0.95
 LEAKED: Final = 0.5
 """A training set with this share of a target's queries shows that it contains the target."""
 
+LEAKING: Final = 0.005
+"""The least share of a target's queries in a training set to mention."""
+
 FEW_QUERIES: Final = 20
 """Rankings were studied with at least this many queries of a target: see ``docs/how-sure.md``."""
 
@@ -35,7 +38,7 @@ def list_doubts(pair: Mapping[str, Any]) -> list[str]:
     train, target, predictions = pair["train"], pair["target"], pair["predictions"]
     doubts = []
     if (pair["exact_overlap"] or 0.0) >= LEAKED:
-        doubts.append(f"{train} contains {pair['exact_overlap']:.1%} of the queries of {target}")
+        doubts.append(describe_overlap(train, target, pair["exact_overlap"]))
     doubts += _doubt_size(target, pair["n_compared"])
     for name, share in (
         (train, pair["train_parsed_share"]),
@@ -62,6 +65,11 @@ def list_doubts(pair: Mapping[str, Any]) -> list[str]:
             f"answers are texts of {target}"
         )
     return doubts
+
+
+def describe_overlap(train: str, target: str, exact_overlap: float) -> str:
+    """Describe the share of a target's queries that a training set contains, in a clause."""
+    return f"{train} contains {exact_overlap:.1%} of the queries of {target}"
 
 
 def is_second_opinion(doubt: str) -> bool:

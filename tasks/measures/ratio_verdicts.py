@@ -51,6 +51,7 @@ def judge_ratios(
     ratios = pl.read_parquet(intervals.ratios, glob=False)
     targets = {of_name[name].content_key for name in ratios["compared_with"].unique()}
     coverages = read_measure(pairs, "template_coverage", targets)
+    overlaps = read_measure(pairs, "exact_overlap", targets)
     rows = []
     for row in ratios.iter_rows(named=True):
         names = ("train", "predictions", "compared_with")
@@ -65,6 +66,7 @@ def judge_ratios(
             share is not None,
             train.entry.style == "cot",
             row["parted_by"] == PartsBy.TEMPLATE,
+            overlaps[train.content_key, target.content_key] or 0.0,
         )
         ln_ratio = row["ln_alignment_ratio"]
         verdict, doubts = judge_ratio(row["verdict"], ln_ratio, evidence)

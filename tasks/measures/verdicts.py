@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from nl2sql_align.tasks.base.arrays import Floats
+from nl2sql_align.tasks.measures.doubts import LEAKED
 
 CONFIDENCE: Final = 0.95
 """The share of intervals that should contain the true value."""
@@ -107,6 +108,8 @@ class Evidence:
         is_in_place: Whether the answers were compared in their places.
         has_reasoning: Whether the training set has answers with reasoning (``style = "cot"``).
         is_grouped: Whether the parts of the training set are groups of templates.
+        copied_share: The share of the target's queries whose text the training set has; 0 if it is
+            unknown.
     """
 
     covered_share: float
@@ -114,6 +117,7 @@ class Evidence:
     is_in_place: bool
     has_reasoning: bool
     is_grouped: bool
+    copied_share: float = 0.0
 
 
 def judge_ratio(verdict: str, ln_ratio: float, known: Evidence) -> tuple[str, list[str]]:
@@ -169,6 +173,11 @@ def _find_reasons(verdict: str, known: Evidence) -> list[str]:
         reasons.append(
             f"the training set has the templates of {known.covered_share:.1%} of the target, "
             f"and the answers {already} {known.right_share:.1%}"
+        )
+    if verdict == "gain" and known.copied_share >= LEAKED:
+        reasons.append(
+            "the training set is close to the target by copies of its queries, which says nothing "
+            "about other queries"
         )
     if known.has_reasoning:
         reasons.append(

@@ -23,7 +23,7 @@ NO_LOG: Final = "recovery_mode no_wal_writes"
 SMALL_BLOCKS: Final = "block_size 16384"
 """Option to attach a new file, which has many small tables: each takes a block of it at least."""
 
-PUBLISH_VERSION: Final = 13
+PUBLISH_VERSION: Final = 14
 """Raise it with every change of the published tables."""
 
 _N_SHOWN: Final = 3

@@ -10,13 +10,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from nl2sql_align.tasks.base.run_sql import query_sql
-from nl2sql_align.tasks.measures.doubts import RARELY_PARSED, is_second_opinion
+from nl2sql_align.tasks.measures.doubts import (
+    LEAKED,
+    LEAKING,
+    RARELY_PARSED,
+    describe_overlap,
+    is_second_opinion,
+)
 from nl2sql_align.tasks.results.database import open_results
 from nl2sql_align.tasks.views.digits import format_estimate, format_value
 from nl2sql_align.tasks.views.labels import label_predictions, list_doubts
 
-# Warn about a training set that contains this share of a target's queries.
-_LEAKING: Final = 0.005
 _MAX_NAMES: Final = 3
 # The pairs that sentences are about, and each corpus once; all pairs of many corpora fill memory.
 _NEEDED: Final = "source_role = 'train' and target_role = 'target' or source = target"
@@ -95,8 +99,10 @@ def _suggest_commands(
         steps.insert(
             0, (f"nl2sql-align ratio {warehouse}", "which training set should help which model")
         )
-    if candidates:
-        source, target = candidates[0]["source"], candidates[0]["target"]
+    # Copies of the target differ in nothing, and select leaves out all their rows.
+    others = [row for row in candidates if (row["exact_overlap"] or 0.0) < LEAKED]
+    if others:
+        source, target = others[0]["source"], others[0]["target"]
         steps += [
             (
                 f"nl2sql-align explain {warehouse} {source} {target}",
@@ -175,7 +181,7 @@ def _describe_health(candidates: Sequence[_Row], share: float) -> str:
         else ""
     )
     return (
-        f"{parsed}, and no training set contains {_LEAKING:.1%} or more of a target's queries"
+        f"{parsed}, and no training set contains {LEAKING:.1%} or more of a target's queries"
         f"{pairs}."
     )
 
@@ -194,13 +200,13 @@ def _describe_doubts(candidates: Sequence[_Row], ratios: Sequence[_Row]) -> str:
 
 def _describe_warning(candidates: Sequence[_Row], share: float, worst: str) -> str:
     # Without texts, the overlap is unknown.
-    leaking = [row for row in candidates if (row["exact_overlap"] or 0.0) >= _LEAKING]
+    leaking = [row for row in candidates if (row["exact_overlap"] or 0.0) >= LEAKING]
     if leaking:
         first = min(leaking, key=lambda row: (-row["exact_overlap"], row["source"]))
+        overlap = describe_overlap(first["source"], first["target"], first["exact_overlap"])
         return (
-            f"Warning: {first['source']} contains {first['exact_overlap']:.1%} of the queries of "
-            f"{first['target']}; {len(leaking)} of {len(candidates)} pairs of training set and "
-            f"target share at least {_LEAKING:.1%}."
+            f"Warning: {overlap}; {len(leaking)} of {len(candidates)} pairs of training set and "
+            f"target share at least {LEAKING:.1%}."
         )
     if worst and share < RARELY_PARSED:
         return f"Warning: only {share:.0%} of {worst} parses; see nl2sql-align rejects."

@@ -151,7 +151,9 @@ def print_mixture(mixture: "Mixture", place: "Path | str") -> None:
     if mixture.training is not None:
         file = next(iter(mixture.training.files.values())).with_name("training.md")
         out.print(f"  How to mix them: {escape(str(file))}", soft_wrap=True)
-    sources = ",".join(row["source"] for row in used)
+    sources = ",".join(row["source"] for row in used if row["source"] in mixture.selectable)
+    if not sources:
+        return
     say("Next, choose single rows, which come closer to the target than shares of whole corpora:")
     out.print(
         f"  [bold]nl2sql-align select {escape(str(place))} --target {escape(mixture.target)} "

@@ -379,6 +379,26 @@ def test_a_selection_of_version_0_2_is_replaced(asked, tmp_path):
     assert len(pl.read_parquet(tmp_path / "selection.parquet")) == 10
 
 
+def test_a_copy_of_the_target_in_a_mixture_is_told_and_not_to_select_from(tmp_path, make_corpus):
+    warehouse = Warehouse(tmp_path / "house")
+    runner(warehouse, make_corpus)(
+        ("far", FAR, {}),
+        ("same", TARGET, {}),
+        ("superset", [*TARGET, *some("s", "SELECT FROM LIMIT", 3)], {}),
+        ("dev", TARGET, {"role": "target"}),
+    )
+
+    def mixed(*sources):
+        made = mix(warehouse.folder, "dev", sources, replicates=20)
+        return made.selectable, [note for note in made.notes if " of the queries of " in note]
+
+    assert mixed("far") == (("far",), [])
+    selectable, [note] = mixed("far", "same")
+    assert selectable == ()
+    assert note.startswith("same contains 100.0% of the queries of dev, and its weight counts")
+    assert mixed("superset")[0] == ("superset",)
+
+
 def test_another_mixture_leaves_no_file_of_the_one_before(asked, tmp_path):
     def write(layout, sources):
         mix(asked, "dev", sources, 20, out=tmp_path, training=TrainingOptions(layout))

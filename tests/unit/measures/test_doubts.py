@@ -100,8 +100,8 @@ def test_all_doubts_are_listed():
 # Verdicts that are withheld
 
 
-def evidence(covered=0.5, right=0.3, in_place=True, reasoning=False, grouped=False):
-    return Evidence(covered, right, in_place, reasoning, grouped)
+def evidence(covered=0.5, right=0.3, in_place=True, reasoning=False, grouped=False, copied=0.0):
+    return Evidence(covered, right, in_place, reasoning, grouped, copied)
 
 
 NARROW = "4.0% of the target, and the answers get right already 30.0%"
@@ -121,6 +121,9 @@ NARROW = "4.0% of the target, and the answers get right already 30.0%"
         ("gain", 1.3, evidence(reasoning=True), "undecided", 'style = "cot"'),
         ("no gain", 0.7, evidence(reasoning=True), "undecided", 'style = "cot"'),
         ("undecided", 1.0, evidence(reasoning=True), "undecided", None),
+        ("gain", 1.3, evidence(copied=0.5), "undecided", "by copies of its queries"),
+        ("gain", 1.3, evidence(copied=0.49), "gain", None),
+        ("no gain", 0.7, evidence(copied=1.0), "no gain", None),
     ],
 )
 def test_a_verdict_is_withheld_with_its_reason_and_never_turned_around(

@@ -130,6 +130,15 @@ def test_next_steps_name_these_corpora():
     ]
 
 
+def test_next_steps_are_not_about_a_copy_of_the_target():
+    copy = {"exact_overlap": 1.0}
+    rows = pairs(("copy", "dev", 1.0, copy), ("near", "dev", 0.9, {}))
+    commands = [command for command, _ in describe(rows, ratios()).next_steps]
+    assert commands[1] == "nl2sql-align explain 'my w' near dev"
+    commands = [command for command, _ in describe(rows[:1], ratios()).next_steps]
+    assert commands == ["nl2sql-align matrix 'my w'"]
+
+
 def test_without_training_sets_and_ratios_there_are_no_sentences():
     found = describe(pairs(("a", "b", 0.9, {"source_role": "target"})), ratios())
     assert found.sentences == []

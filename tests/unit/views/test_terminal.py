@@ -337,10 +337,14 @@ def test_a_mixture_lists_corpora_without_rows_in_one_line(at):
             for name, weight in (("a", 0.9), (long_name(1), 0.1), ("b", 0.0), ("c", 0.0001))
         ]
     )
-    mixture = Mixture("m", "dev", 0.5, 0.9, 0.6, "database", sources, ("a note",))
+    numbers = ("m", "dev", 0.5, 0.9, 0.6, "database")
+    mixture = Mixture(*numbers, sources, ("a note",), ("a", long_name(1)))
     lines = at(80, print_mixture, mixture, "w")
     assert max(map(len, lines[:-1])) <= 80
     assert "  no rows of b, c" in lines
     assert lines[-1] == (
         f"  nl2sql-align select w --target dev --from a,{long_name(1)} --budget 500 --out chosen"
     )
+    # As of a copy of the target, and of templates.
+    lines = at(80, print_mixture, Mixture(*numbers, sources, (), ()), "w")
+    assert "select" not in "".join(lines)
