@@ -69,6 +69,7 @@ from nl2sql_align.tasks.ingest.delimited import (
 )
 from nl2sql_align.tasks.ingest.dialect_names import name_dialect
 from nl2sql_align.tasks.ingest.final_answers import Block
+from nl2sql_align.tasks.ingest.json_places import correct_place
 from nl2sql_align.tasks.ingest.lists import expand_lists
 from nl2sql_align.tasks.ingest.statements import choose_statements, list_statements
 from nl2sql_align.tasks.ingest.yaml_documents import YAML
@@ -1001,7 +1002,8 @@ def _damage_error(
                 return _not_text_error(entry, source, offset)
     text = str(error)
     for staged, original in originals.items():
-        text = text.replace(str(staged), original.name)
+        if str(staged) in text:
+            text = correct_place(text, staged).replace(str(staged), original.name)
     message = _shorten_error(text)
     if "maximum_object_size" in message:
         return _error(entry, "has a row of more than 32 MB", "remove it, or check format")
