@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from nl2sql_align.tasks.base.names import count_noun
 from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.results.features import FEATURES, are_alike
 from nl2sql_align.tasks.views.digits import format_percent
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     import duckdb
 
 _MOST: Final = 5
+_OUTCOMES: Final = ("right_template", "other_template", "no_template")
 # Rarer faults are not mentioned.
 _NOTABLE_SHARE: Final = 0.005
 _FAULTS: Final = {"lacks": "Needed, but missing", "adds": "Not needed, but used"}
@@ -39,12 +41,13 @@ def describe_answer_errors(rows: Sequence[Mapping[str, Any]], most: int = _MOST)
         most: How many structures to name as missing, and how many as not needed.
     """
     shares = {row["kind"]: row["share"] for row in rows if row["feature"] is None}
-    right, other, unparsed = (
-        shares.get(kind, 0.0) for kind in ("right_template", "other_template", "no_template")
-    )
+    n_answers = sum(row["n_answers"] for row in rows if row["kind"] in _OUTCOMES)
+    right, other, unparsed = (shares.get(kind, 0.0) for kind in _OUTCOMES)
+    compared = count_noun(n_answers, "answer")
     sentences = [
-        f"{format_percent(right)} of all answers have the template of their question's query, "
-        f"{format_percent(other)} another one, and {format_percent(unparsed)} do not parse."
+        f"{format_percent(right)} of the {compared} whose question's query has a template have "
+        f"that template, {format_percent(other)} have another one, and {format_percent(unparsed)} "
+        "do not parse."
     ]
     for kind, words in _FAULTS.items():
         named = _choose_notable([row for row in rows if row["kind"] == kind], most)
@@ -52,10 +55,10 @@ def describe_answer_errors(rows: Sequence[Mapping[str, Any]], most: int = _MOST)
             listed = ", ".join(
                 f"{FEATURES[row['feature']]} in {format_percent(row['share'])}" for row in named
             )
-            sentences.append(f"{words}, as a share of all answers: {listed}.")
+            sentences.append(f"{words}, as a share of these answers: {listed}.")
     if "same_structures" in shares:
         sentences.append(
-            f"{format_percent(shares['same_structures'])} of all answers have another template "
+            f"{format_percent(shares['same_structures'])} of these answers have another template "
             "with the same structures, such as another comparison or another order."
         )
     if other:

@@ -194,7 +194,7 @@ comment on column answer_errors.target is 'Their target';
 comment on column answer_errors.kind is 'right_template: the template of a query of the question; other_template; no_template: the answer does not parse; same_structures: of other_template, those that use each named structure as often as the query; lacks, adds: of other_template, those that use a structure less or more often';
 comment on column answer_errors.feature is 'The structure, as in structural_features, for lacks and adds';
 comment on column answer_errors.n_answers is 'Answers of this kind';
-comment on column answer_errors.share is 'Their share of all answers, each question counted once';
+comment on column answer_errors.share is 'Their share of the answers to questions whose query has a template, each question counted once';
 
 comment on table sample_size is 'How stable the ranking of training sets is with fewer queries of a target; filled by nl2sql-align sample-size.';
 comment on column sample_size.target is 'The target';

@@ -164,9 +164,9 @@ def test_sql_is_printed_without_markup_or_control_characters(warehouse, capsys):
 def test_answers_are_compared_with_the_queries_of_their_questions(warehouse, capsys):
     found = explain(warehouse.folder, "answers", "dev", top=1)
     right, missing, added, remedy = found.answer_errors
-    assert right.startswith("75% of all answers have the template of their question's query, 12% ")
-    assert "missing, as a share of all answers: INNER JOIN in 12%." in missing
-    assert "used, as a share of all answers: JOIN without INNER in 12%." in added
+    assert right.startswith("75% of the 8 answers whose question's query has a template have that ")
+    assert "missing, as a share of these answers: INNER JOIN in 12%." in missing
+    assert "used, as a share of these answers: JOIN without INNER in 12%." in added
     assert remedy.startswith("Wrong structure (12%) asks for")
     assert explain(warehouse.folder, "answers", "train", top=1).answer_errors == []
     print_explanation(found, Format.TABLE)
