@@ -270,10 +270,20 @@ def ingest_corpus(
 
 def describe_death(entry: CorpusEntry, death: ChildDiedError) -> CorpusError:
     """Return the error for a dump that ended the process that read it."""
-    remedy = "it is damaged: download it again"
+    remedy = f"it is damaged: {advise_renewal(entry)}"
     if str(death) == "SIGKILL":
         remedy = "check free memory"
     return _error(entry, f"ends the process that reads it ({death})", remedy)
+
+
+def no_query_error(entry: CorpusEntry) -> CorpusError:
+    """Return the error for a dump without a row."""
+    return _error(entry, "contains no query", f"check path, or {advise_renewal(entry)}")
+
+
+def advise_renewal(entry: CorpusEntry) -> str:
+    """Return how to get a dump once more: a model's answers are not downloaded."""
+    return "write the answers again" if entry.role == "predictions" else "download it again"
 
 
 def _read_dump(dump: "_Dump", limits: UnpackLimits) -> IngestReport:
@@ -398,7 +408,7 @@ def _write_readable(
                 raise _error(
                     entry,
                     f"is damaged or not in format '{entry.format}' ({problem})",
-                    "download it again, or check format",
+                    f"{advise_renewal(entry)}, or check format",
                     source.path,
                 ) from None
             damage += found.of_file(source.name) if len(staged) > 1 else found
@@ -755,7 +765,7 @@ def list_files(entry: CorpusEntry) -> list[Path]:
         for path in paths:
             check_file(path, within)
         if not any(path.stat().st_size for path in paths):
-            raise _error(entry, "is empty", "download it again")
+            raise _error(entry, "is empty", f"check path, or {advise_renewal(entry)}")
     except ValueError:
         raise _error(entry, "is not a valid path", "check path") from None
     except OSError as error:
@@ -930,8 +940,8 @@ def _check_content(
     if found["n_queries"] == 0:
         if rows.text:
             remedy = "check the dump, or name its columns in one of the formats for any rows"
-            raise _error(entry, f"contains no queries: {rows.text}", remedy)
-        raise _error(entry, "contains no queries", "download it again, or check path")
+            raise _error(entry, f"contains no query: {rows.text}", remedy)
+        raise no_query_error(entry)
     if found["n_repeats"]:
         remedy = "list each of its files as a separate corpus"
         raise _error(entry, "uses some query numbers twice", remedy)
@@ -1014,7 +1024,7 @@ def _damage_error(
         entry.name,
         entry.url or entry.path,
         f"is damaged or not in format '{entry.format}' ({message})",
-        "download it again, or check format",
+        f"{advise_renewal(entry)}, or check format",
     )
 
 

@@ -56,6 +56,7 @@ from nl2sql_align.tasks.ingest.dumps import (
     find_compiled,
     find_view,
     list_sources,
+    no_query_error,
     outside_error,
     shorten_names,
 )
@@ -423,7 +424,8 @@ def recognize_format(
             return _recognize_yaml(entry, sources)
         is_table = source.suffix == ".parquet" or source.suffix in ARROW
         if is_table or _read_start(source, 4) == b"PAR1":
-            return _recognize_rows(entry, "parquet", call_in_child(_read_table, source))
+            tables = (call_in_child(_read_table, one) for one in sources[:_PEEKED_SCRIPTS])
+            return _recognize_rows(entry, "parquet", next(filter(None, tables), []))
         return _recognize_start(entry, sources, read_bytes)
     except ChildDiedError as death:
         raise describe_death(entry, death) from None
@@ -602,6 +604,8 @@ def _recognize_text(entry: CorpusEntry, sources: Sequence[Source], text: str) ->
         table = [_name_values(names, row) for row in values]
         if any(looks_like_sql(name.strip("'\"`")) for name in names):
             return _recognize_without_header(entry, lines, n_columns=len(names))
+        if is_named and not any(values):
+            raise no_query_error(entry)
         try:
             return _recognize_rows(entry, kind, table)
         except CorpusError:
@@ -847,7 +851,7 @@ def _starts_script(lines: list[str]) -> bool:
 
 def _no_dump_error(entry: CorpusEntry, lines: list[str]) -> CorpusError:
     if "".join(lines).strip() in ("", "[]"):
-        return CorpusError(entry.name, entry.place, "contains no query", "check path")
+        return no_query_error(entry)
     start = shorten_names(lines[:1])
     return CorpusError(
         entry.name,
@@ -858,6 +862,8 @@ def _no_dump_error(entry: CorpusEntry, lines: list[str]) -> CorpusError:
 
 
 def _recognize_json(entry: CorpusEntry, rows: Rows) -> Recognition:
+    if not rows:
+        raise no_query_error(entry)
     inner = [item for row in rows for item in _unwrap(row)]
     found = _match_signature(entry, "jsonl", inner[:_PEEKED_ROWS])
     if found and find_view(f"dumps/{found.format}") == "log_rows":
@@ -915,6 +921,8 @@ def _can_read(format: str, kind: str) -> bool:
 
 
 def _recognize_rows(entry: CorpusEntry, kind: str, rows: Rows) -> Recognition:
+    if not rows:
+        raise no_query_error(entry)
     return _match_signature(entry, kind, rows) or _choose_columns(entry, kind, rows)
 
 

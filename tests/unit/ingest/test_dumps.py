@@ -325,10 +325,10 @@ def test_the_same_dump_gives_the_same_bytes(tmp_path, monkeypatch):
 
 FAULTS = {
     "missing": ("lines", "a.sql", None, "does not exist; check path, or download the dump"),
-    "empty": ("lines", "a.sql", b"", "is empty; download it again"),
+    "empty": ("lines", "a.sql", b"", "is empty; check path, or download it again"),
     "empty Parquet": ("spider", "a.parquet", b"", "is empty"),
-    "no rows": ("spider", "a.json", b"[]", "contains no queries; download it again, or check path"),
-    "no rows below the header": ("csv", "a.csv", b"the sql,q/~a,d\n", "contains no queries"),
+    "no rows": ("spider", "a.json", b"[]", "contains no query; check path, or download it again"),
+    "no rows below the header": ("csv", "a.csv", b"the sql,q/~a,d\n", "contains no query"),
     "no text": (
         "lines",
         "a.sql",

@@ -3,6 +3,7 @@
 import codecs
 import zipfile
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -12,6 +13,8 @@ from nl2sql_align.tasks.ingest.corpora_file import AUTO
 from nl2sql_align.tasks.ingest.dumps import ingest_corpus, list_sources
 from nl2sql_align.tasks.ingest.format_recognition import resolve_format
 from tests.unit.ingest.test_dumps import as_csv, as_json, as_lines, entry, ingest
+
+AS_PREDICTIONS = {"role": "predictions", "target": "t", "model": "m"}
 
 # ---- splits -------------------------------------------------------------------------------------
 
@@ -159,3 +162,37 @@ def test_blank_lines_separate_interactions_of_gold_files(line_end, role, tmp_pat
         ("select 3", "quay"),
         ("select 4", None),
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "columns"),
+    [
+        ("a.csv", b"id,sql\n", {"sql": "sql"}),
+        ("a.tsv", b"id\tsql\n\n\n", {"sql": "sql"}),
+        ("a.json", b"[]", {"sql": "sql"}),
+        ("a.yaml", b"[]\n", {"sql": "sql"}),
+        ("a.parquet", pa.table({"sql": pa.array([], pa.string())}), {"sql": "sql"}),
+    ],
+)
+def test_a_dump_without_a_row_is_named_so_however_it_is_read(tmp_path, name, content, columns):
+    path = tmp_path / name
+    if isinstance(content, pa.Table):
+        pq.write_table(content, path)
+    else:
+        path.write_bytes(content)
+    format = {"json": "jsonl", "yaml": "jsonl"}.get(path.suffix[1:], path.suffix[1:])
+    for keys, advice in (({}, "download it again"), (AS_PREDICTIONS, "write the answers again")):
+        with pytest.raises(CorpusError, match=f"contains no query; check path, or {advice}"):
+            resolve_format(entry(path, AUTO, **keys))
+        with pytest.raises(CorpusError, match=f"contains no query; check path, or {advice}"):
+            ingest_corpus(entry(path, format, columns=columns, **keys), tmp_path / "q.parquet")
+        with pytest.raises(CorpusError, match=f"is empty; check path, or {advice}"):
+            (tmp_path / "empty.sql").touch()
+            ingest_corpus(entry(tmp_path / "empty.sql", "lines", **keys), tmp_path / "q.parquet")
+
+
+def test_a_dump_may_start_with_a_table_without_rows(tmp_path):
+    for name, queries in (("0.parquet", []), ("1.parquet", ["SELECT 1"])):
+        pq.write_table(pa.table({"sql": pa.array(queries, pa.string())}), tmp_path / name)
+    found, _ = resolve_format(entry(tmp_path, AUTO))
+    assert (found.format, ingest_corpus(found, tmp_path / "q").n_queries) == ("parquet", 1)

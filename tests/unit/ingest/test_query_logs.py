@@ -520,7 +520,7 @@ def test_a_log_without_finished_queries_is_refused_with_the_reasons(tmp_path):
     path = tmp_path / "log.jsonl"
     rows = [{"type": "QueryStart", "query": FAST}, {"type": "ExceptionBeforeStart", "query": "SEL"}]
     path.write_bytes(as_lines(rows))
-    with pytest.raises(CorpusError, match=r"no queries: 2 rows are left out: 1 failed, 1 "):
+    with pytest.raises(CorpusError, match=r"no query: 2 rows are left out: 1 failed, 1 "):
         ingest_corpus(entry(path, "clickhouse_query_log"), tmp_path / "queries.parquet")
     path.write_bytes(as_lines([{"statement": FAST}]))
     with pytest.raises(CorpusError, match=r"where format 'clickhouse_query_log' stores them"):
