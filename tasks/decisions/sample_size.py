@@ -192,7 +192,7 @@ def draw_queries(
 
 
 def recommend_size(rows: pl.DataFrame) -> str:
-    """Return the result of ``sample_size`` in a sentence."""
+    """Return the result of ``sample_size`` by the main divergence in a sentence."""
     rows = rows.filter(pl.col("smoothing") == SMOOTHINGS[0]).sort("n_queries")
     names = rows["candidates"][0].to_list()
     n_all, target = int(rows["n_queries"][-1]), str(rows["target"][0])
@@ -200,8 +200,9 @@ def recommend_size(rows: pl.DataFrame) -> str:
     best = _smallest(rows, "same_winner_share", GOOD_SHARE)
     two = _smallest(rows, "same_first_two_share", GOOD_SHARE)
     sizes = (
-        f"{ranked:,} queries of {target} suffice to rank these {len(names)} candidates as all "
-        f"{n_all:,} do, and {best:,} to find the best, {names[0]}"
+        f"By {SMOOTHINGS[0]} divergence, {ranked:,} queries of {target} suffice to rank these "
+        f"{len(names)} candidates as all {n_all:,} do (a mean tau of {GOOD_TAU} or more), and "
+        f"{best:,} to find the best, {names[0]} (in {GOOD_SHARE:.0%} of the samples or more)"
     )
     first_two = f"the first two, {names[0]} and {names[1]},"
     if two == rows["n_queries"][0]:

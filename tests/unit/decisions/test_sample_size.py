@@ -169,17 +169,20 @@ def test_the_recommendation_names_the_sizes_from_which_it_holds():
         [0.95, 0.8, 0.9, 0.92, 0.95, 1], [0.5, 0.9, 0.94, 0.95, 1, 1], [0.5, 0.6, 0.7, 0.8, 0.9, 1]
     )
     assert recommend_size(rows) == (
-        "20 queries of dev suffice to rank these 3 candidates as all 60 do, and 30 to find the "
-        "best, a; the first two, a and b, cannot be told apart with fewer than all 60."
+        "By skew divergence, 20 queries of dev suffice to rank these 3 candidates as all 60 do "
+        "(a mean tau of 0.9 or more), and 30 to find the best, a (in 95% of the samples or more); "
+        "the first two, a and b, cannot be told apart with fewer than all 60."
     )
     rows = stability([1.0] * 6, [1.0] * 6, [0.5, 1.0, 1.0, 1.0, 1.0, 1.0])
     assert recommend_size(rows) == (
-        "10 queries of dev suffice to rank these 3 candidates as all 60 do, and 10 to find the "
-        "best, a; the first two, a and b, cannot be told apart with fewer than 15."
+        "By skew divergence, 10 queries of dev suffice to rank these 3 candidates as all 60 do "
+        "(a mean tau of 0.9 or more), and 10 to find the best, a (in 95% of the samples or more); "
+        "the first two, a and b, cannot be told apart with fewer than 15."
     )
     assert recommend_size(stability([1.0] * 6, [1.0] * 6, [1.0] * 6)) == (
-        "10 queries of dev suffice to rank these 3 candidates as all 60 do, and 10 to find the "
-        "best, a; 10 tell the first two, a and b, apart."
+        "By skew divergence, 10 queries of dev suffice to rank these 3 candidates as all 60 do "
+        "(a mean tau of 0.9 or more), and 10 to find the best, a (in 95% of the samples or more); "
+        "10 tell the first two, a and b, apart."
     )
 
 
