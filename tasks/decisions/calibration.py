@@ -8,7 +8,7 @@ that would have separated gains from losses best, and a list of the misses.
 import csv
 import hashlib
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from nl2sql_align.tasks.base.arrays import Floats, Integers
 from nl2sql_align.tasks.base.errors import ConfigurationError
-from nl2sql_align.tasks.base.names import count_noun
+from nl2sql_align.tasks.base.names import count_noun, suggest
 from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.decisions.headroom import headroom
 from nl2sql_align.tasks.decisions.options import CALIBRATION_REPLICATES, HEADROOM_SPLITS
@@ -51,6 +51,8 @@ RATIOS: Final = ("alignment_ratio", "headroom_ratio")
 """The measures that predict: above 1 a gain, otherwise none."""
 
 _FEW_STARTING_POINTS: Final = 10
+# The columns of outcomes with the names of corpora, called like the roles that these have.
+_ROLES: Final = ("predictions", "train", "target")
 
 _OUTCOME_SCHEMA: Final = {
     "model": str,
@@ -202,7 +204,10 @@ class Calibration:
         misses: The outcomes that contradict the Alignment Ratio.
         parts: The alignments of random parts of training sets, of the sizes in the outcomes, and of
             the whole sets.
-        left_out: The number of outcomes left out for each corpus without a ratio in the warehouse.
+        left_out: The number of outcomes left out for each corpus without a ratio in the warehouse;
+            an outcome may lack several.
+        n_left_out: The number of outcomes left out.
+        hints: For each corpus without a ratio, the closest name in the warehouse, or all names.
         tuning: The rows of ``tuning_effect`` for the models in the outcomes.
         remarks: Sentences on the limits of these outcomes.
     """
@@ -212,6 +217,8 @@ class Calibration:
     misses: "pl.DataFrame"
     parts: "pl.DataFrame"
     left_out: dict[str, int]
+    n_left_out: int
+    hints: dict[str, str]
     tuning: "pl.DataFrame"
     remarks: list[str]
 
@@ -250,17 +257,21 @@ def calibrate(
     with open_results(place) as con:
         run_id = last_run_id(con)
         ratios = query_sql(con, "decisions/calibration/ratios").pl()
-        corpora = {name for (name,) in con.execute("select corpus from corpora").fetchall()}
+        roles = dict(con.execute("select corpus, role from corpora order by rowid").fetchall())
         effects: pl.DataFrame = query_sql(con, "decisions/calibration/tuning").pl()
     table = pl.DataFrame([one.model_dump() for one in given], schema=_OUTCOME_SCHEMA)
     joined = table.join(
         ratios, on=["train", "target", "predictions"], how="left", maintain_order="left"
     )
     known = joined.filter(pl.col("alignment_ratio").is_not_null())
-    left_out = _count_left_out(joined.filter(pl.col("alignment_ratio").is_null()), corpora)
+    left_out = _count_left_out(joined.filter(pl.col("alignment_ratio").is_null()), roles)
+    hints = _suggest_names(joined, roles)
     if known.is_empty():
+        listed = ", ".join(
+            f"{name} ({hints[name]})" if name in hints else name for name in left_out
+        )
         raise ConfigurationError(
-            f"{path}: no outcome has an Alignment Ratio in {place}; without: {', '.join(left_out)}"
+            f"{path}: no outcome has an Alignment Ratio in {place}; without: {listed}"
         )
     pairs = set(known.select("train", "predictions").iter_rows())
     second = headroom(place, pairs=pairs, splits=splits, seed=seed)
@@ -296,6 +307,8 @@ def calibrate(
         ),
         parts=parts,
         left_out=left_out,
+        n_left_out=len(joined) - len(known),
+        hints=hints,
         tuning=effects.filter(
             pl.col("model").is_in(rows["model"].unique().implode())
             & pl.col("target").is_in(rows["target"].unique().implode())
@@ -304,14 +317,24 @@ def calibrate(
     )
 
 
-def _count_left_out(rows: "pl.DataFrame", corpora: set[str]) -> dict[str, int]:
+def _count_left_out(rows: "pl.DataFrame", roles: Mapping[str, str]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for row in rows.iter_rows(named=True):
-        names = [row[key] for key in ("predictions", "train", "target")]
-        missing = [name for name in names if name not in corpora] or [" with ".join(names)]
+        names = [row[key] for key in _ROLES]
+        missing = [name for name in names if name not in roles] or [" with ".join(names)]
         for name in missing:
             counts[name] = counts.get(name, 0) + 1
     return counts
+
+
+def _suggest_names(rows: "pl.DataFrame", roles: Mapping[str, str]) -> dict[str, str]:
+    """Return a hint for each name that is not among the corpora."""
+    return {
+        name: suggest(name, (one for one, its_role in roles.items() if its_role == role))
+        for role in _ROLES
+        for name in rows[role].unique(maintain_order=True)
+        if name not in roles
+    }
 
 
 def _add_cases(rows: "pl.DataFrame") -> "pl.DataFrame":

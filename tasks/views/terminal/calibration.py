@@ -36,16 +36,17 @@ def print_calibration(calibration: "Calibration", form: Format) -> None:
     if form is Format.CSV:
         print_rows(calibration.rows, form)
         return
-    _print_misses(calibration.misses, len(calibration.rows))
+    _print_misses(calibration)
     out.print("[bold]What these outcomes do and do not show[/]")
     for remark in calibration.remarks:
         _say_item(remark)
     if calibration.left_out:
-        n_left_out = sum(calibration.left_out.values())
+        hints = calibration.hints
+        listed = (f"{n} ({hints[n]})" if n in hints else n for n in calibration.left_out)
         _say_item(
-            f"Left out: {count_noun(n_left_out, 'outcome')}, because these results have no ratio "
-            f"for {', '.join(calibration.left_out)}. To include them, add these answers to the "
-            "corpora file, and run again."
+            f"Left out: {count_noun(calibration.n_left_out, 'outcome')}, because these results "
+            f"have no ratio for {', '.join(listed)}. To include them, correct these names, or add "
+            "the corpora to the corpora file and run again."
         )
     for (metric,), part in calibration.summary.group_by(["metric"], maintain_order=True):
         out.print(f"[bold]{escape(printable(str(metric)))}[/]")
@@ -93,14 +94,18 @@ def _format_correlation(row: dict[str, Any], name: str) -> str:
     return f"{row[name]:.2f} ({interval})" if interval else f"{row[name]:.2f}"
 
 
-def _print_misses(misses: "pl.DataFrame", n_outcomes: int) -> None:
-    if misses.is_empty():
-        say(f"[bold]All {count_noun(n_outcomes, 'outcome')} agree with their Alignment Ratios[/]")
-        return
-    say(
-        f"[bold]{len(misses)} of {count_noun(n_outcomes, 'outcome')} contradict their Alignment "
-        "Ratio[/]"
-    )
+def _print_misses(calibration: "Calibration") -> None:
+    misses, n_outcomes = calibration.misses, len(calibration.rows)
+    if len(misses):
+        head = f"{len(misses)} of {count_noun(n_outcomes, 'outcome')} "
+        verb = "contradicts its" if len(misses) == 1 else "contradict their"
+    elif n_outcomes == 1:
+        head, verb = "1 outcome ", "agrees with its"
+    else:
+        head, verb = f"All {n_outcomes:,} outcomes ", "agree with their"
+    n_left_out = calibration.n_left_out
+    left_out = f"; {n_left_out:,} left out, without a ratio" if n_left_out else ""
+    say(f"[bold]{head}{verb} Alignment Ratio{left_out}[/]")
     for row in misses.head(_MAX_MISSES).iter_rows(named=True):
         rows = "" if row["train_rows"] is None else f" ({count_noun(row['train_rows'], 'row')})"
         headroom = row["headroom_ratio"]

@@ -96,6 +96,34 @@ ROWS = (
 )
 
 
+@pytest.mark.parametrize(
+    ("rows", "headline"),
+    [
+        (["m,bad,train,60,dev,em,0.1,0.6"], "1 outcome agrees with its Alignment Ratio"),
+        (
+            ["m,bad,train,60,dev,em,0.1,0.6", "m,bad,train,10,dev,em,0.1,0.4"],
+            "All 2 outcomes agree with their Alignment Ratio",
+        ),
+        (["m,bad,train,60,dev,em,0.6,0.1"], "1 of 1 outcome contradicts its Alignment Ratio"),
+        (
+            ["m,bad,train,60,dev,em,0.1,0.6", "m,bad,trian,,dev,em,0,1", "m,bda,trian,,dev,em,0,1"],
+            "1 outcome agrees with its Alignment Ratio; 2 left out, without a ratio",
+        ),
+    ],
+)
+def test_the_headline_counts_the_outcomes_and_those_left_out(
+    warehouse, outcomes, capsys, rows, headline
+):
+    found = calibrate(warehouse.folder, outcomes(*rows), replicates=20, splits=2)
+    print_calibration(found, Format.TABLE)
+    first, *others = capsys.readouterr().out.splitlines()
+    assert first == headline
+    if found.n_left_out:
+        assert "for trian (did you mean 'train'?), bda (did you mean 'bad'?)." in " ".join(
+            " ".join(others).split()
+        )
+
+
 def test_outcomes_are_compared_with_their_ratios(warehouse, outcomes):
     found = calibrate(warehouse.folder, outcomes(*ROWS), replicates=50, splits=3)
     rows = {(r["predictions"], r["train_rows"]): r for r in found.rows.iter_rows(named=True)}
@@ -111,7 +139,8 @@ def test_outcomes_are_compared_with_their_ratios(warehouse, outcomes):
         ("right", None): "base model, whole set",
     }
     assert rows["tuned", None]["gain"] == 0
-    assert found.left_out == {"elsewhere": 1}
+    assert (found.left_out, found.n_left_out) == ({"elsewhere": 1}, 1)
+    assert found.hints == {"elsewhere": "use one of bad, right, tuned, short"}
     every = found.summary.row(
         by_predicate=(pl.col("metric") == "em")
         & (pl.col("outcome_case") == "all")
@@ -159,7 +188,7 @@ def test_the_result_is_recorded_and_replaces_the_last_one(warehouse, outcomes, c
     parts = ("contradict their", "do and do not show", "with the gain")
     assert [shown.index(part) for part in parts] == sorted(shown.index(part) for part in parts)
     assert "bad to tuned: 0." in shown
-    assert "Left out: 1 outcome, because these results have no ratio for elsewhere." in shown
+    assert "Left out: 1 outcome, because these results have no ratio for elsewhere (use" in shown
     print_calibration(first, Format.JSON)
     assert json.loads(capsys.readouterr().out)["summary"] == first.summary.to_dicts()
 
