@@ -152,8 +152,8 @@ class Choice:
     is_answer: bool
 
     @property
-    def reason(self) -> str:
-        """The evidence, for a note."""
+    def evidence(self) -> str:
+        """Why these texts were taken, for a note."""
         parts = [f"SQL in '{self.taken.name}'"]
         if self.is_answer and self.taken.meaning is not Meaning.OTHER:
             parts[0] += f", by its name {self.taken.meaning.value}"
@@ -162,7 +162,7 @@ class Choice:
             several = f"{len(self.taken.longer_rows)} of the first {n_rows} rows have several"
             is_first = any(isinstance(key, int) for key in self.taken.path)
             parts.append(f"the first of each list ({several})" if is_first else several)
-        return "; ".join(filter(None, [*parts, describe_others(self.others, self.is_answer)]))
+        return "; ".join(parts)
 
 
 def describe_others(others: Sequence[Texts], is_answer: bool) -> str:

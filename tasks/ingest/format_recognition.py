@@ -344,6 +344,7 @@ _PG_LOG: Final = re.compile(
     r"|\A[^\n]{0,400}?\b(?:LOG|ERROR|FATAL|WARNING):  \w",
     re.MULTILINE,
 )
+_FIRST_KEY: Final = re.compile(r'\$\.(?:"([^"]+)"|([^."\[*]+))')
 _CLOSED: Final = re.compile(rf";(?:[\s;]++|{COMMENT})*+\Z")
 # A change may follow the common tables of a query, and is in the body of a trigger.
 _BEFORE_CHANGES: Final = frozenset({"CREATE", "WITH"})
@@ -886,7 +887,16 @@ def _recognize_json(entry: CorpusEntry, rows: Rows) -> Recognition:
             'set format = "jsonl" and columns = { sql = "...", rows = "..." } with one of '
             f"{shorten_names(list(error.candidates))} as rows",
         ) from None
-    return _choose_columns(entry, "jsonl", rows, layout)
+    return _choose_columns(entry, "jsonl", rows, layout, _find_texts_outside(entry, layout))
+
+
+def _find_texts_outside(entry: CorpusEntry, layout: Layout | None) -> tuple[Texts, ...]:
+    """Return the columns with queries in the objects around the rows, under another key."""
+    key = _FIRST_KEY.match(layout.rows) if layout else None
+    if layout is None or key is None:
+        return ()
+    is_cleaned = entry.role == "predictions"
+    return find_others(layout.outer, {key[1] or key[2]}, (), is_cleaned=is_cleaned)
 
 
 def _is_numbered(row: dict[str, Any]) -> bool:
@@ -1083,9 +1093,21 @@ def _names_answers(rows: Rows, signature: _Signature) -> bool:
 
 
 def _choose_columns(
-    entry: CorpusEntry, kind: str, rows: Rows, layout: Layout | None = None
+    entry: CorpusEntry,
+    kind: str,
+    rows: Rows,
+    layout: Layout | None = None,
+    outside: tuple[Texts, ...] = (),
 ) -> Recognition:
-    """Choose the columns of a generic format; ``layout`` says where the rows are in an object."""
+    """Choose the columns of a generic format.
+
+    Args:
+        entry: The corpus.
+        kind: The kind of its files.
+        rows: The first values of the dump.
+        layout: Where the rows are in an object.
+        outside: Other columns with queries around these rows, which are named in the reason.
+    """
     items = layout.items[:_PEEKED_ROWS] if layout else rows
     try:
         choice, clean = _choose_texts(entry, items)
@@ -1106,7 +1128,8 @@ def _choose_columns(
         key = taken.path[len(taken.long_list or ()) + 1]
         if sum(key in item for item in inner.items) < _MOST * len(inner.items):
             raise _unknown_error(entry, f"'{inner.rows}' has items without '{key}'")
-        return _choose_columns(entry, kind, rows, inner)
+        around_list = (one for one in choice.others if not _is_below(one, taken.long_list))
+        return _choose_columns(entry, kind, rows, inner, (*outside, *around_list))
     columns = {"sql": taken.name}
     around = [*items, *(layout.outer if layout else [])]
     for role in _NAMES:
@@ -1114,9 +1137,11 @@ def _choose_columns(
         path = _find_column(role, around, taken.path, is_nested=kind in _NESTED_KINDS)
         if path and not is_key:
             columns[role] = format_path(path)
-    reasons = [choice.reason, layout.reason if layout else "", _CLEAN_REASON if clean else ""]
+    reasons = [choice.evidence, layout.reason if layout else "", _CLEAN_REASON if clean else ""]
+    also = describe_others((*choice.others, *outside), choice.is_answer)
+    reason = "; ".join(filter(None, [", ".join(filter(None, reasons)), also]))
     mapping = ColumnMapping(**columns, rows=layout.rows if layout else None)
-    return Recognition(kind, mapping, ", ".join(filter(None, reasons)), clean)
+    return Recognition(kind, mapping, reason, clean)
 
 
 def _choose_texts(entry: CorpusEntry, rows: Rows) -> tuple[Choice, Literal["llm"] | None]:
@@ -1131,6 +1156,10 @@ def _choose_texts(entry: CorpusEntry, rows: Rows) -> tuple[Choice, Literal["llm"
             raise
         return choose_texts(list_texts(rows), is_answer=is_answer, is_cleaned=True), "llm"
     return choice, "llm" if may_clean and choice.taken.needs_cleaning else None
+
+
+def _is_below(texts: Texts, path: KeyPath | None) -> bool:
+    return path is not None and texts.path[: len(path)] == path
 
 
 def _are_alternatives(taken: Texts, rows: Rows) -> bool:

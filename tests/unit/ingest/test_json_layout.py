@@ -1,10 +1,12 @@
 """Rows in JSON dumps: objects by id, lists in objects, lists of texts, and rows in rows."""
 
 import json
+import re
 
 import pytest
 
 from nl2sql_align.tasks.base.errors import CorpusError
+from nl2sql_align.tasks.ingest.corpora_file import AUTO
 from nl2sql_align.tasks.ingest.first_rows import parse_json_rows
 from nl2sql_align.tasks.ingest.format_recognition import resolve_format
 from tests.unit.ingest.test_dumps import as_json, as_lines, entry
@@ -163,3 +165,16 @@ def test_a_long_object_is_read_up_to_its_last_value(value, start):
 def test_the_start_of_a_hostile_text_is_read_in_linear_time():
     for text in ('{"a": "' + '\\"' * 100_000, "[" * 100_000, '{"a":' * 50_000, "[1," * 50_000):
         assert parse_json_rows(text, 9) in ([], [{}]) or text.startswith("[1")
+
+
+def test_queries_outside_of_the_rows_are_named(tmp_path):
+    def turns(n):
+        return [{"question": f"q{i}", "sql": f"SELECT {n}{i}"} for i in range(2)]
+
+    final = {"question": "f", "old_sql": "SELECT a FROM t"}
+    rows = [{"db_id": "d", "turns": turns(n), "final": final} for n in range(3)]
+    for content, path in ((rows, "$.turns"), ({"data": turns(1), "final": final}, "$.data")):
+        (tmp_path / "a.json").write_text(json.dumps(content))
+        found, note = resolve_format(entry(tmp_path / "a.json", AUTO))
+        assert (found.columns.rows, found.columns.sql) == (path, "sql")
+        assert re.search(r"also in '\$\.final\.old_sql' \(.*\), not taken", note)
