@@ -7,7 +7,7 @@ and give the same result with every version of the parser.
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Final, Literal, NamedTuple
 
 Statements = Literal["first", "last", "each", "reject"]
@@ -85,6 +85,9 @@ _MAX_ABSENT: Final = 64
 _MAX_BEFORE_TABLE: Final = 6
 _LEXEME: Final = re.compile(r"""['"`\[]|--|/\*|\$\w*\$|[();]|[A-Za-z_@#][\w$#@]*""")
 _OPENING: Final = frozenset({"'", '"', "`", "[", "--", "/*", "$$"})
+_QUOTE: Final = re.compile("['\"]")
+_ESCAPED_QUOTE: Final = re.compile(r"""\\['"]""")
+_WITH_BACKSLASHES: Final = "mysql"
 # Dialects in which a backslash escapes a quote, and those in which brackets quote a name.
 _BACKSLASH_DIALECTS: Final = frozenset(
     "mysql bigquery snowflake databricks spark spark2 hive clickhouse doris starrocks "
@@ -109,6 +112,27 @@ def split_statements(
     """
     if len(text) > MAX_CHARACTERS:
         return [text]
+    split = partial(_split, text, splits_definitions=splits_definitions)
+    if dialect is not None or _ESCAPED_QUOTE.search(text) is None:
+        return split(dialect)
+    # Whether a backslash escapes a quote depends on the dialect: the better reading tells.
+    plain, escaped = split(None), split(_WITH_BACKSLASHES)
+    if _count_flaws(text, escaped, _WITH_BACKSLASHES) < _count_flaws(text, plain, None):
+        return escaped
+    return plain
+
+
+def _count_flaws(text: str, pieces: list[str], dialect: str | None) -> tuple[bool, int]:
+    """Return whether a quote is left open, and how many pieces do not start like statements."""
+    end, is_open = 0, False
+    for start, following, _ in scan_lexemes(text, dialect):
+        is_open = is_open or _QUOTE.search(text, end, start) is not None
+        end = following
+    is_open = is_open or _QUOTE.search(text, end) is not None
+    return is_open, sum(classify_statement(piece) is None for piece in pieces)
+
+
+def _split(text: str, dialect: str | None, *, splits_definitions: bool) -> list[str]:
     is_tsql = dialect in _TSQL or (dialect is None and _LIKE_TSQL.search(text) is not None)
     pieces: list[str] = []
     piece_start = depth = 0
@@ -341,6 +365,7 @@ def scan_lexemes(text: str, dialect: str | None) -> Iterator[tuple[int, int, str
     """
     position = 0
     has_backslash = dialect in _BACKSLASH_DIALECTS and "\\" in text
+    has_prefixes = "\\" in text
     has_brackets = dialect in _BRACKET_DIALECTS
     # Closers known to be absent from here on; avoids quadratic rescans.
     absent: set[str] = set()
@@ -359,12 +384,20 @@ def scan_lexemes(text: str, dialect: str | None) -> Iterator[tuple[int, int, str
             continue
         elif closer not in absent and (lexeme[0] != "$" or len(absent) < _MAX_ABSENT):
             is_escaped = has_backslash and lexeme in ("'", '"')
+            if has_prefixes and lexeme == "'" and _is_prefixed(text, start):
+                is_escaped = True
             end = _find_closer(text, position, closer, lexeme in ("'", '"', "`"), is_escaped)
             if end:
                 position = end
                 yield start, end, lexeme if lexeme[0] != "$" else "$$"
             else:
                 absent.add(closer)
+
+
+def _is_prefixed(text: str, quote: int) -> bool:
+    """Return whether a quote has PostgreSQL's prefix for escapes, as in ``E'a'``."""
+    before = text[max(0, quote - 2) : quote]
+    return before[-1:] in ("E", "e") and not before[:-1].isalnum() and before[:-1] != "_"
 
 
 def _find_closer(text: str, position: int, closer: str, is_doubled: bool, is_escaped: bool) -> int:

@@ -234,6 +234,23 @@ def test_t_sql_is_recognized_by_words_that_only_it_has():
     assert choose_statements("SELECT a AS go\nFROM b", "each") == ["SELECT a AS go\nFROM b"]
 
 
+BACKSLASHES = [
+    (None, ["SELECT a FROM t WHERE b = 'it\\'s; ok'", "SELECT c\nFROM u"]),
+    (None, ["SELECT a FROM t WHERE b = 'it\\'s; ok' OR b = 'it\\'s'", "SELECT 'c'"]),
+    (None, ['SELECT a FROM t WHERE b = "so \\"it; is\\""', "SELECT 'c'"]),
+    (None, ["SELECT a FROM t WHERE b = 'c:\\'", "SELECT c FROM u WHERE d = 'x'"]),
+    (None, ["SELECT a FROM t WHERE b = 'c:\\' OR b = 'd:\\'", "SELECT c FROM u"]),
+    ("sqlite", ["SELECT a FROM t WHERE b = 'c:\\'", "SELECT c FROM u WHERE d = 'x'"]),
+    ("mysql", ["SELECT a FROM t WHERE b = 'it\\'s; ok'", "SELECT c\nFROM u"]),
+    ("postgres", ["SELECT a FROM t WHERE b = E'it\\'s; ok'", "SELECT name'c:\\'", "SELECT 'd'"]),
+]
+
+
+@pytest.mark.parametrize(("dialect", "statements"), BACKSLASHES)
+def test_backslashes_are_read_as_the_statements_fit(dialect, statements):
+    assert split_statements(";\n".join(statements), dialect) == statements
+
+
 SAID = "SELECT a FROM b WHERE c = 'x'"
 
 
