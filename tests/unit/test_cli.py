@@ -706,7 +706,8 @@ def test_version_is_that_of_the_package(cli_here):
 def test_matrix_shows_a_table_of_the_targets(samples, cli_here):
     ended = cli_here("matrix", samples)
     assert (ended.status, ended.err) == (0, "")
-    header, *lines = ended.out.splitlines()
+    header, *lines, first, second = ended.out.splitlines()
+    assert f"{first} {second}".startswith("Rows are sources, columns are targets. Higher is closer")
     assert header.split() == ["kl_alignment", "of", "…", "role", "parsed", "orchard-dev"]
     assert [line.split()[:2] for line in lines] == [
         ["harbour-train", "train"],
@@ -776,7 +777,9 @@ def test_ratio_shows_which_training_set_is_closer_than_the_model(samples, cli_he
 def test_rejects_counts_reasons_and_shows_examples(samples, cli_here):
     found = rejects(samples, "harbour-train")
     out = cli_here("rejects", samples, "harbour-train").out
-    assert out.splitlines()[0] == f"harbour-train: {len(found)} queries rejected"
+    assert out.splitlines()[0] == (
+        f"harbour-train: {len(found)} queries rejected; rows are counted from 0"
+    )
     assert "more than one statement" in out
     none = cli_here("rejects", samples, "harbour-train", "--examples", "0").out
     assert len(none.splitlines()) < len(out.splitlines())

@@ -38,6 +38,13 @@ _EXTRA_WIDTHS: Final = {
 _MAX_DOUBTS: Final = 10
 # "predictions" and "100.0%", with the spaces between columns.
 _ROLE_AND_PARSED: Final = 23
+_SHARES: Final = {
+    "ngram_coverage": "of the target's n-grams that the source has: higher covers more",
+    "template_coverage": "of the target's queries whose template the source has: higher covers "
+    "more",
+    "exact_overlap": "of the target's queries that the source contains: it measures leaks, not "
+    "closeness",
+}
 _UNEVENLY_PARSED: Final = (
     "* The shares of queries that parse differ by more than 10 percentage points between the two "
     "corpora; see nl2sql-align rejects."
@@ -112,6 +119,7 @@ def print_matrix(
         if has_ceilings:
             table.add_row("(ceiling)", "", "", *(column[-1] for column in columns), style="dim")
         out.print(table)
+    say(f"Rows are sources, columns are targets. {_explain_metric(metric)}")
     _explain_marks(seen)
     for row in seen.filter(seen["n_answered"].is_not_null()).iter_rows(named=True):
         say(
@@ -152,6 +160,15 @@ def _format_cell(row: dict[str, Any], metric: str) -> str:
     mark = "!" if row["doubts"] else "*" if row["is_unevenly_parsed"] else " "
     value = "unknown" if row[metric] is None else format_value(row[metric], *interval)
     return value + mark
+
+
+def _explain_metric(metric: str) -> str:
+    """Return which values of a measure are close, in a sentence."""
+    if metric in _SHARES:
+        return f"{metric} is the share {_SHARES[metric]}."
+    if metric.endswith("_nats"):
+        return "Lower is closer, and 0 means the same distribution of n-grams."
+    return "Higher is closer, and 1 means the same distribution of n-grams."
 
 
 def _explain_marks(rows: "pl.DataFrame") -> None:
@@ -215,11 +232,15 @@ def _print_ranking(rows: "pl.DataFrame", metric: str, top: int, *, is_chosen: bo
             *(more[name] for name in extra),
         )
     out.print(table)
+    if not metric.endswith("_alignment"):
+        say(_explain_metric(metric))
     _explain_marks(pl.DataFrame(best, schema=rows.schema))
     if most <= top and is_chosen:
-        say(f"The closest training sets, at most {top} of each target; --format csv: all measures.")
+        order = f"highest {metric} first" if metric in _SHARES else "closest first"
+        say(f"At most {top} for each target, {order}; --format csv: all measures.")
         return
-    shown = f"The {top} closest of" if most > top else "All"
+    first = f"The first {top}" if metric in _SHARES else f"The {top} closest"
+    shown = f"{first} of" if most > top else "All"
     sources = count_noun(rows["source"].n_unique(), "corpus", "corpora")
     say(
         f"{shown} {count_noun(most, 'training set')}; --whole shows the matrix of {sources} and "

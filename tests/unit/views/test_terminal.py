@@ -98,6 +98,27 @@ def test_a_matrix_in_too_many_blocks_is_ranked(at):
     assert wide[0].split()[-12:] == [f"c{n}" for n in range(30, 42)]
 
 
+CLOSER = "is closer, and {} means the same distribution of n-grams."
+
+
+@pytest.mark.parametrize(
+    ("metric", "meaning"),
+    [
+        ("kl_alignment", "Higher " + CLOSER.format(1)),
+        ("js_nats", "Lower " + CLOSER.format(0)),
+        ("exact_overlap", "exact_overlap is the share of the target's queries that the source "),
+    ],
+)
+def test_a_matrix_says_how_to_read_its_values(at, metric, meaning):
+    rows = pairs(3, 1, lambda n: f"c{n}").with_columns(exact_overlap=pl.lit(0.25))
+    lines = at(200, print_matrix, rows, metric, False)
+    assert any(f"Rows are sources, columns are targets. {meaning}" in line for line in lines)
+    ranked = at(200, print_matrix, rows, metric, False, True, 3)
+    assert any(line.startswith(meaning) for line in ranked) == (metric != "kl_alignment")
+    order = "highest exact_overlap" if metric == "exact_overlap" else "closest"
+    assert ranked[-1] == f"At most 3 for each target, {order} first; --format csv: all measures."
+
+
 @pytest.mark.parametrize(
     ("width", "n_columns", "is_shortened"), [(100, [4, 4, 1], False), (112, [5, 4], True)]
 )
