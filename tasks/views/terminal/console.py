@@ -27,6 +27,9 @@ SHORTEST_NAME: Final = 12
 NARROW: Final = 72
 """On a narrower terminal, tables lose some of their space and columns."""
 
+ROWS_FROM_0: Final = "rows are counted from 0"
+"""The remark of each listing that shows numbers of rows."""
+
 MAX_DETAILED: Final = 3
 """With more sets of answers than this, only the best training set of each is shown."""
 

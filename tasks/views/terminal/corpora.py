@@ -9,9 +9,11 @@ from rich.markup import escape
 from nl2sql_align.tasks.base.names import count_noun
 from nl2sql_align.tasks.templates.rules import NOT_A_QUERY
 from nl2sql_align.tasks.views.terminal.console import (
+    ROWS_FROM_0,
     format_line,
     out,
     printable,
+    say,
     shorten_name,
 )
 
@@ -66,6 +68,8 @@ def print_inspection(found: "Inspection") -> None:
         out.print(f"  [bold]{count:>7,}[/]  {escape(printable(reason))}", soft_wrap=True)
     for hint in found.hints:
         out.print(f"  [yellow]{escape(printable(hint))}[/]", soft_wrap=True)
+    if found.examples:
+        out.print(f"\nThe first queries; {ROWS_FROM_0}:")
     for example in found.examples:
         out.print()
         text = format_line(example["sql"], _LONGEST_TEXT) or "(empty)"
@@ -145,9 +149,9 @@ def print_rejects(rows: "pl.DataFrame", corpus: str, n_examples: int) -> None:
         rows.filter(rows["reject_reason"].str.starts_with(NOT_A_QUERY))["n_occurrences"].sum()
     )
     more = f", of which {n_commands:,} are statements that are not queries" if n_commands else ""
-    out.print(
-        f"[bold]{escape(corpus)}[/]: {count_noun(n_rejected, 'query', 'queries')} rejected{more}"
-    )
+    shown = f"; {ROWS_FROM_0}" if n_examples else ""
+    rejected = count_noun(n_rejected, "query", "queries")
+    say(f"[bold]{escape(corpus)}[/]: {rejected} rejected{more}{shown}")
     groups = [
         (int(group["n_occurrences"].sum()), str(kind), group)
         for (kind,), group in counted.group_by("kind", maintain_order=True)

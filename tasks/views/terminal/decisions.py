@@ -8,6 +8,7 @@ from nl2sql_align.tasks.base.names import count_noun
 from nl2sql_align.tasks.decisions.options import LEAST_WEIGHT
 from nl2sql_align.tasks.views.digits import format_interval, format_value
 from nl2sql_align.tasks.views.terminal.console import (
+    ROWS_FROM_0,
     format_line,
     format_number,
     make_table,
@@ -213,4 +214,7 @@ def print_health(health: "Health", n_rows: int = 3) -> None:
         for (kind,), group in found.group_by(["kind"], maintain_order=True):
             rows = ", ".join(map(str, group["ordinal"].head(n_rows)))
             more = ", ..." if len(group) > n_rows else ""
-            say(f"{kind}: {len(group):,} (rows {rows}{more})", 2)
+            noun = "row" if len(group) == 1 else "rows"
+            say(f"{kind}: {len(group):,} ({noun} {rows}{more})", 2)
+    if len(health.findings):
+        say(f"{ROWS_FROM_0.capitalize()}.")
