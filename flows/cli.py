@@ -706,7 +706,7 @@ def headroom(
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the splits.")] = 0,
     is_all: Annotated[
         bool,
-        typer.Option("--all", help="Show all training sets, not only the best for each model."),
+        typer.Option("--all", help="Show all training sets, not only those that can help."),
     ] = False,
     form: Form = Format.TABLE,
 ) -> None:

@@ -33,16 +33,19 @@ def print_headroom(rows: "pl.DataFrame", place: "Path | str", *, is_all: bool = 
     Args:
         rows: The result of ``tasks.decisions.headroom.headroom``.
         place: The warehouse, for the next command.
-        is_all: Print all training sets for each set of answers. Otherwise, only the best one of
-            each is printed if there are more than a few sets of answers.
+        is_all: Print the numbers of all training sets for each set of answers. Otherwise, those
+            that cannot help are only named, and only the best one of each is printed if there are
+            more than a few sets of answers.
     """
     groups = [_rank(group) for _, group in rows.group_by("target", "predictions")]
     groups.sort(key=lambda group: (group[0]["trained_on"] is not None, *_key(group[0])))
     if is_all or len(groups) <= MAX_DETAILED:
         for group in groups:
-            _print_all(group)
+            _print_all(group, is_all=is_all)
     else:
         _print_best(groups)
+    if not rows["headroom_ratio"].count():
+        return
     say(
         "Above 1, answers mixed with the training set (at the best weight) are closer to the "
         "target than the answers alone."
@@ -67,15 +70,18 @@ def _key(row: dict[str, Any]) -> tuple[float, float, str, str]:
     return -(ratio or 0.0), -row["alignment_ratio"], row["predictions"], row["train"]
 
 
-def _print_all(group: _Rows) -> None:
-    """Print the training sets for one set of answers; those that cannot help in one line."""
+def _print_all(group: _Rows, *, is_all: bool) -> None:
+    """Print the training sets for one set of answers.
+
+    Those that cannot help are named in one line, unless all are to be shown.
+    """
     first = group[0]
     _print_head(first, first["predictions"])
     known = [row for row in group if row["headroom_ratio"] is not None]
     if not known:
         say("no Headroom Ratio: it needs one prediction for each question", 2)
         return
-    helping = [row for row in known if row["best_weight"] > 0]
+    helping = [row for row in known if is_all or row["best_weight"] > 0]
     if helping:
         table = make_table("  training set", "headroom", "AR", "best weight")
         names = shorten_names([row["train"] for row in helping], name_width(_NUMBER_COLUMNS))
@@ -83,7 +89,7 @@ def _print_all(group: _Rows) -> None:
             numbers = _format_numbers(row)
             table.add_row(f"  {escape(names[row['train']])}", *numbers, style=_style(row))
         out.print(table)
-    useless = [row["train"] for row in known if row["best_weight"] == 0]
+    useless = [row["train"] for row in known if row not in helping]
     if useless:
         say(f"closest without any row of {escape(', '.join(useless))}", 2)
 

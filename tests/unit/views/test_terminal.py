@@ -330,8 +330,14 @@ def test_headroom_of_many_models_is_a_table_of_the_best(at):
     ]
     assert "--all shows all training sets" in lines[head + 6]
     everything = at(80, lambda: print_headroom(headroom_rows(*answers), "w", is_all=True))
-    assert sum("closest without any row of useless" in line for line in everything) == 4
+    assert not any("closest without" in line for line in everything)
+    assert sum(line.split() == "useless 0.900 0.810 0%".split() for line in everything) == 4
     assert "  no Headroom Ratio: it needs one prediction for each question" in everything
+
+
+def test_headroom_is_not_explained_where_none_is_known(at):
+    lines = at(80, print_headroom, headroom_rows(("partial", None, None)), "w")
+    assert lines[1:] == ["  no Headroom Ratio: it needs one prediction for each question"]
 
 
 def test_printed_text_is_captured_without_styles(capsys):
