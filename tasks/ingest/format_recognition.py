@@ -764,7 +764,9 @@ class _Ends(NamedTuple):
         """Return what is unclear about lines that are read as a query each; empty if nothing is."""
         if self.n_closed and self.n_open:
             verb = "does" if self.n_open == 1 else "do"
-            return f"{self.n_open} of the first {n_lines} {verb} not end in a semicolon, as others"
+            return (
+                f"{self.n_open} of the first {n_lines} {verb} not end in a semicolon, but others do"
+            )
         if self.n_continued > _FEW * n_lines:
             verb = "goes" if self.n_continued == 1 else "go"
             return (

@@ -82,4 +82,4 @@ def test_a_few_lines_that_were_cut_off_do_not_make_a_script(tmp_path):
     path.write_text("SELECT a FROM t;\n" * 200 + "SELECT a FROM\n" + "SELECT a FROM t;\n" * 9)
     found, reason = resolve_format(entry(path, AUTO))
     assert found.format == "lines"
-    assert "1 of the first 210 does not end in a semicolon, as others" in reason
+    assert "1 of the first 210 does not end in a semicolon, but others do" in reason
