@@ -356,6 +356,7 @@ def _delete_outdated(con: duckdb.DuckDBPyConnection) -> bool:
     count = "select count(*) from {}"
     [(n_before,)] = con.execute(count.format("corpora")).fetchall()
     run_sql(con, "results/publish/delete_outdated")
+    con.execute("checkpoint results")  # frees their space for new rows
     [(n_known,)] = con.execute(count.format("known_corpora")).fetchall()
     return bool(n_known < n_before)
 
