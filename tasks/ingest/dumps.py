@@ -371,6 +371,8 @@ def _write_readable(
     entry, sources, staged = dump.entry, dump.sources, dump.staged
     write = partial(_write_queries, con, dump, encoding)
     if "read_csv(" not in load_sql(dump.reader):
+        if entry.format not in _SEPARATORS and "read_parquet(" in load_sql(dump.reader):
+            _check_header(dump, _read_parquet_header)
         return write(",", "")
     n_lines_above = [0] * len(staged)
     for number, path in enumerate(staged):
@@ -385,7 +387,7 @@ def _write_readable(
         if len({*separators}) > 1:
             raise _error(entry, "has files with different separators", "list each as a corpus")
         if "header = true" in load_sql(dump.reader):
-            _check_header(dump, separators[0])
+            _check_header(dump, partial(read_header, separator=separators[0]))
         return write(separators[0], "".join(reading))
     except _DamagedError as error:
         if any(map(guess_encoding, staged)):
@@ -419,13 +421,21 @@ def _write_readable(
             raise error from None
 
 
-def _check_header(dump: _Dump, separator: str) -> None:
-    """Raise if several columns of a table have the name of one to read."""
+def _read_parquet_header(path: Path) -> list[str]:
+    """Return the names of the columns of a Parquet file; none if it is damaged."""
+    try:
+        return list(pq.read_schema(path).names)
+    except (OSError, pa.ArrowException):
+        return []
+
+
+def _check_header(dump: _Dump, read: Callable[[Path], list[str]]) -> None:
+    """Raise if several columns of a table have the name of one to read, given how to read them."""
     entry = dump.entry
     # The named formats read names in either case.
     spell = str if is_generic(entry.format) else str.lower
     for path, source in zip(dump.staged, dump.sources, strict=True):
-        names = [spell(name) for name in read_header(path, separator)]
+        names = [spell(name) for name in read(path)]
         for name in dict.fromkeys(names):
             places = [n for n, other in enumerate(names, start=1) if other == name]
             if len(places) > 1 and _reads_column(dump, name):

@@ -4,6 +4,7 @@ import csv
 from contextlib import nullcontext
 
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -410,3 +411,12 @@ def test_columns_of_one_name_are_refused_if_they_are_read(tmp_path, format, head
         found, _ = resolve_format(entry(tmp_path / "a.csv", format, **keys))
         ingest_corpus(found, tmp_path / "q.parquet")
         assert pq.read_table(tmp_path / "q.parquet")["sql"].to_pylist() == ["SELECT 1"]
+
+
+def test_columns_of_one_name_are_refused_in_parquet(tmp_path):
+    values = [pa.array(["SELECT 1"]), pa.array(["SELECT a FROM t"])]
+    for names, problem in ((["sql", "sql"], r"called 'sql' \(columns 1, 2\)"), (["sql", "x"], "")):
+        pq.write_table(pa.table(values, names=names), tmp_path / "a.parquet")
+        with pytest.raises(CorpusError, match=problem) if problem else nullcontext():
+            given = entry(tmp_path / "a.parquet", "parquet", columns={"sql": "sql"})
+            ingest_corpus(given, tmp_path / "q.parquet")
