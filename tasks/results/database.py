@@ -15,6 +15,7 @@ from nl2sql_align.tasks.base.errors import WarehouseError
 from nl2sql_align.tasks.base.run_sql import run_sql
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 from nl2sql_align.tasks.warehouse.object_store import find_published, warehouse_at
+from nl2sql_align.tasks.warehouse.ownership import check_owner
 from nl2sql_align.tasks.warehouse.part_files import name_below
 
 NO_LOG: Final = "recovery_mode no_wal_writes"
@@ -63,10 +64,7 @@ def open_results(place: Path | str) -> duckdb.DuckDBPyConnection:
     found = find_published(warehouse)
     database = found.database
     if not database.is_file():
-        raise WarehouseError(
-            f"{warehouse.place} contains no results (no {database.name}); "
-            f"create them: nl2sql-align run CORPORA.toml --warehouse {warehouse.place}"
-        )
+        raise WarehouseError(_describe_missing(warehouse, database.name))
     try:
         with ExitStack() as opened:
             con, foreign = open_database(database, list_readable(warehouse))
@@ -89,6 +87,25 @@ def open_results(place: Path | str) -> duckdb.DuckDBPyConnection:
         reason = str(error).splitlines()[0]
         remedy = "close it there" if is_locked(error) else "remove it and run again"
         raise WarehouseError(f"{database} cannot be read ({reason}); {remedy}") from None
+
+
+def _describe_missing(warehouse: Warehouse, database: str) -> str:
+    """Return an error message about a warehouse without results, with a command that can work."""
+    place, create = warehouse.place, "nl2sql-align run CORPORA.toml --warehouse"
+    if warehouse.address is None:
+        if not warehouse.folder.exists():
+            return f"{place} does not exist; check the name, or create results: {create} {place}"
+        try:
+            check_owner(warehouse.folder)
+            is_usable = warehouse.folder.is_dir()
+        except (WarehouseError, OSError):
+            is_usable = False
+        if not is_usable:
+            return (
+                f"{place} is not a warehouse (no {database}); name the folder of the results, or "
+                f"create them in another folder: {create} DIR"
+            )
+    return f"{place} contains no results (no {database}); create them: {create} {place}"
 
 
 def _read_files_here(con: duckdb.DuckDBPyConnection, warehouse: Warehouse) -> None:

@@ -55,7 +55,7 @@ def test_all_formats_are_written_in_a_locale_without_utf_8(tmp_path, monkeypatch
     with Reporter(LogFormat.JSON).showing_progress():
         announce("ingest", "bøats")
     missing, line = received["stderr"].getvalue().splitlines()
-    assert b"hafen\\u2026 contains no results" in missing
+    assert b"hafen\\u2026 does not exist" in missing
     assert json.loads(line)["text"] == "bøats"
 
 

@@ -63,7 +63,7 @@ def test_an_unknown_table_measure_or_warehouse_is_an_error(results, tmp_path):
         results.table("nothing")
     with pytest.raises(ConfigurationError, match="no measure 'size'"):
         results.matrix("size")
-    with pytest.raises(WarehouseError, match="contains no results"):
+    with pytest.raises(WarehouseError, match="does not exist"):
         load(tmp_path / "nowhere")
 
 
