@@ -64,7 +64,11 @@ from nl2sql_align.tasks.views.terminal.decisions import (
 )
 from nl2sql_align.tasks.views.terminal.explanation import print_explanation
 from nl2sql_align.tasks.views.terminal.headroom import print_headroom
-from nl2sql_align.tasks.views.terminal.help import CONTEXT_SETTINGS, show_no_types
+from nl2sql_align.tasks.views.terminal.help import (
+    CONTEXT_SETTINGS,
+    CommandGroup,
+    show_no_types,
+)
 from nl2sql_align.tasks.views.terminal.matrix import print_matrix
 from nl2sql_align.tasks.views.terminal.ratios import print_ratios, print_slices
 from nl2sql_align.tasks.warehouse.addresses import is_address, refuse_credentials
@@ -83,6 +87,7 @@ _UNREADABLE: Final = re.compile(
 _KEEPING: Final = {"run", "nightly", "demo"}
 
 app = typer.Typer(
+    cls=CommandGroup,
     name=_NAME,
     help="Compare text-to-SQL data sets by the structure of their queries, to decide which one to "
     "fine-tune on.\n\nTo start: nl2sql-align run CORPORA.toml",

@@ -1,5 +1,6 @@
 """Functions that read published results, each for the command of the same name."""
 
+import re
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 REQUIRE_SECONDS_VARIABLE: Final = "NL2SQL_ALIGN_REQUIRE_SECONDS"
 _REQUIRE_SECONDS: Final = 30.0
+_UNKNOWN_COLUMN: Final = re.compile(r'Referenced column "(.+?)" not found')
 _KEY_COLUMNS: Final = {"source", "target", "slice", "train", "predictions", "model"}
 
 
@@ -247,6 +249,10 @@ def check_condition(rows: "pl.DataFrame", require: str) -> None:
         failed = _select_failed(rows, require)
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]
+        if unknown := _UNKNOWN_COLUMN.search(reason):
+            raise ConfigurationError(
+                f"--require: no column '{unknown[1]}'; {suggest(unknown[1], rows.columns)}"
+            ) from None
         raise ConfigurationError(
             f"--require: {reason}; the columns are: {', '.join(rows.columns)}"
         ) from None

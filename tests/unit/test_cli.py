@@ -584,8 +584,7 @@ def test_invalid_limits_are_reported_in_one_line(cli_here):
         ["run", "a", "--threads", "0"],
         ["run", "a", "--speed", "9"],
         ["matrix"],
-        ["matrix", "a", "--metric", "length"],
-        ["matrix", "a", "--format", "xml"],
+        ["select", "a", "--target", "b", "--out", "c", "--budget", "many"],
         ["rejects", "a"],
         ["template"],
     ],
@@ -810,9 +809,21 @@ def test_require_sets_the_exit_status(samples, cli_here):
     assert cli_here("ratio", samples, "--require", "alignment_ratio > 1").status == 4
 
 
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["matrix", "a", "--metric", "kl_aligment"], "--metric: no choice 'kl_aligment'; did you "),
+        (["matrix", "a", "--format", "xml"], "--format: no choice 'xml'; use one of table, json,"),
+        (["plot", "ratos", "a", "-o", "b.png"], "KIND: no choice 'ratos'; did you mean 'ratios'?"),
+    ],
+)
+def test_a_wrong_choice_is_refused_in_one_line_with_the_closest(arguments, problem, cli_here):
+    check_usage_error(cli_here(*arguments), problem)
+
+
 @pytest.mark.flow
 def test_an_invalid_condition_is_reported_with_the_columns(samples, cli_here):
-    for condition in ("alignment > 0", "kl_alignment >", "1; drop table alignment", "(" * 50):
+    for condition in ("kl_aligment > 0", "kl_alignment >", "1; drop table alignment", "(" * 50):
         ended = cli_here("matrix", samples, "--require", condition)
         check_usage_error(ended, "--require: ")
         assert "kl_alignment" in ended.err
@@ -820,16 +831,23 @@ def test_an_invalid_condition_is_reported_with_the_columns(samples, cli_here):
 
 
 def test_a_missing_warehouse_is_reported_with_the_command_that_makes_one(tmp_path, cli_here):
+    create = "nl2sql-align run CORPORA.toml --warehouse"
+    problems = {
+        "none": "does not exist; check the name, or create results: {create} {folder}",
+        "empty": "contains no results (no alignment.duckdb); create them: {create} {folder}",
+        "file": "is not a warehouse (no alignment.duckdb); name the folder of the results, or "
+        "create them in another folder: {create} DIR",
+    }
     (tmp_path / "file").write_text("")
-    for folder in (tmp_path / "none", tmp_path, tmp_path / "file"):
+    (tmp_path / "empty").mkdir()
+    for name, problem in problems.items():
+        folder = tmp_path / name
         for arguments in (["matrix", folder], ["ratio", folder], ["rejects", folder, "a"]):
             ended = cli_here(*arguments)
             assert (ended.status, ended.out) == (1, "")
             [line] = ended.error_lines
-            assert line == (
-                f"nl2sql-align: {folder} contains no results (no alignment.duckdb); "
-                f"create them: nl2sql-align run CORPORA.toml --warehouse {folder}"
-            )
+            told = problem.format(create=create, folder=folder)
+            assert line == f"nl2sql-align: {folder} {told}"
 
 
 @pytest.mark.fault

@@ -174,7 +174,6 @@ def test_a_condition_without_rows_is_not_satisfied(tmp_path, make_corpus):
     [
         "kl_alignment >",
         "",
-        "no_such_column > 1",
         "kl_alignment > 1) or (true",
         "true; drop table alignment",
         "kl_alignment > 'x'",
@@ -196,6 +195,14 @@ def test_an_invalid_condition_is_an_error_in_one_line(warehouse, require):
     assert "the columns are: source, target, kl_nats, " in str(error.value)
 
 
+def test_a_condition_on_a_misspelled_column_names_the_closest(warehouse):
+    with pytest.raises(ConfigurationError) as error:
+        matrix(warehouse, "kl_aligment > 1")
+    assert str(error.value) == ("--require: no column 'kl_aligment'; did you mean 'kl_alignment'?")
+    with pytest.raises(ConfigurationError, match="no column 'x'; use one of source, target, kl_n"):
+        matrix(warehouse, "x > 1")
+
+
 def test_a_missing_corpus_is_an_error(warehouse):
     with pytest.raises(ConfigurationError, match=r"no corpus 'bas' in .*; did you mean 'base'\?"):
         rejects(warehouse, "bas")
@@ -205,13 +212,19 @@ def test_a_missing_corpus_is_an_error(warehouse):
     "read", [open_results, matrix, ratio, lambda folder: rejects(folder, "base")]
 )
 def test_a_folder_without_results_is_an_error(tmp_path, read):
-    message = r"contains no results .* nl2sql-align run CORPORA"
-    for folder in (tmp_path, tmp_path / "missing"):
-        with pytest.raises(WarehouseError, match=message):
-            read(folder)
+    message = r"contains no results .* nl2sql-align run CORPORA.toml --warehouse /"
+    with pytest.raises(WarehouseError, match=message):
+        read(tmp_path)
+    with pytest.raises(WarehouseError, match=r"missing does not exist; check the name"):
+        read(tmp_path / "missing")
     (tmp_path / "alignment.duckdb").mkdir()
     with pytest.raises(WarehouseError, match=r"contains no results"):
         read(tmp_path)
+    (tmp_path / "dev.json").write_text("[]")
+    for place in (tmp_path, tmp_path / "dev.json"):
+        # A run would refuse this folder, too.
+        with pytest.raises(WarehouseError, match=r"is not a warehouse .* in another folder"):
+            read(place)
     assert not (tmp_path / "missing").exists()
 
 
