@@ -107,7 +107,7 @@ class Direction:
         divergence_nats: The divergence.
         shown_nats: The sum over the groups that are shown.
         rest_nats: The sum over all other n-grams that are more frequent in the first corpus.
-        opposite_nats: The sum over the n-grams that are less frequent in it; not positive.
+        opposite_nats: The sum over the n-grams that are not more frequent in it; not positive.
         n_shown: The number of n-grams in the groups that are shown, including folded ones.
         n_rest: The number of n-grams behind ``rest_nats``.
         n_opposite: The number of n-grams behind ``opposite_nats``.

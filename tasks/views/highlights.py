@@ -171,7 +171,8 @@ def _describe_health(candidates: Sequence[_Row], share: float) -> str:
     """Describe the checks that found nothing; return "" without training sets to check."""
     if not candidates:
         return ""
-    parsed = f"No warnings: at least {math.floor(100 * share)}% of every corpus parses"
+    least = "every query" if share == 1 else f"at least {math.floor(100 * share)}%"
+    parsed = f"No warnings: {least} of every corpus parses"
     n_unknown = sum(row["exact_overlap"] is None for row in candidates)
     if n_unknown == len(candidates):
         return f"{parsed}; whether training sets contain queries of a target is unknown."

@@ -64,6 +64,9 @@ def print_explanation(explanation: "Explanation", form: Format) -> None:
             f"[bold]More frequent in {more} than in {less}[/]: "
             f"KL({more} || {less}) = {format_value(total.divergence_nats)} nats"
         )
+        if not total.n_shown + total.n_rest:
+            say("no n-gram", 2)
+            continue
         _print_ngrams(ngrams.filter(ngrams["direction"] == total.direction))
         say(f"[dim]{_describe_sum(total)}[/]", 2)
 
@@ -91,6 +94,6 @@ def _describe_sum(total: "Direction") -> str:
         f"Sum of the terms shown: {total.shown_nats:.4f} "
         f"({share:.1%}, {count_noun(total.n_shown, 'n-gram')}); "
         f"of other more frequent n-grams: {total.rest_nats:.4f} ({total.n_rest:,}); "
-        f"of less frequent ones: {total.opposite_nats:.4f} ({total.n_opposite:,}); "
+        f"of all others: {total.opposite_nats:.4f} ({total.n_opposite:,}); "
         f"total: {total.divergence_nats:.4f}"
     )

@@ -106,6 +106,11 @@ def test_the_absence_of_warnings_is_reported():
     )
 
 
+def test_corpora_that_parse_as_a_whole_are_said_to():
+    _, health = describe(pairs(("near", "dev", 0.9, {})), ratios()).sentences
+    assert health.startswith("No warnings: every query of every corpus parses, and no training set")
+
+
 def test_an_overlap_that_is_unknown_without_texts_is_no_absence_of_overlap():
     shown = pairs(("a", "dev", 0.8, {}), ("b", "dev", 0.7, {"exact_overlap": None}))
     _, health = describe(shown, ratios()).sentences
