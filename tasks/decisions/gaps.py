@@ -34,7 +34,7 @@ from nl2sql_align.tasks.results.features import describe_templates
 from nl2sql_align.tasks.results.record import last_run_id, record_decision
 from nl2sql_align.tasks.templates.fingerprints import FINGERPRINT
 from nl2sql_align.tasks.warehouse.folder import write_atomically
-from nl2sql_align.tasks.warehouse.outputs import find_output
+from nl2sql_align.tasks.warehouse.outputs import find_output, refuse_dumps
 
 REPLICATES: Final = 20
 """The number of resamples of the target that the added rows should suit."""
@@ -99,6 +99,8 @@ def gaps(
         WarehouseError: The results are missing, or another run has locked them for a minute.
         AlignError: The file cannot be written.
     """
+    if out is not None:
+        out = find_output(out, "a list of gaps", _is_list_of_gaps)
     if budget < 1:
         raise ConfigurationError(f"budget: {budget} is less than 1")
     if not 0 <= replicates <= 1000:
@@ -107,7 +109,7 @@ def gaps(
         raise ConfigurationError(f"'{source}' is the training set; leave it out of the pool")
     with open_results(place) as con:
         if out is not None:
-            out = find_output(out, "a list of gaps", _is_list_of_gaps, list_dumps(con))
+            refuse_dumps([out], list_dumps(con))
         run_id = last_run_id(con)
         whole = load_pool_with_target(con, place, target, [source])
         aim = whole.target.as_target(replicates, seed, columns=whole.columns)

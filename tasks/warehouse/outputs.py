@@ -20,16 +20,13 @@ from nl2sql_align.tasks.warehouse.ownership import name_temporary
 _MADE_BY: Final = "nl2sql-align"
 
 
-def find_output(
-    path: Path | str, kind: str, is_of_kind: Callable[[Path], bool], dumps: Iterable[str] = ()
-) -> Path:
+def find_output(path: Path | str, kind: str, is_of_kind: Callable[[Path], bool]) -> Path:
     """Return the path of a file to write for a user.
 
     Args:
         path: The file as the user named it.
         kind: The kind of file that the command writes, with its article.
         is_of_kind: Whether an existing file is such a file, by its content.
-        dumps: The paths of dumps, which are never replaced.
 
     Raises:
         ConfigurationError: Its folder does not exist, another kind of file is there already, or the
@@ -40,7 +37,6 @@ def find_output(
         raise ConfigurationError(
             f"{path}: the folder {found.parent} does not exist; create it, or choose another file"
         )
-    refuse_dumps([found], dumps)
     if _holds_something(found) and not (found.is_file() and is_of_kind(found)):
         raise ConfigurationError(
             f"{path} exists and is not {kind}, so it is not replaced; choose another file, or move "

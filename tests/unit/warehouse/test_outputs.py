@@ -3,7 +3,12 @@
 import pytest
 
 from nl2sql_align.tasks.base.errors import ConfigurationError
-from nl2sql_align.tasks.warehouse.outputs import describe_files, find_output, replace_files
+from nl2sql_align.tasks.warehouse.outputs import (
+    describe_files,
+    find_output,
+    refuse_dumps,
+    replace_files,
+)
 
 
 def is_page(file):
@@ -33,7 +38,7 @@ def test_a_dump_is_not_replaced_whatever_it_is(tmp_path):
     file.write_text("<html>")
     (tmp_path / "link").symlink_to(file)
     with pytest.raises(ConfigurationError, match="a dump that these results were made from"):
-        find_output(tmp_path / "link", "a page", is_page, [str(file)])
+        refuse_dumps([tmp_path / "link"], [str(file)])
 
 
 def write(folder, *names, dumps=()):
