@@ -303,6 +303,23 @@ def templates(session: Session) -> None:
     )
 
 
+_STORED = {
+    "stages": "stages",
+    "counts of n-grams": "ngrams",
+    "queries for readers": "queries",
+    "database": "alignment.duckdb",
+}
+
+
+def _list_sizes(warehouse: Path) -> list[str]:
+    """Return the size of each of ``_STORED``."""
+    files = {name: [warehouse / name, *(warehouse / name).rglob("*")] for name in _STORED.values()}
+    return [
+        f"{sum(file.stat().st_size for file in found if file.is_file()) / 1e6:,.1f} MB"
+        for found in files.values()
+    ]
+
+
 def growth(session: Session) -> None:
     """Measure time and memory for one corpus of each size, and their growth."""
     start = statistics.median(
@@ -325,11 +342,11 @@ def growth(session: Session) -> None:
                 f"{one.cpu_seconds:.1f}",
                 f"{one.seconds / size * 1e6:.0f}",
                 f"{one.peak_bytes / 1e6:,.0f} MB",
+                *_list_sizes(session.scratch / "warehouse"),
             ]
         )
-    session.report.table(
-        "Growth", ("queries", "seconds", "CPU seconds", "microseconds a query", "peak memory"), rows
-    )
+    header = ("queries", "seconds", "CPU seconds", "microseconds a query", "peak memory", *_STORED)
+    session.report.table("Growth", header, rows)
     session.report.note(f"A run over ten queries, counted as start-up: {start:.2f} s.")
     for size, (minutes, gigabytes) in _MOST_OF_SIZES.items():
         if size in measured:
