@@ -348,6 +348,7 @@ _FIRST_KEY: Final = re.compile(r'\$\.(?:"([^"]+)"|([^."\[*]+))')
 _CLOSED: Final = re.compile(rf";(?:[\s;]++|{COMMENT})*+\Z")
 # A change may follow the common tables of a query, and is in the body of a trigger.
 _BEFORE_CHANGES: Final = frozenset({"CREATE", "WITH"})
+_SQL_WORD: Final = re.compile(r"\b(?:SELECT|INSERT|UPDATE|DELETE|CREATE)\b", re.IGNORECASE)
 _JINJA: Final = re.compile(r"(?:\s*(?:\{\{.*?\}\}|\{%.*?%\}|\{\#.*?\#\}))+", re.DOTALL)
 # The keys of JSON objects around the rows of a query log.
 _WRAPPERS: Final = ("queryexecutions", "queryexecution", "res", "data", "results", "rows")
@@ -450,6 +451,8 @@ def _recognize_start(
     source = sources[0]
     for size in read_bytes:
         text = _read_text(source, size).lstrip("\ufeff").replace("\r\n", "\n")
+        if _SQL_WORD.search(text) is None:
+            text = text[: read_bytes[0]]  # the rest would take seconds, and has no query
         is_enough = _has_row(text) or len(_read_start(source, size)) < size
         if size == read_bytes[0] and not is_enough:
             continue
