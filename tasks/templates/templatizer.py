@@ -81,9 +81,11 @@ class _Statements(dict[type, bool]):
 
 
 _IS_STATEMENT: Final = _Statements()
-# The first words of statements that the parser passes on unparsed if it does not know their form.
-_WORDS: Final = frozenset(
-    "ALTER CREATE DELETE DROP INSERT MERGE REPLACE SELECT TRUNCATE UPDATE WITH".split()
+# Queries, DML and DDL that the parser passes on unparsed if it does not know their form.
+_UNKNOWN_FORM: Final = re.compile(
+    r"(?:DELETE|INSERT|MERGE|REPLACE|SELECT|TRUNCATE|UPDATE|WITH)\b"
+    r"|(?:ALTER|CREATE|DROP)(?:\s+\w+){0,4}?\s+(?:INDEX|TABLE|VIEW)\b",
+    re.IGNORECASE,
 )
 
 
@@ -246,11 +248,9 @@ class Templatizer:
             if not isinstance(tree, exp.Command):
                 return f"{NOT_A_QUERY}{type(tree).__name__}"
             word = str(tree.this).upper()[:30]
-            return (
-                f"does not parse: a form of {word} that the parser does not know"
-                if word in _WORDS
-                else f"{NOT_A_QUERY}{word}"
-            )
+            if _UNKNOWN_FORM.match(f"{word} {tree.expression}"):
+                return f"does not parse: a form of {word} that the parser does not know"
+            return f"{NOT_A_QUERY}{word}"
         if type(tree) is not exp.Select and not is_rewritten and _is_incomplete(tree):
             return f"does not parse: incomplete {type(tree).__name__}"
         kinds = self._limits.kinds
