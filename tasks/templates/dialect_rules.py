@@ -87,7 +87,9 @@ class DialectRules:
         self.has_stages = self.has_typed_lambdas = "Snowflake" in lineage
         self.reserves_default = bool(lineage & {"MySQL", "TSQL"})
         self.has_safe_casts = "Databricks" in lineage
-        self.subscripted = frozenset({"LIST"} if "Hive" not in lineage else {"ARRAY", "LIST"})
+        lists = {"Materialize": {"ARRAY", "LIST"}, "Hive": set[str]()}
+        has_brackets = next((lists[one] for one in lists if one in lineage), {"ARRAY"})
+        self.subscripted = frozenset({"ARRAY", "LIST"} - has_brackets)
         self.has_modifiers = "MySQL" in lineage
         self.has_sized_arrays: bool = self.dialect.SUPPORTS_FIXED_SIZE_ARRAYS
 
