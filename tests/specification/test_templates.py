@@ -3,24 +3,11 @@
 Each pair follows from section 2 of the specification, and not from the program's output.
 """
 
-import json
-from functools import cache
-from pathlib import Path
-
 import pytest
 
 from nl2sql_align.tasks.templates.rules import Limits
 from nl2sql_align.tasks.templates.templatizer import Templatizer
-
-PAIRS = [
-    json.loads(line)
-    for line in Path(__file__).with_name("templates.jsonl").read_text("utf-8").splitlines()
-]
-
-
-@cache
-def templatizer(dialect: str, *, shares_parses: bool = False) -> Templatizer:
-    return Templatizer(dialect, shares_parses=shares_parses)
+from tests.specification.pairs import PAIRS, templatizer
 
 
 def name_of(pair: dict[str, str]) -> str:

@@ -1,28 +1,14 @@
 """Statements that end early have no template."""
 
-import json
-from functools import cache
-from pathlib import Path
-
 import pytest
 
-from nl2sql_align.tasks.templates.templatizer import Templatizer
+from tests.specification.pairs import PAIRS, templatizer
 
 WHOLE = [
     (pair["dialect"], pair["sql"])
-    for pair in map(
-        json.loads,
-        (Path(__file__).parents[2] / "specification" / "templates.jsonl")
-        .read_text("utf-8")
-        .splitlines(),
-    )
+    for pair in PAIRS
     if pair["template"] is not None and "(" in pair["sql"]
 ]
-
-
-@cache
-def templatizer(dialect: str) -> Templatizer:
-    return Templatizer(dialect)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,7 @@
 """Properties of all texts: templatizing raises no exception, and templates hold only structure."""
 
-import json
 import re
 from functools import cache
-from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
@@ -13,24 +11,14 @@ from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import ParseError, TokenError
 
 from nl2sql_align.tasks.templates.templatizer import Templatizer
+from tests.specification.pairs import PAIRS, templatizer
 
-PAIRS = [
-    json.loads(line)
-    for line in (Path(__file__).parents[2] / "specification" / "templates.jsonl")
-    .read_text("utf-8")
-    .splitlines()
-]
 ALL_QUERIES = [(pair["dialect"], pair["sql"]) for pair in PAIRS if pair["template"] is not None]
 # Queries whose template does not depend on a spelling that these tests change.
 QUERIES = [
     (dialect, sql) for dialect, sql in ALL_QUERIES if not re.search(r"##|{{|{%|\.\.\.|\(@", sql)
 ]
 MANY = settings(max_examples=400)
-
-
-@cache
-def templatizer(dialect: str) -> Templatizer:
-    return Templatizer(dialect)
 
 
 @cache
