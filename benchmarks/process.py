@@ -51,13 +51,11 @@ class Measurement:
     samples: list[Memory] = field(repr=False, default_factory=list)
     processes: list[tuple[str, int]] = field(repr=False, default_factory=list)
 
-    def peak_between(self, start: float, end: float) -> int:
-        """Return the largest sum of memory in a span of time, in bytes."""
-        return max((one.total for one in self.samples if start <= one.at <= end), default=0)
-
-    def own_peak_between(self, start: float, end: float) -> int:
-        """Return the most memory of the first process in a span of time, in bytes."""
-        return max((one.own for one in self.samples if start <= one.at <= end), default=0)
+    def peaks_between(self, start: float, end: float) -> tuple[int, int]:
+        """Return the most memory in a span of time, in all and in the first process, in bytes."""
+        inside = [one for one in self.samples if start <= one.at <= end]
+        totals, owns = ([getattr(one, name) for one in inside] for name in ("total", "own"))
+        return max(totals, default=0), max(owns, default=0)
 
 
 _watching: list[bool] = [True]

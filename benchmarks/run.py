@@ -93,13 +93,12 @@ def stage_rows(runs: Runs) -> list[list[str]]:
     whole = median(runs)
     rows = []
     for stage, value in spent.items():
-        span = runs.watched.answer["marks"][stage]
-        peaks = runs.watched.peak_between(*span), runs.watched.own_peak_between(*span)
+        peaks = runs.watched.peaks_between(*runs.watched.answer["marks"][stage])
         # A stage may end before its memory is sampled.
         memory = [f"{most / 1e6:,.0f} MB" if most else "" for most in peaks]
         rows.append([stage, f"{value:.2f}", f"{value / whole:.0%}", *memory])
     start = max(0.0, whole - sum(spent.values()))
-    own = runs.watched.own_peak_between(0, math.inf)
+    _, own = runs.watched.peaks_between(0, math.inf)
     rows.append(["start of Python", f"{start:.2f}", f"{start / whole:.0%}", "", ""])
     rows.append(["**whole**", f"{whole:.2f}", "100%", peak(runs), f"{own / 1e6:,.0f} MB"])
     return rows
@@ -416,7 +415,7 @@ def matrix(session: Session) -> None:
     )
     session.report.table("Nothing changed", _STAGE_HEADER, stage_rows(once(same)))
     start, end = full.answer["marks"]["matrix"]
-    most = full.peak_between(start, end)
+    most, _ = full.peaks_between(start, end)
     session.report.bar(
         f"matrix of {n_corpora} corpora of {n_queries:,} queries",
         "under 30 s, under 3 GB",

@@ -336,10 +336,10 @@ def note_changed_dumps(sources: pl.DataFrame, rows: pl.DataFrame) -> list[str]:
         sources: The corpora, with their paths and digests.
         rows: The rows that ``read_rows`` returned.
     """
-    with_records = set(rows.filter(pl.col("record").is_not_null())["source"])
+    without_records = {*rows["source"]} - {*rows.drop_nulls("record")["source"]}
     notes = []
     for name, path, digest in sources.select("corpus", "path", "digest").rows():
-        if name in with_records or name not in set(rows["source"]) or is_address(path):
+        if name not in without_records or is_address(path):
             continue
         file = Path(path)
         if not file.exists():

@@ -1,6 +1,5 @@
 """Weights of whole corpora whose mixture is closest to a target: ``nl2sql-align mix``."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -44,9 +43,9 @@ from nl2sql_align.tasks.results.record import last_run_id, record_decision
 from nl2sql_align.tasks.results.versions import list_versions
 from nl2sql_align.tasks.warehouse.folder import stage_key
 from nl2sql_align.tasks.warehouse.outputs import (
-    describe_files,
     find_output_folder,
     replace_files,
+    write_manifest,
 )
 
 if TYPE_CHECKING:
@@ -255,10 +254,8 @@ def _write_manifest(table: pl.DataFrame, notes: list[str], folder: Path) -> None
         ).to_dicts(),
         "versions": {**list_versions(), "mixture": str(MIXTURE_VERSION)},
         "notes": notes,
-        **describe_files(folder, "mix", MANIFEST),
     }
-    text = json.dumps(summary, indent=1, ensure_ascii=False, default=str)
-    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+    write_manifest(folder, "mix", MANIFEST, summary)
 
 
 def _note_repeats(pool: Pool, rows: pl.DataFrame) -> list[str]:

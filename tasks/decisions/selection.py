@@ -55,9 +55,9 @@ from nl2sql_align.tasks.results.versions import list_versions
 from nl2sql_align.tasks.warehouse.addresses import expand_home
 from nl2sql_align.tasks.warehouse.folder import stage_key
 from nl2sql_align.tasks.warehouse.outputs import (
-    describe_files,
     find_output_folder,
     replace_files,
+    write_manifest,
 )
 
 MANIFEST: Final = "selection.json"
@@ -624,7 +624,5 @@ def _write_files(
         "sources": selection.sources.select(_SOURCE_COLUMNS).to_dicts(),
         "curve": selection.curve.drop("selection", "run_id", "target", "method").to_dicts(),
         "notes": selection.notes,
-        **describe_files(folder, "select", MANIFEST),
     }
-    text = json.dumps(summary, indent=1, ensure_ascii=False, default=str)
-    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+    write_manifest(folder, "select", MANIFEST, summary)

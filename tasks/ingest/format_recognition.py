@@ -450,10 +450,11 @@ def _recognize_start(
     """Recognize files of text by as much of the first one as has a whole row."""
     source = sources[0]
     for size in read_bytes:
-        text = _read_text(source, size).lstrip("\ufeff").replace("\r\n", "\n")
+        start = _read_start(source, size)
+        text = _decode_start(start).lstrip("\ufeff").replace("\r\n", "\n")
         if _SQL_WORD.search(text) is None:
             text = text[: read_bytes[0]]  # the rest would take seconds, and has no query
-        is_enough = _has_row(text) or len(_read_start(source, size)) < size
+        is_enough = _has_row(text) or len(start) < size
         if size == read_bytes[0] and not is_enough:
             continue
         try:
@@ -539,9 +540,12 @@ def _read_start(source: Source, size: int) -> bytes:
         return file.read(size)
 
 
-def _read_text(source: Source, size: int = _PEEKED_BYTES) -> str:
-    start = _read_start(source, size)
+def _decode_start(start: bytes) -> str:
     return start.decode(guess_start_encoding(start), "replace")
+
+
+def _read_text(source: Source) -> str:
+    return _decode_start(_read_start(source, _PEEKED_BYTES))
 
 
 def _read_table(source: Source) -> Rows:

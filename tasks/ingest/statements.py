@@ -258,10 +258,10 @@ def choose_statements(
 
 
 def list_statements(text: str, dialect: str | None = None) -> tuple[list[str], int]:
-    """Return the statements of a script apart from variables and settings, and the number of those.
+    """Return the statements of a script, and the number of variables and settings left out.
 
-    Other statements and text that are no queries are among them, to be rejected with a reason. A
-    script with one statement, or of variables and settings only, is returned unchanged.
+    The result includes text that is not a query, which is rejected later with a reason. A script
+    with a single statement, or with only variables and settings, is returned unchanged.
 
     Args:
         text: The script.

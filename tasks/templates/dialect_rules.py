@@ -87,9 +87,8 @@ class DialectRules:
         self.has_stages = self.has_typed_lambdas = "Snowflake" in lineage
         self.reserves_default = bool(lineage & {"MySQL", "TSQL"})
         self.has_safe_casts = "Databricks" in lineage
-        lists = {"Materialize": {"ARRAY", "LIST"}, "Hive": set[str]()}
-        has_brackets = next((lists[one] for one in lists if one in lineage), {"ARRAY"})
-        self.subscripted = frozenset({"ARRAY", "LIST"} - has_brackets)
+        are_columns = {"ARRAY": "Hive" in lineage, "LIST": "Materialize" not in lineage}
+        self.subscripted = frozenset(word for word, is_column in are_columns.items() if is_column)
         self.has_modifiers = "MySQL" in lineage
         self.has_sized_arrays: bool = self.dialect.SUPPORTS_FIXED_SIZE_ARRAYS
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from sqlglot.tokenizer_core import Token, TokenType
 
-# What follows these is missing if a statement or a bracket ends after them.
+# A statement, or the content of a bracket, cannot end with these.
 _UNFINISHED: Final = frozenset(
     TokenType[name]
     for name in (

@@ -7,7 +7,7 @@ for a new one.
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -29,8 +29,8 @@ def find_output(path: Path | str, kind: str, is_of_kind: Callable[[Path], bool])
         is_of_kind: Whether an existing file is such a file, by its content.
 
     Raises:
-        ConfigurationError: Its folder does not exist, another kind of file is there already, or the
-            path may contain credentials.
+        ConfigurationError: The folder does not exist, the path may contain credentials, or it leads
+            to a file of another kind.
     """
     found = find_output_folder(path)
     if not found.parent.is_dir():
@@ -81,8 +81,7 @@ def replace_files(
     """Yield a temporary folder, and move the files that the block writes there into a folder.
 
     Files that an earlier call of the command has written there, and this call does not write, are
-    removed. The manifest, a JSON object, lists the files of a call; ``describe_files`` returns what
-    it must contain for that.
+    removed. The block calls ``write_manifest`` last, which lists the files for the next call.
 
     Args:
         folder: The folder, which is created if it does not exist.
@@ -121,10 +120,21 @@ def replace_files(
                 folder.rmdir()
 
 
-def describe_files(temporary: Path, command: str, manifest: str) -> dict[str, object]:
-    """Return the part of a manifest that lists the files in the folder of ``replace_files``."""
+def write_manifest(
+    temporary: Path, command: str, manifest: str, summary: Mapping[str, object]
+) -> None:
+    """Write a manifest that lists the files in the folder of ``replace_files``.
+
+    Args:
+        temporary: The folder.
+        command: The name of the command.
+        manifest: The name of the manifest.
+        summary: The other content of the manifest.
+    """
     names = {file.name for file in temporary.iterdir()} | {manifest}
-    return {"made_by": f"{_MADE_BY} {command}", "files": sorted(names)}
+    content = {**summary, "made_by": f"{_MADE_BY} {command}", "files": sorted(names)}
+    text = json.dumps(content, indent=1, ensure_ascii=False, default=str)
+    (temporary / manifest).write_text(text + "\n", encoding="utf-8")
 
 
 def _list_own_files(manifest: Path, command: str, unlisted: Iterable[str]) -> set[str]:

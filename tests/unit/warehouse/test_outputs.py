@@ -4,10 +4,10 @@ import pytest
 
 from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.warehouse.outputs import (
-    describe_files,
     find_output,
     refuse_dumps,
     replace_files,
+    write_manifest,
 )
 
 
@@ -45,8 +45,7 @@ def write(folder, *names, dumps=()):
     with replace_files(folder, "copy", "copy.json", dumps) as temporary:
         for name in names:
             (temporary / name).write_text("new")
-        described = describe_files(temporary, "copy", "copy.json")
-        (temporary / "copy.json").write_text(str(described).replace("'", '"'))
+        write_manifest(temporary, "copy", "copy.json", {})
 
 
 def test_a_folder_of_an_earlier_call_is_replaced(tmp_path):
