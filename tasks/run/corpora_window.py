@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from nl2sql_align.tasks.base.connections import resources
+from nl2sql_align.tasks.base.errors import LostFileError
 from nl2sql_align.tasks.base.progress import listening
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
 from nl2sql_align.tasks.run.announcements import (
@@ -143,6 +144,7 @@ class CorporaWindow:
         self._parsing: dict[Path, Pending[ParseReport]] = {}
         self._reports: dict[str, list[ParseReport]] = {}
         self._announcer = PartsAnnouncer(len(entries))
+        self._losses: list[LostFileError] = []
         self._recorded_at = time.monotonic()
 
     def count(self, n_at_once: int | None = None) -> CountedCorpora:
@@ -185,11 +187,15 @@ class CorporaWindow:
         )
 
     def _take_all(self, most: int) -> "dict[str, CountedCorpus | SetAside]":
-        """Take all corpora through their steps, and return what became of each."""
+        """Take all corpora through their steps, and return what became of each.
+
+        If one needs a file that the store has lost, the others that are under way end first: the
+        next attempt reuses their files.
+        """
         outcomes: dict[str, CountedCorpus | SetAside] = {}
         waiting, is_loaded = deque(self._entries), False
-        while waiting or self._under_way:
-            while waiting and len(self._under_way) < most:
+        while self._under_way or (waiting and not self._losses):
+            while waiting and len(self._under_way) < most and not self._losses:
                 entry = waiting.popleft()
                 self._advance(entry.name, self._take(entry), outcomes)
             if not is_loaded:
@@ -201,6 +207,8 @@ class CorporaWindow:
                 if not missing:
                     self._advance(name, course, outcomes)
             self._record_digests()
+        if self._losses:
+            raise self._losses[0]
         return outcomes
 
     def _load_modules(self) -> None:
@@ -224,6 +232,9 @@ class CorporaWindow:
         except StopIteration as end:
             del self._under_way[name]
             outcomes[name] = end.value
+        except LostFileError as error:
+            del self._under_way[name]
+            self._losses.append(error)
         else:
             self._under_way[name] = course, missing
 
