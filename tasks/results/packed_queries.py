@@ -29,7 +29,7 @@ from nl2sql_align.tasks.warehouse.part_files import (
     parts_folder,
 )
 
-PACKING_VERSION: Final = 1
+PACKING_VERSION: Final = 2
 """Raise it with every change that can alter the packed queries of the same stage files."""
 
 
@@ -206,15 +206,22 @@ def plan_packing(
 def pack_part(job: PackJob) -> float:
     """Pack some of a corpus's queries, and return the seconds that it took."""
     started = time.perf_counter()
-    with connected() as con, pq.ParquetFile(job.queries) as file:
+    schema = _find_schema(job)
+    # A row group of texts that repeat themselves keeps its dictionary: texts are never copied.
+    dictionaries = [field.name for field in schema if pa.types.is_dictionary(field.type)]
+    with connected() as con, pq.ParquetFile(job.queries, read_dictionary=dictionaries) as file:
         outcomes = _find_outcomes(con, job, file)
         size = _size_group(file.metadata, job)
-        with write_atomically(job.destination) as temporary, _open_writer(temporary, job) as writer:
+        with (
+            write_atomically(job.destination) as temporary,
+            _open_writer(temporary, schema, job) as writer,
+        ):
             n_rows = 0
             for batch in file.iter_batches(size, row_groups=job.row_groups):
                 of_batch = outcomes.slice(n_rows, batch.num_rows)
-                writer.write_table(_join_columns(job, batch, of_batch))
+                writer.write_table(_join_columns(job, batch, of_batch, schema))
                 n_rows += batch.num_rows
+    pa.default_memory_pool().release_unused()  # freed memory that the allocator keeps
     return time.perf_counter() - started
 
 
@@ -277,7 +284,20 @@ def _size_group(ingested: pq.FileMetaData, job: PackJob) -> int:
     return max(1, min(most, n_rows * limits.bytes_per_group // max(1, n_bytes)))
 
 
-def _join_columns(job: PackJob, ingested: pa.RecordBatch, outcomes: pa.Table) -> pa.Table:
+def _find_schema(job: PackJob) -> pa.Schema:
+    """Return the columns of a file in memory, where texts that repeat themselves are dictionaries.
+
+    The file on disk has the types of ``SCHEMA`` in any case.
+    """
+    if not _are_repeated(job):
+        return SCHEMA
+    texts = pa.dictionary(pa.int32(), pa.string())
+    return pa.schema([one.with_type(texts) if one.name in _TEXTS else one for one in SCHEMA])
+
+
+def _join_columns(
+    job: PackJob, ingested: pa.RecordBatch, outcomes: pa.Table, schema: pa.Schema
+) -> pa.Table:
     """Return packed queries; without texts if the corpus has no SQL: no query has a template."""
     n_rows = ingested.num_rows
     columns = dict(zip(ingested.schema.names, ingested.columns, strict=True))
@@ -287,14 +307,14 @@ def _join_columns(job: PackJob, ingested: pa.RecordBatch, outcomes: pa.Table) ->
     if not job.has_sql:
         columns |= {name: pa.nulls(n_rows) for name in ("raw_sql", "db_id", "question", "id")}
         columns["sql"] = pa.repeat("", n_rows)
-    return pa.table({name: columns[name] for name in SCHEMA.names}).cast(SCHEMA)
+    return pa.table({name: columns[name] for name in schema.names}).cast(schema)
 
 
-def _open_writer(file: Path, job: PackJob) -> pq.ParquetWriter:
+def _open_writer(file: Path, schema: pa.Schema, job: PackJob) -> pq.ParquetWriter:
     others = [name for name in SCHEMA.names if name not in _TEXTS]
     return pq.ParquetWriter(
         file,
-        SCHEMA,
+        schema,
         compression="zstd",
         compression_level=3,
         use_dictionary=SCHEMA.names if _are_repeated(job) else others,

@@ -158,3 +158,24 @@ def test_row_groups_of_texts_that_repeat_store_each_once(warehouse, make_corpus)
     texts = file.metadata.row_group(0).column(SCHEMA.get_field_index("sql"))
     assert (file.num_row_groups, texts.num_values, texts.has_dictionary_page) == (1, 40, True)
     assert file.read()["sql"].to_pylist() == [FIRST[0], REJECTED[0]] * 20
+
+
+def test_texts_that_repeat_are_the_same_from_all_row_groups(warehouse, make_corpus):
+    """Each row group as ingested has a dictionary of its own."""
+    corpus = make_corpus(
+        warehouse.folder, "log", [*[FIRST] * 7, *[SECOND] * 6, *[REJECTED, FIRST] * 5]
+    )
+    pq.write_table(pq.read_table(corpus.queries), corpus.queries, row_group_size=5)
+    packed = pq.read_table(pack_queries(corpus, warehouse))
+    texts = [*[FIRST[0]] * 7, *[SECOND[0]] * 6, *[REJECTED[0], FIRST[0]] * 5]
+    assert packed["sql"].to_pylist() == packed["raw_sql"].to_pylist() == texts
+    assert packed.schema.equals(SCHEMA)
+    are_rejected = [id_ is None for id_ in packed["template_id"].to_pylist()]
+    assert are_rejected == [text == REJECTED[0] for text in texts]
+
+
+def test_texts_that_repeat_in_a_corpus_without_sql_are_left_out(warehouse, make_corpus):
+    corpus = make_corpus(warehouse.folder, "letters", [REJECTED] * 8, questions=["Who?"] * 8)
+    packed = pq.read_table(pack_queries(corpus, warehouse))
+    assert packed.schema.equals(SCHEMA)
+    assert {*packed["sql"].to_pylist()} == {""} and packed["raw_sql"].null_count == 8
