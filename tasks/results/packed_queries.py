@@ -29,7 +29,7 @@ from nl2sql_align.tasks.warehouse.part_files import (
     parts_folder,
 )
 
-PACKING_VERSION: Final = 2
+PACKING_VERSION: Final = 1
 """Raise it with every change that can alter the packed queries of the same stage files."""
 
 

@@ -76,6 +76,7 @@ from nl2sql_align.tasks.warehouse.facts import recall, remove_unused_facts
 from nl2sql_align.tasks.warehouse.folder import Warehouse, stage_key, write_if_changed
 from nl2sql_align.tasks.warehouse.object_store import fetch_missing
 from nl2sql_align.tasks.warehouse.part_files import (
+    count_distinct_ngrams,
     find_complete,
     remove_unused,
 )
@@ -83,8 +84,10 @@ from nl2sql_align.tasks.warehouse.part_files import (
 # From this share of a corpus on, a note reports statements that are not queries.
 _MANY_COMMANDS: Final = 0.01
 _N_SHOWN: Final = 3
-# The most queries, and pairs with a target, that the process of the run resamples.
+# The most queries, counts of n-grams, and pairs with a target, that the process of the run
+# resamples.
 _QUERIES_HERE: Final = 500_000
+_COUNTS_HERE: Final = 4_000_000
 _PAIRS_HERE: Final = 5_000
 
 R = TypeVar("R")
@@ -486,6 +489,7 @@ def resample_pairs(
     resampling: Resampling = DEFAULT_RESAMPLING,
     blocks: Sequence[Block] = (),
     queries_here: int = _QUERIES_HERE,
+    counts_here: int = _COUNTS_HERE,
     pairs_here: int = _PAIRS_HERE,
 ) -> IntervalsReport | None:
     """Compute intervals, verdicts and ceilings; None without replicates.
@@ -499,12 +503,15 @@ def resample_pairs(
         resampling: How to resample.
         blocks: The blocks that this run has made.
         queries_here: If there are more queries, another process resamples, for its memory.
+        counts_here: The same for counts of n-grams.
         pairs_here: The same for pairs of a corpus and a target.
     """
     if resampling.replicates == 0:
         return None
-    is_much = _count_pairs(corpora) > pairs_here or (
-        sum(pq.read_metadata(one.queries).num_rows for one in corpora) > queries_here
+    is_much = (
+        _count_pairs(corpora) > pairs_here
+        or sum(pq.read_metadata(one.queries).num_rows for one in corpora) > queries_here
+        or sum(count_distinct_ngrams(one.ngrams) for one in corpora) > counts_here
     )
     given = corpora, matrix, warehouse, resampling
     return _call_for_pairs(compute_intervals, given, blocks, is_much=is_much)

@@ -17,6 +17,7 @@ from nl2sql_align.tasks.run.job import Job
 from nl2sql_align.tasks.run.options import JobSettings
 from nl2sql_align.tasks.templates.distinct_queries import SplitLimits
 from nl2sql_align.tasks.warehouse.folder import Warehouse
+from nl2sql_align.tasks.warehouse.part_files import count_distinct_ngrams
 
 pytestmark = pytest.mark.usefixtures("one_parser_process")
 
@@ -94,10 +95,13 @@ def test_much_is_resampled_in_another_process_with_the_same_bits(entries, tmp_pa
             assert steps.list_blocks_to_resample(*given, pairs_here) == []  # few of them
             assert len(calls) == n_calls
         calls.clear()
-        for n_calls, limits in enumerate([(18_001, 3), (18_000, 3), (18_001, 2)]):
+        n_counts = sum(count_distinct_ngrams(one.ngrams) for one in corpora)
+        enough = {"queries_here": 18_001, "counts_here": n_counts, "pairs_here": 3}
+        less = {"queries_here": 18_000}, {"counts_here": n_counts - 1}, {"pairs_here": 2}
+        for n_calls, limits in enumerate([enough, *({**enough, **one} for one in less)]):
             for _ in range(2):  # the second time, nothing is left to do
-                report = steps.resample_pairs(*given, (), *limits)
+                report = steps.resample_pairs(*given, **limits)
             assert (len(calls), report.n_pairs) == (n_calls, 2)
             made.append([file.read_bytes() for file in (report.intervals, report.ceilings)])
             shutil.rmtree(report.intervals.parent)
-    assert made[0] == made[1] == made[2]
+    assert all(files == made[0] for files in made)
