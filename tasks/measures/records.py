@@ -72,15 +72,16 @@ def _find_records(
 
 
 def _describe_record(column: str, name: str, ratio: float, is_tuned: bool) -> str:
-    kind = ("a tuned model" if is_tuned else "an untuned model") + f" with a {name}"
+    model = "a tuned model" if is_tuned else "an untuned model"
     study, published = _find_records(column, ratio, is_tuned)
     text = (
-        f"Of {study['n_outcomes']} studied changes of {kind} {_describe_band(study)}, "
-        f"{study['n_gained']} gained 2 points or more and {study['n_lost']} lost as much"
+        f"Fine-tuning {model} at a {name} {_describe_band(study)} gained 2 points or more in "
+        f"{study['n_gained']} of {study['n_outcomes']} studied cases, and lost as much in "
+        f"{study['n_lost']}"
     )
     if published is not None:
         text += (
-            f"; of {published['n_outcomes']} published, {published['n_gained']} and "
+            f"; in {published['n_outcomes']} published cases, {published['n_gained']} and "
             f"{published['n_lost']}"
         )
     return f"{text}."

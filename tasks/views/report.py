@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import duckdb
     import polars as pl
 
-REPORT_VERSION: Final = 7
+REPORT_VERSION: Final = 8
 """Raise it with every change of Python or SQL that can alter the page.
 
 The page's own files need no new version: their text is part of the report's key.

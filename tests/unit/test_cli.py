@@ -760,15 +760,14 @@ def test_ratio_shows_which_training_set_is_closer_than_the_model(samples, cli_he
     assert re.fullmatch(r"  ceiling for orchard-dev: 0\.\d{3}, or an AR of 1\.\d{3}", ceiling)
     assert " ".join(map(str.strip, verdict)) == (
         "Fine-tuning on harbour-train should help; on synth-train and ledger-train it should not. "
-        "Judged by their best parts (reach), fine-tuning on synth-train may or may not help."
+        "By reach, which judges a training set by its best parts and was right more often in the "
+        "study, fine-tuning on synth-train may or may not help."
     )
     others = [another, last]
     assert best.split()[0] == "harbour-train"
     assert best.split()[-1] == "gain" and "no gain" not in best
     assert all(line.rstrip().endswith("no gain") for line in others)
-    assert record[0].startswith(
-        "  Of 111 studied changes of an untuned model with a ratio of 1.2 to"
-    )
+    assert record[0].startswith("  Fine-tuning an untuned model at a ratio of 1.2 to 1.4 gained 2")
     assert "(model sprig-1b, tuned on harbour-train)" in out
 
 

@@ -149,7 +149,11 @@ def _print_answers(group: "pl.DataFrame") -> None:
     if has_reach:
         others = group.filter(group["reach_verdict"] != group["verdict"])
         if verdicts := _describe_verdicts(others, "reach_verdict"):
-            say(f"Judged by their best parts (reach), fine-tuning {verdicts}.", 2)
+            say(
+                "By reach, which judges a training set by its best parts and was right more often "
+                f"in the study, fine-tuning {verdicts}.",
+                2,
+            )
     of = {name: group[name].to_list() for name in group.columns}
     interval = (of["ci_low"], of["ci_high"], repeat(1.0))
     train_interval = (of["train_ci_low"], of["train_ci_high"])

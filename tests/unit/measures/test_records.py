@@ -15,20 +15,20 @@ def row(ratio, verdict, trained_on=None, **reach):
         (
             1.2,
             None,
-            "Of 111 studied changes of an untuned model with a ratio of 1.2 to 1.4, 57 gained 2 "
-            "points or more and 0 lost as much; of 21 published, 21 and 0.",
+            "Fine-tuning an untuned model at a ratio of 1.2 to 1.4 gained 2 points or more in 57 of "
+            "111 studied cases, and lost as much in 0; in 21 published cases, 21 and 0.",
         ),
         (
             0.7999,
             None,
-            "Of 316 studied changes of an untuned model with a ratio below 0.8, 15 gained 2 points "
-            "or more and 194 lost as much.",
+            "Fine-tuning an untuned model at a ratio below 0.8 gained 2 points or more in 15 of 316 "
+            "studied cases, and lost as much in 194.",
         ),
         (
             7.5,
             "boats",
-            "Of 38 studied changes of a tuned model with a ratio above 1.4, 33 gained 2 points or "
-            "more and 0 lost as much.",
+            "Fine-tuning a tuned model at a ratio above 1.4 gained 2 points or more in 33 of 38 "
+            "studied cases, and lost as much in 0.",
         ),
     ],
 )
@@ -41,8 +41,8 @@ def test_reach_has_a_record_of_its_own_where_its_verdict_differs():
     assert len(list_records([row(1.15, "gain", **reach)])) == 1
     [_, of_reach] = list_records([row(0.9, "undecided", **reach)])
     assert of_reach == (
-        "Of 66 studied changes of an untuned model with a reach ratio of 1.1 to 1.2, 18 gained 2 "
-        "points or more and 1 lost as much."
+        "Fine-tuning an untuned model at a reach ratio of 1.1 to 1.2 gained 2 points or more in 18 "
+        "of 66 studied cases, and lost as much in 1."
     )
 
 

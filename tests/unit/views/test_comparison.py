@@ -80,7 +80,7 @@ def test_it_shows_itself(comparison):
     assert comparison._repr_html_() in page
     assert "<h2>boats, ports for dev</h2>" in page
     assert "<td>boats</td>" in page
-    assert "studied changes of an untuned model with a ratio" in page
+    assert "Fine-tuning an untuned model at a ratio" in page
     text = comparison.as_markdown()
     assert "| training set | KL-alignment |" in text
     assert json.loads(json.dumps(comparison.as_dict(), default=str))["target"] == "dev"
