@@ -15,14 +15,14 @@ def row(ratio, verdict, trained_on=None, **reach):
         (
             1.2,
             None,
-            "Fine-tuning an untuned model at a ratio of 1.2 to 1.4 gained 2 points or more in 57 of "
-            "111 studied cases, and lost as much in 0; in 21 published cases, 21 and 0.",
+            "Fine-tuning an untuned model at a ratio of 1.2 to 1.4 gained 2 points or more in 57 "
+            "of 111 studied cases, and lost as much in 0; in 21 published cases, 21 and 0.",
         ),
         (
             0.7999,
             None,
-            "Fine-tuning an untuned model at a ratio below 0.8 gained 2 points or more in 15 of 316 "
-            "studied cases, and lost as much in 194.",
+            "Fine-tuning an untuned model at a ratio below 0.8 gained 2 points or more in 15 of "
+            "316 studied cases, and lost as much in 194.",
         ),
         (
             7.5,
