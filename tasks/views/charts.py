@@ -335,7 +335,13 @@ def _ratios(colors: Colors) -> Spec:
         -1,
         {
             "transform": [{"filter": "isValid(datum.reach)"}],
-            "mark": {"type": "point", "size": 60, "color": colors.text, "aria": False},
+            "mark": {
+                "type": "point",
+                "size": 190,  # a ring around the mark of an equal ratio
+                "strokeWidth": 1.25,
+                "color": colors.text,
+                "aria": False,
+            },
             "encoding": {"x": {"field": "reach", "type": "quantitative", **x}},
         },
     )
