@@ -14,7 +14,7 @@ from nl2sql_align.tasks.templates.rules import CANDIDATES, Limits, parser_versio
 from nl2sql_align.tasks.warehouse.facts import recall
 from nl2sql_align.tasks.warehouse.folder import Warehouse, stage_key
 
-DIALECT_CHOICE_VERSION: Final = 3
+DIALECT_CHOICE_VERSION: Final = 4
 """Raise it with every change that can alter the choice of a dialect."""
 
 FORMAT_DIALECTS: Final = {
@@ -51,11 +51,28 @@ _STRING: Final = r"'(?:[^']|'')*'"
 _SUBSCRIPT_OR_LIST: Final = re.compile(
     rf"""
     {_STRING} | "[^"]*" | `[^`]*`
-    | (?P<subscript> (?<=[\w)\]]) \[ \s* (?: -?\d+ | {_STRING} | \w+\( | [^\[\]]* : ) )
+    | (?P<subscript> (?<=[\w)\]]) \[ \s* (?: -?\d+ | {_STRING} | "[^"]*" \s* \]
+                                               | \w+\( | [^\[\]]* : ) )
+    | (?P<variable_subscript> (?<=\w) (?<! \bAS ) (?<! \bBY ) (?<! \bFROM ) (?<! \bJOIN )
+                              (?<! \bSELECT ) \[ \w+ \] )
     | (?P<list> \[ \s* (?: -?\d[\d.]* \s* , | {_STRING} \s* [,\]] ) )
+    | (?P<names> (?: \( \s* | \bARRAY \s* ) \[ \s* \w+ \s* , )
     | (?P<comprehension> \[ [^\[\]]* \s FOR \s+ \w+ \s+ IN \s )
     """,
     re.VERBOSE | re.IGNORECASE,
+)
+
+# Words that other dialects take for an alias or for a name, with the dialects that know them.
+_FOREIGN_WORDS: Final = tuple(
+    (re.compile(pattern, re.IGNORECASE), frozenset(dialects.split()))
+    for pattern, dialects in (
+        (r"\bFROM\s+[\w.]+(?:\s+(?:AS\s+)?\w+)?\s+FINAL\b", "clickhouse"),
+        (r"\b(?:ANY|GLOBAL|ARRAY)\s+(?:(?:LEFT|RIGHT|INNER|FULL)\s+)?JOIN\b", "clickhouse"),
+        (r"\bSELECT\s+(?:SQL_CALC_FOUND_ROWS|SQL_NO_CACHE|HIGH_PRIORITY|DISTINCTROW)\b", "mysql"),
+        (r"\(\s*(?:NOLOCK|READUNCOMMITTED|READPAST)\s*\)", "tsql"),
+        (r"\bOPTION\s*\(\s*(?:RECOMPILE|MAXDOP|MAXRECURSION|OPTIMIZE\s+FOR)\b", "tsql"),
+        (r"\bSYSDATE\b(?!\s*\()", "oracle redshift"),
+    )
 )
 
 _SAMPLED: Final = 200
@@ -168,7 +185,7 @@ class _ParsedSample(NamedTuple):
 def _parse_sample(sample: list[str], dialect: str) -> _ParsedSample:
     parsed = parse_texts(sample, dialect, _LIMITS)
     is_templated = [
-        template is not None and not (dialect in _QUOTING_BY_BRACKETS and _has_subscript(text))
+        template is not None and not _is_misread(text, dialect)
         for text, template in zip(sample, parsed.templates, strict=True)
     ]
     rejected = {row for row, is_one in enumerate(is_templated) if not is_one} - {*parsed.crashed}
@@ -176,6 +193,15 @@ def _parse_sample(sample: list[str], dialect: str) -> _ParsedSample:
         [text for text, is_one in zip(sample, is_templated, strict=True) if is_one],
         [sample[row] for row in sorted(rejected)],
         parsed.n_commands,
+    )
+
+
+def _is_misread(sql: str, dialect: str) -> bool:
+    """Return whether a text has signs or words that a dialect takes for something else."""
+    if dialect in _QUOTING_BY_BRACKETS and _has_subscript(sql):
+        return True
+    return any(
+        dialect not in dialects and pattern.search(sql) for pattern, dialects in _FOREIGN_WORDS
     )
 
 

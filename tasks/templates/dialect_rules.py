@@ -1,12 +1,13 @@
 """Facts about a dialect that decide what a template keeps of each token."""
 
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.tokenizer_core import TokenType
 
-from nl2sql_align.tasks.templates.keywords import JOINED_KEYWORDS
+from nl2sql_align.tasks.templates.keywords import JOINED_KEYWORDS, RESERVED_FUNCTIONS
 
 # The action for a token follows from its type, once per dialect. Actions are plain integers in a
 # list indexed by token type, because hashing an enum member is several times slower.
@@ -64,6 +65,10 @@ class DialectRules:
         has_typed_lambdas: Whether parameters of lambdas may have types (``a INT -> a + 1``).
         reserves_default: Whether an unquoted ``DEFAULT`` is never a name.
         has_safe_casts: Whether ``a?::INT`` is a cast that never fails.
+        reserved_functions: Matches functions without brackets that the parser takes for columns;
+            None if there are none.
+        has_number_suffixes: Whether ``5L`` is a number with a type.
+        allows_trailing_commas: Whether a comma may precede FROM.
         subscripted: Words with square brackets that are columns here, elsewhere lists.
         has_modifiers: Whether words such as ``LOW_PRIORITY`` may precede the table of a change.
         has_sized_arrays: Whether an array type may have a size outside a column definition.
@@ -87,6 +92,18 @@ class DialectRules:
         self.has_stages = self.has_typed_lambdas = "Snowflake" in lineage
         self.reserves_default = bool(lineage & {"MySQL", "TSQL"})
         self.has_safe_casts = "Databricks" in lineage
+        self.reserved_functions = next(
+            (
+                re.compile(rf"\b(?:{'|'.join(words.split())})\b", re.IGNORECASE)
+                for name, words in RESERVED_FUNCTIONS.items()
+                if name in lineage
+            ),
+            None,
+        )
+        self.has_number_suffixes = bool(tokenizer.NUMERIC_LITERALS)
+        self.allows_trailing_commas = bool(
+            lineage & {"BigQuery", "ClickHouse", "Databricks", "DuckDB", "Snowflake"}
+        )
         are_columns = {"ARRAY": "Hive" in lineage, "LIST": "Materialize" not in lineage}
         self.subscripted = frozenset(word for word, is_column in are_columns.items() if is_column)
         self.has_modifiers = "MySQL" in lineage

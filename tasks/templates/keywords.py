@@ -70,6 +70,17 @@ DATE_FUNCTIONS: Final = {
 BARE_FUNCTIONS: Final = frozenset({"SYSDATE", "CURDATE"})
 """Functions without brackets that some dialects lex as variables."""
 
+RESERVED_FUNCTIONS: Final = {
+    "DuckDB": "CURRENT_CATALOG CURRENT_ROLE CURRENT_SCHEMA SESSION_USER",
+    "MySQL": "UTC_DATE UTC_TIME UTC_TIMESTAMP",
+    "Oracle": "DBTIMEZONE SESSIONTIMEZONE UID USER",
+    "Postgres": "CURRENT_CATALOG CURRENT_ROLE SESSION_USER USER",
+    "Presto": "CURRENT_CATALOG CURRENT_PATH CURRENT_SCHEMA",
+    "Trino": "CURRENT_CATALOG CURRENT_PATH CURRENT_SCHEMA",
+    "TSQL": "SESSION_USER SYSTEM_USER USER",
+}
+"""Functions without brackets, by the class of the dialect in which they are never names."""
+
 COLUMN_NAMES: Final = frozenset(
     """
     BOOL DATE DAY DAYS DEPTH END FIRST FORMAT FRIDAY HOUR HOURS LANGUAGE LAST MILLISECONDS MINUTE

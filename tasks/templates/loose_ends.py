@@ -24,37 +24,72 @@ _UNFINISHED: Final = frozenset(
 _UNFINISHED_AT_END: Final = _UNFINISHED | {TokenType.COMMA}
 # As the end of a path to a stage, ``FROM @stage/year=``.
 _ENDS_OF_PATHS: Final = frozenset({TokenType.DASH, TokenType.DOT, TokenType.EQ, TokenType.SLASH})
+# Reserved everywhere: without quotes, these are never names, although the parser may say so.
+_NEVER_NAMES: Final = frozenset({TokenType.EXISTS, TokenType.IS})
+# After an operand, the parser takes these for an alias, though their clause is cut off.
+_CUT_CLAUSES: Final = frozenset({"GROUP", "OFFSET", "ORDER"})
+_AFTER_OPERANDS: Final = frozenset(
+    {TokenType.NUMBER, TokenType.STRING, TokenType.R_PAREN, TokenType.R_BRACKET}
+)
 _OPEN: Final = frozenset({TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE})
 _CLOSE: Final = frozenset({TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE})
 
 
 def find_loose_end(
-    tokens: Sequence[Token], names: AbstractSet[int], has_stages: bool = False
+    tokens: Sequence[Token],
+    names: AbstractSet[int],
+    *,
+    has_stages: bool = False,
+    allows_trailing_commas: bool = False,
 ) -> str | None:
-    """Return which end of a statement or a bracket is missing; None if all are there.
+    """Return which part of a statement or a bracket is missing; None if all are there.
 
     Args:
         tokens: The tokens of a statement that the parser accepts.
         names: The offsets of tokens that are names, however they are spelled.
         has_stages: Whether ``@x/y=`` is a stage with a path.
+        allows_trailing_commas: Whether a comma may precede FROM.
     """
-    depth = 0
+    opened: list[int] = []
     previous: TokenType | None = None
     for i, token in enumerate(tokens):
         kind = token.token_type
         if kind in _OPEN:
-            depth += 1
+            opened.append(i)
         elif kind in _CLOSE:
-            depth -= 1
-            if previous in _UNFINISHED and not _is_finished(tokens, i - 1, names, has_stages):
+            before = tokens[opened.pop() - 1].text.upper() if opened else ""
+            # OPTION (LOOP JOIN)
+            if before != "OPTION" and _is_cut_off(tokens, i - 1, _UNFINISHED, names, has_stages):
                 return f"incomplete after {tokens[i - 1].text.upper()}"
+        elif previous == TokenType.COMMA and (
+            kind == TokenType.COMMA or (kind == TokenType.FROM and not allows_trailing_commas)
+        ):
+            return "nothing follows a comma"
         previous = kind
-    if depth > 0:
+    if opened:
         return "a bracket is not closed"
     last = len(tokens) - 1
-    if previous in _UNFINISHED_AT_END and not _is_finished(tokens, last, names, has_stages):
+    if _is_cut_off(tokens, last, _UNFINISHED_AT_END, names, has_stages):
         return f"incomplete after {tokens[last].text.upper()}"
     return None
+
+
+def _is_cut_off(
+    tokens: Sequence[Token],
+    i: int,
+    unfinished: AbstractSet[TokenType],
+    names: AbstractSet[int],
+    has_stages: bool,
+) -> bool:
+    """Return whether something is missing after a token that ends a statement or a bracket."""
+    if tokens[i].token_type in unfinished:
+        return not _is_finished(tokens, i, names, has_stages)
+    before = tokens[max(0, i - 1)]
+    return (
+        tokens[i].token_type != TokenType.IDENTIFIER
+        and tokens[i].text.upper() in _CUT_CLAUSES
+        and (before.start in names or before.token_type in _AFTER_OPERANDS)
+    )
 
 
 def _is_finished(
@@ -63,7 +98,7 @@ def _is_finished(
     """Return whether a token needs nothing after it, although tokens of its type do."""
     kind, before = tokens[i].token_type, tokens[max(0, i - 1)].token_type
     return (
-        tokens[i].start in names
+        (tokens[i].start in names and kind not in _NEVER_NAMES)
         or (has_stages and kind in _ENDS_OF_PATHS)
         or (kind == TokenType.PLUS and before != TokenType.L_PAREN)  # PATTERN (a b+)
         or (i >= 2 and tokens[i - 2].text.upper() == "OPERATOR")  # a OPERATOR(+) b

@@ -28,6 +28,7 @@ from nl2sql_align.tasks.templates.keywords import (
     JOINED_KEYWORDS,
     OPENING_KEYWORDS,
     PAIRED_KEYWORDS,
+    RESERVED_FUNCTIONS,
     TEXT_KEYWORDS,
 )
 from nl2sql_align.tasks.templates.unknown_syntax import RULE_WORDS
@@ -165,6 +166,7 @@ class _Parts(dict[str, str]):
     def __init__(self, dialect: Dialect) -> None:
         parser, tokenizer = dialect.parser_class, dialect.tokenizer_class
         matched = set(TEXT_KEYWORDS | DATE_PARTS | BARE_FUNCTIONS | RULE_WORDS)
+        matched.update(" ".join(RESERVED_FUNCTIONS.values()).split())
         gapped = set(_GAPPED)
         for keywords in (parser.NO_PAREN_FUNCTION_PARSERS, tokenizer.KEYWORDS):
             for keyword in keywords:

@@ -7,12 +7,13 @@
 ``[[AND a = {{ x }}]]``  an optional condition of Metabase, read without the brackets
 ``${x}``                 a value or a name, in Hive, Zeppelin, and Grafana
 ``##x##``                a value, in Stack Exchange
+``%s``, ``%(x)s``        a value, in Python's database drivers
 ``(...)``, ``?, ...``    values, in the query digests of MySQL
 ``(@p0 int)SELECT``      declared parameters before a statement, in SQL Server's plans
 =======================  =======================================================================
 
-The parser gets a text without them: a name of the same length stands for a value, so that offsets
-stay, and spaces for all else. Strings, quoted names and comments are left alone.
+The parser gets a text without them: a name or a number of the same length stands for a value, so
+that offsets stay, and spaces for all else. Strings, quoted names and comments are left alone.
 """
 
 import re
@@ -31,11 +32,32 @@ _MARKS: Final = r"""
   | (?P<optional> \[\[ (?= \s* (?: AND | OR | WHERE | HAVING | ORDER | GROUP | LIMIT ) \b
                          | [^\[\]]* \{\{ ) )
   | (?P<closing> \]\] (?! \] ) )
+  | (?P<driver> % (?: s | \( \w+ \) s ) \b )
   | (?P<list> \( \s* \.\.\. (?= \s* \) ) | \? \s* , \s* \.\.\. )
 """
 _DECLARED: Final = re.compile(rf"\s*{DECLARATION}(?=\s*\w)", re.IGNORECASE)
 _FIRST_WORD: Final = re.compile(r"\{%-?\s*(\w+)")
-_FILLERS: Final = ("p", "0", " ")
+# Words that a value follows. After other words and signs that end an operand, a placeholder rather
+# stands for a clause that may be missing, such as a sort direction.
+_BEFORE_VALUE: Final = frozenset(
+    """
+    ALL AND ANY AS BETWEEN BY CASE DATE DISTINCT ELSE EXCEPT FROM HAVING ILIKE IN INTERSECT INTERVAL
+    INTO IS JOIN LIKE NOT ON OR OVER QUALIFY REGEXP RETURNING RLIKE SELECT SET SOME TABLE THEN TIME
+    TIMESTAMP UNION UPDATE USING VALUES WHEN WHERE WITH
+    """.split()
+)
+_BEFORE_NUMBER: Final = frozenset({"FIRST", "LIMIT", "NEXT", "OFFSET", "TOP"})
+_OPENS_NUMBER: Final = re.compile(r"\b(?:SAMPLE|TABLESAMPLE|TOP)\s*\(\Z", re.IGNORECASE)
+_LAST_WORD: Final = re.compile(r"\w+\Z")
+_LOOKED_BACK: Final = 100
+_NAME, _NUMBER, _NOTHING = "p", "0", " "
+
+
+def mentions_placeholder(text: str) -> bool:
+    """Return whether a text may have placeholders."""
+    return (
+        "{" in text or "[[" in text or "..." in text or "(@" in text or "%s" in text or "%(" in text
+    )
 
 
 class Filled(NamedTuple):
@@ -53,8 +75,11 @@ class Filled(NamedTuple):
 
 
 class _Span(NamedTuple):
+    """A part of a text, and what the parser likeliest gets in its place."""
+
     start: int
     end: int
+    filler: str
     is_value: bool
 
 
@@ -72,10 +97,15 @@ class Placeholders:
         spans = self._find_spans(text)
         if not spans:
             return
-        as_written = _replace(text, [span for span in spans if not span.is_value], " ")
-        for filler in _FILLERS:
-            values = (span.start for span in spans if span.is_value and filler != " ")
-            yield Filled(_replace(text, spans, filler), frozenset(values), as_written)
+        as_written = _replace(text, [span for span in spans if not span.is_value])
+        tried: set[str] = set()
+        for filler in (None, _NAME, _NUMBER, _NOTHING):
+            filled = [_choose_filler(span, filler) for span in spans]
+            replaced = _replace(text, filled)
+            if replaced not in tried:
+                tried.add(replaced)
+                values = (span.start for span in filled if span.filler != _NOTHING)
+                yield Filled(replaced, frozenset(values), as_written)
 
     def _find_spans(self, text: str) -> list[_Span]:
         spans: list[_Span] = []
@@ -83,31 +113,39 @@ class Placeholders:
         declaration = _DECLARED.match(text)
         done = declaration.end() if declaration else 0
         if declaration:
-            spans.append(_Span(0, done, False))
+            spans.append(_blank(0, done))
         is_first = True  # whether the statement has not begun
         n_open = 0
         for found in self._marks.finditer(text, done):
             kind, (start, end) = found.lastgroup, found.span()
             is_first = is_first and not text[done:start].strip()
-            done = end
-            if kind == "value":
-                # dbt's {{ config(...) }} precedes a query, and has no value.
-                spans.append(_Span(start, end, not is_first))
+            if kind == "value" and is_first:
+                spans.append(_blank(start, end))  # dbt's {{ config(...) }} has no value
+            elif kind == "value":
+                is_next = bool(spans) and spans[-1].is_value and not text[done:start].strip()
+                filler = _NOTHING if is_next and start > done else _guess_filler(text, start, end)
+                spans.append(_Span(start, end, filler, True))
+            elif kind == "driver":
+                # After an operand, the sign is that of a remainder.
+                filler = _guess_filler(text, start, end)
+                if filler != _NOTHING and not _ends_name(text, start):
+                    spans.append(_Span(start, end, filler, True))
             elif kind == "statement":
                 word = _FIRST_WORD.match(text, start)
                 statements.append((word[1].lower() if word else "", start, end))
-                spans.append(_Span(start, end, False))
+                spans.append(_blank(start, end))
             elif kind == "optional" or (kind == "closing" and n_open):
                 n_open += 1 if kind == "optional" else -1
-                spans.append(_Span(start, end, False))
+                spans.append(_blank(start, end))
             elif kind == "list":
-                spans.append(_Span(end - len("..."), end, True))
+                spans.append(_Span(end - len("..."), end, _NAME, True))
             elif kind == "quoted":
                 is_first = False
                 spans += [
-                    _Span(start + call.start(), start + call.end(), False)
+                    _blank(start + call.start(), start + call.end())
                     for call in _CALLS.finditer(found[0])
                 ]
+            done = end
         return _without_branches(spans, statements)
 
 
@@ -153,18 +191,49 @@ def _without_branches(spans: list[_Span], statements: list[tuple[str, int, int]]
         elif word in ("endif", "endfor") and opened and (first := opened.pop()) >= 0:
             branches.append((first, end))
     found: list[_Span] = []
-    for span in sorted([*spans, *(_Span(start, end, False) for start, end in branches)]):
+    for span in sorted([*spans, *(_blank(start, end) for start, end in branches)]):
         if not found or span.start >= found[-1].end:
             found.append(span)
         elif span.end > found[-1].end:
-            found[-1] = _Span(found[-1].start, span.end, False)
+            found[-1] = _blank(found[-1].start, span.end)
     return found
 
 
-def _replace(text: str, spans: list[_Span], filler: str) -> str:
+def _blank(start: int, end: int) -> _Span:
+    return _Span(start, end, _NOTHING, False)
+
+
+def _guess_filler(text: str, start: int, end: int) -> str:
+    """Return what the placeholder at ``start`` likeliest stands for."""
+    before = text[max(0, start - _LOOKED_BACK) : start].rstrip()
+    if not before or _ends_name(text, start) or text[end : end + 1] in (".", "("):
+        return _NAME  # or a part of one
+    if _OPENS_NUMBER.search(before):
+        return _NUMBER
+    if (word := _LAST_WORD.search(before)) is None:
+        return _NOTHING if before[-1] in ")]'\"`" else _NAME
+    if word[0].upper() in _BEFORE_NUMBER:
+        return _NUMBER
+    return _NAME if word[0].upper() in _BEFORE_VALUE else _NOTHING
+
+
+def _ends_name(text: str, end: int) -> bool:
+    """Return whether a name, or a dot after one, touches a position."""
+    before = text[end - 1 : end]
+    return before.isalnum() or before in ("_", ".")
+
+
+def _choose_filler(span: _Span, filler: str | None) -> _Span:
+    """Return a part with a filler, if it is a value; a number stays one, which needs a number."""
+    if filler is None or not span.is_value or (filler == _NOTHING and span.filler == _NUMBER):
+        return span
+    return span._replace(filler=filler)
+
+
+def _replace(text: str, spans: list[_Span]) -> str:
     pieces: list[str] = []
     done = 0
-    for start, end, is_value in spans:
-        pieces += (text[done:start], (filler if is_value else " ") * (end - start))
-        done = end
+    for span in spans:
+        pieces += (text[done : span.start], span.filler * (span.end - span.start))
+        done = span.end
     return "".join([*pieces, text[done:]])

@@ -7,7 +7,7 @@ from typing import Final
 from nl2sql_align.tasks.base.environment import read_seconds
 from nl2sql_align.tasks.ingest.statements import KINDS, Kind
 
-TEMPLATE_RULES_VERSION: Final = 4
+TEMPLATE_RULES_VERSION: Final = 5
 """Raise it with every change that can alter a template, so that stored templates are redone."""
 
 

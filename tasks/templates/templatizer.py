@@ -37,7 +37,7 @@ from nl2sql_align.tasks.templates.dialect_rules import CLOSE, OPEN, DialectRules
 from nl2sql_align.tasks.templates.loose_ends import find_loose_end
 from nl2sql_align.tasks.templates.nested_types import MOST_LEVELS, mark_functions
 from nl2sql_align.tasks.templates.parse_sharing import ENDS, ShapeKeys
-from nl2sql_align.tasks.templates.placeholders import Placeholders
+from nl2sql_align.tasks.templates.placeholders import Placeholders, mentions_placeholder
 from nl2sql_align.tasks.templates.rules import (
     DEFAULT_LIMITS,
     NODES_PER_TOKEN,
@@ -92,7 +92,8 @@ _UNKNOWN_FORM: Final = re.compile(
 def _is_incomplete(tree: exp.Expr) -> bool:
     """Return whether a parsed statement changes nothing, as in ``Update the list``."""
     if isinstance(tree, exp.Update):
-        return not tree.args.get("expressions")
+        changes = tree.args.get("expressions")
+        return not changes or any(type(change) is exp.Column for change in changes)
     names = ("expression", "default", "source")
     return isinstance(tree, exp.Insert) and not any(tree.args.get(name) for name in names)
 
@@ -143,7 +144,10 @@ class Templatizer:
             return _rejected("empty")
         if len(sql) > self._limits.max_characters:
             return _rejected(f"longer than {self._limits.max_characters:,} characters")
-        shape = self._shape_keys.key_of(sql) if self._shape_keys and is_plain(sql) else None
+        may_have_placeholders = mentions_placeholder(sql)
+        shape = None
+        if self._shape_keys and not may_have_placeholders and is_plain(sql):
+            shape = self._shape_keys.key_of(sql)
         known = self._templates_of_shapes.get(shape) if shape else None
         if known is not None:
             return Templated(known, None, plain_comparable_text(sql.strip(ENDS)))
@@ -152,7 +156,7 @@ class Templatizer:
         text = sql
         if "##" in sql and self._rules.has_hash_parameters:
             text = _HASH_PARAMETER.sub(_bind_parameter, sql)
-        if "{" in text or "[[" in text or "..." in text or "(@" in text:
+        if may_have_placeholders:
             templated = self._fill_and_templatize(sql, text)
         else:
             templated = self._templatize(sql, text)
@@ -175,7 +179,8 @@ class Templatizer:
                 return templated
             reasons.append(templated)
         templated = self._templatize(sql, text)
-        return reasons[0] if reasons and templated.template is None else templated
+        is_sql = templated.template is not None and not (reasons and _has_braces(templated))
+        return templated if is_sql or not reasons else reasons[0]
 
     def _templatize(self, sql: str, text: str, values: frozenset[int] = frozenset()) -> Templated:
         """Return the template of a text, and the comparable text of the query as written."""
@@ -281,7 +286,15 @@ class Templatizer:
         is_change = type(tree) is not exp.Select and isinstance(tree, _CHANGES)
         if is_change or (self._rules.reserves_default and "DEFAULT" in text.upper()):
             reader.keep_defaults()
-        problem = find_loose_end(reader.tokens, reader.names, self._rules.has_stages)
+        reserved = self._rules.reserved_functions
+        if reserved is not None and reserved.search(text):
+            reader.keep_reserved_functions()
+        problem = find_loose_end(
+            reader.tokens,
+            reader.names,
+            has_stages=self._rules.has_stages,
+            allows_trailing_commas=self._rules.allows_trailing_commas,
+        )
         if problem is not None:
             return _rejected(f"does not parse: {problem}")
         return Templated(" ".join(reader.read()), None, None)
@@ -300,6 +313,8 @@ class Templatizer:
                 tokens[0],
                 *self._tokenize(f"{text[:start]}INSERT {text[start + len('REPLACE') :]}")[1:],
             ]
+        if self._rules.has_number_suffixes:
+            tokens = _without_suffixes(tokens)
         return tokens if self._rules.has_safe_casts else _split_casts(text, tokens)
 
     def _parse(self, text: str, tokens: list[Token]) -> tuple[list[Token], list[exp.Expr]]:
@@ -309,6 +324,8 @@ class Templatizer:
         tokens = _replace_numbered_parameters(text, tokens)
         has_levels = text.count("(") + text.count("[") > MOST_LEVELS
         shown = mark_functions(tokens, self._parser.TYPE_TOKENS) if has_levels else tokens
+        if shown is not None and "WINDOW" in text.upper():
+            shown = _mark_window_functions(shown)
         if shown is None:
             raise _GivenUp
         limit = self._limits.max_nodes + NODES_PER_TOKEN * len(tokens)
@@ -339,6 +356,11 @@ def _is_settled(templated: Templated) -> bool:
     """Return whether a text need not be read in another way: it is SQL, or takes too long."""
     reason = templated.reject_reason
     return reason is None or reason == TOO_MANY_ATTEMPTS or reason.startswith(_LEFT_OUT)
+
+
+def _has_braces(templated: Templated) -> bool:
+    """Return whether a template has the braces of a placeholder, which is no struct."""
+    return "{ {" in (templated.template or "")
 
 
 def _rejected(reason: str) -> Templated:
@@ -373,6 +395,27 @@ def _split_casts(text: str, tokens: list[Token]) -> list[Token]:
         else:
             divided.append(token)
     return divided
+
+
+def _mark_window_functions(tokens: list[Token]) -> list[Token]:
+    """Show the parser ``GROUP BY window(a, b)`` as a function, and not as a clause."""
+    return [
+        Token(TokenType.VAR, token.text, token.line, token.col, token.start, token.end)
+        if token.token_type == TokenType.WINDOW
+        and before is not None
+        and before.token_type == TokenType.GROUP_BY
+        else token
+        for before, token in zip([None, *tokens], tokens, strict=False)
+    ]
+
+
+def _without_suffixes(tokens: list[Token]) -> list[Token]:
+    """Drop the cast that ``5L`` is lexed as: all three tokens have the place of the number."""
+    return [
+        token
+        for before, token in zip([None, *tokens], tokens, strict=False)
+        if before is None or token.start != before.start or token.end != before.end
+    ]
 
 
 def _without_ordinals(tokens: list[Token]) -> list[Token]:

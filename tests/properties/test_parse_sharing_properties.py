@@ -16,6 +16,7 @@ from nl2sql_align.tasks.templates.keywords import (
     COLUMN_NAMES,
     DATE_PARTS,
     PAIRED_KEYWORDS,
+    RESERVED_FUNCTIONS,
     TEXT_KEYWORDS,
 )
 from nl2sql_align.tasks.templates.parse_sharing import ShapeKeys
@@ -33,6 +34,7 @@ KEYWORDS = sorted(
     | TEXT_KEYWORDS
     | DATE_PARTS
     | PAIRED_KEYWORDS.keys()
+    | {*" ".join(RESERVED_FUNCTIONS.values()).split()}
 )
 
 gaps = st.sampled_from(["", "", " ", "\n", "  ", "\t"])

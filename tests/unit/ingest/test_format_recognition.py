@@ -169,6 +169,11 @@ def test_the_choice_is_that_of_trying_every_dialect(tmp_path, own):
         ("SELECT a[OFFSET(0)], a[1:2] FROM t", True),
         ("SELECT (ARRAY_AGG(a ORDER BY b))[1] FROM t", True),
         ("SELECT [1, 2], [x * 2 FOR x IN l IF x > 1] FROM t", True),
+        ('SELECT payload["name"] FROM t', True),
+        ("SELECT props[name] FROM t", True),
+        ("SELECT ARRAY[a, b] FROM t", True),
+        ("SELECT a FROM UNNEST([x, y])", True),
+        ("SELECT[a] FROM[t]", False),
         ("SELECT [a b], [2019], [Sales, net] FROM [dbo].[t]", False),
         ("SELECT COUNT(*)[Total], Id[Post Link] FROM t", False),
         ("SELECT a FROM t WHERE b GLOB 'x[0-9]*'", False),
@@ -182,6 +187,27 @@ def test_square_brackets_after_an_operand_are_not_taken_for_names(tmp_path, sql,
     choice = choose_dialect(queries)
     assert choice.shares["sqlite"] == (0 if has_subscript else 1)
     assert (choice.dialect != "sqlite") == has_subscript
+
+
+@pytest.mark.parametrize(
+    ("sql", "dialects"),
+    [
+        ("SELECT a FROM events FINAL WHERE b = 1", {"clickhouse"}),
+        ("SELECT a FROM users AS u FINAL", {"clickhouse"}),
+        ("SELECT a FROM users ANY LEFT JOIN orders USING id", {"clickhouse"}),
+        ("SELECT a FROM t ARRAY JOIN b", {"clickhouse"}),
+        ("SELECT SQL_CALC_FOUND_ROWS a FROM t", {"mysql"}),
+        ("SELECT a FROM orders (NOLOCK) WHERE b = 1", {"tsql"}),
+        ("SELECT MAX(a) FROM t OPTION (RECOMPILE)", {"tsql"}),
+        ("SELECT a FROM t WHERE b > SYSDATE - 7", {"oracle", "redshift"}),
+        ("SELECT final, sysdate() FROM rounds AS option", {"sqlite"}),
+    ],
+)
+def test_keywords_that_other_dialects_take_for_names_choose_their_dialect(tmp_path, sql, dialects):
+    (tmp_path / "a.sql").write_text(f"{sql}\n" * 3)
+    queries = tmp_path / "queries.parquet"
+    ingest_corpus(entry(tmp_path / "a.sql", "lines"), queries)
+    assert choose_dialect(queries).dialect in dialects
 
 
 def test_an_inspection_shows_the_format_and_the_first_queries(tmp_path):

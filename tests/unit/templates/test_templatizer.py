@@ -205,7 +205,8 @@ PLAIN = [
     for dialect, sql in QUERIES
     # Names have a meaning in these: date parts, dashes of a project, types, columns of a table.
     if not re.search(
-        r"DATE|TIME|-project|CREATE|ALTER|EXTRACT|::|CAST|READ_CSV|COMMENT|SYSDATE|KEEP|QUICK|PRIORITY",
+        r"DATE|TIME|-project|CREATE|ALTER|EXTRACT|::|CAST|READ_CSV|COMMENT|SYSDATE|KEEP|QUICK|PRIORITY"
+        r"|USER\b",
         sql,
     )
     and not re.search(r"/\*|--|\?\d|^REPLACE|@\S+/", sql)
