@@ -6,6 +6,7 @@
 ``{# x #}``              a comment of Jinja
 ``[[AND a = {{ x }}]]``  an optional condition of Metabase, read without the brackets
 ``${x}``                 a value or a name, in Hive, Zeppelin, and Grafana
+``{x}``                  a value or a name, in Python's format strings
 ``##x##``                a value, in Stack Exchange
 ``%s``, ``%(x)s``        a value, in Python's database drivers
 ``(...)``, ``?, ...``    values, in the query digests of MySQL
@@ -26,15 +27,17 @@ from nl2sql_align.tasks.ingest.statements import DECLARATION
 
 # The quotes of a call in a string, as in '{{ var('x') }}', do not end the string.
 _CALL: Final = r"\{\{ [^{}()'\"]* \( [^{}()]* \) [^{}()'\"]* \}\}"
+_DRIVER_MARK: Final = r"% (?: s | \( \w+ \) s ) \b"
 _MARKS: Final = r"""
-    (?P<value> \{\{ [^{}]* (?: \{ [^{}]* \} [^{}]* )*+ \}\} | \$\{ [^{}]* \} )
+    (?P<value> \{\{ [^{}]* (?: \{ [^{}]* \} [^{}]* )*+ \}\} | \$\{ [^{}]* \}
+              | \{ \s* \w+ \s* \} )
   | (?P<statement> \{% [^{}]* (?: \{ [^{}]* \} [^{}]* )* %\} | \{\# [^{}]* \#\} )
   | (?P<optional> \[\[ (?= \s* (?: AND | OR | WHERE | HAVING | ORDER | GROUP | LIMIT ) \b
                          | [^\[\]]* \{\{ ) )
   | (?P<closing> \]\] (?! \] ) )
-  | (?P<driver> % (?: s | \( \w+ \) s ) \b )
   | (?P<list> \( \s* \.\.\. (?= \s* \) ) | \? \s* , \s* \.\.\. )
 """
+_DRIVER: Final = re.compile(_DRIVER_MARK, re.VERBOSE | re.IGNORECASE)
 _DECLARED: Final = re.compile(rf"\s*{DECLARATION}(?=\s*\w)", re.IGNORECASE)
 _FIRST_WORD: Final = re.compile(r"\{%-?\s*(\w+)")
 # Words that a value follows. After other words and signs that end an operand, a placeholder rather
@@ -49,15 +52,16 @@ _BEFORE_VALUE: Final = frozenset(
 _BEFORE_NUMBER: Final = frozenset({"FIRST", "LIMIT", "NEXT", "OFFSET", "TOP"})
 _OPENS_NUMBER: Final = re.compile(r"\b(?:SAMPLE|TABLESAMPLE|TOP)\s*\(\Z", re.IGNORECASE)
 _LAST_WORD: Final = re.compile(r"\w+\Z")
+_ENDS_NAME: Final = re.compile(r"[\w.]\Z")
 _LOOKED_BACK: Final = 100
 _NAME, _NUMBER, _NOTHING = "p", "0", " "
 
 
 def mentions_placeholder(text: str) -> bool:
     """Return whether a text may have placeholders."""
-    return (
-        "{" in text or "[[" in text or "..." in text or "(@" in text or "%s" in text or "%(" in text
-    )
+    if "{" in text or "[[" in text or "..." in text or "(@" in text:
+        return True
+    return "%" in text and _DRIVER.search(text) is not None
 
 
 class Filled(NamedTuple):
@@ -88,7 +92,8 @@ class Placeholders:
 
     def __init__(self, dialect: Dialect) -> None:
         self._marks = re.compile(
-            f"(?P<comment> {_comments(dialect)} ) | {_MARKS} | (?P<quoted> {_quoted(dialect)} )",
+            f"(?P<comment> {_comments(dialect)} ) | {_MARKS} | (?P<driver> {_DRIVER_MARK} )"
+            f" | (?P<quoted> {_quoted(dialect)} )",
             re.VERBOSE | re.IGNORECASE | re.DOTALL,
         )
 
@@ -116,20 +121,24 @@ class Placeholders:
             spans.append(_blank(0, done))
         is_first = True  # whether the statement has not begun
         n_open = 0
+        before = ""  # the end of the text so far, without comments, with brackets for values
         for found in self._marks.finditer(text, done):
             kind, (start, end) = found.lastgroup, found.span()
             is_first = is_first and not text[done:start].strip()
+            before = (before + text[done:start])[-_LOOKED_BACK:]
+            shown = found[0] if kind == "quoted" else " "
             if kind == "value" and is_first:
                 spans.append(_blank(start, end))  # dbt's {{ config(...) }} has no value
             elif kind == "value":
-                is_next = bool(spans) and spans[-1].is_value and not text[done:start].strip()
-                filler = _NOTHING if is_next and start > done else _guess_filler(text, start, end)
+                filler = _guess_filler(before, text[end : end + 1])
+                shown = ")" if filler != _NOTHING else " "
                 spans.append(_Span(start, end, filler, True))
             elif kind == "driver":
                 # After an operand, the sign is that of a remainder.
-                filler = _guess_filler(text, start, end)
-                if filler != _NOTHING and not _ends_name(text, start):
+                filler = _guess_filler(before, "")
+                if filler != _NOTHING and not _ENDS_NAME.search(before):
                     spans.append(_Span(start, end, filler, True))
+                shown = ")"
             elif kind == "statement":
                 word = _FIRST_WORD.match(text, start)
                 statements.append((word[1].lower() if word else "", start, end))
@@ -146,6 +155,7 @@ class Placeholders:
                     for call in _CALLS.finditer(found[0])
                 ]
             done = end
+            before += shown
         return _without_branches(spans, statements)
 
 
@@ -203,24 +213,23 @@ def _blank(start: int, end: int) -> _Span:
     return _Span(start, end, _NOTHING, False)
 
 
-def _guess_filler(text: str, start: int, end: int) -> str:
-    """Return what the placeholder at ``start`` likeliest stands for."""
-    before = text[max(0, start - _LOOKED_BACK) : start].rstrip()
-    if not before or _ends_name(text, start) or text[end : end + 1] in (".", "("):
+def _guess_filler(before: str, after: str) -> str:
+    """Return what a placeholder likeliest stands for.
+
+    Args:
+        before: The end of the text before it, without comments.
+        after: The character after it.
+    """
+    code = before.rstrip()
+    if not code or after in (".", "(") or _ENDS_NAME.search(before):
         return _NAME  # or a part of one
-    if _OPENS_NUMBER.search(before):
+    if _OPENS_NUMBER.search(code):
         return _NUMBER
-    if (word := _LAST_WORD.search(before)) is None:
-        return _NOTHING if before[-1] in ")]'\"`" else _NAME
+    if (word := _LAST_WORD.search(code)) is None:
+        return _NOTHING if code[-1] in ")]'\"`" else _NAME
     if word[0].upper() in _BEFORE_NUMBER:
         return _NUMBER
     return _NAME if word[0].upper() in _BEFORE_VALUE else _NOTHING
-
-
-def _ends_name(text: str, end: int) -> bool:
-    """Return whether a name, or a dot after one, touches a position."""
-    before = text[end - 1 : end]
-    return before.isalnum() or before in ("_", ".")
 
 
 def _choose_filler(span: _Span, filler: str | None) -> _Span:

@@ -23,7 +23,9 @@ MANY = settings(max_examples=400)
 
 @cache
 def tokens_of(dialect: str, sql: str):
-    return Dialect.get_or_raise(dialect).tokenize(sql)
+    """Return the tokens; of those with the same place (``5L`` in Spark is three), the first."""
+    tokens = {token.start: token for token in reversed(Dialect.get_or_raise(dialect).tokenize(sql))}
+    return sorted(tokens.values(), key=lambda token: token.start)
 
 
 def pieces_of(dialect: str, sql: str) -> list[str]:
