@@ -16,7 +16,7 @@ select
     number as ordinal,
     raw_sql,
     fields['schema_name'] as db_id,
-    (n_executed - n_failed)::bigint::varchar as n_occurrences,
+    coalesce((n_executed - n_failed)::bigint::varchar, fields['count_star']) as n_occurrences,
     coalesce(
         missing_text(raw_sql),
         case

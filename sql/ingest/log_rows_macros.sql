@@ -32,9 +32,6 @@ create or replace macro is_on(flag) as coalesce(lower(trim(flag)) in ('1', 'true
 
 create or replace macro is_off(flag) as coalesce(lower(trim(flag)) in ('0', 'false', 'f', 'n', 'no'), false);
 
--- The number that a text spells; null if it does not spell one.
-create or replace macro to_number(text) as try_cast(text as double);
-
 -- Reason to reject a text that is only a part of its query, by the size at which its log cuts texts.
 create or replace macro cut_at(text, n_bytes) as
     case

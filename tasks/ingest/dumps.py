@@ -83,7 +83,7 @@ from nl2sql_align.tasks.warehouse.regular_files import (
 )
 
 # Part of the stage key: raise it when a change makes the same dump give other rows.
-INGEST_VERSION: Final = 8
+INGEST_VERSION: Final = 9
 
 _MAX_COLUMNS_SHOWN: Final = 20
 _MAX_NAME_SHOWN: Final = 60
@@ -156,12 +156,14 @@ class RowCounts:
         separator: The separator of a table of text.
         reading: How a table of text was read, as a sentence without its end: its separator, unless
             it is the usual one, and its damaged rows. It may be empty.
+        n_odd_frequencies: The number of queries whose frequency is not a number.
     """
 
     left_out: dict[str, int] = field(default_factory=dict)
     dialects: dict[str, int] = field(default_factory=dict)
     separator: str = ","
     reading: str = ""
+    n_odd_frequencies: int = 0
 
     @property
     def text(self) -> str:
@@ -181,9 +183,23 @@ class RowCounts:
         return f"its queries are of several dialects ({counts}), and are parsed as one"
 
     @property
+    def odd_frequencies(self) -> str:
+        """The frequencies that are not numbers, as a sentence without its end, or an empty text."""
+        if not self.n_odd_frequencies:
+            return ""
+        n_odd = self.n_odd_frequencies
+        rest = (
+            "frequencies are not numbers, and count"
+            if n_odd != 1
+            else ("frequency is not a number, and counts")
+        )
+        return f"{n_odd:,} {rest} once"
+
+    @property
     def remarks(self) -> list[str]:
         """All that is to be reported of the rows, as sentences without their ends."""
-        return [text for text in (self.text, self.reading, self.mixture) if text]
+        texts = (self.text, self.odd_frequencies, self.reading, self.mixture)
+        return [text for text in texts if text]
 
 
 @dataclass(frozen=True)
@@ -466,6 +482,7 @@ def _write_queries(
     paths = [str(path) for path in staged]
     list_columns = partial(_list_columns, con, dump.reader, paths, separator)
     try:
+        run_sql(con, "ingest/number_macros")
         parameters = _collect_parameters(entry, query, dump.sources, paths, separator)
         if view := find_view(query):
             given = _collect_parameters(entry, dump.reader, dump.sources, paths, separator)
@@ -474,7 +491,8 @@ def _write_queries(
         if entry.format in _PG_LOGS:
             query_sql(con, query, **parameters).create_view("log_entries", replace=True)
             query, parameters = "ingest/pg_statements", {}
-        rows = _create_dump_view(con, query, parameters)
+        has_frequencies = "frequency" in _get_mapping(entry)
+        rows = _create_dump_view(con, query, parameters, has_frequencies)
         rows = replace(rows, separator=separator, reading=reading)
         output = {
             "destination": str(temporary),
@@ -482,7 +500,13 @@ def _write_queries(
             "n_replaced": str(encoding.n_replaced),
             "left_out": json.dumps(rows.left_out),
             "dialects": json.dumps(rows.dialects),
-            "reading": json.dumps({"separator": rows.separator, "reading": rows.reading}),
+            "reading": json.dumps(
+                {
+                    "separator": rows.separator,
+                    "reading": rows.reading,
+                    "n_odd_frequencies": rows.n_odd_frequencies,
+                }
+            ),
         }
         run_sql(con, "ingest/write_queries", **output)
         found = _count_queries(con, temporary)
@@ -505,7 +529,10 @@ def _write_queries(
 
 
 def _create_dump_view(
-    con: duckdb.DuckDBPyConnection, query: str, parameters: dict[str, Any]
+    con: duckdb.DuckDBPyConnection,
+    query: str,
+    parameters: dict[str, Any],
+    has_frequencies: bool,
 ) -> RowCounts:
     """Create view dump with the queries of a format, and count the rows of the dump."""
     for view in ("dump", "all_rows"):
@@ -516,12 +543,13 @@ def _create_dump_view(
         run_sql(con, "ingest/keep_queries")
     else:
         con.execute("create view dump as from all_rows")
-    if not {"left_out", "dialect"} & set(all_rows.columns):
+    if not has_frequencies and not {"left_out", "dialect"} & set(all_rows.columns):
         return RowCounts()  # without a second scan
     counts = query_sql(con, "ingest/count_rows").fetchall()
     return RowCounts(
-        {reason: n_rows for reason, _, n_rows in counts if reason is not None},
-        _count_dialects(counts),
+        {reason: n_rows for reason, _, n_rows, _ in counts if reason is not None},
+        _count_dialects((left_out, dialect, n_rows) for left_out, dialect, n_rows, _ in counts),
+        n_odd_frequencies=sum(n_odd for *_, n_odd in counts),
     )
 
 

@@ -51,6 +51,18 @@ def test_findings_name_their_rows(tmp_path):
         health.require_none(["typo"])
 
 
+def test_blank_questions_are_not_the_same_question(tmp_path):
+    write(tmp_path / "train.jsonl", [(" ", "SELECT age FROM crew", ""), ("", "SELECT 1", "")])
+    write(tmp_path / "dev.jsonl", [("", "SELECT max(age) FROM crew", "")])
+    entries = "".join(
+        f'[[corpus]]\nname = "{name}"\nrole = "{role}"\nformat = "jsonl"\ndialect = "sqlite"\n'
+        f'path = "{name}.jsonl"\ncolumns = {{ sql = "sql", question = "question" }}\n'
+        for name, role in (("train", "train"), ("dev", "target"))
+    )
+    (tmp_path / "corpora.toml").write_text(entries)
+    assert check(str(tmp_path / "corpora.toml"), threads=1).findings.rows() == []
+
+
 def write_corpora(folder, **corpora):
     """Write a corpora file of gold SQL or lines, with the keys given for each corpus."""
     entries = "".join(

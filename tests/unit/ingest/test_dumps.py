@@ -91,7 +91,7 @@ MAPPED_DATA = [
     {"the sql": 'select "x",\r\n1', "q/~a": "One?", "d": "a", "sql": "not this"},
     {"the sql": "# no comment", "q/~a": "", "d": "b", "sql": "nor this"},
 ]
-MAPPED_ROWS = [('select "x",\r\n1', "a", "One?"), ("# no comment", "b", "")]
+MAPPED_ROWS = [('select "x",\r\n1', "a", "One?"), ("# no comment", "b", None)]
 
 DUMPS = {
     "lines": (

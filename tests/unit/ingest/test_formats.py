@@ -15,7 +15,7 @@ import pytest
 from nl2sql_align.tasks.base.errors import CorpusError
 from nl2sql_align.tasks.ingest.archives import UnpackLimits
 from nl2sql_align.tasks.ingest.corpora_file import CorpusEntry
-from nl2sql_align.tasks.ingest.dumps import ingest_corpus
+from nl2sql_align.tasks.ingest.dumps import ingest_corpus, read_row_counts
 from tests.unit.ingest.test_dumps import as_csv, as_json, as_lines, as_parquet, entry
 
 FENCED = "The query is:\n```sql\nSELECT a FROM b\n```\nIt reads b."
@@ -497,6 +497,64 @@ def test_frequencies_weigh_queries(tmp_path, format):
         ("SELECT 2", 1),
         ("SELECT 3", 1),
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "frequency"),
+    [
+        ("5,000", 5000),
+        ("1,234,567", 1_234_567),
+        ("5 000", 5000),
+        ("5\N{NO-BREAK SPACE}000", 5000),
+        ("5\N{NARROW NO-BREAK SPACE}000", 5000),
+        ("5'000", 5000),
+        ("5\N{RIGHT SINGLE QUOTATION MARK}000", 5000),
+        ("5_000", 5000),
+        ("5,000.0", 5000),
+        ("5.000", 5),
+        ("5", 5),
+    ],
+)
+def test_thousands_of_frequencies_may_be_separated(tmp_path, text, frequency):
+    (tmp_path / "a").write_bytes(as_csv([{"q": "SELECT 1", "n": text}]))
+    corpus = entry(tmp_path / "a", "csv", columns={"sql": "q", "frequency": "n"})
+    [row] = ingested(corpus, tmp_path)
+    assert row["n_occurrences"] == frequency
+
+
+@pytest.mark.parametrize(
+    ("texts", "remarks"),
+    [
+        (["5,000", "", "-4"], []),
+        (["12,34"], ["1 frequency is not a number, and counts once"]),
+        (["n/a", "0,500", "1 000,000"], ["3 frequencies are not numbers, and count once"]),
+    ],
+)
+@pytest.mark.parametrize(
+    ("format", "columns"),
+    [
+        ("csv", {"sql": "query_sql_text", "frequency": "count_executions"}),
+        ("sqlserver_query_store", None),
+    ],
+)
+def test_frequencies_that_are_not_numbers_are_counted(tmp_path, format, columns, texts, remarks):
+    rows = [{"query_sql_text": "SELECT 1", "count_executions": text} for text in [*texts, "2"]]
+    (tmp_path / "a.csv").write_bytes(as_csv(rows))
+    corpus = entry(tmp_path / "a.csv", format, columns=columns)
+    kept = [row for row in rows if format == "csv" or row["count_executions"] != "-4"]
+    assert len(ingested(corpus, tmp_path)) == len(kept)
+    left_out = ["1 row is left out: 1 never executed"] if len(kept) < len(rows) else []
+    report = ingest_corpus(corpus, tmp_path / "again.parquet")
+    assert report.rows.remarks == left_out + remarks
+    assert read_row_counts(tmp_path / "again.parquet").remarks == left_out + remarks
+
+
+def test_a_blank_question_is_none(tmp_path):
+    questions = ["How many?", "", " \t\n", None]
+    (tmp_path / "a").write_bytes(as_lines([{"q": "SELECT 1", "asked": one} for one in questions]))
+    corpus = entry(tmp_path / "a", "jsonl", columns={"sql": "q", "question": "asked"})
+    found = [row["question"] for row in ingested(corpus, tmp_path)]
+    assert found == ["How many?", None, None, None]
 
 
 def test_a_folder_of_shards_needs_no_glob(tmp_path):
