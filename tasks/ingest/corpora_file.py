@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path, PurePath
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -26,6 +25,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.base.names import suggest
 from nl2sql_align.tasks.base.run_sql import declared_parameters, list_sql
+from nl2sql_align.tasks.ingest.dialect_names import list_dialects, suggest_dialect
 from nl2sql_align.tasks.ingest.statements import KINDS, Kind, Statements
 from nl2sql_align.tasks.warehouse.addresses import expand_home, is_address, refuse_credentials
 from nl2sql_align.tasks.warehouse.regular_files import open_regular
@@ -390,20 +390,11 @@ def check_dialect(dialect: str) -> str:
     """Return the dialect if sqlglot knows it.
 
     Raises:
-        ValueError: The dialect is unknown; the message lists the known ones.
+        ValueError: The dialect is unknown; the message suggests known ones.
     """
     if dialect not in list_dialects():
-        raise _mistake(f"unknown dialect '{dialect}'; {suggest(dialect, sorted(list_dialects()))}")
+        raise _mistake(f"unknown dialect '{dialect}'; {suggest_dialect(dialect)}")
     return dialect
-
-
-@cache
-def list_dialects() -> frozenset[str]:
-    """Return the dialects of sqlglot by their modules, without loading the parser."""
-    found = find_spec("sqlglot")
-    folders = (found and found.submodule_search_locations) or []
-    modules = [file.stem for folder in folders for file in Path(folder, "dialects").glob("*.py")]
-    return frozenset(modules) - {"__init__", "dialect"}
 
 
 def is_generic(format: str) -> bool:

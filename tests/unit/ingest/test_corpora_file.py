@@ -11,10 +11,10 @@ from nl2sql_align.tasks.ingest.corpora_file import (
     CorpusEntry,
     check_dialect,
     is_generic,
-    list_dialects,
     list_formats,
     load_corpora,
 )
+from nl2sql_align.tasks.ingest.dialect_names import list_dialects
 
 TARGET = """
 [[corpus]]

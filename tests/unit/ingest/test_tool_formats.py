@@ -1,12 +1,14 @@
 """Workloads in the files of tools: semantic models, dbt's manifest and saved queries."""
 
 import json
+import re
 from itertools import pairwise
 
 import pytest
 
 from nl2sql_align.tasks.base.errors import CorpusError
-from nl2sql_align.tasks.ingest.dialect_names import name_dialect
+from nl2sql_align.tasks.ingest.corpora_file import check_dialect
+from nl2sql_align.tasks.ingest.dialect_names import name_dialect, suggest_dialect
 from nl2sql_align.tasks.ingest.dumps import ingest_corpus, read_row_counts
 from nl2sql_align.tasks.ingest.format_recognition import resolve_format
 from nl2sql_align.tasks.ingest.yaml_documents import convert_yaml
@@ -347,6 +349,26 @@ def test_an_unpacked_export_is_read_as_its_archive(tmp_path, given):
 )
 def test_names_of_databases_are_dialects(adapter, dialect):
     assert name_dialect(adapter) == dialect
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("mssql", "did you mean 'tsql'?"),
+        ("SQL-Server", "did you mean 'tsql'?"),
+        ("plsql", "did you mean 'oracle'?"),
+        ("psql", "did you mean 'postgres'?"),
+        ("pg", "did you mean 'postgres'?"),
+        ("postgresql", "did you mean 'postgres'?"),
+        ("mariadb", "did you mean 'mysql'?"),
+        ("snowflak", "did you mean 'snowflake'?"),
+        ("hana", "use one of athena, bigquery, "),
+    ],
+)
+def test_another_name_of_a_dialect_is_answered_with_its_own(name, remedy):
+    assert suggest_dialect(name).startswith(remedy)
+    with pytest.raises(ValueError, match=re.escape(f"unknown dialect '{name}'; {remedy}")):
+        check_dialect(name)
 
 
 def ingest_all(corpus, folder):

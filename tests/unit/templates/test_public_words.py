@@ -2,7 +2,7 @@
 
 import pytest
 
-from nl2sql_align.tasks.ingest.corpora_file import list_dialects
+from nl2sql_align.tasks.ingest.dialect_names import list_dialects
 from nl2sql_align.tasks.templates.public_words import PublicWords
 from nl2sql_align.tasks.templates.templatizer import Templatizer
 
