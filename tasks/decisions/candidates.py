@@ -369,6 +369,28 @@ def note_accidental(sources: pl.DataFrame) -> list[str]:
     ]
 
 
+def note_repeats(sources: pl.DataFrame, least: int = 5, share: float = 0.05) -> list[str]:
+    """Return a note if sources lose many of their rows, or all, as repeats.
+
+    Args:
+        sources: The sources of a pool.
+        least: The number of rows from which on they are many.
+        share: The share of the rows with a template from which on they are many.
+    """
+    counts = ("n_candidates", "n_overlapping", "n_accidental", "n_repeated")
+    n_repeated = pl.col("n_repeated")
+    is_much = (n_repeated >= least) & (n_repeated >= share * pl.sum_horizontal(*counts))
+    is_all = (n_repeated > 0) & (pl.col("n_candidates") == 0)
+    some = sources.filter(is_much | is_all)
+    if not len(some):
+        return []
+    named = ", ".join(
+        f"{n:,} of {name}" + (", of which none is left" if not n_left else "")
+        for name, n, n_left in some.select("corpus", "n_repeated", "n_candidates").rows()
+    )
+    return [f"left out rows whose question and text an earlier row of the sources has: {named}"]
+
+
 def _leave_out_templates(given: pl.DataFrame, are_named: bool) -> pl.DataFrame:
     """Return the corpora that have rows to train on."""
     with_rows = given.filter(pl.col("keeps_sql"))

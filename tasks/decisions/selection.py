@@ -5,6 +5,7 @@ Behind ``nl2sql-align select``. ``tasks.decisions.candidates`` reads the candida
 """
 
 import json
+import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -26,6 +27,7 @@ from nl2sql_align.tasks.decisions.candidates import (
     load_pool,
     note_accidental,
     note_changed_dumps,
+    note_repeats,
     read_rows,
 )
 from nl2sql_align.tasks.decisions.options import Method, Overlap
@@ -436,7 +438,9 @@ def _notes(
         notes.append(
             f"only {n_templates:,} of {options.min_templates:,} distinct templates: {more}"
         )
+    notes += _note_caps(options, rows)
     notes += note_accidental(pool.sources)
+    notes += note_repeats(pool.sources)
     notes += _note_repeated_text(rows)
     unasked = rows.filter(pl.col("question").is_null())
     if len(unasked):
@@ -452,6 +456,19 @@ def _notes(
             '(license = "...")'
         )
     return tuple(notes)
+
+
+def _note_caps(options: SelectionOptions, rows: pl.DataFrame) -> list[str]:
+    """Return a note for each source with more of the rows than its cap: caps are of the budget."""
+    notes = []
+    for name, n_rows in rows["source"].value_counts(sort=True).rows():
+        share = (options.caps or {}).get(name, options.max_share)
+        if n_rows > math.ceil(share * len(rows)):
+            notes.append(
+                f"{n_rows:,} of {len(rows):,} rows are of {name}, more than its cap of {share:g}, "
+                f"which is a share of the budget; --budget {len(rows)} applies it to these rows"
+            )
+    return notes
 
 
 def _note_repeated_text(rows: pl.DataFrame, n_repeats: int = 10, share: float = 0.02) -> list[str]:

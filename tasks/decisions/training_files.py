@@ -35,6 +35,8 @@ DEFAULT_PROMPT: Final = (
 _FIELDS: Final = ("question", "schema", "evidence", "dialect", "db_id")
 # The keys of a dump's rows that may contain a schema as DDL; the first one that exists counts.
 SCHEMA_KEYS: Final = ("sql_context", "context", "schema", "create_table_statement")
+# A share held out that is more than half again as much as asked for, or as little, is told.
+_MUCH_MORE: Final = 1.5
 _SPLITS: Final = ("train", "validation")
 _DIALECT_NAMES: Final = {
     "bigquery": "BigQuery",
@@ -97,12 +99,14 @@ class TrainingFiles:
         n_rows: The number of rows of each file.
         left_out: The number of rows that are left out, by the reason.
         n_without_schema: The number of prompts without a schema.
+        split_note: Why the rows held out are not the share that was asked for; may be empty.
     """
 
     files: dict[str, Path]
     n_rows: dict[str, int]
     left_out: dict[str, int]
     n_without_schema: int
+    split_note: str = ""
 
     def moved_to(self, folder: Path) -> "TrainingFiles":
         """Return the same files in another folder."""
@@ -118,6 +122,8 @@ class TrainingFiles:
             f"{count_noun(n, 'row')} left out of the training files: {reason}"
             for reason, n in self.left_out.items()
         ]
+        if self.split_note:
+            found.append(self.split_note)
         if self.n_without_schema:
             remedy = "; --schemas tables.json adds those of Spider or BIRD"
             found.append(
@@ -174,7 +180,8 @@ def write_training_files(
     made = _make_examples(rows, inputs)
     splits = _split(made.examples, options.validation_share, seed)
     describe = partial(_describe_splits, options.layout)
-    return _write_files(made, splits, folder, options.layout, inputs.system, describe)
+    written = _write_files(made, splits, folder, options.layout, inputs.system, describe)
+    return replace(written, split_note=_note_split(splits, options.validation_share))
 
 
 def write_mixture_files(
@@ -433,6 +440,24 @@ def _split(examples: Sequence[_Example], share: float, seed: int) -> dict[str, l
     for one in examples:
         splits["validation" if _unit_of(one) in held_out else "train"].append(one)
     return splits
+
+
+def _note_split(splits: Mapping[str, Sequence[_Example]], share: float) -> str:
+    """Return why much more, much less, or nothing is held out, if so; else an empty text."""
+    held_out = splits["validation"]
+    n_rows = len(held_out) + len(splits["train"])
+    if share and not held_out:
+        return (
+            "nothing is held out for validation: all rows are of one database, and databases are "
+            "held out whole"
+        )
+    asked = f"{len(held_out):,} of {n_rows:,} rows are held out for validation, not {share:.3g} of "
+    n_databases = len(set(map(_unit_of, held_out)))
+    if len(held_out) > max(_MUCH_MORE * share * n_rows, n_databases):
+        return f"{asked}them: databases are held out whole, and none is smaller"
+    if len(held_out) * _MUCH_MORE < share * n_rows - 1:
+        return f"{asked}them: databases are held out whole, and no other one fits"
+    return ""
 
 
 def _unit_of(example: _Example) -> str:

@@ -250,6 +250,7 @@ def test_a_small_target_has_a_best_number_of_rows(folder, tmp_path):
         f"stopped at {made.n_taken} rows, because more make it worse: {whole.n_taken} rows reach "
         f"{whole.kl_alignment:.3f}"
     )
+    assert not any("cap" in note for note in made.notes)
     same = select(folder, "dev", [], tmp_path / "same", SelectionOptions(made.n_taken))
     assert same.kl_alignment == made.kl_alignment
     # Without a better step, there is nothing to say.
@@ -522,6 +523,38 @@ def test_texts_that_repeat_are_reported(tmp_path, make_corpus):
     made = select(warehouse.folder, "dev", [], tmp_path / "out", SelectionOptions(40))
     reported = "20 of 40 rows have the same text: SELECT a FROM t20"
     assert reported in made.notes
+
+
+def test_a_corpus_above_its_cap_is_told(folder, tmp_path):
+    """Caps are shares of the budget, and --stop takes fewer rows."""
+    options = SelectionOptions(40, stop=True, max_share=0.5)
+    made = select(folder, "dev", ["near", "far"], tmp_path, options)
+    taken = dict(made.sources.select("source", "n_taken_from_source").iter_rows())
+    name = max(taken, key=taken.get)
+    assert taken[name] > made.n_taken / 2 + 1
+    assert [note for note in made.notes if "cap" in note] == [
+        f"{taken[name]} of {made.n_taken} rows are of {name}, more than its cap of 0.5, which is a "
+        f"share of the budget; --budget {made.n_taken} applies it to these rows"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("n_repeats", "named"),
+    [(4, None), (5, "5 of copy"), (40, "40 of copy, of which none is left")],
+)
+def test_a_corpus_that_loses_many_rows_as_repeats_is_told(tmp_path, make_corpus, n_repeats, named):
+    warehouse = Warehouse(tmp_path / "warehouse")
+    first = some("a", COUNT, 40)
+    copy = first[:n_repeats] + some("b", COUNT, 40 - n_repeats)
+    asked = {"questions": [str(i) for i in range(40)]}
+    runner(warehouse, make_corpus)(
+        ("first", first, asked), ("copy", copy, asked), ("dev", TARGET, {"role": "target"})
+    )
+    options = SelectionOptions(20, exclude_overlap=Overlap.NONE)
+    made = select(warehouse.folder, "dev", [], tmp_path / "out", options)
+    told = [note for note in made.notes if "earlier row" in note]
+    note = f"left out rows whose question and text an earlier row of the sources has: {named}"
+    assert told == ([note] if named else [])
 
 
 def write_weights(path, weights):

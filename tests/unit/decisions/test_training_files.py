@@ -284,6 +284,46 @@ def test_validation_holds_out_whole_databases(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("databases", "share", "note"),
+    [
+        ([10] * 10, 0.25, []),
+        ([None] * 10, 0.01, []),
+        (
+            [50, 50],
+            0.05,
+            [
+                "50 of 100 rows are held out for validation, not 0.05 of them: databases are held "
+                "out whole, and none is smaller"
+            ],
+        ),
+        (
+            [10, 90],
+            0.5,
+            [
+                "10 of 100 rows are held out for validation, not 0.5 of them: databases are held "
+                "out whole, and no other one fits"
+            ],
+        ),
+        (
+            [100],
+            0.1,
+            [
+                "nothing is held out for validation: all rows are of one database, and databases "
+                "are held out whole"
+            ],
+        ),
+        ([100], 0.0, []),
+    ],
+)
+def test_a_share_for_validation_that_databases_do_not_allow_is_told(
+    tmp_path, databases, share, note
+):
+    ids = [name for i, n in enumerate(databases) for name in ([f"db{i}"] * n if n else [None])]
+    given = rows(len(ids), db_id=ids, record=json.dumps({"schema": "CREATE TABLE boat (id int)"}))
+    assert write(tmp_path, given=given, validation_share=share).list_notes() == note
+
+
+@pytest.mark.parametrize(
     ("prompt", "message"),
     [
         ("{question} {table}", "unknown fields: table; there are: question, schema,"),
