@@ -23,6 +23,7 @@ from nl2sql_align.tasks.base.names import count_noun, suggest
 from nl2sql_align.tasks.base.run_sql import query_sql
 from nl2sql_align.tasks.decisions.headroom import headroom
 from nl2sql_align.tasks.decisions.options import CALIBRATION_REPLICATES, HEADROOM_SPLITS
+from nl2sql_align.tasks.ingest.delimited import find_separator
 from nl2sql_align.tasks.measures.divergence import alignment, skew_terms
 from nl2sql_align.tasks.ngrams.count import ngram_incidence
 from nl2sql_align.tasks.results.database import open_results
@@ -139,6 +140,8 @@ class Outcome(BaseModel):
 def read_outcomes(path: Path) -> list[Outcome]:
     """Read the outcomes in a CSV file with a header. Additional columns are ignored.
 
+    The separator is recognized as in dumps.
+
     Raises:
         ConfigurationError: The file cannot be read, lacks a column or rows, contains a row twice,
             or has a wrong value. The message names file, line and column.
@@ -148,7 +151,9 @@ def read_outcomes(path: Path) -> list[Outcome]:
             open_regular(path) as raw,
             io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as file,
         ):
-            return list(_parse_outcomes(path, csv.DictReader(file)))
+            text = file.read()
+        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=find_separator(text))
+        return list(_parse_outcomes(path, reader))
     except OSError as error:
         raise ConfigurationError(f"{path}: {error.strerror}; name a CSV file of outcomes") from None
     except (UnicodeDecodeError, csv.Error) as error:

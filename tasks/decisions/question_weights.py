@@ -8,10 +8,14 @@ import duckdb
 import polars as pl
 
 from nl2sql_align.tasks.base.errors import ConfigurationError
+from nl2sql_align.tasks.base.names import count_noun
 from nl2sql_align.tasks.base.run_sql import query_sql
+from nl2sql_align.tasks.ingest.delimited import find_separator_of_file
 
 _READERS: Final[dict[str, Callable[[Path], pl.DataFrame]]] = {
-    ".csv": lambda path: pl.read_csv(path, infer_schema=False),
+    ".csv": lambda path: pl.read_csv(
+        path, separator=find_separator_of_file(path), infer_schema=False
+    ),
     ".json": pl.read_json,
     ".jsonl": lambda path: pl.read_ndjson(path, infer_schema_length=None),
     ".parquet": lambda path: pl.read_parquet(path, glob=False),
@@ -81,12 +85,13 @@ def _check_keys(file: Path, target: str, key: str, given: pl.Series, known: pl.S
     foreign = given.filter(~given.is_in(known.drop_nulls().implode()) | given.is_null())
     if len(foreign):
         raise ConfigurationError(
-            f"{file}: {len(foreign):,} weights are not for questions of {target}, such as {key} "
-            f"{foreign[0]}; check the column {key}"
+            f"{file}: {count_noun(len(foreign), 'weight is', 'weights are')} not for questions of "
+            f"{target}, such as {key} {foreign[0]}; check the column {key}"
         )
     missing = known.filter(~known.is_in(given.implode()) | known.is_null())
     if len(missing):
         raise ConfigurationError(
-            f"{file}: {missing.n_unique():,} questions of {target} have no weight, such as {key} "
-            f"{missing[0]}; add them"
+            f"{file}: {count_noun(missing.n_unique(), 'question')} of {target} "
+            f"{'has' if missing.n_unique() == 1 else 'have'} no weight, such as {key} "
+            f"{missing[0]}; add what is missing"
         )

@@ -124,6 +124,9 @@ _TYPES: Final = {
     ".parquet": "parquet",
     ".tsv": "csv",
 }
+# The suffixes of Excel workbooks, and the first bytes of new and old ones.
+_WORKBOOKS: Final = frozenset({".xls", ".xlsb", ".xlsm", ".xlsx"})
+_WORKBOOK_STARTS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 _SNIFFED_BYTES: Final = 1 << 16
 # The suffixes of shards, and the names of files beside them that only describe the data set.
 DATA_SUFFIXES: Final = (".parquet", ".arrow", ".jsonl", ".json", ".csv", ".tsv")
@@ -876,6 +879,7 @@ def list_sources(entry: CorpusEntry) -> list[Source]:
     sources: list[Source] = []
     for path in list_files(entry):
         if not is_archive(path):
+            _refuse_workbook(entry, path)
             sources.append(Source(path))
             continue
         patterns = [entry.glob] if entry.glob else [*_FOLDER_FORMATS.get(entry.format, (None,))]
@@ -900,6 +904,19 @@ def list_sources(entry: CorpusEntry) -> list[Source]:
             _check_splits(entry, [PurePosixPath(member).name for member in members], path)
         sources += [Source(path, member) for member in members]
     return sources
+
+
+def _refuse_workbook(entry: CorpusEntry, path: Path) -> None:
+    """Raise if a file is a workbook; texts often have its suffix, too."""
+    if path.suffix.lower() not in _WORKBOOKS:
+        return
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+    except OSError as error:
+        raise _unreadable_error(entry, error, path) from None
+    if start.startswith(_WORKBOOK_STARTS):
+        raise _error(entry, "is an Excel workbook", "save its sheet as CSV", path)
 
 
 def _digest_file(entry: CorpusEntry, path: Path) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from nl2sql_align.tasks.base.errors import ConfigurationError, CorpusError
+from nl2sql_align.tasks.base.names import count_noun
 from nl2sql_align.tasks.base.progress import announce
 from nl2sql_align.tasks.ingest.archives import Source
 from nl2sql_align.tasks.ingest.corpora_file import AUTO, CorpusEntry, load_corpora, make_name
@@ -351,7 +352,8 @@ def _describe_reading(found: Inspection) -> Iterator[str]:
     n_rejected = sum(found.reject_reasons.values())
     if n_rejected:
         yield (
-            f"{n_rejected:,} of the first {found.n_parsed:,} texts are rejected, most often: "
+            f"{n_rejected:,} of the first {count_noun(found.n_parsed, 'text')} "
+            f"{'is' if n_rejected == 1 else 'are'} rejected, most often: "
             f"{next(iter(found.reject_reasons))}"
         )
     yield from found.hints

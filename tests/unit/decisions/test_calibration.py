@@ -86,6 +86,15 @@ def test_a_missing_column_and_an_unreadable_file_are_named(outcomes, tmp_path):
         read_outcomes(tmp_path / "binary.csv")
 
 
+def test_a_file_with_semicolons_is_read(outcomes):
+    line = "m,bad,train,60,dev,em,0.1,0.6"
+    expected = read_outcomes(outcomes(line))
+    header = HEADER.replace(",", ";")
+    assert read_outcomes(outcomes(line.replace(",", ";"), header=header)) == expected
+    with pytest.raises(ConfigurationError, match="line 3, column after: Input should be"):
+        read_outcomes(outcomes(line.replace(",", ";"), "m;bad;train;;dev;em;0.1", header=header))
+
+
 ROWS = (
     "m,bad,train,60,dev,em,0.1,0.6",
     "m,bad,train,10,dev,em,0.1,0.4",

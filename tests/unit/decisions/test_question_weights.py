@@ -44,6 +44,13 @@ def test_questions_are_named_by_ordinal_too(con, tmp_path):
     assert read_weights(con, "log", path).rows() == [(0, 1.0), (1, 0.25)]
 
 
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+def test_other_separators_are_read_as_those_of_dumps(con, tmp_path, separator):
+    path = tmp_path / "weights.csv"
+    path.write_text("ordinal,weight\n1,0.25\n0,1\n".replace(",", separator))
+    assert read_weights(con, "log", path).rows() == [(0, 1.0), (1, 0.25)]
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -54,8 +61,8 @@ def test_questions_are_named_by_ordinal_too(con, tmp_path):
         ("id,weight\na,1\nb,inf\nc,1\n", "row 2 (id b): the weight is not a number from 0 on"),
         ("id,weight\na,\nb,1\nc,1\n", "row 1 (id a): the weight is not a number from 0 on"),
         ("id,weight\na,1\nb,1\nb,2\nc,1\n", "id b has several weights; keep one"),
-        ("id,weight\na,1\nc,1\n", "1 questions of dev have no weight, such as id b; add them"),
-        ("id,weight\na,1\nb,1\nc,1\nx,1\n", "1 weights are not for questions of dev, such as id x"),
+        ("id,weight\na,1\nc,1\n", "1 question of dev has no weight, such as id b; add"),
+        ("id,weight\na,1\nb,1\nc,1\nx,1\n", "1 weight is not for questions of dev, such as id x"),
         ("", "cannot be read (empty"),
     ],
 )
@@ -83,5 +90,5 @@ def test_a_file_that_cannot_be_read_is_refused_in_one_line(con, tmp_path, name):
 def test_a_target_without_ids_needs_ordinals(con, tmp_path):
     path = tmp_path / "weights.csv"
     path.write_text("id,weight\na,1\n")
-    with pytest.raises(ConfigurationError, match="1 weights are not for questions of log"):
+    with pytest.raises(ConfigurationError, match="1 weight is not for questions of log"):
         read_weights(con, "log", path)

@@ -250,6 +250,23 @@ def test_a_file_that_is_not_a_dump_is_reported(tmp_path, name, role):
         resolve_format(entry(tmp_path / name, "auto", **keys))
 
 
+@pytest.mark.parametrize("name", ["a.xlsx", "a.XLS"])
+@pytest.mark.parametrize("format", ["auto", "csv"])
+def test_a_workbook_is_to_be_saved_as_csv(tmp_path, name, format):
+    start = b"PK\x03\x04" if name.endswith("x") else b"\xd0\xcf\x11\xe0"
+    (tmp_path / name).write_bytes(start + b"\0" * 100)
+    corpus = entry(tmp_path / name, format, columns={"sql": "q"} if format == "csv" else None)
+    with pytest.raises(CorpusError, match="is an Excel workbook; save its sheet as CSV"):
+        resolve_format(corpus)
+        ingest_corpus(corpus, tmp_path / "queries.parquet")
+
+
+def test_a_table_with_the_name_of_a_workbook_is_read(tmp_path):
+    (tmp_path / "a.xls").write_text("query\tdb_id\n" + "SELECT a FROM b\tc\n" * 3)
+    corpus = entry(tmp_path / "a.xls", "tsv", columns={"sql": "query"})
+    assert ingest_corpus(corpus, tmp_path / "queries.parquet").n_queries == 3
+
+
 def test_answers_of_several_lines_are_not_read_by_lines(tmp_path):
     (tmp_path / "a.sql").write_text("SELECT a\nFROM b\nWHERE c = 1;\nSELECT a\nFROM b;\n")
     with pytest.raises(CorpusError, match="only 2 of the first 5 lines start like SQL"):

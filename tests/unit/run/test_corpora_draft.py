@@ -58,6 +58,13 @@ def drafted(tmp_path_factory):
     return root, made, (root / "corpora.toml").read_text()
 
 
+def test_one_rejected_text_is_told_in_the_singular(tmp_path):
+    texts = [*(f"SELECT a{i} FROM b" for i in range(79)), "SELECT FROM WHERE"]
+    (tmp_path / "train.json").write_text(json.dumps([{**TRAIN[0], "query": t} for t in texts]))
+    draft_corpora(tmp_path, tmp_path / "corpora.toml")
+    assert "1 of the first 80 texts is rejected" in (tmp_path / "corpora.toml").read_text()
+
+
 def test_roles_formats_and_targets_are_guessed(drafted):
     root, made, _ = drafted
     entries = load_corpora(root / "corpora.toml")
