@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, NoReturn, TypeVar
 
 import typer
 from rich.markup import escape
+from typer.core import TyperCommand
 
 from nl2sql_align.flows.running.runners import Runner
 from nl2sql_align.tasks.base.environment import hide_pandas, set_library_defaults
@@ -66,10 +67,11 @@ from nl2sql_align.tasks.views.terminal.explanation import print_explanation
 from nl2sql_align.tasks.views.terminal.headroom import print_headroom
 from nl2sql_align.tasks.views.terminal.help import (
     CONTEXT_SETTINGS,
+    AnswersCommand,
     CommandGroup,
     show_no_types,
 )
-from nl2sql_align.tasks.views.terminal.matrix import print_matrix
+from nl2sql_align.tasks.views.terminal.matrix import list_shown_pairs, print_matrix
 from nl2sql_align.tasks.views.terminal.ratios import print_ratios, print_slices
 from nl2sql_align.tasks.warehouse.addresses import is_address, refuse_credentials
 from nl2sql_align.tasks.warehouse.object_store import warehouse_at
@@ -109,7 +111,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def _command(
-    panel: str, *, example: str, name: str | None = None
+    panel: str, *, example: str, name: str | None = None, cls: type[TyperCommand] | None = None
 ) -> Callable[[_Command], _Command]:
     """Register a function as a command, with its docstring as the help."""
 
@@ -117,7 +119,7 @@ def _command(
         # Join the lines of each paragraph: Typer would keep the line breaks of the source.
         text = re.sub(r"(?<!\n)\n(?!\n)", " ", cleandoc(function.__doc__ or ""))
         return app.command(
-            name, help=text, epilog=f"Example: {_NAME} {example}", rich_help_panel=panel
+            name, cls=cls, help=text, epilog=f"Example: {_NAME} {example}", rich_help_panel=panel
         )(function)
 
     return register
@@ -324,7 +326,9 @@ def run(
     raise typer.Exit(run_align(corpora, warehouse, options, replicates, resample))
 
 
-@_command(_PRODUCE, example="compare train.json dev.json --answers predictions.sql")
+@_command(
+    _PRODUCE, example="compare train.json dev.json --answers predictions.sql", cls=AnswersCommand
+)
 def compare(
     paths: Annotated[
         list[str],
@@ -498,21 +502,25 @@ def matrix(
 
     An alignment of 1 means identical n-gram distributions, 0.368 (1/e) nothing in common. Numbers
     have as many digits as their 95% intervals support. JSON and CSV contain all measures of every
-    ordered pair.
+    ordered pair. --require tests the pairs of the table, or of the JSON or CSV.
     """
     from nl2sql_align.tasks.results import read
 
+    is_table = form is Format.TABLE
     rows = read.matrix(
         place,
-        require,
+        None if is_table else require,
         targets=targets or (),
         models=models or (),
         trains=trains or (),
         top=top,
         metric=metric,
     )
-    if form is Format.TABLE:
-        print_matrix(rows, metric, all_pairs or bool(targets), ranked, top)
+    if is_table:
+        is_all = all_pairs or bool(targets)
+        if require is not None:
+            read.check_condition(list_shown_pairs(rows, is_all), require)
+        print_matrix(rows, metric, is_all, ranked, top)
     else:
         print_rows(rows, form)
 

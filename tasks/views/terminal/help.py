@@ -6,13 +6,15 @@ Help has both spellings of ``--help``, and no names of Python types.
 from typing import Any, Final, cast
 
 from typer import BadParameter
-from typer.core import TyperArgument, TyperGroup, TyperOption
+from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.base.names import suggest
 
 CONTEXT_SETTINGS: Final = {"help_option_names": ["--help", "-h"]}
 """Settings of a Typer app, for its commands, too."""
+
+_ANSWERS: Final = "--answers"
 
 
 def show_no_types() -> None:
@@ -50,6 +52,41 @@ class CommandGroup(TyperGroup):
             if problem is None:
                 raise
             raise ConfigurationError(problem) from None
+
+
+class AnswersCommand(TyperCommand):
+    """A command that refuses files on both sides of ``--answers``.
+
+    The shell turns ``--answers *.sql`` into one answer and several files, the last of which would
+    be taken for the target.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments.
+
+        Raises:
+            ConfigurationError: Files precede ``--answers FILE``, and others follow it.
+        """
+        given = [*args]
+        rest = super().parse_args(ctx, args)
+        for place, one in enumerate(given):
+            is_answer = one == _ANSWERS or one.startswith(f"{_ANSWERS}=")
+            after = place + 1 + (one == _ANSWERS)
+            if (
+                is_answer
+                and self._has_files(ctx, given[:place])
+                and self._has_files(ctx, given[after:])
+            ):
+                raise ConfigurationError(
+                    f"{_ANSWERS} takes one file, and other files follow it; repeat it for each "
+                    f"file ({_ANSWERS} a.sql {_ANSWERS} b.sql), and name TRAIN... TARGET first"
+                )
+        return rest
+
+    def _has_files(self, ctx: Any, args: list[str]) -> bool:
+        values, _, _ = self.make_parser(ctx).parse_args(args=[*args])
+        paths = values.get("paths")
+        return isinstance(paths, tuple) and bool(paths)
 
 
 def _describe_wrong_choice(error: BadParameter) -> str | None:

@@ -73,10 +73,10 @@ def print_matrix(
     if rows.is_empty():
         out.print("Nothing to compare: no corpus has a query with an n-gram.")
         return
-    seen = rows if is_all else rows.filter(rows["target_role"] == "target")
-    if seen.is_empty():
+    if not is_all and "target" not in rows["target_role"]:
         out.print("No target to compare with, so all corpora are shown as targets.")
-        seen, is_all = rows, True
+        is_all = True
+    seen = _select_pairs(rows, is_all)
     sources = dict(zip(seen["source"], seen["source_role"], strict=True))
     targets = list(dict.fromkeys(seen["target"]))
     names = shorten_names([*sources], max(SHORTEST_NAME, min(LONGEST_NAME, out.width // 3)))
@@ -127,6 +127,16 @@ def print_matrix(
             f"questions of {escape(row['target'])}, and is compared with all of them here; "
             "nl2sql-align ratio compares it with these."
         )
+
+
+def list_shown_pairs(rows: "pl.DataFrame", is_all: bool) -> "pl.DataFrame":
+    """Return the pairs that ``print_matrix`` shows if it shows all training sets."""
+    seen = _select_pairs(rows, is_all or "target" not in rows["target_role"])
+    return seen.filter(seen["source"] != seen["target"])
+
+
+def _select_pairs(rows: "pl.DataFrame", is_all: bool) -> "pl.DataFrame":
+    return rows if is_all else rows.filter(rows["target_role"] == "target")
 
 
 def _split_targets(targets: list[str], room: int) -> tuple[dict[str, str], list[list[str]]]:

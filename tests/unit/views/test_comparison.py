@@ -207,6 +207,28 @@ def test_the_command_prints_the_comparison(folder, capsys, monkeypatch):
     assert "Invalid value for TARGET" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["{boats}", "{dev}", "--answers", "{answers}", "{other}"],
+        ["{boats}", "{dev}", "--answers={answers}", "{other}", "--format", "json"],
+        ["{boats}", "--answers", "{answers}", "{dev}"],
+    ],
+)
+def test_files_behind_the_answers_are_not_taken_for_the_target(folder, capsys, arguments):
+    names = {name: str(folder / f"{name}.sql") for name in ("boats", "dev", "answers", "other")}
+    assert invoke(["compare", *(one.format(**names) for one in arguments)]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert "--answers takes one file, and other files follow it; repeat it for each file" in line
+
+
+def test_answers_may_precede_all_files(folder, capsys):
+    boats, dev, answers = (str(folder / f"{name}.sql") for name in ("boats", "dev", "answers"))
+    assert invoke(["compare", "--format", "json", "--answers", answers, boats, dev]) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert {row["train"] for row in made["ratios"]} == {"boats"}
+
+
 def test_a_comparison_does_not_import_prefect(folder):
     script = """
 import sys
