@@ -35,7 +35,8 @@ def print_inspection(found: "Inspection") -> None:
     if found.encoding.n_replaced:
         encoding += f", {count_noun(found.encoding.n_replaced, 'character')} could not be decoded"
     out.print(f"  {count_noun(found.n_queries, 'query', 'queries')}{encoding}")
-    for text in filter(None, (found.rows.text, found.rows.reading, found.lists)):
+    rows = found.rows
+    for text in filter(None, (rows.text, rows.odd_frequencies, rows.reading, found.lists)):
         out.print(f"  {escape(printable(text))}", soft_wrap=True)
     if found.n_cleaned:
         rules = ", ".join(f"{rule} {count:,}" for rule, count in found.cleaned_by.items())
@@ -50,8 +51,8 @@ def print_inspection(found: "Inspection") -> None:
     if shares and not any(found.dialect_shares.values()):
         reason = ", because no dialect parses any of the sampled queries"
     out.print(f"  dialect {found.dialect}{reason}", soft_wrap=True)
-    if found.rows.mixture:
-        out.print(f"  {escape(printable(found.rows.mixture))}", soft_wrap=True)
+    if rows.mixture:
+        out.print(f"  {escape(printable(rows.mixture))}", soft_wrap=True)
     n_rejected = sum(found.reject_reasons.values())
     n_commands = sum(
         n for reason, n in found.reject_reasons.items() if reason.startswith(NOT_A_QUERY)

@@ -13,6 +13,7 @@ from nl2sql_align.tasks.run.inspection import inspect_dump
 from nl2sql_align.tasks.templates.dialect_choice import choose_dialect, recall_dialect
 from nl2sql_align.tasks.templates.rules import CANDIDATES
 from nl2sql_align.tasks.templates.templatizer import Templatizer
+from nl2sql_align.tasks.views.terminal.corpora import print_inspection
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 from tests.unit.ingest.test_dumps import DUMPS, as_csv, as_json, as_lines, entry
 from tests.unit.ingest.test_formats import SAMPLES, ingested
@@ -290,6 +291,15 @@ def test_lines_with_other_labels_are_not_answers(tmp_path, first, second):
     label = r"(Question 1:|easy gold:)"
     with pytest.raises(CorpusError, match=f"labels such as '{label}'"):
         resolve_format(entry(tmp_path / "a.txt", "auto", role="predictions", target="t", model="m"))
+
+
+def test_an_inspection_tells_frequencies_that_are_not_numbers(tmp_path, capsys):
+    lines = ["query_sql_text,count_executions", "SELECT a FROM b,many", "SELECT c FROM b,2"]
+    (tmp_path / "a.csv").write_text("\n".join(lines))
+    found = inspect_dump(tmp_path / "a.csv")
+    print_inspection(found)
+    assert "\n  1 frequency is not a number, and counts once\n" in capsys.readouterr().out
+    assert found.as_dict()["rows"]["n_odd_frequencies"] == 1
 
 
 def test_an_inspection_of_scripts_says_how_to_read_them(tmp_path):
