@@ -191,11 +191,9 @@ class RowCounts:
         if not self.n_odd_frequencies:
             return ""
         n_odd = self.n_odd_frequencies
-        rest = (
-            "frequencies are not numbers, and count"
-            if n_odd != 1
-            else ("frequency is not a number, and counts")
-        )
+        rest = "frequency is not a number, and counts"
+        if n_odd != 1:
+            rest = "frequencies are not numbers, and count"
         return f"{n_odd:,} {rest} once"
 
     @property
