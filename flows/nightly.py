@@ -66,8 +66,9 @@ def nightly(
         force: Use a folder that contains other files for the results; they stay as they are.
 
     Returns:
-        A summary of the run, with the dumps that could not be used in ``problems``, and the files
-        that were not recognized in ``skipped``; None if all dumps are still being copied.
+        A summary of the run, with the dumps that could not be used in ``problems``, the files that
+        were not recognized in ``skipped``, and the corpora without a dump in ``retired``; None if
+        all dumps are still being copied.
 
     Raises:
         ConfigurationError: The folders do not exist, or contain no dump.
@@ -99,7 +100,7 @@ def nightly(
         dask_address=dask_address,
         force=force,
     )
-    return replace(summary, problems=found.problems, skipped=found.skipped)
+    return replace(summary, problems=found.problems, skipped=found.skipped, retired=found.gone)
 
 
 def _discover(
@@ -123,7 +124,7 @@ def _discover(
     )
     for problem in found.problems:
         get_run_logger().warning("%s", problem)
-    for one in found.skipped:
+    for one in (*found.gone, *found.skipped):
         get_run_logger().info("%s", one)
     try:
         create_markdown_artifact(

@@ -259,7 +259,7 @@ def discovery_summary(found: Discovery) -> str:
         ("Changed", found.changed),
         ("Problems", [_escape(problem) for problem in found.problems]),
         ("Still being copied, so left for the next run", found.waiting),
-        ("Retired: the dump is gone, its results remain", found.retired),
+        ("Retired: the dump is gone, its results remain", [_escape(one) for one in found.gone]),
         ("Pruned", found.pruned),
         ("Not taken", [_escape(one) for one in found.skipped]),
     ):

@@ -156,6 +156,11 @@ def run_nightly(
         return 0
     for problem in summary.problems:
         reporter.report("problem", f"nl2sql-align: {problem}")
+    for one in summary.retired[:_MAX_SKIPPED]:
+        reporter.report("retired", f"nl2sql-align: retired: {printable(one)}")
+    if len(summary.retired) > _MAX_SKIPPED:
+        n_more = len(summary.retired) - _MAX_SKIPPED
+        reporter.report("retired", f"nl2sql-align: {n_more:,} more corpora are retired")
     for one in summary.skipped[:_MAX_SKIPPED]:
         reporter.report("skipped", f"nl2sql-align: {printable(one)}")
     if len(summary.skipped) > _MAX_SKIPPED:

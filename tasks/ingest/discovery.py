@@ -68,6 +68,7 @@ class Discovery:
         changed: Corpora whose files have changed.
         waiting: Corpora that are still being copied. Their earlier results are kept.
         retired: Corpora whose dumps are gone. Their results are kept.
+        gone: One line for each of these.
         pruned: Corpora whose dumps are gone, and whose results are dropped.
         problems: One line for each dump or folder that could not be taken.
         skipped: One line for each file that is not recognized as a data set.
@@ -78,6 +79,7 @@ class Discovery:
     changed: tuple[str, ...] = ()
     waiting: tuple[str, ...] = ()
     retired: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
     pruned: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
@@ -203,9 +205,13 @@ def _discover_locked(
             why = "is not a folder that can be read" if is_hidden else "does not exist"
             search.report(folder, f"{folder}: {why}; check folders")
     listing = _Listing(search, warehouse, now)
-    for candidate in _find_candidates(folders, search):
+    candidates = _find_candidates(folders, search)
+    for candidate in candidates:
         listing.add(candidate, settle_seconds)
     listing.keep_missing(prune)
+    described = [candidate.source for candidate in candidates if not candidate.is_recognized]
+    for folder in folders:
+        listing.check_folder(folder, described)
     entries = _drop_without_target(listing.entries, search.problems)
     return Discovery(
         _write_result(warehouse, entries, listing.state),
@@ -213,6 +219,7 @@ def _discover_locked(
         changed=tuple(listing.changed),
         waiting=tuple(listing.waiting),
         retired=tuple(listing.retired),
+        gone=tuple(map(listing.describe_retired, listing.retired)),
         pruned=tuple(listing.pruned),
         problems=tuple(search.problems),
         skipped=tuple(
@@ -302,6 +309,34 @@ class _Listing:
                 retired_at = datetime.fromisoformat(at)
                 self.entries.append(_reuse_results(corpus, retired_at=retired_at))
                 self.state[name] = before | {"retired_at": at}
+
+    def check_folder(self, folder: Path, described: Sequence[Path]) -> None:
+        """Report a folder that had dumps, and has none now: it may not be mounted.
+
+        Args:
+            folder: The folder.
+            described: The descriptions in all folders; their dumps are reported one by one.
+        """
+        gone, left = 0, [*described, *self._search.failed]
+        for name, record in self.state.items():
+            if name not in self.retired:
+                left.append(Path(record["source"]))
+            elif record["source"] is not None:
+                gone += Path(record["source"]).is_relative_to(folder)
+        if gone and not any(source.is_relative_to(folder) for source in left):
+            dumps = f"its {gone:,} known dumps" if gone > 1 else "its known dump"
+            self._search.problems.append(
+                f"{folder}: contains none of {dumps} any more; check that it is mounted, or drop "
+                "their results with --prune"
+            )
+
+    def describe_retired(self, name: str) -> str:
+        """Return a line about a corpus whose dump is gone."""
+        since = datetime.fromisoformat(self.state[name]["retired_at"])
+        return (
+            f"{name}: its dump is gone since {since.astimezone():%Y-%m-%d}; its results stay until "
+            "a run with --prune"
+        )
 
     def _recall(self, name: str) -> dict[str, Any]:
         """Return the record of a corpus by the last search."""

@@ -24,6 +24,7 @@ class RunSummary:
         notes: Choices that the run made for corpora, and remarks about them.
         problems: The dumps and folders that the nightly job could not use, with the reasons.
         skipped: The files that the nightly job did not recognize as data sets.
+        retired: The corpora whose dumps the nightly job did not find any more, each with the date.
     """
 
     run_id: str
@@ -39,3 +40,4 @@ class RunSummary:
     notes: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+    retired: tuple[str, ...] = ()

@@ -287,6 +287,26 @@ def test_a_dump_that_is_gone_is_retired_until_it_is_pruned_or_comes_back(dumps, 
     )
 
 
+def test_a_folder_that_lost_all_of_its_dumps_is_a_problem(dumps, warehouse):
+    path, other = put(dumps / "spider" / "dev.json"), put(dumps / "bird" / "dev.json", BIRD)
+    take(warehouse, look(dumps, warehouse))
+    path.unlink()
+    one_is_left = look(dumps, warehouse)
+    [line] = one_is_left.gone
+    assert line.startswith("spider-dev: its dump is gone since 20")
+    assert (one_is_left.problems, len(line.splitlines())) == ((), 1)
+    take(warehouse, one_is_left)
+    other.unlink()
+    found = look(dumps, warehouse, LATER)
+    assert found.problems == (
+        f"{dumps}: contains none of its 2 known dumps any more; check that it is mounted, or drop "
+        "their results with --prune",
+    )
+    take(warehouse, found)
+    assert look(dumps, warehouse, 2 * LATER).problems == found.problems
+    assert look(dumps, warehouse, 3 * LATER, prune=True).problems == ()
+
+
 def test_a_description_without_its_dump_is_retired_too(dumps, warehouse):
     dump = put(dumps / "shop" / "a.sql", "SELECT a FROM b\n")
     put(dumps / "shop" / "corpus.toml", 'role = "train"\nformat = "lines"\npath = "a.sql"')
