@@ -320,9 +320,12 @@ _NAMES: Final = {
     "db_id": "db_id database db_name database_name database_id db datname schema_id".split(),
     "frequency": "calls frequency n_occurrences executions count_executions execution_count "
     "occurrences count".split(),
-    # Batch services add an id of their own to each answer, so that "id" comes last.
-    "id": "custom_id recordid question_id instance_id doc_id sample_id task_id id".split(),
+    # Batch services add an id of their own to each answer, so that "id" comes after other ids.
+    "id": "custom_id recordid question_id instance_id doc_id sample_id task_id id index "
+    "idx".split(),
 }
+ROW_NUMBERS: Final = frozenset({"index", "idx"})
+"""The names of ids that may be numbers of rows; they are ids only if they are integers."""
 # The fields that may be anywhere in a row; an id or a count further in may be of something else.
 _FAR_ROLES: Final = frozenset({"question", "db_id"})
 _N_FAR_NAMES: Final = 6
@@ -344,6 +347,7 @@ _PG_LOG: Final = re.compile(
     r"|\A[^\n]{0,400}?\b(?:LOG|ERROR|FATAL|WARNING):  \w",
     re.MULTILINE,
 )
+_ROW_NUMBER: Final = re.compile(r"\d+(\.0+)?")
 _FIRST_KEY: Final = re.compile(r'\$\.(?:"([^"]+)"|([^."\[*]+))')
 _CLOSED: Final = re.compile(rf";(?:[\s;]++|{COMMENT})*+\Z")
 # A change may follow the common tables of a query, and is in the body of a trigger.
@@ -1208,6 +1212,8 @@ def _find_column(role: str, rows: Rows, taken: KeyPath, *, is_nested: bool) -> K
             is_near = len(path) == 1 or is_language or path[:-1] == taken[:-1]
             is_allowed = is_near or (role in _FAR_ROLES and name in wanted[:_N_FAR_NAMES])
             if role == "question" and (not isinstance(value, str) or looks_like_sql(value)):
+                continue
+            if name in ROW_NUMBERS and not _ROW_NUMBER.fullmatch(str(value)):
                 continue
             if name in wanted and path != taken and is_allowed and (is_nested or len(path) == 1):
                 ranked[path] = (wanted.index(name), path[:-1] != taken[:-1], len(path))

@@ -15,7 +15,7 @@ from nl2sql_align.tasks.base.run_sql import query_sql, run_sql
 from nl2sql_align.tasks.warehouse.facts import recall
 from nl2sql_align.tasks.warehouse.folder import Warehouse, write_atomically
 
-ARRANGEMENT_VERSION: Final = 1
+ARRANGEMENT_VERSION: Final = 2
 """Raise it with every change that can alter the arranged queries of the same dumps."""
 
 SLICES_VERSION: Final = 1
@@ -24,15 +24,20 @@ SLICES_VERSION: Final = 1
 NUMBERED_FORMATS: Final = frozenset({"bird_predictions"})
 """The formats whose ids are the numbers of the questions, from 0."""
 
+BY_ORDER: Final = "the answers are taken in the order of the file"
+"""The note on answers that could not be joined to their questions."""
+
 LARGEST_WEIGHT: Final = math.lcm(*range(1, 17))
 """The largest weight of a question, divisible by all numbers of answers up to 16. If a larger one
 would be needed, weights are rounded."""
 
 _COMPLETE_SHARE: Final = 2 / 3
 _KNOWN_SHARE: Final = 1 / 2
+# More questions with one text are turns of conversations, whose order says which is which.
+_REPEATED_SHARE: Final = 1 / 20
 _ROWS_PER_BATCH: Final = 1 << 14
 
-Way = Literal["id", "number", "order", "alone", "rows"]
+Way = Literal["id", "number", "order", "question", "question_in_database", "alone", "rows"]
 """How the questions of answers are found; see ``sql/ingest/answered_questions.sql``."""
 
 
@@ -86,6 +91,25 @@ class _Ids:
     n_questions: int
 
 
+@dataclass(frozen=True)
+class _Texts:
+    """The row of ``sql/ingest/compare_questions.sql``."""
+
+    n_rows: int
+    n_known: int
+    n_moved: int
+    n_repeated: int
+    n_unclear: int
+    n_answered: int
+    n_questions: int
+
+    @property
+    def are_enough(self) -> bool:
+        """Whether the question of each answer is clear by its text."""
+        is_clear = self.n_known == self.n_rows and not self.n_unclear
+        return is_clear and self.n_repeated <= _REPEATED_SHARE * self.n_rows
+
+
 def has_ids(queries: Path) -> bool:
     """Return whether an ingested dump gives the id of any query."""
     return _has_values(queries, "id")
@@ -94,6 +118,11 @@ def has_ids(queries: Path) -> bool:
 def has_databases(queries: Path) -> bool:
     """Return whether an ingested dump gives the database of any query."""
     return _has_values(queries, "db_id")
+
+
+def has_question_texts(queries: Path) -> bool:
+    """Return whether an ingested dump gives the text of any question."""
+    return _has_values(queries, "question")
 
 
 def has_question_ordinals(queries: Path) -> bool:
@@ -123,6 +152,7 @@ def find_arrangement(
     target_name: str = "",
     are_numbers: bool = False,
     *,
+    counts_rows: bool = False,
     shows_ids: bool = True,
 ) -> Arrangement:
     """Return how answers belong to the questions of their target.
@@ -132,19 +162,66 @@ def find_arrangement(
         target: The queries of their target, if it can be read.
         target_name: The name of the target, for notes.
         are_numbers: Whether the ids are the numbers of the questions, from 0, by the format.
+        counts_rows: Whether the ids of one of both, or those of each, count its rows, so that equal
+            ids may belong to different questions.
         shows_ids: Whether notes may have ids as examples.
     """
     if target is None:
         return Arrangement("alone" if has_ids(queries) else "rows")
-    if not has_ids(queries):
+    if has_ids(queries):
+        with connected() as con:
+            found = query_sql(con, "ingest/compare_ids", queries=str(queries), target=str(target))
+            ids = _Ids(**dict(zip(found.columns, found.fetchall()[0], strict=True)))
+        if not shows_ids:
+            ids = replace(ids, example_unknown="...", example_repeated="...", example_known="...")
+        choose = _number_questions if are_numbers else _choose_way
+        arrangement = (_number_rows if counts_rows else choose)(ids, target_name)
+    else:
         is_same = count_questions(queries) == count_questions(target)
-        return Arrangement("order" if is_same else "rows")
+        arrangement = Arrangement("order" if is_same else "rows")
+    if arrangement.way in ("id", "number"):
+        return arrangement
+    if not (has_question_texts(queries) and has_question_texts(target)):
+        return arrangement
     with connected() as con:
-        found = query_sql(con, "ingest/compare_ids", queries=str(queries), target=str(target))
-        ids = _Ids(**dict(zip(found.columns, found.fetchall()[0], strict=True)))
-    if not shows_ids:
-        ids = replace(ids, example_unknown="...", example_repeated="...", example_known="...")
-    return _number_questions(ids, target_name) if are_numbers else _choose_way(ids, target_name)
+        return _compare_texts(con, queries, target, arrangement, target_name)
+
+
+def _compare_texts(
+    con: duckdb.DuckDBPyConnection,
+    queries: Path,
+    target: Path,
+    by_order: Arrangement,
+    target_name: str,
+) -> Arrangement:
+    """Return the arrangement by the texts of questions if these show that the order is another.
+
+    If their texts do not tell all questions apart, it is the given arrangement, with a note.
+    """
+    ways: tuple[Way, ...] = ("question_in_database", "question")
+    for way in ways:
+        run_sql(con, "ingest/question_keys", queries=str(queries), target=str(target), way=way)
+        found = query_sql(con, "ingest/compare_questions")
+        texts = _Texts(**dict(zip(found.columns, found.fetchall()[0], strict=True)))
+        if texts.n_moved and texts.are_enough:
+            keys = "texts" if way == "question" else "texts and databases"
+            note = (
+                f"no ids name the questions of {target_name}, and {texts.n_moved:,} of its "
+                f"{texts.n_rows:,} rows are in other places: they are joined by the {keys} of "
+                "their questions"
+            )
+            if texts.n_repeated:
+                note += f", and {texts.n_repeated:,} that share these by their order"
+            joined = Arrangement(way, notes=(note,))
+            return _complete(joined, texts.n_answered, texts.n_questions, target_name)
+    if not texts.n_moved:
+        return by_order
+    doubt = (
+        f"{texts.n_moved:,} of its {texts.n_rows:,} rows have the questions of other rows of "
+        f"{target_name}, which their texts do not all tell apart: {BY_ORDER}, and may be compared "
+        "with other questions; name columns.id of both, or bring both into one order"
+    )
+    return replace(by_order, notes=(*by_order.notes, doubt))
 
 
 def _number_questions(ids: _Ids, target: str) -> Arrangement:
@@ -152,33 +229,47 @@ def _number_questions(ids: _Ids, target: str) -> Arrangement:
         return _choose_way(ids, target)  # these ids are not numbers of the questions
     if ids.n_rows == ids.n_questions == ids.largest_number + 1:
         return Arrangement("rows")  # in order already
-    return _complete(Arrangement("number"), ids, ids.n_ids, target)
+    return _complete_ids(Arrangement("number"), ids, ids.n_ids, target)
+
+
+def _number_rows(ids: _Ids, target: str) -> Arrangement:
+    """Return the arrangement by ids that are the numbers of rows, if they can be nothing else."""
+    first = _find_first_number(ids)
+    # Tables that were put together may count the rows of each of them.
+    is_repeated = ids.n_ids < ids.n_rows == ids.n_questions
+    if first is None or is_repeated or ids.n_without_id:
+        note = (
+            f"its ids or those of {target} count rows (index, idx), and do not tell which question "
+            f"of {target} is which: {BY_ORDER}; name columns.id of both"
+        )
+        return Arrangement("rows", notes=(note,))
+    note = f"its ids are taken as the numbers of the questions of {target}, from {first}"
+    return _complete_ids(Arrangement("number", first, notes=(note,)), ids, ids.n_ids, target)
 
 
 def _choose_way(ids: _Ids, target: str) -> Arrangement:
-    by_order = "the answers are taken in the order of the file"
     way: Way = "alone" if ids.n_rows > ids.n_ids + ids.n_without_id else "rows"
     if ids.n_without_id > _KNOWN_SHARE * ids.n_rows:
         missing = f"{ids.n_without_id:,} of its {ids.n_rows:,} rows have no id"
-        return Arrangement(way, notes=(f"{missing}: {by_order}; check columns.id",))
+        return Arrangement(way, notes=(f"{missing}: {BY_ORDER}; check columns.id",))
     if not ids.n_question_ids:
         first = _find_first_number(ids)
         if first is None:
             return Arrangement(
                 way,
                 notes=(
-                    f"has ids, but the questions of {target} have none: {by_order}; name the ids "
+                    f"has ids, but the questions of {target} have none: {BY_ORDER}; name the ids "
                     f"of {target} in its columns",
                 ),
             )
         notes = (f"its ids are taken as the numbers of the questions of {target}, from {first}",)
-        return _complete(Arrangement("number", first, notes=notes), ids, ids.n_ids, target)
+        return _complete_ids(Arrangement("number", first, notes=notes), ids, ids.n_ids, target)
     if ids.n_repeated:
         return Arrangement(
             way,
             notes=(
                 f"{ids.n_repeated:,} ids of {target} belong to several questions (such as "
-                f"'{_shorten(ids.example_repeated)}'): {by_order}; name other ids in the columns "
+                f"'{_shorten(ids.example_repeated)}'): {BY_ORDER}; name other ids in the columns "
                 f"of {target}",
             ),
         )
@@ -188,13 +279,13 @@ def _choose_way(ids: _Ids, target: str) -> Arrangement:
             notes=(
                 f"{ids.n_ids - ids.n_known:,} of its {ids.n_ids:,} ids (such as "
                 f"'{_shorten(ids.example_unknown)}') are not ids of {target} (such as "
-                f"'{_shorten(ids.example_known)}'): {by_order}; check columns.id of both",
+                f"'{_shorten(ids.example_known)}'): {BY_ORDER}; check columns.id of both",
             ),
         )
-    return _complete(Arrangement("id"), ids, ids.n_known, target)
+    return _complete_ids(Arrangement("id"), ids, ids.n_known, target)
 
 
-def _complete(arrangement: Arrangement, ids: _Ids, n_answered: int, target: str) -> Arrangement:
+def _complete_ids(arrangement: Arrangement, ids: _Ids, n_answered: int, target: str) -> Arrangement:
     """Return the arrangement with its notes, for this number of answered questions."""
     notes = list(arrangement.notes)
     if n_unknown := ids.n_ids - n_answered:
@@ -204,19 +295,27 @@ def _complete(arrangement: Arrangement, ids: _Ids, n_answered: int, target: str)
         )
     if ids.n_without_id:
         notes.append(f"{ids.n_without_id:,} of its rows have no id: they are left out")
-    n_missing = ids.n_questions - n_answered
-    is_partial = n_answered < _COMPLETE_SHARE * ids.n_questions
+    return _complete(replace(arrangement, notes=tuple(notes)), n_answered, ids.n_questions, target)
+
+
+def _complete(
+    arrangement: Arrangement, n_answered: int, n_questions: int, target: str
+) -> Arrangement:
+    """Return the arrangement with a note on the questions without an answer."""
+    notes = list(arrangement.notes)
+    n_missing = n_questions - n_answered
+    is_partial = n_answered < _COMPLETE_SHARE * n_questions
     if is_partial:
         notes.append(
-            f"answers {n_answered:,} of the {ids.n_questions:,} questions of {target}, and is "
+            f"answers {n_answered:,} of the {n_questions:,} questions of {target}, and is "
             "compared with these"
         )
     elif n_missing:
         notes.append(
-            f"answers to {n_missing:,} of the {ids.n_questions:,} questions of {target} are "
+            f"answers to {n_missing:,} of the {n_questions:,} questions of {target} are "
             "missing, and count as empty ones"
         )
-    return Arrangement(arrangement.way, arrangement.first_number, is_partial, tuple(notes))
+    return replace(arrangement, is_partial=is_partial, notes=tuple(notes))
 
 
 def _find_first_number(ids: _Ids) -> int | None:
@@ -253,12 +352,13 @@ def write_arranged(
         only_first: Keep the first answer to each question only.
         largest_weight: The largest weight of a question; see ``choose_weight``.
     """
+    files = {"queries": str(queries), "target": str(target or queries)}
     with connected() as con, pq.ParquetFile(queries) as file:
+        run_sql(con, "ingest/question_keys", **files, way=arrangement.way)
         run_sql(
             con,
             "ingest/answered_questions",
-            queries=str(queries),
-            target=str(target or queries),
+            **files,
             way=arrangement.way,
             first_number=arrangement.first_number,
             only_first=only_first,
@@ -270,7 +370,7 @@ def write_arranged(
             "ingest/arranged_queries",
             queries=str(queries),
             question_weight=weight,
-            by_text=arrangement.way in ("id", "number"),
+            by_text=arrangement.is_joined and arrangement.way != "order",
         ).to_arrow_reader(_ROWS_PER_BATCH)
         metadata = {**(file.metadata.metadata or {}), b"question_weight": str(weight).encode()}
         schema = file.schema_arrow.with_metadata(

@@ -23,6 +23,7 @@ from nl2sql_align.tasks.ingest.changing_dumps import (
 from nl2sql_align.tasks.ingest.corpora_file import AUTO, CorpusEntry, is_generic
 from nl2sql_align.tasks.ingest.dumps import INGEST_VERSION, ingest_corpus, text_settings
 from nl2sql_align.tasks.ingest.fetch import describe_fetched, fetch_dump
+from nl2sql_align.tasks.ingest.format_recognition import ROW_NUMBERS
 from nl2sql_align.tasks.ingest.questions import (
     ARRANGEMENT_VERSION,
     NUMBERED_FORMATS,
@@ -31,6 +32,7 @@ from nl2sql_align.tasks.ingest.questions import (
     find_arrangement,
     has_ids,
     has_question_ordinals,
+    has_question_texts,
     write_arranged,
     write_slices,
 )
@@ -280,7 +282,7 @@ def _prepare_texts(
         start_worker(CANDIDATES if entry.dialect == AUTO else ())
     if is_new:
         _ingest(dump, ingested, warehouse)
-    queries, arrangement, asked = _arrange_queries(entry, ingested, target, warehouse)
+    queries, arrangement, asked = _arrange_queries(dump, ingested, target, warehouse)
     if entry.format == FINGERPRINT:
         entry, notes = _take_manifest(entry)
     else:
@@ -386,11 +388,23 @@ def _find_slices(dump: IdentifiedDump, ingested: Path, warehouse: Warehouse) -> 
 
 def _has_questions(entry: CorpusEntry, ingested: Path) -> bool:
     """Return whether several queries may have one question, or a question of another corpus."""
-    return has_question_ordinals(ingested) or (entry.role == "predictions" and has_ids(ingested))
+    if has_question_ordinals(ingested):
+        return True
+    may_name = has_ids(ingested) or has_question_texts(ingested)
+    return entry.role == "predictions" and may_name
+
+
+def _name_row_numbers(dump: IdentifiedDump) -> str | None:
+    """Return the name of the ids that were recognized by a name that often just counts rows."""
+    columns = dump.entry.columns
+    if dump.reason is None or columns is None or columns.id is None:
+        return None
+    name = re.split(r"[.\[\]\"]+", columns.id.rstrip('"'))[-1].lower()
+    return name if name in ROW_NUMBERS else None
 
 
 def _arrange_queries(
-    entry: CorpusEntry, ingested: Path, target: CorpusEntry | None, warehouse: Warehouse
+    dump: IdentifiedDump, ingested: Path, target: CorpusEntry | None, warehouse: Warehouse
 ) -> tuple[Path, Arrangement | None, Path | None]:
     """Put answers into the order of the target's questions, and weigh several to one question.
 
@@ -400,12 +414,14 @@ def _arrange_queries(
         order. The file is named by its content, so that the order of the dump's rows leaves no
         trace.
     """
-    asked = None
+    entry, asked, counts_rows = dump.entry, None, False
     keeps_sql = entry.keep_sql and (target is None or target.keep_sql)
     if entry.role == "predictions" and target is not None:
         if not _has_questions(entry, ingested) and target.which != "each":
             return ingested, None, None
-        asked = _find_queries(target, warehouse)
+        asked, row_numbers = _find_queries(target, warehouse)
+        # Equal numbers of rows are equal questions only if both files got them from one source.
+        counts_rows = row_numbers != _name_row_numbers(dump)
     if not _has_questions(entry, ingested) and (asked is None or not has_question_ordinals(asked)):
         return ingested, None, None
     key = stage_key(
@@ -413,6 +429,7 @@ def _arrange_queries(
         answers=entry.answers,
         name=entry.target,
         version=ARRANGEMENT_VERSION,
+        **({"counts_rows": True} if counts_rows else {}),
         **({} if keeps_sql else {"keep_sql": False}),
     )
 
@@ -422,7 +439,12 @@ def _arrange_queries(
         if entry.role == "predictions":
             are_numbers = entry.format in NUMBERED_FORMATS
             arrangement = find_arrangement(
-                ingested, asked, entry.target or "", are_numbers, shows_ids=keeps_sql
+                ingested,
+                asked,
+                entry.target or "",
+                are_numbers,
+                counts_rows=counts_rows,
+                shows_ids=keeps_sql,
             )
         queries = ingested
         if arrangement.way != "rows" or has_question_ordinals(ingested):
@@ -444,26 +466,27 @@ def _arrange_queries(
     return queries, Arrangement.from_dict(known["arrangement"]), asked
 
 
-def _find_queries(target: CorpusEntry, warehouse: Warehouse) -> Path | None:
-    """Return the queries of a target, ingested now if its own step has not done so; else None.
+def _find_queries(target: CorpusEntry, warehouse: Warehouse) -> tuple[Path | None, str | None]:
+    """Return the queries of a target, and the name of its ids if these may just count rows.
 
-    Those of a fingerprint are not in the order of any questions.
+    They are ingested now if the target's own step has not done so. Those of a fingerprint, which
+    are not in the order of any questions, and of an unreadable target are None.
     """
     warehouse = warehouse if target.keep_sql else warehouse.hidden
 
-    def find(given: CorpusEntry) -> Path | None:
+    def find(given: CorpusEntry) -> tuple[Path | None, str | None]:
         dump = identify_dump(given)
         if dump.entry.format == FINGERPRINT:
-            return None
+            return None, None
         ingested = warehouse.queries_file(_queries_key(dump.entry, dump.digest))
         if not ingested.exists():
             _ingest(dump, ingested, warehouse)
-        return _arrange_queries(dump.entry, ingested, None, warehouse)[0]
+        return _arrange_queries(dump, ingested, None, warehouse)[0], _name_row_numbers(dump)
 
     try:
         return read_unchanged(fetch_dump(target, warehouse), warehouse.scratch, find)
     except CorpusError:  # the step of the target sets it aside
-        return None
+        return None, None
 
 
 def check_targets(outcomes: Mapping[str, Prepared | SetAside]) -> dict[str, Prepared | SetAside]:

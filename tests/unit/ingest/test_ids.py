@@ -31,6 +31,20 @@ def test_names_of_ids_are_recognized(tmp_path, name):
     assert found["id"].to_list() == ["boat-0", "boat-1", "boat-2"]
 
 
+@pytest.mark.parametrize("name", ["index", "idx"])
+def test_row_numbers_are_ids_if_they_are_integers_and_there_are_no_others(tmp_path, name):
+    for values, expected in (
+        ([4, 2], ["4", "2"]),
+        ([4.0, "2"], ["4", "2"]),
+        (["ix_boat", "ix_crew"], [None, None]),
+    ):
+        rows = [{name: one, "statement": "select 1 from boat"} for one in values]
+        found = ingest(write_json(tmp_path / "a.jsonl", rows), tmp_path)["id"]
+        assert found.to_list() == expected
+    rows = [{name: 1, "task_id": "t7", "statement": "select 1 from boat"}]
+    assert ingest(write_json(tmp_path / "a.jsonl", rows), tmp_path)["id"].to_list() == ["t7"]
+
+
 def test_the_id_of_a_request_comes_before_the_id_that_a_batch_service_adds(tmp_path):
     rows = [{"id": "batch_1", "custom_id": "boat-1", "answer": "select 1 from boat"}]
     assert ingest(write_json(tmp_path / "a.jsonl", rows), tmp_path)["id"].to_list() == ["boat-1"]

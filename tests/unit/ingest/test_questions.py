@@ -33,16 +33,16 @@ def few_instances(tmp_path):
         yield
 
 
-def write(path, ids, texts=None, questions=None):
-    """Write an ingested file with these ids, texts and ordinals of questions."""
+def write(path, ids, texts=None, questions=None, asked=None, databases=None):
+    """Write an ingested file with these ids, queries, ordinals, texts, and databases."""
     n = len(ids)
     texts = texts or [f"select {number}" for number in range(n)]
     rows = {
         "ordinal": range(n),
         "sql": texts,
         "raw_sql": texts,
-        "db_id": [None] * n,
-        "question": [None] * n,
+        "db_id": databases or [None] * n,
+        "question": asked or [None] * n,
         "n_occurrences": [1] * n,
         "id": ids,
         "question_ordinal": questions or [None] * n,
@@ -278,3 +278,97 @@ def test_a_weight_that_is_not_divisible_is_rounded_and_never_zero(tmp_path):
     for largest, expected in ((1, [1] * 5), (5, [3, 3, 2, 2, 2]), (6, [3, 3, 2, 2, 2])):
         rows = arrange(tmp_path, Arrangement("alone"), target=None, largest_weight=largest)
         assert [row[3] for row in rows] == expected
+
+
+def find_by_text(folder, answers, asked, ids=()):
+    """Find the arrangement of questions that are written as a database and a letter."""
+    files, ids = [], dict(ids)
+    for name, given in (("answers", answers), ("asked", asked)):
+        texts = [one[-1:] if one else None for one in given]
+        databases = [one[:-1] if one else None for one in given]
+        path = folder / f"{name}.parquet"
+        one_ids = ids.get(name, [None] * len(given))
+        files.append(write(path, one_ids, asked=texts, databases=databases))
+    return find_arrangement(*files, "dev")
+
+
+ASKED = ["xa", "xb", "xc", "yd"]
+
+
+@pytest.mark.parametrize(
+    ("answers", "asked", "way"),
+    [
+        (ASKED, ASKED, "order"),
+        (["yd", "xa", "xc", "xb"], ASKED, "question_in_database"),
+        (["zd", "za", "zc", "zb"], ASKED, "question"),  # other names of databases
+        (["yd", "xa"], ASKED, "question_in_database"),
+        (ASKED[:2], ASKED, "rows"),  # in order
+        (["xb", "ya"], ["ya", "xa", "xb"], "question_in_database"),
+        (["zb", "za"], ["ya", "xa", "xb"], "rows"),  # a question about two databases
+        (["yd", "xa", "xc", "xe"], ASKED, "order"),  # one is not of the target
+        (["yd", "xa", "xc", None], ASKED, "order"),
+        (["xe", "xf", "xg", "xh"], ASKED, "order"),
+        (["xb", "xa", "xa"], ["xa", "xa", "xb"], "order"),  # turns of conversations
+        (["xb", "xb", "xa"], ["xa", "xb"], "question_in_database"),  # several answers
+    ],
+)
+def test_texts_join_answers_where_they_show_another_order(tmp_path, answers, asked, way):
+    assert find_by_text(tmp_path, answers, asked).way == way
+
+
+def test_answers_that_texts_join_get_the_order_of_the_questions(tmp_path):
+    found = find_by_text(tmp_path, [" yd", "xa", "xc", "xb"], ["xa", "xb", "xc", " yd"])
+    assert [row[2] for row in arrange(tmp_path, found)] == [
+        "select 1",
+        "select 3",
+        "select 2",
+        "select 0",
+    ]
+    [note] = found.notes
+    assert note == (
+        "no ids name the questions of dev, and 3 of its 4 rows are in other places: they are "
+        "joined by the texts and databases of their questions"
+    )
+
+
+def test_a_few_questions_with_one_text_are_joined_in_their_order(tmp_path):
+    asked = [f"x{chr(97 + n)}" for n in range(26)] + [f"y{chr(97 + n)}" for n in range(26)]
+    asked[9] = asked[3]
+    found = find_by_text(tmp_path, asked[::-1], asked)
+    assert found.notes[0].endswith(", and 2 that share these by their order")
+    texts = [row[2] for row in arrange(tmp_path, found)]
+    assert (texts[3], texts[9], texts[0]) == ("select 42", "select 48", "select 51")
+
+
+def test_texts_that_do_not_tell_all_questions_apart_are_a_doubt(tmp_path):
+    [note] = find_by_text(tmp_path, ["yd", "xa", "xc", "xe"], ASKED).notes
+    assert note == (
+        "2 of its 4 rows have the questions of other rows of dev, which their texts do not all "
+        "tell apart: the answers are taken in the order of the file, and may be compared with "
+        "other questions; name columns.id of both, or bring both into one order"
+    )
+
+
+def test_texts_help_where_ids_do_not(tmp_path):
+    ids = {"answers": ["r1", "r2", "r3", "r4"], "asked": ["1", "2", "3", "4"]}
+    found = find_by_text(tmp_path, ["yd", "xa", "xc", "xb"], ASKED, ids)
+    assert (found.way, len(found.notes)) == ("question_in_database", 1)
+
+
+@pytest.mark.parametrize(
+    ("answers", "asked", "way", "first"),
+    [
+        (["2", "0", "1"], ["1", "2", "3"], "number", 0),  # these ids are not row numbers
+        (["3", "2", "1"], ["a", "b", "c"], "number", 1),
+        (["2", "1"], ["1", "2", "3"], "rows", 0),  # from 0 or from 1
+        (["0", "0", "1"], ["1", "2", "3"], "rows", 0),  # of each of two tables
+        (["1", "0"], [None, None], "number", 0),
+    ],
+)
+def test_row_numbers_are_not_compared_with_other_ids(tmp_path, answers, asked, way, first):
+    files = (
+        write(tmp_path / "answers.parquet", answers),
+        write(tmp_path / "asked.parquet", asked),
+    )
+    found = find_arrangement(*files, "dev", counts_rows=True)
+    assert (found.way, found.first_number, len(found.notes)) == (way, first, 1)
