@@ -4,6 +4,7 @@ The divergence is a sum with one term per n-gram. Nested n-grams that express th
 are folded under the longest one together with their terms, so the total does not change.
 """
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import asin, fsum, sqrt
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from nl2sql_align.tasks.base.errors import ConfigurationError
 from nl2sql_align.tasks.base.names import suggest
 from nl2sql_align.tasks.base.run_sql import query_sql
+from nl2sql_align.tasks.ingest.questions import BY_ORDER
 from nl2sql_align.tasks.measures.divergence import SKEW
 from nl2sql_align.tasks.ngrams.count import split_template
 from nl2sql_align.tasks.results.database import open_results
@@ -202,6 +204,8 @@ def explain(place: Path | str, source: str, target: str, top: int = 10) -> Expla
             ).drop(f"{side}_ordinal")
         features = _read_features(con, source, target)
         answer_errors = read_answer_errors(con).get((source, target), [])
+        if answer_errors:
+            answer_errors += _read_order_notes(con, source)
     return Explanation(
         source=source,
         target=target,
@@ -216,6 +220,13 @@ def explain(place: Path | str, source: str, target: str, top: int = 10) -> Expla
         ngrams=ngrams,
         features=features,
     )
+
+
+def _read_order_notes(con: "duckdb.DuckDBPyConnection", predictions: str) -> list[str]:
+    """Return the notes of the last run on predictions that may answer other questions."""
+    notes = con.execute("select notes from runs order by started_at desc limit 1").fetchone()
+    own = [one for one in json.loads(notes[0] if notes else "[]") if BY_ORDER in one]
+    return [f"Beware: {one}." for one in own if one.startswith(f"{predictions}: ")]
 
 
 def _read_pair(

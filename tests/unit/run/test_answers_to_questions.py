@@ -7,6 +7,7 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from nl2sql_align.tasks.base.connections import bounded
@@ -18,6 +19,7 @@ from nl2sql_align.tasks.results.read import matrix
 from nl2sql_align.tasks.run import steps
 from nl2sql_align.tasks.run.prepare import SharedParts, prepare_corpus
 from nl2sql_align.tasks.templates.parser_pool import parse_part, stop_workers
+from nl2sql_align.tasks.views.explain import explain
 from nl2sql_align.tasks.warehouse.folder import Warehouse
 from tests import reference
 
@@ -137,7 +139,13 @@ def run(corpora: Path, folder: Path):
             counted,
             matrix.pairs,
             matrix.contributions,
-            RunRecord("run", datetime(2026, 1, 1, tzinfo=UTC), {}, {"duckdb": "2"}),
+            RunRecord(
+                "run",
+                datetime(2026, 1, 1, tzinfo=UTC),
+                {},
+                {"duckdb": "2"},
+                notes=[note for one in prepared for note in one.notes],
+            ),
             steps.resample_pairs(counted, matrix, warehouse, Resampling(20)),
             steps.measure_as_written(counted, warehouse),
             known_share=2.0,  # make a new database in each run
@@ -451,3 +459,56 @@ def test_shuffling_the_rows_of_predictions_changes_no_table(made):
     # Other files as ingested, but the same ones from there on.
     changed = files ^ set(warehouse.stage_files())
     assert {path.parent.name for path in changed} == {"queries"}
+
+
+def test_answers_in_another_order_are_joined_by_their_questions_or_row_numbers(tmp_path):
+    """The answers without ids give the results of answers with ids."""
+    order = dict(zip(ANSWERS, range(len(ANSWERS)), strict=True))
+    predictions = {
+        "by-id": [{"question_id": one, "answer": ANSWERS[one]} for one in ORDER],
+        "by-text": [{"question": f"What is {one}?", "answer": ANSWERS[one]} for one in ORDER],
+        "by-number": [{"index": order[one], "answer": ANSWERS[one]} for one in ORDER],
+    }
+    rows = [
+        {"question_id": f"id-{one}", "question": f"What is {one}?", "sql": sql, "db": db}
+        for one, (sql, db) in QUESTIONS.items()
+    ]
+    predictions["by-id"] = [
+        row | {"question_id": f"id-{row['question_id']}"} for row in predictions["by-id"]
+    ]
+    write_lines(tmp_path / "dev.jsonl", rows)
+    lines = ["[[corpus]]\nname = 'dev'\nrole = 'target'\nformat = 'auto'\npath = 'dev.jsonl'"]
+    for name, given in predictions.items():
+        write_lines(tmp_path / f"{name}.jsonl", given)
+        lines.append(
+            f"[[corpus]]\nname = '{name}'\nrole = 'predictions'\ntarget = 'dev'\nmodel = 'm'\n"
+            f"format = 'auto'\npath = '{name}.jsonl'"
+        )
+    file = tmp_path / "corpora.toml"
+    file.write_text(
+        "\n".join(lines).replace("format = 'auto'", "format = 'auto'\ndialect = 'sqlite'")
+    )
+    entries = {entry.name: entry for entry in load_corpora(file)}
+    warehouse = Warehouse(tmp_path / "warehouse")
+    with warehouse.locked(), bounded(None, None, warehouse.scratch):
+        prepared = {
+            name: prepare_corpus(entries[name], warehouse, target=entries["dev"])
+            for name in predictions
+        }
+    assert {name: one.arrangement.way for name, one in prepared.items()} == {
+        "by-id": "id",
+        "by-text": "question",
+        "by-number": "number",
+    }
+    texts = [pl.read_parquet(one.queries)["sql"].to_list() for one in prepared.values()]
+    assert texts == [list(ANSWERS.values())] * 3
+    assert any("joined by the texts" in note for note in prepared["by-text"].notes)
+
+
+def test_explain_says_if_answers_were_taken_in_the_order_of_the_file(made):
+    doubt = explain(made[0].folder, "foreign", "dev").answer_errors[-1]
+    assert doubt.startswith("Beware: foreign: 6 of its 6 ids")
+    assert "the answers are taken in the order of the file; check columns.id of both." in doubt
+    assert not any(
+        "Beware" in one for one in explain(made[0].folder, "shuffled", "dev").answer_errors
+    )
