@@ -334,7 +334,7 @@ class _Listing:
         """Return a line about a corpus whose dump is gone."""
         since = datetime.fromisoformat(self.state[name]["retired_at"])
         return (
-            f"{name}: its dump is gone since {since.astimezone():%Y-%m-%d}; its results stay until "
+            f"{name}: its dump has been gone since {since.astimezone():%Y-%m-%d}; its results stay until "
             "a run with --prune"
         )
 

@@ -293,7 +293,7 @@ def test_a_folder_that_lost_all_of_its_dumps_is_a_problem(dumps, warehouse):
     path.unlink()
     one_is_left = look(dumps, warehouse)
     [line] = one_is_left.gone
-    assert line.startswith("spider-dev: its dump is gone since 20")
+    assert line.startswith("spider-dev: its dump has been gone since 20")
     assert (one_is_left.problems, len(line.splitlines())) == ((), 1)
     take(warehouse, one_is_left)
     other.unlink()
