@@ -334,8 +334,8 @@ class _Listing:
         """Return a line about a corpus whose dump is gone."""
         since = datetime.fromisoformat(self.state[name]["retired_at"])
         return (
-            f"{name}: its dump has been gone since {since.astimezone():%Y-%m-%d}; its results stay until "
-            "a run with --prune"
+            f"{name}: its dump has been gone since {since.astimezone():%Y-%m-%d}; its results stay "
+            "until a run with --prune"
         )
 
     def _recall(self, name: str) -> dict[str, Any]:
