@@ -95,8 +95,9 @@ def test_night_after_night(nightly, dumps, tmp_path):
     assert "Closest training sets: " in text.partition("## Findings")[2]
     assert "spider-train with spider-dev: " in text.partition("## Drift")[2]
     found = read_artifact("discovery-nights")
-    assert "## Retired: the dump is gone, its results remain\n\n- shop: its dump has been gone" in found
-    assert [line.split(" since ")[0] for line in second.retired] == ["shop: its dump has been gone"]
+    line = "shop: its dump has been gone"
+    assert f"## Retired: the dump is gone, its results remain\n\n- {line}" in found
+    assert [one.split(" since ")[0] for one in second.retired] == [line]
     assert "pg&#95;stat.csv: not recognized" in found.partition("## Not taken")[2]
     [event] = events("nl2sql-align.drift", second.run_id)
     assert event["resource"]["prefect.resource.id"] == (
