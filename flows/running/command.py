@@ -156,16 +156,14 @@ def run_nightly(
         return 0
     for problem in summary.problems:
         reporter.report("problem", f"nl2sql-align: {problem}")
-    for one in summary.retired[:_MAX_SKIPPED]:
-        reporter.report("retired", f"nl2sql-align: retired: {printable(one)}")
-    if len(summary.retired) > _MAX_SKIPPED:
-        n_more = len(summary.retired) - _MAX_SKIPPED
-        reporter.report("retired", f"nl2sql-align: {n_more:,} more corpora are retired")
-    for one in summary.skipped[:_MAX_SKIPPED]:
-        reporter.report("skipped", f"nl2sql-align: {printable(one)}")
-    if len(summary.skipped) > _MAX_SKIPPED:
-        n_more = len(summary.skipped) - _MAX_SKIPPED
-        reporter.report("skipped", f"nl2sql-align: {n_more:,} more files are not recognized")
+    for stage, lines, others in (
+        ("retired", [f"retired: {one}" for one in summary.retired], "corpora are retired"),
+        ("skipped", summary.skipped, "files are not recognized"),
+    ):
+        for line in lines[:_MAX_SKIPPED]:
+            reporter.report(stage, f"nl2sql-align: {printable(line)}")
+        if (n_more := len(lines) - _MAX_SKIPPED) > 0:
+            reporter.report(stage, f"nl2sql-align: {n_more:,} more {others}")
     status = _report_summary(summary, place, reporter)
     return 3 if summary.problems else status
 

@@ -206,15 +206,16 @@ def plan_packing(
 def pack_part(job: PackJob) -> float:
     """Pack some of a corpus's queries, and return the seconds that it took."""
     started = time.perf_counter()
-    schema = _find_schema(job)
+    is_repeated = _are_repeated(job)
+    schema = _find_schema(is_repeated)
     # A row group of texts that repeat themselves keeps its dictionary: texts are never copied.
     dictionaries = [field.name for field in schema if pa.types.is_dictionary(field.type)]
     with connected() as con, pq.ParquetFile(job.queries, read_dictionary=dictionaries) as file:
         outcomes = _find_outcomes(con, job, file)
-        size = _size_group(file.metadata, job)
+        size = _size_group(file.metadata, job.limits, is_repeated)
         with (
             write_atomically(job.destination) as temporary,
-            _open_writer(temporary, schema, job) as writer,
+            _open_writer(temporary, schema, job.limits, is_repeated) as writer,
         ):
             n_rows = 0
             for batch in file.iter_batches(size, row_groups=job.row_groups):
@@ -274,22 +275,21 @@ def _are_repeated(job: PackJob) -> bool:
     return bool(n_texts * _MANY_TIMES <= n_queries)
 
 
-def _size_group(ingested: pq.FileMetaData, job: PackJob) -> int:
+def _size_group(ingested: pq.FileMetaData, limits: PackLimits, is_repeated: bool) -> int:
     """Return the number of queries in a row group; fewer if they are long."""
-    limits = job.limits
-    most = limits.repeated_rows_per_group if _are_repeated(job) else limits.rows_per_group
+    most = limits.repeated_rows_per_group if is_repeated else limits.rows_per_group
     groups = map(ingested.row_group, range(ingested.num_row_groups))
     n_bytes: int = sum(group.total_byte_size for group in groups)
     n_rows: int = ingested.num_rows
     return max(1, min(most, n_rows * limits.bytes_per_group // max(1, n_bytes)))
 
 
-def _find_schema(job: PackJob) -> pa.Schema:
+def _find_schema(is_repeated: bool) -> pa.Schema:
     """Return the columns of a file in memory, where texts that repeat themselves are dictionaries.
 
     The file on disk has the types of ``SCHEMA`` in any case.
     """
-    if not _are_repeated(job):
+    if not is_repeated:
         return SCHEMA
     texts = pa.dictionary(pa.int32(), pa.string())
     return pa.schema([one.with_type(texts) if one.name in _TEXTS else one for one in SCHEMA])
@@ -310,15 +310,17 @@ def _join_columns(
     return pa.table({name: columns[name] for name in schema.names}).cast(schema)
 
 
-def _open_writer(file: Path, schema: pa.Schema, job: PackJob) -> pq.ParquetWriter:
+def _open_writer(
+    file: Path, schema: pa.Schema, limits: PackLimits, is_repeated: bool
+) -> pq.ParquetWriter:
     others = [name for name in SCHEMA.names if name not in _TEXTS]
     return pq.ParquetWriter(
         file,
         schema,
         compression="zstd",
         compression_level=3,
-        use_dictionary=SCHEMA.names if _are_repeated(job) else others,
-        dictionary_pagesize_limit=job.limits.bytes_per_group,
+        use_dictionary=SCHEMA.names if is_repeated else others,
+        dictionary_pagesize_limit=limits.bytes_per_group,
         write_statistics=others,
         store_schema=False,
     )

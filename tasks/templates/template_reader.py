@@ -56,8 +56,8 @@ _OPENERS: Final = frozenset(
     {"IN", "EXTRACT", "KEEP", *CAST_FUNCTIONS, *CHARACTER_SET_FUNCTIONS, *DATE_FUNCTIONS}
 )
 _NO_OFFSETS: Final[Set[int]] = frozenset()
-# Lexed as variables by some dialects, although rows follow.
 _BEFORE_TABLES: Final = frozenset({"FROM", "JOIN", "INTO", "UPDATE", "TABLE"})
+# Lexed as variables by some dialects, although rows follow.
 _ROW_WORDS: Final = frozenset({"VALUES", "VALUE"})
 # Words of MySQL that may precede the table of a change.
 _MODIFIERS: Final = frozenset({"LOW_PRIORITY", "HIGH_PRIORITY", "DELAYED", "QUICK", "IGNORE"})
@@ -192,15 +192,17 @@ class TemplateReader:
             if token.token_type == TokenType.DEFAULT and self._action(i - 1) not in (DOT, AS):
                 self.names.discard(token.start)
 
-    def keep_reserved_functions(self) -> None:
-        """Keep functions without brackets that the parser takes for columns: ``WHERE a = USER``."""
-        pattern = self.rules.reserved_functions
+    def keep_functions(self, reserved: re.Pattern[str]) -> None:
+        """Keep functions without brackets that the parser takes for columns: ``WHERE a = USER``.
+
+        Args:
+            reserved: Matches their names.
+        """
         for i, token in enumerate(self.tokens):
             if (
                 token.token_type != TokenType.IDENTIFIER
                 and token.start in self.names
-                and pattern is not None
-                and pattern.fullmatch(token.text)
+                and reserved.fullmatch(token.text)
                 and self._action(i - 1) not in (DOT, AS)
                 and self._action(i + 1) != DOT
                 and self._text(i - 1) not in _BEFORE_TABLES

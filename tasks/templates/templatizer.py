@@ -288,7 +288,7 @@ class Templatizer:
             reader.keep_defaults()
         reserved = self._rules.reserved_functions
         if reserved is not None and reserved.search(text):
-            reader.keep_reserved_functions()
+            reader.keep_functions(reserved)
         problem = find_loose_end(
             reader.tokens,
             reader.names,
@@ -324,8 +324,6 @@ class Templatizer:
         tokens = _replace_numbered_parameters(text, tokens)
         has_levels = text.count("(") + text.count("[") > MOST_LEVELS
         shown = mark_functions(tokens, self._parser.TYPE_TOKENS) if has_levels else tokens
-        if shown is not None and "WINDOW" in text.upper():
-            shown = _mark_window_functions(shown)
         if shown is None:
             raise _GivenUp
         limit = self._limits.max_nodes + NODES_PER_TOKEN * len(tokens)
@@ -359,7 +357,7 @@ def _is_settled(templated: Templated) -> bool:
 
 
 def _has_braces(templated: Templated) -> bool:
-    """Return whether a template has the braces of a placeholder, which is no struct."""
+    """Return whether a template still has the braces of a placeholder."""
     return "{ {" in (templated.template or "")
 
 
@@ -395,18 +393,6 @@ def _split_casts(text: str, tokens: list[Token]) -> list[Token]:
         else:
             divided.append(token)
     return divided
-
-
-def _mark_window_functions(tokens: list[Token]) -> list[Token]:
-    """Show the parser ``GROUP BY window(a, b)`` as a function, and not as a clause."""
-    return [
-        Token(TokenType.VAR, token.text, token.line, token.col, token.start, token.end)
-        if token.token_type == TokenType.WINDOW
-        and before is not None
-        and before.token_type == TokenType.GROUP_BY
-        else token
-        for before, token in zip([None, *tokens], tokens, strict=False)
-    ]
 
 
 def _without_suffixes(tokens: list[Token]) -> list[Token]:

@@ -39,6 +39,7 @@ from nl2sql_align.tasks.templates.dialect_rules import STRING_TOKENS
 _EVERYWHERE: Final = """
 REPLACE>INSERT INTO name
 WHERE -CURRENT -OF name $
+GROUP_BY WINDOW>VAR ()
 -{ -D|T|TS value -}
 XMLSERIALIZE|XMLPARSE ( -CONTENT|DOCUMENT value
 XMLPI ( -NAME name
