@@ -101,12 +101,19 @@ def divide(wanted: Wanted, limits: BlockLimits) -> list[Wanted]:
 
     parts: dict[tuple[int, int], Wanted] = {}
     of_range: dict[int, Wanted] = {}
-    for kind in ("pairs", "weighed", "mixable"):
-        for pair in getattr(wanted, kind):
-            at = group_of[pair.source.name], range_of[pair.target.name]
-            one = parts.setdefault(at, Wanted(n_replicates=wanted.n_replicates))
-            getattr(one, kind).append(pair)
-            of_range.setdefault(range_of[pair.target.name], one)
+
+    def find_part(pair: Pair) -> Wanted:
+        at = group_of[pair.source.name], range_of[pair.target.name]
+        part = parts.setdefault(at, Wanted())
+        of_range.setdefault(range_of[pair.target.name], part)
+        return part
+
+    for pair, n in wanted.pairs.items():
+        find_part(pair).pairs[pair] = n
+    for pair in wanted.weighed:
+        find_part(pair).weighed.append(pair)
+    for pair, n in wanted.mixable.items():
+        find_part(pair).mixable[pair] = n
     for target in wanted.targets:
         if target.name in range_of:  # a block of these pairs reads the target anyway
             of_range[range_of[target.name]].targets.append(target)
@@ -121,15 +128,15 @@ def _estimate_seconds(wanted: Wanted) -> dict[tuple[str, str], float]:
     }
     seconds: dict[tuple[str, str], float] = {}
 
-    def add(pairs: Iterable[Pair], share: float) -> None:
-        for pair in pairs:
-            key = pair.source.name, pair.target.name
-            n_shared = min(n_ngrams[sample.ngrams] for sample in pair.samples)
-            seconds[key] = seconds.get(key, 0.0) + share * n_shared * _SECONDS_PER_NGRAM
+    def add(pair: Pair, share: float) -> None:
+        key = pair.source.name, pair.target.name
+        n_shared = min(n_ngrams[sample.ngrams] for sample in pair.samples)
+        seconds[key] = seconds.get(key, 0.0) + share * n_shared * _SECONDS_PER_NGRAM
 
-    for pairs in (wanted.pairs, wanted.mixable):
-        add(pairs, wanted.n_replicates / FEWEST_REPLICATES)
-    add(wanted.weighed, 1.0)
+    for pair, n in [*wanted.pairs.items(), *wanted.mixable.items()]:
+        add(pair, n / FEWEST_REPLICATES)
+    for pair in wanted.weighed:
+        add(pair, 1.0)
     return seconds
 
 
@@ -145,7 +152,10 @@ def _resample(block: Block) -> None:
     with connect(memory_share=DATABASE_SHARE) as con:
         bootstrap = Bootstrap(con, known, storage.seed)
         bootstrap.make(wanted)
-    key = stage_key(pairs=sorted(keys), n=wanted.n_replicates)
+    counts = [wanted.pairs, wanted.mixable]
+    key = stage_key(
+        pairs=sorted(keys), n=[sorted([*pair.key, n] for pair, n in one.items()) for one in counts]
+    )
     tables = {
         "replicates": tabulate_replicates(known, known.replicates),
         "reaches": _tabulate("reaches", (known.reach_row(pair) for pair in wanted.weighed)),

@@ -198,7 +198,7 @@ def _name_files(
             for corpus in corpora
         ],
         pairs=pairs.name,
-        looks=how.checkpoints(),
+        n_replicates=[how.of_alignments, *how.checkpoints()],
         unit=how.unit,
     )
     storage = Storage(folder, rules, how.seed)
@@ -261,19 +261,24 @@ class _Plan:
             if names[0] in self.trains and names[1] in self.targets
         }
 
-    def list_wanted(self, n_replicates: int) -> Wanted:
+    def list_wanted(self, of_alignments: int, of_ratios: int) -> Wanted:
         """Return the results that every run needs: replicates, reach of all pairs, and ceilings.
 
         Includes the mixtures of ratios, so that the weights of their units are drawn once.
+
+        Args:
+            of_alignments: The number of replicates of a pair that no ratio needs.
+            of_ratios: The number of replicates of the others.
         """
         weighed = self.pairs_of_trains
-        in_ratios = dict.fromkeys((train, target) for train, _, target in self.ratios)
+        mixable = {(train, target) for train, _, target in self.ratios}
+        in_ratios = mixable | {(answers, target) for _, answers, target in self.ratios}
         return Wanted(
-            list(self.pairs.values()),
+            dict.fromkeys(self.pairs.values(), of_alignments)
+            | {pair: of_ratios for names, pair in self.pairs.items() if names in in_ratios},
             list(weighed.values()),
-            [weighed[names] for names in in_ratios if names in weighed],
+            {pair: of_ratios for names, pair in weighed.items() if names in mixable},
             list(self.targets.values()),
-            n_replicates,
         )
 
     def read_log_alignments(self, pairs: Path) -> dict[tuple[str, str], float]:
@@ -306,11 +311,11 @@ def _fill_tables(
     """
     estimates = plan.read_log_alignments(pairs)
     checkpoints = how.checkpoints() if plan.pairs else (0,)
-    yield plan.list_wanted(checkpoints[0])
+    yield plan.list_wanted(how.of_alignments, checkpoints[0])
     reaches = _Reaches(plan, estimates, known)
     ratios = yield from _list_ratio_rows(plan, estimates, known, reaches, checkpoints)
     intervals = [
-        _interval_row(names, estimates[names], known.replicates[pair.key], pair, checkpoints[0])
+        _interval_row(names, estimates[names], known.replicates[pair.key], pair, how.of_alignments)
         for names, pair in plan.pairs.items()
     ]
     ceilings = [
@@ -353,7 +358,7 @@ def _list_ratio_rows(
         mixed = {names: reaches.find_mixed(names[0], names[2]) for names in doubtful}
         needed = [pair for both in sides.values() for pair in both if pair is not None]
         needed += [pair for pair in mixed.values() if pair is not None]
-        yield Wanted(needed, n_replicates=n_replicates)
+        yield Wanted(dict.fromkeys(needed, n_replicates))
         still_doubtful = []
         for names, both in sides.items():
             train, predictions, target = names

@@ -156,8 +156,11 @@ def _divergences_and_gradients(
     """
     # A sparse times a dense matrix sums on one thread, in a fixed order.
     p = np.ascontiguousarray((columns @ weights.T).T)
-    terms, slopes = skew_terms_and_slopes(p, targets)
-    nats = sum_terms(terms, p, multiplicity)
+    nats, slopes = np.empty(len(p)), np.empty_like(p)
+    # Row by row: the many intermediate arrays of all rows are too large for the processor's cache.
+    for row, (of_mixture, target) in enumerate(zip(p, targets, strict=True)):
+        terms, slopes[row] = skew_terms_and_slopes(of_mixture, target)
+        nats[row] = sum_terms(terms, of_mixture, multiplicity)
     slopes -= LARGEST_NATS
     slopes *= multiplicity
     gradients = LARGEST_NATS + np.ascontiguousarray((shares @ slopes.T).T)

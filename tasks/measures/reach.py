@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from nl2sql_align.tasks.base.arrays import Floats, Integers
-from nl2sql_align.tasks.measures.bootstrap import Counts, replicate_counts, skew_divergences
+from nl2sql_align.tasks.measures.bootstrap import (
+    Counts,
+    Shared,
+    replicate_counts,
+    skew_divergences,
+)
 from nl2sql_align.tasks.measures.mixtures import (
     mixture_divergence,
     nearest_mixture,
@@ -49,7 +54,7 @@ class Reach:
     weights: Floats | None = None
 
 
-def find_reach(train: Sample, target: Sample) -> Reach:
+def find_reach(train: Sample, target: Sample, shared: Shared | None = None) -> Reach:
     """Weigh the parts of a training set so that they are as close as possible to a target.
 
     Weights gain on the queries that choose them. How much is measured by halves of the target, each
@@ -60,9 +65,10 @@ def find_reach(train: Sample, target: Sample) -> Reach:
     Args:
         train: The training set, with its rows.
         target: The target. Its units (databases or queries) stay whole in a split.
+        shared: The n-grams that both have, if they are known.
     """
     rows = train.rows
-    shared = find_shared(train, target)
+    shared = shared or find_shared(train, target)
     plain_nats = round(float(skew_divergences(train.whole, target.whole, shared)[0]), 12)
     if rows is None or rows.n_parts < 2 or len(target.keys) < 2:
         by, n_parts = (PartsBy.NONE, 1) if rows is None else (rows.parted_by, rows.n_parts)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import repeat
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -21,6 +22,7 @@ from nl2sql_align.tasks.base.connections import resources
 from nl2sql_align.tasks.base.progress import announce
 from nl2sql_align.tasks.measures.bootstrap import (
     Counts,
+    Shared,
     poisson_weights,
     replicates_per_batch,
     skew_divergences,
@@ -143,18 +145,17 @@ class Wanted:
     """Results to make for pairs of samples, and for targets.
 
     Attributes:
-        pairs: The pairs to resample.
+        pairs: The pairs to resample, with how many replicates each needs.
         weighed: Pairs of a training set and a target whose reach is wanted.
-        mixable: Those of ``weighed`` whose best mixture is resampled too.
+        mixable: Those of ``weighed`` whose best mixture is resampled too, with how many replicates
+            it needs.
         targets: The targets whose ceilings are wanted.
-        n_replicates: How many replicates are wanted.
     """
 
-    pairs: list[Pair] = field(default_factory=list)
+    pairs: dict[Pair, int] = field(default_factory=dict)
     weighed: list[Pair] = field(default_factory=list)
-    mixable: list[Pair] = field(default_factory=list)
+    mixable: dict[Pair, int] = field(default_factory=dict)
     targets: list[SampleKey] = field(default_factory=list)
-    n_replicates: int = 0
 
     def __bool__(self) -> bool:
         """Return whether anything is wanted."""
@@ -172,22 +173,24 @@ class Wanted:
     def without(self, known: Known) -> "Wanted":
         """Return the results that are not known, each pair of samples once."""
 
-        def is_short(pair: Pair | None) -> bool:
-            return pair is not None and known.count_replicates(pair) < self.n_replicates
+        def is_short(pair: Pair | None, n: int) -> bool:
+            return pair is not None and known.count_replicates(pair) < n
 
-        def list_once(pairs: Iterable[Pair]) -> list[Pair]:
-            return list({pair.key: pair for pair in pairs}.values())
+        def count_once(pairs: Iterable[tuple[Pair, int]]) -> dict[Pair, int]:
+            once: dict[tuple[str, str], tuple[Pair, int]] = {}
+            for pair, n in pairs:
+                once[pair.key] = max(once.get(pair.key, (pair, n)), (pair, n), key=itemgetter(1))
+            return dict(once.values())
 
         return Wanted(
-            list_once(pair for pair in self.pairs if is_short(pair)),
-            list_once(pair for pair in self.weighed if pair.key not in known.reaches),
-            list_once(
-                pair
-                for pair in self.mixable
-                if pair.key not in known.reaches or is_short(known.find_mixed(pair))
+            count_once((pair, n) for pair, n in self.pairs.items() if is_short(pair, n)),
+            list({one.key: one for one in self.weighed if one.key not in known.reaches}.values()),
+            count_once(
+                (pair, n)
+                for pair, n in self.mixable.items()
+                if pair.key not in known.reaches or is_short(known.find_mixed(pair), n)
             ),
             [one for one in dict.fromkeys(self.targets) if one.name not in known.ceilings],
-            self.n_replicates,
         )
 
 
@@ -215,6 +218,7 @@ class Bootstrap:
         self._con = con
         self._seed = seed
         self._samples: dict[str, Sample] = {}
+        self._shared: dict[tuple[str, str], Shared] = {}
         # The files whose n-grams the samples contain, and those of targets, which must be complete.
         self._covered: set[Path] = set()
         self._complete: set[Path] = set()
@@ -225,10 +229,10 @@ class Bootstrap:
         new = wanted.without(self.known).targets
         self._complete |= {one.ngrams for one in new}
         self._weigh_parts(wanted.weighed)
-        found = map(self.known.find_mixed, wanted.mixable)
-        mixed = [pair for pair in found if pair is not None]
+        found = ((self.known.find_mixed(pair), n) for pair, n in wanted.mixable.items())
+        mixed = {pair: n for pair, n in found if pair is not None}
         # In one call, so that the weights of their units are drawn once.
-        self._extend([*wanted.pairs, *mixed], wanted.n_replicates)
+        self._extend(wanted.pairs | mixed)
         if new and not self._complete <= self._covered:
             self._load_vocabulary(self._complete)
         for target in new:
@@ -239,6 +243,13 @@ class Bootstrap:
         if key.name not in self._samples:
             self._samples[key.name] = load_sample(self._con, key, self._vocabulary, self._seed)
         return self._samples[key.name]
+
+    def _find_shared(self, pair: Pair) -> Shared:
+        """Return the n-grams that both samples of a pair have, finding them once."""
+        key = pair.source.name, pair.target.name
+        if key not in self._shared:
+            self._shared[key] = find_shared(self._load(pair.source), self._load(pair.target))
+        return self._shared[key]
 
     def _weigh_parts(self, pairs: Iterable[Pair], with_weights: bool = False) -> None:
         """Find the best mixtures of the parts of training sets that are not known.
@@ -257,22 +268,21 @@ class Bootstrap:
         self._cover(missing.values())
 
         def find(pair: Pair) -> Reach:
-            return find_reach(self._load(pair.source), self._load(pair.target))
+            samples = self._load(pair.source), self._load(pair.target)
+            return find_reach(*samples, self._find_shared(pair))
 
         with ThreadPoolExecutor(resources().threads) as pool:
             self._read((key for pair in missing.values() for key in pair.samples), pool)
             found_now = pool.map(find, missing.values())
             self.known.reaches.update(zip(missing, found_now, strict=True))
 
-    def _extend(self, pairs: Iterable[Pair], n: int) -> None:
-        """Make replicates of these pairs until each has ``n``."""
-        by_known: dict[int, dict[tuple[str, str], Pair]] = {}
-        for pair in pairs:
-            n_known = self.known.count_replicates(pair)
-            if n_known < n:
-                by_known.setdefault(n_known, {})[pair.key] = pair
-        for n_known, some in sorted(by_known.items()):
-            self._resample(some, range(n_known, n))
+    def _extend(self, pairs: dict[Pair, int]) -> None:
+        """Make replicates of pairs until each has as many as it needs."""
+        ranges = {pair: range(self.known.count_replicates(pair), n) for pair, n in pairs.items()}
+        ends = sorted({end for some in ranges.values() if some for end in (some.start, some.stop)})
+        for replicates in map(range, ends, ends[1:]):
+            if some := {pair.key: pair for pair in pairs if replicates.start in ranges[pair]}:
+                self._resample(some, replicates)
 
     def _resample(self, pairs: dict[tuple[str, str], Pair], replicates: range) -> None:
         by_source: dict[str, list[Pair]] = {}
@@ -293,9 +303,8 @@ class Bootstrap:
                     of_source = self._count_mixture(source, pair, weights)
                 else:
                     of_source = of_plain = of_plain or source.counts(weights)
-                shared = find_shared(source, self._load(pair.target))
-                of_target = of_targets[pair.target.name]
-                nats[pair.key].append(skew_divergences(of_source, of_target, shared))
+                of_both = of_source, of_targets[pair.target.name]
+                nats[pair.key].append(skew_divergences(*of_both, self._find_shared(pair)))
 
         # Each thread computes whole samples, so that no number depends on the number of threads.
         with ThreadPoolExecutor(resources().threads) as pool:
@@ -362,6 +371,7 @@ class Bootstrap:
         self._covered = covered
         self._vocabulary = load_vocabulary(self._con, sorted(covered))
         self._samples.clear()
+        self._shared.clear()
 
     def _read(self, keys: Iterable[SampleKey], pool: ThreadPoolExecutor) -> None:
         """Read small corpora concurrently, then large ones: each alone takes enough memory."""

@@ -337,7 +337,9 @@ def _measure_train(train: Sample, target: Sample, slices: dict[str, _Slice]) -> 
 
     def measure(slice: _Slice) -> _Measured:
         plain = _align(train.whole, slice.counts, shared)
-        return plain, None if plain is None else alignment(find_reach(train, slice.sample).nats)
+        if plain is None:
+            return None, None
+        return plain, alignment(find_reach(train, slice.sample, shared).nats)
 
     with ThreadPoolExecutor(resources().threads) as pool:
         return dict(zip(slices, pool.map(measure, slices.values()), strict=True))

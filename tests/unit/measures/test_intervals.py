@@ -19,6 +19,7 @@ from nl2sql_align.tasks.measures.bootstrap import poisson_weights, uniforms, uni
 from nl2sql_align.tasks.measures.intervals import compute_intervals, list_blocks
 from nl2sql_align.tasks.measures.matrix import Content, compute_matrix
 from nl2sql_align.tasks.measures.options import (
+    ALIGNMENT_REPLICATES,
     FEWEST_REPLICATES,
     MOST_REPLICATES,
     Resampling,
@@ -345,6 +346,18 @@ def test_replicates_of_a_longer_run_change_nothing(resample):
     resample(*THREE, replicates=90)
     _, *again = resample(*THREE, replicates=40)
     assert again == first
+
+
+def test_answers_that_are_added_change_no_interval_of_an_alignment(resample):
+    report, [alone], ratios, _ = resample(TRAIN, DEV)
+    assert ratios == []
+    assert alone["n_replicates"] == ALIGNMENT_REPLICATES
+    report, found, [ratio], _ = resample(*THREE)
+    assert [row for row in found if row["source"] == "train"] == [alone]
+    assert ratio["n_replicates"] >= FEWEST_REPLICATES
+    assert (report.n_pairs, report.n_new) == (2, 2)  # the pair of a ratio needs more replicates
+    _, *scratch = resample(*THREE, folder="scratch")
+    assert [found, [ratio]] == scratch[:2]
 
 
 def test_a_run_that_was_killed_between_its_files_is_completed(resample):
