@@ -292,7 +292,7 @@ def run(
             min=0,
             metavar="N",
             help="Number of bootstrap replicates for intervals and verdicts; 0 to skip them. By "
-            "default 600, and more where a verdict needs them.",
+            "default 200 for alignments, 600 for ratios, and more where a verdict needs them.",
         ),
     ] = None,
     resample: Annotated[
