@@ -11,25 +11,37 @@ n-grams, so that some thousand queries exceed a low memory limit:
     python -m benchmarks.cluster --folder FOLDER --random --queries 10000 \\
         local:2 local:2:400MB dask:2:400MB
 
+With ``--many CORPORA QUERIES TARGETS``, compare many generated corpora instead, the first of them
+targets. The warehouse of a run that ends with ``@store``, such as ``dask:2@store``, is on a local
+S3 server, which is not measured.
+
 Print a row for each run: seconds, CPU seconds of all processes, their peak memory together (PSS),
 and the peak resident memory of the main process, of each worker and of the largest parser. Exit
 with an error unless all runs publish the same tables, bit for bit.
 """
 
 import argparse
-import shutil
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from random import Random
 
 import duckdb
 
+from benchmarks.generate import write_many
 from benchmarks.inputs import samples, synthetic
 from benchmarks.process import Measurement, run_contestant
 from benchmarks.report import say
+from benchmarks.s3_server import BUCKET, s3_server
+from nl2sql_align.tasks.base.environment import CACHE_VARIABLE
+from nl2sql_align.tasks.results.database import open_results
 
 _SEED = "cluster"
 _FUNCTIONS_PER_QUERY = 60
 _N_FUNCTIONS = 300
+_ON_STORE = "@store"
 # Columns with times and places, and tables about runs: these differ between equal runs.
 _IGNORED_COLUMNS = {"ingested_at", "ngrams_file", "path", "queries_file", "templates_file"}
 _IGNORED_TABLES = ("runs", "_history", "_change")
@@ -64,21 +76,32 @@ def with_samples(corpora: Path) -> Path:
 
 def measure(corpora: Path, folder: Path, run: str) -> dict[str, object]:
     """Run the whole command, print its row, and return a digest of each published table."""
-    runner, threads, *limit = run.split(":")
-    warehouse = folder / "warehouse"
-    shutil.rmtree(warehouse, ignore_errors=True)
+    settings = run.removesuffix(_ON_STORE)
+    runner, threads, *limit = settings.split(":")
     options = ["--runner", runner, "--threads", threads]
     options += ["--memory-limit", *limit] if limit else []
     environment = {"PREFECT_HOME": str(folder / "prefect")}
-    measured = run_contestant(
-        "ours-with-prefect", corpora, warehouse, *options, environment=environment
-    )
-    with duckdb.connect(warehouse / "alignment.duckdb", read_only=True) as con:
-        digests = digests_of(con)
-    n_files = len(list((warehouse / "ngrams").rglob("*.parquet")))
+    with _warehouse(folder, is_on_store=run.endswith(_ON_STORE)) as (warehouse, files):
+        measured = run_contestant(
+            "ours-with-prefect", corpora, warehouse, *options, environment=environment
+        )
+        with open_results(warehouse) as con:
+            digests = digests_of(con)
+        n_files = len(list(files.rglob("ngrams/**/*.parquet")))
     say(row_of(run, measured, n_files))
-    shutil.rmtree(warehouse)
     return digests
+
+
+@contextmanager
+def _warehouse(folder: Path, is_on_store: bool) -> Iterator[tuple[str, Path]]:
+    """Return the place of a new warehouse, and the folder of its files or of its working copy."""
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        files = Path(name)
+        if not is_on_store:
+            yield str(files / "warehouse"), files
+            return
+        os.environ[CACHE_VARIABLE] = str(files / "cache")
+        yield f"s3://{BUCKET}/{files.name}", files
 
 
 def digests_of(con: duckdb.DuckDBPyConnection) -> dict[str, object]:
@@ -119,15 +142,22 @@ def main() -> None:
     options.add_argument("--folder", type=Path, required=True, help="for dumps and results")
     options.add_argument("--queries", type=int, default=200_000)
     options.add_argument("--random", action="store_true")
+    options.add_argument("--many", nargs=3, type=int, metavar=("CORPORA", "QUERIES", "TARGETS"))
     given = options.parse_args()
     folder = given.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    corpora = with_samples((random_queries if given.random else synthetic)(folder, given.queries))
+    if given.many:
+        corpora = write_many(folder, *given.many)
+    else:
+        made = random_queries if given.random else synthetic
+        corpora = with_samples(made(folder, given.queries))
     say(
         "| run | seconds | CPU seconds | peak of all | peak of the run | of each worker "
         "| of a parser | files of counts |\n" + "| --- " * 8 + "|"
     )
-    digests = [measure(corpora, folder, run) for run in given.runs]
+    needs_store = any(run.endswith(_ON_STORE) for run in given.runs)
+    with s3_server(folder / "server.log") if needs_store else nullcontext():
+        digests = [measure(corpora, folder, run) for run in given.runs]
     different = {
         table for other in digests[1:] for table in other if other[table] != digests[0].get(table)
     }

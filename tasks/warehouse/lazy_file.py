@@ -1,4 +1,4 @@
-"""A file whose end is known, and whose other bytes are fetched when they are read."""
+"""A file that threads can share, and that is fetched when its bytes are read."""
 
 import io
 import os
@@ -8,14 +8,15 @@ from pathlib import Path
 
 
 class LazyFile(io.RawIOBase):
-    """A Parquet file for reading whose footer is known.
+    """A file for reading, such as a Parquet file whose footer is known.
 
     DuckDB reads the footer of each file of a view first, and then only the files that can have rows
     of the query. To find the footer, it also reads some bytes before it, all of them if the
-    file is small, and ignores them: those are zeros here. If it used them, it would report an
-    error: no page starts with zeros.
+    file is small, and ignores them: if the footer is known, those are zeros here. If it used them,
+    it would report an error: no page starts with zeros.
 
-    Threads of DuckDB share a file: each has a position of its own.
+    Threads of DuckDB share a file: each has a position of its own. In a common file, they would
+    read at each other's positions.
 
     Attributes:
         size: Bytes.
@@ -26,7 +27,7 @@ class LazyFile(io.RawIOBase):
 
         Args:
             size: Bytes.
-            end: The last bytes.
+            end: The last bytes, if they are known before the file is here.
             locate: Returns a copy of the whole file.
         """
         self.size = size
@@ -62,7 +63,7 @@ class LazyFile(io.RawIOBase):
         in_end = position - (self.size - len(self._end))
         if in_end >= 0:
             found = self._end[in_end : in_end + n_bytes]
-        elif n_bytes == n_left and self._whole is None:
+        elif self._end and n_bytes == n_left and self._whole is None:
             found = bytes(-in_end) + self._end
         else:
             found = os.pread(self._open().fileno(), n_bytes, position)

@@ -949,7 +949,6 @@ def _file_system(
         find_end: Returns the last bytes of a file, if they are known without a local copy.
     """
     from fsspec import AbstractFileSystem
-    from fsspec.implementations.local import LocalFileSystem
 
     class Files(AbstractFileSystem):  # type: ignore[misc, unused-ignore]
         protocol = address.partition("://")[0]
@@ -971,9 +970,7 @@ def _file_system(
         def open(self, path: str, mode: str = "rb", **_: Any) -> Any:
             size = self.info(path)["size"]
             end = None if path in located else find_end(stored[path])
-            if end is not None:
-                return LazyFile(size, end, partial(locate_once, path))
-            return local.open(str(locate_once(path)), "rb")
+            return LazyFile(size, end or b"", partial(locate_once, path))
 
     def locate_once(path: str) -> Path:
         with locks.setdefault(path, threading.Lock()):
@@ -981,7 +978,6 @@ def _file_system(
                 located[path] = locate(stored[path])
             return located[path]
 
-    local = LocalFileSystem()
     located: dict[str, Path] = {}
     locks: dict[str, threading.Lock] = {}
     return Files(skip_instance_cache=True)

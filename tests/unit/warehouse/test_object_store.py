@@ -3,6 +3,8 @@
 import json
 import re
 import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
@@ -106,6 +108,24 @@ def test_a_machine_starts_with_what_another_one_has_published(store, machine):
     assert find_published(second).database.read_bytes() == b"one"
     stats = [machine(one).ngrams.joinpath("a.parquet").stat() for one in ("first", "second")]
     assert len({stat.st_mtime_ns for stat in stats}) == 1, "the time when a corpus was ingested"
+
+
+def test_threads_share_a_published_file(store, machine):
+    """DuckDB reads the row groups of a file in several threads."""
+    content = bytes(range(256)) * 16
+    work(machine("first"), database=b"one", counts=content)
+    files = find_published(machine("reader")).files.system
+    [address] = files.glob(f"{ADDRESS}/ngrams/*/counts.parquet")
+    both = threading.Barrier(4)
+    with files.open(address) as file, ThreadPoolExecutor(4) as pool:
+
+        def read(start):
+            file.seek(start)
+            both.wait()
+            return file.read(100)
+
+        starts = [0, 501, 1002, 4000]
+        assert [*pool.map(read, starts)] == [content[start : start + 100] for start in starts]
 
 
 def test_only_changed_files_are_uploaded_and_only_missing_ones_fetched(store, machine):
