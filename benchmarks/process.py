@@ -155,15 +155,16 @@ def _session_bytes(session: int, processes: dict[str, tuple[str, int]]) -> tuple
             continue
         try:
             state, *numbers = Path(entry.path, "stat").read_text().rpartition(")")[2].split()
-            # Zombies have neither a command line nor memory.
-            if int(numbers[2]) != session or state == "Z":
+            command = Path(entry.path, "cmdline").read_text().replace("\0", " ")
+            # A process that ends has neither a command line nor memory.
+            if int(numbers[2]) != session or state == "Z" or not command:
                 continue
             n_bytes = _kilobytes(Path(entry.path, "smaps_rollup"), "Pss:") * 1024
             total += n_bytes
             own += n_bytes if int(entry.name) == session else 0
             most = _kilobytes(Path(entry.path, "status"), "VmHWM:") * 1024
-            command = Path(entry.path, "cmdline").read_text().replace("\0", " ")
-            processes[entry.name] = (command, most)
+            if most:
+                processes[entry.name] = (command, most)
         except (OSError, ValueError):
             continue
     return total, own

@@ -101,8 +101,9 @@ def split_statements(
 ) -> list[str]:
     """Split a text into its statements, and drop those that are only comments.
 
-    Statements end at semicolons outside quotes and parentheses, where another query starts after a
-    complete one, and in T-SQL at ``GO`` and before words that only start a statement.
+    Statements end at semicolons outside quotes and parentheses, or before another statement, where
+    another query starts after a complete one, and in T-SQL at ``GO`` and before words that only
+    start a statement.
 
     Args:
         text: The script.
@@ -144,7 +145,10 @@ def _split(text: str, dialect: str | None, *, splits_definitions: bool) -> list[
             continue
         word = lexeme.upper() if lexeme[:1].isalpha() else lexeme
         cut = None
-        if lexeme == ";" and depth <= 0:
+        # No statement has a semicolon or GO in parentheses: one of them was never closed.
+        if lexeme == ";" and (depth <= 0 or START.match(text, skip_leading(text, end))):
+            cut, resume = start, end
+        elif word == "GO" and is_tsql and first and _is_alone_on_line(text, start, end):
             cut, resume = start, end
         elif depth <= 0 and first:
             starts_query = word == "SELECT" and has_main and last not in _BEFORE_SELECT
@@ -152,9 +156,7 @@ def _split(text: str, dialect: str | None, *, splits_definitions: bool) -> list[
             if (starts_query and last != "(") or (is_defined and START.match(text, start)):
                 cut = resume = start
             elif is_tsql and _is_at_line_start(text, start):
-                if word == "GO" and _is_at_line_end(text, end):
-                    cut, resume = start, end
-                elif (
+                if (
                     first not in _MAY_CONTAIN_STARTS
                     and (word in _TSQL_START_WORDS or _starts_query(text, start, word))
                     and not (word == "SELECT" and not has_main and first == "WITH")
@@ -210,8 +212,8 @@ def _is_at_line_start(text: str, position: int) -> bool:
     return not position or text[position - 1] == "\n"
 
 
-def _is_at_line_end(text: str, position: int) -> bool:
-    return _REST_OF_LINE.match(text, position) is not None
+def _is_alone_on_line(text: str, start: int, end: int) -> bool:
+    return _is_at_line_start(text, start) and _REST_OF_LINE.match(text, end) is not None
 
 
 def find_first_word(statement: str) -> str:

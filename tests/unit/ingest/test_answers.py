@@ -44,14 +44,14 @@ ANSWERS = {
     "escaped breaks": ("SELECT a\\nFROM b\\nWHERE c = '\\n' Note: d", None),
     "with": ("Answer:\nWITH x AS (SELECT 1) SELECT * FROM x; done", None),
     "union stays": ("SELECT a UNION ALL SELECT b; SELECT c", "SELECT a UNION ALL SELECT b"),
-    "semicolon in a bracket": ("SELECT a FROM (SELECT b; SELECT c", None),
+    "bracket left open": ("SELECT a FROM (SELECT b; SELECT c", None),
     "DML": ("Run:\nINSERT INTO a SELECT b FROM c; COMMIT", "INSERT INTO a SELECT b FROM c"),
 }
 EXPECTED = {
     "question echoed": "SELECT count(*) FROM b",
     "escaped breaks": "SELECT a\nFROM b\nWHERE c = '\\n'",
     "with": "WITH x AS (SELECT 1) SELECT * FROM x",
-    "semicolon in a bracket": "SELECT a FROM (SELECT b; SELECT c",
+    "bracket left open": "SELECT a FROM (SELECT b",
 }
 
 
@@ -139,6 +139,17 @@ SCRIPTS = {
     ),
     "union": ("SELECT 1\nUNION\nSELECT 2", "tsql", ["SELECT 1\nUNION\nSELECT 2"]),
     "nothing": (" ; -- x\n;", None, []),
+    "parenthesis left open": (
+        "SELECT f(a FROM t; SELECT b FROM u;\nSELECT (c, d);\n-- e\nWITH f AS (SELECT 1) SELECT 2",
+        None,
+        ["SELECT f(a FROM t", "SELECT b FROM u", "SELECT (c, d)"]
+        + ["-- e\nWITH f AS (SELECT 1) SELECT 2"],
+    ),
+    "batch with a parenthesis left open": (
+        "SELECT f(a\nGO\nSELECT b\nGO",
+        "tsql",
+        ["SELECT f(a", "SELECT b"],
+    ),
 }
 
 
@@ -215,7 +226,7 @@ def test_a_cleaned_answer_has_a_template():
     templatize = Templatizer("sqlite")
     for answer, (text, expected) in ANSWERS.items():
         template = templatize(clean_answer(text, "sqlite")).template
-        assert (template is None) == (answer == "semicolon in a bracket"), (answer, expected)
+        assert (template is None) == (answer == "bracket left open"), (answer, expected)
 
 
 def test_long_scripts_are_split():
