@@ -146,24 +146,25 @@ def _split(text: str, dialect: str | None, *, splits_definitions: bool) -> list[
         word = lexeme.upper() if lexeme[:1].isalpha() else lexeme
         cut = None
         # No statement has a semicolon or GO in parentheses: one of them was never closed.
-        if lexeme == ";" and (depth <= 0 or START.match(text, skip_leading(text, end))):
-            cut, resume = start, end
-        elif word == "GO" and is_tsql and first and _is_alone_on_line(text, start, end):
+        is_end = lexeme == ";" and (depth <= 0 or START.match(text, skip_leading(text, end)))
+        is_go = word == "GO" and is_tsql and first and _is_alone_on_line(text, start, end)
+        if is_end or is_go:
             cut, resume = start, end
         elif depth <= 0 and first:
             starts_query = word == "SELECT" and has_main and last not in _BEFORE_SELECT
             is_defined = splits_definitions and definition.has_columns and last != "AS"
-            if (starts_query and last != "(") or (is_defined and START.match(text, start)):
+            starts_batch = (
+                is_tsql
+                and first not in _MAY_CONTAIN_STARTS
+                and _is_at_line_start(text, start)
+                and (word in _TSQL_START_WORDS or _starts_query(text, start, word))
+                and not (word == "SELECT" and not has_main and first == "WITH")
+                and last not in _BEFORE_SELECT
+                and not (word == "SET" and last == "UPDATE")
+            )
+            is_after_columns = is_defined and START.match(text, start)
+            if (starts_query and last != "(") or is_after_columns or starts_batch:
                 cut = resume = start
-            elif is_tsql and _is_at_line_start(text, start):
-                if (
-                    first not in _MAY_CONTAIN_STARTS
-                    and (word in _TSQL_START_WORDS or _starts_query(text, start, word))
-                    and not (word == "SELECT" and not has_main and first == "WITH")
-                    and last not in _BEFORE_SELECT
-                    and not (word == "SET" and last == "UPDATE")
-                ):
-                    cut = resume = start
         if cut is not None:
             pieces.append(text[piece_start:cut])
             piece_start, depth, first, last, has_main = resume, 0, "", "", False

@@ -142,8 +142,12 @@ SCRIPTS = {
     "parenthesis left open": (
         "SELECT f(a FROM t; SELECT b FROM u;\nSELECT (c, d);\n-- e\nWITH f AS (SELECT 1) SELECT 2",
         None,
-        ["SELECT f(a FROM t", "SELECT b FROM u", "SELECT (c, d)"]
-        + ["-- e\nWITH f AS (SELECT 1) SELECT 2"],
+        [
+            "SELECT f(a FROM t",
+            "SELECT b FROM u",
+            "SELECT (c, d)",
+            "-- e\nWITH f AS (SELECT 1) SELECT 2",
+        ],
     ),
     "batch with a parenthesis left open": (
         "SELECT f(a\nGO\nSELECT b\nGO",
