@@ -1,6 +1,6 @@
 -- Chats for fine-tuning as JSON or Parquet: messages with role and content, or ShareGPT's
 -- conversations with from and value. The SQL is in the assistant's last turn, the question in the
--- user's last turn.
+-- user's last turn. Earlier answers with a query are left out, so that they are counted.
 -- parameters: none
 with rows as (
     select
@@ -21,14 +21,37 @@ chats as (
         place,
         db_id,
         coalesce(custom_id, question_id, instance_id, doc_id, sample_id, task_id, id) as id,
-        read_messages(coalesce(messages, conversations), null) as messages
+        read_messages(coalesce(messages, conversations), null) as turns,
+        list_transform(
+            list_filter(
+                turns,
+                lambda turn: list_contains(['assistant', 'gpt', 'model', 'chatgpt', 'bot'], turn.role)
+            ),
+            lambda turn: content_text(turn.content)
+        ) as answers
     from rows
 )
 
 select
     place - 1 as ordinal,
-    last_text(messages, ['assistant', 'gpt', 'model', 'chatgpt', 'bot']) as raw_sql,
+    answers[-1] as raw_sql,
     db_id,
-    last_text(messages, ['user', 'human']) as question,
-    id
+    last_text(turns, ['user', 'human']) as question,
+    id,
+    null as left_out
 from chats
+union all
+select
+    place - 1,
+    answer,
+    db_id,
+    null,
+    id,
+    'of earlier turns'
+from (
+    select
+        *,
+        unnest(answers[:-2]) as answer
+    from chats
+)
+where regexp_matches(answer, '(^|[\n`>:;])\s*(sql\s+)?(select|with)\b.*\bfrom\b', 'is')

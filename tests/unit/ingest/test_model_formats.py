@@ -789,6 +789,28 @@ def test_rows_that_are_not_read_are_counted(tmp_path, sample, reason):
     assert report.rows.text == reason
 
 
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+def test_earlier_answers_of_chats_are_counted(tmp_path, suffix):
+    turns = [
+        {"role": "user", "content": "How many?"},
+        assistant(COUNT),
+        {"role": "user", "content": "Really?"},
+        assistant("I select them from the table."),
+        assistant(FENCED),
+        assistant(DEEP),
+    ]
+    rows = [{"messages": turns}, {"messages": turns[:2]}]
+    dump = tmp_path / f"chat{suffix}"
+    dump.write_bytes((as_lines if suffix == ".jsonl" else as_parquet)(rows))
+    report = ingest_corpus(entry(dump, "chat"), tmp_path / "q.parquet")
+    assert report.rows.text == "2 rows are left out: 2 of earlier turns"
+    found = ingested(entry(dump, "chat"), tmp_path)
+    assert [(row["sql"], row["question"]) for row in found] == [
+        (DEEP, "Really?"),
+        (COUNT, "How many?"),
+    ]
+
+
 def test_tasks_and_answers_name_their_dialect(tmp_path):
     rows = [
         {"instance_id": 1, "dialect": "PostgreSQL", "sol_sql": [DEEP], "pred_sqls": [COUNT]},
