@@ -1,8 +1,8 @@
 -- The answers in the order of their questions, weighted so that those to each question weigh
--- question_weight together. With by_text, the order of several answers to a question depends on
--- their texts only, not on the dump. A question without an answer has an empty one. Expects the
--- table answered.
--- parameters: queries, question_weight, by_text
+-- question_weight together, times the frequency of the question if takes_frequencies and no answer has a frequency of
+-- its own. With by_text, the order of several answers to a question depends on their texts only, not on the dump. A
+-- question without an answer has an empty one. Expects the table answered and the view frequencies.
+-- parameters: queries, question_weight, takes_frequencies, by_text
 with weighted as (
     select
         *,
@@ -30,6 +30,11 @@ ordered as (
         ) - 1 as place
     from (select ordinal, id, question as asked, n_answers from weighted) as weighted
     left join read_parquet($queries) as given using (ordinal)
+),
+
+owned as (
+    select coalesce(max(n_occurrences) > 1, false) as has_own
+    from read_parquet($queries)
 )
 
 select
@@ -41,11 +46,14 @@ select
     -- Rounded unless question_weight is a multiple of the number of answers.
     least(
         1000000000000,
-        coalesce(n_occurrences, 1) * greatest(1, ($question_weight + n_answers // 2) // n_answers)
+        if($takes_frequencies and not owned.has_own, frequencies.frequency, coalesce(n_occurrences, 1))
+        * greatest(1, ($question_weight + n_answers // 2) // n_answers)
     )::bigint as n_occurrences,
     id,
     asked as question_ordinal,
     part,
     reject_reason
 from ordered
+cross join owned
+left join frequencies using (asked)
 order by place

@@ -15,7 +15,7 @@ from nl2sql_align.tasks.base.run_sql import query_sql, run_sql
 from nl2sql_align.tasks.warehouse.facts import recall
 from nl2sql_align.tasks.warehouse.folder import Warehouse, write_atomically
 
-ARRANGEMENT_VERSION: Final = 2
+ARRANGEMENT_VERSION: Final = 3
 """Raise it with every change that can alter the arranged queries of the same dumps."""
 
 SLICES_VERSION: Final = 1
@@ -30,6 +30,10 @@ BY_ORDER: Final = "the answers are taken in the order of the file"
 LARGEST_WEIGHT: Final = math.lcm(*range(1, 17))
 """The largest weight of a question, divisible by all numbers of answers up to 16. If a larger one
 would be needed, weights are rounded."""
+
+# Keys of the metadata of arranged queries.
+_QUESTION_WEIGHT: Final = b"question_weight"
+_FREQUENCIES: Final = b"has_frequencies"
 
 _COMPLETE_SHARE: Final = 2 / 3
 _KNOWN_SHARE: Final = 1 / 2
@@ -130,6 +134,17 @@ def has_question_ordinals(queries: Path) -> bool:
     return _has_values(queries, "question_ordinal")
 
 
+def has_frequencies(queries: Path) -> bool:
+    """Return whether any question of some queries was asked several times, from the footer."""
+    metadata = pq.read_metadata(queries)
+    if _QUESTION_WEIGHT in (metadata.metadata or {}):
+        return _FREQUENCIES in metadata.metadata
+    column = metadata.schema.names.index("n_occurrences")
+    groups = map(metadata.row_group, range(metadata.num_row_groups))
+    statistics = [group.column(column).statistics for group in groups]
+    return any(one is None or not one.has_min_max or one.max > 1 for one in statistics)
+
+
 def count_questions(queries: Path) -> int:
     """Return the number of different questions of some queries."""
     if not has_question_ordinals(queries):
@@ -154,6 +169,7 @@ def find_arrangement(
     *,
     counts_rows: bool = False,
     shows_ids: bool = True,
+    is_weighted: bool = False,
 ) -> Arrangement:
     """Return how answers belong to the questions of their target.
 
@@ -165,9 +181,43 @@ def find_arrangement(
         counts_rows: Whether the ids of one of both, or those of each, count its rows, so that equal
             ids may belong to different questions.
         shows_ids: Whether notes may have ids as examples.
+        is_weighted: Whether the questions have frequencies, so that answers in their order are
+            arranged, too.
     """
     if target is None:
         return Arrangement("alone" if has_ids(queries) else "rows")
+    found = _find_way(
+        queries,
+        target,
+        target_name,
+        are_numbers,
+        counts_rows=counts_rows,
+        shows_ids=shows_ids,
+    )
+    if not is_weighted or has_frequencies(queries):
+        return found
+    if found.way == "rows" and count_questions(queries) == count_questions(target):
+        found = replace(found, way="order")
+    if not found.is_joined:
+        note = (
+            f"the questions of {target_name} have frequencies, but its answers count once each: "
+            "which of them answers which question is not known"
+        )
+        return replace(found, notes=(*found.notes, note))
+    note = f"its answers count as often as the questions of {target_name}, which have frequencies"
+    return replace(found, notes=(*found.notes, note))
+
+
+def _find_way(
+    queries: Path,
+    target: Path,
+    target_name: str,
+    are_numbers: bool,
+    *,
+    counts_rows: bool,
+    shows_ids: bool,
+) -> Arrangement:
+    """Return the arrangement of answers whose target can be read; see ``find_arrangement``."""
     if has_ids(queries):
         with connected() as con:
             found = query_sql(con, "ingest/compare_ids", queries=str(queries), target=str(target))
@@ -342,7 +392,8 @@ def write_arranged(
 
     The weights are integers: if some questions have two answers and others three, each of these
     counts two times and each of those three times. The file's metadata has the weight of a
-    question.
+    question. If the questions of a target have frequencies, and the answers have none of their own,
+    an answer counts as many times more.
 
     Args:
         queries: The answers, as ingested.
@@ -365,14 +416,25 @@ def write_arranged(
             with_missing=arrangement.is_joined and not arrangement.is_partial,
         )
         weight = choose_weight([n for (n,) in _count_answers(con)], largest_weight)
+        asked = target if target is not None and arrangement.is_joined else queries
+        asked_weight = (pq.read_metadata(asked).metadata or {}).get(_QUESTION_WEIGHT)
+        query_sql(
+            con,
+            "ingest/question_frequencies",
+            target=str(asked),
+            question_weight=asked_weight and int(asked_weight),
+        ).create_view("frequencies")
         arranged = query_sql(
             con,
             "ingest/arranged_queries",
             queries=str(queries),
+            takes_frequencies=arrangement.is_joined,
             question_weight=weight,
             by_text=arrangement.is_joined and arrangement.way != "order",
         ).to_arrow_reader(_ROWS_PER_BATCH)
-        metadata = {**(file.metadata.metadata or {}), b"question_weight": str(weight).encode()}
+        metadata = {**(file.metadata.metadata or {}), _QUESTION_WEIGHT: str(weight).encode()}
+        if has_frequencies(asked):
+            metadata[_FREQUENCIES] = b"true"
         schema = file.schema_arrow.with_metadata(
             {key: value for key, value in metadata.items() if key != b"ARROW:schema"}
         )

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from nl2sql_align.tasks.base.connections import connected
 from nl2sql_align.tasks.base.errors import ConfigurationError, CorpusError
-from nl2sql_align.tasks.base.run_sql import query_sql
+from nl2sql_align.tasks.base.run_sql import load_sql, query_sql
 from nl2sql_align.tasks.ingest.changing_dumps import (
     ChangedDumpError,
     IdentifiedDump,
@@ -30,6 +30,7 @@ from nl2sql_align.tasks.ingest.questions import (
     SLICES_VERSION,
     Arrangement,
     find_arrangement,
+    has_frequencies,
     has_ids,
     has_question_ordinals,
     has_question_texts,
@@ -394,6 +395,13 @@ def _has_questions(entry: CorpusEntry, ingested: Path) -> bool:
     return entry.role == "predictions" and may_name
 
 
+def _may_have_frequencies(entry: CorpusEntry) -> bool:
+    """Return whether the queries of a dump may have frequencies, by its format and columns."""
+    if is_generic(entry.format) and entry.columns is not None:
+        return entry.columns.frequency is not None
+    return entry.format == AUTO or "n_occurrences" in load_sql(f"dumps/{entry.format}")
+
+
 def _name_row_numbers(dump: IdentifiedDump) -> str | None:
     """Return the name of the ids that were recognized by a name that often just counts rows."""
     columns = dump.entry.columns
@@ -417,12 +425,15 @@ def _arrange_queries(
     entry, asked, counts_rows = dump.entry, None, False
     keeps_sql = entry.keep_sql and (target is None or target.keep_sql)
     if entry.role == "predictions" and target is not None:
-        if not _has_questions(entry, ingested) and target.which != "each":
+        may_differ = target.which == "each" or _may_have_frequencies(target)
+        if not _has_questions(entry, ingested) and not may_differ:
             return ingested, None, None
         asked, row_numbers = _find_queries(target, warehouse)
         # Equal numbers of rows are equal questions only if both files got them from one source.
         counts_rows = row_numbers != _name_row_numbers(dump)
-    if not _has_questions(entry, ingested) and (asked is None or not has_question_ordinals(asked)):
+    is_weighted = asked is not None and has_frequencies(asked)
+    is_grouped = asked is not None and has_question_ordinals(asked)
+    if not (_has_questions(entry, ingested) or is_weighted or is_grouped):
         return ingested, None, None
     key = stage_key(
         target=asked.stem if asked else None,
@@ -445,6 +456,7 @@ def _arrange_queries(
                 are_numbers,
                 counts_rows=counts_rows,
                 shows_ids=keeps_sql,
+                is_weighted=is_weighted,
             )
         queries = ingested
         if arrangement.way != "rows" or has_question_ordinals(ingested):

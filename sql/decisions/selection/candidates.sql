@@ -18,7 +18,17 @@ create or replace temp macro is_accidental(text, dialect) as (
     )
 
     select
-        regexp_matches(code, '\w_[(\[]|[)\]]_|\)[0-9]|[A-Za-z]\([sS]\)[^\s,;)]|\w--\w')
+        regexp_matches(
+            -- A column s of a function is no plural, as in RUNNER(S)-UP.
+            regexp_replace(
+                code,
+                '(?i)\b(?:count|sum|avg|min|max|total|median|stddev|variance|abs|round|length|lower|upper|date|year)\(',
+                'q (',
+                'g'
+            ),
+            '\w_[(\[]|[)\]]_|\)[0-9]|[A-Za-z]\([sS]\)(?:\w|-[A-Za-z])'
+            || '|\w--\w[^\n]*(?:\b(?:FROM|WHERE|AND)\b|[=<>])'
+        )
         or dialect in ('bigquery', 'doris', 'mysql', 'singlestore', 'starrocks')
         and regexp_matches(code, '\w#|[^\s#][^\n#]*#[^\n]*(\b(?:FROM|WHERE|AND)\b|[=<>])[^\n]*\z')
     from unquoted

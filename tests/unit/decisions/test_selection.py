@@ -474,10 +474,16 @@ NO_ACCIDENTS = {
         "SELECT `Pick # FROM` FROM t",
         "SELECT a FROM t -- WHERE b = 1",
         "SELECT COUNT(a)FROM t WHERE(b)=(c)AND d",
+        "SELECT MAX(s)-MIN(s), SUM(s)/2 FROM t HAVING COUNT(s)>3",
+        "SELECT a FROM t--by note 4\nWHERE b = 1",
     ],
     "sqlite": ["SELECT [School_(club)_x] FROM t", 'SELECT "Writer(s)_x" FROM t'],
     "tsql": ["SELECT a FROM #boats WHERE b = ##limit##", "SELECT [a_(b)] FROM t"],
-    "postgres": ["SELECT a #> '{b}' FROM t WHERE c = 1", "SELECT x_y[1] FROM t"],
+    "postgres": [
+        "SELECT a #> '{b}' FROM t WHERE c = 1",
+        "SELECT x_y[1] FROM t",
+        "SELECT ROW_TO_JSON(s)::jsonb FROM t",
+    ],
 }
 
 

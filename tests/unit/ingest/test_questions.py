@@ -10,6 +10,7 @@ from nl2sql_align.tasks.ingest.questions import (
     choose_weight,
     count_questions,
     find_arrangement,
+    has_frequencies,
     write_arranged,
 )
 
@@ -33,7 +34,7 @@ def few_instances(tmp_path):
         yield
 
 
-def write(path, ids, texts=None, questions=None, asked=None, databases=None):
+def write(path, ids, texts=None, questions=None, asked=None, databases=None, counts=None):
     """Write an ingested file with these ids, queries, ordinals, texts, and databases."""
     n = len(ids)
     texts = texts or [f"select {number}" for number in range(n)]
@@ -43,7 +44,7 @@ def write(path, ids, texts=None, questions=None, asked=None, databases=None):
         "raw_sql": texts,
         "db_id": databases or [None] * n,
         "question": asked or [None] * n,
-        "n_occurrences": [1] * n,
+        "n_occurrences": counts or [1] * n,
         "id": ids,
         "question_ordinal": questions or [None] * n,
         "part": [None] * n,
@@ -372,3 +373,31 @@ def test_row_numbers_are_not_compared_with_other_ids(tmp_path, answers, asked, w
     )
     found = find_arrangement(*files, "dev", counts_rows=True)
     assert (found.way, found.first_number, len(found.notes)) == (way, first, 1)
+
+
+def test_several_answers_share_the_frequency_of_their_question(tmp_path):
+    answers = write(tmp_path / "answers.parquet", list("baa"))
+    asked = write(tmp_path / "asked.parquet", list("abc"), counts=[6, 2, 1])
+    assert (has_frequencies(answers), has_frequencies(asked)) == (False, True)
+    found = find_arrangement(answers, asked, "dev", is_weighted=True)
+    assert found.way == "id"
+    assert [(question, n) for question, *_, n in arrange(tmp_path, found)] == [
+        (0, 6),
+        (0, 6),
+        (1, 4),
+        (2, 2),
+    ]
+    assert has_frequencies(tmp_path / "arranged.parquet")
+
+
+def test_answers_without_known_questions_count_once_with_a_note(tmp_path):
+    answers = write(tmp_path / "answers.parquet", [None] * 2)
+    asked = write(tmp_path / "asked.parquet", [None] * 3, counts=[6, 2, 1])
+    found = find_arrangement(answers, asked, "dev", is_weighted=True)
+    assert (found.way, found.notes) == (
+        "rows",
+        (
+            "the questions of dev have frequencies, but its answers count once each: which of them "
+            "answers which question is not known",
+        ),
+    )

@@ -512,3 +512,48 @@ def test_explain_says_if_answers_were_taken_in_the_order_of_the_file(made):
     assert not any(
         "Beware" in one for one in explain(made[0].folder, "shuffled", "dev").answer_errors
     )
+
+
+@pytest.mark.parametrize("way", ["by id", "in order", "own frequencies"])
+def test_answers_count_as_often_as_their_questions(tmp_path, way):
+    calls = [1000, 1, 7, 2, 1, 30]
+    rows = [
+        {"question_id": one, "sql": sql, "calls": n}
+        for (one, (sql, _)), n in zip(QUESTIONS.items(), calls, strict=True)
+    ]
+    answers = [{**row, "question_id": row["question_id"]} for row in rows]
+    of_target = of_answers = "sql = 'sql', frequency = 'calls'"
+    if way == "by id":
+        answers = [{k: v for k, v in row.items() if k != "calls"} for row in reversed(answers)]
+        of_target, of_answers = (
+            f"{of_target}, id = 'question_id'",
+            "sql = 'sql', id = 'question_id'",
+        )
+    elif way == "in order":
+        of_answers = "sql = 'sql'"
+    write_lines(tmp_path / "dev.jsonl", rows)
+    write_lines(tmp_path / "perfect.jsonl", answers)
+    write_lines(tmp_path / "train.jsonl", [{"sql": sql} for sql in TRAIN])
+    shared = "format = 'jsonl'\ndialect = 'sqlite'\n"
+    file = tmp_path / "corpora.toml"
+    file.write_text(
+        f"[[corpus]]\nname = 'dev'\nrole = 'target'\npath = 'dev.jsonl'\n{shared}"
+        f"columns = {{ {of_target} }}\n"
+        "[[corpus]]\nname = 'perfect'\nrole = 'predictions'\ntarget = 'dev'\nmodel = 'm'\n"
+        f"path = 'perfect.jsonl'\n{shared}columns = {{ {of_answers} }}\n"
+        f"[[corpus]]\nname = 'train'\nrole = 'train'\npath = 'train.jsonl'\n{shared}"
+        "columns = { sql = 'sql' }\n"
+    )
+    warehouse, notes = run(file, tmp_path / "warehouse")
+    with open_results(warehouse.folder) as con:
+        found = select(
+            con,
+            "select kl_alignment from alignment where source = 'perfect' and target = 'dev'",
+        )
+        counts = select(con, "select n_occurrences from queries where corpus = 'perfect'")
+    assert found == [(1.0,)]
+    assert [n for (n,) in counts] == calls
+    assert (
+        "perfect: its answers count as often as the questions of dev, which have frequencies"
+        in notes
+    ) == (way != "own frequencies")
