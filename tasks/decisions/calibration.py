@@ -463,7 +463,8 @@ def best_cut(
         replicates: The number of bootstrap samples.
 
     Returns:
-        ``cut``, ``cut_low``, ``cut_high``; None if all outcomes are of one kind.
+        ``cut``, ``cut_low``, ``cut_high``; None if all outcomes are of one kind, and no interval
+        for a single starting point.
     """
     cut = _find_cut(ratio, gain > 0)
     if cut is None:
@@ -471,7 +472,7 @@ def best_cut(
     _, start = np.unique(starts, return_inverse=True)
     rows_of = [np.flatnonzero(start == number) for number in range(start.max() + 1)]
     cuts = []
-    for replicate in range(replicates):
+    for replicate in range(replicates if len(rows_of) > 1 else 0):
         drawn = _generator(f"{name}|{replicate}").integers(len(rows_of), size=len(rows_of))
         rows = np.concatenate([rows_of[number] for number in drawn])
         if (found := _find_cut(ratio[rows], gain[rows] > 0)) is not None:

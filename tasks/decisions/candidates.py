@@ -16,7 +16,8 @@ from nl2sql_align.tasks.base.names import suggest
 from nl2sql_align.tasks.base.run_sql import query_sql, run_sql
 from nl2sql_align.tasks.decisions.options import Overlap
 from nl2sql_align.tasks.decisions.selection_methods import Cells, Target
-from nl2sql_align.tasks.ingest.original_rows import read_original_rows
+from nl2sql_align.tasks.ingest.archives import is_archive
+from nl2sql_align.tasks.ingest.original_rows import has_original_rows, read_original_rows
 from nl2sql_align.tasks.measures.bootstrap import group_ngrams, poisson_weights, unit_keys
 from nl2sql_align.tasks.measures.options import Unit
 from nl2sql_align.tasks.measures.units import choose_unit
@@ -329,8 +330,8 @@ def read_rows(con: duckdb.DuckDBPyConnection, pool: Pool, taken: Integers) -> pl
     return rows.drop("row_number").with_columns(records)
 
 
-def note_changed_dumps(sources: pl.DataFrame, rows: pl.DataFrame) -> list[str]:
-    """Return a note for each source whose dump is not the one that the results were made from.
+def note_missing_fields(sources: pl.DataFrame, rows: pl.DataFrame) -> list[str]:
+    """Return a note for each source whose rows cannot be read from their dump once more.
 
     Args:
         sources: The corpora, with their paths and digests.
@@ -338,21 +339,31 @@ def note_changed_dumps(sources: pl.DataFrame, rows: pl.DataFrame) -> list[str]:
     """
     without_records = {*rows["source"]} - {*rows.drop_nulls("record")["source"]}
     notes = []
-    for name, path, digest in sources.select("corpus", "path", "digest").rows():
-        if name not in without_records or is_address(path):
-            continue
-        file = Path(path)
-        if not file.exists():
-            problem, remedy = "is gone", "put it back"
-        elif file.is_file() and digest_file(file) != digest:
-            problem, remedy = "has changed since the run", "run again"
-        else:
-            continue
-        notes.append(
-            f"the dump of {name} ({path}) {problem}, so that fields of its rows, such as schemas, "
-            f"are missing; {remedy}"
-        )
+    columns = sources.select("corpus", "format", "path", "digest")
+    for name, format, path, digest in columns.rows():
+        found = _find_problem(format, path, digest) if name in without_records else None
+        if found is not None:
+            problem, remedy = found
+            notes.append(
+                f"the dump of {name} ({path}) {problem}, so that fields of its rows, such as "
+                f"schemas, are missing; {remedy}"
+            )
     return notes
+
+
+def _find_problem(format: str, path: str, digest: str) -> tuple[str, str] | None:
+    """Return why the rows of a dump cannot be read again, and a remedy; None if they can."""
+    file = Path(path)
+    if is_address(path):
+        problem, remedy = "is read from an address", "download it, and name the copy"
+        return (problem, remedy) if has_original_rows(format) else None
+    if not file.exists():
+        return "is gone", "put it back"
+    if file.is_file() and digest_file(file) != digest:
+        return "has changed since the run", "run again"
+    if has_original_rows(format) and (file.is_dir() or is_archive(file)):
+        return "is a folder or an archive", "unpack or join it into one file"
+    return None
 
 
 def note_accidental(sources: pl.DataFrame) -> list[str]:

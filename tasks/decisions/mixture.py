@@ -19,7 +19,7 @@ from nl2sql_align.tasks.decisions.candidates import (
     list_dumps,
     load_pool,
     note_accidental,
-    note_changed_dumps,
+    note_missing_fields,
     read_rows,
 )
 from nl2sql_align.tasks.decisions.options import LEAST_WEIGHT, MIXTURE_REPLICATES, Overlap
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 MANIFEST: Final = "mixture.json"
 """The file beside those of a trainer that says how they are mixed, and lists them."""
 
-MIXTURE_VERSION: Final = 4
+MIXTURE_VERSION: Final = 5
 """Raise it with every change that can alter a weight."""
 
 
@@ -181,7 +181,7 @@ def mix(
     notes = [*note_accidental(pool.sources), *_note_overlaps(pool, is_used, overlaps)]
     written = None
     if training is not None and out is not None:
-        changed = note_changed_dumps(pool.sources, rows)
+        changed = note_missing_fields(pool.sources, rows)
         notes += _note_repeats(pool, rows) + changed
         weights = dict(table.select("source", "row_weight").iter_rows())
         with (
@@ -283,6 +283,7 @@ def _weigh_sources(
     found = nearest_mixtures(shares, target.resampled, multiplicity, best.weights)
     resampled = np.stack([_row_weights(one.weights, per_row) for one in found])
     low, high = np.quantile(resampled, [0.025, 0.975], axis=0)
+    row_weights = _row_weights(best.weights, per_row)
     alone = [
         mixture_divergence(weights, shares, target.shares, multiplicity)
         for weights in np.eye(shares.shape[0])
@@ -291,9 +292,10 @@ def _weigh_sources(
         {
             "source": pool.sources["corpus"],
             "ngram_weight": best.weights,
-            "row_weight": _row_weights(best.weights, per_row),
-            "row_weight_low": low,
-            "row_weight_high": high,
+            "row_weight": row_weights,
+            # A weight at the edge may lie outside, because the search ends near the optimum.
+            "row_weight_low": np.minimum(low, row_weights),
+            "row_weight_high": np.maximum(high, row_weights),
             "source_alignment": [alignment(nats) for nats in alone],
         }
     )

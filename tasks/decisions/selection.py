@@ -26,7 +26,7 @@ from nl2sql_align.tasks.decisions.candidates import (
     list_dumps,
     load_pool,
     note_accidental,
-    note_changed_dumps,
+    note_missing_fields,
     note_repeats,
     read_rows,
 )
@@ -259,7 +259,7 @@ def select(
         sources_table = _sources_table(con, pool, aim, taken)
         rows = read_rows(con, pool, taken)
         dumps = list_dumps(con)
-    changed = note_changed_dumps(pool.sources, rows)
+    changed = note_missing_fields(pool.sources, rows)
     nats = divergence(pool.cells, taken, aim)
     n_templates = int((pool.cells.per_template(taken) > 0).sum())
     selection = Selection(

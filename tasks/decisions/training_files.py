@@ -35,6 +35,8 @@ DEFAULT_PROMPT: Final = (
 _FIELDS: Final = ("question", "schema", "evidence", "dialect", "db_id")
 # The keys of a dump's rows that may contain a schema as DDL; the first one that exists counts.
 SCHEMA_KEYS: Final = ("sql_context", "context", "schema", "create_table_statement")
+# The keys of a row that may contain the turns of a chat.
+_TURN_KEYS: Final = ("messages", "conversations", "prompt", "chosen")
 # A share held out that is more than half again as much as asked for, or as little, is told.
 _MUCH_MORE: Final = 1.5
 _SPLITS: Final = ("train", "validation")
@@ -68,7 +70,7 @@ class TrainingOptions:
         schemas: A ``tables.json`` as published with Spider and BIRD, for rows that have no schema
             of their own.
         validation_share: The share of the rows to hold out for validation: whole databases, where
-            they are known.
+            they are known, of all sources together, else all rows with the same query.
     """
 
     layout: TrainingLayout
@@ -100,6 +102,8 @@ class TrainingFiles:
         left_out: The number of rows that are left out, by the reason.
         n_without_schema: The number of prompts without a schema.
         split_note: Why the rows held out are not the share that was asked for; may be empty.
+        n_shortened: The number of rows from chats with a system prompt or earlier turns, which the
+            files do not have.
     """
 
     files: dict[str, Path]
@@ -107,6 +111,7 @@ class TrainingFiles:
     left_out: dict[str, int]
     n_without_schema: int
     split_note: str = ""
+    n_shortened: int = 0
 
     def moved_to(self, folder: Path) -> "TrainingFiles":
         """Return the same files in another folder."""
@@ -124,6 +129,12 @@ class TrainingFiles:
         ]
         if self.split_note:
             found.append(self.split_note)
+        if self.n_shortened:
+            found.append(
+                f"{count_noun(self.n_shortened, 'row')} of the training files had a system prompt "
+                "or earlier turns in the dump, which may contain schemas: these are left out; "
+                "--system FILE adds a system prompt"
+            )
         if self.n_without_schema:
             remedy = "; --schemas tables.json adds those of Spider or BIRD"
             found.append(
@@ -158,6 +169,7 @@ class _Examples(NamedTuple):
     examples: list[_Example]
     left_out: Counter[str]
     n_without_schema: int
+    n_shortened: int
 
 
 def write_training_files(
@@ -212,6 +224,7 @@ def write_mixture_files(
         [one for some in made.values() for one in some.examples],
         sum((some.left_out for some in made.values()), Counter()),
         sum(some.n_without_schema for some in made.values()),
+        sum(some.n_shortened for some in made.values()),
     )
     parts = {name: some.examples for name, some in made.items()}
     describe = partial(_describe_mixture, options.layout, probabilities)
@@ -256,20 +269,22 @@ def _make_examples(rows: pl.DataFrame, inputs: _Inputs, place: str = "") -> _Exa
     prompt, _, schemas = inputs
     examples: list[_Example] = []
     left_out: Counter[str] = Counter()
-    n_without_schema = 0
+    n_without_schema = n_shortened = 0
     for row in rows.iter_rows(named=True):
-        values = _list_values(row, schemas)
+        record = json.loads(row["record"]) if row["record"] else {}
+        values = _list_values(row, record, schemas)
         missing = _find_missing(prompt, values)
         if missing:
             left_out[missing] += 1
             continue
         n_without_schema += prompt is None and not values["schema"]
+        n_shortened += _has_more_turns(record)
         text = _fill_default(values) if prompt is None else prompt.format(**values)
         examples.append(_Example(text, row["sql"], row["source"], row["ordinal"], row["db_id"]))
     if not examples:
         reasons = "; ".join(left_out) or "the selection is empty"
         raise ConfigurationError(f"no row{place} can be written for a trainer: {reasons}")
-    return _Examples(examples, left_out, n_without_schema)
+    return _Examples(examples, left_out, n_without_schema, n_shortened)
 
 
 def _write_files(
@@ -296,7 +311,13 @@ def _write_files(
             files[name] = _write_rows(rows, folder / f"{name}{suffix}")
             n_rows[name] = len(rows)
     _write_settings(files, folder, layout, system is not None)
-    written = TrainingFiles(files, n_rows, dict(made.left_out), made.n_without_schema)
+    written = TrainingFiles(
+        files,
+        n_rows,
+        dict(made.left_out),
+        made.n_without_schema,
+        n_shortened=made.n_shortened,
+    )
     (folder / "training.md").write_text(describe(written), encoding="utf-8")
     return written
 
@@ -371,11 +392,17 @@ def _read_text(path: Path) -> str:
 
 def _check_fields(prompt: str) -> None:
     try:
-        used = {field for _, field, _, _ in string.Formatter().parse(prompt) if field is not None}
+        parsed = [one for one in string.Formatter().parse(prompt) if one[1] is not None]
     except ValueError as error:
         raise ConfigurationError(
             f"the prompt is not valid ({error}); write {{{{ and }}}} for braces"
         ) from None
+    for _, field, form, conversion in parsed:
+        if form or conversion:
+            raise ConfigurationError(
+                f"the prompt gives its field {field} a form (after : or !); write {{{field}}} alone"
+            )
+    used = {str(field) for _, field, _, _ in parsed}
     unknown = sorted(used - {*_FIELDS})
     if unknown:
         raise ConfigurationError(
@@ -386,8 +413,9 @@ def _check_fields(prompt: str) -> None:
         raise ConfigurationError("the prompt has no {question}")
 
 
-def _list_values(row: Mapping[str, Any], schemas: Mapping[str, str]) -> dict[str, str]:
-    record = json.loads(row["record"]) if row["record"] else {}
+def _list_values(
+    row: Mapping[str, Any], record: Mapping[str, Any], schemas: Mapping[str, str]
+) -> dict[str, str]:
     own = next((record[key] for key in SCHEMA_KEYS if _is_text(record.get(key))), "")
     return {
         "question": row["question"] or "",
@@ -396,6 +424,21 @@ def _list_values(row: Mapping[str, Any], schemas: Mapping[str, str]) -> dict[str
         "dialect": _DIALECT_NAMES.get(row["dialect"], row["dialect"]),
         "db_id": row["db_id"] or "",
     }
+
+
+def _has_more_turns(record: Mapping[str, Any]) -> bool:
+    """Return whether a row has a system prompt, or more turns than a question and its answer."""
+    if _is_text(record.get("system")) or record.get("history"):
+        return True
+    turns = [
+        turn for key in _TURN_KEYS if isinstance(record.get(key), list) for turn in record[key]
+    ]
+    roles = Counter(
+        str(turn.get("role") or turn.get("from")).lower()
+        for turn in turns
+        if isinstance(turn, dict)
+    )
+    return roles["system"] > 0 or roles["user"] + roles["human"] > 1
 
 
 def _is_text(value: object) -> bool:
@@ -424,7 +467,9 @@ def _fill_default(values: Mapping[str, str]) -> str:
 def _split(examples: Sequence[_Example], share: float, seed: int) -> dict[str, list[_Example]]:
     """Hold out about a share of the rows: whole databases, in the order of a digest.
 
-    Databases that do not fit are skipped. If all are too large, the smallest is held out.
+    Sources may have databases in common, and rows without a database may have queries in common:
+    these stay together. What does not fit is skipped. If all is too large, the smallest is held
+    out.
     """
     sizes = Counter(map(_unit_of, examples))
     order = sorted(sizes, key=lambda unit: hashlib.sha256(f"{seed}\0{unit}".encode()).digest())
@@ -446,22 +491,23 @@ def _note_split(splits: Mapping[str, Sequence[_Example]], share: float) -> str:
     """Return why much more, much less, or nothing is held out, if so; else an empty text."""
     held_out = splits["validation"]
     n_rows = len(held_out) + len(splits["train"])
+    has_databases = any(one.db_id for some in splits.values() for one in some)
+    rule = "databases are held out whole" if has_databases else "rows of one query stay together"
     if share and not held_out:
-        return (
-            "nothing is held out for validation: all rows are of one database, and databases are "
-            "held out whole"
-        )
+        unit = "database" if has_databases else "query"
+        return f"nothing is held out for validation: all rows are of one {unit}, and {rule}"
     asked = f"{len(held_out):,} of {n_rows:,} rows are held out for validation, not {share:.3g} of "
-    n_databases = len(set(map(_unit_of, held_out)))
-    if len(held_out) > max(_MUCH_MORE * share * n_rows, n_databases):
-        return f"{asked}them: databases are held out whole, and none is smaller"
+    n_units = len(set(map(_unit_of, held_out)))
+    if len(held_out) > max(_MUCH_MORE * share * n_rows, n_units):
+        return f"{asked}them: {rule}, and nothing smaller is left"
     if len(held_out) * _MUCH_MORE < share * n_rows - 1:
-        return f"{asked}them: databases are held out whole, and no other one fits"
+        return f"{asked}them: {rule}, and nothing else fits"
     return ""
 
 
 def _unit_of(example: _Example) -> str:
-    return f"{example.source}\0{example.db_id or example.ordinal}"
+    """Return what is held out as a whole: a database of any source, or else a query's rows."""
+    return f"database {example.db_id}" if example.db_id else f"query {example.sql}"
 
 
 def _format_example(

@@ -107,6 +107,11 @@ def read_original_rows(
     return pl.Series("record", list(_check_records(rows, records)), dtype=pl.String)
 
 
+def has_original_rows(format: str) -> bool:
+    """Return whether rows of a format have more fields than the ones that are ingested."""
+    return format in _KINDS
+
+
 def write_field_as_part(
     entry: CorpusEntry, digest: str, field: str, queries: Path, destination: Path
 ) -> None:
@@ -208,8 +213,12 @@ def _check_records(rows: pl.DataFrame, records: dict[tuple[str, int], str]) -> I
     for source, ordinal, raw_sql in rows.select("source", "ordinal", "raw_sql").iter_rows():
         record = records.get((source, ordinal))
         if record is not None:
-            is_of_query = raw_sql is None or raw_sql in _list_texts(json.loads(record))
-            record = record if is_of_query else None
+            numbers: list[str] = []  # that JSON does not have
+            values = json.loads(record, parse_constant=numbers.append)
+            if raw_sql is not None and raw_sql not in _list_texts(values):
+                record = None
+            elif numbers:
+                record = json.dumps(values, ensure_ascii=False)
         yield record
 
 

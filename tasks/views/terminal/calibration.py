@@ -111,8 +111,8 @@ def _print_misses(calibration: "Calibration") -> None:
         headroom = row["headroom_ratio"]
         shown = "" if headroom is None else f", headroom {format_value(headroom, border=1.0)}"
         _say_item(
-            f"{row['predictions']} on {row['train']}{rows}, {row['metric']}: AR "
-            f"{format_value(row['alignment_ratio'], border=1.0)}{shown}, "
+            f"{row['model']}, from {row['predictions']} on {row['train']}{rows}, {row['metric']}: "
+            f"AR {format_value(row['alignment_ratio'], border=1.0)}{shown}, "
             f"{row['before']:.3f} to {row['after']:.3f}"
         )
     if len(misses) > _MAX_MISSES:

@@ -190,8 +190,8 @@ def print_gaps(gaps: "Gaps", out_file: "Path | None" = None, most: int = 15) -> 
         say(f"and {more}; --format json lists all", 2)
     if gaps.n_rows:
         say(
-            "rows: to add with this template; so far, alignment: with those above; target, source, "
-            "pool: how many have it now.",
+            "rows: to add with this template; so far, alignment: with those above; target, source: "
+            "how many have it now; pool: how many rows that could be added have it.",
             2,
         )
     for note in gaps.notes:

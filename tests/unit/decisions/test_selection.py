@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import re
+import zipfile
 from pathlib import Path
 
 import polars as pl
@@ -11,7 +12,7 @@ import pytest
 
 from nl2sql_align.tasks.base.connections import connect
 from nl2sql_align.tasks.base.errors import ConfigurationError, WarehouseError
-from nl2sql_align.tasks.decisions.candidates import load_pool, note_changed_dumps
+from nl2sql_align.tasks.decisions.candidates import load_pool, note_missing_fields
 from nl2sql_align.tasks.decisions.mixture import mix
 from nl2sql_align.tasks.decisions.options import Method, Overlap, TrainingLayout
 from nl2sql_align.tasks.decisions.selection import SelectionOptions, select
@@ -180,18 +181,52 @@ def test_a_record_is_found_among_the_turns_of_a_chat(tmp_path):
 def test_a_dump_that_has_changed_since_the_run_is_told(tmp_path, change, note):
     dump = tmp_path / "a.json"
     dump.write_text('[{"query": "SELECT 1", "question": "?"}]')
-    given = {"corpus": "a", "path": str(dump), "digest": digest_file(dump)}
-    other = {"corpus": "b", "path": "s3://bucket/b.json", "digest": "0"}
-    unused = {"corpus": "c", "path": str(tmp_path / "nowhere"), "digest": "0"}
+    given = {"corpus": "a", "format": "bird", "path": str(dump), "digest": digest_file(dump)}
+    log = {"corpus": "b", "format": "lines", "path": "s3://bucket/b.sql", "digest": "0"}
+    unused = {"corpus": "c", "format": "gretel", "path": str(tmp_path / "nowhere"), "digest": "0"}
     rows = pl.DataFrame(
         {"source": ["a", "b"], "record": None}, schema_overrides={"record": pl.String}
     )
     if change is not None:
         change(dump)
-    found = note_changed_dumps(pl.DataFrame([given, other, unused]), rows)
+    found = note_missing_fields(pl.DataFrame([given, log, unused]), rows)
     assert [bool(re.fullmatch(note, one)) for one in found] == ([True] if note else [])
     with_records = rows.with_columns(record=pl.lit("{}"))
-    assert note_changed_dumps(pl.DataFrame([given, other, unused]), with_records) == []
+    assert note_missing_fields(pl.DataFrame([given, log, unused]), with_records) == []
+
+
+def test_fields_of_archives_folders_and_addresses_are_missing_with_a_note(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a.json", "[]")
+    paths = [tmp_path / "a.zip", tmp_path, "s3://bucket/a.json"]
+    digests = [digest_file(tmp_path / "a.zip"), "0", "0"]
+    sources = pl.DataFrame(
+        [
+            {"corpus": f"{i}", "format": "gretel", "path": str(path), "digest": digest}
+            for i, (path, digest) in enumerate(zip(paths, digests, strict=True))
+        ]
+    )
+    rows = pl.DataFrame(
+        {"source": ["0", "1", "2"], "record": None}, schema_overrides={"record": pl.String}
+    )
+    notes = note_missing_fields(sources, rows)
+    assert [note.partition(") ")[2].partition(",")[0] for note in notes] == [
+        "is a folder or an archive",
+        "is a folder or an archive",
+        "is read from an address",
+    ]
+    assert note_missing_fields(sources.with_columns(format=pl.lit("lines")), rows) == []
+
+
+def test_records_with_numbers_that_json_lacks_are_valid(tmp_path):
+    dump = tmp_path / "a.parquet"
+    pl.DataFrame({"sql": ["SELECT 1"], "score": [math.nan]}).write_parquet(dump)
+    digest = digest_file(dump)
+    source = {"corpus": "a", "format": "parquet", "path": str(dump), "digest": digest}
+    wanted = pl.DataFrame({"source": ["a"], "ordinal": [0], "raw_sql": ["SELECT 1"]})
+    with connect() as con:
+        [record] = read_original_rows(con, pl.DataFrame([source]), wanted)
+    assert record == '{"sql": "SELECT 1", "score": null}'
 
 
 def test_frequencies_of_a_log_count(tmp_path, make_corpus):

@@ -131,7 +131,7 @@ def test_every_layout_is_loaded_by_hugging_face(tmp_path, monkeypatch):
         kind = "parquet" if layout is TrainingLayout.VERL else "json"
         names = {name: str(path) for name, path in files.items()}
         made = datasets.load_dataset(kind, data_files=names, cache_dir=str(tmp_path / "cache"))
-        assert made.num_rows == {"train": 3, "validation": 3}
+        assert made.num_rows == {"train": 4, "validation": 2}
 
 
 def test_llama_factory_finds_its_files(tmp_path):
@@ -283,17 +283,65 @@ def test_validation_holds_out_whole_databases(tmp_path):
     assert len(questions("validation", validation_share=0.01)) == 10
 
 
+@pytest.mark.parametrize("has_databases", [True, False])
+def test_what_two_sources_share_is_held_out_of_both(tmp_path, has_databases):
+    n = len(QUERIES)
+    names = [f"db{i}" for i in range(n)] if has_databases else [None] * n
+    given = rows(2 * n, source=["a"] * n + ["b"] * n, sql=QUERIES * 2, db_id=names * 2)
+    made = write(tmp_path, "alpaca", given=given, validation_share=1 / n)
+    texts = [{row["output"] for row in read_lines(file)} for file in made.files.values()]
+    assert texts[0].isdisjoint(texts[1])
+    assert made.n_rows == {"train": 2 * n - 2, "validation": 2}
+
+
+@pytest.mark.parametrize(
+    ("record", "is_shortened"),
+    [
+        ({"messages": [{"role": "user"}, {"role": "assistant"}]}, False),
+        ({"messages": [{"role": "system"}, {"role": "user"}, {"role": "assistant"}]}, True),
+        ({"conversations": [{"from": "human"}, {"from": "gpt"}] * 2}, True),
+        ({"prompt": [{"role": "user"}], "completion": [{"role": "assistant"}]}, False),
+        ({"prompt": [{"role": "system"}, {"role": "user"}]}, True),
+        ({"instruction": "?", "system": "You write SQL."}, True),
+        ({"instruction": "?", "history": [["a", "b"]]}, True),
+        ({"prompt": "?"}, False),
+    ],
+)
+def test_rows_whose_chats_are_not_written_whole_are_counted(tmp_path, record, is_shortened):
+    given = rows(3, record=json.dumps({"schema": "CREATE TABLE boat (id int)", **record}))
+    note = (
+        "3 rows of the training files had a system prompt or earlier turns in the dump, which may "
+        "contain schemas: these are left out; --system FILE adds a system prompt"
+    )
+    assert write(tmp_path, given=given).list_notes() == [note] * is_shortened
+
+
+@pytest.mark.parametrize("field", ["{question:d}", "{question!r}", "{question:{schema}}"])
+def test_a_field_of_a_prompt_has_no_form(tmp_path, field):
+    prompt = tmp_path / "prompt.txt"
+    prompt.write_text(f"Q: {field}")
+    with pytest.raises(ConfigurationError, match=r"gives its field question a form .+ alone"):
+        write(tmp_path / "out", prompt=prompt)
+
+
 @pytest.mark.parametrize(
     ("databases", "share", "note"),
     [
         ([10] * 10, 0.25, []),
-        ([None] * 10, 0.01, []),
+        (
+            [None] * 10,
+            0.01,
+            [
+                "3 of 10 rows are held out for validation, not 0.01 of them: rows of one query stay "
+                "together, and nothing smaller is left"
+            ],
+        ),
         (
             [50, 50],
             0.05,
             [
                 "50 of 100 rows are held out for validation, not 0.05 of them: databases are held "
-                "out whole, and none is smaller"
+                "out whole, and nothing smaller is left"
             ],
         ),
         (
@@ -301,7 +349,7 @@ def test_validation_holds_out_whole_databases(tmp_path):
             0.5,
             [
                 "10 of 100 rows are held out for validation, not 0.5 of them: databases are held "
-                "out whole, and no other one fits"
+                "out whole, and nothing else fits"
             ],
         ),
         (
