@@ -332,8 +332,8 @@ def test_a_field_of_a_prompt_has_no_form(tmp_path, field):
             [None] * 10,
             0.01,
             [
-                "3 of 10 rows are held out for validation, not 0.01 of them: rows of one query stay "
-                "together, and nothing smaller is left"
+                "3 of 10 rows are held out for validation, not 0.01 of them: rows of one query "
+                "stay together, and nothing smaller is left"
             ],
         ),
         (
