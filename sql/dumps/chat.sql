@@ -30,28 +30,33 @@ chats as (
             lambda turn: content_text(turn.content)
         ) as answers
     from rows
+),
+
+turns_with_sql as (
+    select
+        place,
+        db_id,
+        id,
+        unnest(list_concat(
+            [{raw_sql: answers[-1], question: last_text(turns, ['user', 'human']), left_out: null::varchar}],
+            list_transform(
+                list_filter(
+                    answers[:-2],
+                    lambda answer: regexp_matches(
+                        answer, '(^|[\n`>:;])\s*(sql\s+)?(select|with)\b.*\bfrom\b', 'is'
+                    )
+                ),
+                lambda answer: {raw_sql: answer, question: null::varchar, left_out: 'of earlier turns'}
+            )
+        )) as turn
+    from chats
 )
 
 select
     place - 1 as ordinal,
-    answers[-1] as raw_sql,
+    turn.raw_sql,
     db_id,
-    last_text(turns, ['user', 'human']) as question,
+    turn.question,
     id,
-    null as left_out
-from chats
-union all
-select
-    place - 1,
-    answer,
-    db_id,
-    null,
-    id,
-    'of earlier turns'
-from (
-    select
-        *,
-        unnest(answers[:-2]) as answer
-    from chats
-)
-where regexp_matches(answer, '(^|[\n`>:;])\s*(sql\s+)?(select|with)\b.*\bfrom\b', 'is')
+    turn.left_out
+from turns_with_sql
