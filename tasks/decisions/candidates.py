@@ -241,7 +241,8 @@ def list_candidates(
     Arguments and errors are those of ``load_pool``, and the columns those of ``Pool.sources``. The
     corpora may have no candidate.
     """
-    named = list(dict.fromkeys(sources)) or list_training_corpora(con, target)
+    names = [sources] if isinstance(sources, str) else sources  # a text is a sequence, too
+    named = list(dict.fromkeys(names)) or list_training_corpora(con, target)
     corpora = _describe_corpora(con, place, [*named, target])
     _check_sources(corpora, named, target)
     if not is_whole:

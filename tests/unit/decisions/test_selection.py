@@ -475,6 +475,15 @@ def test_a_mixture_is_written_for_a_trainer(tmp_path, make_corpus):
         mix(warehouse.folder, "dev", training=given)
 
 
+def test_the_name_of_one_corpus_is_not_a_list_of_letters(folder):
+    with open_results(folder) as con:
+        found = [
+            load_pool(con, folder, "dev", given, Overlap.NEAR, 0).sources
+            for given in ("near", ["near"])
+        ]
+    assert found[0].equals(found[1])
+
+
 def test_resampling_a_target_in_blocks_changes_no_bit(folder):
     with open_results(folder) as con:
         target = load_pool(con, folder, "dev", [], Overlap.NEAR, 0).target
