@@ -438,7 +438,7 @@ def _has_more_turns(record: Mapping[str, Any]) -> bool:
         for turn in turns
         if isinstance(turn, dict)
     )
-    return roles["system"] > 0 or roles["user"] + roles["human"] > 1
+    return roles["system"] + roles["developer"] > 0 or roles["user"] + roles["human"] > 1
 
 
 def _is_text(value: object) -> bool:

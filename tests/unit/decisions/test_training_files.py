@@ -301,7 +301,7 @@ def test_what_two_sources_share_is_held_out_of_both(tmp_path, has_databases):
         ({"messages": [{"role": "system"}, {"role": "user"}, {"role": "assistant"}]}, True),
         ({"conversations": [{"from": "human"}, {"from": "gpt"}] * 2}, True),
         ({"prompt": [{"role": "user"}], "completion": [{"role": "assistant"}]}, False),
-        ({"prompt": [{"role": "system"}, {"role": "user"}]}, True),
+        ({"prompt": [{"role": "developer"}, {"role": "user"}]}, True),
         ({"instruction": "?", "system": "You write SQL."}, True),
         ({"instruction": "?", "history": [["a", "b"]]}, True),
         ({"prompt": "?"}, False),
