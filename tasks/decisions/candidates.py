@@ -362,9 +362,10 @@ def _find_problem(format: str, path: str, digest: str) -> tuple[str, str] | None
         return "is gone", "put it back"
     if file.is_file() and digest_file(file) != digest:
         return "has changed since the run", "run again"
-    is_packed = is_archive(file) or file.suffix.lower() == ".bz2"
-    if has_original_rows(format) and (file.is_dir() or is_packed):
-        return "is a folder or is packed", "unpack or join it into one file"
+    if has_original_rows(format) and file.is_dir():
+        return "is a folder", "join its files into one"
+    if has_original_rows(format) and (is_archive(file) or file.suffix.lower() == ".bz2"):
+        return "is packed", "unpack it into one file"
     return None
 
 

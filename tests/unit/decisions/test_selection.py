@@ -211,8 +211,8 @@ def test_fields_of_archives_folders_and_addresses_are_missing_with_a_note(tmp_pa
     )
     notes = note_missing_fields(sources, rows)
     assert [note.partition(") ")[2].partition(",")[0] for note in notes] == [
-        "is a folder or is packed",
-        "is a folder or is packed",
+        "is packed",
+        "is a folder",
         "is read from an address",
     ]
     assert note_missing_fields(sources.with_columns(format=pl.lit("lines")), rows) == []
