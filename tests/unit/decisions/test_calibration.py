@@ -225,6 +225,8 @@ def test_the_cut_puts_the_fewest_outcomes_on_the_wrong_side():
     assert found["cut"] == pytest.approx(1.0)
     assert 0.8 < found["cut_low"] < found["cut"] < found["cut_high"] < 1.2
     assert best_cut(ratio, gain, starts, "seed", 200) == found
+    alone = best_cut(ratio, gain, [starts[0]] * 4, "seed", 200)
+    assert alone == {"cut": found["cut"], "cut_low": None, "cut_high": None}
     assert best_cut(ratio, np.ones(4), starts, "seed")["cut"] is None
     assert best_cut(np.ones(4), gain, starts, "seed")["cut"] is None
 
