@@ -1,7 +1,7 @@
 -- The answers in the order of their questions, weighted so that those to each question weigh
--- question_weight together, times the frequency of the question if takes_frequencies and no answer has a frequency of
--- its own. With by_text, the order of several answers to a question depends on their texts only, not on the dump. A
--- question without an answer has an empty one. Expects the table answered and the view frequencies.
+-- question_weight together, times the frequency of the question if takes_frequencies, else times their own. With
+-- by_text, the order of several answers to a question depends on their texts only, not on the dump. A question without
+-- an answer has an empty one. Expects the table answered and the view frequencies.
 -- parameters: queries, question_weight, takes_frequencies, by_text
 with weighted as (
     select
@@ -30,11 +30,6 @@ ordered as (
         ) - 1 as place
     from (select ordinal, id, question as asked, n_answers from weighted) as weighted
     left join read_parquet($queries) as given using (ordinal)
-),
-
-owned as (
-    select coalesce(max(n_occurrences) > 1, false) as has_own
-    from read_parquet($queries)
 )
 
 select
@@ -46,7 +41,7 @@ select
     -- Rounded unless question_weight is a multiple of the number of answers.
     least(
         1000000000000,
-        if($takes_frequencies and not owned.has_own, frequencies.frequency, coalesce(n_occurrences, 1))
+        if($takes_frequencies, frequencies.frequency, coalesce(n_occurrences, 1))
         * greatest(1, ($question_weight + n_answers // 2) // n_answers)
     )::bigint as n_occurrences,
     id,
@@ -54,6 +49,5 @@ select
     part,
     reject_reason
 from ordered
-cross join owned
 left join frequencies using (asked)
 order by place

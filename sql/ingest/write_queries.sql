@@ -1,8 +1,8 @@
 -- Writes the queries of view dump to a Parquet file, in the order of the dump's SQL. Empty rows
 -- supply the columns that a format lacks. By default, the text to template is the raw text, and
 -- each row counts once. A frequency that is not a number counts as 1; one above 10^12 counts as
--- 10^12, so that sums cannot overflow. A blank question is none. Ids are texts: 7, "7" and 7.0 are alike. question_ordinal is
--- null for a row that has a question of its own. part names the source of a row of a mixture. Several
+-- 10^12, so that sums cannot overflow. Blank questions become null. Ids are texts: 7, "7" and 7.0 are alike.
+-- question_ordinal is null for a row that has a question of its own. part names the source of a row of a mixture. Several
 -- queries of a row (answers) become one text, a list in JSON; tasks.ingest.lists takes it apart. A row
 -- with a reject reason contains only a part of its query: it keeps its raw text, and its text to
 -- template is empty.

@@ -355,18 +355,19 @@ def note_missing_fields(sources: pl.DataFrame, rows: pl.DataFrame) -> list[str]:
 def _find_problem(format: str, path: str, digest: str) -> tuple[str, str] | None:
     """Return why the rows of a dump cannot be read again, and a remedy; None if they can."""
     file = Path(path)
+    if not is_address(path):
+        if not file.exists():
+            return "is gone", "put it back"
+        if file.is_file() and digest_file(file) != digest:
+            return "has changed since the run", "run again"
+    if not has_original_rows(format):
+        return None
     if is_address(path):
-        problem, remedy = "is read from an address", "download it, and name the copy"
-        return (problem, remedy) if has_original_rows(format) else None
-    if not file.exists():
-        return "is gone", "put it back"
-    if file.is_file() and digest_file(file) != digest:
-        return "has changed since the run", "run again"
-    if has_original_rows(format) and file.is_dir():
+        return "is read from an address", "download it, and name the copy"
+    if file.is_dir():
         return "is a folder", "join its files into one"
-    if has_original_rows(format) and (is_archive(file) or file.suffix.lower() == ".bz2"):
-        return "is packed", "unpack it into one file"
-    return None
+    is_packed = is_archive(file) or file.suffix.lower() == ".bz2"
+    return ("is packed", "unpack it into one file") if is_packed else None
 
 
 def note_accidental(sources: pl.DataFrame) -> list[str]:

@@ -506,7 +506,7 @@ def _note_split(splits: Mapping[str, Sequence[_Example]], share: float) -> str:
 
 
 def _unit_of(example: _Example) -> str:
-    """Return what is held out as a whole: a database of any source, or else a query's rows."""
+    """Return the name of the rows that stay together: those of a database, or else of a query."""
     return f"database {example.db_id}" if example.db_id else f"query {example.sql}"
 
 

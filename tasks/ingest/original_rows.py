@@ -213,11 +213,11 @@ def _check_records(rows: pl.DataFrame, records: dict[tuple[str, int], str]) -> I
     for source, ordinal, raw_sql in rows.select("source", "ordinal", "raw_sql").iter_rows():
         record = records.get((source, ordinal))
         if record is not None:
-            numbers: list[str] = []  # that JSON does not have
-            values = json.loads(record, parse_constant=numbers.append)
+            constants: list[str] = []  # NaN and infinities, which JSON does not have
+            values = json.loads(record, parse_constant=constants.append)
             if raw_sql is not None and raw_sql not in _list_texts(values):
                 record = None
-            elif numbers:
+            elif constants:
                 record = json.dumps(values, ensure_ascii=False)
         yield record
 

@@ -428,7 +428,7 @@ def write_arranged(
             con,
             "ingest/arranged_queries",
             queries=str(queries),
-            takes_frequencies=arrangement.is_joined,
+            takes_frequencies=arrangement.is_joined and not has_frequencies(queries),
             question_weight=weight,
             by_text=arrangement.is_joined and arrangement.way != "order",
         ).to_arrow_reader(_ROWS_PER_BATCH)

@@ -145,7 +145,7 @@ def _split(text: str, dialect: str | None, *, splits_definitions: bool) -> list[
             continue
         word = lexeme.upper() if lexeme[:1].isalpha() else lexeme
         cut = None
-        # No statement has a semicolon or GO in parentheses: one of them was never closed.
+        # A semicolon or GO within parentheses shows that one of them was never closed.
         is_end = lexeme == ";" and (depth <= 0 or START.match(text, skip_leading(text, end)))
         is_go = word == "GO" and is_tsql and first and _is_alone_on_line(text, start, end)
         if is_end or is_go:

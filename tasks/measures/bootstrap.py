@@ -281,7 +281,7 @@ def shared_classes(source: Integers, target: Integers) -> Shared:
     """
     n_classes = int(target.max(initial=0)) + 1
     pairs, n_ngrams = np.unique(source * n_classes + target, return_counts=True)
-    # Half the size: those of all pairs of a block are kept.
+    # Half the memory: a block keeps the classes of all its pairs.
     of_source, of_target = (one.astype(np.int32) for one in np.divmod(pairs, n_classes))
     return Shared(of_source, of_target, n_ngrams.astype(np.float64))
 

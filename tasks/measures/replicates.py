@@ -177,10 +177,9 @@ class Wanted:
             return pair is not None and known.count_replicates(pair) < n
 
         def count_once(pairs: Iterable[tuple[Pair, int]]) -> dict[Pair, int]:
-            once: dict[tuple[str, str], tuple[Pair, int]] = {}
-            for pair, n in pairs:
-                once[pair.key] = max(once.get(pair.key, (pair, n)), (pair, n), key=itemgetter(1))
-            return dict(once.values())
+            # Of pairs with equal content, the last is the one that needs most.
+            ascending = sorted(pairs, key=itemgetter(1))
+            return dict({pair.key: (pair, n) for pair, n in ascending}.values())
 
         return Wanted(
             count_once((pair, n) for pair, n in self.pairs.items() if is_short(pair, n)),

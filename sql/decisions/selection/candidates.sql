@@ -19,7 +19,7 @@ create or replace temp macro is_accidental(text, dialect) as (
 
     select
         regexp_matches(
-            -- A column s of a function is no plural, as in RUNNER(S)-UP.
+            -- Hide calls such as MAX(s)-MIN(s), which look like the plural in RUNNER(S)-UP.
             regexp_replace(
                 code,
                 '(?i)\b(?:count|sum|avg|min|max|total|median|stddev|variance|abs|round|length|lower|upper|date|year)\(',

@@ -284,7 +284,7 @@ def test_validation_holds_out_whole_databases(tmp_path):
 
 
 @pytest.mark.parametrize("has_databases", [True, False])
-def test_what_two_sources_share_is_held_out_of_both(tmp_path, has_databases):
+def test_a_database_or_query_of_two_sources_is_held_out_of_both(tmp_path, has_databases):
     n = len(QUERIES)
     names = [f"db{i}" for i in range(n)] if has_databases else [None] * n
     given = rows(2 * n, source=["a"] * n + ["b"] * n, sql=QUERIES * 2, db_id=names * 2)

@@ -3,8 +3,6 @@
 import json
 import re
 import subprocess
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
@@ -30,6 +28,7 @@ from nl2sql_align.tasks.warehouse.object_store import (
 from tests.conftest import S3_SECRET
 from tests.unit.results.test_publish import ALL, runner
 from tests.unit.test_cli import COMMAND
+from tests.unit.warehouse.test_placeholders import check_threads_share
 
 ADDRESS = "memory://results/w"
 MANIFEST = re.compile(r"manifests/\d{10}\.json")
@@ -116,16 +115,8 @@ def test_threads_share_a_published_file(store, machine):
     work(machine("first"), database=b"one", counts=content)
     files = find_published(machine("reader")).files.system
     [address] = files.glob(f"{ADDRESS}/ngrams/*/counts.parquet")
-    both = threading.Barrier(4)
-    with files.open(address) as file, ThreadPoolExecutor(4) as pool:
-
-        def read(start):
-            file.seek(start)
-            both.wait()
-            return file.read(100)
-
-        starts = [0, 501, 1002, 4000]
-        assert [*pool.map(read, starts)] == [content[start : start + 100] for start in starts]
+    with files.open(address) as file:
+        check_threads_share(file, content, [0, 501, 1002, 4000])
 
 
 def test_only_changed_files_are_uploaded_and_only_missing_ones_fetched(store, machine):

@@ -123,25 +123,30 @@ def test_duckdb_uses_no_zeros_of_a_lazy_file(tmp_path, n_rows):
     assert (min(wrong) == 0) == (n_rows == 50)
 
 
+def check_threads_share(file, content, starts):
+    """Read at each start in a thread of its own, once all threads have moved there."""
+    moved = threading.Barrier(len(starts))
+
+    def read(start):
+        file.seek(start)
+        moved.wait()
+        return file.read(100)
+
+    with ThreadPoolExecutor(len(starts)) as pool:
+        assert [*pool.map(read, starts)] == [content[start : start + 100] for start in starts]
+
+
 def test_threads_share_a_lazy_file(tmp_path):
     whole = tmp_path / "whole"
     content = bytes(range(256)) * 16
     whole.write_bytes(content)
-    both = threading.Barrier(4)
 
     def locate():
         time.sleep(0.02)  # the other threads move in the file meanwhile
         return whole
 
-    with LazyFile(len(content), content[-8:], locate) as file, ThreadPoolExecutor(4) as pool:
-
-        def read(start):
-            file.seek(start)
-            both.wait()
-            return file.read(100)
-
-        starts = [0, 501, 1002, 1503]
-        assert [*pool.map(read, starts)] == [content[start : start + 100] for start in starts]
+    with LazyFile(len(content), content[-8:], locate) as file:
+        check_threads_share(file, content, [0, 501, 1002, 1503])
 
 
 def test_equal_indexes_have_equal_bytes(tmp_path):
